@@ -1,0 +1,30 @@
+import { FormatError } from '#base/errors';
+
+/** Lower-case hex of bytes, two characters a byte. */
+export function encodeHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/**
+ * Parses hex of exactly `lengthBytes` bytes; upper and lower case are accepted.
+ * @throws FormatError DIGEST_INVALID: odd length, wrong length, then wrong character, checked in that order (core spec 1.3).
+ */
+export function parseHex(text: string, lengthBytes: number, what = 'hex'): Uint8Array {
+  const fail = (reason: string, offset: number): never => {
+    throw new FormatError(
+      'DIGEST_INVALID',
+      `Cannot parse ${what} "${text.slice(0, 200)}": ${reason}`,
+      {
+        offset,
+        what,
+      },
+    );
+  };
+  if (text.length % 2 !== 0) fail(`odd length ${text.length}`, text.length);
+  if (text.length !== lengthBytes * 2) {
+    fail(`expected ${lengthBytes * 2} characters, found ${text.length}`, text.length);
+  }
+  const bad = text.search(/[^0-9a-fA-F]/);
+  if (bad >= 0) fail(`invalid character "${text[bad]}" at ${bad}`, bad);
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}

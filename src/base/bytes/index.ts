@@ -1,0 +1,16 @@
+/**
+ * Bytes: exact names, bounds-checked reading, hex, safe-integer arithmetic, xxHash32. Pure; no I/O.
+ */
+export {
+  type ByteString,
+  byteStringFromText,
+  byteStringOf,
+  bytesOf,
+  compareByteStrings,
+  displayText,
+} from './byte-string.ts';
+export { roundUp, safeNumber } from './checked.ts';
+export { concatBytes, equalBytes } from './concat.ts';
+export { ByteCursor } from './cursor.ts';
+export { encodeHex, parseHex } from './hex.ts';
+export { xxh32 } from './xxh32.ts';

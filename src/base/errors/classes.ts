@@ -1,0 +1,136 @@
+import {
+  type CodeOf,
+  type DetailsOf,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorKind,
+} from './codes.ts';
+
+const BRAND = Symbol.for('onecopy.error');
+
+/** What every constructor takes beside code, message and details. */
+export interface ErrorExtras {
+  /** The error below this one; shown as a `cause:` line. */
+  readonly cause?: unknown;
+  /** One sentence that tells the user what to do. */
+  readonly hint?: string;
+}
+
+const EXIT_BY_KIND: Record<ErrorKind, number> = {
+  'not-found': 4,
+  conflict: 5,
+  integrity: 6,
+  format: 7,
+  unsupported: 8,
+  busy: 9,
+  transport: 10,
+  host: 11,
+};
+
+/**
+ * Base of every error that this library throws on purpose. A bug is an `assert` failure and never one of these.
+ * Message grammar: "Cannot read object 4e67: expected 4096 bytes, found 1024" (upper-case start, no full stop).
+ */
+export abstract class OnecopyError extends Error {
+  abstract readonly kind: ErrorKind;
+  readonly code: ErrorCode;
+  readonly details: { readonly [key: string]: unknown };
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: object, extras: ErrorExtras = {}) {
+    super(message, extras.cause === undefined ? undefined : { cause: extras.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.details = details as { readonly [key: string]: unknown };
+    this.hint = extras.hint;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Exit status of the command line for this error (cli: 4 to 14). */
+  get exitCode(): number {
+    const entry: { kind: ErrorKind; exit?: number } = ERROR_CODES[this.code];
+    return entry.exit ?? EXIT_BY_KIND[entry.kind];
+  }
+}
+
+/** True for our errors, also those of another loaded copy of the library. */
+export function isOnecopyError(value: unknown): value is OnecopyError {
+  return value instanceof Error && BRAND in value;
+}
+
+/** True when `value` is one of our errors with this code. */
+export function hasCode<C extends ErrorCode>(value: unknown, code: C): value is OnecopyError {
+  return isOnecopyError(value) && value.code === code;
+}
+
+/** The name asked for does not exist: choose another. */
+export class NotFoundError<
+  C extends CodeOf<'not-found'> = CodeOf<'not-found'>,
+> extends OnecopyError {
+  readonly kind = 'not-found';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** Something else is already there: rename, or accept it. */
+export class ConflictError<C extends CodeOf<'conflict'> = CodeOf<'conflict'>> extends OnecopyError {
+  readonly kind = 'conflict';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** Bytes are not what their name promises: distrust the source, run fsck. */
+export class IntegrityError<
+  C extends CodeOf<'integrity'> = CodeOf<'integrity'>,
+> extends OnecopyError {
+  readonly kind = 'integrity';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** The input breaks the rules of its format: reject it. */
+export class FormatError<C extends CodeOf<'format'> = CodeOf<'format'>> extends OnecopyError {
+  readonly kind = 'format';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** This host, kernel or version cannot do it: use another, or another option. */
+export class UnsupportedError<
+  C extends CodeOf<'unsupported'> = CodeOf<'unsupported'>,
+> extends OnecopyError {
+  readonly kind = 'unsupported';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** Somebody else holds it: wait, or stop the other one. */
+export class BusyError<C extends CodeOf<'busy'> = CodeOf<'busy'>> extends OnecopyError {
+  readonly kind = 'busy';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** The network or the peer failed: retry if `details.retryable`. */
+export class TransportError<
+  C extends CodeOf<'transport'> = CodeOf<'transport'>,
+> extends OnecopyError {
+  readonly kind = 'transport';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}
+
+/** The kernel refused: fix the host. `details` holds errno, syscall and target. */
+export class HostError<C extends CodeOf<'host'> = CodeOf<'host'>> extends OnecopyError {
+  readonly kind = 'host';
+  constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
+    super(code, message, details, extras);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Errors: one registry of permanent codes, eight classes that say what the caller can do, and their two renderings.
+ */
+export {
+  BusyError,
+  ConflictError,
+  type ErrorExtras,
+  FormatError,
+  HostError,
+  hasCode,
+  IntegrityError,
+  isOnecopyError,
+  NotFoundError,
+  OnecopyError,
+  TransportError,
+  UnsupportedError,
+} from './classes.ts';
+export {
+  type CodeOf,
+  type DetailsOf,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorKind,
+  type JsonValue,
+} from './codes.ts';
+export { type ErrorDocument, renderErrorDocument, renderErrorText } from './render.ts';
