@@ -24,6 +24,11 @@ export interface CodeEntry {
 
 /** The registry. Format errors always carry `offset` (bytes from the start of `what`) and `what`. */
 export const ERROR_CODES = {
+  ALGORITHM_MISMATCH: {
+    kind: 'conflict',
+    meaning: 'A repository uses another fs-verity algorithm than the one asked for',
+    keys: ['expected', 'found'],
+  },
   BLOB_DIGEST_MISMATCH: {
     kind: 'integrity',
     meaning: 'The bytes of a blob do not hash to the digest of its descriptor',
@@ -54,6 +59,68 @@ export const ERROR_CODES = {
     meaning: 'A digest or object id is not written as its algorithm demands',
     keys: ['offset', 'what'],
   },
+  DUMPFILE_INVALID: {
+    kind: 'format',
+    meaning: 'A line of a composefs dumpfile breaks the rules of the dialect it is read by',
+    keys: ['offset', 'what'],
+  },
+  EROFS_FEATURE_UNKNOWN: {
+    kind: 'format',
+    meaning: 'An image uses an EROFS feature that composefs images never have',
+    keys: ['offset', 'what'],
+  },
+  EROFS_INVALID: {
+    kind: 'format',
+    meaning: 'A structure of an EROFS image contradicts itself or another one',
+    keys: ['offset', 'what'],
+  },
+  EROFS_MAGIC_INVALID: {
+    kind: 'format',
+    meaning: 'A file does not begin as a composefs image does',
+    keys: ['offset', 'what'],
+  },
+  EROFS_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'An image, or something in it, is larger than a named limit',
+    keys: ['offset', 'what'],
+  },
+  FSVERITY_ALGORITHM_INVALID: {
+    kind: 'format',
+    meaning: 'A text is not the id of an fs-verity algorithm with blocks of 4096 bytes',
+    keys: ['offset', 'what', 'reason'],
+  },
+  GC_UNREADABLE: {
+    kind: 'integrity',
+    meaning:
+      'Something that a root reaches cannot be read, so garbage collection cannot know what it needs',
+    keys: ['path'],
+  },
+  GVARIANT_NOT_NORMAL: {
+    kind: 'format',
+    meaning: 'A serialised GVariant is damaged or not in normal form',
+    keys: ['offset', 'what'],
+  },
+  GVARIANT_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A GVariant holds more values, or a longer type, than the limit allows',
+    keys: ['offset', 'what'],
+  },
+  GVARIANT_TYPE_INVALID: {
+    kind: 'format',
+    meaning: 'A GVariant type string is not exactly one definite type',
+    keys: ['offset', 'what'],
+  },
+  IMAGE_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'No image in the repository has this id or name',
+    keys: ['name'],
+  },
+  IMPORT_WOULD_COPY: {
+    kind: 'unsupported',
+    meaning:
+      'A file can be neither reflinked nor hard-linked into the repository, and copying was not allowed',
+    keys: ['reason'],
+  },
   NO_SPACE: {
     kind: 'host',
     meaning: 'The filesystem has no room (or no quota) left for what must be written',
@@ -65,10 +132,189 @@ export const ERROR_CODES = {
     meaning: 'A size or offset is larger than 2^53 - 1 and cannot be handled exactly',
     keys: ['offset', 'what'],
   },
+  OBJECT_DIGEST_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'The content of an object does not have the fs-verity digest that names it',
+    keys: ['expected', 'found'],
+  },
+  OBJECT_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The repository has no object with this id',
+    keys: ['id'],
+  },
+  OBJECT_SIZE_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'An object is longer or shorter than what its user expects',
+    keys: ['id', 'expected', 'found'],
+  },
+  OBJECT_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'An object is larger than the limit of what reads it whole',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_CHECKSUM_LENGTH: {
+    kind: 'format',
+    meaning: 'A checksum inside an OSTree object is not 32 bytes long',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_CHECKSUM_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'The bytes of an OSTree object do not hash to its checksum',
+    keys: ['expected', 'found', 'what'],
+  },
+  OSTREE_HEADER_INVALID: {
+    kind: 'format',
+    meaning: 'The header of an OSTree file object is damaged or does not fit the object',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_METADATA_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'An OSTree metadata object is larger than the limit',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_MODE_INVALID: {
+    kind: 'format',
+    meaning: 'A mode in an OSTree object has a wrong file type or unknown bits',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_NAME_DUPLICATE: {
+    kind: 'format',
+    meaning: 'A dirtree holds one name twice',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_NAME_INVALID: {
+    kind: 'format',
+    meaning: 'A dirtree holds a name that no directory entry may have',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_PAYLOAD_INVALID: {
+    kind: 'format',
+    meaning:
+      'The compressed payload of an OSTree file object is damaged, or not as long as its header says',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_REF_INVALID: {
+    kind: 'format',
+    meaning: 'An OSTree ref name or ref file breaks the rules',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_XATTR_INVALID: {
+    kind: 'format',
+    meaning:
+      'An extended attribute of an OSTree object has a bad name, a repeated name, or a wrong place',
+    keys: ['offset', 'what'],
+  },
+  REF_NAME_INVALID: {
+    kind: 'format',
+    meaning: 'A name cannot be used for a reference, stream or tag',
+    keys: ['offset', 'what'],
+  },
+  REF_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The repository has no reference with this name',
+    keys: ['name'],
+  },
+  REPO_ENTRY_INVALID: {
+    kind: 'integrity',
+    meaning:
+      'An entry of a repository is not the kind of file, or does not point where, the layout demands',
+    keys: ['path'],
+  },
+  REPO_EXISTS: {
+    kind: 'conflict',
+    meaning: 'A repository is already there with a different configuration',
+    keys: ['expected', 'found'],
+  },
+  REPO_FEATURE_UNKNOWN: {
+    kind: 'unsupported',
+    meaning: 'A repository needs features that this version does not know',
+    keys: ['features'],
+  },
+  REPO_LOCKED: {
+    kind: 'busy',
+    meaning: 'Another process holds the lock of the repository',
+    keys: ['path'],
+  },
+  REPO_METADATA_INVALID: {
+    kind: 'format',
+    meaning: 'The meta.json of a repository is not JSON or breaks its rules',
+    keys: ['offset', 'what'],
+  },
+  REPO_METADATA_MISSING: {
+    kind: 'not-found',
+    meaning: 'The directory has no meta.json and no objects to infer it from',
+    keys: ['path'],
+  },
+  REPO_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'There is no repository directory at this path',
+    keys: ['path'],
+  },
+  REPO_READ_ONLY: {
+    kind: 'unsupported',
+    meaning: 'The repository cannot be changed: its filesystem, permissions or features forbid it',
+    keys: ['reason'],
+  },
+  REPO_VERSION_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A repository has a format version that is too new',
+    keys: ['expected', 'found'],
+  },
+  STREAM_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The repository has no stream with this name',
+    keys: ['name'],
+  },
   SYSCALL_FAILED: {
     kind: 'host',
     meaning: 'A system call failed; errno, syscall and target say which',
     keys: ['errno', 'syscall', 'target'],
+  },
+  TREE_INVALID: {
+    kind: 'format',
+    meaning:
+      'A tree cannot be written as an image or dumpfile: an index, a size, a name or a depth is out of its range',
+    keys: ['offset', 'what'],
+  },
+  TREE_IS_A_DIRECTORY: {
+    kind: 'not-found',
+    meaning: 'The path names a directory where a file is needed',
+    keys: ['path'],
+  },
+  TREE_NOT_A_DIRECTORY: {
+    kind: 'not-found',
+    meaning: 'The path, or a parent of it, names a file where a directory is needed',
+    keys: ['path'],
+  },
+  TREE_NOT_REGULAR: {
+    kind: 'not-found',
+    meaning: 'The path names something else than a regular file',
+    keys: ['path'],
+  },
+  TREE_PATH_INVALID: {
+    kind: 'format',
+    meaning: 'A path inside a tree has a component that is no file name',
+    keys: ['offset', 'what'],
+  },
+  TREE_PATH_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'Nothing in the tree has this path',
+    keys: ['path'],
+  },
+  TREE_TRANSFORM_IMPOSSIBLE: {
+    kind: 'format',
+    meaning: 'A tree lacks a directory that a transform needs',
+    keys: ['offset', 'what'],
+  },
+  TREE_XATTR_MODE_UNKNOWN: {
+    kind: 'format',
+    meaning: 'The name of an xattr filter mode is none of the known ones',
+    keys: ['offset', 'what'],
+  },
+  VERITY_NOT_ENABLED: {
+    kind: 'integrity',
+    meaning: 'fs-verity protection was demanded but a file or repository does not have it',
+    keys: ['what'],
   },
 } as const satisfies Record<string, CodeEntry>;
 

@@ -1,0 +1,135 @@
+import { hash } from 'node:crypto';
+import type { ObjectId } from '#base/digest';
+import {
+  ALGORITHMS,
+  DESCRIPTOR,
+  VERITY_BLOCK_BITS,
+  VERITY_BLOCK_BYTES,
+  type VerityAlgorithm,
+} from './layout.ts';
+
+/** One level of the Merkle tree: the block being filled with digests, and how many digests it ever got. */
+interface Level {
+  readonly block: Buffer;
+  fillBytes: number;
+  count: number;
+}
+
+/**
+ * Computes the fs-verity digest of bytes that arrive in pieces of any size. Memory is constant: one data block and one
+ * block a tree level. Full blocks are hashed in place, without a copy, before `update` returns.
+ * Source: Linux Documentation/filesystems/fsverity.rst, "Merkle tree" and "fs-verity descriptor".
+ */
+export class VerityHasher {
+  readonly #algorithm: VerityAlgorithm;
+  readonly #digestBytes: number;
+  readonly #levels: Level[] = [];
+  readonly #staging = Buffer.alloc(VERITY_BLOCK_BYTES);
+  #stagedBytes = 0;
+  #sizeBytes = 0;
+
+  constructor(algorithm: VerityAlgorithm) {
+    this.#algorithm = algorithm;
+    this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
+    this.#levels.push(emptyLevel());
+  }
+
+  /** Bytes taken so far. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Takes the next bytes; they may be reused by the caller afterwards. */
+  update(bytes: Uint8Array): void {
+    this.#sizeBytes += bytes.length;
+    let at = 0;
+    if (this.#stagedBytes > 0) {
+      at = Math.min(VERITY_BLOCK_BYTES - this.#stagedBytes, bytes.length);
+      this.#staging.set(bytes.subarray(0, at), this.#stagedBytes);
+      this.#stagedBytes += at;
+      if (this.#stagedBytes < VERITY_BLOCK_BYTES) return;
+      this.#push(0, hash(this.#algorithm, this.#staging, 'latin1'));
+      this.#stagedBytes = 0;
+    }
+    const end = bytes.length - ((bytes.length - at) % VERITY_BLOCK_BYTES);
+    for (; at < end; at += VERITY_BLOCK_BYTES) {
+      const block = bytes.subarray(at, at + VERITY_BLOCK_BYTES);
+      this.#push(0, hash(this.#algorithm, block, 'latin1'));
+    }
+    if (end < bytes.length) {
+      this.#staging.set(bytes.subarray(end));
+      this.#stagedBytes = bytes.length - end;
+    }
+  }
+
+  /** The digest of everything taken; the hasher is empty again and may take another file. */
+  finish(): ObjectId {
+    const id = this.#describe(this.#root());
+    for (const level of this.#levels) {
+      level.fillBytes = 0;
+      level.count = 0;
+    }
+    this.#stagedBytes = 0;
+    this.#sizeBytes = 0;
+    return id;
+  }
+
+  /** Adds a digest (latin1) to a level; a block that is full moves up as one digest. */
+  #push(depth: number, digest: string): void {
+    const level = this.#level(depth);
+    level.block.write(digest, level.fillBytes, 'latin1');
+    level.fillBytes += this.#digestBytes;
+    level.count += 1;
+    if (level.fillBytes < VERITY_BLOCK_BYTES) return;
+    level.fillBytes = 0;
+    this.#push(depth + 1, hash(this.#algorithm, level.block, 'latin1'));
+  }
+
+  #level(depth: number): Level {
+    const level = this.#levels[depth];
+    if (level !== undefined) return level;
+    const added = emptyLevel();
+    this.#levels.push(added);
+    return added;
+  }
+
+  /** The root digest (latin1): the only digest of the first level that ever got just one. */
+  #root(): string {
+    if (this.#sizeBytes === 0) return '\0'.repeat(this.#digestBytes);
+    if (this.#stagedBytes > 0) {
+      this.#staging.fill(0, this.#stagedBytes);
+      this.#push(0, hash(this.#algorithm, this.#staging, 'latin1'));
+    }
+    for (let depth = 0; ; depth += 1) {
+      const level = this.#level(depth);
+      if (level.count === 1) return level.block.toString('latin1', 0, this.#digestBytes);
+      if (level.fillBytes === 0) continue;
+      level.block.fill(0, level.fillBytes);
+      this.#push(depth + 1, hash(this.#algorithm, level.block, 'latin1'));
+    }
+  }
+
+  #describe(root: string): ObjectId {
+    const descriptor = Buffer.alloc(DESCRIPTOR.sizeBytes);
+    descriptor[DESCRIPTOR.version] = 1;
+    descriptor[DESCRIPTOR.hashAlgorithm] = ALGORITHMS[this.#algorithm].kernelId;
+    descriptor[DESCRIPTOR.blockBits] = VERITY_BLOCK_BITS;
+    descriptor.writeBigUInt64LE(BigInt(this.#sizeBytes), DESCRIPTOR.dataSize);
+    descriptor.write(root, DESCRIPTOR.rootHash, 'latin1');
+    return hash(this.#algorithm, descriptor, 'hex') as ObjectId;
+  }
+}
+
+function emptyLevel(): Level {
+  return { block: Buffer.alloc(VERITY_BLOCK_BYTES), fillBytes: 0, count: 0 };
+}
+
+/** One hasher an algorithm, reused by `computeVerity`, which never leaves one half full. */
+const SHARED = { sha256: new VerityHasher('sha256'), sha512: new VerityHasher('sha512') } as const;
+
+/** The fs-verity digest of bytes at hand. Only the last, short block is copied. */
+export function computeVerity(bytes: Uint8Array, algorithm: VerityAlgorithm): ObjectId {
+  const hasher = SHARED[algorithm];
+  hasher.update(bytes);
+  return hasher.finish();
+}
