@@ -29,6 +29,11 @@ export const ERROR_CODES = {
     meaning: 'A repository uses another fs-verity algorithm than the one asked for',
     keys: ['expected', 'found'],
   },
+  ARCHIVE_INVALID: {
+    kind: 'format',
+    meaning: 'An image archive is not a tar archive with the members that its format demands',
+    keys: ['offset', 'what'],
+  },
   BLOB_DIGEST_MISMATCH: {
     kind: 'integrity',
     meaning: 'The bytes of a blob do not hash to the digest of its descriptor',
@@ -48,6 +53,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A field, length or offset points outside the bytes at hand',
     keys: ['offset', 'what'],
+  },
+  COMPRESSION_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A blob is compressed in a way this version does not read',
+    keys: ['compression'],
   },
   DIFF_ID_MISMATCH: {
     kind: 'integrity',
@@ -110,16 +120,51 @@ export const ERROR_CODES = {
     meaning: 'A GVariant type string is not exactly one definite type',
     keys: ['offset', 'what'],
   },
+  IMAGE_AMBIGUOUS: {
+    kind: 'conflict',
+    meaning: 'A source offers several images and the reference names none of them',
+    keys: ['available'],
+  },
   IMAGE_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'No image in the repository has this id or name',
     keys: ['name'],
+  },
+  IMAGE_SOURCE_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The file or directory of an image reference does not exist',
+    keys: ['path'],
   },
   IMPORT_WOULD_COPY: {
     kind: 'unsupported',
     meaning:
       'A file can be neither reflinked nor hard-linked into the repository, and copying was not allowed',
     keys: ['reason'],
+  },
+  INDEX_TOO_DEEP: {
+    kind: 'format',
+    meaning: 'Image indexes are nested deeper than any real image',
+    keys: ['offset', 'what'],
+  },
+  LAYER_COUNT_MISMATCH: {
+    kind: 'format',
+    meaning: 'A manifest has another number of layers than its config has diff ids',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  LAYER_LINK_INVALID: {
+    kind: 'format',
+    meaning: 'A hard link of a layer names nothing, or a directory',
+    keys: ['offset', 'what'],
+  },
+  LAYER_PATH_INVALID: {
+    kind: 'format',
+    meaning: 'A path of a layer leaves the image or passes through something that is no directory',
+    keys: ['offset', 'what'],
+  },
+  MEDIA_TYPE_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A document or blob has a media type this version does not read',
+    keys: ['mediaType'],
   },
   NO_SPACE: {
     kind: 'host',
@@ -150,6 +195,21 @@ export const ERROR_CODES = {
   OBJECT_TOO_LARGE: {
     kind: 'format',
     meaning: 'An object is larger than the limit of what reads it whole',
+    keys: ['offset', 'what'],
+  },
+  OCI_DOCUMENT_INVALID: {
+    kind: 'format',
+    meaning: 'A manifest, index or config is not JSON, or a field is missing or of another type',
+    keys: ['offset', 'what'],
+  },
+  OCI_DOCUMENT_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A manifest, index or config is larger than its limit',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  OCI_LAYOUT_INVALID: {
+    kind: 'format',
+    meaning: 'A directory is not an image layout of the version this library reads',
     keys: ['offset', 'what'],
   },
   OSTREE_CHECKSUM_LENGTH: {
@@ -202,6 +262,21 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning:
       'An extended attribute of an OSTree object has a bad name, a repeated name, or a wrong place',
+    keys: ['offset', 'what'],
+  },
+  PLATFORM_INVALID: {
+    kind: 'format',
+    meaning: 'A platform is not written os/architecture[/variant]',
+    keys: ['offset', 'what'],
+  },
+  PLATFORM_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'No image for the wanted platform is offered',
+    keys: ['wanted', 'available'],
+  },
+  REFERENCE_INVALID: {
+    kind: 'format',
+    meaning: 'An image reference does not follow the grammar of its transport',
     keys: ['offset', 'what'],
   },
   REF_NAME_INVALID: {
@@ -269,6 +344,11 @@ export const ERROR_CODES = {
     kind: 'host',
     meaning: 'A system call failed; errno, syscall and target say which',
     keys: ['errno', 'syscall', 'target'],
+  },
+  TAG_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The layout or archive has no image with this tag',
+    keys: ['tag', 'available'],
   },
   TREE_INVALID: {
     kind: 'format',

@@ -1,0 +1,57 @@
+/**
+ * OCI images: references, media types, manifests, indexes, configs, the choice of a platform, and the stacking of layers
+ * into one tree. Docker's schema 2 documents are read as they are and keep their bytes, so their digests stay true.
+ *
+ *     reference -> index -> manifest -> config (diff ids) -> layers -> LayerStack -> tree
+ */
+export { type HistoryEntry, type ImageConfig, parseImageConfig } from './config.ts';
+export type { Descriptor } from './descriptor.ts';
+export {
+  type LayerEntry,
+  type LayerNode,
+  LayerStack,
+} from './layers.ts';
+export {
+  CONFIG_MAX_BYTES,
+  CONTAINERD_NAME_ANNOTATION,
+  MANIFEST_MAX_BYTES,
+  MEDIA_TYPES,
+  REF_NAME_ANNOTATION,
+} from './layout.ts';
+export { type ImageIndex, isArtifact, type Manifest, parseManifest } from './manifest.ts';
+export {
+  COMPRESSION_PROBE_BYTES,
+  type Compression,
+  detectCompression,
+  isImageConfigType,
+  isIndexType,
+  isManifestType,
+  type LayerType,
+  ociLayerType,
+  parseLayerType,
+} from './media-type.ts';
+export {
+  formatPlatform,
+  hostPlatform,
+  isUnknownPlatform,
+  type Platform,
+  parsePlatform,
+  rankPlatform,
+} from './platform.ts';
+export {
+  type ComposefsReference,
+  type ContainersReference,
+  formatReference,
+  type ImageReference,
+  type LocalReference,
+  type OstreeReference,
+  parseReference,
+  type RegistryReference,
+  type StoredReference,
+} from './reference.ts';
+export {
+  type DocumentRequest,
+  type ResolvedImage,
+  type ResolveOptions,
+  resolveImage,
+} from './resolve.ts';

@@ -1,0 +1,10 @@
+/**
+ * Image layouts on a disk: OCI layouts and archives, Docker archives, and skopeo's plain directories. Reading describes
+ * every blob as a range of an open file, so that workers read it themselves; writing publishes the index last.
+ */
+export {
+  type BlobRange,
+  type ImageListing,
+  type ImageSource,
+  openImageSource,
+} from './source.ts';
