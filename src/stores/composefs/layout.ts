@@ -1,0 +1,41 @@
+import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
+
+/** Name of the metadata file in the repository directory. Source: composefs-rs 0.9 repository.rs. */
+export const META_NAME = 'meta.json';
+/** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */
+export const OBJECTS = 'objects';
+/** The two directories of named things. Source: composefs-rs 0.9 repository.rs. */
+export const CATEGORIES = ['images', 'streams'] as const;
+/** Directory of named references below each category; links in it are roots of garbage collection. */
+export const REFS = 'refs';
+
+/** Mode of a new repository directory. Source: composefs-rs 0.9 `init`. */
+export const REPOSITORY_MODE = 0o700;
+/** Mode of the directories inside, before the umask. Source: composefs-rs 0.9 `ensure_dir`. */
+export const DIRECTORY_MODE = 0o755;
+/** Mode of objects and of meta.json, before the umask. Source: composefs-rs 0.9 object tmpfile. */
+export const FILE_MODE = 0o644;
+
+/** Prefix of a staging file that has a name, where O_TMPFILE is missing. Source: composefs-rs 0.9 object tmpfile. */
+export const STAGING_PREFIX = '.tmp-object-';
+/** Prefix of the temporary link of an atomic replacement. Source: composefs-rs 0.9 `replace_symlinkat`. */
+export const LINK_PREFIX = '.symlink-';
+
+/** Most bytes of a meta.json that is read; the real one has about 220. */
+export const META_BYTES_MAX = 1 << 20;
+/** Most bytes of an image that is read whole. Source: composefs-rs 0.9 erofs reader limit. */
+export const IMAGE_BYTES_MAX = 1 << 30;
+/** Most bytes of a file name. Source: Linux limits.h NAME_MAX. */
+export const NAME_BYTES_MAX = 255;
+/** Deepest directory below `refs/` that is walked. */
+export const REFS_DEPTH_MAX = 64;
+
+/** The 256 fan-out directories, `00` to `ff`. */
+export const FAN_OUT: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+);
+
+/** Length of an object's file name inside its fan-out directory: 62 (SHA-256) or 126 (SHA-512) characters. */
+export function objectNameLength(algorithm: VerityAlgorithm): number {
+  return ALGORITHMS[algorithm].digestBytes * 2 - 2;
+}
