@@ -1,0 +1,119 @@
+import { styleText } from 'node:util';
+import type { JsonValue } from '#base/errors';
+import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/errors';
+
+/** Version of every JSON document; keys are only ever added. */
+const SCHEMA_VERSION = 1;
+
+/** Exit status of an interrupted run; what it left behind is resumable. */
+export const EXIT_INTERRUPTED = 130;
+/** Exit status of a wrong command line. */
+export const EXIT_USAGE = 2;
+/** Exit status of a run that is done but has findings. */
+export const EXIT_FINDINGS = 3;
+
+/** A wrong command line; exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly hint: string | undefined;
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** One cell row of a table for people. */
+export type Row = readonly string[];
+
+/** How a run speaks: data on stdout, everything else on stderr. */
+export interface Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** Prints the one JSON document of the run. */
+  document(value: { readonly [key: string]: unknown }): void;
+  /** Prints a line of data for people; nothing with `--json`. */
+  line(text: string): void;
+  /** Prints raw bytes of data. */
+  bytes(piece: Uint8Array): Promise<void>;
+  /** Prints a table for people; columns named in `right` are right-aligned. */
+  table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
+  /** Says something on stderr unless quiet. */
+  note(text: string): void;
+}
+
+/** Creates the output of a run. */
+export function createOutput(options: { json: boolean; quiet: boolean }): Output {
+  const { json, quiet } = options;
+  return {
+    json,
+    quiet,
+    document(value) {
+      process.stdout.write(
+        `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value }, toJson, 2)}\n`,
+      );
+    },
+    line(text) {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    async bytes(piece) {
+      if (process.stdout.write(piece)) return;
+      await new Promise((resolve) => process.stdout.once('drain', resolve));
+    },
+    async table(head, rows, right = []) {
+      if (json) return;
+      const { default: Table } = await import('cli-table3');
+      const table = new Table({
+        head: head.map((name) => bold(name)),
+        colAligns: head.map((name) => (right.includes(name) ? 'right' : 'left')),
+        style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+        chars: PLAIN,
+      });
+      for (const row of rows) table.push([...row]);
+      process.stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
+    },
+    note(text) {
+      if (!quiet) process.stderr.write(`${text}\n`);
+    },
+  };
+}
+
+const PLAIN = Object.fromEntries(
+  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
+    .map((name) => [name, '']),
+);
+
+function bold(text: string): string {
+  return styleText('bold', text, { stream: process.stdout });
+}
+
+function toJson(_key: string, value: unknown): JsonValue | undefined {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Map) return Object.fromEntries(value) as JsonValue;
+  if (value instanceof Set) return [...value] as JsonValue;
+  return value as JsonValue | undefined;
+}
+
+/** Prints an error on stderr in the wanted form and returns the exit status of the run. */
+export function reportError(error: unknown, json: boolean, signal: AbortSignal): number {
+  const shown = error instanceof Error ? error : new Error(String(error));
+  if (json) {
+    const document = { error: { ...renderErrorDocument(shown), ...usageParts(shown) } };
+    process.stderr.write(`${JSON.stringify(document, toJson)}\n`);
+  } else {
+    process.stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
+    if (shown instanceof UsageError && shown.hint) process.stderr.write(`  hint: ${shown.hint}\n`);
+    if (isBug(shown, signal) && shown.stack) process.stderr.write(`${shown.stack}\n`);
+  }
+  if (signal.aborted) return EXIT_INTERRUPTED;
+  if (isOnecopyError(shown)) return shown.exitCode;
+  return shown instanceof UsageError ? EXIT_USAGE : 1;
+}
+
+function usageParts(error: Error): { code?: string; hint?: string | null } {
+  return error instanceof UsageError ? { code: 'USAGE', hint: error.hint ?? null } : {};
+}
+
+function isBug(error: Error, signal: AbortSignal): boolean {
+  return !isOnecopyError(error) && !(error instanceof UsageError) && !signal.aborted;
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+const NO_ROOM_FOR = /^(utils?|helpers?|common|misc|types)(\.ts)?$/;
+
+/** Files that may be longer, each with its reason. */
+const LONG_FILES: Readonly<Record<string, string>> = {
+  'src/base/errors/codes.ts': 'one table of all codes',
+};
+
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name));
+}
+
+const PRODUCT = sources('src').filter((name) => !name.endsWith('.test.ts'));
+
+function lines(file: string): string[] {
+  return readFileSync(join(ROOT, file), 'utf8').split('\n');
+}
+
+/** Length of each top-level function or method, by the indentation of its closing brace. */
+function functions(file: string): { name: string; length: number }[] {
+  const all = lines(file);
+  return all.flatMap((line, start) => {
+    const match =
+      /^( {0,2})(?:export )?(?:async )?(?:function\*? |static |get |set )*(\*?[#\w]+)\s*[(<].*$/.exec(
+        line,
+      );
+    if (
+      match === null ||
+      /^\s*(?:if|for|while|switch|return|await|catch|const|test|describe)\b/.test(line)
+    ) {
+      return [];
+    }
+    const head = line.endsWith('(')
+      ? (all.find((other, at) => at > start && other.startsWith(`${match[1]})`)) ?? '')
+      : line;
+    if (!head.endsWith('{')) return [];
+    const end = all.findIndex((other, at) => at > start && other.startsWith(`${match[1]}}`));
+    return end < 0 ? [] : [{ name: match[2] ?? '', length: end - start + 1 }];
+  });
+}
+
+test('no source file is longer than the limit, but for the listed ones', () => {
+  const long = PRODUCT.filter((file) => lines(file).length > FILE_LINES_MAX + 1);
+  assert.deepEqual(
+    long.filter((file) => LONG_FILES[file] === undefined),
+    [],
+  );
+});
+
+test('no function is longer than the limit', () => {
+  const long = PRODUCT.flatMap((file) =>
+    functions(file)
+      .filter(({ length }) => length > FUNCTION_LINES_MAX)
+      .map(({ name, length }) => `${file}: ${name} has ${length} lines`),
+  );
+  assert.deepEqual(long, []);
+});
+
+test('no room or file has a name without a noun', () => {
+  const bad = [...PRODUCT, ...sources('test'), ...sources('tools')].filter((file) =>
+    file.split('/').some((part) => NO_ROOM_FOR.test(basename(part))),
+  );
+  assert.deepEqual(bad, []);
+});
+
+test('nothing is left to be fixed later', () => {
+  const mark = new RegExp(`\\b(${['FIX', 'TO', 'XX'].join('|')})(ME|DO|X)\\b`);
+  const marked = PRODUCT.filter((file) => lines(file).some((line) => mark.test(line)));
+  assert.deepEqual(marked, []);
+});
+
+test('every door is a document and re-exports, no code', () => {
+  const doors = PRODUCT.filter((file) => /^src\/(?:\w+\/[^/]+|host)\/index\.ts$/.test(file));
+  const bad = doors.filter((file) => {
+    const text = lines(file).join('\n');
+    const rest = text
+      .replace(/\/\*[\s\S]*?\*\//g, '')
+      .replace(/export (?:type )?\{[\s\S]*?\} from '[^']+';/g, '');
+    return !text.startsWith('/**') || rest.replace(/export \* from '[^']+';/g, '').trim() !== '';
+  });
+  assert.deepEqual(bad, []);
+});
+
+test('every Markdown page has exactly one title', () => {
+  const pages = ['.', 'docs']
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { encoding: 'utf8' }).map((name) => join(folder, name)),
+    )
+    .filter((name) => name.endsWith('.md'));
+  const bad = pages.filter((page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8').replace(/```[\s\S]*?```/g, '');
+    return (text.match(/^# /gm) ?? []).length !== 1;
+  });
+  assert.deepEqual(bad, []);
+});

@@ -1,0 +1,48 @@
+/**
+ * The Debian packages whose programs the host tests run, and their installation. Only root on Debian installs;
+ * elsewhere the tests that want a missing program are skipped and listed.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
+  'fsck.erofs': 'erofs-utils',
+  'mkfs.btrfs': 'btrfs-progs',
+  'mkfs.ext4': 'e2fsprogs',
+  'mkfs.xfs': 'xfsprogs',
+  fsverity: 'fsverity',
+  getfattr: 'attr',
+  nginx: 'nginx-light',
+  ostree: 'ostree',
+  skopeo: 'skopeo',
+  umoci: 'umoci',
+  zstd: 'zstd',
+};
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Installs the missing packages after saying so. A failure is said and left to the tests' own capability checks. */
+export function ensureHostTools(): void {
+  const missing = Object.entries(PACKAGE_BY_PROGRAM)
+    .filter(([program]) => !FOLDERS.some((folder) => existsSync(`${folder}/${program}`)))
+    .map(([, name]) => name);
+  if (missing.length === 0) return;
+  const list = [...new Set(missing)].join(' ');
+  if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) {
+    process.stdout.write(`onecopy: host tests want these Debian packages: ${list}\n`);
+    return;
+  }
+  process.stdout.write(
+    `onecopy: installing Debian packages for the host tests: ${list}\n` +
+      '  (npm test -- --no-install, or ONECOPY_NO_INSTALL=1, leaves the system alone)\n',
+  );
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const options = { stdio: ['ignore', 'ignore', 'inherit'] as const, env };
+  spawnSync('apt-get', ['update', '-q'], { ...options, stdio: [...options.stdio] });
+  const done = spawnSync(
+    'apt-get',
+    ['install', '-q', '-y', '--no-install-recommends', ...list.split(' ')],
+    { ...options, stdio: [...options.stdio] },
+  );
+  if (done.status !== 0)
+    process.stdout.write('onecopy: apt-get failed; the tests say what they miss\n');
+}

@@ -1,0 +1,85 @@
+/**
+ * Runs the tests: brings the host tools they need, prints what this host can do, runs every `*.test.ts`, then prints
+ * the skip list. In CI (`CI=true`, root, Debian) the list must be empty.
+ *
+ * Usage: npm test [-- [--no-install] [--only PART]…]; ONECOPY_NO_INSTALL=1 is the same as --no-install.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureHostTools } from './host-tools.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FOLDERS = ['src', 'test', 'tools', 'examples'];
+
+function testFiles(only: readonly string[]): string[] {
+  return FOLDERS.filter((folder) => existsSync(join(ROOT, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
+        join(folder, name),
+      ),
+    )
+    .filter((name) => name.endsWith('.test.ts') && !name.includes('golden/'))
+    .filter((name) => only.length === 0 || only.some((part) => name.includes(part)))
+    .sort();
+}
+
+function skipsOf(log: string): string[] {
+  if (!existsSync(log)) return [];
+  return [
+    ...new Set(
+      readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    ),
+  ].sort();
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const { values } = parseArgs({
+  options: {
+    'no-install': { type: 'boolean', default: process.env['ONECOPY_NO_INSTALL'] === '1' },
+    only: { type: 'string', multiple: true, default: [] },
+  },
+});
+
+if (!values['no-install']) ensureHostTools();
+const scratch = mkdtempSync(join(tmpdir(), 'onecopy-test-'));
+const skipLog = join(scratch, 'skips');
+const files = testFiles(values.only);
+say(`onecopy: ${files.length} test files`);
+const run = spawnSync(
+  process.execPath,
+  [
+    '--test',
+    `--test-concurrency=${availableParallelism()}`,
+    '--test-reporter=dot',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=spec',
+    `--test-reporter-destination=${join(scratch, 'report')}`,
+    ...files,
+  ],
+  {
+    cwd: ROOT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ONECOPY_SKIP_LOG: skipLog },
+  },
+);
+const report = readFileSync(join(scratch, 'report'), 'utf8');
+const closing = report.lastIndexOf('ℹ tests ');
+say(closing < 0 ? report : report.slice(closing));
+const skips = skipsOf(skipLog);
+say(`skipped for want of a capability: ${skips.length === 0 ? 'none' : ''}`);
+for (const line of skips) say(`  ${line}`);
+rmSync(scratch, { recursive: true });
+
+const allMustRun =
+  process.env['CI'] === 'true' && process.getuid?.() === 0 && existsSync('/etc/debian_version');
+if (allMustRun && skips.length > 0) say('onecopy: tests were skipped where all must run');
+process.exitCode = run.status !== 0 ? (run.status ?? 1) : allMustRun && skips.length > 0 ? 1 : 0;
