@@ -1,0 +1,24 @@
+import type { Variant, VariantDict, VariantType } from './types.ts';
+
+/**
+ * The first value stored under a key when it has exactly this type, else undefined (as GLib's g_variant_lookup).
+ * Repeated keys are legal; readers take the first (OSTree spec 2.3).
+ */
+export function lookupVariant<T>(
+  dict: VariantDict,
+  key: string,
+  type: VariantType<T>,
+): T | undefined {
+  const found = lookupAny(dict, key);
+  return found?.type.signature === type.signature ? (found.value as T) : undefined;
+}
+
+/** The first value stored under a key, whatever its type. */
+export function lookupAny(dict: VariantDict, key: string): Variant | undefined {
+  return dict.find(([name]) => name === key)?.[1];
+}
+
+/** A value with its type, ready for a dict: `['version', variantOf(STRING, '1.0')]`. */
+export function variantOf<T>(type: VariantType<T>, value: T): Variant<T> {
+  return { type, value };
+}
