@@ -59,6 +59,11 @@ export const ERROR_CODES = {
     meaning: 'A blob is compressed in a way this version does not read',
     keys: ['compression'],
   },
+  CONNECTION_LOST: {
+    kind: 'transport',
+    meaning: 'No connection could be made, or it ended before the response was complete',
+    keys: ['url', 'retryable'],
+  },
   DIFF_ID_MISMATCH: {
     kind: 'integrity',
     meaning: 'An uncompressed layer does not hash to the diff id of the image config',
@@ -94,10 +99,20 @@ export const ERROR_CODES = {
     meaning: 'An image, or something in it, is larger than a named limit',
     keys: ['offset', 'what'],
   },
+  FILE_OPEN_FOR_WRITE: {
+    kind: 'busy',
+    meaning: 'fs-verity cannot be enabled because somebody has the file open for writing',
+    keys: ['target'],
+  },
   FSVERITY_ALGORITHM_INVALID: {
     kind: 'format',
     meaning: 'A text is not the id of an fs-verity algorithm with blocks of 4096 bytes',
     keys: ['offset', 'what', 'reason'],
+  },
+  FSVERITY_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'The filesystem or kernel does not have fs-verity',
+    keys: ['target'],
   },
   GC_UNREADABLE: {
     kind: 'integrity',
@@ -119,6 +134,22 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A GVariant type string is not exactly one definite type',
     keys: ['offset', 'what'],
+  },
+  HOME_UNSET: {
+    kind: 'not-found',
+    meaning: 'The user has no home directory in which a repository could be looked for',
+    keys: ['variable'],
+  },
+  HTTP_DENIED: {
+    kind: 'transport',
+    meaning: 'The server refused access: credentials are missing, wrong or not enough',
+    keys: ['url', 'status', 'retryable'],
+    exit: 12,
+  },
+  HTTP_STATUS: {
+    kind: 'transport',
+    meaning: 'The server answered with a status that is no answer to the request',
+    keys: ['url', 'status', 'retryable'],
   },
   IMAGE_AMBIGUOUS: {
     kind: 'conflict',
@@ -150,6 +181,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A manifest has another number of layers than its config has diff ids',
     keys: ['offset', 'what', 'expected', 'found'],
+  },
+  LAYER_ENTRY_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'An entry of a layer has a type that no known tar writes',
+    keys: ['typeFlag', 'path'],
   },
   LAYER_LINK_INVALID: {
     kind: 'format',
@@ -274,6 +310,21 @@ export const ERROR_CODES = {
     meaning: 'No image for the wanted platform is offered',
     keys: ['wanted', 'available'],
   },
+  PROTOCOL_BROKEN: {
+    kind: 'transport',
+    meaning: 'The peer does not speak HTTP/1.1 as RFC 9112 demands',
+    keys: ['url', 'retryable'],
+  },
+  RATE_LIMITED: {
+    kind: 'transport',
+    meaning: 'The server asked to slow down until the attempts were used up',
+    keys: ['url', 'status', 'retryable'],
+  },
+  REDIRECT_REFUSED: {
+    kind: 'transport',
+    meaning: 'A redirect is one too many, insecure, or names no HTTP URL',
+    keys: ['url', 'retryable'],
+  },
   REFERENCE_INVALID: {
     kind: 'format',
     meaning: 'An image reference does not follow the grammar of its transport',
@@ -335,6 +386,111 @@ export const ERROR_CODES = {
     meaning: 'A repository has a format version that is too new',
     keys: ['expected', 'found'],
   },
+  RESPONSE_MALFORMED: {
+    kind: 'format',
+    meaning: 'The bytes of a response break the rules of HTTP/1.1',
+    keys: ['offset', 'what'],
+  },
+  RESPONSE_TOO_LARGE: {
+    kind: 'transport',
+    meaning: 'A response body is longer than its purpose allows',
+    keys: ['url', 'limitBytes', 'retryable'],
+  },
+  SPLITSTREAM_ALGORITHM: {
+    kind: 'format',
+    meaning: 'A splitstream was written for another hash algorithm',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_BLOCK_SIZE: {
+    kind: 'format',
+    meaning: 'A splitstream names a verity block size other than 4096',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_BODY_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'The body of a splitstream holds more than its declared size or the chunk limit allow',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_COMPRESSION: {
+    kind: 'format',
+    meaning: 'A section of a splitstream is not exactly one or more zstd frames',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_CONTENT_TYPE: {
+    kind: 'format',
+    meaning: 'A splitstream holds another kind of content than asked for',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_EXTERNAL_UNEXPECTED: {
+    kind: 'format',
+    meaning: 'A splitstream refers to an object where inline bytes must stand',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_INFO_TOO_SHORT: {
+    kind: 'format',
+    meaning: 'The info section of a splitstream is shorter than 80 bytes',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_INLINE_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A splitstream would hold more inline bytes in a row than the limit of this program',
+    keys: ['offset', 'what', 'limit'],
+  },
+  SPLITSTREAM_MAGIC: {
+    kind: 'format',
+    meaning: 'The bytes are not a splitstream',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_NAMED_REF_INVALID: {
+    kind: 'format',
+    meaning: 'A record of the named-ref table of a splitstream is malformed; reason says how',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_RANGE: {
+    kind: 'format',
+    meaning: 'A section of a splitstream ends before it starts',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_RECORD_SPLIT: {
+    kind: 'format',
+    meaning: 'A record of a splitstream does not lie within one chunk and its padding',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_REF_INDEX: {
+    kind: 'format',
+    meaning: 'A chunk of a splitstream refers past the end of the object table',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_SIZE_MISMATCH: {
+    kind: 'format',
+    meaning: 'A splitstream rebuilds to another size than it declares',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SPLITSTREAM_SYNC_UNAVAILABLE: {
+    kind: 'unsupported',
+    meaning: 'This Node has no synchronous streaming zstd encoder that gives the known answers',
+    keys: [],
+  },
+  SPLITSTREAM_TABLE_SIZE: {
+    kind: 'format',
+    meaning: 'A reference table of a splitstream is not a whole number of digests',
+    keys: ['offset', 'what', 'reason'],
+  },
+  SPLITSTREAM_TABLE_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A table of a splitstream is larger than the limit of this program',
+    keys: ['offset', 'what', 'limit'],
+  },
+  SPLITSTREAM_TRUNCATED: {
+    kind: 'format',
+    meaning: 'A splitstream ends inside a section, chunk or record',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SPLITSTREAM_VERSION: {
+    kind: 'format',
+    meaning: 'A splitstream has a version other than 0',
+    keys: ['offset', 'what', 'reason'],
+  },
   STREAM_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'The repository has no stream with this name',
@@ -349,6 +505,16 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'The layout or archive has no image with this tag',
     keys: ['tag', 'available'],
+  },
+  TIMEOUT: {
+    kind: 'transport',
+    meaning: 'The peer sent nothing for too long',
+    keys: ['url', 'retryable'],
+  },
+  TLS_UNTRUSTED: {
+    kind: 'transport',
+    meaning: 'The certificate of the peer was not accepted',
+    keys: ['url', 'retryable'],
   },
   TREE_INVALID: {
     kind: 'format',
@@ -391,10 +557,30 @@ export const ERROR_CODES = {
     meaning: 'The name of an xattr filter mode is none of the known ones',
     keys: ['offset', 'what'],
   },
+  VERITY_ALGORITHM_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A file has fs-verity of another algorithm than the repository uses',
+    keys: ['expected', 'found', 'target'],
+  },
+  VERITY_ALREADY_ENABLED: {
+    kind: 'conflict',
+    meaning: 'fs-verity is already enabled on the file',
+    keys: ['target'],
+  },
   VERITY_NOT_ENABLED: {
     kind: 'integrity',
     meaning: 'fs-verity protection was demanded but a file or repository does not have it',
     keys: ['what'],
+  },
+  VERITY_SIGNATURE_REJECTED: {
+    kind: 'integrity',
+    meaning: 'The kernel demands a signature of fs-verity files and did not accept this one',
+    keys: ['target'],
+  },
+  WORKER_FAILED: {
+    kind: 'host',
+    meaning: 'A worker thread ended without an answer, or with an error that is not ours',
+    keys: ['reason'],
   },
 } as const satisfies Record<string, CodeEntry>;
 

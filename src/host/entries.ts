@@ -1,0 +1,69 @@
+import type { ByteString } from '#base/bytes';
+import { failSyscall } from './errno.ts';
+import { SLAB, slab, sys } from './ffi.ts';
+import { AT, OPEN } from './flags.ts';
+import { putName } from './name.ts';
+import { type FileType, statAt, typeOfBits } from './stat.ts';
+
+/** One entry of a directory. */
+export interface DirEntry {
+  /** Exact bytes of the name. */
+  readonly name: ByteString;
+  readonly type: FileType;
+}
+
+/** getdents64 (x86-64: unistd_64.h 217, arm64: asm-generic/unistd.h 61). */
+const GETDENTS64_NUMBER = process.arch === 'arm64' ? 61 : 217;
+/** Offsets in struct linux_dirent64 (getdents64(2)). */
+const DIRENT = { recordLength: 16, type: 18, name: 19 } as const;
+
+/**
+ * All entries of a directory but `.` and `..`, in the order of the filesystem. The directory is opened anew, so that two readers
+ * of one descriptor do not share an offset.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function readDirEntries(dir: { readonly fd: number; readonly label: string }): DirEntry[] {
+  const here = putName('.', SLAB.nameA, 'openat');
+  const fd = sys.openat(dir.fd, here, OPEN.read | OPEN.directory | OPEN.cloexec, 0);
+  if (fd < 0) failSyscall('openat', dir.label);
+  try {
+    return readAllEntries(fd, dir.label);
+  } finally {
+    sys.close(fd);
+  }
+}
+
+function readAllEntries(fd: number, label: string): DirEntry[] {
+  const memory = slab();
+  const entries: DirEntry[] = [];
+  let unknown = false;
+  for (;;) {
+    const into = memory.address + SLAB.value;
+    const length = sys.syscall(GETDENTS64_NUMBER, fd, into, SLAB.valueBytes, 0, 0, 0);
+    if (length < 0) failSyscall('getdents64', label);
+    if (length === 0) break;
+    for (let at: number = SLAB.value; at < SLAB.value + length; ) {
+      const start = at + DIRENT.name;
+      const name = memory.bytes.toString(
+        'latin1',
+        start,
+        memory.bytes.indexOf(0, start),
+      ) as ByteString;
+      if (name !== '.' && name !== '..') {
+        const type = typeOfBits(memory.view.getUint8(at + DIRENT.type));
+        if (type === 'unknown') unknown = true;
+        entries.push({ name, type });
+      }
+      at += memory.view.getUint16(at + DIRENT.recordLength, true);
+    }
+  }
+  return unknown ? entries.map((entry) => withType(fd, entry, label)) : entries;
+}
+
+/** Some filesystems do not store the type in the directory (d_type DT_UNKNOWN): ask the inode. */
+function withType(fd: number, entry: DirEntry, label: string): DirEntry {
+  if (entry.type !== 'unknown') return entry;
+  const address = putName(entry.name, SLAB.nameA, 'statx');
+  const stat = statAt(fd, address, AT.symlinkNoFollow, () => label);
+  return { name: entry.name, type: stat?.type ?? 'unknown' };
+}

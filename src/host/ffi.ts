@@ -1,0 +1,248 @@
+import { createRequire } from 'node:module';
+
+/**
+ * The one file that owns koffi, the C library and pinned memory.
+ *
+ * Every system call of the project goes through the table `sys`. Its first use loads koffi (a few milliseconds), so that programs
+ * which never touch the disk do not pay for it. Pointers to names and small structures point into one slab that lives as long as the
+ * thread: a raw address keeps nothing alive, so nothing else may ever be passed as a number.
+ */
+
+/** What koffi gives us; declared here because only this file sees it. */
+interface Koffi {
+  load(path: null): {
+    func(
+      name: string,
+      result: string,
+      parameters: readonly string[],
+    ): (...parameters: never[]) => number;
+  };
+  alloc(type: string, length: number): unknown;
+  view(reference: unknown, length: number): ArrayBuffer;
+  address(reference: unknown): bigint;
+  errno(value?: number): number;
+}
+
+type Bytes = Uint8Array<ArrayBufferLike>;
+
+/** System calls by their C library name. All return -1 on failure; then `lastErrno()` says why. Addresses point into the slab. */
+export interface SystemCalls {
+  close(fd: number): number;
+  copy_file_range(
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+    flags: number,
+  ): number;
+  faccessat(dirfd: number, path: number, mode: number, flags: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  fchmod(fd: number, mode: number): number;
+  fchmodat(dirfd: number, path: number, mode: number, flags: number): number;
+  fchownat(dirfd: number, path: number, uid: number, gid: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  fdatasync(fd: number): number;
+  fgetxattr(fd: number, name: number, value: number, sizeBytes: number): number;
+  flistxattr(fd: number, list: number, sizeBytes: number): number;
+  flock(fd: number, operation: number): number;
+  fremovexattr(fd: number, name: number): number;
+  fsetxattr(fd: number, name: number, value: number, sizeBytes: number, flags: number): number;
+  fstatvfs(fd: number, into: number): number;
+  fsync(fd: number): number;
+  ftruncate(fd: number, sizeBytes: number): number;
+  futimens(fd: number, times: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
+  lgetxattr(path: number, name: number, value: number, sizeBytes: number): number;
+  linkat(fromDir: number, from: number, toDir: number, to: number, flags: number): number;
+  llistxattr(path: number, list: number, sizeBytes: number): number;
+  lremovexattr(path: number, name: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
+  lsetxattr(path: number, name: number, value: number, sizeBytes: number, flags: number): number;
+  mkdirat(dirfd: number, path: number, mode: number): number;
+  mknodat(dirfd: number, path: number, mode: number, rdev: number): number;
+  openat(dirfd: number, path: number, flags: number, mode: number): number;
+  pread(fd: number, into: Bytes, length: number, offset: number): number;
+  pwrite(fd: number, from: Bytes, length: number, offset: number): number;
+  read(fd: number, into: Bytes, length: number): number;
+  readlinkat(dirfd: number, path: number, into: number, sizeBytes: number): number;
+  renameat2(fromDir: number, from: number, toDir: number, to: number, flags: number): number;
+  statx(dirfd: number, path: number, flags: number, mask: number, into: number): number;
+  symlinkat(target: number, dirfd: number, path: number): number;
+  syncfs(fd: number): number;
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
+  umount2(path: number, flags: number): number;
+  unlinkat(dirfd: number, path: number, flags: number): number;
+  utimensat(dirfd: number, path: number, times: number, flags: number): number;
+  write(fd: number, from: Bytes, length: number): number;
+}
+
+const INT = 'int';
+const U32 = 'uint32_t';
+const I64 = 'int64_t';
+const ADDRESS = 'size_t';
+const BUFFER = 'void *';
+
+/**
+ * C signatures: result first. Variadic functions (openat, fcntl, ioctl, syscall) are declared with fixed integer parameters, which the
+ * System V x86-64 and AAPCS64 conventions pass the same way.
+ */
+const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
+  close: [INT, INT],
+  copy_file_range: [I64, INT, ADDRESS, INT, ADDRESS, ADDRESS, U32],
+  faccessat: [INT, INT, ADDRESS, INT, INT],
+  fallocate: [INT, INT, INT, I64, I64],
+  fchmod: [INT, INT, U32],
+  fchmodat: [INT, INT, ADDRESS, U32, INT],
+  fchownat: [INT, INT, ADDRESS, U32, U32, INT],
+  fcntl: [INT, INT, INT, ADDRESS],
+  fdatasync: [INT, INT],
+  fgetxattr: [I64, INT, ADDRESS, ADDRESS, ADDRESS],
+  flistxattr: [I64, INT, ADDRESS, ADDRESS],
+  flock: [INT, INT, INT],
+  fremovexattr: [INT, INT, ADDRESS],
+  fsetxattr: [INT, INT, ADDRESS, ADDRESS, ADDRESS, INT],
+  fstatvfs: [INT, INT, ADDRESS],
+  fsync: [INT, INT],
+  ftruncate: [INT, INT, I64],
+  futimens: [INT, INT, ADDRESS],
+  ioctl: [INT, INT, ADDRESS, ADDRESS],
+  lgetxattr: [I64, ADDRESS, ADDRESS, ADDRESS, ADDRESS],
+  linkat: [INT, INT, ADDRESS, INT, ADDRESS, INT],
+  llistxattr: [I64, ADDRESS, ADDRESS, ADDRESS],
+  lremovexattr: [INT, ADDRESS, ADDRESS],
+  lseek: [I64, INT, I64, INT],
+  lsetxattr: [INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, INT],
+  mkdirat: [INT, INT, ADDRESS, U32],
+  mknodat: [INT, INT, ADDRESS, U32, ADDRESS],
+  openat: [INT, INT, ADDRESS, INT, U32],
+  pread: [I64, INT, BUFFER, ADDRESS, I64],
+  pwrite: [I64, INT, BUFFER, ADDRESS, I64],
+  read: [I64, INT, BUFFER, ADDRESS],
+  readlinkat: [I64, INT, ADDRESS, ADDRESS, ADDRESS],
+  renameat2: [INT, INT, ADDRESS, INT, ADDRESS, U32],
+  statx: [INT, INT, ADDRESS, INT, U32, ADDRESS],
+  symlinkat: [INT, ADDRESS, INT, ADDRESS],
+  syncfs: [INT, INT],
+  syscall: [I64, I64, I64, I64, I64, I64, I64, I64],
+  umount2: [INT, ADDRESS, INT],
+  unlinkat: [INT, INT, ADDRESS, INT],
+  utimensat: [INT, INT, ADDRESS, ADDRESS, INT],
+  write: [I64, INT, BUFFER, ADDRESS],
+};
+
+const SYSTEM_CALL_NAMES = Object.keys(SIGNATURES) as (keyof SystemCalls)[];
+type AnyCall = (...parameters: never[]) => number;
+
+/** Where things live in the slab, in bytes from its start. */
+export const SLAB = {
+  /** First name or path of a call, NUL terminated; a path is at most 4096 bytes with its NUL (PATH_MAX). */
+  nameA: 0,
+  /** Second name or path of a call. */
+  nameB: 8192,
+  /** Argument structures (statx, timespec, flock, verity, …). */
+  struct: 16384,
+  /** Values: xattr values and lists, directory entries, extents, symlink targets. */
+  value: 32768,
+  /** Size of the value area: the largest xattr value or list (XATTR_SIZE_MAX, XATTR_LIST_MAX: 65536). */
+  valueBytes: 65536,
+} as const;
+const SLAB_BYTES = SLAB.value + SLAB.valueBytes;
+/** Longest name or path, without its NUL (Linux limits.h PATH_MAX 4096 counts the NUL). */
+export const PATH_BYTES_MAX = 4095;
+
+/** The pinned slab of this thread: its address, and three views of the same bytes. */
+export interface Slab {
+  readonly address: number;
+  readonly bytes: Buffer;
+  readonly view: DataView;
+}
+
+interface Loaded {
+  readonly koffi: Koffi;
+  readonly calls: Record<keyof SystemCalls, AnyCall>;
+  readonly slab: Slab;
+}
+
+let loaded: Loaded | undefined;
+
+function load(): Loaded {
+  if (loaded !== undefined) return loaded;
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const library = koffi.load(null);
+  const calls = {} as Record<keyof SystemCalls, AnyCall>;
+  for (const name of SYSTEM_CALL_NAMES) {
+    const [result = INT, ...parameters] = SIGNATURES[name];
+    calls[name] = library.func(name, result, parameters);
+  }
+  const memory = koffi.alloc('uint8_t', SLAB_BYTES);
+  const buffer = koffi.view(memory, SLAB_BYTES);
+  const slab = {
+    address: Number(koffi.address(memory)),
+    bytes: Buffer.from(buffer),
+    view: new DataView(buffer),
+  };
+  loaded = { koffi, calls, slab };
+  install();
+  return loaded;
+}
+
+/** Replaces the entries of `sys`: the bare functions, or wrapped ones while an observer is set. */
+function install(): void {
+  if (loaded === undefined) return;
+  const table = sys as unknown as Record<keyof SystemCalls, AnyCall>;
+  for (const name of SYSTEM_CALL_NAMES) {
+    table[name] =
+      observer === undefined ? loaded.calls[name] : observed(name, loaded.calls[name], observer);
+  }
+}
+
+function observed(name: keyof SystemCalls, call: AnyCall, watch: SyscallObserver): AnyCall {
+  return (...parameters: never[]) => {
+    const errno = watch(name);
+    if (errno === undefined) return call(...parameters);
+    load().koffi.errno(errno);
+    return -1;
+  };
+}
+
+function unloaded(): SystemCalls {
+  const table = {} as Record<keyof SystemCalls, AnyCall>;
+  for (const name of SYSTEM_CALL_NAMES) {
+    table[name] = (...parameters: never[]) => {
+      load();
+      return (sys[name] as AnyCall)(...parameters);
+    };
+  }
+  return table as unknown as SystemCalls;
+}
+
+/**
+ * Called before every system call with its name. Returning nothing lets the call happen; returning an errno number makes it fail with
+ * that errno without reaching the kernel; throwing ends the operation there, as a crash would.
+ */
+export type SyscallObserver = (syscall: keyof SystemCalls) => number | undefined;
+
+let observer: SyscallObserver | undefined;
+
+/** The system calls. Each entry is the bare foreign function unless an observer is set. */
+export const sys: SystemCalls = unloaded();
+
+/**
+ * Watches (or fails) every system call of this thread, for crash and fault tests; `undefined` stops. Costs nothing while unset: the
+ * table then holds the bare functions.
+ */
+export function setSyscallObserver(watch: SyscallObserver | undefined): void {
+  observer = watch;
+  install();
+}
+
+/** The slab of this thread. */
+export function slab(): Slab {
+  return (loaded ?? load()).slab;
+}
+
+/** errno of the last failed call of this thread. Read it before anything else is called. */
+export function lastErrno(): number {
+  return load().koffi.errno();
+}

@@ -1,0 +1,80 @@
+/**
+ * The kernel, as the rest of the project sees it: directories as capabilities, files without names, locks, extended attributes,
+ * reflinks, fs-verity. The only room that calls the operating system for files; every call blocks and may run in any thread.
+ *
+ *     Dir ──┬─ openFile ── HostFile ── readAt, writeAll, fsync, flock, cloneFile, …
+ *           ├─ tmpfile ─── TmpFile ─── write · seal · publish ─▶ a name, never replacing one
+ *           └─ lstat, readEntries, symlink, rename, unlink, …
+ *
+ * Names are bytes (one per code unit). Failures are HostError SYSCALL_FAILED { errno, syscall, target } or NO_SPACE; what a caller
+ * expects (nothing there, already there, cannot share extents) is a return value.
+ */
+export { Dir, type OpenDirOptions } from './dir.ts';
+export type { DirEntry } from './entries.ts';
+export { errnoName, failSyscall, hasErrno, hostError } from './errno.ts';
+export { type SyscallObserver, setSyscallObserver } from './ffi.ts';
+export {
+  closeFd,
+  type FileTime,
+  fchmod,
+  fchown,
+  fdatasync,
+  fsync,
+  futimens,
+  HostFile,
+  readAll,
+  readAt,
+  readPieces,
+  readSome,
+  reopen,
+  syncfs,
+  truncate,
+  writeAll,
+  writeAt,
+} from './file.ts';
+export { OPEN } from './flags.ts';
+export {
+  flock,
+  type LockMode,
+  lockOfd,
+  tryFlock,
+  tryLockOfd,
+  unlockFlock,
+  unlockOfd,
+} from './lock.ts';
+export { type Descriptor, displayPath, type Name, pathOf } from './name.ts';
+export { fsyncParent, type PublishOptions, publish } from './publish.ts';
+export { cloneFile, cloneRange, copyRange, type FileRange } from './reflink.ts';
+export {
+  decodeDevice,
+  encodeDevice,
+  type FileStat,
+  type FileType,
+  statFd,
+} from './stat.ts';
+export { type FilesystemState, readFilesystemState } from './statvfs.ts';
+export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './tmpfile.ts';
+export {
+  type EnableOrCopyResult,
+  type EnableOutcome,
+  enableVerity,
+  enableVerityOrCopy,
+  enableVerityWithRetry,
+  errorOfOutcome,
+  hasVerity,
+  measureVerity,
+  measureVerityOr,
+  tryEnableVerity,
+  tryMeasureVerity,
+  verifyVerity,
+} from './verity.ts';
+export {
+  getXattr,
+  listXattrs,
+  readXattrs,
+  removeXattr,
+  setXattr,
+  type XattrCondition,
+  type Xattrs,
+  type XattrTarget,
+} from './xattr.ts';

@@ -1,0 +1,142 @@
+import { ERRNO, hostError } from './errno.ts';
+import { lastErrno, SLAB, slab, sys } from './ffi.ts';
+import { AT } from './flags.ts';
+import { type Descriptor, fdOf, labelOf } from './name.ts';
+
+/** What a directory entry is. */
+export type FileType =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'character'
+  | 'block'
+  | 'fifo'
+  | 'socket'
+  | 'unknown';
+
+/** State of an inode. */
+export interface FileStat {
+  readonly type: FileType;
+  /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  /** Disk usage in units of 512 bytes. */
+  readonly blocks512: number;
+  readonly mtimeSec: bigint;
+  readonly mtimeNsec: number;
+  /** Device that holds the inode, as glibc's makedev (the same number as `fs.Stats.dev`). */
+  readonly dev: number;
+  readonly ino: bigint;
+  readonly nlink: number;
+  /** Device that a device node stands for, in the kernel's 32-bit encoding (new_encode_dev); else 0. */
+  readonly rdev: number;
+  /** The kernel says that fs-verity is enabled (STATX_ATTR_VERITY); false also when it cannot say. */
+  readonly verity: boolean;
+}
+
+/** Inode types by the upper bits of st_mode (Linux stat.h S_IF…), shifted right by 12. */
+const TYPE_BY_BITS: { readonly [bits: number]: FileType } = {
+  1: 'fifo',
+  2: 'character',
+  4: 'directory',
+  6: 'block',
+  8: 'file',
+  10: 'symlink',
+  12: 'socket',
+};
+
+/** Type for the S_IFMT bits of a mode (or, already shifted, for a d_type: DT_* equals S_IF* >> 12). */
+export function typeOfBits(bits: number): FileType {
+  return TYPE_BY_BITS[bits] ?? 'unknown';
+}
+
+/** Offsets in struct statx (Linux stat.h, 256 bytes). */
+const STATX = {
+  attributes: 8,
+  nlink: 16,
+  uid: 20,
+  gid: 24,
+  mode: 28,
+  ino: 32,
+  size: 40,
+  blocks: 48,
+  mtimeSec: 112,
+  mtimeNsec: 120,
+  rdevMajor: 128,
+  rdevMinor: 132,
+  devMajor: 136,
+  devMinor: 140,
+} as const;
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_VERITY = 0x100000n;
+
+/**
+ * State of what `address` (a name in the slab) names below `dirfd`; undefined when there is nothing.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function statAt(
+  dirfd: number,
+  address: number,
+  flags: number,
+  describe: () => string,
+): FileStat | undefined {
+  const memory = slab();
+  if (sys.statx(dirfd, address, flags, STATX_BASIC_STATS, memory.address + SLAB.struct) !== 0) {
+    const errno = lastErrno();
+    if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return undefined;
+    throw hostError(errno, 'statx', describe());
+  }
+  return decodeStatx(memory.view, SLAB.struct);
+}
+
+/** State of an open file or directory. @throws HostError SYSCALL_FAILED */
+export function statFd(file: Descriptor): FileStat {
+  const memory = slab();
+  memory.bytes[SLAB.nameA] = 0;
+  const stat = statAt(fdOf(file), memory.address + SLAB.nameA, AT.emptyPath, () => labelOf(file));
+  if (stat === undefined) throw hostError(ERRNO.ENOENT, 'statx', labelOf(file));
+  return stat;
+}
+
+function decodeStatx(view: DataView, at: number): FileStat {
+  const mode = view.getUint16(at + STATX.mode, true);
+  return {
+    type: typeOfBits(mode >>> 12),
+    mode: mode & 0o7777,
+    uid: view.getUint32(at + STATX.uid, true),
+    gid: view.getUint32(at + STATX.gid, true),
+    sizeBytes: readSize(view, at + STATX.size),
+    blocks512: readSize(view, at + STATX.blocks),
+    mtimeSec: view.getBigInt64(at + STATX.mtimeSec, true),
+    mtimeNsec: view.getUint32(at + STATX.mtimeNsec, true),
+    dev: encodeDevice(
+      view.getUint32(at + STATX.devMajor, true),
+      view.getUint32(at + STATX.devMinor, true),
+    ),
+    ino: view.getBigUint64(at + STATX.ino, true),
+    nlink: view.getUint32(at + STATX.nlink, true),
+    rdev: encodeDevice(
+      view.getUint32(at + STATX.rdevMajor, true),
+      view.getUint32(at + STATX.rdevMinor, true),
+    ),
+    verity: (view.getBigUint64(at + STATX.attributes, true) & STATX_ATTR_VERITY) !== 0n,
+  };
+}
+
+/** A kernel size: below 2^63, and no filesystem here reaches 2^53. */
+function readSize(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+}
+
+/** Kernel new_encode_dev: minor bits 0-7, major bits 8-19, minor bits 8-19 at 20-31 (Linux kdev_t.h). */
+export function encodeDevice(major: number, minor: number): number {
+  return (minor & 0xff) + (major & 0xfff) * 0x100 + ((minor >>> 8) & 0xfff) * 0x10_0000;
+}
+
+/** Splits a device number of `encodeDevice`. */
+export function decodeDevice(device: number): { readonly major: number; readonly minor: number } {
+  const high = Math.floor(device / 0x10_0000);
+  return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) + high * 0x100 };
+}
