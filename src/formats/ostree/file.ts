@@ -1,0 +1,155 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { ByteString } from '#base/bytes';
+import type { OstreeChecksum } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { encodeVariant, parseVariant } from '#formats/gvariant';
+import {
+  FILE_HEADER_TYPE,
+  FILE_MAX_BYTES,
+  HEADER_PREFIX_BYTES,
+  METADATA_MAX_BYTES,
+  ZLIB_HEADER_TYPE,
+} from './layout.ts';
+import { isLinkMode, requireFileMode } from './mode.ts';
+import { byteStringOfText, textOf } from './objects.ts';
+import { swap32, swap64 } from './swap.ts';
+import { type OstreeXattr, rawXattrsOf, sortXattrs, type XattrRules, xattrsOf } from './xattrs.ts';
+
+/** Everything about a file object that is not its content. */
+export interface FileHeader {
+  readonly uid: number;
+  readonly gid: number;
+  /** With the file type: regular or link. */
+  readonly mode: number;
+  /** Target of a link; empty for a regular file (a stored target of a regular file is kept, but never hashed). */
+  readonly target: ByteString;
+  /** In stored order. */
+  readonly xattrs: readonly OstreeXattr[];
+}
+
+/** The header of an archive object and of a file in a commit stream: a file header with the content size. */
+export interface SizedFileHeader extends FileHeader {
+  /** Content size in bytes; 0 for links. Not covered by the checksum. */
+  readonly sizeBytes: number;
+}
+
+/**
+ * Parses `(tuuuusa(ayay))`, the header of archive objects, without the 8-byte prefix.
+ * @throws FormatError GVARIANT_NOT_NORMAL, OSTREE_MODE_INVALID, OSTREE_HEADER_INVALID, OSTREE_XATTR_INVALID
+ */
+export function parseZlibHeader(bytes: Uint8Array, rules: XattrRules = {}): SizedFileHeader {
+  const what = 'file header';
+  const [size, ...rest] = parseVariant(bytes, ZLIB_HEADER_TYPE, { what });
+  const [uid, gid, mode, rdev, target, xattrs] = rest;
+  const sizeBytes = swap64(size);
+  if (sizeBytes > BigInt(FILE_MAX_BYTES)) {
+    failHeader(`a size of at most ${FILE_MAX_BYTES}`, String(sizeBytes), 0);
+  }
+  requireFileMode(swap32(mode), what);
+  if (rdev !== 0) failHeader('rdev 0', `rdev ${swap32(rdev)}`, 20);
+  return {
+    uid: swap32(uid),
+    gid: swap32(gid),
+    mode: swap32(mode),
+    target: byteStringOfText(target),
+    xattrs: xattrsOf(xattrs, what, rules),
+    sizeBytes: Number(sizeBytes),
+  };
+}
+
+/** The bytes that parseZlibHeader reads; xattrs in the order given. */
+export function encodeZlibHeader(header: SizedFileHeader): Uint8Array {
+  const { uid, gid, mode, target, xattrs, sizeBytes } = header;
+  return encodeVariant(
+    [
+      swap64(BigInt(sizeBytes)),
+      swap32(uid),
+      swap32(gid),
+      swap32(mode),
+      0,
+      textOf(target),
+      rawXattrsOf(xattrs),
+    ],
+    ZLIB_HEADER_TYPE,
+  );
+}
+
+/**
+ * The header as it is hashed: `(uuuusa(ayay))`, xattrs sorted by name unless `storedOrder`, and no target unless the
+ * file is a link. Source: OSTree spec 2.5.
+ */
+export function encodeFileHeader(header: FileHeader, storedOrder = false): Uint8Array {
+  const { uid, gid, mode, target, xattrs } = header;
+  return encodeVariant(
+    [
+      swap32(uid),
+      swap32(gid),
+      swap32(mode),
+      0,
+      isLinkMode(mode) ? textOf(target) : '',
+      rawXattrsOf(storedOrder ? xattrs : sortXattrs(xattrs)),
+    ],
+    FILE_HEADER_TYPE,
+  );
+}
+
+/** A header with its prefix: big-endian length and four zero bytes. */
+export function frameHeader(header: Uint8Array): Uint8Array {
+  const framed = new Uint8Array(HEADER_PREFIX_BYTES + header.length);
+  new DataView(framed.buffer).setUint32(0, header.length, false);
+  framed.set(header, HEADER_PREFIX_BYTES);
+  return framed;
+}
+
+/**
+ * Length of the header that follows an 8-byte prefix, checked against the bytes there are.
+ * The four bytes after the length should be zero, but readers have always ignored them (OSTree spec 2.4).
+ * @throws FormatError OSTREE_HEADER_INVALID
+ */
+export function parseHeaderPrefix(bytes: Uint8Array, objectBytes = bytes.length): number {
+  if (bytes.length < HEADER_PREFIX_BYTES) {
+    failHeader(`${HEADER_PREFIX_BYTES} bytes of prefix`, `${bytes.length} bytes`, 0);
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, false);
+  const room = Math.min(METADATA_MAX_BYTES, objectBytes - HEADER_PREFIX_BYTES);
+  if (length > room) failHeader(`a header of at most ${room} bytes`, `${length} bytes`, 0);
+  return length;
+}
+
+/** Computes the checksum of a file object from its header and content, content piece by piece. */
+export class FileHasher {
+  readonly #hash: Hash;
+  readonly #isLink: boolean;
+
+  /** `storedOrder` hashes xattrs in the order given, as writers before 2024.10 did. */
+  constructor(header: FileHeader, storedOrder = false) {
+    this.#isLink = isLinkMode(header.mode);
+    this.#hash = createHash('sha256');
+    this.#hash.update(frameHeader(encodeFileHeader(header, storedOrder)));
+  }
+
+  /** Adds content; links have none. */
+  update(piece: Uint8Array): void {
+    if (!this.#isLink) this.#hash.update(piece);
+  }
+
+  /** May be called once. */
+  finish(): OstreeChecksum {
+    return this.#hash.digest('hex') as OstreeChecksum;
+  }
+}
+
+/** The checksum of a file object whose content is at hand. */
+export function computeFileChecksum(header: FileHeader, content?: Uint8Array): OstreeChecksum {
+  const hasher = new FileHasher(header);
+  if (content !== undefined) hasher.update(content);
+  return hasher.finish();
+}
+
+function failHeader(expected: string, found: string, offset: number): never {
+  throw new FormatError(
+    'OSTREE_HEADER_INVALID',
+    `Cannot read file header: expected ${expected}, found ${found}`,
+    { offset, what: 'file header', expected, found },
+  );
+}

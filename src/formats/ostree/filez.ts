@@ -1,0 +1,148 @@
+import { createInflateRaw, deflateRawSync, inflateRawSync, constants as zlib } from 'node:zlib';
+import { FormatError } from '#base/errors';
+import type { SizedFileHeader } from './file.ts';
+import { encodeZlibHeader, frameHeader, parseHeaderPrefix, parseZlibHeader } from './file.ts';
+import { HEADER_PREFIX_BYTES } from './layout.ts';
+import { isLinkMode } from './mode.ts';
+
+/** The parts of a `.filez` object that is in memory. */
+export interface Filez {
+  readonly header: SizedFileHeader;
+  /** The header as received, prefix included: what a commit stream keeps. A view. */
+  readonly rawHeader: Uint8Array;
+  /** The raw deflate stream; empty for links. A view. */
+  readonly payload: Uint8Array;
+}
+
+/** Largest piece that inflateSource yields, in bytes. */
+const PIECE_BYTES = 256 * 1024;
+/** A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. */
+const TOLERANT = { finishFlush: zlib.Z_SYNC_FLUSH };
+
+/**
+ * Splits a `.filez` object into header and payload; nothing is inflated or hashed yet.
+ * @throws FormatError OSTREE_HEADER_INVALID, OSTREE_PAYLOAD_INVALID (a link with payload) and those of parseZlibHeader
+ */
+export function parseFilez(bytes: Uint8Array): Filez {
+  const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(bytes);
+  const header = parseZlibHeader(bytes.subarray(HEADER_PREFIX_BYTES, headerEnd));
+  const payload = bytes.subarray(headerEnd);
+  requireNoLinkPayload(header, payload.length);
+  return { header, rawHeader: bytes.subarray(0, headerEnd), payload };
+}
+
+/**
+ * The content of a small file object in one call; never yields more than the size in the header, whatever the payload
+ * would inflate to.
+ * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or gives another number of bytes
+ */
+export function inflateContent(header: SizedFileHeader, payload: Uint8Array): Uint8Array {
+  if (isLinkMode(header.mode)) return new Uint8Array(0);
+  if (header.sizeBytes === 0 && payload.length === 0) return new Uint8Array(0);
+  let content: Uint8Array;
+  try {
+    content = inflateRawSync(payload, {
+      ...TOLERANT,
+      maxOutputLength: header.sizeBytes + 1,
+      chunkSize: Math.min(Math.max(header.sizeBytes + 1, 64), PIECE_BYTES),
+    });
+  } catch (cause) {
+    throw inflateError(cause, header.sizeBytes);
+  }
+  if (content.length !== header.sizeBytes) throw sizeError(header.sizeBytes, content.length);
+  return content;
+}
+
+/**
+ * The content of a file object as pieces, from a payload that arrives as pieces. Memory stays bounded; ends with an
+ * error as soon as more than `sizeBytes` bytes come out.
+ * @throws FormatError OSTREE_PAYLOAD_INVALID; errors of the source pass unchanged
+ */
+export async function* inflateSource(
+  source: AsyncIterable<Uint8Array>,
+  sizeBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const inflate = createInflateRaw({ ...TOLERANT, chunkSize: PIECE_BYTES });
+  let sourceError: unknown;
+  const feeding = feed(source, inflate).catch((error: unknown) => {
+    sourceError = error;
+    inflate.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  let producedBytes = 0;
+  try {
+    for await (const piece of inflate as AsyncIterable<Uint8Array>) {
+      producedBytes += piece.length;
+      if (producedBytes > sizeBytes) throw sizeError(sizeBytes, producedBytes);
+      yield piece;
+    }
+  } catch (error) {
+    if (sourceError !== undefined) throw sourceError;
+    throw error instanceof FormatError ? error : inflateError(error, sizeBytes);
+  } finally {
+    inflate.destroy();
+    await feeding;
+  }
+  if (producedBytes !== sizeBytes) throw sizeError(sizeBytes, producedBytes);
+}
+
+/** A complete `.filez` object. Its deflate bytes are not reproducible across zlib versions; its checksum is. */
+export function encodeFilez(
+  header: SizedFileHeader,
+  content: Uint8Array,
+  level: number = 6,
+): Uint8Array {
+  const framed = frameHeader(encodeZlibHeader(header));
+  if (isLinkMode(header.mode)) return framed;
+  return new Uint8Array(Buffer.concat([framed, deflateRawSync(content, { level })]));
+}
+
+/** @throws FormatError OSTREE_PAYLOAD_INVALID when bytes follow the header of a link */
+export function requireNoLinkPayload(header: SizedFileHeader, payloadBytes: number): void {
+  if (payloadBytes === 0 || !isLinkMode(header.mode)) return;
+  throw new FormatError(
+    'OSTREE_PAYLOAD_INVALID',
+    `Cannot read file object: expected a link to end after its header, found ${payloadBytes} more bytes`,
+    { offset: 0, what: 'file payload', expected: 0, found: payloadBytes },
+  );
+}
+
+async function feed(
+  source: AsyncIterable<Uint8Array>,
+  inflate: ReturnType<typeof createInflateRaw>,
+): Promise<void> {
+  for await (const piece of source) {
+    if (inflate.destroyed) return;
+    if (!inflate.write(piece)) await drained(inflate);
+  }
+  inflate.end();
+}
+
+/** Resolves when the inflater takes more input, or will take none any more. */
+function drained(inflate: ReturnType<typeof createInflateRaw>): Promise<void> {
+  return new Promise((resolve) => {
+    inflate.once('drain', resolve);
+    inflate.once('close', resolve);
+    if (inflate.destroyed) resolve();
+  });
+}
+
+function inflateError(cause: unknown, expected: number): FormatError {
+  const isTooLong = (cause as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE';
+  return isTooLong
+    ? sizeError(expected, expected + 1)
+    : new FormatError(
+        'OSTREE_PAYLOAD_INVALID',
+        `Cannot inflate file payload: expected ${expected} bytes, found a damaged deflate stream`,
+        { offset: 0, what: 'file payload', expected },
+        { cause },
+      );
+}
+
+function sizeError(expected: number, found: number): FormatError {
+  const amount = found > expected ? `at least ${found}` : String(found);
+  return new FormatError(
+    'OSTREE_PAYLOAD_INVALID',
+    `Cannot inflate file payload: expected ${expected} bytes, found ${amount}`,
+    { offset: 0, what: 'file payload', expected, found },
+  );
+}

@@ -1,0 +1,88 @@
+/**
+ * OSTree formats: objects (commit, dirtree, dirmeta, file), their archive form, refs.
+ *
+ *     ref file ── checksum ──> commit ──> dirtree ──> dirtree … ──> file
+ *                                  └────> dirmeta <────┘
+ *
+ * Pure bytes and values; repositories on disk are stores/ostree, over HTTP remotes/ostree.
+ */
+export {
+  type Commit,
+  computeContentChecksum,
+  encodeCommit,
+  parseCommit,
+} from './commit.ts';
+export {
+  type Dirmeta,
+  encodeDirmeta,
+  encodeFileXattrs,
+  encodeOstreemeta,
+  parseDirmeta,
+  parseFileXattrs,
+  parseOstreemeta,
+} from './dirmeta.ts';
+export {
+  type Dirtree,
+  type DirtreeDirectory,
+  type DirtreeFile,
+  encodeDirtree,
+  parseDirtree,
+  requireEntryName,
+} from './dirtree.ts';
+export {
+  computeFileChecksum,
+  encodeFileHeader,
+  encodeZlibHeader,
+  FileHasher,
+  type FileHeader,
+  frameHeader,
+  parseHeaderPrefix,
+  parseZlibHeader,
+  type SizedFileHeader,
+} from './file.ts';
+export {
+  encodeFilez,
+  type Filez,
+  inflateContent,
+  inflateSource,
+  parseFilez,
+  requireNoLinkPayload,
+} from './filez.ts';
+export {
+  CHECKSUM_BYTES,
+  DIRTREE_ENTRIES_MAX,
+  FILE_MAX_BYTES,
+  HEADER_PREFIX_BYTES,
+  METADATA_MAX_BYTES,
+  NAME_MAX_BYTES,
+  PERMISSION_BITS,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  TREE_DEPTH_MAX,
+} from './layout.ts';
+export { isLinkMode, isRegularMode, requireDirectoryMode, requireFileMode } from './mode.ts';
+export {
+  checksumBytes,
+  checksumOf,
+  computeMetadataChecksum,
+  type DeltaObjectKind,
+  type MetadataKind,
+  OBJECT_KINDS,
+  type ObjectKind,
+  objectKindOf,
+  ostreeObjectPath,
+  requireChecksum,
+  verifyMetadata,
+} from './objects.ts';
+export {
+  decodeStreamRef,
+  encodeRefFile,
+  encodeStreamRef,
+  isRefName,
+  parseRefFile,
+  REF_FILE_MAX_BYTES,
+  requireRefName,
+} from './refs.ts';
+export { type OstreeXattr, sortXattrs, type XattrRules } from './xattrs.ts';
