@@ -34,6 +34,11 @@ export const ERROR_CODES = {
     meaning: 'An image archive is not a tar archive with the members that its format demands',
     keys: ['offset', 'what'],
   },
+  ARCHIVE_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A compressed image archive unpacks to more than its limit',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
   BLOB_DIGEST_MISMATCH: {
     kind: 'integrity',
     meaning: 'The bytes of a blob do not hash to the digest of its descriptor',
@@ -248,6 +253,16 @@ export const ERROR_CODES = {
     meaning: 'A directory is not an image layout of the version this library reads',
     keys: ['offset', 'what'],
   },
+  OCI_LAYOUT_VERSION_UNKNOWN: {
+    kind: 'unsupported',
+    meaning: 'The file oci-layout names a version this library does not read',
+    keys: ['version'],
+  },
+  OSTREE_BINDING_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A commit is bound to another ref or collection than the one it was asked for as',
+    keys: ['expected', 'found'],
+  },
   OSTREE_CHECKSUM_LENGTH: {
     kind: 'format',
     meaning: 'A checksum inside an OSTree object is not 32 bytes long',
@@ -258,9 +273,44 @@ export const ERROR_CODES = {
     meaning: 'The bytes of an OSTree object do not hash to its checksum',
     keys: ['expected', 'found', 'what'],
   },
+  OSTREE_DELTA_INVALID: {
+    kind: 'format',
+    meaning: 'A static delta is damaged, or its operations break the rules',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_DELTA_NAME_INVALID: {
+    kind: 'format',
+    meaning: 'The name of a static delta is not one or two checksums',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_DELTA_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A static delta, or a part of one, is larger than the limit',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_DELTA_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A static delta uses a newer version, a recursion or a compression that is not known',
+    keys: ['what', 'found'],
+  },
+  OSTREE_DOWNGRADE: {
+    kind: 'integrity',
+    meaning: 'A commit is older than the one it should replace',
+    keys: ['expected', 'found'],
+  },
   OSTREE_HEADER_INVALID: {
     kind: 'format',
     meaning: 'The header of an OSTree file object is damaged or does not fit the object',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_KEY_INVALID: {
+    kind: 'format',
+    meaning: 'A public or secret key for OSTree signatures is not in its format',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_METADATA_INVALID: {
+    kind: 'format',
+    meaning: 'A well-known metadata value of OSTree has another type or form than it must',
     keys: ['offset', 'what'],
   },
   OSTREE_METADATA_TOO_LARGE: {
@@ -293,6 +343,26 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'An OSTree ref name or ref file breaks the rules',
     keys: ['offset', 'what'],
+  },
+  OSTREE_SIGNATURE_INVALID: {
+    kind: 'integrity',
+    meaning: 'No signature was made by a trusted key over these bytes',
+    keys: ['what', 'scheme'],
+  },
+  OSTREE_SIGNATURE_MISSING: {
+    kind: 'integrity',
+    meaning: 'A signature is required and there is none of this scheme',
+    keys: ['what', 'scheme'],
+  },
+  OSTREE_STREAM_INVALID: {
+    kind: 'format',
+    meaning: 'The content of a commit stream breaks its rules',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_SUMMARY_EXPIRED: {
+    kind: 'integrity',
+    meaning: 'A summary says that it has expired',
+    keys: ['expected', 'found'],
   },
   OSTREE_XATTR_INVALID: {
     kind: 'format',
@@ -491,6 +561,11 @@ export const ERROR_CODES = {
     meaning: 'A splitstream has a version other than 0',
     keys: ['offset', 'what', 'reason'],
   },
+  STREAM_NOT_DOCUMENT: {
+    kind: 'format',
+    meaning: 'The body of a stream is not exactly one whole object',
+    keys: ['offset', 'what'],
+  },
   STREAM_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'The repository has no stream with this name',
@@ -581,6 +656,26 @@ export const ERROR_CODES = {
     kind: 'host',
     meaning: 'A worker thread ended without an answer, or with an error that is not ours',
     keys: ['reason'],
+  },
+  XZ_DIGEST_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A check value inside an xz stream does not match its data',
+    keys: ['expected', 'found', 'what'],
+  },
+  XZ_INVALID: {
+    kind: 'format',
+    meaning: 'An xz stream or its LZMA2 data is damaged',
+    keys: ['offset', 'what'],
+  },
+  XZ_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'An xz stream needs a larger dictionary, or gives more bytes, than the limit',
+    keys: ['offset', 'what'],
+  },
+  XZ_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'An xz stream uses a filter or check that is not known',
+    keys: ['what', 'found'],
   },
 } as const satisfies Record<string, CodeEntry>;
 

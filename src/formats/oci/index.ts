@@ -7,10 +7,14 @@
 export { type HistoryEntry, type ImageConfig, parseImageConfig } from './config.ts';
 export type { Descriptor } from './descriptor.ts';
 export {
-  type LayerEntry,
-  type LayerNode,
-  LayerStack,
-} from './layers.ts';
+  type BlobFacts,
+  type DockerArchiveImage,
+  encodeManifest,
+  parseDockerArchive,
+} from './docker-archive.ts';
+export { LAYOUT_MARKER, verifyLayoutMarker } from './image-layout.ts';
+export { requireDocumentSize } from './json.ts';
+export { LayerStack } from './layers.ts';
 export {
   CONFIG_MAX_BYTES,
   CONTAINERD_NAME_ANNOTATION,

@@ -108,9 +108,7 @@ export function parseDocument(bytes: Uint8Array, what: string, maximumBytes: num
       { cause },
     );
   }
-  const document = new JsonField(value, what);
-  document.get('schemaVersion');
-  return document;
+  return new JsonField(value, what);
 }
 
 /** Compares a size with its limit before anything is read. @throws FormatError OCI_DOCUMENT_TOO_LARGE */

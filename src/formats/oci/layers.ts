@@ -1,34 +1,203 @@
-import type { ByteString } from '#base/bytes';
-import type { Leaf, Stat, Tree } from '#formats/tree';
-
-/** What an entry of a layer is. Leaves carry their own stat. */
-export type LayerNode =
-  | { readonly kind: 'directory'; readonly stat: Stat }
-  | { readonly kind: 'hardlink'; readonly target: ByteString }
-  | { readonly kind: 'leaf'; readonly leaf: Leaf };
-
-/** One entry of a layer, in the order of its tar. `path` is as stored: `./usr/bin/`, `/usr/bin` and `usr/bin` are one. */
-export interface LayerEntry {
-  readonly path: ByteString;
-  readonly node: LayerNode;
-}
+import { type ByteString, displayText } from '#base/bytes';
+import { FormatError, UnsupportedError } from '#base/errors';
+import type { StoredContent, TarEntry } from '#formats/tar';
+import {
+  Directory,
+  type Inode,
+  type Leaf,
+  mergeEntry,
+  NO_XATTRS,
+  type Stat,
+  Tree,
+  transformForOci,
+  UNSET_STAT,
+  type XattrMode,
+} from '#formats/tree';
+import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from './layout.ts';
 
 /**
- * Stacks layers into one tree, entry by entry, bottom layer first.
+ * Metadata of directories that no layer describes: the parents of an entry that came alone, and a root without `./` in an
+ * image without `/usr`. Mode and owner are what podman and Docker give them; they use the time of unpacking as mtime, which
+ * would make every pull another image, so it is the epoch here.
+ */
+const IMPLIED_STAT: Stat = { ...UNSET_STAT, mode: 0o755 };
+
+/**
+ * Stacks layers into one tree, entry by entry, bottom layer first. What composefs-rs accepts gives its tree, entry order
+ * included: an opaque mark clears what its directory holds at that moment, even from the same layer, and a whiteout also
+ * hits entries of its own layer. What it refuses for want of a parent directory succeeds here. Names are looked up in the
+ * tree only and no symlink is ever followed, so no entry can leave the image.
+ * Source: image-spec layer.md; composefs-rs 0.9 as recorded in test/golden/cfsctl/oci.
  */
 export class LayerStack {
+  readonly #tree = new Tree();
+  #layer = '';
+  /** Directory of the last entry: the entries of a layer mostly follow each other. Dropped when a directory goes. */
+  #lastParent: { readonly path: string; readonly directory: Directory } | undefined;
+
   /** Starts the next layer; `name` (its diff id) is said in errors. */
-  beginLayer(_name: string): void {
-    throw new Error('soon');
+  beginLayer(name: string): void {
+    this.#layer = name;
   }
 
-  /** Applies the next entry of the current layer. @throws FormatError LAYER_PATH_INVALID, LAYER_LINK_INVALID */
-  apply(_entry: LayerEntry): void {
-    throw new Error('soon');
+  /**
+   * Applies the next entry of the current layer. `content` is the payload of a file; for a sparse member it must be the
+   * expanded file, holes and all. It is not looked at for other types.
+   * @throws FormatError LAYER_PATH_INVALID (`..`, or a parent that is no directory), LAYER_LINK_INVALID;
+   * UnsupportedError LAYER_ENTRY_UNSUPPORTED
+   */
+  apply(entry: TarEntry, content: StoredContent): void {
+    const { path } = entry;
+    if (path === '/') {
+      this.#describeRoot(entry);
+      return;
+    }
+    const cut = path.lastIndexOf('/');
+    const name = path.slice(cut + 1) as ByteString;
+    const isWhiteout = name.startsWith(WHITEOUT_PREFIX);
+    const parent = this.#parentOf(entry, path.slice(0, cut), !isWhiteout);
+    if (parent === undefined) return;
+    if (isWhiteout) this.#whiteOut(parent, name);
+    else this.#place(parent, name, this.#inodeOf(entry, content));
   }
 
-  /** The tree so far, without orphans; the stack must not be used afterwards. */
+  /** The tree as stacked, orphans included; the stack must not be used afterwards. */
   finish(): Tree {
-    throw new Error('soon');
+    return this.#tree;
   }
+
+  /**
+   * The tree of the image: stacked, then made canonical (root metadata from `/usr`, empty `/run`, xattr filter). Images
+   * without `/usr`, or whose `/run` is no directory, keep their root and `/run` as the layers made them.
+   */
+  finishImage(options: { readonly xattrs?: XattrMode } = {}): Tree {
+    const tree = this.#tree;
+    if (tree.root.stat === UNSET_STAT) tree.root.stat = IMPLIED_STAT;
+    transformForOci(tree, { ...options, onMissing: 'leave' });
+    return tree;
+  }
+
+  #describeRoot(entry: TarEntry): void {
+    if (entry.type !== 'directory') {
+      throw this.#pathError(entry, `expected a directory as root, found ${entry.type}`);
+    }
+    this.#tree.root.stat = statOfEntry(entry);
+  }
+
+  /** The directory with this path; made on the way when `create`, else undefined where it is missing. */
+  #parentOf(entry: TarEntry, path: string, create: boolean): Directory | undefined {
+    if (this.#lastParent?.path === path) return this.#lastParent.directory;
+    let at = this.#tree.root;
+    for (const name of path.split('/')) {
+      if (name === '') continue;
+      if (name === '..') throw this.#pathError(entry, 'expected a path inside the image');
+      // Below `.wh..wh.plnk` and its like AUFS kept its own records; they are no part of any image.
+      if (name.startsWith(WHITEOUT_PREFIX)) return undefined;
+      const next = at.entries.get(name as ByteString);
+      if (next instanceof Directory) {
+        at = next;
+      } else if (next !== undefined) {
+        throw this.#pathError(
+          entry,
+          `expected "${displayText(name as ByteString)}" to be a directory`,
+        );
+      } else if (create) {
+        const made = new Directory(IMPLIED_STAT);
+        at.entries.set(name as ByteString, made);
+        at = made;
+      } else {
+        return undefined;
+      }
+    }
+    this.#lastParent = { path, directory: at };
+    return at;
+  }
+
+  #whiteOut(parent: Directory, name: ByteString): void {
+    this.#lastParent = undefined;
+    if (name === OPAQUE_WHITEOUT) parent.entries.clear();
+    else parent.entries.delete(name.slice(WHITEOUT_PREFIX.length) as ByteString);
+  }
+
+  #place(parent: Directory, name: ByteString, inode: Inode): void {
+    if (typeof inode === 'number' && parent.entries.get(name) instanceof Directory) {
+      this.#lastParent = undefined;
+    }
+    mergeEntry(parent, name, inode);
+  }
+
+  #inodeOf(entry: TarEntry, content: StoredContent): Inode {
+    if (entry.path.endsWith('/..')) throw this.#pathError(entry, 'expected a name');
+    if (entry.type === 'directory') return new Directory(statOfEntry(entry));
+    if (entry.type === 'hardlink') return this.#linkTarget(entry);
+    return this.#tree.addLeaf(this.#leafOf(entry, content));
+  }
+
+  #linkTarget(entry: TarEntry): number {
+    let at: Inode | undefined = this.#tree.root;
+    for (const name of entry.linkTarget.split('/')) {
+      if (name === '') continue;
+      at = at instanceof Directory ? at.entries.get(name as ByteString) : undefined;
+    }
+    if (typeof at === 'number') return at;
+    const found = at === undefined ? 'nothing' : 'a directory';
+    throw new FormatError(
+      'LAYER_LINK_INVALID',
+      `Cannot link "${displayText(entry.path)}" in layer ${this.#layer}: expected a file at "${displayText(entry.linkTarget)}", found ${found}`,
+      { offset: entry.offset, what: `layer ${this.#layer}`, path: displayText(entry.path) },
+    );
+  }
+
+  #leafOf(entry: TarEntry, content: StoredContent): Leaf {
+    const stat = statOfEntry(entry);
+    switch (entry.type) {
+      case 'file':
+        return content.kind === 'inline'
+          ? { kind: 'inline', stat, content: content.bytes }
+          : { kind: 'external', stat, id: content.id, sizeBytes: content.sizeBytes };
+      case 'symlink':
+        return { kind: 'symlink', stat, target: entry.linkTarget };
+      case 'chr':
+      case 'blk':
+        return { kind: entry.type, stat, rdev: deviceNumber(entry.rdevMajor, entry.rdevMinor) };
+      case 'fifo':
+        return { kind: 'fifo', stat };
+      default:
+        throw this.#typeError(entry);
+    }
+  }
+
+  #typeError(entry: TarEntry): UnsupportedError {
+    const flag = String.fromCharCode(entry.typeFlag);
+    return new UnsupportedError(
+      'LAYER_ENTRY_UNSUPPORTED',
+      `Cannot read "${displayText(entry.path)}" in layer ${this.#layer}: expected a known type flag, found ${JSON.stringify(flag)}`,
+      { typeFlag: entry.typeFlag, path: displayText(entry.path), layer: this.#layer },
+    );
+  }
+
+  #pathError(entry: TarEntry, reason: string): FormatError {
+    const path = displayText(entry.path);
+    return new FormatError(
+      'LAYER_PATH_INVALID',
+      `Cannot place "${path}" of layer ${this.#layer}: ${reason}`,
+      { offset: entry.offset, what: `layer ${this.#layer}`, path },
+    );
+  }
+}
+
+function statOfEntry(entry: TarEntry): Stat {
+  return {
+    mode: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    mtimeSec: entry.mtimeSec,
+    mtimeNsec: entry.mtimeNsec,
+    xattrs: entry.xattrs.size === 0 ? NO_XATTRS : entry.xattrs,
+  };
+}
+
+/** The kernel's 32-bit device number: 12 bits major, 20 bits minor. Source: Linux include/linux/kdev_t.h new_encode_dev. */
+function deviceNumber(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }

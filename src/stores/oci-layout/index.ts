@@ -2,9 +2,6 @@
  * Image layouts on a disk: OCI layouts and archives, Docker archives, and skopeo's plain directories. Reading describes
  * every blob as a range of an open file, so that workers read it themselves; writing publishes the index last.
  */
-export {
-  type BlobRange,
-  type ImageListing,
-  type ImageSource,
-  openImageSource,
-} from './source.ts';
+export type { SpoolOptions } from './archive.ts';
+export { openImageSource } from './open.ts';
+export type { BlobRange, ImageListing, ImageSource } from './source.ts';

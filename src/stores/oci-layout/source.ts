@@ -1,6 +1,10 @@
 import type { ContentDigest } from '#base/digest';
-import type { OperationOptions } from '#base/flow';
+import { algorithmOf, computeContentDigest } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import { verifyDigest, verifySize } from '#base/flow';
 import type { LocalReference, ResolvedImage, ResolveOptions } from '#formats/oci';
+import { CONFIG_MAX_BYTES, requireDocumentSize, resolveImage } from '#formats/oci';
+import { readRange } from './files.ts';
 
 /**
  * Where the bytes of a blob lie: `sizeBytes` bytes from `offsetBytes` of an open file. Plain data: the descriptor is valid
@@ -30,19 +34,77 @@ export interface ImageSource extends Disposable {
   listImages(): readonly ImageListing[];
   /** Chooses and verifies the image that the reference names. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND */
   resolve(options?: ResolveOptions): ResolvedImage;
-  /** Finds a blob. @throws NotFoundError BLOB_NOT_FOUND */
-  openBlob(digest: ContentDigest): BlobRange;
+  /**
+   * Finds a blob; with `sizeBytes`, of its descriptor, refuses one of another size before a byte is read.
+   * @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_SIZE_MISMATCH
+   */
+  openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange;
   /** Reads a small blob whole and verifies it. @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_DIGEST_MISMATCH */
-  readBlob(digest: ContentDigest, maximumBytes: number): Uint8Array;
+  readBlob(digest: ContentDigest, maximumBytes?: number): Uint8Array;
 }
 
-/**
- * Opens a local image. Compressed archives are unpacked once into an unnamed temporary file.
- * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; FormatError OCI_LAYOUT_INVALID, ARCHIVE_INVALID
- */
-export async function openImageSource(
-  _reference: LocalReference,
-  _options: OperationOptions = {},
-): Promise<ImageSource> {
-  throw new Error('soon');
+/** Runs the resolution over blocking reads. */
+export function resolveBlocking(
+  candidates: Parameters<typeof resolveImage>[0],
+  options: ResolveOptions,
+  read: (digest: ContentDigest, maximumBytes: number) => Uint8Array,
+): ResolvedImage {
+  const search = resolveImage(candidates, options);
+  let step = search.next();
+  while (step.done !== true) {
+    step = search.next(read(step.value.descriptor.digest, step.value.maximumBytes));
+  }
+  return step.value;
+}
+
+/** Reads a blob of a limited size; the digest is not verified. @throws FormatError OCI_DOCUMENT_TOO_LARGE */
+export function readLimited(range: BlobRange, what: string, maximumBytes: number): Uint8Array {
+  requireDocumentSize(range.sizeBytes, what, maximumBytes);
+  return readRange(range);
+}
+
+/** Reads a blob of a limited size and verifies its digest. @throws IntegrityError BLOB_DIGEST_MISMATCH */
+export function readVerified(
+  range: BlobRange,
+  digest: ContentDigest,
+  maximumBytes: number = CONFIG_MAX_BYTES,
+): Uint8Array {
+  const bytes = readLimited(range, `blob ${digest}`, maximumBytes);
+  verifyDigest(digest, computeContentDigest(bytes, algorithmOf(digest)));
+  return bytes;
+}
+
+/** The range, once it has the expected size, if one is. @throws IntegrityError BLOB_SIZE_MISMATCH */
+export function sized(
+  range: BlobRange,
+  digest: ContentDigest,
+  sizeBytes: number | undefined,
+): BlobRange {
+  if (sizeBytes !== undefined) verifySize({ digest, sizeBytes }, range.sizeBytes);
+  return range;
+}
+
+/** The error for a blob that is named but not there. */
+export function blobNotFound(digest: ContentDigest, label: string): NotFoundError {
+  return new NotFoundError(
+    'BLOB_NOT_FOUND',
+    `Cannot find blob ${digest} in "${label}": expected it beside its manifest, found nothing`,
+    { digest, source: label },
+    { hint: 'The copy is incomplete: make the layout or archive again' },
+  );
+}
+
+/** The error for a tag, digest or position that is not there. */
+export function tagNotFound(
+  wanted: string,
+  label: string,
+  available: readonly string[],
+): NotFoundError {
+  const names = available.length === 0 ? 'no tags' : available.join(', ');
+  return new NotFoundError(
+    'TAG_NOT_FOUND',
+    `Cannot find "${wanted}" in "${label}": expected a tag of its index, found ${names}`,
+    { tag: wanted, available },
+    available[0] === undefined ? {} : { hint: `Choose one of: ${available.join(', ')}` },
+  );
 }

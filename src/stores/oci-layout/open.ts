@@ -1,0 +1,34 @@
+import type { LocalReference } from '#formats/oci';
+import { openArchive, type SpoolOptions } from './archive.ts';
+import { DirSource } from './dir-source.ts';
+import { DockerSource } from './docker-source.ts';
+import { DirectoryFiles, type FileSet } from './files.ts';
+import { OciSource } from './oci-source.ts';
+import type { ImageSource } from './source.ts';
+
+/**
+ * Opens a local image. Compressed archives are unpacked once into an unnamed temporary file.
+ * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID, ARCHIVE_INVALID,
+ * ARCHIVE_TOO_LARGE; UnsupportedError COMPRESSION_UNSUPPORTED, OCI_LAYOUT_VERSION_UNKNOWN
+ */
+export async function openImageSource(
+  reference: LocalReference,
+  options: SpoolOptions = {},
+): Promise<ImageSource> {
+  const isDirectory = reference.transport === 'oci' || reference.transport === 'dir';
+  const files = isDirectory
+    ? new DirectoryFiles(reference.path)
+    : await openArchive(reference.path, options);
+  try {
+    return sourceOver(files, reference);
+  } catch (error) {
+    files[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function sourceOver(files: FileSet, reference: LocalReference): ImageSource {
+  if (reference.transport === 'dir') return new DirSource(files);
+  if (reference.transport === 'docker-archive') return new DockerSource(files, reference);
+  return new OciSource(files, reference);
+}
