@@ -1,0 +1,53 @@
+import { FormatError } from '#base/errors';
+import type { RandomReader } from '#base/flow';
+
+/** A half-open section of the file, and its name for messages. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+  readonly what: string;
+}
+
+/** Refuses a section that reaches past the end before anything is allocated. @throws FormatError SPLITSTREAM_TRUNCATED */
+export function checkInFile(reader: RandomReader, range: Range): void {
+  if (range.end <= reader.sizeBytes) return;
+  throw truncated(range.what, range.start, range.end - range.start, reader.sizeBytes - range.start);
+}
+
+/** The bytes of a section. @throws FormatError SPLITSTREAM_TRUNCATED */
+export function readRange(reader: RandomReader, range: Range): Uint8Array {
+  checkInFile(reader, range);
+  const bytes = new Uint8Array(range.end - range.start);
+  let at = 0;
+  while (at < bytes.length) {
+    const got = reader.read(range.start + at, bytes.subarray(at));
+    if (got === 0) throw truncated(range.what, range.start, bytes.length, at);
+    at += got;
+  }
+  return bytes;
+}
+
+/** The error for something that ends too early. */
+export function truncated(what: string, offset: number, expected: number, found: number) {
+  const there = Math.max(found, 0);
+  return new FormatError(
+    'SPLITSTREAM_TRUNCATED',
+    `Cannot read splitstream: ${what} at ${offset}: expected ${expected} bytes, found ${there}`,
+    { offset, what, expected, found: there },
+  );
+}
+
+/** Codes whose details are an offset, what was read and a reason. */
+export type SplitstreamFault =
+  | 'SPLITSTREAM_ALGORITHM'
+  | 'SPLITSTREAM_BLOCK_SIZE'
+  | 'SPLITSTREAM_BODY_TOO_LARGE'
+  | 'SPLITSTREAM_CONTENT_TYPE'
+  | 'SPLITSTREAM_EXTERNAL_UNEXPECTED'
+  | 'SPLITSTREAM_INFO_TOO_SHORT'
+  | 'SPLITSTREAM_MAGIC'
+  | 'SPLITSTREAM_RANGE'
+  | 'SPLITSTREAM_RECORD_SPLIT'
+  | 'SPLITSTREAM_REF_INDEX'
+  | 'SPLITSTREAM_TABLE_SIZE'
+  | 'SPLITSTREAM_VERSION';

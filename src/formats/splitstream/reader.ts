@@ -1,0 +1,167 @@
+import { ByteCursor, safeNumber } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { type RandomReader, readerOf } from '#base/flow';
+import { ALGORITHMS, objectIdOf, VERITY_BLOCK_BITS, type VerityAlgorithm } from '#formats/fsverity';
+import { decodeBody } from './body-decoder.ts';
+import {
+  HEADER,
+  HEADER_BYTES,
+  type HeaderLayout,
+  INFO,
+  INFO_BYTES,
+  MAGIC,
+  OLD_HEADER,
+  REFS_MAX,
+  VERSION,
+} from './layout.ts';
+import { parseNamedRefs } from './named-refs.ts';
+import { type Range, readRange, type SplitstreamFault } from './range.ts';
+
+/** What a splitstream must be to be accepted. */
+export interface OpenSplitstreamOptions {
+  readonly algorithm: VerityAlgorithm;
+  /** Refuses any other type when given. */
+  readonly contentType?: bigint | undefined;
+}
+
+/**
+ * A part of the body. Inline bytes are overwritten by the next part; a long chunk comes in several parts, and `moreBytes`
+ * says how many bytes of it still follow.
+ */
+export type SplitstreamPart =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array; readonly moreBytes: number }
+  | { readonly kind: 'external'; readonly id: ObjectId; readonly index: number };
+
+/** An open splitstream: its tables are in memory, its body has not been touched. */
+export interface Splitstream {
+  readonly contentType: bigint;
+  /** Size of the reconstructed stream as declared, external objects included. */
+  readonly sizeBytes: number;
+  /** Every object the stream keeps alive, in table order. */
+  readonly objectRefs: readonly ObjectId[];
+  /** Every stream it depends on, in table order. */
+  readonly streamRefs: readonly ObjectId[];
+  readonly namedRefs: ReadonlyMap<string, ObjectId>;
+  /**
+   * The body from its start; each call begins anew. A synchronous iterable, so `for` and `for await` both take it.
+   * Memory is bounded whatever the body claims.
+   * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_COMPRESSION, SPLITSTREAM_REF_INDEX, SPLITSTREAM_BODY_TOO_LARGE
+   */
+  parts(): Generator<SplitstreamPart>;
+}
+
+function fail(code: SplitstreamFault, what: string, offset: number, reason: string): never {
+  throw new FormatError(code, `Cannot open splitstream: ${what} at ${offset}: ${reason}`, {
+    offset,
+    what,
+    reason,
+  });
+}
+
+/**
+ * Opens a splitstream: checks header and info and reads the tables; the body is left alone.
+ * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_MAGIC, SPLITSTREAM_VERSION, SPLITSTREAM_ALGORITHM,
+ *   SPLITSTREAM_BLOCK_SIZE, SPLITSTREAM_RANGE, SPLITSTREAM_INFO_TOO_SHORT, SPLITSTREAM_CONTENT_TYPE,
+ *   SPLITSTREAM_TABLE_SIZE, SPLITSTREAM_TABLE_TOO_LARGE, SPLITSTREAM_NAMED_REF_INVALID, SPLITSTREAM_COMPRESSION, NUMBER_UNSAFE
+ */
+export function openSplitstream(
+  source: RandomReader | Uint8Array,
+  options: OpenSplitstreamOptions,
+): Splitstream {
+  const reader = source instanceof Uint8Array ? readerOf(source) : source;
+  const infoRange = readHeader(reader, options.algorithm);
+  const infoBytes = infoRange.end - infoRange.start;
+  if (infoBytes < INFO_BYTES) {
+    const reason = `expected at least ${INFO_BYTES} bytes, found ${infoBytes}`;
+    fail('SPLITSTREAM_INFO_TOO_SHORT', 'info section', infoRange.start, reason);
+  }
+  const info = readRange(reader, { ...infoRange, end: infoRange.start + INFO_BYTES });
+  const field = (offset: number) => new ByteCursor(info, 'splitstream info', offset);
+  const contentType = field(INFO.contentType).u64();
+  if (options.contentType !== undefined && options.contentType !== contentType) {
+    const reason = `expected ${showType(options.contentType)}, found ${showType(contentType)}`;
+    fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoRange.start + INFO.contentType, reason);
+  }
+  const range = (offset: number, what: string) => parseRange(field(offset), what);
+  const streamRefs = readIds(reader, range(INFO.streamRefs, 'stream refs'), options.algorithm);
+  const objectRefs = readIds(reader, range(INFO.objectRefs, 'object refs'), options.algorithm);
+  const body = range(INFO.body, 'body');
+  const sizeBytes = field(INFO.sizeBytes).size64('size');
+  const namedRefs = parseNamedRefs(reader, range(INFO.namedRefs, 'named refs'), streamRefs);
+  const parts = () => decodeBody({ reader, body, objectRefs, sizeBytes });
+  return { contentType, sizeBytes, objectRefs, streamRefs, namedRefs, parts };
+}
+
+/** Checks the header in either layout and returns the range of the info section. */
+function readHeader(reader: RandomReader, algorithm: VerityAlgorithm): Range {
+  const header = readRange(reader, { start: 0, end: HEADER_BYTES, what: 'header' });
+  const layout = layoutOf(header);
+  const byte = (offset: number) => header[offset] ?? 0;
+  const version = byte(layout.version);
+  if (version !== VERSION) {
+    const reason = `expected ${VERSION}, found ${version}`;
+    fail('SPLITSTREAM_VERSION', 'version', layout.version, reason);
+  }
+  const kernelId = byte(layout.algorithm);
+  if (kernelId !== ALGORITHMS[algorithm].kernelId) {
+    const reason = `expected ${ALGORITHMS[algorithm].kernelId} (${algorithm}), found ${kernelId}`;
+    fail('SPLITSTREAM_ALGORITHM', 'hash algorithm', layout.algorithm, reason);
+  }
+  const bits = byte(layout.blockBits);
+  if (bits !== VERITY_BLOCK_BITS) {
+    const reason = `expected ${VERITY_BLOCK_BITS}, found ${bits}`;
+    fail('SPLITSTREAM_BLOCK_SIZE', 'block size', layout.blockBits, reason);
+  }
+  return parseRange(new ByteCursor(header, 'splitstream header', layout.infoStart), 'info section');
+}
+
+function layoutOf(header: Uint8Array): HeaderLayout {
+  const text = Buffer.from(header).toString('latin1');
+  for (const layout of [HEADER, OLD_HEADER]) {
+    if (text.startsWith(MAGIC, layout.magic)) return layout;
+  }
+  return fail('SPLITSTREAM_MAGIC', 'magic', 0, `expected "${MAGIC}", found other bytes`);
+}
+
+/** Reads a start and an end offset; both must be safe numbers in order. */
+function parseRange(cursor: ByteCursor, what: string): Range {
+  const { offset } = cursor;
+  const start = safeNumber(cursor.u64(), `start of ${what}`, offset);
+  const end = safeNumber(cursor.u64(), `end of ${what}`, offset + 8);
+  if (end < start) {
+    const reason = `expected an end of at least ${start}, found ${end}`;
+    fail('SPLITSTREAM_RANGE', what, offset, reason);
+  }
+  return { start, end, what };
+}
+
+function readIds(reader: RandomReader, range: Range, algorithm: VerityAlgorithm): ObjectId[] {
+  const { digestBytes } = ALGORITHMS[algorithm];
+  const lengthBytes = range.end - range.start;
+  if (lengthBytes % digestBytes !== 0) {
+    const reason = `expected a multiple of ${digestBytes} bytes, found ${lengthBytes}`;
+    fail('SPLITSTREAM_TABLE_SIZE', range.what, range.start, reason);
+  }
+  if (lengthBytes / digestBytes > REFS_MAX) {
+    throw new FormatError(
+      'SPLITSTREAM_TABLE_TOO_LARGE',
+      `Cannot open splitstream: expected at most ${REFS_MAX} ${range.what}, found ${lengthBytes / digestBytes}`,
+      { offset: range.start, what: range.what, limit: REFS_MAX },
+    );
+  }
+  const table = readRange(reader, range);
+  const ids: ObjectId[] = [];
+  for (let at = 0; at < table.length; at += digestBytes) {
+    ids.push(objectIdOf(table.subarray(at, at + digestBytes)));
+  }
+  return ids;
+}
+
+/** Hex, and the eight ASCII characters where it is made of them. */
+function showType(type: bigint): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, type));
+  const text = bytes.toString('latin1').replace(/\0+$/, '');
+  return /^[ -~]+$/.test(text) ? `"${text}"` : `0x${type.toString(16)}`;
+}

@@ -1,0 +1,201 @@
+import assert from 'node:assert';
+import { concatBytes } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import {
+  ALGORITHMS,
+  objectIdBytes,
+  VERITY_BLOCK_BITS,
+  type VerityAlgorithm,
+} from '#formats/fsverity';
+import { type BodyEncoder, createBodyEncoder } from './body-encoder.ts';
+import {
+  CHUNK_HEADER_BYTES,
+  HEADER,
+  HEADER_BYTES,
+  INFO,
+  INFO_BYTES,
+  INLINE_RUN_BYTES_MAX,
+  MAGIC,
+  REFS_MAX,
+  VERSION,
+} from './layout.ts';
+
+/** What a new splitstream is. */
+export interface SplitstreamWriterOptions {
+  readonly algorithm: VerityAlgorithm;
+  /** One of CONTENT_TYPES, or any unsigned 64-bit number. */
+  readonly contentType: bigint;
+}
+
+/**
+ * Builds one splitstream in memory. The body is compressed as it grows, so memory is the compressed bytes plus the current
+ * run of inline bytes (its length must stand before it). The same calls give the same bytes, however inline bytes are cut.
+ * An abandoned writer frees its compressor when it is disposed.
+ */
+export class SplitstreamWriter implements Disposable {
+  readonly #algorithm: VerityAlgorithm;
+  readonly #contentType: bigint;
+  readonly #streamRefs = new Map<ObjectId, number>();
+  readonly #objectRefs = new Map<ObjectId, number>();
+  readonly #namedRefs = new Map<string, number>();
+  readonly #body: BodyEncoder;
+  readonly #chunkHeader = Buffer.alloc(CHUNK_HEADER_BYTES);
+  #run = new Uint8Array(4096);
+  #runBytes = 0;
+  #sizeBytes = 0;
+
+  constructor(options: SplitstreamWriterOptions, body = createBodyEncoder()) {
+    this.#algorithm = options.algorithm;
+    this.#contentType = options.contentType;
+    this.#body = body;
+  }
+
+  /** Size of the stream so far, external objects included, in bytes. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** The objects referenced so far, in table order. */
+  get objectRefs(): Iterable<ObjectId> {
+    return this.#objectRefs.keys();
+  }
+
+  /**
+   * Names another stream this one depends on. Of two refs with one name the last counts.
+   * @throws FormatError SPLITSTREAM_NAMED_REF_INVALID when the name holds a NUL, SPLITSTREAM_TABLE_TOO_LARGE
+   */
+  addNamedRef(name: string, id: ObjectId): void {
+    if (name.includes('\0')) {
+      throw new FormatError(
+        'SPLITSTREAM_NAMED_REF_INVALID',
+        `Cannot write named ref ${JSON.stringify(name)}: expected no NUL, found one`,
+        { offset: name.indexOf('\0'), what: 'named ref', reason: 'NUL in name' },
+      );
+    }
+    this.#namedRefs.set(name, this.#index(this.#streamRefs, id));
+  }
+
+  /** Keeps an object alive without a reference in the body; returns its table index. @throws FormatError SPLITSTREAM_TABLE_TOO_LARGE */
+  addObjectRef(id: ObjectId): number {
+    return this.#index(this.#objectRefs, id);
+  }
+
+  /**
+   * Appends bytes (copied); adjacent calls make one chunk.
+   * @throws FormatError SPLITSTREAM_INLINE_TOO_LARGE
+   */
+  writeInline(bytes: Uint8Array): void {
+    const wanted = this.#runBytes + bytes.length;
+    if (wanted > this.#run.length) this.#grow(wanted);
+    this.#run.set(bytes, this.#runBytes);
+    this.#runBytes = wanted;
+    this.#sizeBytes += bytes.length;
+  }
+
+  /** Appends a whole object of `sizeBytes` bytes. @throws FormatError SPLITSTREAM_TABLE_TOO_LARGE */
+  writeExternal(id: ObjectId, sizeBytes: number): void {
+    const index = this.#index(this.#objectRefs, id);
+    this.#flushRun();
+    this.#writeChunkHeader(index);
+    this.#sizeBytes += sizeBytes;
+  }
+
+  /** The bytes of the splitstream object; the writer is spent afterwards. */
+  async finish(): Promise<Uint8Array> {
+    this.#flushRun();
+    const names = createBodyEncoder();
+    names.write(this.#encodeNamedRefs());
+    return this.#assemble(await names.finish(), await this.#body.finish());
+  }
+
+  /**
+   * Same as `finish` without waiting, for workers that block.
+   * @throws UnsupportedError SPLITSTREAM_SYNC_UNAVAILABLE when this Node has no synchronous streaming zstd
+   */
+  finishSync(): Uint8Array {
+    this.#flushRun();
+    const names = createBodyEncoder();
+    names.write(this.#encodeNamedRefs());
+    return this.#assemble(names.finishSync(), this.#body.finishSync());
+  }
+
+  [Symbol.dispose](): void {
+    this.#body[Symbol.dispose]();
+  }
+
+  #index(table: Map<ObjectId, number>, id: ObjectId): number {
+    const known = table.get(id);
+    if (known !== undefined) return known;
+    assert.equal(id.length, ALGORITHMS[this.#algorithm].digestBytes * 2, 'id of another algorithm');
+    if (table.size >= REFS_MAX) {
+      throw new FormatError(
+        'SPLITSTREAM_TABLE_TOO_LARGE',
+        `Cannot write splitstream: expected at most ${REFS_MAX} references, found one more`,
+        { offset: table.size, what: 'reference table', limit: REFS_MAX },
+      );
+    }
+    table.set(id, table.size);
+    return table.size - 1;
+  }
+
+  #grow(wanted: number): void {
+    if (wanted > INLINE_RUN_BYTES_MAX) {
+      throw new FormatError(
+        'SPLITSTREAM_INLINE_TOO_LARGE',
+        `Cannot write splitstream: expected at most ${INLINE_RUN_BYTES_MAX} inline bytes in a row, found ${wanted}`,
+        { offset: this.#sizeBytes, what: 'inline chunk', limit: INLINE_RUN_BYTES_MAX },
+      );
+    }
+    const larger = new Uint8Array(Math.max(wanted, this.#run.length * 2));
+    larger.set(this.#run.subarray(0, this.#runBytes));
+    this.#run = larger;
+  }
+
+  #flushRun(): void {
+    if (this.#runBytes === 0) return;
+    this.#writeChunkHeader(-this.#runBytes);
+    this.#body.write(this.#run.subarray(0, this.#runBytes));
+    this.#runBytes = 0;
+  }
+
+  #writeChunkHeader(value: number): void {
+    this.#chunkHeader.writeBigInt64LE(BigInt(value));
+    this.#body.write(this.#chunkHeader);
+  }
+
+  #encodeNamedRefs(): Uint8Array {
+    const records = [...this.#namedRefs].map(([name, index]) => ({
+      name: Buffer.from(name, 'utf8'),
+      record: Buffer.from(`${index}:${name}\0`, 'utf8'),
+    }));
+    records.sort((a, b) => Buffer.compare(a.name, b.name));
+    return concatBytes(records.map(({ record }) => record));
+  }
+
+  #assemble(namedRefs: Uint8Array, body: Uint8Array): Uint8Array {
+    const sections = {
+      streamRefs: concatBytes([...this.#streamRefs.keys()].map(objectIdBytes)),
+      objectRefs: concatBytes([...this.#objectRefs.keys()].map(objectIdBytes)),
+      namedRefs,
+      body,
+    };
+    const head = Buffer.alloc(HEADER_BYTES + INFO_BYTES);
+    head.write(MAGIC, HEADER.magic, 'latin1');
+    head[HEADER.version] = VERSION;
+    head[HEADER.algorithm] = ALGORITHMS[this.#algorithm].kernelId;
+    head[HEADER.blockBits] = VERITY_BLOCK_BITS;
+    head.writeBigUInt64LE(BigInt(HEADER_BYTES), HEADER.infoStart);
+    head.writeBigUInt64LE(BigInt(head.length), HEADER.infoEnd);
+    let at = head.length;
+    for (const name of ['streamRefs', 'objectRefs', 'namedRefs', 'body'] as const) {
+      head.writeBigUInt64LE(BigInt(at), HEADER_BYTES + INFO[name]);
+      at += sections[name].length;
+      head.writeBigUInt64LE(BigInt(at), HEADER_BYTES + INFO[name] + 8);
+    }
+    head.writeBigUInt64LE(BigInt.asUintN(64, this.#contentType), HEADER_BYTES + INFO.contentType);
+    head.writeBigUInt64LE(BigInt(this.#sizeBytes), HEADER_BYTES + INFO.sizeBytes);
+    const { streamRefs, objectRefs } = sections;
+    return concatBytes([head, streamRefs, objectRefs, namedRefs, body]);
+  }
+}
