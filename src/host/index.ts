@@ -9,6 +9,8 @@
  * Names are bytes (one per code unit). Failures are HostError SYSCALL_FAILED { errno, syscall, target } or NO_SPACE; what a caller
  * expects (nothing there, already there, cannot share extents) is a return value.
  */
+
+export { type CarriedError, carryError, reviveError } from './carried-error.ts';
 export { Dir, type OpenDirOptions } from './dir.ts';
 export type { DirEntry } from './entries.ts';
 export { errnoName, failSyscall, hasErrno, hostError } from './errno.ts';
@@ -44,7 +46,16 @@ export {
 } from './lock.ts';
 export { type Descriptor, displayPath, type Name, pathOf } from './name.ts';
 export { fsyncParent, type PublishOptions, publish } from './publish.ts';
+export { randomName } from './random.ts';
 export { cloneFile, cloneRange, copyRange, type FileRange } from './reflink.ts';
+export {
+  createRing,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  type Ring,
+  RingReader,
+  RingWriter,
+} from './ring.ts';
 export {
   decodeDevice,
   encodeDevice,
@@ -68,6 +79,13 @@ export {
   tryMeasureVerity,
   verifyVerity,
 } from './verity.ts';
+export {
+  serveWorker,
+  startWorker,
+  type WorkerContext,
+  type WorkerHandle,
+  type WorkerOptions,
+} from './worker.ts';
 export {
   getXattr,
   listXattrs,
