@@ -7,11 +7,37 @@
  * Pure bytes and values; repositories on disk are stores/ostree, over HTTP remotes/ostree.
  */
 export {
+  type BindingExpectation,
+  COLLECTION_BINDING_KEY,
+  collectionBindingOf,
+  REF_BINDING_KEY,
+  refBindingOf,
+  verifyBindings,
+  verifyNotOlder,
+} from './bindings.ts';
+export {
   type Commit,
   computeContentChecksum,
   encodeCommit,
   parseCommit,
 } from './commit.ts';
+export {
+  type DeltaName,
+  deltaFolder,
+  deltaIndexPath,
+  deltaPartPath,
+  formatDeltaName,
+  parseDeltaName,
+  superblockPath,
+} from './delta-names.ts';
+export {
+  encodeMetadataDict,
+  encodeTombstone,
+  type ObjectSize,
+  objectSizesOf,
+  parseMetadataDict,
+  parseTombstone,
+} from './detached.ts';
 export {
   type Dirmeta,
   encodeDirmeta,
@@ -85,4 +111,38 @@ export {
   REF_FILE_MAX_BYTES,
   requireRefName,
 } from './refs.ts';
+export {
+  createEd25519Verifier,
+  createSpkiVerifier,
+  type KeySet,
+  parseEd25519Keys,
+  parseSpkiKeys,
+  SIGNATURE_KEYS,
+  SIGNATURES_MAX,
+  type SignatureScheme,
+  type SignatureVerifier,
+  signaturesOf,
+  signEd25519,
+  verifySignatures,
+  withSignature,
+} from './signatures.ts';
+export {
+  collectionMapOf,
+  deltaSumsOf,
+  encodeSummary,
+  encodeSummaryIndex,
+  findSummaryRef,
+  parseSummary,
+  parseSummaryIndex,
+  refTimestampOf,
+  SUMMARY_MAX_BYTES,
+  type Summary,
+  type SummaryFacts,
+  type SummaryIndex,
+  type SummaryRef,
+  type SummarySubset,
+  subsummaryPath,
+  summaryFactsOf,
+  verifyNotExpired,
+} from './summary.ts';
 export { type OstreeXattr, sortXattrs, type XattrRules } from './xattrs.ts';
