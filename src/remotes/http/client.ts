@@ -1,0 +1,349 @@
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Endpoint } from './connection.ts';
+import { isRetryable, type TransportContext, transportError } from './errors.ts';
+import { GeneralTransport, type TlsSettings } from './general.ts';
+import type { LimiterBounds } from './limiter.ts';
+import { MAX_REDIRECTS } from './limits.ts';
+import { Origin } from './origin.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
+import { resumable } from './resume.ts';
+import {
+  DEFAULT_RETRY,
+  isRetryableStatus,
+  parseRetryAfter,
+  type RetryPolicy,
+  retryDelayMs,
+  sleep,
+} from './retry.ts';
+import { type Attempt, drain, headerLines, type RawResponse, sendFast } from './transport.ts';
+
+/** Settings of a client; every member has a default. */
+export interface HttpClientOptions {
+  readonly userAgent?: string;
+  /** Header lines for every request to the first host asked (not sent on to other hosts by a redirect). */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: TlsSettings;
+  readonly proxy?: ProxySettings;
+  readonly retry?: Partial<RetryPolicy>;
+  /** Requests in flight to one origin: start, lower and upper bound. */
+  readonly inFlight?: Partial<LimiterBounds>;
+  readonly maxConnections?: number;
+  /** Requests that may wait on one connection; 1 (the default) = no pipelining. */
+  readonly pipelineDepth?: number;
+  readonly connectTimeoutMs?: number;
+  /** A peer that sends nothing for this long is given up. */
+  readonly noDataTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+}
+
+/** One request. */
+export interface HttpRequest {
+  readonly url: string | URL;
+  /** GET when omitted. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Body to send. A source can be sent only once, so the request is then not repeated. */
+  readonly content?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Statuses that are an answer; any other is an error. Default: 200 only. */
+  readonly accept?: readonly number[] | 'any';
+  /** A longer body is refused with RESPONSE_TOO_LARGE. */
+  readonly maxBytes?: number;
+  /** 0 first … 3 last; 1 when omitted. */
+  readonly priority?: number;
+  /** The ETag (or, without one, Last-Modified) of a copy at hand: asks for 304 when it is current. */
+  readonly ifChanged?: { readonly etag?: string; readonly lastModified?: string };
+  /** Asks caches on the way for a fresh copy, after a corrupt one. */
+  readonly bypassCaches?: boolean;
+  /** The bytes behind the URL never change, so a broken transfer may go on where it stopped without a validator. */
+  readonly immutable?: boolean;
+  /** Attempts for this request; the policy of the client when omitted. */
+  readonly attempts?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A response. `body` can be read once; leaving the loop early gives the transfer up. */
+export interface HttpResponse {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** URL after redirects. */
+  readonly url: string;
+  readonly sizeBytes: number | undefined;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** A response whose body was read whole. */
+export interface HttpBytes extends HttpResponse {
+  readonly body: Uint8Array;
+}
+
+/** Bodies up to this size come as one array, in bytes. */
+const COLLECT_BYTES = 262_144;
+const DEFAULTS = {
+  userAgent: 'onecopy',
+  inFlight: { start: 16, min: 2, max: 64 },
+  maxConnections: 64,
+  pipelineDepth: 1,
+  connectTimeoutMs: 30_000,
+  noDataTimeoutMs: 30_000,
+  idleTimeoutMs: 15_000,
+} as const;
+
+/**
+ * HTTP client for many small objects and a few large ones. Keeps connections, follows what each server bears, retries
+ * with back-off, resumes large bodies, and reports every failure as a TransportError without credentials in it.
+ * Requests are not ordered: `priority` decides who goes first when more are asked for than may be in flight.
+ */
+export class HttpClient implements AsyncDisposable {
+  readonly #options: HttpClientOptions;
+  readonly #retry: RetryPolicy;
+  readonly #origins = new Map<string, Origin>();
+  readonly #general: GeneralTransport;
+  #secureContext: SecureContext | undefined;
+
+  constructor(options: HttpClientOptions = {}) {
+    this.#options = options;
+    this.#retry = { ...DEFAULT_RETRY, ...options.retry };
+    this.#general = new GeneralTransport({
+      tls: options.tls ?? {},
+      proxy: options.proxy ?? {},
+      connectTimeoutMs: options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+      noDataTimeoutMs: options.noDataTimeoutMs ?? DEFAULTS.noDataTimeoutMs,
+      maxConnections: options.maxConnections ?? DEFAULTS.maxConnections,
+    });
+  }
+
+  /** Upper bound of useful concurrency: more requests than this only wait in the queue. */
+  get maxInFlight(): number {
+    return this.#options.inFlight?.max ?? DEFAULTS.inFlight.max;
+  }
+
+  /**
+   * Sends a request and returns when the head of an accepted response is there. Bodies up to 256 KiB arrive whole; longer
+   * ones stream, and go on after a break where the server allows it.
+   * @throws TransportError CONNECTION_LOST, HTTP_DENIED, HTTP_STATUS, PROTOCOL_BROKEN, RATE_LIMITED, REDIRECT_REFUSED,
+   * RESPONSE_TOO_LARGE, TIMEOUT, TLS_UNTRUSTED; the reason of `signal`
+   */
+  async fetch(request: HttpRequest): Promise<HttpResponse> {
+    const { response, url } = await this.#repeat(request, new URL(request.url), COLLECT_BYTES);
+    if (response.body instanceof Uint8Array)
+      return { ...response, body: response.body, url: url.href };
+    const body = resumable({
+      request,
+      first: response,
+      policy: this.#retry,
+      context: { url: url.href, method: methodOf(request) },
+      again: (headers) => this.#once(withHeaders(request, headers), url, 0),
+    });
+    return { ...response, body, url: url.href };
+  }
+
+  /**
+   * Sends a request and reads the body whole; `maxBytes` bounds the memory.
+   * @throws as `fetch`
+   */
+  async fetchBytes(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
+    const { response, url } = await this.#repeat(request, new URL(request.url), request.maxBytes);
+    const { body } = response;
+    if (body instanceof Uint8Array) return { ...response, body, url: url.href };
+    // Only an error page that is longer than what was asked for comes here, and only when its status was accepted.
+    await drain(response);
+    return { ...response, body: new Uint8Array(0), url: url.href };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const origin of this.#origins.values()) origin[Symbol.dispose]();
+    this.#origins.clear();
+    await this.#general[Symbol.asyncDispose]();
+  }
+
+  /** Attempts until an accepted answer, a final refusal, or the policy ends it. */
+  async #repeat(
+    request: HttpRequest,
+    start: URL,
+    collectBytes: number,
+  ): Promise<{ response: RawResponse; url: URL }> {
+    const method = methodOf(request);
+    const once = request.content !== undefined && !(request.content instanceof Uint8Array);
+    const attempts = once ? 1 : (request.attempts ?? this.#retry.attempts);
+    for (let attempt = 1; ; attempt++) {
+      request.signal?.throwIfAborted();
+      const outcome = await this.#follow(request, start, collectBytes).catch((error: unknown) => {
+        if (attempt >= attempts || !isRetryable(error)) throw error;
+        return undefined;
+      });
+      const retryAfterMs = parseRetryAfter(
+        outcome?.response.headers.get('retry-after'),
+        Date.now(),
+      );
+      if (outcome !== undefined) {
+        const { response, url } = outcome;
+        if (isAccepted(request, response.status)) return outcome;
+        await drain(response);
+        const patient = (retryAfterMs ?? 0) <= this.#retry.maxRetryAfterMs;
+        if (attempt >= attempts || !patient || !isRetryableStatus(response.status)) {
+          throw statusError({ url: url.href, method }, response, attempt);
+        }
+      }
+      await sleep(retryDelayMs(this.#retry, attempt + 1, retryAfterMs), request.signal);
+    }
+  }
+
+  async #follow(
+    request: HttpRequest,
+    start: URL,
+    collectBytes: number,
+  ): Promise<{ response: RawResponse; url: URL }> {
+    let url = start;
+    for (let hop = 0; ; hop++) {
+      const response = await this.#once(request, url, collectBytes, start);
+      const location = response.headers.get('location');
+      const redirected = [301, 302, 303, 307, 308].includes(response.status);
+      if (!redirected || location === undefined || isAccepted(request, response.status)) {
+        return { response, url };
+      }
+      await drain(response);
+      url = redirectTarget(url, location, hop, methodOf(request));
+    }
+  }
+
+  #once(request: HttpRequest, url: URL, collectBytes: number, first = url): Promise<RawResponse> {
+    const method = methodOf(request);
+    const foreign = url.origin !== first.origin;
+    const headers = headersOf(request, foreign ? {} : (this.#options.headers ?? {}), foreign);
+    const attempt: Attempt = {
+      method,
+      url,
+      headers,
+      priority: request.priority ?? 1,
+      collectBytes,
+      maxBytes: request.maxBytes,
+      signal: request.signal,
+      content: request.content,
+    };
+    if (foreign || !this.#isUsual(attempt)) {
+      headers.set('user-agent', this.#options.userAgent ?? DEFAULTS.userAgent);
+      return this.#general.send(attempt);
+    }
+    const origin = this.#originFor(url);
+    return sendFast(origin, attempt).then((response) => {
+      if (response.status === 429 || response.status === 503) origin.onOverload();
+      return response;
+    });
+  }
+
+  /** True for what the fast path does: plain reads, straight from the host. */
+  #isUsual(attempt: Attempt): boolean {
+    const { tls, proxy } = this.#options;
+    return (
+      (attempt.method === 'GET' || attempt.method === 'HEAD') &&
+      attempt.content === undefined &&
+      tls?.certPem === undefined &&
+      tls?.permissive !== true &&
+      (proxy === undefined || proxyFor(proxy, attempt.url) === undefined)
+    );
+  }
+
+  #originFor(url: URL): Origin {
+    let origin = this.#origins.get(url.origin);
+    if (origin === undefined) {
+      const o = this.#options;
+      origin = new Origin(this.#endpointOf(url), {
+        inFlight: { ...DEFAULTS.inFlight, ...o.inFlight },
+        maxConnections: o.maxConnections ?? DEFAULTS.maxConnections,
+        pipelineDepth: o.pipelineDepth ?? DEFAULTS.pipelineDepth,
+        connectTimeoutMs: o.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+        noDataTimeoutMs: o.noDataTimeoutMs ?? DEFAULTS.noDataTimeoutMs,
+        idleTimeoutMs: o.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
+      });
+      this.#origins.set(url.origin, origin);
+    }
+    return origin;
+  }
+
+  #endpointOf(url: URL): Endpoint {
+    const secure = url.protocol === 'https:';
+    const userAgent = this.#options.userAgent ?? DEFAULTS.userAgent;
+    return {
+      secure,
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+      authority: url.host,
+      commonLines: headerLines(new Map([['user-agent', userAgent]])),
+      secureContext: secure ? this.#trust() : undefined,
+    };
+  }
+
+  #trust(): SecureContext | undefined {
+    const caPem = this.#options.tls?.caPem;
+    if (caPem === undefined) return undefined;
+    this.#secureContext ??= createSecureContext({ ca: caPem });
+    return this.#secureContext;
+  }
+}
+
+function methodOf(request: HttpRequest): string {
+  return request.method ?? 'GET';
+}
+
+function isAccepted(request: HttpRequest, status: number): boolean {
+  if (request.accept === 'any') return true;
+  return request.accept === undefined ? status === 200 : request.accept.includes(status);
+}
+
+function withHeaders(request: HttpRequest, headers: Readonly<Record<string, string>>): HttpRequest {
+  return { ...request, headers: { ...request.headers, ...headers } };
+}
+
+/** Headers of one attempt; credentials stay with the host they were meant for. */
+function headersOf(
+  request: HttpRequest,
+  common: Readonly<Record<string, string>>,
+  foreign: boolean,
+): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const [name, value] of Object.entries({ ...common, ...request.headers })) {
+    const key = name.toLowerCase();
+    if (foreign && (key === 'authorization' || key === 'cookie')) continue;
+    headers.set(key, value);
+  }
+  const { ifChanged } = request;
+  if (ifChanged?.etag !== undefined) headers.set('if-none-match', ifChanged.etag);
+  else if (ifChanged?.lastModified !== undefined) {
+    headers.set('if-modified-since', ifChanged.lastModified);
+  }
+  if (request.bypassCaches === true) headers.set('cache-control', 'no-cache');
+  return headers;
+}
+
+function redirectTarget(from: URL, location: string, hop: number, method: string): URL {
+  const refuse = (problem: string): never => {
+    throw transportError('REDIRECT_REFUSED', { url: from.href, method }, problem, {
+      retryable: false,
+    });
+  };
+  if (hop + 1 > MAX_REDIRECTS) refuse(`more than ${MAX_REDIRECTS} redirects`);
+  if (!URL.canParse(location, from)) refuse('the redirect names no URL');
+  const target = new URL(location, from);
+  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
+    refuse(`a redirect to scheme "${target.protocol}"`);
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    refuse('a redirect from https to http');
+  }
+  return target;
+}
+
+function statusError(context: TransportContext, response: RawResponse, attempts: number) {
+  const { status } = response;
+  const retryable = isRetryableStatus(status);
+  const extras = { retryable, details: { status, attempts } };
+  if (status === 429) {
+    return transportError('RATE_LIMITED', context, 'the server asks to slow down (429)', extras);
+  }
+  if (status === 401 || status === 403 || status === 407) {
+    return transportError('HTTP_DENIED', context, `the server refused access (${status})`, extras);
+  }
+  const tries = attempts > 1 ? ` in ${attempts} attempts` : '';
+  return transportError('HTTP_STATUS', context, `the server answered ${status}${tries}`, extras);
+}

@@ -1,0 +1,276 @@
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext } from 'node:tls';
+import type { TransportError } from '#base/errors';
+import { transportError } from './errors.ts';
+import type { Carrier, Exchange } from './exchange.ts';
+import { MAX_DRAIN_BYTES, READ_BUFFER_BYTES } from './limits.ts';
+import { type ResponseHead, ResponseParser } from './parser.ts';
+
+/** Where and how to connect. */
+export interface Endpoint {
+  readonly secure: boolean;
+  /** Host name or address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Value of the Host header. */
+  readonly authority: string;
+  /** Header lines that every request of this origin carries, each ended by CRLF. */
+  readonly commonLines: string;
+  /** Trust anchors and settings for TLS; undefined for the system's. */
+  readonly secureContext: SecureContext | undefined;
+}
+
+/** What a connection tells its pool. */
+export interface ConnectionOwner {
+  onOpen(connection: Connection): void;
+  /** An exchange ended well or was drained; the connection can take more if it is still open. */
+  onFree(connection: Connection): void;
+  /**
+   * The connection is gone. `unanswered` lost it before a byte of their response came; the one whose response had begun
+   * has been told by `onFail` already.
+   */
+  onClose(connection: Connection, unanswered: readonly Exchange[], error: TransportError): void;
+}
+
+/** One keep-alive HTTP/1.1 connection: requests go out in order, responses come back in order. */
+export class Connection implements Carrier {
+  readonly #owner: ConnectionOwner;
+  readonly #endpoint: Endpoint;
+  readonly #socket: Socket;
+  readonly #parser: ResponseParser;
+  readonly #running: Exchange[] = [];
+  #headSeen: ResponseHead | undefined;
+  #bodyBytes = 0;
+  #open = false;
+  #closing = false;
+  #dead = false;
+  #paused = false;
+  /** Responses completed on this connection. */
+  served = 0;
+  /** When the last byte came or the last request went out, in milliseconds of `performance.now()`. */
+  lastActivityMs = performance.now();
+
+  constructor(endpoint: Endpoint, owner: ConnectionOwner) {
+    this.#endpoint = endpoint;
+    this.#owner = owner;
+    this.#parser = new ResponseParser({
+      onHead: (head) => this.#onHead(head),
+      onBody: (piece) => this.#onBody(piece),
+      onEnd: () => this.#onEnd(),
+    });
+    this.#socket = openSocket(endpoint, (length, buffer) => this.#onRead(length, buffer));
+    this.#socket.setNoDelay(true);
+    this.#socket.once(endpoint.secure ? 'secureConnect' : 'connect', () => {
+      this.#open = true;
+      this.lastActivityMs = performance.now();
+      owner.onOpen(this);
+    });
+    this.#socket.on('end', () => this.#onPeerEnd());
+    this.#socket.on('error', (error) => this.#die(error));
+    this.#socket.on('close', () => this.#die(undefined));
+  }
+
+  get isOpen(): boolean {
+    return this.#open && !this.#closing && !this.#dead;
+  }
+
+  /** Requests sent whose response is not complete. */
+  get load(): number {
+    return this.#running.length;
+  }
+
+  /** True while the reader of the running response asked for a pause: silence is then not the peer's. */
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** Sends a request. May be called while others run (pipelining): the caller decides how deep. */
+  send(exchange: Exchange): void {
+    this.#running.push(exchange);
+    exchange.carrier = this;
+    this.#parser.expect(exchange.method);
+    this.lastActivityMs = performance.now();
+    this.#socket.write(
+      `${exchange.method} ${exchange.target} HTTP/1.1\r\nHost: ${this.#endpoint.authority}\r\n` +
+        `${this.#endpoint.commonLines}${exchange.headerLines}\r\n`,
+      'latin1',
+    );
+  }
+
+  /** Joins the writes until `uncork` into one system call. */
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.lastActivityMs = performance.now();
+    this.#socket.resume();
+  }
+
+  abandon(exchange: Exchange): void {
+    exchange.cancelled = true;
+    if (this.#dead || !this.#running.includes(exchange)) return;
+    const left =
+      this.#headSeen !== undefined && this.#running[0] === exchange
+        ? (this.#headSeen.contentLength ?? Number.POSITIVE_INFINITY) - this.#bodyBytes
+        : Number.POSITIVE_INFINITY;
+    if (left <= MAX_DRAIN_BYTES) this.resume();
+    else this.destroy();
+  }
+
+  /** Closes at once; running exchanges fail or go back to the pool as after a lost connection. */
+  destroy(error?: TransportError): void {
+    this.#die(error);
+  }
+
+  /** Closes because the peer was silent for too long. */
+  timeOut(missing: 'connection' | 'data', waitedMs: number): void {
+    const waited = Math.round(waitedMs);
+    this.#die(
+      transportError('TIMEOUT', this.#context(), `no ${missing} for ${waited} ms`, {
+        retryable: true,
+        details: { missing, waitedMs: waited },
+      }),
+    );
+  }
+
+  #onRead(length: number, buffer: Uint8Array): boolean {
+    if (this.#dead) return false;
+    this.lastActivityMs = performance.now();
+    try {
+      this.#parser.push(buffer.subarray(0, length));
+    } catch (error) {
+      this.#die(
+        transportError('PROTOCOL_BROKEN', this.#context(), 'the response is not HTTP/1.1', {
+          retryable: true,
+          cause: error,
+        }),
+      );
+    }
+    return !this.#paused && !this.#dead;
+  }
+
+  #onHead(head: ResponseHead): void {
+    this.#headSeen = head;
+    this.#bodyBytes = 0;
+    const exchange = this.#running[0];
+    if (exchange !== undefined && !exchange.cancelled) exchange.onHead(head);
+  }
+
+  #onBody(piece: Uint8Array): void {
+    this.#bodyBytes += piece.length;
+    const exchange = this.#running[0];
+    if (exchange === undefined) return;
+    if (!exchange.cancelled) exchange.onBody(piece);
+    else if (this.#bodyBytes > MAX_DRAIN_BYTES * 2) this.destroy();
+  }
+
+  #onEnd(): void {
+    if (this.#dead) return;
+    const keepAlive = this.#headSeen?.keepAlive === true;
+    const exchange = this.#running.shift();
+    this.#headSeen = undefined;
+    this.served++;
+    if (!keepAlive) this.#closing = true;
+    this.resume();
+    if (exchange !== undefined) {
+      exchange.carrier = undefined;
+      if (!exchange.cancelled) exchange.onEnd();
+    }
+    if (keepAlive) this.#owner.onFree(this);
+    else this.#die(undefined);
+  }
+
+  #onPeerEnd(): void {
+    if (this.#dead) return;
+    this.#parser.close();
+    this.#die(undefined);
+  }
+
+  /** Runs once: tells the exchange in the middle of its response, hands the others back. */
+  #die(reason: Error | undefined): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    const error = asTransportError(reason, this.#context(), this.#open);
+    const begun = this.#headSeen === undefined ? undefined : this.#running.shift();
+    const unanswered = this.#running.splice(0);
+    for (const exchange of unanswered) exchange.carrier = undefined;
+    if (begun !== undefined) {
+      begun.carrier = undefined;
+      if (!begun.cancelled) begun.onFail(error);
+    }
+    this.#socket.destroy();
+    this.#owner.onClose(this, unanswered, error);
+  }
+
+  #context(): { url: string; method: string } {
+    const exchange = this.#running[0];
+    const scheme = this.#endpoint.secure ? 'https' : 'http';
+    return {
+      url: exchange?.url ?? `${scheme}://${this.#endpoint.authority}/`,
+      method: exchange?.method ?? 'GET',
+    };
+  }
+}
+
+function openSocket(
+  endpoint: Endpoint,
+  callback: (length: number, buffer: Uint8Array) => boolean,
+): Socket {
+  const onread = { buffer: new Uint8Array(READ_BUFFER_BYTES), callback };
+  const where = { host: endpoint.host, port: endpoint.port, onread };
+  if (!endpoint.secure) return connectPlain(where);
+  return connectTls({
+    ...where,
+    ...(isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {}),
+    ...(endpoint.secureContext === undefined ? {} : { secureContext: endpoint.secureContext }),
+    ALPNProtocols: ['http/1.1'],
+  });
+}
+
+function asTransportError(
+  reason: Error | undefined,
+  context: { url: string; method: string },
+  wasOpen: boolean,
+): TransportError {
+  if (reason !== undefined && 'kind' in reason) return reason as TransportError;
+  const code = (reason as { code?: string } | undefined)?.code ?? '';
+  if (isTrustFailure(code)) {
+    return transportError('TLS_UNTRUSTED', context, `the certificate was not accepted (${code})`, {
+      retryable: false,
+      cause: reason,
+      hint: 'Add the CA of the server to the trusted ones, or check the host name.',
+    });
+  }
+  const problem = wasOpen
+    ? 'the connection ended before the response was complete'
+    : 'no connection could be made';
+  return transportError(
+    'CONNECTION_LOST',
+    context,
+    code === '' ? problem : `${problem} (${code})`,
+    {
+      retryable: true,
+      ...(reason === undefined ? {} : { cause: reason }),
+      details: { reason: code === '' ? 'closed' : code },
+    },
+  );
+}
+
+/** OpenSSL verification results and Node's host name check, as they stand in `error.code`. */
+export function isTrustFailure(code: string): boolean {
+  return /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(
+    code,
+  );
+}

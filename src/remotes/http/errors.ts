@@ -1,0 +1,54 @@
+import { type CodeOf, type DetailsOf, TransportError } from '#base/errors';
+import { redactUrl } from './redact.ts';
+
+/** What every transport error of this room says beside its sentence. */
+export interface TransportContext {
+  readonly url: string;
+  readonly method: string;
+}
+
+/** Options of `transportError`. */
+export interface TransportExtras {
+  /** True when the same request may succeed later; drives the retry loop. */
+  readonly retryable: boolean;
+  readonly cause?: unknown;
+  readonly hint?: string;
+  readonly details?: { readonly [key: string]: string | number | boolean | null };
+}
+
+/** Builds a TransportError whose sentence and details never hold credentials or a query string. */
+export function transportError<C extends CodeOf<'transport'>>(
+  code: C,
+  context: TransportContext,
+  problem: string,
+  extras: TransportExtras,
+): TransportError {
+  const url = redactUrl(context.url);
+  return new TransportError(
+    code as CodeOf<'transport'>,
+    `Cannot fetch ${url}: ${problem}`,
+    {
+      url,
+      method: context.method,
+      retryable: extras.retryable,
+      ...extras.details,
+    } as unknown as DetailsOf<CodeOf<'transport'>>,
+    {
+      ...(extras.cause === undefined ? {} : { cause: redactCause(extras.cause) }),
+      ...(extras.hint === undefined ? {} : { hint: extras.hint }),
+    },
+  );
+}
+
+/** True for a transport error that the same request may not meet again. */
+export function isRetryable(error: unknown): error is TransportError {
+  return error instanceof TransportError && error.details['retryable'] === true;
+}
+
+/** System and TLS errors name hosts and ports only; messages of HTTP libraries may repeat the URL, so those are cut. */
+function redactCause(cause: unknown): unknown {
+  if (!(cause instanceof Error) || !/:\/\//.test(cause.message)) return cause;
+  const clean = new Error(cause.message.replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, redactUrl));
+  clean.name = cause.name;
+  return clean;
+}

@@ -1,0 +1,86 @@
+import type { TransportError } from '#base/errors';
+import type { ResponseHead } from './parser.ts';
+
+/** One request on its way and the receiver of its response. Calls come in this order: onHead, onBody…, onEnd; or onFail. */
+export interface Exchange {
+  readonly method: 'GET' | 'HEAD';
+  readonly url: string;
+  /** Path and query exactly as sent in the request line. */
+  readonly target: string;
+  /** Extra header lines, each ended by CRLF, already checked; `''` for none. */
+  readonly headerLines: string;
+  /** 0 goes first, `PRIORITIES - 1` last. */
+  readonly priority: number;
+  /** Times it was moved to another connection unanswered; kept by the origin. */
+  requeues: number;
+  /** Set by the connection that carries it, so that the receiver can pause or abandon the response. */
+  carrier: Carrier | undefined;
+  /** True once the caller lost interest; a queued exchange is then dropped, a running one abandoned. */
+  cancelled: boolean;
+  onHead(head: ResponseHead): void;
+  /** `piece` is valid only during the call. */
+  onBody(piece: Uint8Array): void;
+  onEnd(): void;
+  onFail(error: TransportError): void;
+}
+
+/** What a receiver may ask of the connection that carries its response. */
+export interface Carrier {
+  pause(): void;
+  resume(): void;
+  /** Gives the response up: the connection is closed unless only a little is left to read. */
+  abandon(exchange: Exchange): void;
+}
+
+/** Number of priority levels of a queue. */
+export const PRIORITIES = 4;
+
+/** First in, first out, one lane for each priority; constant time for both ends. */
+export class ExchangeQueue {
+  readonly #lanes: { items: (Exchange | undefined)[]; head: number }[] = Array.from(
+    { length: PRIORITIES },
+    () => ({ items: [], head: 0 }),
+  );
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(exchange: Exchange): void {
+    this.#lane(exchange).items.push(exchange);
+    this.#size++;
+  }
+
+  /** Puts an exchange back in front of its lane, after it lost its connection. */
+  unshift(exchange: Exchange): void {
+    const lane = this.#lane(exchange);
+    if (lane.head > 0) lane.items[--lane.head] = exchange;
+    else lane.items.unshift(exchange);
+    this.#size++;
+  }
+
+  shift(): Exchange | undefined {
+    for (const lane of this.#lanes) {
+      const item = lane.items[lane.head];
+      if (item === undefined) continue;
+      lane.items[lane.head++] = undefined;
+      if (lane.head === lane.items.length) {
+        lane.items.length = 0;
+        lane.head = 0;
+      } else if (lane.head > 1024 && lane.head * 2 > lane.items.length) {
+        lane.items = lane.items.slice(lane.head);
+        lane.head = 0;
+      }
+      this.#size--;
+      return item;
+    }
+    return undefined;
+  }
+
+  #lane(exchange: Exchange): { items: (Exchange | undefined)[]; head: number } {
+    const lane = this.#lanes[exchange.priority] ?? this.#lanes[PRIORITIES - 1];
+    if (lane === undefined) throw new RangeError('No lane for the priority');
+    return lane;
+  }
+}

@@ -1,0 +1,237 @@
+import type { TransportError } from '#base/errors';
+import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
+import { transportError } from './errors.ts';
+import { type Exchange, ExchangeQueue } from './exchange.ts';
+import { Limiter, type LimiterBounds } from './limiter.ts';
+import { MAX_REQUEUES } from './limits.ts';
+
+/** Limits of the connections to one origin. */
+export interface OriginOptions {
+  readonly inFlight: LimiterBounds;
+  readonly maxConnections: number;
+  /** Requests that may wait for their response on one connection; 1 = no pipelining. */
+  readonly pipelineDepth: number;
+  readonly connectTimeoutMs: number;
+  readonly noDataTimeoutMs: number;
+  /** A kept connection without work is closed after this time. */
+  readonly idleTimeoutMs: number;
+}
+
+/** Sockets that may be under construction at once: a small listen backlog drops the rest, which costs a second each. */
+const MAX_CONNECTING = 8;
+/** How long a pool with open connections opens no other after one was refused. */
+const CONNECT_PAUSE_MS = 1000;
+
+/** The connections to one scheme, host and port: a queue, a pool and a limit that follows what the server bears. */
+export class Origin implements ConnectionOwner, Disposable {
+  readonly #endpoint: Endpoint;
+  readonly #options: OriginOptions;
+  readonly #limiter: Limiter;
+  readonly #queue = new ExchangeQueue();
+  readonly #idle: Connection[] = [];
+  readonly #connections = new Set<Connection>();
+  readonly #connecting = new Map<Connection, number>();
+  #inFlight = 0;
+  #connectAgainMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #disposed = false;
+
+  constructor(endpoint: Endpoint, options: OriginOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+    this.#limiter = new Limiter(options.inFlight);
+  }
+
+  /** Requests that may be in flight now; moves with success and trouble. */
+  get limit(): number {
+    return this.#limiter.limit;
+  }
+
+  /** Queues a request; its receiver is always told, by `onEnd` or `onFail`, unless it is cancelled. */
+  submit(exchange: Exchange): void {
+    this.#queue.push(exchange);
+    this.#dispatch();
+    this.#watch();
+  }
+
+  /** A status that asks for less load (429, 503) came in a response that was otherwise well formed. */
+  onOverload(): void {
+    this.#limiter.onTrouble(performance.now());
+  }
+
+  onOpen(connection: Connection): void {
+    this.#connecting.delete(connection);
+    this.#connections.add(connection);
+    this.#idle.push(connection);
+    this.#dispatch();
+  }
+
+  onFree(connection: Connection): void {
+    this.#inFlight--;
+    this.#limiter.onSuccess();
+    if (connection.load === 0) this.#idle.push(connection);
+    this.#dispatch();
+  }
+
+  onClose(connection: Connection, unanswered: readonly Exchange[], error: TransportError): void {
+    const wasConnecting = this.#connecting.delete(connection);
+    this.#connections.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+    this.#recount();
+    if (
+      error.code !== 'CONNECTION_LOST' ||
+      (error.details['reason'] !== 'closed' && !this.#disposed)
+    ) {
+      this.#limiter.onTrouble(performance.now());
+    }
+    this.#requeue(connection, unanswered, error);
+    if (wasConnecting) this.#onConnectFailure(error);
+    else if (!this.#disposed) this.#dispatch();
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    clearInterval(this.#timer);
+    for (const connection of [...this.#connecting.keys(), ...this.#connections]) {
+      connection.destroy();
+    }
+    this.#failQueue((exchange) =>
+      transportError('CONNECTION_LOST', exchange, 'the client was closed', {
+        retryable: false,
+        details: { reason: 'disposed' },
+      }),
+    );
+  }
+
+  #dispatch(): void {
+    while (this.#inFlight < this.#limiter.limit && this.#queue.size > 0) {
+      const connection = this.#idle.pop() ?? this.#pipelined();
+      if (connection === undefined) break;
+      if (!connection.isOpen) continue;
+      this.#fill(connection);
+    }
+    this.#connectMore();
+  }
+
+  /** Sends up to the pipeline depth, as one write. */
+  #fill(connection: Connection): void {
+    const room = this.#limiter.limit - this.#inFlight;
+    const lanes = Math.max(1, this.#idle.length + 1);
+    const fair = Math.ceil(this.#queue.size / lanes);
+    let count = Math.min(this.#options.pipelineDepth - connection.load, room, fair);
+    const corked = count > 1;
+    if (corked) connection.cork();
+    while (count-- > 0) {
+      const exchange = this.#next();
+      if (exchange === undefined) break;
+      this.#inFlight++;
+      connection.send(exchange);
+    }
+    if (corked) connection.uncork();
+    if (connection.load === 0) this.#idle.push(connection);
+  }
+
+  #next(): Exchange | undefined {
+    for (let item = this.#queue.shift(); item !== undefined; item = this.#queue.shift()) {
+      if (!item.cancelled) return item;
+    }
+    return undefined;
+  }
+
+  #pipelined(): Connection | undefined {
+    if (this.#options.pipelineDepth === 1) return undefined;
+    const total = this.#connections.size + this.#connecting.size;
+    if (total < this.#options.maxConnections) return undefined;
+    let best: Connection | undefined;
+    for (const connection of this.#connections) {
+      if (!connection.isOpen || connection.isPaused) continue;
+      // Refill a lane only when it is half empty: topping up by one costs one write for each response.
+      if (connection.load * 2 > this.#options.pipelineDepth) continue;
+      if (connection.served === 0) continue;
+      if (best === undefined || connection.load < best.load) best = connection;
+    }
+    return best;
+  }
+
+  #connectMore(): void {
+    if (this.#disposed) return;
+    const nowMs = performance.now();
+    if (nowMs < this.#connectAgainMs) return;
+    const wanted = Math.min(
+      Math.min(this.#queue.size, this.#limiter.limit - this.#inFlight) - this.#connecting.size,
+      MAX_CONNECTING - this.#connecting.size,
+      this.#options.maxConnections - this.#connections.size - this.#connecting.size,
+    );
+    for (let index = 0; index < wanted; index++) {
+      this.#connecting.set(new Connection(this.#endpoint, this), nowMs);
+    }
+  }
+
+  #requeue(connection: Connection, lost: readonly Exchange[], error: TransportError): void {
+    for (let index = lost.length - 1; index >= 0; index--) {
+      const exchange = lost[index] as Exchange;
+      if (exchange.cancelled) continue;
+      // A server may close a kept connection at any time; the requests it never began to answer were not refused.
+      const innocent = index > 0 || (connection.served > 0 && error.code === 'CONNECTION_LOST');
+      if (!this.#disposed && innocent && exchange.requeues < MAX_REQUEUES) {
+        exchange.requeues++;
+        this.#queue.unshift(exchange);
+      } else {
+        exchange.onFail(error);
+      }
+    }
+  }
+
+  /**
+   * Requests belong to no socket before it is open, so a refused connection only matters when no other is left. While
+   * others serve, the pool stops growing for a moment: the server may allow no more.
+   */
+  #onConnectFailure(error: TransportError): void {
+    if (this.#disposed) return;
+    if (this.#connections.size > 0) this.#connectAgainMs = performance.now() + CONNECT_PAUSE_MS;
+    else if (this.#connecting.size === 0) this.#failQueue(() => error);
+  }
+
+  #failQueue(errorFor: (exchange: Exchange) => TransportError): void {
+    for (let item = this.#next(); item !== undefined; item = this.#next()) {
+      item.onFail(errorFor(item));
+    }
+  }
+
+  #recount(): void {
+    let running = 0;
+    for (const connection of this.#connections) running += connection.load;
+    this.#inFlight = running;
+  }
+
+  #watch(): void {
+    if (this.#timer !== undefined || this.#disposed) return;
+    const { connectTimeoutMs, noDataTimeoutMs, idleTimeoutMs } = this.#options;
+    const periodMs = Math.max(
+      10,
+      Math.min(1000, connectTimeoutMs / 4, noDataTimeoutMs / 4, idleTimeoutMs / 4),
+    );
+    this.#timer = setInterval(() => this.#check(performance.now()), periodMs);
+  }
+
+  #check(nowMs: number): void {
+    this.#dispatch();
+    const { connectTimeoutMs, noDataTimeoutMs, idleTimeoutMs } = this.#options;
+    for (const [connection, sinceMs] of [...this.#connecting]) {
+      if (nowMs - sinceMs > connectTimeoutMs) connection.timeOut('connection', nowMs - sinceMs);
+    }
+    for (const connection of [...this.#connections]) {
+      const silentMs = nowMs - connection.lastActivityMs;
+      if (connection.load > 0 && !connection.isPaused && silentMs > noDataTimeoutMs) {
+        connection.timeOut('data', silentMs);
+      } else if (connection.load === 0 && silentMs > idleTimeoutMs) {
+        connection.destroy();
+      }
+    }
+    if (this.#connections.size === 0 && this.#connecting.size === 0 && this.#queue.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import { FakeHttp } from '../../../test/support/fake-http.ts';
+import { HttpClient } from './client.ts';
+
+/** A fresh self-signed pair for 127.0.0.1, made by openssl. */
+function makePair(): { key: string; cert: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'onecopy-tls-'));
+  try {
+    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+    const subject = ['-subj', '/CN=onecopy test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    const files = ['-keyout', key, '-out', cert, '-days', '2'];
+    execFileSync('openssl', ['req', '-x509', ...curve, ...subject, ...files], { stdio: 'pipe' });
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('the fast path speaks TLS, keeps connections and trusts only the CA it was given', async () => {
+  const pair = makePair();
+  await using server = await FakeHttp.start({ tls: pair });
+  await using client = new HttpClient({ tls: { caPem: pair.cert }, maxConnections: 2 });
+  const get = (size: number) =>
+    client.fetchBytes({ url: `${server.url}/size/${size}`, maxBytes: 400_000 });
+  const bodies = await Promise.all([1, 2, 3, 4, 5, 300_000].map(get));
+  assert.deepEqual(
+    bodies.map(({ body }) => body.length),
+    [1, 2, 3, 4, 5, 300_000],
+  );
+  assert.ok((await server.read()).connections <= 2);
+  await using stranger = new HttpClient({ retry: { baseMs: 1 } });
+  await assert.rejects(
+    stranger.fetchBytes({ url: `${server.url}/size/1`, maxBytes: 9 }),
+    (error) => hasCode(error, 'TLS_UNTRUSTED') && error.details['retryable'] === false,
+  );
+});
+
+test('a client certificate is shown when one is set, and the lack of one is an error', async () => {
+  const pair = makePair();
+  const user = makePair();
+  await using server = await FakeHttp.start({ tls: { ...pair, clientCa: user.cert } });
+  const url = `${server.url}/size/5`;
+  const tls = { caPem: pair.cert, certPem: user.cert, keyPem: user.key };
+  await using client = new HttpClient({ tls });
+  assert.equal((await client.fetchBytes({ url, maxBytes: 9 })).body.length, 5);
+  await using naked = new HttpClient({ tls: { caPem: pair.cert }, retry: { baseMs: 1 } });
+  await assert.rejects(naked.fetchBytes({ url, maxBytes: 9, attempts: 2 }), (error) =>
+    hasCode(error, 'CONNECTION_LOST'),
+  );
+});
+
+test('a permissive client accepts any certificate', async () => {
+  await using server = await FakeHttp.start({ tls: makePair() });
+  await using client = new HttpClient({ tls: { permissive: true } });
+  const answer = await client.fetchBytes({ url: `${server.url}/size/5`, maxBytes: 9 });
+  assert.equal(answer.body.length, 5);
+});
