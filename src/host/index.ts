@@ -14,6 +14,7 @@ export { type CarriedError, carryError, reviveError } from './carried-error.ts';
 export { Dir, type OpenDirOptions } from './dir.ts';
 export type { DirEntry } from './entries.ts';
 export { errnoName, failSyscall, hasErrno, hostError } from './errno.ts';
+export { type Extent, isFullyShared, readExtents } from './extents.ts';
 export { type SyscallObserver, setSyscallObserver } from './ffi.ts';
 export {
   closeFd,
@@ -35,6 +36,7 @@ export {
   writeAt,
 } from './file.ts';
 export { OPEN } from './flags.ts';
+export { isImmutable, setImmutable } from './inode-flags.ts';
 export {
   flock,
   type LockMode,
@@ -44,7 +46,28 @@ export {
   unlockFlock,
   unlockOfd,
 } from './lock.ts';
+export { detachLoopDevice, type LoopDevice, type LoopOptions, openLoopDevice } from './loop.ts';
+export {
+  attachMount,
+  attachMountOver,
+  cloneMount,
+  type MountAttributes,
+  MountContext,
+  openBeneath,
+  type SymlinkRule,
+  setMountAttributes,
+  type UnmountOptions,
+  unmount,
+} from './mount.ts';
 export { type Descriptor, displayPath, type Name, pathOf } from './name.ts';
+export {
+  CAPABILITY_NAMES,
+  type Capability,
+  type CapabilityName,
+  type CapabilityTable,
+  probeHost,
+  probeReflinkBetween,
+} from './probe.ts';
 export { fsyncParent, type PublishOptions, publish } from './publish.ts';
 export { randomName } from './random.ts';
 export { cloneFile, cloneRange, copyRange, type FileRange } from './reflink.ts';
