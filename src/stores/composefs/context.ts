@@ -1,0 +1,19 @@
+import type { VerityAlgorithm } from '#formats/fsverity';
+import type { Dir } from '#host';
+
+/**
+ * What new objects get: `require` fs-verity (a secure repository), `try` it (made insecure for this session), or leave it `off` (a
+ * repository that was created without).
+ */
+export type VerityPolicy = 'require' | 'try' | 'off';
+
+/** What the parts of an open repository share. */
+export interface StoreContext {
+  readonly root: Dir;
+  readonly algorithm: VerityAlgorithm;
+  /** True when content without fs-verity protection is accepted. */
+  readonly insecure: boolean;
+  readonly verity: VerityPolicy;
+  /** Every mutating operation calls it first. @throws UnsupportedError REPO_READ_ONLY */
+  ensureWritable(): void;
+}

@@ -1,0 +1,66 @@
+/**
+ * The composefs repository: one directory that holds every file once, named by its fs-verity digest, with streams,
+ * images and named references beside it.
+ *
+ *     <repo>/meta.json                algorithm, features, EROFS formats
+ *     <repo>/objects/ab/cdef…         immutable files, images and splitstreams alike
+ *     <repo>/streams/<name>           -> ../objects/ab/cdef…
+ *     <repo>/streams/refs/<ref>       -> ../<name>, a root of garbage collection
+ *     <repo>/images/<id>              -> ../objects/ab/cdef…
+ *     <repo>/images/refs/<ref>        -> ../<id>, a root of garbage collection
+ *
+ * The directory is locked shared (flock) while it is open, exclusively while garbage is collected.
+ */
+export * from './api.ts';
+export type { StoreContext, VerityPolicy } from './context.ts';
+export {
+  type ImageEntry,
+  ImageStore,
+  type OpenImage,
+  type PublishImageOptions,
+} from './images.ts';
+export type { Imported, ImportMethod, ImportMode } from './import.ts';
+export type { RefCategory } from './links.ts';
+export type { LockOptions } from './lock.ts';
+export type {
+  ErofsFormats,
+  ErofsVersion,
+  RepositoryFeatures,
+  RepositoryMeta,
+} from './meta.ts';
+export { checkTagName, decodeTag, encodeTag } from './names.ts';
+export {
+  ObjectWriter,
+  type ObjectWriterSeed,
+  openObjectWriter,
+  type Published,
+  type PublishMethod,
+  type StagedObject,
+  type WriterCounts,
+} from './object-writer.ts';
+export { ObjectStore, OpenObject, type OpenObjectOptions, type VerifyMode } from './objects.ts';
+export {
+  type EnsureResult,
+  ensureRepository,
+  type InitResult,
+  initRepository,
+  type OpenOptions,
+  openRepository,
+  type RepositoryConfig,
+  readRepositoryAlgorithm,
+  resetMetadata,
+  SYSTEM_REPOSITORY,
+  userRepository,
+} from './open.ts';
+export { type NamedRef, RefStore } from './refs.ts';
+export { Repository } from './repository.ts';
+export {
+  type OpenStream,
+  type OpenStreamOptions,
+  type PublishStreamOptions,
+  type StreamAddress,
+  type StreamDocument,
+  type StreamEntry,
+  StreamStore,
+} from './streams.ts';
+export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './tags.ts';

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { type Dir, flock, type LockMode, tryFlock, unlockFlock } from '#host';
+
+/** How long to wait for the lock of a repository. */
+export interface LockOptions extends OperationOptions {
+  /** Longest wait in milliseconds; 0 tries once, undefined waits without limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** First and longest pause between two attempts. Source: ours; upstream blocks in the kernel and cannot be cancelled. */
+const PAUSE_MS = { first: 2, longest: 100 } as const;
+
+/**
+ * Takes the lock of a repository directory, or converts the one held, waiting politely: it can be cancelled, says once that it waits,
+ * and never blocks the thread. While an upgrade from shared to exclusive waits, the shared lock is not held (flock(2)).
+ * @throws BusyError REPO_LOCKED after `timeoutMs`
+ */
+export async function acquireLock(
+  root: Dir,
+  mode: LockMode,
+  options: LockOptions = {},
+): Promise<void> {
+  const { signal, timeoutMs, onProgress } = options;
+  const start = performance.now();
+  let pauseMs: number = PAUSE_MS.first;
+  for (let attempt = 0; ; attempt += 1) {
+    signal?.throwIfAborted();
+    if (tryFlock(root, mode)) return;
+    const leftMs = (timeoutMs ?? Number.POSITIVE_INFINITY) - (performance.now() - start);
+    if (leftMs <= 0) throw locked(root, mode, timeoutMs ?? 0);
+    if (attempt === 0) {
+      onProgress?.({ type: 'note', text: `Waiting for the ${mode} lock of ${root.label}` });
+    }
+    await sleep(Math.min(pauseMs, leftMs), undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        signal?.throwIfAborted();
+        throw error;
+      },
+    );
+    pauseMs = Math.min(pauseMs * 2, PAUSE_MS.longest);
+  }
+}
+
+/**
+ * Runs `work` under the exclusive lock of a directory that is locked shared, and takes the shared lock again afterwards, also after a
+ * failure.
+ * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
+ */
+export async function withExclusiveLock<T>(
+  root: Dir,
+  options: LockOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    await acquireLock(root, 'exclusive', options);
+    return await work();
+  } finally {
+    // From exclusive to shared nobody is in the way. After a time-out somebody may hold it exclusively, and there is nothing to do but
+    // wait for them: they are collecting garbage, and what this process does next must not run meanwhile.
+    flock(root, 'shared');
+  }
+}
+
+/** Gives the lock back before the descriptor is closed, because a child process may still hold a copy of it. */
+export function releaseLock(root: Dir): void {
+  unlockFlock(root);
+}
+
+function locked(root: Dir, mode: LockMode, timeoutMs: number): BusyError {
+  return new BusyError(
+    'REPO_LOCKED',
+    `Cannot take the ${mode} lock of repository "${root.label}": another process held it for ${timeoutMs} ms`,
+    { path: root.label, mode, timeoutMs },
+    { hint: 'Wait for the other command, or give a longer time-out' },
+  );
+}
