@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import { formatPlatform, hostPlatform, parsePlatform, rankPlatform } from './platform.ts';
+
+test('parsePlatform reads os, architecture and variant, and a lone architecture', () => {
+  assert.deepEqual(parsePlatform('linux/arm/v7'), {
+    os: 'linux',
+    architecture: 'arm',
+    variant: 'v7',
+  });
+  assert.deepEqual(parsePlatform('Linux/AMD64'), { os: 'linux', architecture: 'amd64' });
+  assert.deepEqual(parsePlatform('aarch64'), { os: 'linux', architecture: 'arm64' });
+});
+
+for (const text of ['', '/', 'linux/', 'linux//v8', 'a/b/c/d', 'linux/am d64', '../x']) {
+  test(`parsePlatform refuses ${JSON.stringify(text)}`, () => {
+    assert.throws(
+      () => parsePlatform(text),
+      (error) => hasCode(error, 'PLATFORM_INVALID'),
+    );
+  });
+}
+
+test('hostPlatform names this machine as Go does', () => {
+  const { os, architecture } = hostPlatform();
+  assert.equal(os, 'linux');
+  assert.equal(architecture, process.arch === 'x64' ? 'amd64' : process.arch);
+});
+
+const rank = (offered: string, wanted: string) =>
+  rankPlatform(parsePlatform(offered), parsePlatform(wanted));
+
+test('rankPlatform never crosses os or architecture', () => {
+  assert.equal(rank('linux/amd64', 'linux/arm64'), undefined);
+  assert.equal(rank('windows/amd64', 'linux/amd64'), undefined);
+});
+
+test('rankPlatform holds the base variants of arm64 and amd64 for the plain ones', () => {
+  assert.equal(rank('linux/arm64', 'linux/arm64/v8'), 0);
+  assert.equal(rank('linux/arm64/v8', 'linux/arm64/v8'), 0);
+  assert.equal(rank('linux/amd64/v1', 'linux/amd64/v1'), 0);
+  assert.equal(rank('linux/amd64', 'linux/amd64/v1'), 0);
+  assert.equal(rank('linux/amd64', 'linux/amd64/v3'), undefined);
+});
+
+test('rankPlatform accepts older arm variants, newest first, never newer ones', () => {
+  assert.equal(rank('linux/arm/v7', 'linux/arm/v7'), 0);
+  assert.equal(rank('linux/arm/v6', 'linux/arm/v7'), 1);
+  assert.equal(rank('linux/arm/v5', 'linux/arm/v7'), 2);
+  assert.equal(rank('linux/arm/v8', 'linux/arm/v7'), undefined);
+});
+
+test('rankPlatform prefers the plainest image when no variant is wanted', () => {
+  const plain = rank('linux/amd64', 'linux/amd64') ?? Number.NaN;
+  const newer = rank('linux/amd64/v3', 'linux/amd64') ?? Number.NaN;
+  const odd = rank('linux/amd64/odd', 'linux/amd64') ?? Number.NaN;
+  assert.ok(plain < newer && newer < odd);
+  assert.equal(rank('linux/amd64/odd', 'linux/amd64/odd'), 0);
+  assert.equal(rank('linux/amd64/odd', 'linux/amd64/even'), undefined);
+});
+
+test('formatPlatform leaves an empty variant out', () => {
+  assert.equal(formatPlatform({ os: 'linux', architecture: 'arm', variant: '' }), 'linux/arm');
+  assert.equal(formatPlatform(parsePlatform('linux/arm/v7')), 'linux/arm/v7');
+});
