@@ -9,9 +9,11 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'base/bytes': ['base/errors'],
   'base/digest': ['base/errors'],
   'base/flow': ['base/digest', 'base/errors'],
+  host: ['base/bytes', 'base/digest', 'base/errors', 'formats/fsverity'],
 };
 
 /** Modules of Node and packages that a floor may import, by the longest matching prefix of the room's name. */
 export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'base/digest': ['node:crypto'],
+  host: ['node:fs', 'node:module', 'node:os', 'node:url', 'node:worker_threads'],
 };
