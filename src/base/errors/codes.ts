@@ -207,6 +207,16 @@ export const ERROR_CODES = {
     meaning: 'A document or blob has a media type this version does not read',
     keys: ['mediaType'],
   },
+  MOUNT_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'No image is mounted at this place',
+    keys: ['target'],
+  },
+  MOUNT_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'The kernel does not mount this image here, or this user may not',
+    keys: ['image', 'errno'],
+  },
   NO_SPACE: {
     kind: 'host',
     meaning: 'The filesystem has no room (or no quota) left for what must be written',
@@ -273,6 +283,11 @@ export const ERROR_CODES = {
     meaning: 'The bytes of an OSTree object do not hash to its checksum',
     keys: ['expected', 'found', 'what'],
   },
+  OSTREE_DELTA_CHECKSUM_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'The superblock or a part of a static delta does not hash to its checksum',
+    keys: ['expected', 'found', 'what'],
+  },
   OSTREE_DELTA_INVALID: {
     kind: 'format',
     meaning: 'A static delta is damaged, or its operations break the rules',
@@ -301,6 +316,11 @@ export const ERROR_CODES = {
   OSTREE_HEADER_INVALID: {
     kind: 'format',
     meaning: 'The header of an OSTree file object is damaged or does not fit the object',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_KEY_FILE_INVALID: {
+    kind: 'format',
+    meaning: 'A key file (config, origin) is not written as GLib demands',
     keys: ['offset', 'what'],
   },
   OSTREE_KEY_INVALID: {
@@ -333,6 +353,11 @@ export const ERROR_CODES = {
     meaning: 'A dirtree holds a name that no directory entry may have',
     keys: ['offset', 'what'],
   },
+  OSTREE_OBJECT_MISSING: {
+    kind: 'not-found',
+    meaning: 'An OSTree source lacks an object that a commit needs',
+    keys: ['checksum', 'kind'],
+  },
   OSTREE_PAYLOAD_INVALID: {
     kind: 'format',
     meaning:
@@ -342,6 +367,11 @@ export const ERROR_CODES = {
   OSTREE_REF_INVALID: {
     kind: 'format',
     meaning: 'An OSTree ref name or ref file breaks the rules',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_REMOTE_INVALID: {
+    kind: 'format',
+    meaning: 'The settings of an OSTree remote name no usable source',
     keys: ['offset', 'what'],
   },
   OSTREE_SIGNATURE_INVALID: {
@@ -358,6 +388,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The content of a commit stream breaks its rules',
     keys: ['offset', 'what'],
+  },
+  OSTREE_SUMMARY_CHECKSUM_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A subsummary does not hash to the checksum in the summary index',
+    keys: ['expected', 'found', 'what'],
   },
   OSTREE_SUMMARY_EXPIRED: {
     kind: 'integrity',
@@ -580,6 +615,76 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'The layout or archive has no image with this tag',
     keys: ['tag', 'available'],
+  },
+  TAR_CONTENT_FORM: {
+    kind: 'format',
+    meaning: 'A stored tar holds a payload inline that must be an object, or the reverse',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_EXTENSIONS_TOO_MANY: {
+    kind: 'format',
+    meaning: 'A tar member has more than 16 extension headers',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_EXTENSION_ORPHANED: {
+    kind: 'format',
+    meaning: 'Extension headers of a tar have no member after them',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_EXTENSION_REPEATED: {
+    kind: 'format',
+    meaning: 'A tar member has two extension headers of one kind',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_EXTENSION_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'An extension header of a tar is larger than 1 MiB',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_FIELD_INVALID: {
+    kind: 'format',
+    meaning: 'A numeric field of a tar header is not a number in its range',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_HEADER_CHECKSUM: {
+    kind: 'format',
+    meaning: 'The checksum of a tar header does not fit its bytes',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_PATH_EMPTY: {
+    kind: 'format',
+    meaning: 'A tar member has no name',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_PATH_ESCAPES: {
+    kind: 'format',
+    meaning: 'A tar member or hard link target has a .. component',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_PATH_INVALID: {
+    kind: 'format',
+    meaning: 'A name in a tar holds a NUL',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_PAX_MALFORMED: {
+    kind: 'format',
+    meaning: 'A PAX record of a tar is malformed',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_SPARSE_INVALID: {
+    kind: 'format',
+    meaning: 'The map of a sparse tar member is malformed or too large',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_TRUNCATED: {
+    kind: 'format',
+    meaning: 'A tar ends inside a member',
+    keys: ['offset', 'what', 'reason'],
+  },
+  TAR_TYPE_UNKNOWN: {
+    kind: 'format',
+    meaning: 'A tar member has a type that cannot become a file',
+    keys: ['offset', 'what', 'reason'],
   },
   TIMEOUT: {
     kind: 'transport',

@@ -75,6 +75,16 @@ export {
   requireNoLinkPayload,
 } from './filez.ts';
 export {
+  encodeKeyFile,
+  escapeKeyValue,
+  KEY_FILE_MAX_BYTES,
+  type KeyFile,
+  keyBoolean,
+  keyList,
+  keyString,
+  parseKeyFile,
+} from './key-file.ts';
+export {
   CHECKSUM_BYTES,
   DIRTREE_ENTRIES_MAX,
   FILE_MAX_BYTES,
