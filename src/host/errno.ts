@@ -11,6 +11,7 @@ export const ERRNO = {
   EBADF: 9,
   EAGAIN: 11,
   EACCES: 13,
+  ENOTBLK: 15,
   EBUSY: 16,
   EEXIST: 17,
   EXDEV: 18,

@@ -62,9 +62,7 @@ function addVerb(
   signal: AbortSignal,
   setStatus: (code: number) => void,
 ): void {
-  const command = parent
-    .command(verb.usage, verb.hidden === true ? { hidden: true } : {})
-    .description(verb.summary);
+  const command = parent.command(verb.usage).description(verb.summary);
   for (const [flags, description, repeated] of verb.options ?? []) {
     if (repeated === 'repeated') command.option(flags, description, collect, []);
     else command.option(flags, description);

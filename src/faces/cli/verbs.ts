@@ -11,7 +11,6 @@ export interface Verb {
   readonly options?: readonly OptionRow[];
   /** Text after the options, for examples. */
   readonly help?: string;
-  readonly hidden?: boolean;
   readonly verbs?: readonly Verb[];
   readonly load?: () => Promise<Action>;
 }
@@ -20,7 +19,7 @@ export interface Verb {
 export const GLOBAL_OPTIONS: readonly OptionRow[] = [
   [
     '--repo <path>',
-    'the repository (else ONECOPY_REPO, else --system for root and --user for others)',
+    'the repository (else ONECOPY_REPO, else --system for root, --user for others)',
   ],
   ['--user', "the user's repository, ~/.var/lib/composefs"],
   ['--system', "the system's repository, /sysroot/composefs"],
@@ -38,5 +37,144 @@ export const GLOBAL_OPTIONS: readonly OptionRow[] = [
   ['--require-verity', 'refuse a repository without fs-verity'],
 ];
 
+const PLATFORM: OptionRow = ['--platform <os/arch[/variant]>', "another platform than this host's"];
+
 /** The verbs, in the order of the help page. A verb that is not built is absent. */
-export const VERBS: readonly Verb[] = [];
+export const VERBS: readonly Verb[] = [
+  {
+    usage: 'init',
+    summary: 'create a repository, or check that it is as asked',
+    options: [
+      ['--algorithm <id>', 'fsverity-sha512-12 (default) or fsverity-sha256-12'],
+      ['--insecure', 'do without fs-verity'],
+      ['--erofs-version <n>', '0, 1 (default) or 2', 'repeated'],
+    ],
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  {
+    usage: 'pull <reference> [name]',
+    summary: 'bring an image into the repository, verified',
+    options: [
+      PLATFORM,
+      ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
+    ],
+    help: 'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR',
+    load: async () => (await import('./commands/pull.ts')).pull,
+  },
+  {
+    usage: 'export <name> <reference>',
+    summary: 'write an image to oci:, oci-archive:, dir: or a plain directory',
+    load: async () => (await import('./commands/export.ts')).exportVerb,
+  },
+  {
+    usage: 'images',
+    summary: 'list the images',
+    load: async () => (await import('./commands/images.ts')).images,
+  },
+  {
+    usage: 'inspect <name>',
+    summary: 'show manifest, config and ids of an image',
+    options: [
+      ['--manifest', 'print the stored manifest, byte for byte'],
+      ['--config', 'print the stored config, byte for byte'],
+    ],
+    load: async () => (await import('./commands/inspect.ts')).inspect,
+  },
+  {
+    usage: 'history <name>',
+    summary: 'show how an image was built, layer by layer',
+    load: async () => (await import('./commands/inspect.ts')).history,
+  },
+  {
+    usage: 'tag <name> <new-name>',
+    summary: 'give an image another name',
+    load: async () => (await import('./commands/tag.ts')).tag,
+  },
+  {
+    usage: 'untag <name...>',
+    summary: 'take names away; gc frees what nothing names any more',
+    load: async () => (await import('./commands/tag.ts')).untag,
+  },
+  {
+    usage: 'rm <name...>',
+    summary: 'remove images by name or @digest, with all their names',
+    load: async () => (await import('./commands/tag.ts')).rm,
+  },
+  {
+    usage: 'ls <name> [path]',
+    summary: 'list a directory of an image, without mounting',
+    options: [
+      ['-l, --long', 'mode, owner, size and time'],
+      ['-R, --recursive', 'everything below'],
+    ],
+    load: async () => (await import('./commands/browse.ts')).ls,
+  },
+  {
+    usage: 'tree <name> [path]',
+    summary: 'draw the tree of an image',
+    options: [['--depth <n>', 'how deep']],
+    load: async () => (await import('./commands/browse.ts')).tree,
+  },
+  {
+    usage: 'cat <name> <path...>',
+    summary: 'print files of an image',
+    load: async () => (await import('./commands/browse.ts')).cat,
+  },
+  {
+    usage: 'stat <name> <path...>',
+    summary: 'show everything known of a file',
+    load: async () => (await import('./commands/browse.ts')).stat,
+  },
+  {
+    usage: 'find <name> [path]',
+    summary: 'find files by name, type, size',
+    options: [
+      ['--name <pattern>', 'shell pattern of the last path component'],
+      ['--path <pattern>', 'shell pattern of the whole path'],
+      ['--type <letters>', 'any of f d l c b p s'],
+      ['--min-size <bytes>', 'at least this many bytes'],
+      ['--max-size <bytes>', 'at most this many bytes'],
+      ['--depth <n>', 'how deep'],
+    ],
+    load: async () => (await import('./commands/browse.ts')).find,
+  },
+  {
+    usage: 'cp <name:path> <destination>',
+    summary: 'copy a file or directory out of an image',
+    load: async () => (await import('./commands/browse.ts')).cp,
+  },
+  {
+    usage: 'mount <name> <directory>',
+    summary: 'mount an image (root): EROFS for the tree, overlay for the files',
+    options: [
+      ['--upper <dir>', 'a writable layer above; needs --work'],
+      ['--work <dir>', "overlayfs's work directory, beside --upper"],
+    ],
+    load: async () => (await import('./commands/mount.ts')).mount,
+  },
+  {
+    usage: 'umount <directory>',
+    summary: 'take a mount away',
+    load: async () => (await import('./commands/mount.ts')).umount,
+  },
+  {
+    usage: 'gc',
+    summary: 'remove what no name reaches',
+    options: [
+      ['--root <name>', 'keep this stream or image too', 'repeated'],
+      ['--timeout <seconds>', 'wait at most this long for other users of the repository'],
+    ],
+    load: async () => (await import('./commands/gc.ts')).gc,
+  },
+  {
+    usage: 'fsck [name...]',
+    summary: 'check objects, streams, images and names; exit 3 with findings',
+    options: [['--metadata-only', 'do not read the objects']],
+    load: async () => (await import('./commands/fsck.ts')).fsck,
+  },
+  {
+    usage: 'doctor [path...]',
+    summary: 'say what this host can do for a store, and how to get the rest',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+];

@@ -1,0 +1,94 @@
+/**
+ * Measures whole processes: runs commands in turn (A B C, A B C, …), so that a drift of the machine hits all alike, and
+ * compares medians of the ratios within each round.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** One command of a comparison. `before` is not measured. */
+export interface Contender {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly before?: () => void;
+  readonly after?: () => void;
+}
+
+/** What one run cost. */
+export interface Cost {
+  readonly wallSec: number;
+  /** Highest resident set of the process, sampled; bytes. */
+  readonly peakBytes: number;
+}
+
+/** All runs of one contender. */
+export interface Series {
+  readonly name: string;
+  readonly costs: readonly Cost[];
+}
+
+const SAMPLE_MS = 20;
+
+function peakOf(pid: number): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/VmHWM:\s+(\d+)/.exec(text)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+async function runOnce(contender: Contender): Promise<Cost> {
+  contender.before?.();
+  const [program = '', ...args] = contender.argv;
+  const start = process.hrtime.bigint();
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...contender.env },
+  });
+  let said = '';
+  child.stderr.on('data', (piece: Buffer) => {
+    said = (said + piece.toString()).slice(-2000);
+  });
+  let peakBytes = 0;
+  const sampler = setInterval(() => {
+    peakBytes = Math.max(peakBytes, peakOf(child.pid ?? 0));
+  }, SAMPLE_MS);
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', resolve);
+  });
+  const wallSec = Number(process.hrtime.bigint() - start) / 1e9;
+  clearInterval(sampler);
+  contender.after?.();
+  if (status !== 0) throw new Error(`${contender.name} failed with status ${status}: ${said}`);
+  return { wallSec, peakBytes };
+}
+
+/** Runs all contenders `rounds` times in turn, after one round that is not counted when `warmUp`. */
+export async function compare(
+  contenders: readonly Contender[],
+  options: { readonly rounds: number; readonly warmUp?: boolean },
+): Promise<Series[]> {
+  if (options.warmUp === true) for (const contender of contenders) await runOnce(contender);
+  const costs = contenders.map((): Cost[] => []);
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const [at, contender] of contenders.entries()) costs[at]?.push(await runOnce(contender));
+  }
+  return contenders.map(({ name }, at) => ({ name, costs: costs[at] ?? [] }));
+}
+
+/** The middle value; the mean of the two middle ones for an even count. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}
+
+/** Median over the rounds of ours divided by theirs, in wall time. */
+export function ratio(ours: Series, theirs: Series): number {
+  return median(
+    ours.costs.map((cost, at) => cost.wallSec / (theirs.costs[at]?.wallSec ?? Number.NaN)),
+  );
+}

@@ -1,0 +1,64 @@
+import { type ByteString, displayText } from '#base/bytes';
+import { NotFoundError } from '#base/errors';
+import { Dir, pathOf, readAll, unmount } from '#host';
+
+/** Most bytes of the mount table that are read. */
+const MOUNT_TABLE_BYTES_MAX = 64 << 20;
+/** What our mounts call their source, before the image's name. */
+const SOURCE_PREFIX = 'composefs:';
+
+/** A mounted image, as the mount table shows it. */
+export interface MountedImage {
+  /** The mount point, whole. */
+  readonly target: string;
+  /** Name or id that it was mounted by. */
+  readonly image: string;
+}
+
+/** Octal escapes of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
+function unescapeField(field: string): ByteString {
+  return field.replace(/\\([0-7]{3})/g, (_match, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  ) as ByteString;
+}
+
+/** All mounted images of this mount namespace, in the order of the mount table. */
+export function listMounts(): MountedImage[] {
+  using proc = Dir.open('/proc/self');
+  using file = proc.openFile('mountinfo');
+  const lines = Buffer.from(readAll(file, MOUNT_TABLE_BYTES_MAX)).toString('latin1').split('\n');
+  return lines.flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const source = unescapeField(after.split(' ')[1] ?? '');
+    if (!source.startsWith(SOURCE_PREFIX)) return [];
+    return [
+      {
+        target: displayText(unescapeField(before.split(' ')[4] ?? '')),
+        image: displayText(source.slice(SOURCE_PREFIX.length) as ByteString),
+      },
+    ];
+  });
+}
+
+/**
+ * Unmounts an image. Only what the mount table shows as an image is touched.
+ * @param target the mount point as an absolute path
+ * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use)
+ */
+export function unmountImage(target: string): MountedImage {
+  using proc = Dir.open('/proc/self');
+  using directory = Dir.openPath(pathOf(target));
+  const whole = displayText(proc.readlink(`fd/${directory.fd}`) ?? pathOf(target));
+  const mounted = listMounts().findLast((mount) => mount.target === whole);
+  if (mounted === undefined) {
+    throw new NotFoundError(
+      'MOUNT_NOT_FOUND',
+      `Cannot unmount "${whole}": no image is mounted there`,
+      { target: whole },
+      { hint: 'the mounted images are in /proc/self/mountinfo with a source of composefs:…' },
+    );
+  }
+  directory[Symbol.dispose]();
+  unmount(whole);
+  return mounted;
+}

@@ -1,0 +1,137 @@
+import { hasCode, isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { parseAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
+import {
+  type ErofsFormats,
+  initRepository,
+  type OpenOptions,
+  openRepository,
+  type Repository,
+  readRepositoryAlgorithm,
+} from '#stores/composefs';
+import { locateRepository, type RepositoryChoice } from './locate.ts';
+
+/** Algorithm of a repository that nobody chose one for; `cfsctl init` has the same default. */
+export const DEFAULT_ALGORITHM: VerityAlgorithm = 'sha512';
+
+/** How a repository that is missing is created. */
+export interface CreateOptions extends OpenOptions {
+  /** False refuses to create a missing repository (default true). */
+  readonly mayInit?: boolean;
+  readonly formats?: ErofsFormats;
+}
+
+/** A repository that is open for writing. */
+export interface WritableRepository {
+  readonly repository: Repository;
+  readonly path: string;
+  /** True when this call created it. */
+  readonly created: boolean;
+}
+
+/** Opens an existing repository. @throws as `openRepository` of the store */
+export async function openChosen(
+  choice: RepositoryChoice,
+  options: OpenOptions = {},
+): Promise<Repository> {
+  return await openRepository(locateRepository(choice), options);
+}
+
+/**
+ * Opens a repository for a verb that writes, and creates it when it is missing: with fs-verity where the filesystem
+ * has it, else without, which is said once as a progress note.
+ * @throws NotFoundError REPO_NOT_FOUND with `mayInit: false`; UnsupportedError FSVERITY_UNSUPPORTED with `requireVerity`
+ */
+export async function openOrCreate(
+  choice: RepositoryChoice,
+  options: CreateOptions = {},
+): Promise<WritableRepository> {
+  const path = locateRepository(choice);
+  try {
+    return { repository: await openRepository(path, options), path, created: false };
+  } catch (error) {
+    if (options.mayInit === false || !hasCode(error, 'REPO_NOT_FOUND')) throw error;
+  }
+  const repository = await createRepository(path, options);
+  return { repository, path, created: true };
+}
+
+/** Creates a repository, with fs-verity where possible. `insecure: true` does not try, `requireVerity` insists. */
+export async function createRepository(path: string, options: CreateOptions): Promise<Repository> {
+  const config = {
+    algorithm: options.algorithm ?? DEFAULT_ALGORITHM,
+    ...(options.formats === undefined ? {} : { formats: options.formats }),
+  };
+  if (options.insecure === true) {
+    return (await initRepository(path, { ...config, insecure: true }, options)).repository;
+  }
+  try {
+    return (await initRepository(path, { ...config, insecure: false }, options)).repository;
+  } catch (error) {
+    const tolerable = isOnecopyError(error) && hasCode(error, 'FSVERITY_UNSUPPORTED');
+    if (options.requireVerity === true || !tolerable) throw error;
+  }
+  noteMissingVerity(path, options);
+  return (await initRepository(path, { ...config, insecure: true }, options)).repository;
+}
+
+function noteMissingVerity(path: string, options: OperationOptions): void {
+  options.onProgress?.({
+    type: 'note',
+    text:
+      `Creating ${path} without fs-verity: this filesystem has none, so the kernel will not check what is read. ` +
+      'Objects are verified when they are written and by `onecopy fsck`. To get it: ext4 with the verity feature, ' +
+      'btrfs, or XFS on a kernel that has it.',
+  });
+}
+
+/** What `initChosen` was asked for; what is absent is not compared with an existing repository. */
+export interface InitRequest extends OperationOptions {
+  /** For example `fsverity-sha512-12`. */
+  readonly algorithmId?: string | undefined;
+  readonly insecure?: boolean;
+  readonly requireVerity?: boolean;
+  /** EROFS versions to write, the default first; empty for the default. */
+  readonly versions?: readonly (0 | 1 | 2)[];
+}
+
+/**
+ * Creates the chosen repository, or checks that the one there is as asked.
+ * @throws ConflictError REPO_EXISTS when it differs; FormatError FSVERITY_ALGORITHM_INVALID
+ */
+export async function initChosen(
+  choice: RepositoryChoice,
+  request: InitRequest = {},
+): Promise<WritableRepository> {
+  const path = locateRepository(choice);
+  const [first, ...extra] = request.versions ?? [];
+  const asked = {
+    ...(request.algorithmId === undefined
+      ? {}
+      : { algorithm: parseAlgorithmId(request.algorithmId) }),
+    ...(first === undefined ? {} : { formats: { default: first, extra } }),
+  };
+  const options = { ...asked, signal: request.signal, onProgress: request.onProgress };
+  if (readRepositoryAlgorithm(path) === undefined) {
+    const repository = await createRepository(path, {
+      ...options,
+      insecure: request.insecure === true,
+      requireVerity: request.requireVerity === true,
+    });
+    return { repository, path, created: true };
+  }
+  const repository = await openRepository(path, {
+    requireVerity: request.requireVerity,
+    ...options,
+  });
+  if (asked.algorithm === undefined && asked.formats === undefined) {
+    return { repository, path, created: false };
+  }
+  const config = {
+    algorithm: asked.algorithm ?? repository.algorithm,
+    formats: asked.formats ?? repository.formats,
+    insecure: repository.insecure,
+  };
+  repository[Symbol.dispose]();
+  return { ...(await initRepository(path, config, options)), path };
+}
