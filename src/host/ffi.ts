@@ -37,7 +37,6 @@ export interface SystemCalls {
     flags: number,
   ): number;
   faccessat(dirfd: number, path: number, mode: number, flags: number): number;
-  fallocate(fd: number, mode: number, offset: number, length: number): number;
   fchmod(fd: number, mode: number): number;
   fchmodat(dirfd: number, path: number, mode: number, flags: number): number;
   fchownat(dirfd: number, path: number, uid: number, gid: number, flags: number): number;
@@ -57,7 +56,6 @@ export interface SystemCalls {
   linkat(fromDir: number, from: number, toDir: number, to: number, flags: number): number;
   llistxattr(path: number, list: number, sizeBytes: number): number;
   lremovexattr(path: number, name: number): number;
-  lseek(fd: number, offset: number, whence: number): number;
   lsetxattr(path: number, name: number, value: number, sizeBytes: number, flags: number): number;
   mkdirat(dirfd: number, path: number, mode: number): number;
   mknodat(dirfd: number, path: number, mode: number, rdev: number): number;
@@ -91,7 +89,6 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
   close: [INT, INT],
   copy_file_range: [I64, INT, ADDRESS, INT, ADDRESS, ADDRESS, U32],
   faccessat: [INT, INT, ADDRESS, INT, INT],
-  fallocate: [INT, INT, INT, I64, I64],
   fchmod: [INT, INT, U32],
   fchmodat: [INT, INT, ADDRESS, U32, INT],
   fchownat: [INT, INT, ADDRESS, U32, U32, INT],
@@ -111,7 +108,6 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
   linkat: [INT, INT, ADDRESS, INT, ADDRESS, INT],
   llistxattr: [I64, ADDRESS, ADDRESS, ADDRESS],
   lremovexattr: [INT, ADDRESS, ADDRESS],
-  lseek: [I64, INT, I64, INT],
   lsetxattr: [INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, INT],
   mkdirat: [INT, INT, ADDRESS, U32],
   mknodat: [INT, INT, ADDRESS, U32, ADDRESS],

@@ -2,6 +2,7 @@ import { ERRNO, failSyscall, hostError } from './errno.ts';
 import { lastErrno, SLAB, slab, sys } from './ffi.ts';
 import { AT, OPEN } from './flags.ts';
 import { type Descriptor, fdOf, labelOf, procPath, putProcPath } from './name.ts';
+import { statFd } from './stat.ts';
 
 /** Pieces in which whole files are read, in bytes. */
 const READ_PIECE_BYTES = 1 << 20;
@@ -83,10 +84,8 @@ export function readSome(file: Descriptor, into: Uint8Array): number {
  * @throws HostError SYSCALL_FAILED (EFBIG when the file is larger than the limit)
  */
 export function readAll(file: Descriptor, limitBytes: number): Buffer {
-  const fd = fdOf(file);
   const pieces: Buffer[] = [];
-  let sizeBytes = sys.lseek(fd, 0, 2);
-  if (sizeBytes < 0) failSyscall('lseek', labelOf(file));
+  let { sizeBytes } = statFd(file);
   if (sizeBytes > limitBytes) throw tooLarge(file);
   const whole = Buffer.allocUnsafe(sizeBytes);
   sizeBytes = readAt(file, whole, 0);
