@@ -113,7 +113,9 @@ export class DockerSource implements ImageSource {
     const names = this.#images.flatMap((image) => image.repoTags);
     const wanted = tag ?? digest ?? `@${index ?? 0}`;
     if (first === undefined) throw tagNotFound(wanted, this.#files.label, names);
-    if (second !== undefined) throw ambiguous(this.#files.label, this.#images);
+    // Images of one digest are one image, whatever their names.
+    if (second !== undefined && digest === undefined)
+      throw ambiguous(this.#files.label, this.#images);
     return first;
   }
 
