@@ -1,0 +1,17 @@
+/**
+ * OSTree repositories over HTTP: one method for each file a server has, absent files as `undefined`, checksums verified,
+ * mirrors and caches behind it. What to ask for, in which order, and whom to trust is decided in `work/ostree`.
+ *
+ *     url, contenturl, mirrorlist -> mirrors -> copy -> verified? -> bytes
+ *                                       ^         corrupt: once past caches, then the next mirror
+ */
+export {
+  type Conditional,
+  type FetchOptions,
+  OstreeRemote,
+  type OstreeRemoteOptions,
+  type RemoteFile,
+  type RemoteTraffic,
+  type Validators,
+} from './remote.ts';
+export { fileUrl, parseRemoteUrl, type RemoteLocation } from './urls.ts';

@@ -1,0 +1,93 @@
+import { isOnecopyError, type OnecopyError } from '#base/errors';
+import type { HttpClient, HttpRequest } from '#remotes/http';
+import { redactUrl } from '#remotes/http';
+import { MIRROR_LIST_MAX_BYTES, MIRRORS_MAX } from './layout.ts';
+import { fileUrl, parseMirrorList, type RemoteLocation } from './urls.ts';
+
+/** Statuses that mean "not here": object stores answer 403 where others say 404. */
+export const ABSENT = [403, 404, 410] as const;
+
+/** What a reader of one copy does with it; it throws IntegrityError or FormatError for bytes that are wrong. */
+export type UseCopy<T> = (request: HttpRequest) => Promise<T | undefined>;
+
+/**
+ * The bases of a remote. A file is looked for on one after the other: a copy that is absent or cannot be had leads to the
+ * next mirror, one that is corrupt first to the same mirror past its caches. Source: OSTree spec 4.6, 9.2.
+ */
+export class Mirrors {
+  readonly #client: HttpClient;
+  readonly #location: RemoteLocation;
+  #bases: Promise<readonly URL[]> | undefined;
+  /** Mirrors that failed are asked last from then on. */
+  readonly #demerits = new Map<URL, number>();
+
+  constructor(client: HttpClient, location: RemoteLocation) {
+    this.#client = client;
+    this.#location = location;
+  }
+
+  /**
+   * Runs `use` on copies of `path` until one serves.
+   * @returns undefined when no mirror has the file
+   * @throws the error of the last mirror that failed, whatever later mirrors lack
+   */
+  async find<T>(
+    path: string,
+    use: UseCopy<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T | undefined> {
+    let failure: OnecopyError | undefined;
+    for (const base of await this.#ordered(signal)) {
+      const url = fileUrl(base, path);
+      try {
+        const found = await this.#tryCopies(url, use, signal);
+        if (found !== undefined) return found;
+      } catch (error) {
+        if (!isOnecopyError(error) || error.kind === 'host') throw error;
+        failure = error;
+        this.#demerits.set(base, (this.#demerits.get(base) ?? 0) + 1);
+      }
+    }
+    if (failure !== undefined) throw failure;
+    return undefined;
+  }
+
+  async #tryCopies<T>(
+    url: URL,
+    use: UseCopy<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T | undefined> {
+    try {
+      return await use({ url, signal });
+    } catch (error) {
+      const isCorrupt =
+        isOnecopyError(error) && (error.kind === 'integrity' || error.kind === 'format');
+      if (!isCorrupt) throw error;
+      Object.assign(error.details, { url: redactUrl(url.href) });
+      return await use({ url, signal, bypassCaches: true });
+    }
+  }
+
+  async #ordered(signal: AbortSignal | undefined): Promise<readonly URL[]> {
+    this.#bases ??= this.#resolve(signal).catch((error: unknown) => {
+      this.#bases = undefined;
+      throw error;
+    });
+    const bases = await this.#bases;
+    if (this.#demerits.size === 0) return bases;
+    const demerits = (base: URL) => this.#demerits.get(base) ?? 0;
+    return [...bases].sort((a, b) => demerits(a) - demerits(b));
+  }
+
+  async #resolve(signal: AbortSignal | undefined): Promise<readonly URL[]> {
+    const { bases, mirrorList } = this.#location;
+    if (mirrorList === undefined) return bases;
+    const { body } = await this.#client.fetchBytes({
+      url: mirrorList,
+      maxBytes: MIRROR_LIST_MAX_BYTES,
+      priority: 0,
+      signal,
+    });
+    return parseMirrorList(Buffer.from(body).toString('utf8'), MIRRORS_MAX);
+  }
+}

@@ -1,0 +1,416 @@
+import { createGunzip } from 'node:zlib';
+import { concatBytes, encodeHex } from '#base/bytes';
+import type { OstreeChecksum } from '#base/digest';
+import { IntegrityError } from '#base/errors';
+import {
+  computeMetadataChecksum,
+  type DeltaName,
+  deltaIndexPath,
+  deltaPartPath,
+  KEY_FILE_MAX_BYTES,
+  type KeyFile,
+  METADATA_MAX_BYTES,
+  type MetadataKind,
+  ostreeObjectPath,
+  parseKeyFile,
+  parseRefFile,
+  requireRefName,
+  SUMMARY_MAX_BYTES,
+  subsummaryPath,
+  superblockPath,
+  verifyMetadata,
+} from '#formats/ostree';
+import { HttpClient, type HttpClientOptions, type HttpRequest } from '#remotes/http';
+import {
+  DELTA_PART_MAX_BYTES,
+  PRIORITY,
+  REF_ANSWER_MAX_BYTES,
+  SIGNATURES_MAX_BYTES,
+  SUPERBLOCK_MAX_BYTES,
+} from './layout.ts';
+import { ABSENT, Mirrors } from './mirrors.ts';
+import { parseRemoteUrl } from './urls.ts';
+
+/** Which repository to read and how. */
+export interface OstreeRemoteOptions {
+  /** `url` of the remote; `mirrorlist=URL` is understood. */
+  readonly url: string;
+  /** Where objects and delta parts are, when not at `url`. */
+  readonly contentUrl?: string;
+  readonly http?: HttpClientOptions;
+}
+
+/** What the server said about a file, to ask later only for a newer one. */
+export interface Validators {
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
+/** A file that may have a newer version: bytes, or the news that the copy at hand is current. */
+export type Conditional =
+  | { readonly isCurrent: true }
+  | { readonly isCurrent: false; readonly bytes: Uint8Array; readonly validators: Validators };
+
+/** A file object on its way: the bytes of a `.filez`, whole when small. */
+export interface RemoteFile {
+  /** Size of the `.filez` in bytes where the server states it. */
+  readonly sizeBytes: number | undefined;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** Options of one request. */
+export interface FetchOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Bytes received and requests answered since the remote was opened. */
+export interface RemoteTraffic {
+  readonly requests: number;
+  readonly bodyBytes: number;
+}
+
+/**
+ * A repository served over HTTP, file by file. Absent files are `undefined`, not errors. Everything that has a checksum is
+ * verified before it is returned (file objects by their reader, see `file`); a corrupt copy is fetched once more past
+ * caches, then from the next mirror. Requests may run at the same time; the client below decides how many do.
+ *
+ * Every method throws TransportError as `HttpClient.fetch` does.
+ */
+export class OstreeRemote implements AsyncDisposable {
+  readonly #client: HttpClient;
+  readonly #mirrors: Mirrors;
+  readonly #content: Mirrors;
+  #requests = 0;
+  #bodyBytes = 0;
+
+  /** @throws FormatError OSTREE_REMOTE_INVALID; nothing is asked of the network yet */
+  constructor(options: OstreeRemoteOptions) {
+    const location = parseRemoteUrl(options.url);
+    this.#client = new HttpClient(options.http);
+    this.#mirrors = new Mirrors(this.#client, location);
+    this.#content =
+      options.contentUrl === undefined
+        ? this.#mirrors
+        : new Mirrors(this.#client, parseRemoteUrl(options.contentUrl));
+  }
+
+  /** More requests at once than this only wait. */
+  get maxInFlight(): number {
+    return this.#client.maxInFlight;
+  }
+
+  get traffic(): RemoteTraffic {
+    return { requests: this.#requests, bodyBytes: this.#bodyBytes };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** `summary`, or the news that `known` is current. The bytes are not parsed and not trusted. */
+  summary(known?: Validators, options: FetchOptions = {}): Promise<Conditional | undefined> {
+    return this.#conditional('summary', SUMMARY_MAX_BYTES, known, options);
+  }
+
+  /** `summary.sig`, conditional like the summary. */
+  summarySignatures(
+    known?: Validators,
+    options: FetchOptions = {},
+  ): Promise<Conditional | undefined> {
+    return this.#conditional('summary.sig', SIGNATURES_MAX_BYTES, known, options);
+  }
+
+  /** `summary.idx` of flatpak remotes. */
+  async summaryIndex(options: FetchOptions = {}): Promise<Uint8Array | undefined> {
+    return this.#bytes(this.#mirrors, 'summary.idx', SUMMARY_MAX_BYTES, PRIORITY.commit, options);
+  }
+
+  /** Signatures of a summary index; by the checksum of the index where the server keeps them so, else `summary.idx.sig`. */
+  async summaryIndexSignatures(
+    index: Uint8Array,
+    options: FetchOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    const named = `summaries/${computeMetadataChecksum(index)}.idx.sig`;
+    const get = (path: string) =>
+      this.#bytes(this.#mirrors, path, SIGNATURES_MAX_BYTES, PRIORITY.commit, options);
+    return (await get(named)) ?? (await get('summary.idx.sig'));
+  }
+
+  /**
+   * A subsummary by the checksum in a summary index, inflated and verified.
+   * @throws IntegrityError OSTREE_SUMMARY_CHECKSUM_MISMATCH
+   */
+  subsummary(
+    checksum: OstreeChecksum,
+    options: FetchOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    return this.#verified(this.#mirrors, subsummaryPath(checksum), options, {
+      priority: PRIORITY.commit,
+      maxBytes: SUMMARY_MAX_BYTES,
+      accept: async (bytes) => {
+        const summary = await gunzip(bytes, SUMMARY_MAX_BYTES);
+        requireSum('OSTREE_SUMMARY_CHECKSUM_MISMATCH', checksum, summary, 'subsummary');
+        return summary;
+      },
+    });
+  }
+
+  /**
+   * The checksum that `refs/heads/NAME` holds.
+   * @throws FormatError OSTREE_REF_INVALID for a bad name or content
+   */
+  async ref(name: string, options: FetchOptions = {}): Promise<OstreeChecksum | undefined> {
+    requireRefName(name);
+    return this.#verified(this.#mirrors, `refs/heads/${name}`, options, {
+      priority: PRIORITY.commit,
+      maxBytes: REF_ANSWER_MAX_BYTES,
+      accept: parseRefFile,
+    });
+  }
+
+  /** The `config` file. @throws FormatError OSTREE_KEY_FILE_INVALID */
+  config(options: FetchOptions = {}): Promise<KeyFile | undefined> {
+    return this.#verified(this.#mirrors, 'config', options, {
+      priority: PRIORITY.commit,
+      maxBytes: KEY_FILE_MAX_BYTES,
+      accept: (bytes) => parseKeyFile(bytes, 'remote config'),
+    });
+  }
+
+  /**
+   * A commit, dirtree or dirmeta object, verified.
+   * @param maxBytes the size a summary states for a commit, which it may not exceed
+   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH
+   */
+  metadata(
+    kind: MetadataKind,
+    checksum: OstreeChecksum,
+    options: FetchOptions & { readonly maxBytes?: number } = {},
+  ): Promise<Uint8Array | undefined> {
+    return this.#verified(this.#content, ostreeObjectPath(checksum, kind), options, {
+      priority: PRIORITY[kind],
+      maxBytes: Math.min(options.maxBytes ?? METADATA_MAX_BYTES, METADATA_MAX_BYTES),
+      accept: (bytes) => {
+        verifyMetadata(bytes, checksum, kind);
+        return bytes;
+      },
+    });
+  }
+
+  /** Detached metadata of a commit; it has no checksum and may change, so it is always fetched anew. */
+  commitmeta(
+    checksum: OstreeChecksum,
+    options: FetchOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    const path = ostreeObjectPath(checksum, 'commitmeta');
+    return this.#bytes(this.#content, path, SIGNATURES_MAX_BYTES, PRIORITY.commit, options);
+  }
+
+  /** The tombstone of a deleted commit. */
+  tombstone(checksum: OstreeChecksum, options: FetchOptions = {}): Promise<Uint8Array | undefined> {
+    const path = ostreeObjectPath(checksum, 'tombstone');
+    return this.#bytes(this.#content, path, METADATA_MAX_BYTES, PRIORITY.commit, options);
+  }
+
+  /**
+   * Reads a file object: `use` gets its bytes and must verify them. When it throws IntegrityError or FormatError it is
+   * called again with another copy, so it must be able to start over.
+   */
+  file<T>(
+    checksum: OstreeChecksum,
+    use: (file: RemoteFile) => Promise<T> | T,
+    options: FetchOptions = {},
+  ): Promise<T | undefined> {
+    const path = ostreeObjectPath(checksum, 'file', true);
+    return this.#content.find<T>(
+      path,
+      async (request) => {
+        const response = await this.#send({ ...request, priority: PRIORITY.file, immutable: true });
+        if (response === undefined) return undefined;
+        return await use({ sizeBytes: response.sizeBytes, body: this.#counted(response.body) });
+      },
+      options.signal,
+    );
+  }
+
+  /** The index of deltas to a commit. */
+  deltaIndex(to: OstreeChecksum, options: FetchOptions = {}): Promise<Uint8Array | undefined> {
+    const path = deltaIndexPath(to);
+    return this.#bytes(this.#mirrors, path, METADATA_MAX_BYTES, PRIORITY.commit, options);
+  }
+
+  /**
+   * A superblock, verified when its checksum is known from a summary or an index.
+   * @throws IntegrityError OSTREE_DELTA_CHECKSUM_MISMATCH
+   */
+  superblock(
+    name: DeltaName,
+    checksum?: OstreeChecksum,
+    options: FetchOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    return this.#verified(this.#mirrors, superblockPath(name), options, {
+      priority: PRIORITY.commit,
+      maxBytes: SUPERBLOCK_MAX_BYTES,
+      accept: (bytes) => {
+        if (checksum !== undefined) {
+          requireSum('OSTREE_DELTA_CHECKSUM_MISMATCH', checksum, bytes, 'superblock');
+        }
+        return bytes;
+      },
+    });
+  }
+
+  /**
+   * A part of a delta, verified.
+   * @throws IntegrityError OSTREE_DELTA_CHECKSUM_MISMATCH
+   */
+  deltaPart(
+    name: DeltaName,
+    index: number,
+    expected: { readonly checksum: OstreeChecksum; readonly sizeBytes: number },
+    options: FetchOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    return this.#verified(this.#content, deltaPartPath(name, index), options, {
+      priority: PRIORITY.delta,
+      maxBytes: Math.min(expected.sizeBytes, DELTA_PART_MAX_BYTES),
+      accept: (bytes) => {
+        requireSum('OSTREE_DELTA_CHECKSUM_MISMATCH', expected.checksum, bytes, `part ${index}`);
+        return bytes;
+      },
+    });
+  }
+
+  #bytes(
+    mirrors: Mirrors,
+    path: string,
+    maxBytes: number,
+    priority: number,
+    options: FetchOptions,
+  ): Promise<Uint8Array | undefined> {
+    return this.#verified(mirrors, path, options, { maxBytes, priority, accept: (bytes) => bytes });
+  }
+
+  #verified<T>(
+    mirrors: Mirrors,
+    path: string,
+    options: FetchOptions,
+    plan: {
+      readonly maxBytes: number;
+      readonly priority: number;
+      readonly accept: (bytes: Uint8Array) => T | Promise<T>;
+    },
+  ): Promise<T | undefined> {
+    const { maxBytes, priority, accept } = plan;
+    return mirrors.find<T>(
+      path,
+      async (request) => {
+        const response = await this.#sendBytes({ ...request, priority, maxBytes });
+        return response === undefined ? undefined : await accept(response.body);
+      },
+      options.signal,
+    );
+  }
+
+  #conditional(
+    path: string,
+    maxBytes: number,
+    known: Validators | undefined,
+    options: FetchOptions,
+  ): Promise<Conditional | undefined> {
+    const ifChanged = {
+      ...(known?.etag === undefined ? {} : { etag: known.etag }),
+      ...(known?.lastModified === undefined ? {} : { lastModified: known.lastModified }),
+    };
+    return this.#mirrors.find<Conditional>(
+      path,
+      async (request) => {
+        const asked = { ...request, priority: PRIORITY.commit, maxBytes, ifChanged };
+        const response = await this.#sendBytes(asked);
+        if (response === undefined) return undefined;
+        if (response.status === 304) return { isCurrent: true };
+        const validators = {
+          etag: response.headers.get('etag'),
+          lastModified: response.headers.get('last-modified'),
+        };
+        return { isCurrent: false, bytes: response.body, validators };
+      },
+      options.signal,
+    );
+  }
+
+  async #sendBytes(request: HttpRequest & { readonly maxBytes: number }) {
+    const isConditional = Object.keys(request.ifChanged ?? {}).length > 0;
+    const accept = isConditional ? [200, 304, ...ABSENT] : [200, ...ABSENT];
+    this.#requests++;
+    const response = await this.#client.fetchBytes({ ...request, accept });
+    this.#bodyBytes += response.body.length;
+    return response.status === 200 || response.status === 304 ? response : undefined;
+  }
+
+  async #send(request: HttpRequest) {
+    this.#requests++;
+    const response = await this.#client.fetch({ ...request, accept: [200, ...ABSENT] });
+    if (response.status === 200) return response;
+    if (!(response.body instanceof Uint8Array)) {
+      // Leaving the loop at once gives a long error page up.
+      for await (const _ of response.body) break;
+    }
+    return undefined;
+  }
+
+  #counted(body: Uint8Array | AsyncIterable<Uint8Array>): Uint8Array | AsyncIterable<Uint8Array> {
+    if (!(body instanceof Uint8Array)) return this.#countedPieces(body);
+    this.#bodyBytes += body.length;
+    return body;
+  }
+
+  async *#countedPieces(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of body) {
+      this.#bodyBytes += piece.length;
+      yield piece;
+    }
+  }
+}
+
+function requireSum(
+  code: 'OSTREE_SUMMARY_CHECKSUM_MISMATCH' | 'OSTREE_DELTA_CHECKSUM_MISMATCH',
+  expected: OstreeChecksum,
+  bytes: Uint8Array,
+  what: string,
+): void {
+  const found = computeMetadataChecksum(bytes);
+  if (found === expected) return;
+  throw new IntegrityError(
+    code,
+    `Cannot accept ${what}: expected checksum ${expected}, found ${found}`,
+    { expected, found, what },
+  );
+}
+
+/** @throws IntegrityError OSTREE_SUMMARY_CHECKSUM_MISMATCH for bytes that are no gzip or inflate beyond `limitBytes` */
+async function gunzip(bytes: Uint8Array, limitBytes: number): Promise<Uint8Array> {
+  const inflate = createGunzip({ chunkSize: 262_144 });
+  inflate.end(bytes);
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of inflate as AsyncIterable<Uint8Array>) {
+      length += piece.length;
+      if (length > limitBytes) break;
+      pieces.push(piece);
+    }
+  } catch (cause) {
+    throw subsummaryError('a gzip file', encodeHex(bytes.subarray(0, 16)), cause);
+  }
+  if (length > limitBytes) throw subsummaryError(`at most ${limitBytes} bytes`, `${length} bytes`);
+  return concatBytes(pieces);
+}
+
+function subsummaryError(expected: string, found: string, cause?: unknown): IntegrityError {
+  return new IntegrityError(
+    'OSTREE_SUMMARY_CHECKSUM_MISMATCH',
+    `Cannot accept subsummary: expected ${expected}, found ${found}`,
+    { expected, found, what: 'subsummary' },
+    cause === undefined ? {} : { cause },
+  );
+}
