@@ -197,6 +197,7 @@ function observed(name: keyof SystemCalls, call: AnyCall, watch: SyscallObserver
   return (...parameters: never[]) => {
     const errno = watch(name);
     if (errno === undefined) return call(...parameters);
+    if (errno === 0) return 0;
     load().koffi.errno(errno);
     return -1;
   };
@@ -215,7 +216,8 @@ function unloaded(): SystemCalls {
 
 /**
  * Called before every system call with its name. Returning nothing lets the call happen; returning an errno number makes it fail with
- * that errno without reaching the kernel; throwing ends the operation there, as a crash would.
+ * that errno without reaching the kernel, and 0 makes it answer 0 without reaching the kernel (a sync that is lost, say); throwing ends
+ * the operation there, as a crash would.
  */
 export type SyscallObserver = (syscall: keyof SystemCalls) => number | undefined;
 
