@@ -616,6 +616,11 @@ export const ERROR_CODES = {
     meaning: 'The layout or archive has no image with this tag',
     keys: ['tag', 'available'],
   },
+  TARGET_NOT_EMPTY: {
+    kind: 'conflict',
+    meaning: 'What would be written is already there, and is not of the kind that can be added to',
+    keys: ['path'],
+  },
   TAR_CONTENT_FORM: {
     kind: 'format',
     meaning: 'A stored tar holds a payload inline that must be an object, or the reverse',

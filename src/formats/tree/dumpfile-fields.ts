@@ -1,0 +1,202 @@
+import { type ByteString, bytesOf } from '#base/bytes';
+import { unescapeField } from './dumpfile-escape.ts';
+import type { DialectRules } from './dumpfile-layout.ts';
+import {
+  S_IFMT,
+  TYPE_BITS,
+  XATTR_LIST_LIMIT,
+  XATTR_NAME_LIMIT,
+  XATTR_VALUE_LIMIT,
+} from './dumpfile-layout.ts';
+import { NO_XATTRS, PERMISSION_BITS, type Stat } from './model.ts';
+
+/** Reports why a line is refused; never returns. */
+export type Fail = (reason: string) => never;
+
+/** A regular file, as raw mode bits say it. */
+export type RawKind = keyof typeof TYPE_BITS;
+
+const KIND_OF_BITS = new Map<number, RawKind>(
+  Object.entries(TYPE_BITS).map(([kind, bits]) => [bits, kind as RawKind]),
+);
+
+/** The fields MODE to MTIME of a line, decoded; one row serves every line that spells them the same. */
+export interface MetadataRow {
+  readonly isHardlink: boolean;
+  readonly kind: RawKind;
+  readonly nlink: number;
+  readonly rdev: number;
+  /** Stat without xattrs. */
+  readonly bare: Stat;
+  /** Stat by the text of the xattr fields. */
+  readonly withXattrs: Map<string, Stat>;
+}
+
+/** Rows and xattr maps kept at a time; a bound on memory for dumps in which every line differs. */
+const CACHE_LIMIT = 1 << 16;
+
+/**
+ * Decodes metadata fields and remembers them by their text, so that the inodes of a real system, of which thousands
+ * share owner, mode, time and labels, share their stats too.
+ */
+export class MetadataReader {
+  readonly #rules: DialectRules;
+  readonly #fail: Fail;
+  #rows = new Map<string, MetadataRow>();
+  #xattrs = new Map<string, ReadonlyMap<ByteString, Uint8Array>>();
+
+  constructor(rules: DialectRules, fail: Fail) {
+    this.#rules = rules;
+    this.#fail = fail;
+  }
+
+  /** Decodes `MODE NLINK UID GID RDEV MTIME` (exactly five spaces). */
+  row(text: string): MetadataRow {
+    const known = this.#rows.get(text);
+    if (known !== undefined) return known;
+    if (this.#rows.size >= CACHE_LIMIT) this.#rows = new Map();
+    const row = this.#decode(text);
+    this.#rows.set(text, row);
+    return row;
+  }
+
+  /** The stat of a row with the xattrs of the text behind the DIGEST field. */
+  stat(row: MetadataRow, xattrText: string): Stat {
+    const known = row.withXattrs.get(xattrText);
+    if (known !== undefined) return known;
+    const stat = { ...row.bare, xattrs: this.#decodeXattrs(xattrText) };
+    row.withXattrs.set(xattrText, stat);
+    return stat;
+  }
+
+  #decode(text: string): MetadataRow {
+    const fields = text.split(' ') as [string, string, string, string, string, string];
+    const [modeText, nlinkText, uidText, gidText, rdevText, mtimeText] = fields;
+    const at = modeText.indexOf('@');
+    if (at > 0 && this.#rules.lenient) this.#fail(`invalid mode "${modeText}"`);
+    const mode = this.#octal(modeText.slice(at + 1));
+    const kind = KIND_OF_BITS.get(mode & S_IFMT);
+    if (at >= 0) return this.#hardlinkRow(mode, kind);
+    if (kind === undefined) return this.#fail(`unknown file type in mode "${modeText}"`);
+    const [mtimeSec, mtimeNsec] = this.#mtime(mtimeText);
+    const nlink = this.#u32(nlinkText, 'NLINK');
+    const rdev = this.#rdev(rdevText, kind);
+    if (kind === 'chr' && rdev === 0 && nlink > 1 && !this.#rules.lenient) {
+      this.#fail('a whiteout cannot have more than one name');
+    }
+    const bare: Stat = {
+      mode: mode & PERMISSION_BITS,
+      uid: this.#u32(uidText, 'UID'),
+      gid: this.#u32(gidText, 'GID'),
+      mtimeSec,
+      mtimeNsec,
+      xattrs: NO_XATTRS,
+    };
+    return { isHardlink: false, kind, nlink, rdev, bare, withXattrs: new Map() };
+  }
+
+  #hardlinkRow(mode: number, kind: RawKind | undefined): MetadataRow {
+    if (kind === 'directory') this.#fail('a directory cannot be a hard link');
+    if (kind === undefined && this.#rules.lenient) {
+      this.#fail(`unknown file type in mode "@${mode.toString(8)}"`);
+    }
+    return {
+      isHardlink: true,
+      kind: 'regular',
+      nlink: 0,
+      rdev: 0,
+      bare: HARDLINK_STAT,
+      withXattrs: new Map(),
+    };
+  }
+
+  #octal(text: string): number {
+    const digits = text.startsWith('+') ? text.slice(1) : text;
+    const value = /^[0-7]{1,22}$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+    if (!(value <= 0xffffffff)) this.#fail(`invalid mode "${text}"`);
+    return value;
+  }
+
+  /** An unsigned decimal below 2^64; C also takes a minus sign and wraps. */
+  #integer(text: string, field: string): bigint {
+    const sign = text.charCodeAt(0);
+    const signed = sign === 0x2b || (sign === 0x2d && this.#rules.lenient);
+    const digits = signed ? text.slice(1) : text;
+    if (!/^[0-9]{1,40}$/.test(digits)) this.#fail(`invalid ${field} "${text}"`);
+    const value = BigInt(digits);
+    if (value >= 1n << 64n) this.#fail(`${field} ${text} is out of range`);
+    return sign === 0x2d ? BigInt.asUintN(64, -value) : value;
+  }
+
+  #u32(text: string, field: string): number {
+    const value = this.#integer(text, field);
+    if (this.#rules.lenient) return Number(BigInt.asUintN(32, value));
+    if (value >= 1n << 32n) this.#fail(`${field} ${text} is out of range`);
+    return Number(value);
+  }
+
+  #rdev(text: string, kind: RawKind): number {
+    const value = this.#integer(text, 'RDEV');
+    if (kind === 'chr' || kind === 'blk') return this.#u32(text, 'RDEV');
+    if (value !== 0n && !this.#rules.lenient)
+      this.#fail(`RDEV ${text} on something that is no device`);
+    return 0;
+  }
+
+  #mtime(text: string): [bigint, number] {
+    const dot = text.indexOf('.');
+    if (dot < 0) this.#fail(`expected a dot in MTIME, found "${text}"`);
+    const nsec = this.#integer(text.slice(dot + 1), 'MTIME nanoseconds');
+    if (nsec >= 1_000_000_000n && !this.#rules.lenient)
+      this.#fail(`nanoseconds ${nsec} are out of range`);
+    const sec = this.#integer(text.slice(0, dot), 'MTIME');
+    return [BigInt.asIntN(64, sec), Number(BigInt.asUintN(32, nsec))];
+  }
+
+  #decodeXattrs(text: string): ReadonlyMap<ByteString, Uint8Array> {
+    const known = this.#xattrs.get(text);
+    if (known !== undefined) return known;
+    if (this.#xattrs.size >= CACHE_LIMIT) this.#xattrs = new Map();
+    const pairs: [ByteString, ByteString][] = [];
+    let nameBytes = 0;
+    const fields = text.split(' ');
+    if (this.#rules.lenient && fields.at(-1) === '') fields.pop();
+    for (const field of fields) {
+      const pair = this.#decodeXattr(field);
+      nameBytes += pair[0].length;
+      pairs.push(pair);
+    }
+    if (nameBytes > XATTR_LIST_LIMIT) this.#fail(`xattr names take ${nameBytes} bytes`);
+    // composefs-rs sorts by name and value and lets the last win; C lets the last in the line win.
+    if (!this.#rules.lenient) pairs.sort((a, b) => (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0));
+    const map = new Map(pairs.map(([name, value]) => [name, new Uint8Array(bytesOf(value))]));
+    this.#xattrs.set(text, map);
+    return map;
+  }
+
+  #decodeXattr(field: string): [ByteString, ByteString] {
+    const { lenient } = this.#rules;
+    const equals = field.indexOf('=');
+    if (equals < 0) this.#fail(`expected KEY=VALUE, found "${field.slice(0, 80)}"`);
+    let name = unescapeField(field.slice(0, equals), !lenient, this.#fail);
+    const value = unescapeField(field.slice(equals + 1), !lenient, this.#fail);
+    const nul = name.indexOf('\0');
+    if (nul >= 0 && !lenient) this.#fail('an xattr name holds a NUL byte');
+    if (nul >= 0) name = name.slice(0, nul) as ByteString;
+    if (name.length > XATTR_NAME_LIMIT)
+      this.#fail(`xattr name of ${name.length} bytes is too long`);
+    if (name === '' && lenient) this.#fail('an xattr name is empty');
+    if (value.length > XATTR_VALUE_LIMIT)
+      this.#fail(`xattr value of ${value.length} bytes is too long`);
+    return [name, value];
+  }
+}
+
+const HARDLINK_STAT: Stat = {
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  mtimeSec: 0n,
+  mtimeNsec: 0,
+  xattrs: NO_XATTRS,
+};

@@ -1,0 +1,74 @@
+/**
+ * Trees: the filesystem model that every source produces and every image is written from, its transforms, and its text
+ * form, the composefs dumpfile.
+ *
+ *     Tree ── root: Directory ── entries: name → Directory | leaf index
+ *        └─── leaves: Leaf[]     (two names with one index are hard links)
+ */
+export type { Dialect } from './dumpfile-layout.ts';
+export {
+  type DumpfileOptions,
+  DumpfileParser,
+  type ImageOverrides,
+  type ParsedDumpfile,
+  parseDumpfile,
+} from './dumpfile-reader.ts';
+export { encodeDumpfile, writeDumpfile } from './dumpfile-writer.ts';
+export {
+  type DeviceLeaf,
+  Directory,
+  type ExternalLeaf,
+  type ExternalNoVerityLeaf,
+  type InlineLeaf,
+  type Inode,
+  isRegular,
+  isWhiteout,
+  type Leaf,
+  type LeafIndex,
+  NO_XATTRS,
+  PERMISSION_BITS,
+  type PipeLeaf,
+  type RegularLeaf,
+  type SparseLeaf,
+  type Stat,
+  type SymlinkLeaf,
+  sortedEntries,
+  sortedNames,
+  sortedXattrs,
+  Tree,
+  UNSET_STAT,
+} from './model.ts';
+export {
+  compactTree,
+  countLinks,
+  DEPTH_LIMIT,
+  findPath,
+  insertEntry,
+  leafAt,
+  lookupDirectory,
+  lookupFile,
+  lookupLeaf,
+  lookupPath,
+  mapRegularLeaves,
+  mergeEntry,
+  newestMtime,
+  removeEntry,
+  splitPath,
+  statOf,
+  type TreeEntry,
+  verifyTree,
+  walkDirectories,
+  walkTree,
+} from './operations.ts';
+export {
+  canonicaliseRun,
+  copyRootMetadataFromUsr,
+  filterXattrs,
+  mapStats,
+  type OciTransformOptions,
+  type OnMissing,
+  parseXattrMode,
+  transformForOci,
+  XATTR_MODES,
+  type XattrMode,
+} from './transform.ts';

@@ -1,0 +1,273 @@
+import type { ByteString } from '#base/bytes';
+import { FormatError, NotFoundError } from '#base/errors';
+import {
+  Directory,
+  type Inode,
+  isRegular,
+  isWhiteout,
+  type Leaf,
+  type LeafIndex,
+  type RegularLeaf,
+  type Stat,
+  sortedEntries,
+  type Tree,
+} from './model.ts';
+
+/** Nesting at which walks stop: a tree this deep has paths beyond what Linux can open. Source: core spec 6.6. */
+export const DEPTH_LIMIT = 2048;
+
+function components(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '');
+  for (const part of parts) {
+    if (part === '.' || part === '..') {
+      throw new FormatError('TREE_PATH_INVALID', `Cannot look up "${path}": "${part}" is no name`, {
+        offset: path.indexOf(part),
+        what: 'path',
+      });
+    }
+  }
+  return parts;
+}
+
+function step(directory: Inode, name: string, path: string): Inode | undefined {
+  if (!(directory instanceof Directory)) {
+    throw new NotFoundError('TREE_NOT_A_DIRECTORY', `Cannot look up "${path}": not a directory`, {
+      path,
+    });
+  }
+  return directory.entries.get(name as ByteString);
+}
+
+/**
+ * Finds what a path names; the leading slash is optional, trailing ones are ignored, symlinks are not followed.
+ * @throws FormatError TREE_PATH_INVALID on `.` or `..`, NotFoundError TREE_NOT_A_DIRECTORY through a leaf
+ */
+export function findPath(tree: Tree, path: string): Inode | undefined {
+  let at: Inode | undefined = tree.root;
+  for (const name of components(path)) {
+    at = step(at, name, path);
+    if (at === undefined) return undefined;
+  }
+  return at;
+}
+
+/** Like {@link findPath}. @throws NotFoundError TREE_PATH_NOT_FOUND when nothing is there */
+export function lookupPath(tree: Tree, path: string): Inode {
+  const found = findPath(tree, path);
+  if (found === undefined) {
+    throw new NotFoundError('TREE_PATH_NOT_FOUND', `Cannot find "${path}" in the tree`, { path });
+  }
+  return found;
+}
+
+/** The directory at a path. @throws as {@link lookupPath}, and NotFoundError TREE_NOT_A_DIRECTORY */
+export function lookupDirectory(tree: Tree, path: string): Directory {
+  const found = lookupPath(tree, path);
+  if (found instanceof Directory) return found;
+  throw new NotFoundError('TREE_NOT_A_DIRECTORY', `Cannot open "${path}": not a directory`, {
+    path,
+  });
+}
+
+/** The leaf index at a path. @throws as {@link lookupPath}, and NotFoundError TREE_IS_A_DIRECTORY */
+export function lookupLeaf(tree: Tree, path: string): LeafIndex {
+  const found = lookupPath(tree, path);
+  if (typeof found === 'number') return found;
+  throw new NotFoundError('TREE_IS_A_DIRECTORY', `Cannot open "${path}": is a directory`, { path });
+}
+
+/** The regular file at a path. @throws as {@link lookupLeaf}, and NotFoundError TREE_NOT_REGULAR */
+export function lookupFile(tree: Tree, path: string): RegularLeaf {
+  const leaf = leafAt(tree, lookupLeaf(tree, path));
+  if (isRegular(leaf)) return leaf;
+  throw new NotFoundError('TREE_NOT_REGULAR', `Cannot read "${path}": not a regular file`, {
+    path,
+  });
+}
+
+/**
+ * Splits a path into its parent directory, which must exist, and its last name.
+ * @throws as {@link lookupDirectory}; FormatError TREE_PATH_INVALID when there is no last name
+ */
+export function splitPath(tree: Tree, path: string): { parent: Directory; name: ByteString } {
+  const parts = components(path);
+  const name = parts.pop();
+  if (name === undefined) {
+    throw new FormatError('TREE_PATH_INVALID', `Cannot split "${path}": it has no last name`, {
+      offset: 0,
+      what: 'path',
+    });
+  }
+  return { parent: lookupDirectory(tree, parts.join('/')), name: name as ByteString };
+}
+
+/** The leaf with an index. @throws FormatError TREE_INVALID when there is none */
+export function leafAt(tree: Tree, index: LeafIndex): Leaf {
+  const leaf = tree.leaves[index];
+  if (leaf === undefined) {
+    throw new FormatError('TREE_INVALID', `Cannot use leaf ${index}: the tree has no such leaf`, {
+      offset: index,
+      what: 'leaf',
+    });
+  }
+  return leaf;
+}
+
+/** The stat of what an entry names. */
+export function statOf(tree: Tree, inode: Inode): Stat {
+  return inode instanceof Directory ? inode.stat : leafAt(tree, inode).stat;
+}
+
+/** Puts an entry; a directory onto a directory only replaces the stat and keeps the children, anything else replaces. */
+export function mergeEntry(directory: Directory, name: ByteString, inode: Inode): void {
+  const old = directory.entries.get(name);
+  if (old instanceof Directory && inode instanceof Directory) old.stat = inode.stat;
+  else directory.entries.set(name, inode);
+}
+
+/** Puts or replaces an entry; true when the name was new. */
+export function insertEntry(directory: Directory, name: ByteString, inode: Inode): boolean {
+  const isNew = !directory.entries.has(name);
+  directory.entries.set(name, inode);
+  return isNew;
+}
+
+/** Removes an entry and returns what it named. */
+export function removeEntry(directory: Directory, name: ByteString): Inode | undefined {
+  const old = directory.entries.get(name);
+  directory.entries.delete(name);
+  return old;
+}
+
+/** One step of {@link walkTree}: the path (`/` for the root, no trailing slash else) and what is there. */
+export interface TreeEntry {
+  readonly path: ByteString;
+  readonly name: ByteString;
+  readonly depth: number;
+  readonly inode: Inode;
+}
+
+/**
+ * Walks a tree depth first: a directory before its children, children in byte order, the root first.
+ * @throws FormatError TREE_INVALID below {@link DEPTH_LIMIT}
+ */
+export function* walkTree(tree: Tree): Generator<TreeEntry> {
+  const stack: TreeEntry[] = [
+    { path: '/' as ByteString, name: '' as ByteString, depth: 0, inode: tree.root },
+  ];
+  for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
+    yield entry;
+    if (!(entry.inode instanceof Directory)) continue;
+    if (entry.depth >= DEPTH_LIMIT) throw tooDeep(entry.depth);
+    const prefix = entry.depth === 0 ? '/' : `${entry.path}/`;
+    const children = sortedEntries(entry.inode);
+    for (let at = children.length - 1; at >= 0; at -= 1) {
+      const [name, inode] = children[at] as [ByteString, Inode];
+      stack.push({ path: (prefix + name) as ByteString, name, depth: entry.depth + 1, inode });
+    }
+  }
+}
+
+function tooDeep(depth: number): FormatError {
+  return new FormatError(
+    'TREE_INVALID',
+    `Cannot walk the tree: expected at most ${DEPTH_LIMIT} levels, found more`,
+    { offset: depth, what: 'tree depth' },
+  );
+}
+
+/** Every directory of a tree once, parents before children, in no other stated order. */
+export function* walkDirectories(from: Directory): Generator<Directory> {
+  const stack = [from];
+  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
+    yield directory;
+    for (const inode of directory.entries.values()) {
+      if (inode instanceof Directory) stack.push(inode);
+    }
+  }
+}
+
+/** The greatest (mtimeSec, mtimeNsec) of a directory and everything below it. */
+export function newestMtime(
+  tree: Tree,
+  from: Directory = tree.root,
+): Pick<Stat, 'mtimeSec' | 'mtimeNsec'> {
+  let newest: Pick<Stat, 'mtimeSec' | 'mtimeNsec'> = from.stat;
+  const offer = (stat: Stat): void => {
+    const { mtimeSec, mtimeNsec } = stat;
+    if (
+      mtimeSec > newest.mtimeSec ||
+      (mtimeSec === newest.mtimeSec && mtimeNsec > newest.mtimeNsec)
+    ) {
+      newest = stat;
+    }
+  };
+  for (const directory of walkDirectories(from)) {
+    offer(directory.stat);
+    for (const inode of directory.entries.values()) {
+      if (typeof inode === 'number') offer(leafAt(tree, inode).stat);
+    }
+  }
+  return { mtimeSec: newest.mtimeSec, mtimeNsec: newest.mtimeNsec };
+}
+
+/** Number of entries that name each leaf, by leaf index. @throws FormatError TREE_INVALID on an index out of range */
+export function countLinks(tree: Tree): Uint32Array {
+  const counts = new Uint32Array(tree.leaves.length);
+  for (const directory of walkDirectories(tree.root)) {
+    for (const inode of directory.entries.values()) {
+      if (typeof inode !== 'number') continue;
+      if (inode >= counts.length) leafAt(tree, inode);
+      counts[inode] = (counts[inode] as number) + 1;
+    }
+  }
+  return counts;
+}
+
+/** Drops leaves that no entry names and renumbers the rest in their old order. Returns how many were dropped. */
+export function compactTree(tree: Tree): number {
+  const counts = countLinks(tree);
+  if (!counts.includes(0)) return 0;
+  const renumbered = new Uint32Array(counts.length);
+  const kept: Leaf[] = [];
+  for (const [index, leaf] of tree.leaves.entries()) {
+    if (counts[index] === 0) continue;
+    renumbered[index] = kept.push(leaf) - 1;
+  }
+  for (const { entries } of walkDirectories(tree.root)) {
+    for (const [name, inode] of entries) {
+      if (typeof inode === 'number') entries.set(name, renumbered[inode] as number);
+    }
+  }
+  const dropped = tree.leaves.length - kept.length;
+  tree.leaves = kept;
+  return dropped;
+}
+
+/**
+ * Verifies what every image writer needs: indices in range, no orphan leaves, no whiteout with more than one name.
+ * @throws FormatError TREE_INVALID
+ */
+export function verifyTree(tree: Tree): Uint32Array {
+  const counts = countLinks(tree);
+  for (const [index, leaf] of tree.leaves.entries()) {
+    const count = counts[index] as number;
+    if (count === 1 || (count > 1 && !isWhiteout(leaf))) continue;
+    const reason = count === 0 ? 'no entry names it' : `a whiteout cannot have ${count} names`;
+    throw new FormatError('TREE_INVALID', `Cannot use leaf ${index}: ${reason}`, {
+      offset: index,
+      what: 'leaf',
+    });
+  }
+  return counts;
+}
+
+/** Replaces every regular leaf by what `replace` returns, once per leaf, so hard links stay hard links. */
+export function mapRegularLeaves(
+  tree: Tree,
+  replace: (leaf: Leaf, index: LeafIndex) => Leaf,
+): void {
+  for (const [index, leaf] of tree.leaves.entries()) {
+    if (isRegular(leaf)) tree.leaves[index] = replace(leaf, index);
+  }
+}
