@@ -1,0 +1,72 @@
+import { type CapabilityName, Dir, probeHost } from '#host';
+
+/** One capability of a place, with what it is for and, when it is missing, why and how to get it. */
+export interface Examined {
+  readonly name: CapabilityName;
+  readonly available: boolean;
+  /** What works with it, or works better. */
+  readonly purpose: string;
+  /** Why it is missing; empty when it is there. */
+  readonly reason: string;
+  /** What to do about it; empty when it is there. */
+  readonly fix: string;
+}
+
+/** What a host can do for a store in one directory. */
+export interface Examination {
+  readonly path: string;
+  readonly capabilities: readonly Examined[];
+}
+
+const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: string]>> = {
+  tmpfile: [
+    'files that vanish when a run is killed',
+    'any of XFS, btrfs, ext4 and tmpfs has it; without, interrupted runs leave files that gc removes',
+  ],
+  reflink: [
+    'other stores show the same disk blocks',
+    'use btrfs, or XFS made with -m reflink=1; ext4 has none, files are then copied',
+  ],
+  'verity-sha256': [
+    'the kernel checks every read of a SHA-256 repository',
+    'a kernel with CONFIG_FS_VERITY and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
+  ],
+  'verity-sha512': [
+    'the kernel checks every read of a SHA-512 repository',
+    'a kernel with CONFIG_FS_VERITY and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
+  ],
+  'xattr-user': ['extended attributes of exported trees', 'mount the filesystem with user_xattr'],
+  'xattr-trusted': ['trusted attributes of exported trees', 'run as root'],
+  root: [
+    'mounts, owners and device nodes',
+    'run with sudo; pull, ls, cat, cp and fsck need no root',
+  ],
+  'initial-user-namespace': ['mounts with EROFS', 'run outside of the container'],
+  'user-namespaces': [
+    'work as root inside a namespace of your own',
+    'sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone',
+  ],
+  'mount-api': ['mounts', 'run as root on Linux 5.2 or later'],
+  erofs: ['mounts', 'modprobe erofs, as root'],
+  overlay: ['mounts', 'modprobe overlay, as root'],
+  'overlay-lower-by-fd': [
+    'mounts without a temporary directory',
+    'Linux 6.15 or later; not needed',
+  ],
+  loop: ['mounts on kernels before 6.12', 'modprobe loop; not needed on later kernels'],
+};
+
+/**
+ * Finds out what this host can do for a store in each directory, by trying with unnamed files; nothing stays behind.
+ * @throws HostError SYSCALL_FAILED when a directory cannot be opened
+ */
+export function examineHost(paths: readonly string[]): Examination[] {
+  return paths.map((path) => {
+    using directory = Dir.open(path);
+    const capabilities = [...probeHost(directory).values()].map(({ name, available, detail }) => {
+      const [purpose, fix] = ADVICE[name];
+      return { name, available, purpose, reason: detail, fix: available ? '' : fix };
+    });
+    return { path, capabilities };
+  });
+}
