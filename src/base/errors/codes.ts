@@ -621,6 +621,11 @@ export const ERROR_CODES = {
     meaning: 'What would be written is already there, and is not of the kind that can be added to',
     keys: ['path'],
   },
+  TARGET_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'Images cannot be written to this transport',
+    keys: ['transport'],
+  },
   TAR_CONTENT_FORM: {
     kind: 'format',
     meaning: 'A stored tar holds a payload inline that must be an object, or the reverse',

@@ -1,0 +1,19 @@
+/**
+ * Tar: splits a layer into inline bytes and external payloads, reads a stored layer back as entries, and writes tars.
+ *
+ *     [ext header + payload]* header | payload | padding to 512 | next member … | 0 × 1024 | anything
+ *     inline                         | external when regular and over 64 bytes, else inline; the rest inline
+ */
+export type {
+  SparseRun,
+  SplitContent,
+  StoredContent,
+  StoredTarEntry,
+  TarEntry,
+  TarEntryType,
+  TarSparse,
+} from './entry.ts';
+export { INLINE_BYTES_MAX, TAR_BLOCK_BYTES } from './layout.ts';
+export { checkTarEntry } from './path.ts';
+export { type TarSink, TarSplitter } from './splitter.ts';
+export { readTarEntries, type StoredPart } from './stored.ts';

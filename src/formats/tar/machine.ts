@@ -1,0 +1,395 @@
+import { roundUp } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import type { TarEntry } from './entry.ts';
+import { failTar } from './fault.ts';
+import { HeaderBlock, isRegularFlag } from './header.ts';
+import {
+  EXTENSION_BYTES_MAX,
+  EXTENSIONS_MAX,
+  GNU_SPARSE,
+  INLINE_BYTES_MAX,
+  TAR_BLOCK_BYTES,
+  TYPE_FLAG,
+} from './layout.ts';
+import { buildEntry, type Extensions, noExtensions } from './member.ts';
+import { type PaxOverrides, parsePax } from './pax.ts';
+import {
+  addGnuRuns,
+  failSparse,
+  PayloadMapReader,
+  parsePaxSparse,
+  SparseMapBuilder,
+} from './sparse.ts';
+
+/** What the machine tells its driver; a tar being split and a stored one differ only in where large payloads are. */
+export interface MachineSink {
+  inline(bytes: Uint8Array): void;
+  externalStart(entry: TarEntry): void;
+  externalData(bytes: Uint8Array): void;
+  externalEnd(): void;
+  /** Content is undefined when the payload is external. */
+  entry(entry: TarEntry, content: Uint8Array | undefined): void;
+}
+
+const STATE = {
+  header: 0,
+  extension: 1,
+  sparseBlock: 2,
+  sparseMap: 3,
+  payload: 4,
+  external: 5,
+  tail: 6,
+} as const;
+type State = (typeof STATE)[keyof typeof STATE];
+
+/** What a truncated tar was in the middle of. */
+const STATE_NAMES = [
+  'header',
+  'extension header',
+  'sparse header',
+  'sparse map',
+  'payload or padding',
+  'payload',
+  'end',
+] as const;
+
+const NO_CONTENT = new Uint8Array(0);
+
+/**
+ * The tar state machine. It looks at every header once, hands spans of inline bytes on as they lie in the piece, and never
+ * holds more than one block and one extension payload.
+ */
+export class TarMachine {
+  readonly #stored: boolean;
+  readonly #block = new HeaderBlock();
+  readonly #small = new Uint8Array(INLINE_BYTES_MAX);
+  #state: State = STATE.header;
+  #fill = 0;
+  /** Bytes before the piece being pushed. */
+  #base = 0;
+  #zeroBlocks = 0;
+  #extensions: Extensions = noExtensions();
+  #extension: Buffer = Buffer.alloc(0);
+  #extensionFlag = 0;
+  /** Bytes left of an extension, a payload with its padding, or an external payload. */
+  #left = 0;
+  /** Payload bytes still to be collected for `#entry`. */
+  #wanted = 0;
+  #collected = 0;
+  #entry: TarEntry | undefined;
+  #sparse: SparseMapBuilder | undefined;
+  #payloadMap: PayloadMapReader | undefined;
+  #sparseName: string | undefined;
+  #storedBytes = 0;
+
+  /** `stored`: large payloads arrive through `pushExternal` instead of as bytes. */
+  constructor(stored: boolean) {
+    this.#stored = stored;
+  }
+
+  /** Takes the next bytes of the tar. @throws FormatError TAR_* */
+  push(piece: Uint8Array, sink: MachineSink): void {
+    let at = 0;
+    let span = 0;
+    while (at < piece.length) {
+      switch (this.#state) {
+        case STATE.header:
+        case STATE.sparseBlock:
+        case STATE.sparseMap: {
+          at = this.#fillBlock(piece, at);
+          if (this.#fill < TAR_BLOCK_BYTES) break;
+          this.#fill = 0;
+          this.#block.offset = this.#base + at - TAR_BLOCK_BYTES;
+          this.#takeBlock(sink);
+          if (!this.#isExternal()) break;
+          if (at > span) sink.inline(piece.subarray(span, at));
+          span = at;
+          this.#startExternal(sink);
+          break;
+        }
+        case STATE.extension:
+          at = this.#fillExtension(piece, at);
+          break;
+        case STATE.payload:
+          at = this.#passPayload(piece, at, sink);
+          break;
+        case STATE.external: {
+          if (this.#stored) this.#failForm(this.#base + at, 'an object', 'inline bytes');
+          const bytes = piece.subarray(at, at + this.#left);
+          sink.externalData(bytes);
+          at += bytes.length;
+          span = at;
+          this.#left -= bytes.length;
+          if (this.#left === 0) this.#endExternal(sink);
+          break;
+        }
+        case STATE.tail:
+          at = piece.length;
+          break;
+      }
+    }
+    this.#base += piece.length;
+    if (span < at) sink.inline(span === 0 ? piece : piece.subarray(span));
+  }
+
+  /** Takes an object in place of a large payload; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  pushExternal(id: ObjectId): TarEntry {
+    const entry = this.#entry;
+    if (this.#state !== STATE.external || entry === undefined) {
+      return this.#failForm(this.#base, 'inline bytes', `object ${id}`);
+    }
+    this.#base += entry.sizeBytes;
+    this.#toPadding(entry.sizeBytes);
+    return entry;
+  }
+
+  /** @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  end(): void {
+    if (this.#state === STATE.tail) return;
+    if (this.#state !== STATE.header || this.#fill > 0) {
+      const reason = 'expected more bytes, found the end';
+      failTar('TAR_TRUNCATED', STATE_NAMES[this.#state], this.#base, reason);
+    }
+    this.#checkOrphans();
+  }
+
+  #fillBlock(piece: Uint8Array, at: number): number {
+    const end = Math.min(at + TAR_BLOCK_BYTES - this.#fill, piece.length);
+    this.#block.bytes.set(piece.subarray(at, end), this.#fill);
+    this.#fill += end - at;
+    return end;
+  }
+
+  /** A complete block: a header, more of a sparse header, or a part of a sparse map. */
+  #takeBlock(sink: MachineSink): void {
+    if (this.#state === STATE.sparseBlock) this.#takeSparseBlock(sink);
+    else if (this.#state === STATE.sparseMap) this.#takeMapBlock(sink);
+    else if (this.#block.verify()) this.#takeHeader(sink);
+    else {
+      this.#zeroBlocks += 1;
+      if (this.#zeroBlocks < 2) return;
+      this.#checkOrphans();
+      this.#state = STATE.tail;
+    }
+  }
+
+  #takeHeader(sink: MachineSink): void {
+    this.#zeroBlocks = 0;
+    const flag = this.#block.typeFlag;
+    const isOrdinary = flag === 0 || (flag >= TYPE_FLAG.regular && flag <= TYPE_FLAG.contiguous);
+    if (isOrdinary || this.#block.dialect() === 'v7') this.#startMember(sink, flag);
+    else if (flag === TYPE_FLAG.paxGlobal) this.#passGlobal();
+    else if (isExtensionFlag(flag)) this.#startExtension(flag);
+    else this.#startMember(sink, flag);
+  }
+
+  /** A global PAX header stays inline and changes nothing, as in composefs-rs. */
+  #passGlobal(): void {
+    this.#left = roundUpToBlock(this.#extensionSize());
+    this.#wanted = 0;
+    if (this.#left > 0) this.#state = STATE.payload;
+  }
+
+  #extensionSize(): number {
+    const sizeBytes = this.#block.number('size');
+    if (sizeBytes > EXTENSION_BYTES_MAX) {
+      const reason = `expected at most ${EXTENSION_BYTES_MAX} bytes, found ${sizeBytes}`;
+      failTar('TAR_EXTENSION_TOO_LARGE', 'extension header', this.#block.offset, reason);
+    }
+    return sizeBytes;
+  }
+
+  #startExtension(flag: number): void {
+    const extensions = this.#extensions;
+    const { offset } = this.#block;
+    if (extensions.count === 0) extensions.offset = offset;
+    extensions.count += 1;
+    if (extensions.count > EXTENSIONS_MAX) {
+      const reason = `expected at most ${EXTENSIONS_MAX}, found one more`;
+      failTar('TAR_EXTENSIONS_TOO_MANY', 'extension headers', offset, reason);
+    }
+    const known = this.#known(flag);
+    if (known !== undefined) {
+      const reason = `expected one of type "${String.fromCharCode(flag)}", found two`;
+      failTar('TAR_EXTENSION_REPEATED', 'extension header', offset, reason);
+    }
+    const sizeBytes = this.#extensionSize();
+    this.#extensionFlag = flag;
+    this.#extension = Buffer.alloc(sizeBytes);
+    this.#fill = 0;
+    this.#left = roundUpToBlock(sizeBytes);
+    this.#state = STATE.extension;
+    if (this.#left === 0) this.#endExtension();
+  }
+
+  #known(flag: number): string | PaxOverrides | undefined {
+    if (flag === TYPE_FLAG.pax) return this.#extensions.pax;
+    const { longName, longLink } = this.#extensions;
+    return flag === TYPE_FLAG.gnuLongName ? longName : longLink;
+  }
+
+  #fillExtension(piece: Uint8Array, at: number): number {
+    const end = Math.min(at + this.#left, piece.length);
+    const payload = piece.subarray(at, Math.min(end, at + this.#extension.length - this.#fill));
+    this.#extension.set(payload, this.#fill);
+    this.#fill += payload.length;
+    this.#left -= end - at;
+    if (this.#left === 0) this.#endExtension();
+    return end;
+  }
+
+  #endExtension(): void {
+    const payload = this.#extension;
+    const extensions = this.#extensions;
+    if (this.#extensionFlag === TYPE_FLAG.pax) {
+      extensions.pax = parsePax(payload, this.#block.offset + TAR_BLOCK_BYTES);
+    } else {
+      const nul = payload.indexOf(0);
+      const text = payload.toString('latin1', 0, nul < 0 ? payload.length : nul);
+      if (this.#extensionFlag === TYPE_FLAG.gnuLongName) extensions.longName = text;
+      else extensions.longLink = text;
+    }
+    this.#fill = 0;
+    this.#state = STATE.header;
+  }
+
+  #startMember(sink: MachineSink, flag: number): void {
+    const { pax } = this.#extensions;
+    this.#storedBytes = pax?.sizeBytes ?? this.#block.number('size');
+    if (flag === TYPE_FLAG.gnuSparse && this.#block.dialect() !== 'v7') {
+      const { offset } = this.#block;
+      const real = this.#block.numberAt(GNU_SPARSE.realSize, 12, 'real size');
+      this.#sparse = new SparseMapBuilder(real, offset);
+      if (addGnuRuns(this.#sparse, this.#block, false)) {
+        this.#await(STATE.sparseBlock);
+        return;
+      }
+    } else if (pax?.sparse !== undefined && isRegularFlag(flag)) {
+      const sparse = parsePaxSparse(pax, this.#extensions.offset);
+      this.#sparse = sparse?.map;
+      this.#sparseName = sparse?.name;
+      if (sparse?.mapInPayload === true) {
+        this.#payloadMap = new PayloadMapReader(sparse.map, this.#extensions.offset);
+        this.#await(STATE.sparseMap);
+        return;
+      }
+    }
+    this.#startPayload(this.#buildEntry(true), sink);
+  }
+
+  /** Waits for more of a sparse map; the entry is built now, because the header block is overwritten by then. */
+  #await(state: State): void {
+    this.#entry = this.#buildEntry(false);
+    this.#state = state;
+  }
+
+  #takeSparseBlock(sink: MachineSink): void {
+    if (this.#sparse === undefined || this.#entry === undefined) return;
+    if (addGnuRuns(this.#sparse, this.#block, true)) return;
+    const sparse = this.#sparse.finish(this.#storedBytes, 0);
+    this.#startPayload({ ...this.#entry, sparse }, sink);
+  }
+
+  #takeMapBlock(sink: MachineSink): void {
+    const map = this.#payloadMap;
+    if (map === undefined || this.#sparse === undefined || this.#entry === undefined) return;
+    const isComplete = map.take(this.#block.bytes);
+    const sizeBytes = this.#storedBytes - map.mapBytes;
+    if (sizeBytes < 0) {
+      const reason = `expected a map within ${this.#storedBytes} bytes, found a longer one`;
+      failSparse(this.#entry.offset, reason);
+    }
+    if (!isComplete) return;
+    const sparse = this.#sparse.finish(sizeBytes, map.mapBytes);
+    this.#startPayload({ ...this.#entry, sizeBytes, sparse }, sink);
+  }
+
+  /** `complete`: the header holds the whole sparse map, if there is one. */
+  #buildEntry(complete: boolean): TarEntry {
+    const sizeBytes = this.#storedBytes;
+    const sparse = complete ? this.#sparse?.finish(sizeBytes, 0) : undefined;
+    const fields = { name: this.#sparseName, sparse, sizeBytes };
+    return buildEntry(this.#block, this.#extensions, fields);
+  }
+
+  #startPayload(entry: TarEntry, sink: MachineSink): void {
+    if (this.#extensions.count > 0) this.#extensions = noExtensions();
+    this.#sparse = undefined;
+    this.#payloadMap = undefined;
+    this.#sparseName = undefined;
+    const { sizeBytes } = entry;
+    const hasContent = entry.type === 'file';
+    if (hasContent && sizeBytes > INLINE_BYTES_MAX) {
+      this.#entry = entry;
+      this.#left = sizeBytes;
+      this.#state = STATE.external;
+      return;
+    }
+    this.#left = roundUpToBlock(sizeBytes);
+    this.#state = this.#left === 0 ? STATE.header : STATE.payload;
+    this.#wanted = hasContent ? sizeBytes : 0;
+    this.#collected = 0;
+    if (this.#wanted === 0) sink.entry(entry, NO_CONTENT);
+    else this.#entry = entry;
+  }
+
+  #isExternal(): boolean {
+    return this.#state === STATE.external;
+  }
+
+  #startExternal(sink: MachineSink): void {
+    if (this.#entry !== undefined && !this.#stored) sink.externalStart(this.#entry);
+  }
+
+  #endExternal(sink: MachineSink): void {
+    const entry = this.#entry;
+    if (entry === undefined) return;
+    sink.externalEnd();
+    sink.entry(entry, undefined);
+    this.#toPadding(entry.sizeBytes);
+  }
+
+  #toPadding(sizeBytes: number): void {
+    this.#entry = undefined;
+    this.#wanted = 0;
+    this.#left = roundUpToBlock(sizeBytes) - sizeBytes;
+    this.#state = this.#left === 0 ? STATE.header : STATE.payload;
+  }
+
+  /** Passes inline payload and padding, collecting what the entry wants of it. */
+  #passPayload(piece: Uint8Array, at: number, sink: MachineSink): number {
+    const end = Math.min(at + this.#left, piece.length);
+    if (this.#wanted > 0) {
+      const bytes = piece.subarray(at, Math.min(end, at + this.#wanted));
+      this.#small.set(bytes, this.#collected);
+      this.#collected += bytes.length;
+      this.#wanted -= bytes.length;
+      if (this.#wanted === 0 && this.#entry !== undefined) {
+        sink.entry(this.#entry, this.#small.slice(0, this.#collected));
+        this.#entry = undefined;
+      }
+    }
+    this.#left -= end - at;
+    if (this.#left === 0) this.#state = STATE.header;
+    return end;
+  }
+
+  #checkOrphans(): void {
+    if (this.#extensions.count === 0) return;
+    const reason = 'expected a member after it, found the end';
+    failTar('TAR_EXTENSION_ORPHANED', 'extension header', this.#extensions.offset, reason);
+  }
+
+  #failForm(offset: number, expected: string, found: string): never {
+    const what = this.#entry === undefined ? 'stored bytes' : `payload of ${this.#entry.path}`;
+    return failTar('TAR_CONTENT_FORM', what, offset, `expected ${expected}, found ${found}`);
+  }
+}
+
+function isExtensionFlag(flag: number): boolean {
+  return flag === TYPE_FLAG.gnuLongName || flag === TYPE_FLAG.gnuLongLink || flag === TYPE_FLAG.pax;
+}
+
+function roundUpToBlock(sizeBytes: number): number {
+  return roundUp(sizeBytes, TAR_BLOCK_BYTES);
+}

@@ -1,0 +1,53 @@
+import type { ByteString } from '#base/bytes';
+import type { TarEntry } from './entry.ts';
+import { failTar } from './fault.ts';
+
+/** Something that normalising would change: an empty or `.` component, or a slash at the end. */
+const UNTIDY = /\/(?:\.?\/|\.?$)/;
+
+/** One leading slash and none at the end; the root is `/`. Source: composefs-rs 0.9 path handling (oci spec section 3.3). */
+export function absolutePath(name: string): ByteString {
+  let end = name.length;
+  while (end > 0 && name.charCodeAt(end - 1) === 0x2f) end -= 1;
+  const path = end === name.length ? name : name.slice(0, end);
+  return (path.charCodeAt(0) === 0x2f ? path : `/${path}`) as ByteString;
+}
+
+/** Makes a member name absolute and drops empty and `.` components and the slash at the end; `..` stays and is refused later. */
+export function normalisePath(name: string): ByteString {
+  const path = name.charCodeAt(0) === 0x2f ? name : `/${name}`;
+  if (!UNTIDY.test(path)) return path as ByteString;
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  return `/${parts.join('/')}` as ByteString;
+}
+
+/**
+ * Refuses an entry that cannot become a file: an unknown type, a path or hard link target with `..`, a NUL in a name.
+ * Splitting does not call it, because a tar that holds such an entry can still be stored; building a tree must.
+ * @throws FormatError TAR_TYPE_UNKNOWN, TAR_PATH_ESCAPES, TAR_PATH_INVALID
+ */
+export function checkTarEntry(entry: TarEntry): void {
+  if (entry.type === 'unknown') {
+    const flag = String.fromCharCode(entry.typeFlag);
+    const reason = `expected a file, link, device, directory or fifo, found type ${JSON.stringify(flag)}`;
+    failTar('TAR_TYPE_UNKNOWN', show(entry.path), entry.offset, reason);
+  }
+  checkPath(entry.path, entry);
+  if (entry.type === 'hardlink') checkPath(entry.linkTarget, entry);
+  else if (entry.linkTarget.includes('\0')) invalid(entry.linkTarget, entry);
+}
+
+function checkPath(path: ByteString, entry: TarEntry): void {
+  if (path.includes('\0')) invalid(path, entry);
+  if (path.includes('..') && path.split('/').includes('..')) {
+    failTar('TAR_PATH_ESCAPES', show(path), entry.offset, 'expected no ".." component, found one');
+  }
+}
+
+function invalid(path: ByteString, entry: TarEntry): never {
+  return failTar('TAR_PATH_INVALID', show(path), entry.offset, 'expected no NUL, found one');
+}
+
+function show(path: string): string {
+  return `member ${JSON.stringify(path.slice(0, 200))}`;
+}

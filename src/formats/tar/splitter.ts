@@ -1,0 +1,72 @@
+import type { SplitContent, TarEntry } from './entry.ts';
+import { type MachineSink, TarMachine } from './machine.ts';
+
+/**
+ * Receives the parts of a tar. Every `bytes` is a view into the piece being pushed: use or copy it before returning. All
+ * `inline` and `externalData` bytes in order are the tar, byte for byte; adjacent inline bytes come in as few calls as the
+ * pieces allow. `entry` comes in the order of the tar, but may come before the inline bytes that hold it.
+ */
+export interface TarSink {
+  /** Bytes that belong into the stream itself: headers, small payloads, padding, everything after the end. */
+  inline(bytes: Uint8Array): void;
+  /** An external payload of `entry.sizeBytes` bytes begins. */
+  externalStart(entry: TarEntry): void;
+  externalData(bytes: Uint8Array): void;
+  /** The external payload is complete. */
+  externalEnd(): void;
+  /**
+   * An entry whose payload (not its padding) has passed; for an external one right after `externalEnd`. Inline bytes are a
+   * copy. Not checked: a consumer that builds a tree calls `checkTarEntry`.
+   */
+  entry?(entry: TarEntry, content: SplitContent): void;
+}
+
+/**
+ * Splits a tar into inline bytes and external payloads exactly as composefs-rs does, for any cut of the input into pieces:
+ * payloads of regular files over 64 bytes are external; headers, extension headers, padding, other payloads and everything
+ * after the end are inline. Sans-I/O; memory is one block and one extension payload (at most 1 MiB).
+ * A malformed tar throws; after that the splitter is spent. Source: composefs-rs 0.9 tar import (oci spec section 3.2).
+ */
+export class TarSplitter {
+  readonly #machine = new TarMachine(false);
+
+  /** Takes the next bytes of the tar, in pieces of any size. @throws FormatError TAR_* */
+  push(piece: Uint8Array, sink: TarSink): void {
+    this.#machine.push(piece, new SplitSink(sink));
+  }
+
+  /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  end(): void {
+    this.#machine.end();
+  }
+}
+
+/** Turns what the machine says into what a TarSink hears. */
+class SplitSink implements MachineSink {
+  readonly #sink: TarSink;
+
+  constructor(sink: TarSink) {
+    this.#sink = sink;
+  }
+
+  inline(bytes: Uint8Array): void {
+    this.#sink.inline(bytes);
+  }
+
+  externalStart(entry: TarEntry): void {
+    this.#sink.externalStart(entry);
+  }
+
+  externalData(bytes: Uint8Array): void {
+    this.#sink.externalData(bytes);
+  }
+
+  externalEnd(): void {
+    this.#sink.externalEnd();
+  }
+
+  entry(entry: TarEntry, bytes: Uint8Array | undefined): void {
+    if (bytes !== undefined) this.#sink.entry?.(entry, { kind: 'inline', bytes });
+    else this.#sink.entry?.(entry, { kind: 'external', sizeBytes: entry.sizeBytes });
+  }
+}
