@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { computeVerity, VerityHasher } from './hasher.ts';
+import { computeVerity, hashBlocks, VerityHasher } from './hasher.ts';
 import { ALGORITHMS, DESCRIPTOR, type VerityAlgorithm } from './layout.ts';
 
 const BOTH = ['sha256', 'sha512'] as const;
@@ -187,4 +187,34 @@ test('the named descriptor fields do not overlap', () => {
     end = offset + length;
   }
   assert.ok(end <= DESCRIPTOR.sizeBytes);
+});
+
+test('digests of blocks hashed apart give the digest of the whole', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 300_000 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.constantFrom(...BOTH),
+      (length, blocks, algorithm) => {
+        const bytes = new Uint8Array(length).map((_, index) => index * 31);
+        const partBytes = blocks * 4096;
+        const hasher = new VerityHasher(algorithm);
+        const digests = new Uint8Array(blocks * ALGORITHMS[algorithm].digestBytes);
+        for (let at = 0; at < length; at += partBytes) {
+          const part = bytes.subarray(at, at + partBytes);
+          const written = hashBlocks(part, algorithm, digests);
+          hasher.updateHashed(digests.subarray(0, written), part.length);
+        }
+        assert.equal(hasher.finish(), computeVerity(bytes, algorithm));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('digests of blocks are refused after a short block and when they do not fit the size', () => {
+  const hasher = new VerityHasher('sha256');
+  assert.throws(() => hasher.updateHashed(new Uint8Array(32), 4097), /one digest for each block/);
+  hasher.update(new Uint8Array(5));
+  assert.throws(() => hasher.updateHashed(new Uint8Array(32), 4096), /after a short block/);
 });

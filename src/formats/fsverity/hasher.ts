@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { hash } from 'node:crypto';
 import type { ObjectId } from '#base/digest';
 import {
@@ -62,6 +63,24 @@ export class VerityHasher {
     }
   }
 
+  /**
+   * Takes the next bytes as the digests that `hashBlocks` made of them, perhaps in another thread. Everything taken before must have
+   * been whole blocks; after a part of `sizeBytes` that is not, nothing more may follow.
+   */
+  updateHashed(digests: Uint8Array, sizeBytes: number): void {
+    assert.equal(this.#sizeBytes % VERITY_BLOCK_BYTES, 0, 'digests after a short block');
+    assert.equal(
+      digests.length,
+      Math.ceil(sizeBytes / VERITY_BLOCK_BYTES) * this.#digestBytes,
+      'one digest for each block',
+    );
+    this.#sizeBytes += sizeBytes;
+    const view = Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
+    for (let at = 0; at < view.length; at += this.#digestBytes) {
+      this.#push(0, view.toString('latin1', at, at + this.#digestBytes));
+    }
+  }
+
   /** The digest of everything taken; the hasher is empty again and may take another file. */
   finish(): ObjectId {
     const id = this.#describe(this.#root());
@@ -118,6 +137,31 @@ export class VerityHasher {
     descriptor.write(root, DESCRIPTOR.rootHash, 'latin1');
     return hash(this.#algorithm, descriptor, 'hex') as ObjectId;
   }
+}
+
+/**
+ * Hashes the data blocks of a part of a file that begins at a block boundary, for `VerityHasher.updateHashed`: writes one digest for
+ * each block of 4096 bytes into `into` and returns the bytes written. A short last block is zero-padded: it ends the file.
+ */
+export function hashBlocks(
+  bytes: Uint8Array,
+  algorithm: VerityAlgorithm,
+  into: Uint8Array,
+): number {
+  const { digestBytes } = ALGORITHMS[algorithm];
+  const target = Buffer.from(into.buffer, into.byteOffset, into.byteLength);
+  let written = 0;
+  for (let at = 0; at < bytes.length; at += VERITY_BLOCK_BYTES) {
+    let block = bytes.subarray(at, at + VERITY_BLOCK_BYTES);
+    if (block.length < VERITY_BLOCK_BYTES) {
+      const padded = Buffer.alloc(VERITY_BLOCK_BYTES);
+      padded.set(block);
+      block = padded;
+    }
+    target.write(hash(algorithm, block, 'latin1'), written, 'latin1');
+    written += digestBytes;
+  }
+  return written;
 }
 
 function emptyLevel(): Level {

@@ -13,7 +13,7 @@ export {
   formatAlgorithmId,
   parseAlgorithmId,
 } from './algorithm-id.ts';
-export { computeVerity, VerityHasher } from './hasher.ts';
+export { computeVerity, hashBlocks, VerityHasher } from './hasher.ts';
 export {
   ALGORITHMS,
   VERITY_BLOCK_BITS,
