@@ -264,7 +264,7 @@ export class Dir implements Disposable {
 
   /** True when the effective user may write here (false on a read-only filesystem or without permission). */
   isWritable(): boolean {
-    const address = putName('.', SLAB.nameA, 'faccessat');
+    const address = slab().address + SLAB.here;
     const W_OK = 2;
     const AT_EACCESS = 0x200;
     if (sys.faccessat(this.fd, address, W_OK, AT_EACCESS) === 0) return true;

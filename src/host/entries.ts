@@ -23,7 +23,7 @@ const DIRENT = { recordLength: 16, type: 18, name: 19 } as const;
  * @throws HostError SYSCALL_FAILED
  */
 export function readDirEntries(dir: { readonly fd: number; readonly label: string }): DirEntry[] {
-  const here = putName('.', SLAB.nameA, 'openat');
+  const here = slab().address + SLAB.here;
   const fd = sys.openat(dir.fd, here, OPEN.read | OPEN.directory | OPEN.cloexec, 0);
   if (fd < 0) failSyscall('openat', dir.label);
   try {

@@ -136,6 +136,10 @@ export const SLAB = {
   nameA: 0,
   /** Second name or path of a call. */
   nameB: 8192,
+  /** Always the name `.`: the directory itself. */
+  here: 12296,
+  /** Always the empty name: the descriptor itself, with AT_EMPTY_PATH. */
+  empty: 12304,
   /** Argument structures (statx, timespec, flock, verity, …). */
   struct: 16384,
   /** Values: xattr values and lists, directory entries, extents, symlink targets. */
@@ -178,6 +182,8 @@ function load(): Loaded {
     bytes: Buffer.from(buffer),
     view: new DataView(buffer),
   };
+  slab.bytes.write('.\0', SLAB.here);
+  slab.bytes[SLAB.empty] = 0;
   loaded = { koffi, calls, slab };
   install();
   return loaded;

@@ -178,8 +178,7 @@ export function fchmod(file: Descriptor, mode: number): void {
 /** Sets owner and group; note that the kernel then clears setuid and setgid bits. @throws HostError SYSCALL_FAILED */
 export function fchown(file: Descriptor, uid: number, gid: number): void {
   const memory = slab();
-  memory.bytes[SLAB.nameA] = 0;
-  const address = memory.address + SLAB.nameA;
+  const address = memory.address + SLAB.empty;
   if (sys.fchownat(fdOf(file), address, uid, gid, AT.emptyPath) !== 0) {
     failSyscall('fchownat', labelOf(file));
   }

@@ -116,8 +116,7 @@ export class MountContext implements Disposable {
 export function attachMount(mount: Descriptor, directory: Descriptor, name: Name): void {
   const memory = slab();
   const to = putName(name, SLAB.nameB, 'move_mount');
-  memory.bytes[SLAB.nameA] = 0;
-  const from = memory.address + SLAB.nameA;
+  const from = memory.address + SLAB.empty;
   const flags = MOVE_MOUNT_F_EMPTY_PATH;
   if (sys.syscall(NUMBER.move_mount, fdOf(mount), from, fdOf(directory), to, flags, 0) !== 0) {
     throw hostError(lastErrno(), 'move_mount', `${labelOf(directory)}/${name}`);
@@ -127,8 +126,7 @@ export function attachMount(mount: Descriptor, directory: Descriptor, name: Name
 /** Attaches a detached mount over an open directory itself. @throws HostError SYSCALL_FAILED */
 export function attachMountOver(mount: Descriptor, directory: Descriptor): void {
   const memory = slab();
-  memory.bytes[SLAB.nameA] = 0;
-  const empty = memory.address + SLAB.nameA;
+  const empty = memory.address + SLAB.empty;
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   if (sys.syscall(NUMBER.move_mount, fdOf(mount), empty, fdOf(directory), empty, flags, 0) !== 0) {
     throw hostError(lastErrno(), 'move_mount', labelOf(directory));
@@ -142,9 +140,8 @@ export function attachMountOver(mount: Descriptor, directory: Descriptor): void 
  */
 export function cloneMount(directory: Descriptor, recursive = false): HostFile {
   const memory = slab();
-  memory.bytes[SLAB.nameA] = 0;
   const flags = OPEN_TREE_CLONE | OPEN.cloexec | AT.emptyPath | (recursive ? AT.recursive : 0);
-  const empty = memory.address + SLAB.nameA;
+  const empty = memory.address + SLAB.empty;
   const fd = sys.syscall(NUMBER.open_tree, fdOf(directory), empty, flags, 0, 0, 0);
   if (fd < 0) throw hostError(lastErrno(), 'open_tree', labelOf(directory));
   return new HostFile(fd, labelOf(directory));
@@ -168,8 +165,7 @@ export function setMountAttributes(mount: Descriptor, attributes: MountAttribute
   memory.view.setBigUint64(SLAB.struct + 8, BigInt(clear), true);
   memory.view.setBigUint64(SLAB.struct + 16, 0n, true);
   memory.view.setBigUint64(SLAB.struct + 24, BigInt(idMap === undefined ? 0 : fdOf(idMap)), true);
-  memory.bytes[SLAB.nameA] = 0;
-  const empty = memory.address + SLAB.nameA;
+  const empty = memory.address + SLAB.empty;
   const at = memory.address + SLAB.struct;
   const fd = fdOf(mount);
   if (sys.syscall(NUMBER.mount_setattr, fd, empty, AT.emptyPath, at, MOUNT_ATTR_SIZE, 0) !== 0) {

@@ -94,8 +94,7 @@ export function statAt(
 /** State of an open file or directory. @throws HostError SYSCALL_FAILED */
 export function statFd(file: Descriptor): FileStat {
   const memory = slab();
-  memory.bytes[SLAB.nameA] = 0;
-  const stat = statAt(fdOf(file), memory.address + SLAB.nameA, AT.emptyPath, () => labelOf(file));
+  const stat = statAt(fdOf(file), memory.address + SLAB.empty, AT.emptyPath, () => labelOf(file));
   if (stat === undefined) throw hostError(ERRNO.ENOENT, 'statx', labelOf(file));
   return stat;
 }

@@ -20,19 +20,21 @@ export type PublishOutcome = 'published' | 'exists';
 export class TmpFile implements Disposable {
   /** Read-write descriptor until `seal`, then read-only. */
   fd: number;
-  readonly label: string;
   #directory: Dir;
   #temporaryName: string | undefined;
   #open = true;
 
   constructor(fd: number, directory: Dir, temporaryName: string | undefined) {
     this.fd = fd;
-    this.label =
-      temporaryName === undefined
-        ? `a new file in ${directory.label}`
-        : directory.displayPath(temporaryName);
     this.#directory = directory;
     this.#temporaryName = temporaryName;
+  }
+
+  /** Its name in messages. */
+  get label(): string {
+    return this.#temporaryName === undefined
+      ? `a new file in ${this.#directory.label}`
+      : this.#directory.displayPath(this.#temporaryName);
   }
 
   /** True when it has no name yet (the normal case). */
@@ -92,7 +94,7 @@ function lacksTmpfile(errno: number): boolean {
 
 /** Opens an unnamed file in a directory; the errno as a negative number when that fails. */
 export function openUnnamed(directory: Dir, mode: number): number {
-  const here = putName('.', SLAB.nameA, 'openat');
+  const here = slab().address + SLAB.here;
   const flags = OPEN.tmpfile | OPEN.readWrite | OPEN.cloexec;
   const fd = sys.openat(directory.fd, here, flags, mode);
   return fd >= 0 ? fd : -lastErrno();
@@ -128,8 +130,7 @@ export function linkUnnamed(fd: number, directory: Dir, name: Name): PublishOutc
   const memory = slab();
   const destination = putName(name, SLAB.nameB, 'linkat');
   if (linkByDescriptor) {
-    memory.bytes[SLAB.nameA] = 0;
-    const empty = memory.address + SLAB.nameA;
+    const empty = memory.address + SLAB.empty;
     if (sys.linkat(fd, empty, directory.fd, destination, AT.emptyPath) === 0) return 'published';
     const errno = lastErrno();
     if (errno === ERRNO.EEXIST) return 'exists';
