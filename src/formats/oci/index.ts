@@ -12,7 +12,12 @@ export {
   encodeManifest,
   parseDockerArchive,
 } from './docker-archive.ts';
-export { LAYOUT_MARKER, verifyLayoutMarker } from './image-layout.ts';
+export {
+  addToLayoutIndex,
+  LAYOUT_MARKER,
+  type LayoutEntry,
+  verifyLayoutMarker,
+} from './image-layout.ts';
 export { requireDocumentSize } from './json.ts';
 export { LayerStack } from './layers.ts';
 export {

@@ -25,6 +25,7 @@ function entryOf(line: string): [TarEntry, StoredContent] {
     type: types[kind] ?? 'unknown',
     typeFlag: 0x58,
     path: byteStringFromText(path),
+    writtenPath: byteStringFromText(path),
     linkTarget: byteStringFromText(kind === 'f' ? '' : rest),
     sizeBytes: 0,
     mode: kind === 'd' ? 0o711 : 0o640,

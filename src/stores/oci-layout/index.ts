@@ -3,5 +3,6 @@
  * every blob as a range of an open file, so that workers read it themselves; writing publishes the index last.
  */
 export type { SpoolOptions } from './archive.ts';
-export { openImageSource } from './open.ts';
+export { openImageSource, openImageTarget } from './open.ts';
 export type { BlobRange, ImageListing, ImageSource } from './source.ts';
+export type { BlobMethod, BlobWriter, ImageTarget, WrittenBlob } from './target.ts';

@@ -1,10 +1,15 @@
+import { UnsupportedError } from '#base/errors';
 import type { LocalReference } from '#formats/oci';
 import { openArchive, type SpoolOptions } from './archive.ts';
+import { ArchiveTarget } from './archive-target.ts';
 import { DirSource } from './dir-source.ts';
+import { DirTarget } from './dir-target.ts';
 import { DockerSource } from './docker-source.ts';
 import { DirectoryFiles, type FileSet } from './files.ts';
 import { OciSource } from './oci-source.ts';
+import { OciTarget } from './oci-target.ts';
 import type { ImageSource } from './source.ts';
+import type { ImageTarget } from './target.ts';
 
 /**
  * Opens a local image. Compressed archives are unpacked once into an unnamed temporary file.
@@ -31,4 +36,26 @@ function sourceOver(files: FileSet, reference: LocalReference): ImageSource {
   if (reference.transport === 'dir') return new DirSource(files);
   if (reference.transport === 'docker-archive') return new DockerSource(files, reference);
   return new OciSource(files, reference);
+}
+
+/**
+ * Opens a layout or archive for writing, and makes it when it is missing. The tag is said at its `commit`.
+ * @throws ConflictError TARGET_NOT_EMPTY; UnsupportedError TARGET_UNSUPPORTED for `docker-archive:`, OCI_LAYOUT_VERSION_UNKNOWN
+ */
+export function openImageTarget(reference: LocalReference): ImageTarget {
+  switch (reference.transport) {
+    case 'oci':
+      return new OciTarget(reference.path);
+    case 'dir':
+      return new DirTarget(reference.path);
+    case 'oci-archive':
+      return new ArchiveTarget(reference.path);
+    default:
+      throw new UnsupportedError(
+        'TARGET_UNSUPPORTED',
+        `Cannot write "${reference.path}": expected oci:, oci-archive: or dir:, found ${reference.transport}:`,
+        { transport: reference.transport },
+        { hint: 'Docker reads OCI archives too: use oci-archive:' },
+      );
+  }
 }

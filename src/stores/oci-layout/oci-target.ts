@@ -1,0 +1,107 @@
+import { algorithmOf, type ContentDigest, hexOf } from '#base/digest';
+import { ConflictError } from '#base/errors';
+import {
+  addToLayoutIndex,
+  LAYOUT_MARKER,
+  type LayoutEntry,
+  type LocalReference,
+  MANIFEST_MAX_BYTES,
+  verifyLayoutMarker,
+} from '#formats/oci';
+import { type Dir, flock, publish, readAll, syncfs, unlockFlock } from '#host';
+import {
+  BlobWriter,
+  ensureDirectory,
+  hasFileOfSize,
+  type ImageTarget,
+  type Place,
+  replaceFile,
+  tryReadFile,
+  type WrittenBlob,
+} from './target.ts';
+
+/**
+ * An OCI image layout in a directory, new or existing. Blobs appear whole under their digests; `index.json` is replaced in one
+ * step, last, after everything it names is on the disk. Two writers of one layout wait for each other at that step.
+ */
+export class OciTarget implements ImageTarget {
+  readonly transport: LocalReference['transport'] = 'oci';
+  readonly #directory: Dir;
+
+  /**
+   * Opens or makes the layout.
+   * @throws ConflictError TARGET_NOT_EMPTY for a directory with other things in it; UnsupportedError OCI_LAYOUT_VERSION_UNKNOWN
+   */
+  constructor(path: string) {
+    this.#directory = ensureDirectory(path);
+    try {
+      this.#ensureLayout(path);
+    } catch (error) {
+      this.#directory[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  findBlob(digest: ContentDigest, sizeBytes: number): WrittenBlob | undefined {
+    const isThere = hasFileOfSize(this.#directory, blobName(digest), sizeBytes);
+    return isThere ? { digest, sizeBytes, method: 'present' } : undefined;
+  }
+
+  createBlob(expected?: ContentDigest): BlobWriter {
+    const place: Place = (file, { digest, sizeBytes }) => {
+      const name = blobName(digest);
+      this.#directory.mkdir(`blobs/${algorithmOf(digest)}`, 0o755);
+      // A file of this name with another size is damage from elsewhere; the right bytes take its place.
+      if (!hasFileOfSize(this.#directory, name, sizeBytes)) this.#directory.unlink(name);
+      publish(file, this.#directory, name, { durable: false });
+    };
+    return new BlobWriter(this.#directory.tmpfile(0o644), place, expected);
+  }
+
+  commit(entry: LayoutEntry, manifestBytes: Uint8Array): void {
+    using blob = this.createBlob(entry.digest);
+    blob.write(manifestBytes);
+    blob.commit(entry);
+    syncfs(this.#directory);
+    flock(this.#directory, 'exclusive');
+    try {
+      const existing = tryReadFile(this.#directory, 'index.json', (file) =>
+        readAll(file, MANIFEST_MAX_BYTES),
+      );
+      replaceFile(this.#directory, 'index.json', addToLayoutIndex(existing, entry));
+    } finally {
+      unlockFlock(this.#directory);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#directory[Symbol.dispose]();
+  }
+
+  #ensureLayout(path: string): void {
+    const marker = tryReadFile(this.#directory, 'oci-layout', (file) => readAll(file, 4096));
+    if (marker !== undefined) {
+      verifyLayoutMarker(marker);
+    } else {
+      requireEmpty(this.#directory, path, ['blobs']);
+      replaceFile(this.#directory, 'oci-layout', Buffer.from(LAYOUT_MARKER));
+    }
+    this.#directory.mkdir('blobs', 0o755);
+  }
+}
+
+/** Refuses to write among other people's files. @throws ConflictError TARGET_NOT_EMPTY */
+export function requireEmpty(directory: Dir, path: string, allowed: readonly string[] = []): void {
+  const found = directory.readEntries().find((entry) => !allowed.includes(entry.name));
+  if (found === undefined) return;
+  throw new ConflictError(
+    'TARGET_NOT_EMPTY',
+    `Cannot write image into "${path}": expected an empty directory, found "${found.name}"`,
+    { path },
+    { hint: 'Choose a new directory' },
+  );
+}
+
+function blobName(digest: ContentDigest): string {
+  return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
+}

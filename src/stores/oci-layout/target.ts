@@ -1,0 +1,164 @@
+import {
+  algorithmOf,
+  type ContentDigest,
+  type ContentHasher,
+  createContentHasher,
+} from '#base/digest';
+import { verifyDigest, verifySize } from '#base/flow';
+import type { LayoutEntry, LocalReference } from '#formats/oci';
+import {
+  cloneFile,
+  copyRange,
+  Dir,
+  fsync,
+  type HostFile,
+  type Name,
+  randomName,
+  readAt,
+  statFd,
+  type TmpFile,
+  writeAt,
+} from '#host';
+import type { BlobRange } from './source.ts';
+
+/** How the bytes of a blob came into the target. */
+export type BlobMethod = 'reflinked' | 'copied' | 'written' | 'present';
+
+/** A blob that is in the target. */
+export interface WrittenBlob {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  readonly method: BlobMethod;
+}
+
+/**
+ * A layout or archive being written. Blobs come first, in any order; `commit` lists the manifest and makes the image visible,
+ * as its last step. Disposing it before that leaves an existing layout as it was (blobs without a manifest may stay).
+ */
+export interface ImageTarget extends Disposable {
+  readonly transport: LocalReference['transport'];
+  /** The blob, when the target holds it already with this size. */
+  findBlob(digest: ContentDigest, sizeBytes: number): WrittenBlob | undefined;
+  /** Starts a blob; write, then `commit` it. It is hashed with the algorithm of `expected`, SHA-256 without. */
+  createBlob(expected?: ContentDigest): BlobWriter;
+  /**
+   * Writes the manifest and lists it. Durable when it returns.
+   * @throws IntegrityError BLOB_DIGEST_MISMATCH when the bytes are not those of the entry
+   */
+  commit(entry: LayoutEntry, manifestBytes: Uint8Array): void;
+}
+
+/** Puts a finished, verified blob where it belongs. */
+export type Place = (file: TmpFile, blob: Omit<WrittenBlob, 'method'>) => void;
+
+const PIECE_BYTES = 1 << 20;
+
+/** A blob being written into a file that nobody sees; disposing it before `commit` leaves nothing. */
+export class BlobWriter implements Disposable {
+  readonly #file: TmpFile;
+  readonly #place: Place;
+  readonly #hasher: ContentHasher;
+  #sizeBytes = 0;
+  #method: BlobMethod = 'written';
+
+  constructor(file: TmpFile, place: Place, expected?: ContentDigest) {
+    this.#file = file;
+    this.#place = place;
+    this.#hasher = createContentHasher(expected === undefined ? 'sha256' : algorithmOf(expected));
+  }
+
+  /** Appends bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  write(bytes: Uint8Array): void {
+    writeAt(this.#file, bytes, this.#sizeBytes);
+    this.#hasher.update(bytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  /**
+   * Takes the bytes of a file as the whole blob: by reflink where source and target can share extents, else by a copy in the
+   * kernel. They are read once to compute the digest. Must be the only content.
+   */
+  take(range: BlobRange): void {
+    const isWhole = range.offsetBytes === 0 && statFd(range.fd).sizeBytes === range.sizeBytes;
+    this.#method = isWhole && cloneFile(range.fd, this.#file) ? 'reflinked' : 'copied';
+    if (this.#method === 'copied') {
+      const { offsetBytes, sizeBytes } = range;
+      copyRange(range.fd, this.#file, { fromOffset: offsetBytes, toOffset: 0, sizeBytes });
+    }
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, range.sizeBytes)));
+    for (;;) {
+      const length = readAt(this.#file, piece, this.#sizeBytes);
+      if (length === 0) return;
+      this.#hasher.update(piece.subarray(0, length));
+      this.#sizeBytes += length;
+    }
+  }
+
+  /**
+   * Verifies the blob and puts it into the target.
+   * @throws IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH
+   */
+  commit(expected?: { readonly digest: ContentDigest; readonly sizeBytes?: number }): WrittenBlob {
+    const digest = this.#hasher.finish();
+    if (expected !== undefined) {
+      verifySize(expected, this.#sizeBytes);
+      verifyDigest(expected.digest, digest);
+    }
+    const blob = { digest, sizeBytes: this.#sizeBytes };
+    this.#place(this.#file, blob);
+    return { ...blob, method: this.#method };
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/** Writes a whole small file and gives it its name, replacing what is there in one step; durable. */
+export function replaceFile(directory: Dir, name: Name, bytes: Uint8Array): void {
+  using file = directory.tmpfile(0o644);
+  file.write(bytes);
+  publishReplacing(file, directory, name);
+}
+
+/** Gives a finished file its name, replacing what is there in one step; durable. */
+export function publishReplacing(file: TmpFile, directory: Dir, name: Name): void {
+  fsync(file);
+  const temporary = `.${name}-${randomName()}`;
+  file.publish(directory, temporary);
+  try {
+    directory.rename(temporary, name);
+  } catch (error) {
+    directory.unlink(temporary);
+    throw error;
+  }
+  fsync(directory);
+}
+
+/** Opens a directory by path, making it (but not its parents) where it is missing. */
+export function ensureDirectory(path: string): Dir {
+  const trimmed = path.replace(/\/+$/, '');
+  const slash = trimmed.lastIndexOf('/');
+  const name = Buffer.from(trimmed.slice(slash + 1), 'utf8').toString('latin1');
+  if (name !== '' && name !== '.' && name !== '..') {
+    using parent = Dir.open(trimmed.slice(0, slash + 1) || '.');
+    parent.mkdir(name);
+  }
+  return Dir.open(path);
+}
+
+/** True when there is a regular file of this size. */
+export function hasFileOfSize(directory: Dir, name: Name, sizeBytes: number): boolean {
+  const stat = directory.stat(name);
+  return stat?.type === 'file' && stat.sizeBytes === sizeBytes;
+}
+
+/** Reads a file of a limited size whole; undefined when there is none. */
+export function tryReadFile(
+  directory: Dir,
+  name: Name,
+  read: (file: HostFile) => Uint8Array,
+): Uint8Array | undefined {
+  using file = directory.tryOpenFile(name);
+  return file === undefined ? undefined : read(file);
+}
