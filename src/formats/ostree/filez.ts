@@ -39,7 +39,7 @@ export function parseFilez(bytes: Uint8Array): Filez {
 export function inflateContent(header: SizedFileHeader, payload: Uint8Array): Uint8Array {
   if (isLinkMode(header.mode)) return new Uint8Array(0);
   if (header.sizeBytes === 0 && payload.length === 0) return new Uint8Array(0);
-  let content: Uint8Array;
+  let content: Buffer;
   try {
     content = inflateRawSync(payload, {
       ...TOLERANT,
@@ -50,7 +50,7 @@ export function inflateContent(header: SizedFileHeader, payload: Uint8Array): Ui
     throw inflateError(cause, header.sizeBytes);
   }
   if (content.length !== header.sizeBytes) throw sizeError(header.sizeBytes, content.length);
-  return content;
+  return new Uint8Array(content.buffer, content.byteOffset, content.length);
 }
 
 /**

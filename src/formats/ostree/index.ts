@@ -22,6 +22,22 @@ export {
   parseCommit,
 } from './commit.ts';
 export {
+  DELTA_PART_MAX_BYTES,
+  DELTA_PART_UNPACKED_MAX_BYTES,
+  type Delta,
+  type DeltaFallback,
+  type DeltaObject,
+  type DeltaPartBytes,
+  type DeltaPartInfo,
+  inlineCommitmetaOf,
+  inlinePartOf,
+  parseDelta,
+  type Superblock,
+  splitPartFile,
+  verifyDeltaName,
+} from './delta.ts';
+export { applyDeltaPart, type DeltaFileSink, type DeltaTarget } from './delta-apply.ts';
+export {
   type DeltaName,
   deltaFolder,
   deltaIndexPath,
@@ -30,6 +46,7 @@ export {
   parseDeltaName,
   superblockPath,
 } from './delta-names.ts';
+export { type DeltaMode, type DeltaPart, parseDeltaPart } from './delta-part.ts';
 export {
   encodeMetadataDict,
   encodeTombstone,

@@ -112,6 +112,16 @@ export function textOf(value: ByteString): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytesOf(value));
 }
 
+/** True for bytes that are valid UTF-8. */
+export function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The bytes of a GVariant string. */
 export function byteStringOfText(text: string): ByteString {
   return byteStringFromText(text);
