@@ -161,6 +161,16 @@ export const ERROR_CODES = {
     meaning: 'A source offers several images and the reference names none of them',
     keys: ['available'],
   },
+  IMAGE_INCOMPLETE: {
+    kind: 'integrity',
+    meaning: 'A stored image lacks the reference to a part of it',
+    keys: ['image', 'missing'],
+  },
+  IMAGE_NOT_BUILDABLE: {
+    kind: 'unsupported',
+    meaning: 'An artifact has no filesystem to build an image from',
+    keys: ['image'],
+  },
   IMAGE_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'No image in the repository has this id or name',
@@ -182,15 +192,15 @@ export const ERROR_CODES = {
     meaning: 'Image indexes are nested deeper than any real image',
     keys: ['offset', 'what'],
   },
+  LAYER_COMPRESSION_INVALID: {
+    kind: 'format',
+    meaning: 'A compressed layer is cut, damaged, or followed by other bytes',
+    keys: ['offset', 'what'],
+  },
   LAYER_COUNT_MISMATCH: {
     kind: 'format',
     meaning: 'A manifest has another number of layers than its config has diff ids',
     keys: ['offset', 'what', 'expected', 'found'],
-  },
-  LAYER_ENTRY_UNSUPPORTED: {
-    kind: 'unsupported',
-    meaning: 'An entry of a layer has a type that no known tar writes',
-    keys: ['typeFlag', 'path'],
   },
   LAYER_LINK_INVALID: {
     kind: 'format',
@@ -201,6 +211,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A path of a layer leaves the image or passes through something that is no directory',
     keys: ['offset', 'what'],
+  },
+  LAYER_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A layer unpacks to more than the limit, as a decompression bomb does',
+    keys: ['offset', 'what', 'limit'],
   },
   MEDIA_TYPE_UNSUPPORTED: {
     kind: 'unsupported',
@@ -661,6 +676,11 @@ export const ERROR_CODES = {
     meaning: 'The checksum of a tar header does not fit its bytes',
     keys: ['offset', 'what', 'reason'],
   },
+  TAR_NOT_ENCODABLE: {
+    kind: 'format',
+    meaning: 'A member cannot be written into a tar; reason says why',
+    keys: ['offset', 'what', 'reason'],
+  },
   TAR_PATH_EMPTY: {
     kind: 'format',
     meaning: 'A tar member has no name',
@@ -680,6 +700,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A PAX record of a tar is malformed',
     keys: ['offset', 'what', 'reason'],
+  },
+  TAR_SIZE_MISMATCH: {
+    kind: 'format',
+    meaning: 'The content given for a tar member is longer or shorter than its size',
+    keys: ['offset', 'what', 'expected', 'found'],
   },
   TAR_SPARSE_INVALID: {
     kind: 'format',

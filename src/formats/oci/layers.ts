@@ -1,6 +1,6 @@
 import { type ByteString, displayText } from '#base/bytes';
-import { FormatError, UnsupportedError } from '#base/errors';
-import type { StoredContent, TarEntry } from '#formats/tar';
+import { FormatError } from '#base/errors';
+import { checkTarEntry, type StoredContent, type TarEntry } from '#formats/tar';
 import {
   Directory,
   type Inode,
@@ -43,10 +43,10 @@ export class LayerStack {
   /**
    * Applies the next entry of the current layer. `content` is the payload of a file; for a sparse member it must be the
    * expanded file, holes and all. It is not looked at for other types.
-   * @throws FormatError LAYER_PATH_INVALID (`..`, or a parent that is no directory), LAYER_LINK_INVALID;
-   * UnsupportedError LAYER_ENTRY_UNSUPPORTED
+   * @throws FormatError LAYER_PATH_INVALID (a parent that is no directory), LAYER_LINK_INVALID, and as `checkTarEntry`
    */
   apply(entry: TarEntry, content: StoredContent): void {
+    checkTarEntry(entry);
     const { path } = entry;
     if (path === '/') {
       this.#describeRoot(entry);
@@ -90,7 +90,6 @@ export class LayerStack {
     let at = this.#tree.root;
     for (const name of path.split('/')) {
       if (name === '') continue;
-      if (name === '..') throw this.#pathError(entry, 'expected a path inside the image');
       // Below `.wh..wh.plnk` and its like AUFS kept its own records; they are no part of any image.
       if (name.startsWith(WHITEOUT_PREFIX)) return undefined;
       const next = at.entries.get(name as ByteString);
@@ -127,7 +126,6 @@ export class LayerStack {
   }
 
   #inodeOf(entry: TarEntry, content: StoredContent): Inode {
-    if (entry.path.endsWith('/..')) throw this.#pathError(entry, 'expected a name');
     if (entry.type === 'directory') return new Directory(statOfEntry(entry));
     if (entry.type === 'hardlink') return this.#linkTarget(entry);
     return this.#tree.addLeaf(this.#leafOf(entry, content));
@@ -160,20 +158,10 @@ export class LayerStack {
       case 'chr':
       case 'blk':
         return { kind: entry.type, stat, rdev: deviceNumber(entry.rdevMajor, entry.rdevMinor) };
-      case 'fifo':
-        return { kind: 'fifo', stat };
       default:
-        throw this.#typeError(entry);
+        // The other types are directories and hard links, which are no leaves, and unknown ones, which do not come this far.
+        return { kind: 'fifo', stat };
     }
-  }
-
-  #typeError(entry: TarEntry): UnsupportedError {
-    const flag = String.fromCharCode(entry.typeFlag);
-    return new UnsupportedError(
-      'LAYER_ENTRY_UNSUPPORTED',
-      `Cannot read "${displayText(entry.path)}" in layer ${this.#layer}: expected a known type flag, found ${JSON.stringify(flag)}`,
-      { typeFlag: entry.typeFlag, path: displayText(entry.path), layer: this.#layer },
-    );
   }
 
   #pathError(entry: TarEntry, reason: string): FormatError {
