@@ -11,8 +11,20 @@
  *
  * The directory is locked shared (flock) while it is open, exclusively while garbage is collected.
  */
-export * from './api.ts';
 export type { StoreContext, VerityPolicy } from './context.ts';
+export { FINDING_KINDS, type Finding, type FindingKind } from './findings.ts';
+export { checkRepository, type FsckOptions, type FsckReport } from './fsck.ts';
+export { type FsckDocument, fsckDocument, renderFinding, renderFsckText } from './fsck-report.ts';
+export {
+  applyGc,
+  collectGarbage,
+  type GarbageLink,
+  type GarbageObject,
+  type GcOptions,
+  type GcPlan,
+  type GcResult,
+  planGc,
+} from './gc.ts';
 export {
   type ImageEntry,
   ImageStore,

@@ -39,3 +39,8 @@ export const FAN_OUT: readonly string[] = Array.from({ length: 256 }, (_, byte) 
 export function objectNameLength(algorithm: VerityAlgorithm): number {
   return ALGORITHMS[algorithm].digestBytes * 2 - 2;
 }
+
+/** Name of the temporary link of an atomic replacement; one that a crash left behind means nothing. */
+export const LINK_NAME = /^\.symlink-[A-Za-z0-9]{12}$/;
+/** Name of a staging file with a name. */
+export const STAGING_NAME = /^\.tmp-object-/;

@@ -1,0 +1,237 @@
+import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import type { ProgressListener } from '#base/flow';
+import type { Finding } from './findings.ts';
+import { CATEGORIES, FAN_OUT, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
+import { readObjectLink, readSorted, repositoryPath, walkRefs } from './links.ts';
+import type { LockOptions } from './lock.ts';
+import { objectIdIn } from './objects.ts';
+import { Marker } from './reach.ts';
+import type { Repository } from './repository.ts';
+import { rescueLostStreams } from './rescue.ts';
+
+/** How to collect garbage. */
+export interface GcOptions extends LockOptions {
+  /** Exact names of streams or images to keep with all they need, beside what references keep. */
+  readonly roots?: readonly string[] | undefined;
+}
+
+/** An object that nothing reaches. */
+export interface GarbageObject {
+  readonly id: ObjectId;
+  readonly sizeBytes: number;
+}
+
+/** A name whose object is missing already, or would be after collecting. */
+export interface GarbageLink {
+  /** Path relative to the repository, for display. */
+  readonly path: string;
+  readonly category: 'images' | 'streams';
+  /** The name as bytes. */
+  readonly name: ByteString;
+  /** True when its object is missing already. */
+  readonly isBroken: boolean;
+}
+
+/** What collecting garbage would do, and what was seen on the way. */
+export interface GcPlan {
+  /** Objects to remove, in order of ids. */
+  readonly objects: readonly GarbageObject[];
+  readonly objectsBytes: number;
+  readonly links: readonly GarbageLink[];
+  /** Files and links that a crashed writer left behind: paths relative to the repository, as bytes. */
+  readonly leftovers: readonly ByteString[];
+  readonly keptObjects: number;
+  /** The names given as roots. */
+  readonly roots: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+/** What collecting garbage did. */
+export interface GcResult {
+  readonly objectsRemoved: number;
+  readonly objectsBytes: number;
+  readonly imagesPruned: number;
+  readonly streamsPruned: number;
+  readonly leftoversRemoved: number;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Finds out what collecting garbage would remove. Needs no exclusive lock: others may read and write meanwhile, so the answer is of the
+ * moment, and `applyGc` looks again.
+ * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
+ */
+export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
+  const { signal, onProgress } = options;
+  const roots = options.roots ?? [];
+  onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
+  const marker = new Marker(repository);
+  marker.markRoots(roots, signal);
+  const findings = marker.findings;
+  findings.push(...rescueLostStreams(repository, marker));
+  onProgress?.({ type: 'done', id: 'gc:mark', transferred: marker.live.size });
+  const swept = sweepObjects(repository, marker, options);
+  findings.push(...swept.findings);
+  const garbage = new Set(swept.objects.map(({ id }) => id));
+  return {
+    objects: swept.objects,
+    objectsBytes: swept.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    links: findLinks(repository, marker.rooted, garbage),
+    leftovers: findLeftovers(repository),
+    keptObjects: swept.kept,
+    roots,
+    findings,
+  };
+}
+
+/**
+ * Removes what a plan names, alone in the repository: waits for everybody else to close it. Under the lock it plans once more, and
+ * removes only what is garbage in both plans, so that what has been written since is safe.
+ * @throws BusyError REPO_LOCKED after `timeoutMs`; UnsupportedError REPO_READ_ONLY; as `planGc`
+ */
+export function applyGc(
+  repository: Repository,
+  plan: GcPlan,
+  options: LockOptions = {},
+): Promise<GcResult> {
+  return collect(repository, { ...options, roots: plan.roots }, (now) => intersect(now, plan));
+}
+
+/** Plans and applies under one exclusive lock. @throws as `applyGc` */
+export function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
+  return collect(repository, options, (now) => now);
+}
+
+function collect(
+  repository: Repository,
+  options: GcOptions,
+  choose: (now: GcPlan) => GcPlan,
+): Promise<GcResult> {
+  repository.ensureWritable();
+  return repository.exclusively(options, async () => {
+    const now = await planGc(repository, options);
+    options.signal?.throwIfAborted();
+    return remove(repository, choose(now), options);
+  });
+}
+
+function intersect(now: GcPlan, plan: GcPlan): GcPlan {
+  const objects = new Set(plan.objects.map(({ id }) => id));
+  const paths = new Set(plan.links.map(({ path }) => path));
+  const leftovers = new Set(plan.leftovers);
+  return {
+    ...now,
+    objects: now.objects.filter(({ id }) => objects.has(id)),
+    links: now.links.filter(({ path }) => paths.has(path)),
+    leftovers: now.leftovers.filter((path) => leftovers.has(path)),
+  };
+}
+
+/** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
+function remove(repository: Repository, plan: GcPlan, options: GcOptions): GcResult {
+  const { root } = repository;
+  const pruned = { images: 0, streams: 0 };
+  for (const { category, name } of plan.links) {
+    if (root.unlink(`${category}/${name}`)) pruned[category] += 1;
+  }
+  const leftoversRemoved = plan.leftovers.filter((path) => root.unlink(path)).length;
+  if (plan.links.length > 0) repository.sync();
+  const removed = removeObjects(repository, plan.objects, options);
+  return {
+    ...removed,
+    imagesPruned: pruned.images,
+    streamsPruned: pruned.streams,
+    leftoversRemoved,
+    findings: plan.findings,
+  };
+}
+
+function removeObjects(
+  repository: Repository,
+  objects: readonly GarbageObject[],
+  {
+    signal,
+    onProgress,
+  }: { signal?: AbortSignal | undefined; onProgress?: ProgressListener | undefined },
+): { objectsRemoved: number; objectsBytes: number } {
+  onProgress?.({ type: 'started', id: 'gc:remove', unit: 'items', total: objects.length });
+  let objectsRemoved = 0;
+  let objectsBytes = 0;
+  for (const { id, sizeBytes } of objects) {
+    signal?.throwIfAborted();
+    if (!repository.root.unlink(repositoryPath(id))) continue;
+    objectsRemoved += 1;
+    objectsBytes += sizeBytes;
+    onProgress?.({
+      type: 'advanced',
+      id: 'gc:remove',
+      done: objectsRemoved,
+      total: objects.length,
+    });
+  }
+  onProgress?.({ type: 'done', id: 'gc:remove', transferred: objectsRemoved });
+  return { objectsRemoved, objectsBytes };
+}
+
+function sweepObjects(repository: Repository, marker: Marker, { signal }: GcOptions) {
+  const { root, algorithm, objects } = repository;
+  const garbage: GarbageObject[] = [];
+  const findings: Finding[] = [];
+  let kept = 0;
+  for (const fanOut of FAN_OUT) {
+    signal?.throwIfAborted();
+    for (const entry of readSorted(root, `${OBJECTS}/${fanOut}`)) {
+      const id = objectIdIn(fanOut, entry.name, algorithm);
+      const sizeBytes = id === undefined || marker.live.has(id) ? undefined : objects.sizeOf(id);
+      if (id === undefined) {
+        const path = `${OBJECTS}/${fanOut}/${displayText(entry.name)}`;
+        findings.push({ kind: 'object-invalid-name', path, detail: 'it is left alone' });
+      } else if (sizeBytes === undefined) kept += 1;
+      else garbage.push({ id, sizeBytes });
+    }
+  }
+  return { objects: garbage, kept, findings };
+}
+
+/** First-level names whose object is missing or about to be removed. What a reference names stays, because it says what was lost. */
+function findLinks(
+  repository: Repository,
+  rooted: ReadonlySet<string>,
+  garbage: ReadonlySet<ObjectId>,
+): GarbageLink[] {
+  const { root, algorithm } = repository;
+  const links: GarbageLink[] = [];
+  for (const category of CATEGORIES) {
+    for (const { name, type } of readSorted(root, category)) {
+      const path = `${category}/${name}`;
+      if (type !== 'symlink' || LINK_NAME.test(name) || rooted.has(path)) continue;
+      const link = readObjectLink(root, path, algorithm);
+      const isBroken = root.stat(path) === undefined;
+      const isGarbage = link.kind === 'object' && garbage.has(link.id);
+      if (!isBroken && !isGarbage) continue;
+      links.push({ path: displayText(path as ByteString), category, name, isBroken });
+    }
+  }
+  return links;
+}
+
+/** Staging files and temporary links. Nobody is using them while the lock is held exclusively. */
+function findLeftovers(repository: Repository): ByteString[] {
+  const { root } = repository;
+  const paths: string[] = [];
+  for (const directory of [OBJECTS, ...CATEGORIES, '.']) {
+    for (const { name, type } of readSorted(root, directory)) {
+      const isStaging = type === 'file' && STAGING_NAME.test(name);
+      const isLink = type === 'symlink' && LINK_NAME.test(name);
+      if (isStaging || isLink) paths.push(directory === '.' ? name : `${directory}/${name}`);
+    }
+  }
+  for (const category of CATEGORIES) {
+    for (const { name, target } of walkRefs(root, category)) {
+      const base = name.slice(name.lastIndexOf('/') + 1);
+      if (target !== undefined && LINK_NAME.test(base)) paths.push(`${category}/${REFS}/${name}`);
+    }
+  }
+  return paths as ByteString[];
+}
