@@ -77,7 +77,8 @@ function existingIndex(bytes: Uint8Array): IndexDocument {
   const parsed = parseManifest(bytes, MEDIA_TYPES.ociIndex);
   const field = parseDocument(bytes, 'index.json', MANIFEST_MAX_BYTES);
   if (parsed.kind !== 'index') field.fail('an image index');
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as IndexDocument;
+  const document = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  return { ...document, manifests: document.manifests ?? [] };
 }
 
 function encodeEntry(entry: LayoutEntry): IndexItem {

@@ -67,14 +67,13 @@ function readManifest(document: JsonField, bytes: Uint8Array, mediaType: string)
 }
 
 function readIndex(document: JsonField, bytes: Uint8Array, mediaType: string): ImageIndex {
-  const manifests = document.get('manifests');
-  if (manifests.isAbsent) manifests.fail('an array');
   return {
     kind: 'index',
     bytes,
     digest: computeContentDigest(bytes),
     mediaType,
-    manifests: manifests.list(MANIFEST_MAX_BYTES).map(readDescriptor),
+    // umoci writes null for an empty list.
+    manifests: document.get('manifests').list(MANIFEST_MAX_BYTES).map(readDescriptor),
     annotations: document.get('annotations').stringMap(),
   };
 }
