@@ -1,0 +1,237 @@
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ObjectId } from '#base/digest';
+import { type ErrorCode, hasCode } from '#base/errors';
+import { SplitstreamWriter } from '#formats/splitstream';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import {
+  applyGc,
+  collectGarbage,
+  initRepository,
+  openRepository,
+  planGc,
+  type Repository,
+} from './index.ts';
+
+/** A repository to be: streams refer to objects and to streams before them; some have names, some names are roots. */
+interface Graph {
+  readonly objects: number;
+  readonly streams: readonly {
+    readonly objects: readonly number[];
+    readonly streams: readonly number[];
+    readonly isNamed: boolean;
+    readonly isRooted: boolean;
+  }[];
+}
+
+const GRAPHS: fc.Arbitrary<Graph> = fc.integer({ min: 1, max: 12 }).chain((objects) =>
+  fc.record({
+    objects: fc.constant(objects),
+    streams: fc.array(
+      fc.record({
+        objects: fc.uniqueArray(fc.nat(objects - 1), { maxLength: 4 }),
+        streams: fc.uniqueArray(fc.nat(20), { maxLength: 3 }),
+        isNamed: fc.boolean(),
+        isRooted: fc.boolean(),
+      }),
+      { maxLength: 8 },
+    ),
+  }),
+);
+
+interface Built {
+  readonly objects: readonly ObjectId[];
+  readonly streams: readonly ObjectId[];
+}
+
+async function build(repository: Repository, graph: Graph): Promise<Built> {
+  const { algorithm } = repository;
+  const objects = Array.from(
+    { length: graph.objects },
+    (_, i) => repository.objects.ensureBytes(Buffer.alloc(65 + i, i)).id,
+  );
+  const streams: ObjectId[] = [];
+  for (const [i, stream] of graph.streams.entries()) {
+    const writer = new SplitstreamWriter({ algorithm, contentType: BigInt(i) });
+    for (const to of refsOf(stream.streams, i))
+      writer.addNamedRef(`label-${to}`, streams[to] as ObjectId);
+    for (const to of stream.objects) writer.writeExternal(objects[to] as ObjectId, 65 + to);
+    const content = await writer.finish();
+    const id = repository.objects.ensureBytes(content).id;
+    if (stream.isNamed || stream.isRooted) {
+      repository.streams.register(`s${i}`, id, stream.isRooted ? { ref: `r/${i}` } : {});
+    }
+    streams.push(id);
+  }
+  return { objects, streams };
+}
+
+function refsOf(streams: readonly number[], before: number): readonly number[] {
+  return before === 0 ? [] : [...new Set(streams.map((to) => to % before))];
+}
+
+/** What must survive, by the definition: everything that can be reached from a root by ids. */
+function reachable(graph: Graph, built: Built): Set<ObjectId> {
+  const live = new Set<ObjectId>();
+  const visit = (index: number) => {
+    live.add(built.streams[index] as ObjectId);
+    const stream = graph.streams[index];
+    for (const to of stream?.objects ?? []) live.add(built.objects[to] as ObjectId);
+    for (const to of refsOf(stream?.streams ?? [], index)) visit(to);
+  };
+  for (const [i, stream] of graph.streams.entries()) if (stream.isRooted) visit(i);
+  return live;
+}
+
+function idsOf(repository: Repository): ObjectId[] {
+  return [...repository.objects.list()].map(({ id }) => id).sort();
+}
+
+async function withRepository(work: (repository: Repository, path: string) => Promise<void>) {
+  using temp = makeTempDir();
+  const path = join(temp.path, 'r');
+  const { repository } = await initRepository(path, { algorithm: 'sha256', insecure: true });
+  using open = repository;
+  await work(open, path);
+}
+
+function withCode(code: ErrorCode) {
+  return (error: unknown) => hasCode(error, code);
+}
+
+test('gc keeps exactly what the roots reach, whatever the graph', () =>
+  fc.assert(
+    fc.asyncProperty(GRAPHS, (graph) =>
+      withRepository(async (repository) => {
+        const built = await build(repository, graph);
+        const live = reachable(graph, built);
+        const before = idsOf(repository);
+        const plan = await planGc(repository);
+        deepEqual(idsOf(repository), before, 'planning removes nothing');
+        const result = await collectGarbage(repository);
+        deepEqual(idsOf(repository), [...live].sort());
+        equal(result.objectsRemoved, before.length - live.size);
+        equal(result.objectsBytes, plan.objectsBytes);
+        deepEqual((await planGc(repository)).objects, []);
+        const names = graph.streams.filter(
+          (stream, i) =>
+            stream.isRooted || (stream.isNamed && live.has(built.streams[i] as ObjectId)),
+        );
+        equal(repository.streams.list().length, names.length);
+      }),
+    ),
+    { numRuns: 60 },
+  ));
+
+test('gc keeps what is reachable by id when any names below the roots are gone', () =>
+  fc.assert(
+    fc.asyncProperty(GRAPHS, (graph) =>
+      withRepository(async (repository, path) => {
+        const built = await build(repository, graph);
+        const live = reachable(graph, built);
+        for (const [i, stream] of graph.streams.entries()) {
+          if (!stream.isRooted) rmSync(join(path, `streams/s${i}`), { force: true });
+        }
+        await collectGarbage(repository);
+        deepEqual(idsOf(repository), [...live].sort());
+      }),
+    ),
+    { numRuns: 30 },
+  ));
+
+test('a given name is a root, and a name that does not exist is an error', () =>
+  withRepository(async (repository) => {
+    const graph: Graph = {
+      objects: 2,
+      streams: [
+        { objects: [0], streams: [], isNamed: true, isRooted: false },
+        { objects: [1], streams: [], isNamed: true, isRooted: false },
+      ],
+    };
+    const built = await build(repository, graph);
+    await rejects(collectGarbage(repository, { roots: ['s7'] }), withCode('STREAM_NOT_FOUND'));
+    await rejects(
+      collectGarbage(repository, { roots: ['../meta.json'] }),
+      withCode('STREAM_NOT_FOUND'),
+    );
+    equal(idsOf(repository).length, 4);
+    const result = await collectGarbage(repository, { roots: ['s0'] });
+    deepEqual([result.objectsRemoved, result.streamsPruned], [2, 1]);
+    deepEqual(idsOf(repository), [built.objects[0], built.streams[0]].sort());
+  }));
+
+test('applyGc spares what became reachable after the plan', () =>
+  withRepository(async (repository) => {
+    const graph: Graph = {
+      objects: 1,
+      streams: [{ objects: [0], streams: [], isNamed: true, isRooted: false }],
+    };
+    await build(repository, graph);
+    const plan = await planGc(repository);
+    equal(plan.objects.length, 2);
+    repository.refs.set('streams', 'now', 's0');
+    const fresh = repository.objects.ensureBytes(Buffer.from('not in the plan')).id;
+    const result = await applyGc(repository, plan);
+    equal(result.objectsRemoved, 0);
+    equal(idsOf(repository).length, 3);
+    ok(repository.objects.has(fresh), 'garbage that the plan does not name stays');
+  }));
+
+test('gc waits for others no longer than it is told, changes nothing then, and stays usable', () =>
+  withRepository(async (repository, path) => {
+    repository.objects.ensureBytes(Buffer.from('garbage'));
+    const other = await openRepository(path);
+    await rejects(collectGarbage(repository, { timeoutMs: 10 }), withCode('REPO_LOCKED'));
+    equal(idsOf(repository).length, 1);
+    other[Symbol.dispose]();
+    equal((await collectGarbage(repository, { timeoutMs: 10 })).objectsRemoved, 1);
+    using again = await openRepository(path, { timeoutMs: 0 });
+    equal(again.algorithm, 'sha256', 'the exclusive lock was given back');
+  }));
+
+test('gc gives the exclusive lock back when it fails', () =>
+  withRepository(async (repository, path) => {
+    const { id } = repository.objects.ensureBytes(Buffer.from('no splitstream'));
+    repository.streams.register('s', id, { ref: 'r' });
+    await rejects(collectGarbage(repository), withCode('GC_UNREADABLE'));
+    using again = await openRepository(path, { timeoutMs: 0 });
+    equal(again.algorithm, 'sha256');
+  }));
+
+test('a broken name that no reference needs is pruned, and one that a reference names is kept', () =>
+  withRepository(async (repository, path) => {
+    const graph: Graph = {
+      objects: 1,
+      streams: [{ objects: [0], streams: [], isNamed: true, isRooted: true }],
+    };
+    await build(repository, graph);
+    const absent = `../objects/00/${'0'.repeat(62)}`;
+    symlinkSync(absent, join(path, 'streams/loose'));
+    symlinkSync(absent, join(path, 'streams/needed'));
+    symlinkSync('../needed', join(path, 'streams/refs/needed'));
+    const plan = await planGc(repository);
+    deepEqual(
+      plan.links.map((link) => [link.path, link.isBroken]),
+      [['streams/loose', true]],
+    );
+    deepEqual(
+      plan.findings.map(({ kind, path: where }) => [kind, where]),
+      [['broken-symlink', 'streams/refs/needed']],
+    );
+    equal((await applyGc(repository, plan)).streamsPruned, 1);
+    deepEqual(readdirSync(join(path, 'streams')).sort(), ['needed', 'refs', 's0']);
+  }));
+
+test('a cancelled gc stops with the reason of the signal', () =>
+  withRepository(async (repository) => {
+    repository.objects.ensureBytes(Buffer.from('garbage'));
+    const reason = new Error('enough');
+    await rejects(
+      collectGarbage(repository, { signal: AbortSignal.abort(reason) }),
+      (error) => error === reason,
+    );
+    equal(idsOf(repository).length, 1);
+  }));
