@@ -298,6 +298,11 @@ export const ERROR_CODES = {
     meaning: 'The bytes of an OSTree object do not hash to its checksum',
     keys: ['expected', 'found', 'what'],
   },
+  OSTREE_CONFIG_INVALID: {
+    kind: 'format',
+    meaning: 'A setting of an OSTree repository has no meaning',
+    keys: ['offset', 'what'],
+  },
   OSTREE_DELTA_CHECKSUM_MISMATCH: {
     kind: 'integrity',
     meaning: 'The superblock or a part of a static delta does not hash to its checksum',
@@ -327,6 +332,16 @@ export const ERROR_CODES = {
     kind: 'integrity',
     meaning: 'A commit is older than the one it should replace',
     keys: ['expected', 'found'],
+  },
+  OSTREE_FILE_TYPE_INVALID: {
+    kind: 'format',
+    meaning: 'A file of an OSTree repository has another type than its place demands',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_FILE_UNFIT: {
+    kind: 'unsupported',
+    meaning: 'A file has properties that the mode of the OSTree repository cannot hold',
+    keys: ['checksum', 'found'],
   },
   OSTREE_HEADER_INVALID: {
     kind: 'format',
@@ -358,6 +373,11 @@ export const ERROR_CODES = {
     meaning: 'A mode in an OSTree object has a wrong file type or unknown bits',
     keys: ['offset', 'what'],
   },
+  OSTREE_MODE_READ_ONLY: {
+    kind: 'unsupported',
+    meaning: 'OSTree repositories of this mode are only read',
+    keys: ['mode'],
+  },
   OSTREE_NAME_DUPLICATE: {
     kind: 'format',
     meaning: 'A dirtree holds one name twice',
@@ -373,11 +393,26 @@ export const ERROR_CODES = {
     meaning: 'An OSTree source lacks an object that a commit needs',
     keys: ['checksum', 'kind'],
   },
+  OSTREE_OBJECT_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'An object that an OSTree commit needs is not there',
+    keys: ['object'],
+  },
   OSTREE_PAYLOAD_INVALID: {
     kind: 'format',
     meaning:
       'The compressed payload of an OSTree file object is damaged, or not as long as its header says',
     keys: ['offset', 'what'],
+  },
+  OSTREE_REF_AMBIGUOUS: {
+    kind: 'conflict',
+    meaning: 'A name may mean more than one OSTree commit',
+    keys: ['name'],
+  },
+  OSTREE_REF_EXISTS: {
+    kind: 'conflict',
+    meaning: 'An OSTree ref of this name, or one that its name collides with, is there already',
+    keys: ['name'],
   },
   OSTREE_REF_INVALID: {
     kind: 'format',
@@ -388,6 +423,16 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The settings of an OSTree remote name no usable source',
     keys: ['offset', 'what'],
+  },
+  OSTREE_REPO_EXISTS: {
+    kind: 'conflict',
+    meaning: 'There is an OSTree repository already',
+    keys: ['path'],
+  },
+  OSTREE_REPO_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'There is no OSTree repository at this place',
+    keys: ['path'],
   },
   OSTREE_SIGNATURE_INVALID: {
     kind: 'integrity',
@@ -413,6 +458,16 @@ export const ERROR_CODES = {
     kind: 'integrity',
     meaning: 'A summary says that it has expired',
     keys: ['expected', 'found'],
+  },
+  OSTREE_TREE_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A commit describes more entries or deeper directories than the limit',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_VERSION_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'An OSTree repository has another version than 1',
+    keys: ['found'],
   },
   OSTREE_XATTR_INVALID: {
     kind: 'format',

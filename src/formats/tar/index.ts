@@ -17,3 +17,11 @@ export { INLINE_BYTES_MAX, TAR_BLOCK_BYTES } from './layout.ts';
 export { checkTarEntry } from './path.ts';
 export { type TarSink, TarSplitter } from './splitter.ts';
 export { readTarEntries, type StoredPart } from './stored.ts';
+export {
+  encodeTarHeader,
+  encodeTarPadding,
+  TAR_END,
+  type TarMember,
+  type TarMemberSource,
+  writeTar,
+} from './writer.ts';

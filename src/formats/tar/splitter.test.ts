@@ -1,0 +1,502 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type ByteString, concatBytes } from '#base/bytes';
+import { type ErrorCode, FormatError } from '#base/errors';
+import {
+  encodeTarHeader,
+  encodeTarPadding,
+  TAR_END,
+  type TarEntry,
+  type TarMember,
+  type TarSink,
+  TarSplitter,
+} from './index.ts';
+import { FIELD } from './layout.ts';
+
+/** Everything a sink heard, with adjacent inline bytes joined. */
+interface Heard {
+  chunks: (string | { external: string; data: string })[];
+  entries: { entry: TarEntry; content: string }[];
+}
+
+function splitTar(tar: Uint8Array, cuts: readonly number[] = []): Heard {
+  const heard: Heard = { chunks: [], entries: [] };
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+  let data = '';
+  let path = '';
+  let inline = '';
+  const sink: TarSink = {
+    inline: (bytes) => {
+      assert.ok(bytes.length > 0, 'no empty inline call');
+      inline += text(bytes);
+    },
+    externalStart: (entry) => {
+      if (inline !== '') heard.chunks.push(inline);
+      inline = '';
+      path = entry.path;
+      data = '';
+    },
+    externalData: (bytes) => {
+      assert.ok(bytes.length > 0, 'no empty data call');
+      data += text(bytes);
+    },
+    externalEnd: () => void heard.chunks.push({ external: path, data }),
+    entry: (entry, content) => {
+      const found =
+        content.kind === 'inline' ? text(content.bytes) : `external ${content.sizeBytes}`;
+      heard.entries.push({ entry, content: found });
+    },
+  };
+  const splitter = new TarSplitter();
+  let at = 0;
+  for (const cut of [...cuts, tar.length]) {
+    const piece = Uint8Array.from(tar.subarray(at, at + cut));
+    splitter.push(piece, sink);
+    piece.fill(0xee);
+    at += cut;
+  }
+  splitter.end();
+  if (inline !== '') heard.chunks.push(inline);
+  return heard;
+}
+
+/** One raw header block; `fields` overwrite the defaults and the checksum is made right at the end. */
+function rawHeader(fields: Partial<Record<keyof typeof FIELD, string>> = {}): Buffer {
+  const block = Buffer.alloc(512);
+  const defaults = {
+    name: 'file',
+    mode: '0000644\0',
+    uid: '0000000\0',
+    gid: '0000000\0',
+    size: '00000000000\0',
+    mtime: '00000000000\0',
+    typeFlag: '0',
+    magic: 'ustar\0',
+    version: '00',
+  };
+  for (const [name, value] of Object.entries({ ...defaults, ...fields })) {
+    const [start] = FIELD[name as keyof typeof FIELD];
+    block.write(value, start, 'latin1');
+  }
+  return fixChecksum(block);
+}
+
+function fixChecksum(block: Buffer): Buffer {
+  block.fill(0x20, 148, 156);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
+
+function octal(value: number): string {
+  return `${value.toString(8).padStart(11, '0')}\0`;
+}
+
+/** An extension header with its payload, padded. */
+function extension(typeFlag: string, payload: string): Buffer {
+  const bytes = Buffer.from(payload, 'latin1');
+  const header = rawHeader({ name: 'ext', typeFlag, size: octal(bytes.length) });
+  return Buffer.concat([header, bytes, encodeTarPadding(bytes.length)]);
+}
+
+function paxRecord(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`;
+  let length = rest.length + 1;
+  while (`${length}${rest}`.length !== length) length += 1;
+  return `${length}${rest}`;
+}
+
+function pax(...records: [string, string][]): Buffer {
+  return extension('x', records.map(([key, value]) => paxRecord(key, value)).join(''));
+}
+
+function file(name: string, content: string | number): Buffer {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.alloc(content, 'data');
+  const header = rawHeader({ name, size: octal(bytes.length) });
+  return Buffer.concat([header, bytes, encodeTarPadding(bytes.length)]);
+}
+
+function only(tar: Uint8Array): TarEntry {
+  const { entries } = splitTar(tar);
+  assert.equal(entries.length, 1);
+  return (entries[0] as { entry: TarEntry }).entry;
+}
+
+function refuses(tar: Uint8Array, code: ErrorCode): void {
+  assert.throws(
+    () => splitTar(tar),
+    (error) => {
+      assert.ok(error instanceof FormatError, `${error}`);
+      assert.equal(error.code, code, error.message);
+      assert.ok(Number(error.details['offset']) >= 0);
+      return true;
+    },
+  );
+}
+
+test('payloads of up to 64 bytes stay inline, larger ones are external', () => {
+  for (const sizeBytes of [0, 1, 63, 64, 65, 511, 512, 513]) {
+    const tar = Buffer.concat([file('f', sizeBytes), TAR_END]);
+    const { chunks, entries } = splitTar(tar);
+    if (sizeBytes <= 64) {
+      assert.deepEqual(chunks, [tar.toString('latin1')]);
+      assert.equal(entries[0]?.content.length, sizeBytes);
+    } else {
+      const header = tar.toString('latin1', 0, 512);
+      const data = tar.toString('latin1', 512, 512 + sizeBytes);
+      const rest = tar.toString('latin1', 512 + sizeBytes);
+      assert.deepEqual(chunks, [header, { external: '/f', data }, rest]);
+      assert.equal(entries[0]?.content, `external ${sizeBytes}`);
+    }
+  }
+});
+
+test('payloads of links, directories and unknown types stay inline whatever their size', () => {
+  for (const typeFlag of ['1', '2', '3', '4', '5', '6', 'Z', 'V']) {
+    const header = rawHeader({ typeFlag, size: octal(1000), linkName: 'x' });
+    const tar = Buffer.concat([header, Buffer.alloc(1024, 1), file('next', 'n'), TAR_END]);
+    const { chunks, entries } = splitTar(tar);
+    assert.equal(chunks.length, 1);
+    assert.deepEqual(
+      entries.map(({ content }) => content),
+      ['', 'n'],
+    );
+  }
+});
+
+test('regular files are 0, NUL and 7; other flags give their type', () => {
+  const types = ['\0', '0', '7', '1', '2', '3', '4', '5', '6', 'S', 'D', 'A', '8'].map(
+    (typeFlag) => {
+      const rest = typeFlag === 'S' ? { magic: 'ustar ', version: ' \0' } : {};
+      return only(rawHeader({ typeFlag, linkName: 't', ...rest })).type;
+    },
+  );
+  const files = ['file', 'file', 'file'];
+  const others = ['hardlink', 'symlink', 'chr', 'blk', 'directory', 'fifo', 'file'];
+  assert.deepEqual(types, [...files, ...others, 'unknown', 'unknown', 'unknown']);
+});
+
+const anyMember: fc.Arbitrary<Buffer> = fc.oneof(
+  fc
+    .tuple(fc.string({ minLength: 1, maxLength: 20 }), fc.nat({ max: 1500 }))
+    .map(([name, size]) => file(name.replace(/[^a-z]/g, 'q'), size)),
+  fc.constant(rawHeader({ typeFlag: '5', name: 'dir/' })),
+  fc.constant(Buffer.concat([extension('L', `${'long/'.repeat(40)}\0`), file('x', 100)])),
+  fc.constant(Buffer.concat([pax(['mtime', '1.5'], ['SCHILY.xattr.user.a', 'v']), file('y', 10)])),
+  fc.constant(Buffer.concat([extension('g', paxRecord('comment', 'abc')), file('z', 65)])),
+  fc.constant(Buffer.concat([Buffer.alloc(512), file('after-zero', 65)])),
+);
+
+test('any cut into pieces gives the same chunks and entries, and the chunks are the tar', () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyMember, { maxLength: 6 }),
+      fc.constantFrom(Buffer.alloc(0), TAR_END, Buffer.concat([TAR_END, Buffer.from('junk')])),
+      fc.array(fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 700 }), fc.constant(512)), {
+        maxLength: 30,
+      }),
+      (members, end, cuts) => {
+        const tar = Buffer.concat([...members, end]);
+        const whole = splitTar(tar);
+        assert.deepEqual(splitTar(tar, cuts), whole);
+        const rebuilt = whole.chunks.map((chunk) =>
+          typeof chunk === 'string' ? chunk : chunk.data,
+        );
+        assert.equal(rebuilt.join(''), tar.toString('latin1'));
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('every byte apart gives the same as all at once', () => {
+  const tar = Buffer.concat([pax(['path', 'p/q']), file('x', 70), file('y', 'z'), TAR_END]);
+  assert.deepEqual(splitTar(tar, new Array(tar.length).fill(1)), splitTar(tar));
+});
+
+test('two zero blocks end the tar, and everything after them is inline', () => {
+  const tar = Buffer.concat([file('a', 100), TAR_END, file('b', 100)]);
+  const { chunks, entries } = splitTar(tar);
+  assert.equal(entries.length, 1);
+  assert.equal(chunks.at(-1), tar.toString('latin1', 612));
+});
+
+test('a tar may end after a member, after one zero block, and be empty', () => {
+  assert.equal(splitTar(file('a', 1)).entries.length, 1);
+  assert.equal(splitTar(Buffer.concat([file('a', 1), Buffer.alloc(512)])).entries.length, 1);
+  assert.deepEqual(splitTar(Buffer.alloc(0)), { chunks: [], entries: [] });
+});
+
+test('a single zero block between members is skipped, and two apart do not end the tar', () => {
+  const zero = Buffer.alloc(512);
+  const tar = Buffer.concat([zero, file('a', 1), zero, file('b', 1), TAR_END]);
+  assert.equal(splitTar(tar).entries.length, 2);
+});
+
+test('PAX path wins over the GNU long name, that over prefix and name', () => {
+  const header = rawHeader({ name: 'name', prefix: 'prefix' });
+  const long = extension('L', 'long\0rest');
+  assert.equal(only(header).path, '/prefix/name');
+  assert.equal(only(Buffer.concat([long, header])).path, '/long');
+  assert.equal(only(Buffer.concat([long, pax(['path', 'pax']), header])).path, '/pax');
+});
+
+test('PAX linkpath wins over the GNU long link, that over the link name', () => {
+  const header = rawHeader({ typeFlag: '2', linkName: 'short' });
+  const long = extension('K', 'long\0');
+  assert.equal(only(header).linkTarget, 'short');
+  assert.equal(only(Buffer.concat([long, header])).linkTarget, 'long');
+  assert.equal(only(Buffer.concat([long, pax(['linkpath', 'pax']), header])).linkTarget, 'pax');
+});
+
+test('the prefix belongs to POSIX headers only', () => {
+  const gnu = { magic: 'ustar ', version: ' \0', prefix: 'prefix' };
+  assert.equal(only(rawHeader({ name: 'n', ...gnu })).path, '/n');
+  assert.equal(only(rawHeader({ name: 'n', magic: '', version: '', prefix: 'p' })).path, '/n');
+});
+
+test('V7 headers have no extensions: their flags are unknown types', () => {
+  for (const typeFlag of ['L', 'K', 'x', 'g', 'S']) {
+    const header = rawHeader({ typeFlag, magic: '', version: '', size: octal(5) });
+    const tar = Buffer.concat([header, Buffer.alloc(512), file('next', 'n')]);
+    assert.deepEqual(
+      splitTar(tar).entries.map(({ entry }) => entry.type),
+      ['unknown', 'file'],
+    );
+  }
+});
+
+for (const [name, path, written] of [
+  ['a/b', '/a/b', '/a/b'],
+  ['/a/b', '/a/b', '/a/b'],
+  ['./a/b/', '/a/b', '/./a/b'],
+  ['a//b', '/a/b', '/a//b'],
+  ['a/./b/.', '/a/b', '/a/./b/.'],
+  ['/', '/', '/'],
+  ['./', '/', '/.'],
+  ['.', '/', '/.'],
+  ['a/../b', '/a/../b', '/a/../b'],
+  ['.hidden/..b', '/.hidden/..b', '/.hidden/..b'],
+  ['//a', '/a', '//a'],
+] as const) {
+  test(`the name "${name}" stands for ${path}`, () => {
+    const entry = only(rawHeader({ name }));
+    assert.equal(entry.path, path);
+    assert.equal(entry.writtenPath, written);
+  });
+}
+
+test('hard link targets are absolute, symlink targets stay as they are', () => {
+  assert.equal(only(rawHeader({ typeFlag: '1', linkName: './a//b' })).linkTarget, '/a/b');
+  assert.equal(only(rawHeader({ typeFlag: '2', linkName: './a//b' })).linkTarget, './a//b');
+});
+
+test('numbers are octal with leading spaces, or base-256', () => {
+  const big = '\x80\0\0\0\xee\x6b\x28\0';
+  const entry = only(rawHeader({ uid: '   17 \0', gid: big, mode: '\0\x20755  ' }));
+  assert.deepEqual([entry.uid, entry.gid, entry.mode], [15, 4_000_000_000, 0o755]);
+  const before1970 = only(rawHeader({ mtime: '\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe' }));
+  assert.deepEqual([before1970.mtimeSec, before1970.mtimeNsec], [-2n, 0]);
+});
+
+test('mode bits over 0o7777 are cut off', () => {
+  assert.equal(only(rawHeader({ mode: '0100755\0' })).mode, 0o755);
+  assert.equal(only(rawHeader({ mode: '0104755\0' })).mode, 0o4755);
+});
+
+test('ids over 32 bits are cut as composefs-rs cuts them', () => {
+  const entry = only(Buffer.concat([pax(['uid', '4294967297'], ['gid', '7']), rawHeader()]));
+  assert.deepEqual([entry.uid, entry.gid], [1, 7]);
+});
+
+for (const [text, sec, nsec] of [
+  ['5', 5n, 0],
+  ['5.', 5n, 0],
+  ['5.25', 5n, 250_000_000],
+  ['5.1234567899', 5n, 123_456_789],
+  ['-1.5', -2n, 500_000_000],
+  ['-5', -5n, 0],
+  ['-0.000000001', -1n, 999_999_999],
+  ['-0.0000000001', -1n, 999_999_999],
+  ['-1.9999999999', -2n, 0],
+  ['18446744073709551615', -1n, 0],
+] as const) {
+  test(`the PAX time ${text} is ${sec} s and ${nsec} ns`, () => {
+    const entry = only(Buffer.concat([pax(['mtime', text]), rawHeader()]));
+    assert.deepEqual([entry.mtimeSec, entry.mtimeNsec], [sec, nsec]);
+  });
+}
+
+test('xattrs keep their raw bytes, and the last of two records counts', () => {
+  const header = pax(
+    ['SCHILY.xattr.user.a', 'first'],
+    ['SCHILY.xattr.user.a', '\0\xff=\n'],
+    ['SCHILY.xattr.user.empty', ''],
+    ['LIBARCHIVE.xattr.user.b', 'eA=='],
+  );
+  const { xattrs } = only(Buffer.concat([header, rawHeader()]));
+  assert.deepEqual(
+    [...xattrs],
+    [
+      ['user.a', Uint8Array.of(0, 255, 0x3d, 10)],
+      ['user.empty', new Uint8Array(0)],
+    ],
+  );
+});
+
+test('a global PAX header changes nothing and does not come between an extension and its member', () => {
+  const tar = Buffer.concat([
+    pax(['path', 'right']),
+    extension('g', paxRecord('path', 'wrong')),
+    rawHeader({ name: 'short' }),
+    rawHeader({ name: 'second' }),
+  ]);
+  assert.deepEqual(
+    splitTar(tar).entries.map(({ entry }) => entry.path),
+    ['/right', '/second'],
+  );
+});
+
+test('the PAX size replaces the one of the header', () => {
+  const tar = Buffer.concat([pax(['size', '70']), rawHeader(), Buffer.alloc(512, 'd'), TAR_END]);
+  const { entries, chunks } = splitTar(tar);
+  assert.equal(entries[0]?.content, 'external 70');
+  assert.equal(chunks.length, 3);
+});
+
+test('the offset of an entry is where its first extension header starts', () => {
+  const tar = Buffer.concat([file('a', 100), pax(['mtime', '1']), file('b', 1)]);
+  assert.deepEqual(
+    splitTar(tar).entries.map(({ entry }) => entry.offset),
+    [0, 1024],
+  );
+});
+
+test('device numbers are read for devices only', () => {
+  const fields = { deviceMajor: '0000010\0', deviceMinor: '0000021\0' };
+  const device = only(rawHeader({ typeFlag: '4', ...fields }));
+  assert.deepEqual([device.rdevMajor, device.rdevMinor], [8, 17]);
+  const plain = only(rawHeader({ ...fields, deviceMajor: 'garbage!' }));
+  assert.deepEqual([plain.rdevMajor, plain.rdevMinor], [0, 0]);
+});
+
+for (const [what, code, tar] of [
+  ['a wrong checksum', 'TAR_HEADER_CHECKSUM', () => Buffer.from(rawHeader()).fill('x', 0, 1)],
+  ['a checksum without digits', 'TAR_HEADER_CHECKSUM', () => rawHeader().fill(0, 148, 156)],
+  ['bytes that are no header', 'TAR_FIELD_INVALID', () => Buffer.alloc(512, 'z')],
+  ['a size that is no number', 'TAR_FIELD_INVALID', () => rawHeader({ size: '12x' })],
+  ['a size over 2^53', 'TAR_FIELD_INVALID', () => rawHeader({ size: `\x80${'\xff'.repeat(11)}` })],
+  ['a negative size', 'TAR_FIELD_INVALID', () => rawHeader({ size: '\xff'.repeat(12) })],
+  ['a negative uid', 'TAR_FIELD_INVALID', () => rawHeader({ uid: '\xff'.repeat(8) })],
+  [
+    'a time over 64 bits',
+    'TAR_FIELD_INVALID',
+    () => rawHeader({ mtime: `\x80\x01${'\0'.repeat(10)}` }),
+  ],
+  ['an empty name', 'TAR_PATH_EMPTY', () => rawHeader({ name: '\0\0\0\0' })],
+  ['an empty long name', 'TAR_PATH_EMPTY', () => Buffer.concat([extension('L', ''), rawHeader()])],
+  ['a PAX record without length', 'TAR_PAX_MALFORMED', () => extension('x', 'path=x\n')],
+  ['a PAX length over the payload', 'TAR_PAX_MALFORMED', () => extension('x', '99 path=x\n')],
+  ['a PAX length that cuts the record', 'TAR_PAX_MALFORMED', () => extension('x', '8 path=x\n')],
+  ['a PAX length of zero', 'TAR_PAX_MALFORMED', () => extension('x', '0 path=x\n')],
+  ['an endless PAX length', 'TAR_PAX_MALFORMED', () => extension('x', '1'.repeat(100))],
+  ['a PAX record without =', 'TAR_PAX_MALFORMED', () => extension('x', '8 pathx\n')],
+  ['a PAX record without key', 'TAR_PAX_MALFORMED', () => extension('x', '5 =x\n')],
+  ['a PAX size that is no number', 'TAR_PAX_MALFORMED', () => pax(['size', '-1'])],
+  ['a PAX size over 2^53', 'TAR_PAX_MALFORMED', () => pax(['size', '9007199254740992'])],
+  ['a PAX uid that is no number', 'TAR_PAX_MALFORMED', () => pax(['uid', '1.0'])],
+  ['a PAX uid over 64 bits', 'TAR_PAX_MALFORMED', () => pax(['uid', '18446744073709551616'])],
+  ['a PAX time that is no number', 'TAR_PAX_MALFORMED', () => pax(['mtime', '1e9'])],
+  ['a PAX time over 64 bits', 'TAR_PAX_MALFORMED', () => pax(['mtime', '18446744073709551616'])],
+  [
+    'two long names',
+    'TAR_EXTENSION_REPEATED',
+    () => Buffer.concat([extension('L', 'a'), extension('L', 'b')]),
+  ],
+  [
+    'two long links',
+    'TAR_EXTENSION_REPEATED',
+    () => Buffer.concat([extension('K', 'a'), extension('K', 'b')]),
+  ],
+  ['two PAX headers', 'TAR_EXTENSION_REPEATED', () => Buffer.concat([pax(), pax()])],
+  [
+    'a large extension',
+    'TAR_EXTENSION_TOO_LARGE',
+    () => rawHeader({ typeFlag: 'x', size: octal(2 ** 20 + 1) }),
+  ],
+  [
+    'a large global header',
+    'TAR_EXTENSION_TOO_LARGE',
+    () => rawHeader({ typeFlag: 'g', size: octal(2 ** 20 + 1) }),
+  ],
+  ['an extension before the end', 'TAR_EXTENSION_ORPHANED', () => Buffer.concat([pax(), TAR_END])],
+  ['an extension at the end', 'TAR_EXTENSION_ORPHANED', () => extension('L', 'a')],
+] as const) {
+  test(`a tar with ${what} is refused as ${code}`, () => refuses(tar(), code));
+}
+
+test('an extension of exactly 1 MiB is accepted', () => {
+  const value = 'v'.repeat(2 ** 20 - 100);
+  const record = paxRecord('comment', value);
+  const padded = record + paxRecord('c', 'x'.repeat(2 ** 20 - record.length - 6));
+  assert.equal(padded.length, 2 ** 20);
+  assert.equal(only(Buffer.concat([extension('x', padded), rawHeader()])).path, '/file');
+});
+
+test('a tar cut inside a member is refused as truncated, between members it is whole', () => {
+  const members = [file('a', 100), Buffer.concat([pax(['mtime', '-1']), file('b', 5)])];
+  const tar = Buffer.concat([...members, TAR_END]);
+  const whole = new Set([0, 1024, tar.length - 1024, tar.length - 512, tar.length]);
+  for (let length = 0; length < tar.length; length += 1) {
+    const cut = tar.subarray(0, length);
+    if (whole.has(length)) splitTar(cut);
+    else if (length === 2048) refuses(cut, 'TAR_EXTENSION_ORPHANED');
+    else refuses(cut, 'TAR_TRUNCATED');
+  }
+});
+
+test('any changed byte gives a value or a format error', () => {
+  const good = Buffer.concat([
+    pax(['mtime', '1.5'], ['SCHILY.xattr.user.a', 'v']),
+    file('a', 100),
+    rawHeader({ typeFlag: '1', linkName: 'a' }),
+    TAR_END,
+  ]);
+  for (let at = 0; at < good.length; at += 1) {
+    for (const change of [1, 0x80, 0xff]) {
+      const bad = Buffer.from(good);
+      bad[at] = (bad[at] ?? 0) ^ change;
+      for (const tar of [bad, withChecksums(bad)]) {
+        try {
+          splitTar(tar);
+        } catch (error) {
+          assert.ok(error instanceof FormatError, `byte ${at}: ${error}`);
+        }
+      }
+    }
+  }
+});
+
+/** The same bytes with the checksums of the three headers made right, so that the fields behind them are reached. */
+function withChecksums(tar: Buffer): Buffer {
+  const copy = Buffer.from(tar);
+  for (const at of [0, 1024, 2048]) fixChecksum(copy.subarray(at, at + 512));
+  return copy;
+}
+
+test('a header that is read back from the writer keeps every field', () => {
+  const member: TarMember = {
+    type: 'file',
+    path: '/dir/file' as ByteString,
+    mode: 0o4755,
+    uid: 5,
+    gid: 6,
+    mtimeSec: 7n,
+  };
+  const tar = concatBytes([encodeTarHeader(member), TAR_END]);
+  const entry = only(tar);
+  for (const key of ['type', 'path', 'mode', 'uid', 'gid', 'mtimeSec'] as const) {
+    assert.equal(entry[key], member[key]);
+  }
+});
