@@ -1,0 +1,29 @@
+/**
+ * EROFS images as composefs writes them: an exact writer for the three layouts, and a reader that trusts nothing.
+ *
+ *     0      composefs header, zeros up to 1024
+ *     1024   superblock
+ *     1152   inodes, each on a 32-byte slot, with xattrs and small contents behind them
+ *            shared xattrs, padding to 4096
+ *            data blocks: directories, larger inline contents
+ */
+export {
+  checkImage,
+  type ImageFinding,
+  type ImageFindingCode,
+  listObjectRefs,
+} from './inspect.ts';
+export type { ErofsVersion } from './layout.ts';
+export { readTree } from './read-tree.ts';
+export {
+  type ErofsEntry,
+  ErofsImage,
+  type ErofsInode,
+  type InodeType,
+  type ObjectReference,
+  openImage,
+  type StoredXattr,
+} from './reader.ts';
+export type { ImageHeader, OpenOptions } from './superblock.ts';
+export { type WalkedEntry, walkImage } from './walk.ts';
+export { type EncodeOptions, encodeImage } from './writer.ts';

@@ -1,0 +1,110 @@
+import type { ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import { BLOCK_SIZE, OVERLAY, STUB_NAMES } from './layout.ts';
+import { type ErofsImage, openImage } from './reader.ts';
+import { invalidImage, type OpenOptions } from './superblock.ts';
+import { walkImage } from './walk.ts';
+import { parseMetacopy, parseRedirect, WHITEOUT_MARKER } from './xattr-names.ts';
+
+/** What may be wrong with the metadata of an image. */
+export type ImageFindingCode =
+  | 'symlink-crosses-block'
+  | 'stub-missing'
+  | 'whiteout-native'
+  | 'whiteout-escaped'
+  | 'unreadable';
+
+/** One thing that is wrong with an image. `path` has no leading slash; the root is empty. */
+export interface ImageFinding {
+  readonly code: ImageFindingCode;
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * Checks the metadata of an image beyond what opening checks: symlinks that kernels before 6.12 refuse, the stubs and
+ * whiteouts of its version, and everything that cannot be read. An empty list is a healthy image.
+ * @throws FormatError as {@link openImage}. Source: core spec 6.4
+ */
+export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageFinding[] {
+  const image = openImage(bytes, options);
+  const findings: ImageFinding[] = [];
+  const add = (code: ImageFindingCode, path: string, message: string): void => {
+    findings.push({ code, path, message });
+  };
+  const unreadable = (path: string, error: unknown): void => {
+    if (!isOnecopyError(error)) throw error;
+    add('unreadable', path, error.message);
+  };
+  const missing = new Set(image.header.composefsVersion <= 1 ? STUB_NAMES : []);
+  try {
+    for (const { path, name, inode, depth, isRepeat } of walkImage(image, unreadable)) {
+      if (depth === 1) missing.delete(name);
+      if (isRepeat) continue;
+      if (inode.type === 'symlink') checkSymlink(image, inode, path, add);
+      else checkWhiteout(image, inode, { path, depth }, add);
+    }
+  } catch (error) {
+    unreadable('', error);
+  }
+  for (const name of missing) add('stub-missing', name, `the root has no entry "${name}"`);
+  return findings;
+}
+
+type Add = (code: ImageFindingCode, path: string, message: string) => void;
+type Inode = ReturnType<ErofsImage['inode']>;
+
+function checkSymlink(image: ErofsImage, inode: Inode, path: string, add: Add): void {
+  const tail = inode.sizeBytes % BLOCK_SIZE;
+  if (image.header.composefsVersion > 1 || inode.layout !== 'flatInline' || tail === 0) return;
+  const end = (inode.offset % BLOCK_SIZE) + inode.headerBytes + inode.xattrBytes + tail;
+  if (end > BLOCK_SIZE)
+    add('symlink-crosses-block', path, `its target ends ${end - BLOCK_SIZE} bytes late`);
+}
+
+function checkWhiteout(
+  image: ErofsImage,
+  inode: Inode,
+  at: { readonly path: string; readonly depth: number },
+  add: Add,
+): void {
+  const { composefsVersion } = image.header;
+  if (composefsVersion <= 1) {
+    const isNative = inode.type === 'chr' && inode.rdev === 0;
+    if (isNative && at.depth !== 1) add('whiteout-native', at.path, 'a whiteout outside the root');
+    return;
+  }
+  if (composefsVersion !== 2 || inode.type !== 'regular') return;
+  const isEscaped = image.rawXattrs(inode).some(([name]) => name === WHITEOUT_MARKER);
+  if (isEscaped) add('whiteout-escaped', at.path, 'an escaped whiteout in V2');
+}
+
+const TRUSTED_INDEX = 4;
+const METACOPY_SUFFIX = OVERLAY.metacopy.slice('trusted.'.length);
+const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
+
+/**
+ * Ids of all objects an image needs: every valid metacopy and redirect of every inode that can be reached. Malformed
+ * ones name nothing and are passed over, as upstream does; an image that fails {@link checkImage} is refused whole.
+ * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
+ */
+export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {
+  const [finding] = checkImage(bytes, options);
+  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
+  const image = openImage(bytes, options);
+  const ids = new Set<ObjectId>();
+  for (const { inode, isRepeat } of walkImage(image)) {
+    if (isRepeat) continue;
+    for (const { index, suffix, value } of image.storedXattrs(inode)) {
+      if (index !== TRUSTED_INDEX) continue;
+      const id =
+        suffix === METACOPY_SUFFIX
+          ? parseMetacopy(value)
+          : suffix === REDIRECT_SUFFIX
+            ? parseRedirect(value)
+            : undefined;
+      if (id !== undefined) ids.add(id);
+    }
+  }
+  return ids;
+}

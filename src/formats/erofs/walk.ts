@@ -1,0 +1,82 @@
+import type { ErofsEntry, ErofsImage, ErofsInode } from './reader.ts';
+import { invalidImage } from './superblock.ts';
+
+/** Nesting at which walks stop. Source: core spec 6.6 */
+export const DEPTH_LIMIT = 2048;
+
+/**
+ * Bounds a walk over a whole image. In an honest image nothing overlaps, so all inodes and blocks together are no longer
+ * than it; one that lets many inodes share their bytes could make a walk take the square of its size. Twice the size
+ * leaves room for the empty chunk tables of V2.
+ */
+export class WalkBudget {
+  #left: number;
+
+  constructor(image: ErofsImage) {
+    this.#left = 2 * image.bytes.length;
+  }
+
+  /** Counts an inode and the bytes it holds. @throws FormatError EROFS_INVALID when the budget is spent */
+  spend(image: ErofsImage, inode: ErofsInode): void {
+    this.#left -= image.spanBytes(inode);
+    if (inode.layout !== 'chunkBased') this.#left -= inode.sizeBytes;
+    if (this.#left < 0) throw invalidImage(inode.offset, 'image', 'its structures overlap');
+  }
+}
+
+/** An inode met on a walk, under one of its names. */
+export interface WalkedEntry {
+  /** Path from the root without a leading slash; empty for the root. */
+  readonly path: string;
+  readonly name: string;
+  readonly inode: ErofsInode;
+  readonly depth: number;
+  /** Another name of this inode has been visited before: a hard link. */
+  readonly isRepeat: boolean;
+}
+
+/**
+ * Visits every name of an image that can be reached, depth first, entries in byte order, and goes into each directory
+ * once. With `onUnreadable`, what cannot be read is told and left out instead of thrown.
+ * @throws FormatError EROFS_INVALID
+ */
+export function* walkImage(
+  image: ErofsImage,
+  onUnreadable?: (path: string, error: unknown) => void,
+): Generator<WalkedEntry> {
+  const budget = new WalkBudget(image);
+  const known = new Set<number>();
+  const attempt = <T>(path: string, read: () => T): T | undefined => {
+    if (onUnreadable === undefined) return read();
+    try {
+      return read();
+    } catch (error) {
+      onUnreadable(path, error);
+      return undefined;
+    }
+  };
+  const root = attempt('', () => image.inode(image.rootNid));
+  if (root === undefined) return;
+  const stack: Omit<WalkedEntry, 'isRepeat'>[] = [{ path: '', name: '', inode: root, depth: 0 }];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const { path, inode, depth } = at;
+    const isRepeat = known.has(inode.nid);
+    if (!isRepeat) budget.spend(image, inode);
+    known.add(inode.nid);
+    yield { ...at, isRepeat };
+    if (inode.type !== 'directory' || isRepeat) continue;
+    if (depth >= DEPTH_LIMIT) throw invalidImage(inode.offset, 'directory', 'is too deep');
+    const children = attempt(path, () => [...image.entries(inode)]) ?? [];
+    for (const entry of sortedDown(children)) {
+      if (entry.name === '.' || entry.name === '..') continue;
+      const childPath = path === '' ? entry.name : `${path}/${entry.name}`;
+      const child = attempt(childPath, () => image.inode(entry.nid));
+      if (child === undefined) continue;
+      stack.push({ path: childPath, name: entry.name, inode: child, depth: depth + 1 });
+    }
+  }
+}
+
+function sortedDown(entries: ErofsEntry[]): ErofsEntry[] {
+  return entries.sort((a, b) => (a.name < b.name ? 1 : a.name > b.name ? -1 : 0));
+}

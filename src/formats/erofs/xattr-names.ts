@@ -1,0 +1,56 @@
+import type { ByteString } from '#base/bytes';
+import { encodeHex } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { OVERLAY } from './layout.ts';
+
+/** Mark of a whiteout that was written as an empty regular file. Source: core spec 5.4 */
+export const WHITEOUT_MARKER = 'trusted.overlay.overlay.whiteout';
+
+/** Names that writers add and users do not see. Source: core spec 6.6 */
+const BOOKKEEPING: ReadonlySet<string> = new Set([
+  OVERLAY.metacopy,
+  OVERLAY.redirect,
+  WHITEOUT_MARKER,
+  'trusted.overlay.overlay.whiteouts',
+  'trusted.overlay.overlay.opaque',
+  'user.overlay.whiteout',
+  'user.overlay.whiteouts',
+  'user.overlay.opaque',
+]);
+
+/** Stored xattrs as the user gave them: bookkeeping dropped, `trusted.overlay.overlay.X` back to `trusted.overlay.X`. */
+export function unescapeXattrs(
+  stored: Iterable<readonly [ByteString, Uint8Array]>,
+): Map<ByteString, Uint8Array> {
+  const xattrs = new Map<ByteString, Uint8Array>();
+  for (const [name, value] of stored) {
+    if (BOOKKEEPING.has(name)) continue;
+    if (name.startsWith(OVERLAY.escapedPrefix)) {
+      const plain = OVERLAY.prefix + name.slice(OVERLAY.escapedPrefix.length);
+      xattrs.set(plain as ByteString, value);
+    } else if (!name.startsWith(OVERLAY.prefix)) xattrs.set(name, value);
+  }
+  return xattrs;
+}
+
+/** Digest sizes in bytes, by kernel hash id. Source: core spec 1.1 */
+const DIGEST_BYTES: { readonly [hashId: number]: number } = { 1: 32, 2: 64 };
+
+/** The digest of a metacopy value {0, length, 0, hash id, digest}; undefined when it is none. Source: core spec 5.4, 6.5 */
+export function parseMetacopy(value: Uint8Array): ObjectId | undefined {
+  const digestBytes = DIGEST_BYTES[value[3] ?? 0];
+  if (digestBytes === undefined || value.length !== 4 + digestBytes) return undefined;
+  if (value[0] !== 0 || value[1] !== value.length || value[2] !== 0) return undefined;
+  return encodeHex(value.subarray(4)) as ObjectId;
+}
+
+/** Longest object path: `xx/` and the rest of a SHA-512 digest. */
+const REDIRECT_LENGTH = 129;
+
+/** The object id at the end of a redirect, undefined when there is none. Source: core spec 1.3, 6.5 */
+export function parseRedirect(value: Uint8Array): ObjectId | undefined {
+  const tail = value.subarray(-REDIRECT_LENGTH);
+  const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length).toString('latin1');
+  const match = /([0-9a-fA-F]{2})\/([0-9a-fA-F]{126}|[0-9a-fA-F]{62})$/.exec(text);
+  return match === null ? undefined : (`${match[1]}${match[2]}`.toLowerCase() as ObjectId);
+}
