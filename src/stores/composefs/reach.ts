@@ -1,5 +1,5 @@
 import { type ByteString, displayText } from '#base/bytes';
-import type { ObjectId } from '#base/digest';
+import { isContentDigest, type ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import { listObjectRefs } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
@@ -18,7 +18,7 @@ export interface Reach {
   readonly live: ReadonlySet<ObjectId>;
   /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
-  /** Names of streams that are rooted but lead nowhere. */
+  /** Names of streams that a root needs but that lead nowhere. */
   readonly lostStreams: readonly ByteString[];
 }
 
@@ -160,18 +160,18 @@ export class Marker implements Reach {
     );
   }
 
-  /** The object that a label speaks of is gone: a stream of that name may still be there, newer or rebuilt. */
+  /** The object that a label speaks of is gone: a stream of that name may still be there, newer or rebuilt, or its content may. */
   #followLabel(step: Step): readonly Step[] {
-    const { label } = step;
-    if (label === undefined) return [];
-    const digest = label.startsWith('config:') ? label.slice('config:'.length) : label;
-    const name = `oci-${label.startsWith('config:') ? 'config' : 'layer'}-${digest}`;
+    const name = step.label === undefined ? undefined : streamNameOf(step.label);
+    if (name === undefined) return [];
     const { root, algorithm, objects } = this.#repository;
-    const path = `streams/${fileNameOf(name)}`;
-    if (name.includes('/') || name.includes('\0')) return [];
+    const path = `streams/${name}`;
     const link = readObjectLink(root, path, algorithm);
-    if (link.kind !== 'object' || !objects.has(link.id)) return [];
-    return [{ id: link.id, role: 'stream', via: path }];
+    if (link.kind === 'object' && objects.has(link.id)) {
+      return [{ id: link.id, role: 'stream', via: path }];
+    }
+    this.lostStreams.push(name);
+    return [];
   }
 
   #visitStream(object: OpenObject, step: Step): readonly Step[] {
@@ -270,6 +270,17 @@ export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
   const magic = Buffer.alloc(4);
   object.read(EROFS.offset, magic);
   return magic.equals(EROFS.magic) ? 'image' : 'other';
+}
+
+/**
+ * The stream name that a label of an OCI stream implies: `config:<digest>` in manifests, a diff id for layers.
+ * Source: oci-and-cli section 2.2.
+ */
+function streamNameOf(label: string): ByteString | undefined {
+  const isConfig = label.startsWith('config:');
+  const digest = isConfig ? label.slice('config:'.length) : label;
+  if (!isContentDigest(digest)) return undefined;
+  return `oci-${isConfig ? 'config' : 'layer'}-${digest}` as ByteString;
 }
 
 function unreadable(what: string, via: string, reason: string, cause?: unknown): IntegrityError {
