@@ -1,0 +1,257 @@
+import { type ByteString, byteStringOf } from '#base/bytes';
+import type { OstreeChecksum } from '#base/digest';
+import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
+import type { Source } from '#base/flow';
+import {
+  FileHasher,
+  HEADER_PREFIX_BYTES,
+  inflateSource,
+  isLinkMode,
+  METADATA_MAX_BYTES,
+  type OstreeXattr,
+  ostreeObjectPath,
+  parseFileXattrs,
+  parseHeaderPrefix,
+  parseOstreemeta,
+  parseZlibHeader,
+  requireNoLinkPayload,
+  S_IFLNK,
+  S_IFREG,
+  type SizedFileHeader,
+} from '#formats/ostree';
+import {
+  type Dir,
+  type FileStat,
+  getXattr,
+  type HostFile,
+  readAll,
+  readAt,
+  readXattrs,
+  statFd,
+} from '#host';
+import type { OstreeMode } from './config.ts';
+import { LINK_TARGET_MAX_BYTES, OSTREEMETA_XATTR } from './layout.ts';
+
+/** Pieces in which content is read, in bytes. */
+const PIECE_BYTES = 262_144;
+
+/** A file object of a repository, open. The header is parsed and checked; nothing is verified against the checksum. */
+export class OstreeFile implements Disposable {
+  readonly checksum: OstreeChecksum;
+  readonly header: SizedFileHeader;
+  /** The stored header with its prefix; only archive repositories have one. */
+  readonly rawHeader: Uint8Array | undefined;
+  readonly #file: HostFile | undefined;
+  /** Where deflated content starts; undefined when the file is the content. */
+  readonly #deflatedAt: number | undefined;
+
+  constructor(
+    checksum: OstreeChecksum,
+    header: SizedFileHeader,
+    content: {
+      readonly file?: HostFile | undefined;
+      readonly rawHeader?: Uint8Array;
+      readonly deflatedAt?: number;
+    },
+  ) {
+    this.checksum = checksum;
+    this.header = header;
+    this.rawHeader = content.rawHeader;
+    this.#file = content.file;
+    this.#deflatedAt = content.deflatedAt;
+  }
+
+  /** The file whose bytes are exactly the content, for reflinks; undefined for links and archive objects. */
+  get plain(): HostFile | undefined {
+    return this.#deflatedAt === undefined && !isLinkMode(this.header.mode) ? this.#file : undefined;
+  }
+
+  /** The content, inflated where needed. Pieces are valid until the next one. Links have none. */
+  content(): Source {
+    if (this.#file === undefined || isLinkMode(this.header.mode)) return [];
+    if (this.#deflatedAt === undefined) return piecesOf(this.#file, 0);
+    return inflateSource(asyncPieces(this.#file, this.#deflatedAt), this.header.sizeBytes);
+  }
+
+  /** The stored bytes of an archive object, header included, for small objects that are read whole. */
+  readStored(limitBytes: number): Uint8Array | undefined {
+    if (this.#file === undefined || this.#deflatedAt === undefined) return undefined;
+    return readAll(this.#file, limitBytes);
+  }
+
+  /**
+   * Reads the whole content and compares header and content with the checksum.
+   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; FormatError OSTREE_PAYLOAD_INVALID
+   */
+  async verify(): Promise<void> {
+    const hasher = new FileHasher(this.header);
+    for await (const piece of this.content()) hasher.update(piece);
+    const found = hasher.finish();
+    if (found === this.checksum) return;
+    throw new IntegrityError(
+      'OSTREE_CHECKSUM_MISMATCH',
+      `Cannot accept file object ${this.checksum}: its header and content have the checksum ${found}`,
+      { expected: this.checksum, found, what: 'file' },
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
+  }
+}
+
+/**
+ * Opens a file object as the mode of the repository stores it; undefined when it is not there.
+ * @throws FormatError as the parsers of headers; OSTREE_FILE_TYPE_INVALID; NotFoundError OSTREE_OBJECT_MISSING
+ */
+export function openFileObject(
+  root: Dir,
+  mode: OstreeMode,
+  checksum: OstreeChecksum,
+): OstreeFile | undefined {
+  const path = ostreeObjectPath(checksum, 'file', mode === 'archive');
+  const stat = root.lstat(path);
+  if (stat === undefined) return undefined;
+  if (mode === 'archive') return openArchive(root, path, checksum, stat);
+  if (mode === 'bare-user') return openBareUser(root, path, checksum, stat);
+  const xattrs = () =>
+    mode === 'bare-split-xattrs'
+      ? splitXattrsOf(root, checksum)
+      : mode === 'bare'
+        ? diskXattrsOf(root, path)
+        : [];
+  const owner = mode === 'bare-user-only' ? { uid: 0, gid: 0 } : stat;
+  return openBare(root, path, checksum, stat, owner, xattrs());
+}
+
+function openArchive(
+  root: Dir,
+  path: string,
+  checksum: OstreeChecksum,
+  stat: FileStat,
+): OstreeFile {
+  if (stat.type !== 'file') throw wrongType(path, stat);
+  const file = root.openFile(path);
+  try {
+    const start = Buffer.alloc(Math.min(4096, stat.sizeBytes));
+    const length = readAt(file, start, 0);
+    const headerEnd =
+      HEADER_PREFIX_BYTES + parseHeaderPrefix(start.subarray(0, length), stat.sizeBytes);
+    const rawHeader = headerEnd <= length ? start.subarray(0, headerEnd) : Buffer.alloc(headerEnd);
+    if (headerEnd > length) readAt(file, rawHeader, 0);
+    const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES));
+    requireNoLinkPayload(header, stat.sizeBytes - headerEnd);
+    return new OstreeFile(checksum, header, { file, rawHeader, deflatedAt: headerEnd });
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openBareUser(
+  root: Dir,
+  path: string,
+  checksum: OstreeChecksum,
+  stat: FileStat,
+): OstreeFile {
+  if (stat.type !== 'file') throw wrongType(path, stat);
+  const file = root.openFile(path);
+  try {
+    const stored = getXattr(file, OSTREEMETA_XATTR);
+    if (stored === undefined) {
+      throw new FormatError(
+        'OSTREE_METADATA_INVALID',
+        `Cannot read file object ${checksum}: expected xattr ${OSTREEMETA_XATTR}, found none`,
+        { offset: 0, what: OSTREEMETA_XATTR },
+      );
+    }
+    const meta = parseOstreemeta(stored);
+    if (!isLinkMode(meta.mode)) {
+      const header = { ...meta, target: '' as ByteString, sizeBytes: stat.sizeBytes };
+      return new OstreeFile(checksum, header, { file });
+    }
+    const target = byteStringOf(readAll(file, LINK_TARGET_MAX_BYTES)).replace(/\0$/, '');
+    const header = { ...meta, target: target as ByteString, sizeBytes: 0 };
+    file[Symbol.dispose]();
+    return new OstreeFile(checksum, header, {});
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openBare(
+  root: Dir,
+  path: string,
+  checksum: OstreeChecksum,
+  stat: FileStat,
+  owner: { readonly uid: number; readonly gid: number },
+  xattrs: readonly OstreeXattr[],
+): OstreeFile {
+  const { uid, gid } = owner;
+  if (stat.type === 'symlink') {
+    const target = root.readlink(path) ?? ('' as ByteString);
+    const header = { uid, gid, mode: S_IFLNK | 0o777, target, xattrs, sizeBytes: 0 };
+    return new OstreeFile(checksum, header, {});
+  }
+  if (stat.type !== 'file') throw wrongType(path, stat);
+  const file = root.openFile(path);
+  const { sizeBytes } = statFd(file);
+  const header = {
+    uid,
+    gid,
+    mode: S_IFREG | stat.mode,
+    target: '' as ByteString,
+    xattrs,
+    sizeBytes,
+  };
+  return new OstreeFile(checksum, header, { file });
+}
+
+/** Xattrs of a content file; libostree leaves out those without a value when it reads them (OSTree spec 2.5). */
+function diskXattrsOf(root: Dir, path: string): OstreeXattr[] {
+  const found: OstreeXattr[] = [];
+  for (const [name, value] of readXattrs({ dir: root, name: path })) {
+    if (value.length > 0) found.push({ name, value });
+  }
+  return found;
+}
+
+function splitXattrsOf(root: Dir, checksum: OstreeChecksum): OstreeXattr[] {
+  using file = root.tryOpenFile(ostreeObjectPath(checksum, 'file-xattrs-link'));
+  if (file !== undefined) return parseFileXattrs(readAll(file, METADATA_MAX_BYTES));
+  throw new NotFoundError(
+    'OSTREE_OBJECT_MISSING',
+    `Cannot read file object ${checksum}: its file-xattrs-link is not in the repository`,
+    { checksum, kind: 'file-xattrs-link' },
+  );
+}
+
+function wrongType(path: string, stat: FileStat): FormatError {
+  return new FormatError(
+    'OSTREE_FILE_TYPE_INVALID',
+    `Cannot read "${path}": expected a regular file, found type ${stat.type}`,
+    { offset: 0, what: path, expected: 'file', found: stat.type },
+  );
+}
+
+function* piecesOf(file: HostFile, from: number): Generator<Uint8Array> {
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (let offset = from; ; ) {
+    const count = readAt(file, piece, offset);
+    if (count === 0) return;
+    yield piece.subarray(0, count);
+    offset += count;
+  }
+}
+
+/** The inflater keeps what it is given, so each piece is its own. */
+async function* asyncPieces(file: HostFile, from: number): AsyncGenerator<Uint8Array> {
+  for (let offset = from; ; ) {
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    const count = readAt(file, piece, offset);
+    if (count === 0) return;
+    yield piece.subarray(0, count);
+    offset += count;
+  }
+}

@@ -1,0 +1,276 @@
+import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
+import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  encodeKeyFile,
+  METADATA_MAX_BYTES,
+  type MetadataKind,
+  OBJECT_KINDS,
+  type ObjectKind,
+  ostreeObjectPath,
+  requireRefName,
+  verifyMetadata,
+} from '#formats/ostree';
+import {
+  Dir,
+  fsync,
+  fsyncParent,
+  type HostFile,
+  hasErrno,
+  OPEN,
+  randomName,
+  readAll,
+  writeAll,
+} from '#host';
+import {
+  type OstreeConfig,
+  type OstreeMode,
+  type OstreeRemoteConfig,
+  parseConfig,
+  parseRemotes,
+} from './config.ts';
+import { type OstreeFile, openFileObject } from './file-object.ts';
+import { CONFIG, DIRECTORIES, DIRECTORY_MODE, OBJECT_MODE, PARENTS_MAX } from './layout.ts';
+import { lockRepository } from './lock.ts';
+import { OstreeRefs } from './refs.ts';
+import { OstreeState } from './state.ts';
+import { OstreeTransaction } from './transaction.ts';
+
+/** Largest `config`, in bytes. */
+const CONFIG_MAX_BYTES = 1024 * 1024;
+
+/** One object found by walking `objects/`. */
+export interface OstreeObjectEntry {
+  readonly kind: ObjectKind;
+  readonly checksum: OstreeChecksum;
+}
+
+/** What `initOstreeRepo` sets. */
+export interface InitOptions {
+  readonly mode: OstreeMode;
+  readonly collectionId?: string;
+}
+
+/** An OSTree repository on a disk. */
+export class OstreeRepo implements Disposable {
+  readonly root: Dir;
+  readonly config: OstreeConfig;
+  readonly refs: OstreeRefs;
+  readonly state: OstreeState;
+  readonly #parent: OstreeRepo | undefined;
+  #isOpen = true;
+
+  constructor(root: Dir, config: OstreeConfig, parent: OstreeRepo | undefined) {
+    this.root = root;
+    this.config = config;
+    this.refs = new OstreeRefs(root);
+    this.state = new OstreeState(root);
+    this.#parent = parent;
+  }
+
+  get mode(): OstreeMode {
+    return this.config.mode;
+  }
+
+  /** Remotes of the `config`, in file order. */
+  get remotes(): OstreeRemoteConfig[] {
+    return parseRemotes(this.config.file);
+  }
+
+  /** True when the object is here (not in the parent repository). */
+  has(kind: ObjectKind, checksum: OstreeChecksum): boolean {
+    return this.root.lstat(this.#pathOf(kind, checksum)) !== undefined;
+  }
+
+  /**
+   * A commit, dirtree or dirmeta, verified; undefined when neither this repository nor its parents have it.
+   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; HostError SYSCALL_FAILED (EFBIG above 128 MiB)
+   */
+  readMetadata(kind: MetadataKind, checksum: OstreeChecksum): Uint8Array | undefined {
+    using file = this.root.tryOpenFile(this.#pathOf(kind, checksum));
+    if (file === undefined) return this.#parent?.readMetadata(kind, checksum);
+    const bytes = readAll(file, METADATA_MAX_BYTES);
+    verifyMetadata(bytes, checksum, kind);
+    return bytes;
+  }
+
+  /**
+   * Opens a file object; undefined when neither this repository nor its parents have it. The caller disposes it, and
+   * verifies it or hashes what it reads.
+   */
+  openFile(checksum: OstreeChecksum): OstreeFile | undefined {
+    return openFileObject(this.root, this.mode, checksum) ?? this.#parent?.openFile(checksum);
+  }
+
+  /** A file of the repository that is no object (`summary`, a delta part); undefined when it is not there. */
+  readFile(path: string, limitBytes: number): Uint8Array | undefined {
+    using file = this.root.tryOpenFile(path);
+    return file === undefined ? undefined : readAll(file, limitBytes);
+  }
+
+  /** Puts a file that is no object in its place in one step, durably. */
+  writeFile(path: string, bytes: Uint8Array): void {
+    replaceFile(this.root, path, bytes);
+  }
+
+  /** Every well-named object, in the order of the directories. */
+  *listObjects(): Generator<OstreeObjectEntry> {
+    const kinds = new Map<string, ObjectKind>(
+      (Object.keys(OBJECT_KINDS) as ObjectKind[]).map((kind) => [
+        OBJECT_KINDS[kind].extension,
+        kind,
+      ]),
+    );
+    if (this.mode === 'archive') kinds.set('filez', 'file');
+    using objects = this.root.openDir('objects');
+    for (const { name: prefix } of objects
+      .readEntries()
+      .sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
+      using dir = objects.openDir(prefix);
+      for (const { name } of dir.readEntries()) {
+        const match = /^([0-9a-f]{62})\.(.+)$/.exec(name);
+        const kind = kinds.get(match?.[2] ?? '');
+        if (match === null || kind === undefined) continue;
+        yield { kind, checksum: parseOstreeChecksum(prefix + match[1]) };
+      }
+    }
+  }
+
+  /** Holds the shared lock, so that no prune takes objects away meanwhile; disposing it gives it back. */
+  async lockForReading(options: OperationOptions = {}): Promise<HostFile | undefined> {
+    if (!this.config.locking) return undefined;
+    const { lockTimeoutSec } = this.config;
+    return lockRepository(this.root, 'shared', lockTimeoutSec, { ...options, isReader: true });
+  }
+
+  /** Starts writing. @throws BusyError REPO_LOCKED; UnsupportedError OSTREE_MODE_READ_ONLY */
+  async begin(options: OperationOptions = {}): Promise<OstreeTransaction> {
+    const { config, root, refs, state } = this;
+    const lock = config.locking
+      ? await lockRepository(root, 'shared', config.lockTimeoutSec, options)
+      : undefined;
+    try {
+      return new OstreeTransaction({ root, config, refs, state, lock });
+    } catch (error) {
+      lock?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#parent?.[Symbol.dispose]();
+    this.root[Symbol.dispose]();
+  }
+
+  #pathOf(kind: ObjectKind, checksum: OstreeChecksum): string {
+    return ostreeObjectPath(checksum, kind, this.mode === 'archive');
+  }
+}
+
+/**
+ * Opens a repository, and its parents.
+ * @throws NotFoundError OSTREE_REPO_NOT_FOUND; FormatError OSTREE_CONFIG_INVALID, OSTREE_KEY_FILE_INVALID;
+ * UnsupportedError OSTREE_VERSION_UNSUPPORTED
+ */
+export function openOstreeRepo(path: string): OstreeRepo {
+  return openChain(path, 0);
+}
+
+/** True when a directory looks like an OSTree repository: `config` and `objects` are there. */
+export function isOstreeRepo(path: string): boolean {
+  try {
+    using root = Dir.open(path);
+    return root.stat(CONFIG)?.type === 'file' && root.stat('objects')?.type === 'directory';
+  } catch (error) {
+    if (isOnecopyError(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes a repository; an empty directory, or none, may be there.
+ * @throws ConflictError OSTREE_REPO_EXISTS
+ */
+export function initOstreeRepo(path: string, options: InitOptions): OstreeRepo {
+  const { mode, collectionId } = options;
+  const slash = path.replace(/\/+$/, '').lastIndexOf('/');
+  const base = path.replace(/\/+$/, '').slice(slash + 1);
+  using parent = Dir.open(slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash));
+  parent.mkdir(Buffer.from(base).toString('latin1'), DIRECTORY_MODE);
+  using root = Dir.open(path);
+  if (root.lstat(CONFIG) !== undefined) {
+    throw new ConflictError(
+      'OSTREE_REPO_EXISTS',
+      `Cannot create OSTree repository "${path}": there is one already`,
+      { path },
+    );
+  }
+  for (const name of DIRECTORIES) root.mkdir(name, DIRECTORY_MODE);
+  const core = new Map([
+    ['repo_version', '1'],
+    ['mode', mode === 'archive' ? 'archive-z2' : mode],
+  ]);
+  if (collectionId !== undefined) {
+    requireRefName(collectionId);
+    core.set('collection-id', collectionId);
+  }
+  replaceFile(root, CONFIG, encodeKeyFile(new Map([['core', core]])));
+  return openOstreeRepo(path);
+}
+
+function openChain(path: string, depth: number): OstreeRepo {
+  const root = openRoot(path);
+  try {
+    using file = root.tryOpenFile(CONFIG);
+    if (file === undefined || root.stat('objects')?.type !== 'directory') throw notFound(path);
+    const config = parseConfig(readAll(file, CONFIG_MAX_BYTES));
+    const isTooDeep = depth >= PARENTS_MAX;
+    const parent =
+      config.parent === undefined || isTooDeep ? undefined : openChain(config.parent, depth + 1);
+    return new OstreeRepo(root, config, parent);
+  } catch (error) {
+    root[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openRoot(path: string): Dir {
+  try {
+    return Dir.open(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) throw notFound(path, error);
+    throw error;
+  }
+}
+
+function replaceFile(root: Dir, path: string, bytes: Uint8Array): void {
+  const slash = path.lastIndexOf('/');
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+    root.mkdir(path.slice(0, at), DIRECTORY_MODE);
+  }
+  const temporary = `${path.slice(0, slash + 1)}.onecopy-${randomName()}`;
+  try {
+    {
+      using file = root.openFile(temporary, OPEN.write | OPEN.create | OPEN.exclusive, OBJECT_MODE);
+      writeAll(file, bytes);
+      fsync(file);
+    }
+    root.rename(temporary, path);
+    fsyncParent(root, path);
+  } catch (error) {
+    root.unlink(temporary);
+    throw error;
+  }
+}
+
+function notFound(path: string, cause?: unknown): NotFoundError {
+  return new NotFoundError(
+    'OSTREE_REPO_NOT_FOUND',
+    `Cannot find an OSTree repository at "${path}": expected "config" and "objects" there`,
+    { path },
+    cause === undefined ? {} : { cause },
+  );
+}

@@ -1,0 +1,266 @@
+import type { OstreeChecksum } from '#base/digest';
+import { HostError, UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  type MetadataKind,
+  OBJECT_KINDS,
+  ostreeObjectPath,
+  type SizedFileHeader,
+  verifyMetadata,
+} from '#formats/ostree';
+import {
+  type Dir,
+  fchmod,
+  fsync,
+  fsyncParent,
+  type HostFile,
+  OPEN,
+  randomName,
+  readFilesystemState,
+  syncfs,
+  tryFlock,
+  writeAll,
+} from '#host';
+import type { OstreeConfig } from './config.ts';
+import { DIRECTORY_MODE, OBJECT_MODE, STAGING_PREFIX } from './layout.ts';
+import type { OstreeRefs, RefSpace } from './refs.ts';
+import type { OstreeState } from './state.ts';
+import { type FileContent, type WriteMethod, writeFileObject } from './write-file.ts';
+
+/** What a transaction works on. */
+export interface TransactionContext {
+  readonly root: Dir;
+  readonly config: OstreeConfig;
+  readonly refs: OstreeRefs;
+  readonly state: OstreeState;
+  /** The shared lock, which the transaction now owns. */
+  readonly lock: HostFile | undefined;
+}
+
+/** What became of an object. */
+export type StoreMethod = WriteMethod | 'present';
+
+/** What a transaction did. */
+export interface TransactionReport {
+  readonly metadataWritten: number;
+  readonly filesWritten: number;
+  readonly filesReflinked: number;
+  readonly objectsPresent: number;
+  readonly contentBytes: number;
+}
+
+/** Bytes written between two looks at the free space. */
+const SPACE_CHECK_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Writes to a repository that become visible together: objects are collected in a directory of their own below `tmp`, synced
+ * once, and renamed into place, children before parents, then refs. Disposed without `commit`, or killed, it leaves the
+ * repository as it was; what a killed one left is removed by the next.
+ */
+export class OstreeTransaction implements Disposable {
+  readonly #context: TransactionContext;
+  readonly #stagingName: string;
+  readonly #staging: Dir;
+  /** Staged names to their places; commits apart, because they go last. */
+  readonly #objects = new Map<string, string>();
+  readonly #commits = new Map<string, string>();
+  readonly #refs: { name: string; checksum: OstreeChecksum | undefined; space: RefSpace }[] = [];
+  readonly #detached = new Map<OstreeChecksum, Uint8Array | undefined>();
+  readonly #partial = new Map<OstreeChecksum, boolean>();
+  readonly #counts = { metadata: 0, written: 0, reflinked: 0, present: 0, bytes: 0 };
+  #sinceSpaceCheck = Number.POSITIVE_INFINITY;
+  #isOpen = true;
+
+  /** @throws UnsupportedError OSTREE_MODE_READ_ONLY; HostError */
+  constructor(context: TransactionContext) {
+    const { mode } = context.config;
+    if (mode === 'bare-split-xattrs') {
+      throw new UnsupportedError(
+        'OSTREE_MODE_READ_ONLY',
+        `Cannot write to "${context.root.label}": repositories of mode ${mode} are only read`,
+        { mode },
+      );
+    }
+    this.#context = context;
+    context.root.mkdir('tmp', DIRECTORY_MODE);
+    using tmp = context.root.openDir('tmp');
+    removeAbandoned(tmp);
+    this.#stagingName = `${STAGING_PREFIX}${randomName()}`;
+    tmp.mkdir(this.#stagingName, 0o700);
+    this.#staging = tmp.openDir(this.#stagingName);
+    tryFlock(this.#staging, 'exclusive');
+  }
+
+  /** True when the object is in the repository or staged here. */
+  has(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
+    const name = this.#nameOf(kind, checksum);
+    return (
+      this.#objects.has(name) ||
+      this.#commits.has(name) ||
+      this.#context.root.lstat(this.#pathOf(kind, checksum)) !== undefined
+    );
+  }
+
+  /** Stages a commit, dirtree or dirmeta. @throws IntegrityError OSTREE_CHECKSUM_MISMATCH */
+  writeMetadata(kind: MetadataKind, checksum: OstreeChecksum, bytes: Uint8Array): StoreMethod {
+    verifyMetadata(bytes, checksum, kind);
+    if (this.has(kind, checksum)) return this.#countPresent();
+    this.#checkSpace(bytes.length);
+    const name = this.#nameOf(kind, checksum);
+    const flags = OPEN.write | OPEN.create | OPEN.exclusive;
+    using file = this.#staging.openFile(name, flags, OBJECT_MODE);
+    fchmod(file, OBJECT_MODE);
+    writeAll(file, bytes);
+    if (this.#context.config.perObjectFsync) fsync(file);
+    const place = kind === 'commit' ? this.#commits : this.#objects;
+    place.set(name, this.#pathOf(kind, checksum));
+    this.#counts.metadata++;
+    return 'written';
+  }
+
+  /**
+   * Stages a file object and verifies it while it is written.
+   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT
+   */
+  async writeFile(
+    checksum: OstreeChecksum,
+    header: SizedFileHeader,
+    content: FileContent,
+  ): Promise<StoreMethod> {
+    if (this.has('file', checksum)) return this.#countPresent();
+    this.#checkSpace(header.sizeBytes);
+    const { config } = this.#context;
+    const name = this.#nameOf('file', checksum);
+    const temporary = `${name}.${randomName()}`;
+    const method = await writeFileObject({
+      staging: this.#staging,
+      name: temporary,
+      mode: config.mode,
+      zlibLevel: config.zlibLevel,
+      checksum,
+      header,
+      content,
+    });
+    // Two writers of one object inside a transaction are harmless: the second replaces the first by the same bytes.
+    this.#staging.rename(temporary, name);
+    this.#objects.set(name, this.#pathOf('file', checksum));
+    if (method === 'reflinked') this.#counts.reflinked++;
+    else this.#counts.written++;
+    this.#counts.bytes += header.sizeBytes;
+    return method;
+  }
+
+  /** Sets (or, with undefined, deletes) a ref when the transaction commits. */
+  setRef(
+    name: string,
+    checksum: OstreeChecksum | undefined,
+    space: RefSpace = { kind: 'heads' },
+  ): void {
+    this.#refs.push({ name, checksum, space });
+  }
+
+  /** Sets (or removes) detached metadata when the transaction commits. */
+  setDetached(commit: OstreeChecksum, bytes: Uint8Array | undefined): void {
+    this.#detached.set(commit, bytes);
+  }
+
+  /** Marks a commit as partial before its objects appear, or as complete after they have. */
+  setPartial(commit: OstreeChecksum, isPartial: boolean): void {
+    this.#partial.set(commit, isPartial);
+  }
+
+  /**
+   * Makes everything visible: sync, objects, sync, commits, refs, marks. After the first rename a cancellation is ignored.
+   * @throws the reason of `signal`; HostError
+   */
+  commit(options: OperationOptions = {}): TransactionReport {
+    options.signal?.throwIfAborted();
+    const { root, config, refs, state } = this.#context;
+    for (const [commit, isPartial] of this.#partial) if (isPartial) state.markPartial(commit);
+    this.#sync();
+    this.#publish(this.#objects);
+    this.#sync();
+    this.#publish(this.#commits);
+    if (config.fsync) for (const path of this.#commits.values()) fsyncParent(root, path);
+    for (const [commit, bytes] of this.#detached) state.writeDetached(commit, bytes);
+    for (const { name, checksum, space } of this.#refs) {
+      if (checksum === undefined) refs.delete(name, space);
+      else refs.write(name, checksum, space, config.fsync);
+    }
+    for (const [commit, isPartial] of this.#partial) if (!isPartial) state.clearPartial(commit);
+    const { metadata, written, reflinked, present, bytes } = this.#counts;
+    this[Symbol.dispose]();
+    return {
+      metadataWritten: metadata,
+      filesWritten: written,
+      filesReflinked: reflinked,
+      objectsPresent: present,
+      contentBytes: bytes,
+    };
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const { root, lock } = this.#context;
+    for (const { name } of this.#staging.readEntries()) this.#staging.unlink(name);
+    this.#staging[Symbol.dispose]();
+    root.rmdir(`tmp/${this.#stagingName}`);
+    lock?.[Symbol.dispose]();
+  }
+
+  #publish(objects: ReadonlyMap<string, string>): void {
+    const { root } = this.#context;
+    const made = new Set<string>();
+    for (const [name, path] of objects) {
+      const directory = path.slice(0, path.lastIndexOf('/'));
+      if (!made.has(directory)) root.mkdir(directory, DIRECTORY_MODE);
+      made.add(directory);
+      if (!this.#staging.renameNoReplace(name, path, root)) this.#staging.unlink(name);
+    }
+  }
+
+  #sync(): void {
+    if (this.#context.config.fsync) syncfs(this.#staging);
+  }
+
+  #nameOf(kind: MetadataKind | 'file', checksum: OstreeChecksum): string {
+    return `${checksum}.${OBJECT_KINDS[kind].extension}`;
+  }
+
+  #pathOf(kind: MetadataKind | 'file', checksum: OstreeChecksum): string {
+    return ostreeObjectPath(checksum, kind, this.#context.config.mode === 'archive');
+  }
+
+  #countPresent(): 'present' {
+    this.#counts.present++;
+    return 'present';
+  }
+
+  /** Keeps the part of the filesystem free that the repository asks for. @throws HostError NO_SPACE */
+  #checkSpace(sizeBytes: number): void {
+    this.#sinceSpaceCheck += sizeBytes;
+    if (this.#sinceSpaceCheck < SPACE_CHECK_BYTES) return;
+    this.#sinceSpaceCheck = 0;
+    const { root, config } = this.#context;
+    const { totalBytes, availableBytes } = readFilesystemState(root);
+    const keep = (totalBytes / 100) * config.minFreeSpacePercent;
+    if (availableBytes - sizeBytes >= keep) return;
+    throw new HostError(
+      'NO_SPACE',
+      `Cannot write to "${root.label}": core.min-free-space-percent keeps ${config.minFreeSpacePercent} % of the filesystem free`,
+      { errno: 'ENOSPC', syscall: 'fstatfs', target: root.label },
+    );
+  }
+}
+
+/** Removes what killed transactions left; a running one holds the lock of its directory. */
+function removeAbandoned(tmp: Dir): void {
+  for (const { name, type } of tmp.readEntries()) {
+    if (type !== 'directory' || !name.startsWith(STAGING_PREFIX)) continue;
+    using dir = tmp.tryOpenDir(name);
+    if (dir === undefined || !tryFlock(dir, 'exclusive')) continue;
+    for (const entry of dir.readEntries()) dir.unlink(entry.name);
+    tmp.rmdir(name);
+  }
+}

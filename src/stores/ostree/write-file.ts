@@ -1,0 +1,272 @@
+import { createDeflateRaw } from 'node:zlib';
+import { type ByteString, bytesOf } from '#base/bytes';
+import type { OstreeChecksum } from '#base/digest';
+import { IntegrityError, UnsupportedError } from '#base/errors';
+import type { Source } from '#base/flow';
+import {
+  encodeFilez,
+  encodeOstreemeta,
+  encodeZlibHeader,
+  FileHasher,
+  type FileHeader,
+  frameHeader,
+  isLinkMode,
+  PERMISSION_BITS,
+  S_IFLNK,
+  type SizedFileHeader,
+} from '#formats/ostree';
+import {
+  cloneFile,
+  copyRange,
+  type Descriptor,
+  type Dir,
+  fchmod,
+  fchown,
+  futimens,
+  type HostFile,
+  OPEN,
+  readPieces,
+  setXattr,
+  writeAll,
+} from '#host';
+import type { OstreeMode } from './config.ts';
+import {
+  BARE_USER_LINK_MODE,
+  BARE_USER_MODE_BITS,
+  BARE_USER_MODE_FORCED,
+  BARE_USER_ONLY_MODE_BITS,
+  OBJECT_MODE,
+  OSTREEMETA_XATTR,
+} from './layout.ts';
+
+/** Content of a file to be written. `file` is shared by reflink where the filesystem can, from offset 0. */
+export type FileContent =
+  | { readonly bytes: Uint8Array }
+  | { readonly file: Descriptor }
+  | { readonly pieces: Source };
+
+/** How much of the content was shared with its source. */
+export type WriteMethod = 'reflinked' | 'written';
+
+/** What a write needs to know. */
+export interface FileWrite {
+  /** A directory on the filesystem of the repository, and a free name in it. */
+  readonly staging: Dir;
+  readonly name: string;
+  readonly mode: OstreeMode;
+  readonly zlibLevel: number;
+  readonly checksum: OstreeChecksum;
+  readonly header: SizedFileHeader;
+  readonly content: FileContent;
+}
+
+/** Content up to this size is deflated in one call, in bytes. */
+const DEFLATE_AT_ONCE_BYTES = 1 << 20;
+const EPOCH = { sec: 0n, nsec: 0 } as const;
+
+/**
+ * Writes one file object under a staging name, in the form of the repository's mode, and verifies header and content
+ * against the checksum on the way. On an error the name may be left; the transaction removes its directory.
+ * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT; HostError
+ */
+export async function writeFileObject(write: FileWrite): Promise<WriteMethod> {
+  const { mode, header } = write;
+  if (mode === 'bare-user-only') requireFit(write.checksum, header);
+  if (mode === 'archive') return writeArchive(write);
+  if (isLinkMode(header.mode)) return writeLink(write);
+  using file = write.staging.openFile(
+    write.name,
+    OPEN.readWrite | OPEN.create | OPEN.exclusive,
+    0o600,
+  );
+  const method = await fill(file, write);
+  applyMetadata(file, mode, header);
+  futimens(file, EPOCH, EPOCH);
+  return method;
+}
+
+/**
+ * Refuses what a bare-user-only repository cannot hold without losing a part of it.
+ * @throws UnsupportedError OSTREE_FILE_UNFIT
+ */
+export function requireFit(checksum: OstreeChecksum, header: FileHeader): void {
+  const permissions = header.mode & PERMISSION_BITS;
+  const problem =
+    header.uid !== 0 || header.gid !== 0
+      ? `owner ${header.uid}:${header.gid}`
+      : header.xattrs.length > 0
+        ? `${header.xattrs.length} extended attributes`
+        : !isLinkMode(header.mode) && (permissions & ~BARE_USER_ONLY_MODE_BITS) !== 0
+          ? `mode ${permissions.toString(8)}`
+          : undefined;
+  if (problem === undefined) return;
+  throw new UnsupportedError(
+    'OSTREE_FILE_UNFIT',
+    `Cannot store file ${checksum} in a bare-user-only repository: it has ${problem}`,
+    { checksum, found: problem },
+    { hint: 'Use a bare-user repository, or commit with canonical permissions' },
+  );
+}
+
+async function writeArchive(write: FileWrite): Promise<WriteMethod> {
+  const { header, checksum, zlibLevel } = write;
+  const flags = OPEN.write | OPEN.create | OPEN.exclusive;
+  using file = write.staging.openFile(write.name, flags, OBJECT_MODE);
+  fchmod(file, OBJECT_MODE);
+  const hasher = new FileHasher(header);
+  if (isLinkMode(header.mode)) {
+    writeAll(file, frameHeader(encodeZlibHeader(header)));
+  } else if (header.sizeBytes <= DEFLATE_AT_ONCE_BYTES) {
+    const content = await collect(write);
+    hasher.update(content);
+    writeAll(file, encodeFilez(header, content, zlibLevel));
+  } else {
+    writeAll(file, frameHeader(encodeZlibHeader(header)));
+    await deflateInto(file, write, hasher);
+  }
+  requireSum(checksum, hasher.finish());
+  return 'written';
+}
+
+async function deflateInto(file: HostFile, write: FileWrite, hasher: FileHasher): Promise<void> {
+  const deflate = createDeflateRaw({ level: write.zlibLevel, chunkSize: 262_144 });
+  const draining = (async () => {
+    for await (const piece of deflate as AsyncIterable<Uint8Array>) writeAll(file, piece);
+  })();
+  draining.catch(() => {});
+  try {
+    for await (const piece of checkedPieces(write)) {
+      hasher.update(piece);
+      // zlib reads the piece in its own thread after this returns, and the next piece may reuse the memory.
+      if (!deflate.write(piece.slice()))
+        await new Promise((resolve) => deflate.once('drain', resolve));
+    }
+    deflate.end();
+    await draining;
+  } finally {
+    deflate.destroy();
+  }
+}
+
+function writeLink(write: FileWrite): WriteMethod {
+  const { staging, name, mode, header, checksum } = write;
+  requireSum(checksum, new FileHasher(header).finish());
+  if (mode === 'bare-user') {
+    const flags = OPEN.write | OPEN.create | OPEN.exclusive;
+    using file = staging.openFile(name, flags, BARE_USER_LINK_MODE);
+    writeAll(file, bytesOf(`${header.target}\0` as ByteString));
+    fchmod(file, BARE_USER_LINK_MODE);
+    setXattr(file, OSTREEMETA_XATTR, encodeOstreemeta(asDirmeta(header)));
+    futimens(file, EPOCH, EPOCH);
+    return 'written';
+  }
+  staging.symlink(header.target, name);
+  if (mode === 'bare') {
+    staging.lchown(name, header.uid, header.gid);
+    for (const { name: key, value } of header.xattrs) setXattr({ dir: staging, name }, key, value);
+  }
+  return 'written';
+}
+
+async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
+  const { content, header, checksum } = write;
+  const hasher = new FileHasher(header);
+  if ('file' in content && cloneFile(content.file, file)) {
+    let sizeBytes = 0;
+    for (const piece of readPieces(file)) {
+      sizeBytes += piece.length;
+      hasher.update(piece);
+    }
+    requireSize(checksum, header, sizeBytes);
+    requireSum(checksum, hasher.finish());
+    return 'reflinked';
+  }
+  if ('file' in content) {
+    const range = { fromOffset: 0, toOffset: 0, sizeBytes: header.sizeBytes };
+    copyRange(content.file, file, range);
+    for (const piece of readPieces(file)) hasher.update(piece);
+  } else {
+    for await (const piece of checkedPieces(write)) {
+      hasher.update(piece);
+      writeAll(file, piece);
+    }
+  }
+  requireSum(checksum, hasher.finish());
+  return 'written';
+}
+
+/** Owner first: the kernel clears setuid and capabilities when it changes. */
+function applyMetadata(file: HostFile, mode: OstreeMode, header: SizedFileHeader): void {
+  const permissions = header.mode & PERMISSION_BITS;
+  switch (mode) {
+    case 'bare':
+      fchown(file, header.uid, header.gid);
+      fchmod(file, permissions);
+      for (const { name, value } of header.xattrs) setXattr(file, name, value);
+      return;
+    case 'bare-user':
+      setXattr(file, OSTREEMETA_XATTR, encodeOstreemeta(asDirmeta(header)));
+      fchmod(file, (permissions & BARE_USER_MODE_BITS) | BARE_USER_MODE_FORCED);
+      return;
+    default:
+      fchmod(file, permissions);
+  }
+}
+
+/** Owner, mode and xattrs of a file, in the form of `user.ostreemeta`; a link always has mode 0120777. */
+function asDirmeta({ uid, gid, mode, xattrs }: SizedFileHeader) {
+  return { uid, gid, mode: isLinkMode(mode) ? S_IFLNK | (mode & PERMISSION_BITS) : mode, xattrs };
+}
+
+async function collect(write: FileWrite): Promise<Uint8Array> {
+  if ('bytes' in write.content) {
+    requireSize(write.checksum, write.header, write.content.bytes.length);
+    return write.content.bytes;
+  }
+  const content = Buffer.alloc(write.header.sizeBytes);
+  let at = 0;
+  for await (const piece of checkedPieces(write)) {
+    content.set(piece, at);
+    at += piece.length;
+  }
+  return content;
+}
+
+/** The pieces of the content; ends with an error unless they add up to the size in the header. */
+async function* checkedPieces({
+  content,
+  header,
+  checksum,
+}: FileWrite): AsyncGenerator<Uint8Array> {
+  const pieces =
+    'bytes' in content
+      ? [content.bytes]
+      : 'pieces' in content
+        ? content.pieces
+        : readPieces(content.file);
+  let sizeBytes = 0;
+  for await (const piece of pieces) {
+    sizeBytes += piece.length;
+    if (sizeBytes > header.sizeBytes) break;
+    yield piece;
+  }
+  requireSize(checksum, header, sizeBytes);
+}
+
+function requireSize(checksum: OstreeChecksum, header: SizedFileHeader, found: number): void {
+  if (found === header.sizeBytes) return;
+  throw new IntegrityError(
+    'OBJECT_SIZE_MISMATCH',
+    `Cannot write file object ${checksum}: expected ${header.sizeBytes} bytes, found ${found}`,
+    { id: checksum, expected: header.sizeBytes, found },
+  );
+}
+
+function requireSum(expected: OstreeChecksum, found: OstreeChecksum): void {
+  if (found === expected) return;
+  throw new IntegrityError(
+    'OSTREE_CHECKSUM_MISMATCH',
+    `Cannot write file object ${expected}: its header and content have the checksum ${found}`,
+    { expected, found, what: 'file' },
+  );
+}
