@@ -14,6 +14,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   getfattr: 'attr',
   nginx: 'nginx-light',
   ostree: 'ostree',
+  'qemu-system-x86_64': 'qemu-system-x86',
   skopeo: 'skopeo',
   umoci: 'umoci',
   zstd: 'zstd',

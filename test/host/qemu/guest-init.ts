@@ -1,0 +1,57 @@
+/**
+ * The first process of a guest: inserts the kernel modules, mounts the filesystems, runs one test file, says how it ended, and turns
+ * the machine off. It runs on nothing but Node and our own host room, so booting it is a test as well.
+ */
+import { spawnSync } from 'node:child_process';
+import { attachMountOver, Dir, MountContext } from '#host';
+import { SLAB, slab, sys } from '../../../src/host/ffi.ts';
+
+/** finit_module, reboot on x86-64 (unistd_64.h), and the numbers that reboot wants (Linux reboot.h). */
+const FINIT_MODULE = 313;
+const REBOOT = 169;
+const REBOOT_MAGIC = [0xfee1dead, 672274793, 0x01234567] as const;
+
+function mount(type: string, at: string, source?: string): void {
+  using context = new MountContext(type);
+  if (source !== undefined) context.setString('source', source);
+  using mounted = context.mount();
+  using target = Dir.open(at);
+  attachMountOver(mounted, target);
+}
+
+function insertModules(): void {
+  using folder = Dir.open('/modules');
+  const names = folder.readEntries().map(({ name }) => name);
+  for (const name of names.sort()) {
+    using file = folder.openFile(name);
+    const parameters = slab().address + SLAB.empty;
+    if (sys.syscall(FINIT_MODULE, file.fd, parameters, 0, 0, 0, 0) !== 0) {
+      process.stdout.write(`guest: cannot insert ${name}\n`);
+    }
+  }
+}
+
+function runTest(program: string): number {
+  const done = spawnSync(
+    '/bin/node',
+    ['--test', '--test-isolation=none', '--test-reporter=spec', `/onecopy/${program}`],
+    { cwd: '/onecopy', stdio: 'inherit', env: { PATH: '/bin', TMPDIR: '/tmp', HOME: '/tmp' } },
+  );
+  return done.status ?? 255;
+}
+
+let status = 254;
+try {
+  mount('devtmpfs', '/dev');
+  mount('proc', '/proc');
+  mount('sysfs', '/sys');
+  mount('tmpfs', '/tmp');
+  insertModules();
+  mount('ext4', '/ext4', '/dev/vda');
+  mount('btrfs', '/btrfs', '/dev/vdb');
+  status = runTest(process.argv[2] ?? '');
+} catch (error) {
+  process.stdout.write(`guest: ${String(error)}\n`);
+}
+process.stdout.write(`ONECOPY-GUEST-EXIT ${status}\n`);
+sys.syscall(REBOOT, ...REBOOT_MAGIC, 0, 0, 0);
