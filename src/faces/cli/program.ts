@@ -23,6 +23,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     status = code;
   });
   try {
+    if (argv[0] === 'completion' || argv[0] === 'complete') {
+      const { addCompletion } = await import('./completion.ts');
+      await addCompletion(program, argv);
+    }
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {

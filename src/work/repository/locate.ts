@@ -1,4 +1,5 @@
 import { NotFoundError } from '#base/errors';
+import { SYSTEM_REPOSITORY, userRepository } from '#stores/composefs';
 
 /** Which repository is meant: a path, the user's or the system's; none of them means the default of the caller. */
 export interface RepositoryChoice {
@@ -7,11 +8,6 @@ export interface RepositoryChoice {
   readonly system?: boolean | undefined;
 }
 
-/** The system's repository. Source: composefs core spec 2.1. */
-const SYSTEM_PATH = '/sysroot/composefs';
-/** The user's repository below the home directory. Source: composefs core spec 2.1. */
-const USER_PATH = '.var/lib/composefs';
-
 /**
  * Path of the chosen repository. Without a choice it is the system's for root and the user's for everyone else.
  * @throws NotFoundError HOME_UNSET when the user's repository is meant and there is no home directory
@@ -19,7 +15,7 @@ const USER_PATH = '.var/lib/composefs';
 export function locateRepository(choice: RepositoryChoice = {}): string {
   if (choice.path !== undefined) return choice.path;
   const system = choice.system === true || (choice.user !== true && process.getuid?.() === 0);
-  if (system) return SYSTEM_PATH;
+  if (system) return SYSTEM_REPOSITORY;
   const home = process.env['HOME'];
   if (home === undefined || home === '') {
     throw new NotFoundError(
@@ -29,5 +25,5 @@ export function locateRepository(choice: RepositoryChoice = {}): string {
       { hint: 'name the repository with --repo PATH' },
     );
   }
-  return `${home}/${USER_PATH}`;
+  return userRepository(home);
 }

@@ -7,7 +7,6 @@ import {
   type OpenOptions,
   openRepository,
   type Repository,
-  readRepositoryAlgorithm,
 } from '#stores/composefs';
 import { locateRepository, type RepositoryChoice } from './locate.ts';
 
@@ -47,13 +46,25 @@ export async function openOrCreate(
   options: CreateOptions = {},
 ): Promise<WritableRepository> {
   const path = locateRepository(choice);
-  try {
-    return { repository: await openRepository(path, options), path, created: false };
-  } catch (error) {
-    if (options.mayInit === false || !hasCode(error, 'REPO_NOT_FOUND')) throw error;
-  }
+  const existing = await tryOpen(path, options, options.mayInit !== false);
+  if (existing !== undefined) return { repository: existing, path, created: false };
   const repository = await createRepository(path, options);
   return { repository, path, created: true };
+}
+
+/** Opens what is there; undefined when there is no repository yet and `tolerant`. */
+async function tryOpen(
+  path: string,
+  options: OpenOptions,
+  tolerant: boolean,
+): Promise<Repository | undefined> {
+  try {
+    return await openRepository(path, options);
+  } catch (error) {
+    const missing = hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING');
+    if (tolerant && missing) return undefined;
+    throw error;
+  }
 }
 
 /** Creates a repository, with fs-verity where possible. `insecure: true` does not try, `requireVerity` insists. */
@@ -89,8 +100,8 @@ function noteMissingVerity(path: string, options: OperationOptions): void {
 export interface InitRequest extends OperationOptions {
   /** For example `fsverity-sha512-12`. */
   readonly algorithmId?: string | undefined;
-  readonly insecure?: boolean;
-  readonly requireVerity?: boolean;
+  readonly insecure?: boolean | undefined;
+  readonly requireVerity?: boolean | undefined;
   /** EROFS versions to write, the default first; empty for the default. */
   readonly versions?: readonly (0 | 1 | 2)[];
 }
@@ -112,18 +123,12 @@ export async function initChosen(
     ...(first === undefined ? {} : { formats: { default: first, extra } }),
   };
   const options = { ...asked, signal: request.signal, onProgress: request.onProgress };
-  if (readRepositoryAlgorithm(path) === undefined) {
-    const repository = await createRepository(path, {
-      ...options,
-      insecure: request.insecure === true,
-      requireVerity: request.requireVerity === true,
-    });
-    return { repository, path, created: true };
+  const repository = await tryOpen(path, { requireVerity: request.requireVerity }, true);
+  if (repository === undefined) {
+    const { insecure, requireVerity } = request;
+    const created = await createRepository(path, { ...options, insecure, requireVerity });
+    return { repository: created, path, created: true };
   }
-  const repository = await openRepository(path, {
-    requireVerity: request.requireVerity,
-    ...options,
-  });
   if (asked.algorithm === undefined && asked.formats === undefined) {
     return { repository, path, created: false };
   }

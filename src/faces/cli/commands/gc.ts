@@ -36,12 +36,14 @@ export const gc: Action = async (context, _operands, options) => {
 };
 
 function planned(plan: Awaited<ReturnType<typeof planGc>>) {
+  const prunedBelow = (prefix: string) =>
+    plan.links.filter(({ path }) => path.startsWith(prefix)).length;
   return {
     objectsRemoved: plan.objects.length,
     objectsBytes: plan.objectsBytes,
-    imagesPruned: plan.images.length,
-    streamsPruned: plan.streams.length,
-    temporaryRemoved: plan.temporary.length,
+    imagesPruned: prunedBelow('images/'),
+    streamsPruned: prunedBelow('streams/'),
+    leftoversRemoved: plan.leftovers.length,
     findings: plan.findings,
   };
 }
