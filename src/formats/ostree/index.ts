@@ -22,6 +22,28 @@ export {
   parseCommit,
 } from './commit.ts';
 export {
+  CommitStreamBuilder,
+  type CommitStreamContent,
+  type CommitStreamOptions,
+  encodeCommitStream,
+  inlineMaxBytes,
+} from './commit-stream.ts';
+export { IMAGE_REF } from './commit-stream-layout.ts';
+export {
+  CommitStream,
+  readCommitStream,
+  readInline,
+  type StreamFile,
+  type StreamObject,
+} from './commit-stream-reader.ts';
+export {
+  type CommitObjects,
+  type CommitTreeOptions,
+  TREE_ENTRIES_MAX,
+  treeOfCommit,
+} from './commit-tree.ts';
+export { type MetadataLookup, type ReachedObject, walkCommit } from './commit-walk.ts';
+export {
   DELTA_PART_MAX_BYTES,
   DELTA_PART_UNPACKED_MAX_BYTES,
   type Delta,
@@ -154,6 +176,12 @@ export {
   withSignature,
 } from './signatures.ts';
 export {
+  commitStreamName,
+  parseCommitStreamName,
+  partialStreamName,
+  summaryStreamName,
+} from './stream-names.ts';
+export {
   collectionMapOf,
   deltaSumsOf,
   encodeSummary,
@@ -172,4 +200,5 @@ export {
   summaryFactsOf,
   verifyNotExpired,
 } from './summary.ts';
+export { type CachedSummary, encodeSummaryCache, parseSummaryCache } from './summary-cache.ts';
 export { type OstreeXattr, sortXattrs, type XattrRules } from './xattrs.ts';

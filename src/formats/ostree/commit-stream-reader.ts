@@ -1,0 +1,252 @@
+import { encodeHex } from '#base/bytes';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { FormatError, NotFoundError } from '#base/errors';
+import type { Splitstream } from '#formats/splitstream';
+import {
+  ALIGNMENT,
+  BUCKETS,
+  BUCKETS_OFFSET,
+  COMMIT_INDEX_OFFSET,
+  FLAGS_OFFSET,
+  ID_BYTES,
+  IDS_OFFSET,
+  INFO_BYTES,
+  INFO_EXTERNAL,
+  INFO_LENGTH,
+  INFO_POSITION,
+  NO_EXTERNAL,
+  STREAM_MAX_BYTES,
+} from './commit-stream-layout.ts';
+import { parseHeaderPrefix, parseZlibHeader, type SizedFileHeader } from './file.ts';
+import { HEADER_PREFIX_BYTES } from './layout.ts';
+import { checksumBytes, type ObjectKind } from './objects.ts';
+import type { XattrRules } from './xattrs.ts';
+
+/** One object of a stream, of whatever kind: the kind is implied by who points at it. */
+export interface StreamObject {
+  readonly checksum: OstreeChecksum;
+  /** Metadata, or framed header and inline content of a file. A view. */
+  readonly data: Uint8Array;
+  /** The object that holds the content of a larger file. */
+  readonly external: ObjectId | undefined;
+  /** Where the data begins, from the start of the content area. */
+  readonly offset: number;
+}
+
+/** A file of a stream, taken apart. */
+export interface StreamFile {
+  readonly header: SizedFileHeader;
+  /** Header with its prefix, as stored. A view. */
+  readonly rawHeader: Uint8Array;
+  /** Content of a file that is held inline (empty for links and externals). A view. */
+  readonly inline: Uint8Array;
+  readonly external: ObjectId | undefined;
+}
+
+/** An open commit stream: the table was checked, objects are looked up on demand. */
+export class CommitStream {
+  readonly commit: OstreeChecksum;
+  readonly flags: number;
+  /** Number of objects. */
+  readonly size: number;
+  readonly objectRefs: readonly ObjectId[];
+  readonly content: Uint8Array;
+  readonly #view: DataView;
+  readonly #infoOffset: number;
+  readonly #contentOffset: number;
+
+  constructor(content: Uint8Array, objectRefs: readonly ObjectId[]) {
+    this.content = content;
+    this.objectRefs = objectRefs;
+    this.#view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+    if (content.length < IDS_OFFSET) failStream(0, `${IDS_OFFSET} bytes`, `${content.length}`);
+    this.size = this.#view.getUint32(BUCKETS_OFFSET + (BUCKETS - 1) * 4, true);
+    this.#infoOffset = IDS_OFFSET + this.size * ID_BYTES;
+    this.#contentOffset = this.#infoOffset + this.size * INFO_BYTES;
+    if (this.#contentOffset > content.length) {
+      failStream(IDS_OFFSET, `room for ${this.size} objects`, `${content.length} bytes`);
+    }
+    this.flags = this.#view.getUint32(FLAGS_OFFSET, true);
+    if (this.flags !== 0) failStream(FLAGS_OFFSET, 'flags 0', String(this.flags));
+    const commit = this.#view.getUint32(COMMIT_INDEX_OFFSET, true);
+    if (commit >= this.size)
+      failStream(COMMIT_INDEX_OFFSET, `an index below ${this.size}`, `${commit}`);
+    this.#checkIds();
+    this.#checkInfo();
+    this.commit = this.#idAt(commit);
+  }
+
+  /** The object with an id, or undefined. */
+  find(checksum: OstreeChecksum): StreamObject | undefined {
+    const index = this.#indexOf(checksum);
+    return index === undefined ? undefined : this.at(index);
+  }
+
+  /** True when an object is there. */
+  has(checksum: OstreeChecksum): boolean {
+    return this.#indexOf(checksum) !== undefined;
+  }
+
+  /** The object at an index of the table, 0 to size − 1. */
+  at(index: number): StreamObject {
+    const info = this.#infoOffset + index * INFO_BYTES;
+    const offset = this.#view.getUint32(info + INFO_POSITION, true) * ALIGNMENT;
+    const length = this.#view.getUint32(info + INFO_LENGTH, true);
+    const external = this.#view.getUint32(info + INFO_EXTERNAL, true);
+    const start = this.#contentOffset + offset;
+    return {
+      checksum: this.#idAt(index),
+      data: this.content.subarray(start, start + length),
+      external: external === NO_EXTERNAL ? undefined : this.objectRefs[external],
+      offset,
+    };
+  }
+
+  /** All objects in ascending order of their ids. */
+  *objects(): Generator<StreamObject> {
+    for (let index = 0; index < this.size; index++) yield this.at(index);
+  }
+
+  /**
+   * The bytes of a commit, dirtree or dirmeta; not hashed again.
+   * @throws NotFoundError OSTREE_OBJECT_NOT_FOUND
+   */
+  metadata(checksum: OstreeChecksum, kind: ObjectKind): Uint8Array {
+    return this.#need(checksum, kind).data;
+  }
+
+  /**
+   * A file, taken apart. Names of xattrs that lack their NUL are accepted by default, because composefs-ostree wrote
+   * such streams.
+   * @throws NotFoundError OSTREE_OBJECT_NOT_FOUND; FormatError of parseZlibHeader
+   */
+  file(checksum: OstreeChecksum, rules: XattrRules = { acceptUnterminated: true }): StreamFile {
+    const { data, external } = this.#need(checksum, 'file');
+    const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(data);
+    const header = parseZlibHeader(data.subarray(HEADER_PREFIX_BYTES, headerEnd), rules);
+    return {
+      header,
+      rawHeader: data.subarray(0, headerEnd),
+      inline: data.subarray(headerEnd),
+      external,
+    };
+  }
+
+  /** Length of the content area, in bytes. */
+  get contentBytes(): number {
+    return this.content.length - this.#contentOffset;
+  }
+
+  /** The bytes of the content area between two offsets; a view. */
+  contentBetween(start: number, end: number): Uint8Array {
+    return this.content.subarray(this.#contentOffset + start, this.#contentOffset + end);
+  }
+
+  #need(checksum: OstreeChecksum, kind: ObjectKind): StreamObject {
+    const found = this.find(checksum);
+    if (found !== undefined) return found;
+    throw new NotFoundError(
+      'OSTREE_OBJECT_NOT_FOUND',
+      `Cannot find ${kind} ${checksum} in the stream of commit ${this.commit}`,
+      { object: `${checksum}.${kind}` },
+    );
+  }
+
+  #idAt(index: number): OstreeChecksum {
+    const at = IDS_OFFSET + index * ID_BYTES;
+    return encodeHex(this.content.subarray(at, at + ID_BYTES)) as OstreeChecksum;
+  }
+
+  #indexOf(checksum: OstreeChecksum): number | undefined {
+    const wanted = checksumBytes(checksum);
+    const bucket = wanted[0] ?? 0;
+    let low = bucket === 0 ? 0 : this.#bucket(bucket - 1);
+    let high = this.#bucket(bucket);
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      const order = this.#compareAt(middle, wanted);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+
+  #compareAt(index: number, wanted: Uint8Array): number {
+    const at = IDS_OFFSET + index * ID_BYTES;
+    return Buffer.compare(this.content.subarray(at, at + ID_BYTES), wanted);
+  }
+
+  #bucket(bucket: number): number {
+    return this.#view.getUint32(BUCKETS_OFFSET + bucket * 4, true);
+  }
+
+  /** Ids ascend without repetition, and the buckets count them. */
+  #checkIds(): void {
+    let index = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const end = this.#bucket(bucket);
+      const at = BUCKETS_OFFSET + bucket * 4;
+      if (end < index || end > this.size) failStream(at, `a count from ${index}`, String(end));
+      for (; index < end; index++) {
+        const id = IDS_OFFSET + index * ID_BYTES;
+        if (this.content[id] !== bucket) failStream(id, `an id of bucket ${bucket}`, 'another');
+        const next = this.content.subarray(id, id + ID_BYTES);
+        if (index > 0 && this.#compareAt(index - 1, next) >= 0) {
+          failStream(id, 'ascending ids', `index ${index} out of order`);
+        }
+      }
+    }
+  }
+
+  /** Data lies inside the content, externals inside the table of objects. */
+  #checkInfo(): void {
+    for (let index = 0; index < this.size; index++) {
+      const info = this.#infoOffset + index * INFO_BYTES;
+      const offset = this.#view.getUint32(info + INFO_POSITION, true) * ALIGNMENT;
+      const end = offset + this.#view.getUint32(info + INFO_LENGTH, true);
+      if (end > this.contentBytes) failStream(info, `an end up to ${this.contentBytes}`, `${end}`);
+      const external = this.#view.getUint32(info + INFO_EXTERNAL, true);
+      if (external !== NO_EXTERNAL && external >= this.objectRefs.length) {
+        const expected = `an external index below ${this.objectRefs.length}`;
+        failStream(info + INFO_EXTERNAL, expected, String(external));
+      }
+    }
+  }
+}
+
+/**
+ * Reads the commit stream out of an open splitstream and checks its table: counts, ascending ids, offsets, indices.
+ * Hashes are not computed again; checkCommitStream does that.
+ * @throws FormatError OSTREE_STREAM_INVALID and those of the splitstream body
+ */
+export function readCommitStream(stream: Splitstream): CommitStream {
+  return new CommitStream(readInline(stream), stream.objectRefs);
+}
+
+/** The inline bytes of a splitstream that has no external parts in its body. @throws FormatError OSTREE_STREAM_INVALID */
+export function readInline(stream: Splitstream): Uint8Array {
+  let content = new Uint8Array(Math.min(stream.sizeBytes, 64 * 1024));
+  let length = 0;
+  for (const part of stream.parts()) {
+    if (part.kind === 'external') return failStream(length, 'inline bytes', 'an external object');
+    const needed = length + part.bytes.length;
+    if (needed > STREAM_MAX_BYTES) failStream(length, `at most ${STREAM_MAX_BYTES} bytes`, 'more');
+    if (needed > content.length) {
+      const larger = new Uint8Array(Math.max(needed, content.length * 2));
+      larger.set(content.subarray(0, length));
+      content = larger;
+    }
+    content.set(part.bytes, length);
+    length = needed;
+  }
+  return content.subarray(0, length);
+}
+
+function failStream(offset: number, expected: string, found: string): never {
+  throw new FormatError(
+    'OSTREE_STREAM_INVALID',
+    `Cannot read commit stream at ${offset}: expected ${expected}, found ${found}`,
+    { offset, what: 'commit stream', expected, found },
+  );
+}
