@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { hasCode, isOnecopyError } from '#base/errors';
 import type { EchoTask } from '../../test/host/echo-worker.ts';
+import { makeTempDir } from '../../test/support/temp-dir.ts';
 import { createRing, RingReader, RingWriter } from './ring.ts';
 import { startWorker, type WorkerOptions } from './worker.ts';
 
@@ -43,6 +46,21 @@ describe('startWorker', () => {
       () => startWorker(new URL('./no-such-worker.ts', import.meta.url), null),
       (error) => hasCode(error, 'WORKER_FAILED'),
     );
+  });
+
+  it('starts the bundled twin, beside it or one folder up, where there is no TypeScript file', async () => {
+    using temp = makeTempDir();
+    for (const [folder, answer] of [
+      ['', 1],
+      ['below/', 2],
+    ] as const) {
+      const text = `import { parentPort } from 'node:worker_threads';
+        parentPort.postMessage({ kind: 'result', result: ${answer} });`;
+      writeFileSync(`${temp.path}/twin-${answer}.mjs.js`, text);
+      const module = pathToFileURL(`${temp.path}/${folder}twin-${answer}.mjs.ts`);
+      await using worker = startWorker<null, never, never, number>(module, null);
+      assert.equal(await worker.done, answer);
+    }
   });
 
   it('passes messages both ways in order', async () => {
