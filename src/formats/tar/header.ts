@@ -4,6 +4,8 @@ import { FIELD, GNU_MAGIC, TAR_BLOCK_BYTES, TYPE_FLAG, USTAR_MAGIC } from './lay
 /** Which rules a header follows: POSIX has a prefix, old GNU and POSIX have extensions, V7 has neither. */
 export type HeaderDialect = 'ustar' | 'gnu' | 'v7';
 
+const SPACE = 0x20;
+
 /** One header block, its checksum verified. Fields are decoded when asked for. */
 export class HeaderBlock {
   readonly bytes = Buffer.from(new ArrayBuffer(TAR_BLOCK_BYTES));
@@ -22,8 +24,8 @@ export class HeaderBlock {
     const [start, length] = FIELD.checksum;
     for (let at = start; at < start + length; at += 1) field += this.bytes[at] ?? 0;
     // The checksum counts its own field as spaces.
-    const expected = sum - field + length * 0x20;
-    const found = this.number('checksum');
+    const expected = sum - field + length * SPACE;
+    const found = this.#octal(start, length, 'checksum');
     if (found !== expected) {
       const reason = `expected ${expected}, found ${found}`;
       failTar('TAR_HEADER_CHECKSUM', 'header checksum', this.offset, reason);
@@ -75,6 +77,13 @@ export class HeaderBlock {
     return Number(value);
   }
 
+  /** An id; of a base-256 number the low 32 bits count, as in composefs-rs. @throws FormatError TAR_FIELD_INVALID */
+  id(name: 'uid' | 'gid'): number {
+    const [start, length] = FIELD[name];
+    if ((this.bytes[start] ?? 0) < 0x80) return this.#octal(start, length, name);
+    return this.bytes.readUInt32BE(start + length - 4);
+  }
+
   /** A number of up to 64 bits, negative ones included. @throws FormatError TAR_FIELD_INVALID */
   bigint(name: 'mtime'): bigint {
     const [start, length] = FIELD[name];
@@ -86,18 +95,21 @@ export class HeaderBlock {
     return value;
   }
 
-  /** Octal digits after any spaces and NULs, up to a space, a NUL or the end of the field. No digits are zero. */
+  /** Octal digits between spaces, up to a NUL or the end of the field. No digits are zero. */
   #octal(start: number, length: number, name: string): number {
     const { bytes } = this;
     const end = start + length;
     let at = start;
-    while (at < end && (bytes[at] === 0x20 || bytes[at] === 0)) at += 1;
+    while (at < end && bytes[at] === SPACE) at += 1;
     let value = 0;
     for (; at < end; at += 1) {
       const digit = (bytes[at] ?? 0) - 0x30;
-      if (digit >= 0 && digit <= 7) value = value * 8 + digit;
-      else if (digit === 0x20 - 0x30 || digit === -0x30) break;
-      else this.#fail(name, start, `expected an octal digit, found byte ${bytes[at]}`);
+      if (digit < 0 || digit > 7) break;
+      value = value * 8 + digit;
+    }
+    while (at < end && bytes[at] === SPACE) at += 1;
+    if (at < end && bytes[at] !== 0) {
+      this.#fail(name, start, `expected an octal digit, found byte ${bytes[at]}`);
     }
     return value;
   }

@@ -183,8 +183,9 @@ export class TarMachine {
     else this.#startMember(sink, flag);
   }
 
-  /** A global PAX header stays inline and changes nothing, as in composefs-rs. */
+  /** A global PAX header stays inline, sets nothing, and drops the extension headers before it, as in composefs-rs 0.9.4. */
   #passGlobal(): void {
+    this.#extensions = noExtensions();
     this.#left = roundUpToBlock(this.#extensionSize());
     this.#wanted = 0;
     if (this.#left > 0) this.#state = STATE.payload;
@@ -256,7 +257,7 @@ export class TarMachine {
   #startMember(sink: MachineSink, flag: number): void {
     const { pax } = this.#extensions;
     this.#storedBytes = pax?.sizeBytes ?? this.#block.number('size');
-    if (flag === TYPE_FLAG.gnuSparse && this.#block.dialect() !== 'v7') {
+    if (flag === TYPE_FLAG.gnuSparse && this.#block.dialect() === 'gnu') {
       const { offset } = this.#block;
       const real = this.#block.numberAt(GNU_SPARSE.realSize, 12, 'real size');
       this.#sparse = new SparseMapBuilder(real, offset);

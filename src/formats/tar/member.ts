@@ -54,8 +54,8 @@ export function buildEntry(
     linkTarget: linkTarget(block, extensions, type),
     sizeBytes: fields.sizeBytes,
     mode: block.number('mode') % 0o10000,
-    uid: pax?.uid ?? block.number('uid') % 2 ** 32,
-    gid: pax?.gid ?? block.number('gid') % 2 ** 32,
+    uid: pax?.uid ?? block.id('uid'),
+    gid: pax?.gid ?? block.id('gid'),
     mtimeSec: mtime.sec,
     mtimeNsec: mtime.nsec,
     rdevMajor: isDevice ? block.number('deviceMajor') : 0,
@@ -82,7 +82,7 @@ function entryType(flag: number, dialect: HeaderDialect): TarEntryType {
     case TYPE_FLAG.fifo:
       return 'fifo';
     case TYPE_FLAG.gnuSparse:
-      return dialect === 'v7' ? 'unknown' : 'file';
+      return dialect === 'gnu' ? 'file' : 'unknown';
     default:
       return 'unknown';
   }

@@ -46,17 +46,24 @@ export function parsePax(payload: Buffer, offset: number): PaxOverrides {
     xattrs: undefined,
     sparse: undefined,
   };
-  for (let at = 0; at < payload.length; ) {
+  const length = lengthWithoutNuls(payload);
+  for (let at = 0; at < length; ) {
     const { keyAt, end } = recordAt(payload, at, offset);
     const equals = payload.indexOf(EQUALS, keyAt);
     if (equals < 0 || equals >= end)
       malformed(offset + at, 'expected "=" in the record, found none');
-    if (equals === keyAt) malformed(offset + at, 'expected a key before "=", found none');
     const key = payload.toString('latin1', keyAt, equals);
     apply(overrides, key, payload.subarray(equals + 1, end - 1), offset + at);
     at = end;
   }
   return overrides;
+}
+
+/** Some writers pad the payload with NULs and count them. */
+function lengthWithoutNuls(payload: Buffer): number {
+  let length = payload.length;
+  while (length > 0 && payload[length - 1] === 0) length -= 1;
+  return length;
 }
 
 function malformed(offset: number, reason: string): never {
@@ -111,7 +118,7 @@ function apply(overrides: PaxOverrides, key: string, value: Buffer, offset: numb
 /** A decimal size or count. @throws FormatError TAR_PAX_MALFORMED */
 export function paxNumber(text: string, key: string, offset: number): number {
   const value = Number(text);
-  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
+  if (!/^\+?[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
     malformed(offset, `expected a decimal number as ${key}, found "${text.slice(0, 40)}"`);
   }
   return value;
@@ -119,7 +126,7 @@ export function paxNumber(text: string, key: string, offset: number): number {
 
 /** An id, cut to 32 bits as composefs-rs cuts it. */
 function paxId(text: string, key: string, offset: number): number {
-  if (!/^[0-9]{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n) {
+  if (!/^\+?[0-9]{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n) {
     malformed(offset, `expected a decimal id as ${key}, found "${text.slice(0, 40)}"`);
   }
   return Number(BigInt.asUintN(32, BigInt(text)));
@@ -127,7 +134,7 @@ function paxId(text: string, key: string, offset: number): number {
 
 /** Seconds with an optional sign and fraction; digits past the ninth round towards the past. */
 function paxTime(text: string, offset: number): PaxTime {
-  const match = /^(-?)([0-9]{1,20})(?:\.([0-9]*))?$/.exec(text);
+  const match = /^([-+]?)([0-9]{1,20})(?:\.([0-9]*))?$/.exec(text);
   if (match === null) malformed(offset, `expected a decimal time, found "${text.slice(0, 40)}"`);
   const negative = match[1] === '-';
   const digits = match[3] ?? '';
