@@ -1,0 +1,13 @@
+/**
+ * Export: a stored image leaves the repository, as a layout, an archive, or plain files. Contents are shared by reflink where both
+ * filesystems can, and everything is verified on its way out.
+ */
+export type { CheckoutCounts, LeftOut } from './checkout.ts';
+export { type DirectoryOptions, type DirectoryReport, exportDirectory } from './to-directory.ts';
+export {
+  type ExportedLayer,
+  type ExportOptions,
+  type ExportReport,
+  exportImage,
+  type LayerMethod,
+} from './to-layout.ts';

@@ -1,0 +1,209 @@
+import { type ContentDigest, computeContentDigest, type DiffId, type ObjectId } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  type Compression,
+  type Descriptor,
+  encodeManifest,
+  hostPlatform,
+  type LayoutEntry,
+  type LocalReference,
+  MEDIA_TYPES,
+  ociLayerType,
+} from '#formats/oci';
+import type { Repository } from '#stores/composefs';
+import { type ImageTarget, openImageTarget, type WrittenBlob } from '#stores/oci-layout';
+import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
+import { packed, rebuildLayer } from './layer-bytes.ts';
+
+/** How to export an image into a layout or archive. */
+export interface ExportOptions extends OperationOptions {
+  /**
+   * How layers are packed whose original blob was not kept. `none`, the default, gives blobs whose digest is the diff id on every
+   * machine for all time; `gzip` (level 6) and `zstd` (level 3) give smaller ones that depend on the version of the compressor.
+   */
+  readonly compression?: Compression | undefined;
+}
+
+/**
+ * How a layer came into the target: `present` before; `reflinked` or `copied` from the kept blob; `rebuilt`, byte for byte the
+ * original, out of its objects; `repacked`, the same tar in another compression and so under another digest.
+ */
+export type LayerMethod = 'present' | 'reflinked' | 'copied' | 'rebuilt' | 'repacked';
+
+/** One exported layer. */
+export interface ExportedLayer {
+  readonly digest: ContentDigest;
+  readonly originalDigest: ContentDigest;
+  readonly diffId: DiffId | undefined;
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+  readonly method: LayerMethod;
+}
+
+/** What an export wrote. */
+export interface ExportReport {
+  readonly transport: LocalReference['transport'];
+  readonly path: string;
+  readonly tag: string | undefined;
+  readonly manifestDigest: ContentDigest;
+  readonly originalManifestDigest: ContentDigest;
+  /** True when manifest, config and all layers are the bytes that were pulled. */
+  readonly identical: boolean;
+  readonly configDigest: ContentDigest;
+  readonly layers: readonly ExportedLayer[];
+}
+
+/**
+ * Writes a stored image or artifact into an `oci:`, `oci-archive:` or `dir:` target. The config is always byte-identical, and so are
+ * the diff ids. The manifest is the original one when every layer blob is the original: kept as fetched, or never compressed. Else
+ * it is a new OCI manifest with the same config and annotations, and the report says so. Every layer is verified on the way.
+ * @throws as `openOciImage`, `openImageTarget`; IntegrityError BLOB_DIGEST_MISMATCH; HostError SYSCALL_FAILED, NO_SPACE
+ */
+export async function exportImage(
+  repository: Repository,
+  name: string,
+  reference: LocalReference,
+  options: ExportOptions = {},
+): Promise<ExportReport> {
+  const image = openOciImage(repository, name);
+  using target = openImageTarget(reference);
+  const layers: ExportedLayer[] = [];
+  const seen = new Map<ContentDigest, ExportedLayer>();
+  for (const [at, layer] of image.layers.entries()) {
+    options.signal?.throwIfAborted();
+    const descriptor = image.manifest.layers[at] as Descriptor;
+    const known = seen.get(layer.digest);
+    const job = { repository, image, layer, descriptor, target };
+    const written = known ?? (await exportLayer(job, options));
+    seen.set(layer.digest, written);
+    layers.push(written);
+  }
+  writeBlob(target, image.manifest.config, image.configBytes);
+  const manifestBytes = manifestOf(image, layers);
+  const entry = entryOf(image, manifestBytes, reference.tag);
+  options.signal?.throwIfAborted();
+  target.commit(entry, manifestBytes);
+  return {
+    transport: reference.transport,
+    path: reference.path,
+    tag: reference.tag,
+    manifestDigest: entry.digest,
+    originalManifestDigest: image.manifestDigest,
+    identical: entry.digest === image.manifestDigest,
+    configDigest: image.manifest.config.digest,
+    layers,
+  };
+}
+
+interface LayerJob {
+  readonly repository: Repository;
+  readonly image: OciImage;
+  readonly layer: StoredLayer;
+  readonly descriptor: Descriptor;
+  readonly target: ImageTarget;
+}
+
+async function exportLayer(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
+  const { image, layer, descriptor, target } = job;
+  const { onProgress } = options;
+  const id = layer.diffId ?? layer.digest;
+  const present = target.findBlob(descriptor.digest, descriptor.sizeBytes);
+  if (present !== undefined) {
+    onProgress?.({ type: 'skipped', id });
+    return exported(job, present, 'present');
+  }
+  onProgress?.({ type: 'started', id, unit: 'bytes' });
+  const kept = image.blobs.get(layer.digest);
+  const written = await (kept === undefined ? rebuild(job, options) : copyKept(job, kept));
+  onProgress?.({ type: 'done', id, transferred: written.sizeBytes });
+  return written;
+}
+
+/** The blob as it was fetched: one object, shared with the target where the filesystem can. */
+async function copyKept(job: LayerJob, kept: ObjectId): Promise<ExportedLayer> {
+  const { repository, descriptor, target } = job;
+  using object = repository.objects.open(wholeObjectOf(repository, kept));
+  using blob = target.createBlob(descriptor.digest);
+  blob.take({ fd: object.fd, offsetBytes: 0, sizeBytes: object.sizeBytes });
+  const written = blob.commit(descriptor);
+  return exported(job, written, written.method === 'reflinked' ? 'reflinked' : 'copied');
+}
+
+/** The only object in the body of a blob's stream. @throws NotFoundError BLOB_NOT_FOUND when the body is something else */
+function wholeObjectOf(repository: Repository, streamId: ObjectId): ObjectId {
+  using opened = repository.streams.open({ id: streamId });
+  for (const part of opened.stream.parts()) {
+    if (part.kind === 'external') return part.id;
+  }
+  throw new NotFoundError(
+    'BLOB_NOT_FOUND',
+    `Cannot export blob: expected an object in stream ${streamId}, found none`,
+    { digest: streamId },
+  );
+}
+
+async function rebuild(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
+  const { repository, layer, descriptor, target } = job;
+  const expected = layer.diffId ?? layer.digest;
+  const isPlain = (expected as string) === layer.digest;
+  const compression = isPlain ? 'none' : (options.compression ?? 'none');
+  const pieces = rebuildLayer(repository, layer.id, expected);
+  using blob = target.createBlob(
+    isPlain || compression === 'none' ? digestOf(expected) : undefined,
+  );
+  for await (const piece of packed(pieces, compression)) {
+    options.signal?.throwIfAborted();
+    blob.write(piece);
+  }
+  const written = blob.commit(isPlain ? descriptor : undefined);
+  if (isPlain) return exported(job, written, 'rebuilt');
+  return { ...exported(job, written, 'repacked'), mediaType: ociLayerType(compression) };
+}
+
+/** A diff id is the content digest of the plain tar. */
+function digestOf(id: DiffId | ContentDigest): ContentDigest {
+  return id as string as ContentDigest;
+}
+
+function exported(job: LayerJob, blob: WrittenBlob, method: LayerMethod): ExportedLayer {
+  const { digest, sizeBytes } = blob;
+  const { layer, descriptor } = job;
+  const { mediaType } = descriptor;
+  return {
+    digest,
+    originalDigest: layer.digest,
+    diffId: layer.diffId,
+    sizeBytes,
+    mediaType,
+    method,
+  };
+}
+
+function writeBlob(target: ImageTarget, expected: Descriptor, bytes: Uint8Array): void {
+  if (target.findBlob(expected.digest, expected.sizeBytes) !== undefined) return;
+  using blob = target.createBlob(expected.digest);
+  blob.write(bytes);
+  blob.commit(expected);
+}
+
+/** The stored manifest when it is still true, else one for the layers as they are now. */
+function manifestOf(image: OciImage, layers: readonly ExportedLayer[]): Uint8Array {
+  const { manifest } = image;
+  if (layers.every(({ digest, originalDigest }) => digest === originalDigest))
+    return manifest.bytes;
+  return encodeManifest(manifest.config, layers, manifest.annotations);
+}
+
+function entryOf(image: OciImage, bytes: Uint8Array, tag: string | undefined): LayoutEntry {
+  const { manifest, config } = image;
+  const isOriginal = bytes === manifest.bytes;
+  return {
+    mediaType: isOriginal ? manifest.mediaType : MEDIA_TYPES.ociManifest,
+    digest: isOriginal ? image.manifestDigest : computeContentDigest(bytes),
+    sizeBytes: bytes.length,
+    tag,
+    // Readers that insist on a platform find it in the config of an image; an artifact has none.
+    ...(config === undefined ? { platform: hostPlatform() } : {}),
+  };
+}
