@@ -1,13 +1,27 @@
 /**
- * Checking and cleaning a repository: what is damaged, what nothing reaches any more.
+ * Is everything still there, and what is there for nothing: checking a repository and its OCI images, and collecting garbage. Findings
+ * are values; only what makes it impossible to go on is thrown.
  */
 export {
   applyGc,
   checkRepository,
   collectGarbage,
   type Finding,
+  type FsckOptions,
   type FsckReport,
+  fsckDocument,
+  type GcOptions,
   type GcPlan,
   type GcResult,
   planGc,
+  renderFinding,
+  renderFsckText,
 } from '#stores/composefs';
+export { checkOciImages, type OciCheckOptions, type OciCheckReport } from './oci.ts';
+export { OCI_FINDING_KINDS, type OciFinding, type OciFindingKind } from './oci-findings.ts';
+export {
+  type OciFsckDocument,
+  ociFsckDocument,
+  renderOciFinding,
+  renderOciFsckText,
+} from './report.ts';

@@ -1,0 +1,41 @@
+/**
+ * What can be wrong with an OCI image. The first names are those of `cfsctl oci fsck` 0.9 (oci-and-cli section 1.6), the last group is
+ * ours.
+ */
+export const OCI_FINDING_KINDS = [
+  'artifact-layer-object-missing',
+  'artifact-layer-ref-missing',
+  'config-digest-mismatch',
+  'config-parse-failed',
+  'config-read-failed',
+  'config-ref-missing',
+  'invalid-ref-name',
+  'layer-check-failed',
+  'layer-object-missing',
+  'layer-ref-missing',
+  'layer-stream-missing',
+  'manifest-digest-mismatch',
+  'manifest-parse-failed',
+  'manifest-read-failed',
+  'ref-resolve-failed',
+  'seal-image-missing',
+  /** The bytes of an artifact's layer do not hash to their digest. */
+  'artifact-layer-digest-mismatch',
+  /** Building the image again from its layers gives another id. */
+  'image-id-mismatch',
+  /** The layers cannot be stacked into an image again. */
+  'image-rebuild-failed',
+  /** The bytes of a layer do not hash to its diff id. */
+  'layer-diff-id-mismatch',
+] as const;
+
+/** Name of a kind of finding about an OCI image. */
+export type OciFindingKind = (typeof OCI_FINDING_KINDS)[number];
+
+/** One thing that is wrong with an OCI image, as a value. */
+export interface OciFinding {
+  readonly kind: OciFindingKind;
+  /** The tag. */
+  readonly image: string;
+  readonly detail: string;
+}

@@ -1,0 +1,275 @@
+import {
+  algorithmOf,
+  type ContentDigest,
+  computeContentDigest,
+  createHasherLike,
+  type DiffId,
+  type ObjectId,
+} from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { encodeImage } from '#formats/erofs';
+import { computeVerity } from '#formats/fsverity';
+import {
+  CONFIG_MAX_BYTES,
+  isArtifact,
+  MANIFEST_MAX_BYTES,
+  type Manifest,
+  parseImageConfig,
+  parseManifest,
+} from '#formats/oci';
+import { CONTENT_TYPES, type Splitstream } from '#formats/splitstream';
+import type { ErofsVersion, Repository, StreamDocument } from '#stores/composefs';
+import {
+  buildTree,
+  imageSlot,
+  layerStreamName,
+  manifestStreamName,
+  openOciImage,
+} from '#work/image';
+import type { OciFinding, OciFindingKind } from './oci-findings.ts';
+
+/** What a check of the OCI images of a repository found. */
+export interface OciCheckReport {
+  readonly ok: boolean;
+  readonly imagesChecked: number;
+  readonly imagesCorrupted: number;
+  readonly findings: readonly OciFinding[];
+}
+
+/** How to check OCI images. */
+export interface OciCheckOptions extends OperationOptions {
+  /** Tags to check; all when absent. */
+  readonly names?: readonly string[] | undefined;
+  /** Also put every layer together again and compare it with its diff id. Reads everything. */
+  readonly content?: boolean | undefined;
+  /** Also build the EROFS images again and compare their ids. */
+  readonly rebuild?: boolean | undefined;
+}
+
+/** Label of an image config that names the EROFS image it was sealed with. Source: composefs-rs 0.9 composefs-oci. */
+const SEAL_LABEL = 'containers.composefs.fsverity';
+
+/** Pieces in which objects are read, in bytes. */
+const PIECE_BYTES = 1 << 20;
+
+/**
+ * Checks what tags promise: that manifest, config, layers and images are there, and are what their digests say. Objects are not
+ * verified again here (see `checkRepository`), except as far as reading them does it. Findings are values, in the order of the tags.
+ * @throws HostError SYSCALL_FAILED; the signal's reason
+ */
+export async function checkOciImages(
+  repository: Repository,
+  options: OciCheckOptions = {},
+): Promise<OciCheckReport> {
+  const { signal, onProgress } = options;
+  const names = options.names ?? repository.tags.list().map(({ name }) => name);
+  const id = 'fsck:oci';
+  onProgress?.({ type: 'started', id, unit: 'items', total: names.length });
+  const findings: OciFinding[] = [];
+  let imagesCorrupted = 0;
+  for (const [index, name] of names.entries()) {
+    signal?.throwIfAborted();
+    const check = new ImageCheck(repository, name, options);
+    check.run();
+    if (check.findings.length > 0) imagesCorrupted += 1;
+    findings.push(...check.findings);
+    onProgress?.({ type: 'advanced', id, done: index + 1, total: names.length });
+  }
+  onProgress?.({ type: 'done', id, transferred: names.length });
+  return { ok: findings.length === 0, imagesChecked: names.length, imagesCorrupted, findings };
+}
+
+/** A layer of a stored image, as far as it is there. */
+interface LayerRef {
+  readonly digest: DiffId | ContentDigest;
+  readonly id: ObjectId | undefined;
+}
+
+class ImageCheck {
+  readonly findings: OciFinding[] = [];
+  readonly #repository: Repository;
+  readonly #name: string;
+  readonly #options: OciCheckOptions;
+
+  constructor(repository: Repository, name: string, options: OciCheckOptions) {
+    this.#repository = repository;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  run(): void {
+    const digest = this.#resolve();
+    if (digest === undefined) return;
+    const stored = this.#attempt('manifest-read-failed', '', () =>
+      this.#repository.streams.readDocument(manifestStreamName(digest), {
+        contentType: CONTENT_TYPES.ociManifest,
+        limitBytes: MANIFEST_MAX_BYTES,
+      }),
+    );
+    if (stored === undefined || !this.#hasDigest('manifest', stored.bytes, digest)) return;
+    const manifest = this.#attempt('manifest-parse-failed', '', () => parseManifest(stored.bytes));
+    if (manifest === undefined) return;
+    if (manifest.kind === 'index') this.#find('manifest-parse-failed', 'it is an image index');
+    else this.#checkConfig(manifest, stored);
+  }
+
+  /** The digest behind the tag; a leading `@` was never a tag that could be resolved. */
+  #resolve(): ContentDigest | undefined {
+    const { tags } = this.#repository;
+    if (this.#name.startsWith('@')) {
+      this.#find('invalid-ref-name', "a leading '@' is reserved for digests");
+      return tags.list().find(({ name }) => name === this.#name)?.manifestDigest;
+    }
+    const tag = this.#attempt('ref-resolve-failed', '', () => ({
+      found: tags.resolve(this.#name),
+    }));
+    if (tag !== undefined && tag.found === undefined) {
+      this.#find('ref-resolve-failed', `OCI reference not found: ${this.#name}`);
+    }
+    return tag?.found?.manifestDigest;
+  }
+
+  #checkConfig(manifest: Manifest, stored: StreamDocument): void {
+    const { digest } = manifest.config;
+    const id = stored.namedRefs.get(`config:${digest}`);
+    if (id === undefined) {
+      this.#find('config-ref-missing', digest);
+      return;
+    }
+    const config = this.#attempt('config-read-failed', '', () =>
+      this.#repository.streams.readDocument(
+        { id },
+        { contentType: CONTENT_TYPES.ociConfig, limitBytes: CONFIG_MAX_BYTES },
+      ),
+    );
+    if (config === undefined || !this.#hasDigest('config', config.bytes, digest)) return;
+    if (isArtifact(manifest)) this.#checkArtifact(manifest, stored.namedRefs);
+    else this.#checkContainer(config);
+  }
+
+  #checkContainer(stored: StreamDocument): void {
+    const config = this.#attempt('config-parse-failed', '', () => parseImageConfig(stored.bytes));
+    if (config === undefined) return;
+    const before = this.findings.length;
+    for (const digest of config.diffIds) {
+      this.#checkLayer({ digest, id: stored.namedRefs.get(digest) });
+    }
+    const isComplete = this.findings.length === before;
+    const seal = config.labels.get(SEAL_LABEL);
+    if (seal !== undefined) this.#checkSeal(seal);
+    if (this.#options.rebuild === true && isComplete) this.#checkImages(stored.namedRefs);
+  }
+
+  #checkLayer({ digest, id }: LayerRef): void {
+    const { streams, objects } = this.#repository;
+    if (id === undefined) {
+      this.#find('layer-ref-missing', digest);
+      return;
+    }
+    const named = this.#attempt('layer-check-failed', digest, () => ({
+      id: streams.idOf(layerStreamName(digest)),
+    }));
+    if (named === undefined) return;
+    if (named.id === undefined) this.#find('layer-stream-missing', digest);
+    if (!objects.has(id)) this.#find('layer-object-missing', `${digest}: ${id}`);
+    else if (this.#options.content === true)
+      this.#checkContent('layer-diff-id-mismatch', digest, id);
+  }
+
+  #checkArtifact(manifest: Manifest, refs: ReadonlyMap<string, ObjectId>): void {
+    for (const { digest } of manifest.layers) {
+      const id = refs.get(digest);
+      if (id === undefined) this.#find('artifact-layer-ref-missing', digest);
+      else if (!this.#repository.objects.has(id)) {
+        this.#find('artifact-layer-object-missing', `${digest}: ${id}`);
+      } else if (this.#options.content === true) {
+        this.#checkContent('artifact-layer-digest-mismatch', digest, id);
+      }
+    }
+  }
+
+  #checkSeal(seal: string): void {
+    this.#attempt('seal-image-missing', seal, () => {
+      this.#repository.images.open(seal)[Symbol.dispose]();
+      return true;
+    });
+  }
+
+  /** Puts the bytes of a stream together again and compares their digest with the one it is stored under. */
+  #checkContent(kind: OciFindingKind, digest: DiffId | ContentDigest, id: ObjectId): void {
+    const found = this.#attempt('layer-check-failed', digest, () => {
+      using opened = this.#repository.streams.open({ id });
+      return this.#digestOf(opened.stream, digest);
+    });
+    if (found === undefined || (found as string) === digest) return;
+    this.#find(kind, `expected ${digest}, found ${found}`);
+  }
+
+  #digestOf(stream: Splitstream, like: DiffId | ContentDigest): ContentDigest {
+    const { objects } = this.#repository;
+    const hasher = createHasherLike(like);
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (const part of stream.parts()) {
+      if (part.kind === 'inline') {
+        hasher.update(part.bytes);
+        continue;
+      }
+      this.#options.signal?.throwIfAborted();
+      using object = objects.open(part.id);
+      for (let offset = 0; offset < object.sizeBytes; ) {
+        const count = object.read(offset, piece);
+        if (count === 0) break;
+        hasher.update(piece.subarray(0, count));
+        offset += count;
+      }
+    }
+    return hasher.finish();
+  }
+
+  /** Builds the plain images again. The versions 0 and 1 share a slot, so either is right there. */
+  #checkImages(refs: ReadonlyMap<string, ObjectId>): void {
+    const slots = new Map<string, readonly ErofsVersion[]>([
+      [imageSlot(2), [2]],
+      [imageSlot(1), [1, 0]],
+    ]);
+    const { algorithm } = this.#repository;
+    this.#attempt('image-rebuild-failed', '', () => {
+      const image = openOciImage(this.#repository, this.#name);
+      const tree = buildTree(this.#repository, image, this.#options);
+      for (const [slot, versions] of slots) {
+        const id = refs.get(slot);
+        if (id === undefined) continue;
+        const built = versions.map((version) =>
+          computeVerity(encodeImage(tree, { version, algorithm }), algorithm),
+        );
+        if (!built.includes(id)) {
+          this.#find('image-id-mismatch', `${slot}: expected ${id}, found ${built[0]}`);
+        }
+      }
+      return true;
+    });
+  }
+
+  #hasDigest(what: 'manifest' | 'config', bytes: Uint8Array, digest: ContentDigest): boolean {
+    const found = computeContentDigest(bytes, algorithmOf(digest));
+    if (found !== digest)
+      this.#find(`${what}-digest-mismatch`, `expected ${digest}, found ${found}`);
+    return found === digest;
+  }
+
+  /** Runs a step; our errors become a finding, except those of the host, with which there is no going on. */
+  #attempt<T>(kind: OciFindingKind, what: string, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind === 'host') throw error;
+      this.#find(kind, what === '' ? error.message : `${what}: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #find(kind: OciFindingKind, detail: string): void {
+    this.findings.push({ kind, image: this.#name, detail });
+  }
+}
