@@ -104,6 +104,11 @@ export const ERROR_CODES = {
     meaning: 'An image, or something in it, is larger than a named limit',
     keys: ['offset', 'what'],
   },
+  FILE_CHANGED: {
+    kind: 'integrity',
+    meaning: 'A file changed its type or size while it was read',
+    keys: ['path'],
+  },
   FILE_OPEN_FOR_WRITE: {
     kind: 'busy',
     meaning: 'fs-verity cannot be enabled because somebody has the file open for writing',
@@ -176,10 +181,20 @@ export const ERROR_CODES = {
     meaning: 'No image in the repository has this id or name',
     keys: ['name'],
   },
+  IMAGE_OUTPUT_IS_TERMINAL: {
+    kind: 'conflict',
+    meaning: 'An image would be written to a terminal',
+    keys: [],
+  },
   IMAGE_SOURCE_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'The file or directory of an image reference does not exist',
     keys: ['path'],
+  },
+  IMAGE_VERSION_RANGE: {
+    kind: 'conflict',
+    meaning: 'No image version is inside the range asked for',
+    keys: ['min', 'max'],
   },
   IMPORT_WOULD_COPY: {
     kind: 'unsupported',
@@ -785,6 +800,11 @@ export const ERROR_CODES = {
     kind: 'transport',
     meaning: 'The certificate of the peer was not accepted',
     keys: ['url', 'retryable'],
+  },
+  TRANSPORT_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'Images cannot be had in this way',
+    keys: ['transport'],
   },
   TREE_INVALID: {
     kind: 'format',

@@ -1,0 +1,153 @@
+import type { ObjectId } from '#base/digest';
+import { UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { encodeImage } from '#formats/erofs';
+import { computeVerity } from '#formats/fsverity';
+import { LayerStack } from '#formats/oci';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import { readTarEntries, type StoredTarEntry } from '#formats/tar';
+import type { Tree, XattrMode } from '#formats/tree';
+import type { ErofsVersion, Repository } from '#stores/composefs';
+import { storeConfig, storeManifest } from './documents.ts';
+import { configStreamName, imageSlot, manifestStreamName } from './names.ts';
+import { type OciImage, openOciImage } from './open.ts';
+
+/** How to build the tree of an image. */
+export interface BuildOptions extends OperationOptions {
+  /** Extended attributes to keep; `allowlist-only` as upstream. */
+  readonly xattrs?: XattrMode | undefined;
+}
+
+/** Image ids by slot of the config stream. */
+export type ImageIds = ReadonlyMap<string, ObjectId>;
+
+/** Progress component of building images. */
+const BUILD_ID = 'image';
+
+/**
+ * Stacks the layers of a stored image into the tree that its EROFS images are made of, reading them back from their streams.
+ * @throws as `LayerStack.apply`, `readTarEntries` and opening streams; UnsupportedError IMAGE_NOT_BUILDABLE for an artifact
+ */
+export function buildTree(
+  repository: Repository,
+  image: OciImage,
+  options: BuildOptions = {},
+): Tree {
+  requireContainer(image);
+  const stack = new LayerStack();
+  for (const layer of image.layers) {
+    options.signal?.throwIfAborted();
+    stack.beginLayer(layer.diffId ?? layer.digest);
+    for (const { entry, content } of readLayer(repository, layer.id)) stack.apply(entry, content);
+  }
+  return stack.finishImage(options.xattrs === undefined ? {} : { xattrs: options.xattrs });
+}
+
+/** The entries of a stored layer, in order, with what sparse members look like when they are expanded. */
+export function* readLayer(repository: Repository, id: ObjectId): Generator<StoredTarEntry> {
+  using opened = repository.streams.open({ id }, { contentType: CONTENT_TYPES.ociLayer });
+  yield* readTarEntries(opened.stream.parts());
+}
+
+/**
+ * The id that the EROFS image of a stored image has in this version, without storing anything.
+ * @throws as `openOciImage` and `buildTree`
+ */
+export function computeImageId(
+  repository: Repository,
+  name: string,
+  options: BuildOptions & { readonly version?: ErofsVersion | undefined } = {},
+): ObjectId {
+  const tree = buildTree(repository, openOciImage(repository, name), options);
+  const version = options.version ?? repository.formats.default;
+  const { algorithm } = repository;
+  return computeVerity(encodeImage(tree, { version, algorithm }), algorithm);
+}
+
+/** Encodes a tree in every version that the repository wants and stores the images; returns their ids. Nothing is synced. */
+export function encodeImages(
+  repository: Repository,
+  tree: Tree,
+  options: OperationOptions = {},
+): ImageIds {
+  const { algorithm, versions } = repository;
+  options.onProgress?.({ type: 'started', id: BUILD_ID, unit: 'items', total: versions.length });
+  const images = new Map<string, ObjectId>();
+  for (const version of versions) {
+    options.signal?.throwIfAborted();
+    const id = repository.images.publish(encodeImage(tree, { version, algorithm }));
+    // The default version comes first, and versions 0 and 1 share a slot: the default one keeps it.
+    if (!images.has(imageSlot(version))) images.set(imageSlot(version), id);
+    options.onProgress?.({ type: 'advanced', id: BUILD_ID, done: images.size });
+  }
+  options.onProgress?.({ type: 'done', id: BUILD_ID, transferred: versions.length });
+  return images;
+}
+
+/** What `buildImage` did. */
+export interface BuiltImage {
+  /** Images of the configured versions by slot. */
+  readonly images: ImageIds;
+  /** False when they were all there already. */
+  readonly built: boolean;
+}
+
+/**
+ * Makes sure that a stored image has an EROFS image in every configured version, linked from its config. The JSON of config and
+ * manifest stays byte for byte; only their streams change, the config's first.
+ * @throws as `openOciImage`, `buildTree`; HostError SYSCALL_FAILED, NO_SPACE
+ */
+export async function buildImage(
+  repository: Repository,
+  name: string,
+  options: BuildOptions = {},
+): Promise<BuiltImage> {
+  const image = openOciImage(repository, name);
+  const present = presentImages(repository, image);
+  if (present !== undefined) return { images: present, built: false };
+  const images = encodeImages(repository, buildTree(repository, image, options), options);
+  options.signal?.throwIfAborted();
+  await relinkImage(repository, image, new Map([...image.images, ...images]));
+  return { images, built: true };
+}
+
+/** The images of the configured versions, when all of them are linked and there. */
+export function presentImages(repository: Repository, image: OciImage): ImageIds | undefined {
+  const images = new Map<string, ObjectId>();
+  for (const version of repository.versions) {
+    const slot = imageSlot(version);
+    const id = image.images.get(slot);
+    if (id === undefined || !repository.objects.has(id) || !repository.images.has(id)) {
+      return undefined;
+    }
+    images.set(slot, id);
+  }
+  return images;
+}
+
+/** Writes config and manifest streams anew so that they lead to these EROFS images. Tags point at names and stay valid. */
+export async function relinkImage(
+  repository: Repository,
+  image: OciImage,
+  images: ImageIds,
+): Promise<void> {
+  const layers = image.layers.map(({ diffId, digest, id }) => [diffId ?? digest, id] as const);
+  const configDigest = image.manifest.config.digest;
+  const configId = await storeConfig(repository, image.configBytes, { layers, images });
+  const manifestId = await storeManifest(repository, image.manifest.bytes, {
+    config: [configDigest, configId],
+    layers,
+    blobs: image.blobs,
+  });
+  repository.streams.register(configStreamName(configDigest), configId);
+  repository.streams.register(manifestStreamName(image.manifestDigest), manifestId);
+}
+
+function requireContainer(image: OciImage): void {
+  if (image.config !== undefined) return;
+  throw new UnsupportedError(
+    'IMAGE_NOT_BUILDABLE',
+    `Cannot build a filesystem from ${image.manifestDigest}: expected a container image, found an artifact`,
+    { image: image.manifestDigest, configType: image.manifest.config.mediaType },
+  );
+}

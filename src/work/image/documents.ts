@@ -1,0 +1,73 @@
+import type { ContentDigest, ObjectId } from '#base/digest';
+import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import type { Repository } from '#stores/composefs';
+import { blobRefName, configRefName } from './names.ts';
+
+/** Stream names and the ids behind them, in the order in which they are written. */
+type Refs = Iterable<readonly [name: string, id: ObjectId]>;
+
+/**
+ * Stores a stream whose body is one whole object that the repository has, and returns its id. It gets no name: register it.
+ * Even the smallest document is an object, so that a file with exactly its bytes exists.
+ */
+export async function storeDocument(
+  repository: Repository,
+  content: { readonly id: ObjectId; readonly sizeBytes: number },
+  contentType: bigint,
+  namedRefs: Refs = [],
+): Promise<ObjectId> {
+  using writer = new SplitstreamWriter({ algorithm: repository.algorithm, contentType });
+  for (const [name, id] of namedRefs) writer.addNamedRef(name, id);
+  writer.writeExternal(content.id, content.sizeBytes);
+  return repository.objects.ensureBytes(await writer.finish()).id;
+}
+
+/** What a config stream refers to. */
+export interface ConfigRefs {
+  /** Layer streams by diff id, in the order of the config; none for an artifact. */
+  readonly layers: Refs;
+  /** EROFS images by slot. */
+  readonly images?: ReadonlyMap<string, ObjectId>;
+}
+
+/** Stores a config and its stream, without a name; returns the id of the stream. */
+export async function storeConfig(
+  repository: Repository,
+  bytes: Uint8Array,
+  refs: ConfigRefs,
+): Promise<ObjectId> {
+  // Upstream adds boot images in the order of a hash map; sorted, the same images always give the same stream.
+  const images = [...(refs.images ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+  const { id } = repository.objects.ensureBytes(bytes);
+  const content = { id, sizeBytes: bytes.length };
+  return await storeDocument(repository, content, CONTENT_TYPES.ociConfig, [
+    ...refs.layers,
+    ...images,
+  ]);
+}
+
+/** What a manifest stream refers to. */
+export interface ManifestRefs {
+  readonly config: readonly [digest: ContentDigest, id: ObjectId];
+  /** Layer streams by diff id in the order of the config; for an artifact by layer digest in the order of the manifest. */
+  readonly layers: Refs;
+  /** Blobs that are kept as they were fetched. */
+  readonly blobs?: ReadonlyMap<ContentDigest, ObjectId>;
+}
+
+/** Stores a manifest and its stream, without a name; returns the id of the stream. */
+export async function storeManifest(
+  repository: Repository,
+  bytes: Uint8Array,
+  refs: ManifestRefs,
+): Promise<ObjectId> {
+  const [configDigest, configId] = refs.config;
+  const blobs = [...(refs.blobs ?? [])].map(([digest, id]) => [blobRefName(digest), id] as const);
+  const { id } = repository.objects.ensureBytes(bytes);
+  const content = { id, sizeBytes: bytes.length };
+  return await storeDocument(repository, content, CONTENT_TYPES.ociManifest, [
+    [configRefName(configDigest), configId],
+    ...refs.layers,
+    ...blobs,
+  ]);
+}

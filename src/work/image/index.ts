@@ -1,0 +1,36 @@
+/**
+ * OCI images in a repository: which streams an image is made of, opening and listing them, building their EROFS images, tags.
+ *
+ *     tag ─▶ oci-manifest-… ─▶ oci-config-… ─┬▶ oci-layer-… (one for each layer)
+ *                                            └▶ EROFS images (composefs.image…), which live as long as the config
+ */
+export {
+  type BuildOptions,
+  type BuiltImage,
+  buildImage,
+  buildTree,
+  computeImageId,
+  encodeImages,
+  type ImageIds,
+  presentImages,
+  readLayer,
+} from './build.ts';
+export { storeConfig, storeDocument, storeManifest } from './documents.ts';
+export {
+  type ImageRow,
+  listOciImages,
+  type RemovedImage,
+  removeImage,
+  tagImage,
+  untagImage,
+} from './manage.ts';
+export {
+  blobRefName,
+  blobStreamName,
+  configStreamName,
+  imageSlot,
+  isImageSlot,
+  layerStreamName,
+  manifestStreamName,
+} from './names.ts';
+export { type OciImage, openOciImage, resolveImageId, type StoredLayer } from './open.ts';

@@ -1,0 +1,167 @@
+import {
+  algorithmOf,
+  type ContentDigest,
+  computeContentDigest,
+  type DiffId,
+  isContentDigest,
+  type ObjectId,
+} from '#base/digest';
+import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
+import { verifyDigest } from '#base/flow';
+import {
+  CONFIG_MAX_BYTES,
+  type ImageConfig,
+  isArtifact,
+  MANIFEST_MAX_BYTES,
+  type Manifest,
+  parseImageConfig,
+  parseManifest,
+} from '#formats/oci';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import type { ErofsVersion, Repository } from '#stores/composefs';
+import { blobRefName, configRefName, imageSlot, isImageSlot, manifestStreamName } from './names.ts';
+
+/** A layer of a stored image. */
+export interface StoredLayer {
+  /** Digest of the blob in the manifest. */
+  readonly digest: ContentDigest;
+  /** Undefined for a layer of an artifact. */
+  readonly diffId: DiffId | undefined;
+  /** Its splitstream. */
+  readonly id: ObjectId;
+}
+
+/** A stored image or artifact, verified down to its config. A value: nothing stays open. */
+export interface OciImage {
+  readonly manifestDigest: ContentDigest;
+  readonly manifest: Manifest;
+  /** Undefined for an artifact. */
+  readonly config: ImageConfig | undefined;
+  readonly configBytes: Uint8Array;
+  readonly manifestStreamId: ObjectId;
+  readonly configStreamId: ObjectId;
+  /** Bottom first. */
+  readonly layers: readonly StoredLayer[];
+  /** EROFS images by slot of the config stream (`composefs.image`, `composefs.image.v1`, `composefs.image.boot…`). */
+  readonly images: ReadonlyMap<string, ObjectId>;
+  /** Blobs that were kept as fetched, by their digest. */
+  readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
+  /** The plain image of this EROFS version, if there is one. */
+  imageId(version: ErofsVersion): ObjectId | undefined;
+}
+
+/**
+ * Opens an image by tag or by `@digest` of its manifest.
+ * @throws NotFoundError IMAGE_NOT_FOUND, STREAM_NOT_FOUND, OBJECT_NOT_FOUND; IntegrityError BLOB_DIGEST_MISMATCH,
+ *   OBJECT_DIGEST_MISMATCH, IMAGE_INCOMPLETE; FormatError OCI_DOCUMENT_INVALID and those of a bad splitstream
+ */
+export function openOciImage(repository: Repository, name: string): OciImage {
+  const manifestDigest = resolveManifest(repository, name);
+  const stored = repository.streams.readDocument(manifestStreamName(manifestDigest), {
+    contentType: CONTENT_TYPES.ociManifest,
+    limitBytes: MANIFEST_MAX_BYTES,
+  });
+  const manifest = requireManifest(stored.bytes, manifestDigest);
+  const configRef = stored.namedRefs.get(configRefName(manifest.config.digest));
+  if (configRef === undefined) throw incomplete(manifestDigest, manifest.config.digest);
+  const config = repository.streams.readDocument(
+    { id: configRef },
+    { contentType: CONTENT_TYPES.ociConfig, limitBytes: CONFIG_MAX_BYTES },
+  );
+  verifyDocument(config.bytes, manifest.config.digest);
+  const parsed = isArtifact(manifest)
+    ? undefined
+    : { ...parseImageConfig(config.bytes), digest: manifest.config.digest };
+  const refs = parsed === undefined ? stored.namedRefs : config.namedRefs;
+  const images = new Map([...config.namedRefs].filter(([key]) => isImageSlot(key)));
+  const blobs = new Map<ContentDigest, ObjectId>();
+  for (const { digest } of manifest.layers) {
+    const id = stored.namedRefs.get(blobRefName(digest));
+    if (id !== undefined) blobs.set(digest, id);
+  }
+  return {
+    manifestDigest,
+    manifest,
+    config: parsed,
+    configBytes: config.bytes,
+    manifestStreamId: stored.id,
+    configStreamId: config.id,
+    layers: layersOf(manifest, parsed, refs),
+    images,
+    blobs,
+    imageId: (version) => images.get(imageSlot(version)),
+  };
+}
+
+/** The manifest digest behind a tag, `@digest` or a bare digest. @throws NotFoundError IMAGE_NOT_FOUND */
+export function resolveManifest(repository: Repository, name: string): ContentDigest {
+  const text = name.startsWith('@') ? name.slice(1) : name;
+  if (isContentDigest(text)) {
+    if (repository.streams.has(manifestStreamName(text))) return text;
+  } else if (!name.startsWith('@')) {
+    const tag = repository.tags.resolve(name);
+    if (tag !== undefined) return tag.manifestDigest;
+  }
+  throw new NotFoundError(
+    'IMAGE_NOT_FOUND',
+    `Cannot open image "${name}": the repository has none of this name`,
+    { name },
+    { hint: 'List what there is with: onecopy images' },
+  );
+}
+
+/**
+ * The EROFS image that a name means: of an OCI image its plain image in the repository's default version, else what `images/` knows.
+ * @throws NotFoundError IMAGE_NOT_FOUND; as `openOciImage`
+ */
+export function resolveImageId(repository: Repository, name: string): ObjectId {
+  const isDigest = isContentDigest(name.startsWith('@') ? name.slice(1) : name);
+  if (!isDigest && (name.startsWith('refs/') || repository.tags.resolve(name) === undefined)) {
+    return repository.images.resolve(name);
+  }
+  const id = openOciImage(repository, name).imageId(repository.formats.default);
+  if (id !== undefined) return id;
+  throw new NotFoundError(
+    'IMAGE_NOT_FOUND',
+    `Cannot find the filesystem of image "${name}": it has none in EROFS version ${repository.formats.default}`,
+    { name },
+    { hint: 'Pull the image again to have it built' },
+  );
+}
+
+function requireManifest(bytes: Uint8Array, digest: ContentDigest): Manifest {
+  verifyDocument(bytes, digest);
+  const document = parseManifest(bytes);
+  if (document.kind === 'manifest') return { ...document, digest };
+  throw new FormatError(
+    'OCI_DOCUMENT_INVALID',
+    `Cannot open image ${digest}: expected a manifest, found an image index`,
+    { offset: 0, what: `manifest ${digest}` },
+  );
+}
+
+function verifyDocument(bytes: Uint8Array, digest: ContentDigest): void {
+  verifyDigest(digest, computeContentDigest(bytes, algorithmOf(digest)));
+}
+
+function layersOf(
+  manifest: Manifest,
+  config: ImageConfig | undefined,
+  refs: ReadonlyMap<string, ObjectId>,
+): StoredLayer[] {
+  return manifest.layers.map(({ digest }, index) => {
+    const diffId = config?.diffIds[index];
+    const id = refs.get(diffId ?? digest);
+    if (id === undefined) throw incomplete(manifest.digest, diffId ?? digest);
+    return { digest, diffId, id };
+  });
+}
+
+function incomplete(manifestDigest: ContentDigest, missing: string): IntegrityError {
+  return new IntegrityError(
+    'IMAGE_INCOMPLETE',
+    `Cannot open image ${manifestDigest}: expected a reference to ${missing}, found none`,
+    { image: manifestDigest, missing },
+    { hint: 'Pull the image again; what is stored already is not fetched twice' },
+  );
+}

@@ -1,0 +1,104 @@
+/**
+ * Shared memory between the thread that splits layers and the threads that write objects: a control block and slots, one batch of
+ * work in each. A slot belongs to the splitter until it is queued, to the writer that takes it until it is done, then to the splitter
+ * again, so only the control block and the state words need atomic access.
+ *
+ *     control: events | stop | head | tail | wake | queue…   slot: header | table | digests | data
+ */
+
+/** Data of one batch, in bytes: enough work to make handing it over free, little enough that a few keep all threads busy. */
+export const BATCH_BYTES = 1 << 20;
+/** Most files in one batch. */
+export const BATCH_FILES_MAX = 1024;
+/** Room for one digest in the results, in bytes: SHA-512's. */
+export const DIGEST_ROOM_BYTES = 64;
+
+/** Words (Int32) of the control block; the queue of slot numbers follows, one word for each slot. */
+export const CONTROL = {
+  /** Grows whenever a batch is done, or a writer has failed. */
+  events: 0,
+  /** Not 0: writers end as soon as the queue is empty. */
+  stop: 1,
+  /** Next position of the queue to take, and to fill; both only grow. */
+  head: 2,
+  tail: 3,
+  /** Grows whenever writers have to look again, so that a wake-up cannot be lost between looking and waiting. */
+  wake: 4,
+  queue: 16,
+} as const;
+
+/** Words (Int32) of a slot's header. */
+export const SLOT = {
+  state: 0,
+  kind: 1,
+  /** Files in a batch of files. */
+  count: 2,
+  /** Of a segment: the open file, where the segment begins in blocks of 4096 bytes, and its length in bytes. */
+  fd: 3,
+  startBlock: 4,
+  lengthBytes: 5,
+} as const;
+const SLOT_HEADER_BYTES = 64;
+
+/** Words of a file's row in the table. */
+export const ROW = {
+  /** Where its bytes begin in the data; afterwards whether the object is new (1) or was there (0). */
+  offset: 0,
+  lengthBytes: 1,
+  words: 2,
+} as const;
+
+/** What a batch is. */
+export const KIND = {
+  /** Whole files, each an object. */
+  files: 0,
+  /** A part of one large file, for a file that is open already. */
+  segment: 1,
+  /** Write everything of the filesystem behind the descriptor to the disk. */
+  sync: 2,
+} as const;
+
+/** Where a slot is in its life. */
+export const STATE = { free: 0, queued: 1, done: 2 } as const;
+
+const TABLE_OFFSET = SLOT_HEADER_BYTES;
+const DIGESTS_OFFSET = TABLE_OFFSET + BATCH_FILES_MAX * ROW.words * 4;
+const DATA_OFFSET = DIGESTS_OFFSET + BATCH_FILES_MAX * DIGEST_ROOM_BYTES;
+const SLOT_BYTES = DATA_OFFSET + BATCH_BYTES;
+
+/** The memory of a pool as plain data: it can be posted to a thread. */
+export interface BatchMemory {
+  readonly control: SharedArrayBuffer;
+  readonly slots: SharedArrayBuffer;
+  readonly slotCount: number;
+}
+
+/** One slot as typed views. */
+export interface SlotViews {
+  readonly header: Int32Array;
+  readonly table: Int32Array;
+  readonly digests: Buffer;
+  readonly data: Buffer;
+}
+
+/** Reserves the memory of a pool. */
+export function createBatchMemory(slotCount: number): BatchMemory {
+  return {
+    control: new SharedArrayBuffer((CONTROL.queue + slotCount) * 4),
+    slots: new SharedArrayBuffer(slotCount * SLOT_BYTES),
+    slotCount,
+  };
+}
+
+/** The views of all slots, made once in each thread. */
+export function viewSlots({ slots, slotCount }: BatchMemory): SlotViews[] {
+  return Array.from({ length: slotCount }, (_, index) => {
+    const base = index * SLOT_BYTES;
+    return {
+      header: new Int32Array(slots, base, SLOT_HEADER_BYTES / 4),
+      table: new Int32Array(slots, base + TABLE_OFFSET, BATCH_FILES_MAX * ROW.words),
+      digests: Buffer.from(slots, base + DIGESTS_OFFSET, BATCH_FILES_MAX * DIGEST_ROOM_BYTES),
+      data: Buffer.from(slots, base + DATA_OFFSET, BATCH_BYTES),
+    };
+  });
+}

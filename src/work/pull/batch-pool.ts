@@ -1,0 +1,285 @@
+import assert from 'node:assert';
+import type { ObjectId } from '#base/digest';
+import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
+import { startWorker, type WorkerHandle } from '#host';
+import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+import {
+  BATCH_BYTES,
+  BATCH_FILES_MAX,
+  type BatchMemory,
+  CONTROL,
+  createBatchMemory,
+  KIND,
+  ROW,
+  SLOT,
+  type SlotViews,
+  STATE,
+  viewSlots,
+} from './batch-layout.ts';
+import { type BatchTools, runBatch } from './batch-work.ts';
+import type { BatchWorkerData } from './batch-worker.ts';
+
+/** How a pool works. */
+export interface BatchPoolOptions {
+  /** Writer threads; 0 does the work in this thread when it is submitted, which is faster for a small image. */
+  readonly workers: number;
+  /** Batches in memory at once. */
+  readonly slots: number;
+}
+
+/** A file in a batch: its id and fate are known once the batch is done. */
+export interface PendingFile {
+  id: ObjectId | undefined;
+  sizeBytes: number;
+  /** True when the repository had it already. */
+  wasPresent: boolean;
+}
+
+/**
+ * Writer threads and the memory through which they get their work: batches of whole small files, or segments of large ones, so that
+ * handing over costs nothing per file and every thread stays busy on one single layer. Used by one thread, the splitter's.
+ * A failure of any writer fails everything that waits.
+ */
+export class BatchPool implements AsyncDisposable {
+  readonly algorithm: VerityAlgorithm;
+  readonly #objectsFd: number;
+  readonly #memory: BatchMemory;
+  readonly #control: Int32Array;
+  readonly #slots: readonly SlotViews[];
+  readonly #free: number[];
+  readonly #running = new Set<Batch>();
+  readonly #workers: WorkerHandle<never, void>[];
+  readonly #inline: BatchTools | undefined;
+  readonly #held = new Set<Disposable>();
+  #waiters: (() => void)[] = [];
+  #watching = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(seed: ObjectWriterSeed, options: BatchPoolOptions) {
+    this.algorithm = seed.algorithm;
+    this.#objectsFd = seed.objectsFd;
+    this.#memory = createBatchMemory(options.slots);
+    this.#control = new Int32Array(this.#memory.control);
+    this.#slots = viewSlots(this.#memory);
+    this.#free = Array.from({ length: options.slots }, (_, index) => index);
+    const { algorithm } = seed;
+    this.#inline =
+      options.workers === 0 ? { writer: openObjectWriter(seed), algorithm } : undefined;
+    const data = { memory: this.#memory, seed };
+    this.#workers = Array.from({ length: options.workers }, () => this.#start(data));
+  }
+
+  #start(data: BatchWorkerData): WorkerHandle<never, void> {
+    const module = new URL('./batch-worker.ts', import.meta.url);
+    const worker = startWorker<BatchWorkerData, never, never, void>(module, data, {
+      name: 'onecopy-writer',
+    });
+    worker.done.catch((error: unknown) => this.#fail(error));
+    return worker;
+  }
+
+  /** Resolves when `count` batches can be taken; undefined when they can be now. @throws the failure of a writer */
+  ready(count: number): Promise<void> | undefined {
+    this.#throwFailure();
+    if (this.#free.length >= count) return undefined;
+    return this.until(() => this.#free.length >= count);
+  }
+
+  /**
+   * Waits until a condition holds that only finished batches can make true.
+   * @throws the failure of a writer
+   */
+  async until(condition: () => boolean): Promise<void> {
+    for (;;) {
+      this.#throwFailure();
+      if (condition()) return;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  /** Keeps a resource whose descriptor the writers may be using until they have stopped, unless it is released before. */
+  hold(resource: Disposable): void {
+    this.#held.add(resource);
+  }
+
+  /** The writers no longer use it: disposes it. */
+  release(resource: Disposable): void {
+    this.#held.delete(resource);
+    resource[Symbol.dispose]();
+  }
+
+  /** An empty batch. Only after `ready` for as many as are taken. */
+  take(): Batch {
+    const number = this.#free.pop();
+    const slot = number === undefined ? undefined : this.#slots[number];
+    assert(number !== undefined && slot !== undefined, 'a batch was taken without asking');
+    return new Batch(number, slot);
+  }
+
+  /** Gives a batch to the writers; `onDone` is called in this thread once its files have their ids, unless a writer fails. */
+  submit(batch: Batch, onDone: () => void): void {
+    batch.seal();
+    batch.onDone = onDone;
+    this.#running.add(batch);
+    if (this.#inline !== undefined) {
+      runBatch(batch.slot, this.#inline);
+      Atomics.store(batch.slot.header, SLOT.state, STATE.done);
+      this.#collect();
+      return;
+    }
+    const control = this.#control;
+    const tail = Atomics.load(control, CONTROL.tail);
+    const at = CONTROL.queue + ((tail >>> 0) % this.#memory.slotCount);
+    Atomics.store(control, at, batch.number);
+    Atomics.store(control, CONTROL.tail, (tail + 1) | 0);
+    Atomics.add(control, CONTROL.wake, 1);
+    Atomics.notify(control, CONTROL.wake, 1);
+    if (!this.#watching) void this.#watch();
+  }
+
+  /** Writes everything of the repository's filesystem to the disk, in a writer's thread. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  async sync(): Promise<void> {
+    await this.ready(1);
+    const batch = this.take();
+    batch.become(KIND.sync, this.#objectsFd);
+    let isDone = false;
+    this.submit(batch, () => {
+      isDone = true;
+    });
+    await this.until(() => isDone);
+  }
+
+  /** Collects finished batches for as long as there are any running. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    while (this.#running.size > 0 && this.#failure === undefined) {
+      const seen = Atomics.load(this.#control, CONTROL.events);
+      if (this.#collect()) continue;
+      const waiting = Atomics.waitAsync(this.#control, CONTROL.events, seen);
+      if (waiting.async) await waiting.value;
+    }
+    this.#watching = false;
+  }
+
+  #collect(): boolean {
+    let found = false;
+    for (const batch of this.#running) {
+      if (Atomics.load(batch.slot.header, SLOT.state) !== STATE.done) continue;
+      found = true;
+      this.#running.delete(batch);
+      batch.collect(this.algorithm);
+      this.#free.push(batch.number);
+      batch.onDone();
+    }
+    if (found) this.#wakeWaiters();
+    return found;
+  }
+
+  #wakeWaiters(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    Atomics.add(this.#control, CONTROL.events, 1);
+    Atomics.notify(this.#control, CONTROL.events);
+    this.#wakeWaiters();
+  }
+
+  /** Lets the writers end after the batch that each is working on, and waits for them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const worker of this.#workers) worker.cancel();
+    Atomics.store(this.#control, CONTROL.stop, 1);
+    Atomics.add(this.#control, CONTROL.wake, 1);
+    Atomics.notify(this.#control, CONTROL.wake);
+    await Promise.allSettled(this.#workers.map((worker) => worker.done));
+    for (const resource of this.#held) resource[Symbol.dispose]();
+    this.#held.clear();
+  }
+}
+
+/** One slot while the splitter fills it and the writers work on it. */
+export class Batch {
+  readonly number: number;
+  readonly slot: SlotViews;
+  /** The files in it, in order. */
+  readonly files: PendingFile[] = [];
+  onDone: () => void = () => {};
+  #usedBytes = 0;
+  #kind: number = KIND.files;
+  #digests: Uint8Array | undefined;
+
+  constructor(number: number, slot: SlotViews) {
+    this.number = number;
+    this.slot = slot;
+  }
+
+  /** Makes it a segment of a file at an offset that is a multiple of 4096, or a sync. */
+  become(kind: number, fd: number, offset = 0): void {
+    this.#kind = kind;
+    this.slot.header[SLOT.fd] = fd;
+    this.slot.header[SLOT.startBlock] = offset / 4096;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** True when a file of this size can still be added. */
+  fits(sizeBytes: number): boolean {
+    return this.files.length < BATCH_FILES_MAX && this.#usedBytes + sizeBytes <= BATCH_BYTES;
+  }
+
+  /** Begins a file; exactly `sizeBytes` are then appended. */
+  begin(sizeBytes: number): PendingFile {
+    const row = this.files.length * ROW.words;
+    this.slot.table[row + ROW.offset] = this.#usedBytes;
+    this.slot.table[row + ROW.lengthBytes] = sizeBytes;
+    const file = { id: undefined, sizeBytes, wasPresent: false };
+    this.files.push(file);
+    return file;
+  }
+
+  /** Copies bytes to the end of the data. */
+  append(bytes: Uint8Array): void {
+    this.slot.data.set(bytes, this.#usedBytes);
+    this.#usedBytes += bytes.length;
+  }
+
+  /** Digests of a segment's blocks, once it is done. */
+  get digests(): Uint8Array {
+    assert(this.#digests !== undefined, 'the segment is not done');
+    return this.#digests;
+  }
+
+  /** Writes the header; the slot then belongs to the writers. */
+  seal(): void {
+    const { header } = this.slot;
+    header[SLOT.kind] = this.#kind;
+    header[SLOT.count] = this.files.length;
+    header[SLOT.lengthBytes] = this.#usedBytes;
+    Atomics.store(header, SLOT.state, STATE.queued);
+  }
+
+  /** Takes the results out of the slot, which may then be used again. */
+  collect(algorithm: VerityAlgorithm): void {
+    const { digestBytes } = ALGORITHMS[algorithm];
+    const { table, digests } = this.slot;
+    if (this.#kind === KIND.segment) {
+      const bytes = Math.ceil(this.#usedBytes / 4096) * digestBytes;
+      this.#digests = Uint8Array.prototype.slice.call(digests, 0, bytes);
+    }
+    for (const [index, file] of this.files.entries()) {
+      const at = index * digestBytes;
+      file.id = digests.toString('hex', at, at + digestBytes) as ObjectId;
+      file.wasPresent = table[index * ROW.words + ROW.offset] === 0;
+    }
+    Atomics.store(this.slot.header, SLOT.state, STATE.free);
+  }
+}

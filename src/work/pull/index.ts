@@ -1,0 +1,11 @@
+/**
+ * Pulling an OCI image or artifact into a repository: one pass over each blob, on all cores.
+ *
+ *     blob ─▶ digest ─▶ inflate ─▶ diff id ─▶ tar split ─┬─ batches ─▶ writer threads: fs-verity, objects
+ *                       (libuv)                          └─ splitstream, tree ─▶ EROFS image ─▶ names, tag last
+ */
+export { type Platform, parsePlatform } from '#formats/oci';
+export type { BlobContent } from './blob.ts';
+export { type PullOptions, type PullSource, planPull, pullImage } from './pull.ts';
+export type { LayerReport, PullPlan, PullReport } from './report.ts';
+export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack.ts';

@@ -1,0 +1,78 @@
+import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
+
+/** What became of one layer. */
+export interface LayerReport {
+  /** Undefined for a layer of an artifact. */
+  readonly diffId: DiffId | undefined;
+  readonly digest: ContentDigest;
+  /** `present`: the repository had it, and the blob was not read. `repeated`: the image has it twice. */
+  readonly status: 'imported' | 'present' | 'repeated';
+  /** Size of the blob. */
+  readonly sizeBytes: number;
+  /** The layer's splitstream. */
+  readonly streamId: ObjectId;
+}
+
+/** What a pull did. */
+export interface PullReport {
+  /** Tag that now leads to the image; undefined when none was asked for. */
+  readonly name: string | undefined;
+  readonly kind: 'image' | 'artifact';
+  readonly manifestDigest: ContentDigest;
+  readonly configDigest: ContentDigest;
+  /** The manifest's splitstream, as the repository has it now. */
+  readonly manifestStreamId: ObjectId;
+  /**
+   * The manifest's splitstream before the EROFS images were linked, when this pull linked them: what upstream reports. Else the same
+   * as `manifestStreamId`.
+   */
+  readonly firstManifestStreamId: ObjectId;
+  /** EROFS image of the default version; undefined for an artifact. */
+  readonly imageId: ObjectId | undefined;
+  /** EROFS images by slot of the config stream. */
+  readonly imageIds: Readonly<Record<string, ObjectId>>;
+  /** True when the images were built now, false when they were there. */
+  readonly built: boolean;
+  readonly layers: readonly LayerReport[];
+  /** Files of the layers that are objects. */
+  readonly objects: {
+    readonly stored: number;
+    readonly reused: number;
+    readonly reflinked: number;
+    readonly copied: number;
+  };
+  readonly bytes: {
+    /** Read over a network, and from local files. */
+    readonly fetched: number;
+    readonly local: number;
+    /** In new objects, and inside splitstreams. */
+    readonly stored: number;
+    readonly inlined: number;
+  };
+  /** Wall time by phase, in milliseconds. */
+  readonly ms: {
+    readonly resolve: number;
+    readonly layers: number;
+    readonly image: number;
+    readonly publish: number;
+    readonly total: number;
+  };
+}
+
+/** What a pull would do. */
+export interface PullPlan {
+  readonly kind: 'image' | 'artifact';
+  readonly manifestDigest: ContentDigest;
+  readonly configDigest: ContentDigest;
+  readonly layers: readonly {
+    readonly diffId: DiffId | undefined;
+    readonly digest: ContentDigest;
+    readonly sizeBytes: number;
+    readonly status: 'wanted' | 'present' | 'repeated';
+  }[];
+  /** Bytes of the blobs that would be read. */
+  readonly wantedBytes: number;
+  readonly presentBytes: number;
+  /** True when EROFS images would be built. */
+  readonly wouldBuild: boolean;
+}

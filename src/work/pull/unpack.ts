@@ -1,0 +1,144 @@
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { FormatError, type OnecopyError } from '#base/errors';
+import type { Source } from '#base/flow';
+import type { Compression } from '#formats/oci';
+
+/** Pieces that come out of the decompressor, in bytes: large ones cost few turns of the event loop. */
+const PIECE_BYTES = 1 << 20;
+/** Pieces that may wait between the decompressor's thread and this one, in bytes. */
+const WAITING_BYTES = 4 << 20;
+/** Largest layer that is unpacked, in bytes, unless the caller says otherwise. Far above any real one, far below a full disk array. */
+export const LAYER_BYTES_MAX = 2 ** 40;
+/**
+ * Largest ratio of unpacked to packed bytes once more than RATIO_FREE_BYTES have come out. gzip ends at 1032:1 (RFC 1951: 258 bytes
+ * from 2 bits); only zstd goes beyond, and no file of use does.
+ */
+export const LAYER_RATIO_MAX = 4096;
+const RATIO_FREE_BYTES = 2 ** 30;
+
+/** What unpacking may produce. */
+export interface UnpackLimits {
+  /** What is unpacked, for messages. */
+  readonly what: string;
+  readonly layerBytesMax?: number | undefined;
+}
+
+/**
+ * Unpacks a layer while it is read: gzip with any number of members, zstd with any number of frames, skippable ones included, or
+ * nothing. Bytes after the last member or frame are an error, as is a cut. Memory is bounded by a few pieces and the zstd window
+ * (at most 128 MiB).
+ * @throws FormatError LAYER_COMPRESSION_INVALID, LAYER_TOO_LARGE; what the source throws
+ */
+export async function* unpack(
+  source: Source,
+  compression: Compression,
+  limits: UnpackLimits,
+): AsyncGenerator<Uint8Array> {
+  const meter = new Meter(limits);
+  const counted = countInput(source, meter);
+  const pieces = compression === 'none' ? counted : decompress(counted, compression, meter);
+  for await (const piece of pieces) {
+    meter.addOutput(piece.length);
+    yield piece;
+  }
+}
+
+async function* countInput(source: Source, meter: Meter): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    meter.inputBytes += piece.length;
+    yield piece;
+  }
+}
+
+type Decompressor = ReturnType<typeof createGunzip | typeof createZstdDecompress>;
+
+function openDecompressor(compression: 'gzip' | 'zstd'): Decompressor {
+  const options = { chunkSize: PIECE_BYTES, readableHighWaterMark: WAITING_BYTES };
+  if (compression === 'gzip') return createGunzip(options);
+  return createZstdDecompress({
+    ...options,
+    rejectGarbageAfterEnd: true,
+    params: { [constants.ZSTD_d_windowLogMax]: 27 },
+  });
+}
+
+/** Feeding and reading run side by side: the work happens in a thread of libuv's pool meanwhile. */
+async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  compression: 'gzip' | 'zstd',
+  meter: Meter,
+): AsyncGenerator<Uint8Array> {
+  const stream = openDecompressor(compression);
+  const feeding = feed(source, stream);
+  // Reported below, or overtaken by the stream's own error.
+  feeding.catch(() => {});
+  try {
+    for await (const piece of stream) yield piece as Uint8Array;
+    await feeding;
+  } catch (error) {
+    throw meter.explain(error);
+  } finally {
+    stream.destroy();
+  }
+  // Zero bytes after a gzip member end the stream without an error: whatever is left unread is not part of it.
+  if (stream.bytesWritten < meter.inputBytes) {
+    throw meter.invalid(`bytes after its end at ${stream.bytesWritten}`);
+  }
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, stream: Decompressor): Promise<void> {
+  const closed = new Promise<void>((resolve) => stream.once('close', resolve));
+  try {
+    for await (const piece of source) {
+      if (stream.destroyed) return;
+      // The callback comes when the piece has been used up; after an error it never comes.
+      await Promise.race([
+        closed,
+        new Promise<void>((resolve) => void stream.write(piece, () => resolve())),
+      ]);
+    }
+    stream.end();
+  } catch (error) {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** Counts both sides, and knows when it is too much. */
+class Meter {
+  inputBytes = 0;
+  #outputBytes = 0;
+  readonly #limits: UnpackLimits;
+
+  constructor(limits: UnpackLimits) {
+    this.#limits = limits;
+  }
+
+  addOutput(bytes: number): void {
+    this.#outputBytes += bytes;
+    const { layerBytesMax = LAYER_BYTES_MAX } = this.#limits;
+    const ratioLimit = Math.max(RATIO_FREE_BYTES, this.inputBytes * LAYER_RATIO_MAX);
+    const limit = Math.min(layerBytesMax, ratioLimit);
+    if (this.#outputBytes <= limit) return;
+    throw new FormatError(
+      'LAYER_TOO_LARGE',
+      `Cannot unpack ${this.#limits.what}: expected at most ${limit} bytes from ${this.inputBytes}, found more`,
+      { offset: this.#outputBytes, what: this.#limits.what, limit },
+    );
+  }
+
+  /** Errors of zlib become ours; those of the source pass. */
+  explain(error: unknown): unknown {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const isZlib = /^(Z_|ZSTD_|ERR_TRAILING_JUNK|ERR_ZLIB|ERR_ZSTD)/.test(code);
+    return isZlib ? this.invalid((error as Error).message, error) : error;
+  }
+
+  invalid(reason: string, cause?: unknown): OnecopyError {
+    return new FormatError(
+      'LAYER_COMPRESSION_INVALID',
+      `Cannot unpack ${this.#limits.what}: ${reason}`,
+      { offset: this.inputBytes, what: this.#limits.what, reason },
+      cause === undefined ? {} : { cause },
+    );
+  }
+}
