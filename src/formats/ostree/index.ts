@@ -28,6 +28,13 @@ export {
   encodeCommitStream,
   inlineMaxBytes,
 } from './commit-stream.ts';
+export {
+  type CheckStreamOptions,
+  checkCommitStream,
+  STREAM_FINDINGS,
+  type StreamFinding,
+  type StreamFindingCode,
+} from './commit-stream-check.ts';
 export { IMAGE_REF } from './commit-stream-layout.ts';
 export {
   CommitStream,
