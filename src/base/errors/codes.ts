@@ -490,6 +490,16 @@ export const ERROR_CODES = {
       'An extended attribute of an OSTree object has a bad name, a repeated name, or a wrong place',
     keys: ['offset', 'what'],
   },
+  PATH_LINK_LOOP: {
+    kind: 'not-found',
+    meaning: 'A path in an image leads through more symbolic links than Linux follows',
+    keys: ['path'],
+  },
+  PATTERN_INVALID: {
+    kind: 'format',
+    meaning: 'A pattern for file names cannot be used',
+    keys: ['offset', 'what'],
+  },
   PLATFORM_INVALID: {
     kind: 'format',
     meaning: 'A platform is not written os/architecture[/variant]',

@@ -7,6 +7,7 @@
  *            shared xattrs, padding to 4096
  *            data blocks: directories, larger inline contents
  */
+export { type BackingFile, backingFileOf, dumpImage, isStubEntry, rootNameOf } from './dump.ts';
 export {
   checkImage,
   type ImageFinding,

@@ -5,7 +5,8 @@
  *     Tree ── root: Directory ── entries: name → Directory | leaf index
  *        └─── leaves: Leaf[]     (two names with one index are hard links)
  */
-export type { Dialect } from './dumpfile-layout.ts';
+export { escapeField, escapeXattr } from './dumpfile-escape.ts';
+export { type Dialect, TYPE_BITS } from './dumpfile-layout.ts';
 export {
   type DumpfileOptions,
   DumpfileParser,

@@ -1,0 +1,65 @@
+/**
+ * Drop-in for C composefs-info: `ls`, `dump`, `objects`, `missing-objects` and `measure-file`, with the output and the exit
+ * status of C. Options may stand before or after the command.
+ */
+import {
+  dumpImageFile,
+  type ListedEntry,
+  listBackingPaths,
+  listImage,
+  listMissing,
+  measureFile,
+  type OpenedImage,
+  openImageFile,
+} from '#work/compose';
+import { escapeName } from './escape.ts';
+import { lastValue, parseOptions, UsageError } from './options.ts';
+import { printLines, runTool } from './run.ts';
+
+const PROGRAM = 'composefs-info';
+const USAGE =
+  'usage: composefs-info [--basedir=path] [--filter=name]... [ls|objects|dump|missing-objects|measure-file] IMAGES...\n';
+const OPTIONS = { basedir: 'value', filter: 'value', help: 'flag' } as const;
+const COMMANDS = ['ls', 'dump', 'objects', 'missing-objects', 'measure-file'] as const;
+
+/** Runs composefs-info with arguments (without the program's name) and returns the exit status. */
+export function main(argv: readonly string[]): Promise<number> {
+  return runTool(PROGRAM, USAGE, async () => {
+    const options = parseOptions(argv, OPTIONS, PROGRAM);
+    if (options.flags.has('help')) {
+      process.stdout.write(USAGE);
+      return;
+    }
+    const [command, ...paths] = options.operands;
+    if (command === undefined) throw new UsageError('No command specified');
+    const known = COMMANDS.find((name) => name === command);
+    if (known === undefined) throw new UsageError(`${PROGRAM}: Unknown command '${command}'`);
+    if (paths.length === 0) throw new UsageError('No image path specified');
+    if (known === 'measure-file') {
+      for (const path of paths) await printLines([`${measureFile(path)}\n`]);
+      return;
+    }
+    const filter = options.values.get('filter') ?? [];
+    if (known === 'ls' || known === 'dump') {
+      const print = known === 'ls' ? listing : dumpImageFile;
+      for (const path of paths) await printLines(print(openImageFile(path, filter)));
+      return;
+    }
+    const needed = listBackingPaths(paths.map((path) => openImageFile(path)));
+    const shown = known === 'objects' ? needed : listMissing(needed, lastValue(options, 'basedir'));
+    await printLines(shown.map((path) => `${path}\n`));
+  });
+}
+
+function* listing(opened: OpenedImage): Generator<string> {
+  for (const entry of listImage(opened)) yield `${listingLine(entry)}\n`;
+}
+
+function listingLine({ path, isDirectory, target, backingPath }: ListedEntry): string {
+  const name = escapeName(path, true);
+  if (isDirectory) return `${name}/\t`;
+  if (target !== undefined) return `${name}\t-> ${escapeName(target, false)}`;
+  return backingPath === undefined ? name : `${name}\t@ ${escapeName(backingPath, false)}`;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,113 @@
+/**
+ * Drop-in for C mkcomposefs: same options, same image bytes, same exit status (0, or 1 for every failure). Beyond C it
+ * takes `--hardlinks`, as composefs-rs does. `--threads` is checked and otherwise has no effect.
+ */
+import {
+  type ComposeSource,
+  composeImage,
+  computeImageId,
+  readDirectory,
+  readDumpfile,
+  writeImage,
+} from '#work/compose';
+import { lastValue, type ParsedOptions, parseOptions, UsageError } from './options.ts';
+import { runTool } from './run.ts';
+
+const PROGRAM = 'mkcomposefs';
+const USAGE = `Usage: mkcomposefs [OPTIONS] SOURCE IMAGE
+Options:
+  --digest-store=PATH   Store content files in this directory
+  --use-epoch           Make all mtimes zero
+  --skip-devices        Don't store device nodes
+  --skip-xattrs         Don't store file xattrs
+  --user-xattrs         Only store user.* xattrs
+  --print-digest        Print the digest of the image
+  --print-digest-only   Print the digest of the image, don't write image
+  --from-file           The source is a dump file, not a directory
+  --min-version=N       Use this minimal format version (default=0)
+  --max-version=N       Use this maximum format version (default=1)
+  --hardlinks           Keep the hard links of the source directory
+  --threads=N           Accepted for compatibility
+`;
+
+const OPTIONS = {
+  'digest-store': 'value',
+  'use-epoch': 'flag',
+  'skip-devices': 'flag',
+  'skip-xattrs': 'flag',
+  'user-xattrs': 'flag',
+  'print-digest': 'flag',
+  'print-digest-only': 'flag',
+  'from-file': 'flag',
+  'min-version': 'value',
+  'max-version': 'value',
+  hardlinks: 'flag',
+  threads: 'value',
+  help: 'flag',
+} as const;
+
+/** Options that shape a directory and that C ignores for a dumpfile. */
+const DIRECTORY_ONLY = ['use-epoch', 'skip-devices', 'skip-xattrs', 'user-xattrs', 'hardlinks'];
+
+/** Runs mkcomposefs with arguments (without the program's name) and returns the exit status. */
+export function main(argv: readonly string[]): Promise<number> {
+  return runTool(PROGRAM, USAGE, () => {
+    const options = parseOptions(argv, OPTIONS, PROGRAM);
+    if (options.flags.has('help')) {
+      process.stdout.write(USAGE);
+      return;
+    }
+    const { source, image } = readOperands(options);
+    const range = { min: versionOf(options, 'min', 0), max: versionOf(options, 'max', 1) };
+    const threads = lastValue(options, 'threads');
+    if (threads !== undefined && !/^[1-9][0-9]{0,8}$/.test(threads)) {
+      throw new UsageError(`Invalid threads count ${threads}`);
+    }
+    const bytes = composeImage(readSource(source, options), range);
+    if (image !== undefined) writeImage(bytes, image);
+    if (options.flags.has('print-digest') || image === undefined) {
+      process.stdout.write(`${computeImageId(bytes)}\n`);
+    }
+  });
+}
+
+function readOperands(options: ParsedOptions): { source: string; image: string | undefined } {
+  const [source, image, ...rest] = options.operands;
+  if (source === undefined) throw new UsageError('No source path specified');
+  const isDigestOnly = options.flags.has('print-digest-only');
+  if (isDigestOnly && image !== undefined) {
+    throw new UsageError('Cannot specify destination path with --print-digest-only');
+  }
+  if (!isDigestOnly && image === undefined) throw new UsageError('No destination path specified');
+  if (rest.length > 0) throw new UsageError('Too many arguments');
+  return { source, image };
+}
+
+function versionOf(options: ParsedOptions, end: 'min' | 'max', byDefault: number): number {
+  const text = lastValue(options, `${end}-version`);
+  if (text === undefined) return byDefault;
+  if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`Invalid ${end} version ${text}`);
+  return Number(text);
+}
+
+function readSource(source: string, options: ParsedOptions): ComposeSource {
+  const { flags } = options;
+  const digestStore = lastValue(options, 'digest-store');
+  if (flags.has('from-file')) {
+    const ignored = DIRECTORY_ONLY.filter((name) => flags.has(name));
+    if (digestStore !== undefined) ignored.push('digest-store');
+    for (const name of ignored) {
+      process.stderr.write(`${PROGRAM}: warning: --${name} has no effect with --from-file\n`);
+    }
+    return readDumpfile(source);
+  }
+  const common = {
+    useEpoch: flags.has('use-epoch'),
+    skipDevices: flags.has('skip-devices'),
+    xattrs: flags.has('skip-xattrs') ? 'none' : flags.has('user-xattrs') ? 'user' : 'all',
+    trackHardlinks: flags.has('hardlinks'),
+  } as const;
+  return readDirectory(source, digestStore === undefined ? common : { ...common, digestStore });
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,72 @@
+/**
+ * Long options as getopt_long reads them: `--name`, `--name=value`, `--name value`, any unique beginning of a name, mixed
+ * with operands, and `--` to end them.
+ */
+
+/** What follows an option: nothing, or a value. */
+export type OptionTable = Readonly<Record<string, 'flag' | 'value'>>;
+
+/** A parsed command line. A repeated option keeps all its values, in order. */
+export interface ParsedOptions {
+  readonly flags: ReadonlySet<string>;
+  readonly values: ReadonlyMap<string, readonly string[]>;
+  readonly operands: readonly string[];
+}
+
+/** A mistake on the command line: print the message, if any, and the usage. */
+export class UsageError extends Error {}
+
+/** Parses a command line. @throws UsageError with the message of getopt_long */
+export function parseOptions(
+  argv: readonly string[],
+  table: OptionTable,
+  program: string,
+): ParsedOptions {
+  const flags = new Set<string>();
+  const values = new Map<string, string[]>();
+  const operands: string[] = [];
+  const queue = [...argv];
+  for (let text = queue.shift(); text !== undefined; text = queue.shift()) {
+    if (text === '--') {
+      operands.push(...queue);
+      break;
+    }
+    if (!text.startsWith('-') || text === '-') {
+      operands.push(text);
+      continue;
+    }
+    const equals = text.indexOf('=');
+    const name = matchName(equals < 0 ? text : text.slice(0, equals), table, program);
+    if (table[name] === 'flag') {
+      if (equals >= 0)
+        throw new UsageError(`${program}: option '--${name}' doesn't allow an argument`);
+      flags.add(name);
+      continue;
+    }
+    const value = equals < 0 ? queue.shift() : text.slice(equals + 1);
+    if (value === undefined)
+      throw new UsageError(`${program}: option '--${name}' requires an argument`);
+    values.set(name, [...(values.get(name) ?? []), value]);
+  }
+  return { flags, values, operands };
+}
+
+function matchName(text: string, table: OptionTable, program: string): string {
+  const wanted = text.slice(2);
+  const unknown = new UsageError(`${program}: unrecognized option '${text}'`);
+  if (!text.startsWith('--')) {
+    if (text === '-h') return 'help';
+    throw unknown;
+  }
+  if (Object.hasOwn(table, wanted)) return wanted;
+  const candidates = Object.keys(table).filter((name) => wanted !== '' && name.startsWith(wanted));
+  const [only] = candidates;
+  if (only === undefined) throw unknown;
+  if (candidates.length === 1) return only;
+  throw new UsageError(`${program}: option '${text}' is ambiguous`);
+}
+
+/** The last value of an option. */
+export function lastValue(options: ParsedOptions, name: string): string | undefined {
+  return options.values.get(name)?.at(-1);
+}

@@ -1,0 +1,100 @@
+import type { ObjectId } from '#base/digest';
+import { ConflictError } from '#base/errors';
+import { encodeImage } from '#formats/erofs';
+import { computeVerity } from '#formats/fsverity';
+import { DumpfileParser, type ImageOverrides, isWhiteout, type Tree } from '#formats/tree';
+import { Dir, OPEN, readSome, statFd, writeAll } from '#host';
+import { openDigestStore } from './digest-store.ts';
+import { openFileAt } from './path.ts';
+import { type ScanOptions, scanDirectory } from './scan.ts';
+
+/** Versions an image may take; C raises 0 to 1 when there is a whiteout. Source: composefs core spec 4.5, 5.1 */
+export interface VersionRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Versions that C mkcomposefs knows. */
+const VERSION_MAX = 1;
+/** Bytes read from a dumpfile at a time. */
+const PIECE_BYTES = 1 << 20;
+const STDIN = 0;
+const STDOUT = 1;
+
+/** A tree with what its dumpfile said beside it. */
+export interface ComposeSource {
+  readonly tree: Tree;
+  readonly overrides?: ImageOverrides;
+}
+
+/** Reads a dumpfile (`-`: standard input) by the rules of C mkcomposefs, piece by piece. @throws FormatError DUMPFILE_INVALID, HostError */
+export function readDumpfile(path: string): ComposeSource {
+  const parser = new DumpfileParser({ dialect: 'c' });
+  using file = path === '-' ? undefined : openFileAt(path);
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (;;) {
+    const count = readSome(file ?? STDIN, piece);
+    if (count === 0) return parser.end();
+    parser.push(piece.subarray(0, count));
+  }
+}
+
+/** How to read a directory; `digestStore` is a directory that receives the contents of large files. */
+export interface DirectoryOptions extends Omit<ScanOptions, 'storeObject'> {
+  readonly digestStore?: string;
+}
+
+/** Reads a directory of the host. @throws HostError, IntegrityError FILE_CHANGED */
+export function readDirectory(path: string, options: DirectoryOptions): ComposeSource {
+  using root = Dir.open(path);
+  const { digestStore, ...scan } = options;
+  if (digestStore === undefined) return { tree: scanDirectory(root, scan) };
+  using store = openDigestStore(digestStore);
+  const storeObject = store.store.bind(store);
+  return { tree: scanDirectory(root, { ...scan, storeObject }) };
+}
+
+/**
+ * Makes the image that C mkcomposefs makes of a source: the lowest version of the range, or V1 when the tree holds a
+ * whiteout and the range allows it.
+ * @throws ConflictError IMAGE_VERSION_RANGE; FormatError TREE_INVALID
+ */
+export function composeImage(source: ComposeSource, range: VersionRange): Uint8Array {
+  const { tree, overrides } = source;
+  const raised = range.min === 0 && range.max >= 1 && tree.leaves.some(isWhiteout) ? 1 : range.min;
+  if (raised > VERSION_MAX || range.max > VERSION_MAX) {
+    throw new ConflictError(
+      'IMAGE_VERSION_RANGE',
+      `Cannot write an image of version ${range.min} to ${range.max}: expected at most ${VERSION_MAX}`,
+      { min: range.min, max: range.max },
+    );
+  }
+  const version = raised === 0 ? 0 : 1;
+  const options = { version, algorithm: 'sha256', likeC: true } as const;
+  return encodeImage(tree, overrides === undefined ? options : { ...options, overrides });
+}
+
+/** The fs-verity digest of an image, which is its id. */
+export function computeImageId(image: Uint8Array): ObjectId {
+  return computeVerity(image, 'sha256');
+}
+
+/**
+ * Writes an image to a path, replacing what is there, or to standard output (`-`).
+ * @throws ConflictError IMAGE_OUTPUT_IS_TERMINAL; HostError SYSCALL_FAILED, NO_SPACE
+ */
+export function writeImage(image: Uint8Array, path: string): void {
+  if (path !== '-') {
+    using file = openFileAt(path, OPEN.write | OPEN.create | OPEN.truncate, 0o644);
+    writeAll(file, image);
+    return;
+  }
+  if (statFd(STDOUT).type === 'character' && process.stdout.isTTY) {
+    throw new ConflictError(
+      'IMAGE_OUTPUT_IS_TERMINAL',
+      'Cannot write the image: standard output is a terminal',
+      {},
+    );
+  }
+  writeAll(STDOUT, image);
+}

@@ -1,0 +1,51 @@
+import type { ObjectId } from '#base/digest';
+import { Dir, enableVerityWithRetry, type HostFile, hasErrno, publish } from '#host';
+import { splitPath } from './path.ts';
+import { hashPieces } from './scan.ts';
+
+/** Permissions of an object: nobody may write it. */
+const OBJECT_MODE = 0o644;
+/** Permissions of the directories of a digest store. */
+const DIRECTORY_MODE = 0o755;
+
+/**
+ * A flat digest store as C mkcomposefs fills it: `XX/REST` below one directory. fs-verity is enabled where the filesystem
+ * can; objects that are there already are left alone. Source: composefs core spec 2.12
+ */
+export class DigestStore implements Disposable {
+  readonly #dir: Dir;
+
+  constructor(dir: Dir) {
+    this.#dir = dir;
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir[Symbol.dispose]();
+  }
+
+  /** Copies a file into the store and returns its id. @throws HostError, IntegrityError FILE_CHANGED */
+  store(file: HostFile, sizeBytes: number): ObjectId {
+    using copy = this.#dir.tmpfile(OBJECT_MODE);
+    const id = hashPieces(file, sizeBytes, (piece) => copy.write(piece));
+    this.#dir.mkdir(id.slice(0, 2), DIRECTORY_MODE);
+    using fanOut = this.#dir.openDir(id.slice(0, 2));
+    publish(copy, fanOut, id.slice(2), {
+      durable: false,
+      verify: (sealed) => void enableVerityWithRetry(sealed, 'sha256'),
+    });
+    return id;
+  }
+}
+
+/** Opens a digest store, creating its directory (not its parents). @throws HostError SYSCALL_FAILED */
+export function openDigestStore(path: string): DigestStore {
+  try {
+    return new DigestStore(Dir.open(path));
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
+  const { parent, name } = splitPath(path);
+  using above = Dir.open(parent);
+  above.mkdir(name, DIRECTORY_MODE);
+  return new DigestStore(above.openDir(name));
+}

@@ -1,0 +1,94 @@
+import { type ByteString, byteStringOf } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import {
+  backingFileOf,
+  dumpImage,
+  type ErofsImage,
+  isStubEntry,
+  openImage,
+  rootNameOf,
+  walkImage,
+} from '#formats/erofs';
+import { Dir, measureVerityOr, readAll, statFd } from '#host';
+import { openFileAt } from './path.ts';
+import { hashFile } from './scan.ts';
+
+/** Largest image read, in bytes. */
+const IMAGE_LIMIT = 2 ** 32;
+
+/** An image that has been opened, with the choice of names in its root (empty: all). */
+export interface OpenedImage {
+  readonly image: ErofsImage;
+  readonly filter: readonly string[];
+}
+
+/** Opens an image file. @throws HostError SYSCALL_FAILED; FormatError EROFS_… */
+export function openImageFile(path: string, filter: readonly string[] = []): OpenedImage {
+  using file = openFileAt(path);
+  const bytes = readAll(file, IMAGE_LIMIT);
+  return { image: openImage(bytes, { limitBytes: IMAGE_LIMIT }), filter };
+}
+
+/** One line of a listing. */
+export interface ListedEntry {
+  readonly path: string;
+  readonly isDirectory: boolean;
+  readonly target: ByteString | undefined;
+  /** Backing path of an external file, at its first name only. */
+  readonly backingPath: string | undefined;
+}
+
+/** Every name of an image but the root and the stubs, depth first in byte order. @throws FormatError EROFS_INVALID */
+export function* listImage({ image, filter }: OpenedImage): Generator<ListedEntry> {
+  for (const entry of walkImage(image)) {
+    const { inode, depth, path, isRepeat } = entry;
+    if (depth === 0 || isStubEntry(image, entry) || !isWanted(filter, rootNameOf(path))) continue;
+    const hasTarget = inode.type === 'symlink' && !isRepeat;
+    const isFirstFile = inode.type === 'regular' && !isRepeat;
+    yield {
+      path: `/${path}`,
+      isDirectory: inode.type === 'directory',
+      target: hasTarget ? byteStringOf(image.readInline(inode)) : undefined,
+      backingPath: isFirstFile ? backingFileOf(new Map(image.rawXattrs(inode))).path : undefined,
+    };
+  }
+}
+
+function isWanted(filter: readonly string[], rootName: string): boolean {
+  return filter.length === 0 || filter.includes(rootName);
+}
+
+/** The lines of an image as C prints them. @throws FormatError EROFS_INVALID */
+export function dumpImageFile({ image, filter }: OpenedImage): Generator<string> {
+  return dumpImage(image, (name) => isWanted(filter, name));
+}
+
+/** Backing paths of the external files of images, each once, sorted. @throws FormatError EROFS_INVALID */
+export function listBackingPaths(images: readonly OpenedImage[]): string[] {
+  const paths = new Set<string>();
+  for (const { image } of images) {
+    for (const { inode, isRepeat } of walkImage(image)) {
+      if (isRepeat || inode.type !== 'regular') continue;
+      const { path } = backingFileOf(new Map(image.rawXattrs(inode)));
+      if (path !== undefined) paths.add(path);
+    }
+  }
+  return [...paths].sort();
+}
+
+/** Those of some backing paths that are not below a directory. @throws HostError SYSCALL_FAILED */
+export function listMissing(paths: readonly string[], baseDirectory: string | undefined): string[] {
+  if (baseDirectory === undefined) return [...paths];
+  using base = Dir.open(baseDirectory);
+  return paths.filter((path) => {
+    // A path out of the base directory is never followed, and so is missing.
+    const isInside = path !== '' && !path.split('/').includes('..') && !path.startsWith('/');
+    return !isInside || base.stat(path) === undefined;
+  });
+}
+
+/** The fs-verity digest of a file: measured by the kernel, or else computed. @throws HostError SYSCALL_FAILED */
+export function measureFile(path: string): ObjectId {
+  using file = openFileAt(path);
+  return measureVerityOr(file, 'sha256', (opened) => hashFile(opened, statFd(opened).sizeBytes));
+}

@@ -1,0 +1,17 @@
+import { type ByteString, byteStringFromText } from '#base/bytes';
+import { Dir, type HostFile, OPEN } from '#host';
+
+/** A path that a person wrote, as the directory that holds it and its last name. */
+export function splitPath(path: string): { readonly parent: string; readonly name: ByteString } {
+  const trimmed = path.replace(/\/+$/, '');
+  const slash = trimmed.lastIndexOf('/');
+  const parent = slash < 0 ? '.' : trimmed.slice(0, slash + 1);
+  return { parent, name: byteStringFromText(trimmed.slice(slash + 1)) };
+}
+
+/** Opens a file by the path that a person wrote. @throws HostError SYSCALL_FAILED */
+export function openFileAt(path: string, flags: number = OPEN.read, mode = 0o666): HostFile {
+  const { parent, name } = splitPath(path);
+  using dir = Dir.open(parent);
+  return dir.openFile(name, flags, mode);
+}

@@ -1,0 +1,164 @@
+import type { ByteString } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { IntegrityError } from '#base/errors';
+import { VerityHasher } from '#formats/fsverity';
+import { Directory, type Leaf, type LeafIndex, NO_XATTRS, type Stat, Tree } from '#formats/tree';
+import {
+  type Dir,
+  type FileStat,
+  type HostFile,
+  OPEN,
+  readAll,
+  readPieces,
+  readXattrs,
+  statFd,
+} from '#host';
+
+/** Files up to this size go into the image. Source: composefs core spec 7.2 */
+const INLINE_LIMIT = 64;
+
+/** What of a directory becomes part of the tree. */
+export interface ScanOptions {
+  /** Which extended attributes: all, those of `user.`, or none. */
+  readonly xattrs: 'all' | 'user' | 'none';
+  /** Leave device nodes out, whiteouts among them. */
+  readonly skipDevices: boolean;
+  /** Give everything the mtime 0.0. */
+  readonly useEpoch: boolean;
+  /** Names of one inode become hard links in the tree; otherwise each name is a file of its own, as C does it. */
+  readonly trackHardlinks: boolean;
+  /** Called with every file that is not inline; returns the id of its object. Default: hash it. */
+  readonly storeObject?: (file: HostFile, sizeBytes: number) => ObjectId;
+}
+
+/**
+ * Reads a directory of the host into a tree: metadata, xattrs, link targets, small files whole, larger ones as object
+ * ids. Symbolic links are never followed; what changes its type while it is read is an error.
+ * @throws HostError SYSCALL_FAILED, IntegrityError FILE_CHANGED. Source: composefs core spec 7.2
+ */
+export function scanDirectory(root: Dir, options: ScanOptions): Tree {
+  const scanner = new Scanner(options);
+  return scanner.run(root);
+}
+
+class Scanner {
+  readonly #options: ScanOptions;
+  readonly #leafOfInode = new Map<string, LeafIndex>();
+  #tree = new Tree();
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+  }
+
+  run(root: Dir): Tree {
+    this.#tree = new Tree(this.#stat(root.statSelf(), root));
+    this.#readDirectory(root, this.#tree.root);
+    return this.#tree;
+  }
+
+  #readDirectory(dir: Dir, directory: Directory): void {
+    const { skipDevices } = this.#options;
+    for (const { name, type } of dir.readEntries()) {
+      if (skipDevices && (type === 'block' || type === 'character')) continue;
+      if (type === 'directory') {
+        using below = dir.openDir(name, { noFollow: true });
+        const child = new Directory(this.#stat(below.statSelf(), below));
+        directory.entries.set(name, child);
+        this.#readDirectory(below, child);
+      } else directory.entries.set(name, this.#leaf(dir, name, type));
+    }
+  }
+
+  #leaf(dir: Dir, name: ByteString, type: string): LeafIndex {
+    if (type === 'file') {
+      using file = dir.openFile(name, OPEN.read | OPEN.noFollow);
+      return this.#add(statFd(file), type, file.label, (stat) => this.#regular(file, stat));
+    }
+    const state = dir.lstat(name);
+    if (state === undefined) throw changed(dir.displayPath(name));
+    return this.#add(state, type, dir.displayPath(name), (found) => {
+      const stat = this.#stat(found, { dir, name });
+      if (type === 'symlink') {
+        return { kind: 'symlink', stat, target: dir.readlink(name) ?? ('' as ByteString) };
+      }
+      if (type === 'character') return { kind: 'chr', stat, rdev: found.rdev };
+      if (type === 'block') return { kind: 'blk', stat, rdev: found.rdev };
+      return { kind: type === 'fifo' ? 'fifo' : 'socket', stat };
+    });
+  }
+
+  #add(state: FileStat, type: string, label: string, read: (state: FileStat) => Leaf): LeafIndex {
+    if (state.type !== type) throw changed(label);
+    if (!this.#options.trackHardlinks) return this.#tree.addLeaf(read(state));
+    const key = `${state.dev}:${state.ino}`;
+    const known = this.#leafOfInode.get(key);
+    if (known !== undefined) return known;
+    const index = this.#tree.addLeaf(read(state));
+    this.#leafOfInode.set(key, index);
+    return index;
+  }
+
+  #regular(file: HostFile, state: FileStat): Leaf {
+    const stat = this.#stat(state, file);
+    const { sizeBytes } = state;
+    if (sizeBytes <= INLINE_LIMIT) {
+      return { kind: 'inline', stat, content: new Uint8Array(readAll(file, INLINE_LIMIT)) };
+    }
+    const id = (this.#options.storeObject ?? hashFile)(file, sizeBytes);
+    return { kind: 'external', stat, id, sizeBytes };
+  }
+
+  #stat(state: FileStat, target: Parameters<typeof readXattrs>[0]): Stat {
+    const { useEpoch } = this.#options;
+    return {
+      mode: state.mode,
+      uid: state.uid,
+      gid: state.gid,
+      mtimeSec: useEpoch ? 0n : state.mtimeSec,
+      mtimeNsec: useEpoch ? 0 : state.mtimeNsec,
+      xattrs: this.#xattrs(target),
+    };
+  }
+
+  #xattrs(target: Parameters<typeof readXattrs>[0]): ReadonlyMap<ByteString, Uint8Array> {
+    const { xattrs } = this.#options;
+    if (xattrs === 'none') return NO_XATTRS;
+    const all = readXattrs(target);
+    if (xattrs === 'user') {
+      for (const name of [...all.keys()]) if (!name.startsWith('user.')) all.delete(name);
+    }
+    return all.size === 0 ? NO_XATTRS : all;
+  }
+}
+
+function changed(label: string): IntegrityError {
+  return new IntegrityError(
+    'FILE_CHANGED',
+    `Cannot read "${label}": it changed while it was read`,
+    {
+      path: label,
+    },
+  );
+}
+
+/** The object id of a file's content, which must still have its size. @throws IntegrityError FILE_CHANGED */
+export function hashFile(file: HostFile, sizeBytes: number): ObjectId {
+  return hashPieces(file, sizeBytes, () => undefined);
+}
+
+/** Hashes a file and hands every piece on. @throws IntegrityError FILE_CHANGED when it is not `sizeBytes` long */
+export function hashPieces(
+  file: HostFile,
+  sizeBytes: number,
+  each: (piece: Uint8Array) => void,
+): ObjectId {
+  const hasher = new VerityHasher('sha256');
+  let found = 0;
+  for (const piece of readPieces(file)) {
+    found += piece.length;
+    hasher.update(piece);
+    each(piece);
+  }
+  if (found !== sizeBytes) throw changed(file.label);
+  return hasher.finish();
+}
