@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ByteString, concatBytes, encodeHex } from '#base/bytes';
+import { type ByteString, byteStringFromText, concatBytes, encodeHex } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { type ErrorCode, isOnecopyError } from '#base/errors';
 import { encodeVariant, parseVariant, STRING, VARIANT_DICT, variantOf } from '#formats/gvariant';
@@ -384,6 +384,19 @@ test('the hashed bytes of the tiny file are those of the worked example', () => 
     '000000120000000000000000000000000000' + '81a4000000000011' + '68690a',
   );
   assert.equal(computeMetadataChecksum(hashed), computeFileChecksum(header, Buffer.from('hi\n')));
+});
+
+test('a header without xattrs has the bytes of the general encoder, whatever the length of its target', () => {
+  for (const length of [1, 3, 237, 238, 239, 240, 4095]) {
+    const target = 'ü'.repeat(length);
+    const header = { uid: 5, gid: 2 ** 32 - 1, mode: 0o120777, target, xattrs: [], sizeBytes: 0 };
+    const bytes = byteStringFromText(target);
+    const general = encodeVariant(
+      [swap32(5), 2 ** 32 - 1, swap32(0o120777), 0, target, []],
+      FILE_HEADER_TYPE,
+    );
+    assert.deepEqual(encodeFileHeader({ ...header, target: bytes }), general);
+  }
 });
 
 test('the target of a regular file and the content of a link are not hashed', () => {
