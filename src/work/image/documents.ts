@@ -24,7 +24,7 @@ export async function storeDocument(
 
 /** What a config stream refers to. */
 export interface ConfigRefs {
-  /** Layer streams by diff id, in the order of the config; none for an artifact. */
+  /** Layer streams by diff id in the order of the config; for an artifact by layer digest in the order of the manifest. */
   readonly layers: Refs;
   /** EROFS images by slot. */
   readonly images?: ReadonlyMap<string, ObjectId>;

@@ -252,6 +252,14 @@ export class Batch {
     this.#usedBytes += bytes.length;
   }
 
+  /** The file that was begun is complete. */
+  end(): void {
+    const row = (this.files.length - 1) * ROW.words;
+    const { table } = this.slot;
+    const end = (table[row + ROW.offset] ?? 0) + (table[row + ROW.lengthBytes] ?? 0);
+    assert.equal(this.#usedBytes, end, 'a file in a batch has another size than announced');
+  }
+
   /** Digests of a segment's blocks, once it is done. */
   get digests(): Uint8Array {
     assert(this.#digests !== undefined, 'the segment is not done');
@@ -261,6 +269,7 @@ export class Batch {
   /** Writes the header; the slot then belongs to the writers. */
   seal(): void {
     const { header } = this.slot;
+    if (this.files.length > 0) this.end();
     header[SLOT.kind] = this.#kind;
     header[SLOT.count] = this.files.length;
     header[SLOT.lengthBytes] = this.#usedBytes;

@@ -28,12 +28,25 @@ export interface LayerCounts {
   inlinedBytes: number;
 }
 
+/** Counts a file that is an object now. */
+export function countFile(counts: LayerCounts, { sizeBytes, wasPresent }: PendingFile): void {
+  if (wasPresent) {
+    counts.reusedObjects += 1;
+    counts.reusedBytes += sizeBytes;
+  } else {
+    counts.storedObjects += 1;
+    counts.storedBytes += sizeBytes;
+  }
+}
+
 /** The tar is split in pieces of this size, in bytes, so that what one piece can need is known before. */
 const STEP_BYTES = 256 << 10;
 /** Most batches that one step takes: the batch at hand may not fit the next file, nor the one after it; one is for a large object. */
 const BATCHES_PER_STEP = 4;
-/** Inline bytes that may wait for the id of a file before them, in bytes. */
-const WAITING_BYTES_MAX = 4 << 20;
+/** A batch is handed over, however empty, once this many inline bytes wait behind its first file. */
+const WAITING_BYTES_PER_BATCH = 256 << 10;
+/** Inline bytes that may wait for the id of a file before them, in bytes; then splitting pauses. */
+const WAITING_BYTES_MAX = 8 << 20;
 
 /** What waits for its turn in the stream. */
 type Waiting =
@@ -69,8 +82,11 @@ export class LayerSplit implements TarSink, Disposable {
   #waiting: Waiting[] = [];
   #next = 0;
   #waitingBytes = 0;
+  /** Inline bytes that came while the batch at hand is open. */
+  #batchWaitingBytes = 0;
   #batch: Batch | undefined;
   #large: LargeObject | undefined;
+  /** The external file between its start and its entry. */
   #file: PendingFile | undefined;
   #failure: { readonly error: unknown } | undefined;
 
@@ -88,7 +104,7 @@ export class LayerSplit implements TarSink, Disposable {
       const waiting = this.#pool.ready(BATCHES_PER_STEP);
       if (waiting !== undefined) await waiting;
       this.#splitter.push(piece.subarray(at, at + STEP_BYTES), this);
-      if (this.#waitingBytes > WAITING_BYTES_MAX) await this.#drain();
+      if (this.#waitingBytes > WAITING_BYTES_MAX && this.#file === undefined) await this.#drain();
       this.#throwFailure();
     }
   }
@@ -108,6 +124,7 @@ export class LayerSplit implements TarSink, Disposable {
       return;
     }
     this.#waitingBytes += bytes.length;
+    this.#batchWaitingBytes += bytes.length;
     this.#waiting.push({ kind: 'inline', bytes: Uint8Array.prototype.slice.call(bytes) });
   }
 
@@ -118,7 +135,8 @@ export class LayerSplit implements TarSink, Disposable {
       this.#file = large.file;
       return;
     }
-    if (this.#batch?.fits(entry.sizeBytes) === false) this.#submit();
+    const isFull = this.#batch?.fits(entry.sizeBytes) === false;
+    if (isFull || this.#batchWaitingBytes > WAITING_BYTES_PER_BATCH) this.#submit();
     this.#batch ??= this.#pool.take();
     this.#file = this.#batch.begin(entry.sizeBytes);
   }
@@ -134,7 +152,8 @@ export class LayerSplit implements TarSink, Disposable {
     this.#waiting.push({ kind: 'external', file });
     const large = this.#large;
     this.#large = undefined;
-    large?.end();
+    if (large !== undefined) large.end();
+    else this.#batch?.end();
   }
 
   entry(entry: TarEntry, content: SplitContent): void {
@@ -142,6 +161,7 @@ export class LayerSplit implements TarSink, Disposable {
     if (content.kind === 'external' && this.#file !== undefined) {
       this.#waiting.push({ kind: 'file-entry', entry, file: this.#file });
       if (this.#file.id !== undefined) this.#advance();
+      this.#file = undefined;
     } else if (this.#isIdle()) {
       this.#onEntry(entry, content as StoredContent);
     } else {
@@ -157,9 +177,11 @@ export class LayerSplit implements TarSink, Disposable {
     return this.#next === this.#waiting.length;
   }
 
+  /** Hands the batch over; never while a file is being put into it. */
   #submit(): void {
     const batch = this.#batch;
     this.#batch = undefined;
+    this.#batchWaitingBytes = 0;
     if (batch !== undefined) this.#pool.submit(batch, () => this.#advance());
   }
 
@@ -203,16 +225,9 @@ export class LayerSplit implements TarSink, Disposable {
     return true;
   }
 
-  #writeExternal(id: ObjectId, { sizeBytes, wasPresent }: PendingFile): void {
-    this.#writer.writeExternal(id, sizeBytes);
-    const { counts } = this;
-    if (wasPresent) {
-      counts.reusedObjects += 1;
-      counts.reusedBytes += sizeBytes;
-    } else {
-      counts.storedObjects += 1;
-      counts.storedBytes += sizeBytes;
-    }
+  #writeExternal(id: ObjectId, file: PendingFile): void {
+    this.#writer.writeExternal(id, file.sizeBytes);
+    countFile(this.counts, file);
   }
 
   #throwFailure(): void {

@@ -5,7 +5,7 @@ import { CONTENT_TYPES } from '#formats/splitstream';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
-import type { BatchPool } from './batch-pool.ts';
+import type { BatchPool, PendingFile } from './batch-pool.ts';
 import type { BlobReader } from './blob.ts';
 import { LargeObject } from './large-object.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
@@ -117,7 +117,10 @@ class LayerImport {
  * Stores a blob as it is, in a stream of one external object. It has no name yet and nothing is synced.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH; HostError NO_SPACE
  */
-export async function importBlob(context: ImportContext, blob: BlobReader): Promise<ObjectId> {
+export async function importBlob(
+  context: ImportContext,
+  blob: BlobReader,
+): Promise<{ readonly id: ObjectId; readonly object: PendingFile }> {
   try {
     const { pool, repository, signal } = context;
     const object = new LargeObject(pool, repository.objects);
@@ -126,7 +129,7 @@ export async function importBlob(context: ImportContext, blob: BlobReader): Prom
       await appendWhenReady(pool, object, piece);
     }
     await blob.verify();
-    return await finishBlob(context, object);
+    return { id: await finishBlob(context, object), object: object.file };
   } catch (error) {
     throw await explain(error, blob, context.signal);
   }

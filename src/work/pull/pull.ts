@@ -21,6 +21,7 @@ import {
   type ImageIds,
   imageSlot,
   manifestStreamName,
+  type OciImage,
   openOciImage,
   readLayer,
   storeConfig,
@@ -29,7 +30,7 @@ import {
 import { BatchPool } from './batch-pool.ts';
 import { type BlobContent, BlobReader } from './blob.ts';
 import { type ImportContext, importBlob, importLayer } from './layer.ts';
-import type { LayerCounts } from './layer-split.ts';
+import { countFile, type LayerCounts } from './layer-split.ts';
 import { describePlan, findComplete, isBuilt, type PlannedLayer, planLayers } from './plan.ts';
 import type { LayerReport, PullPlan, PullReport } from './report.ts';
 import { StackFeed } from './stack-feed.ts';
@@ -272,9 +273,13 @@ class Pull {
   ): Promise<ObjectId> {
     const { diffId, position, streamName, descriptor } = layer;
     if (diffId === undefined || !isMissing) {
-      const id = await importBlob(context, blob);
-      if (diffId === undefined) this.#register(context.pool, streamName, id);
-      else this.#keep(context.pool, descriptor.digest, id);
+      const { id, object } = await importBlob(context, blob);
+      if (diffId === undefined) {
+        countFile(this.#counts, object);
+        this.#register(context.pool, streamName, id);
+      } else {
+        this.#keep(context.pool, descriptor.digest, id);
+      }
       return id;
     }
     const onEntry = feed === undefined ? () => {} : feed.listener(position);
@@ -312,35 +317,47 @@ class Pull {
     return encodeImages(this.#repository, tree, { signal, onProgress });
   }
 
-  async #publish({ image, layers, ids, images }: PublishInput): Promise<Published> {
+  /** Makes config and manifest lead to everything, and tags the manifest: the last step. */
+  async #publish(input: PublishInput): Promise<Published> {
+    const { image, ids, images } = input;
     const { signal, name } = this.#options;
-    const { manifest, configBytes } = image;
-    const digest = manifest.digest;
+    const digest = image.manifest.digest;
     const existing = this.#existing(digest);
-    const refs = layers.map((layer, index) => [nameOf(layer), ids[index] as ObjectId] as const);
-    const configRefs = image.config === undefined ? [] : refs;
+    const slots = new Map([...(existing?.images ?? []), ...(images ?? [])]);
     const blobs = new Map([...(existing?.blobs ?? []), ...this.#blobs]);
-    const store = async (
-      slots: ImageIds,
-    ): Promise<{ configId: ObjectId; manifestId: ObjectId }> => {
-      const configId = await storeConfig(this.#repository, configBytes, {
-        layers: configRefs,
-        images: slots,
-      });
+    const current =
+      existing?.layers.every((layer, index) => layer.id === ids[index]) &&
+      isSame(existing.images, slots) &&
+      isSame(existing.blobs, blobs)
+        ? existing
+        : undefined;
+    const isNew = existing === undefined;
+    const published =
+      current === undefined
+        ? await this.#store(input, { slots, blobs, isNew })
+        : keepStreams(current, slots);
+    signal?.throwIfAborted();
+    if (current === undefined) this.#name(image.manifest.config.digest, digest, published);
+    if (name !== undefined) this.#repository.tags.set(name, digest);
+    return published;
+  }
+
+  async #store(
+    { image, layers, ids }: PublishInput,
+    { slots, blobs, isNew }: { slots: ImageIds; blobs: ImageBlobs; isNew: boolean },
+  ): Promise<Published> {
+    const { manifest, configBytes } = image;
+    const refs = layers.map((layer, index) => [nameOf(layer), ids[index] as ObjectId] as const);
+    const store = async (images: ImageIds) => {
+      const configId = await storeConfig(this.#repository, configBytes, { layers: refs, images });
       const config = [manifest.config.digest, configId] as const;
       const manifestRefs = { config, layers: refs, blobs };
-      return {
-        configId,
-        manifestId: await storeManifest(this.#repository, manifest.bytes, manifestRefs),
-      };
+      const manifestId = await storeManifest(this.#repository, manifest.bytes, manifestRefs);
+      return { configId, manifestId };
     };
-    const slots = new Map([...(existing?.images ?? []), ...(images ?? [])]);
     // Upstream stores both without images first; its objects stay, and are what a first pull reports.
-    const first = existing === undefined && slots.size > 0 ? await store(new Map()) : undefined;
+    const first = isNew && slots.size > 0 ? await store(new Map()) : undefined;
     const last = await store(slots);
-    signal?.throwIfAborted();
-    this.#name(manifest.config.digest, digest, last);
-    if (name !== undefined) this.#repository.tags.set(name, digest);
     return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots };
   }
 
@@ -360,7 +377,7 @@ class Pull {
   }
 
   /** The image as an earlier pull left it; what cannot be read is made anew. */
-  #existing(digest: ContentDigest) {
+  #existing(digest: ContentDigest): OciImage | undefined {
     try {
       return openOciImage(this.#repository, `@${digest}`);
     } catch (error) {
@@ -421,7 +438,10 @@ interface PublishInput {
   readonly images: ImageIds | undefined;
 }
 
+type ImageBlobs = ReadonlyMap<ContentDigest, ObjectId>;
+
 interface Published {
+  readonly configId: ObjectId;
   readonly manifestId: ObjectId;
   readonly firstManifestId: ObjectId;
   readonly slots: ImageIds;
@@ -434,6 +454,20 @@ interface ReportInput {
   readonly published: Published;
   readonly built: boolean;
   readonly clock: PhaseClock;
+}
+
+function isSame<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+function keepStreams(existing: OciImage, slots: ImageIds): Published {
+  const { configStreamId, manifestStreamId } = existing;
+  return {
+    configId: configStreamId,
+    manifestId: manifestStreamId,
+    firstManifestId: manifestStreamId,
+    slots,
+  };
 }
 
 function nameOf({ diffId, descriptor }: PlannedLayer) {
