@@ -64,6 +64,11 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'export <name> <reference>',
     summary: 'write an image to oci:, oci-archive:, dir: or a plain directory',
+    options: [
+      ['--compression <name>', 'of layers whose blob was not kept: none (default), gzip or zstd'],
+      ['--no-owners', 'a plain directory: everything belongs to you'],
+    ],
+    help: 'A target without a transport is a plain directory, which must be new or empty.',
     load: async () => (await import('./commands/export.ts')).exportVerb,
   },
   {
@@ -142,6 +147,12 @@ export const VERBS: readonly Verb[] = [
     usage: 'cp <name:path> <destination>',
     summary: 'copy a file or directory out of an image',
     load: async () => (await import('./commands/browse.ts')).cp,
+  },
+  {
+    usage: 'diff <name> <other-name>',
+    summary: 'compare the files of two images',
+    options: [['--exit-code', 'exit 3 when they differ']],
+    load: async () => (await import('./commands/browse.ts')).diff,
   },
   {
     usage: 'mount <name> <directory>',

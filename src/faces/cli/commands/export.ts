@@ -1,0 +1,66 @@
+import { exportDirectory, exportImage, type LocalReference, parseReference } from '#work/export';
+import { openChosen } from '#work/repository';
+import { type Action, textOption } from '../context.ts';
+import { UsageError } from '../output.ts';
+import { formatDigest, formatSize } from '../units.ts';
+
+const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
+
+/** `export`: writes an image into a layout, an archive, or a plain directory. */
+export const exportVerb: Action = async (context, [name = '', target = ''], options) => {
+  using repository = await openChosen(context.selection, context.operation);
+  const reference = targetOf(target);
+  if (context.dryRun) {
+    context.out.note(`onecopy: would write ${name} to ${target}`);
+    return 0;
+  }
+  if (typeof reference === 'string') {
+    const report = await exportDirectory(repository, name, reference, {
+      ...context.operation,
+      ...(options['owners'] === false ? { owners: false } : {}),
+    });
+    if (context.out.json) context.out.document({ kind: 'directory', ...report });
+    context.out.line(`Wrote ${name} to ${report.path}`);
+    return 0;
+  }
+  const report = await exportImage(repository, name, reference, {
+    ...context.operation,
+    compression: compressionOf(textOption(options, 'compression')),
+  });
+  if (context.out.json) context.out.document({ kind: 'image', ...report });
+  context.out.line(`Wrote ${name} to ${target}`);
+  context.out.line(`  manifest: ${report.manifestDigest}`);
+  if (!report.identical) {
+    context.out.line('  The layers are packed anew: same diff ids and config, another manifest.');
+    context.out.line('  (pull --keep-blobs keeps the blobs, then an export is byte-identical.)');
+  }
+  for (const { digest, sizeBytes, method } of report.layers) {
+    context.out.line(`  layer ${formatDigest(digest)}  ${formatSize(sizeBytes)}  ${method}`);
+  }
+  return 0;
+};
+
+/** A layout or archive, or the path of a plain directory. */
+function targetOf(text: string): LocalReference | string {
+  if (!/^[a-z][a-z-]+:/.test(text)) return text;
+  const reference = parseReference(text);
+  switch (reference.transport) {
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive':
+    case 'dir':
+      return reference;
+    default:
+      throw new UsageError(
+        `Cannot export to "${text}": expected oci:, oci-archive:, dir: or the path of a directory`,
+      );
+  }
+}
+
+function compressionOf(text: string | undefined): (typeof COMPRESSIONS)[number] {
+  const found = COMPRESSIONS.find((name) => name === (text ?? 'none'));
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `Cannot read --compression: expected ${COMPRESSIONS.join(', ')}, found "${text}"`,
+  );
+}

@@ -1,0 +1,58 @@
+import { type PullPlan, type PullReport, planPull, pullImage } from '#work/pull';
+import { openChosen, openOrCreate } from '#work/repository';
+import { type Action, flag, textOption } from '../context.ts';
+import { formatDigest, formatSize } from '../units.ts';
+import { platformOption } from './platform.ts';
+
+/** `pull`: brings an image into the repository; without a name it is called like the reference. */
+export const pull: Action = async (context, [reference = '', name = reference], options) => {
+  const platform = platformOption(textOption(options, 'platform'));
+  if (context.dryRun) {
+    using repository = await openChosen(context.selection, context.operation);
+    const plan = await planPull(repository, reference, { platform });
+    if (context.out.json) context.out.document({ dryRun: true, ...plan });
+    else printPlan(plan, context.out.line);
+    return 0;
+  }
+  const { repository } = await openOrCreate(context.selection, {
+    ...context.operation,
+    mayInit: context.mayInit,
+    requireVerity: context.requireVerity,
+  });
+  using open = repository;
+  const report = await pullImage(open, reference, {
+    ...context.operation,
+    name,
+    platform,
+    keepBlobs: flag(options, 'keepBlobs'),
+    jobs: context.jobs,
+    requireVerity: context.requireVerity,
+  });
+  if (context.out.json) context.out.document({ ...report });
+  else printReport(report, context.out.line);
+  return 0;
+};
+
+function printPlan(plan: PullPlan, line: (text: string) => void): void {
+  line(`Would pull ${plan.kind} ${plan.manifestDigest}`);
+  for (const { diffId, digest, sizeBytes, status } of plan.layers) {
+    line(`  layer ${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}  ${status}`);
+  }
+  line(
+    `  to read: ${formatSize(plan.wantedBytes)}, already here: ${formatSize(plan.presentBytes)}`,
+  );
+}
+
+function printReport(report: PullReport, line: (text: string) => void): void {
+  const { objects, bytes, layers, ms } = report;
+  const present = layers.filter(({ status }) => status !== 'imported').length;
+  line(`Pulled ${report.name ?? report.manifestDigest}`);
+  line(`  manifest: ${report.manifestDigest}`);
+  if (report.imageId !== undefined) line(`  image:    ${report.imageId}`);
+  line(`  layers:   ${layers.length}, of which ${present} were already here`);
+  line(
+    `  files:    ${objects.stored} new (${formatSize(bytes.stored)}), ${objects.reused} already here, ` +
+      `${formatSize(bytes.inlined)} of small files and headers`,
+  );
+  line(`  time:     ${(ms.total / 1000).toFixed(2)} s`);
+}
