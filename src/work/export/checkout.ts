@@ -130,17 +130,26 @@ export class TreeWriter {
 
   #writeLeaf(at: Place, name: ByteString, index: LeafIndex): void {
     const first = this.#firstPath.get(index);
-    if (first !== undefined && first.length < LINK_PATH_MAX) {
-      at.root.link(first, name, at.dir);
-      this.#count('hardlinks');
-      return;
-    }
+    if (first !== undefined && this.#link(at, name, first)) return;
     const leaf = leafAt(this.#tree, index);
     if (this.#create(at, name, leaf)) this.#firstPath.set(index, at.path);
     const done = this.#done();
     if (done % PROGRESS_EVERY === 0) {
       this.#options.onProgress?.({ type: 'advanced', id: 'export', done });
     }
+  }
+
+  /** False when the file must be written once more: its first name is out of reach, by length or by the modes on the way. */
+  #link(at: Place, name: ByteString, first: string): boolean {
+    if (first.length >= LINK_PATH_MAX) return false;
+    try {
+      at.root.link(first, name, at.dir);
+    } catch (error) {
+      if (!hasErrno(error, 'EACCES') && !hasErrno(error, 'EPERM')) throw error;
+      return false;
+    }
+    this.#count('hardlinks');
+    return true;
   }
 
   /** False when the leaf had to be left out. */

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { byteStringFromText } from '#base/bytes';
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import { type LocalReference, MEDIA_TYPES, parsePlatform, parseReference } from '#formats/oci';
@@ -22,7 +23,7 @@ import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { readGolden, unpackGoldenRepository } from '../../../test/support/golden-repo.ts';
 import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';
 import { makeTempDir, type TempDir } from '../../../test/support/temp-dir.ts';
-import { exportDirectory, exportImage } from './index.ts';
+import { exportDirectory, exportImage, exportPath } from './index.ts';
 import { rebuildLayer } from './layer-bytes.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../../test/golden/cfsctl/oci/', import.meta.url));
@@ -338,4 +339,35 @@ test('a diff id is what ties a rebuilt layer to its config', async () => {
   const wrong = `sha256:${'0'.repeat(64)}` as DiffId;
   const attempt = () => [...rebuildLayer(repository, layer.id, wrong)];
   assert.throws(attempt, isCode('BLOB_DIGEST_MISMATCH'));
+});
+
+test('one file, link or directory is copied out of an image', async () => {
+  using _leaks = watchDescriptors();
+  using temp = makeTempDir();
+  using repository = await openGolden(temp, 'basic/repo-sha256-v1');
+  const copy = (from: string, to: string) =>
+    exportPath(repository, 'img', { from: byteStringFromText(from), to: `${temp.path}/${to}` });
+  const file = await copy('/hello.txt', 'copied.txt');
+  assert.deepEqual([file.files, file.directories, file.path], [1, 0, `${temp.path}/copied.txt`]);
+  assert.equal(readFileSync(`${temp.path}/copied.txt`, 'utf8'), 'hello from test layer\n');
+  mkdirSync(`${temp.path}/into`);
+  await copy('/hello-link.txt', 'into');
+  await copy('usr', 'into/');
+  assert.deepEqual(readdirSync(`${temp.path}/into`).sort(), ['hello-link.txt', 'usr']);
+  const all = await copy('/', 'all');
+  assert.equal(all.hardlinks, 1);
+  await assert.rejects(copy('/nothing', 'x'), isCode('TREE_PATH_NOT_FOUND'));
+  await assert.rejects(copy('/hello.txt', 'copied.txt'), isCode('TARGET_NOT_EMPTY'));
+  await assert.rejects(copy('/hello.txt', 'missing/x'), isCode('SYSCALL_FAILED'));
+  assert.deepEqual(readdirSync(temp.path).sort(), ['all', 'copied.txt', 'into', 'repo']);
+});
+
+test('a directory is not copied over one that has something in it', async () => {
+  using temp = makeTempDir();
+  using repository = await openGolden(temp, 'basic/repo-sha256-v1');
+  const from = byteStringFromText('/usr');
+  mkdirSync(`${temp.path}/into/usr/precious`, { recursive: true });
+  const attempt = exportPath(repository, 'img', { from, to: `${temp.path}/into` });
+  await assert.rejects(attempt, isCode('TARGET_NOT_EMPTY'));
+  assert.deepEqual(readdirSync(`${temp.path}/into/usr`), ['precious']);
 });

@@ -2,8 +2,14 @@
  * Export: a stored image leaves the repository, as a layout, an archive, or plain files. Contents are shared by reflink where both
  * filesystems can, and everything is verified on its way out.
  */
+export { type ImageReference, type LocalReference, parseReference } from '#formats/oci';
 export type { CheckoutCounts, LeftOut } from './checkout.ts';
-export { type DirectoryOptions, type DirectoryReport, exportDirectory } from './to-directory.ts';
+export {
+  type DirectoryOptions,
+  type DirectoryReport,
+  exportDirectory,
+  exportPath,
+} from './to-directory.ts';
 export {
   type ExportedLayer,
   type ExportOptions,

@@ -1,10 +1,12 @@
-import type { ByteString } from '#base/bytes';
+import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { ConflictError } from '#base/errors';
+import { ConflictError, FormatError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { readTree } from '#formats/erofs';
+import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
 import { Dir, fsync, hasErrno, pathOf, randomName, syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
+import { openImageView } from '#work/browse';
 import { resolveImageId } from '#work/image';
 import { type CheckoutCounts, TreeWriter } from './checkout.ts';
 import { removeTree } from './remove.ts';
@@ -42,6 +44,82 @@ export async function exportDirectory(
 ): Promise<DirectoryReport> {
   const imageId = resolveImageId(repository, name);
   const tree = readTree(repository.images.read(imageId).bytes);
+  const counts = writeBeside(repository, tree, path, options, publishDirectory);
+  return { path, imageId, ...counts };
+}
+
+/**
+ * Copies one file, or a directory with everything in it, out of an image. An existing directory as target gets the copy under its own
+ * name; nothing else that exists is touched. A symbolic link in the last place is copied as a link. The rest is as `exportDirectory`.
+ * @throws NotFoundError TREE_PATH_NOT_FOUND, TREE_NOT_A_DIRECTORY, PATH_LINK_LOOP; as `exportDirectory`
+ */
+export async function exportPath(
+  repository: Repository,
+  name: string,
+  { from, to }: { readonly from: ByteString; readonly to: string },
+  options: DirectoryOptions = {},
+): Promise<DirectoryReport> {
+  const view = openImageView(repository, name);
+  const entry = view.stat(from);
+  const tree = readTree(repository.images.read(view.imageId).bytes);
+  const inode = lookupPath(tree, entry.path);
+  const path = entry.path === '/' ? to : placeFor(entry.name, to);
+  const report = { path, imageId: view.imageId };
+  if (inode instanceof Directory) {
+    const below = treeBelow(inode, tree);
+    return { ...report, ...writeBeside(repository, below, path, options, publishDirectory) };
+  }
+  const only = new Directory({ ...UNSET_STAT, mode: 0o700 });
+  only.entries.set(entry.name, inode);
+  const publish: Publish = (parent, temporary, base) => {
+    const source = `${temporary}/${entry.name}`;
+    if (!parent.renameNoReplace(source, base)) throw notFree(path);
+    parent.rmdir(temporary);
+  };
+  const counts = writeBeside(repository, treeBelow(only, tree), path, options, publish);
+  return { ...report, ...counts, directories: 0 };
+}
+
+/** The target itself, or its place inside when it is a directory that exists. */
+function placeFor(name: ByteString, to: string): string {
+  const { parent, base } = openTarget(to);
+  using _parent = parent;
+  const isDirectory =
+    base === '' || base === '.' || base === '..' || parent.stat(base)?.type === 'directory';
+  return isDirectory ? `${to.replace(/\/+$/, '')}/${textOf(name)}` : to;
+}
+
+/** Paths of this host are text; a name that is no UTF-8 needs a target that names it. */
+function textOf(name: ByteString): string {
+  const text = displayText(name);
+  if (byteStringFromText(text) === name) return text;
+  throw new FormatError(
+    'TREE_PATH_INVALID',
+    `Cannot name the copy of "${text}": expected UTF-8, found other bytes`,
+    { offset: 0, what: 'name' },
+    { hint: 'Give a file name as target' },
+  );
+}
+
+/** A tree that begins at a directory and shares the leaves. */
+function treeBelow(directory: Directory, tree: Tree): Tree {
+  const below = new Tree(directory.stat);
+  for (const [name, inode] of directory.entries) below.root.entries.set(name, inode);
+  below.leaves = tree.leaves;
+  return below;
+}
+
+/** Gives what was written under a temporary name its own; the last step. */
+type Publish = (parent: Dir, temporary: ByteString, base: ByteString, path: string) => void;
+
+/** Writes a tree under a temporary name beside its target, and removes it again when anything fails. */
+function writeBeside(
+  repository: Repository,
+  tree: Tree,
+  path: string,
+  options: DirectoryOptions,
+  publish: Publish,
+): CheckoutCounts {
   const { parent, base } = openTarget(path);
   using _parent = parent;
   requireFree(parent, base, path);
@@ -60,7 +138,7 @@ export async function exportDirectory(
     options.signal?.throwIfAborted();
     publish(parent, temporary, base, path);
     fsync(parent);
-    return { path, imageId, ...writer.counts };
+    return writer.counts;
   } catch (error) {
     removeTree(parent, temporary);
     throw error;
@@ -86,7 +164,12 @@ function requireFree(parent: Dir, base: ByteString, path: string): void {
   throw notFree(path);
 }
 
-function publish(parent: Dir, temporary: ByteString, base: ByteString, path: string): void {
+function publishDirectory(
+  parent: Dir,
+  temporary: ByteString,
+  base: ByteString,
+  path: string,
+): void {
   try {
     parent.rename(temporary, base);
   } catch (cause) {
