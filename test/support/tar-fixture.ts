@@ -31,8 +31,12 @@ export function readTarFixture(name: string): ReadonlyMap<string, TarFixtureMemb
     const bytes = new Uint8Array(tar.subarray(at + 512, at + 512 + sizeBytes));
     const type = text(156, 1) || '0';
     if (type === 'x') pax = paxRecords(Buffer.from(bytes));
-    else {
-      const path = pax.get('path') ?? [text(345, 155), text(0, 100)].filter(Boolean).join('/');
+    else if (type === 'L' || type === 'K') {
+      const value = Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, '');
+      pax.set(type === 'L' ? 'path' : 'linkpath', value);
+    } else {
+      const prefix = text(257, 6) === 'ustar' ? text(345, 155) : '';
+      const path = pax.get('path') ?? [prefix, text(0, 100)].filter(Boolean).join('/');
       const link = pax.get('linkpath') ?? text(157, 100);
       members.set(path.replace(/\/$/, ''), {
         bytes: type === '1' ? (members.get(link)?.bytes ?? bytes) : bytes,
