@@ -32,7 +32,10 @@ export interface Bench {
   run(options: BenchOptions): Promise<readonly Row[]>;
 }
 
-const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [() => import('./pull.ts')];
+const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
+  () => import('./fsverity.ts'),
+  () => import('./pull.ts'),
+];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 
 function line(row: Row): string {

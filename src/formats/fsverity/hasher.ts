@@ -53,10 +53,7 @@ export class VerityHasher {
       this.#stagedBytes = 0;
     }
     const end = bytes.length - ((bytes.length - at) % VERITY_BLOCK_BYTES);
-    for (; at < end; at += VERITY_BLOCK_BYTES) {
-      const block = bytes.subarray(at, at + VERITY_BLOCK_BYTES);
-      this.#push(0, hash(this.#algorithm, block, 'latin1'));
-    }
+    while (at < end) at = this.#hashBlocks(bytes, at, end);
     if (end < bytes.length) {
       this.#staging.set(bytes.subarray(end));
       this.#stagedBytes = bytes.length - end;
@@ -93,13 +90,39 @@ export class VerityHasher {
     return id;
   }
 
+  /** Hashes full data blocks until the first level has a full block or `end` is reached; returns where it stopped. */
+  #hashBlocks(bytes: Uint8Array, start: number, end: number): number {
+    const level = this.#level(0);
+    const { block } = level;
+    const algorithm = this.#algorithm;
+    const digestBytes = this.#digestBytes;
+    let fill = level.fillBytes;
+    let at = start;
+    // The hot loop of every pull: a string takes half the time a fresh digest buffer would.
+    while (at < end && fill < VERITY_BLOCK_BYTES) {
+      const digest = hash(algorithm, bytes.subarray(at, at + VERITY_BLOCK_BYTES), 'latin1');
+      block.write(digest, fill, 'latin1');
+      fill += digestBytes;
+      at += VERITY_BLOCK_BYTES;
+    }
+    level.fillBytes = fill;
+    level.count += (at - start) / VERITY_BLOCK_BYTES;
+    if (fill === VERITY_BLOCK_BYTES) this.#promote(0);
+    return at;
+  }
+
   /** Adds a digest (latin1) to a level; a block that is full moves up as one digest. */
   #push(depth: number, digest: string): void {
     const level = this.#level(depth);
     level.block.write(digest, level.fillBytes, 'latin1');
     level.fillBytes += this.#digestBytes;
     level.count += 1;
-    if (level.fillBytes < VERITY_BLOCK_BYTES) return;
+    if (level.fillBytes === VERITY_BLOCK_BYTES) this.#promote(depth);
+  }
+
+  /** Hashes the block of a level into the level above and starts it anew. */
+  #promote(depth: number): void {
+    const level = this.#level(depth);
     level.fillBytes = 0;
     this.#push(depth + 1, hash(this.#algorithm, level.block, 'latin1'));
   }
@@ -124,7 +147,7 @@ export class VerityHasher {
       if (level.count === 1) return level.block.toString('latin1', 0, this.#digestBytes);
       if (level.fillBytes === 0) continue;
       level.block.fill(0, level.fillBytes);
-      this.#push(depth + 1, hash(this.#algorithm, level.block, 'latin1'));
+      this.#promote(depth);
     }
   }
 
