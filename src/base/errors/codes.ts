@@ -313,6 +313,11 @@ export const ERROR_CODES = {
     meaning: 'The bytes of an OSTree object do not hash to its checksum',
     keys: ['expected', 'found', 'what'],
   },
+  OSTREE_COMMIT_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The repository holds no OSTree commit of this ref or id',
+    keys: ['name'],
+  },
   OSTREE_CONFIG_INVALID: {
     kind: 'format',
     meaning: 'A setting of an OSTree repository has no meaning',
@@ -332,6 +337,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The name of a static delta is not one or two checksums',
     keys: ['offset', 'what'],
+  },
+  OSTREE_DELTA_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'No usable static delta leads to the commit',
+    keys: ['commit'],
   },
   OSTREE_DELTA_TOO_LARGE: {
     kind: 'format',
@@ -413,6 +423,11 @@ export const ERROR_CODES = {
     meaning: 'An object that an OSTree commit needs is not there',
     keys: ['object'],
   },
+  OSTREE_PATH_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'An OSTree commit has no file or directory of this path',
+    keys: ['path', 'commit'],
+  },
   OSTREE_PAYLOAD_INVALID: {
     kind: 'format',
     meaning:
@@ -433,6 +448,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'An OSTree ref name or ref file breaks the rules',
     keys: ['offset', 'what'],
+  },
+  OSTREE_REF_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The OSTree source has no such ref',
+    keys: ['ref'],
   },
   OSTREE_REMOTE_INVALID: {
     kind: 'format',
