@@ -1,0 +1,38 @@
+/**
+ * onecopy as a library: everything that the command line does, as functions over an open repository.
+ *
+ *     openOrCreate, openRepository ─▶ Repository ─▶ pullImage · listOciImages · openImageView · exportImage · mountImage
+ *                                                   · checkRepository · collectGarbage
+ *
+ * Long operations take `{ signal, onProgress }` last; errors carry a permanent `code` (docs/errors.md); what is opened is
+ * closed with `using`.
+ */
+export {
+  type ByteString,
+  byteStringFromText,
+  byteStringOf,
+  bytesOf,
+  displayText,
+} from '#base/bytes';
+export {
+  type ContentDigest,
+  type DiffId,
+  type ObjectId,
+  parseContentDigest,
+  parseDiffId,
+  parseObjectId,
+} from '#base/digest';
+export * from '#base/errors';
+export type { OperationOptions, ProgressEvent, ProgressListener, ProgressUnit } from '#base/flow';
+export * from '#work/browse';
+export * from '#work/check';
+/** Images from directories and dumpfiles, without a repository. */
+export * as compose from '#work/compose';
+export * from '#work/doctor';
+export * from '#work/export';
+export * from '#work/image';
+export * from '#work/mount';
+/** OSTree commits in the repository. */
+export * as ostree from '#work/ostree';
+export * from '#work/pull';
+export * from '#work/repository';
