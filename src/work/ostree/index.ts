@@ -1,18 +1,26 @@
 /**
- * OSTree commits in a composefs repository: pulled from served or local repositories, by single objects or static deltas.
+ * OSTree commits in a composefs repository: pulled from served or local repositories, by single objects or static deltas; found, named,
+ * listed and compared.
  *
  *     resolve ─▶ commit ─▶ trust ─▶ delta? ─▶ gather (metadata and files) ─▶ stream + image ─▶ ref
  *                                     └── known objects: bases, journal of an earlier attempt ──┘
  */
 export {
-  type CommitRef,
-  listStoredRefs,
-  type OpenedCommit,
-  openCommit,
-  openStored,
-  resolveStoredRef,
-} from './commits.ts';
+  type CommitImageOptions,
+  computeCommitImageId,
+  ensureCommitImage,
+  treeOfOpened,
+} from './commit-image.ts';
+export { type CommitChange, compareCommits } from './compare.ts';
 export type { DeltaPolicy, UsedDelta } from './delta.ts';
+export {
+  type CommitEntry,
+  findEntry,
+  formatEntry,
+  type ListOptions,
+  listEntries,
+  readEntry,
+} from './entries.ts';
 export type { FetchCounts } from './fetch.ts';
 export {
   type FinishOptions,
@@ -22,12 +30,36 @@ export {
   streamRefName,
 } from './finish.ts';
 export {
-  DETACHED_REF,
+  type CommitSummary,
+  commitDate,
+  type History,
+  readHistory,
+  summarizeCommit,
+} from './history.ts';
+export { describeMetadata, formatMetadata, type MetadataEntry } from './metadata.ts';
+export {
+  COMMITMETA_REF,
+  type OpenedCommit,
+  openCommit,
+  openCommitById,
+  tryOpenCommit,
+} from './open.ts';
+export {
   type PullCommitOptions,
   type PulledCommit,
   type PullSource,
   pullCommit,
 } from './pull.ts';
+export {
+  type CommitRef,
+  type CommitRow,
+  listCommitRefs,
+  listCommits,
+  readCommitRef,
+  resolveCommit,
+  tagCommit,
+  untagCommit,
+} from './refs.ts';
 export type { SuppliedSummary } from './resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './target.ts';
 export { type TrustPolicy, verifyCommit } from './trust.ts';

@@ -1,0 +1,280 @@
+import type { OstreeChecksum } from '#base/digest';
+import { FormatError, NotFoundError } from '#base/errors';
+import type { OperationOptions, ProgressListener } from '#base/flow';
+import {
+  type CommitStreamBuilder,
+  type Dirtree,
+  type MetadataKind,
+  parseCommit,
+  parseDirmeta,
+  parseDirtree,
+  TREE_DEPTH_MAX,
+} from '#formats/ostree';
+import type { PullJournal } from './journal.ts';
+import type { KnownObjects } from './known.ts';
+import { encodeRecord, type ObjectRecord } from './records.ts';
+import type { CommitSource } from './source.ts';
+
+/** What a fetch works with. */
+export interface FetchContext extends OperationOptions {
+  readonly source: CommitSource;
+  readonly known: KnownObjects;
+  readonly builder: CommitStreamBuilder;
+  readonly journal: PullJournal | undefined;
+}
+
+/** What a fetch did. */
+export interface FetchCounts {
+  metadataFetched: number;
+  filesFetched: number;
+  /** Objects that were at hand: in a base, or from an earlier attempt. */
+  metadataKnown: number;
+  filesKnown: number;
+}
+
+/** One thing to do. */
+type Task =
+  | { readonly kind: 'dirtree'; readonly checksum: OstreeChecksum; readonly depth: number }
+  | { readonly kind: 'dirmeta'; readonly checksum: OstreeChecksum };
+
+/** Most missing objects that an error lists. */
+const MISSING_MAX = 1000;
+/** The part of all places that files may take while metadata waits: metadata opens further work, files keep threads busy. */
+const FILES_SHARE = 0.5;
+
+/**
+ * Gathers everything a commit reaches, metadata and files at the same time: directories breadth first, because each level costs
+ * a round trip, files as soon as a directory names them. The commit itself must be in the builder already.
+ * @throws NotFoundError OSTREE_OBJECT_MISSING with all objects that the source lacks; FormatError of the parsers;
+ * IntegrityError OSTREE_CHECKSUM_MISMATCH; errors of the source
+ */
+export async function gatherCommit(
+  commit: OstreeChecksum,
+  commitBytes: Uint8Array,
+  context: FetchContext,
+): Promise<FetchCounts> {
+  const gatherer = new Gatherer(context);
+  const { rootTree, rootMeta } = parseCommit(commitBytes);
+  gatherer.addDirectory(rootTree, rootMeta, 0);
+  try {
+    await gatherer.run();
+  } finally {
+    gatherer.progress.done();
+  }
+  gatherer.requireNothingMissing(commit);
+  return gatherer.counts;
+}
+
+class Gatherer {
+  readonly counts: FetchCounts = {
+    metadataFetched: 0,
+    filesFetched: 0,
+    metadataKnown: 0,
+    filesKnown: 0,
+  };
+  readonly progress: GatherProgress;
+  readonly #context: FetchContext;
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #seen = new Set<string>();
+  readonly #metadata: Task[] = [];
+  readonly #files: OstreeChecksum[] = [];
+  readonly #missing: { kind: string; checksum: OstreeChecksum }[] = [];
+  #metadataAt = 0;
+  #filesAt = 0;
+  #outstanding = 0;
+  #filesOutstanding = 0;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(context: FetchContext) {
+    this.#context = context;
+    const { signal } = context;
+    this.#signal =
+      signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
+    this.progress = new GatherProgress(context.onProgress);
+  }
+
+  addDirectory(tree: OstreeChecksum, meta: OstreeChecksum, depth: number): void {
+    if (this.#isNew('dirtree', tree))
+      this.#metadata.push({ kind: 'dirtree', checksum: tree, depth });
+    if (this.#isNew('dirmeta', meta)) this.#metadata.push({ kind: 'dirmeta', checksum: meta });
+  }
+
+  async run(): Promise<void> {
+    for (;;) {
+      this.#startMore();
+      if (this.#outstanding === 0) break;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#context.signal?.throwIfAborted();
+  }
+
+  requireNothingMissing(commit: OstreeChecksum): void {
+    const first = this.#missing[0];
+    if (first === undefined) return;
+    const { label } = this.#context.source;
+    throw new NotFoundError(
+      'OSTREE_OBJECT_MISSING',
+      `Cannot complete commit ${commit}: ${label} lacks ${this.#missing.length} of its objects, the first is ${first.kind} ${first.checksum}`,
+      {
+        checksum: first.checksum,
+        kind: first.kind,
+        commit,
+        count: this.#missing.length,
+        missing: this.#missing.slice(0, MISSING_MAX).map((one) => `${one.checksum}.${one.kind}`),
+      },
+    );
+  }
+
+  #startMore(): void {
+    const { concurrency } = this.#context.source;
+    while (
+      this.#outstanding < concurrency &&
+      this.#failure === undefined &&
+      !this.#signal.aborted
+    ) {
+      const metadata = this.#metadata[this.#metadataAt];
+      const file = this.#files[this.#filesAt];
+      const filesFirst = this.#filesOutstanding < concurrency * FILES_SHARE;
+      if (file !== undefined && (filesFirst || metadata === undefined)) {
+        this.#filesAt++;
+        this.#startFile(file);
+      } else if (metadata !== undefined) {
+        this.#metadataAt++;
+        this.#start(this.#fetchMetadata(metadata));
+      } else {
+        return;
+      }
+    }
+  }
+
+  #startFile(checksum: OstreeChecksum): void {
+    const known = this.#context.known.file(checksum);
+    if (known !== undefined) {
+      this.counts.filesKnown++;
+      this.#acceptFile(known);
+      return;
+    }
+    this.#filesOutstanding++;
+    this.#start(
+      this.#fetchFile(checksum).finally(() => {
+        this.#filesOutstanding--;
+      }),
+    );
+  }
+
+  #start(work: Promise<void>): void {
+    this.#outstanding++;
+    work
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+        this.#abort.abort(error);
+      })
+      .finally(() => {
+        this.#outstanding--;
+        const wake = this.#wake;
+        this.#wake = undefined;
+        wake?.();
+      });
+  }
+
+  async #fetchMetadata(task: Task): Promise<void> {
+    const { known, source, builder, journal } = this.#context;
+    const { kind, checksum } = task;
+    let bytes = known.metadata(kind, checksum);
+    if (bytes !== undefined) this.counts.metadataKnown++;
+    else {
+      bytes = await source.metadata(kind, checksum, { signal: this.#signal });
+      if (bytes === undefined) {
+        this.#missing.push({ kind, checksum });
+        return;
+      }
+      this.counts.metadataFetched++;
+      journal?.append(encodeRecord({ kind, checksum, bytes }));
+    }
+    if (task.kind === 'dirtree') this.#enter(parseDirtree(bytes), task.depth);
+    else parseDirmeta(bytes);
+    builder.addMetadata(checksum, bytes);
+    this.progress.metadata(this.counts);
+  }
+
+  #enter({ files, directories }: Dirtree, depth: number): void {
+    if (depth >= TREE_DEPTH_MAX && directories.length > 0) failDepth();
+    for (const { checksum } of files) {
+      if (this.#isNew('file', checksum)) this.#files.push(checksum);
+    }
+    for (const { tree, meta } of directories) this.addDirectory(tree, meta, depth + 1);
+    this.progress.files(this.counts, this.#files.length);
+  }
+
+  async #fetchFile(checksum: OstreeChecksum): Promise<void> {
+    const record = await this.#context.source.file(checksum, this.#signal);
+    if (record === undefined) {
+      this.#missing.push({ kind: 'file', checksum });
+      return;
+    }
+    this.counts.filesFetched++;
+    this.#acceptFile(record);
+  }
+
+  #acceptFile(record: ObjectRecord): void {
+    addToBuilder(this.#context.builder, record);
+    this.progress.files(this.counts, this.#files.length);
+  }
+
+  #isNew(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
+    const before = this.#seen.size;
+    return this.#seen.add(kind + checksum).size > before;
+  }
+}
+
+/** Adds an object to the stream of its commit. */
+export function addToBuilder(builder: CommitStreamBuilder, record: ObjectRecord): void {
+  if (record.kind === 'inline') {
+    builder.addInlineFile(record.checksum, record.rawHeader, record.content);
+  } else if (record.kind === 'external') {
+    builder.addExternalFile(record.checksum, record.rawHeader, record.id);
+  } else {
+    builder.addMetadata(record.checksum, record.bytes);
+  }
+}
+
+/** Progress of both kinds of objects; metadata has no total, files have the number seen so far. */
+class GatherProgress {
+  readonly #listener: ProgressListener | undefined;
+  #metadataDone = 0;
+  #filesDone = 0;
+
+  constructor(listener: ProgressListener | undefined) {
+    this.#listener = listener;
+    listener?.({ type: 'started', id: 'metadata', unit: 'items' });
+    listener?.({ type: 'started', id: 'files', unit: 'items' });
+  }
+
+  metadata({ metadataFetched, metadataKnown }: FetchCounts): void {
+    this.#metadataDone = metadataFetched + metadataKnown;
+    this.#listener?.({ type: 'advanced', id: 'metadata', done: this.#metadataDone });
+  }
+
+  files({ filesFetched, filesKnown }: FetchCounts, total: number): void {
+    this.#filesDone = filesFetched + filesKnown;
+    this.#listener?.({ type: 'advanced', id: 'files', done: this.#filesDone, total });
+  }
+
+  done(): void {
+    this.#listener?.({ type: 'done', id: 'metadata', transferred: this.#metadataDone });
+    this.#listener?.({ type: 'done', id: 'files', transferred: this.#filesDone });
+  }
+}
+
+function failDepth(): never {
+  throw new FormatError(
+    'OSTREE_TREE_TOO_LARGE',
+    `Cannot read commit: expected directories at most ${TREE_DEPTH_MAX} deep, found ${TREE_DEPTH_MAX + 1}`,
+    { offset: 0, what: 'commit', expected: TREE_DEPTH_MAX, found: TREE_DEPTH_MAX + 1 },
+  );
+}

@@ -1,0 +1,262 @@
+import { concatBytes } from '#base/bytes';
+import type { OstreeChecksum } from '#base/digest';
+import { IntegrityError } from '#base/errors';
+import { computeVerity, type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
+import {
+  computeFileChecksum,
+  encodeZlibHeader,
+  FileHasher,
+  frameHeader,
+  HEADER_PREFIX_BYTES,
+  inflateContent,
+  inflateSource,
+  inlineMaxBytes,
+  isLinkMode,
+  METADATA_MAX_BYTES,
+  parseFilez,
+  parseHeaderPrefix,
+  parseZlibHeader,
+  requireNoLinkPayload,
+  type SizedFileHeader,
+} from '#formats/ostree';
+import { cloneFile, readPieces, writeAll } from '#host';
+import type { ObjectWriter } from '#stores/composefs';
+import type { OstreeFile } from '#stores/ostree';
+import { encodeRecord, type ObjectRecord } from './records.ts';
+
+/** What the work on file objects needs, in any thread. */
+export interface FileTools {
+  readonly writer: ObjectWriter;
+  readonly algorithm: VerityAlgorithm;
+  /** Descriptor that records are appended to before their objects are made visible; undefined without a journal. */
+  readonly journalFd: number | undefined;
+}
+
+/** Content above this is never held whole, in bytes. */
+export const WHOLE_MAX_BYTES = 4 * 1024 * 1024;
+
+/** A file object that was verified, and what remains to be done to store it. */
+export interface Absorbed {
+  readonly record: ObjectRecord;
+  /** Bytes of the record, for the journal. */
+  readonly encoded: Uint8Array;
+  /** Content to be published under the id of an external record. */
+  readonly content: Uint8Array | undefined;
+}
+
+/**
+ * Takes a `.filez` apart and verifies it; nothing is written yet. Undefined when its content is too large to be held whole:
+ * use absorbStream.
+ * @throws FormatError of the parsers; IntegrityError OSTREE_CHECKSUM_MISMATCH
+ */
+export function absorbFilez(
+  checksum: OstreeChecksum,
+  filez: Uint8Array,
+  algorithm: VerityAlgorithm,
+): Absorbed | undefined {
+  const { header, rawHeader, payload } = parseFilez(filez);
+  if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
+  const content = inflateContent(header, payload);
+  requireSum(checksum, computeFileChecksum(header, content));
+  return absorbContent(checksum, header, rawHeader, content, algorithm);
+}
+
+/** A file whose content is at hand and was verified. */
+export function absorbContent(
+  checksum: OstreeChecksum,
+  header: SizedFileHeader,
+  rawHeader: Uint8Array,
+  content: Uint8Array,
+  algorithm: VerityAlgorithm,
+): Absorbed {
+  if (isLinkMode(header.mode) || header.sizeBytes <= inlineMaxBytes(algorithm)) {
+    const record = { kind: 'inline', checksum, rawHeader, content } as const;
+    return { record, encoded: encodeRecord(record), content: undefined };
+  }
+  const id = computeVerity(content, algorithm);
+  const record = { kind: 'external', checksum, rawHeader, id, sizeBytes: content.length } as const;
+  return { record, encoded: encodeRecord(record), content };
+}
+
+/** Records verified files and makes their objects visible, in this order. @throws HostError */
+export function storeAbsorbed(files: readonly Absorbed[], tools: FileTools): void {
+  if (files.length === 0) return;
+  if (tools.journalFd !== undefined) {
+    writeAll(tools.journalFd, concatBytes(files.map(({ encoded }) => encoded)));
+  }
+  for (const { record, content } of files) {
+    if (record.kind === 'external' && content !== undefined) {
+      tools.writer.publishBytes(record.id, content);
+    }
+  }
+}
+
+/**
+ * Takes a `.filez` of any size from a source: inflate, checksum, fs-verity and object in one pass, memory bounded.
+ * @throws as absorbFilez; errors of the source pass unchanged
+ */
+export async function absorbStream(
+  checksum: OstreeChecksum,
+  source: AsyncIterable<Uint8Array>,
+  tools: FileTools,
+): Promise<ObjectRecord> {
+  const iterator = source[Symbol.asyncIterator]();
+  const rest = {
+    async *[Symbol.asyncIterator]() {
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+        yield next.value;
+      }
+    },
+  };
+  try {
+    const { rawHeader, start } = await readHeader(iterator);
+    const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES));
+    const payload = prepend(start, rest);
+    if (isLinkMode(header.mode)) {
+      for await (const piece of payload) requireNoLinkPayload(header, piece.length);
+    }
+    const content = isLinkMode(header.mode) ? [] : inflateSource(payload, header.sizeBytes);
+    return await absorbPieces(checksum, header, rawHeader, content, tools);
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+/** Takes a file object of a local repository, sharing its extents with the new object where the filesystem can. */
+export async function absorbLocal(file: OstreeFile, tools: FileTools): Promise<ObjectRecord> {
+  const { checksum, header, plain } = file;
+  const rawHeader = file.rawHeader ?? frameHeader(encodeZlibHeader(header));
+  const isSmall = isLinkMode(header.mode) || header.sizeBytes <= inlineMaxBytes(tools.algorithm);
+  if (plain === undefined || isSmall) {
+    return absorbPieces(checksum, header, rawHeader, file.content(), tools);
+  }
+  using staged = tools.writer.stage();
+  const isShared = cloneFile(plain, staged.fd);
+  const hashes = new FileHashes(header, tools.algorithm);
+  for (const piece of readPieces(isShared ? staged.fd : plain)) {
+    hashes.update(piece);
+    if (!isShared) staged.write(piece);
+  }
+  const id = hashes.finish(checksum);
+  const record = {
+    kind: 'external',
+    checksum,
+    rawHeader,
+    id,
+    sizeBytes: header.sizeBytes,
+  } as const;
+  journal(record, tools);
+  staged.publish(id);
+  return record;
+}
+
+async function absorbPieces(
+  checksum: OstreeChecksum,
+  header: SizedFileHeader,
+  rawHeader: Uint8Array,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  tools: FileTools,
+): Promise<ObjectRecord> {
+  if (isLinkMode(header.mode) || header.sizeBytes <= WHOLE_MAX_BYTES) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of content) pieces.push(piece.slice());
+    const bytes = concatBytes(pieces);
+    requireSize(checksum, header, bytes.length);
+    requireSum(checksum, computeFileChecksum(header, bytes));
+    const absorbed = absorbContent(checksum, header, rawHeader, bytes, tools.algorithm);
+    storeAbsorbed([absorbed], tools);
+    return absorbed.record;
+  }
+  using staged = tools.writer.stage();
+  const hashes = new FileHashes(header, tools.algorithm);
+  for await (const piece of content) {
+    hashes.update(piece);
+    staged.write(piece);
+  }
+  const id = hashes.finish(checksum);
+  const record = {
+    kind: 'external',
+    checksum,
+    rawHeader,
+    id,
+    sizeBytes: header.sizeBytes,
+  } as const;
+  journal(record, tools);
+  staged.publish(id);
+  return record;
+}
+
+/** Both digests of a content that passes by, and its size. */
+class FileHashes {
+  readonly #header: SizedFileHeader;
+  readonly #sum: FileHasher;
+  readonly #verity: VerityHasher;
+  #sizeBytes = 0;
+
+  constructor(header: SizedFileHeader, algorithm: VerityAlgorithm) {
+    this.#header = header;
+    this.#sum = new FileHasher(header);
+    this.#verity = new VerityHasher(algorithm);
+  }
+
+  update(piece: Uint8Array): void {
+    this.#sizeBytes += piece.length;
+    this.#sum.update(piece);
+    this.#verity.update(piece);
+  }
+
+  /** The object id, once size and checksum are right. */
+  finish(checksum: OstreeChecksum) {
+    requireSize(checksum, this.#header, this.#sizeBytes);
+    requireSum(checksum, this.#sum.finish());
+    return this.#verity.finish();
+  }
+}
+
+function journal(record: ObjectRecord, tools: FileTools): void {
+  if (tools.journalFd !== undefined) writeAll(tools.journalFd, encodeRecord(record));
+}
+
+/** Reads pieces until the framed header is complete; `start` is what came after it. */
+async function readHeader(
+  iterator: AsyncIterator<Uint8Array>,
+): Promise<{ rawHeader: Uint8Array; start: Uint8Array }> {
+  let held: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    if (held.length >= HEADER_PREFIX_BYTES) {
+      const end = HEADER_PREFIX_BYTES + parseHeaderPrefix(held, METADATA_MAX_BYTES);
+      if (held.length >= end) return { rawHeader: held.slice(0, end), start: held.slice(end) };
+    }
+    const next = await iterator.next();
+    // A stream that ends inside the header is refused by the parser with what it lacks.
+    if (next.done === true)
+      return { rawHeader: held.slice(0, parseHeaderPrefix(held)), start: held };
+    held = concatBytes([held, next.value]);
+  }
+}
+
+async function* prepend(
+  first: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  yield* rest;
+}
+
+function requireSize(checksum: OstreeChecksum, header: SizedFileHeader, found: number): void {
+  if (found === header.sizeBytes || isLinkMode(header.mode)) return;
+  throw new IntegrityError(
+    'OBJECT_SIZE_MISMATCH',
+    `Cannot accept file object ${checksum}: expected ${header.sizeBytes} bytes, found ${found}`,
+    { id: checksum, expected: header.sizeBytes, found },
+  );
+}
+
+function requireSum(expected: OstreeChecksum, found: OstreeChecksum): void {
+  if (found === expected) return;
+  throw new IntegrityError(
+    'OSTREE_CHECKSUM_MISMATCH',
+    `Cannot accept file object ${expected}: its header and content have the checksum ${found}`,
+    { expected, found, what: 'file' },
+  );
+}

@@ -1,0 +1,266 @@
+import type { OstreeChecksum } from '#base/digest';
+import { isOnecopyError, NotFoundError } from '#base/errors';
+import {
+  computeMetadataChecksum,
+  encodeSummaryCache,
+  findSummaryRef,
+  parseSummary,
+  parseSummaryCache,
+  parseSummaryIndex,
+  readInline,
+  type Summary,
+  summaryStreamName,
+  verifyNotExpired,
+} from '#formats/ostree';
+import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import type { Conditional, OstreeRemote } from '#remotes/ostree';
+import type { Repository } from '#stores/composefs';
+import { passGates, type TrustPolicy } from './trust.ts';
+
+/** A summary that the caller has already: one consistent view for many pulls. */
+export interface SuppliedSummary {
+  readonly bytes: Uint8Array;
+  readonly signatures?: Uint8Array | undefined;
+}
+
+/** How to find out what a ref means. */
+export interface ResolveOptions {
+  readonly trust: TrustPolicy;
+  readonly summary?: SuppliedSummary | undefined;
+  /** Key of the summary index; the architecture of the host when undefined. */
+  readonly subset?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a remote says about a ref. */
+export interface ResolvedRef {
+  readonly commit: OstreeChecksum;
+  /** Most bytes the commit object may have, when a summary says so. */
+  readonly commitMaxBytes: number | undefined;
+  /** The summary that was believed, if there is one. */
+  readonly summary: Summary | undefined;
+}
+
+/** Architectures as flatpak spells them, by Node's names. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'x86_64',
+  ia32: 'i386',
+  arm64: 'aarch64',
+  arm: 'arm',
+};
+
+/**
+ * Asks a remote for summary index, summary and ref file at the same time, and believes them in this order. A ref that a
+ * summary lacks is looked for in `refs/heads` unless summaries must be signed.
+ * @throws NotFoundError OSTREE_REF_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
+ * OSTREE_SUMMARY_EXPIRED; TransportError
+ */
+export async function resolveRemoteRef(
+  repository: Repository,
+  remote: OstreeRemote,
+  url: string,
+  ref: string,
+  options: ResolveOptions,
+): Promise<ResolvedRef> {
+  const mustBeSigned = (options.trust.summaryGates?.length ?? 0) > 0;
+  if (options.summary !== undefined) {
+    const summary = await believe(options.summary.bytes, options.summary.signatures, options.trust);
+    return inSummary(summary, ref) ?? notFound(ref, 'the summary');
+  }
+  const refAnswer = settled(mustBeSigned ? undefined : remote.ref(ref, options));
+  const summary = await fetchSummary(repository, remote, url, options);
+  const found = summary === undefined ? undefined : inSummary(summary, ref);
+  if (found !== undefined) return found;
+  if (mustBeSigned) return notFound(ref, 'the signed summary');
+  const commit = await unsettle(refAnswer);
+  if (commit === undefined)
+    return notFound(ref, summary === undefined ? url : 'summary and refs/heads');
+  return { commit, commitMaxBytes: undefined, summary };
+}
+
+/**
+ * The summary of a remote: the subset of its index, or the plain one, conditionally. Undefined when it has none.
+ * @throws as resolveRemoteRef
+ */
+export async function fetchSummary(
+  repository: Repository,
+  remote: OstreeRemote,
+  url: string,
+  options: ResolveOptions,
+): Promise<Summary | undefined> {
+  // A remote with an index may have a very large plain summary: its transfer is given up once the index is there.
+  const giveUp = new AbortController();
+  const signals = [giveUp.signal, ...(options.signal === undefined ? [] : [options.signal])];
+  const signal = AbortSignal.any(signals);
+  const plain = settled(fetchPlain(repository, remote, url, { ...options, signal }));
+  const subset = await fetchSubset(repository, remote, url, options);
+  if (subset !== undefined) {
+    giveUp.abort(new Error('the summary index serves'));
+    return subset;
+  }
+  return await unsettle(plain);
+}
+
+async function fetchSubset(
+  repository: Repository,
+  remote: OstreeRemote,
+  url: string,
+  options: ResolveOptions,
+): Promise<Summary | undefined> {
+  const { trust, signal } = options;
+  // A remote that refuses this one file may still have a summary.
+  const bytes = await remote.summaryIndex({ signal }).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    if (isOnecopyError(error) && error.kind === 'transport') return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return undefined;
+  const index = parseSummaryIndex(bytes);
+  const key = options.subset ?? ARCHITECTURES[process.arch] ?? process.arch;
+  const entry = index.subsets.find(({ name }) => name === key);
+  if (entry === undefined) return undefined;
+  if ((trust.summaryGates?.length ?? 0) > 0) {
+    const signatures = await remote.summaryIndexSignatures(bytes, { signal });
+    await passGates(bytes, signatures, trust.summaryGates, 'summary index');
+  }
+  const name = cacheName(url, key);
+  const cached = readCache(repository, name);
+  if (
+    cached?.checksum === entry.current &&
+    computeMetadataChecksum(cached.summary) === entry.current
+  ) {
+    return parseSummary(cached.summary);
+  }
+  const summary = await remote.subsummary(entry.current, { signal });
+  if (summary === undefined) return notFound(key, 'the files of the summary index');
+  await writeCache(repository, name, {
+    etag: '',
+    lastModified: '',
+    checksum: entry.current,
+    summary,
+  });
+  return parseSummary(summary);
+}
+
+async function fetchPlain(
+  repository: Repository,
+  remote: OstreeRemote,
+  url: string,
+  options: ResolveOptions,
+): Promise<Summary | undefined> {
+  const { trust, signal } = options;
+  const mustBeSigned = (trust.summaryGates?.length ?? 0) > 0;
+  const name = cacheName(url);
+  const cached = readCache(repository, name);
+  const known = {
+    etag: cached === undefined || cached.etag === '' ? undefined : cached.etag,
+    lastModified:
+      cached === undefined || cached.lastModified === '' ? undefined : cached.lastModified,
+  };
+  const [answer, signatures] = await Promise.all([
+    remote.summary(known, { signal }),
+    mustBeSigned ? remote.summarySignatures(undefined, { signal }) : undefined,
+  ]);
+  if (answer === undefined) {
+    if (mustBeSigned) await passGates(new Uint8Array(0), undefined, trust.summaryGates, 'summary');
+    return undefined;
+  }
+  const bytes = answer.isCurrent ? cached?.summary : answer.bytes;
+  if (bytes === undefined) return undefined;
+  const signatureBytes =
+    signatures === undefined || signatures.isCurrent ? undefined : signatures.bytes;
+  const summary = await believe(bytes, signatureBytes, trust);
+  if (!answer.isCurrent) await remember(repository, name, answer);
+  return summary;
+}
+
+async function believe(
+  bytes: Uint8Array,
+  signatures: Uint8Array | undefined,
+  trust: TrustPolicy,
+): Promise<Summary> {
+  await passGates(bytes, signatures, trust.summaryGates, 'summary');
+  const summary = parseSummary(bytes);
+  if (trust.acceptExpired !== true)
+    verifyNotExpired(summary, BigInt(Math.floor(Date.now() / 1000)));
+  return summary;
+}
+
+function inSummary(summary: Summary, ref: string): ResolvedRef | undefined {
+  const found = findSummaryRef(summary, ref);
+  if (found === undefined) return undefined;
+  const bytes = Number(found.commitBytes);
+  const commitMaxBytes = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
+  return { commit: found.checksum, commitMaxBytes, summary };
+}
+
+/** Host and path as upstream, and the port, without which two servers on one host would share a cache. */
+function cacheName(url: string, subset?: string): string {
+  const parsed = new URL(url.replace(/^mirrorlist=/, ''));
+  const name = summaryStreamName(parsed, subset);
+  return parsed.port === '' ? name : `${name}@${parsed.port}`;
+}
+
+type Cached = ReturnType<typeof parseSummaryCache>;
+
+function readCache(repository: Repository, name: string): Cached | undefined {
+  try {
+    if (Buffer.byteLength(name) > 255 || !repository.streams.has(name)) return undefined;
+    using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeSummary });
+    return parseSummaryCache(readInline(opened.stream));
+  } catch (error) {
+    // A cache that cannot be read is no cache.
+    if (!isOnecopyError(error)) throw error;
+    return undefined;
+  }
+}
+
+async function remember(
+  repository: Repository,
+  name: string,
+  answer: Extract<Conditional, { isCurrent: false }>,
+): Promise<void> {
+  const { etag, lastModified } = answer.validators;
+  if (etag === undefined && lastModified === undefined) return;
+  await writeCache(repository, name, {
+    etag: etag ?? '',
+    lastModified: lastModified ?? '',
+    checksum: computeMetadataChecksum(answer.bytes),
+    summary: answer.bytes,
+  });
+}
+
+async function writeCache(repository: Repository, name: string, cached: Cached): Promise<void> {
+  const content = encodeSummaryCache(cached);
+  if (content === undefined || Buffer.byteLength(name) > 255) return;
+  using writer = new SplitstreamWriter({
+    algorithm: repository.algorithm,
+    contentType: CONTENT_TYPES.ostreeSummary,
+  });
+  writer.writeInline(content);
+  repository.streams.publish(name, await writer.finish());
+}
+
+type Settled<T> = Promise<{ readonly value: T } | { readonly error: unknown }>;
+
+/** Starts something whose failure matters only if its result is asked for. */
+function settled<T>(work: Promise<T> | undefined): Settled<T | undefined> {
+  return Promise.resolve(work).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+async function unsettle<T>(work: Settled<T>): Promise<T> {
+  const result = await work;
+  if ('error' in result) throw result.error;
+  return result.value;
+}
+
+function notFound(ref: string, where: string): never {
+  throw new NotFoundError(
+    'OSTREE_REF_NOT_FOUND',
+    `Cannot find ref "${ref}" in ${where.replace(/\/\/[^/]*@/, '//').replace(/\?.*$/s, '')}`,
+    { ref },
+  );
+}
