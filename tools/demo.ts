@@ -15,7 +15,7 @@ import { membersOfFolder, type SampleImage, writeSampleImage } from './sample-im
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SCRATCH = mkdtempSync(join(tmpdir(), 'onecopy-demo-'));
 const FILES_MAX = 4000;
-const DISK_BYTES = 2 << 30;
+const DISK_BYTES = 2 * 2 ** 30;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);

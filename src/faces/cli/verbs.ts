@@ -146,7 +146,8 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'cp <name:path> <destination>',
     summary: 'copy a file or directory out of an image',
-    load: async () => (await import('./commands/browse.ts')).cp,
+    options: [['--no-owners', 'everything belongs to you']],
+    load: async () => (await import('./commands/cp.ts')).cp,
   },
   {
     usage: 'diff <name> <other-name>',
