@@ -746,11 +746,6 @@ export const ERROR_CODES = {
     meaning: 'A stored tar holds a payload inline that must be an object, or the reverse',
     keys: ['offset', 'what', 'reason'],
   },
-  TAR_EXTENSIONS_TOO_MANY: {
-    kind: 'format',
-    meaning: 'A tar member has more than 16 extension headers',
-    keys: ['offset', 'what', 'reason'],
-  },
   TAR_EXTENSION_ORPHANED: {
     kind: 'format',
     meaning: 'Extension headers of a tar have no member after them',

@@ -7,7 +7,7 @@ import { hasCode } from '#base/errors';
 import { computeVerity } from '#formats/fsverity';
 import { HandleEncoder, StreamEncoder } from './body-encoder.ts';
 import { CONTENT_TYPES, SplitstreamWriter } from './index.ts';
-import { HEADER, INFO, OLD_HEADER } from './layout.ts';
+import { HEADER, INFO, INLINE_RUN_BYTES_MAX, OLD_HEADER } from './layout.ts';
 import { hasZstdHandle } from './zstd-handle.ts';
 import { zstdParity } from './zstd-parity.ts';
 
@@ -172,6 +172,15 @@ test('a named ref with a NUL is refused', () => {
     () => writer.addNamedRef('a\0b', idOf(1)),
     (error) => hasCode(error, 'SPLITSTREAM_NAMED_REF_INVALID'),
   );
+});
+
+test('a run of inline bytes over the limit is refused before it is copied', () => {
+  using writer = new SplitstreamWriter(NONE);
+  assert.throws(
+    () => writer.writeInline(new Uint8Array(INLINE_RUN_BYTES_MAX + 1)),
+    (error) => hasCode(error, 'SPLITSTREAM_INLINE_TOO_LARGE'),
+  );
+  assert.equal(writer.sizeBytes, 0);
 });
 
 test('both header layouts and the info section tile without gap or overlap', () => {

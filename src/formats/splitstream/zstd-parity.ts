@@ -1,5 +1,3 @@
-import { versions } from 'node:process';
-
 /**
  * The libzstd whose output decides the ids of splitstreams: other versions compress to other bytes, hence other ids.
  * Source: composefs-rs 0.9 bundles 1.5.7; core formats section 3.4.
@@ -14,6 +12,6 @@ export interface ZstdParity {
 }
 
 /** Reports the libzstd in use. Faces print a warning when it is not exact. */
-export function zstdParity(version = versions['zstd'] ?? 'none'): ZstdParity {
+export function zstdParity(version = process.versions['zstd'] ?? 'none'): ZstdParity {
   return { version, exact: version === ZSTD_EXACT_VERSION };
 }

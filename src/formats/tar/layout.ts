@@ -10,9 +10,6 @@ export const INLINE_BYTES_MAX = 64;
 /** Largest payload of one extension header (long name, long link, PAX). Source: tar-core limits as composefs-rs 0.9 sets them. */
 export const EXTENSION_BYTES_MAX = 2 ** 20;
 
-/** Most extension headers before one member. Source: tar-core limits as composefs-rs 0.9 sets them. */
-export const EXTENSIONS_MAX = 16;
-
 /** Most runs in the map of a sparse member. Our limit; upstream refuses sparse members. */
 export const SPARSE_RUNS_MAX = 65_536;
 

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { type ByteString, concatBytes, roundUp } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import type { Source } from '#base/flow';
@@ -251,9 +250,7 @@ function sparseName(path: string, sparse: TarSparse, records: PaxRecord[]): stri
 function encodePax(path: string, records: readonly PaxRecord[]): Uint8Array[] {
   if (records.length === 0) return [];
   // Names that are no UTF-8 are written as they are, which POSIX wants announced.
-  const isBinary = records.some(
-    ([key, value]) => isName(key) && !isUtf8(Buffer.from(value, 'latin1')),
-  );
+  const isBinary = records.some(([key, value]) => isName(key) && !isUtf8(value));
   const all = isBinary ? [['hdrcharset', 'BINARY'] as const, ...records] : records;
   const payload = Buffer.from(all.map(encodeRecord).join(''), 'latin1');
   if (payload.length > EXTENSION_BYTES_MAX) {
@@ -268,6 +265,12 @@ function encodePax(path: string, records: readonly PaxRecord[]): Uint8Array[] {
   header.numberOrRecord('size', payload.length);
   header.time(0n, 0);
   return [header.finish(), payload, encodeTarPadding(payload.length)];
+}
+
+/** True when the bytes of a latin1 text are UTF-8: decoding and encoding them again changes nothing. */
+function isUtf8(text: string): boolean {
+  const bytes = Buffer.from(text, 'latin1');
+  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
 }
 
 function isName(key: string): boolean {
