@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { ObjectId } from '#base/digest';
+import { type ObjectId, parseOstreeChecksum } from '#base/digest';
 import { encodeImage } from '#formats/erofs';
 import { computeVerity, type VerityAlgorithm } from '#formats/fsverity';
 import { encodeCommitStream, IMAGE_REF, readCommitStream, treeOfCommit } from '#formats/ostree';
 import { openSplitstream } from '#formats/splitstream';
 import { encodeDumpfile, type Tree } from '#formats/tree';
 import { buildStream, EXPECTED_STREAMS, repositoryOf } from '../support/ostree-streams.ts';
-import { readTarFixture } from '../support/tar-fixture.ts';
+import { readTarFixture, readTarFolder } from '../support/tar-fixture.ts';
 
 function imageOf(tree: Tree, algorithm: VerityAlgorithm): ObjectId {
   return computeVerity(encodeImage(tree, { version: 1, algorithm }), algorithm);
@@ -53,5 +54,36 @@ for (const [path, { bytes }] of readTarFixture('ostree/extra/dumps.tar.gz')) {
       Buffer.from(encodeDumpfile(tree)).toString('latin1'),
       Buffer.from(bytes).toString('latin1'),
     );
+  });
+}
+
+interface PullCase {
+  readonly case: string;
+  readonly mode: string;
+  readonly steps: readonly { readonly rc: number; readonly stdout: string }[];
+}
+
+const PULLS = JSON.parse(
+  readFileSync(new URL('../golden/cfsctl/ostree/corrupt.json', import.meta.url), 'utf8'),
+) as PullCase[];
+
+for (const name of [
+  '00-good',
+  '02-payload-truncated',
+  '34-ref-no-newline',
+  '36-symlink-empty-target',
+]) {
+  test(`the stream and image of ${name} have the ids that cfsctl printed`, async () => {
+    const { stdout = '' } =
+      PULLS.find((one) => one.case === name && one.mode === 'local')?.steps[0] ?? {};
+    const printed = (label: string): string | undefined =>
+      new RegExp(`^${label} +([0-9a-f]{64})$`, 'm').exec(stdout)?.[1];
+    const commit = parseOstreeChecksum(printed('commit') ?? '');
+    const repository = readTarFolder('ostree/r-corrupt.tar.gz', `r-corrupt/${name}`);
+    const built = buildStream(repository, commit, 'sha256').encode(commit);
+    const bytes = await encodeCommitStream(built, { algorithm: 'sha256' });
+    assert.equal(computeVerity(bytes, 'sha256'), printed('verity'));
+    const stream = readCommitStream(openSplitstream(bytes, { algorithm: 'sha256' }));
+    assert.equal(imageOf(treeOfCommit(commit, stream), 'sha256'), printed('image'));
   });
 }
