@@ -117,6 +117,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
     'stores/composefs',
     'stores/oci-layout',
+    'work/browse',
     'work/image',
   ],
   'work/ostree': [

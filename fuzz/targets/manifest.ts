@@ -13,6 +13,26 @@ import {
 /** Name of the target and of its folder of inputs. */
 export const name = 'manifest';
 
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+const BLOB = { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: DIGEST, size: 1 };
+
+/** One document of each kind, and a reference. */
+export function seeds(): readonly Uint8Array[] {
+  const platform = { os: 'linux', architecture: 'arm', variant: 'v7' };
+  const annotations = { 'org.opencontainers.image.ref.name': 'x' };
+  const documents = [
+    { schemaVersion: 2, config: BLOB, layers: [BLOB, BLOB], subject: BLOB, annotations },
+    { schemaVersion: 2, manifests: [{ ...BLOB, platform, annotations }] },
+    { ...platform, rootfs: { type: 'layers', diff_ids: [DIGEST] }, config: { Labels: { a: 'b' } } },
+    [{ Config: 'c.json', RepoTags: ['a:1'], Layers: ['l.tar'] }],
+  ];
+  const texts = [
+    ...documents.map((document) => JSON.stringify(document)),
+    `docker://a.b/c@${DIGEST}`,
+  ];
+  return texts.map((text) => Buffer.from(text));
+}
+
 /** Gives the bytes to every parser of OCI documents. */
 export function run(bytes: Uint8Array): void {
   guarded(() => {

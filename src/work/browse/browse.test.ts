@@ -180,6 +180,15 @@ for (const [path, code] of [
   });
 }
 
+test('reading what is no regular file fails with TREE_NOT_REGULAR', async () => {
+  using temp = makeTempDir();
+  using repository = await openGolden(temp, 'basic/repo-sha256-v1');
+  const tree = treeOf([]);
+  insertEntry(tree.root, b('pipe'), tree.addLeaf({ kind: 'fifo', stat: STAT }));
+  const view = viewOf(repository, tree);
+  assert.throws(() => [...view.read(b('/pipe'))], isCode('TREE_NOT_REGULAR'));
+});
+
 test('a directory is listed in byte order, a file as itself', async () => {
   await withTree(LINKED, (view) => {
     const names = (path: string) => view.list(b(path)).map(({ name }) => name);

@@ -3,11 +3,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { byteStringFromText } from '#base/bytes';
+import { type ByteString, byteStringFromText } from '#base/bytes';
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { hasCode } from '#base/errors';
+import { encodeImage } from '#formats/erofs';
 import { type LocalReference, MEDIA_TYPES, parsePlatform, parseReference } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
+import { Tree, UNSET_STAT } from '#formats/tree';
 import { Dir } from '#host';
 import { openRepository, type Repository } from '#stores/composefs';
 import { openImageSource } from '#stores/oci-layout';
@@ -23,6 +25,7 @@ import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { readGolden, unpackGoldenRepository } from '../../../test/support/golden-repo.ts';
 import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';
 import { makeTempDir, type TempDir } from '../../../test/support/temp-dir.ts';
+import { TreeWriter } from './checkout.ts';
 import { exportDirectory, exportImage, exportPath } from './index.ts';
 import { rebuildLayer } from './layer-bytes.ts';
 
@@ -371,3 +374,37 @@ test('a directory is not copied over one that has something in it', async () => 
   await assert.rejects(attempt, isCode('TARGET_NOT_EMPTY'));
   assert.deepEqual(readdirSync(`${temp.path}/into/usr`), ['precious']);
 });
+
+test('a name that is no UTF-8 is copied when the target names it', async () => {
+  using temp = makeTempDir();
+  using repository = await openGolden(temp, 'basic/repo-sha256-v1');
+  const name = '\xff' as ByteString;
+  const tree = new Tree({ ...UNSET_STAT, mode: 0o755 });
+  const leaf = {
+    kind: 'inline',
+    stat: { ...UNSET_STAT, mode: 0o644 },
+    content: Buffer.from('x'),
+  } as const;
+  tree.root.entries.set(name, tree.addLeaf(leaf));
+  const image = repository.images.publish(encodeImage(tree, { version: 1, algorithm: 'sha256' }));
+  const copy = (to: string) => exportPath(repository, image, { from: name, to });
+  await assert.rejects(copy(temp.path), isCode('TREE_PATH_INVALID'));
+  await copy(`${temp.path}/named`);
+  assert.equal(readFileSync(`${temp.path}/named`, 'utf8'), 'x');
+});
+
+for (const name of ['../out', 'a/b', '..', '.', '', 'nul\0']) {
+  test(`a tree with the name ${JSON.stringify(name)} writes nothing outside of its directory`, async () => {
+    using temp = makeTempDir();
+    using repository = await openGolden(temp, 'basic/repo-sha256-v1');
+    const tree = new Tree({ ...UNSET_STAT, mode: 0o755 });
+    const leaf = { kind: 'inline', stat: UNSET_STAT, content: Buffer.from('x') } as const;
+    tree.root.entries.set(name as ByteString, tree.addLeaf(leaf));
+    mkdirSync(`${temp.path}/root`);
+    using root = Dir.open(`${temp.path}/root`);
+    const writer = new TreeWriter(repository, tree, { owners: false, verify: 'content' });
+    assert.throws(() => writer.write(root), isCode('TREE_PATH_INVALID'));
+    assert.deepEqual(readdirSync(temp.path).sort(), ['repo', 'root']);
+    assert.deepEqual(readdirSync(`${temp.path}/root`), []);
+  });
+}
