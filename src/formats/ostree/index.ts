@@ -77,6 +77,18 @@ export {
 } from './delta-names.ts';
 export { type DeltaMode, type DeltaPart, parseDeltaPart } from './delta-part.ts';
 export {
+  describeCommit,
+  describeDelta,
+  describeDirmeta,
+  describeDirtree,
+  describeFilez,
+  describeSummary,
+  describeSummaryIndex,
+  formatMetadataValue,
+  jsonOfMetadata,
+  jsonOfVariant,
+} from './describe.ts';
+export {
   encodeMetadataDict,
   encodeTombstone,
   type ObjectSize,
@@ -182,6 +194,12 @@ export {
   verifySignatures,
   withSignature,
 } from './signatures.ts';
+export {
+  describeCommitStream,
+  type StreamDocument,
+  type StreamObjectDocument,
+  streamFromJson,
+} from './stream-json.ts';
 export {
   commitStreamName,
   parseCommitStreamName,
