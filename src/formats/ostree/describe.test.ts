@@ -121,10 +121,10 @@ test('metadata values print as cfsctl ostree inspect prints them', () => {
     import.meta.url,
   );
   const steps = JSON.parse(readFileSync(file, 'utf8')) as readonly {
-    readonly cmd: readonly string[];
+    readonly cmd?: readonly string[];
     readonly stdout: string;
   }[];
-  const step = steps.find(({ cmd }) => cmd.includes('--metadata') && cmd.includes('test/v1'));
+  const step = steps.find(({ cmd }) => cmd?.includes('--metadata') && cmd.includes('test/v1'));
   const lines = parseCommit(V1).metadata.map(
     ([key, variant]) => `${key}=${formatMetadataValue(variant)}\n`,
   );
