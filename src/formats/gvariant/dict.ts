@@ -1,4 +1,4 @@
-import type { Variant, VariantDict, VariantType } from './types.ts';
+import type { Variant, VariantDict, VariantType } from './variant-type.ts';
 
 /**
  * The first value stored under a key when it has exactly this type, else undefined (as GLib's g_variant_lookup).

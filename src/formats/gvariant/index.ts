@@ -42,5 +42,5 @@ export {
   type VariantDict,
   type VariantKind,
   type VariantType,
-} from './types.ts';
+} from './variant-type.ts';
 export { chooseOffsetWidth, encodeVariant } from './writer.ts';

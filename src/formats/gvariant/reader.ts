@@ -5,7 +5,7 @@ import {
   VARIANT_DEPTH_MAX,
   type Variant,
   type VariantType,
-} from './types.ts';
+} from './variant-type.ts';
 
 /** Most values one parse may produce, so that a small hostile input cannot fill the memory. */
 export const VARIANT_VALUES_MAX = 8_000_000;

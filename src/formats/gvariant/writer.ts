@@ -1,5 +1,5 @@
 import { offsetWidth } from './reader.ts';
-import { alignUp, type Just, type Variant, type VariantType } from './types.ts';
+import { alignUp, type Just, type Variant, type VariantType } from './variant-type.ts';
 
 /**
  * Serialises a value in normal form, little-endian. The inverse of parseVariant.

@@ -13,6 +13,7 @@ import {
   computeFileChecksum,
   computeMetadataChecksum,
   createEd25519Verifier,
+  DELTA_PART_MAX_BYTES,
   type DeltaFileSink,
   type DeltaObject,
   type DeltaPart,
@@ -553,13 +554,17 @@ test('a patch that ends early or goes past the size is refused', () => {
   }
 });
 
-test('a part of an unknown compression is unsupported, an empty part file is invalid', () => {
+test('a part of an unknown compression, of too many bytes or of none is refused', () => {
   const { superblock } = parseDelta(golden(MINI, 'fxmini/deltafiles/tiny-scratch-inline.delta'));
   const info = superblock.parts[0] as DeltaPartInfo;
   const data = encodeVariant([[[0, 0, swap32(1)]], [], NONE, NONE], DELTA_PART_TYPE);
   const checksum = computeMetadataChecksum(concatBytes([Uint8Array.of(0x67), data]));
   assert.throws(() => parseDeltaPart({ compression: 0x67, data }, { ...info, checksum }), {
     code: 'OSTREE_DELTA_UNSUPPORTED',
+  });
+  const large = new Uint8Array(DELTA_PART_MAX_BYTES);
+  assert.throws(() => parseDeltaPart({ compression: 0, data: large }, info), {
+    code: 'OSTREE_DELTA_TOO_LARGE',
   });
   assert.throws(() => splitPartFile(NONE), { code: 'OSTREE_DELTA_INVALID' });
 });

@@ -23,6 +23,7 @@ import {
   frameHeader,
   inflateContent,
   inflateSource,
+  METADATA_MAX_BYTES,
   ostreeObjectPath,
   parseCommit,
   parseDirmeta,
@@ -30,8 +31,10 @@ import {
   parseFilez,
   parseHeaderPrefix,
   parseOstreemeta,
+  parseSummary,
   parseZlibHeader,
   type SizedFileHeader,
+  SUMMARY_MAX_BYTES,
   verifyMetadata,
 } from './index.ts';
 import { DIRMETA_TYPE, DIRTREE_TYPE, FILE_HEADER_TYPE, ZLIB_HEADER_TYPE } from './layout.ts';
@@ -527,4 +530,12 @@ test('numbers swap their bytes', () => {
   assert.equal(encodeHex(checksumBytes(SUM)), SUM);
   assert.equal(FILE_HEADER_TYPE.signature, '(uuuusa(ayay))');
   assert.equal(encodeVariant([], VARIANT_DICT).length, 0);
+});
+
+test('metadata above its limit is refused before it is read', () => {
+  const bytes = new Uint8Array(METADATA_MAX_BYTES + 1);
+  for (const parse of [parseCommit, parseDirtree, parseDirmeta]) {
+    refuses(() => parse(bytes), 'OSTREE_METADATA_TOO_LARGE');
+  }
+  refuses(() => parseSummary(new Uint8Array(SUMMARY_MAX_BYTES + 1)), 'OSTREE_METADATA_TOO_LARGE');
 });
