@@ -52,7 +52,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/splitstream',
     'host',
   ],
-  'stores/oci-layout': ['base/digest', 'base/errors', 'base/flow', 'formats/oci', 'host'],
+  'stores/oci-layout': [
+    'base/bytes',
+    'base/digest',
+    'base/errors',
+    'base/flow',
+    'formats/oci',
+    'host',
+  ],
   'stores/ostree': [
     'base/bytes',
     'base/digest',

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { makeTempDir } from '../support/temp-dir.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const LAYOUT = join(ROOT, 'test/golden/cfsctl/oci/basic/layout');
+const PATH = `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`;
+
+function run(program: string, args: readonly string[], cwd: string): string {
+  const done = spawnSync(program, args, { cwd, encoding: 'utf8', env: { ...process.env, PATH } });
+  assert.equal(done.status, 0, `${program} ${args.join(' ')}: ${done.stderr}`);
+  return done.stdout;
+}
+
+test('the packed package brings no runtime, has its three programs, and pulls', () => {
+  using scratch = makeTempDir();
+  const { path } = scratch;
+  run(process.execPath, ['tools/build.ts'], ROOT);
+  const [packed] = JSON.parse(
+    run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', path], ROOT),
+  ) as [{ filename: string }];
+  run('tar', ['xzf', packed.filename], path);
+  const home = join(path, 'package');
+  const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'));
+  const wanted = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
+  assert.deepEqual(
+    wanted.filter((name) => name.startsWith('node')),
+    [],
+  );
+  assert.ok(!existsSync(join(home, 'src')));
+  mkdirSync(join(home, 'node_modules'));
+  for (const name of wanted) {
+    if (name.startsWith('@'))
+      mkdirSync(join(home, 'node_modules', dirname(name)), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules', name), join(home, 'node_modules', name));
+  }
+  mkdirSync(join(path, 'bin'));
+  for (const [name, file] of Object.entries<string>(manifest.bin)) {
+    symlinkSync(join(home, file), join(path, 'bin', name));
+  }
+  const repository = ['--repo', join(path, 'repo')];
+  const onecopy = join(path, 'bin/onecopy');
+  assert.equal(run(onecopy, ['--version'], path), `onecopy ${manifest.version}\n`);
+  run(onecopy, [...repository, '-q', 'pull', `oci:${LAYOUT}:latest`, 'basic'], path);
+  assert.equal(
+    run(onecopy, [...repository, 'cat', 'basic', '/hello.txt'], path),
+    'hello from test layer\n',
+  );
+  assert.match(run(join(path, 'bin/mkcomposefs'), ['--help'], path), /^Usage: mkcomposefs/);
+});
