@@ -3,14 +3,15 @@ import { verifyDigest } from '#base/flow';
 import type { LayoutEntry, LocalReference } from '#formats/oci';
 import { type Dir, publish, syncfs } from '#host';
 import { DIR_VERSION } from './layout.ts';
-import { requireEmpty } from './oci-target.ts';
 import {
   BlobWriter,
+  createFile,
   ensureDirectory,
   hasFileOfSize,
   type ImageTarget,
   type Place,
   replaceFile,
+  requireEmpty,
   type WrittenBlob,
 } from './target.ts';
 
@@ -23,8 +24,10 @@ export class DirTarget implements ImageTarget {
   constructor(path: string) {
     this.#directory = ensureDirectory(path);
     try {
-      if (this.#directory.lstat('version') === undefined) requireEmpty(this.#directory, path);
-      replaceFile(this.#directory, 'version', Buffer.from(DIR_VERSION));
+      if (this.#directory.lstat('version') === undefined) {
+        requireEmpty(this.#directory, path);
+        createFile(this.#directory, 'version', Buffer.from(DIR_VERSION));
+      }
     } catch (error) {
       this.#directory[Symbol.dispose]();
       throw error;

@@ -1,5 +1,4 @@
 import { algorithmOf, type ContentDigest, hexOf } from '#base/digest';
-import { ConflictError } from '#base/errors';
 import {
   addToLayoutIndex,
   LAYOUT_MARKER,
@@ -11,11 +10,13 @@ import {
 import { type Dir, flock, publish, readAll, syncfs, unlockFlock } from '#host';
 import {
   BlobWriter,
+  createFile,
   ensureDirectory,
   hasFileOfSize,
   type ImageTarget,
   type Place,
   replaceFile,
+  requireEmpty,
   tryReadFile,
   type WrittenBlob,
 } from './target.ts';
@@ -84,22 +85,10 @@ export class OciTarget implements ImageTarget {
       verifyLayoutMarker(marker);
     } else {
       requireEmpty(this.#directory, path, ['blobs']);
-      replaceFile(this.#directory, 'oci-layout', Buffer.from(LAYOUT_MARKER));
+      createFile(this.#directory, 'oci-layout', Buffer.from(LAYOUT_MARKER));
     }
     this.#directory.mkdir('blobs', 0o755);
   }
-}
-
-/** Refuses to write among other people's files. @throws ConflictError TARGET_NOT_EMPTY */
-export function requireEmpty(directory: Dir, path: string, allowed: readonly string[] = []): void {
-  const found = directory.readEntries().find((entry) => !allowed.includes(entry.name));
-  if (found === undefined) return;
-  throw new ConflictError(
-    'TARGET_NOT_EMPTY',
-    `Cannot write image into "${path}": expected an empty directory, found "${found.name}"`,
-    { path },
-    { hint: 'Choose a new directory' },
-  );
 }
 
 function blobName(digest: ContentDigest): string {

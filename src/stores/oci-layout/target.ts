@@ -1,9 +1,11 @@
+import { displayText } from '#base/bytes';
 import {
   algorithmOf,
   type ContentDigest,
   type ContentHasher,
   createContentHasher,
 } from '#base/digest';
+import { ConflictError } from '#base/errors';
 import { verifyDigest, verifySize } from '#base/flow';
 import type { LayoutEntry, LocalReference } from '#formats/oci';
 import {
@@ -13,6 +15,7 @@ import {
   fsync,
   type HostFile,
   type Name,
+  publish,
   randomName,
   readAt,
   statFd,
@@ -114,6 +117,30 @@ export class BlobWriter implements Disposable {
   }
 }
 
+/** What files are called that a writer has not given their name yet; one that died may leave them. */
+const TEMPORARY_NAME = /^\.(?:onecopy|tmp-object)-/;
+
+/** Writes a whole small file under a name that is free; durable. Somebody else's file of this name stays. */
+export function createFile(directory: Dir, name: Name, bytes: Uint8Array): void {
+  using file = directory.tmpfile(0o644);
+  file.write(bytes);
+  publish(file, directory, name, { durable: true });
+}
+
+/** Refuses to write among other people's files. @throws ConflictError TARGET_NOT_EMPTY */
+export function requireEmpty(directory: Dir, path: string, allowed: readonly string[] = []): void {
+  const found = directory
+    .readEntries()
+    .find(({ name }) => !allowed.includes(name) && !TEMPORARY_NAME.test(name));
+  if (found === undefined) return;
+  throw new ConflictError(
+    'TARGET_NOT_EMPTY',
+    `Cannot write image into "${path}": expected an empty directory, found "${displayText(found.name)}"`,
+    { path },
+    { hint: 'Choose a new directory' },
+  );
+}
+
 /** Writes a whole small file and gives it its name, replacing what is there in one step; durable. */
 export function replaceFile(directory: Dir, name: Name, bytes: Uint8Array): void {
   using file = directory.tmpfile(0o644);
@@ -124,7 +151,7 @@ export function replaceFile(directory: Dir, name: Name, bytes: Uint8Array): void
 /** Gives a finished file its name, replacing what is there in one step; durable. */
 export function publishReplacing(file: TmpFile, directory: Dir, name: Name): void {
   fsync(file);
-  const temporary = `.${name}-${randomName()}`;
+  const temporary = `.onecopy-${randomName()}`;
   file.publish(directory, temporary);
   try {
     directory.rename(temporary, name);
