@@ -11,6 +11,7 @@ import type { ErofsVersion, Repository } from '#stores/composefs';
 import { storeConfig, storeManifest } from './documents.ts';
 import { configStreamName, imageSlot, manifestStreamName } from './names.ts';
 import { type OciImage, openOciImage } from './open.ts';
+import { expandSparse } from './sparse.ts';
 
 /** How to build the tree of an image. */
 export interface BuildOptions extends OperationOptions {
@@ -43,10 +44,13 @@ export function buildTree(
   return stack.finishImage(options.xattrs === undefined ? {} : { xattrs: options.xattrs });
 }
 
-/** The entries of a stored layer, in order, with what sparse members look like when they are expanded. */
+/** The entries of a stored layer, in order; sparse files come expanded, as they are in a filesystem. */
 export function* readLayer(repository: Repository, id: ObjectId): Generator<StoredTarEntry> {
   using opened = repository.streams.open({ id }, { contentType: CONTENT_TYPES.ociLayer });
-  yield* readTarEntries(opened.stream.parts());
+  for (const stored of readTarEntries(opened.stream.parts())) {
+    if (stored.entry.sparse === undefined) yield stored;
+    else yield { entry: stored.entry, content: expandSparse(repository, stored) };
+  }
 }
 
 /**

@@ -34,3 +34,4 @@ export {
   manifestStreamName,
 } from './names.ts';
 export { type OciImage, openOciImage, resolveImageId, type StoredLayer } from './open.ts';
+export { expandSparse, SPARSE_BYTES_MAX } from './sparse.ts';

@@ -35,7 +35,7 @@ export class BlobReader {
     this.expected = expected;
     this.#hasher = createHasherLike(expected.digest);
     this.#onAdvance = onAdvance;
-    this.#pieces = iteratorOf('fd' in content ? readRange(content) : content);
+    this.#pieces = iteratorOf(sourceOf(content));
   }
 
   /** Bytes read so far. */
@@ -78,6 +78,11 @@ export class BlobReader {
   async stop(): Promise<void> {
     await this.#pieces.return?.(undefined);
   }
+}
+
+/** The bytes of a blob in pieces, which are overwritten by the next one. */
+export function sourceOf(content: BlobContent): Source {
+  return 'fd' in content ? readRange(content) : content;
 }
 
 function iteratorOf(source: Source): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {

@@ -8,7 +8,8 @@ import {
   type TarSink,
   TarSplitter,
 } from '#formats/tar';
-import type { ObjectStore } from '#stores/composefs';
+import type { Repository } from '#stores/composefs';
+import { expandSparse } from '#work/image';
 import { BATCH_BYTES } from './batch-layout.ts';
 import type { Batch, BatchPool, PendingFile } from './batch-pool.ts';
 import { LargeObject } from './large-object.ts';
@@ -58,7 +59,7 @@ type Waiting =
 /** Where a layer goes. */
 export interface LayerSplitOptions {
   readonly pool: BatchPool;
-  readonly objects: ObjectStore;
+  readonly repository: Repository;
   readonly onEntry: EntryListener;
 }
 
@@ -75,7 +76,7 @@ export class LayerSplit implements TarSink, Disposable {
     inlinedBytes: 0,
   };
   readonly #pool: BatchPool;
-  readonly #objects: ObjectStore;
+  readonly #repository: Repository;
   readonly #onEntry: EntryListener;
   readonly #splitter = new TarSplitter();
   readonly #writer: SplitstreamWriter;
@@ -90,9 +91,9 @@ export class LayerSplit implements TarSink, Disposable {
   #file: PendingFile | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor({ pool, objects, onEntry }: LayerSplitOptions) {
+  constructor({ pool, repository, onEntry }: LayerSplitOptions) {
     this.#pool = pool;
-    this.#objects = objects;
+    this.#repository = repository;
     this.#onEntry = onEntry;
     const contentType = CONTENT_TYPES.ociLayer;
     this.#writer = new SplitstreamWriter({ algorithm: pool.algorithm, contentType });
@@ -130,7 +131,7 @@ export class LayerSplit implements TarSink, Disposable {
 
   externalStart(entry: TarEntry): void {
     if (entry.sizeBytes > BATCH_BYTES) {
-      const large = new LargeObject(this.#pool, this.#objects, () => this.#advance());
+      const large = new LargeObject(this.#pool, this.#repository.objects, () => this.#advance());
       this.#large = large;
       this.#file = large.file;
       return;
@@ -163,7 +164,7 @@ export class LayerSplit implements TarSink, Disposable {
       if (this.#file.id !== undefined) this.#advance();
       this.#file = undefined;
     } else if (this.#isIdle()) {
-      this.#onEntry(entry, content as StoredContent);
+      this.#place(entry, content as StoredContent);
     } else {
       this.#waiting.push({ kind: 'entry', entry, content });
     }
@@ -215,14 +216,25 @@ export class LayerSplit implements TarSink, Disposable {
       this.#writer.writeInline(item.bytes);
       this.#waitingBytes -= item.bytes.length;
     } else if (item.kind === 'entry') {
-      this.#onEntry(item.entry, item.content as StoredContent);
+      this.#place(item.entry, item.content as StoredContent);
     } else {
       const { id, sizeBytes } = item.file;
       if (id === undefined) return false;
       if (item.kind === 'external') this.#writeExternal(id, item.file);
-      else this.#onEntry(item.entry, { kind: 'external', id, sizeBytes });
+      else this.#place(item.entry, { kind: 'external', id, sizeBytes });
     }
     return true;
+  }
+
+  /** Says what the entry is in the filesystem. The expanded form of a sparse file lives as long as the stream. */
+  #place(entry: TarEntry, content: StoredContent): void {
+    if (entry.sparse === undefined) {
+      this.#onEntry(entry, content);
+      return;
+    }
+    const expanded = expandSparse(this.#repository, { entry, content });
+    if (expanded.kind === 'external') this.#writer.addObjectRef(expanded.id);
+    this.#onEntry(entry, expanded);
   }
 
   #writeExternal(id: ObjectId, file: PendingFile): void {

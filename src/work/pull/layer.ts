@@ -1,115 +1,110 @@
-import { type ContentHasher, createHasherLike, type DiffId, type ObjectId } from '#base/digest';
-import { IntegrityError, isOnecopyError } from '#base/errors';
-import { detectCompression } from '#formats/oci';
+import type { ContentDigest, ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import type { Source } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
 import type { BatchPool, PendingFile } from './batch-pool.ts';
-import type { BlobReader } from './blob.ts';
+import { type BlobContent, BlobReader, sourceOf } from './blob.ts';
 import { LargeObject } from './large-object.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
-import { unpack } from './unpack.ts';
+import { type LayerExpectation, type TarListener, unpackLayer } from './unpack-layer.ts';
+import type { UnpackInput, UnpackThread } from './unpack-thread.ts';
 
 /** What the import of layers and blobs needs. */
 export interface ImportContext {
   readonly repository: Repository;
   readonly pool: BatchPool;
   readonly signal?: AbortSignal | undefined;
-  readonly layerBytesMax?: number | undefined;
+}
+
+/** A layer to import. */
+export interface LayerOrder {
+  readonly expected: LayerExpectation;
+  readonly content: BlobContent;
+  readonly onEntry: EntryListener;
+  readonly onAdvance: (readBytes: number) => void;
+  readonly keepBlob: boolean;
+  /** Thread to unpack in; without one it is done in this thread. */
+  readonly thread: UnpackThread | undefined;
 }
 
 /** A layer whose objects and splitstream are stored, both digests verified; it has no name yet and nothing is synced. */
 export interface ImportedLayer {
   readonly id: ObjectId;
   readonly counts: LayerCounts;
-  /** Size of the tar. */
-  readonly tarBytes: number;
   /** The blob as it was, when it was to be kept. */
   readonly blobId: ObjectId | undefined;
 }
 
 /**
  * Imports one tar layer: the blob is read once; its digest, the decompression, the diff id, the split, the hashes and writes of the
- * files all go on at the same time. A wrong blob is reported as such even when it first shows as a malformed tar.
+ * files all go on at the same time.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_*, TAR_*; HostError NO_SPACE;
  *   all with the layer as their context
  */
 export async function importLayer(
   context: ImportContext,
-  blob: BlobReader,
-  layer: {
-    readonly diffId: DiffId;
-    readonly onEntry: EntryListener;
-    readonly keepBlob: boolean;
-  },
+  order: LayerOrder,
 ): Promise<ImportedLayer> {
+  const { repository, pool, signal } = context;
   try {
-    return await new LayerImport(context, blob, layer).run();
+    const kept = order.keepBlob ? new LargeObject(pool, repository.objects) : undefined;
+    using split = new LayerSplit({ pool, repository, onEntry: order.onEntry });
+    await unpackInto(split, context, order, kept);
+    const content = await split.finish();
+    const id = repository.objects.ensureBytes(content).id;
+    const blobId = kept === undefined ? undefined : await finishBlob(context, kept);
+    return { id, counts: split.counts, blobId };
   } catch (error) {
-    throw await explain(error, blob, context.signal);
+    throw explain(error, order.expected.digest, signal);
   }
 }
 
-class LayerImport {
-  readonly #context: ImportContext;
-  readonly #blob: BlobReader;
-  readonly #layer: { diffId: DiffId; onEntry: EntryListener; keepBlob: boolean };
-  readonly #kept: LargeObject | undefined;
-
-  constructor(
-    context: ImportContext,
-    blob: BlobReader,
-    layer: { diffId: DiffId; onEntry: EntryListener; keepBlob: boolean },
-  ) {
-    this.#context = context;
-    this.#blob = blob;
-    this.#layer = layer;
-    const { pool, repository } = context;
-    this.#kept = layer.keepBlob ? new LargeObject(pool, repository.objects) : undefined;
+async function unpackInto(
+  split: LayerSplit,
+  { pool, signal }: ImportContext,
+  order: LayerOrder,
+  kept: LargeObject | undefined,
+): Promise<void> {
+  const { expected, content, onAdvance, thread } = order;
+  const onTar = async (piece: Uint8Array) => {
+    signal?.throwIfAborted();
+    await split.push(piece);
+  };
+  if (thread === undefined) {
+    const source = keeping(pool, content, kept);
+    const blob = new BlobReader(source, expected, onAdvance);
+    await unpackLayer(blob, expected, async (piece) => {
+      await onTar(piece);
+      return true;
+    });
+    return;
   }
+  const input: UnpackInput =
+    'fd' in content && kept === undefined
+      ? { kind: 'range', range: content }
+      : { kind: 'pump', pump: (write) => pump(keeping(pool, content, kept), write) };
+  await thread.unpack(input, expected, async (piece, readBytes) => {
+    await onTar(piece);
+    onAdvance(readBytes);
+  });
+}
 
-  async run(): Promise<ImportedLayer> {
-    const { repository, pool } = this.#context;
-    const { onEntry, diffId } = this.#layer;
-    using split = new LayerSplit({ pool, objects: repository.objects, onEntry });
-    const hasher = createHasherLike(diffId);
-    const tarBytes = await this.#splitAll(split, hasher);
-    await this.#blob.verify();
-    verifyDiffId(diffId, hasher);
-    const content = await split.finish();
-    const id = repository.objects.ensureBytes(content).id;
-    return { id, counts: split.counts, tarBytes, blobId: await this.#finishKept() };
-  }
+async function pump(source: Source, write: TarListener): Promise<void> {
+  for await (const piece of source) if (!(await write(piece))) return;
+}
 
-  async #splitAll(split: LayerSplit, hasher: ContentHasher): Promise<number> {
-    const { signal, layerBytesMax } = this.#context;
-    const { digest } = this.#blob.expected;
-    const source = this.#keeping(this.#blob.pieces());
-    const { head, rest } = await peek(source);
-    const compression = detectCompression(head);
-    let tarBytes = 0;
-    const limits = { what: `layer ${digest}`, layerBytesMax };
-    for await (const piece of unpack(rest, compression, limits)) {
-      signal?.throwIfAborted();
-      tarBytes += piece.length;
-      hasher.update(piece);
-      await split.push(piece);
-    }
-    return tarBytes;
-  }
-
-  /** The same pieces, each also written to the kept blob. */
-  async *#keeping(pieces: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const piece of pieces) {
-      if (this.#kept !== undefined) await appendWhenReady(this.#context.pool, this.#kept, piece);
-      yield piece;
-    }
-  }
-
-  async #finishKept(): Promise<ObjectId | undefined> {
-    if (this.#kept === undefined) return undefined;
-    return await finishBlob(this.#context, this.#kept);
+/** The bytes of a blob, each piece also appended to the kept object. */
+async function* keeping(
+  pool: BatchPool,
+  content: BlobContent,
+  kept: LargeObject | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of sourceOf(content)) {
+    if (kept !== undefined) await appendWhenReady(pool, kept, piece);
+    yield piece;
   }
 }
 
@@ -131,7 +126,7 @@ export async function importBlob(
     await blob.verify();
     return { id: await finishBlob(context, object), object: object.file };
   } catch (error) {
-    throw await explain(error, blob, context.signal);
+    throw explain(error, blob.expected.digest, context.signal);
   }
 }
 
@@ -153,54 +148,15 @@ async function finishBlob({ pool, repository }: ImportContext, object: LargeObje
   return await storeDocument(repository, { id, sizeBytes }, CONTENT_TYPES.ociBlob);
 }
 
-/** The first piece, and everything with it once more. */
-async function peek(source: AsyncGenerator<Uint8Array>) {
-  const first = await source.next();
-  const head = first.done === true ? new Uint8Array(0) : first.value;
-  async function* rest(): AsyncGenerator<Uint8Array> {
-    if (first.done !== true) yield head;
-    yield* source;
-  }
-  return { head, rest: rest() };
-}
-
-function verifyDiffId(diffId: DiffId, hasher: ContentHasher): void {
-  const found = hasher.finish();
-  if ((found as string) === diffId) return;
-  throw new IntegrityError(
-    'DIFF_ID_MISMATCH',
-    `Cannot accept layer: expected diff id ${diffId}, found ${found}`,
-    { expected: diffId, found },
-    { hint: 'Manifest and config do not belong together: the image was made or copied wrongly' },
-  );
-}
-
-/** Damage of the blob overrules what it led to. Errors get the layer as context and keep class, code and exit status. */
-async function explain(
-  error: unknown,
-  blob: BlobReader,
-  signal: AbortSignal | undefined,
-): Promise<unknown> {
+/** Errors get the layer as context and keep class, code and exit status. */
+function explain(error: unknown, digest: ContentDigest, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted === true) return signal.reason;
-  const cause = isOnecopyError(error) && error.kind === 'format' ? await blame(error, blob) : error;
-  if (!isOnecopyError(cause)) return cause;
-  const { digest } = blob.expected;
-  const carried = carryError(cause);
+  if (!isOnecopyError(error)) return error;
   return reviveError({
-    name: cause.name,
+    name: error.name,
     message: `Cannot import layer ${digest}`,
-    code: cause.code,
-    details: { ...cause.details, layer: digest },
-    cause: carried,
+    code: error.code,
+    details: { ...error.details, layer: digest },
+    cause: carryError(error),
   });
-}
-
-/** The error that the blob does not match its digest, when it does not; else the error at hand. */
-async function blame(error: unknown, blob: BlobReader): Promise<unknown> {
-  try {
-    await blob.verify();
-    return error;
-  } catch (damage) {
-    return damage;
-  }
 }

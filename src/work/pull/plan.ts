@@ -18,6 +18,11 @@ export interface PlannedLayer {
   readonly presentId: ObjectId | undefined;
 }
 
+/** What a layer is called in refs and progress: its diff id, or its digest when it has none. */
+export function nameOf({ diffId, descriptor }: PlannedLayer): DiffId | ContentDigest {
+  return diffId ?? descriptor.digest;
+}
+
 /** Which layers the repository has already. A layer counts only when its stream can be read and every object is there. */
 export function planLayers(repository: Repository, image: ResolvedImage): PlannedLayer[] {
   const first = new Map<string, number>();

@@ -1,0 +1,93 @@
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { VerityHasher } from '#formats/fsverity';
+import {
+  INLINE_BYTES_MAX,
+  type StoredContent,
+  type StoredTarEntry,
+  type TarSparse,
+} from '#formats/tar';
+import { truncate, writeAt } from '#host';
+import type { Repository } from '#stores/composefs';
+
+/** Largest sparse file that is expanded, in bytes with its holes: hashing them costs time although they hold nothing. */
+export const SPARSE_BYTES_MAX = 2 ** 36;
+/** Bytes that are copied or hashed at once. */
+const PIECE_BYTES = 1 << 20;
+const ZEROS = new Uint8Array(PIECE_BYTES);
+
+/**
+ * What a stored entry is in a filesystem: the content of a sparse member becomes the file with its holes, as an object of its own. The
+ * stream of the layer must refer to that object, because nothing else keeps it alive. Other entries are returned as they are.
+ * @throws FormatError LAYER_TOO_LARGE; HostError SYSCALL_FAILED, NO_SPACE
+ */
+export function expandSparse(
+  repository: Repository,
+  { entry, content }: StoredTarEntry,
+): StoredContent {
+  const { sparse } = entry;
+  if (sparse === undefined || entry.type !== 'file') return content;
+  if (sparse.realSizeBytes > SPARSE_BYTES_MAX) {
+    throw new FormatError(
+      'LAYER_TOO_LARGE',
+      `Cannot expand sparse file "${entry.path}": expected at most ${SPARSE_BYTES_MAX} bytes, found ${sparse.realSizeBytes}`,
+      { offset: entry.offset, what: 'sparse file', limit: SPARSE_BYTES_MAX },
+    );
+  }
+  if (content.kind === 'inline') return expandInto(repository, sparse, bytesReader(content.bytes));
+  using object = repository.objects.open(content.id);
+  return expandInto(repository, sparse, (offset, into) => object.read(offset, into));
+}
+
+type ReadData = (offset: number, into: Uint8Array) => number;
+
+function bytesReader(bytes: Uint8Array): ReadData {
+  return (offset, into) => {
+    const part = bytes.subarray(offset, offset + into.length);
+    into.set(part);
+    return part.length;
+  };
+}
+
+function expandInto(repository: Repository, sparse: TarSparse, read: ReadData): StoredContent {
+  const { realSizeBytes: sizeBytes } = sparse;
+  if (sizeBytes <= INLINE_BYTES_MAX) {
+    const bytes = new Uint8Array(sizeBytes);
+    for (const { at, piece } of dataOf(sparse, read)) bytes.set(piece, at);
+    return { kind: 'inline', bytes };
+  }
+  const hasher = new VerityHasher(repository.algorithm);
+  using staged = repository.objects.stage();
+  truncate(staged.fd, sizeBytes);
+  for (const { at, piece } of dataOf(sparse, read)) {
+    hashZeros(hasher, at - hasher.sizeBytes);
+    hasher.update(piece);
+    writeAt(staged.fd, piece, at);
+  }
+  hashZeros(hasher, sizeBytes - hasher.sizeBytes);
+  const id: ObjectId = hasher.finish();
+  staged.publish(id);
+  return { kind: 'external', id, sizeBytes };
+}
+
+/** The data of the runs, in pieces, with their place in the real file. */
+function* dataOf({ map, mapBytes }: TarSparse, read: ReadData) {
+  const buffer = new Uint8Array(PIECE_BYTES);
+  let from = mapBytes;
+  for (const run of map) {
+    for (let done = 0; done < run.sizeBytes; ) {
+      const wanted = buffer.subarray(0, Math.min(PIECE_BYTES, run.sizeBytes - done));
+      const count = read(from, wanted);
+      if (count === 0) throw new Error('a checked sparse map reaches beyond its data');
+      yield { at: run.offset + done, piece: buffer.subarray(0, count) };
+      done += count;
+      from += count;
+    }
+  }
+}
+
+function hashZeros(hasher: VerityHasher, sizeBytes: number): void {
+  for (let left = sizeBytes; left > 0; left -= PIECE_BYTES) {
+    hasher.update(ZEROS.subarray(0, Math.min(left, PIECE_BYTES)));
+  }
+}

@@ -1,0 +1,226 @@
+import assert from 'node:assert';
+import type { ContentDigest, ObjectId } from '#base/digest';
+import { type OperationOptions, pool as runPool } from '#base/flow';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Repository } from '#stores/composefs';
+import { blobStreamName } from '#work/image';
+import { BatchPool } from './batch-pool.ts';
+import { type BlobContent, BlobReader } from './blob.ts';
+import { importBlob, importLayer } from './layer.ts';
+import { countFile, type LayerCounts } from './layer-split.ts';
+import { findComplete, nameOf, type PlannedLayer } from './plan.ts';
+import type { StackFeed } from './stack-feed.ts';
+import { UnpackThread } from './unpack-thread.ts';
+
+/** Images whose missing blobs are smaller than this are imported without threads: starting those would take longer. */
+const SMALL_PULL_BYTES = 512 << 10;
+
+/** What an importer works for. */
+export interface ImporterOptions extends OperationOptions {
+  readonly repository: Repository;
+  readonly openBlob: (
+    digest: ContentDigest,
+    sizeBytes: number,
+  ) => BlobContent | Promise<BlobContent>;
+  readonly keepBlobs: boolean;
+  /** Writer threads, and layers at once. */
+  readonly jobs: number;
+  readonly layerBytesMax: number | undefined;
+}
+
+/** One blob to read. */
+interface ImportJob {
+  readonly layer: PlannedLayer;
+  /** False when only the blob is wanted, because the layer is there. */
+  readonly isMissing: boolean;
+  readonly keepBlob: boolean;
+}
+
+/** What was read and stored. */
+export interface ImportTotals extends LayerCounts {
+  fetchedBytes: number;
+  localBytes: number;
+}
+
+/**
+ * Imports what is missing of an image, the largest blob first, and names every layer as soon as it is on the disk. Threads live as long
+ * as this does.
+ */
+export class Importer implements AsyncDisposable {
+  readonly totals: ImportTotals = {
+    storedObjects: 0,
+    storedBytes: 0,
+    reusedObjects: 0,
+    reusedBytes: 0,
+    inlinedBytes: 0,
+    fetchedBytes: 0,
+    localBytes: 0,
+  };
+  /** Streams of the blobs that are kept as they are. */
+  readonly blobs = new Map<ContentDigest, ObjectId>();
+  readonly #options: ImporterOptions;
+  readonly #layers: readonly PlannedLayer[];
+  readonly #jobs: readonly ImportJob[];
+  readonly #isSmall: boolean;
+  readonly #pool: BatchPool;
+  readonly #threads: UnpackThread[] = [];
+  readonly #idle: UnpackThread[] = [];
+  readonly #registrations: Promise<void>[] = [];
+
+  constructor(layers: readonly PlannedLayer[], options: ImporterOptions) {
+    this.#options = options;
+    this.#layers = layers;
+    this.#jobs = this.#plan();
+    const bytes = this.#jobs.reduce((sum, { layer }) => sum + layer.descriptor.sizeBytes, 0);
+    this.#isSmall = bytes < SMALL_PULL_BYTES;
+    const workers = this.#isSmall ? 0 : options.jobs;
+    this.#pool = new BatchPool(options.repository.objects.writerSeed(), {
+      workers,
+      slots: workers === 0 ? 10 : 8 + 4 * workers,
+    });
+  }
+
+  /** Imports everything; resolves to the streams of all layers. Names follow: see `named`. */
+  async run(feed: StackFeed | undefined): Promise<ObjectId[]> {
+    const ids = this.#layers.map(({ presentId }) => presentId);
+    try {
+      // A second layer at once fills the gaps of the first; more would only cost memory when there are no more cores.
+      await runPool(this.#jobs, this.#options.jobs, async (job) => {
+        const id = await this.#import(job, feed);
+        if (job.isMissing) ids[job.layer.position] = id;
+      });
+    } catch (error) {
+      // Layers that are complete get their names all the same.
+      await Promise.allSettled(this.#registrations);
+      throw error;
+    }
+    return this.#layers.map(({ position, sameAs }) => {
+      const id = ids[sameAs ?? position];
+      assert(id !== undefined, 'a layer was neither present nor imported');
+      return id;
+    });
+  }
+
+  /** Resolves when everything that was imported has its name. */
+  async named(): Promise<void> {
+    await Promise.all(this.#registrations);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread[Symbol.asyncDispose]()));
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  /** What has to be read: layers that are missing, and blobs to be kept that are not. */
+  #plan(): ImportJob[] {
+    const { repository, keepBlobs, onProgress } = this.#options;
+    const seen = new Set<ContentDigest>();
+    const jobs: ImportJob[] = [];
+    for (const layer of this.#layers) {
+      const { digest } = layer.descriptor;
+      const keeps = keepBlobs && layer.diffId !== undefined;
+      const keptId = keeps
+        ? findComplete(repository, blobStreamName(digest), CONTENT_TYPES.ociBlob)
+        : undefined;
+      if (keptId !== undefined) this.blobs.set(digest, keptId);
+      const keepBlob = keeps && keptId === undefined && !seen.has(digest);
+      const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
+      if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
+      else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
+      seen.add(digest);
+    }
+    return jobs.sort((a, b) => b.layer.descriptor.sizeBytes - a.layer.descriptor.sizeBytes);
+  }
+
+  async #import(job: ImportJob, feed: StackFeed | undefined): Promise<ObjectId> {
+    const { signal, onProgress, openBlob } = this.#options;
+    signal?.throwIfAborted();
+    const { digest, sizeBytes } = job.layer.descriptor;
+    const id = nameOf(job.layer);
+    onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
+    const content = await openBlob(digest, sizeBytes);
+    const isBlob = job.layer.diffId === undefined || !job.isMissing;
+    const streamId = isBlob
+      ? await this.#importBlob(job, content)
+      : await this.#importLayer(job, content, feed);
+    if ('fd' in content) this.totals.localBytes += sizeBytes;
+    else this.totals.fetchedBytes += sizeBytes;
+    onProgress?.({ type: 'done', id, transferred: sizeBytes });
+    return streamId;
+  }
+
+  async #importBlob({ layer }: ImportJob, content: BlobContent): Promise<ObjectId> {
+    const { repository, signal } = this.#options;
+    const blob = new BlobReader(content, layer.descriptor, this.#advance(layer));
+    const { id, object } = await importBlob({ repository, pool: this.#pool, signal }, blob);
+    if (layer.diffId === undefined) {
+      countFile(this.totals, object);
+      this.#register(layer.streamName, id);
+    } else {
+      this.#keep(layer.descriptor.digest, id);
+    }
+    return id;
+  }
+
+  async #importLayer(
+    { layer, keepBlob }: ImportJob,
+    content: BlobContent,
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { repository, signal, layerBytesMax } = this.#options;
+    const { diffId, position, descriptor } = layer;
+    assert(diffId !== undefined, 'a layer without a diff id is a blob');
+    const thread = this.#isSmall ? undefined : this.#takeThread();
+    const { digest, sizeBytes } = descriptor;
+    const context = { repository, pool: this.#pool, signal };
+    const imported = await importLayer(context, {
+      expected: { digest, sizeBytes, diffId, layerBytesMax },
+      content,
+      onEntry: feed === undefined ? () => {} : feed.listener(position),
+      onAdvance: this.#advance(layer),
+      keepBlob,
+      thread,
+    });
+    if (thread !== undefined) this.#idle.push(thread);
+    feed?.complete(position);
+    this.#count(imported.counts);
+    this.#register(layer.streamName, imported.id);
+    if (imported.blobId !== undefined) this.#keep(digest, imported.blobId);
+    return imported.id;
+  }
+
+  #takeThread(): UnpackThread {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const thread = new UnpackThread();
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #count(counts: LayerCounts): void {
+    for (const key of Object.keys(counts) as (keyof LayerCounts)[]) {
+      this.totals[key] += counts[key];
+    }
+  }
+
+  #advance(layer: PlannedLayer): (readBytes: number) => void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return () => {};
+    const id = nameOf(layer);
+    const total = layer.descriptor.sizeBytes;
+    return (done) => onProgress({ type: 'advanced', id, done, total });
+  }
+
+  #keep(digest: ContentDigest, id: ObjectId): void {
+    this.blobs.set(digest, id);
+    this.#register(blobStreamName(digest), id);
+  }
+
+  /** Names a stream once everything before is on the disk; meanwhile the pull goes on. */
+  #register(name: string, id: ObjectId): void {
+    const { streams } = this.#options.repository;
+    const registration = this.#pool.sync().then(() => streams.register(name, id));
+    registration.catch(() => {}); // Awaited later.
+    this.#registrations.push(registration);
+  }
+}

@@ -1,0 +1,119 @@
+import type { ContentDigest, ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import type { ResolvedImage } from '#formats/oci';
+import type { Repository } from '#stores/composefs';
+import {
+  configStreamName,
+  type ImageIds,
+  manifestStreamName,
+  type OciImage,
+  openOciImage,
+  storeConfig,
+  storeManifest,
+} from '#work/image';
+import { nameOf, type PlannedLayer } from './plan.ts';
+
+/** Everything that an image leads to; all of it is on the disk. */
+export interface PublishInput {
+  readonly image: ResolvedImage;
+  readonly layers: readonly PlannedLayer[];
+  /** Streams of the layers. */
+  readonly ids: readonly ObjectId[];
+  /** EROFS images that were built now. */
+  readonly images: ImageIds | undefined;
+  readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
+}
+
+/** The streams that were named, or were there already. */
+export interface Published {
+  readonly configId: ObjectId;
+  readonly manifestId: ObjectId;
+  /** The manifest's stream before EROFS images were linked. */
+  readonly firstManifestId: ObjectId;
+  readonly slots: ImageIds;
+}
+
+/** Makes config and manifest lead to everything, and names them. When they do already, nothing is written. */
+export async function publishImage(
+  repository: Repository,
+  input: PublishInput,
+  signal: AbortSignal | undefined,
+): Promise<Published> {
+  const { image, ids, images } = input;
+  const { digest, config } = image.manifest;
+  const existing = findImage(repository, digest);
+  const slots = new Map([...(existing?.images ?? []), ...(images ?? [])]);
+  const blobs = new Map([...(existing?.blobs ?? []), ...input.blobs]);
+  if (existing !== undefined && isCurrent(existing, { ids, slots, blobs })) {
+    const { configStreamId: configId, manifestStreamId: manifestId } = existing;
+    return { configId, manifestId, firstManifestId: manifestId, slots };
+  }
+  const streams = new ImageStreams(repository, { ...input, blobs });
+  // Upstream stores both without images first; its objects stay, and are what a first pull reports.
+  const isFirst = existing === undefined && slots.size > 0;
+  const first = isFirst ? await streams.store(new Map()) : undefined;
+  const last = await streams.store(slots);
+  signal?.throwIfAborted();
+  const names = [
+    [configStreamName(config.digest), last.configId],
+    [manifestStreamName(digest), last.manifestId],
+  ] as const;
+  for (const [name, id] of names) {
+    if (repository.streams.idOf(name) !== id) repository.streams.register(name, id);
+  }
+  return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots };
+}
+
+/** The image as an earlier pull left it; what cannot be read is made anew. */
+function findImage(repository: Repository, digest: ContentDigest): OciImage | undefined {
+  try {
+    return openOciImage(repository, `@${digest}`);
+  } catch (error) {
+    if (isOnecopyError(error) && error.kind !== 'host') return undefined;
+    throw error;
+  }
+}
+
+function isCurrent(
+  existing: OciImage,
+  {
+    ids,
+    slots,
+    blobs,
+  }: { ids: readonly ObjectId[]; slots: ImageIds; blobs: PublishInput['blobs'] },
+): boolean {
+  return (
+    existing.layers.every((layer, index) => layer.id === ids[index]) &&
+    isSame(existing.images, slots) &&
+    isSame(existing.blobs, blobs)
+  );
+}
+
+function isSame<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+/** Stores the streams of config and manifest, with one set of EROFS images or another. */
+class ImageStreams {
+  readonly #repository: Repository;
+  readonly #input: PublishInput;
+  readonly #layers: readonly (readonly [name: string, id: ObjectId])[];
+
+  constructor(repository: Repository, input: PublishInput) {
+    this.#repository = repository;
+    this.#input = input;
+    this.#layers = input.layers.map((layer, index) => {
+      return [nameOf(layer), input.ids[index] as ObjectId] as const;
+    });
+  }
+
+  async store(images: ImageIds): Promise<{ configId: ObjectId; manifestId: ObjectId }> {
+    const { image, blobs } = this.#input;
+    const { manifest, configBytes } = image;
+    const layers = this.#layers;
+    const configId = await storeConfig(this.#repository, configBytes, { layers, images });
+    const config = [manifest.config.digest, configId] as const;
+    const refs = { config, layers, blobs };
+    return { configId, manifestId: await storeManifest(this.#repository, manifest.bytes, refs) };
+  }
+}

@@ -1,0 +1,77 @@
+import { type ContentDigest, createHasherLike, type DiffId } from '#base/digest';
+import { IntegrityError, isOnecopyError } from '#base/errors';
+import { detectCompression } from '#formats/oci';
+import type { BlobReader } from './blob.ts';
+import { unpack } from './unpack.ts';
+
+/** What a layer must be. Plain data. */
+export interface LayerExpectation {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  readonly diffId: DiffId;
+  readonly layerBytesMax: number | undefined;
+}
+
+/** Receives the tar in pieces, which are overwritten afterwards. False: no more is wanted. */
+export type TarListener = (piece: Uint8Array) => Promise<boolean>;
+
+/**
+ * Reads a layer once, from blob to tar: blob digest, decompression and diff id go on together, and both digests are right when this
+ * resolves. A wrong blob is reported as such even when it first shows as a malformed stream, here or in the listener.
+ * @returns false when the listener wanted no more
+ * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_COMPRESSION_INVALID,
+ *   LAYER_TOO_LARGE; what the listener throws
+ */
+export async function unpackLayer(
+  blob: BlobReader,
+  expected: LayerExpectation,
+  onTar: TarListener,
+): Promise<boolean> {
+  try {
+    const hasher = createHasherLike(expected.diffId);
+    const { head, rest } = await peek(blob.pieces());
+    const limits = { what: `layer ${expected.digest}`, layerBytesMax: expected.layerBytesMax };
+    for await (const piece of unpack(rest, detectCompression(head), limits)) {
+      hasher.update(piece);
+      if (!(await onTar(piece))) return false;
+    }
+    await blob.verify();
+    verifyDiffId(expected.diffId, hasher.finish());
+    return true;
+  } catch (error) {
+    throw isOnecopyError(error) && error.kind === 'format' ? await blame(error, blob) : error;
+  } finally {
+    await blob.stop();
+  }
+}
+
+/** The first piece, and everything with it once more. */
+async function peek(source: AsyncGenerator<Uint8Array>) {
+  const first = await source.next();
+  const head = first.done === true ? new Uint8Array(0) : first.value;
+  async function* rest(): AsyncGenerator<Uint8Array> {
+    if (first.done !== true) yield head;
+    yield* source;
+  }
+  return { head, rest: rest() };
+}
+
+function verifyDiffId(expected: DiffId, found: ContentDigest): void {
+  if ((found as string) === expected) return;
+  throw new IntegrityError(
+    'DIFF_ID_MISMATCH',
+    `Cannot accept layer: expected diff id ${expected}, found ${found}`,
+    { expected, found },
+    { hint: 'Manifest and config do not belong together: the image was made or copied wrongly' },
+  );
+}
+
+/** The error that the blob does not match its digest, when it does not; else the error at hand. */
+async function blame(error: unknown, blob: BlobReader): Promise<unknown> {
+  try {
+    await blob.verify();
+    return error;
+  } catch (damage) {
+    return damage;
+  }
+}
