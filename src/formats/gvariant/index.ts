@@ -12,6 +12,7 @@ export {
   parseVariant,
   VARIANT_VALUES_MAX,
 } from './reader.ts';
+export { parseVariantText, VARIANT_TEXT_MAX } from './text.ts';
 export {
   alignUp,
   arrayOf,

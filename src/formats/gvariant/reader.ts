@@ -8,7 +8,7 @@ import {
 } from './variant-type.ts';
 
 /** Most values one parse may produce, so that a small hostile input cannot fill the memory. */
-export const VARIANT_VALUES_MAX = 8_000_000;
+export const VARIANT_VALUES_MAX = 2_000_000;
 /** Longest type string inside a `v`, in bytes. */
 const SIGNATURE_MAX_BYTES = 4096;
 
@@ -18,7 +18,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export interface ParseVariantOptions {
   /** What the bytes are, for error messages: "commit", "summary". */
   readonly what?: string;
-  /** Lower bound on memory use; defaults to VARIANT_VALUES_MAX. */
+  /** Most values, which bounds the memory; defaults to VARIANT_VALUES_MAX. */
   readonly valuesMax?: number;
 }
 

@@ -86,6 +86,7 @@ test('every object of the tiny commit has a JSON form', () => {
     size: 0,
     target: 'a',
     packedBytes: 0,
+    warnings: [],
   });
 });
 

@@ -13,7 +13,7 @@ import { type Dirmeta, parseDirmeta } from './dirmeta.ts';
 import { parseDirtree } from './dirtree.ts';
 import type { SizedFileHeader } from './file.ts';
 import { computeFileChecksum } from './file.ts';
-import { inflateContent, parseFilez } from './filez.ts';
+import { inflateContent, listFilezWarnings, parseFilez } from './filez.ts';
 import { computeMetadataChecksum } from './objects.ts';
 import { parseSummary, parseSummaryIndex } from './summary.ts';
 import type { OstreeXattr } from './xattrs.ts';
@@ -100,6 +100,7 @@ export function describeFilez(bytes: Uint8Array): JsonValue {
     checksum: computeFileChecksum(header, content),
     ...headerFields(header),
     packedBytes: payload.length,
+    warnings: listFilezWarnings(bytes),
   };
 }
 

@@ -4,6 +4,7 @@ import type { SizedFileHeader } from './file.ts';
 import { encodeZlibHeader, frameHeader, parseHeaderPrefix, parseZlibHeader } from './file.ts';
 import { HEADER_PREFIX_BYTES } from './layout.ts';
 import { isLinkMode } from './mode.ts';
+import { isSorted } from './xattrs.ts';
 
 /** The parts of a `.filez` object that is in memory. */
 export interface Filez {
@@ -83,6 +84,50 @@ export async function* inflateSource(
     await feeding;
   }
   if (producedBytes !== sizeBytes) throw sizeError(sizeBytes, producedBytes);
+}
+
+/** What is odd about a `.filez` object without changing its checksum; libostree ignores all of it. */
+export const FILEZ_WARNINGS = {
+  PREFIX_PADDING: 'bytes 4 to 7 are not zero',
+  STREAM_UNFINISHED: 'the deflate stream has no end',
+  TRAILING_BYTES: 'bytes follow the deflate stream',
+  XATTRS_UNSORTED: 'xattrs are not sorted by name',
+} as const;
+
+/** Code of a warning. */
+export type FilezWarning = keyof typeof FILEZ_WARNINGS;
+
+/**
+ * Lists what deserves a warning in an object that was accepted. Source: OSTree spec 2.4.
+ * @throws FormatError of parseFilez and inflateContent
+ */
+export function listFilezWarnings(bytes: Uint8Array): FilezWarning[] {
+  const { header, payload } = parseFilez(bytes);
+  const warnings: FilezWarning[] = [];
+  if (bytes.subarray(4, HEADER_PREFIX_BYTES).some((byte) => byte !== 0)) {
+    warnings.push('PREFIX_PADDING');
+  }
+  inflateContent(header, payload);
+  if (!isLinkMode(header.mode)) {
+    const consumed = consumedBytes(payload);
+    if (consumed === undefined) warnings.push('STREAM_UNFINISHED');
+    else if (consumed < payload.length) warnings.push('TRAILING_BYTES');
+  }
+  if (!isSorted(header.xattrs)) warnings.push('XATTRS_UNSORTED');
+  return warnings;
+}
+
+/** Bytes of a deflate stream up to its end, or undefined when it has none. */
+function consumedBytes(payload: Uint8Array): number | undefined {
+  try {
+    // The typings do not know that `info` changes the result.
+    const result = inflateRawSync(payload, { info: true }) as unknown as {
+      readonly engine: { readonly bytesWritten: number };
+    };
+    return result.engine.bytesWritten;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A complete `.filez` object. Its deflate bytes are not reproducible across zlib versions; its checksum is. */

@@ -126,9 +126,12 @@ export {
 } from './file.ts';
 export {
   encodeFilez,
+  FILEZ_WARNINGS,
   type Filez,
+  type FilezWarning,
   inflateContent,
   inflateSource,
+  listFilezWarnings,
   parseFilez,
   requireNoLinkPayload,
 } from './filez.ts';

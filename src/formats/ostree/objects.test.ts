@@ -19,10 +19,12 @@ import {
   encodeFilez,
   encodeOstreemeta,
   encodeZlibHeader,
+  FILEZ_WARNINGS,
   FileHasher,
   frameHeader,
   inflateContent,
   inflateSource,
+  listFilezWarnings,
   METADATA_MAX_BYTES,
   ostreeObjectPath,
   parseCommit,
@@ -538,4 +540,22 @@ test('metadata above its limit is refused before it is read', () => {
     refuses(() => parse(bytes), 'OSTREE_METADATA_TOO_LARGE');
   }
   refuses(() => parseSummary(new Uint8Array(SUMMARY_MAX_BYTES + 1)), 'OSTREE_METADATA_TOO_LARGE');
+});
+
+test('what is odd about an accepted file object is listed', () => {
+  const good = tinyObject('fbf7cf');
+  const padded = good.slice();
+  padded[5] = 1;
+  const unsorted = frameHeader(zlibHeaderBytes({ size: 0n }, XATTRS_UNSORTED));
+  for (const [bytes, warnings] of [
+    [good, []],
+    [tinyObject('438802'), []],
+    [padded, ['PREFIX_PADDING']],
+    [concatBytes([good, Uint8Array.of(1)]), ['TRAILING_BYTES']],
+    [good.subarray(0, good.length - 1), ['STREAM_UNFINISHED']],
+    [unsorted, ['STREAM_UNFINISHED', 'XATTRS_UNSORTED']],
+  ] as const) {
+    assert.deepEqual(listFilezWarnings(bytes), warnings);
+  }
+  assert.deepEqual(Object.keys(FILEZ_WARNINGS).length, 4);
 });

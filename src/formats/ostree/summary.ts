@@ -17,8 +17,8 @@ import { swap64 } from './swap.ts';
 
 /** Largest summary or summary index, in bytes. Source: OSTree spec 9.5. */
 export const SUMMARY_MAX_BYTES = 256 * 1024 * 1024;
-/** Room for 2 million refs with a little metadata. Source: OSTree spec 9.5. */
-const SUMMARY_VALUES_MAX = 40_000_000;
+/** Room for 2 million refs without metadata, or 500,000 with what flatpak adds. Source: OSTree spec 9.5. */
+const SUMMARY_VALUES_MAX = 12_000_000;
 
 /** One ref of a summary. */
 export interface SummaryRef {
