@@ -125,7 +125,7 @@ export class HttpClient implements AsyncDisposable {
    * RESPONSE_TOO_LARGE, TIMEOUT, TLS_UNTRUSTED; the reason of `signal`
    */
   async fetch(request: HttpRequest): Promise<HttpResponse> {
-    const { response, url } = await this.#repeat(request, new URL(request.url), COLLECT_BYTES);
+    const { response, url } = await this.#repeat(request, urlOf(request), COLLECT_BYTES);
     if (response.body instanceof Uint8Array)
       return { ...response, body: response.body, url: url.href };
     const body = resumable({
@@ -143,7 +143,7 @@ export class HttpClient implements AsyncDisposable {
    * @throws as `fetch`
    */
   async fetchBytes(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
-    const { response, url } = await this.#repeat(request, new URL(request.url), request.maxBytes);
+    const { response, url } = await this.#repeat(request, urlOf(request), request.maxBytes);
     const { body } = response;
     if (body instanceof Uint8Array) return { ...response, body, url: url.href };
     // Only an error page that is longer than what was asked for comes here, and only when its status was accepted.
@@ -280,6 +280,10 @@ export class HttpClient implements AsyncDisposable {
     this.#secureContext ??= createSecureContext({ ca: caPem });
     return this.#secureContext;
   }
+}
+
+function urlOf({ url }: HttpRequest): URL {
+  return typeof url === 'string' ? new URL(url) : url;
 }
 
 function methodOf(request: HttpRequest): string {

@@ -44,6 +44,25 @@ export function sendFast(origin: Origin, attempt: Attempt): Promise<RawResponse>
 
 const EMPTY = new Uint8Array(0);
 
+type Stop = (reason: unknown) => void;
+const watchedSignals = new WeakMap<AbortSignal, Set<Stop>>();
+
+/** Those to be told when a signal aborts: one listener for all requests of an operation, because adding one is slow. */
+function watchersOf(signal: AbortSignal): Set<Stop> {
+  const known = watchedSignals.get(signal);
+  if (known !== undefined) return known;
+  const watchers = new Set<Stop>();
+  watchedSignals.set(signal, watchers);
+  signal.addEventListener(
+    'abort',
+    () => {
+      for (const stop of [...watchers]) stop(signal.reason);
+    },
+    { once: true },
+  );
+  return watchers;
+}
+
 class Receiver implements Exchange {
   readonly method: 'GET' | 'HEAD';
   readonly url: string;
@@ -56,7 +75,7 @@ class Receiver implements Exchange {
   readonly #attempt: Attempt;
   readonly #resolve: (response: RawResponse) => void;
   readonly #reject: (error: unknown) => void;
-  #unwatch: (() => void) | undefined;
+  #unwatch: (() => unknown) | undefined;
   #head: ResponseHead | undefined;
   #collected: Uint8Array = EMPTY;
   #length = 0;
@@ -78,9 +97,10 @@ class Receiver implements Exchange {
   }
 
   watch(signal: AbortSignal): void {
-    const onAbort = () => this.#stop(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#unwatch = () => signal.removeEventListener('abort', onAbort);
+    const stop = (reason: unknown) => this.#stop(reason);
+    const watchers = watchersOf(signal);
+    watchers.add(stop);
+    this.#unwatch = () => watchers.delete(stop);
   }
 
   onHead(head: ResponseHead): void {
