@@ -5,7 +5,7 @@ import {
   VARIANT_DEPTH_MAX,
   type Variant,
   type VariantType,
-} from './types.ts';
+} from './variant-type.ts';
 
 /** Longest text that is read, in characters. */
 export const VARIANT_TEXT_MAX = 1024 * 1024;
