@@ -135,6 +135,11 @@ export const ERROR_CODES = {
     meaning: 'A serialised GVariant is damaged or not in normal form',
     keys: ['offset', 'what'],
   },
+  GVARIANT_TEXT_INVALID: {
+    kind: 'format',
+    meaning: 'A text is no value in GVariant text format',
+    keys: ['offset', 'what'],
+  },
   GVARIANT_TOO_LARGE: {
     kind: 'format',
     meaning: 'A GVariant holds more values, or a longer type, than the limit allows',
@@ -403,6 +408,11 @@ export const ERROR_CODES = {
     meaning: 'OSTree repositories of this mode are only read',
     keys: ['mode'],
   },
+  OSTREE_MODIFIERS_CONFLICT: {
+    kind: 'conflict',
+    meaning: 'Options of a commit contradict each other',
+    keys: ['found'],
+  },
   OSTREE_NAME_DUPLICATE: {
     kind: 'format',
     meaning: 'A dirtree holds one name twice',
@@ -413,6 +423,11 @@ export const ERROR_CODES = {
     meaning: 'A dirtree holds a name that no directory entry may have',
     keys: ['offset', 'what'],
   },
+  OSTREE_NOT_COMMITTABLE: {
+    kind: 'unsupported',
+    meaning: 'OSTree has no form for a file of this type',
+    keys: ['path', 'found'],
+  },
   OSTREE_OBJECT_MISSING: {
     kind: 'not-found',
     meaning: 'An OSTree source lacks an object that a commit needs',
@@ -422,6 +437,21 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'An object that an OSTree commit needs is not there',
     keys: ['object'],
+  },
+  OSTREE_OVERLAY_CONFLICT: {
+    kind: 'conflict',
+    meaning: 'Trees cannot be laid over each other: a file meets a directory',
+    keys: ['path'],
+  },
+  OSTREE_OVERRIDE_INVALID: {
+    kind: 'format',
+    meaning: 'A line of a statoverride file breaks the rules',
+    keys: ['offset', 'what'],
+  },
+  OSTREE_OVERRIDE_UNMATCHED: {
+    kind: 'format',
+    meaning: 'A statoverride names a path that the tree does not have',
+    keys: ['offset', 'what'],
   },
   OSTREE_PATH_NOT_FOUND: {
     kind: 'not-found',
@@ -493,6 +523,11 @@ export const ERROR_CODES = {
     kind: 'integrity',
     meaning: 'A summary says that it has expired',
     keys: ['expected', 'found'],
+  },
+  OSTREE_TAR_INVALID: {
+    kind: 'format',
+    meaning: 'A tar cannot become the tree of an OSTree commit',
+    keys: ['offset', 'what'],
   },
   OSTREE_TREE_TOO_LARGE: {
     kind: 'format',

@@ -5,6 +5,13 @@
  *     resolve ─▶ commit ─▶ trust ─▶ delta? ─▶ gather (metadata and files) ─▶ stream + image ─▶ ref
  *                                     └── known objects: bases, journal of an earlier attempt ──┘
  */
+
+export {
+  type CommitDetails,
+  type CommitOptions,
+  type CommitReport,
+  commitTree,
+} from './commit.ts';
 export {
   type CommitImageOptions,
   computeCommitImageId,
@@ -21,6 +28,7 @@ export {
   listEntries,
   readEntry,
 } from './entries.ts';
+export { type ExportCommitOptions, type ExportCommitReport, exportCommit } from './export.ts';
 export type { FetchCounts } from './fetch.ts';
 export {
   type FinishOptions,
@@ -37,6 +45,12 @@ export {
   summarizeCommit,
 } from './history.ts';
 export { describeMetadata, formatMetadata, type MetadataEntry } from './metadata.ts';
+export {
+  type CommitModifiers,
+  parseSkipList,
+  parseStatOverrides,
+  type StatOverride,
+} from './modifiers.ts';
 export {
   COMMITMETA_REF,
   type OpenedCommit,
@@ -62,4 +76,5 @@ export {
 } from './refs.ts';
 export type { SuppliedSummary } from './resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './target.ts';
+export type { TreeSource } from './tree-source.ts';
 export { type TrustPolicy, verifyCommit } from './trust.ts';

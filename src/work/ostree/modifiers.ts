@@ -1,0 +1,163 @@
+import { type ByteString, byteStringFromText } from '#base/bytes';
+import { ConflictError, FormatError } from '#base/errors';
+import type { OstreeXattr } from '#formats/ostree';
+import type { Stat } from '#formats/tree';
+
+/** One line of a statoverride file. */
+export interface StatOverride {
+  /** `add` ors the bits into the mode, `set` replaces the permission bits. */
+  readonly operation: 'add' | 'set';
+  readonly mode: number;
+}
+
+/** How a tree is changed while it is committed. Source: OSTree spec 2.5. */
+export interface CommitModifiers {
+  readonly ownerUid?: number | undefined;
+  readonly ownerGid?: number | undefined;
+  /** Executable files lose their write bits. */
+  readonly readOnlyExecutables?: boolean | undefined;
+  /** By absolute path. */
+  readonly statOverrides?: ReadonlyMap<string, StatOverride> | undefined;
+  /** Owner 0:0, modes within 0755, no xattrs: what a bare-user-only repository can hold. */
+  readonly canonicalPermissions?: boolean | undefined;
+  readonly noXattrs?: boolean | undefined;
+  /** Keep xattrs with an empty value, which `ostree commit` drops; then ids differ from its own. */
+  readonly keepEmptyXattrs?: boolean | undefined;
+  /** Absolute paths to leave out, directories with everything in them. */
+  readonly skipPaths?: ReadonlySet<string> | undefined;
+}
+
+/** What OSTree keeps of an inode. */
+export interface CommitStat {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** By name. */
+  readonly xattrs: readonly OstreeXattr[];
+}
+
+const LINK_PERMISSIONS = 0o777;
+const CANONICAL_PERMISSIONS = 0o755;
+const EXECUTE_BITS = 0o111;
+const WRITE_BITS = 0o222;
+
+/** Applies modifiers to the metadata of inodes, one commit's worth: it remembers which overrides found their path. */
+export class StatModifier {
+  readonly #modifiers: CommitModifiers;
+  readonly #unmatched: Set<string>;
+
+  /** @throws ConflictError OSTREE_MODIFIERS_CONFLICT */
+  constructor(modifiers: CommitModifiers) {
+    const { ownerUid = 0, ownerGid = 0 } = modifiers;
+    if (modifiers.canonicalPermissions === true && (ownerUid !== 0 || ownerGid !== 0)) {
+      throw new ConflictError(
+        'OSTREE_MODIFIERS_CONFLICT',
+        `Cannot commit with canonical permissions: they mean owner 0:0, found ${ownerUid}:${ownerGid}`,
+        { found: `${ownerUid}:${ownerGid}` },
+      );
+    }
+    this.#modifiers = modifiers;
+    const overrides = [...(modifiers.statOverrides ?? [])];
+    this.#unmatched = new Set(
+      overrides.filter(([, { operation }]) => operation === 'add').map(([path]) => path),
+    );
+  }
+
+  /** True for a path to leave out. `path` is a ByteString. */
+  isSkipped(path: string): boolean {
+    return this.#modifiers.skipPaths?.has(path) === true;
+  }
+
+  /** What to store for the inode at a path. */
+  apply(path: string, kind: 'file' | 'symlink' | 'directory', stat: Stat): CommitStat {
+    const { ownerUid, ownerGid, canonicalPermissions, noXattrs } = this.#modifiers;
+    let mode = kind === 'symlink' ? LINK_PERMISSIONS : stat.mode;
+    if (
+      this.#modifiers.readOnlyExecutables === true &&
+      kind === 'file' &&
+      (mode & EXECUTE_BITS) !== 0
+    ) {
+      mode &= ~WRITE_BITS;
+    }
+    mode = this.#override(path, kind, mode);
+    if (canonicalPermissions === true) {
+      const permissions = kind === 'symlink' ? LINK_PERMISSIONS : mode & CANONICAL_PERMISSIONS;
+      return { uid: 0, gid: 0, mode: permissions, xattrs: [] };
+    }
+    return {
+      uid: ownerUid ?? stat.uid,
+      gid: ownerGid ?? stat.gid,
+      mode,
+      xattrs: noXattrs === true ? [] : this.#xattrs(stat.xattrs),
+    };
+  }
+
+  /** Call after the last path. @throws FormatError OSTREE_OVERRIDE_UNMATCHED, as `ostree commit` refuses */
+  finish(): void {
+    const [first] = this.#unmatched;
+    if (first === undefined) return;
+    throw new FormatError(
+      'OSTREE_OVERRIDE_UNMATCHED',
+      `Cannot commit: ${this.#unmatched.size} paths of the statoverride are not in the tree, first ${JSON.stringify(first)}`,
+      { offset: 0, what: 'statoverride', found: first },
+    );
+  }
+
+  /** `+` on a directory below the root has no effect in libostree, so it has none here: ids must be the same. */
+  #override(path: string, kind: string, mode: number): number {
+    const override = this.#modifiers.statOverrides?.get(path);
+    this.#unmatched.delete(path);
+    if (override === undefined || kind === 'symlink') return mode;
+    if (override.operation === 'set') return override.mode & 0o7777;
+    return kind === 'directory' && path !== '/' ? mode : mode | (override.mode & 0o7777);
+  }
+
+  #xattrs(xattrs: Stat['xattrs']): OstreeXattr[] {
+    const kept: OstreeXattr[] = [];
+    for (const [name, value] of xattrs) {
+      if (value.length === 0 && this.#modifiers.keepEmptyXattrs !== true) continue;
+      // Images made by composefs-ostree 0.9 carry the NUL that ends names in OSTree (OSTree spec 6.2/5).
+      const end = name.endsWith('\0') ? -1 : name.length;
+      kept.push({ name: name.slice(0, end) as ByteString, value });
+    }
+    return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+}
+
+/**
+ * Parses a statoverride file: `+N /path` or `=N /path`, where N is decimal or `0x…`, never octal; empty lines are skipped.
+ * @throws FormatError OSTREE_OVERRIDE_INVALID
+ */
+export function parseStatOverrides(text: string): Map<string, StatOverride> {
+  const overrides = new Map<string, StatOverride>();
+  let offset = 0;
+  for (const line of text.split('\n')) {
+    const match = /^([+=])(\d+|0x[0-9a-fA-F]+) (\/.*)$/.exec(line);
+    if (match !== null) {
+      const [, operation, mode, path = ''] = match;
+      overrides.set(byteStringFromText(path), {
+        operation: operation === '+' ? 'add' : 'set',
+        mode: Number(mode),
+      });
+    } else if (line !== '') {
+      throw new FormatError(
+        'OSTREE_OVERRIDE_INVALID',
+        `Cannot read statoverride at ${offset}: expected "+MODE /path" or "=MODE /path", found ${JSON.stringify(line.slice(0, 100))}`,
+        { offset, what: 'statoverride', found: line.slice(0, 100) },
+      );
+    }
+    offset += Buffer.byteLength(line) + 1;
+  }
+  return overrides;
+}
+
+/** Parses a skip list: one absolute path a line. */
+export function parseSkipList(text: string): Set<string> {
+  return new Set(
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => byteStringFromText(line)),
+  );
+}

@@ -1,0 +1,215 @@
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { FormatError, isOnecopyError, UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { VerityHasher } from '#formats/fsverity';
+import { COMPRESSION_PROBE_BYTES, detectCompression } from '#formats/oci';
+import {
+  checkTarEntry,
+  type SplitContent,
+  type TarEntry,
+  type TarSink,
+  TarSplitter,
+} from '#formats/tar';
+import { Directory, type Leaf, type LeafIndex, type Stat, Tree, UNSET_STAT } from '#formats/tree';
+import { Dir, readPieces } from '#host';
+import type { Repository, StagedObject } from '#stores/composefs';
+
+/** Metadata of directories that no member describes. */
+const IMPLIED_STAT: Stat = { ...UNSET_STAT, mode: 0o755 };
+
+/**
+ * Reads a tar file, plain or compressed with gzip or zstd, into a tree; contents become objects of the repository. No names are
+ * special: whiteouts of layers are plain files here. Parents that are missing are made.
+ * @throws FormatError TAR_*, OSTREE_TAR_INVALID; UnsupportedError OSTREE_NOT_COMMITTABLE for sparse members; HostError
+ */
+export async function readTarTree(
+  repository: Repository,
+  path: string,
+  options: OperationOptions = {},
+): Promise<Tree> {
+  const slash = path.lastIndexOf('/');
+  using parent = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');
+  using file = parent.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
+  using reader = new TarTreeReader(repository);
+  for await (const piece of unpacked(readPieces(file))) {
+    options.signal?.throwIfAborted();
+    reader.push(piece);
+  }
+  return reader.finish();
+}
+
+async function* unpacked(source: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const iterator = source[Symbol.iterator]();
+  const first = iterator.next();
+  if (first.done === true) return;
+  const compression = detectCompression(first.value.subarray(0, COMPRESSION_PROBE_BYTES));
+  if (compression === 'none') {
+    yield first.value;
+    yield* { [Symbol.iterator]: () => iterator };
+    return;
+  }
+  const stream = compression === 'gzip' ? createGunzip() : createZstdDecompress();
+  feed(stream, first, iterator).catch((error: unknown) => {
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  try {
+    for await (const piece of stream) yield piece as Uint8Array;
+  } catch (cause) {
+    if (isOnecopyError(cause)) throw cause;
+    throw new FormatError(
+      'OSTREE_TAR_INVALID',
+      `Cannot unpack tar: ${cause instanceof Error ? cause.message : 'unknown'}`,
+      { offset: stream.bytesWritten, what: 'tar', found: compression },
+      { cause },
+    );
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function feed(
+  stream: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
+  first: IteratorResult<Uint8Array>,
+  rest: Iterator<Uint8Array>,
+): Promise<void> {
+  for (let next = first; next.done !== true && !stream.destroyed; next = rest.next()) {
+    // zlib reads the piece in its own thread after this returns, and the next piece reuses the memory.
+    if (!stream.write(next.value.slice())) {
+      await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
+    }
+  }
+  stream.end();
+}
+
+class TarTreeReader implements TarSink, Disposable {
+  readonly #repository: Repository;
+  readonly #splitter = new TarSplitter();
+  readonly #tree = new Tree(IMPLIED_STAT);
+  #staged: StagedObject | undefined;
+  #hasher: VerityHasher | undefined;
+  #id: ObjectId | undefined;
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+  }
+
+  push(piece: Uint8Array): void {
+    this.#splitter.push(piece, this);
+  }
+
+  finish(): Tree {
+    this.#splitter.end();
+    return this.#tree;
+  }
+
+  inline(): void {}
+
+  externalStart(): void {
+    this.#staged = this.#repository.objects.stage();
+    this.#hasher = new VerityHasher(this.#repository.algorithm);
+  }
+
+  externalData(bytes: Uint8Array): void {
+    this.#hasher?.update(bytes);
+    this.#staged?.write(bytes);
+  }
+
+  externalEnd(): void {
+    this.#id = this.#staged?.publish(this.#hasher?.finish()).id;
+    this[Symbol.dispose]();
+  }
+
+  entry(entry: TarEntry, content: SplitContent): void {
+    checkTarEntry(entry);
+    if (entry.path === '/') {
+      if (entry.type === 'directory') this.#tree.root.stat = statOf(entry);
+      return;
+    }
+    const cut = entry.path.lastIndexOf('/');
+    const parent = this.#parent(entry, entry.path.slice(0, cut));
+    const name = entry.path.slice(cut + 1) as ByteString;
+    const known = parent.entries.get(name);
+    if (entry.type === 'directory') {
+      if (known instanceof Directory) known.stat = statOf(entry);
+      else if (known === undefined) parent.entries.set(name, new Directory(statOf(entry)));
+      else throw invalid(entry, 'a directory where an earlier member is a file');
+    } else if (known instanceof Directory) {
+      throw invalid(entry, 'a file where an earlier member is a directory');
+    } else {
+      parent.entries.set(name, this.#leaf(entry, content));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#staged?.[Symbol.dispose]();
+    this.#staged = undefined;
+    this.#hasher = undefined;
+  }
+
+  #leaf(entry: TarEntry, content: SplitContent): LeafIndex {
+    if (entry.type !== 'hardlink') return this.#tree.addLeaf(this.#leafOf(entry, content));
+    const cut = entry.linkTarget.lastIndexOf('/');
+    const target = this.#parent(entry, entry.linkTarget.slice(0, cut)).entries.get(
+      entry.linkTarget.slice(cut + 1) as ByteString,
+    );
+    if (typeof target !== 'number') throw invalid(entry, 'a hard link to no earlier file');
+    return target;
+  }
+
+  #leafOf(entry: TarEntry, content: SplitContent): Leaf {
+    const stat = statOf(entry);
+    switch (entry.type) {
+      case 'file':
+        if (entry.sparse !== undefined) throw unsupported(entry, 'a sparse member');
+        if (content.kind === 'inline') return { kind: 'inline', stat, content: content.bytes };
+        return {
+          kind: 'external',
+          stat,
+          id: this.#id as ObjectId,
+          sizeBytes: content.sizeBytes,
+        };
+      case 'symlink':
+        return { kind: 'symlink', stat, target: entry.linkTarget };
+      default:
+        throw unsupported(entry, entry.type);
+    }
+  }
+
+  #parent(entry: TarEntry, path: string): Directory {
+    let at = this.#tree.root;
+    for (const part of path.split('/')) {
+      if (part === '') continue;
+      const next = at.entries.get(part as ByteString);
+      if (next !== undefined && !(next instanceof Directory)) {
+        throw invalid(entry, 'a file as its parent');
+      }
+      const below = next ?? new Directory(IMPLIED_STAT);
+      if (next === undefined) at.entries.set(part as ByteString, below);
+      at = below;
+    }
+    return at;
+  }
+}
+
+function statOf({ mode, uid, gid, mtimeSec, mtimeNsec, xattrs }: TarEntry): Stat {
+  return { mode, uid, gid, mtimeSec, mtimeNsec, xattrs };
+}
+
+function invalid(entry: TarEntry, found: string): FormatError {
+  return new FormatError(
+    'OSTREE_TAR_INVALID',
+    `Cannot commit "${displayText(entry.path)}" of tar: found ${found}`,
+    { offset: entry.offset, what: 'tar', found },
+  );
+}
+
+function unsupported(entry: TarEntry, found: string): UnsupportedError {
+  const path = displayText(entry.path);
+  return new UnsupportedError(
+    'OSTREE_NOT_COMMITTABLE',
+    `Cannot commit "${path}": OSTree holds regular files, links and directories, found ${found}`,
+    { path, found },
+  );
+}

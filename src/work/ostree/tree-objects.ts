@@ -1,0 +1,275 @@
+import { type ByteString, bytesOf, displayText } from '#base/bytes';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { FormatError, UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  type CommitStreamBuilder,
+  computeFileChecksum,
+  computeMetadataChecksum,
+  type DirtreeDirectory,
+  type DirtreeFile,
+  encodeDirmeta,
+  encodeDirtree,
+  encodeZlibHeader,
+  FileHasher,
+  frameHeader,
+  inlineMaxBytes,
+  requireEntryName,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFREG,
+  type SizedFileHeader,
+  TREE_DEPTH_MAX,
+} from '#formats/ostree';
+import {
+  Directory,
+  type ExternalLeaf,
+  type ExternalNoVerityLeaf,
+  type Leaf,
+  type LeafIndex,
+  leafAt,
+  sortedEntries,
+  type Tree,
+} from '#formats/tree';
+import { readPieces } from '#host';
+import type { Repository, VerifyMode } from '#stores/composefs';
+import type { CommitStat, StatModifier } from './modifiers.ts';
+
+/** The two ids that a commit has of its tree. */
+export interface RootIds {
+  readonly rootTree: OstreeChecksum;
+  readonly rootMeta: OstreeChecksum;
+}
+
+/** What making objects needs to know. */
+export interface TreeObjectsOptions extends OperationOptions {
+  /** How far existing objects are verified before their content goes into a checksum. */
+  readonly verify: VerifyMode;
+}
+
+/** Files between two progress events. */
+const PROGRESS_EVERY = 256;
+const PROGRESS_ID = 'commit';
+const ZEROS = new Uint8Array(1 << 20);
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Makes the OSTree objects of a tree: dirtrees and dirmetas, file headers, and content as objects of the repository. */
+export class TreeObjects {
+  readonly #repository: Repository;
+  readonly #builder: CommitStreamBuilder;
+  readonly #modifier: StatModifier;
+  readonly #options: TreeObjectsOptions;
+  readonly #inlineMax: number;
+  #files = 0;
+  readonly #counts = { metadataObjects: 0, fileObjects: 0 };
+
+  constructor(
+    repository: Repository,
+    builder: CommitStreamBuilder,
+    modifier: StatModifier,
+    options: TreeObjectsOptions,
+  ) {
+    this.#repository = repository;
+    this.#builder = builder;
+    this.#modifier = modifier;
+    this.#options = options;
+    this.#inlineMax = inlineMaxBytes(repository.algorithm);
+  }
+
+  /** Distinct objects made so far. */
+  get counts(): { readonly metadataObjects: number; readonly fileObjects: number } {
+    return { ...this.#counts };
+  }
+
+  /**
+   * Adds everything in the tree to the builder.
+   * @throws UnsupportedError OSTREE_NOT_COMMITTABLE for what OSTree has no form for; FormatError OSTREE_NAME_INVALID,
+   * OSTREE_TREE_TOO_LARGE; as `ObjectStore.open`; the reason of `signal`
+   */
+  add(tree: Tree): RootIds {
+    const { onProgress } = this.#options;
+    onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items' });
+    const known = new Map<LeafIndex, Map<string, OstreeChecksum>>();
+    const ids = this.#directory(tree, tree.root, '/', 0, known);
+    onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: this.#files });
+    return { rootTree: ids.tree, rootMeta: ids.meta };
+  }
+
+  #directory(
+    tree: Tree,
+    directory: Directory,
+    path: string,
+    depth: number,
+    known: Map<LeafIndex, Map<string, OstreeChecksum>>,
+  ): Omit<DirtreeDirectory, 'name'> {
+    if (depth > TREE_DEPTH_MAX) failDepth(depth);
+    this.#options.signal?.throwIfAborted();
+    const stat = this.#modifier.apply(path, 'directory', directory.stat);
+    const files: DirtreeFile[] = [];
+    const directories: DirtreeDirectory[] = [];
+    const base = path === '/' ? '' : path;
+    for (const [name, inode] of sortedEntries(directory)) {
+      const below = `${base}/${name}`;
+      if (this.#modifier.isSkipped(below)) continue;
+      requireName(name, path);
+      if (inode instanceof Directory) {
+        directories.push({ name, ...this.#directory(tree, inode, below, depth + 1, known) });
+      } else files.push({ name, checksum: this.#leaf(tree, inode, below, known) });
+    }
+    const meta = this.#metadata(encodeDirmeta({ ...stat, mode: S_IFDIR | stat.mode }));
+    return { tree: this.#metadata(encodeDirtree({ files, directories })), meta };
+  }
+
+  #metadata(bytes: Uint8Array): OstreeChecksum {
+    const checksum = computeMetadataChecksum(bytes);
+    if (!this.#builder.has(checksum)) this.#counts.metadataObjects += 1;
+    this.#builder.addMetadata(checksum, bytes);
+    return checksum;
+  }
+
+  /** Names of one inode may get different metadata from overrides by path, so they are one file only when that is equal. */
+  #leaf(
+    tree: Tree,
+    index: LeafIndex,
+    path: string,
+    known: Map<LeafIndex, Map<string, OstreeChecksum>>,
+  ): OstreeChecksum {
+    const leaf = leafAt(tree, index);
+    const stat = this.#modifier.apply(
+      path,
+      leaf.kind === 'symlink' ? 'symlink' : 'file',
+      leaf.stat,
+    );
+    const ofLeaf = known.get(index) ?? new Map<string, OstreeChecksum>();
+    known.set(index, ofLeaf);
+    const found = ofLeaf.get(String(stat.mode));
+    if (found !== undefined) return found;
+    const checksum = this.#file(leaf, stat, path);
+    ofLeaf.set(String(stat.mode), checksum);
+    this.#files += 1;
+    if (this.#files % PROGRESS_EVERY === 0) {
+      this.#options.signal?.throwIfAborted();
+      this.#options.onProgress?.({ type: 'advanced', id: PROGRESS_ID, done: this.#files });
+    }
+    return checksum;
+  }
+
+  #file(leaf: Leaf, stat: CommitStat, path: string): OstreeChecksum {
+    const regular = (sizeBytes: number): SizedFileHeader => ({
+      ...stat,
+      mode: S_IFREG | stat.mode,
+      target: '' as ByteString,
+      sizeBytes,
+    });
+    switch (leaf.kind) {
+      case 'symlink': {
+        requireTarget(leaf.target, path);
+        const header = { ...stat, mode: S_IFLNK | stat.mode, target: leaf.target, sizeBytes: 0 };
+        return this.#addInline(header, new Uint8Array(0));
+      }
+      case 'inline':
+        return this.#addBytes(regular(leaf.content.length), leaf.content);
+      case 'sparse':
+        return leaf.sizeBytes <= this.#inlineMax
+          ? this.#addInline(regular(leaf.sizeBytes), new Uint8Array(leaf.sizeBytes))
+          : this.#addZeros(regular(leaf.sizeBytes));
+      case 'external':
+      case 'externalNoVerity':
+        return this.#addObject(regular(leaf.sizeBytes), leaf);
+      default:
+        throw notCommittable(path, leaf.kind);
+    }
+  }
+
+  #addBytes(header: SizedFileHeader, content: Uint8Array): OstreeChecksum {
+    if (content.length <= this.#inlineMax) return this.#addInline(header, content);
+    const { id } = this.#repository.objects.ensureBytes(content);
+    return this.#addExternal(header, computeFileChecksum(header, content), id);
+  }
+
+  #addObject(header: SizedFileHeader, leaf: ExternalLeaf | ExternalNoVerityLeaf): OstreeChecksum {
+    const { objects } = this.#repository;
+    if (leaf.sizeBytes <= this.#inlineMax) {
+      return this.#addInline(header, objects.read(leaf.id, this.#inlineMax));
+    }
+    using object = objects.open(leaf.id, { verify: this.#options.verify });
+    const hasher = new FileHasher(header);
+    let sizeBytes = 0;
+    for (const piece of readPieces(object)) {
+      sizeBytes += piece.length;
+      hasher.update(piece);
+    }
+    return this.#addExternal({ ...header, sizeBytes }, hasher.finish(), leaf.id);
+  }
+
+  #addZeros(header: SizedFileHeader): OstreeChecksum {
+    const hasher = new FileHasher(header);
+    using staged = this.#repository.objects.stage();
+    for (let left = header.sizeBytes; left > 0; left -= ZEROS.length) {
+      const piece = ZEROS.subarray(0, Math.min(left, ZEROS.length));
+      hasher.update(piece);
+      staged.write(piece);
+    }
+    return this.#addExternal(header, hasher.finish(), staged.publish().id);
+  }
+
+  #addInline(header: SizedFileHeader, content: Uint8Array): OstreeChecksum {
+    const checksum = computeFileChecksum(header, content);
+    if (!this.#builder.has(checksum)) this.#counts.fileObjects += 1;
+    this.#builder.addInlineFile(checksum, frameHeader(encodeZlibHeader(header)), content);
+    return checksum;
+  }
+
+  #addExternal(header: SizedFileHeader, checksum: OstreeChecksum, id: ObjectId): OstreeChecksum {
+    if (!this.#builder.has(checksum)) this.#counts.fileObjects += 1;
+    this.#builder.addExternalFile(checksum, frameHeader(encodeZlibHeader(header)), id);
+    return checksum;
+  }
+}
+
+function requireName(name: ByteString, path: string): void {
+  requireEntryName(name);
+  if (isUtf8(name)) return;
+  throw new FormatError(
+    'OSTREE_NAME_INVALID',
+    `Cannot commit a name in "${displayText(path as ByteString)}": expected UTF-8, found ${JSON.stringify(name)}`,
+    { offset: 0, what: 'file name', found: name },
+  );
+}
+
+/** libostree stores such a target as the text "[Invalid UTF-8]", which loses it. Source: OSTree spec 2.5. */
+function requireTarget(target: ByteString, path: string): void {
+  if (target !== '' && !target.includes('\0') && isUtf8(target)) return;
+  throw new FormatError(
+    'OSTREE_NAME_INVALID',
+    `Cannot commit link "${displayText(path as ByteString)}": expected a target in UTF-8, found ${JSON.stringify(target)}`,
+    { offset: 0, what: 'link target', found: target },
+  );
+}
+
+function isUtf8(text: ByteString): boolean {
+  try {
+    UTF8.decode(bytesOf(text));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function notCommittable(path: string, kind: string): UnsupportedError {
+  const shown = displayText(path as ByteString);
+  return new UnsupportedError(
+    'OSTREE_NOT_COMMITTABLE',
+    `Cannot commit "${shown}": OSTree holds regular files, links and directories, found ${kind}`,
+    { path: shown, found: kind },
+    { hint: 'Leave it out with a skip list' },
+  );
+}
+
+function failDepth(depth: number): never {
+  throw new FormatError(
+    'OSTREE_TREE_TOO_LARGE',
+    `Cannot commit tree: expected directories at most ${TREE_DEPTH_MAX} deep, found ${depth}`,
+    { offset: 0, what: 'tree', expected: TREE_DEPTH_MAX, found: depth },
+  );
+}
