@@ -34,6 +34,7 @@ export interface Bench {
 
 const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./fsverity.ts'),
+  () => import('./mkcomposefs.ts'),
   () => import('./pull.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);

@@ -110,7 +110,7 @@ class Describer {
     this.#options = options;
     this.#objects = new ObjectTable(options.digestBytes);
     const { version, likeC } = options;
-    this.#xattrs = new XattrTable({ version, markersReplace: likeC }, this.#objects);
+    this.#xattrs = new XattrTable({ version, likeC }, this.#objects);
     this.#kind = new Uint8Array(list.count);
     this.#sizeBytes = new Float64Array(list.count);
     this.#nlink = new Uint32Array(list.count);

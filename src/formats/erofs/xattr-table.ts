@@ -109,11 +109,16 @@ export function filterBit(index: number, suffix: string): number {
   return 1 << (xxh32(bytesOf(suffix as ByteString), XATTR_FILTER_SEED + index) & 31);
 }
 
+/** An xattr with the prefix of an ACL; C asks for the exact name. Source: core spec 5.4 */
+function isAcl({ index, suffix }: XattrEntry, likeC: boolean): boolean {
+  return (index === 2 || index === 3) && (suffix === '' || !likeC);
+}
+
 /** How a table orders and merges. */
 export interface XattrRules {
   readonly version: ErofsVersion;
-  /** A marker replaces a user's xattr of the same name (C) instead of standing beside it (composefs-rs). */
-  readonly markersReplace: boolean;
+  /** As C: a marker replaces a user's xattr of the same name, instead of standing beside it as in composefs-rs. */
+  readonly likeC: boolean;
 }
 
 /**
@@ -221,13 +226,13 @@ export class XattrTable {
   }
 
   #build(xattrs: ReadonlyMap<ByteString, Uint8Array>, extras: number): XattrSet {
-    const { version, markersReplace } = this.#rules;
+    const { version, likeC } = this.#rules;
     const added = extraXattrs(extras, version);
     let pairs: [string, string][] = sortedXattrs(xattrs).map(([name, value]) => [
       escapeOverlayName(name),
       byteStringOf(value),
     ]);
-    if (markersReplace) pairs = pairs.filter(([name]) => !added.some(([other]) => other === name));
+    if (likeC) pairs = pairs.filter(([name]) => !added.some(([other]) => other === name));
     const entries = [...pairs, ...added].map(([name, value]) => this.#intern(name, value));
     if (version !== 2) entries.sort(compareByName);
     let filterBits = 0;
@@ -239,7 +244,7 @@ export class XattrTable {
       metacopyAt: before(OVERLAY.metacopy),
       redirectAt: before(OVERLAY.redirect),
       filterBits,
-      hasAcl: version !== 2 && entries.some(({ index }) => index === 2 || index === 3),
+      hasAcl: version !== 2 && entries.some((entry) => isAcl(entry, likeC)),
       uses: 0,
       sharedCount: 0,
       localBytes: 0,
