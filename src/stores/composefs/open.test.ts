@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '#base/errors';
+import { setSyscallObserver } from '#host';
 import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { readGolden, unpackGoldenRepository } from '../../../test/support/golden-repo.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
@@ -22,6 +23,9 @@ import {
   resetMetadata,
   userRepository,
 } from './index.ts';
+
+/** Linux asm-generic/errno.h. */
+const EOPNOTSUPP = 95;
 
 const INIT = readGolden<readonly { readonly [key: string]: string }[]>('cli/init.json');
 
@@ -108,6 +112,38 @@ test('a secure init on a filesystem without fs-verity fails and leaves nothing',
     ok(hasCode(error, 'FSVERITY_UNSUPPORTED'), String(error));
     equal(existsSync(path), false);
   }
+});
+
+test('a creator that fails does not take the directory from one that is at work in it', async () => {
+  using _leaks = watchDescriptors();
+  using temp = makeTempDir();
+  const outcomes: string[] = [];
+  const create = async (path: string, insecure: boolean) => {
+    try {
+      await init(path, { algorithm: 'sha256', insecure });
+      outcomes.push('created or found');
+    } catch (error) {
+      ok(hasCode(error, 'FSVERITY_UNSUPPORTED'), String(error));
+      outcomes.push('unsupported');
+    }
+  };
+  // No filesystem here has fs-verity.
+  setSyscallObserver((syscall) => (syscall === 'ioctl' ? EOPNOTSUPP : undefined));
+  try {
+    for (let round = 0; round < 20; round += 1) {
+      const path = join(temp.path, `${round}`);
+      const late = async () => {
+        for (let turn = 0; turn < round; turn += 1) await Promise.resolve();
+        await create(path, true);
+      };
+      await Promise.all([create(path, false), late(), create(path, false)]);
+      (await openRepository(path))[Symbol.dispose]();
+    }
+  } finally {
+    setSyscallObserver(undefined);
+  }
+  ok(outcomes.filter((outcome) => outcome === 'created or found').length >= 20);
+  ok(outcomes.includes('unsupported'));
 });
 
 test('open says what is missing: the directory, or the metadata', async () => {

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConflictError, hasCode, NotFoundError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
-import { Dir, hasErrno, pathOf } from '#host';
+import { Dir, hasErrno, pathOf, statFd, tryFlock } from '#host';
 import { CATEGORIES, META_NAME, REPOSITORY_MODE } from './layout.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import {
@@ -91,7 +91,7 @@ export interface InitResult {
 
 /**
  * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; whether
- * an existing one is secure is not compared. When it fails, a directory that it made is removed again.
+ * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless somebody else is at it.
  * @throws ConflictError REPO_EXISTS when there is one with another configuration; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
  */
 export async function initRepository(
@@ -99,21 +99,19 @@ export async function initRepository(
   config: RepositoryConfig,
   options: LockOptions = {},
 ): Promise<InitResult> {
-  const made = makeDirectory(path);
+  const meta = createMeta(config.algorithm, config.formats);
+  const { root, made } = await claimDirectory(path, options);
+  using open = root;
   let created = false;
   try {
-    using root = openRoot(path);
-    const meta = createMeta(config.algorithm, config.formats);
-    // Whoever resets or collects holds the lock exclusively.
-    await acquireLock(root, 'shared', options);
-    const existing = readMetaFile(root);
+    const existing = readMetaFile(open);
     created =
       existing === undefined &&
-      writeMetaFile(root, meta, config.insecure === true ? 'off' : 'require');
-    const found = created ? meta : (readMetaFile(root)?.meta ?? meta);
+      writeMetaFile(open, meta, config.insecure === true ? 'off' : 'require');
+    const found = created ? meta : (readMetaFile(open)?.meta ?? meta);
     if (!equalMeta(found, meta)) throw differentConfiguration(path, found, meta);
   } catch (error) {
-    if (made) removeDirectory(path);
+    if (made) removeDirectory(open, path);
     throw error;
   }
   return { repository: await openRepository(path, options), created };
@@ -210,6 +208,52 @@ function describe(meta: RepositoryMeta): string {
   return `algorithm: ${formatAlgorithmId(meta.algorithm)}, erofs_version: ${versions.join('+')}`;
 }
 
+/** Other creators that may take their directory back before this one gives up. */
+const CLAIM_TRIES = 100;
+
+/**
+ * Makes sure of the directory and locks it shared, because whoever resets or collects holds it exclusively. Another process that creates the same repository may fail and take its directory
+ * back: what was locked must still be what the path names.
+ */
+async function claimDirectory(
+  path: string,
+  options: LockOptions,
+): Promise<{ readonly root: Dir; readonly made: boolean }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const made = makeDirectory(path);
+    const root = tryOpenDirectory(path);
+    if (root === undefined) {
+      if (attempt < CLAIM_TRIES) continue;
+      return { root: openRoot(path), made };
+    }
+    try {
+      await acquireLock(root, 'shared', options);
+      if (isAt(root, path)) return { root, made };
+    } catch (error) {
+      root[Symbol.dispose]();
+      throw error;
+    }
+    root[Symbol.dispose]();
+  }
+}
+
+function tryOpenDirectory(path: string): Dir | undefined {
+  try {
+    return Dir.open(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+    return undefined;
+  }
+}
+
+/** True when the path names this very directory. */
+function isAt(root: Dir, path: string): boolean {
+  using now = tryOpenDirectory(path);
+  if (now === undefined) return false;
+  const [a, b] = [statFd(root), statFd(now)];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
 /** Creates the directory 0700 and its parents; true when the directory itself is new. */
 function makeDirectory(path: string): boolean {
   const absolute = resolve(path);
@@ -235,8 +279,9 @@ function makeDirectory(path: string): boolean {
   return base.mkdir(below + pathOf(basename(absolute)), REPOSITORY_MODE);
 }
 
-/** Takes back a directory that was made for nothing; one that somebody else has filled meanwhile stays. */
-function removeDirectory(path: string): void {
+/** Takes back a directory that was made for nothing; one that somebody else uses, or has filled meanwhile, stays. */
+function removeDirectory(root: Dir, path: string): void {
+  if (!tryFlock(root, 'exclusive') || !isAt(root, path)) return;
   const absolute = resolve(path);
   using parent = Dir.open(dirname(absolute));
   try {
