@@ -1,7 +1,7 @@
 import { displayText } from '#base/bytes';
 import { isOnecopyError, type OnecopyError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { Dir, type HostFile, tryMeasureVerity } from '#host';
+import { Dir, type DirEntry, OPEN, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import { FAN_OUT, OBJECTS, objectNameLength } from './layout.ts';
 import { objectIdIn } from './objects.ts';
@@ -52,9 +52,9 @@ export function checkObjects(check: ObjectCheck, hooks: ObjectCheckHooks = {}): 
     if (fanOut === undefined || hooks.isCancelled?.() === true) break;
     using dir = openOptional(objects, fanOut);
     let here = 0;
-    for (const { name } of dir?.readEntries() ?? []) {
+    for (const entry of dir?.readEntries() ?? []) {
       here += 1;
-      const finding = dir === undefined ? undefined : checkObject(dir, fanOut, name, check);
+      const finding = dir === undefined ? undefined : checkObject(dir, fanOut, entry, check);
       if (finding === undefined) continue;
       corrupted += 1;
       findings.push(finding);
@@ -72,19 +72,21 @@ function openOptional(objects: Dir, fanOut: string): Dir | undefined {
 function checkObject(
   dir: Dir,
   fanOut: string,
-  name: string,
+  { name, type }: DirEntry,
   { algorithm, insecure }: ObjectCheck,
 ): Finding | undefined {
-  const path = `${OBJECTS}/${fanOut}/${displayText(name as never)}`;
-  const find = (kind: FindingKind, detail: string): Finding => ({ kind, path, detail });
+  const find = (kind: FindingKind, detail: string): Finding => {
+    return { kind, path: `${OBJECTS}/${fanOut}/${displayText(name)}`, detail };
+  };
   const id = objectIdIn(fanOut, name, algorithm);
   if (id === undefined) {
     const isLength = name.length !== objectNameLength(algorithm);
     return find('object-invalid-name', isLength ? 'Invalid string length' : 'Invalid character');
   }
-  const opened = attempt(() => openRegular(dir, name));
+  // A device or a pipe in the place of an object must not be opened: that may block for ever.
+  if (type !== 'file') return find('object-open-failed', `it is a ${type}`);
+  const opened = attempt(() => dir.openFile(name, OPEN.read | OPEN.noFollow));
   if (opened.error !== undefined) return find('object-open-failed', opened.error.message);
-  if (opened.value === undefined) return find('object-open-failed', 'it is no regular file');
   using file = opened.value;
   const measured = attempt(() => tryMeasureVerity(file, algorithm));
   if (measured.error !== undefined) return find('object-verity-failed', measured.error.message);
@@ -94,11 +96,6 @@ function checkObject(
   const found = attempt(() => measured.value ?? hashFile(file, algorithm));
   if (found.error !== undefined) return find('object-verity-failed', found.error.message);
   return found.value === id ? undefined : find('object-digest-mismatch', `measured ${found.value}`);
-}
-
-/** A device or a pipe in the place of an object must not be opened: that may block for ever. */
-function openRegular(dir: Dir, name: string): HostFile | undefined {
-  return dir.stat(name)?.type === 'file' ? dir.openFile(name) : undefined;
 }
 
 type Attempt<T> =

@@ -12,7 +12,14 @@ import {
   type ObjectCheckResult,
 } from './fsck-objects.ts';
 import { FAN_OUT, IMAGE_BYTES_MAX, META_NAME, OBJECTS, REFS } from './layout.ts';
-import { type RefCategory, readObjectLink, readSorted, repositoryPath, walkRefs } from './links.ts';
+import {
+  type RefCategory,
+  readObjectLink,
+  readSorted,
+  readUnsorted,
+  repositoryPath,
+  walkRefs,
+} from './links.ts';
 import { checkCompatibility } from './meta.ts';
 import { readMetaFile } from './meta-file.ts';
 import type { Repository } from './repository.ts';
@@ -119,7 +126,7 @@ class Checker {
     if (found === undefined) return;
     using dir = found;
     const { signal, onProgress } = this.#options;
-    const total = FAN_OUT.reduce((sum, name) => sum + readSorted(dir, name).length, 0);
+    const total = FAN_OUT.reduce((sum, name) => sum + readUnsorted(dir, name).length, 0);
     const id = 'fsck:objects';
     onProgress?.({ type: 'started', id, unit: 'items', total });
     let done = 0;

@@ -3,7 +3,7 @@ import type { ObjectId } from '#base/digest';
 import type { ProgressListener } from '#base/flow';
 import type { Finding } from './findings.ts';
 import { CATEGORIES, FAN_OUT, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
-import { readObjectLink, readSorted, repositoryPath, walkRefs } from './links.ts';
+import { readObjectLink, readSorted, readUnsorted, repositoryPath, walkRefs } from './links.ts';
 import type { LockOptions } from './lock.ts';
 import { objectIdIn } from './objects.ts';
 import { Marker } from './reach.ts';
@@ -181,16 +181,22 @@ function sweepObjects(repository: Repository, marker: Marker, { signal }: GcOpti
   let kept = 0;
   for (const fanOut of FAN_OUT) {
     signal?.throwIfAborted();
-    for (const entry of readSorted(root, `${OBJECTS}/${fanOut}`)) {
-      const id = objectIdIn(fanOut, entry.name, algorithm);
-      const sizeBytes = id === undefined || marker.live.has(id) ? undefined : objects.sizeOf(id);
-      if (id === undefined) {
-        const path = `${OBJECTS}/${fanOut}/${displayText(entry.name)}`;
+    for (const { name } of readUnsorted(root, `${OBJECTS}/${fanOut}`)) {
+      // Most are live: asking that first saves parsing their names.
+      if (marker.live.has(`${fanOut}${name}` as ObjectId)) {
+        kept += 1;
+        continue;
+      }
+      const id = objectIdIn(fanOut, name, algorithm);
+      const sizeBytes = id === undefined ? undefined : objects.sizeOf(id);
+      if (id !== undefined && sizeBytes !== undefined) garbage.push({ id, sizeBytes });
+      else {
+        const path = `${OBJECTS}/${fanOut}/${displayText(name)}`;
         findings.push({ kind: 'object-invalid-name', path, detail: 'it is left alone' });
-      } else if (sizeBytes === undefined) kept += 1;
-      else garbage.push({ id, sizeBytes });
+      }
     }
   }
+  garbage.sort((a, b) => (a.id < b.id ? -1 : 1));
   return { objects: garbage, kept, findings };
 }
 

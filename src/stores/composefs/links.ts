@@ -2,7 +2,7 @@ import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { objectPath, parseObjectPath, type VerityAlgorithm } from '#formats/fsverity';
-import type { Dir } from '#host';
+import type { Dir, DirEntry } from '#host';
 import { DIRECTORY_MODE, OBJECTS, REFS, REFS_DEPTH_MAX } from './layout.ts';
 
 /** A directory of named things: streams and images work the same way. */
@@ -109,14 +109,14 @@ function* walkBelow(root: Dir, path: string, name: string, depth: number): Gener
 }
 
 /** The entries of a directory in byte order of their names; none when it is missing. */
-export function readSorted(
-  root: Dir,
-  path: string,
-): readonly { readonly name: ByteString; readonly type: string }[] {
-  const dir = root.tryOpenDir(path, { noFollow: true });
-  if (dir === undefined) return [];
-  using open = dir;
-  return open.readEntries().sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+export function readSorted(root: Dir, path: string): readonly DirEntry[] {
+  return readUnsorted(root, path).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** The entries of a directory in the order of the filesystem; none when it is missing. */
+export function readUnsorted(root: Dir, path: string): DirEntry[] {
+  using dir = root.tryOpenDir(path, { noFollow: true });
+  return dir?.readEntries() ?? [];
 }
 
 /** The last component of a link target, or undefined when it has none (empty, `..`, ends with a slash). */

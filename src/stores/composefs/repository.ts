@@ -104,9 +104,12 @@ export class Repository implements StoreContext, Disposable {
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.objects[Symbol.dispose]();
-    releaseLock(this.root);
-    this.root[Symbol.dispose]();
+    try {
+      this.objects[Symbol.dispose]();
+      releaseLock(this.root);
+    } finally {
+      this.root[Symbol.dispose]();
+    }
   }
 }
 
