@@ -33,8 +33,8 @@ export const XATTR_NAME_LIMIT = 255;
 export const XATTR_VALUE_LIMIT = 65535;
 /** Largest sum of the xattr name lengths of one entry, in bytes. Source: core spec 4.2 (XATTR_LIST_MAX). */
 export const XATTR_LIST_LIMIT = 65535;
-/** Longest line, in characters: above any legal one that a tool writes, and a bound on memory. */
-export const LINE_LIMIT = 64 * 1024 * 1024;
+/** Longest line, in bytes: above what an inode can hold (256 KiB of xattrs, every byte escaped), and a bound on memory. */
+export const LINE_LIMIT = 8 * 1024 * 1024;
 /** Largest file size: 1024 chunks of 2^43 bytes, the most an image can describe. Source: core spec 5.6. */
 export const FILE_SIZE_LIMIT = 2 ** 53;
 
