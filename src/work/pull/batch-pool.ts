@@ -1,4 +1,5 @@
 import assert from 'node:assert';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { ObjectId } from '#base/digest';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { startWorker, type WorkerHandle } from '#host';
@@ -16,12 +17,13 @@ import {
   STATE,
   viewSlots,
 } from './batch-layout.ts';
+import { BatchQueue } from './batch-queue.ts';
 import { type BatchTools, runBatch } from './batch-work.ts';
 import type { BatchWorkerData } from './batch-worker.ts';
 
 /** How a pool works. */
 export interface BatchPoolOptions {
-  /** Writer threads; 0 does the work in this thread when it is submitted, which is faster for a small image. */
+  /** Writer threads, which this thread helps when they are behind; 0 does all work here at once, which is faster for a small image. */
   readonly workers: number;
   /** Batches in memory at once. */
   readonly slots: number;
@@ -49,7 +51,8 @@ export class BatchPool implements AsyncDisposable {
   readonly #free: number[];
   readonly #running = new Set<Batch>();
   readonly #workers: WorkerHandle<never, void>[];
-  readonly #inline: BatchTools | undefined;
+  readonly #queue: BatchQueue;
+  readonly #tools: BatchTools;
   readonly #held = new Set<Disposable>();
   #waiters: (() => void)[] = [];
   #watching = false;
@@ -62,9 +65,8 @@ export class BatchPool implements AsyncDisposable {
     this.#control = new Int32Array(this.#memory.control);
     this.#slots = viewSlots(this.#memory);
     this.#free = Array.from({ length: options.slots }, (_, index) => index);
-    const { algorithm } = seed;
-    this.#inline =
-      options.workers === 0 ? { writer: openObjectWriter(seed), algorithm } : undefined;
+    this.#queue = new BatchQueue(this.#control, options.slots);
+    this.#tools = { writer: openObjectWriter(seed), algorithm: seed.algorithm };
     const data = { memory: this.#memory, seed };
     this.#workers = Array.from({ length: options.workers }, () => this.#start(data));
   }
@@ -73,6 +75,7 @@ export class BatchPool implements AsyncDisposable {
     const module = new URL('./batch-worker.ts', import.meta.url);
     const worker = startWorker<BatchWorkerData, never, never, void>(module, data, {
       name: 'onecopy-writer',
+      youngHeapMb: 4,
     });
     worker.done.catch((error: unknown) => this.#fail(error));
     return worker;
@@ -93,6 +96,11 @@ export class BatchPool implements AsyncDisposable {
     for (;;) {
       this.#throwFailure();
       if (condition()) return;
+      if (this.#help()) {
+        // The writers are behind: this thread does their work rather than wait, but lets the event loop run in between.
+        await immediate();
+        continue;
+      }
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }
   }
@@ -121,20 +129,9 @@ export class BatchPool implements AsyncDisposable {
     batch.seal();
     batch.onDone = onDone;
     this.#running.add(batch);
-    if (this.#inline !== undefined) {
-      runBatch(batch.slot, this.#inline);
-      Atomics.store(batch.slot.header, SLOT.state, STATE.done);
-      this.#collect();
-      return;
-    }
-    const control = this.#control;
-    const tail = Atomics.load(control, CONTROL.tail);
-    const at = CONTROL.queue + ((tail >>> 0) % this.#memory.slotCount);
-    Atomics.store(control, at, batch.number);
-    Atomics.store(control, CONTROL.tail, (tail + 1) | 0);
-    Atomics.add(control, CONTROL.wake, 1);
-    Atomics.notify(control, CONTROL.wake, 1);
-    if (!this.#watching) void this.#watch();
+    this.#queue.push(batch.number);
+    if (this.#workers.length === 0) this.#help();
+    else if (!this.#watching) void this.#watch();
   }
 
   /** Writes everything of the repository's filesystem to the disk, in a writer's thread. @throws HostError SYSCALL_FAILED, NO_SPACE */
@@ -147,6 +144,21 @@ export class BatchPool implements AsyncDisposable {
       isDone = true;
     });
     await this.until(() => isDone);
+  }
+
+  /** Does the next batch of the queue here, unless it would block for long; false when there is nothing to do. */
+  #help(): boolean {
+    const next = this.#queue.peek();
+    if (next === undefined) return false;
+    const hasWriters = this.#workers.length > 0;
+    if (hasWriters && this.#slots[next]?.header[SLOT.kind] === KIND.sync) return false;
+    const number = this.#queue.tryTake();
+    const slot = number === undefined ? undefined : this.#slots[number];
+    if (slot === undefined) return false;
+    runBatch(slot, this.#tools);
+    Atomics.store(slot.header, SLOT.state, STATE.done);
+    this.#collect();
+    return true;
   }
 
   /** Collects finished batches for as long as there are any running. */
@@ -195,9 +207,7 @@ export class BatchPool implements AsyncDisposable {
   /** Lets the writers end after the batch that each is working on, and waits for them. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const worker of this.#workers) worker.cancel();
-    Atomics.store(this.#control, CONTROL.stop, 1);
-    Atomics.add(this.#control, CONTROL.wake, 1);
-    Atomics.notify(this.#control, CONTROL.wake);
+    this.#queue.stop();
     await Promise.allSettled(this.#workers.map((worker) => worker.done));
     for (const resource of this.#held) resource[Symbol.dispose]();
     this.#held.clear();

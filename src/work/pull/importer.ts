@@ -23,7 +23,7 @@ export interface ImporterOptions extends OperationOptions {
     sizeBytes: number,
   ) => BlobContent | Promise<BlobContent>;
   readonly keepBlobs: boolean;
-  /** Writer threads, and layers at once. */
+  /** Threads that split and write, and layers at once. */
   readonly jobs: number;
   readonly layerBytesMax: number | undefined;
 }
@@ -73,7 +73,8 @@ export class Importer implements AsyncDisposable {
     this.#jobs = this.#plan();
     const bytes = this.#jobs.reduce((sum, { layer }) => sum + layer.descriptor.sizeBytes, 0);
     this.#isSmall = bytes < SMALL_PULL_BYTES;
-    const workers = this.#isSmall ? 0 : options.jobs;
+    // This thread splits, and helps to write when it would have to wait.
+    const workers = this.#isSmall ? 0 : Math.max(1, options.jobs - 1);
     this.#pool = new BatchPool(options.repository.objects.writerSeed(), {
       workers,
       slots: workers === 0 ? 10 : 8 + 4 * workers,
@@ -94,6 +95,8 @@ export class Importer implements AsyncDisposable {
       await Promise.allSettled(this.#registrations);
       throw error;
     }
+    // Nothing is left to unpack: what these threads hold is memory that the image can use.
+    await this.#stopUnpacking();
     return this.#layers.map(({ position, sameAs }) => {
       const id = ids[sameAs ?? position];
       assert(id !== undefined, 'a layer was neither present nor imported');
@@ -107,8 +110,13 @@ export class Importer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread[Symbol.asyncDispose]()));
+    await this.#stopUnpacking();
     await this.#pool[Symbol.asyncDispose]();
+  }
+
+  async #stopUnpacking(): Promise<void> {
+    const threads = this.#threads.splice(0);
+    await Promise.all(threads.map((thread) => thread[Symbol.asyncDispose]()));
   }
 
   /** What has to be read: layers that are missing, and blobs to be kept that are not. */

@@ -5,6 +5,7 @@
  *                       (libuv)                          └─ splitstream, tree ─▶ EROFS image ─▶ names, tag last
  */
 export { type Platform, parsePlatform } from '#formats/oci';
+export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { BlobContent } from './blob.ts';
 export { type PullOptions, type PullSource, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';

@@ -126,7 +126,9 @@ export class LayerSplit implements TarSink, Disposable {
     }
     this.#waitingBytes += bytes.length;
     this.#batchWaitingBytes += bytes.length;
-    this.#waiting.push({ kind: 'inline', bytes: Uint8Array.prototype.slice.call(bytes) });
+    const kept = Buffer.allocUnsafe(bytes.length);
+    kept.set(bytes);
+    this.#waiting.push({ kind: 'inline', bytes: kept });
   }
 
   externalStart(entry: TarEntry): void {

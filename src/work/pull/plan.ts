@@ -24,7 +24,10 @@ export function nameOf({ diffId, descriptor }: PlannedLayer): DiffId | ContentDi
 }
 
 /** Which layers the repository has already. A layer counts only when its stream can be read and every object is there. */
-export function planLayers(repository: Repository, image: ResolvedImage): PlannedLayer[] {
+export function planLayers(
+  repository: Repository | undefined,
+  image: ResolvedImage,
+): PlannedLayer[] {
   const first = new Map<string, number>();
   return image.manifest.layers.map((descriptor, position) => {
     const diffId = image.config?.diffIds[position];
@@ -33,7 +36,9 @@ export function planLayers(repository: Repository, image: ResolvedImage): Planne
     if (sameAs === undefined) first.set(streamName, position);
     const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
     const presentId =
-      sameAs === undefined ? findComplete(repository, streamName, contentType) : undefined;
+      sameAs === undefined && repository !== undefined
+        ? findComplete(repository, streamName, contentType)
+        : undefined;
     return { position, descriptor, diffId, streamName, sameAs, presentId };
   });
 }
@@ -68,7 +73,7 @@ export function isBuilt(repository: Repository, digest: ContentDigest): boolean 
 
 /** The plan as a plain value. */
 export function describePlan(
-  repository: Repository,
+  repository: Repository | undefined,
   image: ResolvedImage,
   layers: readonly PlannedLayer[],
 ): PullPlan {
@@ -92,6 +97,8 @@ export function describePlan(
     layers: rows,
     wantedBytes: bytesOf('wanted'),
     presentBytes: bytesOf('present'),
-    wouldBuild: image.config !== undefined && !isBuilt(repository, image.manifest.digest),
+    wouldBuild:
+      image.config !== undefined &&
+      (repository === undefined || !isBuilt(repository, image.manifest.digest)),
   };
 }

@@ -67,9 +67,9 @@ export async function pullImage(
   return await new Pull(repository, opened.source, options).run();
 }
 
-/** What `pullImage` would do; nothing is written. @throws as resolving the source */
+/** What `pullImage` would do; nothing is written. Without a repository everything is wanted. @throws as resolving the source */
 export async function planPull(
-  repository: Repository,
+  repository: Repository | undefined,
   from: string | ImageReference | PullSource,
   options: Pick<PullOptions, 'platform'> = {},
 ): Promise<PullPlan> {

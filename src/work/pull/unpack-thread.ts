@@ -28,8 +28,8 @@ export interface UnpackAnswer {
 }
 
 /** Tar bytes that may wait for the splitter, and blob bytes for the unpacker. */
-const TAR_RING_BYTES = 4 << 20;
-const BLOB_RING_BYTES = 2 << 20;
+const TAR_RING_BYTES = 2 << 20;
+const BLOB_RING_BYTES = 1 << 20;
 
 /** What a layer is unpacked from. */
 export type UnpackInput =
@@ -49,6 +49,7 @@ export class UnpackThread implements AsyncDisposable {
     const module = new URL('./unpack-worker.ts', import.meta.url);
     this.#worker = startWorker<null, UnpackOrder | 'stop', UnpackAnswer, void>(module, null, {
       name: 'onecopy-unpack',
+      youngHeapMb: 4,
       onMessage: (answer) => this.#answer?.resolve(answer),
     });
     this.#worker.done.catch((error: unknown) => this.#answer?.reject(error));

@@ -4,9 +4,9 @@ import type { Source } from '#base/flow';
 import type { Compression } from '#formats/oci';
 
 /** Pieces that come out of the decompressor, in bytes: large ones cost few turns of the event loop. */
-const PIECE_BYTES = 1 << 20;
+const PIECE_BYTES = 256 << 10;
 /** Pieces that may wait between the decompressor's thread and this one, in bytes. */
-const WAITING_BYTES = 4 << 20;
+const WAITING_BYTES = 1 << 20;
 /** Largest layer that is unpacked, in bytes, unless the caller says otherwise. Far above any real one, far below a full disk array. */
 export const LAYER_BYTES_MAX = 2 ** 40;
 /**
