@@ -124,6 +124,11 @@ export const ERROR_CODES = {
     meaning: 'The filesystem or kernel does not have fs-verity',
     keys: ['target'],
   },
+  GC_PLAN_INVALID: {
+    kind: 'format',
+    meaning: 'A file is no plan that garbage collection wrote',
+    keys: ['offset', 'what'],
+  },
   GC_UNREADABLE: {
     kind: 'integrity',
     meaning:
@@ -489,6 +494,11 @@ export const ERROR_CODES = {
     meaning: 'The settings of an OSTree remote name no usable source',
     keys: ['offset', 'what'],
   },
+  OSTREE_REMOTE_UNCONFIGURED: {
+    kind: 'unsupported',
+    meaning: 'The OSTree remote says that it needs configuring first',
+    keys: ['name', 'reason'],
+  },
   OSTREE_REPO_EXISTS: {
     kind: 'conflict',
     meaning: 'There is an OSTree repository already',
@@ -523,6 +533,11 @@ export const ERROR_CODES = {
     kind: 'integrity',
     meaning: 'A summary says that it has expired',
     keys: ['expected', 'found'],
+  },
+  OSTREE_SUMMARY_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'The OSTree remote has no summary',
+    keys: ['url'],
   },
   OSTREE_TAR_INVALID: {
     kind: 'format',

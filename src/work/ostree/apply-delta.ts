@@ -1,0 +1,192 @@
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  applyDeltaPart,
+  CommitStreamBuilder,
+  type DeltaPartBytes,
+  type DeltaPartInfo,
+  encodeMetadataDict,
+  formatDeltaName,
+  inlineCommitmetaOf,
+  inlinePartOf,
+  parseDelta,
+  parseDeltaPart,
+  type Superblock,
+  splitPartFile,
+} from '#formats/ostree';
+import { Dir, readAll } from '#host';
+import { openObjectWriter, type Repository } from '#stores/composefs';
+import { openBase } from './bases.ts';
+import { DeltaReceiver } from './delta-target.ts';
+import { gatherCommit } from './fetch.ts';
+import { storeCommit } from './finish.ts';
+import { PullJournal } from './journal.ts';
+import { KnownObjects } from './known.ts';
+import type { CommitSource } from './source.ts';
+import { passGates, type TrustPolicy, verifyCommit } from './trust.ts';
+
+/** How to apply a delta from a file. */
+export interface ApplyDeltaOptions extends OperationOptions {
+  /** Also points this OSTree ref at the commit. */
+  readonly ref?: string | undefined;
+  /** Gates of commits are asked about the delta's own signatures first, then about the commit's detached metadata inside. */
+  readonly trust?: TrustPolicy | undefined;
+  readonly compatXattrNul?: boolean | undefined;
+  readonly withUpstreamId?: boolean | undefined;
+}
+
+/** What was applied. */
+export interface AppliedDelta {
+  readonly commit: OstreeChecksum;
+  readonly streamId: ObjectId;
+  readonly imageId: ObjectId;
+  readonly upstreamId: ObjectId | undefined;
+  /** `TO` or `FROM-TO`. */
+  readonly name: string;
+  readonly metadata: number;
+  readonly files: number;
+  /** True when the commit was here already. */
+  readonly wasPresent: boolean;
+  readonly signedBy: readonly string[];
+}
+
+/** Largest delta file, in bytes: the parts may be inside. */
+const DELTA_FILE_MAX_BYTES = 2 ** 31;
+
+/**
+ * Applies a static delta from a file, or from a directory with `superblock` and parts. What the delta leaves out (fallbacks) must be
+ * in the commit that it starts from or in another base, because there is no remote to ask.
+ * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND when the source commit is not here, OSTREE_OBJECT_MISSING; FormatError OSTREE_DELTA_…;
+ * IntegrityError OSTREE_CHECKSUM_MISMATCH, OSTREE_SIGNATURE_…; HostError
+ */
+export async function applyDeltaFile(
+  repository: Repository,
+  path: string,
+  options: ApplyDeltaOptions = {},
+): Promise<AppliedDelta> {
+  const { trust = {}, signal } = options;
+  repository.ensureWritable();
+  using files = openDeltaFiles(path);
+  const { superblock, superblockBytes, signatures } = parseDelta(files.superblock);
+  const signedBy =
+    signatures === undefined
+      ? []
+      : await passGates(
+          superblockBytes,
+          encodeMetadataDict(signatures),
+          trust.commitGates,
+          'delta',
+        );
+  if (signedBy.length === 0) signedBy.push(...(await verifyTarget(superblock, trust)));
+  const present = openBase(repository, superblock.to);
+  const ids = { commit: superblock.to, name: formatDeltaName(superblock), signedBy };
+  if (present?.imageId !== undefined && repository.objects.has(present.imageId)) {
+    const { streamId, imageId } = present;
+    return {
+      ...ids,
+      streamId,
+      imageId,
+      upstreamId: undefined,
+      metadata: 0,
+      files: 0,
+      wasPresent: true,
+    };
+  }
+  const from = openSource(repository, superblock.from);
+  using journal = PullJournal.open(repository, superblock.to);
+  const known = new KnownObjects(repository, journal);
+  if (from !== undefined) known.addBase(from);
+  const tools = {
+    writer: openObjectWriter(repository.objects.writerSeed()),
+    algorithm: repository.algorithm,
+    journalFd: journal?.fd,
+  };
+  using receiver = new DeltaReceiver(repository, from, known, tools);
+  for (const info of superblock.parts) {
+    signal?.throwIfAborted();
+    applyDeltaPart(parseDeltaPart(files.part(superblock, info), info), info, receiver);
+    receiver.closeSources();
+  }
+  const builder = new CommitStreamBuilder();
+  builder.addMetadata(superblock.to, superblock.commitBytes);
+  const context = {
+    source: NOWHERE,
+    known,
+    builder,
+    journal,
+    signal,
+    onProgress: options.onProgress,
+  };
+  await gatherCommit(superblock.to, superblock.commitBytes, context);
+  const stored = await storeCommit(
+    repository,
+    superblock.to,
+    builder.encode(superblock.to),
+    options,
+  );
+  journal?.remove();
+  const { metadataMade, filesMade } = receiver;
+  return { ...ids, ...stored, metadata: metadataMade, files: filesMade, wasPresent: false };
+}
+
+/** A source that has nothing: what a delta and its bases do not give is missing. */
+const NOWHERE: CommitSource = {
+  label: 'the delta',
+  concurrency: 1,
+  metadata: () => undefined,
+  file: async () => undefined,
+};
+
+async function verifyTarget(superblock: Superblock, trust: TrustPolicy): Promise<string[]> {
+  const detached = inlineCommitmetaOf(superblock);
+  return await verifyCommit(
+    {
+      bytes: superblock.commitBytes,
+      ref: undefined,
+      detached: detached === undefined ? undefined : encodeMetadataDict(detached),
+      current: undefined,
+    },
+    trust,
+  );
+}
+
+function openSource(repository: Repository, from: OstreeChecksum | undefined) {
+  if (from === undefined) return undefined;
+  const opened = openBase(repository, from);
+  if (opened !== undefined) return opened.objects;
+  throw new NotFoundError(
+    'OSTREE_COMMIT_NOT_FOUND',
+    `Cannot apply delta: it starts from commit ${from}, which is not stored`,
+    { name: from },
+    { hint: 'Pull that commit first, or use a delta from nothing' },
+  );
+}
+
+interface DeltaFiles extends Disposable {
+  readonly superblock: Uint8Array;
+  part(superblock: Superblock, info: DeltaPartInfo): DeltaPartBytes;
+}
+
+function openDeltaFiles(path: string): DeltaFiles {
+  const trimmed = path.replace(/(?<=.)\/+$/, '');
+  const slash = trimmed.lastIndexOf('/');
+  const name = Buffer.from(trimmed.slice(slash + 1)).toString('latin1');
+  const folder = slash < 0 ? '.' : slash === 0 ? '/' : trimmed.slice(0, slash);
+  const outer = Dir.open(folder);
+  const inner = outer.stat(name)?.type === 'directory' ? outer.openDir(name) : undefined;
+  const read = (dir: Dir, file: string): Uint8Array => {
+    using opened = dir.openFile(file);
+    return readAll(opened, DELTA_FILE_MAX_BYTES);
+  };
+  return {
+    superblock: inner === undefined ? read(outer, name) : read(inner, 'superblock'),
+    part: (superblock, info) =>
+      inlinePartOf(superblock, info.index) ??
+      splitPartFile(read(inner ?? outer, String(info.index))),
+    [Symbol.dispose]() {
+      inner?.[Symbol.dispose]();
+      outer[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { OstreeChecksum } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import { parseKeyFile } from '#formats/ostree';
+import { parseRemotes } from '#stores/ostree';
+import { FakeHttp } from '../../../test/support/fake-http.ts';
+import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
+import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
+import {
+  applyDeltaFile,
+  listCommitRefs,
+  listRemoteRefs,
+  pullCommit,
+  remoteSourceOf,
+  tryOpenCommit,
+} from './index.ts';
+
+const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
+const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as OstreeChecksum;
+
+let fixture: OstreeFixture;
+before(() => {
+  fixture = unpackOstree('mini', 'extra/delta', 'r-flatpak');
+});
+after(() => fixture[Symbol.dispose]());
+
+const QUICK = { retry: { baseMs: 1, capMs: 4 } };
+
+for (const [name, from] of [
+  ['scratch-v1-inline.delta', undefined],
+  ['v1-v2-inline.delta', 'test/v1'],
+  ['v1-v2-inline-bigendian.delta', 'test/v1'],
+  ['v1-v2-inline-signed.delta', 'test/v1'],
+  ['v1-v2-inline-nobsdiff.delta', 'test/v1'],
+  ['dir', 'test/v1'],
+] as const) {
+  test(`the delta ${name} applied from disk gives the commit that a pull gives`, async () => {
+    const source = { kind: 'local', path: join(fixture.path, 'fxmini/r-archive') } as const;
+    using temp = await makeTempRepository();
+    if (from !== undefined) await pullCommit(temp.repository, source, from, { workers: 0 });
+    const path = join(fixture.path, 'fxmini/deltafiles', name);
+    const applied = await applyDeltaFile(temp.repository, path, { ref: 'x' });
+    assert.equal(applied.commit, from === undefined ? V1 : V2);
+    using other = await makeTempRepository();
+    const pulled = await pullCommit(other.repository, source, applied.commit, { workers: 0 });
+    assert.deepEqual([applied.streamId, applied.imageId], [pulled.streamId, pulled.imageId]);
+    assert.ok(
+      listCommitRefs(temp.repository).some(
+        (ref) => ref.name === 'x' && ref.commit === applied.commit,
+      ),
+    );
+    const again = await applyDeltaFile(temp.repository, path);
+    assert.equal(again.wasPresent, true);
+  });
+}
+
+test('a delta whose source commit is not here is refused', async () => {
+  using temp = await makeTempRepository();
+  const path = join(fixture.path, 'fxmini/deltafiles/v1-v2-inline.delta');
+  await assert.rejects(applyDeltaFile(temp.repository, path), { code: 'OSTREE_COMMIT_NOT_FOUND' });
+});
+
+const DELTA_ROWS = readFileSync(
+  new URL('../../../test/golden/ostree/extra/delta-expected.tsv', import.meta.url),
+  'utf8',
+)
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+  .map((line) => line.split('\t'))
+  .map((fields) => ({ name: fields[0] ?? '', ours: fields.at(-1) ?? '' }));
+
+test('every hand-made delta is applied or refused as the table says, and a refused one leaves no stream', async () => {
+  assert.ok(DELTA_ROWS.length >= 13);
+  const root = join(fixture.path, 'delta');
+  for (const { name, ours } of DELTA_ROWS) {
+    using temp = await makeTempRepository();
+    const from = { kind: 'local', path: join(root, 'fromrepo') } as const;
+    await pullCommit(temp.repository, from, 'd/from', { workers: 0 });
+    const applied = await applyDeltaFile(
+      temp.repository,
+      join(root, 'deltas', `${name}.delta`),
+    ).catch((error: unknown) => {
+      assert.ok(isOnecopyError(error), String(error));
+      return undefined;
+    });
+    assert.equal(applied !== undefined, ours.startsWith('accept'), `${name}: ${ours}`);
+    if (applied !== undefined) continue;
+    const to = '837f9ae0a8c34ab18f1ffdcd0263fa45db41a374cc5146ed0a543ec89d834628' as OstreeChecksum;
+    assert.equal(tryOpenCommit(temp.repository, to), undefined, name);
+  }
+});
+
+test('the refs of a remote are listed by summary or index, and without either that is said', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  using temp = await makeTempRepository();
+  const list = async (name: string, subset?: string) =>
+    (
+      await listRemoteRefs(
+        temp.repository,
+        { url: `${server.url}/${name}`, http: QUICK },
+        { subset },
+      )
+    ).refs;
+  assert.deepEqual(
+    (await list('fxmini/r-deltas')).map(({ name, commit }) => [name, commit]),
+    [
+      ['test/main', V2],
+      ['test/v1', V1],
+    ],
+  );
+  const arm = await list('r-flatpak', 'aarch64');
+  assert.ok(arm.length > 0 && arm.every(({ name }) => name.includes('aarch64')));
+  await assert.rejects(list('fxmini/r-archive'), { code: 'OSTREE_SUMMARY_NOT_FOUND' });
+});
+
+test('a configured remote says how to reach it', () => {
+  const ca = join(fixture.path, 'ca.pem');
+  writeFileSync(ca, 'PEM');
+  const [first, second, third] = parseRemotes(
+    parseKeyFile(
+      Buffer.from(
+        `[remote "a"]\nurl=http://h/r\ncontenturl=http://c/r\nproxy=http://p\ntls-ca-path=${ca}\n` +
+          '[remote "b"]\nurl=http://h/r\nunconfigured-state=Subscribe first\n[remote "c"]\n',
+      ),
+    ),
+  );
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  const source = remoteSourceOf(first);
+  assert.deepEqual([source.url, source.contentUrl], ['http://h/r', 'http://c/r']);
+  assert.equal(source.http?.tls?.caPem, 'PEM');
+  assert.equal(source.http?.proxy?.httpsProxy, 'http://p');
+  assert.throws(() => remoteSourceOf(second), { code: 'OSTREE_REMOTE_UNCONFIGURED' });
+  assert.throws(() => remoteSourceOf(third), { code: 'OSTREE_REMOTE_INVALID' });
+});

@@ -1,0 +1,51 @@
+import type { OstreeChecksum } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import { refTimestampOf, summaryFactsOf } from '#formats/ostree';
+import { OstreeRemote, type OstreeRemoteOptions } from '#remotes/ostree';
+import type { Repository } from '#stores/composefs';
+import { fetchSummary, type ResolveOptions } from './resolve.ts';
+
+/** A ref that a remote offers. */
+export interface RemoteRef {
+  readonly name: string;
+  readonly commit: OstreeChecksum;
+  /** Time of the commit in seconds since 1970, where the publisher says so. */
+  readonly timestampSec: bigint | undefined;
+}
+
+/** What a remote offers. */
+export interface RemoteRefs {
+  /** In order of names. */
+  readonly refs: readonly RemoteRef[];
+  readonly collectionId: string | undefined;
+}
+
+/**
+ * Lists the refs of a remote by its summary. The summary is kept in the repository, so that the next request is conditional.
+ * @throws NotFoundError OSTREE_SUMMARY_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
+ * OSTREE_SUMMARY_EXPIRED; TransportError
+ */
+export async function listRemoteRefs(
+  repository: Repository,
+  source: OstreeRemoteOptions,
+  options: Partial<ResolveOptions> = {},
+): Promise<RemoteRefs> {
+  await using remote = new OstreeRemote(source);
+  const how = { ...options, trust: options.trust ?? {} };
+  const summary = await fetchSummary(repository, remote, source.url, how);
+  if (summary === undefined) {
+    throw new NotFoundError(
+      'OSTREE_SUMMARY_NOT_FOUND',
+      `Cannot list refs: the remote has no summary`,
+      { url: source.url.replace(/\/\/[^/]*@/, '//').replace(/\?.*$/s, '') },
+      { hint: 'Pull by the name of a ref; without a summary the names cannot be listed' },
+    );
+  }
+  const refs = summary.refs.map((ref) => ({
+    name: ref.name,
+    commit: ref.checksum,
+    timestampSec: refTimestampOf(ref),
+  }));
+  refs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return { refs, collectionId: summaryFactsOf(summary.metadata).collectionId };
+}
