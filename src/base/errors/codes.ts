@@ -393,6 +393,11 @@ export const ERROR_CODES = {
     meaning: 'A public or secret key for OSTree signatures is not in its format',
     keys: ['offset', 'what'],
   },
+  OSTREE_KEYS_MISSING: {
+    kind: 'not-found',
+    meaning: 'Signatures must be verified, but no key is trusted or a key file is not there',
+    keys: ['expected'],
+  },
   OSTREE_METADATA_INVALID: {
     kind: 'format',
     meaning: 'A well-known metadata value of OSTree has another type or form than it must',
@@ -518,6 +523,11 @@ export const ERROR_CODES = {
     kind: 'integrity',
     meaning: 'A signature is required and there is none of this scheme',
     keys: ['what', 'scheme'],
+  },
+  OSTREE_SIGNATURE_SCHEME_UNKNOWN: {
+    kind: 'unsupported',
+    meaning: 'A remote demands signatures of a scheme this library does not verify',
+    keys: ['found'],
   },
   OSTREE_STREAM_INVALID: {
     kind: 'format',

@@ -6,6 +6,7 @@
  *                                     └── known objects: bases, journal of an earlier attempt ──┘
  */
 
+export { type AppliedDelta, type ApplyDeltaOptions, applyDeltaFile } from './apply-delta.ts';
 export {
   type CommitDetails,
   type CommitOptions,
@@ -37,6 +38,15 @@ export {
   storeImage,
   streamRefName,
 } from './finish.ts';
+export {
+  createTrustPolicy,
+  gatesOfKeys,
+  type KeyPlaces,
+  readKeyFile,
+  remoteTrustPolicy,
+  type TrustedKeys,
+  type TrustSettings,
+} from './gates.ts';
 export {
   type CommitSummary,
   commitDate,
@@ -74,7 +84,9 @@ export {
   tagCommit,
   untagCommit,
 } from './refs.ts';
+export { listRemoteRefs, type RemoteRef, type RemoteRefs } from './remote-refs.ts';
+export { remoteSourceOf } from './remote-source.ts';
 export type { SuppliedSummary } from './resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './target.ts';
 export type { TreeSource } from './tree-source.ts';
-export { type TrustPolicy, verifyCommit } from './trust.ts';
+export { type SignatureGate, type TrustPolicy, verifyCommit } from './trust.ts';

@@ -1,4 +1,6 @@
 import type { OstreeChecksum } from '#base/digest';
+import { hasCode, isOnecopyError } from '#base/errors';
+import type { VariantDict } from '#formats/gvariant';
 import {
   type Commit,
   parseCommit,
@@ -9,12 +11,15 @@ import {
   verifySignatures,
 } from '#formats/ostree';
 
+/** One thing to be shown: a signature that the verifier accepts, or, of several verifiers, that any of them accepts. */
+export type SignatureGate = SignatureVerifier | readonly SignatureVerifier[];
+
 /** Whom a pull believes. Without gates everything with the right checksum is accepted. */
 export interface TrustPolicy {
   /** Each must find a signature by a key of its own over the commit. */
-  readonly commitGates?: readonly SignatureVerifier[] | undefined;
+  readonly commitGates?: readonly SignatureGate[] | undefined;
   /** Each must find one over the summary (and over the summary index). */
-  readonly summaryGates?: readonly SignatureVerifier[] | undefined;
+  readonly summaryGates?: readonly SignatureGate[] | undefined;
   /** Collection of the remote: then bindings must be there and name it. */
   readonly collectionId?: string | undefined;
   /** Default true: a commit that is bound to refs must be bound to the one asked for. */
@@ -58,13 +63,40 @@ export async function verifyCommit(claim: CommitClaim, policy: TrustPolicy): Pro
 export async function passGates(
   data: Uint8Array,
   signatures: Uint8Array | undefined,
-  gates: readonly SignatureVerifier[] | undefined,
+  gates: readonly SignatureGate[] | undefined,
   what: string,
 ): Promise<string[]> {
   if (gates === undefined || gates.length === 0) return [];
   const dict =
     signatures === undefined ? [] : parseMetadataDict(signatures, `signatures of ${what}`);
   const keys: string[] = [];
-  for (const gate of gates) keys.push(await verifySignatures(data, dict, gate, what));
+  for (const gate of gates) {
+    keys.push(
+      'scheme' in gate
+        ? await verifySignatures(data, dict, gate, what)
+        : await passAny(data, dict, gate, what),
+    );
+  }
   return keys;
+}
+
+/** One verifier must be satisfied; a signature that is wrong says more than one that is missing. */
+async function passAny(
+  data: Uint8Array,
+  dict: VariantDict,
+  verifiers: readonly SignatureVerifier[],
+  what: string,
+): Promise<string> {
+  const errors: unknown[] = [];
+  for (const verifier of verifiers) {
+    try {
+      return await verifySignatures(data, dict, verifier, what);
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'integrity') throw error;
+      errors.push(error);
+    }
+  }
+  const isWrong = (error: unknown) =>
+    isOnecopyError(error) && hasCode(error, 'OSTREE_SIGNATURE_INVALID');
+  throw errors.find(isWrong) ?? errors[0];
 }
