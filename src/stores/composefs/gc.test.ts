@@ -9,6 +9,7 @@ import { SplitstreamWriter } from '#formats/splitstream';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import {
   applyGc,
+  checkRepository,
   collectGarbage,
   initRepository,
   openRepository,
@@ -180,6 +181,23 @@ test('applyGc spares what became reachable after the plan', () =>
     ok(repository.objects.has(fresh), 'garbage that the plan does not name stays');
   }));
 
+test('applyGc keeps all that a name needs which came after the plan, also what was garbage then', () =>
+  withRepository(async (repository) => {
+    const { algorithm, objects, streams } = repository;
+    const old = objects.ensureBytes(Buffer.alloc(100, 1)).id;
+    const plan = await planGc(repository);
+    deepEqual(
+      plan.objects.map(({ id }) => id),
+      [old],
+    );
+    using writer = new SplitstreamWriter({ algorithm, contentType: 1n });
+    writer.writeExternal(objects.ensureBytes(Buffer.alloc(100, 1)).id, 100);
+    streams.publish('since', await writer.finish());
+    equal((await applyGc(repository, plan)).objectsRemoved, 0);
+    deepEqual((await checkRepository(repository)).findings, []);
+    equal((await collectGarbage(repository)).objectsRemoved, 2);
+  }));
+
 test('gc waits for others no longer than it is told, changes nothing then, and stays usable', () =>
   withRepository(async (repository, path) => {
     repository.objects.ensureBytes(Buffer.from('garbage'));
@@ -223,6 +241,53 @@ test('a broken name that no reference needs is pruned, and one that a reference 
     );
     equal((await applyGc(repository, plan)).streamsPruned, 1);
     deepEqual(readdirSync(join(path, 'streams')).sort(), ['needed', 'refs', 's0']);
+  }));
+
+test('an artifact about an image goes with it, and one about that artifact too', () =>
+  withRepository(async (repository, path) => {
+    const { algorithm, streams, refs } = repository;
+    const digests = ['a', 'b', 'c', 'd'].map((letter) => `sha256:${letter.repeat(64)}`);
+    for (const [i, digest] of digests.entries()) {
+      using writer = new SplitstreamWriter({ algorithm, contentType: BigInt(i) });
+      writer.writeInline(Buffer.alloc(10 + i));
+      streams.publish(`oci-manifest-${digest}`, await writer.finish());
+    }
+    const [image = '', signature = '', note = '', stranger = ''] = digests;
+    refs.set('streams', 'oci/tag', `oci-manifest-${image}`);
+    refs.set('streams', `oci-referrers/${image}/${signature}`, `oci-manifest-${signature}`);
+    refs.set('streams', `oci-referrers/${signature}/${note}`, `oci-manifest-${note}`);
+    const absent = `sha256:${'e'.repeat(64)}`;
+    refs.set('streams', `oci-referrers/${absent}/${stranger}`, `oci-manifest-${stranger}`);
+    const first = await collectGarbage(repository);
+    deepEqual([first.objectsRemoved, first.streamsPruned], [1, 2]);
+    deepEqual(first.findings, []);
+    equal(refs.list('streams', 'oci-referrers').length, 2);
+    refs.remove('streams', 'oci/tag');
+    const second = await collectGarbage(repository);
+    deepEqual([second.objectsRemoved, second.streamsPruned], [3, 5]);
+    deepEqual(refs.list('streams'), []);
+    deepEqual(readdirSync(join(path, 'streams/refs/oci-referrers')), []);
+  }));
+
+test('an artifact about an image whose name is lost stays', () =>
+  withRepository(async (repository) => {
+    const { algorithm, streams } = repository;
+    using writer = new SplitstreamWriter({ algorithm, contentType: 1n });
+    writer.writeInline(Buffer.alloc(10));
+    const [lost, signature] = ['a', 'b'].map(
+      (letter) => `oci-manifest-sha256:${letter.repeat(64)}`,
+    );
+    streams.publish(lost ?? '', await writer.finish(), { ref: 'oci/tag' });
+    const id = streams.idOf(lost ?? '');
+    ok(id);
+    streams.register(signature ?? '', id, { ref: `oci-referrers/sha256:${'a'.repeat(64)}/s` });
+    ok(repository.root.unlink(`streams/${lost}`));
+    const result = await collectGarbage(repository);
+    deepEqual([result.objectsRemoved, result.streamsPruned], [0, 0]);
+    deepEqual(
+      result.findings.map(({ kind }) => kind),
+      ['broken-symlink'],
+    );
   }));
 
 test('a cancelled gc stops with the reason of the signal', () =>

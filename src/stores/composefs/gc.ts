@@ -1,12 +1,20 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import type { ProgressListener } from '#base/flow';
+import { type Dir, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
 import { CATEGORIES, FAN_OUT, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
-import { readObjectLink, readSorted, readUnsorted, repositoryPath, walkRefs } from './links.ts';
+import {
+  baseNameOf,
+  readObjectLink,
+  readSorted,
+  readUnsorted,
+  repositoryPath,
+  walkRefs,
+} from './links.ts';
 import type { LockOptions } from './lock.ts';
 import { objectIdIn } from './objects.ts';
-import { Marker } from './reach.ts';
+import { Marker, type Referrer } from './reach.ts';
 import type { Repository } from './repository.ts';
 import { rescueLostStreams } from './rescue.ts';
 
@@ -22,7 +30,7 @@ export interface GarbageObject {
   readonly sizeBytes: number;
 }
 
-/** A name whose object is missing already, or would be after collecting. */
+/** A name whose object is missing already, or would be after collecting; or the reference of an artifact whose subject would be. */
 export interface GarbageLink {
   /** Path relative to the repository, for display. */
   readonly path: string;
@@ -63,13 +71,20 @@ export interface GcResult {
  * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
+  return plan(repository, options, []);
+}
+
+/** Plans as if references named the entries of `kept` too. */
+function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): GcPlan {
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
   const marker = new Marker(repository);
   marker.markRoots(roots, signal);
+  for (const { category, name } of kept) marker.markEntry(category, name);
   const findings = marker.findings;
   findings.push(...rescueLostStreams(repository, marker));
+  const referrers = marker.markReferrers();
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: marker.live.size });
   const swept = sweepObjects(repository, marker, options);
   findings.push(...swept.findings);
@@ -77,7 +92,7 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
   return {
     objects: swept.objects,
     objectsBytes: swept.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    links: findLinks(repository, marker.rooted, garbage),
+    links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, garbage)],
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
     roots,
@@ -87,39 +102,59 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
 
 /**
  * Removes what a plan names, alone in the repository: waits for everybody else to close it. Under the lock it plans once more, and
- * removes only what is garbage in both plans, so that what has been written since is safe.
+ * removes only what is garbage in both plans; a name that has come since is kept with all it needs, as if a reference named it.
  * @throws BusyError REPO_LOCKED after `timeoutMs`; UnsupportedError REPO_READ_ONLY; as `planGc`
  */
 export function applyGc(
   repository: Repository,
-  plan: GcPlan,
+  planned: GcPlan,
   options: LockOptions = {},
 ): Promise<GcResult> {
-  return collect(repository, { ...options, roots: plan.roots }, (now) => intersect(now, plan));
+  const again = { ...options, roots: planned.roots };
+  return collect(repository, options, () => {
+    const names = new Set(planned.links.map(({ path }) => path));
+    const since = plan(repository, again, []).links.filter(({ path }) => !names.has(path));
+    const kept = since.flatMap((link) => entryOf(repository, link));
+    return intersect(plan(repository, again, kept), planned);
+  });
 }
 
 /** Plans and applies under one exclusive lock. @throws as `applyGc` */
 export function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
-  return collect(repository, options, (now) => now);
+  return collect(repository, options, () => plan(repository, options, []));
 }
 
 function collect(
   repository: Repository,
-  options: GcOptions,
-  choose: (now: GcPlan) => GcPlan,
+  options: LockOptions,
+  decide: () => GcPlan,
 ): Promise<GcResult> {
   repository.ensureWritable();
   return repository.exclusively(options, async () => {
-    const now = await planGc(repository, options);
     options.signal?.throwIfAborted();
-    return remove(repository, choose(now), options);
+    const decided = decide();
+    options.signal?.throwIfAborted();
+    return remove(repository, decided, options);
   });
 }
 
-function intersect(now: GcPlan, plan: GcPlan): GcPlan {
-  const objects = new Set(plan.objects.map(({ id }) => id));
-  const paths = new Set(plan.links.map(({ path }) => path));
-  const leftovers = new Set(plan.leftovers);
+/** A first-level entry of a category. */
+type Entry = Pick<GarbageLink, 'category' | 'name'>;
+
+/** What must be kept so that this link goes on leading somewhere. */
+function entryOf(repository: Repository, link: GarbageLink): readonly Entry[] {
+  const { category, name, isBroken } = link;
+  if (isBroken) return [];
+  if (!name.includes('/')) return [{ category, name }];
+  const target = repository.root.readlink(`${category}/${name}`);
+  const base = target === undefined ? undefined : baseNameOf(target);
+  return base === undefined ? [] : [{ category, name: base }];
+}
+
+function intersect(now: GcPlan, planned: GcPlan): GcPlan {
+  const objects = new Set(planned.objects.map(({ id }) => id));
+  const paths = new Set(planned.links.map(({ path }) => path));
+  const leftovers = new Set(planned.leftovers);
   return {
     ...now,
     objects: now.objects.filter(({ id }) => objects.has(id)),
@@ -129,22 +164,32 @@ function intersect(now: GcPlan, plan: GcPlan): GcPlan {
 }
 
 /** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
-function remove(repository: Repository, plan: GcPlan, options: GcOptions): GcResult {
+function remove(repository: Repository, decided: GcPlan, options: GcOptions): GcResult {
   const { root } = repository;
   const pruned = { images: 0, streams: 0 };
-  for (const { category, name } of plan.links) {
+  for (const { category, name } of decided.links) {
     if (root.unlink(`${category}/${name}`)) pruned[category] += 1;
+    const slash = name.lastIndexOf('/');
+    if (slash >= 0) removeIfEmpty(root, `${category}/${name.slice(0, slash)}`);
   }
-  const leftoversRemoved = plan.leftovers.filter((path) => root.unlink(path)).length;
-  if (plan.links.length > 0) repository.sync();
-  const removed = removeObjects(repository, plan.objects, options);
+  const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
+  if (decided.links.length > 0) repository.sync();
+  const removed = removeObjects(repository, decided.objects, options);
   return {
     ...removed,
     imagesPruned: pruned.images,
     streamsPruned: pruned.streams,
     leftoversRemoved,
-    findings: plan.findings,
+    findings: decided.findings,
   };
+}
+
+function removeIfEmpty(root: Dir, path: string): void {
+  try {
+    root.rmdir(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOTEMPTY')) throw error;
+  }
 }
 
 function removeObjects(
@@ -220,6 +265,12 @@ function findLinks(
     }
   }
   return links;
+}
+
+/** The reference of an artifact whose subject goes. */
+function linkOf({ path }: Referrer): GarbageLink {
+  const name = path.slice('streams/'.length) as ByteString;
+  return { path: displayText(path as ByteString), category: 'streams', name, isBroken: false };
 }
 
 /** Staging files and temporary links. Nobody is using them while the lock is held exclusively. */

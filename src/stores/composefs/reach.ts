@@ -8,7 +8,7 @@ import { readAll, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from './layout.ts';
 import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from './links.ts';
-import { fileNameOf } from './names.ts';
+import { decodeTag, fileNameOf } from './names.ts';
 import type { OpenObject } from './objects.ts';
 import type { Repository } from './repository.ts';
 import { hashFile } from './verity.ts';
@@ -21,6 +21,19 @@ export interface Reach {
   /** Names of streams that a root needs but that lead nowhere. */
   readonly lostStreams: readonly ByteString[];
 }
+
+/** The reference of an artifact (a signature, say) that is about an image. */
+export interface Referrer {
+  /** Path of the reference relative to the repository. */
+  readonly path: string;
+  /** Name of the stream of the subject's manifest. */
+  readonly subject: ByteString;
+  /** Name of the stream of the artifact's manifest. */
+  readonly target: ByteString;
+}
+
+/** `oci-referrers/<subject>/<artifact>` below `streams/refs`. Source: composefs-rs 0.9 composefs-oci, oci-and-cli section 2.6. */
+const REFERRER = /^oci-referrers\/([^/]+)\/[^/]+$/;
 
 /** Prefix of the labels under which streams refer to EROFS images. Source: composefs-rs 0.9 composefs-oci. */
 const IMAGE_LABEL = 'composefs.image';
@@ -38,6 +51,7 @@ export class Marker implements Reach {
   readonly findings: Finding[] = [];
   readonly #repository: Repository;
   readonly #walked = new Set<ObjectId>();
+  readonly #referrers: Referrer[] = [];
 
   constructor(repository: Repository) {
     this.#repository = repository;
@@ -51,11 +65,36 @@ export class Marker implements Reach {
         const path = `${category}/${REFS}/${ref.name}`;
         if (LINK_NAME.test(ref.name.slice(ref.name.lastIndexOf('/') + 1))) continue;
         const target = ref.target === undefined ? undefined : baseNameOf(ref.target);
+        const subject = category === 'streams' ? subjectOf(ref.name) : undefined;
         if (ref.target === undefined) this.#find('unexpected-file-type', path, ref.type);
-        else if (target !== undefined) this.#markName(category, target, path);
+        else if (target === undefined) continue;
+        else if (subject === undefined) this.#markName(category, target, path);
+        else this.#referrers.push({ path, subject, target });
       }
     }
     for (const name of names) this.#markGiven(name);
+  }
+
+  /**
+   * Marks the artifacts whose subject is kept, and those whose subject is such an artifact, and so on. Returns the references of all
+   * others: what they are about is gone. (composefs-rs 0.9 keeps them for ever.) Called when all other roots are marked.
+   */
+  markReferrers(): readonly Referrer[] {
+    let left: readonly Referrer[] = this.#referrers;
+    for (;;) {
+      const kept = left.filter(({ subject }) => this.#isLive(subject));
+      if (kept.length === 0) return left;
+      for (const { path, target } of kept) this.#markName('streams', target, path);
+      left = left.filter((referrer) => !kept.includes(referrer));
+    }
+  }
+
+  /** True also for a name that a root needs and that is lost: its image may come back. */
+  #isLive(stream: ByteString): boolean {
+    if (this.lostStreams.includes(stream)) return true;
+    const { root, algorithm } = this.#repository;
+    const link = readObjectLink(root, `streams/${stream}`, algorithm);
+    return link.kind === 'object' && this.live.has(link.id);
   }
 
   /** Marks one stream by its object, and all it needs. */
@@ -77,6 +116,11 @@ export class Marker implements Reach {
     this.rooted.add(path);
     this.markStream(link.id, via);
     return true;
+  }
+
+  /** Marks what a first-level entry reaches, as if a reference named it. */
+  markEntry(category: RefCategory, name: ByteString): void {
+    this.#markName(category, name, `${category}/${name}`);
   }
 
   /** Adds a finding. */
@@ -270,6 +314,11 @@ export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
   const magic = Buffer.alloc(4);
   object.read(EROFS.offset, magic);
   return magic.equals(EROFS.magic) ? 'image' : 'other';
+}
+
+function subjectOf(ref: ByteString): ByteString | undefined {
+  const subject = REFERRER.exec(ref)?.[1];
+  return subject === undefined ? undefined : (`oci-manifest-${decodeTag(subject)}` as ByteString);
 }
 
 /**
