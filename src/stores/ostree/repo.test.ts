@@ -15,6 +15,7 @@ import {
   type SizedFileHeader,
 } from '#formats/ostree';
 import { needs } from '../../../test/support/capability.ts';
+import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { initOstreeRepo, isOstreeRepo, type OstreeRepo, openOstreeRepo } from './repo.ts';
 
@@ -205,9 +206,11 @@ test('a bare-user-only repository takes what fits and refuses the rest before it
 });
 
 test('content is shared by reflink where the filesystem can, and checked all the same', async (t) => {
-  if (!needs(t, 'root', 'reflink')) return;
-  using source = openOstreeRepo(join(fixture.path, 'fxmini/r-bare'));
-  using target = initOstreeRepo(join(fixture.path, 'reflinked'), { mode: 'bare-user' });
+  if (!needs(t, 'root', 'xfs')) return;
+  await using disk = await mountLoopFilesystem('xfs');
+  execFileSync('cp', ['-a', join(fixture.path, 'fxmini/r-bare'), disk.path]);
+  using source = openOstreeRepo(join(disk.path, 'r-bare'));
+  using target = initOstreeRepo(join(disk.path, 'reflinked'), { mode: 'bare-user' });
   using transaction = await target.begin();
   const big = 'ef82b3b6381af8ff07b1af719604a18b06fe67934fafc12ccf9251d846bd44ab' as OstreeChecksum;
   const other =
