@@ -21,6 +21,11 @@ import { BatchQueue } from './batch-queue.ts';
 import { type BatchTools, runBatch } from './batch-work.ts';
 import type { BatchWorkerData } from './batch-worker.ts';
 
+/**
+ * New bytes after which the disk is given its share while the work goes on, so that the last sync, which a name waits for, is short.
+ */
+const SYNC_EVERY_BYTES = 256 << 20;
+
 /** How a pool works. */
 export interface BatchPoolOptions {
   /** Writer threads, which this thread helps when they are behind; 0 does all work here at once, which is faster for a small image. */
@@ -55,6 +60,8 @@ export class BatchPool implements AsyncDisposable {
   readonly #tools: BatchTools;
   readonly #held = new Set<Disposable>();
   #waiters: (() => void)[] = [];
+  #unsyncedBytes = 0;
+  #isSyncing = false;
   #watching = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -146,6 +153,17 @@ export class BatchPool implements AsyncDisposable {
     await this.until(() => isDone);
   }
 
+  #syncEarly(): void {
+    if (this.#isSyncing || this.#workers.length === 0 || this.#free.length === 0) return;
+    this.#isSyncing = true;
+    this.#unsyncedBytes = 0;
+    const batch = this.take();
+    batch.become(KIND.sync, this.#objectsFd);
+    this.submit(batch, () => {
+      this.#isSyncing = false;
+    });
+  }
+
   /** Does the next batch of the queue here, unless it would block for long; false when there is nothing to do. */
   #help(): boolean {
     const next = this.#queue.peek();
@@ -181,8 +199,10 @@ export class BatchPool implements AsyncDisposable {
       this.#running.delete(batch);
       batch.collect(this.algorithm);
       this.#free.push(batch.number);
+      this.#unsyncedBytes += batch.usedBytes;
       batch.onDone();
     }
+    if (this.#unsyncedBytes >= SYNC_EVERY_BYTES) this.#syncEarly();
     if (found) this.#wakeWaiters();
     return found;
   }
