@@ -4,48 +4,18 @@
  * reflink on a loop device, as root; elsewhere in a plain folder.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSampleImage } from '../tools/sample-image.ts';
 import { corpusMembers, PULL_CORPUS, QUICK_CORPUS } from './corpus.ts';
-import { type Contender, compare, median, ratio, type Series } from './measure.ts';
+import { prepareDisk, remove } from './disk.ts';
+import { type Contender, compare, type Series } from './measure.ts';
 import { findProgram } from './peers.ts';
+import { peak, rowsOf } from './rows.ts';
 import type { Bench, BenchOptions, Row } from './run.ts';
 
 const ONECOPY = fileURLToPath(new URL('../bin/onecopy', import.meta.url));
-const DISK_BYTES = 24 * 2 ** 30;
-
-/** A folder to work in: XFS with reflink where this user may mount one. */
-function prepareDisk(): { readonly path: string; dispose(): void } {
-  const scratch = mkdtempSync(join(tmpdir(), 'onecopy-bench-'));
-  const path = join(scratch, 'disk');
-  mkdirSync(path);
-  const image = join(scratch, 'disk.img');
-  let mounted = false;
-  if (process.getuid?.() === 0) {
-    writeFileSync(image, '');
-    truncateSync(image, DISK_BYTES);
-    mounted =
-      spawnSync('mkfs.xfs', ['-q', '-m', 'reflink=1', image]).status === 0 &&
-      spawnSync('mount', ['-o', 'loop', image, path]).status === 0;
-  }
-  return {
-    path,
-    dispose() {
-      if (mounted) spawnSync('umount', ['-l', path]);
-      rmSync(scratch, { recursive: true, force: true });
-    },
-  };
-}
-
-function remove(...paths: readonly string[]): void {
-  for (const path of paths) {
-    spawnSync('umount', ['-l', join(path, 'overlay')]);
-    rmSync(path, { recursive: true, force: true });
-  }
-}
 
 /** Everyone who can pull on this machine; ours first. */
 function pullers(disk: string): (Contender & { readonly goal: number })[] {
@@ -95,26 +65,6 @@ function pullers(disk: string): (Contender & { readonly goal: number })[] {
     });
   }
   return all;
-}
-
-function seconds(series: Series): string {
-  return `${median(series.costs.map((cost) => cost.wallSec)).toFixed(2)} s`;
-}
-
-function peak(series: Series): number {
-  return Math.max(...series.costs.map((cost) => cost.peakBytes)) / 1e6;
-}
-
-function rowsOf(what: string, series: readonly Series[], goals: readonly number[]): Row[] {
-  const [ours, ...peers] = series;
-  if (ours === undefined) return [];
-  return peers.map((theirs, at) => ({
-    what,
-    peer: theirs.name,
-    ratio: ratio(ours, theirs),
-    goal: goals[at + 1] ?? 1,
-    detail: `${seconds(ours)} against ${seconds(theirs)}; peak RSS ${peak(ours).toFixed(0)} MB against ${peak(theirs).toFixed(0)} MB`,
-  }));
 }
 
 async function benchPull(options: BenchOptions): Promise<Row[]> {
