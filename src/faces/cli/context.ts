@@ -39,7 +39,7 @@ export interface Context {
   readonly selection: RepositorySelection;
   readonly dryRun: boolean;
   readonly noTrunc: boolean;
-  readonly verbose: boolean;
+  readonly assumeYes: boolean;
   readonly mayInit: boolean;
   readonly requireVerity: boolean;
   readonly jobs: number | undefined;
@@ -74,7 +74,8 @@ export function wholeNumber(text: string | undefined, option: string, min = 0): 
   );
 }
 
-const PROGRESS_MODES: readonly string[] = ['auto', 'plain', 'json', 'none'];
+/** Values of `--progress`. */
+export const PROGRESS_MODES: readonly string[] = ['auto', 'plain', 'json', 'none'];
 
 /** The progress mode that the global options choose. @throws UsageError */
 export function progressModeOf(options: GlobalOptions): ProgressMode {

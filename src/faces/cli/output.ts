@@ -5,8 +5,6 @@ import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/erro
 /** Version of every JSON document; keys are only ever added. */
 const SCHEMA_VERSION = 1;
 
-/** Exit status of an interrupted run; what it left behind is resumable. */
-export const EXIT_INTERRUPTED = 130;
 /** Exit status of a wrong command line. */
 export const EXIT_USAGE = 2;
 /** Exit status of a run that is done but has findings. */
@@ -28,7 +26,6 @@ export type Row = readonly string[];
 /** How a run speaks: data on stdout, everything else on stderr. */
 export interface Output {
   readonly json: boolean;
-  readonly quiet: boolean;
   /** Prints the one JSON document of the run. */
   document(value: { readonly [key: string]: unknown }): void;
   /** Prints a line of data for people; nothing with `--json`. */
@@ -39,14 +36,22 @@ export interface Output {
   table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
   /** Says something on stderr unless quiet. */
   note(text: string): void;
+  /** Says on stderr, also when quiet, what changes the worth of the result. */
+  warn(text: string): void;
+  /** Says something on stderr with `--verbose`. */
+  detail(text: string): void;
 }
 
 /** Creates the output of a run. */
-export function createOutput(options: { json: boolean; quiet: boolean }): Output {
-  const { json, quiet } = options;
+export function createOutput(options: {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}): Output {
+  const { json, quiet, verbose } = options;
+  const say = (text: string) => process.stderr.write(`onecopy: ${text}\n`);
   return {
     json,
-    quiet,
     document(value) {
       process.stdout.write(
         `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value }, toJson, 2)}\n`,
@@ -72,7 +77,11 @@ export function createOutput(options: { json: boolean; quiet: boolean }): Output
       process.stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
     },
     note(text) {
-      if (!quiet) process.stderr.write(`${text}\n`);
+      if (!quiet) say(text);
+    },
+    warn: say,
+    detail(text) {
+      if (verbose) say(text);
     },
   };
 }
@@ -94,26 +103,35 @@ function toJson(_key: string, value: unknown): JsonValue | undefined {
   return value as JsonValue | undefined;
 }
 
+/** How an error is reported. */
+export interface ReportOptions {
+  readonly json: boolean;
+  /** Also shows the stack of an unexpected cause. */
+  readonly verbose: boolean;
+  /** Exit status that a signal asks for, when the run was interrupted. */
+  readonly interrupted: number | undefined;
+}
+
 /** Prints an error on stderr in the wanted form and returns the exit status of the run. */
-export function reportError(error: unknown, json: boolean, signal: AbortSignal): number {
+export function reportError(error: unknown, options: ReportOptions): number {
   const shown = error instanceof Error ? error : new Error(String(error));
-  if (json) {
-    const document = { error: { ...renderErrorDocument(shown), ...usageParts(shown) } };
-    process.stderr.write(`${JSON.stringify(document, toJson)}\n`);
+  const isInterrupted = options.interrupted !== undefined && !isOnecopyError(shown);
+  const isBug = !isInterrupted && !isOnecopyError(shown) && !(shown instanceof UsageError);
+  if (options.json) {
+    const document = { ...renderErrorDocument(shown), ...ownParts(shown, isInterrupted) };
+    process.stderr.write(`${JSON.stringify({ error: document }, toJson)}\n`);
   } else {
     process.stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
     if (shown instanceof UsageError && shown.hint) process.stderr.write(`  hint: ${shown.hint}\n`);
-    if (isBug(shown, signal) && shown.stack) process.stderr.write(`${shown.stack}\n`);
+    if ((isBug || options.verbose) && shown.stack) process.stderr.write(`${shown.stack}\n`);
   }
-  if (signal.aborted) return EXIT_INTERRUPTED;
+  if (options.interrupted !== undefined) return options.interrupted;
   if (isOnecopyError(shown)) return shown.exitCode;
   return shown instanceof UsageError ? EXIT_USAGE : 1;
 }
 
-function usageParts(error: Error): { code?: string; hint?: string | null } {
-  return error instanceof UsageError ? { code: 'USAGE', hint: error.hint ?? null } : {};
-}
-
-function isBug(error: Error, signal: AbortSignal): boolean {
-  return !isOnecopyError(error) && !(error instanceof UsageError) && !signal.aborted;
+/** Codes that only a command line has. */
+function ownParts(error: Error, isInterrupted: boolean): { code?: string; hint?: string | null } {
+  if (error instanceof UsageError) return { code: 'USAGE', hint: error.hint ?? null };
+  return isInterrupted ? { code: 'INTERRUPTED' } : {};
 }

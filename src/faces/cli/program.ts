@@ -6,20 +6,19 @@ import {
   selectionOf,
   wholeNumber,
 } from './context.ts';
-import { createOutput, EXIT_USAGE, reportError } from './output.ts';
+import { Interruption } from './interruption.ts';
+import { createOutput, EXIT_USAGE, reportError, UsageError } from './output.ts';
 import { createProgress } from './progress.ts';
 import { GLOBAL_OPTIONS, VERBS, type Verb } from './verbs.ts';
 import { VERSION } from './version.ts';
 
 /** Runs the command line and returns its exit status. Everything that goes wrong is reported, nothing is thrown. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
-  const abort = new AbortController();
-  const interrupt = () => abort.abort(new Error('Interrupted; a repeated run goes on from here'));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
+  using interruption = new Interruption();
   process.stdout.on('error', leaveQuietly);
+  process.stderr.on('error', leaveQuietly);
   let status = 0;
-  const program = buildProgram(abort.signal, (code) => {
+  const program = buildProgram(interruption, (code) => {
     status = code;
   });
   try {
@@ -30,40 +29,83 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-    return reportError(error, argv.includes('--json'), abort.signal);
-  } finally {
-    process.removeListener('SIGINT', interrupt);
-    process.removeListener('SIGTERM', interrupt);
+    const shown = error instanceof CommanderError ? misuseOf(error) : error;
+    if (shown === undefined) return error instanceof CommanderError ? exitOf(error) : 1;
+    return reportError(shown, {
+      json: argv.includes('--json'),
+      verbose: argv.includes('-v') || argv.includes('--verbose'),
+      interrupted: interruption.exitStatus,
+    });
   }
 }
 
 /** A reader of our output that goes away (`onecopy ls x | head`) ends the run without an error. */
 function leaveQuietly(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
+  process.exit();
+}
+
+/** Help and version were printed by commander itself; help that nobody asked for is a wrong command line. */
+function exitOf(error: CommanderError): number {
+  return error.exitCode === 0 ? 0 : EXIT_USAGE;
+}
+
+/** What commander has against a command line, in our words; undefined when it only printed help. */
+function misuseOf(error: CommanderError): UsageError | undefined {
+  if (/^commander\.(help|version)/.test(error.code)) return undefined;
+  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
+  const guess = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
+  return new UsageError(
+    `Cannot read the command line: ${first.replace(/^unknown command/, 'unknown verb').replace(/\.$/, '')}`,
+    guess === undefined
+      ? 'onecopy help lists the verbs, onecopy help VERB explains one'
+      : `did you mean ${guess}?`,
+  );
 }
 
 /** The whole command tree; `setStatus` receives the exit status of the verb that ran. */
-export function buildProgram(signal: AbortSignal, setStatus: (code: number) => void): Command {
+export function buildProgram(
+  interruption: Interruption,
+  setStatus: (code: number) => void,
+): Command {
   const program = new Command('onecopy')
+    .usage('[options] <verb>')
     .description('Keeps one copy of every image byte on this host, whichever store reads it')
     .version(`onecopy ${VERSION}`, '-V, --version')
-    .helpCommand('help [verb]', 'explain a verb')
+    .helpCommand(false)
     .showSuggestionAfterError()
-    .configureOutput({
-      outputError: (text, write) => write(`onecopy: ${text.replace(/^error: /, '')}`),
-    })
+    .configureHelp({ showGlobalOptions: true, optionDescription: (option) => option.description })
+    .configureOutput({ outputError: () => {} })
     .exitOverride();
   for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
-  for (const verb of VERBS) addVerb(program, verb, signal, setStatus);
+  program.commandsGroup('Verbs:');
+  for (const verb of VERBS) addVerb(program, verb, interruption, setStatus);
+  program
+    .command('help [verb...]')
+    .description('explain a verb')
+    .action((words: readonly string[]) => explain(program, words));
   return program;
+}
+
+/** Prints the help of the verb that the words lead to. */
+function explain(program: Command, words: readonly string[]): void {
+  let command = program;
+  for (const word of words) {
+    const next = command.commands.find((candidate) => candidate.name() === word);
+    // Commander knows how to complain, with a suggestion.
+    if (next === undefined) {
+      command.parse([word], { from: 'user' });
+      throw new UsageError(`Cannot explain "${words.join(' ')}": there is no such verb`);
+    }
+    command = next;
+  }
+  command.help();
 }
 
 function addVerb(
   parent: Command,
   verb: Verb,
-  signal: AbortSignal,
+  interruption: Interruption,
   setStatus: (code: number) => void,
 ): void {
   const command = parent.command(verb.usage).description(verb.summary);
@@ -72,7 +114,8 @@ function addVerb(
     else command.option(flags, description);
   }
   if (verb.help !== undefined) command.addHelpText('after', `\n${verb.help}`);
-  for (const inner of verb.verbs ?? []) addVerb(command, inner, signal, setStatus);
+  if (verb.verbs !== undefined) command.helpCommand(false).commandsGroup('Verbs:');
+  for (const inner of verb.verbs ?? []) addVerb(command, inner, interruption, setStatus);
   const { load } = verb;
   if (load === undefined) return;
   command.action(async (...parameters: unknown[]) => {
@@ -81,7 +124,7 @@ function addVerb(
       .slice(0, -2)
       .flat()
       .filter((operand): operand is string => typeof operand === 'string');
-    setStatus(await runVerb(load, operands, self.optsWithGlobals(), signal));
+    setStatus(await runVerb(load, operands, self.optsWithGlobals(), interruption));
   });
 }
 
@@ -93,14 +136,20 @@ async function runVerb(
   load: NonNullable<Verb['load']>,
   operands: readonly string[],
   options: GlobalOptions & Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
+  interruption: Interruption,
 ): Promise<number> {
+  const { signal } = interruption;
   if (options.color === false) process.env['NO_COLOR'] = '1';
-  const out = createOutput({ json: options.json === true, quiet: options.quiet === true });
+  const out = createOutput({
+    json: options.json === true,
+    quiet: options.quiet === true,
+    verbose: options.verbose === true,
+  });
   const progress = await createProgress(
     progressModeOf(options),
     wholeNumber(options.progressFd, '--progress-fd', 1),
   );
+  interruption.onLeave(progress.stop);
   const context: Context = {
     out,
     signal,
@@ -108,16 +157,18 @@ async function runVerb(
     operation: { signal, onProgress: progress.listen },
     selection: selectionOf(options),
     dryRun: options.dryRun === true,
+    assumeYes: options.yes === true,
     noTrunc: options.trunc === false,
-    verbose: options.verbose === true,
     mayInit: options.init !== false,
     requireVerity: options.requireVerity === true,
     jobs: wholeNumber(options.jobs, '--jobs', 1),
   };
+  const startMs = performance.now();
   try {
     const action = await load();
     return (await action(context, operands, options)) ?? 0;
   } finally {
     progress.stop();
+    out.detail(`took ${((performance.now() - startMs) / 1000).toFixed(3)} s`);
   }
 }

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import type { ProgressEvent, ProgressListener } from '#base/flow';
+import { UsageError } from './output.ts';
 import { formatSize } from './units.ts';
 
 /** How progress is shown; `auto` is bars on a terminal and lines elsewhere. */
@@ -19,16 +20,20 @@ interface Component {
 
 const SILENT: ProgressRenderer = { listen: () => {}, stop: () => {} };
 
-/** Chooses the renderer. With `fd` the events also go there as JSON lines, whatever the mode. */
+/**
+ * Chooses the renderer. With `fd` the events also go there as JSON lines, whatever the mode.
+ * @throws UsageError when the descriptor is not open for writing
+ */
 export async function createProgress(
   mode: ProgressMode,
   fd: number | undefined,
 ): Promise<ProgressRenderer> {
+  const lines = fd === undefined ? undefined : jsonTo(checkedFd(fd));
   const shown = await createShown(mode);
-  if (fd === undefined) return shown;
+  if (lines === undefined) return shown;
   return {
     listen(event) {
-      writeJson(fd, event);
+      lines(event);
       shown.listen(event);
     },
     stop: shown.stop,
@@ -37,12 +42,32 @@ export async function createProgress(
 
 async function createShown(mode: ProgressMode): Promise<ProgressRenderer> {
   if (mode === 'none') return SILENT;
-  if (mode === 'json') return { listen: (event) => writeJson(2, event), stop: () => {} };
+  if (mode === 'json') return { listen: jsonTo(2), stop: () => {} };
   return mode === 'auto' && process.stderr.isTTY ? createBars() : createLines();
 }
 
-function writeJson(fd: number, event: ProgressEvent): void {
-  writeSync(fd, `${JSON.stringify(event)}\n`);
+function checkedFd(fd: number): number {
+  try {
+    writeSync(fd, '');
+    return fd;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot write progress to descriptor ${fd}: ${why}`);
+  }
+}
+
+/** Writes events as JSON lines. Whoever stops reading them does not stop the work. */
+function jsonTo(fd: number): ProgressListener {
+  let isOpen = true;
+  return (event) => {
+    if (!isOpen) return;
+    try {
+      writeSync(fd, `${JSON.stringify(event)}\n`);
+    } catch (error) {
+      // A full pipe in non-blocking mode only loses this line.
+      isOpen = (error as NodeJS.ErrnoException).code === 'EAGAIN';
+    }
+  };
 }
 
 function shortId(id: string): string {
@@ -79,6 +104,7 @@ async function createBars(): Promise<ProgressRenderer> {
       stream: process.stderr,
       hideCursor: true,
       clearOnComplete: true,
+      gracefulExit: false,
       format: '{bar} {percentage}% {amount} {id}',
       barsize: 30,
       fps: 8,
@@ -86,6 +112,11 @@ async function createBars(): Promise<ProgressRenderer> {
     Presets.shades_grey,
   );
   const running = new Map<string, { bar: ReturnType<typeof bars.create>; component: Component }>();
+  // Bars keep lines for their next drawing, which only comes while one is running.
+  const say = (text: string) => {
+    if (running.size > 0) bars.log(`${text}\n`);
+    else process.stderr.write(`${text}\n`);
+  };
   const show = (id: string) => {
     const entry = running.get(id);
     if (entry === undefined) return;
@@ -97,23 +128,36 @@ async function createBars(): Promise<ProgressRenderer> {
       amount: `${amount(component, component.done)}${of}`,
     });
   };
+  const finish = (id: string, text: string) => {
+    const entry = running.get(id);
+    if (entry !== undefined) {
+      show(id);
+      bars.log(`${text}\n`);
+      bars.update();
+      running.delete(id);
+      bars.remove(entry.bar);
+      if (running.size === 0) bars.stop();
+    } else say(text);
+  };
   const listen = (event: ProgressEvent): void => {
-    if (event.type === 'note') bars.log(`${event.text}\n`);
-    else if (event.type === 'skipped') bars.log(`${shortId(event.id)}: already present\n`);
+    if (event.type === 'note') say(event.text);
+    else if (event.type === 'skipped') finish(event.id, `${shortId(event.id)}: already present`);
     else if (event.type === 'started') {
       const component = { unit: event.unit, total: event.total, done: 0 };
       const bar = bars.create(event.total ?? 1, 0, { id: shortId(event.id), amount: '' });
       running.set(event.id, { bar, component });
     } else {
-      const entry = running.get(event.id);
-      if (entry === undefined) return;
-      entry.component.done = event.type === 'done' ? event.transferred : event.done;
-      if (event.type === 'advanced') entry.component.total = event.total ?? entry.component.total;
-      show(event.id);
-      if (event.type !== 'done') return;
-      bars.remove(entry.bar);
-      running.delete(event.id);
+      const component = running.get(event.id)?.component;
+      if (component === undefined) return;
+      component.done = event.type === 'done' ? event.transferred : event.done;
+      if (event.type === 'advanced') component.total = event.total ?? component.total;
+      if (event.type === 'advanced') show(event.id);
+      else finish(event.id, `${shortId(event.id)}: done, ${amount(component, component.done)}`);
     }
   };
-  return { listen, stop: () => bars.stop() };
+  const stop = () => {
+    if (running.size > 0) bars.stop();
+    running.clear();
+  };
+  return { listen, stop };
 }

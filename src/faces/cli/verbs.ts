@@ -48,6 +48,10 @@ export const VERBS: readonly Verb[] = [
       ['--algorithm <id>', 'fsverity-sha512-12 (default) or fsverity-sha256-12'],
       ['--insecure', 'do without fs-verity'],
       ['--erofs-version <n>', '0, 1 (default) or 2', 'repeated'],
+      [
+        '--reset-metadata',
+        'forget all images, names and streams of the one there; keep its objects',
+      ],
     ],
     load: async () => (await import('./commands/init.ts')).init,
   },
@@ -174,6 +178,8 @@ export const VERBS: readonly Verb[] = [
     summary: 'remove what no name reaches',
     options: [
       ['--root <name>', 'keep this stream or image too', 'repeated'],
+      ['--plan <file>', 'write what would be removed to a new file, and remove nothing'],
+      ['--apply <file>', 'remove what a plan names and what still nothing reaches'],
       ['--timeout <seconds>', 'wait at most this long for other users of the repository'],
     ],
     load: async () => (await import('./commands/gc.ts')).gc,

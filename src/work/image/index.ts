@@ -17,8 +17,10 @@ export {
 } from './build.ts';
 export { storeConfig, storeDocument, storeManifest } from './documents.ts';
 export {
+  findTag,
   type ImageRow,
   listOciImages,
+  planRemoval,
   type RemovedImage,
   removeImage,
   tagImage,

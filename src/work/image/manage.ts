@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { isOnecopyError, NotFoundError, type OnecopyError } from '#base/errors';
-import type { Repository } from '#stores/composefs';
+import type { Repository, Tag } from '#stores/composefs';
 import { type OciImage, openOciImage, resolveManifest } from './open.ts';
 
 /** One tag and the image behind it, or why that cannot be read. */
@@ -57,21 +57,42 @@ export function tagImage(repository: Repository, image: string, name: string): C
 
 /** Takes a name away, also one that leads nowhere. @throws NotFoundError TAG_NOT_FOUND; FormatError REF_NAME_INVALID */
 export function untagImage(repository: Repository, name: string): void {
-  if (repository.tags.remove(name)) return;
-  throw new NotFoundError(
+  if (!repository.tags.remove(name)) throw tagNotFound(repository, name);
+}
+
+/** The tag of this name; what `untagImage` would look for. @throws NotFoundError TAG_NOT_FOUND */
+export function findTag(repository: Repository, name: string): Tag {
+  const found = repository.tags.list().find((tag) => tag.name === name);
+  if (found === undefined) throw tagNotFound(repository, name);
+  return found;
+}
+
+function tagNotFound(repository: Repository, name: string): NotFoundError {
+  return new NotFoundError(
     'TAG_NOT_FOUND',
     `Cannot remove tag "${name}": the repository has no such tag`,
     { tag: name, available: repository.tags.list().map((tag) => tag.name) },
+    { hint: 'List what there is with: onecopy images' },
   );
 }
 
-/** What `removeImage` did. */
+/** What removing an image does. */
 export interface RemovedImage {
   readonly manifestDigest: ContentDigest;
-  /** Names that were removed. */
+  /** Names that are removed. */
   readonly names: readonly string[];
   /** Names that still lead to the image; when there is none the next garbage collection frees it. */
   readonly remaining: readonly string[];
+}
+
+/** What `removeImage` would do. @throws NotFoundError IMAGE_NOT_FOUND */
+export function planRemoval(repository: Repository, image: string): RemovedImage {
+  const manifestDigest = resolveManifest(repository, image);
+  const all = repository.tags.list().filter((tag) => tag.manifestDigest === manifestDigest);
+  const isName = all.some(({ name }) => name === image);
+  const names = isName ? [image] : all.map(({ name }) => name);
+  const remaining = all.map(({ name }) => name).filter((name) => !names.includes(name));
+  return { manifestDigest, names, remaining };
 }
 
 /**
@@ -80,11 +101,7 @@ export interface RemovedImage {
  * @throws NotFoundError IMAGE_NOT_FOUND
  */
 export function removeImage(repository: Repository, image: string): RemovedImage {
-  const manifestDigest = resolveManifest(repository, image);
-  const all = repository.tags.list().filter((tag) => tag.manifestDigest === manifestDigest);
-  const isName = all.some(({ name }) => name === image);
-  const names = isName ? [image] : all.map(({ name }) => name);
-  for (const name of names) repository.tags.remove(name);
-  const remaining = all.map(({ name }) => name).filter((name) => !names.includes(name));
-  return { manifestDigest, names, remaining };
+  const plan = planRemoval(repository, image);
+  for (const name of plan.names) repository.tags.remove(name);
+  return plan;
 }

@@ -41,24 +41,36 @@ export function listMounts(): MountedImage[] {
 }
 
 /**
+ * The image that is mounted at a place, the topmost of several.
+ * @throws NotFoundError MOUNT_NOT_FOUND
+ */
+export function findMount(target: string): MountedImage {
+  using directory = Dir.openPath(pathOf(target));
+  return mountAt(directory, target);
+}
+
+function mountAt(directory: Dir, target: string): MountedImage {
+  using proc = Dir.open('/proc/self');
+  const whole = displayText(proc.readlink(`fd/${directory.fd}`) ?? pathOf(target));
+  const mounted = listMounts().findLast((mount) => mount.target === whole);
+  if (mounted !== undefined) return mounted;
+  throw new NotFoundError(
+    'MOUNT_NOT_FOUND',
+    `Cannot unmount "${whole}": no image is mounted there`,
+    { target: whole },
+    { hint: 'the mounted images are in /proc/self/mountinfo with a source of composefs:…' },
+  );
+}
+
+/**
  * Unmounts an image. Only what the mount table shows as an image is touched.
  * @param target the mount point as an absolute path
  * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use)
  */
 export function unmountImage(target: string): MountedImage {
-  using proc = Dir.open('/proc/self');
   using directory = Dir.openPath(pathOf(target));
-  const whole = displayText(proc.readlink(`fd/${directory.fd}`) ?? pathOf(target));
-  const mounted = listMounts().findLast((mount) => mount.target === whole);
-  if (mounted === undefined) {
-    throw new NotFoundError(
-      'MOUNT_NOT_FOUND',
-      `Cannot unmount "${whole}": no image is mounted there`,
-      { target: whole },
-      { hint: 'the mounted images are in /proc/self/mountinfo with a source of composefs:…' },
-    );
-  }
+  const mounted = mountAt(directory, target);
   directory[Symbol.dispose]();
-  unmount(whole);
+  unmount(mounted.target);
   return mounted;
 }

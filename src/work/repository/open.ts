@@ -7,6 +7,7 @@ import {
   type OpenOptions,
   openRepository,
   type Repository,
+  resetMetadata,
 } from '#stores/composefs';
 import { locateRepository, type RepositoryChoice } from './locate.ts';
 
@@ -96,6 +97,14 @@ function noteMissingVerity(path: string, options: OperationOptions): void {
   });
 }
 
+async function resetIfPresent(path: string, options: OperationOptions): Promise<void> {
+  try {
+    await resetMetadata(path, options);
+  } catch (error) {
+    if (!hasCode(error, 'REPO_NOT_FOUND')) throw error;
+  }
+}
+
 /** What `initChosen` was asked for; what is absent is not compared with an existing repository. */
 export interface InitRequest extends OperationOptions {
   /** For example `fsverity-sha512-12`. */
@@ -104,6 +113,8 @@ export interface InitRequest extends OperationOptions {
   readonly requireVerity?: boolean | undefined;
   /** EROFS versions to write, the default first; empty for the default. */
   readonly versions?: readonly (0 | 1 | 2)[];
+  /** Forgets every image, name and stream of the repository there, and keeps its objects; then it is made anew. */
+  readonly resetMetadata?: boolean | undefined;
 }
 
 /**
@@ -123,7 +134,12 @@ export async function initChosen(
     ...(first === undefined ? {} : { formats: { default: first, extra } }),
   };
   const options = { ...asked, signal: request.signal, onProgress: request.onProgress };
-  const repository = await tryOpen(path, { requireVerity: request.requireVerity }, true);
+  if (request.resetMetadata === true) await resetIfPresent(path, options);
+  // What is left after a reset looks like an old repository, which must not be brought up to date but made as asked.
+  const repository =
+    request.resetMetadata === true
+      ? undefined
+      : await tryOpen(path, { requireVerity: request.requireVerity }, true);
   if (repository === undefined) {
     const { insecure, requireVerity } = request;
     const created = await createRepository(path, { ...options, insecure, requireVerity });

@@ -8,10 +8,10 @@ import {
   type ViewEntry,
   type WalkedViewEntry,
 } from '#work/browse';
-import { openChosen } from '#work/repository';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { entryDocument, formatMode, formatName, formatTime, KIND_BY_LETTER } from '../entry.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 
 const ROOT = byteStringFromText('/');
 
@@ -20,7 +20,7 @@ async function withView<T>(
   name: string,
   use: (view: ImageView) => Promise<T> | T,
 ): Promise<T> {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   return await use(openImageView(repository, name));
 }
 
@@ -200,7 +200,7 @@ function kindsOf(letters: string | undefined): FileKind[] | undefined {
 
 /** `diff`: what differs between the files of two images; exit 3 with `--exit-code` when something does. */
 export const diff: Action = async (context, [before = '', after = ''], options) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const changes = [
     ...diffViews(openImageView(repository, before), openImageView(repository, after)),
   ];

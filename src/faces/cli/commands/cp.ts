@@ -1,16 +1,20 @@
 import { byteStringFromText } from '#base/bytes';
+import { openImageView } from '#work/browse';
 import { exportPath } from '#work/export';
-import { openChosen } from '#work/repository';
 import type { Action } from '../context.ts';
+import { entryDocument } from '../entry.ts';
 import { UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
 
 /** `cp`: copies a file or directory out of an image, sharing its blocks where the filesystem can. */
 export const cp: Action = async (context, [from = '', to = ''], options) => {
   const { name, path } = splitOperand(from);
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   if (context.dryRun) {
-    context.out.note(`onecopy: would copy ${from} to ${to}`);
+    const entry = openImageView(repository, name).stat(byteStringFromText(path));
+    if (context.out.json) context.out.document({ dryRun: true, from: entryDocument(entry), to });
+    context.out.line(`Would copy ${from} (${entry.kind}) to ${to}`);
     return 0;
   }
   const report = await exportPath(
@@ -19,13 +23,13 @@ export const cp: Action = async (context, [from = '', to = ''], options) => {
     { from: byteStringFromText(path), to },
     { ...context.operation, ...(options['owners'] === false ? { owners: false } : {}) },
   );
-  if (context.out.json) context.out.document({ ...report });
+  if (context.out.json) context.out.document({ dryRun: false, ...report });
   context.out.line(
     `Copied to ${report.path}: ${report.files} files, ${formatSize(report.reflinkedBytes)} shared, ` +
       `${formatSize(report.copiedBytes + report.inlineBytes)} copied`,
   );
   for (const { path: left, reason } of report.leftOut) {
-    context.out.note(`onecopy: left out ${left}: ${reason}`);
+    context.out.note(`left out ${left}: ${reason}`);
   }
   return 0;
 };

@@ -1,17 +1,25 @@
 import { exportDirectory, exportImage, type LocalReference, parseReference } from '#work/export';
-import { openChosen } from '#work/repository';
+import { openOciImage, resolveImageId } from '#work/image';
 import { type Action, textOption } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 
 const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 
 /** `export`: writes an image into a layout, an archive, or a plain directory. */
 export const exportVerb: Action = async (context, [name = '', target = ''], options) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const reference = targetOf(target);
+  const compression = compressionOf(textOption(options, 'compression'));
   if (context.dryRun) {
-    context.out.note(`onecopy: would write ${name} to ${target}`);
+    const isFolder = typeof reference === 'string';
+    const found = isFolder
+      ? { imageId: resolveImageId(repository, name) }
+      : { manifestDigest: openOciImage(repository, name).manifestDigest };
+    const kind = isFolder ? 'directory' : 'image';
+    if (context.out.json) context.out.document({ dryRun: true, kind, name, target, ...found });
+    context.out.line(`Would write ${name} to ${target}`);
     return 0;
   }
   if (typeof reference === 'string') {
@@ -19,15 +27,15 @@ export const exportVerb: Action = async (context, [name = '', target = ''], opti
       ...context.operation,
       ...(options['owners'] === false ? { owners: false } : {}),
     });
-    if (context.out.json) context.out.document({ kind: 'directory', ...report });
+    if (context.out.json) context.out.document({ dryRun: false, kind: 'directory', ...report });
     context.out.line(`Wrote ${name} to ${report.path}`);
     return 0;
   }
   const report = await exportImage(repository, name, reference, {
     ...context.operation,
-    compression: compressionOf(textOption(options, 'compression')),
+    compression,
   });
-  if (context.out.json) context.out.document({ kind: 'image', ...report });
+  if (context.out.json) context.out.document({ dryRun: false, kind: 'image', ...report });
   context.out.line(`Wrote ${name} to ${target}`);
   context.out.line(`  manifest: ${report.manifestDigest}`);
   if (!report.identical) {

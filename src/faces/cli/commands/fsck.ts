@@ -1,15 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { checkOciImages, checkRepository, type FsckReport } from '#work/check';
-import { openChosen } from '#work/repository';
 import { type Action, type Context, flag } from '../context.ts';
 import { EXIT_FINDINGS } from '../output.ts';
+import { openSelected } from '../repository.ts';
 
 /**
  * `fsck`: objects, streams, images, names, and what the tags promise; with names those images alone, their layers put together
  * again. Exit 3 when something is wrong.
  */
 export const fsck: Action = async (context, names, options) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const whole = names.length === 0;
   const report = whole
     ? await checkRepository(repository, {

@@ -1,49 +1,86 @@
-import { collectGarbage, planGc } from '#work/check';
-import { openChosen } from '#work/repository';
-import { type Action, textOption, wholeNumber } from '../context.ts';
-import { EXIT_FINDINGS } from '../output.ts';
+import { applyGc, collectGarbage, type GcPlan, type GcResult, planGc } from '#work/check';
+import type { Repository } from '#work/repository';
+import { type Action, type Context, textOption, wholeNumber } from '../context.ts';
+import { EXIT_FINDINGS, UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
+import { readPlan, writePlan } from './gc-plan.ts';
 
-/** `gc`: removes what no name reaches; with --dry-run says what would go. */
+/** What to do: only look, look and write a plan, do what a plan says, or look and do at once. */
+interface Request {
+  readonly roots: readonly string[];
+  readonly timeoutMs: number | undefined;
+  readonly planPath: string | undefined;
+  readonly applyPath: string | undefined;
+}
+
+/** `gc`: removes what no name reaches; with --dry-run or --plan says what would go. */
 export const gc: Action = async (context, _operands, options) => {
-  using repository = await openChosen(context.selection, context.operation);
   const seconds = wholeNumber(textOption(options, 'timeout'), '--timeout');
   const request = {
-    ...context.operation,
     roots: options['root'] as readonly string[],
     timeoutMs: seconds === undefined ? undefined : seconds * 1000,
+    planPath: textOption(options, 'plan'),
+    applyPath: textOption(options, 'apply'),
   };
-  const report = context.dryRun
-    ? planned(await planGc(repository, request))
-    : await collectGarbage(repository, request);
+  if (request.applyPath !== undefined && (request.planPath !== undefined || request.roots.length)) {
+    throw new UsageError('Cannot apply a plan: expected --apply alone, without --plan and --root');
+  }
+  using repository = await openSelected(context);
+  const isPlan = context.dryRun || request.planPath !== undefined;
+  const report = await run(context, repository, request, isPlan);
   if (context.out.json) {
     const { objectsBytes, ...counts } = report;
-    context.out.document({ dryRun: context.dryRun, ...counts, freedBytes: objectsBytes });
+    const plan = request.planPath ?? null;
+    context.out.document({ dryRun: isPlan, plan, ...counts, freedBytes: objectsBytes });
   }
-  if (context.dryRun) context.out.line('Dry run, nothing was removed:');
-  context.out.line(
-    `Objects: ${report.objectsRemoved} removed (${formatSize(report.objectsBytes)})`,
-  );
-  if (report.imagesPruned + report.streamsPruned > 0) {
-    context.out.line(
-      `Names:   ${report.imagesPruned} images, ${report.streamsPruned} streams pruned`,
-    );
-  }
-  for (const finding of report.findings) {
-    context.out.note(`onecopy: ${finding.kind}: ${finding.path}: ${finding.detail}`);
+  print(context, report, isPlan);
+  if (request.planPath !== undefined) {
+    context.out.line(`Plan written; do it with: onecopy gc --apply ${request.planPath}`);
   }
   return report.findings.length > 0 ? EXIT_FINDINGS : 0;
 };
 
-function planned(plan: Awaited<ReturnType<typeof planGc>>) {
+async function run(
+  context: Context,
+  repository: Repository,
+  { roots, timeoutMs, planPath, applyPath }: Request,
+  isPlan: boolean,
+): Promise<GcResult> {
+  const options = { ...context.operation, roots, timeoutMs };
+  if (applyPath !== undefined) {
+    const plan = readPlan(applyPath);
+    return isPlan ? resultOf(plan) : await applyGc(repository, plan, options);
+  }
+  if (!isPlan) return await collectGarbage(repository, options);
+  const plan = await planGc(repository, options);
+  if (planPath !== undefined && !context.dryRun) writePlan(planPath, plan);
+  return resultOf(plan);
+}
+
+/** The plan counted as if it were done. */
+function resultOf(plan: GcPlan): GcResult {
   const prunedBelow = (prefix: string) =>
     plan.links.filter(({ path }) => path.startsWith(prefix)).length;
   return {
     objectsRemoved: plan.objects.length,
-    objectsBytes: plan.objectsBytes,
+    objectsBytes: plan.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     imagesPruned: prunedBelow('images/'),
     streamsPruned: prunedBelow('streams/'),
     leftoversRemoved: plan.leftovers.length,
     findings: plan.findings,
   };
+}
+
+function print(context: Context, report: GcResult, isPlan: boolean): void {
+  const { line, note } = context.out;
+  const would = isPlan ? 'would be removed' : 'removed';
+  line(`Objects: ${report.objectsRemoved} ${would} (${formatSize(report.objectsBytes)})`);
+  if (report.imagesPruned + report.streamsPruned > 0) {
+    line(`Names:   ${report.imagesPruned} of images, ${report.streamsPruned} of streams ${would}`);
+  }
+  if (report.leftoversRemoved > 0) {
+    line(`Rest:    ${report.leftoversRemoved} files of interrupted runs ${would}`);
+  }
+  for (const { kind, path, detail } of report.findings) note(`${kind}: ${path}: ${detail}`);
 }

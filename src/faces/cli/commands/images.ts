@@ -1,13 +1,13 @@
 import { listOciImages } from '#work/image';
-import { openChosen } from '#work/repository';
 import type { Action } from '../context.ts';
+import { openSelected } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 
 type Row = ReturnType<typeof listOciImages>[number];
 
 /** `images`: lists the images by name; one that cannot be read is a row with its problem. */
 export const images: Action = async (context) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const version = repository.formats.default;
   const rows = listOciImages(repository);
   if (context.out.json) {
@@ -31,7 +31,7 @@ export const images: Action = async (context) => {
     ['LAYERS', 'DOWNLOAD'],
   );
   for (const { name, problem } of rows) {
-    if (problem !== undefined) context.out.note(`onecopy: ${name}: ${problem.message}`);
+    if (problem !== undefined) context.out.note(`${name}: ${problem.message}`);
   }
   return 0;
 };

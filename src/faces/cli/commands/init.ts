@@ -1,11 +1,18 @@
-import { initChosen } from '#work/repository';
-import { type Action, flag, textOption } from '../context.ts';
+import { initChosen, locateRepository } from '#work/repository';
+import { confirm } from '../ask.ts';
+import { type Action, type Context, flag, textOption } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { openIfPresent } from '../repository.ts';
 
 /** `init`: creates a repository, or checks that the one there is as asked. */
 export const init: Action = async (context, _operands, options) => {
-  const { repository, path, created } = await initChosen(context.selection, {
+  const reset = flag(options, 'resetMetadata');
+  const path = locateRepository(context.selection);
+  if (context.dryRun) return await rehearse(context, path, reset);
+  if (reset) await confirm(context, `Forget all images, names and streams of ${path}?`);
+  const { repository, created } = await initChosen(context.selection, {
     ...context.operation,
+    resetMetadata: reset,
     algorithmId: textOption(options, 'algorithm'),
     insecure: flag(options, 'insecure'),
     requireVerity: context.requireVerity,
@@ -15,6 +22,7 @@ export const init: Action = async (context, _operands, options) => {
   const algorithm = `fsverity-${open.algorithm}-12`;
   if (context.out.json) {
     context.out.document({
+      dryRun: false,
       repository: path,
       created,
       algorithm,
@@ -28,6 +36,23 @@ export const init: Action = async (context, _operands, options) => {
   context.out.line(`  EROFS:     version ${open.versions.join(', then ')}`);
   return 0;
 };
+
+/** `init --dry-run`: says whether there is a repository already. */
+async function rehearse(context: Context, path: string, reset: boolean): Promise<number> {
+  using repository = await openIfPresent(context);
+  const exists = repository !== undefined;
+  if (context.out.json) {
+    context.out.document({
+      dryRun: true,
+      repository: path,
+      exists,
+      resetMetadata: reset && exists,
+    });
+  }
+  if (exists) context.out.line(`${reset ? 'Would reset' : 'Already there:'} ${path}`);
+  else context.out.line(`Would create ${path}`);
+  return 0;
+}
 
 function erofsVersions(values: unknown): (0 | 1 | 2)[] {
   return (values as readonly string[]).map((text) => {

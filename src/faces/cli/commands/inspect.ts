@@ -1,7 +1,7 @@
 import { type OciImage, openOciImage } from '#work/image';
-import { openChosen } from '#work/repository';
 import { type Action, flag } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 
 function jsonOf(bytes: Uint8Array): unknown {
@@ -13,7 +13,7 @@ export const inspect: Action = async (context, [name = ''], options) => {
   if (flag(options, 'manifest') && flag(options, 'config')) {
     throw new UsageError('Cannot print both: expected one of --manifest and --config');
   }
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const image = openOciImage(repository, name);
   if (flag(options, 'manifest')) await context.out.bytes(image.manifest.bytes);
   else if (flag(options, 'config')) await context.out.bytes(image.configBytes);
@@ -62,7 +62,7 @@ function printInspection(name: string, image: OciImage, line: (text: string) => 
 
 /** `history`: how the image was built, newest step last, with the layer that each step made. */
 export const history: Action = async (context, [name = '']) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const image = openOciImage(repository, name);
   let layer = 0;
   const steps = (image.config?.history ?? []).map((step) => {

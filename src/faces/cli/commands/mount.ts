@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { resolveImageId } from '#work/image';
-import { mountImage, unmountImage } from '#work/mount';
-import { openChosen } from '#work/repository';
+import { findMount, mountImage, unmountImage } from '#work/mount';
 import { type Action, textOption } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
 
 /** `mount`: mounts an image over a directory. */
 export const mount: Action = async (context, [name = '', directory = ''], options) => {
@@ -12,14 +12,12 @@ export const mount: Action = async (context, [name = '', directory = ''], option
   if ((upper === undefined) !== (work === undefined)) {
     throw new UsageError('Cannot mount a writable layer: expected both --upper and --work');
   }
-  using repository = await openChosen(context.selection, {
-    ...context.operation,
-    requireVerity: context.requireVerity,
-  });
-  const imageId = await resolveImageId(repository, name);
+  using repository = await openSelected(context);
+  const imageId = resolveImageId(repository, name);
   const target = resolve(directory);
   if (context.dryRun) {
-    context.out.note(`onecopy: would mount ${imageId} over ${target}`);
+    if (context.out.json) context.out.document({ dryRun: true, name, imageId, target });
+    context.out.line(`Would mount ${name} (${imageId}) over ${target}`);
     return 0;
   }
   const report = mountImage(repository, imageId, target, {
@@ -29,7 +27,7 @@ export const mount: Action = async (context, [name = '', directory = ''], option
         ? undefined
         : { upper: resolve(upper), work: resolve(work) },
   });
-  if (context.out.json) context.out.document({ mount: report });
+  if (context.out.json) context.out.document({ dryRun: false, mount: report });
   context.out.line(
     `Mounted ${name} over ${target}${report.readOnly ? '' : ', writable'}` +
       `${report.verity ? ', fs-verity enforced' : ''}`,
@@ -40,12 +38,10 @@ export const mount: Action = async (context, [name = '', directory = ''], option
 /** `umount`: takes a mounted image away. */
 export const umount: Action = async (context, [directory = '']) => {
   const target = resolve(directory);
-  if (context.dryRun) {
-    context.out.note(`onecopy: would unmount ${target}`);
-    return 0;
-  }
-  const mounted = unmountImage(target);
-  if (context.out.json) context.out.document({ unmounted: mounted });
-  context.out.line(`Unmounted ${mounted.image} from ${mounted.target}`);
+  const mounted = context.dryRun ? findMount(target) : unmountImage(target);
+  if (context.out.json) context.out.document({ dryRun: context.dryRun, unmounted: mounted });
+  context.out.line(
+    `${context.dryRun ? 'Would unmount' : 'Unmounted'} ${mounted.image} from ${mounted.target}`,
+  );
   return 0;
 };

@@ -1,17 +1,29 @@
-import { type PullPlan, type PullReport, planPull, pullImage } from '#work/pull';
-import { openChosen, openOrCreate } from '#work/repository';
+import {
+  type PullPlan,
+  type PullReport,
+  planPull,
+  pullImage,
+  ZSTD_EXACT_VERSION,
+  zstdParity,
+} from '#work/pull';
+import { locateRepository, openOrCreate } from '#work/repository';
 import { type Action, flag, textOption } from '../context.ts';
+import type { Output } from '../output.ts';
+import { openIfPresent } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 import { platformOption } from './platform.ts';
 
 /** `pull`: brings an image into the repository; without a name it is called like the reference. */
 export const pull: Action = async (context, [reference = '', name = reference], options) => {
   const platform = platformOption(textOption(options, 'platform'));
+  warnAboutZstd(context.out);
   if (context.dryRun) {
-    using repository = await openChosen(context.selection, context.operation);
+    using repository = await openIfPresent(context);
     const plan = await planPull(repository, reference, { platform });
-    if (context.out.json) context.out.document({ dryRun: true, ...plan });
-    else printPlan(plan, context.out.line);
+    const wouldCreate = repository === undefined;
+    if (context.out.json) context.out.document({ dryRun: true, name, wouldCreate, ...plan });
+    if (wouldCreate) context.out.line(`Would create ${locateRepository(context.selection)}`);
+    printPlan(plan, context.out.line);
     return 0;
   }
   const { repository } = await openOrCreate(context.selection, {
@@ -28,10 +40,19 @@ export const pull: Action = async (context, [reference = '', name = reference], 
     jobs: context.jobs,
     requireVerity: context.requireVerity,
   });
-  if (context.out.json) context.out.document({ ...report });
+  if (context.out.json) context.out.document({ dryRun: false, ...report });
   else printReport(report, context.out.line);
   return 0;
 };
+
+/** The ids of new streams depend on the exact compressor, so another one is said whatever is asked for. */
+function warnAboutZstd(out: Output): void {
+  const { exact, version } = zstdParity();
+  if (exact) return;
+  out.warn(
+    `warning: this Node compresses with libzstd ${version}, not ${ZSTD_EXACT_VERSION}: new streams get other ids than cfsctl gives them`,
+  );
+}
 
 function printPlan(plan: PullPlan, line: (text: string) => void): void {
   line(`Would pull ${plan.kind} ${plan.manifestDigest}`);

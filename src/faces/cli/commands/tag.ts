@@ -1,10 +1,10 @@
-import { openOciImage, removeImage, tagImage, untagImage } from '#work/image';
-import { openChosen } from '#work/repository';
+import { findTag, openOciImage, planRemoval, removeImage, tagImage, untagImage } from '#work/image';
 import type { Action } from '../context.ts';
+import { openSelected } from '../repository.ts';
 
 /** `tag`: gives an image another name. */
 export const tag: Action = async (context, [name = '', newName = '']) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   const manifestDigest = context.dryRun
     ? openOciImage(repository, name).manifestDigest
     : tagImage(repository, name, newName);
@@ -17,9 +17,10 @@ export const tag: Action = async (context, [name = '', newName = '']) => {
 
 /** `untag`: takes names away; also names that lead nowhere. */
 export const untag: Action = async (context, names) => {
-  using repository = await openChosen(context.selection, context.operation);
+  using repository = await openSelected(context);
   for (const name of names) {
-    if (!context.dryRun) untagImage(repository, name);
+    if (context.dryRun) findTag(repository, name);
+    else untagImage(repository, name);
     context.out.line(`${context.dryRun ? 'Would remove' : 'Removed'} name ${name}`);
   }
   if (context.out.json) context.out.document({ dryRun: context.dryRun, removed: names });
@@ -28,18 +29,15 @@ export const untag: Action = async (context, names) => {
 
 /** `rm`: removes images by name, or by @digest with all their names. Their bytes go with the next gc. */
 export const rm: Action = async (context, names) => {
-  using repository = await openChosen(context.selection, context.operation);
-  const removed = names.map((name) => {
-    if (!context.dryRun) return removeImage(repository, name);
-    const { manifestDigest } = openOciImage(repository, name);
-    return { manifestDigest, names: [name], remaining: [] };
-  });
+  using repository = await openSelected(context);
+  const remove = context.dryRun ? planRemoval : removeImage;
+  const removed = names.map((name) => remove(repository, name));
   if (context.out.json) context.out.document({ dryRun: context.dryRun, removed });
   for (const { manifestDigest, names: gone, remaining } of removed) {
     const said = context.dryRun ? 'Would remove' : 'Removed';
     context.out.line(`${said} ${gone.join(', ')} (${manifestDigest})`);
     if (remaining.length > 0) context.out.line(`  still named ${remaining.join(', ')}`);
   }
-  context.out.note('onecopy gc frees what nothing names any more');
+  context.out.note('gc frees what nothing names any more');
   return 0;
 };

@@ -1,0 +1,50 @@
+/** Exit status of a run that a signal ended, as shells count: 128 + number. What it left behind is resumable. */
+const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+type Ending = keyof typeof EXIT_BY_SIGNAL;
+
+/**
+ * Ctrl-C and SIGTERM while a verb runs: the first cancels the work at its next boundary, which cleans up; the second leaves at once.
+ * Both are safe for the repository.
+ */
+export class Interruption implements Disposable {
+  readonly #abort = new AbortController();
+  readonly #handlers = new Map<Ending, () => void>();
+  #leave: () => void = () => {};
+  #ended: Ending | undefined;
+
+  constructor() {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      const handler = () => this.#receive(name);
+      this.#handlers.set(name, handler);
+      process.on(name, handler);
+    }
+  }
+
+  /** Cancels what runs. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The exit status that the signal asks for; undefined when none came. */
+  get exitStatus(): number | undefined {
+    return this.#ended === undefined ? undefined : EXIT_BY_SIGNAL[this.#ended];
+  }
+
+  /** What to do before leaving at once, for example showing the cursor again. */
+  onLeave(leave: () => void): void {
+    this.#leave = leave;
+  }
+
+  #receive(name: Ending): void {
+    if (this.#ended !== undefined) {
+      this.#leave();
+      process.exit(EXIT_BY_SIGNAL[name]);
+    }
+    this.#ended = name;
+    this.#abort.abort(new Error('Interrupted; a repeated run goes on from here'));
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, handler] of this.#handlers) process.removeListener(name, handler);
+  }
+}

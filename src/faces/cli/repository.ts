@@ -1,0 +1,24 @@
+import { hasCode } from '#base/errors';
+import { locateRepository, openChosen, type Repository } from '#work/repository';
+import type { Context } from './context.ts';
+
+/** Opens the repository that the global options select. A dry run does not even bring old metadata up to date. */
+export async function openSelected(context: Context): Promise<Repository> {
+  const { out, selection, operation, requireVerity, dryRun } = context;
+  out.detail(`repository ${locateRepository(selection)}`);
+  return await openChosen(selection, { ...operation, requireVerity, upgrade: !dryRun });
+}
+
+/**
+ * Opens the repository for a dry run of a verb that would create a missing one; undefined when it is missing.
+ * @throws NotFoundError REPO_NOT_FOUND with `--no-init`
+ */
+export async function openIfPresent(context: Context): Promise<Repository | undefined> {
+  try {
+    return await openSelected(context);
+  } catch (error) {
+    const isMissing = hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING');
+    if (!isMissing || !context.mayInit) throw error;
+    return undefined;
+  }
+}
