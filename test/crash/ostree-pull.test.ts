@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,7 @@ function objectIdOf(remote: string, path: string): string | undefined {
 
 function storedObjects(repository: string): Set<string> {
   const ids = new Set<string>();
+  if (!existsSync(join(repository, 'objects'))) return ids;
   for (const folder of readdirSync(join(repository, 'objects'))) {
     for (const name of readdirSync(join(repository, 'objects', folder))) ids.add(folder + name);
   }

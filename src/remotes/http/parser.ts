@@ -22,6 +22,8 @@ export interface ResponseEvents {
 const LF = 10;
 const CR = 13;
 const EMPTY = new Uint8Array(0);
+/** A header line: a token, a colon, and a value without CR, LF and NUL. Source: RFC 9110 5.5, 5.6.2. */
+const HEADER_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r?$/;
 
 type State =
   | 'head'
@@ -217,11 +219,11 @@ export class ResponseParser {
     for (let index = 1; index < lines.length; index++) {
       const line = lines[index] as string;
       if (line === '' || line === '\r') continue;
-      const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*\r?$/.exec(line);
-      if (match === null) this.#fail('a header line', line.trimEnd());
-      const name = (match[1] as string).toLowerCase();
+      const colon = line.indexOf(':');
+      if (!HEADER_LINE.test(line)) this.#fail('a header line', line.trimEnd());
+      const name = line.slice(0, colon).toLowerCase();
       const before = headers.get(name);
-      const value = match[2] as string;
+      const value = line.slice(colon + 1).trim();
       headers.set(name, before === undefined ? value : `${before}, ${value}`);
     }
     return { status: Number(statusLine[2]), version: statusLine[1] as string, headers };

@@ -1,10 +1,13 @@
+import { createHash, hash as hashOnce } from 'node:crypto';
 import { concatBytes } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { IntegrityError } from '#base/errors';
 import { computeVerity, type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   computeFileChecksum,
+  encodeFileHeader,
   encodeZlibHeader,
+  FILE_MAX_BYTES,
   FileHasher,
   frameHeader,
   HEADER_PREFIX_BYTES,
@@ -54,11 +57,64 @@ export function absorbFilez(
   filez: Uint8Array,
   algorithm: VerityAlgorithm,
 ): Absorbed | undefined {
-  const { header, rawHeader, payload } = parseFilez(filez);
+  const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
   const content = inflateContent(header, payload);
-  requireSum(checksum, computeFileChecksum(header, content));
-  return absorbContent(checksum, header, rawHeader, content, algorithm);
+  requireSum(checksum, sha256(hashedHeader, isLinkMode(header.mode) ? EMPTY : content));
+  // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
+  return absorbContent(checksum, header, rawHeader.slice(), content, algorithm);
+}
+
+const EMPTY = new Uint8Array(0);
+/** Content up to this size is hashed together with its header in one call, in bytes. */
+const HASH_AT_ONCE_BYTES = 128 * 1024;
+/** Where the size stands in a framed header: a big-endian number right behind the prefix. Source: OSTree spec 2.3, 2.6. */
+const SIZE_AT = HEADER_PREFIX_BYTES;
+const SIZE_END = SIZE_AT + 8;
+
+interface OpenFilez {
+  readonly header: SizedFileHeader;
+  /** The framed header as it is hashed. */
+  readonly hashedHeader: Uint8Array;
+  readonly rawHeader: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+interface SeenHeader {
+  readonly header: SizedFileHeader;
+  readonly hashedHeader: Uint8Array;
+}
+
+/** Headers by everything in them but the size: most files of a commit share a handful. */
+const seenHeaders = new Map<string, SeenHeader>();
+const SEEN_HEADERS_MAX = 512;
+
+/** As parseFilez, without parsing and encoding again what an earlier file had as well. */
+function openFilez(filez: Uint8Array): OpenFilez {
+  const buffer = Buffer.from(filez.buffer, filez.byteOffset, filez.byteLength);
+  const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
+  const key = headerEnd > SIZE_END ? buffer.toString('latin1', SIZE_END, headerEnd) : '';
+  const seen = seenHeaders.get(key);
+  const size = seen === undefined ? 0n : buffer.readBigUInt64BE(SIZE_AT);
+  if (seen !== undefined && size <= BigInt(FILE_MAX_BYTES) && !isLinkMode(seen.header.mode)) {
+    const header = { ...seen.header, sizeBytes: Number(size) };
+    const { hashedHeader } = seen;
+    const rawHeader = filez.subarray(0, headerEnd);
+    return { header, hashedHeader, rawHeader, payload: filez.subarray(headerEnd) };
+  }
+  const { header, rawHeader, payload } = parseFilez(filez);
+  const hashedHeader = frameHeader(encodeFileHeader(header));
+  if (seenHeaders.size < SEEN_HEADERS_MAX && !isLinkMode(header.mode)) {
+    seenHeaders.set(key, { header, hashedHeader });
+  }
+  return { header, hashedHeader, rawHeader, payload };
+}
+
+function sha256(first: Uint8Array, second: Uint8Array): OstreeChecksum {
+  if (second.length <= HASH_AT_ONCE_BYTES) {
+    return hashOnce('sha256', concatBytes([first, second]), 'hex') as OstreeChecksum;
+  }
+  return createHash('sha256').update(first).update(second).digest('hex') as OstreeChecksum;
 }
 
 /** A file whose content is at hand and was verified. */
@@ -228,9 +284,10 @@ async function readHeader(
       if (held.length >= end) return { rawHeader: held.slice(0, end), start: held.slice(end) };
     }
     const next = await iterator.next();
-    // A stream that ends inside the header is refused by the parser with what it lacks.
-    if (next.done === true)
-      return { rawHeader: held.slice(0, parseHeaderPrefix(held)), start: held };
+    if (next.done === true) {
+      // The parser says what is lacking; it cannot be content with less than the whole header.
+      return { rawHeader: parseFilez(held).rawHeader, start: EMPTY };
+    }
     held = concatBytes([held, next.value]);
   }
 }

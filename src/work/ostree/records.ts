@@ -1,4 +1,5 @@
-import { encodeHex, xxh32 } from '#base/bytes';
+import { crc32 } from 'node:zlib';
+import { encodeHex } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 
 /**
@@ -32,7 +33,7 @@ const KINDS = ['commit', 'dirtree', 'dirmeta', 'inline', 'external'] as const;
 /*
  * Layout of a record, little-endian: offset and size in bytes.
  *   0  4  length of what follows the check, kind included
- *   4  4  xxh32 of what follows
+ *   4  4  crc32 of what follows
  *   8  1  kind
  *   9  32 checksum
  *   41 4  length of the first part (metadata bytes, or framed header)
@@ -64,7 +65,7 @@ export function encodeRecord(record: ObjectRecord): Uint8Array {
   bytes.writeUInt32LE(first.length, FIRST_LENGTH_AT);
   bytes.set(first, FIRST_AT);
   bytes.set(second, FIRST_AT + first.length);
-  bytes.writeUInt32LE(xxh32(bytes.subarray(KIND_AT), 0), CHECK_AT);
+  bytes.writeUInt32LE(crc32(bytes.subarray(KIND_AT)), CHECK_AT);
   return bytes;
 }
 
@@ -79,7 +80,7 @@ export function decodeRecords(bytes: Uint8Array, visit: (record: ObjectRecord) =
     const end = at + KIND_AT + buffer.readUInt32LE(at + LENGTH_AT);
     if (end > buffer.length || end < at + FIRST_AT) break;
     const body = buffer.subarray(at + KIND_AT, end);
-    if (xxh32(body, 0) !== buffer.readUInt32LE(at + CHECK_AT)) break;
+    if (crc32(body) !== buffer.readUInt32LE(at + CHECK_AT)) break;
     const record = decodeRecord(buffer.subarray(at, end));
     if (record === undefined) break;
     visit(record);
