@@ -2,7 +2,7 @@ import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { StoreContext } from './context.ts';
-import { REFS } from './layout.ts';
+import { LINK_NAME, REFS } from './layout.ts';
 import { baseNameOf, ensureLink, type RefCategory, readObjectLink, walkRefs } from './links.ts';
 import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
 
@@ -24,14 +24,17 @@ export class RefStore {
     this.#context = context;
   }
 
-  /** All references below `<category>/refs/<prefix>`, in byte order; names that are not UTF-8 are left out. */
+  /**
+   * All references below `<category>/refs/<prefix>`, in byte order. Names that are not UTF-8 are left out, and so are links that are just
+   * being made, or were left by a process that died making them.
+   */
   list(category: RefCategory, prefix = ''): NamedRef[] {
     if (prefix !== '') splitRefName(prefix);
     const start = prefix === '' ? 0 : fileNameOf(prefix).length + 1;
     const refs: NamedRef[] = [];
     for (const entry of walkRefs(this.#context.root, category, fileNameOf(prefix))) {
       const name = textOf(entry.name.slice(start) as ByteString);
-      if (name === undefined || entry.target === undefined) continue;
+      if (name === undefined || entry.target === undefined || isTemporary(name)) continue;
       const ref = this.#refOf(category, name, entry.target);
       if (ref !== undefined) refs.push(ref);
     }
@@ -81,4 +84,8 @@ export class RefStore {
     const found = readObjectLink(root, `${category}/${base}`, algorithm);
     return { name, target, id: found.kind === 'object' ? found.id : undefined };
   }
+}
+
+function isTemporary(name: string): boolean {
+  return LINK_NAME.test(name.slice(name.lastIndexOf('/') + 1));
 }

@@ -3,7 +3,7 @@ import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
 import { syncfs } from '#host';
 import type { StoreContext } from './context.ts';
-import { REFS } from './layout.ts';
+import { LINK_NAME, REFS } from './layout.ts';
 import { ensureLink, readObjectLink, readSorted, repositoryPath } from './links.ts';
 import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
 import type { ObjectStore, OpenObject } from './objects.ts';
@@ -136,13 +136,13 @@ export class StreamStore {
     };
   }
 
-  /** All streams in byte order of their names. Names that are not UTF-8 are left out (fsck reports them). */
+  /** All streams in byte order of their names. Names that are not UTF-8 are left out (fsck reports them), and so are temporary links. */
   list(): StreamEntry[] {
     const { root, algorithm } = this.#context;
     const entries: StreamEntry[] = [];
     for (const entry of readSorted(root, 'streams')) {
       const name = entry.name === REFS ? undefined : textOf(entry.name);
-      if (name === undefined) continue;
+      if (name === undefined || LINK_NAME.test(name)) continue;
       const link = readObjectLink(root, `streams/${entry.name}`, algorithm);
       entries.push({ name, id: link.kind === 'object' ? link.id : undefined });
     }
