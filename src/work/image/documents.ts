@@ -62,7 +62,10 @@ export async function storeManifest(
   refs: ManifestRefs,
 ): Promise<ObjectId> {
   const [configDigest, configId] = refs.config;
-  const blobs = [...(refs.blobs ?? [])].map(([digest, id]) => [blobRefName(digest), id] as const);
+  // Sorted, because blobs arrive in any order, and some may be there from an interrupted pull.
+  const blobs = [...(refs.blobs ?? [])]
+    .map(([digest, id]) => [blobRefName(digest), id] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   const { id } = repository.objects.ensureBytes(bytes);
   const content = { id, sizeBytes: bytes.length };
   return await storeDocument(repository, content, CONTENT_TYPES.ociManifest, [
