@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkOciImages, checkRepository, collectGarbage } from '#work/check';
 import { openRepository } from '#work/repository';
-import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
+import { makeMemoryDir, type TempDir } from '../support/temp-dir.ts';
 import { writeTinyImage } from '../support/tiny-images.ts';
 import type { Act, Answer, Order, Pause } from './actor.ts';
 
@@ -127,7 +127,7 @@ let temp: TempDir;
 let images: Image[];
 let actors: Actor[];
 before(async () => {
-  temp = makeTempDir();
+  temp = makeMemoryDir();
   const layout = join(temp.path, 'layout');
   const base = {
     'usr/': '',
