@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ObjectId } from '#base/digest';
+import { computeVerity, objectPath } from '#formats/fsverity';
+import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import { initRepository, type Repository } from '#stores/composefs';
+import { testTar } from '../../../test/support/tar-archive.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { noise } from '../../../test/support/test-layout.ts';
+import { BatchPool } from './batch-pool.ts';
+import { LayerSplit } from './layer-split.ts';
+
+const ALGORITHM = 'sha256';
+
+async function withRepository<T>(
+  work: (repository: Repository, path: string) => Promise<T>,
+): Promise<T> {
+  using temp = makeTempDir();
+  const path = join(temp.path, 'repo');
+  const { repository } = await initRepository(path, { algorithm: ALGORITHM, insecure: true });
+  using open = repository;
+  return await work(open, path);
+}
+
+/** Sizes around every limit on the way of a file: inline, block, step, batch and segment. */
+const sizes = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 200 }) },
+  { weight: 4, arbitrary: fc.integer({ min: 200, max: 20_000 }) },
+  { weight: 2, arbitrary: fc.constantFrom(4095, 4096, 4097, 262_144, 524_288) },
+  { weight: 1, arbitrary: fc.constantFrom(1_048_575, 1_048_576, 1_048_577, 2_097_152, 3_000_001) },
+);
+
+interface Member {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+function membersOf(lengths: readonly number[], seed: number): Member[] {
+  const pool = noise(64 << 10, seed);
+  return lengths.map((length, index) => {
+    const content = Buffer.alloc(length);
+    for (let at = 0; at < length; at += pool.length) pool.copy(content, at);
+    if (length > 0) content.writeUInt8(index % 251, length >> 1);
+    return { name: `f${index}`, content };
+  });
+}
+
+/** The stream that one thread makes when it does one thing after the other. */
+async function referenceStream(tar: Buffer, members: readonly Member[]): Promise<Uint8Array> {
+  const contentType = CONTENT_TYPES.ociLayer;
+  using writer = new SplitstreamWriter({ algorithm: ALGORITHM, contentType });
+  let at = 0;
+  for (const { content } of members) {
+    writer.writeInline(tar.subarray(at, at + 512));
+    const stored = 512 + Math.ceil(content.length / 512) * 512;
+    if (content.length > 64) {
+      writer.writeExternal(computeVerity(content, ALGORITHM), content.length);
+      writer.writeInline(tar.subarray(at + 512 + content.length, at + stored));
+    } else {
+      writer.writeInline(tar.subarray(at + 512, at + stored));
+    }
+    at += stored;
+  }
+  writer.writeInline(tar.subarray(at));
+  return await writer.finish();
+}
+
+for (const workers of [0, 1, 2]) {
+  test(`a layer split with ${workers} writers gives the stream and objects of one thread`, async () => {
+    await withRepository(async (repository, path) => {
+      const seed = repository.objects.writerSeed();
+      await using pool = new BatchPool(seed, { workers, slots: 10 });
+      const layers = fc.array(sizes, { minLength: 1, maxLength: 60 });
+      await fc.assert(
+        fc.asyncProperty(
+          layers,
+          fc.integer({ min: 1, max: 2_000_000 }),
+          fc.nat(9),
+          async (lengths, cut, salt) => {
+            const members = membersOf(lengths, salt);
+            const tar = testTar(members);
+            const seen: string[] = [];
+            using split = new LayerSplit({
+              pool,
+              repository,
+              onEntry: (entry, content) => {
+                const id =
+                  content.kind === 'inline' ? computeVerity(content.bytes, ALGORITHM) : content.id;
+                seen.push(`${entry.path} ${id}`);
+              },
+            });
+            for (let at = 0; at < tar.length; at += cut)
+              await split.push(tar.subarray(at, at + cut));
+            assert.deepEqual(
+              Buffer.from(await split.finish()),
+              Buffer.from(await referenceStream(tar, members)),
+            );
+            assert.deepEqual(
+              seen,
+              members.map(({ name, content }) => `/${name} ${computeVerity(content, ALGORITHM)}`),
+            );
+            for (const { content } of members) {
+              if (content.length > 64)
+                assert.deepEqual(readObject(path, computeVerity(content, ALGORITHM)), content);
+            }
+          },
+        ),
+        { numRuns: 12 },
+      );
+    });
+  });
+}
+
+function readObject(path: string, id: ObjectId): Buffer {
+  return readFileSync(join(path, 'objects', objectPath(id)));
+}
+
+test('many inline bytes behind one file neither wait without limit nor disturb the file that follows', async () => {
+  await withRepository(async (repository) => {
+    await using pool = new BatchPool(repository.objects.writerSeed(), { workers: 1, slots: 10 });
+    // More than 8 MiB of headers behind a small file: splitting pauses, but not in the step in which the next file has begun.
+    const lengths = [100, ...Array<number>(16_500).fill(0), 900_000, 70];
+    const members = membersOf(lengths, 1);
+    const tar = testTar(members);
+    using split = new LayerSplit({ pool, repository, onEntry: () => {} });
+    for (let at = 0; at < tar.length; at += 100_000)
+      await split.push(tar.subarray(at, at + 100_000));
+    assert.deepEqual(
+      Buffer.from(await split.finish()),
+      Buffer.from(await referenceStream(tar, members)),
+    );
+    assert.equal(split.counts.storedObjects, 3);
+    assert.equal(split.counts.storedBytes, 900_170);
+  });
+});
+
+test('a failing writer fails the split with its own error, also when it is waiting', async () => {
+  await withRepository(async (repository) => {
+    const seed = { ...repository.objects.writerSeed(), objectsFd: 1_000_000 };
+    for (const workers of [0, 1]) {
+      await using pool = new BatchPool(seed, { workers, slots: 10 });
+      using split = new LayerSplit({ pool, repository, onEntry: () => {} });
+      const tar = testTar(membersOf(Array<number>(400).fill(100_000), 3));
+      await assert.rejects(
+        async () => {
+          for (let at = 0; at < tar.length; at += 1 << 20)
+            await split.push(tar.subarray(at, at + (1 << 20)));
+          await split.finish();
+        },
+        { code: 'SYSCALL_FAILED' },
+      );
+    }
+  });
+});
