@@ -14,6 +14,7 @@ import type { PullJournal } from './journal.ts';
 import type { KnownObjects } from './known.ts';
 import { encodeRecord, type ObjectRecord } from './records.ts';
 import type { CommitSource } from './source.ts';
+import { requireAllFound, type Wanted, wantedOf } from './subpaths.ts';
 
 /** What a fetch works with. */
 export interface FetchContext extends OperationOptions {
@@ -21,6 +22,8 @@ export interface FetchContext extends OperationOptions {
   readonly known: KnownObjects;
   readonly builder: CommitStreamBuilder;
   readonly journal: PullJournal | undefined;
+  /** The part of the tree to gather; all of it when undefined. */
+  readonly wanted?: Wanted | undefined;
 }
 
 /** What a fetch did. */
@@ -34,7 +37,12 @@ export interface FetchCounts {
 
 /** One thing to do. */
 type Task =
-  | { readonly kind: 'dirtree'; readonly checksum: OstreeChecksum; readonly depth: number }
+  | {
+      readonly kind: 'dirtree';
+      readonly checksum: OstreeChecksum;
+      readonly depth: number;
+      readonly wanted: Wanted;
+    }
   | { readonly kind: 'dirmeta'; readonly checksum: OstreeChecksum };
 
 /** Most missing objects that an error lists. */
@@ -55,13 +63,15 @@ export async function gatherCommit(
 ): Promise<FetchCounts> {
   const gatherer = new Gatherer(context);
   const { rootTree, rootMeta } = parseCommit(commitBytes);
-  gatherer.addDirectory(rootTree, rootMeta, 0);
+  const wanted = context.wanted ?? 'all';
+  gatherer.addDirectory(rootTree, rootMeta, 0, wanted);
   try {
     await gatherer.run();
   } finally {
     gatherer.progress.done();
   }
   gatherer.requireNothingMissing(commit);
+  requireAllFound(wanted, commit);
   return gatherer.counts;
 }
 
@@ -95,9 +105,11 @@ class Gatherer {
     this.progress = new GatherProgress(context.onProgress);
   }
 
-  addDirectory(tree: OstreeChecksum, meta: OstreeChecksum, depth: number): void {
-    if (this.#isNew('dirtree', tree))
-      this.#metadata.push({ kind: 'dirtree', checksum: tree, depth });
+  addDirectory(tree: OstreeChecksum, meta: OstreeChecksum, depth: number, wanted: Wanted): void {
+    // What is wanted in part is entered each time: another part of the same directory may be wanted elsewhere.
+    const isNew =
+      wanted === 'all' ? this.#isNew('dirtree', tree) : !this.#seen.has(`dirtree${tree}`);
+    if (isNew) this.#metadata.push({ kind: 'dirtree', checksum: tree, depth, wanted });
     if (this.#isNew('dirmeta', meta)) this.#metadata.push({ kind: 'dirmeta', checksum: meta });
   }
 
@@ -196,18 +208,24 @@ class Gatherer {
       this.counts.metadataFetched++;
       journal?.append(encodeRecord({ kind, checksum, bytes }));
     }
-    if (task.kind === 'dirtree') this.#enter(parseDirtree(bytes), task.depth);
+    if (task.kind === 'dirtree') this.#enter(parseDirtree(bytes), task);
     else parseDirmeta(bytes);
     builder.addMetadata(checksum, bytes);
     this.progress.metadata(this.counts);
   }
 
-  #enter({ files, directories }: Dirtree, depth: number): void {
+  #enter({ files, directories }: Dirtree, task: Extract<Task, { kind: 'dirtree' }>): void {
+    const { depth, wanted } = task;
     if (depth >= TREE_DEPTH_MAX && directories.length > 0) failDepth();
-    for (const { checksum } of files) {
-      if (this.#isNew('file', checksum)) this.#files.push(checksum);
+    for (const { name, checksum } of files) {
+      if (wantedOf(wanted, name) !== undefined && this.#isNew('file', checksum)) {
+        this.#files.push(checksum);
+      }
     }
-    for (const { tree, meta } of directories) this.addDirectory(tree, meta, depth + 1);
+    for (const { name, tree, meta } of directories) {
+      const inner = wantedOf(wanted, name);
+      if (inner !== undefined) this.addDirectory(tree, meta, depth + 1, inner);
+    }
     this.progress.files(this.counts, this.#files.length);
   }
 

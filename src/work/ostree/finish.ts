@@ -7,9 +7,17 @@ import {
   commitStreamName,
   encodeCommitStream,
   encodeStreamRef,
+  partialStreamName,
   treeOfCommit,
 } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
+import {
+  encodeSubpaths,
+  PARTIAL_REF,
+  parseSubpaths,
+  presentObjects,
+  pruneTree,
+} from './subpaths.ts';
 
 /** How a commit is put into the repository. */
 export interface FinishOptions {
@@ -22,6 +30,8 @@ export interface FinishOptions {
   /** Also compute the id that the stream has before it names its image, which `cfsctl` prints. */
   readonly withUpstreamId?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The subpaths that the commit was pulled with: it is then stored as a partial one, with an image of these only. */
+  readonly subpaths?: readonly string[] | undefined;
 }
 
 /** A commit in the repository. */
@@ -37,10 +47,17 @@ export interface StoredCommit {
 
 /** Directory of OSTree refs below `streams/refs`. */
 const REF_DIRECTORY = 'ostree';
+/** Directory of the refs of partial commits. */
+const PARTIAL_REF_DIRECTORY = 'ostree-partial';
 
 /** Name of an OSTree ref as a named reference of the repository. @throws FormatError OSTREE_REF_INVALID */
 export function streamRefName(ref: string): string {
   return `${REF_DIRECTORY}/${encodeStreamRef(ref)}`;
+}
+
+/** Name of the reference that keeps a partially pulled commit; readers that expect whole commits do not see it. */
+export function partialRefName(ref: string): string {
+  return `${PARTIAL_REF_DIRECTORY}/${encodeStreamRef(ref)}`;
 }
 
 /**
@@ -55,34 +72,42 @@ export async function storeCommit(
   options: FinishOptions = {},
 ): Promise<StoredCommit> {
   const { algorithm } = repository;
-  const { ref, namedRefs, compatXattrNul, signal } = options;
+  const { ref, subpaths, compatXattrNul, signal } = options;
   signal?.throwIfAborted();
-  const imageId = storeImage(repository, new CommitStream(content.content, content.objectRefs), {
+  const objects = new CommitStream(content.content, content.objectRefs);
+  const imageId = storeImage(repository, objects, {
     compatXattrNul: compatXattrNul === true,
+    subpaths,
   });
   const upstreamId =
     options.withUpstreamId === true
       ? computeVerity(await encodeCommitStream(content, { algorithm }), algorithm)
       : undefined;
-  const stream = await encodeCommitStream(content, {
-    algorithm,
-    image: imageId,
-    ...(namedRefs === undefined ? {} : { namedRefs }),
-  });
+  const namedRefs = new Map(options.namedRefs ?? []);
+  if (subpaths !== undefined) {
+    namedRefs.set(PARTIAL_REF, repository.objects.ensureBytes(encodeSubpaths(subpaths)).id);
+  }
+  const stream = await encodeCommitStream(content, { algorithm, image: imageId, namedRefs });
   signal?.throwIfAborted();
-  const streamId = repository.streams.publish(commitStreamName(commit), stream, {
-    ref: ref === undefined ? undefined : streamRefName(ref),
+  const isPartial = subpaths !== undefined;
+  const name = isPartial ? partialStreamName(commit) : commitStreamName(commit);
+  const refName = isPartial ? partialRefName : streamRefName;
+  const streamId = repository.streams.publish(name, stream, {
+    ref: ref === undefined ? undefined : refName(ref),
   });
   return { commit, streamId, imageId, upstreamId };
 }
 
-/** Builds and stores the EROFS image of a commit; nothing is synced. */
+/** Builds and stores the EROFS image of a commit, or of some of its paths; nothing is synced. */
 export function storeImage(
   repository: Repository,
   stream: CommitStream,
-  options: { readonly compatXattrNul: boolean },
+  options: { readonly compatXattrNul: boolean; readonly subpaths?: readonly string[] | undefined },
 ): ObjectId {
   const { algorithm, formats } = repository;
-  const tree = treeOfCommit(stream.commit, stream, options);
+  const { compatXattrNul, subpaths } = options;
+  const objects = subpaths === undefined ? stream : presentObjects(stream);
+  const tree = treeOfCommit(stream.commit, objects, { compatXattrNul });
+  if (subpaths !== undefined) pruneTree(tree, parseSubpaths(subpaths));
   return repository.images.publish(encodeImage(tree, { version: formats.default, algorithm }));
 }

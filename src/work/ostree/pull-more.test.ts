@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import { readTree } from '#formats/erofs';
 import { parseKeyFile } from '#formats/ostree';
+import { sortedNames, type Tree } from '#formats/tree';
 import { parseRemotes } from '#stores/ostree';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
@@ -135,3 +137,40 @@ test('a configured remote says how to reach it', () => {
   assert.throws(() => remoteSourceOf(second), { code: 'OSTREE_REMOTE_UNCONFIGURED' });
   assert.throws(() => remoteSourceOf(third), { code: 'OSTREE_REMOTE_INVALID' });
 });
+
+test('subpaths bring only what lies below them, add up, and become the whole commit', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive`, http: QUICK } as const;
+  using temp = await makeTempRepository();
+  const { repository } = temp;
+  const pull = (subpaths?: readonly string[]) =>
+    pullCommit(repository, source, 'test/v1', { workers: 0, deltas: 'never', subpaths });
+  const sorted = await pull(['/sort/']);
+  assert.deepEqual(sorted.subpaths, ['/sort']);
+  assert.deepEqual(namesOf(readTree(repository.images.read(sorted.imageId).bytes)), ['sort']);
+  assert.equal(sorted.counts.filesFetched, 1);
+  assert.equal(tryOpenCommit(repository, V1), undefined);
+  assert.equal(listCommitRefs(repository).length, 0);
+  const more = await pull(['hello.txt', '/link-rel']);
+  assert.deepEqual(more.subpaths, ['/hello.txt', '/link-rel', '/sort']);
+  assert.deepEqual(namesOf(readTree(repository.images.read(more.imageId).bytes)), [
+    'hello.txt',
+    'link-rel',
+    'sort',
+  ]);
+  assert.equal(more.counts.filesFetched, 2);
+  await assert.rejects(pull(['/none']), { code: 'OSTREE_PATH_NOT_FOUND' });
+  await assert.rejects(pull(['/../x']), { code: 'OSTREE_NAME_INVALID' });
+  const whole = await pull();
+  assert.equal(whole.subpaths, undefined);
+  assert.equal(whole.counts.filesKnown, 3);
+  assert.equal(listCommitRefs(repository)[0]?.commit, V1);
+  assert.deepEqual(repository.refs.list('streams', 'ostree-partial'), []);
+  using fresh = await makeTempRepository();
+  const direct = await pullCommit(fresh.repository, source, 'test/v1', { workers: 0 });
+  assert.deepEqual([whole.streamId, whole.imageId], [direct.streamId, direct.imageId]);
+});
+
+function namesOf(tree: Tree): string[] {
+  return sortedNames(tree.root);
+}

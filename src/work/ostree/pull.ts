@@ -1,15 +1,22 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { type Commit, CommitStreamBuilder, parseCommit, type Summary } from '#formats/ostree';
+import {
+  type Commit,
+  type CommitStream,
+  CommitStreamBuilder,
+  parseCommit,
+  type Summary,
+  walkCommit,
+} from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
-import { openBase } from './bases.ts';
+import { openBase, openPartial, type PartialCommit } from './bases.ts';
 import { type DeltaPolicy, tryDelta, type UsedDelta } from './delta.ts';
 import { type FetchCounts, gatherCommit } from './fetch.ts';
 import { FilePool } from './file-pool.ts';
-import { storeCommit, storeImage, streamRefName } from './finish.ts';
+import { partialRefName, storeCommit, storeImage, streamRefName } from './finish.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
 import { COMMITMETA_REF } from './open.ts';
@@ -17,6 +24,7 @@ import { encodeRecord } from './records.ts';
 import { listCommitRefs, readCommitRef } from './refs.ts';
 import { resolveRemoteRef, type SuppliedSummary } from './resolve.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
+import { normaliseSubpaths, parseSubpaths } from './subpaths.ts';
 import { type PullTarget, parseTarget, publishedRefName } from './target.ts';
 import { type TrustPolicy, verifyCommit } from './trust.ts';
 
@@ -36,6 +44,11 @@ export interface PullCommitOptions extends OperationOptions {
   readonly subset?: string | undefined;
   /** Keep the detached metadata of the commit; the stream's id then differs from composefs-ostree's. */
   readonly keepDetached?: boolean | undefined;
+  /**
+   * Pull only what lies below these paths, together with what earlier pulls of the same commit brought. The commit is then stored as a
+   * partial one, beside the complete ones, with an image of these paths.
+   */
+  readonly subpaths?: readonly string[] | undefined;
   readonly compatXattrNul?: boolean | undefined;
   /** Also compute what `cfsctl` prints as the verity of the stream. */
   readonly withUpstreamId?: boolean | undefined;
@@ -53,6 +66,8 @@ export interface PulledCommit {
   readonly upstreamId: ObjectId | undefined;
   /** True when the commit was here already, complete. */
   readonly wasPresent: boolean;
+  /** The paths that are here now; undefined for a complete commit. */
+  readonly subpaths: readonly string[] | undefined;
   readonly counts: FetchCounts;
   readonly delta: UsedDelta | undefined;
   /** Undefined for a local pull. */
@@ -162,10 +177,7 @@ class Pull {
     const stored = openBase(repository, commit);
     if (stored === undefined) return undefined;
     const { objects: stream, imageId } = stored;
-    for (const { data, external } of stream.objects()) {
-      if (external !== undefined && !repository.objects.has(external)) return undefined;
-      if (data.length === 0) return undefined;
-    }
+    if (!this.#isComplete(stream)) return undefined;
     // The image of another setting, or one that is gone, is made anew by the usual way.
     if (imageId === undefined || !repository.objects.has(imageId)) return undefined;
     if (this.#options.compatXattrNul !== undefined) {
@@ -188,11 +200,24 @@ class Pull {
       imageId,
       upstreamId: undefined,
       wasPresent: true,
+      subpaths: undefined,
       counts: NOTHING_FETCHED,
       delta: undefined,
       traffic: this.#traffic(),
       signedBy,
     };
+  }
+
+  /** A stream that composefs-ostree made of a bad delta may lack objects; its objects may have been lost, too. */
+  #isComplete(stream: CommitStream): boolean {
+    for (const { external } of stream.objects()) {
+      if (external !== undefined && !this.#repository.objects.has(external)) return false;
+    }
+    const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
+    for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
+      if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
+    }
+    return true;
   }
 
   async #pull({ commit, commitMaxBytes, summary }: Resolved): Promise<PulledCommit> {
@@ -211,8 +236,10 @@ class Pull {
     const commitBytes = await this.#commitObject(source, known, journal, commit, commitMaxBytes);
     const signedBy = await this.#verify(commit, commitBytes);
     this.#addBases(known, parseCommit(commitBytes));
+    const partial = openPartial(repository, commit);
+    if (partial !== undefined) known.addBase(partial.objects);
     const delta =
-      'remote' in this.#origin
+      'remote' in this.#origin && this.#options.subpaths === undefined
         ? await tryDelta(commit, {
             repository,
             remote: this.#origin.remote,
@@ -227,7 +254,9 @@ class Pull {
         : undefined;
     const builder = new CommitStreamBuilder();
     builder.addMetadata(commit, commitBytes);
-    const context = { source, known, builder, journal, signal, onProgress };
+    const subpaths = this.#subpaths(partial);
+    const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
+    const context = { source, known, builder, journal, wanted, signal, onProgress };
     const counts = await gatherCommit(commit, commitBytes, context);
     const { ref } = this.#target;
     const stored = await storeCommit(repository, commit, builder.encode(commit), {
@@ -235,11 +264,24 @@ class Pull {
       namedRefs: await this.#namedRefs(commit),
       compatXattrNul: this.#options.compatXattrNul,
       withUpstreamId: this.#options.withUpstreamId,
+      subpaths,
       signal,
     });
     journal?.remove();
+    // The complete commit takes the place of the partial one.
+    if (ref !== undefined && subpaths === undefined && partial !== undefined) {
+      repository.refs.remove('streams', partialRefName(ref));
+    }
     const traffic = this.#traffic();
-    return { ...stored, ref, wasPresent: false, counts, delta, traffic, signedBy };
+    return { ...stored, ref, wasPresent: false, subpaths, counts, delta, traffic, signedBy };
+  }
+
+  /** The paths asked for and those that are here; undefined when the whole commit is wanted. */
+  #subpaths(partial: PartialCommit | undefined): readonly string[] | undefined {
+    const asked = this.#options.subpaths;
+    if (asked === undefined) return undefined;
+    const all = normaliseSubpaths([...asked, ...(partial?.subpaths ?? [])]);
+    return all.includes('/') ? undefined : all;
   }
 
   #source(pool: FilePool): CommitSource {
