@@ -6,16 +6,14 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { writeSampleImage } from '../tools/sample-image.ts';
 import { corpusMembers, PULL_CORPUS, QUICK_CORPUS } from './corpus.ts';
 import { prepareDisk, remove } from './disk.ts';
 import { type Contender, compare, type Series } from './measure.ts';
+import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
 import { peak, rowsOf } from './rows.ts';
 import type { Bench, BenchOptions, Row } from './run.ts';
-
-const ONECOPY = fileURLToPath(new URL('../bin/onecopy', import.meta.url));
 
 /** Everyone who can pull on this machine; ours first. */
 function pullers(disk: string): (Contender & { readonly goal: number })[] {
@@ -32,7 +30,7 @@ function pullers(disk: string): (Contender & { readonly goal: number })[] {
     {
       name: 'onecopy pull',
       goal: 1,
-      argv: [ONECOPY, '--repo', ours, '-q', 'pull', source, 'bench'],
+      argv: [packedOnecopy(), '--repo', ours, '-q', 'pull', source, 'bench'],
       before: () => remove(ours),
     },
   ];
@@ -108,7 +106,15 @@ async function benchDoubled(
     [
       {
         name: 'onecopy pull, layer doubled',
-        argv: [ONECOPY, '--repo', repository, '-q', 'pull', `oci:${layout}:latest`, 'bench'],
+        argv: [
+          packedOnecopy(),
+          '--repo',
+          repository,
+          '-q',
+          'pull',
+          `oci:${layout}:latest`,
+          'bench',
+        ],
         before: () => remove(repository),
       },
     ],
@@ -134,14 +140,14 @@ async function benchChecks(disk: string, options: BenchOptions): Promise<Row[]> 
   const [ours, theirs] = [join(disk, 'ours'), join(disk, 'cfsctl')];
   const fsck = await compare(
     [
-      { name: 'onecopy fsck', argv: [ONECOPY, '--repo', ours, '-q', 'fsck'] },
+      { name: 'onecopy fsck', argv: [packedOnecopy(), '--repo', ours, '-q', 'fsck'] },
       { name: 'cfsctl fsck', argv: [cfsctl, '--repo', theirs, 'fsck'] },
     ],
     { rounds: options.rounds, warmUp: true },
   );
   const gc = await compare(
     [
-      { name: 'onecopy gc', argv: [ONECOPY, '--repo', ours, '-q', 'gc'] },
+      { name: 'onecopy gc', argv: [packedOnecopy(), '--repo', ours, '-q', 'gc'] },
       { name: 'cfsctl gc', argv: [cfsctl, '--repo', theirs, 'gc'] },
     ],
     { rounds: options.rounds, warmUp: true },
@@ -167,7 +173,7 @@ function removals(disk: string, ours: string, theirs: string, cfsctl: string): C
   return [
     {
       name: 'onecopy gc',
-      argv: [ONECOPY, '--repo', copy, '-q', 'gc'],
+      argv: [packedOnecopy(), '--repo', copy, '-q', 'gc'],
       before: () => renew(ours),
     },
     { name: 'cfsctl gc', argv: [cfsctl, '--repo', copy, 'gc'], before: () => renew(theirs) },

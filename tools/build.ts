@@ -1,16 +1,22 @@
 /**
  * Builds `dist/` for the published package: bundled JavaScript by rolldown, split so that each verb loads only its own
  * code, and type declarations by tsc. A checkout runs its sources and never needs it.
+ *
+ * Usage: npm run build [-- --bundle-into FOLDER]   (there, and without declarations: for the benches)
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SRC = join(ROOT, 'src');
-const DIST = join(ROOT, 'dist');
+const { 'bundle-into': elsewhere } = parseArgs({
+  options: { 'bundle-into': { type: 'string' } },
+}).values;
+const DIST = elsewhere ?? join(ROOT, 'dist');
 
 /** Programs and public doors, by the name of their file in `dist/`. */
 const ENTRIES: Readonly<Record<string, string>> = {
@@ -23,6 +29,15 @@ const ENTRIES: Readonly<Record<string, string>> = {
   splitstream: 'formats/splitstream/index.ts',
   tar: 'formats/tar/index.ts',
 };
+
+/**
+ * What nearly every verb needs lies in two files: opening many small ones costs more than reading a large one. The doors of single
+ * formats need only the first.
+ */
+const CHUNKS = [
+  { name: 'formats', test: /\/src\/(base|formats\/(erofs|fsverity|oci|splitstream|tar|tree))\// },
+  { name: 'core', test: /\/src\/(host|stores\/composefs|work\/(image|repository))\// },
+];
 
 /** Every module that is started in a thread, by `new URL('./x.ts', import.meta.url)`; it lies beside the chunks. */
 function workers(): Record<string, string> {
@@ -54,11 +69,14 @@ await build({
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
+    codeSplitting: { groups: CHUNKS },
   },
 });
-const types = spawnSync(
-  process.execPath,
-  [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')],
-  { cwd: ROOT, stdio: 'inherit' },
-);
-process.exitCode = types.status ?? 1;
+if (elsewhere === undefined) {
+  const types = spawnSync(
+    process.execPath,
+    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')],
+    { cwd: ROOT, stdio: 'inherit' },
+  );
+  process.exitCode = types.status ?? 1;
+}
