@@ -499,6 +499,11 @@ export const ERROR_CODES = {
     meaning: 'The settings of an OSTree remote name no usable source',
     keys: ['offset', 'what'],
   },
+  OSTREE_REMOTE_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A configuration file describes no OSTree remote of this name',
+    keys: ['name', 'path'],
+  },
   OSTREE_REMOTE_UNCONFIGURED: {
     kind: 'unsupported',
     meaning: 'The OSTree remote says that it needs configuring first',

@@ -1,4 +1,5 @@
 import type { Action } from './context.ts';
+import { OSTREE_PULL_OPTIONS, OSTREE_VERBS } from './verbs-ostree.ts';
 
 /** An option: flags as commander reads them, its help text, and `repeated` when it may be given several times. */
 export type OptionRow = readonly [flags: string, description: string, repeated?: 'repeated'];
@@ -57,12 +58,13 @@ export const VERBS: readonly Verb[] = [
   },
   {
     usage: 'pull <reference> [name]',
-    summary: 'bring an image into the repository, verified',
+    summary: 'bring an image or an OSTree commit into the repository, verified',
     options: [
       PLATFORM,
       ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
+      ...OSTREE_PULL_OPTIONS,
     ],
-    help: 'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR',
+    help: 'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL:REF, ostree-local:PATH:REF',
     load: async () => (await import('./commands/pull.ts')).pull,
   },
   {
@@ -173,6 +175,7 @@ export const VERBS: readonly Verb[] = [
     summary: 'take a mount away',
     load: async () => (await import('./commands/mount.ts')).umount,
   },
+  OSTREE_VERBS,
   {
     usage: 'gc',
     summary: 'remove what no name reaches',

@@ -6,6 +6,7 @@
  *                                     └── known objects: bases, journal of an earlier attempt ──┘
  */
 
+export { OSTREE_MODES, type OstreeMode } from '#stores/ostree';
 export { type AppliedDelta, type ApplyDeltaOptions, applyDeltaFile } from './apply-delta.ts';
 export {
   type CommitDetails,
@@ -21,6 +22,7 @@ export {
 } from './commit-image.ts';
 export { type CommitChange, compareCommits } from './compare.ts';
 export type { DeltaPolicy, UsedDelta } from './delta.ts';
+export { dumpCommit } from './dump.ts';
 export {
   type CommitEntry,
   findEntry,
@@ -55,6 +57,7 @@ export {
   summarizeCommit,
 } from './history.ts';
 export { describeMetadata, formatMetadata, type MetadataEntry } from './metadata.ts';
+export { encodeDetachedOptions, parseMetadataOptions } from './metadata-options.ts';
 export {
   type CommitModifiers,
   parseSkipList,
@@ -68,6 +71,7 @@ export {
   openCommitById,
   tryOpenCommit,
 } from './open.ts';
+export { type PullCommitPlan, planPullCommit } from './plan-pull.ts';
 export {
   type PullCommitOptions,
   type PulledCommit,
@@ -84,6 +88,7 @@ export {
   tagCommit,
   untagCommit,
 } from './refs.ts';
+export { type ConfiguredRemote, openConfiguredRemote } from './remote-config.ts';
 export { listRemoteRefs, type RemoteRef, type RemoteRefs } from './remote-refs.ts';
 export { remoteSourceOf } from './remote-source.ts';
 export type { SuppliedSummary } from './resolve.ts';

@@ -15,8 +15,13 @@ import { platformOption } from './platform.ts';
 
 /** `pull`: brings an image into the repository; without a name it is called like the reference. */
 export const pull: Action = async (context, [reference = '', name = reference], options) => {
-  const platform = platformOption(textOption(options, 'platform'));
   warnAboutZstd(context.out);
+  if (/^ostree(-local)?:/.test(reference)) {
+    // Loaded only here: the HTTP client would cost every other pull its start-up time.
+    const { pullOstree } = await import('./ostree-pull.ts');
+    return await pullOstree(context, reference, options);
+  }
+  const platform = platformOption(textOption(options, 'platform'));
   if (context.dryRun) {
     using repository = await openIfPresent(context);
     const plan = await planPull(repository, reference, { platform });

@@ -1,0 +1,257 @@
+import {
+  type CommitChange,
+  type CommitEntry,
+  type CommitSummary,
+  commitDate,
+  compareCommits,
+  computeCommitImageId,
+  describeMetadata,
+  dumpCommit,
+  ensureCommitImage,
+  formatEntry,
+  formatMetadata,
+  listCommitRefs,
+  listEntries,
+  type OpenedCommit,
+  openCommit,
+  readEntry,
+  readHistory,
+  summarizeCommit,
+} from '#work/ostree';
+import { type Action, flag, textOption, wholeNumber } from '../context.ts';
+import { formatName } from '../entry.ts';
+import { EXIT_FINDINGS, UsageError } from '../output.ts';
+import { openSelected } from '../repository.ts';
+
+/** `ostree images`: the refs that name commits. */
+export const images: Action = async (context) => {
+  using repository = await openSelected(context);
+  const refs = listCommitRefs(repository);
+  if (context.out.json) {
+    context.out.document({
+      images: refs.map(({ name, commit, streamId }) => ({
+        name,
+        commit,
+        streamId: streamId ?? null,
+        imageId: streamId === undefined ? null : (openCommit(repository, commit).imageId ?? null),
+      })),
+    });
+  } else if (refs.length === 0) context.out.line('No ostree commits found');
+  else
+    await context.out.table(
+      ['NAME', 'COMMIT'],
+      refs.map(({ name, commit }) => [name, commit]),
+    );
+  return 0;
+};
+
+/** `ostree log`: a commit and its stored ancestors, newest first. */
+export const log: Action = async (context, [name = ''], options) => {
+  using repository = await openSelected(context);
+  const limit = wholeNumber(textOption(options, 'limit'), '--limit', 1);
+  const { commits, missing } = readHistory(repository, name, limit);
+  if (context.out.json) {
+    context.out.document({ commits: commits.map(summaryDocument), missing: missing ?? null });
+    return 0;
+  }
+  for (const commit of commits) printSummary(commit, context.out.line);
+  if (missing !== undefined) context.out.line('<< History beyond this commit not fetched >>');
+  return 0;
+};
+
+/** `ostree show`: one commit, as `log` prints it, with all its metadata in JSON. */
+export const show: Action = async (context, [name = '']) => {
+  using repository = await openSelected(context);
+  const stored = openCommit(repository, name);
+  if (context.out.json) context.out.document(commitDocument(stored));
+  else printSummary(summarizeCommit(stored.checksum, stored.commit), context.out.line);
+  return 0;
+};
+
+/** `ostree inspect`: the commit object, or with `--metadata` its metadata line by line. */
+export const inspect: Action = async (context, [name = ''], options) => {
+  using repository = await openSelected(context);
+  const stored = openCommit(repository, name);
+  const { line } = context.out;
+  if (context.out.json) {
+    context.out.document(commitDocument(stored));
+    return 0;
+  }
+  const { commit, checksum } = stored;
+  if (flag(options, 'metadata')) {
+    for (const entry of formatMetadata(commit.metadata)) line(entry);
+    return 0;
+  }
+  line(`commit  ${checksum}`);
+  if (commit.parent !== undefined) line(`parent  ${commit.parent}`);
+  line(`date    ${dateText(commit.timestampSec)} UTC`);
+  line(`tree    ${commit.rootTree}`);
+  line(`dirmeta ${commit.rootMeta}`);
+  for (const text of [commit.subject, commit.body]) {
+    if (text !== '') line(`\n${text}`);
+  }
+  return 0;
+};
+
+/** `ostree ls`: files of a commit; `-RXC` prints exactly what `ostree ls -RXC` does. */
+export const ls: Action = async (context, [name = '', path = '/'], options) => {
+  using repository = await openSelected(context);
+  const stored = openCommit(repository, name);
+  const entries = listEntries(stored, path, {
+    recursive: flag(options, 'recursive'),
+    directoryOnly: flag(options, 'dironly'),
+  });
+  if (context.out.json) {
+    context.out.document({ commit: stored.checksum, entries: [...entries].map(entryDocument) });
+    return 0;
+  }
+  const shown = { checksums: flag(options, 'checksum'), xattrs: flag(options, 'xattrs') };
+  for (const entry of entries) context.out.line(formatEntry(entry, shown));
+  return 0;
+};
+
+/** `ostree cat`: prints files of a commit; content is verified before its first byte. */
+export const cat: Action = async (context, [name = '', ...paths]) => {
+  if (context.out.json) {
+    throw new UsageError('Cannot print files as JSON: use ls for their metadata');
+  }
+  using repository = await openSelected(context);
+  const stored = openCommit(repository, name);
+  for (const path of paths) {
+    for (const piece of readEntry(repository, stored, path)) {
+      context.signal.throwIfAborted();
+      await context.out.bytes(Buffer.from(piece));
+    }
+  }
+  return 0;
+};
+
+/** `ostree diff`: what differs between two commits; exit 3 with `--exit-code` when something does. */
+export const diff: Action = async (context, [before = '', after = ''], options) => {
+  using repository = await openSelected(context);
+  const changes = [
+    ...compareCommits(openCommit(repository, before), openCommit(repository, after)),
+  ];
+  if (context.out.json) {
+    context.out.document({
+      changes: changes.map(({ change, path, before: old, after: now }) => ({
+        change,
+        path: formatName(path),
+        before: old === undefined ? null : entryDocument(old),
+        after: now === undefined ? null : entryDocument(now),
+      })),
+    });
+  }
+  const letters: [CommitChange['change'], string][] = [
+    ['modified', 'M'],
+    ['deleted', 'D'],
+    ['added', 'A'],
+  ];
+  for (const [kind, letter] of letters) {
+    for (const { change, path } of changes) {
+      if (change === kind) context.out.line(`${letter}    ${formatName(path)}`);
+    }
+  }
+  return changes.length > 0 && flag(options, 'exitCode') ? EXIT_FINDINGS : 0;
+};
+
+/** `ostree dump`: the tree of a commit as a composefs dumpfile. */
+export const dump: Action = async (context, [name = ''], options) => {
+  if (context.out.json) throw new UsageError('Cannot print a dumpfile as JSON: use ls');
+  using repository = await openSelected(context);
+  const compatXattrNul = flag(options, 'compatXattrNul') ? true : undefined;
+  await context.out.bytes(dumpCommit(repository, name, { compatXattrNul }));
+  return 0;
+};
+
+/** `ostree compute-id`: the id of the image of a commit, which is made when it is missing. */
+export const computeId: Action = async (context, [name = ''], options) => {
+  using repository = await openSelected(context);
+  const compatXattrNul = flag(options, 'compatXattrNul') ? true : undefined;
+  const version = wholeNumber(textOption(options, 'erofsVersion'), '--erofs-version');
+  if (version !== undefined && version !== 0 && version !== 1 && version !== 2) {
+    throw new UsageError(`Cannot read --erofs-version: expected 0, 1 or 2, found "${version}"`);
+  }
+  const imageId =
+    context.dryRun || version !== undefined || compatXattrNul !== undefined
+      ? computeCommitImageId(repository, name, { compatXattrNul, version })
+      : (await ensureCommitImage(repository, name, context.operation)).imageId;
+  if (context.out.json) context.out.document({ name, imageId });
+  context.out.line(imageId);
+  return 0;
+};
+
+/** A commit for JSON. */
+function commitDocument(stored: OpenedCommit) {
+  const { checksum, commit, streamId, imageId, objects } = stored;
+  return {
+    ...summaryDocument(summarizeCommit(checksum, commit)),
+    rootTree: commit.rootTree,
+    rootMeta: commit.rootMeta,
+    metadata: describeMetadata(commit.metadata),
+    objects: objects.size,
+    streamId,
+    imageId: imageId ?? null,
+  };
+}
+
+function summaryDocument(commit: CommitSummary) {
+  const { checksum, parent, contentChecksum, timestampSec, version, subject, body } = commit;
+  return {
+    commit: checksum,
+    parent: parent ?? null,
+    contentChecksum,
+    date: commitDate(timestampSec)?.toISOString() ?? null,
+    timestampSec,
+    version: version ?? null,
+    subject,
+    body,
+  };
+}
+
+/** An entry for JSON. */
+function entryDocument(entry: CommitEntry) {
+  return {
+    path: formatName(entry.path),
+    kind: entry.kind,
+    mode: entry.mode.toString(8).padStart(4, '0'),
+    uid: entry.uid,
+    gid: entry.gid,
+    sizeBytes: entry.sizeBytes,
+    checksum: entry.checksum,
+    dirmeta: entry.meta ?? null,
+    target: entry.target === undefined ? null : formatName(entry.target),
+    xattrs: Object.fromEntries(
+      entry.xattrs.map(({ name, value }) => [
+        formatName(name),
+        Buffer.from(value).toString('base64'),
+      ]),
+    ),
+  };
+}
+
+/** As `ostree log` prints a commit. */
+function printSummary(commit: CommitSummary, line: (text: string) => void): void {
+  line(`commit ${commit.checksum}`);
+  if (commit.parent !== undefined) line(`Parent:  ${commit.parent}`);
+  line(`ContentChecksum:  ${commit.contentChecksum}`);
+  line(`Date:  ${dateText(commit.timestampSec)} +0000`);
+  if (commit.version !== undefined) line(`Version: ${commit.version}`);
+  if (commit.subject === '') line('(no subject)');
+  else line(`\n${indent(commit.subject)}`);
+  if (commit.body !== '') line(`\n${indent(commit.body)}`);
+  line('');
+}
+
+function indent(text: string): string {
+  const lines = text.replace(/\n$/, '').split('\n');
+  return lines.map((one) => `    ${one}`).join('\n');
+}
+
+/** `YYYY-MM-DD HH:MM:SS` in UTC; the number itself when no calendar reaches it. */
+function dateText(timestampSec: bigint): string {
+  const date = commitDate(timestampSec);
+  return date === undefined
+    ? String(timestampSec)
+    : date.toISOString().slice(0, 19).replace('T', ' ');
+}

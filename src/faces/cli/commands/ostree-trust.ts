@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { gatesOfKeys, readKeyFile, type TrustPolicy } from '#work/ostree';
+import { flag, textOption } from '../context.ts';
+
+/** The trust policy that options name: keys by hand, bindings, order of time. */
+export async function trustOptions(
+  options: Readonly<Record<string, unknown>>,
+  base: TrustPolicy = {},
+): Promise<TrustPolicy> {
+  const keyrings = listOf(options['gpgKey']).map(readKeyFile);
+  const keys = await Promise.all(listOf(options['signKey']).map(keyText));
+  const gates = await gatesOfKeys(keyrings, keys);
+  const { commitGates = [], summaryGates = [] } = base;
+  const collectionId = textOption(options, 'collection') ?? base.collectionId;
+  return {
+    ...base,
+    commitGates: [...commitGates, ...gates],
+    summaryGates: flag(options, 'verifySummary') ? [...summaryGates, ...gates] : summaryGates,
+    collectionId,
+    ...(options['verifyBindings'] === false ? { verifyBindings: false } : {}),
+    ...(flag(options, 'timestampCheck') ? { notOlderThan: 'current' } : {}),
+    ...(flag(options, 'acceptExpired') ? { acceptExpired: true } : {}),
+  };
+}
+
+/** A key given as text, or the file that holds it. */
+async function keyText(key: string): Promise<string> {
+  return /^[A-Za-z0-9+/]{43}=$/.test(key) ? key : await readFile(key, 'latin1');
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}

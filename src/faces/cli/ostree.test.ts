@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type GoldenStep, readGolden } from '../../../test/support/golden-repo.ts';
+import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/onecopy', import.meta.url));
+const TINY = 'c51efa0182c5e5997bd88360ecdc85cb3faef8fa6ed4f9560e36b9329be14feb';
+const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790';
+
+interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line on a repository of its own, quietly. */
+function onecopy(repo: string, ...args: readonly string[]): Run {
+  const { SOURCE_DATE_EPOCH: _, ...env } = process.env;
+  return spawnSync(PROGRAM, ['--repo', repo, '-q', ...args], { encoding: 'utf8', env });
+}
+
+function ok(repo: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = onecopy(repo, ...args);
+  assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+function json(repo: string, ...args: readonly string[]) {
+  const document = JSON.parse(ok(repo, ...args, '--json'));
+  assert.equal(document.schemaVersion, 1);
+  return document;
+}
+
+test('verbs that cfsctl has print what it prints', () => {
+  using fixture = unpackOstree('r-tiny-archive');
+  const repo = `${fixture.path}/repo`;
+  ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
+  const pulled = json(repo, 'pull', `ostree-local:${fixture.path}/r-tiny-archive:t`);
+  assert.deepEqual([pulled.kind, pulled.ref, pulled.commit], ['ostree', 't', TINY]);
+  const steps = readGolden<readonly GoldenStep[]>('ostree/tiny-archive.local.sha256-v1.json');
+  let compared = 0;
+  for (const { cmd = [], rc, stdout } of steps) {
+    const [, , , group, verb = '', ...rest] = cmd;
+    const isSame = ['compute-id', 'dump', 'inspect', 'tag'].includes(verb);
+    if (group !== 'ostree' || !isSame || rc !== 0) continue;
+    assert.equal(ok(repo, 'ostree', verb, ...rest), stdout, verb);
+    compared += 1;
+  }
+  assert.equal(compared, 6);
+  assert.equal(ok(repo, 'ostree', 'untag', 't'), '');
+  assert.equal(onecopy(repo, 'ostree', 'untag', 't').status, 4);
+  const { images } = json(repo, 'ostree', 'images');
+  assert.deepEqual(
+    images.map((one: { name: string; commit: string }) => [one.name, one.commit]),
+    [['copy/of', TINY]],
+  );
+});
+
+test('a pulled commit is listed, compared, exported and found present again', () => {
+  using fixture = unpackOstree('mini');
+  const repo = `${fixture.path}/repo`;
+  const source = `ostree-local:${fixture.path}/fxmini/r-archive`;
+  ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
+  const dry = json(repo, 'pull', `${source}:test/v1`, '-n');
+  assert.deepEqual([dry.dryRun, dry.commit, dry.isPresent], [true, V1, false]);
+  ok(repo, 'pull', `${source}:test/v1`);
+  assert.equal(json(repo, 'pull', `${source}:test/v1`, '-n').isPresent, true);
+  ok(repo, 'pull', `${source}:test/main`);
+  const meta = new URL('../../../test/golden/ostree/mini-meta/v1.ls-RCX.txt', import.meta.url);
+  assert.equal(ok(repo, 'ostree', 'ls', '-RXC', 'test/v1'), readFileSync(meta, 'utf8'));
+  assert.match(
+    ok(repo, 'ostree', 'log', 'test/main'),
+    /^commit fcb2.*\nParent: {2}79d9.*\nContentChecksum: {2}\w{64}\nDate: {2}2024-02-03 04:05:06 \+0000\nVersion: 2\.0\n\n {4}Second commit\n\ncommit 79d9/,
+  );
+  const changes = ok(repo, 'ostree', 'diff', 'test/v1', 'test/main').split('\n');
+  assert.deepEqual(changes.slice(4, 6), ['D    /delta/removed-in-v2', 'A    /delta/new-big.bin']);
+  assert.equal(onecopy(repo, 'ostree', 'diff', 'test/v1', 'test/main', '--exit-code').status, 3);
+  assert.equal(ok(repo, 'ostree', 'cat', 'test/v1', '/hello.txt'), 'hello world\n');
+  const out = `${fixture.path}/out`;
+  assert.equal(onecopy(repo, 'ostree', 'export', 'test/v1', out).status, 4);
+  const flags = ['--mode', 'archive', '--reference', 'x/y'];
+  assert.equal(
+    ok(repo, 'ostree', 'export', 'test/v1', out, ...flags),
+    `commit  ${V1}\ntagged  x/y\n`,
+  );
+  assert.equal(readFileSync(`${out}/refs/heads/x/y`, 'latin1'), `${V1}\n`);
+});
+
+test('a commit made of a directory is named, and a wrong command line is refused with 2', () => {
+  using temp = makeTempDir();
+  const repo = `${temp.path}/repo`;
+  mkdirSync(`${temp.path}/tree/s`, { recursive: true });
+  writeFileSync(`${temp.path}/tree/a`, 'hi\n');
+  const tree = ['--tree', `dir=${temp.path}/tree`];
+  const details = ['--reference', 'my/ref', '-s', 'subject', '--timestamp', '@1704164645'];
+  const plan = json(repo, 'ostree', 'commit', ...tree, ...details, '-n', '--no-init');
+  assert.deepEqual([plan.dryRun, plan.ref], [true, 'my/ref']);
+  ok(repo, 'init', '--insecure');
+  const owners = ['--owner-uid', '0', '--owner-gid', '0', '--no-xattrs'];
+  const metadata = ['--add-metadata', 'n=uint32 7', '--add-metadata-string', 'version=1'];
+  const made = json(repo, 'ostree', 'commit', ...tree, ...details, ...owners, ...metadata);
+  assert.deepEqual([made.ref, made.parent, made.changed], ['my/ref', null, true]);
+  assert.equal(
+    ok(repo, 'ostree', 'inspect', '--metadata', 'my/ref'),
+    'version=1\nn=7\nostree.ref-binding=[my/ref]\n',
+  );
+  assert.equal(json(repo, 'ostree', 'show', 'my/ref').date, '2024-01-02T03:04:05.000Z');
+  for (const wrong of [
+    ['ostree', 'commit'],
+    ['ostree', 'commit', '--tree', 'zip=x'],
+    ['ostree', 'commit', ...tree, '--timestamp', 'yesterday-ish'],
+    ['ostree', 'commit', ...tree, '--parent', 'abc'],
+    ['ostree', 'export', 'my/ref', 'x', '--mode', 'tape'],
+    ['ostree', 'cat', 'my/ref', '/a', '--json'],
+  ]) {
+    assert.equal(onecopy(repo, ...wrong).status, 2, wrong.join(' '));
+  }
+  assert.equal(onecopy(repo, 'ostree', 'show', 'nope').status, 4);
+});
+
+test('a delta from a file is applied, and its signature is demanded on request', () => {
+  using fixture = unpackOstree('mini');
+  const repo = `${fixture.path}/repo`;
+  const deltas = `${fixture.path}/fxmini/deltafiles`;
+  const key = ['--sign-key', `${fixture.path}/fxmini/ed25519.public`];
+  ok(repo, 'init', '--insecure', '--algorithm', 'fsverity-sha256-12');
+  const first = `${deltas}/scratch-v1-inline.delta`;
+  assert.equal(onecopy(repo, 'ostree', 'apply-delta', first, ...key).status, 6);
+  const applied = json(repo, 'ostree', 'apply-delta', first, '--reference', 'v1');
+  assert.deepEqual([applied.commit, applied.files], [V1, 36]);
+  const signed = `${deltas}/v1-v2-inline-signed.delta`;
+  assert.equal(json(repo, 'ostree', 'apply-delta', signed, ...key).signedBy.length, 1);
+});

@@ -1,0 +1,41 @@
+import { NotFoundError } from '#base/errors';
+import { KEY_FILE_MAX_BYTES, parseKeyFile } from '#formats/ostree';
+import { Dir, readAll } from '#host';
+import { parseRemotes } from '#stores/ostree';
+import { type KeyPlaces, remoteTrustPolicy } from './gates.ts';
+import type { PullSource } from './pull.ts';
+import { remoteSourceOf } from './remote-source.ts';
+import type { TrustPolicy } from './trust.ts';
+
+/** A remote as a configuration file describes it. */
+export interface ConfiguredRemote {
+  readonly source: Extract<PullSource, { readonly kind: 'remote' }>;
+  readonly trust: TrustPolicy;
+}
+
+/**
+ * Reads a remote from the `config` of an OSTree repository or a file of `remotes.d`: how to reach it, and whom to trust. Keyrings
+ * are looked for beside the file too, as `NAME.trustedkeys.gpg`.
+ * @throws NotFoundError OSTREE_REMOTE_NOT_FOUND; as `remoteSourceOf` and `remoteTrustPolicy`
+ */
+export async function openConfiguredRemote(
+  path: string,
+  name: string,
+  places: KeyPlaces = {},
+): Promise<ConfiguredRemote> {
+  const slash = path.lastIndexOf('/');
+  const folder = slash < 0 ? '.' : path.slice(0, slash) || '/';
+  using dir = Dir.open(folder);
+  using file = dir.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
+  const remotes = parseRemotes(parseKeyFile(readAll(file, KEY_FILE_MAX_BYTES), path));
+  const remote = remotes.find((one) => one.name === name);
+  if (remote === undefined) {
+    throw new NotFoundError(
+      'OSTREE_REMOTE_NOT_FOUND',
+      `Cannot find remote "${name}" in "${path}": expected one of ${remotes.map((one) => one.name).join(', ')}`,
+      { name, path },
+    );
+  }
+  const trust = await remoteTrustPolicy(remote, { repository: folder, ...places });
+  return { source: remoteSourceOf(remote), trust };
+}
