@@ -38,6 +38,8 @@ export interface OstreeRemoteOptions {
   /** Where objects and delta parts are, when not at `url`. */
   readonly contentUrl?: string;
   readonly http?: HttpClientOptions;
+  /** Told how many bytes of bodies have come so far; synchronous and cheap. */
+  readonly onBytes?: ((bodyBytes: number) => void) | undefined;
 }
 
 /** What the server said about a file, to ask later only for a newer one. */
@@ -82,10 +84,12 @@ export class OstreeRemote implements AsyncDisposable {
   readonly #content: Mirrors;
   #requests = 0;
   #bodyBytes = 0;
+  readonly #onBytes: ((bodyBytes: number) => void) | undefined;
 
   /** @throws FormatError OSTREE_REMOTE_INVALID; nothing is asked of the network yet */
   constructor(options: OstreeRemoteOptions) {
     const location = parseRemoteUrl(options.url);
+    this.#onBytes = options.onBytes;
     this.#client = new HttpClient(options.http);
     this.#mirrors = new Mirrors(this.#client, location);
     this.#content =
@@ -343,7 +347,7 @@ export class OstreeRemote implements AsyncDisposable {
     const accept = isConditional ? [200, 304, ...ABSENT] : [200, ...ABSENT];
     this.#requests++;
     const response = await this.#client.fetchBytes({ ...request, accept });
-    this.#bodyBytes += response.body.length;
+    this.#count(response.body.length);
     return response.status === 200 || response.status === 304 ? response : undefined;
   }
 
@@ -358,15 +362,20 @@ export class OstreeRemote implements AsyncDisposable {
     return undefined;
   }
 
+  #count(bytes: number): void {
+    this.#bodyBytes += bytes;
+    this.#onBytes?.(this.#bodyBytes);
+  }
+
   #counted(body: Uint8Array | AsyncIterable<Uint8Array>): Uint8Array | AsyncIterable<Uint8Array> {
     if (!(body instanceof Uint8Array)) return this.#countedPieces(body);
-    this.#bodyBytes += body.length;
+    this.#count(body.length);
     return body;
   }
 
   async *#countedPieces(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of body) {
-      this.#bodyBytes += piece.length;
+      this.#count(piece.length);
       yield piece;
     }
   }

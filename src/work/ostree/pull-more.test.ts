@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import type { ProgressEvent } from '#base/flow';
 import { readTree } from '#formats/erofs';
 import { parseKeyFile } from '#formats/ostree';
 import { sortedNames, type Tree } from '#formats/tree';
@@ -169,6 +170,27 @@ test('subpaths bring only what lies below them, add up, and become the whole com
   using fresh = await makeTempRepository();
   const direct = await pullCommit(fresh.repository, source, 'test/v1', { workers: 0 });
   assert.deepEqual([whole.streamId, whole.imageId], [direct.streamId, direct.imageId]);
+});
+
+test('bytes are counted as they come and end at what was transferred', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
+  using temp = await makeTempRepository();
+  const counts: number[] = [];
+  let transferred = 0;
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === 'advanced' && event.id === 'transfer') counts.push(event.done);
+    if (event.type === 'done' && event.id === 'transfer') transferred = event.transferred;
+  };
+  const options = { workers: 0, deltas: 'never', onProgress } as const;
+  const pulled = await pullCommit(temp.repository, source, 'test/v1', options);
+  assert.deepEqual(
+    counts,
+    counts.toSorted((a, b) => a - b),
+  );
+  assert.equal(counts.at(-1), transferred);
+  assert.equal(transferred, pulled.traffic?.bodyBytes);
+  assert.ok(transferred > 40_000, `${transferred} bytes`);
 });
 
 function namesOf(tree: Tree): string[] {

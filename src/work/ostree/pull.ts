@@ -1,6 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import type { OperationOptions, ProgressListener } from '#base/flow';
 import {
   type Commit,
   type CommitStream,
@@ -76,6 +76,8 @@ export interface PulledCommit {
   readonly signedBy: readonly string[];
 }
 
+/** Progress component of everything that is transferred. */
+const TRANSFER_ID = 'transfer';
 /** Threads for files: with the one that fetches they keep two processors busy. */
 const DEFAULT_WORKERS = 2;
 /** Other refs with the same beginning that serve as bases when there is no better one. */
@@ -104,12 +106,22 @@ export async function pullCommit(
   const parsed = parseTarget(target);
   repository.ensureWritable();
   if (source.kind === 'remote') {
-    await using remote = new OstreeRemote(source);
+    const onBytes = listenToBytes(options.onProgress);
+    await using remote = new OstreeRemote({ ...source, onBytes });
     return await new Pull(repository, parsed, options, { remote, url: source.url }).run();
   }
   using repo = openOstreeRepo(source.path);
   using _lock = await repo.lockForReading(options);
   return await new Pull(repository, parsed, options, { repo, path: source.path }).run();
+}
+
+/** Bytes of bodies as they come, of a component of its own: objects from a base or an earlier attempt do not count. */
+function listenToBytes(
+  onProgress: ProgressListener | undefined,
+): ((bodyBytes: number) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  onProgress({ type: 'started', id: TRANSFER_ID, unit: 'bytes' });
+  return (done) => onProgress({ type: 'advanced', id: TRANSFER_ID, done });
 }
 
 type Origin =
@@ -273,6 +285,9 @@ class Pull {
       repository.refs.remove('streams', partialRefName(ref));
     }
     const traffic = this.#traffic();
+    if (traffic !== undefined) {
+      onProgress?.({ type: 'done', id: TRANSFER_ID, transferred: traffic.bodyBytes });
+    }
     return { ...stored, ref, wasPresent: false, subpaths, counts, delta, traffic, signedBy };
   }
 
