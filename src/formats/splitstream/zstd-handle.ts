@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 /**
@@ -57,6 +58,8 @@ export class ZstdHandle {
    * @throws Error with the text of libzstd
    */
   *run(input: Uint8Array, end: boolean): Generator<Uint8Array> {
+    // Node would end the process.
+    assert(!this.#closed, 'a zstd context was used after it was freed');
     const flush = end ? constants.ZSTD_e_end : constants.ZSTD_e_continue;
     const output = this.#output;
     const state = this.#inside._writeState;

@@ -226,6 +226,7 @@ export class BatchPool implements AsyncDisposable {
 
   /** Lets the writers end after the batch that each is working on, and waits for them. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#fail(new Error('the pool was given up'));
     for (const worker of this.#workers) worker.cancel();
     this.#queue.stop();
     await Promise.allSettled(this.#workers.map((worker) => worker.done));

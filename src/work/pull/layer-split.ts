@@ -172,7 +172,9 @@ export class LayerSplit implements TarSink, Disposable {
     }
   }
 
+  /** Batches that are still running find a split that takes nothing any more. */
   [Symbol.dispose](): void {
+    this.#failure ??= { error: new Error('the split was given up') };
     this.#writer[Symbol.dispose]();
   }
 

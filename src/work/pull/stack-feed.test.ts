@@ -13,6 +13,7 @@ function entry(path: string, type: TarEntry['type'], text = ''): StoredTarEntry 
       type,
       typeFlag: 0,
       path: path as ByteString,
+      writtenPath: path as ByteString,
       linkTarget: '' as ByteString,
       sizeBytes: text.length,
       mode: 0o644,
