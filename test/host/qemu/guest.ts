@@ -8,8 +8,15 @@ import { Initramfs } from './initramfs.ts';
 import { fetchGuestKernel, type GuestKernel, readKernelModules } from './kernel.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-/** What a guest sees of the project: enough to run TypeScript that opens the host room. */
-const PROJECT = ['package.json', 'src', 'test/host', 'test/support', 'node_modules/koffi'];
+/** What a guest sees of the project: enough to run TypeScript of all rooms below the faces. */
+const PROJECT = [
+  'package.json',
+  'src',
+  'test/host',
+  'test/support',
+  'tools/sample-image.ts',
+  'node_modules/koffi',
+];
 const MODULES = ['virtio_blk', 'loop', 'erofs', 'overlay', 'btrfs'];
 const DISK_BYTES = 512 * 1024 * 1024;
 const MEMORY_MIB = 1536;
