@@ -1,11 +1,22 @@
 /**
- * Entry of the `onecopy` program. `--version` answers without loading anything else.
+ * Entry of the `onecopy` program. `--version` answers without loading anything else, and a Node that is too old is told so before it
+ * meets syntax that it cannot read.
  */
 import { VERSION } from './version.ts';
 
-if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
+const NODE_MAJOR_MIN = 26;
+const EXIT_UNSUPPORTED = 8;
+
+const nodeMajor = Number.parseInt(process.versions.node, 10);
+if (nodeMajor < NODE_MAJOR_MIN) {
+  process.stderr.write(
+    `onecopy: Cannot start: expected Node ${NODE_MAJOR_MIN} or later, found ${nodeMajor}\n` +
+      `  hint: install Node ${NODE_MAJOR_MIN} or later\n`,
+  );
+  process.exitCode = EXIT_UNSUPPORTED;
+} else if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
   process.stdout.write(`onecopy ${VERSION}\n`);
 } else {
   const { runProgram } = await import('./program.ts');
-  process.exitCode = await runProgram(process.argv.slice(2));
+  process.exitCode = await runProgram(process.argv.slice(2), VERSION);
 }

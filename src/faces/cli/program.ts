@@ -10,15 +10,17 @@ import { Interruption } from './interruption.ts';
 import { createOutput, EXIT_USAGE, reportError, UsageError } from './output.ts';
 import { createProgress } from './progress.ts';
 import { GLOBAL_OPTIONS, VERBS, type Verb } from './verbs.ts';
-import { VERSION } from './version.ts';
 
-/** Runs the command line and returns its exit status. Everything that goes wrong is reported, nothing is thrown. */
-export async function runProgram(argv: readonly string[]): Promise<number> {
+/**
+ * Runs the command line and returns its exit status. Everything that goes wrong is reported, nothing is thrown.
+ * @param version what `--version` says; a parameter, so that the entry answers that without sharing a file with us
+ */
+export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   using interruption = new Interruption();
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', leaveQuietly);
   let status = 0;
-  const program = buildProgram(interruption, (code) => {
+  const program = buildProgram(version, interruption, (code) => {
     status = code;
   });
   try {
@@ -64,14 +66,15 @@ function misuseOf(error: CommanderError): UsageError | undefined {
 }
 
 /** The whole command tree; `setStatus` receives the exit status of the verb that ran. */
-export function buildProgram(
+function buildProgram(
+  version: string,
   interruption: Interruption,
   setStatus: (code: number) => void,
 ): Command {
   const program = new Command('onecopy')
     .usage('[options] <verb>')
     .description('Keeps one copy of every image byte on this host, whichever store reads it')
-    .version(`onecopy ${VERSION}`, '-V, --version')
+    .version(`onecopy ${version}`, '-V, --version')
     .helpCommand(false)
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, optionDescription: (option) => option.description })
