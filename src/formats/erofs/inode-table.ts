@@ -108,7 +108,9 @@ class Describer {
     this.#tree = tree;
     this.#list = list;
     this.#options = options;
-    this.#objects = new ObjectTable(options.digestBytes);
+    let externals = 0;
+    for (const leaf of tree.leaves) if ('id' in leaf) externals += 1;
+    this.#objects = new ObjectTable(options.digestBytes, externals);
     const { version, likeC } = options;
     this.#xattrs = new XattrTable({ version, likeC }, this.#objects);
     this.#kind = new Uint8Array(list.count);

@@ -17,15 +17,22 @@ for (let value = 0; value < 16; value += 1) {
 export class ObjectTable {
   readonly digestBytes: number;
   /** Inodes whose metacopy, and whose redirect, name the object. */
-  metacopyCount = new Uint32Array(64);
-  redirectCount = new Uint32Array(64);
+  metacopyCount: Uint32Array;
+  redirectCount: Uint32Array;
   count = 0;
+  readonly #hex: Buffer;
   #digests: Uint8Array;
-  #buckets = new Int32Array(256).fill(-1);
+  #buckets: Int32Array;
 
-  constructor(digestBytes: number) {
+  /** @param expected number of ids that room is made for; more are welcome */
+  constructor(digestBytes: number, expected: number) {
+    const capacity = Math.max(64, 2 ** Math.ceil(Math.log2(expected + 1)));
     this.digestBytes = digestBytes;
-    this.#digests = new Uint8Array(64 * digestBytes);
+    this.metacopyCount = new Uint32Array(capacity);
+    this.redirectCount = new Uint32Array(capacity);
+    this.#buckets = new Int32Array(capacity * 2).fill(-1);
+    this.#hex = Buffer.alloc(digestBytes * 2);
+    this.#digests = new Uint8Array(capacity * digestBytes);
   }
 
   /** Position of an id. @throws FormatError TREE_INVALID when it is not lower-case hex of the right length */
@@ -33,11 +40,14 @@ export class ObjectTable {
     const size = this.digestBytes;
     if (this.count === this.metacopyCount.length) this.#grow();
     const digests = this.#digests;
+    const hex = this.#hex;
     const at = this.count * size;
-    let wrong = id.length === size * 2 ? 0 : NOT_HEX;
+    // One copy out of the string, which is mostly a slice of a larger one, then bytes: half the time of charCodeAt.
+    const length = hex.write(id, 0, 'latin1');
+    let wrong = id.length === size * 2 && length === size * 2 ? 0 : NOT_HEX;
     for (let index = 0; index < size; index += 1) {
-      const high = HEX_VALUE[id.charCodeAt(index * 2)] as number;
-      const low = HEX_VALUE[id.charCodeAt(index * 2 + 1)] as number;
+      const high = HEX_VALUE[hex[index * 2] as number] as number;
+      const low = HEX_VALUE[hex[index * 2 + 1] as number] as number;
       wrong |= high | low;
       digests[at + index] = high * 16 + low;
     }
@@ -125,7 +135,7 @@ export class ObjectTable {
     this.#digests = digests;
     this.metacopyCount = widen(this.metacopyCount, capacity);
     this.redirectCount = widen(this.redirectCount, capacity);
-    this.#buckets = new Int32Array(capacity * 4).fill(-1);
+    this.#buckets = new Int32Array(capacity * 2).fill(-1);
     const mask = this.#buckets.length - 1;
     for (let position = 0; position < this.count; position += 1) {
       let bucket = this.#hash(position * this.digestBytes) & mask;

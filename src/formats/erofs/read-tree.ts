@@ -132,7 +132,7 @@ class TreeReader {
     }
     let shared = this.#xattrMaps.get(key);
     if (shared === undefined) {
-      shared = new Map([...xattrs].map(([name, value]) => [name, value.slice()]));
+      shared = new Map([...xattrs].map(([name, value]) => [name, new Uint8Array(value)]));
       this.#xattrMaps.set(key, shared);
     }
     return shared;

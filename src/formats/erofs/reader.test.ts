@@ -142,7 +142,7 @@ describe('readTree', () => {
   });
 
   it('shares no memory with the image', () => {
-    const image = imageOf(DUMP, 1);
+    const image = Buffer.from(imageOf(DUMP, 1));
     const tree = readTree(image);
     const before = canonical(tree, 1);
     image.fill(0);

@@ -8,6 +8,7 @@ import {
   XATTR_NAME_LIMIT,
   XATTR_VALUE_LIMIT,
 } from './dumpfile-layout.ts';
+import type { DumpLine } from './dumpfile-line.ts';
 import { NO_XATTRS, PERMISSION_BITS, type Stat } from './model.ts';
 
 /** Reports why a line is refused; never returns. */
@@ -28,9 +29,16 @@ export interface MetadataRow {
   readonly rdev: number;
   /** Stat without xattrs. */
   readonly bare: Stat;
-  /** Stat by the text of the xattr fields. */
+  /** Stat by the text of the xattr fields, and the one asked for last. */
   readonly withXattrs: Map<string, Stat>;
+  lastText: Uint8Array;
+  lastStat: Stat;
 }
+
+/** Rows that are found by comparing bytes, without cutting out and hashing a string. */
+const RECENT_ROWS = 32;
+/** Longest text of such a row. */
+const RECENT_BYTES = 128;
 
 /** Rows and xattr maps kept at a time; a bound on memory for dumps in which every line differs. */
 const CACHE_LIMIT = 1 << 16;
@@ -42,6 +50,7 @@ const CACHE_LIMIT = 1 << 16;
 export class MetadataReader {
   readonly #rules: DialectRules;
   readonly #fail: Fail;
+  readonly #recent: ({ readonly bytes: Uint8Array; readonly row: MetadataRow } | undefined)[] = [];
   #rows = new Map<string, MetadataRow>();
   #xattrs = new Map<string, ReadonlyMap<ByteString, Uint8Array>>();
 
@@ -50,8 +59,20 @@ export class MetadataReader {
     this.#fail = fail;
   }
 
-  /** Decodes `MODE NLINK UID GID RDEV MTIME` (exactly five spaces). */
-  row(text: string): MetadataRow {
+  /** The row of the fields `MODE NLINK UID GID RDEV MTIME` at `[from, end)` of a line (exactly five spaces). */
+  row(line: DumpLine, from: number, end: number): MetadataRow {
+    const { bytes } = line;
+    const length = end - from;
+    const slot =
+      (length + 3 * (bytes[end - 4] as number) + (bytes[from + 3] as number)) % RECENT_ROWS;
+    const recent = this.#recent[slot];
+    if (recent?.bytes.length === length && line.startsWith(recent.bytes, from)) return recent.row;
+    const row = this.#rowOf(line.text.slice(from, end));
+    if (length <= RECENT_BYTES) this.#recent[slot] = { bytes: line.copy(from, end), row };
+    return row;
+  }
+
+  #rowOf(text: string): MetadataRow {
     const known = this.#rows.get(text);
     if (known !== undefined) return known;
     if (this.#rows.size >= CACHE_LIMIT) this.#rows = new Map();
@@ -60,12 +81,18 @@ export class MetadataReader {
     return row;
   }
 
-  /** The stat of a row with the xattrs of the text behind the DIGEST field. */
-  stat(row: MetadataRow, xattrText: string): Stat {
-    const known = row.withXattrs.get(xattrText);
-    if (known !== undefined) return known;
-    const stat = { ...row.bare, xattrs: this.#decodeXattrs(xattrText) };
-    row.withXattrs.set(xattrText, stat);
+  /** The stat of a row with the xattrs of the fields at `[from, end)`, which are behind DIGEST. */
+  stat(row: MetadataRow, line: DumpLine, from: number, end: number): Stat {
+    const { lastText } = row;
+    if (lastText.length === end - from && line.startsWith(lastText, from)) return row.lastStat;
+    const xattrText = line.text.slice(from, end);
+    let stat = row.withXattrs.get(xattrText);
+    if (stat === undefined) {
+      stat = { ...row.bare, xattrs: this.#decodeXattrs(xattrText) };
+      row.withXattrs.set(xattrText, stat);
+    }
+    if (end - from <= RECENT_BYTES) row.lastText = line.copy(from, end);
+    row.lastStat = stat;
     return stat;
   }
 
@@ -92,7 +119,16 @@ export class MetadataReader {
       mtimeNsec,
       xattrs: NO_XATTRS,
     };
-    return { isHardlink: false, kind, nlink, rdev, bare, withXattrs: new Map() };
+    return {
+      isHardlink: false,
+      kind,
+      nlink,
+      rdev,
+      bare,
+      withXattrs: new Map(),
+      lastText: NO_BYTES,
+      lastStat: bare,
+    };
   }
 
   #hardlinkRow(mode: number, kind: RawKind | undefined): MetadataRow {
@@ -107,6 +143,8 @@ export class MetadataReader {
       rdev: 0,
       bare: HARDLINK_STAT,
       withXattrs: new Map(),
+      lastText: NO_BYTES,
+      lastStat: HARDLINK_STAT,
     };
   }
 
@@ -192,6 +230,7 @@ export class MetadataReader {
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
 const HARDLINK_STAT: Stat = {
   mode: 0,
   uid: 0,

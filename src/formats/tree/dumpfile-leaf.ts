@@ -5,7 +5,6 @@ import { PATH_LIMIT } from './dumpfile-layout.ts';
 import type { DumpLine } from './dumpfile-line.ts';
 import type { Leaf, LeafIndex, Stat } from './model.ts';
 
-const SLASH = 0x2f;
 const NO_ID = '' as ObjectId;
 const EMPTY = new Uint8Array(0);
 
@@ -90,7 +89,7 @@ export class LeafReader {
     }
     if (this.#line.rules.lenient) this.#matchSize(content.length, size);
     else if (content.length === 0 && size > 0) return { kind: 'sparse', stat, sizeBytes: size };
-    return { kind: 'inline', stat, content: new Uint8Array(bytesOf(content)) };
+    return { kind: 'inline', stat, content: bytesOf(content) };
   }
 
   #external(stat: Stat, size: number, ends: ContentEnds): Leaf {
@@ -112,20 +111,26 @@ export class LeafReader {
   #externalInC(stat: Stat, size: number, ends: ContentEnds): Leaf {
     const [payloadFrom, payloadEnd, contentEnd, digestEnd] = ends;
     const index = this.#index;
-    const payload =
-      payloadEnd === 0
-        ? undefined
-        : this.#line.cutAtNul(this.#line.unescape(payloadFrom, payloadEnd), 'PAYLOAD');
-    if (this.#line.isDash(contentEnd + 1, digestEnd)) {
-      const id = objectPathTail(payload ?? '', this.#line.digestLength);
-      const exact = id !== undefined && isObjectPathOf(payload, id);
-      if (!exact) this.#payloads.set(index, payload);
-      return { kind: 'externalNoVerity', stat, id: id ?? NO_ID, sizeBytes: size };
+    const line = this.#line;
+    const digestFrom = contentEnd + 1;
+    if (!line.isDash(digestFrom, digestEnd)) {
+      const id = line.digest(digestFrom, Math.min(digestEnd, digestFrom + line.digestLength));
+      if (!line.isObjectPath(payloadFrom, payloadEnd, digestFrom)) {
+        this.#payloads.set(index, this.#payload(payloadFrom, payloadEnd));
+      }
+      return { kind: 'external', stat, id, sizeBytes: size };
     }
-    const end = Math.min(digestEnd, contentEnd + 1 + this.#line.digestLength);
-    const id = this.#line.digest(contentEnd + 1, end);
-    if (!isObjectPathOf(payload, id)) this.#payloads.set(index, payload);
-    return { kind: 'external', stat, id, sizeBytes: size };
+    const payload = this.#payload(payloadFrom, payloadEnd);
+    const id = objectPathTail(payload ?? '', line.digestLength);
+    if (id === undefined || payload !== `${id.slice(0, 2)}/${id.slice(2)}`) {
+      this.#payloads.set(index, payload);
+    }
+    return { kind: 'externalNoVerity', stat, id: id ?? NO_ID, sizeBytes: size };
+  }
+
+  #payload(from: number, end: number): ByteString | undefined {
+    if (end === 0) return undefined;
+    return this.#line.cutAtNul(this.#line.unescape(from, end), 'PAYLOAD');
   }
 
   #matchSize(found: number, size: number): void {
@@ -139,15 +144,4 @@ function objectPathTail(path: string, length: number): ObjectId | undefined {
   const match = /([0-9a-fA-F]{2})\/([0-9a-fA-F]+)$/.exec(path.slice(-(length + 1)));
   const id = match === null ? '' : `${match[1]}${match[2]}`;
   return id.length === length ? (id.toLowerCase() as ObjectId) : undefined;
-}
-
-function isObjectPathOf(payload: string | undefined, id: string): boolean {
-  return (
-    payload !== undefined &&
-    payload.length === id.length + 1 &&
-    payload.charCodeAt(2) === SLASH &&
-    payload.startsWith(id.slice(2), 3) &&
-    payload.charCodeAt(0) === id.charCodeAt(0) &&
-    payload.charCodeAt(1) === id.charCodeAt(1)
-  );
 }

@@ -1,4 +1,4 @@
-import type { ByteString } from '#base/bytes';
+import { type ByteString, byteStringOf } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
 import { unescapeField } from './dumpfile-escape.ts';
@@ -6,6 +6,13 @@ import { type DialectRules, FILE_SIZE_LIMIT } from './dumpfile-layout.ts';
 
 const SPACE = 0x20;
 const DASH = 0x2d;
+const PLUS = 0x2b;
+const SLASH = 0x2f;
+
+/** What a byte is as a hex digit: 1 lower case or decimal, 2 upper case, 0 none. */
+const HEX_CASE = new Uint8Array(256);
+for (const digit of '0123456789abcdef') HEX_CASE[digit.charCodeAt(0)] = 1;
+for (const digit of 'ABCDEF') HEX_CASE[digit.charCodeAt(0)] = 2;
 
 /**
  * The line that a parser is at: a range of a larger text, so that fields are found and compared without being cut out.
@@ -16,7 +23,8 @@ export class DumpLine {
   readonly fail = (reason: string): never => {
     throw this.error(reason);
   };
-  /** Text that holds the line, and perhaps others. */
+  /** Bytes that hold the line, and perhaps others, and the same as text: bytes are faster to look at, text to keep. */
+  bytes: Uint8Array = new Uint8Array(0);
   text = '';
   /** Number of the line, from 1, and its byte offset in the dumpfile; for messages. */
   number = 0;
@@ -24,6 +32,8 @@ export class DumpLine {
   readonly #digestLength: number;
   /** First backslash at or after the start of the line, or the length of the text; -1 when not known. */
   #backslash = -1;
+  /** A NUL byte stands somewhere in the bytes. */
+  #hasNul = false;
 
   constructor(rules: DialectRules, digestLength: number) {
     this.rules = rules;
@@ -35,10 +45,12 @@ export class DumpLine {
     return this.#digestLength;
   }
 
-  /** Goes on with another text. */
-  setText(text: string): void {
-    this.text = text;
+  /** Goes on with other bytes, which must not change until the next. */
+  setBytes(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.text = byteStringOf(bytes);
     this.#backslash = -1;
+    this.#hasNul = bytes.includes(0);
   }
 
   /** Goes to the line that begins at `start`; `offset` is where the text begins in the dumpfile. */
@@ -55,6 +67,25 @@ export class DumpLine {
     return this.#backslash >= end;
   }
 
+  /** False when no field that ends before `end` can hold a NUL byte, escaped or not. */
+  mayHoldNul(end: number): boolean {
+    return this.#hasNul || !this.isPlain(end);
+  }
+
+  /** True when the bytes at `from` are these. */
+  startsWith(expected: Uint8Array, from: number): boolean {
+    const { bytes } = this;
+    const { length } = expected;
+    let at = 0;
+    while (at < length && bytes[from + at] === expected[at]) at += 1;
+    return at === length;
+  }
+
+  /** A copy of a range of the bytes. */
+  copy(from: number, end: number): Uint8Array {
+    return new Uint8Array(this.bytes.subarray(from, end));
+  }
+
   /** An error that names the line. */
   error(reason: string): FormatError {
     return new FormatError(
@@ -67,15 +98,15 @@ export class DumpLine {
   /** End of the field that starts at `from`; a field must be followed by a space, except the last of a line. */
   fieldEnd(from: number, lineEnd: number, name: string): number {
     if (from > lineEnd) throw this.error(`expected ${name}, found the end of the line`);
-    const text = this.text;
+    const { bytes } = this;
     let at = from;
-    while (at < lineEnd && text.charCodeAt(at) !== SPACE) at += 1;
+    while (at < lineEnd && bytes[at] !== SPACE) at += 1;
     return at;
   }
 
   /** True when a field is a lone dash, which stands for "absent". */
   isDash(from: number, end: number): boolean {
-    return end - from === 1 && this.text.charCodeAt(from) === DASH;
+    return end - from === 1 && this.bytes[from] === DASH;
   }
 
   /** A field without its escapes; most lines have none, which one look-up per line settles. */
@@ -88,12 +119,12 @@ export class DumpLine {
 
   /** The decimal of SIZE. */
   size(from: number, end: number): number {
-    const text = this.text;
-    let at = text.charCodeAt(from) === 0x2b ? from + 1 : from;
+    const { bytes, text } = this;
+    let at = bytes[from] === PLUS ? from + 1 : from;
     if (at >= end) throw this.error('expected SIZE, found nothing');
     let size = 0;
     for (; at < end; at += 1) {
-      const digit = text.charCodeAt(at) - 0x30;
+      const digit = (bytes[at] as number) - 0x30;
       if (digit < 0 || digit > 9) throw this.error(`invalid SIZE "${text.slice(from, end)}"`);
       size = size * 10 + digit;
     }
@@ -117,13 +148,24 @@ export class DumpLine {
         `expected a digest of ${this.#digestLength} characters, found ${end - from}`,
       );
     }
-    let upper = false;
+    const { bytes } = this;
+    let isUpper = false;
     for (let at = from; at < end; at += 1) {
-      const code = this.text.charCodeAt(at);
-      if ((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66)) continue;
-      if (code < 0x41 || code > 0x46) throw this.error(`digest "${id}" is not hex`);
-      upper = true;
+      const digit = HEX_CASE[bytes[at] as number] as number;
+      if (digit === 0) throw this.error(`digest "${id}" is not hex`);
+      if (digit === 2) isUpper = true;
     }
-    return (upper ? id.toLowerCase() : id) as ObjectId;
+    return (isUpper ? id.toLowerCase() : id) as ObjectId;
+  }
+
+  /** True when the field `[from, end)` is the object path `xx/rest`, in lower case, of the hex at `digestFrom`. */
+  isObjectPath(from: number, end: number, digestFrom: number): boolean {
+    const { bytes } = this;
+    if (end - from !== this.#digestLength + 1 || bytes[from + 2] !== SLASH) return false;
+    for (let at = 0; at < this.#digestLength; at += 1) {
+      const byte = bytes[from + (at < 2 ? at : at + 1)] as number;
+      if (byte !== bytes[digestFrom + at] || HEX_CASE[byte] !== 1) return false;
+    }
+    return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { ByteString } from '#base/bytes';
+import { type ByteString, concatBytes } from '#base/bytes';
 import { MetadataReader } from './dumpfile-fields.ts';
 import { DIALECTS, type Dialect, LINE_LIMIT, NAME_LIMIT, PATH_LIMIT } from './dumpfile-layout.ts';
 import { LeafReader } from './dumpfile-leaf.ts';
@@ -41,6 +41,8 @@ interface PendingLink {
   readonly placeholder: number;
 }
 
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const SLASH = 0x2f;
 
@@ -59,13 +61,14 @@ export class DumpfileParser {
     payloads: new Map(),
   };
   readonly #pending: PendingLink[] = [];
-  /** Per leaf: names so far and NLINK as written. Lenient dialect only. */
-  readonly #names: number[] = [];
-  readonly #written: number[] = [];
+  /** Names so far, and NLINK as written, of the leaves where it is not 1. Lenient dialect only. */
+  readonly #names = new Map<LeafIndex, number>();
+  readonly #written = new Map<LeafIndex, number>();
   #tree: Tree | undefined;
-  #rest = '';
+  #rest: Uint8Array[] = [];
+  #restBytes = 0;
   #consumed = 0;
-  #parentText = '';
+  #parentBytes: Uint8Array = new Uint8Array(0);
   #parent: Directory | undefined;
 
   constructor(options: DumpfileOptions = {}) {
@@ -78,20 +81,16 @@ export class DumpfileParser {
 
   /** Parses the lines that are complete. @throws FormatError DUMPFILE_INVALID with the line and its byte offset */
   push(piece: Uint8Array): void {
-    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
-    const text = this.#rest + bytes.toString('latin1');
     let from = 0;
-    this.#line.setText(text);
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
-      this.#parseLine(from, end);
-      from = end + 1;
+    if (this.#restBytes > 0) {
+      from = piece.indexOf(LINE_FEED) + 1;
+      this.#keep(piece.subarray(0, from === 0 ? piece.length : from));
+      if (from === 0) return;
+      this.#parseLines(this.#takeRest());
     }
-    this.#consumed += from;
-    this.#rest = text.slice(from);
-    if (this.#rest.length > LINE_LIMIT) {
-      this.#line.begin(0, this.#consumed);
-      throw this.#line.error(`the line is longer than ${LINE_LIMIT} bytes`);
-    }
+    const last = piece.lastIndexOf(LINE_FEED) + 1;
+    if (last > from) this.#parseLines(piece.subarray(from, last));
+    this.#keep(piece.subarray(Math.max(last, from)));
   }
 
   /**
@@ -99,25 +98,52 @@ export class DumpfileParser {
    * @throws FormatError DUMPFILE_INVALID
    */
   end(): ParsedDumpfile {
-    if (this.#rest !== '') {
-      this.#line.setText(this.#rest);
-      this.#parseLine(0, this.#rest.length);
-    }
+    if (this.#restBytes > 0) this.#parseLines(this.#takeRest());
     const tree = this.#tree;
     if (tree === undefined) throw this.#line.error('expected a root directory, found no entries');
     this.#resolvePending();
-    for (const [index, nlink] of this.#written.entries()) {
-      if (nlink !== this.#names[index]) this.#overrides.linkCounts.set(index, nlink);
-      if (this.#names[index] === 1) this.#overrides.homes.delete(index);
+    for (const index of new Set([...this.#written.keys(), ...this.#names.keys()])) {
+      const nlink = this.#written.get(index) ?? 1;
+      if (nlink !== (this.#names.get(index) ?? 1)) this.#overrides.linkCounts.set(index, nlink);
     }
     return { tree, overrides: this.#overrides };
   }
 
+  /** Keeps a copy of the beginning of a line until the rest of it comes. */
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#rest.push(new Uint8Array(bytes));
+    this.#restBytes += bytes.length;
+    if (this.#restBytes <= LINE_LIMIT) return;
+    this.#line.begin(0, this.#consumed);
+    throw this.#line.error(`the line is longer than ${LINE_LIMIT} bytes`);
+  }
+
+  #takeRest(): Uint8Array {
+    const whole = concatBytes(this.#rest);
+    this.#rest = [];
+    this.#restBytes = 0;
+    return whole;
+  }
+
+  /** Parses whole lines; only the very last of a dumpfile may lack its line feed. */
+  #parseLines(bytes: Uint8Array): void {
+    this.#line.setBytes(bytes);
+    const { text } = this.#line;
+    for (let from = 0; from < text.length; ) {
+      const found = text.indexOf('\n', from);
+      const end = found < 0 ? text.length : found;
+      this.#parseLine(from, end);
+      from = end + 1;
+    }
+    this.#consumed += bytes.length;
+  }
+
   #parseLine(start: number, lineEnd: number): void {
     const line = this.#line;
-    const { text } = line;
+    const { text, bytes } = line;
     line.begin(start, this.#consumed);
-    const end = lineEnd > start && text.charCodeAt(lineEnd - 1) === 0x0d ? lineEnd - 1 : lineEnd;
+    const end = lineEnd > start && bytes[lineEnd - 1] === CARRIAGE_RETURN ? lineEnd - 1 : lineEnd;
     if (!this.#lenient && isBlank(text, start, end)) return;
 
     const pathEnd = this.#line.fieldEnd(start, end, 'PATH');
@@ -126,7 +152,7 @@ export class DumpfileParser {
     for (let field = 0; field < 6; field += 1) {
       metadataEnd = this.#line.fieldEnd(metadataEnd + 1, end, 'metadata');
     }
-    const row = this.#metadata.row(text.slice(sizeEnd + 1, metadataEnd));
+    const row = this.#metadata.row(line, sizeEnd + 1, metadataEnd);
     if (row.isHardlink) {
       if (!this.#lenient) this.#line.size(pathEnd + 1, sizeEnd);
       this.#hardlink(start, pathEnd, metadataEnd + 1, end);
@@ -134,10 +160,8 @@ export class DumpfileParser {
     }
     const payloadEnd = this.#line.fieldEnd(metadataEnd + 1, end, 'PAYLOAD');
     const contentEnd = this.#line.fieldEnd(payloadEnd + 1, end, 'CONTENT');
-    const digestSpace = text.indexOf(' ', contentEnd + 1);
-    const digestEnd = digestSpace < 0 || digestSpace > end ? end : digestSpace;
-    const stat =
-      digestEnd >= end ? row.bare : this.#metadata.stat(row, text.slice(digestEnd + 1, end));
+    const digestEnd = contentEnd < end ? line.fieldEnd(contentEnd + 1, end, 'DIGEST') : end;
+    const stat = digestEnd >= end ? row.bare : this.#metadata.stat(row, line, digestEnd + 1, end);
     const size = this.#line.size(pathEnd + 1, sizeEnd);
     if (row.kind === 'directory') {
       this.#directory(start, pathEnd, stat, [payloadEnd + 1, contentEnd, digestEnd]);
@@ -163,7 +187,8 @@ export class DumpfileParser {
       start = 0;
       stop = text.length;
     }
-    if (this.#lenient) {
+    const mayHoldNul = this.#line.mayHoldNul(end);
+    if (this.#lenient && mayHoldNul) {
       const nul = text.slice(start, stop).indexOf('\0');
       if (nul >= 0) stop = start + nul;
     }
@@ -179,15 +204,16 @@ export class DumpfileParser {
     const directory = this.#directoryAt(text, start, slash);
     const name = text.slice(slash < start ? start : slash + 1, stop) as ByteString;
     this.#checkName(name);
+    if (mayHoldNul && name.includes('\0')) throw this.#line.error('PATH holds a NUL byte');
     return { directory, name };
   }
 
   #checkName(name: string): void {
     if (name === '') throw this.#line.error('PATH has an empty component');
-    if (name === '.' || name === '..') throw this.#line.error(`PATH has a component "${name}"`);
+    if (name.length <= 2 && (name === '.' || name === '..'))
+      throw this.#line.error(`PATH has a component "${name}"`);
     if (name.length > NAME_LIMIT)
       throw this.#line.error(`name of ${name.length} bytes is too long`);
-    if (name.includes('\0')) throw this.#line.error('PATH holds a NUL byte');
   }
 
   /** The directory whose path is `text[start, slash)`; consecutive lines mostly name the same one. */
@@ -196,14 +222,13 @@ export class DumpfileParser {
     if (root === undefined) throw this.#line.error('the first entry must be the root directory');
     if (slash < start) return root;
     const known = this.#parent;
-    const length = slash - start;
-    if (
+    const isInLine = text === this.#line.text;
+    const isKnown =
       known !== undefined &&
-      length === this.#parentText.length &&
-      text.startsWith(this.#parentText, start)
-    ) {
-      return known;
-    }
+      isInLine &&
+      slash - start === this.#parentBytes.length &&
+      this.#line.startsWith(this.#parentBytes, start);
+    if (isKnown) return known;
     const path = text.slice(start, slash);
     let at = root;
     for (const name of path.split('/')) {
@@ -214,8 +239,10 @@ export class DumpfileParser {
       }
       at = next;
     }
-    this.#parentText = path;
-    this.#parent = at;
+    if (isInLine) {
+      this.#parentBytes = this.#line.copy(start, slash);
+      this.#parent = at;
+    }
     return at;
   }
 
@@ -233,7 +260,7 @@ export class DumpfileParser {
   }
 
   #isRoot(from: number, end: number): boolean {
-    return end - from === 1 && this.#line.text.charCodeAt(from) === SLASH;
+    return end - from === 1 && this.#line.bytes[from] === SLASH;
   }
 
   #put(directory: Directory, name: ByteString, inode: Directory | LeafIndex): void {
@@ -252,10 +279,9 @@ export class DumpfileParser {
     if (place === undefined || tree === undefined) {
       throw this.#line.error('the root must be a directory');
     }
-    this.#put(place.directory, place.name, tree.addLeaf(leaf));
-    if (!this.#lenient) return;
-    this.#names.push(1);
-    this.#written.push(nlink);
+    const index = tree.addLeaf(leaf);
+    this.#put(place.directory, place.name, index);
+    if (nlink !== 1 && this.#lenient) this.#written.set(index, nlink);
   }
 
   #hardlink(from: number, pathEnd: number, payloadFrom: number, end: number): void {
@@ -277,7 +303,7 @@ export class DumpfileParser {
   #link(place: { directory: Directory; name: ByteString }, home: Home): void {
     this.#put(place.directory, place.name, home.index);
     if (!this.#lenient) return;
-    this.#names[home.index] = (this.#names[home.index] as number) + 1;
+    this.#names.set(home.index, (this.#names.get(home.index) ?? 1) + 1);
     if (!this.#overrides.homes.has(home.index)) this.#overrides.homes.set(home.index, home);
   }
 

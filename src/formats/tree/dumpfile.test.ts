@@ -134,7 +134,11 @@ describe('parseDumpfile', () => {
     const whole = parseDumpfile(dump);
     for (let length = 1; length < dump.length; length += 1) {
       const parser = new DumpfileParser();
-      for (let at = 0; at < dump.length; at += length) parser.push(dump.subarray(at, at + length));
+      const reused = Buffer.alloc(length);
+      for (let at = 0; at < dump.length; at += length) {
+        parser.push(reused.subarray(0, dump.copy(reused, 0, at, at + length)));
+      }
+      reused.fill(0);
       assert.deepEqual(parser.end().tree, whole);
     }
   });
