@@ -114,6 +114,11 @@ export const ERROR_CODES = {
     meaning: 'fs-verity cannot be enabled because somebody has the file open for writing',
     keys: ['target'],
   },
+  FORMAT_UNKNOWN: {
+    kind: 'format',
+    meaning: 'A file is of no format that this program knows',
+    keys: ['offset', 'what'],
+  },
   FSVERITY_ALGORITHM_INVALID: {
     kind: 'format',
     meaning: 'A text is not the id of an fs-verity algorithm with blocks of 4096 bytes',
@@ -383,6 +388,11 @@ export const ERROR_CODES = {
     meaning: 'The header of an OSTree file object is damaged or does not fit the object',
     keys: ['offset', 'what'],
   },
+  OSTREE_KEYS_MISSING: {
+    kind: 'not-found',
+    meaning: 'Signatures must be verified, but no key is trusted or a key file is not there',
+    keys: ['expected'],
+  },
   OSTREE_KEY_FILE_INVALID: {
     kind: 'format',
     meaning: 'A key file (config, origin) is not written as GLib demands',
@@ -392,11 +402,6 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A public or secret key for OSTree signatures is not in its format',
     keys: ['offset', 'what'],
-  },
-  OSTREE_KEYS_MISSING: {
-    kind: 'not-found',
-    meaning: 'Signatures must be verified, but no key is trusted or a key file is not there',
-    keys: ['expected'],
   },
   OSTREE_METADATA_INVALID: {
     kind: 'format',

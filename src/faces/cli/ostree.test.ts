@@ -135,3 +135,17 @@ test('a delta from a file is applied, and its signature is demanded on request',
   const signed = `${deltas}/v1-v2-inline-signed.delta`;
   assert.equal(json(repo, 'ostree', 'apply-delta', signed, ...key).signedBy.length, 1);
 });
+
+test('inspect-format prints one document, and exits with 3 when something is wrong', () => {
+  using fixture = unpackOstree('r-tiny-archive');
+  const objects = `${fixture.path}/r-tiny-archive/objects`;
+  const good = `${objects}/c5/1efa0182c5e5997bd88360ecdc85cb3faef8fa6ed4f9560e36b9329be14feb.commit`;
+  const document = JSON.parse(ok(fixture.path, 'inspect-format', good));
+  assert.deepEqual([document.format, document.document.checksum], ['ostree-commit', TINY]);
+  const bad = `${objects}/c5/${'0'.repeat(62)}.commit`;
+  writeFileSync(bad, readFileSync(good));
+  assert.equal(onecopy(fixture.path, 'inspect-format', bad).status, 3);
+  const wrong = ['inspect-format', good, '--as', 'ostree-dirtree'];
+  assert.equal(onecopy(fixture.path, ...wrong).status, 7);
+  assert.equal(onecopy(fixture.path, 'inspect-format', good, '--as', 'jpeg').status, 2);
+});

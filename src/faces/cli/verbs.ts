@@ -194,6 +194,12 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/fsck.ts')).fsck,
   },
   {
+    usage: 'inspect-format <file>',
+    summary: 'print what a file of any format we know says, as JSON, and what is wrong with it',
+    options: [['--as <format>', 'take it for this format instead of finding out']],
+    load: async () => (await import('./commands/inspect-format.ts')).inspectFormat,
+  },
+  {
     usage: 'doctor [path...]',
     summary: 'say what this host can do for a store, and how to get the rest',
     load: async () => (await import('./commands/doctor.ts')).doctor,

@@ -6,6 +6,7 @@
  *                                     └── known objects: bases, journal of an earlier attempt ──┘
  */
 
+export { jsonOfMetadata } from '#formats/ostree';
 export { OSTREE_MODES, type OstreeMode } from '#stores/ostree';
 export { type AppliedDelta, type ApplyDeltaOptions, applyDeltaFile } from './apply-delta.ts';
 export {
@@ -56,7 +57,7 @@ export {
   readHistory,
   summarizeCommit,
 } from './history.ts';
-export { describeMetadata, formatMetadata, type MetadataEntry } from './metadata.ts';
+export { formatMetadata } from './metadata.ts';
 export { encodeDetachedOptions, parseMetadataOptions } from './metadata-options.ts';
 export {
   type CommitModifiers,

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { encodeImage } from '#formats/erofs';
+import { CommitStreamBuilder, encodeCommitStream, streamFromJson } from '#formats/ostree';
+import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import { encodeDumpfile } from '#formats/tree';
+import { openCommit, treeOfOpened } from '#work/ostree';
+import { makeTempRepository, storeFixtureCommit } from '../../../test/support/ostree-stored.ts';
+import { readTarFixture, readTarFolder } from '../../../test/support/tar-fixture.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { describeFile, type FileFormat } from './index.ts';
+
+const V1 = 'mini/r-archive:test/v1';
+
+/** Name below `objects/` (or elsewhere) and bytes of one file of each kind, with the format it is. */
+function ostreeFiles(): readonly (readonly [FileFormat, string, Uint8Array])[] {
+  const archive = readTarFolder('ostree/mini.tar.gz', 'fxmini/r-archive');
+  const first = (end: string): [string, Uint8Array] => {
+    const [path, member] = [...archive].find(([name]) => name.endsWith(end)) ?? [];
+    assert.ok(path && member);
+    return [path, member.bytes];
+  };
+  const member = (path: string): Uint8Array => {
+    const found = readTarFixture('ostree/mini.tar.gz').get(`fxmini/${path}`);
+    assert.ok(found, path);
+    return found.bytes;
+  };
+  return [
+    ['ostree-commit', ...first('.commit')],
+    ['ostree-dirtree', ...first('.dirtree')],
+    ['ostree-dirmeta', ...first('.dirmeta')],
+    ['ostree-filez', ...first('.filez')],
+    ['ostree-summary', 'summary', member('r-deltas/summary')],
+    ['ostree-summary-index', 'summary.idx', member('r-flatpak/summary.idx')],
+    ['ostree-delta', 'x.delta', member('deltafiles/tiny-scratch-inline.delta')],
+    ['ostree-delta', 'y.delta', member('deltafiles/v1-v2-inline-signed.delta')],
+    ['ostree-metadata', 'summary.sig', member('r-signed/summary.sig')],
+  ];
+}
+
+function write(folder: string, name: string, bytes: Uint8Array): string {
+  const path = `${folder}/${name}`;
+  mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true });
+  writeFileSync(path, bytes);
+  return path;
+}
+
+test('every OSTree file is known by its name, and without one by its content', () => {
+  using temp = makeTempDir();
+  for (const [format, name, bytes] of ostreeFiles()) {
+    const named = describeFile(write(temp.path, name, bytes));
+    assert.deepEqual([named.format, named.findings], [format, []], name);
+    const blind = describeFile(write(temp.path, 'file', bytes));
+    assert.deepEqual(blind, named, name);
+  }
+});
+
+test('an object under the name of another is found out', () => {
+  using temp = makeTempDir();
+  for (const [format, name, bytes] of ostreeFiles()) {
+    if (!name.startsWith('objects/')) continue;
+    const other = name.replace(/[0-9a-f]{62}/, 'a'.repeat(62));
+    const { findings } = describeFile(write(temp.path, other, bytes));
+    assert.deepEqual(
+      findings.map(({ code }) => code),
+      ['CHECKSUM_MISMATCH'],
+      format,
+    );
+  }
+});
+
+test('a cut file is refused by the parser of its name, and junk by none', () => {
+  using temp = makeTempDir();
+  for (const [format, name, bytes] of ostreeFiles()) {
+    if (format === 'ostree-filez') continue;
+    const path = write(temp.path, name, bytes.subarray(0, bytes.length - 1));
+    assert.throws(() => describeFile(path), { kind: 'format' }, format);
+  }
+  const junk = write(temp.path, 'junk', Buffer.from('what is this?'));
+  assert.throws(() => describeFile(junk), { code: 'FORMAT_UNKNOWN' });
+  assert.throws(() => describeFile(junk, { format: 'ostree-commit' }), {
+    code: 'GVARIANT_NOT_NORMAL',
+  });
+  assert.throws(() => describeFile(`${temp.path}/none`), { code: 'SYSCALL_FAILED' });
+});
+
+test('a commit stream is described so that the same bytes can be made again', async () => {
+  using temp = await makeTempRepository();
+  await storeFixtureCommit(temp.repository, V1, 'v1');
+  const stored = openCommit(temp.repository, 'v1');
+  const path = `${temp.path}/repo/streams/ostree-commit-${stored.checksum}`;
+  const { format, findings, document } = describeFile(path);
+  assert.deepEqual([format, findings], ['splitstream', []]);
+  const fields = document as { readonly [key: string]: unknown };
+  assert.equal(fields['id'], stored.streamId);
+  assert.equal(fields['contentTypeName'], 'ostreeCommit');
+  const { builder, commit } = streamFromJson(fields['body']);
+  assert.deepEqual(builder.encode(commit).content, new Uint8Array(stored.objects.content));
+});
+
+test('findings of a commit stream are told', async () => {
+  using temp = await makeTempRepository();
+  await storeFixtureCommit(temp.repository, V1, 'v1');
+  const stored = openCommit(temp.repository, 'v1');
+  const builder = new CommitStreamBuilder();
+  builder.addMetadata(stored.checksum, stored.bytes);
+  const built = builder.encode(stored.checksum);
+  const bytes = await encodeCommitStream(built, { algorithm: 'sha512' });
+  const { findings } = describeFile(write(temp.path, 'stream', bytes));
+  assert.ok(findings.some(({ code }) => code === 'OBJECT_MISSING'));
+});
+
+test('other splitstreams say what they are made of', async () => {
+  using temp = makeTempDir();
+  using writer = new SplitstreamWriter({
+    algorithm: 'sha512',
+    contentType: CONTENT_TYPES.ociConfig,
+  });
+  writer.writeInline(new Uint8Array(100));
+  const { document } = describeFile(write(temp.path, 's', await writer.finish()));
+  const fields = document as { readonly [key: string]: unknown };
+  assert.deepEqual(fields['body'], { inlineBytes: 100, externals: 0 });
+  assert.deepEqual([fields['algorithm'], fields['contentTypeName']], ['sha512', 'ociConfig']);
+});
+
+test('an image and its dumpfile have the same entries', async () => {
+  using temp = await makeTempRepository();
+  await storeFixtureCommit(temp.repository, V1, 'v1');
+  const tree = treeOfOpened(openCommit(temp.repository, 'v1'));
+  const image = describeFile(
+    write(temp.path, 'i', encodeImage(tree, { version: 1, algorithm: 'sha256' })),
+  );
+  const dump = describeFile(write(temp.path, 'd', encodeDumpfile(tree)));
+  assert.deepEqual([image.format, dump.format], ['erofs', 'dumpfile']);
+  const entries = (one: typeof image) =>
+    (one.document as { readonly entries: readonly { readonly path: string }[] }).entries;
+  assert.deepEqual(entries(image), entries(dump));
+  assert.ok(entries(image).length > 60);
+});

@@ -1,0 +1,244 @@
+import { displayText } from '#base/bytes';
+import { FormatError, isOnecopyError, type JsonValue } from '#base/errors';
+import { checkImage, listObjectRefs, openImage, readTree } from '#formats/erofs';
+import { ALGORITHMS, computeVerity, type VerityAlgorithm } from '#formats/fsverity';
+import {
+  checkCommitStream,
+  computeMetadataChecksum,
+  describeCommit,
+  describeCommitStream,
+  describeDelta,
+  describeDirmeta,
+  describeDirtree,
+  describeFilez,
+  describeSummary,
+  describeSummaryIndex,
+  jsonOfMetadata,
+  parseMetadataDict,
+  readCommitStream,
+} from '#formats/ostree';
+import { CONTENT_TYPES, openSplitstream, type Splitstream } from '#formats/splitstream';
+import { Directory, leafAt, parseDumpfile, sortedXattrs, type Tree, walkTree } from '#formats/tree';
+import { Dir, readAll } from '#host';
+import { detectFormat, type FileFormat } from './detect.ts';
+
+/** Something wrong with a file, found although it can be read. */
+export interface FormatFinding {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a file is and says. */
+export interface FileDescription {
+  readonly format: FileFormat;
+  readonly sizeBytes: number;
+  readonly document: JsonValue;
+  readonly findings: readonly FormatFinding[];
+}
+
+/** How to look at a file. */
+export interface InspectOptions {
+  /** Takes the file for this instead of finding out. */
+  readonly format?: FileFormat | undefined;
+}
+
+/** Largest file that is looked at, in bytes. */
+const FILE_MAX_BYTES = 2 ** 31 - 1;
+
+/**
+ * Describes a file. Anything a strict parser refuses is an error; what is readable but wrong is a finding.
+ * @throws FormatError FORMAT_UNKNOWN, and those of the parsers; HostError SYSCALL_FAILED
+ */
+export function describeFile(path: string, options: InspectOptions = {}): FileDescription {
+  const slash = path.lastIndexOf('/');
+  using folder = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');
+  using file = folder.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
+  const bytes = readAll(file, FILE_MAX_BYTES);
+  const format = options.format ?? detectFormat(bytes, path);
+  if (format === undefined) {
+    throw new FormatError(
+      'FORMAT_UNKNOWN',
+      `Cannot tell what "${path}" is: expected a format that this program knows, found none`,
+      { offset: 0, what: path },
+      { hint: 'Name the format with --as' },
+    );
+  }
+  const { document, findings } = DESCRIBERS[format](bytes);
+  return {
+    format,
+    sizeBytes: bytes.length,
+    document,
+    findings: [...findings, ...checkName(path, format, document)],
+  };
+}
+
+interface Described {
+  readonly document: JsonValue;
+  readonly findings: readonly FormatFinding[];
+}
+
+const DESCRIBERS: Readonly<Record<FileFormat, (bytes: Uint8Array) => Described>> = {
+  splitstream: describeSplitstream,
+  erofs: describeErofs,
+  dumpfile: (bytes) => plain({ entries: treeDocument(parseDumpfile(bytes)) }),
+  'ostree-commit': (bytes) => plain(describeCommit(bytes)),
+  'ostree-dirtree': describeSorted,
+  'ostree-dirmeta': (bytes) => plain(describeDirmeta(bytes)),
+  'ostree-filez': describeArchived,
+  'ostree-summary': (bytes) => plain(describeSummary(bytes)),
+  'ostree-summary-index': (bytes) => plain(describeSummaryIndex(bytes)),
+  'ostree-delta': (bytes) => plain(describeDelta(bytes)),
+  'ostree-metadata': (bytes) =>
+    plain({
+      checksum: computeMetadataChecksum(bytes),
+      metadata: jsonOfMetadata(parseMetadataDict(bytes, 'metadata')),
+    }),
+};
+
+function plain(document: JsonValue): Described {
+  return { document, findings: [] };
+}
+
+function describeSorted(bytes: Uint8Array): Described {
+  const document = describeDirtree(bytes);
+  const isSorted = fieldOf(document, 'sorted') === true;
+  return { document, findings: isSorted ? [] : [finding('NOT_SORTED', 'names do not ascend')] };
+}
+
+function describeArchived(bytes: Uint8Array): Described {
+  const document = describeFilez(bytes);
+  const warnings = fieldOf(document, 'warnings');
+  const texts = Array.isArray(warnings) ? warnings.map(String) : [];
+  return { document, findings: texts.map((text) => finding('FILEZ_ODD', text)) };
+}
+
+/** Objects of an OSTree repository are called by their checksums: `objects/ab/cdef….dirtree`. */
+function checkName(path: string, format: FileFormat, document: JsonValue): FormatFinding[] {
+  const match = /([0-9a-f]{2})\/([0-9a-f]{62})\.(?:commit|dirtree|dirmeta|filez)$/.exec(path);
+  const found = fieldOf(document, 'checksum');
+  if (match === null || format === 'ostree-metadata' || found === undefined) return [];
+  const expected = `${match[1]}${match[2]}`;
+  if (found === expected) return [];
+  return [finding('CHECKSUM_MISMATCH', `its name says ${expected}, its content is ${found}`)];
+}
+
+function describeSplitstream(bytes: Uint8Array): Described {
+  const [algorithm, stream] = openEither(bytes);
+  const { contentType, sizeBytes, objectRefs, streamRefs, namedRefs } = stream;
+  const typeName = Object.entries(CONTENT_TYPES).find(([, value]) => value === contentType)?.[0];
+  const common = {
+    id: computeVerity(bytes, algorithm),
+    algorithm,
+    contentType: `0x${contentType.toString(16).padStart(16, '0')}`,
+    contentTypeName: typeName ?? null,
+    streamBytes: sizeBytes,
+    objectRefs: [...objectRefs],
+    streamRefs: [...streamRefs],
+    namedRefs: Object.fromEntries(namedRefs),
+  };
+  if (contentType !== CONTENT_TYPES.ostreeCommit) {
+    return plain({ ...common, body: bodyDocument(stream) });
+  }
+  const commit = readCommitStream(stream);
+  const findings = checkCommitStream(commit, { algorithm }).map(({ code, checksum, message }) =>
+    finding(code, checksum === undefined ? message : `${checksum}: ${message}`),
+  );
+  const body = attempt(() => describeCommitStream(commit, namedRefs) as unknown as JsonValue);
+  return { document: { ...common, body: body ?? null }, findings };
+}
+
+/** What the body is made of; content itself is left out, it may be anything. */
+function bodyDocument(stream: Splitstream): JsonValue {
+  let [inlineBytes, externals] = [0, 0];
+  for (const part of stream.parts()) {
+    if (part.kind === 'inline') inlineBytes += part.bytes.length;
+    else externals += 1;
+  }
+  return { inlineBytes, externals };
+}
+
+/** The hash kind is in the header, and whoever opens a stream must name it. */
+function openEither(bytes: Uint8Array): readonly [VerityAlgorithm, Splitstream] {
+  const [first, ...others] = Object.keys(ALGORITHMS) as [VerityAlgorithm, ...VerityAlgorithm[]];
+  for (const algorithm of others) {
+    const stream = attempt(() => openSplitstream(bytes, { algorithm }));
+    if (stream !== undefined) return [algorithm, stream];
+  }
+  return [first, openSplitstream(bytes, { algorithm: first })];
+}
+
+function describeErofs(bytes: Uint8Array): Described {
+  const { header } = openImage(bytes);
+  const tree = attempt(() => readTree(bytes));
+  const findings = checkImage(bytes).map(({ code, path, message }) =>
+    finding(code, path === '' ? message : `/${path}: ${message}`),
+  );
+  return {
+    document: {
+      idSha256: computeVerity(bytes, 'sha256'),
+      idSha512: computeVerity(bytes, 'sha512'),
+      header: {
+        composefsVersion: header.composefsVersion,
+        hasAcl: header.hasAcl,
+        rootNid: header.rootNid,
+        inodes: String(header.inodeCount),
+        buildTimeSec: String(header.buildTimeSec),
+        buildTimeNsec: header.buildTimeNsec,
+        blockBytes: header.blockSize,
+        metaOffset: header.metaOffset,
+        xattrOffset: header.xattrOffset,
+      },
+      objects: [...(attempt(() => listObjectRefs(bytes)) ?? [])],
+      entries: tree === undefined ? null : treeDocument(tree),
+    },
+    findings,
+  };
+}
+
+function treeDocument(tree: Tree): JsonValue {
+  return [...walkTree(tree)].map(({ path, inode }) => {
+    const isDirectory = inode instanceof Directory;
+    const leaf = isDirectory ? undefined : leafAt(tree, inode);
+    const stat = isDirectory ? inode.stat : leafAt(tree, inode).stat;
+    const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = stat;
+    const xattrPairs = sortedXattrs(xattrs).map(([name, value]) => [
+      displayText(name),
+      Buffer.from(value).toString('base64'),
+    ]);
+    return {
+      path: displayText(path),
+      kind: leaf?.kind ?? 'directory',
+      mode: mode.toString(8).padStart(4, '0'),
+      uid,
+      gid,
+      mtimeSec: String(mtimeSec),
+      mtimeNsec,
+      ...(leaf !== undefined && 'sizeBytes' in leaf ? { sizeBytes: leaf.sizeBytes } : {}),
+      ...(leaf?.kind === 'inline' ? { sizeBytes: leaf.content.length } : {}),
+      ...(leaf !== undefined && 'id' in leaf ? { objectId: leaf.id } : {}),
+      ...(leaf?.kind === 'symlink' ? { target: displayText(leaf.target) } : {}),
+      ...(leaf !== undefined && 'rdev' in leaf ? { rdev: leaf.rdev } : {}),
+      xattrs: xattrPairs,
+    };
+  });
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return undefined;
+  }
+}
+
+function fieldOf(document: JsonValue, key: string): JsonValue | undefined {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    return undefined;
+  }
+  return (document as { readonly [name: string]: JsonValue })[key];
+}
+
+function finding(code: string, message: string): FormatFinding {
+  return { code, message };
+}

@@ -1,0 +1,12 @@
+/**
+ * Any on-disk format as JSON, with a check of its structure: what a file is, what it says, and what is wrong with it.
+ *
+ *     bytes ─▶ detectFormat ─▶ one describer a format ─▶ { format, document, findings }
+ */
+export {
+  describeFile,
+  type FileDescription,
+  type FormatFinding,
+  type InspectOptions,
+} from './describe.ts';
+export { FILE_FORMATS, type FileFormat } from './detect.ts';
