@@ -7,6 +7,7 @@ import { type OstreeRemoteConfig, parseRemotes } from '#stores/ostree';
 import { readTarFixture, readTarFolder } from '../../../test/support/tar-fixture.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { gatesOfKeys, remoteTrustPolicy } from './gates.ts';
+import { openConfiguredRemote } from './remote-config.ts';
 import { passGates, type TrustPolicy, verifyCommit } from './trust.ts';
 
 const KEYS = new URL('../../../test/golden/ostree/keys/', import.meta.url);
@@ -148,4 +149,19 @@ test('summaries have gates of their own, for either scheme', async () => {
   const other = summary.slice(1);
   await assert.rejects(passGates(other, byGpg, gpg.summaryGates, 'summary'), INVALID);
   assert.deepEqual(gpg.commitGates, []);
+});
+
+test('a configured remote is found by its name in a file, with the keyring beside it', async () => {
+  using temp = makeTempDir();
+  const config = `${temp.path}/config`;
+  writeFileSync(config, '[remote "origin"]\nurl=http://127.0.0.1/repo\ngpg-verify=true\n');
+  const places = { system: [] };
+  await assert.rejects(openConfiguredRemote(config, 'origin', places), NO_KEYS);
+  writeFileSync(`${temp.path}/origin.trustedkeys.gpg`, GPG);
+  const { source, trust } = await openConfiguredRemote(config, 'origin', places);
+  assert.equal(source.url, 'http://127.0.0.1/repo');
+  assert.equal((await verify(trust, both)).length, 1);
+  await assert.rejects(openConfiguredRemote(config, 'other', places), {
+    code: 'OSTREE_REMOTE_NOT_FOUND',
+  });
 });
