@@ -1,6 +1,7 @@
 import assert from 'node:assert';
 import { hash } from 'node:crypto';
 import type { ObjectId } from '#base/digest';
+import { BlockViews } from './block-views.ts';
 import {
   ALGORITHMS,
   DESCRIPTOR,
@@ -9,10 +10,12 @@ import {
   type VerityAlgorithm,
 } from './layout.ts';
 
-/** One level of the Merkle tree: the block being filled with digests, and how many digests it ever got. */
+/**
+ * One level of the Merkle tree: the digests of the block being filled, and how many digests it ever got. Digests are latin1 strings,
+ * put together as a block only when that is hashed: adding to a string costs less than a write into a buffer.
+ */
 interface Level {
-  readonly block: Buffer;
-  fillBytes: number;
+  digests: string;
   count: number;
 }
 
@@ -26,6 +29,9 @@ export class VerityHasher {
   readonly #digestBytes: number;
   readonly #levels: Level[] = [];
   readonly #staging = Buffer.alloc(VERITY_BLOCK_BYTES);
+  readonly #block = Buffer.alloc(VERITY_BLOCK_BYTES);
+  readonly #descriptor = Buffer.alloc(DESCRIPTOR.sizeBytes);
+  readonly #views = new BlockViews();
   #stagedBytes = 0;
   #sizeBytes = 0;
 
@@ -33,6 +39,9 @@ export class VerityHasher {
     this.#algorithm = algorithm;
     this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
     this.#levels.push(emptyLevel());
+    this.#descriptor[DESCRIPTOR.version] = 1;
+    this.#descriptor[DESCRIPTOR.hashAlgorithm] = ALGORITHMS[algorithm].kernelId;
+    this.#descriptor[DESCRIPTOR.blockBits] = VERITY_BLOCK_BITS;
   }
 
   /** Bytes taken so far. */
@@ -82,7 +91,7 @@ export class VerityHasher {
   finish(): ObjectId {
     const id = this.#describe(this.#root());
     for (const level of this.#levels) {
-      level.fillBytes = 0;
+      level.digests = '';
       level.count = 0;
     }
     this.#stagedBytes = 0;
@@ -93,38 +102,38 @@ export class VerityHasher {
   /** Hashes full data blocks until the first level has a full block or `end` is reached; returns where it stopped. */
   #hashBlocks(bytes: Uint8Array, start: number, end: number): number {
     const level = this.#level(0);
-    const { block } = level;
     const algorithm = this.#algorithm;
-    const digestBytes = this.#digestBytes;
-    let fill = level.fillBytes;
-    let at = start;
+    let { digests } = level;
+    const room = (VERITY_BLOCK_BYTES - digests.length) / this.#digestBytes;
+    const count = Math.min(room, (end - start) / VERITY_BLOCK_BYTES);
+    const views = this.#views.of(bytes, start, count);
+    const { first } = this.#views;
     // The hot loop of every pull: a digest as a latin1 string costs less than one in a fresh buffer.
-    while (at < end && fill < VERITY_BLOCK_BYTES) {
-      const digest = hash(algorithm, bytes.subarray(at, at + VERITY_BLOCK_BYTES), 'latin1');
-      block.write(digest, fill, 'latin1');
-      fill += digestBytes;
-      at += VERITY_BLOCK_BYTES;
+    for (let index = first; index < first + count; index += 1) {
+      digests += hash(algorithm, views[index] as Uint8Array, 'latin1');
     }
-    level.fillBytes = fill;
-    level.count += (at - start) / VERITY_BLOCK_BYTES;
-    if (fill === VERITY_BLOCK_BYTES) this.#promote(0);
-    return at;
+    level.digests = digests;
+    level.count += count;
+    if (count === room) this.#promote(0);
+    return start + count * VERITY_BLOCK_BYTES;
   }
 
   /** Adds a digest (latin1) to a level; a block that is full moves up as one digest. */
   #push(depth: number, digest: string): void {
     const level = this.#level(depth);
-    level.block.write(digest, level.fillBytes, 'latin1');
-    level.fillBytes += this.#digestBytes;
+    level.digests += digest;
     level.count += 1;
-    if (level.fillBytes === VERITY_BLOCK_BYTES) this.#promote(depth);
+    if (level.digests.length === VERITY_BLOCK_BYTES) this.#promote(depth);
   }
 
-  /** Hashes the block of a level into the level above and starts it anew. */
+  /** Hashes the block of a level, padded with zeros, into the level above and starts it anew. */
   #promote(depth: number): void {
     const level = this.#level(depth);
-    level.fillBytes = 0;
-    this.#push(depth + 1, hash(this.#algorithm, level.block, 'latin1'));
+    const { length } = level.digests;
+    this.#block.write(level.digests, 0, 'latin1');
+    if (length < VERITY_BLOCK_BYTES) this.#block.fill(0, length);
+    level.digests = '';
+    this.#push(depth + 1, hash(this.#algorithm, this.#block, 'latin1'));
   }
 
   #level(depth: number): Level {
@@ -144,19 +153,15 @@ export class VerityHasher {
     }
     for (let depth = 0; ; depth += 1) {
       const level = this.#level(depth);
-      if (level.count === 1) return level.block.toString('latin1', 0, this.#digestBytes);
-      if (level.fillBytes === 0) continue;
-      level.block.fill(0, level.fillBytes);
-      this.#promote(depth);
+      if (level.count === 1) return level.digests;
+      if (level.digests !== '') this.#promote(depth);
     }
   }
 
   #describe(root: string): ObjectId {
-    const descriptor = Buffer.alloc(DESCRIPTOR.sizeBytes);
-    descriptor[DESCRIPTOR.version] = 1;
-    descriptor[DESCRIPTOR.hashAlgorithm] = ALGORITHMS[this.#algorithm].kernelId;
-    descriptor[DESCRIPTOR.blockBits] = VERITY_BLOCK_BITS;
-    descriptor.writeBigUInt64LE(BigInt(this.#sizeBytes), DESCRIPTOR.dataSize);
+    const descriptor = this.#descriptor;
+    descriptor.writeUInt32LE(this.#sizeBytes % 2 ** 32, DESCRIPTOR.dataSize);
+    descriptor.writeUInt32LE(Math.floor(this.#sizeBytes / 2 ** 32), DESCRIPTOR.dataSize + 4);
     descriptor.write(root, DESCRIPTOR.rootHash, 'latin1');
     return hash(this.#algorithm, descriptor, 'hex') as ObjectId;
   }
@@ -171,24 +176,31 @@ export function hashBlocks(
   algorithm: VerityAlgorithm,
   into: Uint8Array,
 ): number {
-  const { digestBytes } = ALGORITHMS[algorithm];
   const target = Buffer.from(into.buffer, into.byteOffset, into.byteLength);
+  const count = Math.floor(bytes.length / VERITY_BLOCK_BYTES);
+  const views = partViews.of(bytes, 0, count);
+  const { first } = partViews;
+  let digests = '';
   let written = 0;
-  for (let at = 0; at < bytes.length; at += VERITY_BLOCK_BYTES) {
-    let block = bytes.subarray(at, at + VERITY_BLOCK_BYTES);
-    if (block.length < VERITY_BLOCK_BYTES) {
-      const padded = Buffer.alloc(VERITY_BLOCK_BYTES);
-      padded.set(block);
-      block = padded;
-    }
-    target.write(hash(algorithm, block, 'latin1'), written, 'latin1');
-    written += digestBytes;
+  for (let index = first; index < first + count; index += 1) {
+    digests += hash(algorithm, views[index] as Uint8Array, 'latin1');
+    if (digests.length < VERITY_BLOCK_BYTES) continue;
+    written += target.write(digests, written, 'latin1');
+    digests = '';
   }
-  return written;
+  if (count * VERITY_BLOCK_BYTES < bytes.length) {
+    const padded = Buffer.alloc(VERITY_BLOCK_BYTES);
+    padded.set(bytes.subarray(count * VERITY_BLOCK_BYTES));
+    digests += hash(algorithm, padded, 'latin1');
+  }
+  return written + target.write(digests, written, 'latin1');
 }
 
+/** Kept between the parts that a thread hashes. */
+const partViews = new BlockViews();
+
 function emptyLevel(): Level {
-  return { block: Buffer.alloc(VERITY_BLOCK_BYTES), fillBytes: 0, count: 0 };
+  return { digests: '', count: 0 };
 }
 
 /** One hasher an algorithm, reused by `computeVerity`, which never leaves one half full. */
