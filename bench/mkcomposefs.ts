@@ -14,6 +14,8 @@ import type { Bench, BenchOptions, Row } from './run.ts';
 /** Goal of the project for this bench. */
 const GOAL = 0.3;
 const FILES_IN_DIRECTORY = 9;
+/** C looks through a directory for every new name, so one large directory would not be a fair input. */
+const GROUP_SIZE = 250;
 const PIECE_LENGTH = 1 << 20;
 const OURS = fileURLToPath(new URL('../bin/mkcomposefs', import.meta.url));
 
@@ -30,9 +32,11 @@ function findPeer(): string | undefined {
 }
 
 function* packageLines(index: number): Generator<string> {
-  const directory = `/usr/share/package-${String(index).padStart(6, '0')}`;
+  const group = `/usr/share/group-${String(Math.floor(index / GROUP_SIZE)).padStart(4, '0')}`;
+  const directory = `${group}/package-${String(index).padStart(6, '0')}`;
   const time = `${1_600_000_000 + (index % 5000) * 3600}.0`;
   const label = `security.selinux=system_u:object_r:type_${index % 30}_t:s0\\x00`;
+  if (index % GROUP_SIZE === 0) yield `${group} 0 40755 2 0 0 0 ${time} - - - ${label}\n`;
   yield `${directory} 0 40755 2 0 0 0 ${time} - - - ${label}\n`;
   for (let file = 0; file < FILES_IN_DIRECTORY; file += 1) {
     const path = `${directory}/file-${file}.so`;

@@ -22,6 +22,7 @@ export class ObjectTable {
   count = 0;
   readonly #hex: Buffer;
   #digests: Uint8Array;
+  /** Open addressing: pairs of a position (or -1) and its hash, so that a stranger is told apart without its digest. */
   #buckets: Int32Array;
 
   /** @param expected number of ids that room is made for; more are welcome */
@@ -30,7 +31,7 @@ export class ObjectTable {
     this.digestBytes = digestBytes;
     this.metacopyCount = new Uint32Array(capacity);
     this.redirectCount = new Uint32Array(capacity);
-    this.#buckets = new Int32Array(capacity * 2).fill(-1);
+    this.#buckets = new Int32Array(capacity * 4).fill(-1);
     this.#hex = Buffer.alloc(digestBytes * 2);
     this.#digests = new Uint8Array(capacity * digestBytes);
   }
@@ -52,15 +53,16 @@ export class ObjectTable {
       digests[at + index] = high * 16 + low;
     }
     if (wrong > 0x0f) throw notAnId(id, size);
-    const mask = this.#buckets.length - 1;
-    let bucket = this.#hash(at) & mask;
-    for (;;) {
-      const known = this.#buckets[bucket] as number;
-      if (known < 0) break;
-      if (this.#equal(known * size, at)) return known;
-      bucket = (bucket + 1) & mask;
+    const buckets = this.#buckets;
+    const mask = buckets.length - 1;
+    const hash = this.#hash(at);
+    let bucket = (hash << 1) & mask;
+    for (let known = buckets[bucket] as number; known >= 0; known = buckets[bucket] as number) {
+      if (buckets[bucket + 1] === hash && this.#equal(known * size, at)) return known;
+      bucket = (bucket + 2) & mask;
     }
-    this.#buckets[bucket] = this.count;
+    buckets[bucket] = this.count;
+    buckets[bucket + 1] = hash;
     this.count += 1;
     return this.count - 1;
   }
@@ -118,7 +120,7 @@ export class ObjectTable {
       hash = Math.imul(hash ^ word, 0x9e3779b1);
       hash ^= hash >>> 15;
     }
-    return hash >>> 0;
+    return hash | 0;
   }
 
   #equal(a: number, b: number): boolean {
@@ -135,12 +137,14 @@ export class ObjectTable {
     this.#digests = digests;
     this.metacopyCount = widen(this.metacopyCount, capacity);
     this.redirectCount = widen(this.redirectCount, capacity);
-    this.#buckets = new Int32Array(capacity * 2).fill(-1);
+    this.#buckets = new Int32Array(capacity * 4).fill(-1);
     const mask = this.#buckets.length - 1;
     for (let position = 0; position < this.count; position += 1) {
-      let bucket = this.#hash(position * this.digestBytes) & mask;
-      while ((this.#buckets[bucket] as number) >= 0) bucket = (bucket + 1) & mask;
+      const hash = this.#hash(position * this.digestBytes);
+      let bucket = (hash << 1) & mask;
+      while ((this.#buckets[bucket] as number) >= 0) bucket = (bucket + 2) & mask;
       this.#buckets[bucket] = position;
+      this.#buckets[bucket + 1] = hash;
     }
   }
 }
