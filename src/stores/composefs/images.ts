@@ -86,6 +86,7 @@ export class ImageStore {
       'IMAGE_NOT_FOUND',
       `Cannot open image "${name}": the repository has none of this id or name`,
       { name },
+      { hint: 'List the images to see their names' },
     );
   }
 

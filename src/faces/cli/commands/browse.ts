@@ -73,9 +73,9 @@ function deviceText(rdev: number): string {
 }
 
 /** `tree`: draws what is below a path. */
-export const tree: Action = (context, [name = '', path], options) =>
-  withView(context, name, (view) => {
-    const maxDepth = wholeNumber(textOption(options, 'depth'), '--depth');
+export const tree: Action = async (context, [name = '', path], options) => {
+  const maxDepth = wholeNumber(textOption(options, 'depth'), '--depth');
+  return await withView(context, name, (view) => {
     const entries = [...view.walk(pathOperand(path), { maxDepth })];
     if (context.out.json) {
       const documents = entries.map((entry) => ({ ...entryDocument(entry), depth: entry.depth }));
@@ -85,6 +85,7 @@ export const tree: Action = (context, [name = '', path], options) =>
     for (const line of drawTree(entries)) context.out.line(line);
     return 0;
   });
+};
 
 /** Lines of a tree: an entry is the last of its folder when nothing of its depth follows before a shallower one. */
 function drawTree(entries: readonly WalkedViewEntry[]): string[] {
@@ -111,10 +112,11 @@ function hasSibling(entries: readonly WalkedViewEntry[], at: number): boolean {
 }
 
 /** `cat`: prints files; the content is verified before the first byte. */
-export const cat: Action = (context, [name = '', ...paths]) =>
-  withView(context, name, async (view) => {
-    if (context.out.json)
-      throw new UsageError('Cannot print files as JSON: use stat for their metadata');
+export const cat: Action = async (context, [name = '', ...paths]) => {
+  if (context.out.json) {
+    throw new UsageError('Cannot print files as JSON', 'stat --json shows their metadata');
+  }
+  return await withView(context, name, async (view) => {
     for (const path of paths) {
       for (const piece of view.read(pathOperand(path))) {
         context.signal.throwIfAborted();
@@ -123,6 +125,7 @@ export const cat: Action = (context, [name = '', ...paths]) =>
     }
     return 0;
   });
+};
 
 /** `stat`: everything known of files. */
 export const stat: Action = (context, [name = '', ...paths]) =>
@@ -169,24 +172,26 @@ function printStat(
 }
 
 /** `find`: files by name, type and size. */
-export const find: Action = (context, [name = '', path], options) =>
-  withView(context, name, (view) => {
-    const pattern = (option: string) => {
-      const text = textOption(options, option);
-      return text === undefined ? undefined : byteStringFromText(text);
-    };
-    const found = findFiles(view, pathOperand(path), {
-      name: pattern('name'),
-      path: pattern('path'),
-      kinds: kindsOf(textOption(options, 'type')),
-      minSizeBytes: wholeNumber(textOption(options, 'minSize'), '--min-size'),
-      maxSizeBytes: wholeNumber(textOption(options, 'maxSize'), '--max-size'),
-      maxDepth: wholeNumber(textOption(options, 'depth'), '--depth'),
-    });
+export const find: Action = async (context, [name = '', path], options) => {
+  const pattern = (option: string) => {
+    const text = textOption(options, option);
+    return text === undefined ? undefined : byteStringFromText(text);
+  };
+  const query = {
+    name: pattern('name'),
+    path: pattern('path'),
+    kinds: kindsOf(textOption(options, 'type')),
+    minSizeBytes: wholeNumber(textOption(options, 'minSize'), '--min-size'),
+    maxSizeBytes: wholeNumber(textOption(options, 'maxSize'), '--max-size'),
+    maxDepth: wholeNumber(textOption(options, 'depth'), '--depth'),
+  };
+  return await withView(context, name, (view) => {
+    const found = findFiles(view, pathOperand(path), query);
     if (context.out.json) context.out.document({ entries: [...found].map(entryDocument) });
     else for (const entry of found) context.out.line(formatName(entry.path));
     return 0;
   });
+};
 
 function kindsOf(letters: string | undefined): FileKind[] | undefined {
   return letters?.split('').map((letter) => {

@@ -1,0 +1,176 @@
+import { deepEqual, equal, match } from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { flippedFileObject } from '../damaged/flipped-file-object.ts';
+import { unpackGoldenRepository } from '../support/golden-repo.ts';
+import { type CliRun, goldenReference, runCli } from '../support/run-cli.ts';
+import { makeMemoryDir, type TempDir } from '../support/temp-dir.ts';
+
+let scratch: TempDir;
+let repo: string;
+
+before(() => {
+  scratch = makeMemoryDir();
+  repo = unpackGoldenRepository('whiteouts/repo-sha256-v1', scratch.path);
+});
+after(() => scratch[Symbol.dispose]());
+
+function run(...args: string[]): CliRun {
+  return runCli(args, { repo });
+}
+
+/** The one error document on stderr; stdout must be empty. */
+function errorOf({ stdout, stderr }: CliRun): {
+  code: string;
+  hint: string | null;
+  message: string;
+} {
+  equal(stdout, '');
+  return JSON.parse(stderr).error;
+}
+
+test('a wrong command line exits 2, says what is wrong and where to look', () => {
+  const none = run();
+  deepEqual([none.status, none.stdout], [2, '']);
+  match(none.stderr, /^Usage: onecopy \[options\] <verb>\n/);
+  const unknown = run('imgaes');
+  deepEqual(unknown, {
+    status: 2,
+    stdout: '',
+    stderr:
+      "onecopy: Cannot read the command line: unknown verb 'imgaes'\n  hint: did you mean images?\n",
+  });
+  const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+    [['frobnicate', '--json'], /unknown verb 'frobnicate'/],
+    [['help', 'frobnicate', '--json'], /unknown option|unknown verb/],
+    [['pull', '--json'], /missing required argument 'reference'/],
+    [['images', '--bogus', '--json'], /unknown option '--bogus'/],
+    [['images', 'extra', '--json'], /too many arguments/],
+    [['--user', '--system', 'images', '--json'], /one of --repo, --user and --system/],
+    [['images', '--progress', 'loud', '--json'], /Cannot read --progress: expected auto, plain/],
+    [['fsck', '--jobs', '0', '--json'], /Cannot read --jobs: expected a whole number from 1/],
+    [['find', 'x', '--type', 'q', '--json'], /Cannot read --type/],
+    [['gc', '--apply', 'a', '--plan', 'b', '--json'], /expected --apply alone/],
+    [['cp', 'nopath', 'x', '--json'], /expected NAME:\/PATH/],
+    [['cat', 'x', '/y', '--json'], /Cannot print files as JSON/],
+  ];
+  for (const [args, message] of cases) {
+    const answer = run(...args);
+    equal(answer.status, 2, `${args.join(' ')}: ${answer.stderr}`);
+    const error = errorOf(answer);
+    equal(error.code, 'USAGE');
+    match(error.message, message);
+  }
+});
+
+test('help explains every level on stdout', () => {
+  const whole = run('help');
+  equal(whole.status, 0);
+  for (const verb of ['pull', 'export', 'images', 'gc', 'fsck', 'mount']) {
+    match(whole.stdout, new RegExp(`^  ${verb} `, 'm'));
+  }
+  const verb = run('help', 'gc');
+  match(
+    verb.stdout,
+    /^Usage: onecopy gc \[options\]\n[\s\S]*--plan <file>[\s\S]*Global Options:\n/,
+  );
+  deepEqual(run('gc', '--help'), verb);
+  equal(run('-V').stdout, `onecopy ${packageVersion()}\n`);
+});
+
+function packageVersion(): string {
+  const url = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
+}
+
+test('what is missing exits 4 with the way to find it', () => {
+  const text = run('inspect', 'nope');
+  deepEqual(text, {
+    status: 4,
+    stdout: '',
+    stderr:
+      'onecopy: Cannot open image "nope": the repository has none of this name\n' +
+      '  hint: List what there is with: onecopy images\n',
+  });
+  const json = run('history', 'nope', '--json');
+  deepEqual([json.status, errorOf(json).code], [4, 'IMAGE_NOT_FOUND']);
+  const tag = run('untag', 'nope', '--json');
+  deepEqual([tag.status, errorOf(tag).code], [4, 'TAG_NOT_FOUND']);
+  const mount = run('umount', scratch.path, '--json');
+  deepEqual([mount.status, errorOf(mount).code], [4, 'MOUNT_NOT_FOUND']);
+  const source = run('pull', `oci:${join(scratch.path, 'absent')}`, '--json');
+  equal(source.status, 4);
+  const repository = runCli(['images', '--repo', join(scratch.path, 'absent')]);
+  equal(repository.status, 4);
+  match(
+    repository.stderr,
+    /^onecopy: Cannot open repository ".*": there is no such directory\n {2}cause: Cannot open .*ENOENT.*\n {2}hint: .*--repo\n$/,
+  );
+  const refused = runCli([
+    '--no-init',
+    '--repo',
+    join(scratch.path, 'absent'),
+    'pull',
+    goldenReference('basic'),
+  ]);
+  equal(refused.status, 4);
+  const homeless = runCli(['--user', 'images', '--json'], { env: { HOME: '' } });
+  deepEqual([homeless.status, errorOf(homeless).code], [4, 'HOME_UNSET']);
+});
+
+test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () => {
+  const conflict = run('init', '--algorithm', 'fsverity-sha512-12', '--json');
+  deepEqual([conflict.status, errorOf(conflict).code], [5, 'REPO_EXISTS']);
+  const blob = run('pull', goldenReference('quirk-bad-blob-same-size'), 'bad', '--json', '-q');
+  deepEqual([blob.status, errorOf(blob).code], [6, 'BLOB_DIGEST_MISMATCH']);
+  const verity = run('--require-verity', 'images', '--json');
+  equal(verity.status, 6);
+  const plan = join(scratch.path, 'bad-plan.json');
+  writeFileSync(plan, '{"kind":"gc-plan","schemaVersion":1,"objects":[{"id":7}]}');
+  const form = run('gc', '--apply', plan, '--json', '-q');
+  deepEqual([form.status, errorOf(form).code], [7, 'GC_PLAN_INVALID']);
+  const transport = run('pull', 'containers-storage:x', '--json');
+  deepEqual([transport.status, errorOf(transport).code], [8, 'TRANSPORT_UNSUPPORTED']);
+  equal(run('fsck', '-q').status, 0);
+});
+
+test('damage makes fsck exit 3 with findings, and reading exit 6 with nothing on stdout', () => {
+  using temp = makeMemoryDir();
+  const damaged = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
+  flippedFileObject(damaged);
+  const text = runCli(['-q', 'fsck'], { repo: damaged });
+  deepEqual([text.status, text.stderr], [3, '']);
+  match(text.stdout, /object-digest-mismatch: objects\/[\s\S]*\d findings\n$/);
+  const report = JSON.parse(runCli(['-q', 'fsck', '--json'], { repo: damaged }).stdout);
+  equal(report.ok, false);
+  deepEqual(
+    report.findings
+      .map(({ kind }: { kind: string }) => kind)
+      .filter((kind: string) => kind === 'object-digest-mismatch'),
+    ['object-digest-mismatch'],
+  );
+  const [image] = JSON.parse(runCli(['images', '--json'], { repo: damaged }).stdout).images;
+  const found = JSON.parse(
+    runCli(['find', image.name, '--min-size', '300', '--max-size', '300', '--json'], {
+      repo: damaged,
+    }).stdout,
+  );
+  const read = runCli(['cat', image.name, found.entries[0].path, '-q'], { repo: damaged });
+  deepEqual([read.status, read.stdout], [6, '']);
+  match(read.stderr, /^onecopy: Cannot .*\n(.*\n)* {2}hint: /);
+});
+
+test('another libzstd is said loudly, once, also when quiet', () => {
+  const preload =
+    "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,zstd:'1.5.6'}})";
+  const { status, stderr } = runCli(['-q', '-n', 'pull', goldenReference('basic')], {
+    repo,
+    env: { NODE_OPTIONS: `--import=${preload}` },
+  });
+  equal(status, 0);
+  equal(
+    stderr,
+    'onecopy: warning: this Node compresses with libzstd 1.5.6, not 1.5.7: new streams get other ids than cfsctl gives them\n',
+  );
+});
