@@ -1,7 +1,8 @@
 import { type ByteString, byteStringOf } from '#base/bytes';
 import { escapeField, escapeXattr, TYPE_BITS } from '#formats/tree';
+import type { ErofsInode } from './inode.ts';
 import { OVERLAY } from './layout.ts';
-import type { ErofsImage, ErofsInode } from './reader.ts';
+import type { ErofsImage } from './reader.ts';
 import { walkImage } from './walk.ts';
 import { parseMetacopy } from './xattr-names.ts';
 

@@ -8,6 +8,13 @@
  *            data blocks: directories, larger inline contents
  */
 export { type BackingFile, backingFileOf, dumpImage, isStubEntry, rootNameOf } from './dump.ts';
+export type {
+  ErofsEntry,
+  ErofsInode,
+  InodeType,
+  ObjectReference,
+  StoredXattr,
+} from './inode.ts';
 export {
   checkImage,
   type ImageFinding,
@@ -16,15 +23,7 @@ export {
 } from './inspect.ts';
 export type { ErofsVersion } from './layout.ts';
 export { readTree } from './read-tree.ts';
-export {
-  type ErofsEntry,
-  ErofsImage,
-  type ErofsInode,
-  type InodeType,
-  type ObjectReference,
-  openImage,
-  type StoredXattr,
-} from './reader.ts';
+export { ErofsImage, openImage } from './reader.ts';
 export type { ImageHeader, OpenOptions } from './superblock.ts';
 export { type WalkedEntry, walkImage } from './walk.ts';
 export { type EncodeOptions, encodeImage } from './writer.ts';

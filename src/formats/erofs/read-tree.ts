@@ -1,8 +1,9 @@
 import { type ByteString, byteStringOf } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { Directory, type Leaf, type LeafIndex, NO_XATTRS, type Stat, Tree } from '#formats/tree';
+import type { ErofsEntry, ErofsInode } from './inode.ts';
 import { OVERLAY } from './layout.ts';
-import { type ErofsEntry, type ErofsImage, type ErofsInode, openImage } from './reader.ts';
+import { type ErofsImage, openImage } from './reader.ts';
 import { invalidImage, type OpenOptions } from './superblock.ts';
 import { DEPTH_LIMIT, WalkBudget } from './walk.ts';
 import { parseMetacopy, parseRedirect, unescapeXattrs, WHITEOUT_MARKER } from './xattr-names.ts';

@@ -1,4 +1,5 @@
-import type { ErofsEntry, ErofsImage, ErofsInode } from './reader.ts';
+import type { ErofsEntry, ErofsInode } from './inode.ts';
+import type { ErofsImage } from './reader.ts';
 import { invalidImage } from './superblock.ts';
 
 /** Nesting at which walks stop. Source: core spec 6.6 */

@@ -3,7 +3,7 @@ import { ConflictError } from '#base/errors';
 import { encodeImage } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import { DumpfileParser, type ImageOverrides, isWhiteout, type Tree } from '#formats/tree';
-import { Dir, OPEN, readSome, statFd, writeAll } from '#host';
+import { Dir, OPEN, readSome, writeAll } from '#host';
 import { openDigestStore } from './digest-store.ts';
 import { openFileAt } from './path.ts';
 import { type ScanOptions, scanDirectory } from './scan.ts';
@@ -83,13 +83,17 @@ export function computeImageId(image: Uint8Array): ObjectId {
  * Writes an image to a path, replacing what is there, or to standard output (`-`).
  * @throws ConflictError IMAGE_OUTPUT_IS_TERMINAL; HostError SYSCALL_FAILED, NO_SPACE
  */
-export function writeImage(image: Uint8Array, path: string): void {
+export function writeImage(
+  image: Uint8Array,
+  path: string,
+  isTerminal: () => boolean = () => process.stdout.isTTY === true,
+): void {
   if (path !== '-') {
     using file = openFileAt(path, OPEN.write | OPEN.create | OPEN.truncate, 0o644);
     writeAll(file, image);
     return;
   }
-  if (statFd(STDOUT).type === 'character' && process.stdout.isTTY) {
+  if (isTerminal()) {
     throw new ConflictError(
       'IMAGE_OUTPUT_IS_TERMINAL',
       'Cannot write the image: standard output is a terminal',
