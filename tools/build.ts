@@ -32,11 +32,14 @@ const ENTRIES: Readonly<Record<string, string>> = {
 
 /**
  * What nearly every verb needs lies in two files: opening many small ones costs more than reading a large one. The doors of single
- * formats need only the first.
+ * formats need only the first. The entry of a thread lies in neither: whoever imported it would run it.
  */
 const CHUNKS = [
   { name: 'formats', test: /\/src\/(base|formats\/(erofs|fsverity|oci|splitstream|tar|tree))\// },
-  { name: 'core', test: /\/src\/(host|stores\/composefs|work\/(image|repository))\// },
+  {
+    name: 'core',
+    test: /\/src\/(host|stores\/composefs|work\/(image|repository))\/(?!.*-worker\.ts$)/,
+  },
 ];
 
 /** Every module that is started in a thread, by `new URL('./x.ts', import.meta.url)`; it lies beside the chunks. */
