@@ -14,11 +14,10 @@ import { openImageTarget } from '#stores/oci-layout';
 /** How the tar of a layer is stored. */
 export type SampleCompression = 'gzip' | 'zstd' | 'none';
 
-/** One layer: its members in order. */
-export interface SampleLayer {
-  readonly members: Iterable<TarMemberSource>;
+/** One layer: its members in order, or a whole tar. */
+export type SampleLayer = {
   readonly compression: SampleCompression;
-}
+} & ({ readonly members: Iterable<TarMemberSource> } | { readonly tar: AsyncIterable<Uint8Array> });
 
 /** What was written. */
 export interface SampleImage {
@@ -41,11 +40,12 @@ export async function writeSampleImage(
   const diffIds: string[] = [];
   const descriptors = [];
   let tarBytes = 0;
-  for (const { members, compression } of layers) {
+  for (const layer of layers) {
+    const { compression } = layer;
     using blob = target.createBlob();
     const hash = createHash('sha256');
     const tar = async function* () {
-      for await (const piece of writeTar(members)) {
+      for await (const piece of 'tar' in layer ? layer.tar : writeTar(layer.members)) {
         hash.update(piece);
         tarBytes += piece.length;
         yield piece;
