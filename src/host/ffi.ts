@@ -241,6 +241,22 @@ export function setSyscallObserver(watch: SyscallObserver | undefined): void {
   install();
 }
 
+type CallInBackground = {
+  async(fd: number, done: (error: unknown, result: number) => void): void;
+};
+
+/**
+ * `syncfs` in a thread of libuv's pool: the answer of the call, whose errno stays in that thread. An observer sees it as an ordinary
+ * call.
+ */
+export function syncfsInBackground(fd: number): Promise<number> {
+  if (observer !== undefined) return Promise.resolve(sys.syncfs(fd));
+  const call = load().calls.syncfs as unknown as CallInBackground;
+  return new Promise((resolve, reject) => {
+    call.async(fd, (error, result) => (error ? reject(error) : resolve(result)));
+  });
+}
+
 /** The slab of this thread. */
 export function slab(): Slab {
   return (loaded ?? load()).slab;

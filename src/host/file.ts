@@ -1,5 +1,5 @@
 import { ERRNO, failSyscall, hostError } from './errno.ts';
-import { lastErrno, SLAB, slab, sys } from './ffi.ts';
+import { lastErrno, SLAB, slab, syncfsInBackground, sys } from './ffi.ts';
 import { AT, OPEN } from './flags.ts';
 import { type Descriptor, fdOf, labelOf, procPath, putProcPath } from './name.ts';
 import { statFd } from './stat.ts';
@@ -168,6 +168,14 @@ export function fdatasync(file: Descriptor): void {
 /** Writes the whole filesystem that holds the file to the disk: much cheaper than one fsync per file. @throws HostError */
 export function syncfs(file: Descriptor): void {
   if (sys.syncfs(fdOf(file)) !== 0) failSyscall('syncfs', labelOf(file));
+}
+
+/** As `syncfs`, while this thread goes on. @throws HostError */
+export async function syncfsAsync(file: Descriptor): Promise<void> {
+  if ((await syncfsInBackground(fdOf(file))) === 0) return;
+  // The errno is in another thread. Asking again tells it, unless the kernel reports a lost write only once.
+  syncfs(file);
+  throw hostError(ERRNO.EIO, 'syncfs', labelOf(file));
 }
 
 /** Sets permission bits (0 to 0o7777), not subject to the umask. @throws HostError SYSCALL_FAILED */

@@ -31,6 +31,7 @@ export {
   readSome,
   reopen,
   syncfs,
+  syncfsAsync,
   truncate,
   writeAll,
   writeAt,

@@ -54,8 +54,6 @@ export const KIND = {
   files: 0,
   /** A part of one large file, for a file that is open already. */
   segment: 1,
-  /** Write everything of the filesystem behind the descriptor to the disk. */
-  sync: 2,
 } as const;
 
 /** Where a slot is in its life. */

@@ -2,7 +2,7 @@ import assert from 'node:assert';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { ObjectId } from '#base/digest';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
-import { startWorker, type WorkerHandle } from '#host';
+import { startWorker, syncfs, syncfsAsync, type WorkerHandle } from '#host';
 import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import {
   BATCH_BYTES,
@@ -61,7 +61,8 @@ export class BatchPool implements AsyncDisposable {
   readonly #held = new Set<Disposable>();
   #waiters: (() => void)[] = [];
   #unsyncedBytes = 0;
-  #isSyncing = false;
+  #runningSync: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
   #watching = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -141,35 +142,30 @@ export class BatchPool implements AsyncDisposable {
     else if (!this.#watching) void this.#watch();
   }
 
-  /** Writes everything of the repository's filesystem to the disk, in a writer's thread. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /**
+   * Writes everything of the repository's filesystem to the disk, while the work goes on. Calls made during a sync share the next one.
+   * @throws HostError SYSCALL_FAILED, NO_SPACE
+   */
   async sync(): Promise<void> {
-    await this.ready(1);
-    const batch = this.take();
-    batch.become(KIND.sync, this.#objectsFd);
-    let isDone = false;
-    this.submit(batch, () => {
-      isDone = true;
-    });
-    await this.until(() => isDone);
+    if (this.#workers.length === 0) {
+      syncfs(this.#objectsFd);
+      return;
+    }
+    this.#nextSync ??= this.#syncNext();
+    await this.#nextSync;
   }
 
-  #syncEarly(): void {
-    if (this.#isSyncing || this.#workers.length === 0 || this.#free.length === 0) return;
-    this.#isSyncing = true;
+  async #syncNext(): Promise<void> {
+    // What is asked for now may have been written after the running one began.
+    await this.#runningSync?.catch(() => {});
+    this.#runningSync = this.#nextSync;
+    this.#nextSync = undefined;
     this.#unsyncedBytes = 0;
-    const batch = this.take();
-    batch.become(KIND.sync, this.#objectsFd);
-    this.submit(batch, () => {
-      this.#isSyncing = false;
-    });
+    await syncfsAsync(this.#objectsFd);
   }
 
-  /** Does the next batch of the queue here, unless it would block for long; false when there is nothing to do. */
+  /** Does the next batch of the queue here; false when there is none. */
   #help(): boolean {
-    const next = this.#queue.peek();
-    if (next === undefined) return false;
-    const hasWriters = this.#workers.length > 0;
-    if (hasWriters && this.#slots[next]?.header[SLOT.kind] === KIND.sync) return false;
     const number = this.#queue.tryTake();
     const slot = number === undefined ? undefined : this.#slots[number];
     if (slot === undefined) return false;
@@ -202,7 +198,9 @@ export class BatchPool implements AsyncDisposable {
       this.#unsyncedBytes += batch.usedBytes;
       batch.onDone();
     }
-    if (this.#unsyncedBytes >= SYNC_EVERY_BYTES) this.#syncEarly();
+    if (this.#unsyncedBytes >= SYNC_EVERY_BYTES && this.#workers.length > 0) {
+      this.sync().catch((error: unknown) => this.#fail(error));
+    }
     if (found) this.#wakeWaiters();
     return found;
   }
@@ -230,6 +228,7 @@ export class BatchPool implements AsyncDisposable {
     for (const worker of this.#workers) worker.cancel();
     this.#queue.stop();
     await Promise.allSettled(this.#workers.map((worker) => worker.done));
+    await Promise.allSettled([this.#runningSync, this.#nextSync]);
     for (const resource of this.#held) resource[Symbol.dispose]();
     this.#held.clear();
   }
@@ -251,9 +250,9 @@ export class Batch {
     this.slot = slot;
   }
 
-  /** Makes it a segment of a file at an offset that is a multiple of 4096, or a sync. */
-  become(kind: number, fd: number, offset = 0): void {
-    this.#kind = kind;
+  /** Makes it a segment of an open file, at an offset that is a multiple of 4096. */
+  becomeSegment(fd: number, offset: number): void {
+    this.#kind = KIND.segment;
     this.slot.header[SLOT.fd] = fd;
     this.slot.header[SLOT.startBlock] = offset / 4096;
   }

@@ -1,5 +1,5 @@
 import { ALGORITHMS, computeVerity, hashBlocks, type VerityAlgorithm } from '#formats/fsverity';
-import { syncfs, writeAt } from '#host';
+import { writeAt } from '#host';
 import type { ObjectWriter } from '#stores/composefs';
 import { KIND, ROW, SLOT, type SlotViews } from './batch-layout.ts';
 
@@ -14,10 +14,8 @@ export interface BatchTools {
  * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
  */
 export function runBatch(slot: SlotViews, tools: BatchTools): void {
-  const { header } = slot;
-  if (header[SLOT.kind] === KIND.files) publishFiles(slot, tools);
-  else if (header[SLOT.kind] === KIND.segment) writeSegment(slot, tools);
-  else syncfs(header[SLOT.fd] ?? -1);
+  if (slot.header[SLOT.kind] === KIND.files) publishFiles(slot, tools);
+  else writeSegment(slot, tools);
 }
 
 function publishFiles({ header, table, digests, data }: SlotViews, tools: BatchTools): void {

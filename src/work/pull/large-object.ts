@@ -1,7 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { VerityHasher } from '#formats/fsverity';
 import type { ObjectStore, StagedObject } from '#stores/composefs';
-import { BATCH_BYTES, KIND } from './batch-layout.ts';
+import { BATCH_BYTES } from './batch-layout.ts';
 import type { Batch, BatchPool, PendingFile } from './batch-pool.ts';
 
 /**
@@ -51,7 +51,7 @@ export class LargeObject {
 
   #openSegment(): Batch {
     const batch = this.#pool.take();
-    batch.become(KIND.segment, this.#staged.fd, this.#sizeBytes);
+    batch.becomeSegment(this.#staged.fd, this.#sizeBytes);
     return batch;
   }
 
