@@ -1,6 +1,6 @@
 import { type ByteString, bytesOf, displayText } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { FormatError, UnsupportedError } from '#base/errors';
+import { FormatError, IntegrityError, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   type CommitStreamBuilder,
@@ -31,7 +31,6 @@ import {
   sortedEntries,
   type Tree,
 } from '#formats/tree';
-import { readPieces } from '#host';
 import type { Repository, VerifyMode } from '#stores/composefs';
 import type { CommitStat, StatModifier } from './modifiers.ts';
 
@@ -50,6 +49,8 @@ export interface TreeObjectsOptions extends OperationOptions {
 /** Files between two progress events. */
 const PROGRESS_EVERY = 256;
 const PROGRESS_ID = 'commit';
+/** Pieces in which content is read, in bytes. */
+const PIECE_BYTES = 262_144;
 const ZEROS = new Uint8Array(1 << 20);
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -60,6 +61,8 @@ export class TreeObjects {
   readonly #modifier: StatModifier;
   readonly #options: TreeObjectsOptions;
   readonly #inlineMax: number;
+  /** One buffer for all files: most are small, and a fresh one for each costs more than reading. */
+  readonly #piece = new Uint8Array(PIECE_BYTES);
   #files = 0;
   readonly #counts = { metadataObjects: 0, fileObjects: 0 };
 
@@ -193,11 +196,13 @@ export class TreeObjects {
       return this.#addInline(header, objects.read(leaf.id, this.#inlineMax));
     }
     using object = objects.open(leaf.id, { verify: this.#options.verify });
+    const { sizeBytes } = object;
     const hasher = new FileHasher(header);
-    let sizeBytes = 0;
-    for (const piece of readPieces(object)) {
-      sizeBytes += piece.length;
-      hasher.update(piece);
+    for (let at = 0; at < sizeBytes; ) {
+      const length = object.read(at, this.#piece);
+      if (length === 0) throw shrunk(leaf.id, sizeBytes, at);
+      hasher.update(this.#piece.subarray(0, length));
+      at += length;
     }
     return this.#addExternal({ ...header, sizeBytes }, hasher.finish(), leaf.id);
   }
@@ -225,6 +230,14 @@ export class TreeObjects {
     this.#builder.addExternalFile(checksum, frameHeader(encodeZlibHeader(header)), id);
     return checksum;
   }
+}
+
+function shrunk(id: ObjectId, expected: number, found: number): IntegrityError {
+  return new IntegrityError(
+    'OBJECT_SIZE_MISMATCH',
+    `Cannot read object ${id}: expected ${expected} bytes, found ${found}`,
+    { id, expected, found },
+  );
 }
 
 function requireName(name: ByteString, path: string): void {

@@ -1,10 +1,11 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { ConflictError, hasCode, isOnecopyError } from '#base/errors';
+import { ConflictError, hasCode, IntegrityError, isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { readTree } from '#formats/erofs';
+import { computeVerity } from '#formats/fsverity';
 import { Directory, type Inode, leafAt, type Tree } from '#formats/tree';
-import { Dir, type HostFile } from '#host';
+import { Dir, type HostFile, readAt, statFd } from '#host';
 import type { Repository } from '#stores/composefs';
 import { scanDirectory } from '#work/compose';
 import { resolveImageId } from '#work/image';
@@ -57,12 +58,17 @@ function readDirectoryTree(repository: Repository, path: string, options: Operat
   });
 }
 
+/** Files up to this size are read whole when they cannot be cloned, in bytes. */
+const WHOLE_FILE_BYTES = 1 << 20;
+
 /**
  * Takes files by reflink, else by copy. Never by hard link: these files belong to somebody who goes on changing them, or would be
  * surprised to find them frozen by fs-verity.
  */
 class Importer {
   readonly #repository: Repository;
+  /** One buffer for all files: a fresh one for each costs more than reading it. */
+  readonly #buffer = new Uint8Array(WHOLE_FILE_BYTES);
   #canClone = true;
 
   constructor(repository: Repository) {
@@ -70,7 +76,7 @@ class Importer {
   }
 
   store(file: HostFile, sizeBytes: number): ObjectId {
-    const { objects } = this.#repository;
+    const { objects, algorithm } = this.#repository;
     if (this.#canClone) {
       try {
         return objects.importFile(file, sizeBytes, 'reflink').id;
@@ -79,7 +85,28 @@ class Importer {
         this.#canClone = false;
       }
     }
-    return objects.importFile(file, sizeBytes, 'copy').id;
+    if (sizeBytes > WHOLE_FILE_BYTES) return objects.importFile(file, sizeBytes, 'copy').id;
+    const bytes = this.#readWhole(file, sizeBytes);
+    const id = computeVerity(bytes, algorithm);
+    objects.writer().publishBytes(id, bytes);
+    return id;
+  }
+
+  /** @throws IntegrityError OBJECT_SIZE_MISMATCH when the file changes its size meanwhile */
+  #readWhole(file: HostFile, expected: number): Uint8Array {
+    let length = 0;
+    while (length < expected) {
+      const count = readAt(file, this.#buffer.subarray(length, expected), length);
+      if (count === 0) break;
+      length += count;
+    }
+    const found = statFd(file).sizeBytes;
+    if (length === expected && found === expected) return this.#buffer.subarray(0, expected);
+    throw new IntegrityError(
+      'OBJECT_SIZE_MISMATCH',
+      `Cannot commit "${file.label}": expected ${expected} bytes, found ${found}`,
+      { id: file.label, expected, found },
+    );
   }
 }
 
