@@ -7,7 +7,6 @@ import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import {
   BATCH_BYTES,
   BATCH_FILES_MAX,
-  type BatchMemory,
   CONTROL,
   createBatchMemory,
   KIND,
@@ -50,9 +49,8 @@ export interface PendingFile {
 export class BatchPool implements AsyncDisposable {
   readonly algorithm: VerityAlgorithm;
   readonly #objectsFd: number;
-  readonly #memory: BatchMemory;
   readonly #control: Int32Array;
-  readonly #slots: readonly SlotViews[];
+  #slots: readonly SlotViews[];
   readonly #free: number[];
   readonly #running = new Set<Batch>();
   readonly #workers: WorkerHandle<never, void>[];
@@ -69,13 +67,13 @@ export class BatchPool implements AsyncDisposable {
   constructor(seed: ObjectWriterSeed, options: BatchPoolOptions) {
     this.algorithm = seed.algorithm;
     this.#objectsFd = seed.objectsFd;
-    this.#memory = createBatchMemory(options.slots);
-    this.#control = new Int32Array(this.#memory.control);
-    this.#slots = viewSlots(this.#memory);
+    const memory = createBatchMemory(options.slots);
+    this.#control = new Int32Array(memory.control);
+    this.#slots = viewSlots(memory);
     this.#free = Array.from({ length: options.slots }, (_, index) => index);
     this.#queue = new BatchQueue(this.#control, options.slots);
     this.#tools = { writer: openObjectWriter(seed), algorithm: seed.algorithm };
-    const data = { memory: this.#memory, seed };
+    const data = { memory, seed };
     this.#workers = Array.from({ length: options.workers }, () => this.#start(data));
   }
 
@@ -220,6 +218,13 @@ export class BatchPool implements AsyncDisposable {
     Atomics.add(this.#control, CONTROL.events, 1);
     Atomics.notify(this.#control, CONTROL.events);
     this.#wakeWaiters();
+  }
+
+  /** There are no more batches: the writers end, and give their memory back. Syncs go on. */
+  retire(): void {
+    assert.equal(this.#running.size, 0, 'batches are still running');
+    this.#queue.stop();
+    this.#slots = [];
   }
 
   /** Lets the writers end after the batch that each is working on, and waits for them. */

@@ -95,8 +95,9 @@ export class Importer implements AsyncDisposable {
       await Promise.allSettled(this.#registrations);
       throw error;
     }
-    // Nothing is left to unpack: what these threads hold is memory that the image can use.
+    // What the threads hold is memory that the image can use.
     await this.#stopUnpacking();
+    this.#pool.retire();
     return this.#layers.map(({ position, sameAs }) => {
       const id = ids[sameAs ?? position];
       assert(id !== undefined, 'a layer was neither present nor imported');
