@@ -625,11 +625,6 @@ export const ERROR_CODES = {
     meaning: 'A name cannot be used for a reference, stream or tag',
     keys: ['offset', 'what'],
   },
-  REF_NOT_FOUND: {
-    kind: 'not-found',
-    meaning: 'The repository has no reference with this name',
-    keys: ['name'],
-  },
   REPO_ENTRY_INVALID: {
     kind: 'integrity',
     meaning:

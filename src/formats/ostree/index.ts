@@ -115,6 +115,7 @@ export {
 } from './dirtree.ts';
 export {
   computeFileChecksum,
+  computeFramedChecksum,
   encodeFileHeader,
   encodeZlibHeader,
   FileHasher,

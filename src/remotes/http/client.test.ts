@@ -16,6 +16,15 @@ async function collect(body: Uint8Array | AsyncIterable<Uint8Array>): Promise<Bu
   return Buffer.concat(pieces);
 }
 
+test('a server that does not speak HTTP/1.1 is reported as such', async () => {
+  await using server = await FakeHttp.start({ faults: [{ kind: 'garbage' }] });
+  await using client = new HttpClient(QUICK);
+  await assert.rejects(
+    client.fetchBytes({ url: `${server.url}/size/1`, maxBytes: 9, attempts: 2 }),
+    (error) => hasCode(error, 'PROTOCOL_BROKEN') && hasCode(error.cause, 'RESPONSE_MALFORMED'),
+  );
+});
+
 test('many small objects come whole over a bounded number of kept connections', async () => {
   await using server = await FakeHttp.start({ latencyMs: 5 });
   await using client = new HttpClient({ inFlight: { max: 12 } });

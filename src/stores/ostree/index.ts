@@ -16,7 +16,7 @@ export {
   type SignVerify,
 } from './config.ts';
 export { OstreeFile } from './file-object.ts';
-export { type BrokenRef, type OstreeRef, OstreeRefs, type RefSpace, requireFound } from './refs.ts';
+export { type BrokenRef, type OstreeRef, OstreeRefs, type RefSpace } from './refs.ts';
 export {
   type InitOptions,
   initOstreeRepo,

@@ -1,6 +1,6 @@
 import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
 import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
-import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
+import { ConflictError, isOnecopyError } from '#base/errors';
 import {
   encodeRefFile,
   isRefName,
@@ -267,17 +267,5 @@ function ambiguous(name: string, candidates: readonly OstreeChecksum[]): Conflic
     'OSTREE_REF_AMBIGUOUS',
     `Cannot resolve "${name}": it may mean ${candidates.length} commits`,
     { name, candidates: candidates.slice(0, 20) },
-  );
-}
-
-/** @throws NotFoundError REF_NOT_FOUND */
-export function requireFound<T>(found: T | undefined, name: string): T {
-  if (found !== undefined) return found;
-  throw new NotFoundError(
-    'REF_NOT_FOUND',
-    `Cannot find ref or commit "${name}" in the OSTree repository`,
-    {
-      name,
-    },
   );
 }

@@ -440,6 +440,18 @@ test('what is no repository is not found, and a second init is refused', () => {
   assert.throws(() => initOstreeRepo(path, { mode: 'bare' }), { code: 'OSTREE_REPO_EXISTS' });
 });
 
+test('a directory in the place of a file object is refused', () => {
+  for (const mode of ['archive', 'bare', 'bare-user'] as const) {
+    const path = join(fixture.path, `typed-${mode}`);
+    using repo = initOstreeRepo(path, { mode });
+    const extension = mode === 'archive' ? 'filez' : 'file';
+    mkdirSync(join(path, 'objects', V1.slice(0, 2), `${V1.slice(2)}.${extension}`), {
+      recursive: true,
+    });
+    assert.throws(() => repo.openFile(V1), { code: 'OSTREE_FILE_TYPE_INVALID' });
+  }
+});
+
 test('a split-xattrs repository is read only', async () => {
   using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-bare-split-xattrs'));
   await assert.rejects(repo.begin(), { code: 'OSTREE_MODE_READ_ONLY' });

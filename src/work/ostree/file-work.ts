@@ -1,10 +1,10 @@
-import { createHash, hash as hashOnce } from 'node:crypto';
 import { concatBytes } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { IntegrityError } from '#base/errors';
 import { computeVerity, type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   computeFileChecksum,
+  computeFramedChecksum,
   encodeFileHeader,
   encodeZlibHeader,
   FILE_MAX_BYTES,
@@ -60,14 +60,12 @@ export function absorbFilez(
   const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
   const content = inflateContent(header, payload);
-  requireSum(checksum, sha256(hashedHeader, isLinkMode(header.mode) ? EMPTY : content));
+  requireSum(checksum, computeFramedChecksum(hashedHeader, content));
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
   return absorbContent(checksum, header, rawHeader.slice(), content, algorithm);
 }
 
 const EMPTY = new Uint8Array(0);
-/** Content up to this size is hashed together with its header in one call, in bytes. */
-const HASH_AT_ONCE_BYTES = 128 * 1024;
 /** Where the size stands in a framed header: a big-endian number right behind the prefix. Source: OSTree spec 2.3, 2.6. */
 const SIZE_AT = HEADER_PREFIX_BYTES;
 const SIZE_END = SIZE_AT + 8;
@@ -108,13 +106,6 @@ function openFilez(filez: Uint8Array): OpenFilez {
     seenHeaders.set(key, { header, hashedHeader });
   }
   return { header, hashedHeader, rawHeader, payload };
-}
-
-function sha256(first: Uint8Array, second: Uint8Array): OstreeChecksum {
-  if (second.length <= HASH_AT_ONCE_BYTES) {
-    return hashOnce('sha256', concatBytes([first, second]), 'hex') as OstreeChecksum;
-  }
-  return createHash('sha256').update(first).update(second).digest('hex') as OstreeChecksum;
 }
 
 /** A file whose content is at hand and was verified. */

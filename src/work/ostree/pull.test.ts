@@ -316,6 +316,16 @@ for (const from of [undefined, 'test/v1']) {
   });
 }
 
+test('a pull that demands a delta where there is none is refused', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
+  using temp = await makeTempRepository();
+  const options = { workers: 0, deltas: 'require' } as const;
+  await assert.rejects(pullCommit(temp.repository, source, 'test/v1', options), {
+    code: 'OSTREE_DELTA_NOT_FOUND',
+  });
+});
+
 test('a delta with a corrupt part is given up for single objects, unless deltas are required', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const url = `${server.url}/fxmini/r-deltas`;
