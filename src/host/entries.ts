@@ -16,6 +16,8 @@ export interface DirEntry {
 const GETDENTS64_NUMBER = process.arch === 'arm64' ? 61 : 217;
 /** Offsets in struct linux_dirent64 (getdents64(2)). */
 const DIRENT = { recordLength: 16, type: 18, name: 19 } as const;
+/** Records of struct linux_dirent64 are padded to this many bytes. Source: Linux fs/readdir.c filldir64 */
+const RECORD_ALIGNMENT = 8;
 
 /**
  * All entries of a directory but `.` and `..`, in the order of the filesystem. The directory is opened anew, so that two readers
@@ -44,17 +46,17 @@ function readAllEntries(fd: number, label: string): DirEntry[] {
     if (length === 0) break;
     for (let at: number = SLAB.value; at < SLAB.value + length; ) {
       const start = at + DIRENT.name;
-      const name = memory.bytes.toString(
-        'latin1',
-        start,
-        memory.bytes.indexOf(0, start),
-      ) as ByteString;
+      const next = at + memory.view.getUint16(at + DIRENT.recordLength, true);
+      // The record ends less than eight bytes behind the NUL that ends the name.
+      let end = Math.max(start, next - RECORD_ALIGNMENT);
+      while (memory.bytes[end] !== 0) end += 1;
+      const name = memory.bytes.toString('latin1', start, end) as ByteString;
       if (name !== '.' && name !== '..') {
         const type = typeOfBits(memory.view.getUint8(at + DIRENT.type));
         if (type === 'unknown') unknown = true;
         entries.push({ name, type });
       }
-      at += memory.view.getUint16(at + DIRENT.recordLength, true);
+      at = next;
     }
   }
   return unknown ? entries.map((entry) => withType(fd, entry, label)) : entries;

@@ -18,6 +18,7 @@ import {
 } from './layout.ts';
 import { readTree } from './read-tree.ts';
 import { openImage } from './reader.ts';
+import { scanObjectRefs } from './scan-refs.ts';
 import { encodeImage } from './writer.ts';
 
 const VERSIONS = [0, 1, 2] as const;
@@ -225,6 +226,7 @@ describe('checkImage and listObjectRefs', () => {
   it('name the objects of an image', () => {
     for (const version of VERSIONS) {
       assert.deepEqual([...listObjectRefs(imageOf(DUMP, version))].sort(), [ID, OTHER]);
+      assert.deepEqual([...scanObjectRefs(imageOf(DUMP, version))].sort(), [ID, OTHER]);
     }
   });
 

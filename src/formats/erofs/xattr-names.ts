@@ -44,13 +44,18 @@ export function parseMetacopy(value: Uint8Array): ObjectId | undefined {
   return encodeHex(value.subarray(4)) as ObjectId;
 }
 
-/** Longest object path: `xx/` and the rest of a SHA-512 digest. */
-const REDIRECT_LENGTH = 129;
+/** Lengths of an object path, `xx/` and the rest of the digest, the longer first. */
+const REDIRECT_LENGTHS = [129, 65] as const;
+const OBJECT_PATH = /^[0-9a-fA-F]{2}\/[0-9a-fA-F]+$/;
 
 /** The object id at the end of a redirect, undefined when there is none. Source: core spec 1.3, 6.5 */
 export function parseRedirect(value: Uint8Array): ObjectId | undefined {
-  const tail = value.subarray(-REDIRECT_LENGTH);
+  const tail = value.subarray(-REDIRECT_LENGTHS[0]);
   const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length).toString('latin1');
-  const match = /([0-9a-fA-F]{2})\/([0-9a-fA-F]{126}|[0-9a-fA-F]{62})$/.exec(text);
-  return match === null ? undefined : (`${match[1]}${match[2]}`.toLowerCase() as ObjectId);
+  for (const length of REDIRECT_LENGTHS) {
+    const path = text.slice(-length);
+    if (path.length !== length || !OBJECT_PATH.test(path)) continue;
+    return `${path.slice(0, 2)}${path.slice(3)}`.toLowerCase() as ObjectId;
+  }
+  return undefined;
 }
