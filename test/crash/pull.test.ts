@@ -3,6 +3,7 @@
  * the next pull makes everything right.
  */
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
+import { createCipheriv } from 'node:crypto';
 import { cpSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -22,7 +23,7 @@ import {
   type StateWatcher,
 } from '../support/power-loss.ts';
 import { makeMemoryDir, type TempDir } from '../support/temp-dir.ts';
-import { writeTinyImage } from '../support/tiny-images.ts';
+import { type TinyFiles, writeTinyImage } from '../support/tiny-images.ts';
 
 const TAG = 'app';
 const IMAGE_BYTES_MAX = 1 << 20;
@@ -32,6 +33,8 @@ let temp: TempDir;
 let origin: string;
 let first: { readonly reference: string; readonly digest: string };
 let second: typeof first;
+/** Large enough to be pulled by several threads. */
+let large: typeof first;
 
 before(async () => {
   temp = makeMemoryDir();
@@ -56,11 +59,28 @@ before(async () => {
     { files: changed, compression: 'zstd' },
     { files: { 'usr/': '', 'usr/g': 'g'.repeat(70) }, compression: 'none' },
   ]);
+  large = await writeTinyImage(layout, 'large', [
+    { files: base },
+    { files: incompressibleFiles(1) },
+    { files: incompressibleFiles(2), compression: 'zstd' },
+  ]);
   const created = await openOrCreate({ path: origin }, { algorithm: 'sha256', insecure: true });
   using repository = created.repository;
   await pullImage(repository, first.reference, { name: TAG });
 });
 after(() => temp[Symbol.dispose]());
+
+function incompressibleFiles(seed: number): TinyFiles {
+  const key = Buffer.alloc(16, seed);
+  const text = createCipheriv('aes-128-ctr', key, key)
+    .update(Buffer.alloc(600_000))
+    .toString('hex');
+  const files = Array.from({ length: 60 }, (_, index) => [
+    `usr/${seed}-${index}`,
+    text.slice(index * 20_000, (index + 1) * 20_000),
+  ]);
+  return { 'usr/': '', ...Object.fromEntries(files) };
+}
 
 let copies = 0;
 
@@ -80,9 +100,11 @@ async function inRepository<T>(
 }
 
 function pullSecond(path: string): Promise<unknown> {
-  return inRepository(path, (open) =>
-    pullImage(open, second.reference, { name: TAG, keepBlobs: true }),
-  );
+  return pullInto(path, second);
+}
+
+function pullInto(path: string, { reference }: { readonly reference: string }): Promise<unknown> {
+  return inRepository(path, (open) => pullImage(open, reference, { name: TAG, keepBlobs: true }));
 }
 
 function collect(path: string): Promise<unknown> {
@@ -219,36 +241,31 @@ function demandOrder(closures: ReadonlyMap<string, ReadonlySet<string>>): {
   return { watch, checked };
 }
 
-test('no stream has a name before all it needs is on the disk, nor while that is being removed', async () => {
-  const done = copyOrigin();
-  const closures = await closuresOf(done);
-  await pullSecond(done);
-  for (const [object, needs] of await closuresOf(done)) closures.set(object, needs);
-  const path = copyOrigin();
-  const pulled = demandOrder(closures);
-  await runUntil(path, () => pullSecond(path), {
-    dieAt: Number.POSITIVE_INFINITY,
-    watch: pulled.watch,
+for (const size of ['small', 'large'] as const) {
+  test(`no stream of a ${size} image has a name before all it needs is on the disk, nor while that is removed`, async () => {
+    const pull = (path: string) => pullInto(path, size === 'small' ? second : large);
+    const forever = { dieAt: Number.POSITIVE_INFINITY };
+    const done = copyOrigin();
+    const closures = await closuresOf(done);
+    await pull(done);
+    for (const [object, needs] of await closuresOf(done)) closures.set(object, needs);
+    const path = copyOrigin();
+    const pulled = demandOrder(closures);
+    await runUntil(path, () => pull(path), { ...forever, watch: pulled.watch });
+    const names = [...readDiskState(path).names.keys()];
+    for (const kind of ['oci-layer-', 'oci-blob-', 'oci-config-', 'oci-manifest-']) {
+      ok(names.some((name) => name.startsWith(kind)));
+    }
+    await inRepository(path, (open) => tagImage(open, TAG, 'other'));
+    await runUntil(path, () => pull(path), { ...forever, watch: pulled.watch });
+    deepEqual([...pulled.checked].sort(), names.sort());
+    const before = readDiskState(path).objects.size;
+    const collected = demandOrder(closures);
+    await runUntil(path, () => collect(path), { ...forever, watch: collected.watch });
+    ok(readDiskState(path).objects.size < before, 'there was something to collect');
+    deepEqual([...collected.checked].sort(), names.sort());
   });
-  const names = [...readDiskState(path).names.keys()];
-  for (const kind of ['oci-layer-', 'oci-blob-', 'oci-config-', 'oci-manifest-']) {
-    ok(names.some((name) => name.startsWith(kind)));
-  }
-  await inRepository(path, (open) => tagImage(open, TAG, 'other'));
-  await runUntil(path, () => pullSecond(path), {
-    dieAt: Number.POSITIVE_INFINITY,
-    watch: pulled.watch,
-  });
-  deepEqual([...pulled.checked].sort(), names.sort());
-  const before = readDiskState(path).objects.size;
-  const collected = demandOrder(closures);
-  await runUntil(path, () => collect(path), {
-    dieAt: Number.POSITIVE_INFINITY,
-    watch: collected.watch,
-  });
-  ok(readDiskState(path).objects.size < before, 'there was something to collect');
-  deepEqual([...collected.checked].sort(), names.sort());
-});
+}
 
 test('the rule of the order sees an object that is named too early, and one that is removed too early', () => {
   const id = parseObjectPath(`objects/ab/${'c'.repeat(62)}`, 'sha256');
