@@ -36,6 +36,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./fsverity.ts'),
   () => import('./mkcomposefs.ts'),
   () => import('./pull.ts'),
+  () => import('./startup.ts'),
   () => import('./ostree.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);

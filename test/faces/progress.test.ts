@@ -98,7 +98,8 @@ test('in a pipe progress is plain lines, and none or quiet is silence', () => {
 
 test('a reader that goes away is no error', () => {
   runCli(['-q', 'pull', goldenReference('types'), 'types'], { repo });
-  const script = 'set -o pipefail; "$0" ls -R types | head -1; "$0" --json ls -R types | head -c1';
+  const script =
+    'set -o pipefail; "$0" ls -R types | head -1; "$0" --json ls -R types | head -c1; "$0" --version | true';
   const { status, stdout, stderr } = spawnSync('bash', ['-c', script, ONECOPY], {
     encoding: 'utf8',
     env: cliEnvironment({ ONECOPY_REPO: repo }),
