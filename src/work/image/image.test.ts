@@ -1,81 +1,195 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { computeContentDigest } from '#base/digest';
-import { hasCode } from '#base/errors';
-import { pullImage } from '#work/pull';
-import { openOrCreate } from '#work/repository';
-import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { isOnecopyError } from '#base/errors';
+import { checkImage, listObjectRefs } from '#formats/erofs';
+import { computeVerity, objectPath } from '#formats/fsverity';
 import {
-  buildTree,
+  checkRepository,
+  collectGarbage,
+  type ErofsFormats,
+  initRepository,
+  type Repository,
+} from '#stores/composefs';
+import { pullImage } from '#work/pull';
+import { describeRepository } from '../../../test/support/repository-tree.ts';
+import { testTar } from '../../../test/support/tar-archive.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { noise, writeTestLayout } from '../../../test/support/test-layout.ts';
+import {
+  buildImage,
+  computeImageId,
   listOciImages,
-  manifestStreamName,
   openOciImage,
   removeImage,
   resolveImageId,
-  storeManifest,
   tagImage,
   untagImage,
 } from './index.ts';
 
-const LAYOUTS = fileURLToPath(new URL('../../../test/golden/cfsctl/oci/', import.meta.url));
-
-async function pulled(path: string, name: string) {
-  const { repository } = await openOrCreate({ path }, { insecure: true });
-  await pullImage(repository, `oci:${LAYOUTS}${name}/layout`, { name });
-  return repository;
+interface Place {
+  readonly temp: string;
+  readonly path: string;
+  readonly repository: Repository;
 }
 
-test('names of an image come and go, and the last one takes it along', async () => {
-  using scratch = makeTempDir();
-  using repository = await pulled(join(scratch.path, 'repo'), 'basic');
-  const digest = tagImage(repository, 'basic', 'other/name:1');
-  assert.deepEqual(
-    listOciImages(repository).map(({ name }) => name),
-    ['basic', 'other/name:1'],
-  );
-  assert.equal(resolveImageId(repository, `@${digest}`), resolveImageId(repository, 'basic'));
-  untagImage(repository, 'basic');
-  assert.throws(
-    () => untagImage(repository, 'basic'),
-    (error) => hasCode(error, 'TAG_NOT_FOUND'),
-  );
-  assert.deepEqual(removeImage(repository, 'other/name:1'), {
-    manifestDigest: digest,
-    names: ['other/name:1'],
-    remaining: [],
+async function inRepository(
+  work: (place: Place) => Promise<void>,
+  formats: ErofsFormats = { default: 1, extra: [] },
+): Promise<void> {
+  using temp = makeTempDir();
+  const path = join(temp.path, 'repo');
+  const config = { algorithm: 'sha256', insecure: true, formats } as const;
+  const { repository } = await initRepository(path, config);
+  using open = repository;
+  await work({ temp: temp.path, path, repository: open });
+}
+
+const TAR = testTar([
+  { name: 'usr/', flag: '5' },
+  { name: 'usr/file', content: noise(5000, 1) },
+]);
+
+/** A file with data at its start, in the middle and at its end, and holes between. */
+function makeSparseFile(path: string): Buffer {
+  const file = openSync(path, 'w');
+  for (const [at, size] of [
+    [0, 4096],
+    [1_200_000, 70_000],
+    [3_000_000, 4096],
+  ] as const) {
+    writeSync(file, noise(size, at), 0, size, at);
+  }
+  ftruncateSync(file, 3_500_000);
+  closeSync(file);
+  return readFileSync(path);
+}
+
+for (const form of [
+  ['--format=gnu'],
+  ['--format=posix', '--sparse-version=0.0'],
+  ['--format=posix', '--sparse-version=0.1'],
+  ['--format=posix', '--sparse-version=1.0'],
+]) {
+  test(`a sparse file of ${form.join(' ')} is the whole file in the image, also after gc and when read back`, async () => {
+    await inRepository(async ({ temp, path, repository }) => {
+      mkdirSync(join(temp, 'tree/usr'), { recursive: true });
+      const whole = makeSparseFile(join(temp, 'tree/usr/sparse'));
+      const archive = join(temp, 'layer.tar');
+      const made = spawnSync('tar', [
+        '-S',
+        ...form,
+        '-cf',
+        archive,
+        '-C',
+        join(temp, 'tree'),
+        'usr',
+      ]);
+      assert.equal(made.status, 0, made.stderr.toString());
+      const tar = readFileSync(archive);
+      assert.ok(tar.length < 500_000, 'the tar is sparse');
+      const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar }]);
+      const report = await pullImage(repository, reference, { name: 'x' });
+      const id = computeVerity(whole, 'sha256');
+      assert.ok(report.imageId !== undefined);
+      const image = repository.images.read(report.imageId).bytes;
+      assert.deepEqual([...listObjectRefs(image)], [id]);
+      assert.deepEqual(readFileSync(join(path, 'objects', objectPath(id))), whole);
+      assert.equal(computeImageId(repository, 'x'), report.imageId);
+      await collectGarbage(repository);
+      assert.ok((await checkRepository(repository)).ok);
+      assert.ok(repository.objects.has(id, whole.length));
+    });
   });
-  assert.throws(
-    () => openOciImage(repository, 'basic'),
-    (error) => hasCode(error, 'IMAGE_NOT_FOUND'),
+}
+
+test('a repository of version 0, which upstream cannot pull into, gets an image in the shared slot', async () => {
+  await inRepository(
+    async ({ temp, repository }) => {
+      const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+      const report = await pullImage(repository, reference, { name: 'x' });
+      assert.deepEqual(Object.keys(report.imageIds), ['composefs.image.v1']);
+      assert.equal(report.imageId, computeImageId(repository, 'x', { version: 0 }));
+    },
+    { default: 0, extra: [] },
   );
 });
 
-test('an artifact opens and has no filesystem to build', async () => {
-  using scratch = makeTempDir();
-  using repository = await pulled(join(scratch.path, 'repo'), 'artifact-platform');
-  const image = openOciImage(repository, 'artifact-platform');
-  assert.equal(image.config, undefined);
-  await assert.rejects(
-    async () => buildTree(repository, image),
-    (error) => hasCode(error, 'IMAGE_NOT_BUILDABLE'),
+test('a repository with two formats gets both images, each in its slot, and loses neither when only one is made', async () => {
+  await inRepository(
+    async ({ temp, repository }) => {
+      const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+      const { imageIds, imageId } = await pullImage(repository, reference, { name: 'x' });
+      assert.deepEqual(Object.keys(imageIds).sort(), ['composefs.image', 'composefs.image.v1']);
+      assert.equal(imageIds['composefs.image'], computeImageId(repository, 'x', { version: 2 }));
+      assert.equal(imageIds['composefs.image.v1'], computeImageId(repository, 'x', { version: 1 }));
+      assert.equal(imageId, imageIds['composefs.image.v1']);
+      for (const id of Object.values(imageIds)) {
+        assert.deepEqual([...checkImage(repository.images.read(id).bytes)], []);
+      }
+      assert.equal((await buildImage(repository, 'x')).built, false);
+    },
+    { default: 1, extra: [2] },
   );
 });
 
-test('a manifest that leads to no config is incomplete, and its row says so', async () => {
-  using scratch = makeTempDir();
-  using repository = await pulled(join(scratch.path, 'repo'), 'basic');
-  const { manifest, manifestDigest, configStreamId } = openOciImage(repository, 'basic');
-  const id = await storeManifest(repository, manifest.bytes, {
-    config: [computeContentDigest(Buffer.from('another config')), configStreamId],
-    layers: [],
-    blobs: new Map(),
+test('an image whose EROFS file was lost is built again, with the same id and without its layers', async () => {
+  await inRepository(async ({ temp, path, repository }) => {
+    const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+    const { imageId } = await pullImage(repository, reference, { name: 'x' });
+    const before = describeRepository(path);
+    assert.ok(imageId !== undefined);
+    repository.root.unlink(`images/${imageId}`);
+    repository.root.unlink(`objects/${objectPath(imageId)}`);
+    const built = await buildImage(repository, 'x');
+    assert.deepEqual([...built.images.values()], [imageId]);
+    assert.equal(built.built, true);
+    assert.deepEqual(describeRepository(path), before);
+    assert.equal(resolveImageId(repository, 'x'), imageId);
+    assert.equal(resolveImageId(repository, imageId), imageId);
   });
-  repository.streams.register(manifestStreamName(manifestDigest), id);
-  assert.throws(
-    () => openOciImage(repository, 'basic'),
-    (error) => hasCode(error, 'IMAGE_INCOMPLETE') && error.hint !== undefined,
-  );
-  assert.equal(listOciImages(repository)[0]?.problem?.code, 'IMAGE_INCOMPLETE');
+});
+
+test('tags are given, listed and taken away; the last one that goes frees the image', async () => {
+  await inRepository(async ({ temp, repository }) => {
+    const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+    await pullImage(repository, reference, { name: 'one' });
+    assert.equal(tagImage(repository, 'one', 'registry/two:2'), manifestDigest);
+    assert.deepEqual(
+      listOciImages(repository).map(({ name, problem }) => [name, problem]),
+      [
+        ['one', undefined],
+        ['registry/two:2', undefined],
+      ],
+    );
+    assert.equal(openOciImage(repository, `@${manifestDigest}`).layers.length, 1);
+    untagImage(repository, 'one');
+    assert.throws(() => untagImage(repository, 'one'), { code: 'TAG_NOT_FOUND' });
+    assert.throws(() => openOciImage(repository, 'one'), { code: 'IMAGE_NOT_FOUND' });
+    const removed = removeImage(repository, `@${manifestDigest}`);
+    assert.deepEqual(removed.names, ['registry/two:2']);
+    assert.deepEqual(removed.remaining, []);
+    const { objectsRemoved } = await collectGarbage(repository);
+    assert.equal(
+      objectsRemoved,
+      9,
+      'file, layer, image, and config and manifest with three streams',
+    );
+  });
+});
+
+test('an image that cannot be read is listed with its problem', async () => {
+  await inRepository(async ({ temp, repository }) => {
+    const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+    await pullImage(repository, reference, { name: 'x' });
+    const [config] = repository.streams.list().filter(({ name }) => name.startsWith('oci-config'));
+    assert.ok(config?.id !== undefined);
+    repository.root.unlink(`objects/${objectPath(config.id)}`);
+    const [row] = listOciImages(repository);
+    assert.equal(row?.manifestDigest, manifestDigest);
+    assert.ok(isOnecopyError(row?.problem));
+    assert.equal(row.problem.code, 'OBJECT_NOT_FOUND');
+  });
 });

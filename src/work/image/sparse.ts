@@ -70,10 +70,10 @@ function expandInto(repository: Repository, sparse: TarSparse, read: ReadData): 
   return { kind: 'external', id, sizeBytes };
 }
 
-/** The data of the runs, in pieces, with their place in the real file. */
-function* dataOf({ map, mapBytes }: TarSparse, read: ReadData) {
+/** The data of the runs, in pieces, with their place in the real file. A map inside the payload is not part of the stored data. */
+function* dataOf({ map }: TarSparse, read: ReadData) {
   const buffer = new Uint8Array(PIECE_BYTES);
-  let from = mapBytes;
+  let from = 0;
   for (const run of map) {
     for (let done = 0; done < run.sizeBytes; ) {
       const wanted = buffer.subarray(0, Math.min(PIECE_BYTES, run.sizeBytes - done));
