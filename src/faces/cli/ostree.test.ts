@@ -64,6 +64,8 @@ test('a pulled commit is listed, compared, exported and found present again', ()
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   const source = `ostree-local:${fixture.path}/fxmini/r-archive`;
+  const before = json(repo, 'pull', `${source}:test/v1`, '-n');
+  assert.deepEqual([before.wouldCreate, before.commit], [true, V1]);
   ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
   const dry = json(repo, 'pull', `${source}:test/v1`, '-n');
   assert.deepEqual([dry.dryRun, dry.commit, dry.isPresent], [true, V1, false]);
@@ -88,6 +90,9 @@ test('a pulled commit is listed, compared, exported and found present again', ()
     `commit  ${V1}\ntagged  x/y\n`,
   );
   assert.equal(readFileSync(`${out}/refs/heads/x/y`, 'latin1'), `${V1}\n`);
+  const files = json(repo, 'ostree', 'checkout', 'test/v1', `${fixture.path}/files`, '--no-owners');
+  assert.equal(files.commit, V1);
+  assert.equal(readFileSync(`${fixture.path}/files/hello.txt`, 'latin1'), 'hello world\n');
 });
 
 test('a commit made of a directory is named, and a wrong command line is refused with 2', () => {

@@ -157,6 +157,12 @@ export const OSTREE_VERBS: Verb = {
       load: async () => (await import('./commands/ostree-write.ts')).exportVerb,
     },
     {
+      usage: 'checkout <commit> <directory>',
+      summary: 'write the files into a new directory',
+      options: [['--no-owners', 'everything belongs to this user']],
+      load: async () => (await import('./commands/ostree-write.ts')).checkout,
+    },
+    {
       usage: 'mount <commit> <directory>',
       summary: 'mount a commit (root)',
       options: [

@@ -19,9 +19,9 @@ export interface PullCommitPlan {
   readonly isPresent: boolean;
 }
 
-/** Finds out which commit a pull would bring, without bringing it. @throws as the resolution of `pullCommit` */
+/** Finds out which commit a pull would bring, without bringing it; also for a repository that is not there yet. @throws as the resolution of `pullCommit` */
 export async function planPullCommit(
-  repository: Repository,
+  repository: Repository | undefined,
   source: PullSource,
   target: string,
   options: PullCommitOptions = {},
@@ -31,13 +31,14 @@ export async function planPullCommit(
   return {
     commit: resolved,
     ref,
-    current: ref === undefined ? undefined : readCommitRef(repository, ref),
-    isPresent: repository.streams.has(commitStreamName(resolved)),
+    current:
+      ref === undefined || repository === undefined ? undefined : readCommitRef(repository, ref),
+    isPresent: repository?.streams.has(commitStreamName(resolved)) === true,
   };
 }
 
 async function resolveRef(
-  repository: Repository,
+  repository: Repository | undefined,
   source: PullSource,
   ref: string,
   options: PullCommitOptions,

@@ -21,12 +21,12 @@ export interface RemoteRefs {
 }
 
 /**
- * Lists the refs of a remote by its summary. The summary is kept in the repository, so that the next request is conditional.
+ * Lists the refs of a remote by its summary. The summary is kept in the repository, if there is one, so that the next request is conditional.
  * @throws NotFoundError OSTREE_SUMMARY_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
  * OSTREE_SUMMARY_EXPIRED; TransportError
  */
 export async function listRemoteRefs(
-  repository: Repository,
+  repository: Repository | undefined,
   source: OstreeRemoteOptions,
   options: Partial<ResolveOptions> = {},
 ): Promise<RemoteRefs> {

@@ -51,12 +51,12 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 
 /**
  * Asks a remote for summary index, summary and ref file at the same time, and believes them in this order. A ref that a
- * summary lacks is looked for in `refs/heads` unless summaries must be signed.
+ * summary lacks is looked for in `refs/heads` unless summaries must be signed. Without a repository nothing is cached.
  * @throws NotFoundError OSTREE_REF_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
  * OSTREE_SUMMARY_EXPIRED; TransportError
  */
 export async function resolveRemoteRef(
-  repository: Repository,
+  repository: Repository | undefined,
   remote: OstreeRemote,
   url: string,
   ref: string,
@@ -83,7 +83,7 @@ export async function resolveRemoteRef(
  * @throws as resolveRemoteRef
  */
 export async function fetchSummary(
-  repository: Repository,
+  repository: Repository | undefined,
   remote: OstreeRemote,
   url: string,
   options: ResolveOptions,
@@ -102,7 +102,7 @@ export async function fetchSummary(
 }
 
 async function fetchSubset(
-  repository: Repository,
+  repository: Repository | undefined,
   remote: OstreeRemote,
   url: string,
   options: ResolveOptions,
@@ -143,7 +143,7 @@ async function fetchSubset(
 }
 
 async function fetchPlain(
-  repository: Repository,
+  repository: Repository | undefined,
   remote: OstreeRemote,
   url: string,
   options: ResolveOptions,
@@ -203,9 +203,10 @@ function cacheName(url: string, subset?: string): string {
 
 type Cached = ReturnType<typeof parseSummaryCache>;
 
-function readCache(repository: Repository, name: string): Cached | undefined {
+function readCache(repository: Repository | undefined, name: string): Cached | undefined {
   try {
-    if (Buffer.byteLength(name) > 255 || !repository.streams.has(name)) return undefined;
+    if (repository === undefined || Buffer.byteLength(name) > 255) return undefined;
+    if (!repository.streams.has(name)) return undefined;
     using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeSummary });
     return parseSummaryCache(readInline(opened.stream));
   } catch (error) {
@@ -216,7 +217,7 @@ function readCache(repository: Repository, name: string): Cached | undefined {
 }
 
 async function remember(
-  repository: Repository,
+  repository: Repository | undefined,
   name: string,
   answer: Extract<Conditional, { isCurrent: false }>,
 ): Promise<void> {
@@ -230,9 +231,13 @@ async function remember(
   });
 }
 
-async function writeCache(repository: Repository, name: string, cached: Cached): Promise<void> {
+async function writeCache(
+  repository: Repository | undefined,
+  name: string,
+  cached: Cached,
+): Promise<void> {
   const content = encodeSummaryCache(cached);
-  if (content === undefined || Buffer.byteLength(name) > 255) return;
+  if (repository === undefined || content === undefined || Buffer.byteLength(name) > 255) return;
   using writer = new SplitstreamWriter({
     algorithm: repository.algorithm,
     contentType: CONTENT_TYPES.ostreeSummary,

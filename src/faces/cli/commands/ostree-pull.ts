@@ -43,12 +43,8 @@ export async function pullOstree(
 /** `ostree list-refs`: the refs that a remote offers. */
 export const listRefs: Action = async (context, [url = ''], options) => {
   const { source, trust } = await remoteOf(url, options);
-  const { repository } = await openOrCreate(context.selection, {
-    ...context.operation,
-    mayInit: context.mayInit,
-  });
-  using open = repository;
-  const { refs, collectionId } = await listRemoteRefs(open, source, {
+  using repository = await openIfPresent(context);
+  const { refs, collectionId } = await listRemoteRefs(repository, source, {
     trust: await trustOptions(options, trust),
     subset: textOption(options, 'subset'),
     signal: context.signal,
@@ -78,15 +74,10 @@ async function plan(
   request: PullCommitOptions,
 ): Promise<number> {
   using repository = await openIfPresent(context);
-  if (repository === undefined) {
-    const path = locateRepository(context.selection);
-    if (context.out.json) context.out.document({ dryRun: true, wouldCreate: true, target });
-    context.out.line(`Would create ${path}`);
-    context.out.line(`Would pull ${target}`);
-    return 0;
-  }
   const found = await planPullCommit(repository, source, target, request);
-  if (context.out.json) context.out.document({ dryRun: true, wouldCreate: false, ...found });
+  const wouldCreate = repository === undefined;
+  if (context.out.json) context.out.document({ dryRun: true, wouldCreate, ...found });
+  if (wouldCreate) context.out.line(`Would create ${locateRepository(context.selection)}`);
   context.out.line(
     found.isPresent
       ? `Commit ${found.commit} is here already`

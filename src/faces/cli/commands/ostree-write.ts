@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { exportDirectory } from '#work/export';
 import { mountImage } from '#work/mount';
 import {
   applyDeltaFile,
@@ -145,6 +146,30 @@ export const mount: Action = async (context, [name = '', directory = ''], option
     context.out.document({ dryRun: false, mount: { ...report, commit: checksum } });
   }
   context.out.line(`Mounted ${name} over ${target}${report.readOnly ? '' : ', writable'}`);
+  return 0;
+};
+
+/** `ostree checkout`: writes the files of a commit into a new directory, contents by reflink where the filesystem can. */
+export const checkout: Action = async (context, [name = '', directory = ''], options) => {
+  using repository = await openSelected(context);
+  const path = resolve(directory);
+  if (context.dryRun) {
+    const { checksum } = openCommit(repository, name);
+    if (context.out.json) context.out.document({ dryRun: true, commit: checksum, path });
+    context.out.line(`Would write ${checksum} to ${path}`);
+    return 0;
+  }
+  const { imageId, commit: checksum } = await ensureCommitImage(
+    repository,
+    name,
+    context.operation,
+  );
+  const report = await exportDirectory(repository, imageId, path, {
+    ...context.operation,
+    ...(options['owners'] === false ? { owners: false } : {}),
+  });
+  if (context.out.json) context.out.document({ dryRun: false, commit: checksum, ...report });
+  context.out.line(`Wrote ${checksum} to ${report.path}`);
   return 0;
 };
 
