@@ -83,6 +83,11 @@ for (const shell of ['bash', 'zsh', 'fish']) {
   });
 }
 
+test('the help lists and explains completion', () => {
+  match(runCli(['help']).stdout, /^ {2}completion <shell> /m);
+  match(runCli(['help', 'completion']).stdout, /source <\(onecopy completion bash\)/);
+});
+
 test('completion of an unknown shell is a wrong command line', () => {
   const { status, stdout } = runCli(['completion', 'csh']);
   deepEqual([status, stdout], [2, '']);

@@ -27,7 +27,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
     if (argv[0] === 'completion' || argv[0] === 'complete') {
       const { addCompletion } = await import('./completion.ts');
       await addCompletion(program, argv);
-    }
+    } else describeCompletion(program);
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
@@ -90,6 +90,19 @@ function buildProgram(
   return program;
 }
 
+/** The row of `completion` on the help pages; its code is only loaded when it is the first word. */
+function describeCompletion(program: Command): void {
+  program
+    .command('completion <shell>')
+    .description('print a script that completes in bash, zsh or fish, with live names')
+    .addHelpText('after', '\nFor bash: source <(onecopy completion bash)')
+    .action(() => {
+      throw new UsageError(
+        'Cannot print a completion script: expected completion as the first word',
+      );
+    });
+}
+
 /** Prints the help of the verb that the words lead to. */
 function explain(program: Command, words: readonly string[]): void {
   let command = program;
@@ -117,7 +130,9 @@ function addVerb(
     else command.option(flags, description);
   }
   if (verb.help !== undefined) command.addHelpText('after', `\n${verb.help}`);
-  if (verb.verbs !== undefined) command.helpCommand(false).commandsGroup('Verbs:');
+  if (verb.verbs !== undefined) {
+    command.usage('[options] <verb>').helpCommand(false).commandsGroup('Verbs:');
+  }
   for (const inner of verb.verbs ?? []) addVerb(command, inner, interruption, setStatus);
   const { load } = verb;
   if (load === undefined) return;
