@@ -99,6 +99,7 @@ export {
   hasVerity,
   measureVerity,
   measureVerityOr,
+  probeVerity,
   tryEnableVerity,
   tryMeasureVerity,
   verifyVerity,

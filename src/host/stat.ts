@@ -70,6 +70,7 @@ const STATX = {
   devMinor: 140,
 } as const;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_TYPE_AND_SIZE = 0x201;
 const STATX_ATTR_VERITY = 0x100000n;
 
 /**
@@ -89,6 +90,27 @@ export function statAt(
     throw hostError(errno, 'statx', describe());
   }
   return decodeStatx(memory.view, SLAB.struct);
+}
+
+/**
+ * Size of the regular file that `address` (a name in the slab) leads to below `dirfd`; undefined when there is nothing or something
+ * else. For callers that ask about tens of thousands of files and want to know no more.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function fileSizeAt(
+  dirfd: number,
+  address: number,
+  describe: () => string,
+): number | undefined {
+  const memory = slab();
+  if (sys.statx(dirfd, address, 0, STATX_TYPE_AND_SIZE, memory.address + SLAB.struct) !== 0) {
+    const errno = lastErrno();
+    if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return undefined;
+    throw hostError(errno, 'statx', describe());
+  }
+  const mode = memory.view.getUint16(SLAB.struct + STATX.mode, true);
+  if (typeOfBits(mode >>> 12) !== 'file') return undefined;
+  return readSize(memory.view, SLAB.struct + STATX.size);
 }
 
 /** State of an open file or directory. @throws HostError SYSCALL_FAILED */

@@ -172,6 +172,20 @@ export function tryMeasureVerity(
 }
 
 /**
+ * As `tryMeasureVerity`, and says whether the filesystem can have fs-verity at all: where it cannot for one file, asking for others
+ * is in vain.
+ * @throws as `tryMeasureVerity`
+ */
+export function probeVerity(
+  file: Descriptor,
+  algorithm: VerityAlgorithm,
+): { readonly id: ObjectId } | 'none' | 'unsupported' {
+  const measured = measure(file, algorithm);
+  if (typeof measured !== 'number') return { id: measured };
+  return measured === ERRNO.ENODATA ? 'none' : 'unsupported';
+}
+
+/**
  * The fs-verity digest that the kernel keeps for a file.
  * @throws IntegrityError VERITY_NOT_ENABLED, VERITY_ALGORITHM_MISMATCH
  * @throws UnsupportedError FSVERITY_UNSUPPORTED

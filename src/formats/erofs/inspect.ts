@@ -27,7 +27,11 @@ export interface ImageFinding {
  * @throws FormatError as {@link openImage}. Source: core spec 6.4
  */
 export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageFinding[] {
-  const image = openImage(bytes, options);
+  return inspect(openImage(bytes, options), () => {});
+}
+
+/** Checks an image and shows every inode once, as far as it can be read. */
+function inspect(image: ErofsImage, visit: (inode: Inode) => void): ImageFinding[] {
   const findings: ImageFinding[] = [];
   const add = (code: ImageFindingCode, path: string, message: string): void => {
     findings.push({ code, path, message });
@@ -41,6 +45,7 @@ export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageF
     for (const { path, name, inode, depth, isRepeat } of walkImage(image, unreadable)) {
       if (depth === 1) missing.delete(name);
       if (isRepeat) continue;
+      visit(inode);
       if (inode.type === 'symlink') checkSymlink(image, inode, path, add);
       else checkWhiteout(image, inode, { path, depth }, add);
     }
@@ -89,22 +94,22 @@ const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
  */
 export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {
-  const [finding] = checkImage(bytes, options);
-  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
   const image = openImage(bytes, options);
   const ids = new Set<ObjectId>();
-  for (const { inode, isRepeat } of walkImage(image)) {
-    if (isRepeat) continue;
-    for (const { index, suffix, value } of image.storedXattrs(inode)) {
-      if (index !== TRUSTED_INDEX) continue;
-      const id =
-        suffix === METACOPY_SUFFIX
-          ? parseMetacopy(value)
-          : suffix === REDIRECT_SUFFIX
-            ? parseRedirect(value)
-            : undefined;
-      if (id !== undefined) ids.add(id);
-    }
-  }
+  const [finding] = inspect(image, (inode) => addObjectRefs(image, inode, ids));
+  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
   return ids;
+}
+
+function addObjectRefs(image: ErofsImage, inode: Inode, ids: Set<ObjectId>): void {
+  for (const { index, suffix, value } of image.storedXattrs(inode)) {
+    if (index !== TRUSTED_INDEX) continue;
+    const id =
+      suffix === METACOPY_SUFFIX
+        ? parseMetacopy(value)
+        : suffix === REDIRECT_SUFFIX
+          ? parseRedirect(value)
+          : undefined;
+    if (id !== undefined) ids.add(id);
+  }
 }

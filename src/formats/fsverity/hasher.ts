@@ -28,7 +28,7 @@ export class VerityHasher {
   readonly #algorithm: VerityAlgorithm;
   readonly #digestBytes: number;
   readonly #levels: Level[] = [];
-  readonly #staging = Buffer.alloc(VERITY_BLOCK_BYTES);
+  readonly #staging = new Uint8Array(VERITY_BLOCK_BYTES);
   readonly #block = Buffer.alloc(VERITY_BLOCK_BYTES);
   readonly #descriptor = Buffer.alloc(DESCRIPTOR.sizeBytes);
   readonly #views = new BlockViews();

@@ -1,7 +1,8 @@
 import { displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
 import { isOnecopyError, type OnecopyError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { Dir, type DirEntry, OPEN, tryMeasureVerity } from '#host';
+import { closeFd, Dir, type DirEntry, OPEN, probeVerity, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import { FAN_OUT, OBJECTS, objectNameLength } from './layout.ts';
 import { objectIdIn } from './objects.ts';
@@ -12,6 +13,8 @@ export interface ObjectCheck {
   readonly objectsFd: number;
   readonly algorithm: VerityAlgorithm;
   readonly insecure: boolean;
+  /** Whether threads report how far they are. */
+  readonly reports: boolean;
   /** One int32: the number of the next fan-out directory, taken atomically. */
   readonly next: SharedArrayBuffer;
 }
@@ -23,46 +26,67 @@ export interface ObjectCheckResult {
   readonly findings: readonly Finding[];
 }
 
-/** What may happen while objects are checked. */
-export interface ObjectCheckHooks {
-  /** Called after each fan-out directory with the number of objects checked since the last call. */
-  readonly onAdvance?: (objects: number) => void;
-  readonly isCancelled?: () => boolean;
-}
+/** Checks name, protection and content of objects, one fan-out directory at a time. Findings are values; it never throws for them. */
+export class ObjectChecker {
+  readonly #check: ObjectCheck;
+  /** The descriptor belongs to the repository, so this handle is never disposed. */
+  readonly #objects: Dir;
+  readonly #next: Int32Array;
+  readonly #findings: Finding[] = [];
+  #checked = 0;
+  #mayHaveVerity = true;
 
-/** Starts the shared counter of a check. */
-export function createObjectCheck(
-  objectsFd: number,
-  algorithm: VerityAlgorithm,
-  insecure: boolean,
-): ObjectCheck {
-  return { objectsFd, algorithm, insecure, next: new SharedArrayBuffer(4) };
-}
-
-/** Checks name, protection and content of objects until every fan-out directory is taken. Findings are values; it never throws for them. */
-export function checkObjects(check: ObjectCheck, hooks: ObjectCheckHooks = {}): ObjectCheckResult {
-  // The descriptor belongs to the repository, so this handle is never disposed.
-  const objects = new Dir(check.objectsFd, OBJECTS);
-  const next = new Int32Array(check.next);
-  const findings: Finding[] = [];
-  let checked = 0;
-  let corrupted = 0;
-  for (;;) {
-    const fanOut = FAN_OUT[Atomics.add(next, 0, 1)];
-    if (fanOut === undefined || hooks.isCancelled?.() === true) break;
-    using dir = openOptional(objects, fanOut);
-    let here = 0;
-    for (const entry of dir?.readEntries() ?? []) {
-      here += 1;
-      const finding = dir === undefined ? undefined : checkObject(dir, fanOut, entry, check);
-      if (finding === undefined) continue;
-      corrupted += 1;
-      findings.push(finding);
-    }
-    checked += here;
-    hooks.onAdvance?.(here);
+  constructor(check: ObjectCheck) {
+    this.#check = check;
+    this.#objects = new Dir(check.objectsFd, OBJECTS);
+    this.#next = new Int32Array(check.next);
   }
-  return { checked, corrupted, findings };
+
+  /** What was found so far. Every finding is about another object. */
+  get result(): ObjectCheckResult {
+    const findings = this.#findings;
+    return { checked: this.#checked, corrupted: findings.length, findings };
+  }
+
+  /** Checks the next fan-out directory that nobody has, and returns how many objects it holds; undefined when all are taken. */
+  step(): number | undefined {
+    const fanOut = FAN_OUT[Atomics.add(this.#next, 0, 1)];
+    if (fanOut === undefined) return undefined;
+    using dir = openOptional(this.#objects, fanOut);
+    if (dir === undefined) return 0;
+    const entries = dir.readEntries();
+    for (const entry of entries) {
+      if (this.#isIntact(dir, fanOut, entry)) continue;
+      const finding = checkObject(dir, fanOut, entry, this.#check);
+      if (finding !== undefined) this.#findings.push(finding);
+    }
+    this.#checked += entries.length;
+    return entries.length;
+  }
+
+  /** True when the content is what the name says: nearly always, so this does no more than it must. False says nothing. */
+  #isIntact(dir: Dir, fanOut: string, { name, type }: DirEntry): boolean {
+    const { algorithm, insecure } = this.#check;
+    if (type !== 'file' || name.length !== objectNameLength(algorithm)) return false;
+    const found = attempt(() => {
+      const fd = dir.tryOpenFd(name, OPEN.read | OPEN.noFollow);
+      if (fd === undefined) return undefined;
+      try {
+        return this.#measure(fd) ?? (insecure ? hashFile(fd, algorithm) : undefined);
+      } finally {
+        closeFd(fd);
+      }
+    });
+    return found.value === `${fanOut}${name}`;
+  }
+
+  #measure(fd: number): ObjectId | undefined {
+    if (!this.#mayHaveVerity) return undefined;
+    const measured = probeVerity(fd, this.#check.algorithm);
+    if (typeof measured !== 'string') return measured.id;
+    this.#mayHaveVerity = measured !== 'unsupported';
+    return undefined;
+  }
 }
 
 function openOptional(objects: Dir, fanOut: string): Dir | undefined {

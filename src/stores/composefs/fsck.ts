@@ -1,14 +1,15 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
 import { listObjectRefs } from '#formats/erofs';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
-import { type HostFile, readAll, readAt, startWorker, statFd } from '#host';
+import { type Dir, type HostFile, readAll, readAt, startWorker, statFd } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import {
   attempt,
-  checkObjects,
-  createObjectCheck,
+  type ObjectCheck,
+  ObjectChecker,
   type ObjectCheckResult,
 } from './fsck-objects.ts';
 import { FAN_OUT, IMAGE_BYTES_MAX, META_NAME, OBJECTS, REFS } from './layout.ts';
@@ -17,7 +18,6 @@ import {
   readObjectLink,
   readSorted,
   readUnsorted,
-  repositoryPath,
   walkRefs,
 } from './links.ts';
 import { checkCompatibility } from './meta.ts';
@@ -62,18 +62,17 @@ export async function checkRepository(
 ): Promise<FsckReport> {
   const checker = new Checker(repository, options);
   checker.checkMetadata();
-  if (options.metadataOnly !== true) await checker.checkObjects();
-  checker.checkCategory('streams');
-  checker.checkCategory('images');
+  if (options.metadataOnly === true) checker.checkNames();
+  else await checker.checkContent();
   return checker.report();
 }
 
 class Checker {
   readonly #repository: Repository;
   readonly #options: FsckOptions;
+  readonly #metadata: Finding[] = [];
+  /** About streams, images and references. */
   readonly #findings: Finding[] = [];
-  /** Paths of objects that are damaged: what is said about them once is not said again. */
-  readonly #damaged = new Set<string>();
   readonly #sizes = new Map<ObjectId, number | undefined>();
   #hasMetadata = false;
   #objects: ObjectCheckResult = { checked: 0, corrupted: 0, findings: [] };
@@ -88,8 +87,9 @@ class Checker {
   }
 
   report(): FsckReport {
+    const findings = [...this.#metadata, ...this.#objects.findings, ...this.#findings];
     return {
-      ok: this.#findings.length === 0,
+      ok: findings.length === 0,
       hasMetadata: this.#hasMetadata,
       objectsChecked: this.#objects.checked,
       objectsCorrupted: this.#objects.corrupted,
@@ -99,80 +99,100 @@ class Checker {
       imagesCorrupted: this.#corrupted.images,
       brokenLinks: this.#brokenLinks,
       missingObjects: this.#missingObjects,
-      findings: this.#findings,
+      findings,
     };
   }
 
   checkMetadata(): void {
+    const find = (kind: FindingKind, path: string, detail: string) => {
+      this.#metadata.push({ kind, path, detail });
+    };
     const stored = attempt(() => readMetaFile(this.#repository.root));
     if (stored.value === undefined) {
-      this.#find('metadata-parse-failed', META_NAME, stored.error?.message ?? 'it is missing');
+      find('metadata-parse-failed', META_NAME, stored.error?.message ?? 'it is missing');
       return;
     }
     this.#hasMetadata = true;
     const { meta } = stored.value;
     const compatible = attempt(() => checkCompatibility(meta));
     if (compatible.error !== undefined) {
-      this.#find('metadata-algorithm-mismatch', META_NAME, compatible.error.message);
+      find('metadata-algorithm-mismatch', META_NAME, compatible.error.message);
     } else if (meta.algorithm !== this.#repository.algorithm) {
       const reason = `expected ${this.#repository.algorithm}, found ${meta.algorithm}`;
-      this.#find('metadata-algorithm-mismatch', META_NAME, reason);
+      find('metadata-algorithm-mismatch', META_NAME, reason);
     }
   }
 
-  async checkObjects(): Promise<void> {
-    const { root, algorithm, insecure } = this.#repository;
-    const found = root.tryOpenDir(OBJECTS);
-    if (found === undefined) return;
-    using dir = found;
+  checkNames(): void {
+    this.checkCategory('streams');
+    this.checkCategory('images');
+  }
+
+  /** Checks names in this thread while others check objects, and then helps them. */
+  async checkContent(): Promise<void> {
+    using dir = this.#repository.root.tryOpenDir(OBJECTS);
+    if (dir === undefined) {
+      this.checkNames();
+      return;
+    }
+    const { algorithm, insecure } = this.#repository;
     const { signal, onProgress } = this.#options;
-    const total = FAN_OUT.reduce((sum, name) => sum + readUnsorted(dir, name).length, 0);
+    const reports = onProgress !== undefined;
+    const next = new SharedArrayBuffer(4);
+    const check = { objectsFd: dir.fd, algorithm, insecure, reports, next };
     const id = 'fsck:objects';
+    const isLarge = countObjects(dir, WORKER_OBJECTS_MIN) === WORKER_OBJECTS_MIN;
+    const total = reports ? countObjects(dir, Number.POSITIVE_INFINITY) : 0;
     onProgress?.({ type: 'started', id, unit: 'items', total });
     let done = 0;
     const onAdvance = (objects: number) => {
       done += objects;
       onProgress?.({ type: 'advanced', id, done, total });
     };
-    const check = createObjectCheck(dir.fd, algorithm, insecure);
-    const workers = total < WORKER_OBJECTS_MIN ? 1 : (this.#options.workers ?? 1);
-    const isCancelled = () => signal?.aborted === true;
-    const results =
-      workers <= 1
-        ? [checkObjects(check, { onAdvance, isCancelled })]
-        : await this.#checkInWorkers(check, workers, onAdvance);
-    signal?.throwIfAborted();
+    const threads = isLarge ? (this.#options.workers ?? 1) : 1;
+    const results = await this.#withWorkers(check, threads - 1, onAdvance, async () => {
+      this.checkNames();
+      const checker = new ObjectChecker(check);
+      for (let objects = checker.step(); objects !== undefined; objects = checker.step()) {
+        onAdvance(objects);
+        await yieldToEvents();
+        signal?.throwIfAborted();
+      }
+      return checker.result;
+    });
     onProgress?.({ type: 'done', id, transferred: done });
     this.#takeObjects(results);
   }
 
-  async #checkInWorkers(
-    check: ReturnType<typeof createObjectCheck>,
+  /** Runs `work` in this thread, with `workers` more beside it that check objects. */
+  async #withWorkers(
+    check: ObjectCheck,
     workers: number,
     onMessage: (objects: number) => void,
+    work: () => Promise<ObjectCheckResult>,
   ): Promise<readonly ObjectCheckResult[]> {
     const module = new URL('./fsck-worker.ts', import.meta.url);
     const { signal } = this.#options;
     const running = Array.from({ length: workers }, () =>
-      startWorker<typeof check, never, number, ObjectCheckResult>(module, check, {
+      startWorker<ObjectCheck, never, number, ObjectCheckResult>(module, check, {
         onMessage,
         signal,
       }),
     );
-    // Every thread must be gone before the directory they share is closed.
-    const settled = await Promise.allSettled(running.map(({ done }) => done));
-    await Promise.all(running.map((worker) => worker[Symbol.asyncDispose]()));
-    return settled.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value;
-    });
+    try {
+      const own = await work();
+      return [own, ...(await Promise.all(running.map((worker) => worker.done)))];
+    } finally {
+      // Every thread must be gone before the directory they share is closed.
+      for (const worker of running) worker.cancel();
+      await Promise.allSettled(running.map((worker) => worker.done));
+      await Promise.all(running.map((worker) => worker[Symbol.asyncDispose]()));
+    }
   }
 
   #takeObjects(results: readonly ObjectCheckResult[]): void {
     const findings = results.flatMap((result) => result.findings);
     findings.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-    this.#findings.push(...findings);
-    for (const { path } of findings) this.#damaged.add(path);
     this.#objects = {
       checked: results.reduce((sum, result) => sum + result.checked, 0),
       corrupted: results.reduce((sum, result) => sum + result.corrupted, 0),
@@ -267,11 +287,9 @@ class Checker {
     if (this.#options.metadataOnly !== true) this.#checkBody(path, stream.value);
   }
 
-  /** Decodes the body and adds up its size, unless the object is known to be damaged or something it needs is missing. */
+  /** Decodes the body and adds up its size, unless something it needs is missing; what is said of a damaged object is not said again. */
   #checkBody(path: string, stream: Splitstream): void {
     const { root, algorithm } = this.#repository;
-    const link = readObjectLink(root, path, algorithm);
-    if (link.kind === 'object' && this.#damaged.has(repositoryPath(link.id))) return;
     if (stream.objectRefs.some((id) => this.#sizeOf(id) === undefined)) return;
     const sizeBytes = attempt(() => {
       let sum = 0;
@@ -281,10 +299,20 @@ class Checker {
       return sum;
     });
     if (sizeBytes.value === stream.sizeBytes) return;
+    const link = readObjectLink(root, path, algorithm);
+    if (link.kind === 'object' && this.#isDamaged(link.id)) return;
     const detail =
       sizeBytes.error?.message ?? `expected ${stream.sizeBytes} bytes, found ${sizeBytes.value}`;
     this.#find('stream-read-failed', path, detail);
     this.#corrupted.streams += 1;
+  }
+
+  /** True when the check of objects finds something about this one too. */
+  #isDamaged(id: ObjectId): boolean {
+    const { objects } = this.#repository;
+    return (
+      attempt(() => objects.open(id, { verify: 'content' })[Symbol.dispose]()).error !== undefined
+    );
   }
 
   #checkImage(path: string): void {
@@ -336,6 +364,16 @@ class Checker {
   #find(kind: FindingKind, path: string, detail: string): void {
     this.#findings.push({ kind, path: displayText(path as ByteString), detail });
   }
+}
+
+/** Counts objects up to a limit, which is returned when there are as many or more. */
+function countObjects(dir: Dir, limit: number): number {
+  let count = 0;
+  for (const name of FAN_OUT) {
+    if (count >= limit) return limit;
+    count += readUnsorted(dir, name).length;
+  }
+  return Math.min(count, limit);
 }
 
 function readerOf(file: HostFile) {

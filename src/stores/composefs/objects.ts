@@ -57,8 +57,7 @@ export class ObjectStore {
 
   /** Size in bytes, or undefined when there is no such object. */
   sizeOf(id: ObjectId): number | undefined {
-    const stat = this.#context.root.stat(repositoryPath(id));
-    return stat?.type === 'file' ? stat.sizeBytes : undefined;
+    return this.#context.root.fileSizeOf(repositoryPath(id));
   }
 
   /**

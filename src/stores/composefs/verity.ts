@@ -30,8 +30,8 @@ export function protect(
   return undefined;
 }
 
-/** Pieces in which files are hashed, in bytes. */
-const PIECE_BYTES = 1 << 20;
+/** Pieces in which files are hashed, in bytes: what was just read is still in the second-level cache when it is hashed. */
+const PIECE_BYTES = 256 << 10;
 
 /** Reused by every call in this thread: an allocation of this size for each of 50,000 small files costs more than hashing them. */
 let piece: Buffer | undefined;
@@ -44,10 +44,16 @@ const hashers: { readonly [A in VerityAlgorithm]: VerityHasher } = {
 export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId {
   piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
   const hasher = hashers[algorithm];
-  for (let offset = 0; ; ) {
-    const count = readAt(file, piece, offset);
-    hasher.update(piece.subarray(0, count));
-    offset += count;
-    if (count < PIECE_BYTES) return hasher.finish();
+  try {
+    for (let offset = 0; ; ) {
+      const count = readAt(file, piece, offset);
+      hasher.update(new Uint8Array(piece.buffer, 0, count));
+      offset += count;
+      if (count < PIECE_BYTES) return hasher.finish();
+    }
+  } catch (error) {
+    // What was read so far must not get into the digest of the next file.
+    hasher.finish();
+    throw error;
   }
 }
