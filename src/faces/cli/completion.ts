@@ -7,6 +7,8 @@ import { type GlobalOptions, PROGRESS_MODES, selectionOf } from './context.ts';
 
 /** Operands that are names of images in the repository, as `usage` in the table of verbs calls them. */
 const NAME_OPERANDS: readonly string[] = ['name', 'other-name'];
+/** Operands that are names of OSTree commits. */
+const COMMIT_OPERANDS: readonly string[] = ['commit', 'other-commit'];
 /** Operands and options that are files or folders: the shell completes them. */
 const PATH_OPERANDS: readonly string[] = ['reference', 'directory', 'destination', 'path'];
 const PATH_OPTIONS: readonly string[] = ['repo', 'plan', 'apply', 'upper', 'work'];
@@ -34,7 +36,7 @@ export async function addCompletion(program: Command, words: readonly string[]):
   else if (words[1] === 'bash') process.once('exit', () => process.stdout.write(BASH_MORE));
 }
 
-function offer(root: RootCommand, names: readonly string[]): void {
+function offer(root: RootCommand, { names, commits }: KnownNames): void {
   let directive = NO_FILES;
   const files = () => {
     directive = FILES;
@@ -49,6 +51,7 @@ function offer(root: RootCommand, names: readonly string[]): void {
     }
     for (const argument of command.arguments.values()) {
       if (NAME_OPERANDS.includes(argument.name)) setHandler(argument, names);
+      else if (COMMIT_OPERANDS.includes(argument.name)) setHandler(argument, commits);
       else if (argument.name === 'name:path')
         setHandler(
           argument,
@@ -66,16 +69,26 @@ function setHandler(target: Argument | Option, values: readonly string[]): void 
   };
 }
 
+/** What a repository can be asked about. */
+interface KnownNames {
+  readonly names: readonly string[];
+  /** Refs of commits; looked up for the verbs of `ostree` only. */
+  readonly commits: readonly string[];
+}
+
 /** Names in the repository that the words select; none when it cannot be read: completion never complains. */
-async function namesFor(words: readonly string[]): Promise<readonly string[]> {
+async function namesFor(words: readonly string[]): Promise<KnownNames> {
   try {
     using repository = await openChosen(selectionOf(optionsIn(words)), {
       timeoutMs: 0,
       upgrade: false,
     });
-    return listOciImages(repository).map(({ name }) => name);
+    const names = listOciImages(repository).map(({ name }) => name);
+    if (!words.includes('ostree')) return { names, commits: [] };
+    const { listCommitRefs } = await import('#work/ostree');
+    return { names, commits: listCommitRefs(repository).map(({ name }) => name) };
   } catch (error) {
-    if (isOnecopyError(error)) return [];
+    if (isOnecopyError(error)) return { names: [], commits: [] };
     throw error;
   }
 }

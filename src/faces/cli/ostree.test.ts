@@ -51,6 +51,12 @@ test('verbs that cfsctl has print what it prints', () => {
     compared += 1;
   }
   assert.equal(compared, 6);
+  const words = ['complete', '--', '--repo', repo, 'ostree', 'log', ''];
+  const completed = spawnSync(PROGRAM, words, { encoding: 'utf8' }).stdout.split('\n');
+  assert.deepEqual(
+    completed.map((line) => line.split('\t')[0]).filter((name) => !name?.startsWith(':')),
+    ['copy/of', 't', ''],
+  );
   assert.equal(ok(repo, 'ostree', 'untag', 't'), '');
   assert.equal(onecopy(repo, 'ostree', 'untag', 't').status, 4);
   const { images } = json(repo, 'ostree', 'images');
