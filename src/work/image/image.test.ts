@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parseContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { checkImage, listObjectRefs } from '#formats/erofs';
 import { computeVerity, objectPath } from '#formats/fsverity';
@@ -22,9 +24,12 @@ import {
   buildImage,
   computeImageId,
   listOciImages,
+  manifestStreamName,
   openOciImage,
   removeImage,
   resolveImageId,
+  storeConfig,
+  storeManifest,
   tagImage,
   untagImage,
 } from './index.ts';
@@ -191,5 +196,39 @@ test('an image that cannot be read is listed with its problem', async () => {
     assert.equal(row?.manifestDigest, manifestDigest);
     assert.ok(isOnecopyError(row?.problem));
     assert.equal(row.problem.code, 'OBJECT_NOT_FOUND');
+  });
+});
+
+test('a manifest stream that lost its way to the config or to a layer is called incomplete', async () => {
+  await inRepository(async ({ temp, repository }) => {
+    const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
+    await pullImage(repository, reference, { name: 'x' });
+    const { manifest, configBytes, configStreamId } = openOciImage(repository, 'x');
+    const other = parseContentDigest(`sha256:${'0'.repeat(64)}`);
+    const lost = await storeManifest(repository, manifest.bytes, {
+      config: [other, configStreamId],
+      layers: [],
+    });
+    const name = manifestStreamName(parseContentDigest(manifestDigest));
+    repository.streams.register(name, lost);
+    assert.throws(() => openOciImage(repository, 'x'), { code: 'IMAGE_INCOMPLETE' });
+    const bare = await storeConfig(repository, configBytes, { layers: [] });
+    const config = [manifest.config.digest, bare] as const;
+    const headless = await storeManifest(repository, manifest.bytes, { config, layers: [] });
+    repository.streams.register(name, headless);
+    assert.throws(() => openOciImage(repository, 'x'), { code: 'IMAGE_INCOMPLETE' });
+    // What is there is not read again, and everything is linked anew.
+    const report = await pullImage(repository, reference, { name: 'x' });
+    assert.equal(report.bytes.local, 0);
+    assert.equal(openOciImage(repository, 'x').layers.length, 1);
+  });
+});
+
+test('an artifact has no filesystem to compute an id of', async () => {
+  await inRepository(async ({ repository }) => {
+    const layout = new URL('../../../test/golden/cfsctl/oci/artifact/layout', import.meta.url);
+    const report = await pullImage(repository, `oci:${fileURLToPath(layout)}`, { name: 'notes' });
+    assert.equal(report.kind, 'artifact');
+    assert.throws(() => computeImageId(repository, 'notes'), { code: 'IMAGE_NOT_BUILDABLE' });
   });
 });
