@@ -1,9 +1,10 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { needs } from '../support/capability.ts';
 import { goldenReference, runCli } from '../support/run-cli.ts';
-import { makeMemoryDir, type TempDir } from '../support/temp-dir.ts';
+import { makeMemoryDir, makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 // Facts of the golden image "basic", as the real tool printed them (test/golden/cfsctl/oci/basic/sha512-v1.json).
 const MANIFEST = 'sha256:af9c4727598b7442fbd4435646b50f5265e5230b7c3a3bb23439e452fcdff91f';
@@ -212,6 +213,34 @@ test('gc does what its plan says, and fsck is content before and after', () => {
   deepEqual([checked['ok'], checked['findings']], [true, []]);
   match(say('fsck', 'app'), /tags: +1\/1 ok\nNothing wrong\n$/);
   equal(say('cat', 'app', '/hello.txt'), HELLO);
+});
+
+test('mount and umount do what they rehearsed', (t) => {
+  if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay')) return;
+  // On a disk: the kernel mounts images of files, which not every memory filesystem allows.
+  using disk = makeTempDir();
+  const store = ['--repo', join(disk.path, 'repo')];
+  const place = join(disk.path, 'place');
+  mkdirSync(place);
+  say(...store, 'init', '--insecure');
+  say(...store, 'pull', REFERENCE, 'app');
+  equal(document(...store, '-n', 'mount', 'app', place)['imageId'], IMAGE_ID);
+  deepEqual(readdirSync(place), []);
+  deepEqual(document(...store, 'mount', 'app', place)['mount'], {
+    imageId: IMAGE_ID,
+    target: place,
+    verity: false,
+    readOnly: true,
+  });
+  try {
+    equal(readFileSync(join(place, 'hello.txt'), 'utf8'), HELLO);
+    equal(say('-n', 'umount', place), `Would unmount app from ${place}\n`);
+  } finally {
+    const gone = document('umount', place)['unmounted'];
+    deepEqual(gone, { target: place, image: 'app' });
+  }
+  deepEqual(readdirSync(place), []);
+  equal(runCli([...store, 'mount', 'app', place, '--upper', place]).status, 2);
 });
 
 test('doctor speaks of each place', () => {
