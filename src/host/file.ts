@@ -106,20 +106,29 @@ function tooLarge(file: Descriptor): Error {
   return hostError(ERRNO.EFBIG, 'read', labelOf(file));
 }
 
+/** Piece buffers that nobody reads into now: one a file would keep the garbage collector busy when there are many small files. */
+const spareBuffers: Buffer[] = [];
+const SPARE_BUFFERS_MAX = 4;
+
 /**
- * The content in pieces of at most 1 MiB, from offset 0. A piece is valid only until the next one is asked for.
+ * The content in pieces of at most 1 MiB, from offset 0. A piece is valid only until the next one is asked for, or the loop is left.
  * @throws HostError SYSCALL_FAILED
  */
 export function* readPieces(
   file: Descriptor,
   pieceBytes: number = READ_PIECE_BYTES,
 ): Generator<Uint8Array, void, void> {
-  const piece = Buffer.allocUnsafe(pieceBytes);
-  for (let offset = 0; ; ) {
-    const count = readAt(file, piece, offset);
-    if (count > 0) yield piece.subarray(0, count);
-    if (count < pieceBytes) return;
-    offset += count;
+  const isUsual = pieceBytes === READ_PIECE_BYTES;
+  const piece = (isUsual ? spareBuffers.pop() : undefined) ?? Buffer.allocUnsafe(pieceBytes);
+  try {
+    for (let offset = 0; ; ) {
+      const count = readAt(file, piece, offset);
+      if (count > 0) yield piece.subarray(0, count);
+      if (count < pieceBytes) return;
+      offset += count;
+    }
+  } finally {
+    if (isUsual && spareBuffers.length < SPARE_BUFFERS_MAX) spareBuffers.push(piece);
   }
 }
 
