@@ -219,7 +219,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'stores/ostree': ['node:timers/promises', 'node:zlib'],
   'remotes/http': ['node:net', 'node:timers/promises', 'node:tls', 'undici'],
   'remotes/ostree': ['node:zlib'],
-  'work/ostree': ['node:zlib', 'openpgp'],
+  'work/ostree': ['node:os', 'node:zlib', 'openpgp'],
   'work/pull': ['node:assert', 'node:os', 'node:timers/promises', 'node:zlib'],
   'work/export': ['node:zlib'],
   'faces/compat': ['node:events'],

@@ -10,9 +10,12 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { capabilityTable } from '../test/support/capability.ts';
 import { ensureHostTools } from './host-tools.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** A test that takes longer is hung. */
+const TEST_MS_MAX = 240_000;
 const FOLDERS = ['src', 'test', 'tools', 'examples'];
 
 function testFiles(only: readonly string[]): string[] {
@@ -53,12 +56,14 @@ if (!values['no-install']) ensureHostTools();
 const scratch = mkdtempSync(join(tmpdir(), 'onecopy-test-'));
 const skipLog = join(scratch, 'skips');
 const files = testFiles(values.only);
+say(`What this host can do:\n${capabilityTable()}`);
 say(`onecopy: ${files.length} test files`);
 const run = spawnSync(
   process.execPath,
   [
     '--test',
     `--test-concurrency=${availableParallelism()}`,
+    `--test-timeout=${TEST_MS_MAX}`,
     '--test-reporter=dot',
     '--test-reporter-destination=stdout',
     '--test-reporter=spec',
@@ -74,8 +79,12 @@ const run = spawnSync(
 const report = readFileSync(join(scratch, 'report'), 'utf8');
 const closing = report.lastIndexOf('ℹ tests ');
 say(closing < 0 ? report : report.slice(closing));
-const skips = skipsOf(skipLog);
-say(`skipped for want of a capability: ${skips.length === 0 ? 'none' : ''}`);
+const logged = skipsOf(skipLog);
+const optional = logged.filter((line) => line.includes('(optional peer, '));
+const skips = logged.filter((line) => !optional.includes(line));
+say(`not compared with peers that no Debian package brings: ${optional.length || 'none'}`);
+for (const line of optional) say(`  ${line}`);
+say(`skipped for want of a capability: ${skips.length || 'none'}`);
 for (const line of skips) say(`  ${line}`);
 rmSync(scratch, { recursive: true });
 

@@ -11,6 +11,11 @@ export type FilesystemType = 'xfs' | 'btrfs' | 'ext4';
 /** What a test may need: a row of the host's table, a filesystem on a loop device, or a program. */
 export type Need = CapabilityName | FilesystemType | `tool:${string}`;
 
+/** Peers that no Debian 12 package brings (npm run bench:peers does): a test that compares with them may be skipped anywhere. */
+const OPTIONAL_PEERS: readonly Need[] = ['tool:cfsctl'];
+/** How the skip log marks such a test; the runner shows it and does not count it. */
+const OPTIONAL_MARK = 'optional peer, ';
+
 const FILESYSTEMS: readonly string[] = ['xfs', 'btrfs', 'ext4'] satisfies FilesystemType[];
 const PROGRAM_FOLDERS = [
   ...(process.env['PATH'] ?? '').split(':'),
@@ -75,7 +80,8 @@ export function needs(t: TestContext, ...wanted: readonly Need[]): boolean {
     .filter(({ reason }) => reason !== '');
   if (missing.length === 0) return true;
   const why = missing.map(({ need, reason }) => `${need}: ${reason}`).join('; ');
-  recordSkip(t.name, why);
+  const isOptional = missing.every(({ need }) => OPTIONAL_PEERS.includes(need));
+  recordSkip(t.name, isOptional ? `${OPTIONAL_MARK}${why}` : why);
   t.skip(why);
   return false;
 }
