@@ -63,7 +63,7 @@ for (const kind of ['reset', 'close', 'garbage', 'truncate'] as const) {
     await using server = await FakeHttp.start();
     for (let index = 0; index < 8; index++) {
       await server.reset([{ kind, index, bytes: 5, times: 1 }]);
-      await using client = new HttpClient({ ...QUICK, maxConnections: 3 });
+      await using client = new HttpClient({ ...QUICK, maxConnections: 3, pipelineDepth: 1 });
       const answers = await Promise.all(
         Array.from({ length: 8 }, (_, at) =>
           client.fetchBytes({ url: `${server.url}/size/${100 + at}`, maxBytes: 1000 }),
@@ -74,6 +74,29 @@ for (const kind of ['reset', 'close', 'garbage', 'truncate'] as const) {
         [100, 101, 102, 103, 104, 105, 106, 107],
       );
       assert.equal((await server.read()).log.length, 9);
+    }
+  });
+}
+
+for (const kind of ['reset', 'garbage', 'truncate', 'stall'] as const) {
+  test(`a ${kind} in the middle of a pipeline moves the requests behind it to another connection`, async () => {
+    await using server = await FakeHttp.start();
+    for (let index = 20; index < 60; index += 8) {
+      await server.reset([{ kind, index, bytes: 5, times: 1 }]);
+      await using client = new HttpClient({ ...QUICK, maxConnections: 2, noDataTimeoutMs: 150 });
+      const sizes = Array.from({ length: 120 }, (_, at) => 100 + at);
+      const answers = await Promise.all(
+        sizes.map((size) =>
+          client.fetchBytes({ url: `${server.url}/size/${size}`, maxBytes: 999 }),
+        ),
+      );
+      assert.deepEqual(
+        answers.map(({ body }) => body.length),
+        sizes,
+      );
+      const { log, connections } = await server.read();
+      assert.ok(connections <= 4, `${connections} connections`);
+      assert.ok(log.length > 120 && log.length <= 120 + 16, `${log.length} requests`);
     }
   });
 }

@@ -28,7 +28,7 @@ export interface HttpClientOptions {
   /** Requests in flight to one origin: start, lower and upper bound. */
   readonly inFlight?: Partial<LimiterBounds>;
   readonly maxConnections?: number;
-  /** Requests that may wait on one connection; 1 (the default) = no pipelining. */
+  /** Requests that may wait on one connection to a server that answers within a few milliseconds; 1 = no pipelining. */
   readonly pipelineDepth?: number;
   readonly connectTimeoutMs?: number;
   /** A peer that sends nothing for this long is given up. */
@@ -83,7 +83,7 @@ const DEFAULTS = {
   userAgent: 'onecopy',
   inFlight: { start: 16, min: 2, max: 64 },
   maxConnections: 64,
-  pipelineDepth: 1,
+  pipelineDepth: 8,
   connectTimeoutMs: 30_000,
   noDataTimeoutMs: 30_000,
   idleTimeoutMs: 15_000,

@@ -47,6 +47,9 @@ export class Connection implements Carrier {
   #paused = false;
   /** Responses completed on this connection. */
   served = 0;
+  /** Time from the last request that was alone on this connection to the head of its response; infinite before that. */
+  answerMs = Number.POSITIVE_INFINITY;
+  #sentAloneMs: number | undefined;
   /** When the last byte came or the last request went out, in milliseconds of `performance.now()`. */
   lastActivityMs = performance.now();
 
@@ -90,6 +93,7 @@ export class Connection implements Carrier {
     exchange.carrier = this;
     this.#parser.expect(exchange.method);
     this.lastActivityMs = performance.now();
+    this.#sentAloneMs = this.#running.length === 1 ? this.lastActivityMs : undefined;
     this.#socket.write(
       `${exchange.method} ${exchange.target} HTTP/1.1\r\nHost: ${this.#endpoint.authority}\r\n` +
         `${this.#endpoint.commonLines}${exchange.headerLines}\r\n`,
@@ -164,6 +168,7 @@ export class Connection implements Carrier {
   #onHead(head: ResponseHead): void {
     this.#headSeen = head;
     this.#bodyBytes = 0;
+    if (this.#sentAloneMs !== undefined) this.answerMs = performance.now() - this.#sentAloneMs;
     const exchange = this.#running[0];
     if (exchange !== undefined && !exchange.cancelled) exchange.onHead(head);
   }

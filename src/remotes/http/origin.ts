@@ -9,7 +9,10 @@ import { MAX_REQUEUES } from './limits.ts';
 export interface OriginOptions {
   readonly inFlight: LimiterBounds;
   readonly maxConnections: number;
-  /** Requests that may wait for their response on one connection; 1 = no pipelining. */
+  /**
+   * Requests that may wait for their response on one connection while the server answers fast; 1 = never. A server that takes its
+   * time is asked over more connections instead, because it may answer those of one connection one after the other.
+   */
   readonly pipelineDepth: number;
   readonly connectTimeoutMs: number;
   readonly noDataTimeoutMs: number;
@@ -19,6 +22,12 @@ export interface OriginOptions {
 
 /** Sockets that may be under construction at once: a small listen backlog drops the rest, which costs a second each. */
 const MAX_CONNECTING = 8;
+/** A server counts as fast when its quickest answer took less than this. */
+const FAST_ANSWER_MS = 3;
+/** Connections to a fast server: they carry several requests each. */
+const FAST_CONNECTIONS = 8;
+/** Pipelines that may break before the origin gets none any more. */
+const BROKEN_PIPELINES_MAX = 2;
 /** How long a pool with open connections opens no other after one was refused. */
 const CONNECT_PAUSE_MS = 1000;
 
@@ -33,6 +42,8 @@ export class Origin implements ConnectionOwner, Disposable {
   readonly #connecting = new Map<Connection, number>();
   #inFlight = 0;
   #connectAgainMs = 0;
+  #quickestMs = Number.POSITIVE_INFINITY;
+  #brokenPipelines = 0;
   #timer: NodeJS.Timeout | undefined;
   #disposed = false;
 
@@ -68,6 +79,7 @@ export class Origin implements ConnectionOwner, Disposable {
 
   onFree(connection: Connection): void {
     this.#inFlight--;
+    this.#quickestMs = Math.min(this.#quickestMs, connection.answerMs);
     this.#limiter.onSuccess();
     if (connection.load === 0) this.#idle.push(connection);
     this.#dispatch();
@@ -85,6 +97,7 @@ export class Origin implements ConnectionOwner, Disposable {
     ) {
       this.#limiter.onTrouble(performance.now());
     }
+    if (unanswered.length > 1) this.#brokenPipelines++;
     this.#requeue(connection, unanswered, error);
     if (wasConnecting) this.#onConnectFailure(error);
     else if (!this.#disposed) this.#dispatch();
@@ -104,6 +117,18 @@ export class Origin implements ConnectionOwner, Disposable {
     );
   }
 
+  /** Requests that one connection may carry now. */
+  get #depth(): number {
+    const isFast =
+      this.#quickestMs < FAST_ANSWER_MS && this.#brokenPipelines <= BROKEN_PIPELINES_MAX;
+    return isFast ? this.#options.pipelineDepth : 1;
+  }
+
+  get #maxConnections(): number {
+    const { maxConnections } = this.#options;
+    return this.#depth > 1 ? Math.min(FAST_CONNECTIONS, maxConnections) : maxConnections;
+  }
+
   #dispatch(): void {
     while (this.#inFlight < this.#limiter.limit && this.#queue.size > 0) {
       const connection = this.#idle.pop() ?? this.#pipelined();
@@ -119,7 +144,7 @@ export class Origin implements ConnectionOwner, Disposable {
     const room = this.#limiter.limit - this.#inFlight;
     const lanes = Math.max(1, this.#idle.length + 1);
     const fair = Math.ceil(this.#queue.size / lanes);
-    let count = Math.min(this.#options.pipelineDepth - connection.load, room, fair);
+    let count = Math.min(this.#depth - connection.load, room, fair);
     const corked = count > 1;
     if (corked) connection.cork();
     while (count-- > 0) {
@@ -140,15 +165,14 @@ export class Origin implements ConnectionOwner, Disposable {
   }
 
   #pipelined(): Connection | undefined {
-    if (this.#options.pipelineDepth === 1) return undefined;
+    const depth = this.#depth;
     const total = this.#connections.size + this.#connecting.size;
-    if (total < this.#options.maxConnections) return undefined;
+    if (depth === 1 || total < this.#maxConnections) return undefined;
     let best: Connection | undefined;
     for (const connection of this.#connections) {
-      if (!connection.isOpen || connection.isPaused) continue;
-      // Refill a lane only when it is half empty: topping up by one costs one write for each response.
-      if (connection.load * 2 > this.#options.pipelineDepth) continue;
-      if (connection.served === 0) continue;
+      if (!connection.isOpen || connection.isPaused || connection.served === 0) continue;
+      // Refill a connection only when it is half empty: topping up by one costs one write for each response.
+      if (connection.load * 2 > depth) continue;
       if (best === undefined || connection.load < best.load) best = connection;
     }
     return best;
@@ -161,7 +185,7 @@ export class Origin implements ConnectionOwner, Disposable {
     const wanted = Math.min(
       Math.min(this.#queue.size, this.#limiter.limit - this.#inFlight) - this.#connecting.size,
       MAX_CONNECTING - this.#connecting.size,
-      this.#options.maxConnections - this.#connections.size - this.#connecting.size,
+      this.#maxConnections - this.#connections.size - this.#connecting.size,
     );
     for (let index = 0; index < wanted; index++) {
       this.#connecting.set(new Connection(this.#endpoint, this), nowMs);

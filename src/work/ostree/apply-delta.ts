@@ -3,7 +3,6 @@ import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   applyDeltaPart,
-  CommitStreamBuilder,
   type DeltaPartBytes,
   type DeltaPartInfo,
   encodeMetadataDict,
@@ -21,6 +20,7 @@ import { openBase } from './bases.ts';
 import { DeltaReceiver } from './delta-target.ts';
 import { gatherCommit } from './fetch.ts';
 import { storeCommit } from './finish.ts';
+import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
 import type { CommitSource } from './source.ts';
@@ -108,23 +108,17 @@ export async function applyDeltaFile(
     applyDeltaPart(parseDeltaPart(files.part(superblock, info), info), info, receiver);
     receiver.closeSources();
   }
-  const builder = new CommitStreamBuilder();
-  builder.addMetadata(superblock.to, superblock.commitBytes);
+  const gathered = new GatheredCommit(superblock.to, superblock.commitBytes);
   const context = {
     source: NOWHERE,
     known,
-    builder,
+    gathered,
     journal,
     signal,
     onProgress: options.onProgress,
   };
-  await gatherCommit(superblock.to, superblock.commitBytes, context);
-  const stored = await storeCommit(
-    repository,
-    superblock.to,
-    builder.encode(superblock.to),
-    options,
-  );
+  await gatherCommit(context);
+  const stored = await storeCommit(repository, superblock.to, gathered.encode(), options);
   journal?.remove();
   const { metadataMade, filesMade } = receiver;
   return { ...ids, ...stored, metadata: metadataMade, files: filesMade, wasPresent: false };

@@ -2,7 +2,6 @@ import type { OstreeChecksum } from '#base/digest';
 import { FormatError, NotFoundError } from '#base/errors';
 import type { OperationOptions, ProgressListener } from '#base/flow';
 import {
-  type CommitStreamBuilder,
   type Dirtree,
   type MetadataKind,
   parseCommit,
@@ -10,6 +9,7 @@ import {
   parseDirtree,
   TREE_DEPTH_MAX,
 } from '#formats/ostree';
+import type { GatheredCommit } from './gathered.ts';
 import type { PullJournal } from './journal.ts';
 import type { KnownObjects } from './known.ts';
 import { encodeRecord, type ObjectRecord } from './records.ts';
@@ -20,7 +20,7 @@ import { requireAllFound, type Wanted, wantedOf } from './subpaths.ts';
 export interface FetchContext extends OperationOptions {
   readonly source: CommitSource;
   readonly known: KnownObjects;
-  readonly builder: CommitStreamBuilder;
+  readonly gathered: GatheredCommit;
   readonly journal: PullJournal | undefined;
   /** The part of the tree to gather; all of it when undefined. */
   readonly wanted?: Wanted | undefined;
@@ -52,17 +52,14 @@ const FILES_SHARE = 0.5;
 
 /**
  * Gathers everything a commit reaches, metadata and files at the same time: directories breadth first, because each level costs
- * a round trip, files as soon as a directory names them. The commit itself must be in the builder already.
+ * a round trip, files as soon as a directory names them.
  * @throws NotFoundError OSTREE_OBJECT_MISSING with all objects that the source lacks; FormatError of the parsers;
  * IntegrityError OSTREE_CHECKSUM_MISMATCH; errors of the source
  */
-export async function gatherCommit(
-  commit: OstreeChecksum,
-  commitBytes: Uint8Array,
-  context: FetchContext,
-): Promise<FetchCounts> {
+export async function gatherCommit(context: FetchContext): Promise<FetchCounts> {
+  const { commit } = context.gathered;
   const gatherer = new Gatherer(context);
-  const { rootTree, rootMeta } = parseCommit(commitBytes);
+  const { rootTree, rootMeta } = parseCommit(context.gathered.metadata(commit, 'commit'));
   const wanted = context.wanted ?? 'all';
   gatherer.addDirectory(rootTree, rootMeta, 0, wanted);
   try {
@@ -195,7 +192,7 @@ class Gatherer {
   }
 
   async #fetchMetadata(task: Task): Promise<void> {
-    const { known, source, builder, journal } = this.#context;
+    const { known, source, gathered, journal } = this.#context;
     const { kind, checksum } = task;
     let bytes = known.metadata(kind, checksum);
     if (bytes !== undefined) this.counts.metadataKnown++;
@@ -210,7 +207,7 @@ class Gatherer {
     }
     if (task.kind === 'dirtree') this.#enter(parseDirtree(bytes), task);
     else parseDirmeta(bytes);
-    builder.addMetadata(checksum, bytes);
+    gathered.addMetadata(checksum, bytes);
     this.progress.metadata(this.counts);
   }
 
@@ -240,24 +237,13 @@ class Gatherer {
   }
 
   #acceptFile(record: ObjectRecord): void {
-    addToBuilder(this.#context.builder, record);
+    this.#context.gathered.add(record);
     this.progress.files(this.counts, this.#files.length);
   }
 
   #isNew(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
     const before = this.#seen.size;
     return this.#seen.add(kind + checksum).size > before;
-  }
-}
-
-/** Adds an object to the stream of its commit. */
-export function addToBuilder(builder: CommitStreamBuilder, record: ObjectRecord): void {
-  if (record.kind === 'inline') {
-    builder.addInlineFile(record.checksum, record.rawHeader, record.content);
-  } else if (record.kind === 'external') {
-    builder.addExternalFile(record.checksum, record.rawHeader, record.id);
-  } else {
-    builder.addMetadata(record.checksum, record.bytes);
   }
 }
 

@@ -44,6 +44,10 @@ interface Lane {
 
 /** Threads are started when this many files have come: a small pull is over before they would be ready. */
 const START_AFTER_FILES = 192;
+/** A batch this small waits a few turns of the event loop for company, unless nothing more comes. */
+const SMALL_BATCH_FILES = 24;
+const SMALL_BATCH_BYTES = 128 * 1024;
+const SMALL_BATCH_TURNS = 3;
 /** Most files, and most `.filez` bytes, of one batch. */
 const BATCH_FILES_MAX = 96;
 const BATCH_BYTES_MAX = 1 << 20;
@@ -60,6 +64,8 @@ export class FilePool implements AsyncDisposable {
   #queue: Task[] = [];
   #count = 0;
   #isScheduled = false;
+  #turns = 0;
+  #queuedBytes = 0;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: FilePoolOptions) {
@@ -91,6 +97,7 @@ export class FilePool implements AsyncDisposable {
     if (++this.#count === START_AFTER_FILES) this.#start();
     return new Promise<ObjectRecord | undefined>((resolve, reject) => {
       this.#queue.push({ checksum, filez, resolve, reject });
+      this.#queuedBytes += filez?.length ?? 0;
       this.#schedule();
     });
   }
@@ -101,8 +108,17 @@ export class FilePool implements AsyncDisposable {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      void this.#flush();
+      if (this.#isWorthWaiting()) this.#schedule();
+      else void this.#flush();
     });
+  }
+
+  #isWorthWaiting(): boolean {
+    const isSmall = this.#queue.length < SMALL_BATCH_FILES && this.#queuedBytes < SMALL_BATCH_BYTES;
+    this.#turns = isSmall ? this.#turns + 1 : 0;
+    if (isSmall && this.#turns <= SMALL_BATCH_TURNS) return true;
+    this.#turns = 0;
+    return false;
   }
 
   async #flush(): Promise<void> {
@@ -128,6 +144,7 @@ export class FilePool implements AsyncDisposable {
       bytes += this.#queue[count]?.filez?.length ?? 0;
       count++;
     }
+    this.#queuedBytes -= bytes;
     return this.#queue.splice(0, count);
   }
 

@@ -87,25 +87,43 @@ interface SeenHeader {
 const seenHeaders = new Map<string, SeenHeader>();
 const SEEN_HEADERS_MAX = 512;
 
+/** The header in its frame, as parseZlibHeader reads it; many files share theirs but for the size. */
+export function parseRawHeader(rawHeader: Uint8Array): SizedFileHeader {
+  return openHeader(rawHeader, rawHeader.length)?.header ?? parseFilez(rawHeader).header;
+}
+
 /** As parseFilez, without parsing and encoding again what an earlier file had as well. */
 function openFilez(filez: Uint8Array): OpenFilez {
-  const buffer = Buffer.from(filez.buffer, filez.byteOffset, filez.byteLength);
   const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
-  const key = headerEnd > SIZE_END ? buffer.toString('latin1', SIZE_END, headerEnd) : '';
-  const seen = seenHeaders.get(key);
-  const size = seen === undefined ? 0n : buffer.readBigUInt64BE(SIZE_AT);
-  if (seen !== undefined && size <= BigInt(FILE_MAX_BYTES) && !isLinkMode(seen.header.mode)) {
-    const header = { ...seen.header, sizeBytes: Number(size) };
-    const { hashedHeader } = seen;
-    const rawHeader = filez.subarray(0, headerEnd);
-    return { header, hashedHeader, rawHeader, payload: filez.subarray(headerEnd) };
+  const seen = openHeader(filez, headerEnd);
+  if (seen !== undefined) {
+    return {
+      ...seen,
+      rawHeader: filez.subarray(0, headerEnd),
+      payload: filez.subarray(headerEnd),
+    };
   }
   const { header, rawHeader, payload } = parseFilez(filez);
   const hashedHeader = frameHeader(encodeFileHeader(header));
   if (seenHeaders.size < SEEN_HEADERS_MAX && !isLinkMode(header.mode)) {
-    seenHeaders.set(key, { header, hashedHeader });
+    seenHeaders.set(headerKey(filez, headerEnd), { header, hashedHeader });
   }
   return { header, hashedHeader, rawHeader, payload };
+}
+
+/** The header that an earlier file had as well, with the size of this one; undefined when it is new. */
+function openHeader(filez: Uint8Array, headerEnd: number): SeenHeader | undefined {
+  const seen = seenHeaders.get(headerKey(filez, headerEnd));
+  if (seen === undefined) return undefined;
+  const view = new DataView(filez.buffer, filez.byteOffset, SIZE_END);
+  const size = view.getBigUint64(SIZE_AT, false);
+  if (size > BigInt(FILE_MAX_BYTES)) return undefined;
+  return { header: { ...seen.header, sizeBytes: Number(size) }, hashedHeader: seen.hashedHeader };
+}
+
+function headerKey(filez: Uint8Array, headerEnd: number): string {
+  const start = Math.min(SIZE_END, headerEnd);
+  return Buffer.from(filez.buffer, filez.byteOffset, headerEnd).toString('latin1', start);
 }
 
 /** A file whose content is at hand and was verified. */

@@ -2,6 +2,7 @@ import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { encodeImage } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import {
+  type CommitObjects,
   CommitStream,
   type CommitStreamContent,
   commitStreamName,
@@ -30,6 +31,8 @@ export interface FinishOptions {
   /** Also compute the id that the stream has before it names its image, which `cfsctl` prints. */
   readonly withUpstreamId?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Where to find the objects faster than in the stream. */
+  readonly objects?: CommitObjects | undefined;
   /** The subpaths that the commit was pulled with: it is then stored as a partial one, with an image of these only. */
   readonly subpaths?: readonly string[] | undefined;
 }
@@ -77,6 +80,7 @@ export async function storeCommit(
   const objects = new CommitStream(content.content, content.objectRefs);
   const imageId = storeImage(repository, objects, {
     compatXattrNul: compatXattrNul === true,
+    objects: options.objects,
     subpaths,
   });
   const upstreamId =
@@ -98,15 +102,21 @@ export async function storeCommit(
   return { commit, streamId, imageId, upstreamId };
 }
 
+/** What an image is made of. */
+export interface ImageOptions extends Pick<FinishOptions, 'objects' | 'subpaths'> {
+  readonly compatXattrNul: boolean;
+}
+
 /** Builds and stores the EROFS image of a commit, or of some of its paths; nothing is synced. */
 export function storeImage(
   repository: Repository,
   stream: CommitStream,
-  options: { readonly compatXattrNul: boolean; readonly subpaths?: readonly string[] | undefined },
+  options: ImageOptions,
 ): ObjectId {
   const { algorithm, formats } = repository;
   const { compatXattrNul, subpaths } = options;
-  const objects = subpaths === undefined ? stream : presentObjects(stream);
+  const whole = options.objects ?? stream;
+  const objects = subpaths === undefined ? whole : presentObjects(stream);
   const tree = treeOfCommit(stream.commit, objects, { compatXattrNul });
   if (subpaths !== undefined) pruneTree(tree, parseSubpaths(subpaths));
   return repository.images.publish(encodeImage(tree, { version: formats.default, algorithm }));

@@ -240,7 +240,8 @@ test('any fault at any request index leaves the same result, bounded retries, an
           label,
         );
       }
-      assert.ok((await server.read()).log.length <= total + 2, label);
+      // Requests that were behind the broken one on its connection are sent again.
+      assert.ok((await server.read()).log.length <= total + 9, label);
     }
   }
 });

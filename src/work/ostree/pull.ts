@@ -1,10 +1,10 @@
+import { availableParallelism } from 'node:os';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { OperationOptions, ProgressListener } from '#base/flow';
 import {
   type Commit,
   type CommitStream,
-  CommitStreamBuilder,
   parseCommit,
   type Summary,
   walkCommit,
@@ -17,6 +17,7 @@ import { type DeltaPolicy, tryDelta, type UsedDelta } from './delta.ts';
 import { type FetchCounts, gatherCommit } from './fetch.ts';
 import { FilePool } from './file-pool.ts';
 import { partialRefName, storeCommit, storeImage, streamRefName } from './finish.ts';
+import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
 import { COMMITMETA_REF } from './open.ts';
@@ -78,8 +79,8 @@ export interface PulledCommit {
 
 /** Progress component of everything that is transferred. */
 const TRANSFER_ID = 'transfer';
-/** Threads for files: with the one that fetches they keep two processors busy. */
-const DEFAULT_WORKERS = 2;
+/** Threads for files, beside the one that fetches: more than a few only wait for it. */
+const DEFAULT_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
 /** Other refs with the same beginning that serve as bases when there is no better one. */
 const RELATED_BASES_MAX = 2;
 
@@ -264,14 +265,14 @@ class Pull {
             onProgress,
           })
         : undefined;
-    const builder = new CommitStreamBuilder();
-    builder.addMetadata(commit, commitBytes);
+    const gathered = new GatheredCommit(commit, commitBytes);
     const subpaths = this.#subpaths(partial);
     const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
-    const context = { source, known, builder, journal, wanted, signal, onProgress };
-    const counts = await gatherCommit(commit, commitBytes, context);
+    const context = { source, known, gathered, journal, wanted, signal, onProgress };
+    const counts = await gatherCommit(context);
     const { ref } = this.#target;
-    const stored = await storeCommit(repository, commit, builder.encode(commit), {
+    const stored = await storeCommit(repository, commit, gathered.encode(), {
+      objects: gathered,
       ref,
       namedRefs: await this.#namedRefs(commit),
       compatXattrNul: this.#options.compatXattrNul,
