@@ -1,5 +1,5 @@
 /**
- * Every step of every recorded `cfsctl ostree` session, done by us in a repository of the same settings: the same commits, ids, names
+ * Every step of every recorded run of `cfsctl ostree`, done by us in a repository of the same settings: the same commits, ids, names
  * and dumps, with no more requests.
  */
 import assert from 'node:assert/strict';
@@ -46,8 +46,8 @@ before(() => {
 });
 after(() => fixture[Symbol.dispose]());
 
-/** One session: a repository, a server for the fixtures, and how to do each command. */
-class Session implements AsyncDisposable {
+/** One replay: a repository, a server for the fixtures, and how to do each command. */
+class Replay implements AsyncDisposable {
   readonly #repository: Repository;
   readonly #server: FakeHttp;
   readonly #scratch: string;
@@ -58,7 +58,7 @@ class Session implements AsyncDisposable {
     this.#scratch = scratch;
   }
 
-  static async start(scratch: string, init: readonly string[]): Promise<Session> {
+  static async start(scratch: string, init: readonly string[]): Promise<Replay> {
     const after = (option: string) => init[init.indexOf(option) + 1] ?? '';
     const algorithm = parseAlgorithmId(after('--algorithm'));
     const version = init.includes('--erofs-version') ? Number(after('--erofs-version')) : 1;
@@ -67,7 +67,7 @@ class Session implements AsyncDisposable {
       insecure: true,
       formats: { default: version as ErofsVersion, extra: [] },
     });
-    return new Session(repository, await FakeHttp.start({ root: fixture.path }), scratch);
+    return new Replay(repository, await FakeHttp.start({ root: fixture.path }), scratch);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -208,28 +208,28 @@ function isBetter(verb: string, args: readonly string[]): boolean {
 }
 
 for (const file of readdirSync(FOLDER).filter((name) => /^(?!corrupt).*\.json$/.test(name))) {
-  test(`the session ${file} has the same results here`, async (t) => {
+  test(`the recorded run ${file} has the same results here`, async (t) => {
     // A bare export sets owners; the bare repository among the fixtures needs them.
     if (!needs(t, 'root')) return;
     const steps = JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Step[];
     using temp = makeTempDir();
-    await using session = await Session.start(temp.path, steps[0]?.cmd ?? []);
+    await using replay = await Replay.start(temp.path, steps[0]?.cmd ?? []);
     let compared = 0;
     for (const step of steps.slice(1)) {
       if (step[REQUESTS] !== undefined) {
         const theirs = step[REQUESTS].filter((line) => line.startsWith('GET ')).length;
-        const ours = await session.requests();
+        const ours = await replay.requests();
         assert.ok(ours <= theirs + 1, `${ours} requests against ${theirs}`);
       }
       if (step.tree !== undefined) {
         const links = step.tree.filter((line) => line.startsWith('l '));
         const names = links.map((line) => line.slice(2, line.indexOf(' ->')));
-        assert.deepEqual(session.links(), names.filter(isCompared));
+        assert.deepEqual(replay.links(), names.filter(isCompared));
       }
       const [, , , group, verb = '', ...args] = step.cmd ?? [];
       if (group !== 'ostree') continue;
       const label = step.cmd?.slice(3).join(' ');
-      const { said, error } = await session.attempt(verb, args);
+      const { said, error } = await replay.attempt(verb, args);
       if (said === undefined && error === undefined) continue;
       compared++;
       if (step.rc === 0) assert.equal(said, printed(step.stdout ?? ''), `${label}: ${error}`);

@@ -2,7 +2,7 @@ import type { VerityAlgorithm } from '#formats/fsverity';
 import type { Dir } from '#host';
 
 /**
- * What new objects get: `require` fs-verity (a secure repository), `try` it (made insecure for this session), or leave it `off` (a
+ * What new objects get: `require` fs-verity (a secure repository), `try` it (made insecure by its opener), or leave it `off` (a
  * repository that was created without).
  */
 export type VerityPolicy = 'require' | 'try' | 'off';

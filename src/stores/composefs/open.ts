@@ -27,7 +27,7 @@ export interface OpenOptions extends LockOptions {
   readonly insecure?: boolean | undefined;
   /** Write meta.json into an old-format repository when that is possible; default true. */
   readonly upgrade?: boolean | undefined;
-  /** Make images in this one EROFS version, for this session only. */
+  /** Make images in this one EROFS version, until it is closed. */
   readonly erofsVersion?: ErofsVersion | undefined;
 }
 

@@ -24,7 +24,7 @@ export interface RepositoryParts {
   readonly unknownReadOnly: readonly string[];
   readonly insecure: boolean;
   readonly verity: VerityPolicy;
-  /** EROFS formats for this session instead of those of the repository. */
+  /** EROFS formats until it is closed, instead of those of the repository. */
   readonly formats: ErofsFormats | undefined;
   /** True when meta.json was written just now into an old-format repository. */
   readonly upgraded: boolean;

@@ -55,7 +55,9 @@ function download(suite: string): string {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'debs']) {
     mkdirSync(join(apt, folder), { recursive: true });
   }
-  const source = `deb [signed-by=${KEYRING}] http://deb.debian.org/debian ${suite} main\n`;
+  const archive = debianArchive();
+  if (archive === undefined) return 'apt knows no Debian archive';
+  const source = `deb [signed-by=${KEYRING}] ${archive} ${suite} main\n`;
   writeFileSync(join(apt, 'sources.list'), source);
   const settings = [
     `Dir::Etc::sourcelist=${join(apt, 'sources.list')}`,
@@ -81,6 +83,13 @@ function download(suite: string): string {
   const unpacked = run('dpkg-deb', '-x', deb, join(CACHE, 'kernel'));
   rmSync(apt, { recursive: true });
   return unpacked.status === 0 ? '' : lastLine(unpacked.stderr, 'dpkg-deb failed');
+}
+
+/** Where this system's apt fetches Debian from: the archive that has the suite `*-updates` too. */
+function debianArchive(): string | undefined {
+  const format = ['indextargets', '--format', '$(ORIGIN) $(RELEASE) $(REPO_URI)'];
+  const { stdout } = spawnSync('apt-get', format, { encoding: 'utf8' });
+  return /^Debian \S+-updates (\S+)$/m.exec(stdout ?? '')?.[1];
 }
 
 function lastLine(text: string | null, otherwise: string): string {
