@@ -1,10 +1,18 @@
 import type { OstreeChecksum } from '#base/digest';
-import { isOnecopyError } from '#base/errors';
-import { type CommitStream, partialStreamName, readCommitStream } from '#formats/ostree';
+import { isOnecopyError, NotFoundError } from '#base/errors';
+import {
+  type CommitStream,
+  partialStreamName,
+  readCommitStream,
+  walkCommit,
+} from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
+import type { KnownObjects } from './known.ts';
 import { type OpenedCommit, tryOpenCommit } from './open.ts';
+import { listCommitRefs, readCommitRef } from './refs.ts';
 import { PARTIAL_REF, parseSubpathsDocument } from './subpaths.ts';
+import { parseTarget } from './target.ts';
 
 /**
  * A stored commit that spares a pull some transfers, or undefined. One that is damaged is no base and no result: it is pulled anew,
@@ -49,4 +57,62 @@ export function openPartial(
     if (!isOnecopyError(error) || error.kind === 'host') throw error;
     return undefined;
   }
+}
+
+/** Where a pull looks for commits that are like the one it fetches. */
+export interface BaseHints {
+  /** What the caller named: commits, or refs of the repository. */
+  readonly named: readonly string[];
+  readonly parent: OstreeChecksum | undefined;
+  /** What the ref names now. */
+  readonly current: OstreeChecksum | undefined;
+  readonly ref: string | undefined;
+}
+
+/** Refs with the same beginning that serve as bases when there is no better one. */
+const RELATED_BASES_MAX = 2;
+
+/**
+ * Makes the objects of like commits known: those named, the parent, and what the ref names now; without any of them, of refs with the
+ * same beginning.
+ * @throws NotFoundError OSTREE_REF_NOT_FOUND when one that was named is not here
+ */
+export function addBases(repository: Repository, known: KnownObjects, hints: BaseHints): void {
+  for (const base of hints.named) known.addBase(openNamed(repository, base).objects);
+  for (const commit of [hints.parent, hints.current]) {
+    const opened = commit === undefined ? undefined : openBase(repository, commit);
+    if (opened !== undefined) known.addBase(opened.objects);
+  }
+  const { ref } = hints;
+  const prefix = ref === undefined ? '' : ref.slice(0, ref.lastIndexOf('/') + 1);
+  if (known.bases.length > 0 || prefix === '') return;
+  const related = listCommitRefs(repository).filter(({ name }) => name.startsWith(prefix));
+  for (const { commit } of related.slice(0, RELATED_BASES_MAX)) {
+    const opened = openBase(repository, commit);
+    if (opened !== undefined) known.addBase(opened.objects);
+  }
+}
+
+function openNamed(repository: Repository, base: string): OpenedCommit {
+  const { commit, ref } = parseTarget(base);
+  const found = commit ?? readCommitRef(repository, ref ?? '');
+  const opened = found === undefined ? undefined : openBase(repository, found);
+  if (opened !== undefined) return opened;
+  throw new NotFoundError(
+    'OSTREE_REF_NOT_FOUND',
+    `Cannot use base "${base}": the repository has no such commit`,
+    { ref: base },
+  );
+}
+
+/** Whether everything that a commit reaches is there: a stream made of a bad delta may lack objects, and objects may be lost. */
+export function isComplete(repository: Repository, stream: CommitStream): boolean {
+  for (const { external } of stream.objects()) {
+    if (external !== undefined && !repository.objects.has(external)) return false;
+  }
+  const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
+  for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
+    if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
+  }
+  return true;
 }

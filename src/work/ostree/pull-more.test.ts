@@ -172,6 +172,20 @@ test('subpaths bring only what lies below them, add up, and become the whole com
   assert.deepEqual([whole.streamId, whole.imageId], [direct.streamId, direct.imageId]);
 });
 
+test('a base that is named spares transfers, and one that is not here is refused', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
+  using temp = await makeTempRepository();
+  const options = { workers: 0, deltas: 'never' } as const;
+  await pullCommit(temp.repository, source, `mine@${V2}`, options);
+  const pulled = await pullCommit(temp.repository, source, V1, { ...options, bases: ['mine'] });
+  assert.ok(pulled.counts.filesKnown > 25, JSON.stringify(pulled.counts));
+  using fresh = await makeTempRepository();
+  await assert.rejects(pullCommit(fresh.repository, source, V1, { ...options, bases: ['x'] }), {
+    code: 'OSTREE_REF_NOT_FOUND',
+  });
+});
+
 test('bytes are counted as they come and end at what was transferred', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;

@@ -2,17 +2,11 @@ import { availableParallelism } from 'node:os';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { OperationOptions, ProgressListener } from '#base/flow';
-import {
-  type Commit,
-  type CommitStream,
-  parseCommit,
-  type Summary,
-  walkCommit,
-} from '#formats/ostree';
+import { type Commit, parseCommit, type Summary } from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
-import { openBase, openPartial, type PartialCommit } from './bases.ts';
+import { addBases, isComplete, openBase, openPartial, type PartialCommit } from './bases.ts';
 import { type DeltaPolicy, tryDelta, type UsedDelta } from './delta.ts';
 import { type FetchCounts, gatherCommit } from './fetch.ts';
 import { FilePool } from './file-pool.ts';
@@ -22,7 +16,7 @@ import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
 import { COMMITMETA_REF } from './open.ts';
 import { encodeRecord } from './records.ts';
-import { listCommitRefs, readCommitRef } from './refs.ts';
+import { readCommitRef } from './refs.ts';
 import { resolveRemoteRef, type SuppliedSummary } from './resolve.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
 import { normaliseSubpaths, parseSubpaths } from './subpaths.ts';
@@ -81,8 +75,6 @@ export interface PulledCommit {
 const TRANSFER_ID = 'transfer';
 /** Threads for files, beside the one that fetches: more than a few only wait for it. */
 const DEFAULT_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
-/** Other refs with the same beginning that serve as bases when there is no better one. */
-const RELATED_BASES_MAX = 2;
 
 const NOTHING_FETCHED: FetchCounts = {
   metadataFetched: 0,
@@ -190,7 +182,7 @@ class Pull {
     const stored = openBase(repository, commit);
     if (stored === undefined) return undefined;
     const { objects: stream, imageId } = stored;
-    if (!this.#isComplete(stream)) return undefined;
+    if (!isComplete(repository, stream)) return undefined;
     // The image of another setting, or one that is gone, is made anew by the usual way.
     if (imageId === undefined || !repository.objects.has(imageId)) return undefined;
     if (this.#options.compatXattrNul !== undefined) {
@@ -221,18 +213,6 @@ class Pull {
     };
   }
 
-  /** A stream that composefs-ostree made of a bad delta may lack objects; its objects may have been lost, too. */
-  #isComplete(stream: CommitStream): boolean {
-    for (const { external } of stream.objects()) {
-      if (external !== undefined && !this.#repository.objects.has(external)) return false;
-    }
-    const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
-    for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
-      if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
-    }
-    return true;
-  }
-
   async #pull({ commit, commitMaxBytes, summary }: Resolved): Promise<PulledCommit> {
     const repository = this.#repository;
     const { signal, onProgress, workers = DEFAULT_WORKERS } = this.#options;
@@ -248,7 +228,12 @@ class Pull {
     const source = this.#source(pool);
     const commitBytes = await this.#commitObject(source, known, journal, commit, commitMaxBytes);
     const signedBy = await this.#verify(commit, commitBytes);
-    this.#addBases(known, parseCommit(commitBytes));
+    addBases(repository, known, {
+      named: this.#options.bases ?? [],
+      parent: parseCommit(commitBytes).parent,
+      current: this.#current,
+      ref: this.#target.ref,
+    });
     const partial = openPartial(repository, commit);
     if (partial !== undefined) known.addBase(partial.objects);
     const delta =
@@ -366,33 +351,6 @@ class Pull {
     const bytes = await this.#detached(commit);
     if (bytes === undefined) return undefined;
     return new Map([[COMMITMETA_REF, this.#repository.objects.ensureBytes(bytes).id]]);
-  }
-
-  /** Parent, what the ref names now, what the caller named; without any of them, refs with the same beginning. */
-  #addBases(known: KnownObjects, { parent }: Commit): void {
-    const repository = this.#repository;
-    const named = (this.#options.bases ?? []).map((base) => {
-      const { commit, ref } = parseTarget(base);
-      const found = commit ?? readCommitRef(repository, ref ?? '');
-      const opened = found === undefined ? undefined : openBase(repository, found);
-      if (opened !== undefined) return opened.objects;
-      throw new NotFoundError('OSTREE_REF_NOT_FOUND', `Cannot use base "${base}": it is not here`, {
-        ref: base,
-      });
-    });
-    const automatic = [parent, this.#current].flatMap((one) =>
-      one === undefined ? [] : (openBase(repository, one)?.objects ?? []),
-    );
-    for (const base of [...named, ...automatic]) known.addBase(base);
-    if (known.bases.length > 0) return;
-    const { ref } = this.#target;
-    const prefix = ref === undefined ? undefined : ref.slice(0, ref.lastIndexOf('/') + 1);
-    if (prefix === undefined || prefix === '') return;
-    const related = listCommitRefs(repository).filter((one) => one.name.startsWith(prefix));
-    for (const { commit } of related.slice(0, RELATED_BASES_MAX)) {
-      const opened = openBase(repository, commit);
-      if (opened !== undefined) known.addBase(opened.objects);
-    }
   }
 
   #traffic(): RemoteTraffic | undefined {
