@@ -13,13 +13,7 @@ import {
   type ObjectCheckResult,
 } from './fsck-objects.ts';
 import { FAN_OUT, IMAGE_BYTES_MAX, META_NAME, OBJECTS, REFS } from './layout.ts';
-import {
-  type RefCategory,
-  readObjectLink,
-  readSorted,
-  readUnsorted,
-  walkRefs,
-} from './links.ts';
+import { type RefCategory, readObjectLink, readSorted, readUnsorted, walkRefs } from './links.ts';
 import { checkCompatibility } from './meta.ts';
 import { readMetaFile } from './meta-file.ts';
 import type { Repository } from './repository.ts';

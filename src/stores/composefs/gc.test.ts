@@ -300,3 +300,27 @@ test('a cancelled gc stops with the reason of the signal', () =>
     );
     equal(idsOf(repository).length, 1);
   }));
+
+test('so many objects that two threads remove them are removed once each, and what is live stays', () =>
+  withRepository(async (repository) => {
+    const count = 4100;
+    for (let index = 0; index < count; index += 1) {
+      repository.objects.ensureBytes(Buffer.from(`garbage ${index}`));
+    }
+    const kept = repository.objects.ensureBytes(Buffer.from('kept')).id;
+    const writer = new SplitstreamWriter({ algorithm: repository.algorithm, contentType: 1n });
+    writer.writeExternal(kept, 4);
+    const stream = repository.objects.ensureBytes(await writer.finish()).id;
+    repository.streams.register('s', stream, { ref: 'r' });
+    const plan = await planGc(repository);
+    let reported = 0;
+    const result = await collectGarbage(repository, {
+      onProgress: (event) => {
+        if (event.type === 'advanced' && event.id === 'gc:remove') reported = event.done;
+      },
+    });
+    equal(result.objectsRemoved, count);
+    equal(result.objectsBytes, plan.objectsBytes);
+    equal(reported, count);
+    deepEqual(idsOf(repository), [kept, stream].sort());
+  }));

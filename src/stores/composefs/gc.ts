@@ -1,17 +1,11 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import type { ProgressListener } from '#base/flow';
-import { type Dir, hasErrno } from '#host';
+import { type Dir, hasErrno, startWorker } from '#host';
 import type { Finding } from './findings.ts';
+import { ObjectRemover, type Removal } from './gc-remove.ts';
 import { CATEGORIES, FAN_OUT, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
-import {
-  baseNameOf,
-  readObjectLink,
-  readSorted,
-  readUnsorted,
-  repositoryPath,
-  walkRefs,
-} from './links.ts';
+import { baseNameOf, readObjectLink, readSorted, readUnsorted, walkRefs } from './links.ts';
 import type { LockOptions } from './lock.ts';
 import { objectIdIn } from './objects.ts';
 import { Marker, type Referrer } from './reach.ts';
@@ -164,7 +158,11 @@ function intersect(now: GcPlan, planned: GcPlan): GcPlan {
 }
 
 /** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
-function remove(repository: Repository, decided: GcPlan, options: GcOptions): GcResult {
+async function remove(
+  repository: Repository,
+  decided: GcPlan,
+  options: GcOptions,
+): Promise<GcResult> {
   const { root } = repository;
   const pruned = { images: 0, streams: 0 };
   for (const { category, name } of decided.links) {
@@ -174,7 +172,7 @@ function remove(repository: Repository, decided: GcPlan, options: GcOptions): Gc
   }
   const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
   if (decided.links.length > 0) repository.sync();
-  const removed = removeObjects(repository, decided.objects, options);
+  const removed = await removeObjects(repository, decided.objects, options);
   return {
     ...removed,
     imagesPruned: pruned.images,
@@ -192,31 +190,63 @@ function removeIfEmpty(root: Dir, path: string): void {
   }
 }
 
-function removeObjects(
-  repository: Repository,
+/** Fewer objects are removed by one thread: starting another costs more. */
+const THREAD_OBJECTS_MIN = 4000;
+
+async function removeObjects(
+  { root }: Repository,
   objects: readonly GarbageObject[],
-  {
-    signal,
-    onProgress,
-  }: { signal?: AbortSignal | undefined; onProgress?: ProgressListener | undefined },
-): { objectsRemoved: number; objectsBytes: number } {
-  onProgress?.({ type: 'started', id: 'gc:remove', unit: 'items', total: objects.length });
-  let objectsRemoved = 0;
-  let objectsBytes = 0;
-  for (const { id, sizeBytes } of objects) {
-    signal?.throwIfAborted();
-    if (!repository.root.unlink(repositoryPath(id))) continue;
-    objectsRemoved += 1;
-    objectsBytes += sizeBytes;
-    onProgress?.({
-      type: 'advanced',
-      id: 'gc:remove',
-      done: objectsRemoved,
-      total: objects.length,
-    });
+  { signal, onProgress }: GcOptions,
+): Promise<{ objectsRemoved: number; objectsBytes: number }> {
+  const id = 'gc:remove';
+  const total = objects.length;
+  onProgress?.({ type: 'started', id, unit: 'items', total });
+  let done = 0;
+  const onAdvance = (count: number) => {
+    done += count;
+    onProgress?.({ type: 'advanced', id, done, total });
+  };
+  using dir = total === 0 ? undefined : root.tryOpenDir(OBJECTS);
+  const removal = {
+    objectsFd: dir?.fd ?? -1,
+    ids: objects.map((object) => object.id).join(''),
+    idLength: objects[0]?.id.length ?? 1,
+    reports: onProgress !== undefined,
+    next: new SharedArrayBuffer(4),
+  };
+  const missing = dir === undefined ? [] : await removeInThreads(removal, onAdvance, signal);
+  const sizes = objects.map(({ sizeBytes }) => sizeBytes);
+  for (const index of missing) sizes[index] = 0;
+  const objectsRemoved = total - missing.length;
+  onProgress?.({ type: 'done', id, transferred: objectsRemoved });
+  return { objectsRemoved, objectsBytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+/** Removes objects here, and in a second thread when there are many; returns the numbers of those that were gone already. */
+async function removeInThreads(
+  removal: Removal,
+  onMessage: (objects: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<readonly number[]> {
+  const isLarge = removal.ids.length >= THREAD_OBJECTS_MIN * removal.idLength;
+  const module = new URL('./gc-worker.ts', import.meta.url);
+  const other = isLarge
+    ? startWorker<Removal, never, number, readonly number[]>(module, removal, { onMessage, signal })
+    : undefined;
+  const remover = new ObjectRemover(removal);
+  try {
+    for (let count = remover.step(); count !== undefined; count = remover.step()) {
+      onMessage(count);
+      await yieldToEvents();
+      signal?.throwIfAborted();
+    }
+    return [...remover.missing, ...((await other?.done) ?? [])];
+  } finally {
+    // The other thread must be gone before the lock and the directory are given back.
+    other?.cancel();
+    await Promise.allSettled([other?.done]);
+    await other?.[Symbol.asyncDispose]();
   }
-  onProgress?.({ type: 'done', id: 'gc:remove', transferred: objectsRemoved });
-  return { objectsRemoved, objectsBytes };
 }
 
 function sweepObjects(repository: Repository, marker: Marker, { signal }: GcOptions) {
