@@ -38,13 +38,37 @@ export function parseMirrorList(text: string, max: number): URL[] {
  * delta names use, stays as it is (OSTree spec 2.15). A query of the base (an access token) is kept.
  */
 export function fileUrl(base: URL, path: string): URL {
-  const url = new URL(base);
-  const encoded = path
+  const { start, end } = affixesOf(base);
+  return new URL(start + (PLAIN_PATH.test(path) ? path : encodePath(path)) + end);
+}
+
+/** Paths that need no encoding: those of all objects and most refs. */
+const PLAIN_PATH = /^[\w./+-]*$/;
+
+/** What stands before and after the path in the URL of a file, worked out once for each base. */
+interface Affixes {
+  readonly start: string;
+  readonly end: string;
+}
+
+const affixes = new WeakMap<URL, Affixes>();
+
+function affixesOf(base: URL): Affixes {
+  const known = affixes.get(base);
+  if (known !== undefined) return known;
+  const folder = new URL(base);
+  folder.search = '';
+  folder.hash = '';
+  const found = { start: `${folder.href.replace(/\/+$/, '')}/`, end: base.search };
+  affixes.set(base, found);
+  return found;
+}
+
+function encodePath(path: string): string {
+  return path
     .split('/')
     .map((part) => encodeURIComponent(part).replaceAll('%2B', '+'))
     .join('/');
-  url.pathname = `${base.pathname.replace(/\/+$/, '')}/${encoded}`;
-  return url;
 }
 
 function parseBase(text: string): URL {
