@@ -173,7 +173,8 @@ async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
   const hasher = new FileHasher(header);
   if ('file' in content && cloneFile(content.file, file)) {
     let sizeBytes = 0;
-    for (const piece of readPieces(file)) {
+    // Both files are the same extents now; those of the source are more likely in the page cache than those of a file made just now.
+    for (const piece of readPieces(content.file)) {
       sizeBytes += piece.length;
       hasher.update(piece);
     }
