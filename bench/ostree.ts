@@ -6,12 +6,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FakeHttp } from '../test/support/fake-http.ts';
 import { Nginx } from '../test/support/nginx.ts';
 import { type CorpusShape, corpusMembers } from './corpus.ts';
 import { prepareDisk, remove } from './disk.ts';
 import { type Contender, compare, median, type Series } from './measure.ts';
+import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
 import { peak, rowsOf } from './rows.ts';
 import type { Bench, BenchOptions, Row } from './run.ts';
@@ -27,15 +27,9 @@ const RSS_GOAL_MB = 300;
 /** Every hundredth file is another one in the second version. */
 const CHANGED_EVERY = 100;
 
-const JOB = fileURLToPath(new URL('./ostree-job.ts', import.meta.url));
-const CACHE = fileURLToPath(new URL('../node_modules/.cache/onecopy', import.meta.url));
-
-function ours(name: string, ...args: readonly string[]): Contender {
-  return {
-    name,
-    argv: [process.execPath, JOB, ...args],
-    env: { NODE_COMPILE_CACHE: CACHE },
-  };
+/** Our program as it is packed, on a repository. */
+function ours(name: string, repository: string, ...args: readonly string[]): Contender {
+  return { name, argv: [packedOnecopy(), '--repo', repository, '-q', ...args] };
 }
 
 /** Everything a comparison needs. */
@@ -62,10 +56,16 @@ async function writeTree(tree: string, shape: CorpusShape): Promise<void> {
   }
 }
 
-function commit(ostree: string, repository: string, tree: string, ref: string): void {
+/** Commits a tree. @returns the checksum */
+function commit(
+  { ostree }: Pick<Stage, 'ostree'>,
+  repository: string,
+  tree: string,
+  ...more: readonly string[]
+): string {
   const owner = ['--owner-uid=0', '--owner-gid=0', '--no-xattrs'];
-  const args = ['commit', `--repo=${repository}`, '-b', ref, `--tree=dir=${tree}`, ...owner];
-  execFileSync(ostree, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const args = ['commit', `--repo=${repository}`, `--tree=dir=${tree}`, ...owner, ...more];
+  return execFileSync(ostree, args, { encoding: 'utf8' }).trim();
 }
 
 async function prepareSource(stage: Omit<Stage, 'url'>, shape: CorpusShape): Promise<void> {
@@ -73,12 +73,12 @@ async function prepareSource(stage: Omit<Stage, 'url'>, shape: CorpusShape): Pro
   const tree = join(disk, 'tree');
   await writeTree(tree, shape);
   execFileSync(ostree, ['init', `--repo=${source}`, '--mode=archive']);
-  commit(ostree, source, tree, 'v1');
+  const first = commit(stage, source, tree, '--branch=v1');
   for (let index = 0; index < shape.files; index += CHANGED_EVERY) {
     const folder = `usr/share/corpus/d${Math.floor(index / 60)}`;
     writeFileSync(join(tree, folder, `f${index}.txt`), `changed ${index}\n`.repeat(400));
   }
-  commit(ostree, source, tree, 'v2');
+  commit(stage, source, tree, '--branch=v2', `--parent=${first}`);
   remove(tree);
 }
 
@@ -106,7 +106,7 @@ async function benchRemote(stage: Stage): Promise<{ rows: Row[]; series: Series 
   const [mine, client, theirs] = [join(disk, 'ours'), join(disk, 'client'), join(disk, 'theirs')];
   const contenders: Contender[] = [
     {
-      ...ours('onecopy pull ostree:', 'pull', mine, url, 'v1'),
+      ...ours('onecopy pull ostree:', mine, 'pull', `ostree:${url}:v1`),
       before() {
         remove(mine);
         settle(disk);
@@ -145,7 +145,7 @@ async function benchAgain(stage: Stage): Promise<Row[]> {
   const series = await compare(
     [
       {
-        ...ours('onecopy pull ostree:', 'pull', mineAgain, url, 'v2'),
+        ...ours('onecopy pull ostree:', mineAgain, 'pull', `ostree:${url}:v2`),
         before: () => renew(disk, mine, mineAgain),
       },
       {
@@ -166,7 +166,7 @@ async function benchLocal(stage: Stage): Promise<Row[]> {
   const series = await compare(
     [
       {
-        ...ours('onecopy pull ostree-local:', 'pull', mine, source, 'v1'),
+        ...ours('onecopy pull ostree-local:', mine, 'pull', `ostree-local:${source}:v1`),
         before() {
           remove(mine);
           settle(disk);
@@ -195,7 +195,7 @@ async function benchExport(stage: Stage): Promise<Row[]> {
   const toRepository = await compare(
     [
       {
-        ...ours('onecopy ostree export', 'export', mine, 'v1', exported),
+        ...ours('onecopy ostree export', mine, 'ostree', 'export', 'v1', exported, '--mode=bare'),
         before() {
           remove(exported);
           settle(disk);
@@ -214,10 +214,12 @@ async function benchExport(stage: Stage): Promise<Row[]> {
   );
   remove(exported, pulled);
   const [plain, checkout] = [join(disk, 'plain'), join(disk, 'checkout')];
+  const asked = [packedOnecopy(), '--repo', mine, 'ostree', 'compute-id', 'v1'] as const;
+  const image = execFileSync(asked[0], asked.slice(1), { encoding: 'utf8' }).trim();
   const toFiles = await compare(
     [
       {
-        ...ours('onecopy export dir:', 'checkout', mine, 'v1', plain),
+        ...ours('onecopy export', mine, 'export', image, plain),
         before() {
           remove(plain);
           settle(disk);
@@ -247,13 +249,13 @@ async function benchDistant(stage: Omit<Stage, 'url'>, shape: CorpusShape): Prom
   const [root, tree, mine] = [join(disk, 'distant'), join(disk, 'tree'), join(disk, 'ours-far')];
   await writeTree(tree, shape);
   execFileSync(ostree, ['init', `--repo=${root}`, '--mode=archive']);
-  commit(ostree, root, tree, 'v1');
+  commit(stage, root, tree, '--branch=v1');
   await using server = await FakeHttp.start({ root, latencyMs: LATENCY_MS });
   const before = () => {
     remove(mine);
     settle(disk);
   };
-  const far = { ...ours('onecopy pull ostree:', 'pull', mine, server.url, 'v1'), before };
+  const far = { ...ours('onecopy pull ostree:', mine, 'pull', `ostree:${server.url}:v1`), before };
   const [series] = await compare([far], { rounds, warmUp: true });
   remove(tree, root, mine);
   if (series === undefined) return [];
