@@ -34,27 +34,26 @@ function ourRate(algorithm: VerityAlgorithm, seconds: number): number {
   return sizeBytes / elapsed;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
+/** Best rate against best rate: what else the machine does can only take away from either, and seldom from both alike. */
 function measure(algorithm: VerityAlgorithm, options: BenchOptions): Row {
-  const seconds = options.quick ? 1 : 2;
   ourRate(algorithm, 0.3);
-  const ratios: number[] = [];
-  for (let round = 0; round < options.rounds; round += 1) {
-    const theirs = opensslRate(algorithm, seconds);
-    ratios.push(ourRate(algorithm, seconds) / theirs);
+  const best = { ours: 0, theirs: 0 };
+  const ratios: string[] = [];
+  for (let round = 0; round < options.rounds * 2; round += 1) {
+    const theirs = opensslRate(algorithm, 1);
+    const ours = ourRate(algorithm, 1);
+    best.theirs = Math.max(best.theirs, theirs);
+    best.ours = Math.max(best.ours, ours);
+    ratios.push((ours / theirs).toFixed(3));
   }
-  const all = ratios.map((ratio) => ratio.toFixed(3)).join(', ');
-  options.say(`fs-verity ${algorithm} against openssl speed: ${all}`);
+  options.say(`fs-verity ${algorithm} against openssl speed, by round: ${ratios.join(', ')}`);
   return {
     what: `fs-verity ${algorithm}, bytes a second`,
     peer: `openssl speed -evp ${algorithm} -bytes 4096`,
-    ratio: median(ratios),
+    ratio: best.ours / best.theirs,
     goal: GOAL,
     higherIsBetter: true,
-    detail: 'one core, data in cache',
+    detail: 'one core, data in cache, best of all rounds on either side',
   };
 }
 
