@@ -23,7 +23,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
 
   /** Takes a copy of a piece from the socket. */
   push(piece: Uint8Array): void {
-    this.#pieces.push(piece.slice());
+    this.#pieces.push(new Uint8Array(piece));
     this.#heldBytes += piece.length;
     if (this.#heldBytes >= BODY_HIGH_WATER_BYTES) this.#carrier.pause();
     this.#notify();

@@ -73,12 +73,6 @@ export class OstreeFile implements Disposable {
     return inflateSource(asyncPieces(this.#file, this.#deflatedAt), this.header.sizeBytes);
   }
 
-  /** The stored bytes of an archive object, header included, for small objects that are read whole. */
-  readStored(limitBytes: number): Uint8Array | undefined {
-    if (this.#file === undefined || this.#deflatedAt === undefined) return undefined;
-    return readAll(this.#file, limitBytes);
-  }
-
   /**
    * Reads the whole content and compares header and content with the checksum.
    * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; FormatError OSTREE_PAYLOAD_INVALID

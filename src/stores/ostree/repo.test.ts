@@ -440,6 +440,18 @@ test('what is no repository is not found, and a second init is refused', () => {
   assert.throws(() => initOstreeRepo(path, { mode: 'bare' }), { code: 'OSTREE_REPO_EXISTS' });
 });
 
+test('stored bytes of an archive object are read whole, up to a limit, and only from archives', () => {
+  using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-archive'));
+  const big = 'ef82b3b6381af8ff07b1af719604a18b06fe67934fafc12ccf9251d846bd44ab' as OstreeChecksum;
+  const path = join(fixture.path, `fxmini/r-archive/objects/ef/${big.slice(2)}.filez`);
+  const bytes = readFileSync(path);
+  assert.deepEqual(repo.readFilez(big, bytes.length), bytes);
+  assert.equal(repo.readFilez(big, bytes.length - 1), undefined);
+  assert.equal(repo.readFilez(V1, 100), undefined);
+  using bare = openOstreeRepo(join(fixture.path, 'fxmini/r-bare-user'));
+  assert.equal(bare.readFilez(big, 1_000_000), undefined);
+});
+
 test('a directory in the place of a file object is refused', () => {
   for (const mode of ['archive', 'bare', 'bare-user'] as const) {
     const path = join(fixture.path, `typed-${mode}`);

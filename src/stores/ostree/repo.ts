@@ -20,6 +20,8 @@ import {
   OPEN,
   randomName,
   readAll,
+  readAt,
+  statFd,
   writeAll,
 } from '#host';
 import {
@@ -38,6 +40,9 @@ import { OstreeTransaction } from './transaction.ts';
 
 /** Largest `config`, in bytes. */
 const CONFIG_MAX_BYTES = 1024 * 1024;
+
+/** An archive object shorter than this is read without asking for its size, in bytes. */
+const SMALL_FILEZ_BYTES = 128 * 1024;
 
 /** One object found by walking `objects/`. */
 export interface OstreeObjectEntry {
@@ -59,6 +64,7 @@ export class OstreeRepo implements Disposable {
   readonly state: OstreeState;
   readonly #parent: OstreeRepo | undefined;
   #isOpen = true;
+  #scratch: Buffer | undefined;
 
   constructor(root: Dir, config: OstreeConfig, parent: OstreeRepo | undefined) {
     this.root = root;
@@ -100,6 +106,22 @@ export class OstreeRepo implements Disposable {
    */
   openFile(checksum: OstreeChecksum): OstreeFile | undefined {
     return openFileObject(this.root, this.mode, checksum) ?? this.#parent?.openFile(checksum);
+  }
+
+  /**
+   * The stored bytes of a file object of an archive, in as few system calls as can be; undefined in other modes, when it is not here
+   * (a parent may have it), and when it is longer than the limit. Nothing is verified. The bytes are valid until the next call.
+   */
+  readFilez(checksum: OstreeChecksum, limitBytes: number): Uint8Array | undefined {
+    if (this.mode !== 'archive') return undefined;
+    using file = this.root.tryOpenFile(this.#pathOf('file', checksum), OPEN.read | OPEN.noFollow);
+    if (file === undefined) return undefined;
+    this.#scratch ??= Buffer.allocUnsafe(SMALL_FILEZ_BYTES);
+    const length = readAt(file, this.#scratch, 0);
+    if (length < SMALL_FILEZ_BYTES && length <= limitBytes) {
+      return this.#scratch.subarray(0, length);
+    }
+    return statFd(file).sizeBytes > limitBytes ? undefined : readAll(file, limitBytes);
   }
 
   /** A file of the repository that is no object (`summary`, a delta part); undefined when it is not there. */

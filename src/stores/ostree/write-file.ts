@@ -138,7 +138,7 @@ async function deflateInto(file: HostFile, write: FileWrite, hasher: FileHasher)
     for await (const piece of checkedPieces(write)) {
       hasher.update(piece);
       // zlib reads the piece in its own thread after this returns, and the next piece may reuse the memory.
-      if (!deflate.write(piece.slice()))
+      if (!deflate.write(new Uint8Array(piece)))
         await new Promise((resolve) => deflate.once('drain', resolve));
     }
     deflate.end();

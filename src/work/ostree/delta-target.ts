@@ -68,7 +68,7 @@ export class DeltaReceiver implements DeltaTarget, Disposable {
 
   putMetadata(kind: MetadataKind, checksum: OstreeChecksum, bytes: Uint8Array): void {
     this.metadataMade++;
-    this.#add({ kind, checksum, bytes: bytes.slice() }, true);
+    this.#add({ kind, checksum, bytes: new Uint8Array(bytes) }, true);
   }
 
   /** Closes the source objects of a part. */
@@ -87,7 +87,7 @@ export class DeltaReceiver implements DeltaTarget, Disposable {
   ): DeltaFileSink {
     const pieces: Uint8Array[] = [];
     return {
-      write: (piece) => void pieces.push(piece.slice()),
+      write: (piece) => void pieces.push(new Uint8Array(piece)),
       commit: () => {
         const content = concatBytes(pieces);
         const { algorithm } = this.#tools;

@@ -5,6 +5,7 @@ import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
 import {
   absorbFilez,
   absorbLocal,
+  absorbLocalFilez,
   absorbStream,
   type FileTools,
   storeAbsorbed,
@@ -181,6 +182,14 @@ export class FilePool implements AsyncDisposable {
   }
 
   async #local(checksum: OstreeChecksum): Promise<ObjectRecord | undefined> {
+    const absorbed =
+      this.#repo === undefined
+        ? undefined
+        : absorbLocalFilez(this.#repo, checksum, this.tools.algorithm);
+    if (absorbed !== undefined) {
+      storeAbsorbed([absorbed], this.tools);
+      return absorbed.record;
+    }
     using file = this.#repo?.openFile(checksum);
     return file === undefined ? undefined : await absorbLocal(file, this.tools);
   }

@@ -24,7 +24,7 @@ import {
 } from '#formats/ostree';
 import { cloneFile, readPieces, writeAll } from '#host';
 import type { ObjectWriter } from '#stores/composefs';
-import type { OstreeFile } from '#stores/ostree';
+import type { OstreeFile, OstreeRepo } from '#stores/ostree';
 import { encodeRecord, type ObjectRecord } from './records.ts';
 
 /** What the work on file objects needs, in any thread. */
@@ -35,6 +35,8 @@ export interface FileTools {
   readonly journalFd: number | undefined;
 }
 
+/** An archive object up to this size is read in one call, in bytes. */
+const STORED_AT_ONCE_BYTES = 1024 * 1024;
 /** Content above this is never held whole, in bytes. */
 export const WHOLE_MAX_BYTES = 4 * 1024 * 1024;
 
@@ -62,7 +64,7 @@ export function absorbFilez(
   const content = inflateContent(header, payload);
   requireSum(checksum, computeFramedChecksum(hashedHeader, content));
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
-  return absorbContent(checksum, header, rawHeader.slice(), content, algorithm);
+  return absorbContent(checksum, header, new Uint8Array(rawHeader), content, algorithm);
 }
 
 const EMPTY = new Uint8Array(0);
@@ -103,7 +105,11 @@ function openFilez(filez: Uint8Array): OpenFilez {
       payload: filez.subarray(headerEnd),
     };
   }
-  const { header, rawHeader, payload } = parseFilez(filez);
+  // A copy: the values of xattrs are views, and the file belongs to the caller. (A Buffer's own slice would be a view as well.)
+  const rawHeader = new Uint8Array(filez.subarray(0, headerEnd));
+  const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES));
+  const payload = filez.subarray(headerEnd);
+  requireNoLinkPayload(header, payload.length);
   const hashedHeader = frameHeader(encodeFileHeader(header));
   if (seenHeaders.size < SEEN_HEADERS_MAX && !isLinkMode(header.mode)) {
     seenHeaders.set(headerKey(filez, headerEnd), { header, hashedHeader });
@@ -187,6 +193,16 @@ export async function absorbStream(
   }
 }
 
+/** Takes a small file object of a local archive; undefined for those that absorbLocal must take. Nothing is written yet. */
+export function absorbLocalFilez(
+  repo: OstreeRepo,
+  checksum: OstreeChecksum,
+  algorithm: VerityAlgorithm,
+): Absorbed | undefined {
+  const stored = repo.readFilez(checksum, STORED_AT_ONCE_BYTES);
+  return stored === undefined ? undefined : absorbFilez(checksum, stored, algorithm);
+}
+
 /** Takes a file object of a local repository, sharing its extents with the new object where the filesystem can. */
 export async function absorbLocal(file: OstreeFile, tools: FileTools): Promise<ObjectRecord> {
   const { checksum, header, plain } = file;
@@ -224,7 +240,7 @@ async function absorbPieces(
 ): Promise<ObjectRecord> {
   if (isLinkMode(header.mode) || header.sizeBytes <= WHOLE_MAX_BYTES) {
     const pieces: Uint8Array[] = [];
-    for await (const piece of content) pieces.push(piece.slice());
+    for await (const piece of content) pieces.push(new Uint8Array(piece));
     const bytes = concatBytes(pieces);
     requireSize(checksum, header, bytes.length);
     requireSum(checksum, computeFileChecksum(header, bytes));
@@ -290,7 +306,8 @@ async function readHeader(
   for (;;) {
     if (held.length >= HEADER_PREFIX_BYTES) {
       const end = HEADER_PREFIX_BYTES + parseHeaderPrefix(held, METADATA_MAX_BYTES);
-      if (held.length >= end) return { rawHeader: held.slice(0, end), start: held.slice(end) };
+      if (held.length >= end)
+        return { rawHeader: new Uint8Array(held.subarray(0, end)), start: held.subarray(end) };
     }
     const next = await iterator.next();
     if (next.done === true) {

@@ -1,11 +1,12 @@
 import type { OstreeChecksum } from '#base/digest';
 import { type CarriedError, carryError, serveWorker } from '#host';
 import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
-import { openOstreeRepo } from '#stores/ostree';
+import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
 import {
   type Absorbed,
   absorbFilez,
   absorbLocal,
+  absorbLocalFilez,
   absorbStream,
   type FileTools,
   storeAbsorbed,
@@ -56,9 +57,10 @@ serveWorker<FileWorkerData, FileBatch, FileWorkerMessage, void>(async (data, con
           const absorbed = absorbFilez(checksum, filez, tools.algorithm);
           if (absorbed !== undefined) results.hold(index, absorbed);
           else results.set(index, encodeRecord(await absorbStream(checksum, once(filez), tools)));
-        } else {
-          using file = repo?.openFile(checksum);
-          if (file !== undefined) results.set(index, encodeRecord(await absorbLocal(file, tools)));
+        } else if (repo !== undefined) {
+          const absorbed = absorbLocalFilez(repo, checksum, tools.algorithm);
+          if (absorbed !== undefined) results.hold(index, absorbed);
+          else await absorbOpened(results, index, repo, checksum, tools);
         }
       } catch (error) {
         results.fail(index, error);
@@ -68,6 +70,17 @@ serveWorker<FileWorkerData, FileBatch, FileWorkerMessage, void>(async (data, con
     context.post({ result }, [result.records.buffer as ArrayBuffer]);
   }
 });
+
+async function absorbOpened(
+  results: BatchResults,
+  index: number,
+  repo: OstreeRepo,
+  checksum: OstreeChecksum,
+  tools: FileTools,
+): Promise<void> {
+  using file = repo.openFile(checksum);
+  if (file !== undefined) results.set(index, encodeRecord(await absorbLocal(file, tools)));
+}
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;

@@ -73,8 +73,9 @@ export interface PulledCommit {
 
 /** Progress component of everything that is transferred. */
 const TRANSFER_ID = 'transfer';
-/** Threads for files, beside the one that fetches: more than a few only wait for it. */
-const DEFAULT_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
+/** Threads for files: beside the one that fetches, of which more than a few only wait for it; or, locally, all there is to do. */
+const REMOTE_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
+const LOCAL_WORKERS = Math.min(4, availableParallelism());
 
 const NOTHING_FETCHED: FetchCounts = {
   metadataFetched: 0,
@@ -215,7 +216,9 @@ class Pull {
 
   async #pull({ commit, commitMaxBytes, summary }: Resolved): Promise<PulledCommit> {
     const repository = this.#repository;
-    const { signal, onProgress, workers = DEFAULT_WORKERS } = this.#options;
+    const { signal, onProgress } = this.#options;
+    const workers =
+      this.#options.workers ?? ('remote' in this.#origin ? REMOTE_WORKERS : LOCAL_WORKERS);
     using journal = PullJournal.open(repository, commit);
     const known = new KnownObjects(repository, journal);
     await using pool = new FilePool({
