@@ -9,7 +9,8 @@ export const ONECOPY = join(ROOT, 'bin/onecopy');
 
 /** Environment of a run: without what the machine says about colours and repositories. */
 export function cliEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const { ONECOPY_REPO: _repo, NO_COLOR: _no, FORCE_COLOR: _force, ...rest } = process.env;
+  // Node draws no colours where CI is set, whatever the terminal.
+  const { ONECOPY_REPO: _repo, NO_COLOR: _no, FORCE_COLOR: _force, CI: _ci, ...rest } = process.env;
   const PATH = `${dirname(ONECOPY)}:${rest['PATH'] ?? ''}`;
   return { ...rest, PATH, LC_ALL: 'C.UTF-8', ...more };
 }
