@@ -1,7 +1,7 @@
 /** fs-verity hashing against what OpenSSL hashes in blocks of the same size on the same core, in the same run. */
 import { spawnSync } from 'node:child_process';
 import { type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
-import type { Bench, BenchOptions, Row } from './run.ts';
+import type { Bench, BenchOptions, Row } from './bench.ts';
 
 /** Goal: of what OpenSSL reaches on bare blocks, this much is left with the tree, the descriptor and the calls. */
 const GOAL = 0.95;

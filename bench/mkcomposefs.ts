@@ -8,8 +8,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Bench, BenchOptions, Row } from './bench.ts';
 import { compare, median, ratio } from './measure.ts';
-import type { Bench, BenchOptions, Row } from './run.ts';
 
 /** Goal of the project for this bench. */
 const GOAL = 0.3;

@@ -8,13 +8,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FakeHttp } from '../test/support/fake-http.ts';
 import { Nginx } from '../test/support/nginx.ts';
+import type { Bench, BenchOptions, Row } from './bench.ts';
 import { type CorpusShape, corpusMembers } from './corpus.ts';
 import { prepareDisk, remove } from './disk.ts';
 import { type Contender, compare, median, type Series } from './measure.ts';
 import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
 import { peak, rowsOf } from './rows.ts';
-import type { Bench, BenchOptions, Row } from './run.ts';
 
 /** About 16,000 objects: with files come a dirtree for each folder, one dirmeta and the commit. */
 const CORPUS: CorpusShape = { files: 15_730, meanBytes: 8_000, seed: 2 };

@@ -7,13 +7,13 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeSampleImage } from '../tools/sample-image.ts';
+import type { Bench, BenchOptions, Row } from './bench.ts';
 import { corpusMembers, PULL_CORPUS, QUICK_CORPUS } from './corpus.ts';
 import { prepareDisk, remove } from './disk.ts';
 import { type Contender, compare, type Series } from './measure.ts';
 import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
 import { peak, rowsOf } from './rows.ts';
-import type { Bench, BenchOptions, Row } from './run.ts';
 
 /** Everyone who can pull on this machine; ours first. */
 function pullers(disk: string): (Contender & { readonly goal: number })[] {

@@ -1,6 +1,7 @@
 /** Rows of the table from measured series: ours first, then the peers. */
+
+import type { Row } from './bench.ts';
 import { median, ratio, type Series } from './measure.ts';
-import type { Row } from './run.ts';
 
 /** Median wall time as text. */
 export function seconds(series: Series): string {

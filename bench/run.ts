@@ -6,31 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-
-/** One figure of a bench: ours against a peer, with the goal it must meet. */
-export interface Row {
-  readonly what: string;
-  readonly peer: string;
-  /** Our wall time divided by the peer's (or another ratio that `what` names). */
-  readonly ratio: number;
-  readonly goal: number;
-  /** True when a larger ratio is better. */
-  readonly higherIsBetter?: boolean;
-  readonly detail: string;
-}
-
-/** What a bench may use. `quick` makes small inputs: for a look, not for a figure. */
-export interface BenchOptions {
-  readonly rounds: number;
-  readonly quick: boolean;
-  say(text: string): void;
-}
-
-/** A bench: a module in this folder. */
-export interface Bench {
-  readonly name: string;
-  run(options: BenchOptions): Promise<readonly Row[]>;
-}
+import type { Bench, BenchOptions, Row } from './bench.ts';
 
 const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./fsverity.ts'),

@@ -7,10 +7,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Bench, BenchOptions, Row } from './bench.ts';
 import { type Contender, compare, type Series } from './measure.ts';
 import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
-import type { Bench, BenchOptions, Row } from './run.ts';
 
 const LAYOUT = fileURLToPath(new URL('../test/golden/cfsctl/oci/basic/layout', import.meta.url));
 /** Goal for `--version` over the bare start. */
