@@ -23,7 +23,7 @@ import {
   type SizedFileHeader,
 } from '#formats/ostree';
 import { cloneFile, readPieces, writeAll } from '#host';
-import type { ObjectWriter } from '#stores/composefs';
+import type { ObjectWriter, StagedObject } from '#stores/composefs';
 import type { OstreeFile, OstreeRepo } from '#stores/ostree';
 import { encodeRecord, type ObjectRecord } from './records.ts';
 
@@ -219,17 +219,7 @@ export async function absorbLocal(file: OstreeFile, tools: FileTools): Promise<O
     hashes.update(piece);
     if (!isShared) staged.write(piece);
   }
-  const id = hashes.finish(checksum);
-  const record = {
-    kind: 'external',
-    checksum,
-    rawHeader,
-    id,
-    sizeBytes: header.sizeBytes,
-  } as const;
-  journal(record, tools);
-  staged.publish(id);
-  return record;
+  return publishStaged({ checksum, header, rawHeader }, hashes, staged, tools);
 }
 
 async function absorbPieces(
@@ -255,6 +245,21 @@ async function absorbPieces(
     hashes.update(piece);
     staged.write(piece);
   }
+  return publishStaged({ checksum, header, rawHeader }, hashes, staged, tools);
+}
+
+/** Verifies a staged content, notes the record, and only then publishes the object. @throws as `FileHashes.finish` */
+function publishStaged(
+  file: {
+    readonly checksum: OstreeChecksum;
+    readonly header: SizedFileHeader;
+    readonly rawHeader: Uint8Array;
+  },
+  hashes: FileHashes,
+  staged: StagedObject,
+  tools: FileTools,
+): ObjectRecord {
+  const { checksum, rawHeader, header } = file;
   const id = hashes.finish(checksum);
   const record = {
     kind: 'external',
