@@ -1,4 +1,4 @@
-import { hasCode, isOnecopyError } from '#base/errors';
+import { hasCode } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { parseAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import {
@@ -80,8 +80,7 @@ export async function createRepository(path: string, options: CreateOptions): Pr
   try {
     return (await initRepository(path, { ...config, insecure: false }, options)).repository;
   } catch (error) {
-    const tolerable = isOnecopyError(error) && hasCode(error, 'FSVERITY_UNSUPPORTED');
-    if (options.requireVerity === true || !tolerable) throw error;
+    if (options.requireVerity === true || !hasCode(error, 'FSVERITY_UNSUPPORTED')) throw error;
   }
   noteMissingVerity(path, options);
   return (await initRepository(path, { ...config, insecure: true }, options)).repository;
