@@ -89,6 +89,17 @@ const DEFAULTS = {
   idleTimeoutMs: 15_000,
 } as const;
 
+/** Options for each of `parts` clients in as many threads, which together ask one origin for as much at once as one client would. */
+export function shareHttpOptions(options: HttpClientOptions, parts: number): HttpClientOptions {
+  const { start, min, max } = { ...DEFAULTS.inFlight, ...options.inFlight };
+  const share = (count: number) => Math.max(1, Math.ceil(count / parts));
+  return {
+    ...options,
+    inFlight: { start: share(start), min: share(min), max: share(max) },
+    maxConnections: share(options.maxConnections ?? DEFAULTS.maxConnections),
+  };
+}
+
 /**
  * HTTP client for many small objects and a few large ones. Keeps connections, follows what each server bears, retries
  * with back-off, resumes large bodies, and reports every failure as a TransportError without credentials in it.

@@ -11,6 +11,7 @@ export {
   type HttpClientOptions,
   type HttpRequest,
   type HttpResponse,
+  shareHttpOptions,
 } from './client.ts';
 export { isRetryable, type TransportContext, transportError } from './errors.ts';
 export type { TlsSettings } from './general.ts';

@@ -17,7 +17,12 @@ import {
   superblockPath,
   verifyMetadata,
 } from '#formats/ostree';
-import { HttpClient, type HttpClientOptions, type HttpRequest } from '#remotes/http';
+import {
+  HttpClient,
+  type HttpClientOptions,
+  type HttpRequest,
+  shareHttpOptions,
+} from '#remotes/http';
 import {
   DELTA_PART_MAX_BYTES,
   PRIORITY,
@@ -82,12 +87,12 @@ export class OstreeRemote implements AsyncDisposable {
   readonly #content: Mirrors;
   #requests = 0;
   #bodyBytes = 0;
-  readonly #onBytes: ((bodyBytes: number) => void) | undefined;
+  readonly #options: OstreeRemoteOptions;
 
   /** @throws FormatError OSTREE_REMOTE_INVALID; nothing is asked of the network yet */
   constructor(options: OstreeRemoteOptions) {
     const location = parseRemoteUrl(options.url);
-    this.#onBytes = options.onBytes;
+    this.#options = options;
     this.#client = new HttpClient(options.http);
     this.#mirrors = new Mirrors(this.#client, location);
     this.#content =
@@ -103,6 +108,18 @@ export class OstreeRemote implements AsyncDisposable {
 
   get traffic(): RemoteTraffic {
     return { requests: this.#requests, bodyBytes: this.#bodyBytes };
+  }
+
+  /** Counts what another client of the same repository, made of `optionsForShare`, has done. */
+  addTraffic({ requests, bodyBytes }: RemoteTraffic): void {
+    this.#requests += requests;
+    this.#count(bodyBytes);
+  }
+
+  /** Plain data from which each of `parts` threads makes its own client, so that together they ask for no more at once than one. */
+  optionsForShare(parts: number): OstreeRemoteOptions {
+    const { onBytes: _, http = {}, ...rest } = this.#options;
+    return { ...rest, http: shareHttpOptions(http, parts) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -362,7 +379,7 @@ export class OstreeRemote implements AsyncDisposable {
 
   #count(bytes: number): void {
     this.#bodyBytes += bytes;
-    this.#onBytes?.(this.#bodyBytes);
+    this.#options.onBytes?.(this.#bodyBytes);
   }
 
   #counted(body: Uint8Array | AsyncIterable<Uint8Array>): Uint8Array | AsyncIterable<Uint8Array> {

@@ -9,6 +9,7 @@ import {
   parseDirtree,
   TREE_DEPTH_MAX,
 } from '#formats/ostree';
+import type { FileQueue, FileSink } from './file-pool.ts';
 import type { GatheredCommit } from './gathered.ts';
 import type { PullJournal } from './journal.ts';
 import type { KnownObjects } from './known.ts';
@@ -47,8 +48,6 @@ type Task =
 
 /** Most missing objects that an error lists. */
 const MISSING_MAX = 1000;
-/** The part of all places that files may take while metadata waits: metadata opens further work, files keep threads busy. */
-const FILES_SHARE = 0.5;
 
 /**
  * Gathers everything a commit reaches, metadata and files at the same time: directories breadth first, because each level costs
@@ -72,7 +71,7 @@ export async function gatherCommit(context: FetchContext): Promise<FetchCounts> 
   return gatherer.counts;
 }
 
-class Gatherer {
+class Gatherer implements FileSink {
   readonly counts: FetchCounts = {
     metadataFetched: 0,
     filesFetched: 0,
@@ -87,6 +86,7 @@ class Gatherer {
   readonly #metadata: Task[] = [];
   readonly #files: OstreeChecksum[] = [];
   readonly #missing: { kind: string; checksum: OstreeChecksum }[] = [];
+  readonly #queue: FileQueue;
   #metadataAt = 0;
   #filesAt = 0;
   #outstanding = 0;
@@ -99,6 +99,8 @@ class Gatherer {
     const { signal } = context;
     this.#signal =
       signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]);
+    this.#signal.addEventListener('abort', () => this.#wakeUp(), { once: true });
+    this.#queue = context.source.files(this, this.#signal);
     this.progress = new GatherProgress(context.onProgress);
   }
 
@@ -113,7 +115,8 @@ class Gatherer {
   async run(): Promise<void> {
     for (;;) {
       this.#startMore();
-      if (this.#outstanding === 0) break;
+      const isStopped = this.#failure !== undefined || this.#signal.aborted;
+      if (this.#outstanding === 0 && (isStopped || this.#filesOutstanding === 0)) break;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -139,22 +142,38 @@ class Gatherer {
     );
   }
 
+  stored(record: ObjectRecord): void {
+    this.counts.filesFetched++;
+    this.#acceptFile(record);
+    this.#settleFile();
+  }
+
+  missing(checksum: OstreeChecksum): void {
+    this.#missing.push({ kind: 'file', checksum });
+    this.#settleFile();
+  }
+
+  failed(error: unknown): void {
+    this.#fail(error);
+    this.#settleFile();
+  }
+
+  #settleFile(): void {
+    if (--this.#filesOutstanding <= 0 || this.#failure !== undefined) this.#wakeUp();
+  }
+
   #startMore(): void {
     const { concurrency } = this.#context.source;
-    while (
-      this.#outstanding < concurrency &&
-      this.#failure === undefined &&
-      !this.#signal.aborted
-    ) {
+    while (this.#failure === undefined && !this.#signal.aborted) {
       const metadata = this.#metadata[this.#metadataAt];
       const file = this.#files[this.#filesAt];
-      const filesFirst = this.#filesOutstanding < concurrency * FILES_SHARE;
-      if (file !== undefined && (filesFirst || metadata === undefined)) {
-        this.#filesAt++;
-        this.#startFile(file);
-      } else if (metadata !== undefined) {
+      // Metadata first: it opens further work.
+      if (metadata !== undefined && this.#outstanding < concurrency) {
         this.#metadataAt++;
         this.#start(this.#fetchMetadata(metadata));
+      } else if (file !== undefined) {
+        this.#filesAt++;
+        this.#startFile(file);
       } else {
         return;
       }
@@ -169,26 +188,29 @@ class Gatherer {
       return;
     }
     this.#filesOutstanding++;
-    this.#start(
-      this.#fetchFile(checksum).finally(() => {
-        this.#filesOutstanding--;
-      }),
-    );
+    this.#queue.add(checksum);
   }
 
   #start(work: Promise<void>): void {
     this.#outstanding++;
     work
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-        this.#abort.abort(error);
-      })
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#outstanding--;
-        const wake = this.#wake;
-        this.#wake = undefined;
-        wake?.();
+        this.#wakeUp();
       });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.#abort.abort(error);
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 
   async #fetchMetadata(task: Task): Promise<void> {
@@ -224,16 +246,6 @@ class Gatherer {
       if (inner !== undefined) this.addDirectory(tree, meta, depth + 1, inner);
     }
     this.progress.files(this.counts, this.#files.length);
-  }
-
-  async #fetchFile(checksum: OstreeChecksum): Promise<void> {
-    const record = await this.#context.source.file(checksum, this.#signal);
-    if (record === undefined) {
-      this.#missing.push({ kind: 'file', checksum });
-      return;
-    }
-    this.counts.filesFetched++;
-    this.#acceptFile(record);
   }
 
   #acceptFile(record: ObjectRecord): void {

@@ -1,20 +1,16 @@
 import type { OstreeChecksum } from '#base/digest';
 import { reviveError, startWorker, type WorkerHandle } from '#host';
+import type { OstreeRemote, RemoteTraffic } from '#remotes/ostree';
 import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
-import {
-  absorbFilez,
-  absorbLocal,
-  absorbLocalFilez,
-  absorbStream,
-  type FileTools,
-  storeAbsorbed,
-} from './file-work.ts';
+import { type FetchedFiles, FileFetcher, type FileOrigin } from './file-fetcher.ts';
+import type { FileTools } from './file-work.ts';
 import type {
-  FileBatch,
-  FileBatchResult,
+  CarriedFiles,
   FileWorkerData,
   FileWorkerMessage,
+  FileWorkerOrigin,
+  FileWorkerTask,
 } from './file-worker.ts';
 import { decodeRecords, type ObjectRecord } from './records.ts';
 
@@ -29,45 +25,54 @@ export interface FilePoolOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Task {
-  readonly checksum: OstreeChecksum;
-  /** The `.filez`, or undefined for a local file. */
-  readonly filez: Uint8Array | undefined;
-  readonly resolve: (record: ObjectRecord | undefined) => void;
-  readonly reject: (error: unknown) => void;
+/** Who is told what became of each file, in this thread and in any order. */
+export interface FileSink {
+  /** It is verified and in the repository. */
+  stored(record: ObjectRecord): void;
+  missing(checksum: OstreeChecksum): void;
+  failed(error: unknown): void;
+}
+
+/** Where to ask for files. */
+export interface FileQueue {
+  add(checksum: OstreeChecksum): void;
 }
 
 interface Lane {
-  readonly worker: WorkerHandle<FileBatch, void>;
+  readonly worker: WorkerHandle<FileWorkerTask, void>;
   isReady: boolean;
-  running: readonly Task[] | undefined;
+  /** Files that it was asked for and has not told of. */
+  outstanding: number;
+  traffic: RemoteTraffic;
 }
 
-/** Threads are started when this many files have come: a small pull is over before they would be ready. */
+/** Threads are started when this many files have been asked for: a small pull is over before they would be ready. */
 const START_AFTER_FILES = 192;
-/** A batch this small waits a few turns of the event loop for company, unless nothing more comes. */
-const SMALL_BATCH_FILES = 24;
-const SMALL_BATCH_BYTES = 128 * 1024;
-const SMALL_BATCH_TURNS = 3;
-/** Most files, and most `.filez` bytes, of one batch. */
-const BATCH_FILES_MAX = 96;
-const BATCH_BYTES_MAX = 1 << 20;
+/** Files that a thread has before it, so that it never waits for this one. */
+const AHEAD_FILES = 192;
+/** Most files of one message to a thread. */
+const TASK_FILES_MAX = 64;
+/** Files that wait in this thread, while there are no others, beside those that it has begun. */
+const AHEAD_HERE_FILES = 16;
+const NO_TRAFFIC: RemoteTraffic = { requests: 0, bodyBytes: 0 };
 
 /**
- * Verifies and stores file objects, in threads of its own once there are many. Files that come in while all threads are busy
- * go out together, so handing over costs little when it matters; until the threads are up, this one does the work.
+ * Fetches, verifies and stores file objects, in threads of its own once there are many. Each thread does all of it, over its own
+ * connections: what is handed over is checksums and records. Until the threads are up, this one does the work.
  */
 export class FilePool implements AsyncDisposable {
   readonly tools: FileTools;
   readonly #options: FilePoolOptions;
   readonly #repo: OstreeRepo | undefined;
   readonly #lanes: Lane[] = [];
-  #queue: Task[] = [];
+  readonly #stop = new AbortController();
+  #queue: OstreeChecksum[] = [];
+  #queueAt = 0;
   #count = 0;
   #isScheduled = false;
-  #turns = 0;
-  #queuedBytes = 0;
-  #failure: { readonly error: unknown } | undefined;
+  #here: FileFetcher | undefined;
+  #remote: OstreeRemote | undefined;
+  #sink: FileSink | undefined;
 
   constructor(options: FilePoolOptions) {
     this.#options = options;
@@ -76,175 +81,142 @@ export class FilePool implements AsyncDisposable {
     this.#repo = localPath === undefined ? undefined : openOstreeRepo(localPath);
   }
 
-  /** Verifies and stores a file that was fetched. @throws FormatError, IntegrityError as absorbFilez; HostError */
-  async absorb(checksum: OstreeChecksum, filez: Uint8Array): Promise<ObjectRecord> {
-    const record = await this.#submit(checksum, filez);
-    if (record === undefined) throw new RangeError('A fetched file has no record');
-    return record;
+  /** Begins to take files, from the remote or else the local repository, until `signal` aborts; called once. */
+  open(sink: FileSink, signal: AbortSignal, remote?: OstreeRemote): FileQueue {
+    this.#sink = sink;
+    this.#remote = remote;
+    this.#here = new FileFetcher({
+      tools: this.tools,
+      origin: this.#origin(),
+      signal: AbortSignal.any([signal, this.#stop.signal]),
+      onFetched: (files) => this.#settle(files),
+    });
+    return { add: (checksum) => this.#add(checksum) };
   }
 
-  /** Verifies and stores a file of the local repository; undefined when it is not there. */
-  absorbLocal(checksum: OstreeChecksum): Promise<ObjectRecord | undefined> {
-    return this.#submit(checksum, undefined);
-  }
-
+  /** Gives up what is not done, and waits until nothing runs any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const lane of this.#lanes) await lane.worker[Symbol.asyncDispose]();
+    this.#stop.abort();
+    this.#here?.finish();
+    for (const { worker } of this.#lanes) {
+      worker.cancel();
+      worker.post('stop');
+    }
+    await Promise.allSettled(this.#lanes.map(({ worker }) => worker.done));
     this.#repo?.[Symbol.dispose]();
   }
 
-  #submit(checksum: OstreeChecksum, filez: Uint8Array | undefined) {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (++this.#count === START_AFTER_FILES) this.#start();
-    return new Promise<ObjectRecord | undefined>((resolve, reject) => {
-      this.#queue.push({ checksum, filez, resolve, reject });
-      this.#queuedBytes += filez?.length ?? 0;
-      this.#schedule();
-    });
+  #origin(): FileOrigin {
+    if (this.#remote !== undefined) return { kind: 'remote', remote: this.#remote };
+    if (this.#repo !== undefined) return { kind: 'local', repo: this.#repo };
+    throw new RangeError('A pool without a repository needs a remote');
   }
 
-  /** Waits for what else this turn of the event loop brings. */
+  #add(checksum: OstreeChecksum): void {
+    this.#queue.push(checksum);
+    if (++this.#count === START_AFTER_FILES) this.#start();
+    this.#schedule();
+  }
+
+  /** Waits for what else this turn of the event loop asks for. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
+    queueMicrotask(() => {
       this.#isScheduled = false;
-      if (this.#isWorthWaiting()) this.#schedule();
-      else void this.#flush();
+      this.#hand();
     });
   }
 
-  #isWorthWaiting(): boolean {
-    const isSmall = this.#queue.length < SMALL_BATCH_FILES && this.#queuedBytes < SMALL_BATCH_BYTES;
-    this.#turns = isSmall ? this.#turns + 1 : 0;
-    if (isSmall && this.#turns <= SMALL_BATCH_TURNS) return true;
-    this.#turns = 0;
-    return false;
-  }
-
-  async #flush(): Promise<void> {
-    if (!this.#lanes.some((lane) => lane.isReady)) {
-      const tasks = this.#takeBatch();
-      await this.#runHere(tasks);
-      if (this.#queue.length > 0) this.#schedule();
+  #hand(): void {
+    const ready = this.#lanes.filter(({ isReady }) => isReady);
+    if (ready.length === 0) {
+      const room = AHEAD_HERE_FILES - (this.#here?.waiting ?? 0);
+      if (room > 0 && this.#waiting > 0) this.#here?.add(this.#take(room));
       return;
     }
-    for (const lane of this.#lanes) {
-      if (this.#queue.length === 0) return;
-      if (lane.isReady && lane.running === undefined) this.#hand(lane, this.#takeBatch());
-    }
-  }
-
-  #takeBatch(): Task[] {
-    // An even share, so that the last files of a pull do not all wait for one thread.
-    const lanes = Math.max(1, this.#lanes.length);
-    const most = Math.min(BATCH_FILES_MAX, Math.ceil(this.#queue.length / lanes));
-    let count = 0;
-    let bytes = 0;
-    while (count < most && (count === 0 || bytes < BATCH_BYTES_MAX)) {
-      bytes += this.#queue[count]?.filez?.length ?? 0;
-      count++;
-    }
-    this.#queuedBytes -= bytes;
-    return this.#queue.splice(0, count);
-  }
-
-  #hand(lane: Lane, tasks: readonly Task[]): void {
-    lane.running = tasks;
-    const checksums = tasks.map(({ checksum }) => checksum);
-    if (tasks[0]?.filez === undefined) {
-      lane.worker.post({ checksums, ends: undefined, bytes: undefined });
-      return;
-    }
-    const ends: number[] = [];
-    let length = 0;
-    for (const { filez } of tasks) {
-      length += filez?.length ?? 0;
-      ends.push(length);
-    }
-    const bytes = new Uint8Array(length);
-    tasks.forEach(({ filez }, index) => {
-      bytes.set(filez ?? [], index === 0 ? 0 : ends[index - 1]);
-    });
-    lane.worker.post({ checksums, ends, bytes }, [bytes.buffer]);
-  }
-
-  async #runHere(tasks: readonly Task[]): Promise<void> {
-    for (const { checksum, filez, resolve, reject } of tasks) {
-      try {
-        resolve(
-          filez === undefined ? await this.#local(checksum) : await this.#fetched(checksum, filez),
-        );
-      } catch (error) {
-        reject(error);
+    // In turn, a little each, so that the last files of a pull do not all wait for one thread.
+    for (let isHanding = true; isHanding; ) {
+      isHanding = false;
+      for (const lane of ready) {
+        const share = Math.ceil(this.#waiting / this.#lanes.length);
+        const count = Math.min(share, TASK_FILES_MAX, AHEAD_FILES - lane.outstanding);
+        if (count <= 0) continue;
+        lane.outstanding += count;
+        lane.worker.post(this.#take(count));
+        isHanding = true;
       }
     }
   }
 
-  async #local(checksum: OstreeChecksum): Promise<ObjectRecord | undefined> {
-    const absorbed =
-      this.#repo === undefined
-        ? undefined
-        : absorbLocalFilez(this.#repo, checksum, this.tools.algorithm);
-    if (absorbed !== undefined) {
-      storeAbsorbed([absorbed], this.tools);
-      return absorbed.record;
-    }
-    using file = this.#repo?.openFile(checksum);
-    return file === undefined ? undefined : await absorbLocal(file, this.tools);
+  get #waiting(): number {
+    return this.#queue.length - this.#queueAt;
   }
 
-  async #fetched(checksum: OstreeChecksum, filez: Uint8Array): Promise<ObjectRecord> {
-    const absorbed = absorbFilez(checksum, filez, this.tools.algorithm);
-    if (absorbed === undefined) return await absorbStream(checksum, piecesOf(filez), this.tools);
-    storeAbsorbed([absorbed], this.tools);
-    return absorbed.record;
+  #take(count: number): OstreeChecksum[] {
+    const taken = this.#queue.slice(this.#queueAt, this.#queueAt + count);
+    this.#queueAt += taken.length;
+    if (this.#queueAt === this.#queue.length) {
+      this.#queue = [];
+      this.#queueAt = 0;
+    }
+    return taken;
   }
 
   #start(): void {
-    const { seed, journalFd, localPath, workers, signal } = this.#options;
-    const data: FileWorkerData = { seed, journalFd, localPath };
+    const { seed, journalFd, workers, signal } = this.#options;
+    const module = new URL('./file-worker.ts', import.meta.url);
+    const data: FileWorkerData = { seed, journalFd, origin: this.#workerOrigin() };
     for (let index = 0; index < workers; index++) {
-      const module = new URL('./file-worker.ts', import.meta.url);
-      const worker = startWorker<FileWorkerData, FileBatch, FileWorkerMessage, void>(module, data, {
-        name: 'onecopy-ostree-files',
-        signal,
-        onMessage: (message) => this.#onMessage(lane, message),
-      });
-      const lane: Lane = { worker, isReady: false, running: undefined };
-      worker.done.catch((error: unknown) => this.#fail(error));
+      const worker = startWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(
+        module,
+        data,
+        {
+          name: 'onecopy-ostree-files',
+          signal,
+          onMessage: (message) => this.#onMessage(lane, message),
+        },
+      );
+      const lane: Lane = { worker, isReady: false, outstanding: 0, traffic: NO_TRAFFIC };
+      worker.done.catch((error: unknown) => this.#sink?.failed(error));
       this.#lanes.push(lane);
     }
   }
 
+  #workerOrigin(): FileWorkerOrigin {
+    const { localPath = '', workers } = this.#options;
+    return this.#remote === undefined
+      ? { kind: 'local', path: localPath }
+      : { kind: 'remote', options: this.#remote.optionsForShare(workers) };
+  }
+
   #onMessage(lane: Lane, message: FileWorkerMessage): void {
     if ('ready' in message) lane.isReady = true;
-    else this.#settle(lane, message.result);
-    void this.#flush();
+    else this.#collect(lane, message);
+    this.#hand();
   }
 
-  #settle(lane: Lane, { records, ends, failures }: FileBatchResult): void {
-    const tasks = lane.running ?? [];
-    lane.running = undefined;
-    for (const { index, error } of failures) tasks[index]?.reject(reviveError(error));
-    tasks.forEach(({ resolve }, index) => {
-      let found: ObjectRecord | undefined;
-      const start = index === 0 ? 0 : (ends[index - 1] ?? 0);
-      decodeRecords(records.subarray(start, ends[index]), (record) => {
-        found = record;
+  #collect(lane: Lane, { records, missing, failures, traffic }: CarriedFiles): void {
+    if (traffic !== undefined) {
+      this.#remote?.addTraffic({
+        requests: traffic.requests - lane.traffic.requests,
+        bodyBytes: traffic.bodyBytes - lane.traffic.bodyBytes,
       });
-      resolve(found);
+      lane.traffic = traffic;
+    }
+    lane.outstanding -= missing.length + failures.length;
+    decodeRecords(records, (record) => {
+      lane.outstanding--;
+      this.#sink?.stored(record);
     });
+    for (const checksum of missing) this.#sink?.missing(checksum);
+    for (const error of failures) this.#sink?.failed(reviveError(error));
   }
 
-  #fail(error: unknown): void {
-    this.#failure ??= { error };
-    const waiting = [...this.#queue, ...this.#lanes.flatMap(({ running }) => running ?? [])];
-    this.#queue = [];
-    for (const { reject } of waiting) reject(error);
+  #settle({ stored, missing, failures }: FetchedFiles): void {
+    for (const { record } of stored) this.#sink?.stored(record);
+    for (const checksum of missing) this.#sink?.missing(checksum);
+    for (const { error } of failures) this.#sink?.failed(error);
+    this.#hand();
   }
-}
-
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
