@@ -156,5 +156,6 @@ test('a real tree of over 20,000 files is the same commit on both sides, pulled,
 
   ostree('checkout', `--repo=${at('archive')}`, 'real', at('plain'));
   mkdirSync(at('mnt'));
+  assert.ok(http.pulled.imageId !== undefined);
   compareMount(fromHttp, http.pulled.imageId, at('mnt'), at('plain'));
 });

@@ -183,7 +183,7 @@ function idLines(done: {
   readonly commit: OstreeChecksum;
   readonly upstreamId: string | undefined;
   readonly streamId: string;
-  readonly imageId: string;
+  readonly imageId: string | undefined;
 }): string {
   const { commit, upstreamId, streamId, imageId } = done;
   return `commit  ${commit}\nverity  ${upstreamId ?? streamId}\nimage   ${imageId}\n`;

@@ -160,3 +160,48 @@ test('inspect-format prints one document, and exits with 3 when something is wro
   assert.equal(onecopy(fixture.path, ...wrong).status, 7);
   assert.equal(onecopy(fixture.path, 'inspect-format', good, '--as', 'jpeg').status, 2);
 });
+
+test('several refs, a mirror, ancestors, paths and commit objects alone are pulled, listed and taken away', () => {
+  using fixture = unpackOstree('mini');
+  const repo = `${fixture.path}/repo`;
+  const archive = `ostree-local:${fixture.path}/fxmini/r-archive`;
+  ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
+  const plan = json(repo, 'pull', archive, 'test/v1', 'test/main', '-n');
+  assert.deepEqual(
+    plan.commits.map((one: { ref: string; isPresent: boolean }) => [one.ref, one.isPresent]),
+    [
+      ['test/v1', false],
+      ['test/main', false],
+    ],
+  );
+  const bare = json(repo, 'pull', `${archive}:test/main`, '--commit-metadata-only', '--depth=-1');
+  assert.deepEqual([bare.imageId, bare.subpaths, bare.history.end], [null, [], 'root']);
+  assert.deepEqual(bare.history.commits[0].commit, V1);
+  assert.equal(json(repo, 'ostree', 'log', 'test/main').commits.length, 2);
+  const part = json(repo, 'pull', `${archive}:test/main`, '--subpath', '/sort');
+  assert.deepEqual([part.subpaths, typeof part.imageId], [['/sort'], 'string']);
+  assert.match(
+    ok(repo, 'pull', `${archive}:test/main`, '--subpath', 'dup1'),
+    /subpath: {2}\/sort\n/,
+  );
+  ok(repo, 'gc', '-y');
+  assert.equal(json(repo, 'fsck').ok, true);
+  assert.equal(json(repo, 'ostree', 'log', 'test/main').commits.length, 2);
+  ok(repo, 'ostree', 'untag', 'test/main');
+  assert.equal(onecopy(repo, 'ostree', 'log', 'test/main').status, 4);
+  const mirror = json(repo, 'pull', archive, '--mirror');
+  assert.deepEqual(mirror.commits.map(({ ref }: { ref: string }) => ref).sort(), [
+    'test/main',
+    'test/v1',
+  ]);
+  assert.equal(json(repo, 'ostree', 'images').images.length, 2);
+  for (const [wrong, status] of [
+    [[archive], 2],
+    [[`${archive}:test/v1`, '--mirror'], 2],
+    [[`${archive}:test/v1`, '--commit-metadata-only', '--subpath', '/sort'], 2],
+    [[`${archive}:test/v1`, '--depth', 'deep'], 2],
+    [[`${archive}:test/v1`, '--subpath', '/none'], 4],
+  ] as const) {
+    assert.equal(onecopy(repo, 'pull', ...wrong).status, status, wrong.join(' '));
+  }
+});

@@ -21,6 +21,10 @@ const REMOTE: readonly OptionRow[] = [
 
 /** Options that `pull` has for commits. */
 export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
+  ['--mirror', 'ostree: pull every ref that the source lists'],
+  ['--depth <n>', 'ostree: pull this many ancestors too; -1: all'],
+  ['--subpath <path>', 'ostree: pull only what lies here, as a partial commit', 'repeated'],
+  ['--commit-metadata-only', 'ostree: pull the commit objects alone'],
   ['--base <ref>', 'ostree: a commit whose objects need not be fetched', 'repeated'],
   ['--no-delta', 'ostree: fetch objects one by one'],
   ['--require-delta', 'ostree: refuse to fetch without a static delta'],

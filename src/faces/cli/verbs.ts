@@ -57,14 +57,18 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/init.ts')).init,
   },
   {
-    usage: 'pull <reference> [name]',
+    usage: 'pull <reference> [name...]',
     summary: 'bring an image or an OSTree commit into the repository, verified',
     options: [
       PLATFORM,
       ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
       ...OSTREE_PULL_OPTIONS,
     ],
-    help: 'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL:REF, ostree-local:PATH:REF',
+    help: [
+      'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF]',
+      'A commit is called like its ref; for OSTree the names are further refs of the same source: REF, a commit id, or REF@ID to choose both.',
+      'All refs of one call are set together, when everything is here.',
+    ].join('\n'),
     load: async () => (await import('./commands/pull.ts')).pull,
   },
   {

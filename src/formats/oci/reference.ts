@@ -24,12 +24,15 @@ export interface LocalReference {
   readonly index?: number;
 }
 
-/** `ostree:URL:REF` (over HTTP) or `ostree-local:PATH:REF`. */
+/**
+ * `ostree:URL:REF` (over HTTP) or `ostree-local:PATH:REF`; without the REF the repository as a whole. Digits right behind a host are
+ * its port, never a ref.
+ */
 export interface OstreeReference {
   readonly transport: 'ostree' | 'ostree-local';
   /** URL or path of the OSTree repository. */
   readonly location: string;
-  readonly ref: string;
+  readonly ref?: string;
 }
 
 /** `containers-storage:[DRIVER@ROOT[+RUN]]NAME`; what is absent is found by the usual search. */
@@ -108,7 +111,7 @@ export function formatReference(reference: ImageReference): string {
       return `docker://${reference.registry}/${reference.repository}${suffix(reference)}`;
     case 'ostree':
     case 'ostree-local':
-      return `${reference.transport}:${reference.location}:${reference.ref}`;
+      return `${reference.transport}:${reference.location}${reference.ref === undefined ? '' : `:${reference.ref}`}`;
     case 'containers-storage':
       return `containers-storage:${storeSpecifier(reference)}${reference.name}`;
     case 'composefs':
@@ -198,12 +201,19 @@ function parseOstree(
   transport: OstreeReference['transport'],
   rest: string,
 ): OstreeReference {
-  const [location, ref] = splitLast(text, rest, transport === 'ostree' ? 'URL:REF' : 'PATH:REF');
+  const isWhole = transport === 'ostree' ? WHOLE_REMOTE.test(rest) : /^[^:]+$/.test(rest);
+  const [location, ref] = isWhole
+    ? [rest, undefined]
+    : splitLast(text, rest, transport === 'ostree' ? 'URL[:REF]' : 'PATH[:REF]');
   if (transport === 'ostree' && !/^https?:\/\/[^/]/.test(location)) {
     throw invalid(text, 'an http or https URL', `"${location}"`);
   }
-  return { transport, location, ref };
+  return ref === undefined ? { transport, location } : { transport, location, ref };
 }
+
+/** A URL with no colon but those of its scheme, its address and its port. */
+const WHOLE_REMOTE =
+  /^https?:\/\/(?:[^/@]*@)?(?:[^/:[\]]+|[^/:[\]]*\[[^/\]]*\])(?::\d+)?(?:\/[^:]*)?$/;
 
 function parseContainers(text: string, rest: string): ContainersReference {
   if (!rest.startsWith('[')) {

@@ -28,6 +28,7 @@ import {
   frameHeader,
   inlineMaxBytes,
   parseCommitStreamName,
+  parsePartialStreamName,
   parseSummaryCache,
   partialStreamName,
   readCommitStream,
@@ -330,6 +331,8 @@ test('files of twice the length of an id are inline', () => {
 test('stream names carry commits and sources', () => {
   assert.equal(parseCommitStreamName(commitStreamName(SUM)), SUM);
   assert.equal(parseCommitStreamName(partialStreamName(SUM)), undefined);
+  assert.equal(parsePartialStreamName(partialStreamName(SUM)), SUM);
+  assert.equal(parsePartialStreamName(commitStreamName(SUM)), undefined);
   assert.equal(parseCommitStreamName('ostree-commit-xyz'), undefined);
   const url = new URL('https://user@dl.example.org:8080/repo/path//?q');
   assert.equal(summaryStreamName(url), 'ostree-summary-dl.example.org-repo-path');

@@ -207,6 +207,7 @@ export {
 export {
   commitStreamName,
   parseCommitStreamName,
+  parsePartialStreamName,
   partialStreamName,
   summaryStreamName,
 } from './stream-names.ts';

@@ -10,13 +10,22 @@ export function commitStreamName(commit: OstreeChecksum): string {
 
 /** The commit behind a stream name, or undefined for other streams. */
 export function parseCommitStreamName(name: string): OstreeChecksum | undefined {
-  const checksum = name.startsWith(COMMIT_PREFIX) ? name.slice(COMMIT_PREFIX.length) : '';
-  return /^[0-9a-f]{64}$/.test(checksum) ? (checksum as OstreeChecksum) : undefined;
+  return checksumBehind(COMMIT_PREFIX, name);
 }
 
 /** Name of the stream of a commit that is not there completely: upstream takes a commit stream for complete. */
 export function partialStreamName(commit: OstreeChecksum): string {
   return `${PARTIAL_PREFIX}${commit}`;
+}
+
+/** The commit behind the name of a stream of a partial commit, or undefined for other streams. */
+export function parsePartialStreamName(name: string): OstreeChecksum | undefined {
+  return checksumBehind(PARTIAL_PREFIX, name);
+}
+
+function checksumBehind(prefix: string, name: string): OstreeChecksum | undefined {
+  const checksum = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+  return /^[0-9a-f]{64}$/.test(checksum) ? (checksum as OstreeChecksum) : undefined;
 }
 
 /**

@@ -1,9 +1,12 @@
-import type { OstreeChecksum } from '#base/digest';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError, NotFoundError } from '#base/errors';
 import {
+  type Commit,
   type CommitStream,
+  parseCommit,
   partialStreamName,
   readCommitStream,
+  verifyMetadata,
   walkCommit,
 } from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
@@ -32,14 +35,19 @@ export function openBase(
 
 /** A commit of which only some paths are stored. */
 export interface PartialCommit {
+  readonly commit: Commit;
+  /** The commit object. A view. */
+  readonly bytes: Uint8Array;
   readonly objects: CommitStream;
+  /** Empty when only the commit object is here. */
   readonly subpaths: readonly string[];
+  readonly namedRefs: ReadonlyMap<string, ObjectId>;
 }
 
 /** Largest list of subpaths, in bytes. */
 const SUBPATHS_MAX_BYTES = 16 * 1024 * 1024;
 
-/** What is stored of a commit that was pulled by subpaths, or undefined. */
+/** What is stored of a commit that was pulled by subpaths, or as metadata only; undefined when it was not, or that is damaged. */
 export function openPartial(
   repository: Repository,
   checksum: OstreeChecksum,
@@ -52,7 +60,10 @@ export function openPartial(
     const objects = readCommitStream(opened.stream);
     if (objects.commit !== checksum || list === undefined) return undefined;
     const subpaths = parseSubpathsDocument(repository.objects.read(list, SUBPATHS_MAX_BYTES));
-    return { objects, subpaths };
+    const bytes = objects.metadata(checksum, 'commit');
+    verifyMetadata(bytes, checksum, 'commit');
+    const namedRefs = new Map(opened.stream.namedRefs);
+    return { commit: parseCommit(bytes), bytes, objects, subpaths, namedRefs };
   } catch (error) {
     if (!isOnecopyError(error) || error.kind === 'host') throw error;
     return undefined;
@@ -63,6 +74,8 @@ export function openPartial(
 export interface BaseHints {
   /** What the caller named: commits, or refs of the repository. */
   readonly named: readonly string[];
+  /** Commits that this run has brought already. */
+  readonly recent?: readonly OstreeChecksum[] | undefined;
   readonly parent: OstreeChecksum | undefined;
   /** What the ref names now. */
   readonly current: OstreeChecksum | undefined;
@@ -79,8 +92,9 @@ const RELATED_BASES_MAX = 2;
  */
 export function addBases(repository: Repository, known: KnownObjects, hints: BaseHints): void {
   for (const base of hints.named) known.addBase(openNamed(repository, base).objects);
-  for (const commit of [hints.parent, hints.current]) {
-    const opened = commit === undefined ? undefined : openBase(repository, commit);
+  for (const commit of [hints.parent, hints.current, ...(hints.recent ?? [])]) {
+    if (commit === undefined) continue;
+    const opened = openBase(repository, commit) ?? openPartial(repository, commit);
     if (opened !== undefined) known.addBase(opened.objects);
   }
   const { ref } = hints;

@@ -33,8 +33,6 @@ export interface FinishOptions {
   readonly signal?: AbortSignal | undefined;
   /** Where to find the objects faster than in the stream. */
   readonly objects?: CommitObjects | undefined;
-  /** The subpaths that the commit was pulled with: it is then stored as a partial one, with an image of these only. */
-  readonly subpaths?: readonly string[] | undefined;
 }
 
 /** A commit in the repository. */
@@ -48,10 +46,18 @@ export interface StoredCommit {
   readonly upstreamId: ObjectId | undefined;
 }
 
+/** A commit of which not everything is in the repository. */
+export interface StoredPartialCommit extends Omit<StoredCommit, 'imageId'> {
+  /** Id of an image of the paths that are here; undefined when only the commit object is. */
+  readonly imageId: ObjectId | undefined;
+}
+
 /** Directory of OSTree refs below `streams/refs`. */
 const REF_DIRECTORY = 'ostree';
 /** Directory of the refs of partial commits. */
 const PARTIAL_REF_DIRECTORY = 'ostree-partial';
+/** Directory of the refs of ancestors, one folder for each ref. */
+const HISTORY_REF_DIRECTORY = 'ostree-history';
 
 /** Name of an OSTree ref as a named reference of the repository. @throws FormatError OSTREE_REF_INVALID */
 export function streamRefName(ref: string): string {
@@ -61,6 +67,16 @@ export function streamRefName(ref: string): string {
 /** Name of the reference that keeps a partially pulled commit; readers that expect whole commits do not see it. */
 export function partialRefName(ref: string): string {
   return `${PARTIAL_REF_DIRECTORY}/${encodeStreamRef(ref)}`;
+}
+
+/** Name of the reference that keeps an ancestor of the commit that a ref names. */
+export function historyRefName(ref: string, commit: OstreeChecksum): string {
+  return `${historyRefFolder(ref)}/${commit}`;
+}
+
+/** Folder of the references that keep the history of a ref. */
+export function historyRefFolder(ref: string): string {
+  return `${HISTORY_REF_DIRECTORY}/${encodeStreamRef(ref)}`;
 }
 
 /**
@@ -74,37 +90,69 @@ export async function storeCommit(
   content: CommitStreamContent,
   options: FinishOptions = {},
 ): Promise<StoredCommit> {
-  const { algorithm } = repository;
-  const { ref, subpaths, compatXattrNul, signal } = options;
+  const { ref, compatXattrNul, signal } = options;
   signal?.throwIfAborted();
   const objects = new CommitStream(content.content, content.objectRefs);
   const imageId = storeImage(repository, objects, {
     compatXattrNul: compatXattrNul === true,
     objects: options.objects,
-    subpaths,
   });
+  const stored = await encodeStream(repository, content, imageId, options);
+  signal?.throwIfAborted();
+  const streamId = repository.streams.publish(commitStreamName(commit), stored.stream, {
+    ref: ref === undefined ? undefined : streamRefName(ref),
+  });
+  return { commit, streamId, imageId, upstreamId: stored.upstreamId };
+}
+
+/**
+ * Stores what there is of a commit: the objects of some paths with an image of these, or, without any path, the commit object alone. It
+ * gets a name that readers of whole commits do not know, and no ref.
+ * @throws as `storeCommit`
+ */
+export async function storePartialCommit(
+  repository: Repository,
+  commit: OstreeChecksum,
+  content: CommitStreamContent,
+  subpaths: readonly string[],
+  options: Omit<FinishOptions, 'ref' | 'objects'> = {},
+): Promise<StoredPartialCommit> {
+  const { compatXattrNul, signal } = options;
+  signal?.throwIfAborted();
+  const objects = new CommitStream(content.content, content.objectRefs);
+  const imageId =
+    subpaths.length === 0
+      ? undefined
+      : storeImage(repository, objects, { compatXattrNul: compatXattrNul === true, subpaths });
+  const namedRefs = new Map(options.namedRefs ?? []);
+  namedRefs.set(PARTIAL_REF, repository.objects.ensureBytes(encodeSubpaths(subpaths)).id);
+  const stored = await encodeStream(repository, content, imageId, { ...options, namedRefs });
+  signal?.throwIfAborted();
+  const streamId = repository.streams.publish(partialStreamName(commit), stored.stream);
+  return { commit, streamId, imageId, upstreamId: stored.upstreamId };
+}
+
+async function encodeStream(
+  { algorithm }: Repository,
+  content: CommitStreamContent,
+  imageId: ObjectId | undefined,
+  { namedRefs, withUpstreamId }: Pick<FinishOptions, 'namedRefs' | 'withUpstreamId'>,
+): Promise<{ readonly stream: Uint8Array; readonly upstreamId: ObjectId | undefined }> {
   const upstreamId =
-    options.withUpstreamId === true
+    withUpstreamId === true
       ? computeVerity(await encodeCommitStream(content, { algorithm }), algorithm)
       : undefined;
-  const namedRefs = new Map(options.namedRefs ?? []);
-  if (subpaths !== undefined) {
-    namedRefs.set(PARTIAL_REF, repository.objects.ensureBytes(encodeSubpaths(subpaths)).id);
-  }
-  const stream = await encodeCommitStream(content, { algorithm, image: imageId, namedRefs });
-  signal?.throwIfAborted();
-  const isPartial = subpaths !== undefined;
-  const name = isPartial ? partialStreamName(commit) : commitStreamName(commit);
-  const refName = isPartial ? partialRefName : streamRefName;
-  const streamId = repository.streams.publish(name, stream, {
-    ref: ref === undefined ? undefined : refName(ref),
-  });
-  return { commit, streamId, imageId, upstreamId };
+  const image = imageId === undefined ? {} : { image: imageId };
+  const refs = namedRefs === undefined ? {} : { namedRefs };
+  const stream = await encodeCommitStream(content, { algorithm, ...image, ...refs });
+  return { stream, upstreamId };
 }
 
 /** What an image is made of. */
-export interface ImageOptions extends Pick<FinishOptions, 'objects' | 'subpaths'> {
+export interface ImageOptions extends Pick<FinishOptions, 'objects'> {
   readonly compatXattrNul: boolean;
+  /** The only paths that the image holds; the whole tree when undefined. */
+  readonly subpaths?: readonly string[] | undefined;
 }
 
 /** Builds and stores the EROFS image of a commit, or of some of its paths; nothing is synced. */

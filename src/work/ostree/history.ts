@@ -1,10 +1,11 @@
 import type { OstreeChecksum } from '#base/digest';
-import { NotFoundError } from '#base/errors';
+import { hasCode, isOnecopyError, NotFoundError } from '#base/errors';
 import { lookupVariant, STRING } from '#formats/gvariant';
 import { type Commit, computeContentChecksum } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
+import { openPartial } from './bases.ts';
 import { tryOpenCommit } from './open.ts';
-import { resolveCommit } from './refs.ts';
+import { readPartialRef, resolveCommit } from './refs.ts';
 
 /** What a person wants to know of a commit. */
 export interface CommitSummary {
@@ -18,7 +19,7 @@ export interface CommitSummary {
   readonly body: string;
 }
 
-/** A commit and its stored ancestors, newest first. */
+/** A commit and its stored ancestors, newest first; those too of which only a part is stored. */
 export interface History {
   readonly commits: readonly CommitSummary[];
   /** The first ancestor that is not stored; undefined when history is complete. */
@@ -36,10 +37,11 @@ export function readHistory(
 ): History {
   const commits: CommitSummary[] = [];
   const seen = new Set<OstreeChecksum>();
-  let next: OstreeChecksum | undefined = resolveCommit(repository, name);
+  let next: OstreeChecksum | undefined = resolveAny(repository, name);
   while (next !== undefined && commits.length < limit && !seen.has(next)) {
     seen.add(next);
-    const stored = tryOpenCommit(repository, next);
+    const stored: { readonly commit: Commit } | undefined =
+      tryOpenCommit(repository, next) ?? openPartial(repository, next);
     if (stored === undefined) {
       if (commits.length > 0) return { commits, missing: next };
       throw new NotFoundError(
@@ -52,6 +54,22 @@ export function readHistory(
     next = stored.commit.parent;
   }
   return { commits, missing: undefined };
+}
+
+/** The commit that a person means, also when only a part of it is stored. */
+function resolveAny(repository: Repository, name: string): OstreeChecksum {
+  try {
+    return resolveCommit(repository, name);
+  } catch (error) {
+    if (!isOnecopyError(error) || !hasCode(error, 'OSTREE_COMMIT_NOT_FOUND')) throw error;
+    const partial = readPartialRef(repository, name) ?? wholeId(name);
+    if (partial === undefined || openPartial(repository, partial) === undefined) throw error;
+    return partial;
+  }
+}
+
+function wholeId(name: string): OstreeChecksum | undefined {
+  return /^[0-9a-f]{64}$/.test(name) ? (name as OstreeChecksum) : undefined;
 }
 
 /** The part of a commit that `log` and `show` print. */

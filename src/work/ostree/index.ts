@@ -72,13 +72,17 @@ export {
   openCommitById,
   tryOpenCommit,
 } from './open.ts';
-export { type PullCommitPlan, planPullCommit } from './plan-pull.ts';
+export { type PullCommitPlan, planPullCommits } from './plan-pull.ts';
 export {
   type PullCommitOptions,
   type PulledCommit,
+  type PulledCommits,
   type PullSource,
+  type PullTargets,
   pullCommit,
+  pullCommits,
 } from './pull.ts';
+export type { HistoryEnd, PulledAncestor, PulledHistory } from './pull-history.ts';
 export {
   type CommitRef,
   type CommitRow,

@@ -1,15 +1,15 @@
 import type { OstreeChecksum } from '#base/digest';
-import { NotFoundError } from '#base/errors';
 import { commitStreamName } from '#formats/ostree';
 import { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
-import type { PullCommitOptions, PullSource } from './pull.ts';
+import type { PullCommitOptions, PullSource, PullTargets } from './pull.ts';
+import type { PullOrigin } from './pull-one.ts';
 import { readCommitRef } from './refs.ts';
-import { resolveRemoteRef } from './resolve.ts';
+import { resolveTargets } from './resolve-targets.ts';
 import { parseTarget } from './target.ts';
 
-/** What a pull would do. */
+/** What a pull of one commit would do. */
 export interface PullCommitPlan {
   readonly commit: OstreeChecksum;
   readonly ref: string | undefined;
@@ -19,40 +19,32 @@ export interface PullCommitPlan {
   readonly isPresent: boolean;
 }
 
-/** Finds out which commit a pull would bring, without bringing it; also for a repository that is not there yet. @throws as the resolution of `pullCommit` */
-export async function planPullCommit(
+/**
+ * Finds out which commits a pull would bring, in order and without bringing them; also for a repository that is not there yet. Ancestors
+ * are not looked for.
+ * @throws as the resolution of `pullCommits`
+ */
+export async function planPullCommits(
   repository: Repository | undefined,
   source: PullSource,
-  target: string,
+  targets: PullTargets,
   options: PullCommitOptions = {},
-): Promise<PullCommitPlan> {
-  const { ref, commit } = parseTarget(target);
-  const resolved = commit ?? (await resolveRef(repository, source, ref ?? '', options));
-  return {
-    commit: resolved,
-    ref,
-    current:
-      ref === undefined || repository === undefined ? undefined : readCommitRef(repository, ref),
-    isPresent: repository?.streams.has(commitStreamName(resolved)) === true,
+): Promise<PullCommitPlan[]> {
+  const parsed = targets === 'all' ? targets : targets.map(parseTarget);
+  const plan = async (origin: PullOrigin) => {
+    const resolved = await resolveTargets(repository, origin, parsed, options);
+    return resolved.map(({ ref, commit }) => ({
+      commit,
+      ref,
+      current:
+        ref === undefined || repository === undefined ? undefined : readCommitRef(repository, ref),
+      isPresent: repository?.streams.has(commitStreamName(commit)) === true,
+    }));
   };
-}
-
-async function resolveRef(
-  repository: Repository | undefined,
-  source: PullSource,
-  ref: string,
-  options: PullCommitOptions,
-): Promise<OstreeChecksum> {
-  const { trust = {}, summary, subset, signal } = options;
   if (source.kind === 'remote') {
     await using remote = new OstreeRemote(source);
-    const how = { trust, summary, subset, signal };
-    return (await resolveRemoteRef(repository, remote, source.url, ref, how)).commit;
+    return await plan({ remote, url: source.url });
   }
   using repo = openOstreeRepo(source.path);
-  const found = repo.refs.resolveForPull(ref);
-  if (found !== undefined) return found;
-  throw new NotFoundError('OSTREE_REF_NOT_FOUND', `Cannot find ref "${ref}" in ${source.path}`, {
-    ref,
-  });
+  return await plan({ repo, path: source.path });
 }

@@ -8,6 +8,7 @@ import type { ProgressEvent } from '#base/flow';
 import { readTree } from '#formats/erofs';
 import { parseKeyFile } from '#formats/ostree';
 import { sortedNames, type Tree } from '#formats/tree';
+import type { Repository } from '#stores/composefs';
 import { parseRemotes } from '#stores/ostree';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
@@ -16,6 +17,7 @@ import {
   applyDeltaFile,
   listCommitRefs,
   listRemoteRefs,
+  type PulledCommit,
   pullCommit,
   remoteSourceOf,
   tryOpenCommit,
@@ -148,17 +150,13 @@ test('subpaths bring only what lies below them, add up, and become the whole com
     pullCommit(repository, source, 'test/v1', { workers: 0, deltas: 'never', subpaths });
   const sorted = await pull(['/sort/']);
   assert.deepEqual(sorted.subpaths, ['/sort']);
-  assert.deepEqual(namesOf(readTree(repository.images.read(sorted.imageId).bytes)), ['sort']);
+  assert.deepEqual(namesOf(treeOf(repository, sorted)), ['sort']);
   assert.equal(sorted.counts.filesFetched, 1);
   assert.equal(tryOpenCommit(repository, V1), undefined);
   assert.equal(listCommitRefs(repository).length, 0);
   const more = await pull(['hello.txt', '/link-rel']);
   assert.deepEqual(more.subpaths, ['/hello.txt', '/link-rel', '/sort']);
-  assert.deepEqual(namesOf(readTree(repository.images.read(more.imageId).bytes)), [
-    'hello.txt',
-    'link-rel',
-    'sort',
-  ]);
+  assert.deepEqual(namesOf(treeOf(repository, more)), ['hello.txt', 'link-rel', 'sort']);
   assert.equal(more.counts.filesFetched, 2);
   await assert.rejects(pull(['/none']), { code: 'OSTREE_PATH_NOT_FOUND' });
   await assert.rejects(pull(['/../x']), { code: 'OSTREE_NAME_INVALID' });
@@ -206,6 +204,11 @@ test('bytes are counted as they come and end at what was transferred', async () 
   assert.equal(transferred, pulled.traffic?.bodyBytes);
   assert.ok(transferred > 40_000, `${transferred} bytes`);
 });
+
+function treeOf(repository: Repository, { imageId }: PulledCommit): Tree {
+  assert.ok(imageId !== undefined);
+  return readTree(repository.images.read(imageId).bytes);
+}
 
 function namesOf(tree: Tree): string[] {
   return sortedNames(tree.root);

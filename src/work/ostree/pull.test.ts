@@ -11,7 +11,14 @@ import { FakeHttp, type Fault } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
 import { EXPECTED_STREAMS } from '../../../test/support/ostree-streams.ts';
-import { listCommitRefs, type PullCommitOptions, type PulledCommit, pullCommit } from './index.ts';
+import {
+  listCommitRefs,
+  type PullCommitOptions,
+  type PulledCommit,
+  type PullTargets,
+  pullCommit,
+  pullCommits,
+} from './index.ts';
 
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
 const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as OstreeChecksum;
@@ -157,7 +164,7 @@ test('corrupt repositories are accepted or refused with their code, local and re
   }
 });
 
-/** Rows of http-expected.tsv that are pulls of one ref: repository, argument, exit code, requests of libostree. */
+/** Rows of http-expected.tsv: repository, arguments, exit code, partial markers, requests of libostree. */
 const HTTP_ROWS = readFileSync(
   new URL('../../../test/golden/ostree/extra/http-expected.tsv', import.meta.url),
   'utf8',
@@ -165,38 +172,60 @@ const HTTP_ROWS = readFileSync(
   .split('\n')
   .filter((line) => line !== '' && !line.startsWith('#'))
   .map((line) => line.split('\t'))
-  .filter(([, argument = '']) => !argument.startsWith('--'))
-  .map(([name = '', argument = '', exit = '', , , , requests = '']) => ({
+  .map(([name = '', argument = '', exit = '', , , markers = '', requests = '']) => ({
     name,
     argument,
     exit,
+    markers,
     requests,
   }));
 
 /** Where composefs-ostree and we serve what libostree refuses: a mode in the summary's config, and a ref that only refs/heads has. */
 const BETTER_THAN_LIBOSTREE = ['s10-summary-mode-bare t', 's5-summary-stale only-in-refs'];
 
+/** The arguments of `ostree pull` as those of ours. */
+function requestOf(argument: string): { targets: PullTargets; options: PullCommitOptions } {
+  const words = argument.split(' ');
+  const subpaths = words.flatMap((word) => /^--subpath=(.*)$/.exec(word)?.[1] ?? []);
+  return {
+    targets: words.includes('--mirror') ? 'all' : words.filter((word) => !word.startsWith('--')),
+    options: {
+      workers: 0,
+      commitOnly: words.includes('--commit-metadata-only'),
+      subpaths: subpaths.length === 0 ? undefined : subpaths,
+    },
+  };
+}
+
 test('every remote of the table is pulled or refused with no more requests than libostree makes', async () => {
-  assert.equal(HTTP_ROWS.length, 13);
+  assert.equal(HTTP_ROWS.length, 17);
   await using server = await FakeHttp.start({ root: join(fixture.path, 'http') });
-  for (const { name, argument, exit, requests } of HTTP_ROWS) {
+  for (const { name, argument, exit, markers, requests } of HTTP_ROWS) {
     await server.reset();
     using temp = await makeTempRepository();
+    const { repository } = temp;
     const source = { kind: 'remote', url: `${server.url}/${name}`, http: QUICK } as const;
-    const result = await pullCommit(temp.repository, source, argument, { workers: 0 }).then(
+    const { targets, options } = requestOf(argument);
+    const label = `${name} ${argument}`;
+    const result = await pullCommits(repository, source, targets, options).then(
       () => '0',
       (error: unknown) => (isOnecopyError(error) ? '1' : Promise.reject(error)),
     );
-    const isBetter = BETTER_THAN_LIBOSTREE.includes(`${name} ${argument}`);
-    assert.equal(result, isBetter ? '0' : exit, `${name} ${argument}`);
+    const isBetter = BETTER_THAN_LIBOSTREE.includes(label);
+    assert.equal(result, isBetter ? '0' : exit, label);
     const { log } = await server.read();
     const ours = log.filter(({ path }) => !/\.(?:filez|dirtree|dirmeta)$/.test(path));
     const theirs = requests.split(' ; ').length;
     const list = ours.map(({ path, status }) => `${path} ${status}`).join(' ; ');
-    if (!isBetter && exit === '0') assert.ok(ours.length <= theirs, `${name} ${argument}: ${list}`);
-    const refs = listCommitRefs(temp.repository).map(({ name: ref }) => ref);
-    const ref = /^[0-9a-f]{64}$/.test(argument) ? [] : [argument.replace(/@.*$/, '')];
-    assert.deepEqual(refs, result === '0' ? ref : [], `${name} ${argument}`);
+    if (!isBetter) assert.ok(ours.length <= theirs, `${label}: ${list}`);
+    if (options.commitOnly === true)
+      assert.equal(log.length, ours.length, 'no object but the commit');
+    const named = targets === 'all' ? ['t'] : targets.filter((one) => !/^[0-9a-f]{64}$/.test(one));
+    const expected = result === '0' ? named.map((one) => one.replace(/@.*$/, '')) : [];
+    const isPartial = markers !== '-';
+    const whole = listCommitRefs(repository).map(({ name: ref }) => ref);
+    const partial = repository.refs.list('streams', 'ostree-partial').map(({ name: ref }) => ref);
+    assert.deepEqual([whole, partial], isPartial ? [[], expected] : [expected, []], label);
   }
 });
 

@@ -1,27 +1,16 @@
-import { availableParallelism } from 'node:os';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { NotFoundError } from '#base/errors';
 import type { OperationOptions, ProgressListener } from '#base/flow';
-import { type Commit, parseCommit, type Summary } from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
-import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
-import { addBases, isComplete, openBase, openPartial, type PartialCommit } from './bases.ts';
-import { type DeltaPolicy, tryDelta, type UsedDelta } from './delta.ts';
-import { type FetchCounts, gatherCommit } from './fetch.ts';
-import { FilePool } from './file-pool.ts';
-import { partialRefName, storeCommit, storeImage, streamRefName } from './finish.ts';
-import { GatheredCommit } from './gathered.ts';
-import { PullJournal } from './journal.ts';
-import { KnownObjects } from './known.ts';
-import { COMMITMETA_REF } from './open.ts';
-import { encodeRecord } from './records.ts';
-import { readCommitRef } from './refs.ts';
-import { resolveRemoteRef, type SuppliedSummary } from './resolve.ts';
-import { type CommitSource, localSource, remoteSource } from './source.ts';
-import { normaliseSubpaths, parseSubpaths } from './subpaths.ts';
-import { type PullTarget, parseTarget, publishedRefName } from './target.ts';
-import { type TrustPolicy, verifyCommit } from './trust.ts';
+import { openOstreeRepo } from '#stores/ostree';
+import type { DeltaPolicy, UsedDelta } from './delta.ts';
+import type { FetchCounts } from './fetch.ts';
+import { nameCommit, type PulledHistory, pullHistory } from './pull-history.ts';
+import { type OnePulled, type PullOrigin, pullOne } from './pull-one.ts';
+import type { SuppliedSummary } from './resolve.ts';
+import { resolveTargets } from './resolve-targets.ts';
+import { type PullTarget, parseTarget } from './target.ts';
+import type { TrustPolicy } from './trust.ts';
 
 /** Where to pull from: a served repository, or one on this host. */
 export type PullSource =
@@ -44,6 +33,10 @@ export interface PullCommitOptions extends OperationOptions {
    * partial one, beside the complete ones, with an image of these paths.
    */
   readonly subpaths?: readonly string[] | undefined;
+  /** Store the commit object alone, as a partial commit without an image. */
+  readonly commitOnly?: boolean | undefined;
+  /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
+  readonly depth?: number | undefined;
   readonly compatXattrNul?: boolean | undefined;
   /** Also compute what `cfsctl` prints as the verity of the stream. */
   readonly withUpstreamId?: boolean | undefined;
@@ -54,15 +47,19 @@ export interface PullCommitOptions extends OperationOptions {
 /** What a pull did. */
 export interface PulledCommit {
   readonly commit: OstreeChecksum;
+  readonly parent: OstreeChecksum | undefined;
   /** The ref that now names it. */
   readonly ref: string | undefined;
   readonly streamId: ObjectId;
-  readonly imageId: ObjectId;
+  /** Undefined when only the commit object was wanted. */
+  readonly imageId: ObjectId | undefined;
   readonly upstreamId: ObjectId | undefined;
   /** True when the commit was here already, complete. */
   readonly wasPresent: boolean;
-  /** The paths that are here now; undefined for a complete commit. */
+  /** The paths that are here now; undefined for a complete commit, empty for the commit object alone. */
   readonly subpaths: readonly string[] | undefined;
+  /** The ancestors that were pulled too; undefined when none were asked for. */
+  readonly history: PulledHistory | undefined;
   readonly counts: FetchCounts;
   readonly delta: UsedDelta | undefined;
   /** Undefined for a local pull. */
@@ -71,18 +68,21 @@ export interface PulledCommit {
   readonly signedBy: readonly string[];
 }
 
+/** What a pull of several commits did. */
+export interface PulledCommits {
+  /** In the order in which they were asked for; `traffic` is that of all. */
+  readonly commits: readonly PulledCommit[];
+  /** Undefined for a local pull. */
+  readonly traffic: RemoteTraffic | undefined;
+}
+
+/** What to pull: targets as `pullCommit` takes them, or every ref that the source offers. */
+export type PullTargets = readonly string[] | 'all';
+
 /** Progress component of everything that is transferred. */
 const TRANSFER_ID = 'transfer';
-/** Threads for files: beside the one that fetches, of which more than a few only wait for it; or, locally, all there is to do. */
-const REMOTE_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
-const LOCAL_WORKERS = Math.min(4, availableParallelism());
-
-const NOTHING_FETCHED: FetchCounts = {
-  metadataFetched: 0,
-  filesFetched: 0,
-  metadataKnown: 0,
-  filesKnown: 0,
-};
+/** Commits brought just before that serve as bases for the next one. */
+const RECENT_BASES_MAX = 3;
 
 /**
  * Pulls one commit into a composefs repository: resolve, verify, fetch what is not here, store commit stream and EROFS image,
@@ -97,16 +97,33 @@ export async function pullCommit(
   target: string,
   options: PullCommitOptions = {},
 ): Promise<PulledCommit> {
-  const parsed = parseTarget(target);
+  const { commits } = await pullCommits(repository, source, [target], options);
+  const [pulled] = commits;
+  if (pulled === undefined) throw new RangeError('A target has no result');
+  return pulled;
+}
+
+/**
+ * Pulls several commits from one source, with one view of what its refs mean. All refs are set when everything is here, or none.
+ * @throws as `pullCommit`; ConflictError OSTREE_REF_AMBIGUOUS when one ref is to name two commits; NotFoundError
+ * OSTREE_SUMMARY_NOT_FOUND when all refs are wanted of a remote without a summary
+ */
+export async function pullCommits(
+  repository: Repository,
+  source: PullSource,
+  targets: PullTargets,
+  options: PullCommitOptions = {},
+): Promise<PulledCommits> {
+  const parsed = targets === 'all' ? targets : targets.map(parseTarget);
   repository.ensureWritable();
   if (source.kind === 'remote') {
     const onBytes = listenToBytes(options.onProgress);
     await using remote = new OstreeRemote({ ...source, onBytes });
-    return await new Pull(repository, parsed, options, { remote, url: source.url }).run();
+    return await pullFrom(repository, { remote, url: source.url }, parsed, options);
   }
   using repo = openOstreeRepo(source.path);
   using _lock = await repo.lockForReading(options);
-  return await new Pull(repository, parsed, options, { repo, path: source.path }).run();
+  return await pullFrom(repository, { repo, path: source.path }, parsed, options);
 }
 
 /** Bytes of bodies as they come, of a component of its own: objects from a base or an earlier attempt do not count. */
@@ -118,245 +135,39 @@ function listenToBytes(
   return (done) => onProgress({ type: 'advanced', id: TRANSFER_ID, done });
 }
 
-type Origin =
-  | { readonly remote: OstreeRemote; readonly url: string }
-  | { readonly repo: OstreeRepo; readonly path: string };
-
-interface Resolved {
-  readonly commit: OstreeChecksum;
-  readonly commitMaxBytes: number | undefined;
-  readonly summary: Summary | undefined;
+async function pullFrom(
+  repository: Repository,
+  origin: PullOrigin,
+  targets: readonly PullTarget[] | 'all',
+  options: PullCommitOptions,
+): Promise<PulledCommits> {
+  const { depth = 0, signal, onProgress } = options;
+  const done: { pulled: OnePulled; history: PulledHistory | undefined }[] = [];
+  const recent: OstreeChecksum[] = [];
+  for (const target of await resolveTargets(repository, origin, targets, options)) {
+    signal?.throwIfAborted();
+    const pulled = await pullOne(repository, target, { ...options, recent }, origin);
+    remember(recent, pulled.commit);
+    const history =
+      depth === 0
+        ? undefined
+        : await pullHistory(repository, pulled, { ...options, recent }, origin);
+    done.push({ pulled, history });
+  }
+  signal?.throwIfAborted();
+  for (const { pulled, history } of done) nameCommit(repository, pulled, history);
+  if (done.some(({ pulled }) => pulled.wasPresent && pulled.ref !== undefined)) repository.sync();
+  const traffic = 'remote' in origin ? origin.remote.traffic : undefined;
+  if (traffic !== undefined) {
+    onProgress?.({ type: 'done', id: TRANSFER_ID, transferred: traffic.bodyBytes });
+  }
+  return {
+    commits: done.map(({ pulled, history }) => ({ ...pulled, history, traffic })),
+    traffic,
+  };
 }
 
-class Pull {
-  readonly #repository: Repository;
-  readonly #target: PullTarget;
-  readonly #options: PullCommitOptions;
-  readonly #origin: Origin;
-  readonly #current: OstreeChecksum | undefined;
-
-  constructor(
-    repository: Repository,
-    target: PullTarget,
-    options: PullCommitOptions,
-    origin: Origin,
-  ) {
-    this.#repository = repository;
-    this.#target = target;
-    this.#options = options;
-    this.#origin = origin;
-    this.#current = target.ref === undefined ? undefined : readCommitRef(repository, target.ref);
-  }
-
-  async run(): Promise<PulledCommit> {
-    const label = this.#target.ref ?? this.#target.commit ?? '';
-    this.#options.onProgress?.({ type: 'note', text: `Fetching ${label}` });
-    const resolved = await this.#resolve();
-    const present = await this.#acceptPresent(resolved.commit);
-    return present ?? (await this.#pull(resolved));
-  }
-
-  async #resolve(): Promise<Resolved> {
-    const { ref, commit } = this.#target;
-    if (commit !== undefined) return { commit, commitMaxBytes: undefined, summary: undefined };
-    const name = ref ?? '';
-    if ('remote' in this.#origin) {
-      const { remote, url } = this.#origin;
-      const { trust = {}, summary, subset, signal } = this.#options;
-      const how = { trust, summary, subset, signal };
-      return await resolveRemoteRef(this.#repository, remote, url, name, how);
-    }
-    const found = this.#origin.repo.refs.resolveForPull(name);
-    if (found !== undefined) {
-      return { commit: found, commitMaxBytes: undefined, summary: undefined };
-    }
-    throw new NotFoundError(
-      'OSTREE_REF_NOT_FOUND',
-      `Cannot find ref "${name}" in ${this.#origin.path}`,
-      { ref: name },
-    );
-  }
-
-  /** A commit that is here and complete needs a ref and perhaps an image, nothing else. */
-  async #acceptPresent(commit: OstreeChecksum): Promise<PulledCommit | undefined> {
-    const repository = this.#repository;
-    const stored = openBase(repository, commit);
-    if (stored === undefined) return undefined;
-    const { objects: stream, imageId } = stored;
-    if (!isComplete(repository, stream)) return undefined;
-    // The image of another setting, or one that is gone, is made anew by the usual way.
-    if (imageId === undefined || !repository.objects.has(imageId)) return undefined;
-    if (this.#options.compatXattrNul !== undefined) {
-      const compatXattrNul = this.#options.compatXattrNul;
-      if (storeImage(repository, stream, { compatXattrNul }) !== imageId) return undefined;
-    }
-    const needsDetached =
-      this.#options.keepDetached === true && !stored.namedRefs.has(COMMITMETA_REF);
-    if (needsDetached) return undefined;
-    const signedBy = await this.#verify(commit, stored.bytes);
-    const { ref } = this.#target;
-    if (ref !== undefined) {
-      repository.refs.set('streams', streamRefName(ref), `ostree-commit-${commit}`);
-      repository.sync();
-    }
-    return {
-      commit,
-      ref,
-      streamId: stored.streamId,
-      imageId,
-      upstreamId: undefined,
-      wasPresent: true,
-      subpaths: undefined,
-      counts: NOTHING_FETCHED,
-      delta: undefined,
-      traffic: this.#traffic(),
-      signedBy,
-    };
-  }
-
-  async #pull({ commit, commitMaxBytes, summary }: Resolved): Promise<PulledCommit> {
-    const repository = this.#repository;
-    const { signal, onProgress } = this.#options;
-    const workers =
-      this.#options.workers ?? ('remote' in this.#origin ? REMOTE_WORKERS : LOCAL_WORKERS);
-    using journal = PullJournal.open(repository, commit);
-    const known = new KnownObjects(repository, journal);
-    await using pool = new FilePool({
-      seed: repository.objects.writerSeed(),
-      journalFd: journal?.fd,
-      localPath: 'path' in this.#origin ? this.#origin.path : undefined,
-      workers,
-      signal,
-    });
-    const source = this.#source(pool);
-    const commitBytes = await this.#commitObject(source, known, journal, commit, commitMaxBytes);
-    const signedBy = await this.#verify(commit, commitBytes);
-    addBases(repository, known, {
-      named: this.#options.bases ?? [],
-      parent: parseCommit(commitBytes).parent,
-      current: this.#current,
-      ref: this.#target.ref,
-    });
-    const partial = openPartial(repository, commit);
-    if (partial !== undefined) known.addBase(partial.objects);
-    const delta =
-      'remote' in this.#origin && this.#options.subpaths === undefined
-        ? await tryDelta(commit, {
-            repository,
-            remote: this.#origin.remote,
-            known,
-            tools: pool.tools,
-            summary,
-            current: this.#current,
-            policy: this.#options.deltas ?? 'auto',
-            signal,
-            onProgress,
-          })
-        : undefined;
-    const gathered = new GatheredCommit(commit, commitBytes);
-    const subpaths = this.#subpaths(partial);
-    const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
-    const context = { source, known, gathered, journal, wanted, signal, onProgress };
-    const counts = await gatherCommit(context);
-    const { ref } = this.#target;
-    const stored = await storeCommit(repository, commit, gathered.encode(), {
-      objects: gathered,
-      ref,
-      namedRefs: await this.#namedRefs(commit),
-      compatXattrNul: this.#options.compatXattrNul,
-      withUpstreamId: this.#options.withUpstreamId,
-      subpaths,
-      signal,
-    });
-    journal?.remove();
-    // The complete commit takes the place of the partial one.
-    if (ref !== undefined && subpaths === undefined && partial !== undefined) {
-      repository.refs.remove('streams', partialRefName(ref));
-    }
-    const traffic = this.#traffic();
-    if (traffic !== undefined) {
-      onProgress?.({ type: 'done', id: TRANSFER_ID, transferred: traffic.bodyBytes });
-    }
-    return { ...stored, ref, wasPresent: false, subpaths, counts, delta, traffic, signedBy };
-  }
-
-  /** The paths asked for and those that are here; undefined when the whole commit is wanted. */
-  #subpaths(partial: PartialCommit | undefined): readonly string[] | undefined {
-    const asked = this.#options.subpaths;
-    if (asked === undefined) return undefined;
-    const all = normaliseSubpaths([...asked, ...(partial?.subpaths ?? [])]);
-    return all.includes('/') ? undefined : all;
-  }
-
-  #source(pool: FilePool): CommitSource {
-    return 'remote' in this.#origin
-      ? remoteSource(this.#origin.remote, this.#origin.url.replace(/\?.*$/s, ''), pool)
-      : localSource(this.#origin.repo, pool);
-  }
-
-  async #commitObject(
-    source: CommitSource,
-    known: KnownObjects,
-    journal: PullJournal | undefined,
-    commit: OstreeChecksum,
-    maxBytes: number | undefined,
-  ): Promise<Uint8Array> {
-    const found = known.metadata('commit', commit);
-    if (found !== undefined) return found;
-    const { signal } = this.#options;
-    const limit = maxBytes === undefined ? {} : { maxBytes };
-    const bytes = await source.metadata('commit', commit, { ...limit, signal });
-    if (bytes === undefined) {
-      throw new NotFoundError(
-        'OSTREE_OBJECT_MISSING',
-        `Cannot pull commit ${commit}: ${source.label} does not have it`,
-        { checksum: commit, kind: 'commit' },
-      );
-    }
-    journal?.append(encodeRecord({ kind: 'commit', checksum: commit, bytes }));
-    return bytes;
-  }
-
-  /** Signatures, bindings and time, before any file is asked for. */
-  async #verify(commit: OstreeChecksum, bytes: Uint8Array): Promise<string[]> {
-    const { trust = {} } = this.#options;
-    const isSigned = (trust.commitGates?.length ?? 0) > 0;
-    const { ref } = this.#target;
-    return await verifyCommit(
-      {
-        bytes,
-        // A commit that is named by its checksum may be stored under any ref.
-        ref:
-          ref === undefined || this.#target.commit !== undefined
-            ? undefined
-            : publishedRefName(ref),
-        detached: isSigned ? await this.#detached(commit) : undefined,
-        current: this.#currentCommit(trust),
-      },
-      trust,
-    );
-  }
-
-  #currentCommit(trust: TrustPolicy): Commit | undefined {
-    const wanted = trust.notOlderThan === 'current' ? this.#current : trust.notOlderThan;
-    if (wanted === undefined) return undefined;
-    return openBase(this.#repository, wanted)?.commit;
-  }
-
-  async #detached(commit: OstreeChecksum): Promise<Uint8Array | undefined> {
-    return 'remote' in this.#origin
-      ? await this.#origin.remote.commitmeta(commit, { signal: this.#options.signal })
-      : this.#origin.repo.state.readDetached(commit);
-  }
-
-  async #namedRefs(commit: OstreeChecksum): Promise<ReadonlyMap<string, ObjectId> | undefined> {
-    if (this.#options.keepDetached !== true) return undefined;
-    const bytes = await this.#detached(commit);
-    if (bytes === undefined) return undefined;
-    return new Map([[COMMITMETA_REF, this.#repository.objects.ensureBytes(bytes).id]]);
-  }
-
-  #traffic(): RemoteTraffic | undefined {
-    return 'remote' in this.#origin ? this.#origin.remote.traffic : undefined;
-  }
+function remember(recent: OstreeChecksum[], commit: OstreeChecksum): void {
+  recent.unshift(commit);
+  recent.splice(RECENT_BASES_MAX);
 }

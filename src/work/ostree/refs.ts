@@ -1,8 +1,13 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { ConflictError, NotFoundError } from '#base/errors';
-import { commitStreamName, decodeStreamRef, parseCommitStreamName } from '#formats/ostree';
+import {
+  commitStreamName,
+  decodeStreamRef,
+  parseCommitStreamName,
+  parsePartialStreamName,
+} from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import { streamRefName } from './finish.ts';
+import { historyRefFolder, partialRefName, streamRefName } from './finish.ts';
 
 /** Folder of OSTree refs below `streams/refs`. Source: OSTree spec 3.1. */
 const REF_FOLDER = 'ostree';
@@ -90,10 +95,24 @@ export function tagCommit(repository: Repository, source: string, ref: string): 
   return commit;
 }
 
-/** Takes a name away; gc removes the commit when nothing names it any more. @throws NotFoundError OSTREE_COMMIT_NOT_FOUND */
+/**
+ * Takes a name away, also one of a partial commit, and the history it keeps; gc removes the commits when nothing names them any more.
+ * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND
+ */
 export function untagCommit(repository: Repository, ref: string): void {
-  if (repository.refs.remove('streams', streamRefName(ref))) return;
-  throw notFound(ref, 'there is no such ref');
+  const { refs } = repository;
+  const names = [streamRefName(ref), partialRefName(ref)];
+  const removed = names.map((name) => refs.remove('streams', name));
+  if (!removed.includes(true)) throw notFound(ref, 'there is no such ref');
+  const folder = historyRefFolder(ref);
+  for (const { name } of refs.list('streams', folder)) refs.remove('streams', `${folder}/${name}`);
+}
+
+/** The commit that a ref of a partial commit names; undefined when there is no such ref. */
+export function readPartialRef(repository: Repository, ref: string): OstreeChecksum | undefined {
+  if (!isRefText(ref)) return undefined;
+  const found = repository.refs.resolve('streams', partialRefName(ref));
+  return found === undefined ? undefined : parsePartialStreamName(found.target);
 }
 
 function resolvePrefix(repository: Repository, prefix: string): OstreeChecksum {

@@ -1,9 +1,8 @@
 import type { OstreeChecksum } from '#base/digest';
-import { NotFoundError } from '#base/errors';
 import { refTimestampOf, summaryFactsOf } from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
-import { fetchSummary, type ResolveOptions } from './resolve.ts';
+import { failNoSummary, fetchSummary, type ResolveOptions } from './resolve.ts';
 
 /** A ref that a remote offers. */
 export interface RemoteRef {
@@ -33,14 +32,7 @@ export async function listRemoteRefs(
   await using remote = new OstreeRemote(source);
   const how = { ...options, trust: options.trust ?? {} };
   const summary = await fetchSummary(repository, remote, source.url, how);
-  if (summary === undefined) {
-    throw new NotFoundError(
-      'OSTREE_SUMMARY_NOT_FOUND',
-      `Cannot list refs: the remote has no summary`,
-      { url: source.url.replace(/\/\/[^/]*@/, '//').replace(/\?.*$/s, '') },
-      { hint: 'Pull by the name of a ref; without a summary the names cannot be listed' },
-    );
-  }
+  if (summary === undefined) failNoSummary('list refs', source.url);
   const refs = summary.refs.map((ref) => ({
     name: ref.name,
     commit: ref.checksum,

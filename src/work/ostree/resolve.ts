@@ -1,13 +1,14 @@
 import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError, NotFoundError } from '#base/errors';
+import { pool } from '#base/flow';
 import {
   computeMetadataChecksum,
   encodeSummaryCache,
-  findSummaryRef,
   parseSummary,
   parseSummaryCache,
   parseSummaryIndex,
   readInline,
+  requireRefName,
   type Summary,
   summaryStreamName,
   verifyNotExpired,
@@ -49,12 +50,13 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   arm: 'arm',
 };
 
-/**
- * Asks a remote for summary index, summary and ref file at the same time, and believes them in this order. A ref that a
- * summary lacks is looked for in `refs/heads` unless summaries must be signed. Without a repository nothing is cached.
- * @throws NotFoundError OSTREE_REF_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
- * OSTREE_SUMMARY_EXPIRED; TransportError
- */
+/** Refs to be resolved: these, or all that the summary lists. */
+export type WantedRefs = readonly string[] | 'all';
+
+/** Ref files asked for at the same time, of those that the summary lacks. */
+const REF_FILES_AT_ONCE = 16;
+
+/** As `resolveRemoteRefs`, of one ref. */
 export async function resolveRemoteRef(
   repository: Repository | undefined,
   remote: OstreeRemote,
@@ -62,20 +64,56 @@ export async function resolveRemoteRef(
   ref: string,
   options: ResolveOptions,
 ): Promise<ResolvedRef> {
+  const found = await resolveRemoteRefs(repository, { remote, url }, [ref], options);
+  return found.get(ref) ?? notFound(ref, url);
+}
+
+/**
+ * Asks a remote for summary index, summary and (for a single ref) the ref file at the same time, and believes them in this order: one
+ * view of the remote for all refs. Refs that a summary lacks are looked for in `refs/heads` unless summaries must be signed. Without a
+ * repository nothing is cached.
+ * @returns what each ref means, in the order of the refs
+ * @throws NotFoundError OSTREE_REF_NOT_FOUND; OSTREE_SUMMARY_NOT_FOUND for all refs without a summary; IntegrityError
+ * OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID, OSTREE_SUMMARY_EXPIRED; FormatError OSTREE_REF_INVALID; TransportError
+ */
+export async function resolveRemoteRefs(
+  repository: Repository | undefined,
+  from: { readonly remote: OstreeRemote; readonly url: string },
+  refs: WantedRefs,
+  options: ResolveOptions,
+): Promise<ReadonlyMap<string, ResolvedRef>> {
+  const { remote, url } = from;
   const mustBeSigned = (options.trust.summaryGates?.length ?? 0) > 0;
   if (options.summary !== undefined) {
     const summary = await believe(options.summary.bytes, options.summary.signatures, options.trust);
-    return inSummary(summary, ref) ?? notFound(ref, 'the summary');
+    const found = inSummary(summary, refs);
+    for (const ref of lackingOf(refs, found)) notFound(ref, 'the summary');
+    return found;
   }
-  const refAnswer = settled(mustBeSigned ? undefined : remote.ref(ref, options));
+  const only = refs !== 'all' && refs.length === 1 && !mustBeSigned ? refs[0] : undefined;
+  const onlyAnswer = settled(only === undefined ? undefined : remote.ref(only, options));
   const summary = await fetchSummary(repository, remote, url, options);
-  const found = summary === undefined ? undefined : inSummary(summary, ref);
-  if (found !== undefined) return found;
-  if (mustBeSigned) return notFound(ref, 'the signed summary');
-  const commit = await unsettle(refAnswer);
-  if (commit === undefined)
-    return notFound(ref, summary === undefined ? url : 'summary and refs/heads');
-  return { commit, commitMaxBytes: undefined, summary };
+  if (summary === undefined && refs === 'all') failNoSummary('pull all refs', url);
+  const found = summary === undefined ? new Map<string, ResolvedRef>() : inSummary(summary, refs);
+  const lacking = lackingOf(refs, found);
+  if (lacking[0] !== undefined && mustBeSigned) return notFound(lacking[0], 'the signed summary');
+  await pool(lacking, REF_FILES_AT_ONCE, async (ref) => {
+    const commit = ref === only ? await unsettle(onlyAnswer) : await remote.ref(ref, options);
+    const where = summary === undefined ? url : 'summary and refs/heads';
+    if (commit === undefined) return notFound(ref, where);
+    found.set(ref, { commit, commitMaxBytes: undefined, summary });
+  });
+  return found;
+}
+
+/** @throws NotFoundError OSTREE_SUMMARY_NOT_FOUND */
+export function failNoSummary(what: string, url: string): never {
+  throw new NotFoundError(
+    'OSTREE_SUMMARY_NOT_FOUND',
+    `Cannot ${what}: the remote has no summary`,
+    { url: shownUrl(url) },
+    { hint: 'Pull by the name of a ref; without a summary the names cannot be listed' },
+  );
 }
 
 /**
@@ -186,12 +224,22 @@ async function believe(
   return summary;
 }
 
-function inSummary(summary: Summary, ref: string): ResolvedRef | undefined {
-  const found = findSummaryRef(summary, ref);
-  if (found === undefined) return undefined;
-  const bytes = Number(found.commitBytes);
-  const commitMaxBytes = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
-  return { commit: found.checksum, commitMaxBytes, summary };
+/** What a summary says about refs: the first of each name counts. */
+function inSummary(summary: Summary, refs: WantedRefs): Map<string, ResolvedRef> {
+  const wanted = refs === 'all' ? undefined : new Set(refs);
+  const found = new Map<string, ResolvedRef>();
+  for (const { name, checksum: commit, commitBytes } of summary.refs) {
+    if (found.has(name) || wanted?.has(name) === false) continue;
+    requireRefName(name);
+    const bytes = Number(commitBytes);
+    const commitMaxBytes = Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
+    found.set(name, { commit, commitMaxBytes, summary });
+  }
+  return found;
+}
+
+function lackingOf(refs: WantedRefs, found: ReadonlyMap<string, ResolvedRef>): readonly string[] {
+  return refs === 'all' ? [] : refs.filter((ref) => !found.has(ref));
 }
 
 /** Host and path as upstream, and the port, without which two servers on one host would share a cache. */
@@ -265,7 +313,12 @@ async function unsettle<T>(work: Settled<T>): Promise<T> {
 function notFound(ref: string, where: string): never {
   throw new NotFoundError(
     'OSTREE_REF_NOT_FOUND',
-    `Cannot find ref "${ref}" in ${where.replace(/\/\/[^/]*@/, '//').replace(/\?.*$/s, '')}`,
+    `Cannot find ref "${ref}" in ${shownUrl(where)}`,
     { ref },
   );
+}
+
+/** A URL without what may be secret in it. */
+function shownUrl(url: string): string {
+  return url.replace(/\/\/[^/]*@/, '//').replace(/\?.*$/s, '');
 }

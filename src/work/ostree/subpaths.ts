@@ -5,72 +5,86 @@ import {
   type CommitObjects,
   type CommitStream,
   encodeDirtree,
+  parseCommit,
   parseDirtree,
   requireEntryName,
 } from '#formats/ostree';
 import { compactTree, Directory, type Tree } from '#formats/tree';
 
 /** Which part of a directory is wanted: all of it, or the entries named, each with its own part. */
-export type Wanted = 'all' | WantedEntries;
-
-/** The wanted entries of a directory. `isFound` is set by whoever meets the entry. */
-export type WantedEntries = ReadonlyMap<ByteString, { wanted: Wanted; isFound: boolean }>;
+export type Wanted = 'all' | ReadonlyMap<ByteString, Wanted>;
 
 /**
  * Parses paths like `/usr/share/locale/de` into what is wanted of the root. `/` wants everything.
  * @throws FormatError OSTREE_NAME_INVALID
  */
 export function parseSubpaths(paths: readonly string[]): Wanted {
-  const root = new Map<ByteString, { wanted: Wanted; isFound: boolean }>();
+  const root = new Map<ByteString, Wanted>();
   for (const path of paths) {
-    const names = path.split('/').filter((name) => name !== '');
+    const names = namesOf(path);
     if (names.length === 0) return 'all';
-    addPath(root, names.map(byteStringFromText));
+    addPath(root, names);
   }
   return root;
 }
 
-function addPath(
-  into: Map<ByteString, { wanted: Wanted; isFound: boolean }>,
-  names: readonly ByteString[],
-): void {
+function addPath(into: Map<ByteString, Wanted>, names: readonly ByteString[]): void {
   const [name, ...rest] = names;
   if (name === undefined) return;
-  requireEntryName(name);
   const known = into.get(name);
-  if (known?.wanted === 'all') return;
+  if (known === 'all') return;
   if (rest.length === 0) {
-    into.set(name, { wanted: 'all', isFound: false });
+    into.set(name, 'all');
     return;
   }
-  const inner = new Map(known?.wanted ?? []);
+  const inner = new Map(known ?? []);
   addPath(inner, rest);
-  into.set(name, { wanted: inner, isFound: false });
+  into.set(name, inner);
 }
 
-/** What is wanted of an entry; undefined when it is not. Remembers that the entry is there. */
+/** The names of a path, checked. */
+function namesOf(path: string): ByteString[] {
+  const names = path
+    .split('/')
+    .filter((name) => name !== '')
+    .map(byteStringFromText);
+  for (const name of names) requireEntryName(name);
+  return names;
+}
+
+/** What is wanted of an entry; undefined when it is not. */
 export function wantedOf(wanted: Wanted, name: ByteString): Wanted | undefined {
-  if (wanted === 'all') return 'all';
-  const entry = wanted.get(name);
-  if (entry === undefined) return undefined;
-  entry.isFound = true;
-  return entry.wanted;
+  return wanted === 'all' ? 'all' : wanted.get(name);
 }
 
-/** @throws NotFoundError OSTREE_PATH_NOT_FOUND for the first path that the commit does not have */
-export function requireAllFound(wanted: Wanted, commit: OstreeChecksum, prefix = ''): void {
-  if (wanted === 'all') return;
-  for (const [name, { wanted: inner, isFound }] of wanted) {
-    const path = `${prefix}/${Buffer.from(name, 'latin1').toString('utf8')}`;
-    if (!isFound) {
-      throw new NotFoundError(
-        'OSTREE_PATH_NOT_FOUND',
-        `Cannot pull "${path}": commit ${commit} has no such path`,
-        { path, commit },
-      );
+/**
+ * Looks every path up in the tree of a commit, those too that a wider path covers.
+ * @param objects must hold the directories that lead to the paths
+ * @throws NotFoundError OSTREE_PATH_NOT_FOUND for the first path that the commit does not have; FormatError OSTREE_NAME_INVALID
+ */
+export function requirePaths(
+  commit: OstreeChecksum,
+  objects: Pick<CommitObjects, 'metadata'>,
+  paths: readonly string[],
+): void {
+  const { rootTree } = parseCommit(objects.metadata(commit, 'commit'));
+  for (const path of paths) {
+    let tree: OstreeChecksum | undefined = rootTree;
+    for (const name of namesOf(path)) {
+      if (tree === undefined) failPath(path, commit);
+      const { files, directories } = parseDirtree(objects.metadata(tree, 'dirtree'));
+      tree = directories.find((entry) => entry.name === name)?.tree;
+      if (tree === undefined && !files.some((entry) => entry.name === name)) failPath(path, commit);
     }
-    requireAllFound(inner, commit, path);
   }
+}
+
+function failPath(path: string, commit: OstreeChecksum): never {
+  throw new NotFoundError(
+    'OSTREE_PATH_NOT_FOUND',
+    `Cannot pull "${path}": commit ${commit} has no such path`,
+    { path, commit },
+  );
 }
 
 /** Sorted, without those that lie below another. */
@@ -114,7 +128,7 @@ export function pruneTree(tree: Tree, wanted: Wanted): void {
 function pruneDirectory(directory: Directory, wanted: Wanted): void {
   if (wanted === 'all') return;
   for (const [name, inode] of [...directory.entries]) {
-    const inner = wanted.get(name)?.wanted;
+    const inner = wanted.get(name);
     if (inner === undefined) directory.entries.delete(name);
     else if (inode instanceof Directory) pruneDirectory(inode, inner);
   }

@@ -1,17 +1,20 @@
 import { resolve } from 'node:path';
 import { parseReference } from '#work/export';
 import {
+  type HistoryEnd,
   listRemoteRefs,
   openConfiguredRemote,
   type PullCommitOptions,
   type PulledCommit,
+  type PulledCommits,
   type PullSource,
-  planPullCommit,
-  pullCommit,
+  type PullTargets,
+  planPullCommits,
+  pullCommits,
   type TrustPolicy,
 } from '#work/ostree';
 import { locateRepository, openOrCreate } from '#work/repository';
-import { type Action, type Context, flag, textOption } from '../context.ts';
+import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatSize } from '../units.ts';
@@ -19,24 +22,42 @@ import { trustOptions } from './ostree-trust.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** `pull ostree:…` and `pull ostree-local:…`: brings a commit into the repository and names it by its ref. */
+/** What a pull is asked for. */
+interface Request {
+  readonly source: PullSource;
+  readonly targets: PullTargets;
+  readonly options: PullCommitOptions;
+  /** One ref or commit: then the document is that of one, not a list. */
+  readonly isSingle: boolean;
+}
+
+/** `pull ostree:…` and `pull ostree-local:…`: brings commits into the repository and names them by their refs. */
 export async function pullOstree(
   context: Context,
   reference: string,
+  moreRefs: readonly string[],
   options: Options,
 ): Promise<number> {
-  const { source, target, trust } = await resolveSource(reference, options);
-  const request = await pullOptions(context, options, trust);
-  if (context.dryRun) return await plan(context, source, target, request);
+  const request = await requestOf(context, reference, moreRefs, options);
+  if (context.dryRun) return await plan(context, request);
   const { repository } = await openOrCreate(context.selection, {
     ...context.operation,
     mayInit: context.mayInit,
     requireVerity: context.requireVerity,
   });
   using open = repository;
-  const report = await pullCommit(open, source, target, request);
-  if (context.out.json) context.out.document({ dryRun: false, ...reportDocument(report) });
-  else printReport(report, context.out.line);
+  const { commits, traffic } = await pullCommits(
+    open,
+    request.source,
+    request.targets,
+    request.options,
+  );
+  if (context.out.json)
+    context.out.document({ dryRun: false, ...documentOf(commits, traffic, request) });
+  else {
+    for (const report of commits) printReport(report, context.out.line);
+    printTraffic(traffic, context.out.line);
+  }
   return 0;
 }
 
@@ -67,23 +88,56 @@ export const listRefs: Action = async (context, [url = ''], options) => {
   return 0;
 };
 
-async function plan(
-  context: Context,
-  source: PullSource,
-  target: string,
-  request: PullCommitOptions,
-): Promise<number> {
+async function plan(context: Context, request: Request): Promise<number> {
   using repository = await openIfPresent(context);
-  const found = await planPullCommit(repository, source, target, request);
+  const { source, targets, options, isSingle } = request;
+  const found = await planPullCommits(repository, source, targets, options);
   const wouldCreate = repository === undefined;
-  if (context.out.json) context.out.document({ dryRun: true, wouldCreate, ...found });
+  if (context.out.json) {
+    const said = isSingle ? found[0] : { commits: found };
+    context.out.document({ dryRun: true, wouldCreate, ...said });
+  }
   if (wouldCreate) context.out.line(`Would create ${locateRepository(context.selection)}`);
-  context.out.line(
-    found.isPresent
-      ? `Commit ${found.commit} is here already`
-      : `Would pull commit ${found.commit}${found.current ? `, after ${found.current}` : ''}`,
-  );
+  for (const { ref, commit, current, isPresent } of found) {
+    const name = isSingle || ref === undefined ? '' : ` for ${ref}`;
+    context.out.line(
+      isPresent
+        ? `Commit ${commit}${name} is here already`
+        : `Would pull commit ${commit}${name}${current ? `, after ${current}` : ''}`,
+    );
+  }
   return 0;
+}
+
+async function requestOf(
+  context: Context,
+  text: string,
+  moreRefs: readonly string[],
+  options: Options,
+): Promise<Request> {
+  const reference = parseReference(text);
+  if (reference.transport !== 'ostree' && reference.transport !== 'ostree-local') {
+    throw new UsageError(`Cannot pull "${text}": expected ostree:URL:REF or ostree-local:PATH:REF`);
+  }
+  const { location, ref } = reference;
+  const refs = ref === undefined ? moreRefs : [ref, ...moreRefs];
+  const isMirror = flag(options, 'mirror');
+  if (isMirror && refs.length > 0) {
+    throw new UsageError(`Cannot pull "${text}": expected either --mirror or refs, found both`);
+  }
+  if (!isMirror && refs.length === 0) {
+    throw new UsageError(`Cannot pull "${text}": expected a ref, or --mirror for all refs`);
+  }
+  const { source, trust }: { source: PullSource; trust: TrustPolicy } =
+    reference.transport === 'ostree-local'
+      ? { source: { kind: 'local', path: resolve(location) }, trust: {} }
+      : await remoteOf(location, options);
+  return {
+    source,
+    targets: isMirror ? 'all' : refs,
+    options: await pullOptions(context, options, trust),
+    isSingle: refs.length === 1,
+  };
 }
 
 async function pullOptions(
@@ -91,33 +145,35 @@ async function pullOptions(
   options: Options,
   trust: TrustPolicy,
 ): Promise<PullCommitOptions> {
-  const bases = options['base'];
   const [noDelta, requireDelta] = [options['delta'] === false, flag(options, 'requireDelta')];
+  const subpaths = listOf(options['subpath']);
+  const commitOnly = flag(options, 'commitMetadataOnly');
+  if (commitOnly && subpaths.length > 0) {
+    throw new UsageError(
+      'Cannot pull: expected either --subpath or --commit-metadata-only, found both',
+    );
+  }
   return {
     ...context.operation,
-    bases: Array.isArray(bases) ? bases.map(String) : [],
+    bases: listOf(options['base']),
     deltas: noDelta ? 'never' : requireDelta ? 'require' : 'auto',
     trust: await trustOptions(options, trust),
     subset: textOption(options, 'subset'),
     keepDetached: flag(options, 'keepSignatures'),
+    subpaths: subpaths.length === 0 ? undefined : subpaths,
+    commitOnly,
+    depth: depthOption(textOption(options, 'depth')),
     compatXattrNul: flag(options, 'compatXattrNul') ? true : undefined,
     workers: context.jobs,
   };
 }
 
-async function resolveSource(
-  text: string,
-  options: Options,
-): Promise<{ source: PullSource; target: string; trust: TrustPolicy }> {
-  const reference = parseReference(text);
-  if (reference.transport !== 'ostree' && reference.transport !== 'ostree-local') {
-    throw new UsageError(`Cannot pull "${text}": expected ostree:URL:REF or ostree-local:PATH:REF`);
-  }
-  const { location, ref: target } = reference;
-  if (reference.transport === 'ostree-local') {
-    return { source: { kind: 'local', path: resolve(location) }, target, trust: {} };
-  }
-  return { target, ...(await remoteOf(location, options)) };
+function depthOption(text: string | undefined): number | undefined {
+  return text === '-1' ? -1 : wholeNumber(text, '--depth');
+}
+
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** A URL, with what a configured remote says about how to reach it and whom to trust. */
@@ -138,32 +194,74 @@ async function remoteOf(
   return { source: { ...source, url }, trust };
 }
 
+function documentOf(
+  commits: readonly PulledCommit[],
+  traffic: PulledCommits['traffic'],
+  { isSingle }: Request,
+): object {
+  const total = { traffic: traffic ?? null };
+  const [first] = commits;
+  return isSingle && first !== undefined
+    ? { kind: 'ostree', ...reportDocument(first), ...total }
+    : { kind: 'ostree', commits: commits.map(reportDocument), ...total };
+}
+
 function reportDocument(report: PulledCommit) {
-  const { upstreamId: _, ref, delta, traffic, signedBy, ...rest } = report;
+  const {
+    upstreamId: _,
+    traffic: _traffic,
+    ref,
+    parent,
+    imageId,
+    delta,
+    history,
+    ...rest
+  } = report;
   return {
-    kind: 'ostree',
     ref: ref ?? null,
     ...rest,
+    parent: parent ?? null,
+    imageId: imageId ?? null,
     delta: delta ?? null,
-    traffic: traffic ?? null,
-    signedBy,
+    history:
+      history === undefined
+        ? null
+        : {
+            ...history,
+            missing: history.missing ?? null,
+            commits: history.commits.map((one) => ({ ...one, imageId: one.imageId ?? null })),
+          },
   };
 }
 
+const HISTORY_ENDS: Readonly<Record<HistoryEnd, string>> = {
+  depth: '',
+  root: ', the whole history',
+  missing: ', the source lacks the next one',
+  deleted: ', the next one was deleted',
+};
+
 function printReport(report: PulledCommit, line: (text: string) => void): void {
-  const { counts, traffic, signedBy } = report;
+  const { counts, signedBy, history } = report;
   line(
     `Pulled ${report.ref ?? report.commit}${report.wasPresent ? ', which was here already' : ''}`,
   );
   line(`  commit:   ${report.commit}`);
-  line(`  image:    ${report.imageId}`);
+  if (report.imageId !== undefined) line(`  image:    ${report.imageId}`);
+  if (report.subpaths?.length === 0) line('  only the commit object');
+  for (const path of report.subpaths ?? []) line(`  subpath:  ${path}`);
   const known = counts.metadataKnown + counts.filesKnown;
   line(
     `  objects:  ${counts.metadataFetched} metadata + ${counts.filesFetched} files fetched, ${known} were here` +
       (report.delta === undefined ? '' : ', a static delta helped'),
   );
-  if (traffic !== undefined) {
-    line(`  network:  ${traffic.requests} requests, ${formatSize(traffic.bodyBytes)}`);
+  if (history !== undefined) {
+    line(`  history:  ${history.commits.length} ancestors${HISTORY_ENDS[history.end]}`);
   }
   for (const key of signedBy) line(`  signed:   ${key}`);
+}
+
+function printTraffic(traffic: PulledCommits['traffic'], line: (text: string) => void): void {
+  if (traffic === undefined) return;
+  line(`  network:  ${traffic.requests} requests, ${formatSize(traffic.bodyBytes)}`);
 }

@@ -8,18 +8,22 @@ import {
 } from '#work/pull';
 import { locateRepository, openOrCreate } from '#work/repository';
 import { type Action, flag, textOption } from '../context.ts';
-import type { Output } from '../output.ts';
+import { type Output, UsageError } from '../output.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 import { platformOption } from './platform.ts';
 
 /** `pull`: brings an image into the repository; without a name it is called like the reference. */
-export const pull: Action = async (context, [reference = '', name = reference], options) => {
+export const pull: Action = async (context, [reference = '', ...names], options) => {
   warnAboutZstd(context.out);
   if (/^ostree(-local)?:/.test(reference)) {
     // Loaded only here: the HTTP client would cost every other pull its start-up time.
     const { pullOstree } = await import('./ostree-pull.ts');
-    return await pullOstree(context, reference, options);
+    return await pullOstree(context, reference, names, options);
+  }
+  const [name = reference] = names;
+  if (names.length > 1) {
+    throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }
   const platform = platformOption(textOption(options, 'platform'));
   if (context.dryRun) {
