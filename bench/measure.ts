@@ -2,10 +2,10 @@
  * Measures whole processes: runs commands in turn (A B C, A B C, …), so that a drift of the machine hits all alike, and
  * compares medians of the ratios within each round.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** One command of a comparison. `before` is not measured. */
+/** One command of a comparison. `before` is not measured, nor is the sync that follows it. */
 export interface Contender {
   readonly name: string;
   readonly argv: readonly string[];
@@ -40,6 +40,8 @@ function peakOf(pid: number): number {
 
 async function runOnce(contender: Contender): Promise<Cost> {
   contender.before?.();
+  // What earlier runs have left unwritten would otherwise be written at the cost of this one, most of all when it syncs.
+  spawnSync('sync');
   const [program = '', ...args] = contender.argv;
   const start = process.hrtime.bigint();
   const child = spawn(program, args, {
