@@ -17,6 +17,11 @@ import { hashFile, protect } from './verity.ts';
 /** Linux asm-generic/errno-base.h. */
 const EEXIST = 17;
 
+/** After this many new small objects in a row the next one is taken to be new too: writing it asks the same question. */
+const NEW_IN_ROW_BEFORE_GUESSING = 64;
+/** Objects up to this size are written on a guess, in bytes: a wrong one costs little. */
+const GUESSED_BYTES_MAX = 64 << 10;
+
 /** What publishing did: the object is new, or it was there already. */
 export type PublishMethod = 'stored' | 'present';
 
@@ -70,6 +75,7 @@ export class ObjectWriter {
   readonly #verity: VerityPolicy;
   /** Fan-out directories known to exist, by their number. */
   readonly #fanOut = new Uint8Array(256);
+  #newInRow = 0;
 
   constructor(seed: ObjectWriterSeed) {
     // The descriptor belongs to the repository, so this handle is never disposed.
@@ -89,7 +95,15 @@ export class ObjectWriter {
    * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH when fs-verity measures another id
    */
   publishBytes(id: ObjectId, bytes: Uint8Array): PublishMethod {
-    if (this.has(id, bytes.length)) return this.#countPresent(bytes.length);
+    const method = this.#publishUnlessPresent(id, bytes);
+    this.#newInRow = method === 'stored' ? this.#newInRow + 1 : 0;
+    return method;
+  }
+
+  #publishUnlessPresent(id: ObjectId, bytes: Uint8Array): PublishMethod {
+    const isGuessedNew =
+      this.#newInRow >= NEW_IN_ROW_BEFORE_GUESSING && bytes.length <= GUESSED_BYTES_MAX;
+    if (!isGuessedNew && this.has(id, bytes.length)) return this.#countPresent(bytes.length);
     using file = this.#objects.tmpfile(FILE_MODE);
     if (bytes.length > 0) file.write(bytes);
     return this.#publishNew(file, id, bytes.length);

@@ -169,6 +169,32 @@ test('a writer made from plain data counts what it stores and what was there', (
     });
   }));
 
+test('a writer that has stopped asking still finds what is there, whole or truncated', () =>
+  withRepository((repository, path) => {
+    const [whole, cut] = [generate(3000), generate(4000)];
+    const wholeId = repository.objects.ensureBytes(whole).id;
+    const cutId = repository.objects.ensureBytes(cut).id;
+    const cutFile = join(path, 'objects', objectPath(cutId));
+    truncateSync(cutFile, 17);
+    const writer = openObjectWriter(repository.objects.writerSeed());
+    const storeNew = (from: number) => {
+      for (let index = from; index < from + 100; index += 1) {
+        const bytes = Buffer.from(`new object ${index} ${'x'.repeat(100)}`);
+        equal(writer.publishBytes(computeVerity(bytes, 'sha256'), bytes), 'stored');
+      }
+    };
+    storeNew(0);
+    const { ino } = statSync(join(path, 'objects', objectPath(wholeId)));
+    equal(writer.publishBytes(wholeId, whole), 'present');
+    equal(statSync(join(path, 'objects', objectPath(wholeId))).ino, ino);
+    storeNew(100);
+    equal(writer.publishBytes(cutId, cut), 'stored');
+    deepEqual(new Uint8Array(readFileSync(cutFile)), cut);
+    equal(writer.counts.replaced, 1);
+    equal(writer.counts.present, 1);
+    deepEqual(leftovers(path), []);
+  }));
+
 test('importFile copies where extents cannot be shared, and finds what is there', () =>
   withRepository((repository, path) => {
     const source = join(path, '..', 'source');
