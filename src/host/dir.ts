@@ -1,5 +1,5 @@
 import { type ByteString, displayText } from '#base/bytes';
-import { type DirEntry, readDirEntries } from './entries.ts';
+import { type DirEntry, type EntryVisitor, readDirEntries, visitDirEntries } from './entries.ts';
 import { ERRNO, failSyscall, hostError } from './errno.ts';
 import { lastErrno, SLAB, slab, sys } from './ffi.ts';
 import { type FileTime, HostFile, putTimes } from './file.ts';
@@ -107,6 +107,11 @@ export class Dir implements Disposable {
   /** All entries but `.` and `..`, in the order of the filesystem. */
   readEntries(): DirEntry[] {
     return readDirEntries(this);
+  }
+
+  /** Shows all entries once, see `visitDirEntries`. @throws HostError SYSCALL_FAILED */
+  visitEntries(visit: EntryVisitor): void {
+    visitDirEntries(this, visit);
   }
 
   /** State of what a name leads to, following a symbolic link; undefined when there is nothing. */

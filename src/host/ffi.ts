@@ -201,7 +201,7 @@ function install(): void {
 
 function observed(name: keyof SystemCalls, call: AnyCall, watch: SyscallObserver): AnyCall {
   return (...parameters: never[]) => {
-    const errno = watch(name);
+    const errno = watch(name, parameters[0] as unknown as number);
     if (errno === undefined) return call(...parameters);
     if (errno === 0) return 0;
     load().koffi.errno(errno);
@@ -223,9 +223,9 @@ function unloaded(): SystemCalls {
 /**
  * Called before every system call with its name. Returning nothing lets the call happen; returning an errno number makes it fail with
  * that errno without reaching the kernel, and 0 makes it answer 0 without reaching the kernel (a sync that is lost, say); throwing ends
- * the operation there, as a crash would.
+ * the operation there, as a crash would. `first` is the first argument: for most calls a descriptor.
  */
-export type SyscallObserver = (syscall: keyof SystemCalls) => number | undefined;
+export type SyscallObserver = (syscall: keyof SystemCalls, first: number) => number | undefined;
 
 let observer: SyscallObserver | undefined;
 

@@ -12,7 +12,7 @@
 
 export { type CarriedError, carryError, reviveError } from './carried-error.ts';
 export { Dir, type OpenDirOptions } from './dir.ts';
-export type { DirEntry } from './entries.ts';
+export type { DirEntry, EntryVisitor } from './entries.ts';
 export { errnoName, failSyscall, hasErrno, hostError } from './errno.ts';
 export { type Extent, isFullyShared, readExtents } from './extents.ts';
 export { type SyscallObserver, setSyscallObserver } from './ffi.ts';

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readlinkSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, realpathSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setSyscallObserver } from '#host';
 
@@ -54,7 +54,7 @@ export interface RunEnd {
   readonly died: boolean;
   /** Changing calls that were made. */
   readonly steps: number;
-  /** What was there when the filesystem was last synced. */
+  /** What was there when the filesystem, or the directory of the names, was last synced. */
   readonly synced: DiskState;
 }
 
@@ -74,7 +74,7 @@ export async function runUntil(
   let died = false;
   let synced = readDiskState(path);
   let problem: { readonly error: unknown } | undefined;
-  setSyscallObserver((syscall) => {
+  setSyscallObserver((syscall, first) => {
     if (died) {
       if (DONE_BY_KERNEL.has(syscall)) return undefined;
       throw new PowerLost(syscall);
@@ -90,6 +90,10 @@ export async function runUntil(
     } catch (error) {
       problem ??= { error };
     }
+    if (syscall === 'fsync' && isNames(path, first)) {
+      synced = { objects: synced.objects, names: readDiskState(path).names };
+      return 0;
+    }
     if (syscall !== 'syncfs') return undefined;
     synced = readDiskState(path);
     return 0;
@@ -103,6 +107,11 @@ export async function runUntil(
   }
   if (problem !== undefined) throw problem.error;
   return { died, steps, synced };
+}
+
+/** True for a descriptor of the directory that holds the names of streams. */
+function isNames(path: string, fd: number): boolean {
+  return readlinkSync(`/proc/self/fd/${fd}`) === realpathSync(join(path, 'streams'));
 }
 
 /** Makes what a power cut may make of objects that were not synced: they are empty, or not there. */

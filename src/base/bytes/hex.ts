@@ -5,6 +5,11 @@ export function encodeHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
+/** Value of each character code that is a hex digit, of either case; -1 for all others. For loops over bytes. */
+export const HEX_VALUES: Int8Array = Int8Array.from({ length: 256 }, (_, code) =>
+  '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()),
+);
+
 /**
  * Parses hex of exactly `lengthBytes` bytes; upper and lower case are accepted.
  * @throws FormatError DIGEST_INVALID: odd length, wrong length, then wrong character, checked in that order (core spec 1.3).

@@ -12,5 +12,5 @@ export {
 export { roundUp, safeNumber } from './checked.ts';
 export { concatBytes, equalBytes } from './concat.ts';
 export { ByteCursor } from './cursor.ts';
-export { encodeHex, parseHex } from './hex.ts';
+export { encodeHex, HEX_VALUES, parseHex } from './hex.ts';
 export { xxh32 } from './xxh32.ts';

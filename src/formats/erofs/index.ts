@@ -24,7 +24,7 @@ export {
 export type { ErofsVersion } from './layout.ts';
 export { readTree } from './read-tree.ts';
 export { ErofsImage, openImage } from './reader.ts';
-export { scanObjectRefs } from './scan-refs.ts';
+export { type DigestVisitor, scanObjectRefs } from './scan-refs.ts';
 export type { ImageHeader, OpenOptions } from './superblock.ts';
 export { type WalkedEntry, walkImage } from './walk.ts';
 export { type EncodeOptions, encodeImage } from './writer.ts';

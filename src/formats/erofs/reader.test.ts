@@ -222,11 +222,37 @@ describe('ErofsImage', () => {
   });
 });
 
+/** Each id that the scan shows, once and sorted. */
+function scanned(image: Uint8Array): string[] {
+  const ids = new Set<string>();
+  scanObjectRefs(image, 32, (words, at) => {
+    ids.add(Buffer.from(words.buffer, words.byteOffset + at * 4, 32).toString('hex'));
+  });
+  return [...ids].sort();
+}
+
+function patchedByte(image: Uint8Array, at: number): Buffer {
+  const copy = Buffer.from(image);
+  copy[at] = (copy[at] ?? 0) ^ 0xff;
+  return copy;
+}
+
 describe('checkImage and listObjectRefs', () => {
   it('name the objects of an image', () => {
     for (const version of VERSIONS) {
       assert.deepEqual([...listObjectRefs(imageOf(DUMP, version))].sort(), [ID, OTHER]);
-      assert.deepEqual([...scanObjectRefs(imageOf(DUMP, version))].sort(), [ID, OTHER]);
+      const image = imageOf(DUMP, version);
+      assert.deepEqual(scanned(image), [ID, OTHER]);
+      const moved = new Uint8Array(image.length + 1).subarray(1);
+      moved.set(image);
+      assert.deepEqual(scanned(moved), [ID, OTHER], 'at an odd address');
+      const found = Buffer.from(image);
+      const slash = found.indexOf(`${ID.slice(0, 2)}/${ID.slice(2)}`) + 2;
+      const metacopy = found.indexOf(Buffer.from(ID, 'hex'));
+      assert.equal(scanned(patchedByte(image, metacopy)).length, 3, 'both names count');
+      const without = patchedByte(image, slash);
+      assert.deepEqual(scanned(without), [ID, OTHER], 'the metacopy alone');
+      assert.deepEqual(scanned(patchedByte(without, metacopy - 1)), [OTHER], 'neither');
     }
   });
 

@@ -15,7 +15,7 @@ export function checkInFile(reader: RandomReader, range: Range): void {
 }
 
 /** The bytes of a section. @throws FormatError SPLITSTREAM_TRUNCATED */
-export function readRange(reader: RandomReader, range: Range): Uint8Array {
+export function readRange(reader: RandomReader, range: Range): Uint8Array<ArrayBuffer> {
   checkInFile(reader, range);
   const bytes = new Uint8Array(range.end - range.start);
   let at = 0;

@@ -38,8 +38,10 @@ export interface Splitstream {
   readonly contentType: bigint;
   /** Size of the reconstructed stream as declared, external objects included. */
   readonly sizeBytes: number;
-  /** Every object the stream keeps alive, in table order. */
+  /** Every object the stream keeps alive, in table order; made on first use. */
   readonly objectRefs: readonly ObjectId[];
+  /** The same as bytes, one digest behind the other, in a buffer of their own. */
+  readonly objectDigests: Uint8Array<ArrayBuffer>;
   /** Every stream it depends on, in table order. */
   readonly streamRefs: readonly ObjectId[];
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
@@ -84,13 +86,29 @@ export function openSplitstream(
     fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoRange.start + INFO.contentType, reason);
   }
   const range = (offset: number, what: string) => parseRange(field(offset), what);
-  const streamRefs = readIds(reader, range(INFO.streamRefs, 'stream refs'), options.algorithm);
-  const objectRefs = readIds(reader, range(INFO.objectRefs, 'object refs'), options.algorithm);
+  const { algorithm } = options;
+  const streamTable = readDigests(reader, range(INFO.streamRefs, 'stream refs'), algorithm);
+  const streamRefs = idsOf(streamTable, algorithm);
+  const objectDigests = readDigests(reader, range(INFO.objectRefs, 'object refs'), algorithm);
   const body = range(INFO.body, 'body');
   const sizeBytes = field(INFO.sizeBytes).size64('size');
   const namedRefs = parseNamedRefs(reader, range(INFO.namedRefs, 'named refs'), streamRefs);
-  const parts = () => decodeBody({ reader, body, objectRefs, sizeBytes });
-  return { contentType, sizeBytes, objectRefs, streamRefs, namedRefs, parts };
+  let ids: readonly ObjectId[] | undefined;
+  const objectRefs = () => {
+    ids ??= idsOf(objectDigests, algorithm);
+    return ids;
+  };
+  return {
+    contentType,
+    sizeBytes,
+    get objectRefs() {
+      return objectRefs();
+    },
+    objectDigests,
+    streamRefs,
+    namedRefs,
+    parts: () => decodeBody({ reader, body, objectRefs: objectRefs(), sizeBytes }),
+  };
 }
 
 /** Checks the header in either layout and returns the range of the info section. */
@@ -136,10 +154,11 @@ function parseRange(cursor: ByteCursor, what: string): Range {
   return { start, end, what };
 }
 
-/** Ids made with one conversion to hex: one call for each would cost more than all else in opening a stream. */
-const IDS_AT_ONCE = 256;
-
-function readIds(reader: RandomReader, range: Range, algorithm: VerityAlgorithm): ObjectId[] {
+function readDigests(
+  reader: RandomReader,
+  range: Range,
+  algorithm: VerityAlgorithm,
+): Uint8Array<ArrayBuffer> {
   const { digestBytes } = ALGORITHMS[algorithm];
   const lengthBytes = range.end - range.start;
   if (lengthBytes % digestBytes !== 0) {
@@ -153,7 +172,14 @@ function readIds(reader: RandomReader, range: Range, algorithm: VerityAlgorithm)
       { offset: range.start, what: range.what, limit: REFS_MAX },
     );
   }
-  const table = readRange(reader, range);
+  return readRange(reader, range);
+}
+
+/** Ids made with one conversion to hex: one call for each would cost more than all else in opening a stream. */
+const IDS_AT_ONCE = 256;
+
+function idsOf(table: Uint8Array, algorithm: VerityAlgorithm): ObjectId[] {
+  const { digestBytes } = ALGORITHMS[algorithm];
   const ids: ObjectId[] = [];
   const partBytes = digestBytes * IDS_AT_ONCE;
   for (let start = 0; start < table.length; start += partBytes) {

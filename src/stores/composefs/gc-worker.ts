@@ -3,7 +3,7 @@ import { ObjectRemover, type Removal } from './gc-remove.ts';
 
 /** A second thread that removes objects; answers with the numbers of those that were gone already. */
 serveWorker<Removal, never, number, readonly number[]>((removal, context) => {
-  const remover = new ObjectRemover(removal);
+  using remover = new ObjectRemover(removal, 'last');
   while (!context.isCancelled()) {
     const objects = remover.step();
     if (objects === undefined) break;

@@ -5,8 +5,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ObjectId } from '#base/digest';
 import { type ErrorCode, hasCode } from '#base/errors';
+import { objectPath } from '#formats/fsverity';
 import { SplitstreamWriter } from '#formats/splitstream';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { removeObjects } from './gc-remove.ts';
 import {
   applyGc,
   checkRepository,
@@ -301,7 +303,7 @@ test('a cancelled gc stops with the reason of the signal', () =>
     equal(idsOf(repository).length, 1);
   }));
 
-test('so many objects that two threads remove them are removed once each, and what is live stays', () =>
+test('thousands of objects are removed once each, and what is live stays', () =>
   withRepository(async (repository) => {
     const count = 4100;
     for (let index = 0; index < count; index += 1) {
@@ -323,4 +325,25 @@ test('so many objects that two threads remove them are removed once each, and wh
     equal(result.objectsBytes, plan.objectsBytes);
     equal(reported, count);
     deepEqual(idsOf(repository), [kept, stream].sort());
+  }));
+
+test('two threads remove objects of two regions once each, and say which were gone', () =>
+  withRepository(async (repository) => {
+    const count = 4100;
+    const objects = Array.from({ length: count }, (_, index) => {
+      const { id } = repository.objects.ensureBytes(Buffer.from(`garbage ${index}`));
+      // Half of them as if they lay in another region of the disk, which is what starts the second thread.
+      return { id, sizeBytes: 1, inode: index % 2 === 0 ? index : 2 ** 32 + index };
+    });
+    const gone = [objects[0], objects[1], objects[2048]].flatMap((object) => object?.id ?? []);
+    for (const id of gone) equal(repository.root.unlink(`objects/${objectPath(id)}`), true);
+    let reported = 0;
+    const result = await removeObjects(repository.root, objects, {
+      onProgress: (event) => {
+        if (event.type === 'advanced') reported = event.done;
+      },
+    });
+    deepEqual(result, { objectsRemoved: count - 3, objectsBytes: count - 3 });
+    equal(reported, count);
+    deepEqual(idsOf(repository), []);
   }));

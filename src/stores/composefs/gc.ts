@@ -1,13 +1,13 @@
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { type Dir, hasErrno, startWorker } from '#host';
+import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
-import { ObjectRemover, type Removal } from './gc-remove.ts';
-import { CATEGORIES, FAN_OUT, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
-import { baseNameOf, readObjectLink, readSorted, readUnsorted, walkRefs } from './links.ts';
+import { removeObjects } from './gc-remove.ts';
+import { type SweptObject, sweepObjects } from './gc-sweep.ts';
+import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
+import { baseNameOf, readObjectLink, readSorted, walkRefs } from './links.ts';
 import type { LockOptions } from './lock.ts';
-import { objectIdIn } from './objects.ts';
+import type { ObjectSet } from './object-set.ts';
 import { Marker, type Referrer } from './reach.ts';
 import type { Repository } from './repository.ts';
 import { rescueLostStreams } from './rescue.ts';
@@ -65,11 +65,18 @@ export interface GcResult {
  * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
-  return plan(repository, options, []);
+  const found = plan(repository, options, []);
+  const objects = found.objects.map(({ id, sizeBytes }) => ({ id, sizeBytes }));
+  return { ...found, objects: objects.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+}
+
+/** A plan for ourselves: its objects are in no order, and say where they lie. */
+interface SweepPlan extends GcPlan {
+  readonly objects: readonly SweptObject[];
 }
 
 /** Plans as if references named the entries of `kept` too. */
-function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): GcPlan {
+function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
@@ -80,13 +87,12 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
   findings.push(...rescueLostStreams(repository, marker));
   const referrers = marker.markReferrers();
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: marker.live.size });
-  const swept = sweepObjects(repository, marker, options);
+  const swept = sweepObjects(repository, marker.live, options.signal);
   findings.push(...swept.findings);
-  const garbage = new Set(swept.objects.map(({ id }) => id));
   return {
     objects: swept.objects,
     objectsBytes: swept.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, garbage)],
+    links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, swept.garbage)],
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
     roots,
@@ -121,7 +127,7 @@ export function collectGarbage(repository: Repository, options: GcOptions = {}):
 function collect(
   repository: Repository,
   options: LockOptions,
-  decide: () => GcPlan,
+  decide: () => SweepPlan,
 ): Promise<GcResult> {
   repository.ensureWritable();
   return repository.exclusively(options, async () => {
@@ -145,7 +151,7 @@ function entryOf(repository: Repository, link: GarbageLink): readonly Entry[] {
   return base === undefined ? [] : [{ category, name: base }];
 }
 
-function intersect(now: GcPlan, planned: GcPlan): GcPlan {
+function intersect(now: SweepPlan, planned: GcPlan): SweepPlan {
   const objects = new Set(planned.objects.map(({ id }) => id));
   const paths = new Set(planned.links.map(({ path }) => path));
   const leftovers = new Set(planned.leftovers);
@@ -160,19 +166,21 @@ function intersect(now: GcPlan, planned: GcPlan): GcPlan {
 /** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
 async function remove(
   repository: Repository,
-  decided: GcPlan,
+  decided: SweepPlan,
   options: GcOptions,
 ): Promise<GcResult> {
   const { root } = repository;
+  const changed = new Set<string>();
   const pruned = { images: 0, streams: 0 };
   for (const { category, name } of decided.links) {
     if (root.unlink(`${category}/${name}`)) pruned[category] += 1;
     const slash = name.lastIndexOf('/');
-    if (slash >= 0) removeIfEmpty(root, `${category}/${name.slice(0, slash)}`);
+    const parent = slash < 0 ? category : `${category}/${name.slice(0, slash)}`;
+    changed.add(slash >= 0 && removeIfEmpty(root, parent) ? parentOf(parent) : parent);
   }
   const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
-  if (decided.links.length > 0) repository.sync();
-  const removed = await removeObjects(repository, decided.objects, options);
+  syncDirectories(root, changed);
+  const removed = await removeObjects(root, decided.objects, options);
   return {
     ...removed,
     imagesPruned: pruned.images,
@@ -182,104 +190,43 @@ async function remove(
   };
 }
 
-function removeIfEmpty(root: Dir, path: string): void {
+function removeIfEmpty(root: Dir, path: string): boolean {
   try {
-    root.rmdir(path);
+    return root.rmdir(path);
   } catch (error) {
     if (!hasErrno(error, 'ENOTEMPTY')) throw error;
+    return false;
   }
 }
 
-/** Fewer objects are removed by one thread: starting another costs more. */
-const THREAD_OBJECTS_MIN = 4000;
-
-async function removeObjects(
-  { root }: Repository,
-  objects: readonly GarbageObject[],
-  { signal, onProgress }: GcOptions,
-): Promise<{ objectsRemoved: number; objectsBytes: number }> {
-  const id = 'gc:remove';
-  const total = objects.length;
-  onProgress?.({ type: 'started', id, unit: 'items', total });
-  let done = 0;
-  const onAdvance = (count: number) => {
-    done += count;
-    onProgress?.({ type: 'advanced', id, done, total });
-  };
-  using dir = total === 0 ? undefined : root.tryOpenDir(OBJECTS);
-  const removal = {
-    objectsFd: dir?.fd ?? -1,
-    ids: objects.map((object) => object.id).join(''),
-    idLength: objects[0]?.id.length ?? 1,
-    reports: onProgress !== undefined,
-    next: new SharedArrayBuffer(4),
-  };
-  const missing = dir === undefined ? [] : await removeInThreads(removal, onAdvance, signal);
-  const sizes = objects.map(({ sizeBytes }) => sizeBytes);
-  for (const index of missing) sizes[index] = 0;
-  const objectsRemoved = total - missing.length;
-  onProgress?.({ type: 'done', id, transferred: objectsRemoved });
-  return { objectsRemoved, objectsBytes: sizes.reduce((sum, size) => sum + size, 0) };
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
-/** Removes objects here, and in a second thread when there are many; returns the numbers of those that were gone already. */
-async function removeInThreads(
-  removal: Removal,
-  onMessage: (objects: number) => void,
-  signal: AbortSignal | undefined,
-): Promise<readonly number[]> {
-  const isLarge = removal.ids.length >= THREAD_OBJECTS_MIN * removal.idLength;
-  const module = new URL('./gc-worker.ts', import.meta.url);
-  const other = isLarge
-    ? startWorker<Removal, never, number, readonly number[]>(module, removal, { onMessage, signal })
-    : undefined;
-  const remover = new ObjectRemover(removal);
-  try {
-    for (let count = remover.step(); count !== undefined; count = remover.step()) {
-      onMessage(count);
-      await yieldToEvents();
-      signal?.throwIfAborted();
+/**
+ * Makes names that are gone stay gone: fsync of the directories that they were in, or of the one above where that is gone too. A sync of
+ * the whole filesystem would also write all that others have in memory, which takes seconds and is not what is needed.
+ */
+function syncDirectories(root: Dir, paths: Iterable<string>): void {
+  const done = new Set<string>();
+  for (let path of paths) {
+    let dir = root.tryOpenDir(path, { noFollow: true });
+    while (dir === undefined && path.includes('/')) {
+      path = parentOf(path);
+      dir = root.tryOpenDir(path, { noFollow: true });
     }
-    return [...remover.missing, ...((await other?.done) ?? [])];
-  } finally {
-    // The other thread must be gone before the lock and the directory are given back.
-    other?.cancel();
-    await Promise.allSettled([other?.done]);
-    await other?.[Symbol.asyncDispose]();
+    using open = dir;
+    if (open === undefined || done.has(path)) continue;
+    fsync(open);
+    done.add(path);
   }
-}
-
-function sweepObjects(repository: Repository, marker: Marker, { signal }: GcOptions) {
-  const { root, algorithm, objects } = repository;
-  const garbage: GarbageObject[] = [];
-  const findings: Finding[] = [];
-  let kept = 0;
-  for (const fanOut of FAN_OUT) {
-    signal?.throwIfAborted();
-    for (const { name } of readUnsorted(root, `${OBJECTS}/${fanOut}`)) {
-      // Most are live: asking that first saves parsing their names.
-      if (marker.live.has(`${fanOut}${name}` as ObjectId)) {
-        kept += 1;
-        continue;
-      }
-      const id = objectIdIn(fanOut, name, algorithm);
-      const sizeBytes = id === undefined ? undefined : objects.sizeOf(id);
-      if (id !== undefined && sizeBytes !== undefined) garbage.push({ id, sizeBytes });
-      else {
-        const path = `${OBJECTS}/${fanOut}/${displayText(name)}`;
-        findings.push({ kind: 'object-invalid-name', path, detail: 'it is left alone' });
-      }
-    }
-  }
-  garbage.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { objects: garbage, kept, findings };
 }
 
 /** First-level names whose object is missing or about to be removed. What a reference names stays, because it says what was lost. */
 function findLinks(
   repository: Repository,
   rooted: ReadonlySet<string>,
-  garbage: ReadonlySet<ObjectId>,
+  garbage: ObjectSet,
 ): GarbageLink[] {
   const { root, algorithm } = repository;
   const links: GarbageLink[] = [];

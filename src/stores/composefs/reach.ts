@@ -2,20 +2,21 @@ import { type ByteString, displayText } from '#base/bytes';
 import { isContentDigest, type ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import { listObjectRefs, scanObjectRefs } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
+import { ALGORITHMS, computeVerity } from '#formats/fsverity';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
 import { readAll, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from './layout.ts';
 import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from './links.ts';
 import { decodeTag, fileNameOf } from './names.ts';
+import { ObjectSet } from './object-set.ts';
 import type { OpenObject } from './objects.ts';
 import type { Repository } from './repository.ts';
 import { hashFile } from './verity.ts';
 
 /** What the roots reach. */
 export interface Reach {
-  readonly live: ReadonlySet<ObjectId>;
+  readonly live: ObjectSet;
   /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
   /** Names of streams that a root needs but that lead nowhere. */
@@ -45,7 +46,7 @@ const IMAGE_LABEL = 'composefs.image';
  * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
  */
 export class Marker implements Reach {
-  readonly live = new Set<ObjectId>();
+  readonly live: ObjectSet;
   readonly rooted = new Set<string>();
   readonly lostStreams: ByteString[] = [];
   readonly findings: Finding[] = [];
@@ -55,6 +56,7 @@ export class Marker implements Reach {
 
   constructor(repository: Repository) {
     this.#repository = repository;
+    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
   }
 
   /** Marks what the references of both categories and the given names reach. */
@@ -226,7 +228,7 @@ export class Marker implements Reach {
       }
       this.#find('object-digest-mismatch', step.via, `object ${step.id}`);
     }
-    for (const id of stream.objectRefs) this.live.add(id);
+    this.live.addDigests(stream.objectDigests);
     const labels = new Map<ObjectId, string>();
     for (const [label, id] of stream.namedRefs) labels.set(id, label);
     return stream.streamRefs.map((id) => {
@@ -250,9 +252,11 @@ export class Marker implements Reach {
     const { algorithm } = this.#repository;
     const isIntact = computeVerity(bytes, algorithm) === step.id;
     // Of an intact image more may be kept than it needs, which a scan finds out at a tenth of the cost. A damaged one is read strictly.
-    const list = isIntact ? scanObjectRefs : listObjectRefs;
     try {
-      for (const id of list(bytes)) this.live.add(id);
+      if (isIntact) {
+        const { digestBytes } = ALGORITHMS[algorithm];
+        scanObjectRefs(bytes, digestBytes, (words, at) => this.live.addWords(words, at));
+      } else for (const id of listObjectRefs(bytes)) this.live.add(id);
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
       if (step.role !== 'derived')

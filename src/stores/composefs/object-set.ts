@@ -1,0 +1,165 @@
+import { HEX_VALUES } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { objectIdBytes, objectIdOf } from '#formats/fsverity';
+
+/** Room for this many ids at first. */
+const CAPACITY_MIN = 1024;
+/** Marks an empty slot. */
+const EMPTY = -1;
+
+/**
+ * A set of object ids of one algorithm as bare digests: tens of thousands of ids as strings cost more than all else that is done with
+ * them. Digests pass as words of four bytes in the order of memory. The ids keep the numbers in which they were added.
+ */
+export class ObjectSet {
+  readonly #digestBytes: number;
+  /** Words of a digest. */
+  readonly #stride: number;
+  /** One digest behind the other. */
+  #words: Uint32Array;
+  /** Numbers of ids, at the place that the hash says or behind it; at most half full. */
+  #slots: Int32Array;
+  #size = 0;
+  /** A digest that is decoded from an id or a name. */
+  readonly #bytes: Uint8Array;
+  readonly #own: Uint32Array;
+
+  constructor(digestBytes: number, capacity = CAPACITY_MIN) {
+    this.#digestBytes = digestBytes;
+    this.#stride = digestBytes / 4;
+    this.#bytes = new Uint8Array(digestBytes);
+    this.#own = new Uint32Array(this.#bytes.buffer);
+    const rounded = 2 ** Math.ceil(Math.log2(Math.max(capacity, CAPACITY_MIN)));
+    this.#words = new Uint32Array(rounded * this.#stride);
+    this.#slots = new Int32Array(rounded * 2).fill(EMPTY);
+  }
+
+  /** Number of ids. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds the digest at `at`; returns its number, whether it is new or not. */
+  addWords(words: Uint32Array, at: number): number {
+    const slot = this.#slotOf(words, at);
+    const known = this.#slots[slot] as number;
+    if (known !== EMPTY) return known;
+    const added = this.#size;
+    this.#slots[slot] = added;
+    const start = added * this.#stride;
+    for (let word = 0; word < this.#stride; word += 1) {
+      this.#words[start + word] = words[at + word] as number;
+    }
+    this.#size += 1;
+    if (this.#size * 2 > this.#slots.length - 2) this.#grow();
+    return added;
+  }
+
+  /** Number of the digest at `at`, or -1. */
+  indexOfWords(words: Uint32Array, at: number): number {
+    return this.#slots[this.#slotOf(words, at)] as number;
+  }
+
+  /** Adds digests that lie one behind the other from the start of a buffer. */
+  addDigests(digests: Uint8Array<ArrayBuffer>): void {
+    const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
+    for (let at = 0; at < words.length; at += this.#stride) this.addWords(words, at);
+  }
+
+  /** Adds an id. One of another algorithm names nothing here and is passed over. */
+  add(id: ObjectId): void {
+    if (this.#take(id)) this.addWords(this.#own, 0);
+  }
+
+  /** True when the id was added. */
+  has(id: ObjectId): boolean {
+    return this.indexOf(id) >= 0;
+  }
+
+  /** Number of the id, or -1. */
+  indexOf(id: ObjectId): number {
+    return this.#take(id) ? this.indexOfWords(this.#own, 0) : EMPTY;
+  }
+
+  /** The id with a number. */
+  idAt(index: number): ObjectId {
+    const at = this.#words.byteOffset + index * this.#digestBytes;
+    return objectIdOf(new Uint8Array(this.#words.buffer, at, this.#digestBytes));
+  }
+
+  #take(id: ObjectId): boolean {
+    if (id.length !== this.#digestBytes * 2) return false;
+    this.#bytes.set(objectIdBytes(id));
+    return true;
+  }
+
+  /** Where a digest is, or the empty slot where it would be. */
+  #slotOf(words: Uint32Array, at: number): number {
+    const slots = this.#slots;
+    const own = this.#words;
+    const stride = this.#stride;
+    const mask = slots.length - 1;
+    for (let slot = hashOf(words, at, stride) & mask; ; slot = (slot + 1) & mask) {
+      const index = slots[slot] as number;
+      if (index === EMPTY) return slot;
+      const start = index * stride;
+      let word = 0;
+      while (word < stride && own[start + word] === words[at + word]) word += 1;
+      if (word === stride) return slot;
+    }
+  }
+
+  #grow(): void {
+    const words = new Uint32Array(this.#words.length * 2);
+    words.set(this.#words);
+    this.#words = words;
+    this.#slots = new Int32Array(this.#slots.length * 2).fill(EMPTY);
+    for (let index = 0; index < this.#size; index += 1) {
+      this.#slots[this.#slotOf(words, index * this.#stride)] = index;
+    }
+  }
+}
+
+/** Other in every process, so that nobody can write a table of ids that all fall into one slot. */
+const SEED = Math.floor(Math.random() * 2 ** 31);
+
+function hashOf(words: Uint32Array, at: number, stride: number): number {
+  let hash = SEED;
+  for (let word = 0; word < stride; word += 1) {
+    hash = Math.imul(hash ^ (words[at + word] as number), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return hash;
+}
+
+/** Reads the digests of objects from their file names, as they lie in memory. */
+export class ObjectNameDecoder {
+  /** The digest that was read last. */
+  readonly words: Uint32Array;
+  readonly #digest: Uint8Array;
+
+  constructor(digestBytes: number) {
+    this.#digest = new Uint8Array(digestBytes);
+    this.words = new Uint32Array(this.#digest.buffer);
+  }
+
+  /** Reads a name in the fan-out directory number `fanOut`; false when no object has such a name. */
+  decode(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const digest = this.#digest;
+    if (end - start !== digest.length * 2 - 2) return false;
+    digest[0] = fanOut;
+    let seen = 0;
+    for (let index = 1, at = start; index < digest.length; index += 1, at += 2) {
+      const high = NAME_VALUES[bytes[at] as number] as number;
+      const low = NAME_VALUES[bytes[at + 1] as number] as number;
+      seen |= high | low;
+      digest[index] = (high << 4) | low;
+    }
+    return seen >= 0;
+  }
+}
+
+/** Names are lower case. Source: core formats section 1.3, as written by composefs-rs 0.9. */
+const NAME_VALUES = HEX_VALUES.map((value, code) =>
+  String.fromCharCode(code) === String.fromCharCode(code).toLowerCase() ? value : -1,
+);
