@@ -138,12 +138,22 @@ test('a delta from a file is applied, and its signature is demanded on request',
   const repo = `${fixture.path}/repo`;
   const deltas = `${fixture.path}/fxmini/deltafiles`;
   const key = ['--sign-key', `${fixture.path}/fxmini/ed25519.public`];
-  ok(repo, 'init', '--insecure', '--algorithm', 'fsverity-sha256-12');
   const first = `${deltas}/scratch-v1-inline.delta`;
+  const plan = json(repo, 'ostree', 'apply-delta', first, '-n');
+  assert.deepEqual(
+    [plan.wouldCreate, plan.commit, plan.from, plan.isPresent, plan.files, plan.missing],
+    [true, V1, null, false, 36, []],
+  );
+  ok(repo, 'init', '--insecure', '--algorithm', 'fsverity-sha256-12');
   assert.equal(onecopy(repo, 'ostree', 'apply-delta', first, ...key).status, 6);
+  assert.equal(onecopy(repo, 'ostree', 'apply-delta', first, '-n', ...key).status, 6);
+  const later = `${deltas}/v1-v2-inline.delta`;
+  assert.equal(onecopy(repo, 'ostree', 'apply-delta', later, '-n').status, 4);
   const applied = json(repo, 'ostree', 'apply-delta', first, '--reference', 'v1');
   assert.deepEqual([applied.commit, applied.files], [V1, 36]);
+  assert.match(ok(repo, 'ostree', 'apply-delta', first, '-n'), /is here already/);
   const signed = `${deltas}/v1-v2-inline-signed.delta`;
+  assert.equal(json(repo, 'ostree', 'apply-delta', signed, '-n', ...key).signedBy.length, 1);
   assert.equal(json(repo, 'ostree', 'apply-delta', signed, ...key).signedBy.length, 1);
 });
 

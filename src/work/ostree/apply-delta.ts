@@ -54,6 +54,62 @@ export interface AppliedDelta {
 /** Largest delta file, in bytes: the parts may be inside. */
 const DELTA_FILE_MAX_BYTES = 2 ** 31;
 
+/** What applying a delta would do. */
+export interface DeltaPlan {
+  readonly commit: OstreeChecksum;
+  /** The commit it starts from; undefined when it starts from nothing. */
+  readonly from: OstreeChecksum | undefined;
+  /** `TO` or `FROM-TO`. */
+  readonly name: string;
+  /** True when the commit is here already, and nothing would be done. */
+  readonly isPresent: boolean;
+  readonly parts: number;
+  /** Of all parts, as they are stored and unpacked. */
+  readonly partBytes: number;
+  readonly unpackedBytes: number;
+  readonly metadata: number;
+  readonly files: number;
+  /** Objects that the delta leaves to be fetched one by one and that are not here: with any of them it cannot be applied. */
+  readonly missing: readonly OstreeChecksum[];
+  readonly signedBy: readonly string[];
+}
+
+/**
+ * Reads and verifies a delta, its parts and its signatures, and says what applying it would do; also for a repository that is not there
+ * yet. Nothing is stored.
+ * @throws as `applyDeltaFile`
+ */
+export async function planDeltaFile(
+  repository: Repository | undefined,
+  path: string,
+  { trust = {}, signal }: Pick<ApplyDeltaOptions, 'trust' | 'signal'> = {},
+): Promise<DeltaPlan> {
+  using files = openDeltaFiles(path);
+  const { superblock, signedBy } = await openTrusted(files, trust);
+  const from = openSource(repository, superblock.from);
+  for (const info of superblock.parts) {
+    signal?.throwIfAborted();
+    parseDeltaPart(files.part(superblock, info), info);
+  }
+  const { parts, fallbacks } = superblock;
+  const objects = parts.flatMap((part) => part.objects);
+  const fileCount = objects.filter(({ kind }) => kind === 'file').length;
+  const sum = (sizes: readonly bigint[]) => Number(sizes.reduce((total, size) => total + size, 0n));
+  return {
+    commit: superblock.to,
+    from: superblock.from,
+    name: formatDeltaName(superblock),
+    isPresent: repository !== undefined && openBase(repository, superblock.to) !== undefined,
+    parts: parts.length,
+    partBytes: sum(parts.map(({ sizeBytes }) => sizeBytes)),
+    unpackedBytes: sum(parts.map(({ unpackedBytes }) => unpackedBytes)),
+    metadata: objects.length - fileCount,
+    files: fileCount,
+    missing: fallbacks.map(({ checksum }) => checksum).filter((one) => from?.has(one) !== true),
+    signedBy,
+  };
+}
+
 /**
  * Applies a static delta from a file, or from a directory with `superblock` and parts. What the delta leaves out (fallbacks) must be
  * in the commit that it starts from or in another base, because there is no remote to ask.
@@ -68,17 +124,7 @@ export async function applyDeltaFile(
   const { trust = {}, signal } = options;
   repository.ensureWritable();
   using files = openDeltaFiles(path);
-  const { superblock, superblockBytes, signatures } = parseDelta(files.superblock);
-  const signedBy =
-    signatures === undefined
-      ? []
-      : await passGates(
-          superblockBytes,
-          encodeMetadataDict(signatures),
-          trust.commitGates,
-          'delta',
-        );
-  if (signedBy.length === 0) signedBy.push(...(await verifyTarget(superblock, trust)));
+  const { superblock, signedBy } = await openTrusted(files, trust);
   const present = openBase(repository, superblock.to);
   const ids = { commit: superblock.to, name: formatDeltaName(superblock), signedBy };
   if (present?.imageId !== undefined && repository.objects.has(present.imageId)) {
@@ -132,6 +178,20 @@ const NOWHERE: CommitSource = {
   files: (sink) => ({ add: (checksum) => sink.missing(checksum) }),
 };
 
+/** The superblock, when the policy believes its own signatures or those of the commit inside. */
+async function openTrusted(
+  files: DeltaFiles,
+  trust: TrustPolicy,
+): Promise<{ readonly superblock: Superblock; readonly signedBy: readonly string[] }> {
+  const { superblock, superblockBytes, signatures } = parseDelta(files.superblock);
+  if (signatures !== undefined) {
+    const dict = encodeMetadataDict(signatures);
+    const signedBy = await passGates(superblockBytes, dict, trust.commitGates, 'delta');
+    if (signedBy.length > 0) return { superblock, signedBy };
+  }
+  return { superblock, signedBy: await verifyTarget(superblock, trust) };
+}
+
 async function verifyTarget(superblock: Superblock, trust: TrustPolicy): Promise<string[]> {
   const detached = inlineCommitmetaOf(superblock);
   return await verifyCommit(
@@ -145,9 +205,9 @@ async function verifyTarget(superblock: Superblock, trust: TrustPolicy): Promise
   );
 }
 
-function openSource(repository: Repository, from: OstreeChecksum | undefined) {
+function openSource(repository: Repository | undefined, from: OstreeChecksum | undefined) {
   if (from === undefined) return undefined;
-  const opened = openBase(repository, from);
+  const opened = repository === undefined ? undefined : openBase(repository, from);
   if (opened !== undefined) return opened.objects;
   throw new NotFoundError(
     'OSTREE_COMMIT_NOT_FOUND',

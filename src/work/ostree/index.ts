@@ -8,7 +8,13 @@
 
 export { jsonOfMetadata } from '#formats/ostree';
 export { OSTREE_MODES, type OstreeMode } from '#stores/ostree';
-export { type AppliedDelta, type ApplyDeltaOptions, applyDeltaFile } from './apply-delta.ts';
+export {
+  type AppliedDelta,
+  type ApplyDeltaOptions,
+  applyDeltaFile,
+  type DeltaPlan,
+  planDeltaFile,
+} from './apply-delta.ts';
 export {
   type CommitDetails,
   type CommitOptions,

@@ -16,15 +16,17 @@ import {
   parseMetadataOptions,
   parseSkipList,
   parseStatOverrides,
+  planDeltaFile,
   resolveCommit,
   type TreeSource,
+  type TrustPolicy,
   tagCommit,
   untagCommit,
 } from '#work/ostree';
 import { openOrCreate } from '#work/repository';
-import { type Action, flag, textOption, wholeNumber } from '../context.ts';
+import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
-import { openSelected } from '../repository.ts';
+import { openIfPresent, openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
 import { trustOptions } from './ostree-trust.ts';
 
@@ -175,8 +177,8 @@ export const checkout: Action = async (context, [name = '', directory = ''], opt
 
 /** `ostree apply-delta`: applies a static delta from a file or its directory. */
 export const applyDelta: Action = async (context, [path = ''], options) => {
-  if (context.dryRun) throw new UsageError('Cannot try a delta without applying it');
   const trust = await trustOptions(options);
+  if (context.dryRun) return await planDelta(context, resolve(path), trust);
   const { repository } = await openOrCreate(context.selection, {
     ...context.operation,
     mayInit: context.mayInit,
@@ -198,6 +200,29 @@ export const applyDelta: Action = async (context, [path = ''], options) => {
   line(`objects ${report.metadata} metadata + ${report.files} files applied`);
   return 0;
 };
+
+async function planDelta(context: Context, path: string, trust: TrustPolicy): Promise<number> {
+  using repository = await openIfPresent(context);
+  const plan = await planDeltaFile(repository, path, { trust, signal: context.signal });
+  if (context.out.json) {
+    const from = plan.from ?? null;
+    context.out.document({ dryRun: true, wouldCreate: repository === undefined, ...plan, from });
+  }
+  const { line } = context.out;
+  line(
+    plan.isPresent
+      ? `Commit ${plan.commit} is here already`
+      : `Would make commit ${plan.commit} from ${plan.from ?? 'nothing'}`,
+  );
+  line(
+    `  objects: ${plan.metadata} metadata + ${plan.files} files in ${plan.parts} parts, ` +
+      `${formatSize(plan.partBytes)}, ${formatSize(plan.unpackedBytes)} unpacked`,
+  );
+  if (plan.missing.length > 0)
+    line(`  missing: ${plan.missing.length} objects, so it cannot be applied`);
+  for (const key of plan.signedBy) line(`  signed:  ${key}`);
+  return 0;
+}
 
 const SOURCE_KINDS: Readonly<Record<string, TreeSource['kind']>> = {
   dir: 'directory',
