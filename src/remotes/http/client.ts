@@ -15,6 +15,7 @@ import {
   retryDelayMs,
   sleep,
 } from './retry.ts';
+import { type BegunRequest, ShortWay } from './short.ts';
 import { type Attempt, drain, headerLines, type RawResponse, sendFast } from './transport.ts';
 
 /** Settings of a client; every member has a default. */
@@ -56,6 +57,8 @@ export interface HttpRequest {
   readonly bypassCaches?: boolean;
   /** The bytes behind the URL never change, so a broken transfer may go on where it stopped without a validator. */
   readonly immutable?: boolean;
+  /** The first attempt, when `ShortWay` made it. */
+  readonly begun?: BegunRequest | undefined;
   /** Attempts for this request; the policy of the client when omitted. */
   readonly attempts?: number;
   readonly signal?: AbortSignal | undefined;
@@ -162,6 +165,18 @@ export class HttpClient implements AsyncDisposable {
     return { ...response, body: new Uint8Array(0), url: url.href };
   }
 
+  /** The short way to files of the same scheme and host as `base`; undefined where every request is an unusual one. */
+  openShort(base: URL, signal: AbortSignal | undefined): ShortWay | undefined {
+    const { headers = {} } = this.#options;
+    const request = { url: base, signal };
+    const attemptFor = (url: URL) => attemptOf(request, url, COLLECT_BYTES, headers, false);
+    const sample = attemptFor(base);
+    if (!this.#isUsual(sample)) return undefined;
+    const lines = headerLines(sample.headers);
+    const root = base.origin;
+    return new ShortWay(this.#originFor(base), root, lines, COLLECT_BYTES, attemptFor);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const origin of this.#origins.values()) origin[Symbol.dispose]();
     this.#origins.clear();
@@ -179,10 +194,13 @@ export class HttpClient implements AsyncDisposable {
     const attempts = once ? 1 : (request.attempts ?? this.#retry.attempts);
     for (let attempt = 1; ; attempt++) {
       request.signal?.throwIfAborted();
-      const outcome = await this.#follow(request, start, collectBytes).catch((error: unknown) => {
-        if (attempt >= attempts || !isRetryable(error)) throw error;
-        return undefined;
-      });
+      const begun = attempt === 1 ? request.begun : undefined;
+      const outcome = await this.#follow(request, start, collectBytes, begun).catch(
+        (error: unknown) => {
+          if (attempt >= attempts || !isRetryable(error)) throw error;
+          return undefined;
+        },
+      );
       const retryAfterMs = parseRetryAfter(
         outcome?.response.headers.get('retry-after'),
         Date.now(),
@@ -204,10 +222,12 @@ export class HttpClient implements AsyncDisposable {
     request: HttpRequest,
     start: URL,
     collectBytes: number,
+    begun: BegunRequest | undefined,
   ): Promise<{ response: RawResponse; url: URL }> {
     let url = start;
     for (let hop = 0; ; hop++) {
-      const response = await this.#once(request, url, collectBytes, start);
+      const answer = hop === 0 ? begun?.answer : undefined;
+      const response = await (answer ?? this.#once(request, url, collectBytes, start));
       const location = response.headers.get('location');
       const redirected = [301, 302, 303, 307, 308].includes(response.status);
       if (!redirected || location === undefined || isAccepted(request, response.status)) {
@@ -219,22 +239,12 @@ export class HttpClient implements AsyncDisposable {
   }
 
   #once(request: HttpRequest, url: URL, collectBytes: number, first = url): Promise<RawResponse> {
-    const method = methodOf(request);
     const foreign = url.origin !== first.origin;
-    const headers = headersOf(request, foreign ? {} : (this.#options.headers ?? {}), foreign);
-    const attempt: Attempt = {
-      method,
-      url,
-      headers,
-      priority: request.priority ?? 1,
-      collectBytes,
-      maxBytes: request.maxBytes,
-      signal: request.signal,
-      content: request.content,
-    };
+    const attempt = attemptOf(request, url, collectBytes, this.#options.headers ?? {}, foreign);
     if (foreign || !this.#isUsual(attempt)) {
+      const headers = new Map(attempt.headers);
       headers.set('user-agent', this.#options.userAgent ?? DEFAULTS.userAgent);
-      return this.#general.send(attempt);
+      return this.#general.send({ ...attempt, headers });
     }
     const origin = this.#originFor(url);
     return sendFast(origin, attempt).then((response) => {
@@ -308,6 +318,25 @@ function isAccepted(request: HttpRequest, status: number): boolean {
 
 function withHeaders(request: HttpRequest, headers: Readonly<Record<string, string>>): HttpRequest {
   return { ...request, headers: { ...request.headers, ...headers } };
+}
+
+function attemptOf(
+  request: HttpRequest,
+  url: URL,
+  collectBytes: number,
+  common: Readonly<Record<string, string>>,
+  foreign: boolean,
+): Attempt {
+  return {
+    method: methodOf(request),
+    url,
+    headers: headersOf(request, foreign ? {} : common, foreign),
+    priority: request.priority ?? 1,
+    collectBytes,
+    maxBytes: request.maxBytes,
+    signal: request.signal,
+    content: request.content,
+  };
 }
 
 /** Headers of one attempt; credentials stay with the host they were meant for. */

@@ -45,6 +45,7 @@ export class Connection implements Carrier {
   #closing = false;
   #dead = false;
   #paused = false;
+  #corked: string | undefined;
   /** Responses completed on this connection. */
   served = 0;
   /** Time from the last request that was alone on this connection to the head of its response; infinite before that. */
@@ -94,20 +95,22 @@ export class Connection implements Carrier {
     this.#parser.expect(exchange.method);
     this.lastActivityMs = performance.now();
     this.#sentAloneMs = this.#running.length === 1 ? this.lastActivityMs : undefined;
-    this.#socket.write(
+    const text =
       `${exchange.method} ${exchange.target} HTTP/1.1\r\nHost: ${this.#endpoint.authority}\r\n` +
-        `${this.#endpoint.commonLines}${exchange.headerLines}\r\n`,
-      'latin1',
-    );
+      `${this.#endpoint.commonLines}${exchange.headerLines}\r\n`;
+    if (this.#corked === undefined) this.#socket.write(text, 'latin1');
+    else this.#corked += text;
   }
 
-  /** Joins the writes until `uncork` into one system call. */
+  /** Joins what is sent until `uncork` into one write. */
   cork(): void {
-    this.#socket.cork();
+    this.#corked = '';
   }
 
   uncork(): void {
-    this.#socket.uncork();
+    const text = this.#corked;
+    this.#corked = undefined;
+    if (text !== undefined && text !== '' && !this.#dead) this.#socket.write(text, 'latin1');
   }
 
   pause(): void {

@@ -19,3 +19,4 @@ export { type ResponseEvents, type ResponseHead, ResponseParser } from './parser
 export { type ProxySettings, proxyFor, proxyFromEnvironment } from './proxy.ts';
 export { redactUrl } from './redact.ts';
 export { parseRetryAfter, type RetryPolicy } from './retry.ts';
+export type { BegunRequest, ShortReceiver, ShortWay } from './short.ts';

@@ -125,8 +125,12 @@ export class Origin implements ConnectionOwner, Disposable {
   }
 
   get #maxConnections(): number {
-    const { maxConnections } = this.#options;
-    return this.#depth > 1 ? Math.min(FAST_CONNECTIONS, maxConnections) : maxConnections;
+    const { maxConnections, inFlight } = this.#options;
+    const depth = this.#depth;
+    // No more than can be filled: connections with one request each would cost a write for each.
+    return depth > 1
+      ? Math.min(FAST_CONNECTIONS, Math.ceil(inFlight.max / depth), maxConnections)
+      : maxConnections;
   }
 
   #dispatch(): void {

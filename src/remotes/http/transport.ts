@@ -42,6 +42,18 @@ export function sendFast(origin: Origin, attempt: Attempt): Promise<RawResponse>
   });
 }
 
+/** The receiver of an attempt that is on its way already, and its answer. */
+export function receiveLong(attempt: Attempt): {
+  readonly exchange: Exchange;
+  readonly answer: Promise<RawResponse>;
+} {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<RawResponse>();
+  answer.catch(() => {}); // Handled by whoever goes on with it, perhaps a little later.
+  const exchange = new Receiver(attempt, resolve, reject);
+  if (attempt.signal !== undefined) exchange.watch(attempt.signal);
+  return { exchange, answer };
+}
+
 const EMPTY = new Uint8Array(0);
 
 type Stop = (reason: unknown) => void;

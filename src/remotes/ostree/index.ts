@@ -5,6 +5,8 @@
  *     url, contenturl, mirrorlist -> mirrors -> copy -> verified? -> bytes
  *                                       ^         corrupt: once past caches, then the next mirror
  */
+
+export type { FirstLook } from './mirrors.ts';
 export {
   type Conditional,
   type FetchOptions,
@@ -14,4 +16,5 @@ export {
   type RemoteTraffic,
   type Validators,
 } from './remote.ts';
+export type { ShortFileReceiver, ShortFiles } from './short-files.ts';
 export { fileUrl, parseRemoteUrl, type RemoteLocation } from './urls.ts';

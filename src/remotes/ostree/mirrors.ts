@@ -1,5 +1,5 @@
 import { isOnecopyError, type OnecopyError } from '#base/errors';
-import type { HttpClient, HttpRequest } from '#remotes/http';
+import type { BegunRequest, HttpClient, HttpRequest } from '#remotes/http';
 import { redactUrl } from '#remotes/http';
 import { MIRROR_LIST_MAX_BYTES, MIRRORS_MAX } from './layout.ts';
 import { fileUrl, parseMirrorList, type RemoteLocation } from './urls.ts';
@@ -9,6 +9,13 @@ export const ABSENT = [403, 404, 410] as const;
 
 /** What a reader of one copy does with it; it throws IntegrityError or FormatError for bytes that are wrong. */
 export type UseCopy<T> = (request: HttpRequest) => Promise<T | undefined>;
+
+/** The first look for a file, which was taken elsewhere: what came of it at this base. */
+export interface FirstLook {
+  readonly base: URL;
+  /** The request that is on its way, or the error with which its bytes were refused. */
+  readonly outcome: { readonly begun: BegunRequest } | { readonly refused: unknown };
+}
 
 /**
  * The bases of a remote. A file is looked for on one after the other: a copy that is absent or cannot be had leads to the
@@ -26,6 +33,16 @@ export class Mirrors {
     this.#location = location;
   }
 
+  /** The base that is asked first now; waits only for a mirror list. */
+  async preferred(signal: AbortSignal | undefined): Promise<URL | undefined> {
+    return (await this.#ordered(signal))[0];
+  }
+
+  /** True while every mirror served what it was asked for. */
+  get isFlawless(): boolean {
+    return this.#demerits.size === 0;
+  }
+
   /**
    * Runs `use` on copies of `path` until one serves.
    * @returns undefined when no mirror has the file
@@ -35,12 +52,16 @@ export class Mirrors {
     path: string,
     use: UseCopy<T>,
     signal: AbortSignal | undefined,
+    first?: FirstLook,
   ): Promise<T | undefined> {
     let failure: OnecopyError | undefined;
-    for (const base of await this.#ordered(signal)) {
+    const ordered = await this.#ordered(signal);
+    const bases = first === undefined ? ordered : firstOf(ordered, first.base);
+    for (const base of bases) {
       const url = fileUrl(base, path);
+      const outcome = base === first?.base ? first.outcome : undefined;
       try {
-        const found = await this.#tryCopies(url, use, signal);
+        const found = await this.#tryCopies(url, use, signal, outcome);
         if (found !== undefined) return found;
       } catch (error) {
         if (!isOnecopyError(error) || error.kind === 'host') throw error;
@@ -56,9 +77,12 @@ export class Mirrors {
     url: URL,
     use: UseCopy<T>,
     signal: AbortSignal | undefined,
+    first: FirstLook['outcome'] | undefined,
   ): Promise<T | undefined> {
     try {
-      return await use({ url, signal });
+      if (first === undefined) return await use({ url, signal });
+      if ('refused' in first) throw first.refused;
+      return await use({ url, signal, begun: first.begun });
     } catch (error) {
       const isCorrupt =
         isOnecopyError(error) && (error.kind === 'integrity' || error.kind === 'format');
@@ -90,4 +114,8 @@ export class Mirrors {
     });
     return parseMirrorList(Buffer.from(body).toString('utf8'), MIRRORS_MAX);
   }
+}
+
+function firstOf(bases: readonly URL[], first: URL): URL[] {
+  return [first, ...bases.filter((base) => base !== first)];
 }

@@ -30,7 +30,8 @@ import {
   SIGNATURES_MAX_BYTES,
   SUPERBLOCK_MAX_BYTES,
 } from './layout.ts';
-import { ABSENT, Mirrors } from './mirrors.ts';
+import { ABSENT, type FirstLook, Mirrors } from './mirrors.ts';
+import { ShortFiles } from './short-files.ts';
 import { gunzip, requireSum } from './sums.ts';
 import { parseRemoteUrl } from './urls.ts';
 
@@ -238,7 +239,7 @@ export class OstreeRemote implements AsyncDisposable {
   file<T>(
     checksum: OstreeChecksum,
     use: (file: RemoteFile) => Promise<T> | T,
-    options: FetchOptions = {},
+    options: FetchOptions & { readonly first?: FirstLook } = {},
   ): Promise<T | undefined> {
     const path = ostreeObjectPath(checksum, 'file', true);
     return this.#content.find<T>(
@@ -249,7 +250,22 @@ export class OstreeRemote implements AsyncDisposable {
         return await use({ sizeBytes: response.sizeBytes, body: this.#counted(response.body) });
       },
       options.signal,
+      options.first,
     );
+  }
+
+  /**
+   * The short way to many small file objects; undefined where there is none, and `file` must be used. What it cannot do is handed to
+   * `file` as its first look.
+   */
+  async openShort(signal: AbortSignal | undefined): Promise<ShortFiles | undefined> {
+    const base = await this.#content.preferred(signal);
+    const way = base === undefined ? undefined : this.#client.openShort(base, signal);
+    if (base === undefined || way === undefined) return undefined;
+    return new ShortFiles(way, base, this.#content, (bodyBytes) => {
+      if (bodyBytes === undefined) this.#requests++;
+      else this.#count(bodyBytes);
+    });
   }
 
   /** The index of deltas to a commit. */
@@ -367,7 +383,7 @@ export class OstreeRemote implements AsyncDisposable {
   }
 
   async #send(request: HttpRequest) {
-    this.#requests++;
+    if (request.begun === undefined) this.#requests++;
     const response = await this.#client.fetch({ ...request, accept: [200, ...ABSENT] });
     if (response.status === 200) return response;
     if (!(response.body instanceof Uint8Array)) {

@@ -1,5 +1,11 @@
 import type { OstreeChecksum } from '#base/digest';
-import type { OstreeRemote, RemoteFile } from '#remotes/ostree';
+import type {
+  FirstLook,
+  OstreeRemote,
+  RemoteFile,
+  ShortFileReceiver,
+  ShortFiles,
+} from '#remotes/ostree';
 import type { OstreeRepo } from '#stores/ostree';
 import {
   type Absorbed,
@@ -56,12 +62,13 @@ const LOCAL_AT_ONCE = 32;
  * Takes file objects from where they are, verifies and stores them, all in one thread: what the network brings is hashed and written
  * where it arrived, so nothing is handed over but checksums and records.
  */
-export class FileFetcher {
+export class FileFetcher implements ShortFileReceiver {
   readonly #options: FileFetcherOptions;
   readonly #waiting: OstreeChecksum[] = [];
   #waitingAt = 0;
   #running = 0;
   #isReading = false;
+  #short: ShortFiles | 'unknown' | 'asked' | undefined = 'unknown';
   #isScheduled = false;
   #turns = 0;
   #held: Absorbed[] = [];
@@ -105,24 +112,82 @@ export class FileFetcher {
   }
 
   #startFetches(remote: OstreeRemote): void {
+    if (this.#short === 'unknown') {
+      this.#short = 'asked';
+      void this.#openShort(remote);
+    }
+    if (this.#short === 'asked') return;
     while (this.#running < remote.maxInFlight) {
       const checksum = this.#next();
       if (checksum === undefined) return;
       this.#running++;
-      void this.#fetch(remote, checksum);
+      if (this.#short?.isBest === true) this.#short.fetch(checksum, this);
+      else void this.#fetch(remote, checksum, undefined);
     }
   }
 
-  async #fetch(remote: OstreeRemote, checksum: OstreeChecksum): Promise<void> {
+  async #openShort(remote: OstreeRemote): Promise<void> {
+    // Whatever is wrong shows again, for each file, on the long way.
+    this.#short = await remote.openShort(this.#options.signal).catch(() => undefined);
+    this.#startFetches(remote);
+  }
+
+  onBytes(checksum: OstreeChecksum, filez: Uint8Array): void {
+    const { origin, signal, tools } = this.#options;
+    if (origin.kind !== 'remote' || signal.aborted) return;
+    try {
+      const absorbed = absorbFilez(checksum, filez, tools.algorithm);
+      if (absorbed === undefined) {
+        void this.#takeLarge(origin.remote, checksum, new Uint8Array(filez));
+        return;
+      }
+      this.#hold(absorbed);
+      this.#settle(origin.remote);
+    } catch (error) {
+      this.#refuse(origin.remote, checksum, error);
+    }
+  }
+
+  /** A small `.filez` of a large content. */
+  async #takeLarge(remote: OstreeRemote, checksum: OstreeChecksum, filez: Uint8Array) {
+    try {
+      this.#hold(await takeStream(checksum, once(filez), this.#options.tools));
+      this.#settle(remote);
+    } catch (error) {
+      this.#refuse(remote, checksum, error);
+    }
+  }
+
+  /** Another copy may be better. */
+  #refuse(remote: OstreeRemote, checksum: OstreeChecksum, error: unknown): void {
+    const first = typeof this.#short === 'object' ? this.#short.refused(error) : undefined;
+    void this.#fetch(remote, checksum, first);
+  }
+
+  onBegun(checksum: OstreeChecksum, first: FirstLook): void {
+    const { origin } = this.#options;
+    if (origin.kind === 'remote') void this.#fetch(origin.remote, checksum, first);
+  }
+
+  async #fetch(
+    remote: OstreeRemote,
+    checksum: OstreeChecksum,
+    first: FirstLook | undefined,
+  ): Promise<void> {
     const { signal } = this.#options;
     try {
       const use = (file: RemoteFile) => this.#take(checksum, file.body);
-      const taken = await remote.file<Absorbed | Taken>(checksum, use, { signal });
+      const how = { signal, ...(first === undefined ? {} : { first }) };
+      const taken = await remote.file<Absorbed | Taken>(checksum, use, how);
       if (taken === undefined) this.#missing.push(checksum);
       else this.#hold(taken);
     } catch (error) {
       this.#failures.push({ checksum, error });
     }
+    this.#settle(remote);
+  }
+
+  #settle(remote: OstreeRemote): void {
     this.#running--;
     this.#startFetches(remote);
     this.#schedule();
