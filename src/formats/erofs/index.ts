@@ -20,6 +20,7 @@ export {
   type ImageFinding,
   type ImageFindingCode,
   listObjectRefs,
+  visitObjectRefs,
 } from './inspect.ts';
 export type { ErofsVersion } from './layout.ts';
 export { readTree } from './read-tree.ts';

@@ -2,6 +2,7 @@ import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { BLOCK_SIZE, OVERLAY, STUB_NAMES } from './layout.ts';
 import { type ErofsImage, openImage } from './reader.ts';
+import { type DigestVisitor, RefReader } from './scan-refs.ts';
 import { invalidImage, type OpenOptions } from './superblock.ts';
 import { walkImage } from './walk.ts';
 import { parseMetacopy, parseRedirect, WHITEOUT_MARKER } from './xattr-names.ts';
@@ -99,6 +100,33 @@ export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Se
   const [finding] = inspect(image, (inode) => addObjectRefs(image, inode, ids));
   if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
   return ids;
+}
+
+/**
+ * As {@link listObjectRefs}, but shows the digests of this size as they lie in the image, some more than once; ids of another size are
+ * returned. For images with tens of thousands of files.
+ * @throws as {@link listObjectRefs}
+ */
+export function visitObjectRefs(
+  bytes: Uint8Array,
+  digestBytes: number,
+  visit: DigestVisitor,
+): Set<ObjectId> {
+  const image = openImage(bytes);
+  const others = new Set<ObjectId>();
+  const refs = new RefReader(bytes, digestBytes, visit);
+  const [finding] = inspect(image, (inode) => {
+    let isOdd = false;
+    image.visitXattrs(inode, (offset) => {
+      // Metadata and xattrs lie at multiples of four bytes.
+      const word = offset / 4;
+      if (refs.isRef(word) && !refs.show(word)) isOdd = true;
+    });
+    if (isOdd) addObjectRefs(image, inode, others);
+  });
+  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
+  const idLength = digestBytes * 2;
+  return new Set([...others].filter((id) => id.length !== idLength));
 }
 
 function addObjectRefs(image: ErofsImage, inode: Inode, ids: Set<ObjectId>): void {

@@ -7,7 +7,7 @@ import { type ByteString, displayText } from '#base/bytes';
 import { FormatError, hasCode } from '#base/errors';
 import { encodeDumpfile, isWhiteout, type Leaf, parseDumpfile, type Tree } from '#formats/tree';
 import { arbitraryTree } from '../../../test/support/arbitrary-tree.ts';
-import { checkImage, listObjectRefs } from './inspect.ts';
+import { checkImage, listObjectRefs, visitObjectRefs } from './inspect.ts';
 import {
   COMPACT,
   type ErofsVersion,
@@ -231,6 +231,16 @@ function scanned(image: Uint8Array): string[] {
   return [...ids].sort();
 }
 
+/** Each id that a walk shows, and those of another size. */
+function visited(image: Uint8Array, digestBytes: number) {
+  const shown = new Set<string>();
+  const others = visitObjectRefs(image, digestBytes, (words, at) => {
+    const { buffer, byteOffset } = words;
+    shown.add(Buffer.from(buffer, byteOffset + at * 4, digestBytes).toString('hex'));
+  });
+  return { shown: [...shown].sort(), others: [...others].sort() };
+}
+
 function patchedByte(image: Uint8Array, at: number): Buffer {
   const copy = Buffer.from(image);
   copy[at] = (copy[at] ?? 0) ^ 0xff;
@@ -246,6 +256,8 @@ describe('checkImage and listObjectRefs', () => {
       const moved = new Uint8Array(image.length + 1).subarray(1);
       moved.set(image);
       assert.deepEqual(scanned(moved), [ID, OTHER], 'at an odd address');
+      assert.deepEqual(visited(image, 32), { shown: [ID, OTHER], others: [] });
+      assert.deepEqual(visited(image, 64), { shown: [], others: [ID, OTHER] });
       const found = Buffer.from(image);
       const slash = found.indexOf(`${ID.slice(0, 2)}/${ID.slice(2)}`) + 2;
       const metacopy = found.indexOf(Buffer.from(ID, 'hex'));
@@ -261,6 +273,7 @@ describe('checkImage and listObjectRefs', () => {
     const codes = checkImage(image).map((finding) => finding.code);
     assert.equal(codes.filter((code) => code === 'stub-missing').length, 256);
     assert.throws(() => listObjectRefs(image), { code: 'EROFS_INVALID' });
+    assert.throws(() => visited(image, 32), { code: 'EROFS_INVALID' });
   });
 
   it('find the escaped whiteout when a V1 image says it is V2', () => {

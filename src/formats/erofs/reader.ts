@@ -74,11 +74,18 @@ export class ErofsImage {
     const xattrCount = view.getUint16(offset + COMPACT.xattrCount, true);
     const xattrBytes = xattrCount === 0 ? 0 : XATTR_HEADER.sizeBytes + 4 * (xattrCount - 1);
     const union = view.getUint32(offset + COMPACT.union, true);
+    const numbers = isExtended ? this.#extended(offset) : this.#compact(offset);
+    // Written out: a spread costs as much as all the rest of this.
     const inode: ErofsInode = {
       nid,
       type,
       mode: mode & 0o7777,
-      ...(isExtended ? this.#extended(offset) : this.#compact(offset)),
+      nlink: numbers.nlink,
+      uid: numbers.uid,
+      gid: numbers.gid,
+      sizeBytes: numbers.sizeBytes,
+      mtimeSec: numbers.mtimeSec,
+      mtimeNsec: numbers.mtimeNsec,
       rdev: type === 'chr' || type === 'blk' ? union : 0,
       offset,
       headerBytes,
@@ -138,7 +145,17 @@ export class ErofsImage {
   }
 
   /** Xattrs of an inode as stored, shared ones first. @throws FormatError EROFS_INVALID */
-  *storedXattrs(inode: ErofsInode): Generator<StoredXattr> {
+  storedXattrs(inode: ErofsInode): StoredXattr[] {
+    const xattrs: StoredXattr[] = [];
+    this.visitXattrs(inode, (at) => xattrs.push(this.#xattrOf(at)));
+    return xattrs;
+  }
+
+  /**
+   * Shows where each xattr of an inode begins, shared ones first, once it is sure that it lies in the image whole.
+   * @throws FormatError EROFS_INVALID
+   */
+  visitXattrs(inode: ErofsInode, visit: (offset: number) => void): void {
     if (inode.xattrBytes === 0) return;
     const start = inode.offset + inode.headerBytes;
     const end = start + inode.xattrBytes;
@@ -153,12 +170,14 @@ export class ErofsImage {
     }
     for (let count = 0; count < sharedCount; count += 1) {
       const id = this.#view.getUint32(at, true);
-      yield this.#xattrAt(this.header.xattrOffset + id * 4, this.bytes.length)[0];
+      const shared = this.header.xattrOffset + id * 4;
+      this.#endOfXattr(shared, this.bytes.length);
+      visit(shared);
       at += 4;
     }
     while (at < end) {
-      const [xattr, next] = this.#xattrAt(at, end);
-      yield xattr;
+      const next = this.#endOfXattr(at, end);
+      visit(at);
       at = next;
     }
   }
@@ -332,19 +351,25 @@ export class ErofsImage {
     return undefined;
   }
 
-  #xattrAt(at: number, end: number): [xattr: StoredXattr, next: number] {
+  /** Where the next xattr begins. */
+  #endOfXattr(at: number, end: number): number {
     if (at + XATTR_ENTRY.sizeBytes > end) throw invalidImage(at, 'xattr', 'is past the end');
     const nameLength = this.#view.getUint8(at + XATTR_ENTRY.nameLength);
     const valueLength = this.#view.getUint16(at + XATTR_ENTRY.valueLength, true);
+    const bytes = XATTR_ENTRY.sizeBytes + nameLength + valueLength;
+    if (at + bytes > end) throw invalidImage(at, 'xattr', 'is cut short');
+    return at + Math.ceil(bytes / 4) * 4;
+  }
+
+  #xattrOf(at: number): StoredXattr {
     const name = at + XATTR_ENTRY.sizeBytes;
-    const value = name + nameLength;
-    if (value + valueLength > end) throw invalidImage(at, 'xattr', 'is cut short');
-    const xattr: StoredXattr = {
+    const value = name + this.#view.getUint8(at + XATTR_ENTRY.nameLength);
+    const valueLength = this.#view.getUint16(at + XATTR_ENTRY.valueLength, true);
+    return {
       index: this.#view.getUint8(at + XATTR_ENTRY.nameIndex),
       suffix: this.#buffer.toString('latin1', name, value) as ByteString,
       value: this.bytes.subarray(value, value + valueLength),
     };
-    return [xattr, at + Math.ceil((value + valueLength - at) / 4) * 4];
   }
 }
 

@@ -37,24 +37,58 @@ export function scanObjectRefs(
   options: OpenOptions = {},
 ): void {
   openImage(bytes, options);
-  const image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  const words = new Uint32Array(image.buffer, image.byteOffset, image.length >>> 2);
-  const redirectBytes = new Uint8Array(digestBytes);
-  const redirect = new Uint32Array(redirectBytes.buffer);
-  const metacopyMark = metacopyMarkOf(digestBytes);
-  const length = words.length - VALUE_WORDS;
+  const refs = new RefReader(bytes, digestBytes, visit);
+  const { length } = refs.words;
   for (let at = 0; at < length; at += 1) {
-    const header = words[at] as number;
-    if ((header & 0xffff) !== ENTRY_MARK) continue;
+    if (refs.isRef(at)) refs.show(at);
+  }
+}
+
+/** Reads digests from the xattrs of an image as they lie there. */
+export class RefReader {
+  /** The image. */
+  readonly words: Uint32Array;
+  readonly #image: Uint8Array;
+  readonly #digestBytes: number;
+  readonly #metacopyMark: number;
+  readonly #visit: DigestVisitor;
+  readonly #pathBytes: Uint8Array;
+  readonly #pathWords: Uint32Array;
+
+  constructor(bytes: Uint8Array, digestBytes: number, visit: DigestVisitor) {
+    this.#image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    const { buffer, byteOffset, length } = this.#image;
+    this.words = new Uint32Array(buffer, byteOffset, length >>> 2);
+    this.#digestBytes = digestBytes;
+    this.#metacopyMark = metacopyMarkOf(digestBytes);
+    this.#visit = visit;
+    this.#pathBytes = new Uint8Array(digestBytes);
+    this.#pathWords = new Uint32Array(this.#pathBytes.buffer);
+  }
+
+  /** True when the xattr that begins at word `at` may be a metacopy or a redirect. */
+  isRef(at: number): boolean {
+    return ((this.words[at] as number) & 0xffff) === ENTRY_MARK;
+  }
+
+  /** Shows the digest of the xattr that begins at word `at`; false when it is none with a digest of this size. */
+  show(at: number): boolean {
+    const { words } = this;
+    const header = words[at] ?? 0;
     const value = at + VALUE_WORDS;
     const valueBytes = header >>> 16;
-    if (value * 4 + valueBytes > image.length) continue;
+    const end = value * 4 + valueBytes;
+    if (end > this.#image.length) return false;
     if (hasName(words, at + 1, METACOPY)) {
-      const isWhole = valueBytes === METACOPY_HEADER_BYTES + digestBytes;
-      if (isWhole && words[value] === metacopyMark) visit(words, value + 1);
-    } else if (hasName(words, at + 1, REDIRECT)) {
-      if (parsePath(image, value * 4 + valueBytes, valueBytes, redirectBytes)) visit(redirect, 0);
+      const isWhole = valueBytes === METACOPY_HEADER_BYTES + this.#digestBytes;
+      if (!isWhole || words[value] !== this.#metacopyMark) return false;
+      this.#visit(words, value + 1);
+      return true;
     }
+    if (!hasName(words, at + 1, REDIRECT)) return false;
+    if (!parsePath(this.#image, end, valueBytes, this.#pathBytes)) return false;
+    this.#visit(this.#pathWords, 0);
+    return true;
   }
 }
 

@@ -60,11 +60,11 @@ export function* walkImage(
   if (root === undefined) return;
   const stack: Omit<WalkedEntry, 'isRepeat'>[] = [{ path: '', name: '', inode: root, depth: 0 }];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    const { path, inode, depth } = at;
+    const { path, name, inode, depth } = at;
     const isRepeat = known.has(inode.nid);
     if (!isRepeat) budget.spend(image, inode);
     known.add(inode.nid);
-    yield { ...at, isRepeat };
+    yield { path, name, inode, depth, isRepeat };
     if (inode.type !== 'directory' || isRepeat) continue;
     if (depth >= DEPTH_LIMIT) throw invalidImage(inode.offset, 'directory', 'is too deep');
     const children = attempt(path, () => [...image.entries(inode)]) ?? [];

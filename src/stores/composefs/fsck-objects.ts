@@ -1,103 +1,133 @@
-import { displayText } from '#base/bytes';
+import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError, type OnecopyError } from '#base/errors';
-import type { VerityAlgorithm } from '#formats/fsverity';
-import { closeFd, Dir, type DirEntry, OPEN, probeVerity, tryMeasureVerity } from '#host';
+import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
+import { closeFd, Dir, OPEN, probeVerity, statFd, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
-import { FAN_OUT, OBJECTS, objectNameLength } from './layout.ts';
+import { OBJECTS, objectNameLength } from './layout.ts';
+import { type OddEntry, openFanOut, type SharedObjects } from './object-list.ts';
 import { objectIdIn } from './objects.ts';
-import { hashFile } from './verity.ts';
+import { hashFile, hashUnread } from './verity.ts';
 
-/** Plain data: which objects to check. Several threads may share one, each takes the next fan-out directory that nobody has. */
-export interface ObjectCheck {
+/** Plain data: which objects to check. Several threads may share one, each takes the next part that nobody has. */
+export interface ObjectCheck extends SharedObjects {
   readonly objectsFd: number;
   readonly algorithm: VerityAlgorithm;
   readonly insecure: boolean;
   /** Whether threads report how far they are. */
   readonly reports: boolean;
-  /** One int32: the number of the next fan-out directory, taken atomically. */
+  /** One int32: the number of the next part, taken atomically. */
   readonly next: SharedArrayBuffer;
 }
 
-/** What the check of objects found. */
-export interface ObjectCheckResult {
-  readonly checked: number;
-  readonly corrupted: number;
-  readonly findings: readonly Finding[];
-}
+/** Objects in a part: few enough that all threads end together. */
+const PART_OBJECTS = 64;
 
-/** Checks name, protection and content of objects, one fan-out directory at a time. Findings are values; it never throws for them. */
-export class ObjectChecker {
+/** Checks protection and content of objects, one part at a time. Findings are values; it never throws for them. */
+export class ObjectChecker implements Disposable {
+  /** What was found so far. Every finding is about another object. */
+  readonly findings: Finding[] = [];
   readonly #check: ObjectCheck;
   /** The descriptor belongs to the repository, so this handle is never disposed. */
   readonly #objects: Dir;
   readonly #next: Int32Array;
-  readonly #findings: Finding[] = [];
-  #checked = 0;
+  readonly #sizes: Float64Array;
+  readonly #digest: Buffer;
+  /** The fan-out directory that was used last: parts are in their order. */
+  #dir: Dir | undefined;
+  #fanOut = '';
   #mayHaveVerity = true;
 
   constructor(check: ObjectCheck) {
     this.#check = check;
     this.#objects = new Dir(check.objectsFd, OBJECTS);
     this.#next = new Int32Array(check.next);
+    this.#sizes = new Float64Array(check.sizes);
+    this.#digest = Buffer.alloc(ALGORITHMS[check.algorithm].digestBytes);
   }
 
-  /** What was found so far. Every finding is about another object. */
-  get result(): ObjectCheckResult {
-    const findings = this.#findings;
-    return { checked: this.#checked, corrupted: findings.length, findings };
-  }
-
-  /** Checks the next fan-out directory that nobody has, and returns how many objects it holds; undefined when all are taken. */
+  /** Checks the next part that nobody has, and returns how many objects it holds; undefined when all are taken. */
   step(): number | undefined {
-    const fanOut = FAN_OUT[Atomics.add(this.#next, 0, 1)];
-    if (fanOut === undefined) return undefined;
-    using dir = openOptional(this.#objects, fanOut);
-    if (dir === undefined) return 0;
-    const entries = dir.readEntries();
-    for (const entry of entries) {
-      if (this.#isIntact(dir, fanOut, entry)) continue;
-      const finding = checkObject(dir, fanOut, entry, this.#check);
-      if (finding !== undefined) this.#findings.push(finding);
-    }
-    this.#checked += entries.length;
-    return entries.length;
+    const start = Atomics.add(this.#next, 0, 1) * PART_OBJECTS;
+    const end = Math.min(start + PART_OBJECTS, this.#sizes.length);
+    if (start >= end) return undefined;
+    for (let index = start; index < end; index += 1) this.#checkAt(index);
+    return end - start;
   }
 
-  /** True when the content is what the name says: nearly always, so this does no more than it must. False says nothing. */
-  #isIntact(dir: Dir, fanOut: string, { name, type }: DirEntry): boolean {
-    const { algorithm, insecure } = this.#check;
-    if (type !== 'file' || name.length !== objectNameLength(algorithm)) return false;
-    const found = attempt(() => {
+  /** Checks a file that is no object, or of a type that its directory does not say. */
+  checkOdd(entry: OddEntry): Finding | undefined {
+    using dir = openFanOut(this.#objects, entry.fanOut);
+    const type = entry.type === 'unknown' ? dir?.lstat(entry.name)?.type : entry.type;
+    if (dir === undefined) return undefined;
+    return checkObject(dir, { ...entry, type: type ?? 'unknown' }, this.#check);
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir?.[Symbol.dispose]();
+    this.#dir = undefined;
+    this.#fanOut = '';
+  }
+
+  #checkAt(index: number): void {
+    const digest = this.#digest;
+    digest.set(new Uint8Array(this.#check.digests, index * digest.length, digest.length));
+    const id = digest.toString('hex') as ObjectId;
+    const fanOut = id.slice(0, 2);
+    if (fanOut !== this.#fanOut) {
+      this[Symbol.dispose]();
+      this.#dir = openFanOut(this.#objects, fanOut);
+      this.#fanOut = fanOut;
+    }
+    const dir = this.#dir;
+    if (dir === undefined) return;
+    const name = id.slice(2) as ByteString;
+    const sizeBytes = this.#sizeOfIntact(dir, name, id);
+    if (sizeBytes !== undefined) {
+      this.#sizes[index] = sizeBytes;
+      return;
+    }
+    const finding = checkObject(dir, { fanOut, name, type: 'file' }, this.#check);
+    if (finding !== undefined) this.findings.push(finding);
+  }
+
+  /**
+   * The size of an object whose content is what its name says: nearly always, so this does no more than it must. Undefined says
+   * nothing.
+   */
+  #sizeOfIntact(dir: Dir, name: ByteString, id: ObjectId): number | undefined {
+    try {
       const fd = dir.tryOpenFd(name, OPEN.read | OPEN.noFollow);
       if (fd === undefined) return undefined;
       try {
-        return this.#measure(fd) ?? (insecure ? hashFile(fd, algorithm) : undefined);
+        return this.#sizeIfIntact(fd, id);
       } finally {
         closeFd(fd);
       }
-    });
-    return found.value === `${fanOut}${name}`;
+    } catch (error) {
+      if (!isOnecopyError(error)) throw error;
+      return undefined;
+    }
   }
 
-  #measure(fd: number): ObjectId | undefined {
-    if (!this.#mayHaveVerity) return undefined;
-    const measured = probeVerity(fd, this.#check.algorithm);
-    if (typeof measured !== 'string') return measured.id;
+  #sizeIfIntact(fd: number, id: ObjectId): number | undefined {
+    const { algorithm, insecure } = this.#check;
+    const measured = this.#mayHaveVerity ? probeVerity(fd, algorithm) : 'unsupported';
+    if (typeof measured !== 'string') {
+      return measured.id === id ? statFd(fd).sizeBytes : undefined;
+    }
     this.#mayHaveVerity = measured !== 'unsupported';
-    return undefined;
+    if (!insecure) return undefined;
+    const found = hashUnread(fd, algorithm);
+    return found.id === id ? found.sizeBytes : undefined;
   }
 }
 
-function openOptional(objects: Dir, fanOut: string): Dir | undefined {
-  return objects.lstat(fanOut)?.type === 'directory' ? objects.openDir(fanOut) : undefined;
-}
-
+/** Checks a file in a fan-out directory with care, and says what is wrong with it. */
 function checkObject(
   dir: Dir,
-  fanOut: string,
-  { name, type }: DirEntry,
-  { algorithm, insecure }: ObjectCheck,
+  { fanOut, name, type }: OddEntry,
+  { algorithm, insecure }: Pick<ObjectCheck, 'algorithm' | 'insecure'>,
 ): Finding | undefined {
   const find = (kind: FindingKind, detail: string): Finding => {
     return { kind, path: `${OBJECTS}/${fanOut}/${displayText(name)}`, detail };

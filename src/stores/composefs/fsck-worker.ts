@@ -1,13 +1,20 @@
 import { serveWorker } from '#host';
-import { type ObjectCheck, ObjectChecker, type ObjectCheckResult } from './fsck-objects.ts';
+import type { Finding } from './findings.ts';
+import { type ObjectCheck, ObjectChecker } from './fsck-objects.ts';
 
-/** One thread of the object check; posts how many objects it has done where somebody wants to know. */
-serveWorker<ObjectCheck, never, number, ObjectCheckResult>((check, context) => {
-  const checker = new ObjectChecker(check);
-  while (!context.isCancelled()) {
-    const objects = checker.step();
-    if (objects === undefined) break;
-    if (check.reports) context.post(objects);
+/**
+ * One thread of the object check. It is started before it is known what there is to check, and waits to be told; posts how many objects
+ * it has done where somebody wants to know.
+ */
+serveWorker<undefined, ObjectCheck, number, readonly Finding[]>(async (_data, context) => {
+  for await (const check of context.messages()) {
+    using checker = new ObjectChecker(check);
+    while (!context.isCancelled()) {
+      const objects = checker.step();
+      if (objects === undefined) break;
+      if (check.reports) context.post(objects);
+    }
+    return checker.findings;
   }
-  return checker.result;
+  return [];
 });

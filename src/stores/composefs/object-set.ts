@@ -13,8 +13,8 @@ const EMPTY = -1;
  */
 export class ObjectSet {
   readonly #digestBytes: number;
-  /** Words of a digest. */
-  readonly #stride: number;
+  /** Words of four bytes in a digest. */
+  readonly digestWords: number;
   /** One digest behind the other. */
   #words: Uint32Array;
   /** Numbers of ids, at the place that the hash says or behind it; at most half full. */
@@ -26,11 +26,11 @@ export class ObjectSet {
 
   constructor(digestBytes: number, capacity = CAPACITY_MIN) {
     this.#digestBytes = digestBytes;
-    this.#stride = digestBytes / 4;
+    this.digestWords = digestBytes / 4;
     this.#bytes = new Uint8Array(digestBytes);
     this.#own = new Uint32Array(this.#bytes.buffer);
     const rounded = 2 ** Math.ceil(Math.log2(Math.max(capacity, CAPACITY_MIN)));
-    this.#words = new Uint32Array(rounded * this.#stride);
+    this.#words = new Uint32Array(rounded * this.digestWords);
     this.#slots = new Int32Array(rounded * 2).fill(EMPTY);
   }
 
@@ -46,8 +46,8 @@ export class ObjectSet {
     if (known !== EMPTY) return known;
     const added = this.#size;
     this.#slots[slot] = added;
-    const start = added * this.#stride;
-    for (let word = 0; word < this.#stride; word += 1) {
+    const start = added * this.digestWords;
+    for (let word = 0; word < this.digestWords; word += 1) {
       this.#words[start + word] = words[at + word] as number;
     }
     this.#size += 1;
@@ -63,7 +63,7 @@ export class ObjectSet {
   /** Adds digests that lie one behind the other from the start of a buffer. */
   addDigests(digests: Uint8Array<ArrayBuffer>): void {
     const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
-    for (let at = 0; at < words.length; at += this.#stride) this.addWords(words, at);
+    for (let at = 0; at < words.length; at += this.digestWords) this.addWords(words, at);
   }
 
   /** Adds an id. One of another algorithm names nothing here and is passed over. */
@@ -87,6 +87,19 @@ export class ObjectSet {
     return objectIdOf(new Uint8Array(this.#words.buffer, at, this.#digestBytes));
   }
 
+  /** All ids in the order of their numbers. */
+  *ids(): Generator<ObjectId> {
+    for (let index = 0; index < this.#size; index += 1) yield this.idAt(index);
+  }
+
+  /** A copy of all digests, one behind the other, that threads may share. */
+  shareDigests(): SharedArrayBuffer {
+    const used = this.#size * this.digestWords;
+    const shared = new SharedArrayBuffer(used * Uint32Array.BYTES_PER_ELEMENT);
+    new Uint32Array(shared).set(this.#words.subarray(0, used));
+    return shared;
+  }
+
   #take(id: ObjectId): boolean {
     if (id.length !== this.#digestBytes * 2) return false;
     this.#bytes.set(objectIdBytes(id));
@@ -97,7 +110,7 @@ export class ObjectSet {
   #slotOf(words: Uint32Array, at: number): number {
     const slots = this.#slots;
     const own = this.#words;
-    const stride = this.#stride;
+    const stride = this.digestWords;
     const mask = slots.length - 1;
     for (let slot = hashOf(words, at, stride) & mask; ; slot = (slot + 1) & mask) {
       const index = slots[slot] as number;
@@ -115,7 +128,7 @@ export class ObjectSet {
     this.#words = words;
     this.#slots = new Int32Array(this.#slots.length * 2).fill(EMPTY);
     for (let index = 0; index < this.#size; index += 1) {
-      this.#slots[this.#slotOf(words, index * this.#stride)] = index;
+      this.#slots[this.#slotOf(words, index * this.digestWords)] = index;
     }
   }
 }
