@@ -1,5 +1,5 @@
 import type { OstreeChecksum } from '#base/digest';
-import { reviveError, startWorker, type WorkerHandle } from '#host';
+import { Dir, reviveError, startWorker, syncfsAsync, type WorkerHandle } from '#host';
 import type { OstreeRemote, RemoteTraffic } from '#remotes/ostree';
 import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
@@ -20,7 +20,7 @@ export interface FilePoolOptions {
   readonly journalFd: number | undefined;
   /** Where local files come from. */
   readonly localPath?: string | undefined;
-  /** Threads; 0 does all work in this one. */
+  /** Threads beside this one. */
   readonly workers: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,16 +49,16 @@ interface Lane {
 /** Threads are started when this many files have been asked for: a small pull is over before they would be ready. */
 const START_AFTER_FILES = 192;
 /** Files that a thread has before it, so that it never waits for this one. */
-const AHEAD_FILES = 192;
+const AHEAD_FILES = 128;
 /** Most files of one message to a thread. */
 const TASK_FILES_MAX = 64;
-/** Files that wait in this thread, while there are no others, beside those that it has begun. */
-const AHEAD_HERE_FILES = 16;
+/** Files that wait in this thread beside those that it has begun: few, because the others can take them too. */
+const AHEAD_HERE_FILES = 8;
 const NO_TRAFFIC: RemoteTraffic = { requests: 0, bodyBytes: 0 };
 
 /**
- * Fetches, verifies and stores file objects, in threads of its own once there are many. Each thread does all of it, over its own
- * connections: what is handed over is checksums and records. Until the threads are up, this one does the work.
+ * Fetches, verifies and stores file objects, beside this thread in others once there are many. Each thread does all of it, over its own
+ * connections: what is handed over is checksums and records.
  */
 export class FilePool implements AsyncDisposable {
   readonly tools: FileTools;
@@ -73,6 +73,7 @@ export class FilePool implements AsyncDisposable {
   #here: FileFetcher | undefined;
   #remote: OstreeRemote | undefined;
   #sink: FileSink | undefined;
+  #sync: Promise<void> | undefined;
 
   constructor(options: FilePoolOptions) {
     this.#options = options;
@@ -94,6 +95,12 @@ export class FilePool implements AsyncDisposable {
     return { add: (checksum) => this.#add(checksum) };
   }
 
+  /** There will be no more files: the threads end, and what they wrote goes to the disk while the caller does something else. */
+  retire(): void {
+    this.#sync ??= syncInBackground(this.#options.seed);
+    for (const { worker } of this.#lanes) worker.post('stop');
+  }
+
   /** Gives up what is not done, and waits until nothing runs any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
@@ -102,7 +109,7 @@ export class FilePool implements AsyncDisposable {
       worker.cancel();
       worker.post('stop');
     }
-    await Promise.allSettled(this.#lanes.map(({ worker }) => worker.done));
+    await Promise.allSettled([this.#sync, ...this.#lanes.map(({ worker }) => worker.done)]);
     this.#repo?.[Symbol.dispose]();
   }
 
@@ -130,16 +137,11 @@ export class FilePool implements AsyncDisposable {
 
   #hand(): void {
     const ready = this.#lanes.filter(({ isReady }) => isReady);
-    if (ready.length === 0) {
-      const room = AHEAD_HERE_FILES - (this.#here?.waiting ?? 0);
-      if (room > 0 && this.#waiting > 0) this.#here?.add(this.#take(room));
-      return;
-    }
     // In turn, a little each, so that the last files of a pull do not all wait for one thread.
     for (let isHanding = true; isHanding; ) {
       isHanding = false;
       for (const lane of ready) {
-        const share = Math.ceil(this.#waiting / this.#lanes.length);
+        const share = Math.ceil(this.#waiting / (this.#lanes.length + 1));
         const count = Math.min(share, TASK_FILES_MAX, AHEAD_FILES - lane.outstanding);
         if (count <= 0) continue;
         lane.outstanding += count;
@@ -147,6 +149,8 @@ export class FilePool implements AsyncDisposable {
         isHanding = true;
       }
     }
+    const room = AHEAD_HERE_FILES - (this.#here?.waiting ?? 0);
+    if (room > 0 && this.#waiting > 0) this.#here?.add(this.#take(room));
   }
 
   get #waiting(): number {
@@ -187,7 +191,7 @@ export class FilePool implements AsyncDisposable {
     const { localPath = '', workers } = this.#options;
     return this.#remote === undefined
       ? { kind: 'local', path: localPath }
-      : { kind: 'remote', options: this.#remote.optionsForShare(workers) };
+      : { kind: 'remote', options: this.#remote.optionsForShare(workers + 1) };
   }
 
   #onMessage(lane: Lane, message: FileWorkerMessage): void {
@@ -219,4 +223,13 @@ export class FilePool implements AsyncDisposable {
     for (const { error } of failures) this.#sink?.failed(error);
     this.#hand();
   }
+}
+
+/**
+ * Only spares time to the sync that comes before the name of the commit: the kernel tells every open file of a lost write, so that one
+ * fails as well, because this opens one of its own.
+ */
+async function syncInBackground({ objectsFd, label }: ObjectWriterSeed): Promise<void> {
+  using objects = new Dir(objectsFd, label).openDir('.');
+  await syncfsAsync(objects).catch(() => {});
 }

@@ -37,9 +37,8 @@ export interface ResolvedTarget extends PullTarget {
   readonly summary?: Summary | undefined;
 }
 
-/** Threads for files: beside the one that fetches, of which more than a few only wait for it; or, locally, all there is to do. */
-const REMOTE_WORKERS = Math.max(1, Math.min(3, availableParallelism() - 1));
-const LOCAL_WORKERS = Math.min(4, availableParallelism());
+/** Threads for files beside this one, which does them as well. */
+const FILE_WORKERS = Math.min(3, availableParallelism() - 1);
 
 const NOTHING_FETCHED: FetchCounts = {
   metadataFetched: 0,
@@ -137,8 +136,7 @@ class Pull {
   async #pull(commit: OstreeChecksum): Promise<OnePulled> {
     const repository = this.#repository;
     const { signal, onProgress } = this.#options;
-    const workers =
-      this.#options.workers ?? ('remote' in this.#origin ? REMOTE_WORKERS : LOCAL_WORKERS);
+    const { workers = FILE_WORKERS } = this.#options;
     using journal = PullJournal.open(repository, commit);
     const known = new KnownObjects(repository, journal);
     await using pool = new FilePool({
@@ -163,6 +161,7 @@ class Pull {
       const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
       const context = { source, known, gathered, journal, wanted, signal, onProgress };
       counts = await gatherCommit(context);
+      pool.retire();
       this.#requirePaths(gathered);
     }
     const namedRefs = await this.#namedRefs(commit);
