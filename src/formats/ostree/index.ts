@@ -166,6 +166,7 @@ export {
   checksumOf,
   computeMetadataChecksum,
   type DeltaObjectKind,
+  isUtf8,
   type MetadataKind,
   OBJECT_KINDS,
   type ObjectKind,

@@ -1,4 +1,4 @@
-import { type ByteString, byteStringOf } from '#base/bytes';
+import { type ByteString, byteStringOf, bytesOf } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
 import type { Source } from '#base/flow';
@@ -7,6 +7,7 @@ import {
   HEADER_PREFIX_BYTES,
   inflateSource,
   isLinkMode,
+  isUtf8,
   METADATA_MAX_BYTES,
   type OstreeXattr,
   ostreeObjectPath,
@@ -24,14 +25,17 @@ import {
   type FileStat,
   getXattr,
   type HostFile,
-  readAll,
+  OPEN,
   readAt,
   readXattrs,
   statFd,
 } from '#host';
 import type { OstreeMode } from './config.ts';
 import { LINK_TARGET_MAX_BYTES, OSTREEMETA_XATTR } from './layout.ts';
+import { readRegular, readWithin, wrongType } from './regular.ts';
 
+/** What was a file a moment ago may be a link or a pipe now: that is neither followed nor waited for. */
+const NO_WAIT = OPEN.read | OPEN.noFollow | OPEN.nonBlock;
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
 
@@ -124,8 +128,8 @@ function openArchive(
   checksum: OstreeChecksum,
   stat: FileStat,
 ): OstreeFile {
-  if (stat.type !== 'file') throw wrongType(path, stat);
-  const file = root.openFile(path);
+  if (stat.type !== 'file') throw wrongType(path, stat.type);
+  const file = root.openFile(path, NO_WAIT);
   try {
     const start = Buffer.alloc(Math.min(4096, stat.sizeBytes));
     const length = readAt(file, start, 0);
@@ -148,8 +152,8 @@ function openBareUser(
   checksum: OstreeChecksum,
   stat: FileStat,
 ): OstreeFile {
-  if (stat.type !== 'file') throw wrongType(path, stat);
-  const file = root.openFile(path);
+  if (stat.type !== 'file') throw wrongType(path, stat.type);
+  const file = root.openFile(path, NO_WAIT);
   try {
     const stored = getXattr(file, OSTREEMETA_XATTR);
     if (stored === undefined) {
@@ -164,14 +168,25 @@ function openBareUser(
       const header = { ...meta, target: '' as ByteString, sizeBytes: stat.sizeBytes };
       return new OstreeFile(checksum, header, { file });
     }
-    const target = byteStringOf(readAll(file, LINK_TARGET_MAX_BYTES)).replace(/\0$/, '');
-    const header = { ...meta, target: target as ByteString, sizeBytes: 0 };
+    const content = byteStringOf(readWithin(file, path, LINK_TARGET_MAX_BYTES));
+    const target = requireTarget(checksum, content.replace(/\0$/, '') as ByteString);
+    const header = { ...meta, target, sizeBytes: 0 };
     file[Symbol.dispose]();
     return new OstreeFile(checksum, header, {});
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
   }
+}
+
+/** A header can hold nothing but UTF-8 without a NUL. */
+function requireTarget(checksum: OstreeChecksum, target: ByteString): ByteString {
+  if (isUtf8(bytesOf(target)) && !target.includes('\0')) return target;
+  throw new FormatError(
+    'OSTREE_HEADER_INVALID',
+    `Cannot read file object ${checksum}: expected a link target in UTF-8, found ${JSON.stringify(target.slice(0, 300))}`,
+    { offset: 0, what: 'link target', found: target.slice(0, 300) },
+  );
 }
 
 function openBare(
@@ -184,12 +199,12 @@ function openBare(
 ): OstreeFile {
   const { uid, gid } = owner;
   if (stat.type === 'symlink') {
-    const target = root.readlink(path) ?? ('' as ByteString);
+    const target = requireTarget(checksum, root.readlink(path) ?? ('' as ByteString));
     const header = { uid, gid, mode: S_IFLNK | 0o777, target, xattrs, sizeBytes: 0 };
     return new OstreeFile(checksum, header, {});
   }
-  if (stat.type !== 'file') throw wrongType(path, stat);
-  const file = root.openFile(path);
+  if (stat.type !== 'file') throw wrongType(path, stat.type);
+  const file = root.openFile(path, NO_WAIT);
   const { sizeBytes } = statFd(file);
   const header = {
     uid,
@@ -212,20 +227,13 @@ function diskXattrsOf(root: Dir, path: string): OstreeXattr[] {
 }
 
 function splitXattrsOf(root: Dir, checksum: OstreeChecksum): OstreeXattr[] {
-  using file = root.tryOpenFile(ostreeObjectPath(checksum, 'file-xattrs-link'));
-  if (file !== undefined) return parseFileXattrs(readAll(file, METADATA_MAX_BYTES));
+  const path = ostreeObjectPath(checksum, 'file-xattrs-link');
+  const bytes = readRegular(root, path, METADATA_MAX_BYTES);
+  if (bytes !== undefined) return parseFileXattrs(bytes);
   throw new NotFoundError(
     'OSTREE_OBJECT_MISSING',
     `Cannot read file object ${checksum}: its file-xattrs-link is not in the repository`,
     { checksum, kind: 'file-xattrs-link' },
-  );
-}
-
-function wrongType(path: string, stat: FileStat): FormatError {
-  return new FormatError(
-    'OSTREE_FILE_TYPE_INVALID',
-    `Cannot read "${path}": expected a regular file, found type ${stat.type}`,
-    { offset: 0, what: path, expected: 'file', found: stat.type },
   );
 }
 

@@ -32,14 +32,16 @@ export async function lockRepository(
 
 function openLockFile(root: Dir, isReader: boolean): HostFile | undefined {
   try {
-    return root.openFile(LOCK_FILE, OPEN.readWrite | OPEN.create, LOCK_FILE_MODE);
+    // Without waiting: the neighbour may have put a pipe there.
+    const flags = OPEN.readWrite | OPEN.create | OPEN.nonBlock;
+    return root.openFile(LOCK_FILE, flags, LOCK_FILE_MODE);
   } catch (error) {
     const isRefused =
       hasErrno(error, 'EROFS') || hasErrno(error, 'EACCES') || hasErrno(error, 'EPERM');
     if (!isReader || !isRefused) throw error;
   }
   try {
-    return root.tryOpenFile(LOCK_FILE);
+    return root.tryOpenFile(LOCK_FILE, OPEN.read | OPEN.nonBlock);
   } catch (error) {
     if (hasErrno(error, 'EACCES')) return undefined;
     throw error;

@@ -8,8 +8,9 @@ import {
   REF_FILE_MAX_BYTES,
   requireRefName,
 } from '#formats/ostree';
-import { type Dir, fsync, fsyncParent, hasErrno, OPEN, randomName, readAll, writeAll } from '#host';
+import { type Dir, fsync, fsyncParent, hasErrno, OPEN, randomName, writeAll } from '#host';
 import { DIRECTORY_MODE, OBJECT_MODE } from './layout.ts';
+import { readRegular } from './regular.ts';
 
 /** Where a ref lives. */
 export type RefSpace =
@@ -180,8 +181,8 @@ export class OstreeRefs {
   #readPath(path: ByteString): OstreeChecksum | undefined {
     // A prefix of a longer ref is a directory, a ref below a ref is nothing.
     if (this.#root.stat(path)?.type !== 'file') return undefined;
-    using file = this.#root.tryOpenFile(path);
-    return file === undefined ? undefined : parseRefFile(readAll(file, REF_FILE_MAX_BYTES));
+    const bytes = readRegular(this.#root, path, REF_FILE_MAX_BYTES);
+    return bytes === undefined ? undefined : parseRefFile(bytes);
   }
 
   #aliasOf(path: ByteString): string | undefined {

@@ -35,6 +35,7 @@ import { type OstreeFile, openFileObject } from './file-object.ts';
 import { CONFIG, DIRECTORIES, DIRECTORY_MODE, OBJECT_MODE, PARENTS_MAX } from './layout.ts';
 import { lockRepository } from './lock.ts';
 import { OstreeRefs } from './refs.ts';
+import { readRegular } from './regular.ts';
 import { OstreeState } from './state.ts';
 import { OstreeTransaction } from './transaction.ts';
 
@@ -90,12 +91,11 @@ export class OstreeRepo implements Disposable {
 
   /**
    * A commit, dirtree or dirmeta, verified; undefined when neither this repository nor its parents have it.
-   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; HostError SYSCALL_FAILED (EFBIG above 128 MiB)
+   * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; FormatError OSTREE_METADATA_TOO_LARGE, OSTREE_FILE_TYPE_INVALID
    */
   readMetadata(kind: MetadataKind, checksum: OstreeChecksum): Uint8Array | undefined {
-    using file = this.root.tryOpenFile(this.#pathOf(kind, checksum));
-    if (file === undefined) return this.#parent?.readMetadata(kind, checksum);
-    const bytes = readAll(file, METADATA_MAX_BYTES);
+    const bytes = readRegular(this.root, this.#pathOf(kind, checksum), METADATA_MAX_BYTES);
+    if (bytes === undefined) return this.#parent?.readMetadata(kind, checksum);
     verifyMetadata(bytes, checksum, kind);
     return bytes;
   }
@@ -114,20 +114,19 @@ export class OstreeRepo implements Disposable {
    */
   readFilez(checksum: OstreeChecksum, limitBytes: number): Uint8Array | undefined {
     if (this.mode !== 'archive') return undefined;
-    using file = this.root.tryOpenFile(this.#pathOf('file', checksum), OPEN.read | OPEN.noFollow);
-    if (file === undefined) return undefined;
-    this.#scratch ??= Buffer.allocUnsafe(SMALL_FILEZ_BYTES);
-    const length = readAt(file, this.#scratch, 0);
-    if (length < SMALL_FILEZ_BYTES && length <= limitBytes) {
-      return this.#scratch.subarray(0, length);
+    try {
+      return this.#readSmall(this.#pathOf('file', checksum), limitBytes);
+    } catch (error) {
+      // A directory, a link, a socket, a pipe or a device: `openFile` says so.
+      const errors = ['EFBIG', 'EISDIR', 'ELOOP', 'ENXIO', 'ESPIPE'] as const;
+      if (errors.some((name) => hasErrno(error, name))) return undefined;
+      throw error;
     }
-    return statFd(file).sizeBytes > limitBytes ? undefined : readAll(file, limitBytes);
   }
 
   /** A file of the repository that is no object (`summary`, a delta part); undefined when it is not there. */
   readFile(path: string, limitBytes: number): Uint8Array | undefined {
-    using file = this.root.tryOpenFile(path);
-    return file === undefined ? undefined : readAll(file, limitBytes);
+    return readRegular(this.root, path, limitBytes);
   }
 
   /** Puts a file that is no object in its place in one step, durably. */
@@ -185,6 +184,18 @@ export class OstreeRepo implements Disposable {
     this.#isOpen = false;
     this.#parent?.[Symbol.dispose]();
     this.root[Symbol.dispose]();
+  }
+
+  /** Opened without waiting, as a pipe would make us. */
+  #readSmall(path: string, limitBytes: number): Uint8Array | undefined {
+    using file = this.root.tryOpenFile(path, OPEN.read | OPEN.noFollow | OPEN.nonBlock);
+    if (file === undefined) return undefined;
+    this.#scratch ??= Buffer.allocUnsafe(SMALL_FILEZ_BYTES);
+    const length = readAt(file, this.#scratch, 0);
+    if (length < SMALL_FILEZ_BYTES && length <= limitBytes) {
+      return this.#scratch.subarray(0, length);
+    }
+    return statFd(file).sizeBytes > limitBytes ? undefined : readAll(file, limitBytes);
   }
 
   #pathOf(kind: ObjectKind, checksum: OstreeChecksum): string {
@@ -246,9 +257,9 @@ export function initOstreeRepo(path: string, options: InitOptions): OstreeRepo {
 function openChain(path: string, depth: number): OstreeRepo {
   const root = openRoot(path);
   try {
-    using file = root.tryOpenFile(CONFIG);
-    if (file === undefined || root.stat('objects')?.type !== 'directory') throw notFound(path);
-    const config = parseConfig(readAll(file, CONFIG_MAX_BYTES));
+    const bytes = readRegular(root, CONFIG, CONFIG_MAX_BYTES);
+    if (bytes === undefined || root.stat('objects')?.type !== 'directory') throw notFound(path);
+    const config = parseConfig(bytes);
     const isTooDeep = depth >= PARENTS_MAX;
     const parent =
       config.parent === undefined || isTooDeep ? undefined : openChain(config.parent, depth + 1);

@@ -5,8 +5,9 @@ import {
   ostreeObjectPath,
   parseTombstone,
 } from '#formats/ostree';
-import { type Dir, fsync, fsyncParent, OPEN, randomName, readAll, writeAll } from '#host';
+import { type Dir, fsync, fsyncParent, OPEN, randomName, writeAll } from '#host';
 import { DIRECTORY_MODE, OBJECT_MODE, PARTIAL_BY_FSCK } from './layout.ts';
+import { readRegular } from './regular.ts';
 
 /** Why a commit is partial: a pull was not finished (or asked for a part), or fsck removed objects. */
 export type PartialReason = 'pull' | 'fsck';
@@ -64,8 +65,7 @@ export class OstreeState {
   }
 
   #read(path: string, limitBytes: number): Buffer | undefined {
-    using file = this.#root.tryOpenFile(path);
-    return file === undefined ? undefined : readAll(file, limitBytes);
+    return readRegular(this.#root, path, limitBytes);
   }
 
   #replace(path: string, bytes: Uint8Array): void {
