@@ -5,7 +5,7 @@ import { Directory, type Inode, type Leaf, NO_XATTRS, type Stat, Tree } from '#f
 import { parseCommit } from './commit.ts';
 import { failDepth } from './commit-walk.ts';
 import { type Dirmeta, parseDirmeta } from './dirmeta.ts';
-import { parseDirtree } from './dirtree.ts';
+import { type Dirtree, parseDirtree } from './dirtree.ts';
 import type { SizedFileHeader } from './file.ts';
 import { PERMISSION_BITS, TREE_DEPTH_MAX } from './layout.ts';
 import { isLinkMode } from './mode.ts';
@@ -62,8 +62,8 @@ class TreeBuilder {
   readonly #nameEnd: string;
   readonly #stats = new Map<OstreeChecksum, Stat>();
   readonly #leaves = new Map<OstreeChecksum, number>();
+  readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
   readonly #entriesMax: number;
-  #entries = 0;
 
   constructor(objects: CommitObjects, options: CommitTreeOptions) {
     this.#objects = objects;
@@ -73,12 +73,12 @@ class TreeBuilder {
 
   build(checksum: OstreeChecksum): Tree {
     const commit = parseCommit(this.#objects.metadata(checksum, 'commit'));
+    this.#requireSize(commit.rootTree);
     const tree = new Tree(this.#directoryStat(commit.rootMeta));
     const pending: Pending[] = [{ directory: tree.root, tree: commit.rootTree, depth: 0 }];
     for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
       const { directory, depth } = step;
-      const { files, directories } = parseDirtree(this.#objects.metadata(step.tree, 'dirtree'));
-      this.#count(files.length + directories.length);
+      const { files, directories } = this.#dirtree(step.tree);
       for (const file of files) this.#insert(directory, file.name, this.#leaf(tree, file.checksum));
       if (depth >= TREE_DEPTH_MAX && directories.length > 0) failDepth(depth + 1);
       for (const entry of directories) {
@@ -88,6 +88,42 @@ class TreeBuilder {
       }
     }
     return tree;
+  }
+
+  /**
+   * Counts all entries before any is made, each distinct directory once: a few directories that hold each other twice can stand for more
+   * entries than there is memory.
+   */
+  #requireSize(root: OstreeChecksum): void {
+    const counts = new Map<OstreeChecksum, number>();
+    const path = [{ tree: root, next: 0, count: 0 }];
+    for (let step = path.at(-1); step !== undefined; step = path.at(-1)) {
+      const { files, directories } = this.#dirtree(step.tree);
+      const entry = directories[step.next];
+      if (entry === undefined) {
+        const total = step.count + files.length + directories.length;
+        if (total > this.#entriesMax) this.#failSize(total);
+        counts.set(step.tree, total);
+        path.pop();
+        continue;
+      }
+      const inner = counts.get(entry.tree);
+      if (inner !== undefined) {
+        step.count += inner;
+        step.next++;
+      } else {
+        if (path.length > TREE_DEPTH_MAX) failDepth(path.length);
+        path.push({ tree: entry.tree, next: 0, count: 0 });
+      }
+    }
+  }
+
+  #dirtree(checksum: OstreeChecksum): Dirtree {
+    const known = this.#dirtrees.get(checksum);
+    if (known !== undefined) return known;
+    const parsed = parseDirtree(this.#objects.metadata(checksum, 'dirtree'));
+    this.#dirtrees.set(checksum, parsed);
+    return parsed;
   }
 
   #insert(directory: Directory, name: ByteString, inode: Inode): void {
@@ -134,13 +170,11 @@ class TreeBuilder {
     };
   }
 
-  #count(entries: number): void {
-    this.#entries += entries;
-    if (this.#entries <= this.#entriesMax) return;
+  #failSize(found: number): never {
     throw new FormatError(
       'OSTREE_TREE_TOO_LARGE',
-      `Cannot lay out commit: expected at most ${this.#entriesMax} entries, found ${this.#entries}`,
-      { offset: 0, what: 'commit', expected: this.#entriesMax, found: this.#entries },
+      `Cannot lay out commit: expected at most ${this.#entriesMax} entries, found ${found} or more`,
+      { offset: 0, what: 'commit', expected: this.#entriesMax, found },
     );
   }
 }
