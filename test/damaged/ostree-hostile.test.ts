@@ -34,7 +34,7 @@ import {
   ostreeObjectPath,
 } from '#formats/ostree';
 import { checkRepository } from '#stores/composefs';
-import { pullCommit } from '#work/ostree';
+import { type PullSource, type PullTargets, pullCommits } from '#work/ostree';
 import { FakeHttp } from '../support/fake-http.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
@@ -544,9 +544,47 @@ const FILES: readonly Case[] = (
     ['a xattr without a name', 'OSTREE_XATTR_INVALID', (r) => r.rawFile({ xattrs: [xattr('\0')] })],
     ['a xattr without a value', 'accepted', (r) => r.rawFile({ xattrs: [xattr('user.a\0', '')] })],
     [
-      'a xattr name beyond all limits',
+      'a xattr name of 255 bytes',
       'accepted',
       (r) => r.rawFile({ xattrs: [xattr(`user.${'n'.repeat(250)}\0`)] }),
+    ],
+    [
+      'a xattr name of 261 bytes',
+      'TREE_INVALID',
+      (r) => r.rawFile({ xattrs: [xattr(`user.${'n'.repeat(256)}\0`)] }),
+    ],
+    [
+      'a xattr value of 65,535 bytes',
+      'accepted',
+      (r) => r.rawFile({ xattrs: [xattr('user.a\0', 'v'.repeat(65_535))] }),
+    ],
+    [
+      'a xattr value of 65,536 bytes',
+      'TREE_INVALID',
+      (r) => r.rawFile({ xattrs: [xattr('user.a\0', 'v'.repeat(65_536))] }),
+    ],
+    [
+      'ten thousand xattrs',
+      'accepted',
+      (r) =>
+        r.rawFile({
+          xattrs: Array.from({ length: 10_000 }, (_, index) => xattr(`user.${10_000 + index}\0`)),
+        }),
+    ],
+    [
+      'a xattr of the overlay',
+      'accepted',
+      (r) => r.rawFile({ xattrs: [xattr('trusted.overlay.redirect\0', '/etc/shadow')] }),
+    ],
+    [
+      'a link of 4,095 bytes',
+      'accepted',
+      (r) => r.rawFile({ ...LINK, target: 'x'.repeat(4095) }, NO_PAYLOAD),
+    ],
+    [
+      'a link of 100,000 bytes',
+      'TREE_INVALID',
+      (r) => r.rawFile({ ...LINK, target: 'x'.repeat(100_000) }, NO_PAYLOAD),
     ],
     ['a link', 'accepted', (r) => r.rawFile(LINK, NO_PAYLOAD)],
     [
@@ -638,12 +676,20 @@ after(async () => {
   scratch[Symbol.dispose]();
 });
 
-/** Pulls `t`, and demands that nothing is left of a refused pull. */
-async function outcome(source: Parameters<typeof pullCommit>[1], label: string): Promise<Expected> {
+/** Pulls `t`, or every ref, and demands that nothing is left of a refused pull. */
+async function outcome(
+  source: PullSource,
+  label: string,
+  targets: PullTargets = ['t'],
+): Promise<Expected> {
   using temp = await makeTempRepository();
   const { repository } = temp;
-  const result = await pullCommit(repository, source, 't', { workers: 0 }).then(
-    () => 'accepted' as const,
+  let count = 0;
+  const result = await pullCommits(repository, source, targets, { workers: 0 }).then(
+    ({ commits }) => {
+      count = commits.length;
+      return 'accepted' as const;
+    },
     (error: unknown) => {
       assert.ok(isOnecopyError(error), `${label}: ${String(error)}`);
       return error.code;
@@ -651,8 +697,8 @@ async function outcome(source: Parameters<typeof pullCommit>[1], label: string):
   );
   const streams = [...repository.streams.list()].filter(({ name }) => name.includes('commit'));
   const refs = repository.refs.list('streams', 'ostree');
-  const count = result === 'accepted' ? 1 : 0;
-  assert.deepEqual([streams.length, refs.length], [count, count], `${label}: ${result}`);
+  const streamCount = Math.min(count, 1);
+  assert.deepEqual([streams.length, refs.length], [streamCount, count], `${label}: ${result}`);
   assert.deepEqual((await checkRepository(repository)).findings, [], label);
   return result;
 }
@@ -676,6 +722,142 @@ test('whatever a repository says with right checksums is accepted or refused wit
     rmSync(join(scratch.path, folder), { recursive: true });
   }
   assert.deepEqual(wrong, []);
+});
+
+const SUMMARY = tupleOf(
+  arrayOf(tupleOf(STRING, tupleOf(UINT64, BYTES, VARIANT_DICT))),
+  VARIANT_DICT,
+);
+
+/** Refs of a summary, with the commit size that it states. */
+type RawSummary = readonly (readonly [name: string, commit: string | Uint8Array, size?: bigint])[];
+
+function rawSummary(refs: RawSummary): Uint8Array {
+  const raw = refs.map(([name, commit, size = 200n]) => {
+    const checksum = typeof commit === 'string' ? sum(commit as OstreeChecksum) : commit;
+    return [name, [size, checksum, []]] as const;
+  });
+  return encodeVariant([raw, []], SUMMARY);
+}
+
+/** A summary, what becomes of a pull of `t`, and of a mirror. */
+type SummaryCase = readonly [string, Expected, Expected, (good: OstreeChecksum) => Uint8Array];
+
+const SUMMARIES: readonly SummaryCase[] = [
+  ['the ref', 'accepted', 'accepted', (good) => rawSummary([['t', good]])],
+  ['no ref', 'accepted', 'accepted', () => rawSummary([])],
+  [
+    'unsorted refs',
+    'accepted',
+    'accepted',
+    (good) =>
+      rawSummary([
+        ['z', good],
+        ['t', good],
+        ['a', good],
+      ]),
+  ],
+  [
+    'the ref twice, the first one right',
+    'accepted',
+    'accepted',
+    (good) =>
+      rawSummary([
+        ['t', good],
+        ['t', ZERO_SUM],
+      ]),
+  ],
+  [
+    'the ref twice, the first one wrong',
+    'OSTREE_OBJECT_MISSING',
+    'OSTREE_OBJECT_MISSING',
+    (good) =>
+      rawSummary([
+        ['t', ZERO_SUM],
+        ['t', good],
+      ]),
+  ],
+  [
+    'another commit',
+    'OSTREE_OBJECT_MISSING',
+    'OSTREE_OBJECT_MISSING',
+    () => rawSummary([['t', ZERO_SUM]]),
+  ],
+  [
+    'a checksum of 31 bytes',
+    'OSTREE_CHECKSUM_LENGTH',
+    'OSTREE_CHECKSUM_LENGTH',
+    () => rawSummary([['t', new Uint8Array(31)]]),
+  ],
+  [
+    'a byte at the end',
+    'GVARIANT_NOT_NORMAL',
+    'GVARIANT_NOT_NORMAL',
+    (good) => Buffer.concat([rawSummary([['t', good]]), bytes('x')]),
+  ],
+  ['nothing', 'GVARIANT_NOT_NORMAL', 'GVARIANT_NOT_NORMAL', () => bytes('')],
+  [
+    'a commit size of 1',
+    'RESPONSE_TOO_LARGE',
+    'RESPONSE_TOO_LARGE',
+    (good) => rawSummary([['t', good, 1n]]),
+  ],
+  [
+    'a commit size beyond all',
+    'accepted',
+    'accepted',
+    (good) => rawSummary([['t', good, 2n ** 64n - 1n]]),
+  ],
+  ...[
+    '../../../../escape',
+    '/t',
+    't/',
+    'a//b',
+    '',
+    '.',
+    '.hidden/x',
+    'a b',
+    'f'.repeat(64),
+    'a\\b',
+  ].map(
+    (name): SummaryCase => [
+      `a ref named ${JSON.stringify(name).slice(0, 20)}`,
+      'accepted',
+      'OSTREE_REF_INVALID',
+      (good) =>
+        rawSummary([
+          [name, good],
+          ['t', good],
+        ]),
+    ],
+  ),
+];
+
+test('a summary that breaks the rules is refused with its code, and its names never leave the folder of refs', async () => {
+  const path = join(scratch.path, 'summary-case');
+  const repo = new Repo(path);
+  const good = GOOD(repo);
+  const http = { retry: { baseMs: 1, capMs: 2 } };
+  const source = { kind: 'remote', url: `${server.url}/summary-case`, http } as const;
+  const wrong: string[] = [];
+  for (const [name, expected, expectedOfAll, make] of SUMMARIES) {
+    repo.put('summary', make(good));
+    const found = [await outcome(source, name), await outcome(source, name, 'all')];
+    if (found.join() !== [expected, expectedOfAll].join()) wrong.push(`${name}: ${found.join()}`);
+  }
+  assert.deepEqual(wrong, []);
+  // Cut anywhere it says nothing; with any byte changed it may say another thing, never something unsafe.
+  const whole = rawSummary([['t', good]]);
+  for (let length = 1; length < whole.length; length++) {
+    repo.put('summary', whole.subarray(0, length));
+    assert.notEqual(await outcome(source, `${length} bytes of the summary`), 'accepted');
+  }
+  for (let at = 0; at < whole.length; at++) {
+    const changed = Buffer.from(whole);
+    changed[at] = (changed[at] ?? 0) ^ 0xff;
+    repo.put('summary', changed);
+    await outcome(source, `summary with byte ${at} changed`, 'all');
+  }
 });
 
 const CONFIGS: readonly (readonly [string, Expected])[] = [
