@@ -15,6 +15,15 @@ export const HEX_VALUES: Int8Array = Int8Array.from({ length: 256 }, (_, code) =
  * @throws FormatError DIGEST_INVALID: odd length, wrong length, then wrong character, checked in that order (core spec 1.3).
  */
 export function parseHex(text: string, lengthBytes: number, what = 'hex'): Uint8Array {
+  if (text.length === lengthBytes * 2) {
+    // Stops at the first character that is no digit.
+    const bytes = Buffer.from(text, 'hex');
+    if (bytes.length === lengthBytes) return new Uint8Array(bytes);
+  }
+  return failHex(text, lengthBytes, what);
+}
+
+function failHex(text: string, lengthBytes: number, what: string): never {
   const fail = (reason: string, offset: number): never => {
     throw new FormatError(
       'DIGEST_INVALID',
@@ -30,6 +39,5 @@ export function parseHex(text: string, lengthBytes: number, what = 'hex'): Uint8
     fail(`expected ${lengthBytes * 2} characters, found ${text.length}`, text.length);
   }
   const bad = text.search(/[^0-9a-fA-F]/);
-  if (bad >= 0) fail(`invalid character "${text[bad]}" at ${bad}`, bad);
-  return new Uint8Array(Buffer.from(text, 'hex'));
+  return fail(`invalid character "${text[bad]}" at ${bad}`, bad);
 }

@@ -79,7 +79,7 @@ export class CommitStream {
   /** The object with an id, or undefined. */
   find(checksum: OstreeChecksum): StreamObject | undefined {
     const index = this.#indexOf(checksum);
-    return index === undefined ? undefined : this.at(index);
+    return index === undefined ? undefined : this.#objectAt(index, checksum);
   }
 
   /** True when an object is there. */
@@ -89,13 +89,17 @@ export class CommitStream {
 
   /** The object at an index of the table, 0 to size − 1. */
   at(index: number): StreamObject {
+    return this.#objectAt(index, this.#idAt(index));
+  }
+
+  #objectAt(index: number, checksum: OstreeChecksum): StreamObject {
     const info = this.#infoOffset + index * INFO_BYTES;
     const offset = this.#view.getUint32(info + INFO_POSITION, true) * ALIGNMENT;
     const length = this.#view.getUint32(info + INFO_LENGTH, true);
     const external = this.#view.getUint32(info + INFO_EXTERNAL, true);
     const start = this.#contentOffset + offset;
     return {
-      checksum: this.#idAt(index),
+      checksum,
       data: this.content.subarray(start, start + length),
       external: external === NO_EXTERNAL ? undefined : this.objectRefs[external],
       offset,
@@ -172,9 +176,15 @@ export class CommitStream {
     return undefined;
   }
 
-  #compareAt(index: number, wanted: Uint8Array): number {
+  /** Byte by byte: nearly all ids differ in the first few. */
+  #compareAt(index: number, wanted: Uint8Array, wantedAt = 0): number {
+    const { content } = this;
     const at = IDS_OFFSET + index * ID_BYTES;
-    return Buffer.compare(this.content.subarray(at, at + ID_BYTES), wanted);
+    for (let byte = 0; byte < ID_BYTES; byte++) {
+      const order = (content[at + byte] ?? 0) - (wanted[wantedAt + byte] ?? 0);
+      if (order !== 0) return order;
+    }
+    return 0;
   }
 
   #bucket(bucket: number): number {
@@ -191,8 +201,7 @@ export class CommitStream {
       for (; index < end; index++) {
         const id = IDS_OFFSET + index * ID_BYTES;
         if (this.content[id] !== bucket) failStream(id, `an id of bucket ${bucket}`, 'another');
-        const next = this.content.subarray(id, id + ID_BYTES);
-        if (index > 0 && this.#compareAt(index - 1, next) >= 0) {
+        if (index > 0 && this.#compareAt(index - 1, this.content, id) >= 0) {
           failStream(id, 'ascending ids', `index ${index} out of order`);
         }
       }

@@ -19,7 +19,6 @@ import {
   OBJECT_DATA_MAX_BYTES,
   POSITION_MAX,
 } from './commit-stream-layout.ts';
-import { checksumBytes } from './objects.ts';
 
 /** The content of a commit stream and the objects that its external indices mean. */
 export interface CommitStreamContent {
@@ -97,8 +96,9 @@ export class CommitStreamBuilder {
     if (commitIndex < 0) failBuild(`the commit ${commit}`, `${ids.length} other objects`);
     view.setUint32(COMMIT_INDEX_OFFSET, commitIndex, true);
     writeBuckets(view, ids);
+    const table = Buffer.from(content.buffer, IDS_OFFSET, ids.length * ID_BYTES);
     ids.forEach((id, index) => {
-      content.set(checksumBytes(id), IDS_OFFSET + index * ID_BYTES);
+      table.write(id, index * ID_BYTES, 'hex');
     });
     const infoOffset = IDS_OFFSET + ids.length * ID_BYTES;
     const objectRefs = writeEntries({ view, content, infoOffset, contentOffset }, entries);

@@ -91,7 +91,7 @@ const SEEN_HEADERS_MAX = 512;
 
 /** The header in its frame, as parseZlibHeader reads it; many files share theirs but for the size. */
 export function parseRawHeader(rawHeader: Uint8Array): SizedFileHeader {
-  return openHeader(rawHeader, rawHeader.length)?.header ?? parseFilez(rawHeader).header;
+  return openFilez(rawHeader).header;
 }
 
 /** As parseFilez, without parsing and encoding again what an earlier file had as well. */

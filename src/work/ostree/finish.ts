@@ -11,6 +11,7 @@ import {
   partialStreamName,
   treeOfCommit,
 } from '#formats/ostree';
+import type { Tree } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import {
   encodeSubpaths,
@@ -92,11 +93,11 @@ export async function storeCommit(
 ): Promise<StoredCommit> {
   const { ref, compatXattrNul, signal } = options;
   signal?.throwIfAborted();
-  const objects = new CommitStream(content.content, content.objectRefs);
-  const imageId = storeImage(repository, objects, {
-    compatXattrNul: compatXattrNul === true,
-    objects: options.objects,
-  });
+  const objects = options.objects ?? new CommitStream(content.content, content.objectRefs);
+  const imageId = buildImage(
+    repository,
+    treeOfCommit(commit, objects, { compatXattrNul: compatXattrNul === true }),
+  );
   const stored = await encodeStream(repository, content, imageId, options);
   signal?.throwIfAborted();
   const streamId = repository.streams.publish(commitStreamName(commit), stored.stream, {
@@ -149,7 +150,7 @@ async function encodeStream(
 }
 
 /** What an image is made of. */
-export interface ImageOptions extends Pick<FinishOptions, 'objects'> {
+export interface ImageOptions {
   readonly compatXattrNul: boolean;
   /** The only paths that the image holds; the whole tree when undefined. */
   readonly subpaths?: readonly string[] | undefined;
@@ -161,11 +162,13 @@ export function storeImage(
   stream: CommitStream,
   options: ImageOptions,
 ): ObjectId {
-  const { algorithm, formats } = repository;
   const { compatXattrNul, subpaths } = options;
-  const whole = options.objects ?? stream;
-  const objects = subpaths === undefined ? whole : presentObjects(stream);
+  const objects = subpaths === undefined ? stream : presentObjects(stream);
   const tree = treeOfCommit(stream.commit, objects, { compatXattrNul });
   if (subpaths !== undefined) pruneTree(tree, parseSubpaths(subpaths));
-  return repository.images.publish(encodeImage(tree, { version: formats.default, algorithm }));
+  return buildImage(repository, tree);
+}
+
+function buildImage({ algorithm, formats, images }: Repository, tree: Tree): ObjectId {
+  return images.publish(encodeImage(tree, { version: formats.default, algorithm }));
 }

@@ -6,13 +6,19 @@ import {
   FileHasher,
   HEADER_PREFIX_BYTES,
   type MetadataKind,
+  parseHeaderPrefix,
   parseZlibHeader,
+  type StreamObject,
   verifyMetadata,
 } from '#formats/ostree';
 import { readPieces } from '#host';
 import type { Repository } from '#stores/composefs';
+import { parseRawHeader } from './file-work.ts';
 import type { PullJournal } from './journal.ts';
 import type { ObjectRecord } from './records.ts';
+
+/** Names of xattrs without their NUL: composefs-ostree wrote such streams. */
+const UNTERMINATED = { acceptUnterminated: true } as const;
 
 /**
  * The objects that need not be fetched: those of commits at hand (bases), and those that an earlier attempt recorded. A
@@ -74,27 +80,30 @@ export class KnownObjects {
 
   #fileInBases(checksum: OstreeChecksum): ObjectRecord | undefined {
     for (const base of this.#bases) {
-      if (!base.has(checksum)) continue;
+      const found = base.find(checksum);
+      if (found === undefined) continue;
       try {
-        const { header, rawHeader, inline, external } = base.file(checksum);
-        if (external === undefined) {
-          if (computeFileChecksum(header, inline) !== checksum) continue;
-          return { kind: 'inline', checksum, rawHeader, content: inline };
-        }
-        if (this.#repository.objects.has(external, header.sizeBytes)) {
-          return {
-            kind: 'external',
-            checksum,
-            rawHeader,
-            id: external,
-            sizeBytes: header.sizeBytes,
-          };
-        }
+        const known = this.#usable(found);
+        if (known !== undefined) return known;
       } catch (error) {
         if (!isOnecopyError(error)) throw error;
       }
     }
     return undefined;
+  }
+
+  /** A file of a base as a record, if its content is there. @throws those of parseFilez */
+  #usable({ checksum, data, external }: StreamObject): ObjectRecord | undefined {
+    const rawHeader = data.subarray(0, HEADER_PREFIX_BYTES + parseHeaderPrefix(data));
+    if (external === undefined) {
+      const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES), UNTERMINATED);
+      const content = data.subarray(rawHeader.length);
+      if (computeFileChecksum(header, content) !== checksum) return undefined;
+      return { kind: 'inline', checksum, rawHeader, content };
+    }
+    const sizeBytes = sizeOf(rawHeader);
+    if (!this.#repository.objects.has(external, sizeBytes)) return undefined;
+    return { kind: 'external', checksum, rawHeader, id: external, sizeBytes };
   }
 
   #inBases(checksum: OstreeChecksum) {
@@ -131,6 +140,16 @@ export class KnownObjects {
     using object = this.#repository.objects.open(record.id);
     for (const piece of readPieces(object)) hasher.update(piece);
     return hasher.finish() === record.checksum;
+  }
+}
+
+/** The size in a framed header that is sound. @throws FormatError of parseZlibHeader */
+function sizeOf(rawHeader: Uint8Array): number {
+  try {
+    return parseRawHeader(rawHeader).sizeBytes;
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES), UNTERMINATED).sizeBytes;
   }
 }
 
