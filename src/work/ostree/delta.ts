@@ -29,10 +29,15 @@ import type { KnownObjects } from './known.ts';
 /** Whether deltas are used: when they are cheaper, never, or in any case. */
 export type DeltaPolicy = 'auto' | 'never' | 'require';
 
+/** Where deltas come from: the files of a remote are one. What it returns has its checksum; what is not there is undefined. */
+export type DeltaSource = Pick<OstreeRemote, 'superblock' | 'deltaIndex' | 'deltaPart'>;
+
 /** What looking for a delta works with. */
 export interface DeltaContext {
   readonly repository: Repository;
-  readonly remote: OstreeRemote;
+  readonly source: DeltaSource;
+  /** Ask for the delta from nothing too when nobody says which there are: a file that is not there costs nothing on a disk. */
+  readonly isLocal?: boolean;
   readonly known: KnownObjects;
   readonly tools: FileTools;
   readonly summary: Summary | undefined;
@@ -99,7 +104,7 @@ async function chooseDelta(
   const candidates = orderCandidates(await listCandidates(to, context), context);
   // The best two: a delta from a commit at hand, and perhaps the one from nothing.
   for (const { name, checksum } of candidates.slice(0, 2)) {
-    const bytes = await context.remote.superblock(name, checksum, { signal: context.signal });
+    const bytes = await context.source.superblock(name, checksum, { signal: context.signal });
     if (bytes === undefined) continue;
     const { superblock } = parseDelta(bytes);
     verifyDeltaName(superblock, name);
@@ -109,14 +114,15 @@ async function chooseDelta(
 }
 
 async function listCandidates(to: OstreeChecksum, context: DeltaContext): Promise<Candidate[]> {
-  const { remote, summary, signal, current } = context;
+  const { source, summary, signal, current } = context;
   if (summary === undefined) {
-    return [{ name: { from: current, to }, checksum: undefined }];
+    const guesses = context.isLocal === true ? new Set([current, undefined]) : [current];
+    return [...guesses].map((from) => ({ name: { from, to }, checksum: undefined }));
   }
   const fromSummary = candidatesOf(deltaSumsOf(summary.metadata), to);
   if (fromSummary.length > 0) return fromSummary;
   if (!summaryFactsOf(summary.metadata).hasIndexedDeltas) return [];
-  const bytes = await remote.deltaIndex(to, { signal });
+  const bytes = await source.deltaIndex(to, { signal });
   if (bytes === undefined) return [];
   return candidatesOf(deltaSumsOf(parseMetadataDict(bytes, 'delta index')), to);
 }
@@ -208,16 +214,16 @@ async function applyDelta(superblock: Superblock, context: DeltaContext): Promis
 async function fetchPart(
   superblock: Superblock,
   info: DeltaPartInfo,
-  { remote, signal }: DeltaContext,
+  { source, signal }: DeltaContext,
 ): Promise<DeltaPartBytes> {
   const inline = inlinePartOf(superblock, info.index);
   if (inline !== undefined) return inline;
   const expected = { checksum: info.checksum, sizeBytes: Number(info.sizeBytes) };
-  const bytes = await remote.deltaPart(superblock, info.index, expected, { signal });
+  const bytes = await source.deltaPart(superblock, info.index, expected, { signal });
   if (bytes !== undefined) return splitPartFile(bytes);
   throw new NotFoundError(
     'OSTREE_OBJECT_MISSING',
-    `Cannot fetch part ${info.index} of static delta ${formatDeltaName(superblock)}: the remote has none`,
+    `Cannot fetch part ${info.index} of static delta ${formatDeltaName(superblock)}: the source has none`,
     { checksum: info.checksum, kind: 'delta part' },
   );
 }

@@ -3,7 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
-import { encodeTombstone, partialStreamName } from '#formats/ostree';
+import { deltaPartPath, encodeTombstone, partialStreamName } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
@@ -218,4 +218,47 @@ test('a path that the commit lacks is reported also below a path that is here al
   await pull('/');
   await assert.rejects(pull('/none'), { code: 'OSTREE_PATH_NOT_FOUND' });
   await assert.rejects(pull('/sort/../none'), { code: 'OSTREE_NAME_INVALID' });
+});
+
+for (const [name, from] of [
+  ['r-deltas', undefined],
+  ['r-deltas', 'test/v1'],
+  ['r-summary-nodeltas', 'test/v1'],
+  ['r-deltas-fallback', 'test/v1'],
+] as const) {
+  test(`a delta of the local ${name} from ${from ?? 'nothing'} is used on demand only, with the same result`, async () => {
+    using temp = await makeTempRepository();
+    const { repository } = temp;
+    const archive = sourceOf('local', 'r-archive');
+    if (from !== undefined) await pullCommit(repository, archive, from, PLAIN);
+    using other = await makeTempRepository();
+    const auto = await pullCommit(other.repository, sourceOf('local', name), 'test/main', {
+      workers: 0,
+    });
+    assert.equal(auto.delta, undefined);
+    const pulled = await pullCommit(repository, sourceOf('local', name), 'test/main', {
+      workers: 0,
+      deltas: 'require',
+    });
+    assert.equal(pulled.delta?.name, from === undefined ? V2 : `${V1}-${V2}`);
+    assert.deepEqual([pulled.streamId, pulled.imageId], [auto.streamId, auto.imageId]);
+  });
+}
+
+test('a local repository without a delta, or with a damaged one, is refused where deltas are required', async () => {
+  using temp = await makeTempRepository();
+  const pull = (name: string) =>
+    pullCommit(temp.repository, sourceOf('local', name), 'test/main', {
+      workers: 0,
+      deltas: 'require',
+    });
+  await assert.rejects(pull('r-archive'), { code: 'OSTREE_DELTA_NOT_FOUND' });
+  const damaged = join(fixture.path, 'fxmini/r-damaged-delta');
+  cpSync(join(fixture.path, 'fxmini/r-deltas'), damaged, { recursive: true });
+  const part = join(damaged, deltaPartPath({ from: undefined, to: V2 }, 0));
+  const bytes = readFileSync(part);
+  bytes.writeUInt8((bytes[100] ?? 0) ^ 1, 100);
+  writeFileSync(part, bytes);
+  await assert.rejects(pull('r-damaged-delta'), { code: 'OSTREE_DELTA_CHECKSUM_MISMATCH' });
+  assert.deepEqual(refsOf(temp.repository), []);
 });

@@ -13,6 +13,7 @@ import { storeCommit, storeImage, storePartialCommit } from './finish.ts';
 import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
+import { localDeltas, localSummary } from './local-deltas.ts';
 import { COMMITMETA_REF } from './open.ts';
 import type { PullCommitOptions, PulledCommit } from './pull.ts';
 import { encodeRecord } from './records.ts';
@@ -198,15 +199,19 @@ class Pull {
     { tools }: FilePool,
   ): Promise<PulledCommit['delta']> {
     const { subpaths, deltas: policy = 'auto', signal, onProgress } = this.#options;
-    if (!('remote' in this.#origin) || subpaths !== undefined) return undefined;
-    const { remote } = this.#origin;
-    const { summary } = this.#target;
+    const origin = this.#origin;
+    // From a disk the objects themselves cost less, so a delta is used there on demand only.
+    const isWanted = 'remote' in origin ? policy !== 'never' : policy === 'require';
+    if (!isWanted || subpaths !== undefined) return undefined;
+    const from =
+      'remote' in origin
+        ? { source: origin.remote, summary: this.#target.summary }
+        : { source: localDeltas(origin.repo), summary: localSummary(origin.repo), isLocal: true };
     return await tryDelta(commit, {
       repository: this.#repository,
-      remote,
+      ...from,
       known,
       tools,
-      summary,
       current: this.#current === commit ? undefined : this.#current,
       policy,
       signal,
