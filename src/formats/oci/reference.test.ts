@@ -58,6 +58,10 @@ const ACCEPTED: [string, object][] = [
   ['ostree:http://[::1]:80/r', { transport: 'ostree', location: 'http://[::1]:80/r' }],
   ['ostree:http://u:p@host/r', { transport: 'ostree', location: 'http://u:p@host/r' }],
   ['ostree:http://host:main', { transport: 'ostree', location: 'http://host', ref: 'main' }],
+  [
+    'ostree:mirrorlist=https://host/list:main',
+    { transport: 'ostree', location: 'mirrorlist=https://host/list', ref: 'main' },
+  ],
   ['ostree-local:/r', { transport: 'ostree-local', location: '/r' }],
   ['ostree-local:/r:a/b', { transport: 'ostree-local', location: '/r', ref: 'a/b' }],
   ['containers-storage:alpine', { transport: 'containers-storage', name: 'alpine' }],

@@ -30,7 +30,7 @@ export interface LocalReference {
  */
 export interface OstreeReference {
   readonly transport: 'ostree' | 'ostree-local';
-  /** URL or path of the OSTree repository. */
+  /** URL or path of the OSTree repository; `mirrorlist=URL` is the URL of a list of mirrors. */
   readonly location: string;
   readonly ref?: string;
 }
@@ -205,7 +205,7 @@ function parseOstree(
   const [location, ref] = isWhole
     ? [rest, undefined]
     : splitLast(text, rest, transport === 'ostree' ? 'URL[:REF]' : 'PATH[:REF]');
-  if (transport === 'ostree' && !/^https?:\/\/[^/]/.test(location)) {
+  if (transport === 'ostree' && !/^(?:mirrorlist=)?https?:\/\/[^/]/.test(location)) {
     throw invalid(text, 'an http or https URL', `"${location}"`);
   }
   return ref === undefined ? { transport, location } : { transport, location, ref };
