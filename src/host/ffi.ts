@@ -185,6 +185,7 @@ function load(): Loaded {
   slab.bytes.write('.\0', SLAB.here);
   slab.bytes[SLAB.empty] = 0;
   loaded = { koffi, calls, slab };
+  lastErrno = koffi.errno;
   install();
   return loaded;
 }
@@ -262,7 +263,8 @@ export function slab(): Slab {
   return (loaded ?? load()).slab;
 }
 
-/** errno of the last failed call of this thread. Read it before anything else is called. */
-export function lastErrno(): number {
-  return load().koffi.errno();
-}
+/**
+ * errno of the last failed call of this thread. Read it before anything else is called. Once koffi is loaded this is the foreign function
+ * itself: where a function of ours begins, the engine may wait for its own threads, and leave EAGAIN there.
+ */
+export let lastErrno: () => number = () => load().koffi.errno();
