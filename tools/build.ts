@@ -5,11 +5,11 @@
  * Usage: npm run build [-- --bundle-into FOLDER]   (there, and without declarations: for the benches)
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'rolldown';
+import { build, type Plugin } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SRC = join(ROOT, 'src');
@@ -60,13 +60,48 @@ function workers(): Record<string, string> {
   return found;
 }
 
+/**
+ * Takes from each builtin module what is used of it, when it is used. An `import` of one reads all that it exports, and for `node:fs`,
+ * `node:util` and others that loads a dozen more: a sixth of the start of a verb.
+ */
+function builtins(): Plugin {
+  return {
+    name: 'builtins',
+    resolveId(id) {
+      return id.startsWith('node:') ? { id: `\0${id}`, moduleSideEffects: false } : null;
+    },
+    load(id) {
+      if (!id.startsWith('\0node:')) return null;
+      const name = id.slice(1);
+      const module: unknown = process.getBuiltinModule(name);
+      const names = Object.keys(module ?? {}).filter(
+        (key) => /^[a-zA-Z]\w*$/.test(key) && key !== 'default',
+      );
+      const lines = [
+        `const builtin = () => process.getBuiltinModule('${name}');`,
+        ...names.map((key) => `const $${key} = /* @__PURE__ */ (() => builtin().${key})();`),
+        `export { ${names.map((key) => `$${key} as ${key}`).join(', ')} };`,
+        typeof module === 'function'
+          ? 'export default /* @__PURE__ */ (() => builtin())();'
+          : `export default { ${names.map((key) => `get ${key}() { return builtin().${key}; }`).join(', ')} };`,
+      ];
+      return { code: lines.join('\n'), moduleSideEffects: false };
+    },
+  };
+}
+
+/** Packages that every verb needs go into the bundle, with their licence beside it: finding and opening their files costs more. */
+const BUNDLED = ['commander'];
+
 rmSync(DIST, { recursive: true, force: true });
 const programs = Object.entries(ENTRIES).map(([name, path]) => [name, join(SRC, path)]);
 await build({
   cwd: ROOT,
   input: { ...Object.fromEntries(programs), ...workers() },
   platform: 'node',
-  external: [/^node:/, /^(?!#|\.|\/)/],
+  external: new RegExp(`^(?!#|\\.|/|\\0|node:|(?:${BUNDLED.join('|')})$)`),
+  plugins: [builtins()],
+  treeshake: { propertyReadSideEffects: false },
   output: {
     dir: DIST,
     format: 'esm',
@@ -75,6 +110,9 @@ await build({
     codeSplitting: { groups: CHUNKS },
   },
 });
+for (const name of BUNDLED) {
+  copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(DIST, `LICENSE-${name}`));
+}
 if (elsewhere === undefined) {
   const types = spawnSync(
     process.execPath,
