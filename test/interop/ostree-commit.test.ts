@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { STRING } from '#formats/gvariant';
-import { commitTree, exportCommit, pullCommit } from '#work/ostree';
+import { commitTree, exportCommit, parseSkipList, pullCommit } from '#work/ostree';
 import { needs } from '../support/capability.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 
@@ -57,4 +57,42 @@ test('a tree gets the same commit from us and from ostree, and survives the way 
   const pulled = await pullCommit(other.repository, source, 'x');
   assert.deepEqual([pulled.commit, pulled.imageId], [ours.commit, ours.imageId]);
   assert.equal(pulled.streamId, ours.streamId);
+});
+
+test('trees laid over a base, and bootable ones, get the same commit from us and from ostree', async (t) => {
+  if (!needs(t, 'root', 'tool:ostree')) return;
+  using temp = await makeTempRepository();
+  const { repository, path } = temp;
+  fill(`${path}/base`, 60);
+  mkdirSync(`${path}/over/d1`, { recursive: true });
+  mkdirSync(`${path}/over/usr/lib/modules/6.1.0-test`, { recursive: true });
+  writeFileSync(`${path}/over/d1/f1-ü`, 'laid over');
+  writeFileSync(`${path}/over/d1/new`, 'new');
+  writeFileSync(`${path}/over/usr/lib/modules/6.1.0-test/vmlinuz`, 'kernel');
+  // A path of the base is none of ostree's; ours does not leave it out either.
+  writeFileSync(`${path}/skip`, '/d1/new\n');
+  const repo = `--repo=${path}/theirs`;
+  ostree('init', repo, '--mode=bare-user');
+  const time = '--timestamp=@1704164645';
+  const base = ostree('commit', repo, '-b', 'base', `--tree=dir=${path}/base`, time).trim();
+  const flags = ['--owner-uid=5', '--owner-gid=6', '--no-xattrs', `--skip-list=${path}/skip`];
+  const expected = ostree(
+    ...['commit', repo, '-b', 'x', `--base=${base}`, `--tree=dir=${path}/over`, time],
+    ...['--bootable', ...flags],
+  ).trim();
+  await pullCommit(repository, { kind: 'local', path: `${path}/theirs` }, 'base', { workers: 0 });
+  const over = [{ kind: 'directory', path: `${path}/over` }] as const;
+  const ours = await commitTree(repository, over, {
+    ref: 'x',
+    base: 'base',
+    bootable: true,
+    timestampSec: 1704164645n,
+    ownerUid: 5,
+    ownerGid: 6,
+    noXattrs: true,
+    skipPaths: parseSkipList('/d1/new\n/d2/f2-ü\n'),
+  });
+  assert.equal(ours.commit, expected);
+  const again = { base: 'base', bootable: true } as const;
+  await assert.rejects(commitTree(repository, [], again), { code: 'OSTREE_KERNEL_NOT_FOUND' });
 });

@@ -388,6 +388,11 @@ export const ERROR_CODES = {
     meaning: 'The header of an OSTree file object is damaged or does not fit the object',
     keys: ['offset', 'what'],
   },
+  OSTREE_KERNEL_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A tree that is to be committed as bootable has no kernel, or more than one',
+    keys: ['path', 'found'],
+  },
   OSTREE_KEYS_MISSING: {
     kind: 'not-found',
     meaning: 'Signatures must be verified, but no key is trusted or a key file is not there',

@@ -1,6 +1,15 @@
+import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { arrayOf, STRING, type Variant, type VariantDict, variantOf } from '#formats/gvariant';
+import {
+  arrayOf,
+  BOOLEAN,
+  STRING,
+  type Variant,
+  type VariantDict,
+  variantOf,
+} from '#formats/gvariant';
 import {
   COLLECTION_BINDING_KEY,
   type Commit,
@@ -10,11 +19,12 @@ import {
   REF_BINDING_KEY,
   requireRefName,
 } from '#formats/ostree';
-import { Tree, UNSET_STAT } from '#formats/tree';
+import { Directory, findPath, type Stat, Tree, UNSET_STAT } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
+import { treeOfOpened } from './commit-image.ts';
 import { type StoredCommit, storeCommit } from './finish.ts';
 import { type CommitModifiers, StatModifier } from './modifiers.ts';
-import { COMMITMETA_REF, tryOpenCommit } from './open.ts';
+import { COMMITMETA_REF, openCommit, tryOpenCommit } from './open.ts';
 import { readCommitRef } from './refs.ts';
 import { TreeObjects } from './tree-objects.ts';
 import { overlayTree, readTreeSource, type TreeSource } from './tree-source.ts';
@@ -47,6 +57,10 @@ export interface CommitDetails {
 export interface CommitOptions extends OperationOptions, CommitDetails, CommitModifiers {
   /** Keep the NUL of xattr names in the image; see `ensureCommitImage`. */
   readonly compatXattrNul?: boolean | undefined;
+  /** A commit below all sources, whose files and directories stay as they are: modifiers are for what is laid over it. */
+  readonly base?: string | undefined;
+  /** Say in the metadata that the tree can be booted, with the version of its kernel. */
+  readonly bootable?: boolean | undefined;
   /** Make nothing when the tree is the parent's. */
   readonly skipIfUnchanged?: boolean | undefined;
 }
@@ -79,13 +93,12 @@ export async function commitTree(
   for (const ref of asList(options.bindRefs)) requireRefName(ref);
   const parent = parentOf(repository, options);
   const builder = new CommitStreamBuilder();
-  const tree = await layTrees(repository, sources, options);
-  const modifier = new StatModifier(options);
+  const { tree, kept } = await layTrees(repository, sources, options);
+  const bootMetadata = options.bootable === true ? bootMetadataOf(tree) : [];
+  const modifier = new StatModifier(options, kept);
   const objects = new TreeObjects(repository, builder, modifier, {
     // A directory or tar was imported just now; what an image names may have been damaged since.
-    verify: sources.every(({ kind }) => kind === 'directory' || kind === 'tar')
-      ? 'kernel'
-      : 'content',
+    verify: isFresh(sources, options) ? 'kernel' : 'content',
     signal: options.signal,
     onProgress: options.onProgress,
   });
@@ -111,7 +124,7 @@ export async function commitTree(
     options.timestampSec ?? BigInt(Math.floor(Date.now() / 1000)),
   );
   const bytes = encodeCommit({
-    metadata: metadataOf(options, previous?.commit),
+    metadata: metadataOf(options, previous?.commit, bootMetadata),
     parent,
     related: [],
     subject: options.subject ?? '',
@@ -139,16 +152,64 @@ export async function commitTree(
   };
 }
 
+function isFresh(sources: readonly TreeSource[], { base }: CommitOptions): boolean {
+  return base === undefined && sources.every(({ kind }) => kind === 'directory' || kind === 'tar');
+}
+
 async function layTrees(
   repository: Repository,
   sources: readonly TreeSource[],
   options: CommitOptions,
-): Promise<Tree> {
-  const [first, ...others] = sources;
-  if (first === undefined) return new Tree({ ...UNSET_STAT, mode: 0o755 });
-  const tree = await readTreeSource(repository, first, options);
-  for (const source of others) overlayTree(tree, await readTreeSource(repository, source, options));
-  return tree;
+): Promise<{ readonly tree: Tree; readonly kept: ReadonlySet<Stat> }> {
+  const base =
+    options.base === undefined ? undefined : treeOfOpened(openCommit(repository, options.base));
+  const kept = new Set<Stat>();
+  if (base !== undefined) collectStats(base, kept);
+  let tree = base;
+  for (const source of sources) {
+    const next = await readTreeSource(repository, source, options);
+    if (tree === undefined) tree = next;
+    else overlayTree(tree, next);
+  }
+  return { tree: tree ?? new Tree({ ...UNSET_STAT, mode: 0o755 }), kept };
+}
+
+function collectStats(tree: Tree, into: Set<Stat>): void {
+  for (const { stat } of tree.leaves) into.add(stat);
+  const pending = [tree.root];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    into.add(directory.stat);
+    for (const inode of directory.entries.values()) {
+      if (inode instanceof Directory) pending.push(inode);
+    }
+  }
+}
+
+/** Folder of kernels, one folder for each version. Source: OSTree spec 5.3. */
+const MODULES = '/usr/lib/modules';
+const KERNEL = 'vmlinuz' as ByteString;
+
+/** In the order that `ostree commit --bootable` gives them. Source: OSTree spec 2.13, and libostree 2022.7. */
+function bootMetadataOf(tree: Tree): VariantDict {
+  const modules = findPath(tree, MODULES);
+  const versions: string[] = [];
+  if (modules instanceof Directory) {
+    for (const [name, inode] of modules.entries) {
+      if (inode instanceof Directory && inode.entries.has(KERNEL)) versions.push(displayText(name));
+    }
+  }
+  const [version] = versions;
+  if (version === undefined || versions.length > 1) {
+    throw new NotFoundError(
+      'OSTREE_KERNEL_NOT_FOUND',
+      `Cannot commit as bootable: expected one kernel in ${MODULES}, found ${versions.length}`,
+      { path: MODULES, found: versions },
+    );
+  }
+  return [
+    ['ostree.linux', variantOf(STRING, version)],
+    ['ostree.bootable', variantOf(BOOLEAN, true)],
+  ];
 }
 
 function parentOf(
@@ -160,14 +221,18 @@ function parentOf(
 }
 
 /** The order is that of `ostree commit`: given metadata, kept keys, ref binding, collection binding. Source: OSTree spec 2.3. */
-function metadataOf(details: CommitDetails, parent: Commit | undefined): VariantDict {
+function metadataOf(
+  details: CommitDetails,
+  parent: Commit | undefined,
+  more: VariantDict,
+): VariantDict {
   const given = details.metadata ?? [];
   const kept: [string, Variant][] = [];
   for (const key of details.keepMetadata ?? []) {
     const found = parent?.metadata.find(([name]) => name === key);
     if (found !== undefined) kept.push([key, found[1]]);
   }
-  const metadata: (readonly [string, Variant])[] = [...given, ...kept];
+  const metadata: (readonly [string, Variant])[] = [...given, ...kept, ...more];
   const { ref, bindRefs, collectionId } = details;
   if (bindRefs !== 'none' && (ref !== undefined || bindRefs !== undefined)) {
     const refs = [...(ref === undefined ? [] : [ref]), ...asList(bindRefs)];

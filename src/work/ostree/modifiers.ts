@@ -46,9 +46,13 @@ const WRITE_BITS = 0o222;
 export class StatModifier {
   readonly #modifiers: CommitModifiers;
   readonly #unmatched: Set<string>;
+  readonly #kept: ReadonlySet<Stat>;
 
-  /** @throws ConflictError OSTREE_MODIFIERS_CONFLICT */
-  constructor(modifiers: CommitModifiers) {
+  /**
+   * @param kept what is stored as it is: the metadata of a base
+   * @throws ConflictError OSTREE_MODIFIERS_CONFLICT
+   */
+  constructor(modifiers: CommitModifiers, kept: ReadonlySet<Stat> = new Set()) {
     const { ownerUid = 0, ownerGid = 0 } = modifiers;
     if (modifiers.canonicalPermissions === true && (ownerUid !== 0 || ownerGid !== 0)) {
       throw new ConflictError(
@@ -58,6 +62,7 @@ export class StatModifier {
       );
     }
     this.#modifiers = modifiers;
+    this.#kept = kept;
     const overrides = [...(modifiers.statOverrides ?? [])];
     this.#unmatched = new Set(
       overrides.filter(([, { operation }]) => operation === 'add').map(([path]) => path),
@@ -65,14 +70,17 @@ export class StatModifier {
   }
 
   /** True for a path to leave out. `path` is a ByteString. */
-  isSkipped(path: string): boolean {
-    return this.#modifiers.skipPaths?.has(path) === true;
+  isSkipped(path: string, stat: Stat): boolean {
+    return this.#modifiers.skipPaths?.has(path) === true && !this.#kept.has(stat);
   }
 
   /** What to store for the inode at a path. */
   apply(path: string, kind: 'file' | 'symlink' | 'directory', stat: Stat): CommitStat {
     const { ownerUid, ownerGid, canonicalPermissions, noXattrs } = this.#modifiers;
     let mode = kind === 'symlink' ? LINK_PERMISSIONS : stat.mode;
+    if (this.#kept.has(stat)) {
+      return { uid: stat.uid, gid: stat.gid, mode, xattrs: xattrsOf(stat, true) };
+    }
     if (
       this.#modifiers.readOnlyExecutables === true &&
       kind === 'file' &&
@@ -89,7 +97,7 @@ export class StatModifier {
       uid: ownerUid ?? stat.uid,
       gid: ownerGid ?? stat.gid,
       mode,
-      xattrs: noXattrs === true ? [] : this.#xattrs(stat.xattrs),
+      xattrs: noXattrs === true ? [] : xattrsOf(stat, this.#modifiers.keepEmptyXattrs === true),
     };
   }
 
@@ -112,17 +120,17 @@ export class StatModifier {
     if (override.operation === 'set') return override.mode & 0o7777;
     return kind === 'directory' && path !== '/' ? mode : mode | (override.mode & 0o7777);
   }
+}
 
-  #xattrs(xattrs: Stat['xattrs']): OstreeXattr[] {
-    const kept: OstreeXattr[] = [];
-    for (const [name, value] of xattrs) {
-      if (value.length === 0 && this.#modifiers.keepEmptyXattrs !== true) continue;
-      // Images made by composefs-ostree 0.9 carry the NUL that ends names in OSTree (OSTree spec 6.2/5).
-      const end = name.endsWith('\0') ? -1 : name.length;
-      kept.push({ name: name.slice(0, end) as ByteString, value });
-    }
-    return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+function xattrsOf({ xattrs }: Stat, keepEmpty: boolean): OstreeXattr[] {
+  const kept: OstreeXattr[] = [];
+  for (const [name, value] of xattrs) {
+    if (value.length === 0 && !keepEmpty) continue;
+    // Images made by composefs-ostree 0.9 carry the NUL that ends names in OSTree (OSTree spec 6.2/5).
+    const end = name.endsWith('\0') ? -1 : name.length;
+    kept.push({ name: name.slice(0, end) as ByteString, value });
   }
+  return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**

@@ -113,7 +113,8 @@ export class TreeObjects {
     const base = path === '/' ? '' : path;
     for (const [name, inode] of sortedEntries(directory)) {
       const below = `${base}/${name}`;
-      if (this.#modifier.isSkipped(below)) continue;
+      const { stat: inner } = inode instanceof Directory ? inode : leafAt(tree, inode);
+      if (this.#modifier.isSkipped(below, inner)) continue;
       requireName(name, path);
       if (inode instanceof Directory) {
         directories.push({ name, ...this.#directory(tree, inode, below, depth + 1, known) });

@@ -86,12 +86,15 @@ export const commit: Action = async (context, [image], options) => {
     ...(image === undefined ? [] : [{ kind: 'image', name: image } as const]),
     ...listOption(options, 'tree').map(sourceOf),
   ];
-  if (sources.length === 0) {
+  if (sources.length === 0 && textOption(options, 'base') === undefined) {
     throw new UsageError('Cannot commit: expected an image or --tree dir=PATH, found neither');
   }
   const details = await commitOptions(options);
   if (context.dryRun) {
-    const said = sources.map((one) => ('path' in one ? one.path : one.name)).join(', ');
+    const base = details.base === undefined ? [] : [details.base];
+    const said = [...base, ...sources.map((one) => ('path' in one ? one.path : one.name))].join(
+      ', ',
+    );
     if (context.out.json) context.out.document({ dryRun: true, sources, ref: details.ref ?? null });
     context.out.line(`Would commit ${said}${details.ref ? ` as ${details.ref}` : ''}`);
     return 0;
@@ -259,6 +262,8 @@ async function commitOptions(options: Readonly<Record<string, unknown>>): Promis
       listOption(options, 'addMetadata'),
     ),
     keepMetadata: listOption(options, 'keepMetadata'),
+    base: textOption(options, 'base'),
+    bootable: flag(options, 'bootable'),
     bindRefs: bindingsOption(options, bindRefs),
     collectionId: textOption(options, 'collectionId'),
     detached,
