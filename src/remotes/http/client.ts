@@ -92,30 +92,22 @@ const DEFAULTS = {
   idleTimeoutMs: 15_000,
 } as const;
 
-/** Options for each of `parts` clients in as many threads, which together ask one origin for as much at once as one client would. */
-export function shareHttpOptions(options: HttpClientOptions, parts: number): HttpClientOptions {
-  const { start, min, max } = { ...DEFAULTS.inFlight, ...options.inFlight };
-  const share = (count: number) => Math.max(1, Math.ceil(count / parts));
-  return {
-    ...options,
-    inFlight: { start: share(start), min: share(min), max: share(max) },
-    maxConnections: share(options.maxConnections ?? DEFAULTS.maxConnections),
-  };
-}
-
 /**
  * HTTP client for many small objects and a few large ones. Keeps connections, follows what each server bears, retries
  * with back-off, resumes large bodies, and reports every failure as a TransportError without credentials in it.
  * Requests are not ordered: `priority` decides who goes first when more are asked for than may be in flight.
  */
 export class HttpClient implements AsyncDisposable {
-  readonly #options: HttpClientOptions;
+  readonly #asked: HttpClientOptions;
+  /** As asked, less what is shared with other threads. */
+  #options: HttpClientOptions;
   readonly #retry: RetryPolicy;
   readonly #origins = new Map<string, Origin>();
   readonly #general: GeneralTransport;
   #secureContext: SecureContext | undefined;
 
   constructor(options: HttpClientOptions = {}) {
+    this.#asked = options;
     this.#options = options;
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
     this.#general = new GeneralTransport({
@@ -130,6 +122,23 @@ export class HttpClient implements AsyncDisposable {
   /** Upper bound of useful concurrency: more requests than this only wait in the queue. */
   get maxInFlight(): number {
     return this.#options.inFlight?.max ?? DEFAULTS.inFlight.max;
+  }
+
+  /**
+   * Options, plain data, for clients of other threads that ask the same origins: each, and from now on this one too, asks for no more
+   * than its part, so that all `parts` together are to a server as one client.
+   */
+  share(parts: number): HttpClientOptions {
+    const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#asked;
+    const { start, min, max } = { ...DEFAULTS.inFlight, ...inFlight };
+    const part = (count: number) => Math.max(1, Math.ceil(count / parts));
+    this.#options = {
+      ...this.#asked,
+      inFlight: { start: part(start), min: part(min), max: part(max) },
+      maxConnections: part(maxConnections),
+    };
+    for (const origin of this.#origins.values()) origin.narrow(part(max));
+    return this.#options;
   }
 
   /**

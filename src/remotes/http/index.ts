@@ -11,7 +11,6 @@ export {
   type HttpClientOptions,
   type HttpRequest,
   type HttpResponse,
-  shareHttpOptions,
 } from './client.ts';
 export { isRetryable, type TransportContext, transportError } from './errors.ts';
 export type { TlsSettings } from './general.ts';

@@ -11,7 +11,7 @@ export interface LimiterBounds {
  * shows in many requests at the same time. Source of the rule: TCP congestion control (RFC 5681 slow start, AIMD).
  */
 export class Limiter {
-  readonly #bounds: LimiterBounds;
+  #bounds: LimiterBounds;
   readonly #settleMs: number;
   #limit: number;
   #threshold = Number.POSITIVE_INFINITY;
@@ -26,6 +26,12 @@ export class Limiter {
   /** Requests that may be in flight now. */
   get limit(): number {
     return Math.floor(this.#limit);
+  }
+
+  /** Lowers the upper bound: others ask the same origin from now on. */
+  narrow(max: number): void {
+    this.#bounds = { ...this.#bounds, max };
+    this.#limit = Math.min(this.#limit, max);
   }
 
   /** One response came as it should. */

@@ -58,6 +58,11 @@ export class Origin implements ConnectionOwner, Disposable {
     return this.#limiter.limit;
   }
 
+  /** Lowers the number of requests that may ever be in flight. */
+  narrow(max: number): void {
+    this.#limiter.narrow(max);
+  }
+
   /** Queues a request; its receiver is always told, by `onEnd` or `onFail`, unless it is cancelled. */
   submit(exchange: Exchange): void {
     this.#queue.push(exchange);

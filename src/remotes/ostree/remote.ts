@@ -17,12 +17,7 @@ import {
   superblockPath,
   verifyMetadata,
 } from '#formats/ostree';
-import {
-  HttpClient,
-  type HttpClientOptions,
-  type HttpRequest,
-  shareHttpOptions,
-} from '#remotes/http';
+import { HttpClient, type HttpClientOptions, type HttpRequest } from '#remotes/http';
 import {
   DELTA_PART_MAX_BYTES,
   PRIORITY,
@@ -111,16 +106,19 @@ export class OstreeRemote implements AsyncDisposable {
     return { requests: this.#requests, bodyBytes: this.#bodyBytes };
   }
 
-  /** Counts what another client of the same repository, made of `optionsForShare`, has done. */
+  /** Counts what another client of the same repository, made by `share`, has done. */
   addTraffic({ requests, bodyBytes }: RemoteTraffic): void {
     this.#requests += requests;
     this.#count(bodyBytes);
   }
 
-  /** Plain data from which each of `parts` threads makes its own client, so that together they ask for no more at once than one. */
-  optionsForShare(parts: number): OstreeRemoteOptions {
-    const { onBytes: _, http = {}, ...rest } = this.#options;
-    return { ...rest, http: shareHttpOptions(http, parts) };
+  /**
+   * Options, plain data, from which other threads make their own clients of this repository: all `parts`, this one included, then ask
+   * for no more at once than this one did alone.
+   */
+  share(parts: number): OstreeRemoteOptions {
+    const { onBytes: _, ...rest } = this.#options;
+    return { ...rest, http: this.#client.share(parts) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -121,7 +121,7 @@ export class FilePool implements AsyncDisposable {
 
   #add(checksum: OstreeChecksum): void {
     this.#queue.push(checksum);
-    if (++this.#count === START_AFTER_FILES) this.#start();
+    if (++this.#count === START_AFTER_FILES && this.#options.workers > 0) this.#start();
     this.#schedule();
   }
 
@@ -191,7 +191,7 @@ export class FilePool implements AsyncDisposable {
     const { localPath = '', workers } = this.#options;
     return this.#remote === undefined
       ? { kind: 'local', path: localPath }
-      : { kind: 'remote', options: this.#remote.optionsForShare(workers + 1) };
+      : { kind: 'remote', options: this.#remote.share(workers + 1) };
   }
 
   #onMessage(lane: Lane, message: FileWorkerMessage): void {
