@@ -9,6 +9,7 @@ import { makeTempDir } from '../../../test/support/temp-dir.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/onecopy', import.meta.url));
 const TINY = 'c51efa0182c5e5997bd88360ecdc85cb3faef8fa6ed4f9560e36b9329be14feb';
+const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b';
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790';
 
 interface Run {
@@ -210,6 +211,8 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
     [[`${archive}:test/v1`, '--mirror'], 2],
     [[`${archive}:test/v1`, '--commit-metadata-only', '--subpath', '/sort'], 2],
     [[`${archive}:test/v1`, '--depth', 'deep'], 2],
+    [[`${archive}:test/v1`, '--timestamp-check-from', 'test/main'], 2],
+    [[`${archive}:test/v1`, '--timestamp-check-from', V2], 6],
     [[`${archive}:test/v1`, '--subpath', '/none'], 4],
   ] as const) {
     assert.equal(onecopy(repo, 'pull', ...wrong).status, status, wrong.join(' '));

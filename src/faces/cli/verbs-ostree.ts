@@ -33,6 +33,10 @@ export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
   ['--collection <id>', 'ostree: the collection that the commit must be bound to'],
   ['--no-verify-bindings', 'ostree: accept a commit that is bound to other refs'],
   ['--timestamp-check', 'ostree: refuse a commit older than the present one'],
+  [
+    '--timestamp-check-from <id>',
+    'ostree: refuse a commit older than this one, which must be here',
+  ],
   ['--keep-signatures', 'ostree: store detached metadata too'],
   COMPAT,
 ];

@@ -3,12 +3,19 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
-import { deltaPartPath, encodeTombstone, partialStreamName } from '#formats/ostree';
+import { STRING, variantOf } from '#formats/gvariant';
+import {
+  deltaPartPath,
+  encodeMetadataDict,
+  encodeTombstone,
+  partialStreamName,
+} from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
 import {
+  COMMITMETA_REF,
   listCommitRefs,
   type PullCommitOptions,
   planPullCommits,
@@ -261,4 +268,52 @@ test('a local repository without a delta, or with a damaged one, is refused wher
   writeFileSync(part, bytes);
   await assert.rejects(pull('r-damaged-delta'), { code: 'OSTREE_DELTA_CHECKSUM_MISMATCH' });
   assert.deepEqual(refsOf(temp.repository), []);
+});
+
+test('an older commit is refused beside one that is named, or of which only the commit object is here', async () => {
+  using temp = await makeTempRepository();
+  const { repository } = temp;
+  const source = sourceOf('local', 'r-archive');
+  const pull = (target: string, options: PullCommitOptions) =>
+    pullCommit(repository, source, target, { ...PLAIN, ...options });
+  await assert.rejects(pull(`x@${V1}`, { trust: { notOlderThan: V2 } }), {
+    code: 'OSTREE_COMMIT_NOT_FOUND',
+  });
+  await pull(`x@${V2}`, { commitOnly: true });
+  for (const notOlderThan of [V2, 'current'] as const) {
+    await assert.rejects(pull(`x@${V1}`, { trust: { notOlderThan } }), {
+      code: 'OSTREE_DOWNGRADE',
+    });
+  }
+  // Ancestors are older by nature.
+  const { history } = await pull(`x@${V2}`, { depth: 1, trust: { notOlderThan: V2 } });
+  assert.equal(history?.commits.length, 1);
+});
+
+test('detached metadata are asked for again, and a change alone makes the stream anew', async () => {
+  const path = join(fixture.path, 'fxmini/r-detached');
+  cpSync(join(fixture.path, 'fxmini/r-archive'), path, { recursive: true });
+  const file = join(path, `objects/${V1.slice(0, 2)}/${V1.slice(2)}.commitmeta`);
+  using temp = await makeTempRepository();
+  const { repository } = temp;
+  const keep = async (text: string) => {
+    const detached = encodeMetadataDict([['note', variantOf(STRING, text)]]);
+    writeFileSync(file, detached);
+    await server.reset();
+    const options = { ...PLAIN, keepDetached: true };
+    const pulled = await pullCommit(repository, sourceOf('remote', 'r-detached'), V1, options);
+    const kept = tryOpenCommit(repository, V1)?.namedRefs.get(COMMITMETA_REF);
+    assert.ok(kept !== undefined);
+    assert.deepEqual(Buffer.from(repository.objects.read(kept, 1000)), Buffer.from(detached));
+    const { log } = await server.read();
+    const objects = log.filter(({ path: asked }) => /\.(?:filez|dirtree|dirmeta)$/.test(asked));
+    return { pulled, objects: objects.length };
+  };
+  const first = await keep('one');
+  assert.ok(first.objects > 40);
+  const same = await keep('one');
+  assert.deepEqual([same.pulled.wasPresent, same.objects], [true, 0]);
+  const changed = await keep('two');
+  assert.deepEqual([changed.pulled.wasPresent, changed.objects], [false, 0]);
+  assert.equal(changed.pulled.imageId, first.pulled.imageId);
 });

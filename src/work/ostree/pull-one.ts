@@ -17,7 +17,7 @@ import { localDeltas, localSummary } from './local-deltas.ts';
 import { COMMITMETA_REF } from './open.ts';
 import type { PullCommitOptions, PulledCommit } from './pull.ts';
 import { encodeRecord } from './records.ts';
-import { readCommitRef } from './refs.ts';
+import { readCommitRef, readPartialRef } from './refs.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
 import { normaliseSubpaths, parseSubpaths, requirePaths } from './subpaths.ts';
 import { type PullTarget, publishedRefName } from './target.ts';
@@ -280,10 +280,22 @@ class Pull {
     );
   }
 
-  #currentCommit(trust: TrustPolicy): Commit | undefined {
-    const wanted = trust.notOlderThan === 'current' ? this.#current : trust.notOlderThan;
+  /** What the pulled commit may not be older than: a commit that was named must be here, at least its commit object. */
+  #currentCommit({ notOlderThan }: TrustPolicy): Commit | undefined {
+    if (notOlderThan === undefined) return undefined;
+    const repository = this.#repository;
+    const { ref } = this.#target;
+    const isNamed = notOlderThan !== 'current';
+    const partial = ref === undefined ? undefined : readPartialRef(repository, ref);
+    const wanted = isNamed ? notOlderThan : (this.#current ?? partial);
     if (wanted === undefined) return undefined;
-    return openBase(this.#repository, wanted)?.commit;
+    const found = openBase(repository, wanted) ?? openPartial(repository, wanted);
+    if (found !== undefined || !isNamed) return found?.commit;
+    throw new NotFoundError(
+      'OSTREE_COMMIT_NOT_FOUND',
+      `Cannot compare with commit "${wanted}": the repository does not have it`,
+      { name: wanted },
+    );
   }
 
   /** The detached metadata as they are now, asked for once in a pull: they may change at any time. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { gatesOfKeys, readKeyFile, type TrustPolicy } from '#work/ostree';
+import { gatesOfKeys, parseTarget, readKeyFile, type TrustPolicy } from '#work/ostree';
 import { flag, textOption } from '../context.ts';
+import { UsageError } from '../output.ts';
 
 /** The trust policy that options name: keys by hand, bindings, order of time. */
 export async function trustOptions(
@@ -18,9 +19,21 @@ export async function trustOptions(
     summaryGates: flag(options, 'verifySummary') ? [...summaryGates, ...gates] : summaryGates,
     collectionId,
     ...(options['verifyBindings'] === false ? { verifyBindings: false } : {}),
-    ...(flag(options, 'timestampCheck') ? { notOlderThan: 'current' } : {}),
+    ...timestampOption(options),
     ...(flag(options, 'acceptExpired') ? { acceptExpired: true } : {}),
   };
+}
+
+function timestampOption(
+  options: Readonly<Record<string, unknown>>,
+): Pick<TrustPolicy, 'notOlderThan'> {
+  const from = textOption(options, 'timestampCheckFrom');
+  if (from === undefined) return flag(options, 'timestampCheck') ? { notOlderThan: 'current' } : {};
+  const { commit } = /^[0-9a-f]{64}$/.test(from) ? parseTarget(from) : { commit: undefined };
+  if (commit !== undefined) return { notOlderThan: commit };
+  throw new UsageError(
+    `Cannot read --timestamp-check-from: expected a commit id of 64 digits, found "${from}"`,
+  );
 }
 
 /** A key given as text, or the file that holds it. */
