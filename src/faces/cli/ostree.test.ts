@@ -197,6 +197,12 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
   );
   ok(repo, 'gc', '-y');
   assert.equal(json(repo, 'fsck').ok, true);
+  const { images, partial } = json(repo, 'ostree', 'images');
+  assert.deepEqual(
+    [images, partial[0].name, partial[0].subpaths],
+    [[], 'test/main', ['/dup1', '/sort']],
+  );
+  assert.match(ok(repo, 'ostree', 'images'), /test\/main +fcb2\w* +\/dup1 \/sort/);
   assert.equal(json(repo, 'ostree', 'log', 'test/main').commits.length, 2);
   ok(repo, 'ostree', 'untag', 'test/main');
   assert.equal(onecopy(repo, 'ostree', 'log', 'test/main').status, 4);

@@ -56,7 +56,7 @@ export interface StoredPartialCommit extends Omit<StoredCommit, 'imageId'> {
 /** Directory of OSTree refs below `streams/refs`. */
 const REF_DIRECTORY = 'ostree';
 /** Directory of the refs of partial commits. */
-const PARTIAL_REF_DIRECTORY = 'ostree-partial';
+export const PARTIAL_REF_DIRECTORY = 'ostree-partial';
 /** Directory of the refs of ancestors, one folder for each ref. */
 const HISTORY_REF_DIRECTORY = 'ostree-history';
 

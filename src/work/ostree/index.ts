@@ -78,6 +78,7 @@ export {
   openCommitById,
   tryOpenCommit,
 } from './open.ts';
+export { listPartialCommits, type PartialCommitRef } from './partials.ts';
 export { type PullCommitPlan, planPullCommits } from './plan-pull.ts';
 export {
   type PullCommitOptions,

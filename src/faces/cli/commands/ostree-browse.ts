@@ -12,6 +12,7 @@ import {
   jsonOfMetadata,
   listCommitRefs,
   listEntries,
+  listPartialCommits,
   type OpenedCommit,
   openCommit,
   readEntry,
@@ -27,6 +28,7 @@ import { openSelected } from '../repository.ts';
 export const images: Action = async (context) => {
   using repository = await openSelected(context);
   const refs = listCommitRefs(repository);
+  const partial = listPartialCommits(repository);
   if (context.out.json) {
     context.out.document({
       images: refs.map(({ name, commit, streamId }) => ({
@@ -35,15 +37,34 @@ export const images: Action = async (context) => {
         streamId: streamId ?? null,
         imageId: streamId === undefined ? null : (openCommit(repository, commit).imageId ?? null),
       })),
+      partial: partial.map(({ subpaths, imageId, ...one }) => ({
+        ...one,
+        subpaths: subpaths ?? null,
+        imageId: imageId ?? null,
+      })),
     });
-  } else if (refs.length === 0) context.out.line('No ostree commits found');
-  else
+  } else if (refs.length + partial.length === 0) context.out.line('No ostree commits found');
+  else if (partial.length === 0) {
     await context.out.table(
       ['NAME', 'COMMIT'],
       refs.map(({ name, commit }) => [name, commit]),
     );
+  } else {
+    await context.out.table(
+      ['NAME', 'COMMIT', 'PATHS'],
+      [
+        ...refs.map(({ name, commit }) => [name, commit, '/']),
+        ...partial.map(({ name, commit, subpaths }) => [name, commit, pathsText(subpaths)]),
+      ],
+    );
+  }
   return 0;
 };
+
+function pathsText(subpaths: readonly string[] | undefined): string {
+  if (subpaths === undefined) return 'damaged';
+  return subpaths.length === 0 ? 'commit object only' : subpaths.join(' ');
+}
 
 /** `ostree log`: a commit and its stored ancestors, newest first. */
 export const log: Action = async (context, [name = ''], options) => {
