@@ -1,15 +1,17 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { OperationOptions } from '#base/flow';
 import { Dir, startWorker } from '#host';
-import type { SweptObject } from './gc-sweep.ts';
+import type { Garbage } from './gc-sweep.ts';
 import { OBJECTS } from './layout.ts';
 
 /** Plain data: which objects to remove. Two threads may share one; they begin at either end. */
 export interface Removal {
   readonly objectsFd: number;
-  /** Ids one behind the other, in order: one long string passes to a thread at no cost. */
-  readonly ids: string;
-  readonly idLength: number;
+  /** Digests one behind the other, in the order of removal. */
+  readonly digests: SharedArrayBuffer;
+  readonly digestBytes: number;
+  /** Float64: the size in bytes of each object that was removed; -1 where there was none. */
+  readonly sizes: SharedArrayBuffer;
   /** Whether threads report how far they are. */
   readonly reports: boolean;
   /** One int32: how many parts are taken, counted atomically. */
@@ -27,11 +29,11 @@ const REGION_INODES = 2 ** 20;
 /** Removes objects; says how many were there, and their bytes. @throws HostError SYSCALL_FAILED; the signal's reason */
 export async function removeObjects(
   root: Dir,
-  objects: readonly SweptObject[],
+  { garbage, inodes }: Garbage,
   { signal, onProgress }: OperationOptions,
 ): Promise<{ objectsRemoved: number; objectsBytes: number }> {
   const id = 'gc:remove';
-  const total = objects.length;
+  const total = garbage.size;
   onProgress?.({ type: 'started', id, unit: 'items', total });
   let done = 0;
   const onAdvance = (count: number) => {
@@ -40,47 +42,51 @@ export async function removeObjects(
   };
   using dir = total === 0 ? undefined : root.tryOpenDir(OBJECTS);
   // The filesystem frees inodes and their lists in blocks of many: each block is best changed once.
-  const ordered = objects.toSorted((a, b) => a.inode - b.inode);
+  const order = Uint32Array.from(inodes.keys()).sort(
+    (a, b) => (inodes[a] as number) - (inodes[b] as number),
+  );
+  const sizes = new SharedArrayBuffer(total * Float64Array.BYTES_PER_ELEMENT);
   const removal = {
     objectsFd: dir?.fd ?? -1,
-    ids: ordered.map((object) => object.id).join(''),
-    idLength: ordered[0]?.id.length ?? 1,
+    digests: garbage.shareDigests(order),
+    digestBytes: garbage.digestWords * Uint32Array.BYTES_PER_ELEMENT,
+    sizes,
     reports: onProgress !== undefined,
     taken: new SharedArrayBuffer(4),
   };
-  const threads = total >= THREAD_OBJECTS_MIN && areApart(ordered) ? 2 : 1;
-  const missing =
-    dir === undefined ? [] : await removeInThreads(removal, threads, onAdvance, signal);
-  const sizes = ordered.map(({ sizeBytes }) => sizeBytes);
-  for (const index of missing) sizes[index] = 0;
-  const objectsRemoved = total - missing.length;
-  onProgress?.({ type: 'done', id, transferred: objectsRemoved });
-  return { objectsRemoved, objectsBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  const threads = total >= THREAD_OBJECTS_MIN && areApart(order, inodes) ? 2 : 1;
+  if (dir !== undefined) await removeInThreads(removal, threads, onAdvance, signal);
+  const removed = dir === undefined ? [] : new Float64Array(sizes).filter((size) => size >= 0);
+  onProgress?.({ type: 'done', id, transferred: removed.length });
+  let objectsBytes = 0;
+  for (const size of removed) objectsBytes += size;
+  return { objectsRemoved: removed.length, objectsBytes };
 }
 
 /** True when a boundary of regions lies in the middle half of objects that are in order of their inodes. */
-function areApart(ordered: readonly SweptObject[]): boolean {
-  const quarter = ordered.length >>> 2;
-  let before = ordered[quarter]?.inode ?? 0;
-  for (let index = quarter + 1; index < ordered.length - quarter; index += 1) {
-    const inode = ordered[index]?.inode ?? before;
+function areApart(order: Uint32Array, inodes: readonly number[]): boolean {
+  const inodeAt = (place: number) => inodes[order[place] ?? 0] ?? 0;
+  const quarter = order.length >>> 2;
+  let before = inodeAt(quarter);
+  for (let place = quarter + 1; place < order.length - quarter; place += 1) {
+    const inode = inodeAt(place);
     if (inode - before >= REGION_INODES) return true;
     before = inode;
   }
   return false;
 }
 
-/** Removes objects here, and in a second thread beside; returns the numbers of those that were gone already. */
+/** Removes objects here, and in a second thread beside. */
 async function removeInThreads(
   removal: Removal,
   threads: 1 | 2,
   onMessage: (objects: number) => void,
   signal: AbortSignal | undefined,
-): Promise<readonly number[]> {
+): Promise<void> {
   const module = new URL('./gc-worker.ts', import.meta.url);
   const other =
     threads === 2
-      ? startWorker<Removal, never, number, readonly number[]>(module, removal, {
+      ? startWorker<Removal, never, number, void>(module, removal, {
           onMessage,
           signal,
         })
@@ -92,7 +98,7 @@ async function removeInThreads(
       await yieldToEvents();
       signal?.throwIfAborted();
     }
-    return [...remover.missing, ...((await other?.done) ?? [])];
+    await other?.done;
   } finally {
     // The other thread must be gone before the lock and the directory are given back.
     other?.cancel();
@@ -106,13 +112,12 @@ const PART_OBJECTS = 128;
 
 /** Removes objects, one part at a time, from the first or from the last. */
 export class ObjectRemover implements Disposable {
-  /** Numbers of objects that were gone already. */
-  readonly missing: number[] = [];
   readonly #removal: Removal;
   readonly #from: 'first' | 'last';
   /** The descriptor belongs to the repository, so this handle is never disposed. */
   readonly #objects: Dir;
   readonly #taken: Int32Array;
+  readonly #sizes: Float64Array;
   /** Open fan-out directories; undefined for one that is missing. */
   readonly #dirs = new Map<string, Dir | undefined>();
   #steps = 0;
@@ -122,22 +127,28 @@ export class ObjectRemover implements Disposable {
     this.#from = from;
     this.#objects = new Dir(removal.objectsFd, OBJECTS);
     this.#taken = new Int32Array(removal.taken);
+    this.#sizes = new Float64Array(removal.sizes);
   }
 
   /** Removes the next part and returns how many objects it has; undefined when all are taken. @throws HostError SYSCALL_FAILED */
   step(): number | undefined {
-    const { ids, idLength } = this.#removal;
-    const count = ids.length / idLength;
+    const { digests, digestBytes } = this.#removal;
+    const count = this.#sizes.length;
     const parts = Math.ceil(count / PART_OBJECTS);
     if (Atomics.add(this.#taken, 0, 1) >= parts) return undefined;
-    const part = this.#from === 'first' ? this.#steps : parts - 1 - this.#steps;
+    const number = this.#from === 'first' ? this.#steps : parts - 1 - this.#steps;
     this.#steps += 1;
-    const start = part * PART_OBJECTS;
+    const start = number * PART_OBJECTS;
     const end = Math.min(start + PART_OBJECTS, count);
-    for (let index = start; index < end; index += 1) {
-      const at = index * idLength;
+    const part = new Uint8Array(digests, start * digestBytes, (end - start) * digestBytes);
+    // Copied out of shared memory, which has no conversion of its own.
+    const ids = Buffer.from(part).toString('hex');
+    for (let index = start, at = 0; index < end; index += 1, at += digestBytes * 2) {
       const dir = this.#dirOf(ids.slice(at, at + 2));
-      if (dir?.unlink(ids.slice(at + 2, at + idLength)) !== true) this.missing.push(index);
+      const name = ids.slice(at + 2, at + digestBytes * 2);
+      const sizeBytes = dir?.fileSizeOf(name);
+      const isRemoved = sizeBytes !== undefined && dir?.unlink(name) === true;
+      this.#sizes[index] = isRemoved ? sizeBytes : -1;
     }
     return end - start;
   }

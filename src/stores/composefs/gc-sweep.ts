@@ -1,26 +1,20 @@
 import type { ByteString } from '#base/bytes';
 import { displayText } from '#base/bytes';
-import type { ObjectId } from '#base/digest';
 import { ALGORITHMS } from '#formats/fsverity';
 import type { Finding } from './findings.ts';
 import { FAN_OUT, OBJECTS } from './layout.ts';
 import { ObjectNameDecoder, ObjectSet } from './object-set.ts';
 import type { Repository } from './repository.ts';
 
-/** An object that nothing reaches, and where it lies. */
-export interface SweptObject {
-  readonly id: ObjectId;
-  readonly sizeBytes: number;
-  /** Number of its inode: what lies side by side is removed at half the cost. */
-  readonly inode: number;
+/** Objects that nothing reaches, in order of the fan-out directories. */
+export interface Garbage {
+  readonly garbage: ObjectSet;
+  /** Number of the inode of each: what lies side by side is removed at half the cost. */
+  readonly inodes: readonly number[];
 }
 
 /** What a look at all objects found. */
-export interface Sweep {
-  /** What nothing reaches, in order of the fan-out directories. */
-  readonly objects: readonly SweptObject[];
-  /** The ids of `objects`. */
-  readonly garbage: ObjectSet;
+export interface Sweep extends Garbage {
   readonly kept: number;
   readonly findings: readonly Finding[];
 }
@@ -32,44 +26,28 @@ export function sweepObjects(
   signal: AbortSignal | undefined,
 ): Sweep {
   const { digestBytes } = ALGORITHMS[algorithm];
-  const objects: SweptObject[] = [];
   const findings: Finding[] = [];
   const garbage = new ObjectSet(digestBytes);
+  const inodes: number[] = [];
   const decoder = new ObjectNameDecoder(digestBytes);
   let kept = 0;
   for (const [number, fanOut] of FAN_OUT.entries()) {
     signal?.throwIfAborted();
     using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
-    const others: Unreached[] = [];
-    dir?.visitEntries((bytes, start, end, _type, inode) => {
+    dir?.visitEntries((bytes, start, end, type, inode) => {
       const isName = decoder.decode(number, bytes, start, end);
       if (isName && live.indexOfWords(decoder.words, 0) >= 0) {
         kept += 1;
         return;
       }
-      const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-      others.push({ name: name.toString('latin1') as ByteString, isName, inode });
+      const nameOf = () => Buffer.from(bytes.subarray(start, end)).toString('latin1') as ByteString;
+      if (isName && (type === 'file' || dir.fileSizeOf(nameOf()) !== undefined)) {
+        garbage.addWords(decoder.words, 0);
+        inodes.push(inode);
+      } else findings.push(unknownFile(`${OBJECTS}/${fanOut}/${displayText(nameOf())}`));
     });
-    for (const { name, isName, inode } of others) {
-      const sizeBytes = isName ? dir?.fileSizeOf(name) : undefined;
-      if (sizeBytes === undefined) {
-        findings.push(unknownFile(`${OBJECTS}/${fanOut}/${displayText(name)}`));
-        continue;
-      }
-      const id = `${fanOut}${name}` as ObjectId;
-      garbage.add(id);
-      objects.push({ id, sizeBytes, inode });
-    }
   }
-  return { objects, garbage, kept, findings };
-}
-
-/** An entry that is no live object. */
-interface Unreached {
-  readonly name: ByteString;
-  /** Whether objects have such names. */
-  readonly isName: boolean;
-  readonly inode: number;
+  return { garbage, inodes, kept, findings };
 }
 
 function unknownFile(path: string): Finding {

@@ -18,6 +18,7 @@ import {
   planGc,
   type Repository,
 } from './index.ts';
+import { ObjectSet } from './object-set.ts';
 
 /** A repository to be: streams refer to objects and to streams before them; some have names, some names are roots. */
 interface Graph {
@@ -330,20 +331,24 @@ test('thousands of objects are removed once each, and what is live stays', () =>
 test('two threads remove objects of two regions once each, and say which were gone', () =>
   withRepository(async (repository) => {
     const count = 4100;
-    const objects = Array.from({ length: count }, (_, index) => {
-      const { id } = repository.objects.ensureBytes(Buffer.from(`garbage ${index}`));
-      // Half of them as if they lay in another region of the disk, which is what starts the second thread.
-      return { id, sizeBytes: 1, inode: index % 2 === 0 ? index : 2 ** 32 + index };
+    const garbage = new ObjectSet(32);
+    const ids = Array.from({ length: count }, (_, index) => {
+      const bytes = Buffer.from(`garbage ${index}`.padEnd(16));
+      return repository.objects.ensureBytes(bytes).id;
     });
-    const gone = [objects[0], objects[1], objects[2048]].flatMap((object) => object?.id ?? []);
+    for (const id of ids) garbage.add(id);
+    // Half of them as if they lay in another region of the disk, which is what starts the second thread.
+    const inodes = ids.map((_, index) => (index % 2 === 0 ? index : 2 ** 32 + index));
+    const gone = [ids[0], ids[1], ids[2048]].flatMap((id) => id ?? []);
     for (const id of gone) equal(repository.root.unlink(`objects/${objectPath(id)}`), true);
     let reported = 0;
-    const result = await removeObjects(repository.root, objects, {
+    const swept = { garbage, inodes };
+    const result = await removeObjects(repository.root, swept, {
       onProgress: (event) => {
         if (event.type === 'advanced') reported = event.done;
       },
     });
-    deepEqual(result, { objectsRemoved: count - 3, objectsBytes: count - 3 });
+    deepEqual(result, { objectsRemoved: count - 3, objectsBytes: (count - 3) * 16 });
     equal(reported, count);
     deepEqual(idsOf(repository), []);
   }));

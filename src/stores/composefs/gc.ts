@@ -3,7 +3,7 @@ import type { ObjectId } from '#base/digest';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
 import { removeObjects } from './gc-remove.ts';
-import { type SweptObject, sweepObjects } from './gc-sweep.ts';
+import { type Garbage, sweepObjects } from './gc-sweep.ts';
 import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from './links.ts';
 import type { LockOptions } from './lock.ts';
@@ -66,14 +66,17 @@ export interface GcResult {
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
   const found = plan(repository, options, []);
-  const objects = found.objects.map(({ id, sizeBytes }) => ({ id, sizeBytes }));
-  return { ...found, objects: objects.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+  const { garbage, inodes: _inodes, ...rest } = found;
+  const objects: GarbageObject[] = [];
+  for (const id of garbage.ids()) {
+    objects.push({ id, sizeBytes: repository.objects.sizeOf(id) ?? 0 });
+  }
+  objects.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { ...rest, objects, objectsBytes: objects.reduce((sum, o) => sum + o.sizeBytes, 0) };
 }
 
-/** A plan for ourselves: its objects are in no order, and say where they lie. */
-interface SweepPlan extends GcPlan {
-  readonly objects: readonly SweptObject[];
-}
+/** A plan for ourselves: bare ids, and where their objects lie. */
+interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {}
 
 /** Plans as if references named the entries of `kept` too. */
 function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
@@ -90,8 +93,8 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
   const swept = sweepObjects(repository, marker.live, options.signal);
   findings.push(...swept.findings);
   return {
-    objects: swept.objects,
-    objectsBytes: swept.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    garbage: swept.garbage,
+    inodes: swept.inodes,
     links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, swept.garbage)],
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
@@ -153,11 +156,14 @@ function entryOf(repository: Repository, link: GarbageLink): readonly Entry[] {
 
 function intersect(now: SweepPlan, planned: GcPlan): SweepPlan {
   const objects = new Set(planned.objects.map(({ id }) => id));
+  const both = [...now.garbage.ids()].map((id, index) => ({ id, inode: now.inodes[index] ?? 0 }));
+  const kept = both.filter(({ id }) => objects.has(id));
   const paths = new Set(planned.links.map(({ path }) => path));
   const leftovers = new Set(planned.leftovers);
   return {
     ...now,
-    objects: now.objects.filter(({ id }) => objects.has(id)),
+    garbage: now.garbage.of(kept.map(({ id }) => id)),
+    inodes: kept.map(({ inode }) => inode),
     links: now.links.filter(({ path }) => paths.has(path)),
     leftovers: now.leftovers.filter((path) => leftovers.has(path)),
   };
@@ -180,7 +186,7 @@ async function remove(
   }
   const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
   syncDirectories(root, changed);
-  const removed = await removeObjects(root, decided.objects, options);
+  const removed = await removeObjects(root, decided, options);
   return {
     ...removed,
     imagesPruned: pruned.images,

@@ -87,16 +87,33 @@ export class ObjectSet {
     return objectIdOf(new Uint8Array(this.#words.buffer, at, this.#digestBytes));
   }
 
+  /** Another set of ids of the same algorithm. */
+  of(ids: Iterable<ObjectId>): ObjectSet {
+    const set = new ObjectSet(this.#digestBytes);
+    for (const id of ids) set.add(id);
+    return set;
+  }
+
   /** All ids in the order of their numbers. */
   *ids(): Generator<ObjectId> {
     for (let index = 0; index < this.#size; index += 1) yield this.idAt(index);
   }
 
-  /** A copy of all digests, one behind the other, that threads may share. */
-  shareDigests(): SharedArrayBuffer {
-    const used = this.#size * this.digestWords;
+  /** A copy of all digests, one behind the other, that threads may share; in the order of these numbers where they are given. */
+  shareDigests(order?: Uint32Array): SharedArrayBuffer {
+    const stride = this.digestWords;
+    const used = this.#size * stride;
     const shared = new SharedArrayBuffer(used * Uint32Array.BYTES_PER_ELEMENT);
-    new Uint32Array(shared).set(this.#words.subarray(0, used));
+    const into = new Uint32Array(shared);
+    if (order === undefined) into.set(this.#words.subarray(0, used));
+    else {
+      for (let place = 0; place < order.length; place += 1) {
+        const from = (order[place] as number) * stride;
+        for (let word = 0; word < stride; word += 1) {
+          into[place * stride + word] = this.#words[from + word] as number;
+        }
+      }
+    }
     return shared;
   }
 
