@@ -3,11 +3,10 @@
  * the disk, each is accepted, or refused with its code, without a ref or a stream that stays.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateRawSync, deflateSync } from 'node:zlib';
-import { type ByteString, byteStringFromText } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { type ErrorCode, isOnecopyError } from '#base/errors';
 import {
@@ -16,197 +15,33 @@ import {
   encodeVariant,
   STRING,
   tupleOf,
-  UINT32,
   UINT64,
   VARIANT_DICT,
-  type VariantDict,
   variantOf,
 } from '#formats/gvariant';
-import {
-  checksumBytes,
-  computeFileChecksum,
-  computeMetadataChecksum,
-  encodeDirmeta,
-  encodeFilez,
-  type FileHeader,
-  frameHeader,
-  type MetadataKind,
-  ostreeObjectPath,
-} from '#formats/ostree';
+import { encodeFilez } from '#formats/ostree';
 import { checkRepository } from '#stores/composefs';
 import { type PullSource, type PullTargets, pullCommits } from '#work/ostree';
 import { FakeHttp } from '../support/fake-http.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
-
-const XATTRS = arrayOf(tupleOf(BYTES, BYTES));
-const DIRMETA = tupleOf(UINT32, UINT32, UINT32, XATTRS);
-const FILE_HEADER = tupleOf(UINT32, UINT32, UINT32, UINT32, STRING, XATTRS);
-const ZLIB_HEADER = tupleOf(UINT64, UINT32, UINT32, UINT32, UINT32, STRING, XATTRS);
-const DIRTREE = tupleOf(arrayOf(tupleOf(STRING, BYTES)), arrayOf(tupleOf(STRING, BYTES, BYTES)));
-const COMMIT = tupleOf(
-  VARIANT_DICT,
-  BYTES,
-  arrayOf(tupleOf(STRING, BYTES)),
-  STRING,
-  STRING,
-  UINT64,
-  BYTES,
-  BYTES,
-);
-
-const big32 = (value: number): number =>
-  Buffer.from(new Uint32Array([value]).buffer).readUInt32BE();
-const big64 = (value: bigint): bigint =>
-  Buffer.from(new BigUint64Array([value]).buffer).readBigUInt64BE();
-const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
-
-type RawXattrs = readonly (readonly [Uint8Array, Uint8Array])[];
-
-/** Writes an archive repository object by object, without any rule. */
-class Repo {
-  readonly path: string;
-  readonly meta: OstreeChecksum;
-  readonly file: OstreeChecksum;
-
-  constructor(path: string) {
-    this.path = path;
-    for (const folder of ['objects', 'refs/heads', 'tmp', 'state']) {
-      mkdirSync(join(path, folder), { recursive: true });
-    }
-    this.put('config', '[core]\nrepo_version=1\nmode=archive-z2\n');
-    this.meta = this.metadata(
-      'dirmeta',
-      encodeDirmeta({ uid: 0, gid: 0, mode: 0o40755, xattrs: [] }),
-    );
-    this.file = this.regular('hi\n');
-  }
-
-  put(name: string, content: string | Uint8Array): void {
-    mkdirSync(dirname(join(this.path, name)), { recursive: true });
-    writeFileSync(join(this.path, name), content);
-  }
-
-  metadata(kind: MetadataKind, content: Uint8Array, as?: OstreeChecksum): OstreeChecksum {
-    const checksum = as ?? computeMetadataChecksum(content);
-    this.put(ostreeObjectPath(checksum, kind), content);
-    return checksum;
-  }
-
-  filez(checksum: OstreeChecksum, content: Uint8Array): OstreeChecksum {
-    this.put(ostreeObjectPath(checksum, 'file', true), content);
-    return checksum;
-  }
-
-  regular(content: string): OstreeChecksum {
-    const header = { ...PLAIN, sizeBytes: content.length };
-    return this.filez(
-      computeFileChecksum(header, bytes(content)),
-      encodeFilez(header, bytes(content)),
-    );
-  }
-
-  /** A file whose stored header is given; its checksum is that of libostree for such a file. */
-  rawFile(raw: RawFile, payload: Uint8Array = deflateRawSync('hi\n')): OstreeChecksum {
-    const { uid = 0, gid = 0, mode = 0o100644, rdev = 0, target = '', xattrs = [] } = raw;
-    const { size = 3n, hashed = 'hi\n', hashedTarget = target } = raw;
-    const numbers = [big32(uid), big32(gid), big32(mode), big32(rdev)] as const;
-    const stored = encodeVariant([big64(size), ...numbers, target, xattrs], ZLIB_HEADER);
-    const sorted = [...xattrs].sort(([a], [b]) => Buffer.compare(a, b));
-    const header = encodeVariant([...numbers, hashedTarget, sorted], FILE_HEADER);
-    const whole = Buffer.concat([frameHeader(header), bytes(hashed)]);
-    return this.filez(
-      computeMetadataChecksum(whole),
-      Buffer.concat([frameHeader(stored), payload]),
-    );
-  }
-
-  dirtree(
-    files: readonly RawFileEntry[],
-    directories: readonly RawDirectory[] = [],
-  ): OstreeChecksum {
-    return this.metadata('dirtree', rawDirtree(files, directories));
-  }
-
-  commit(tree: OstreeChecksum, more: Partial<RawCommit> = {}): OstreeChecksum {
-    const { metadata = [], parent = new Uint8Array(0), related = [], subject = 's' } = more;
-    const { root = checksumBytes(tree), meta = checksumBytes(more.rootMeta ?? this.meta) } = more;
-    const raw = [metadata, parent, related, subject, '', big64(1n), root, meta] as const;
-    const commit = this.metadata('commit', encodeVariant(raw, COMMIT));
-    this.put('refs/heads/t', `${commit}\n`);
-    return commit;
-  }
-
-  /** A commit of one file, or of entries. */
-  of(...files: readonly RawFileEntry[]): OstreeChecksum {
-    return this.commit(this.dirtree(files));
-  }
-}
-
-interface RawFile {
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly mode?: number;
-  readonly rdev?: number;
-  readonly target?: string;
-  readonly xattrs?: RawXattrs;
-  readonly size?: bigint;
-  /** What goes into the checksum. */
-  readonly hashed?: string;
-  readonly hashedTarget?: string;
-}
-
-interface RawCommit {
-  readonly metadata: VariantDict;
-  readonly parent: Uint8Array;
-  readonly related: readonly (readonly [string, Uint8Array])[];
-  readonly subject: string;
-  readonly root: Uint8Array;
-  readonly meta: Uint8Array;
-  readonly rootMeta: OstreeChecksum;
-}
-
-type RawFileEntry = readonly [name: string, checksum: OstreeChecksum | Uint8Array];
-type RawDirectory = readonly [
-  name: string,
-  tree: OstreeChecksum | Uint8Array,
-  meta: OstreeChecksum | Uint8Array,
-];
-
-const PLAIN: FileHeader = {
-  uid: 0,
-  gid: 0,
-  mode: 0o100644,
-  target: byteStringFromText('') as ByteString,
-  xattrs: [],
-};
-const ZERO_SUM = '0'.repeat(64) as OstreeChecksum;
-
-const sum = (value: OstreeChecksum | Uint8Array): Uint8Array =>
-  typeof value === 'string' ? checksumBytes(value) : value;
-
-function rawDirtree(
-  files: readonly RawFileEntry[],
-  directories: readonly RawDirectory[] = [],
-): Uint8Array {
-  return encodeVariant(
-    [
-      files.map(([name, checksum]) => [name, sum(checksum)] as const),
-      directories.map(([name, tree, meta]) => [name, sum(tree), sum(meta)] as const),
-    ],
-    DIRTREE,
-  );
-}
-
-function rawDirmeta(mode: number, xattrs: RawXattrs = []): Uint8Array {
-  return encodeVariant([0, 0, big32(mode), xattrs], DIRMETA);
-}
-
-const xattr = (name: string, value = 'v') => [bytes(name), bytes(value)] as const;
+import {
+  big64,
+  bytes,
+  COMMIT,
+  PLAIN,
+  type RawFile,
+  RawRepo,
+  rawDirmeta,
+  rawDirtree,
+  sum,
+  xattr,
+  ZERO_SUM,
+} from './raw-ostree.ts';
 
 type Expected = ErrorCode | 'accepted';
 /** What is wrong, what becomes of it, and how it is made. */
-type Case = readonly [name: string, expected: Expected, make: (repo: Repo) => void];
+type Case = readonly [name: string, expected: Expected, make: (repo: RawRepo) => void];
 
 const NAMES: readonly Case[] = [
   ...(
@@ -281,7 +116,7 @@ const NAMES: readonly Case[] = [
 ];
 
 /** A dirtree of one file whose name has one byte replaced. */
-function patched(repo: Repo, name: string, at: number, byte: number): Uint8Array {
+function patched(repo: RawRepo, name: string, at: number, byte: number): Uint8Array {
   const tree = Buffer.from(rawDirtree([[name, repo.file]]));
   tree[at] = byte;
   return tree;
@@ -594,7 +429,7 @@ const FILES: readonly Case[] = (
     ],
     ['a link with payload', 'OSTREE_PAYLOAD_INVALID', (r) => r.rawFile(LINK)],
     ['a link to nothing', 'accepted', (r) => r.rawFile({ ...LINK, target: '' }, NO_PAYLOAD)],
-  ] as const satisfies readonly (readonly [string, Expected, (repo: Repo) => OstreeChecksum])[]
+  ] as const satisfies readonly (readonly [string, Expected, (repo: RawRepo) => OstreeChecksum])[]
 ).map(
   ([name, expected, make]): Case => [`a file with ${name}`, expected, (r) => r.of(['a', make(r)])],
 );
@@ -619,7 +454,7 @@ const PREFIXES: readonly Case[] = (
   ],
 );
 
-const GOOD = (r: Repo) => r.of(['a', r.file]);
+const GOOD = (r: RawRepo) => r.of(['a', r.file]);
 const REFS: readonly Case[] = (
   [
     ['nothing', 'OSTREE_REF_INVALID', () => ''],
@@ -708,7 +543,7 @@ test('whatever a repository says with right checksums is accepted or refused wit
   const wrong: string[] = [];
   for (const [index, [name, expected, make]] of CASES.entries()) {
     const folder = `case-${index}`;
-    make(new Repo(join(scratch.path, folder)));
+    make(new RawRepo(join(scratch.path, folder)));
     const url = `${server.url}/${folder}`;
     const http = { retry: { baseMs: 1, capMs: 2 } };
     for (const source of [
@@ -835,7 +670,7 @@ const SUMMARIES: readonly SummaryCase[] = [
 
 test('a summary that breaks the rules is refused with its code, and its names never leave the folder of refs', async () => {
   const path = join(scratch.path, 'summary-case');
-  const repo = new Repo(path);
+  const repo = new RawRepo(path);
   const good = GOOD(repo);
   const http = { retry: { baseMs: 1, capMs: 2 } };
   const source = { kind: 'remote', url: `${server.url}/summary-case`, http } as const;
@@ -878,7 +713,7 @@ const CONFIGS: readonly (readonly [string, Expected])[] = [
 
 test('a local repository with a config that makes no sense is refused with its code', async () => {
   const path = join(scratch.path, 'config-case');
-  const repo = new Repo(path);
+  const repo = new RawRepo(path);
   GOOD(repo);
   for (const [config, expected] of CONFIGS) {
     repo.put('config', config);
