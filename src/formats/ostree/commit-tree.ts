@@ -19,6 +19,8 @@ export const TREE_ENTRIES_MAX = 20_000_000;
 export interface CommitObjects {
   /** @throws NotFoundError OSTREE_OBJECT_NOT_FOUND */
   metadata(checksum: OstreeChecksum, kind: MetadataKind): Uint8Array;
+  /** A dirtree that was parsed before; undefined, or no such method, where it was not. */
+  dirtree?(checksum: OstreeChecksum): Dirtree | undefined;
   /** @throws NotFoundError OSTREE_OBJECT_NOT_FOUND */
   file(checksum: OstreeChecksum): {
     readonly header: SizedFileHeader;
@@ -121,7 +123,9 @@ class TreeBuilder {
   #dirtree(checksum: OstreeChecksum): Dirtree {
     const known = this.#dirtrees.get(checksum);
     if (known !== undefined) return known;
-    const parsed = parseDirtree(this.#objects.metadata(checksum, 'dirtree'));
+    const parsed =
+      this.#objects.dirtree?.(checksum) ??
+      parseDirtree(this.#objects.metadata(checksum, 'dirtree'));
     this.#dirtrees.set(checksum, parsed);
     return parsed;
   }

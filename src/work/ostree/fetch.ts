@@ -226,9 +226,14 @@ class Gatherer implements FileSink {
       this.counts.metadataFetched++;
       journal?.append(encodeRecord({ kind, checksum, bytes }));
     }
-    if (task.kind === 'dirtree') this.#enter(parseDirtree(bytes), task);
-    else parseDirmeta(bytes);
-    gathered.addMetadata(checksum, bytes);
+    if (task.kind === 'dirtree') {
+      const dirtree = parseDirtree(bytes);
+      this.#enter(dirtree, task);
+      gathered.addDirtree(checksum, bytes, dirtree);
+    } else {
+      parseDirmeta(bytes);
+      gathered.addMetadata(checksum, bytes);
+    }
     this.progress.metadata(this.counts);
   }
 

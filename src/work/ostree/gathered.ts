@@ -4,6 +4,7 @@ import {
   type CommitObjects,
   CommitStreamBuilder,
   type CommitStreamContent,
+  type Dirtree,
   type MetadataKind,
 } from '#formats/ostree';
 import { parseRawHeader } from './file-work.ts';
@@ -17,6 +18,7 @@ export class GatheredCommit implements CommitObjects {
   readonly commit: OstreeChecksum;
   readonly #builder = new CommitStreamBuilder();
   readonly #metadata = new Map<OstreeChecksum, Uint8Array>();
+  readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
   readonly #files = new Map<OstreeChecksum, ObjectRecord>();
 
   constructor(commit: OstreeChecksum, bytes: Uint8Array) {
@@ -28,6 +30,12 @@ export class GatheredCommit implements CommitObjects {
   addMetadata(checksum: OstreeChecksum, bytes: Uint8Array): void {
     this.#builder.addMetadata(checksum, bytes);
     this.#metadata.set(checksum, bytes);
+  }
+
+  /** Adds a dirtree that was parsed. @throws FormatError OSTREE_STREAM_INVALID as `addMetadata` */
+  addDirtree(checksum: OstreeChecksum, bytes: Uint8Array, parsed: Dirtree): void {
+    this.addMetadata(checksum, bytes);
+    this.#dirtrees.set(checksum, parsed);
   }
 
   /** @throws FormatError OSTREE_STREAM_INVALID as `addMetadata` */
@@ -50,6 +58,10 @@ export class GatheredCommit implements CommitObjects {
 
   metadata(checksum: OstreeChecksum, kind: MetadataKind): Uint8Array {
     return this.#metadata.get(checksum) ?? missing(checksum, kind);
+  }
+
+  dirtree(checksum: OstreeChecksum): Dirtree | undefined {
+    return this.#dirtrees.get(checksum);
   }
 
   file(checksum: OstreeChecksum): ReturnType<CommitObjects['file']> {
