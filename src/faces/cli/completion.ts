@@ -11,7 +11,15 @@ const NAME_OPERANDS: readonly string[] = ['name', 'other-name'];
 const COMMIT_OPERANDS: readonly string[] = ['commit', 'other-commit'];
 /** Operands and options that are files or folders: the shell completes them. */
 const PATH_OPERANDS: readonly string[] = ['reference', 'directory', 'destination', 'path'];
-const PATH_OPTIONS: readonly string[] = ['repo', 'plan', 'apply', 'upper', 'work'];
+const PATH_OPTIONS: readonly string[] = [
+  'repo',
+  'plan',
+  'apply',
+  'upper',
+  'work',
+  'summary',
+  'summary-signatures',
+];
 /** Verbs whose `path` lies inside an image, where the shell knows nothing. */
 const IMAGE_PATH_VERBS: readonly string[] = ['ls', 'tree', 'cat', 'stat', 'find'];
 const OPTION_VALUES: Readonly<Record<string, readonly string[]>> = {

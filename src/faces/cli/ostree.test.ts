@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type GoldenStep, readGolden } from '../../../test/support/golden-repo.ts';
 import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
@@ -222,5 +223,37 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
     [[`${archive}:test/v1`, '--subpath', '/none'], 4],
   ] as const) {
     assert.equal(onecopy(repo, 'pull', ...wrong).status, status, wrong.join(' '));
+  }
+});
+
+test('a remote gets the headers it wants, and a summary at hand decides what a ref means', async () => {
+  using fixture = unpackOstree('mini');
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const repo = `${fixture.path}/repo`;
+  const remote = `ostree:${server.url}/fxmini/r-deltas`;
+  const summary = `${fixture.path}/fxmini/r-deltas/summary`;
+  ok(repo, 'init', '--insecure', '--algorithm', 'fsverity-sha256-12');
+  const headers = ['--http-header', 'X-One=1', '--http-header', 'X-Two: 2 = 2'];
+  const limits = ['--retries', '0', '--stall-timeout', '20', '--summary', summary];
+  const pulled = json(repo, 'pull', remote, 'test/v1', 'test/main', ...headers, ...limits);
+  assert.deepEqual(
+    pulled.commits.map(({ commit }: { commit: string }) => commit),
+    [V1, V2],
+  );
+  const { log } = await server.read();
+  assert.ok(log.length > 0);
+  assert.ok(log.every((one) => one.headers['x-one'] === '1' && one.headers['x-two'] === '2 = 2'));
+  assert.ok(!log.some(({ path }) => path.endsWith('/summary')));
+  for (const [wrong, status] of [
+    [['--http-header', 'X-One'], 2],
+    [['--http-header', 'X-One=a\nX-Two=b'], 2],
+    [['--summary-signatures', summary], 2],
+    [['--stall-timeout', '0'], 2],
+  ] as const) {
+    assert.equal(
+      onecopy(repo, 'pull', remote, 'test/v1', ...wrong).status,
+      status,
+      wrong.join(' '),
+    );
   }
 });

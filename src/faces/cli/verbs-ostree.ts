@@ -17,6 +17,9 @@ const REMOTE: readonly OptionRow[] = [
   ['--verify-summary', 'demand the signatures of summaries too'],
   ['--accept-expired', 'accept a summary past its expiry'],
   ['--subset <key>', "key of flatpak's summary index"],
+  ['--http-header <name=value>', 'send this header to the remote', 'repeated'],
+  ['--retries <n>', 'how often a request that failed is made again (5)'],
+  ['--stall-timeout <seconds>', 'give a server up that sends nothing for this long'],
 ];
 
 /** Options that `pull` has for commits. */
@@ -30,6 +33,8 @@ export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
   ['--require-delta', 'ostree: refuse to fetch without a static delta'],
   ...TRUST,
   ...REMOTE,
+  ['--summary <file>', 'ostree: the summary to believe, instead of asking for it'],
+  ['--summary-signatures <file>', 'ostree: the signatures of that summary'],
   ['--collection <id>', 'ostree: the collection that the commit must be bound to'],
   ['--no-verify-bindings', 'ostree: accept a commit that is bound to other refs'],
   ['--timestamp-check', 'ostree: refuse a commit older than the present one'],

@@ -3,7 +3,6 @@ import { parseReference } from '#work/export';
 import {
   type HistoryEnd,
   listRemoteRefs,
-  openConfiguredRemote,
   type PullCommitOptions,
   type PulledCommit,
   type PulledCommits,
@@ -18,6 +17,7 @@ import { type Action, type Context, flag, textOption, wholeNumber } from '../con
 import { UsageError } from '../output.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatSize } from '../units.ts';
+import { remoteOf, summaryOption } from './ostree-remote.ts';
 import { trustOptions } from './ostree-trust.ts';
 
 type Options = Readonly<Record<string, unknown>>;
@@ -159,6 +159,7 @@ async function pullOptions(
     deltas: noDelta ? 'never' : requireDelta ? 'require' : 'auto',
     trust: await trustOptions(options, trust),
     subset: textOption(options, 'subset'),
+    summary: await summaryOption(options),
     keepDetached: flag(options, 'keepSignatures'),
     subpaths: subpaths.length === 0 ? undefined : subpaths,
     commitOnly,
@@ -174,24 +175,6 @@ function depthOption(text: string | undefined): number | undefined {
 
 function listOf(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
-}
-
-/** A URL, with what a configured remote says about how to reach it and whom to trust. */
-async function remoteOf(
-  url: string,
-  options: Options,
-): Promise<{ source: Extract<PullSource, { kind: 'remote' }>; trust: TrustPolicy }> {
-  const config = textOption(options, 'remoteConfig');
-  const name = textOption(options, 'remote');
-  if ((config === undefined) !== (name === undefined)) {
-    throw new UsageError(
-      'Cannot use a configured remote: expected both --remote-config and --remote',
-    );
-  }
-  if (config === undefined || name === undefined)
-    return { source: { kind: 'remote', url }, trust: {} };
-  const { source, trust } = await openConfiguredRemote(resolve(config), name);
-  return { source: { ...source, url }, trust };
 }
 
 function documentOf(

@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import {
+  openConfiguredRemote,
+  type PullSource,
+  type SuppliedSummary,
+  type TrustPolicy,
+} from '#work/ostree';
+import { textOption, wholeNumber } from '../context.ts';
+import { UsageError } from '../output.ts';
+
+type Options = Readonly<Record<string, unknown>>;
+type RemoteSource = Extract<PullSource, { readonly kind: 'remote' }>;
+
+/** A URL, with what a configured remote and the options say about how to reach it, and whom to trust. */
+export async function remoteOf(
+  url: string,
+  options: Options,
+): Promise<{ readonly source: RemoteSource; readonly trust: TrustPolicy }> {
+  const config = textOption(options, 'remoteConfig');
+  const name = textOption(options, 'remote');
+  if ((config === undefined) !== (name === undefined)) {
+    throw new UsageError(
+      'Cannot use a configured remote: expected both --remote-config and --remote',
+    );
+  }
+  const http = httpOptions(options);
+  if (config === undefined || name === undefined) {
+    return { source: { kind: 'remote', url, http }, trust: {} };
+  }
+  const { source, trust } = await openConfiguredRemote(resolve(config), name);
+  return { source: { ...source, url, http: { ...source.http, ...http } }, trust };
+}
+
+/** A summary that is at hand, so that several calls see one state of the remote. */
+export async function summaryOption(options: Options): Promise<SuppliedSummary | undefined> {
+  const file = textOption(options, 'summary');
+  const signatures = textOption(options, 'summarySignatures');
+  if (file === undefined && signatures !== undefined) {
+    throw new UsageError('Cannot use --summary-signatures: expected --summary too');
+  }
+  if (file === undefined) return undefined;
+  return {
+    bytes: await readFile(file),
+    signatures: signatures === undefined ? undefined : await readFile(signatures),
+  };
+}
+
+function httpOptions(options: Options): NonNullable<RemoteSource['http']> {
+  const given = options['httpHeader'];
+  const lines = Array.isArray(given) ? given.map(String) : [];
+  const attempts = wholeNumber(textOption(options, 'retries'), '--retries');
+  const timeoutSec = wholeNumber(textOption(options, 'stallTimeout'), '--stall-timeout', 1);
+  return {
+    ...(lines.length === 0 ? {} : { headers: Object.fromEntries(lines.map(headerOf)) }),
+    ...(attempts === undefined ? {} : { retry: { attempts: attempts + 1 } }),
+    ...(timeoutSec === undefined ? {} : { noDataTimeoutMs: timeoutSec * 1000 }),
+  };
+}
+
+/** `NAME=VALUE`, as `ostree pull` takes it, or `NAME: VALUE`. */
+function headerOf(text: string): readonly [string, string] {
+  const [, name, value] = /^([\w!#$%&'*+.^`|~-]+)(?:=|: ?)([\t -~]*)$/.exec(text) ?? [];
+  if (name !== undefined && value !== undefined) return [name, value];
+  throw new UsageError('Cannot read --http-header: expected NAME=VALUE of printable characters');
+}
