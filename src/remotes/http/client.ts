@@ -3,9 +3,9 @@ import type { Endpoint } from './connection.ts';
 import { isRetryable, type TransportContext, transportError } from './errors.ts';
 import { GeneralTransport, type TlsSettings } from './general.ts';
 import type { LimiterBounds } from './limiter.ts';
-import { MAX_REDIRECTS } from './limits.ts';
 import { Origin } from './origin.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
+import { redirectTarget } from './redirect.ts';
 import { resumable } from './resume.ts';
 import {
   DEFAULT_RETRY,
@@ -367,24 +367,6 @@ function headersOf(
   }
   if (request.bypassCaches === true) headers.set('cache-control', 'no-cache');
   return headers;
-}
-
-function redirectTarget(from: URL, location: string, hop: number, method: string): URL {
-  const refuse = (problem: string): never => {
-    throw transportError('REDIRECT_REFUSED', { url: from.href, method }, problem, {
-      retryable: false,
-    });
-  };
-  if (hop + 1 > MAX_REDIRECTS) refuse(`more than ${MAX_REDIRECTS} redirects`);
-  if (!URL.canParse(location, from)) refuse('the redirect names no URL');
-  const target = new URL(location, from);
-  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
-    refuse(`a redirect to scheme "${target.protocol}"`);
-  }
-  if (from.protocol === 'https:' && target.protocol === 'http:') {
-    refuse('a redirect from https to http');
-  }
-  return target;
 }
 
 function statusError(context: TransportContext, response: RawResponse, attempts: number) {

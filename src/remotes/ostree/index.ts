@@ -7,14 +7,14 @@
  */
 
 export type { FirstLook } from './mirrors.ts';
-export {
-  type Conditional,
-  type FetchOptions,
-  OstreeRemote,
-  type OstreeRemoteOptions,
-  type RemoteFile,
-  type RemoteTraffic,
-  type Validators,
-} from './remote.ts';
+export { OstreeRemote } from './remote.ts';
+export type {
+  Conditional,
+  FetchOptions,
+  OstreeRemoteOptions,
+  RemoteFile,
+  RemoteTraffic,
+  Validators,
+} from './remote-types.ts';
 export type { ShortFileReceiver, ShortFiles } from './short-files.ts';
 export { fileUrl, parseRemoteUrl, type RemoteLocation } from './urls.ts';

@@ -20,7 +20,8 @@ import {
 } from '#formats/ostree';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
-import { OstreeRemote, type OstreeRemoteOptions } from './remote.ts';
+import { OstreeRemote } from './remote.ts';
+import type { OstreeRemoteOptions } from './remote-types.ts';
 
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
 const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as OstreeChecksum;
