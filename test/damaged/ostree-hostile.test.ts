@@ -498,7 +498,37 @@ const BINDINGS: readonly Case[] = (
   ],
 );
 
-const CASES = [...NAMES, ...SUMS, ...METAS, ...FILES, ...PREFIXES, ...REFS, ...BINDINGS];
+/** Without a collection of the remote, whatever a commit says about its own is not compared. Source: OSTree spec 2.13. */
+const COLLECTIONS: readonly Case[] = [
+  [
+    'a commit bound to a foreign collection',
+    'accepted',
+    (r) =>
+      r.commit(r.dirtree([]), {
+        metadata: [
+          ['ostree.ref-binding', variantOf(arrayOf(STRING), ['t'])],
+          ['ostree.collection-binding', variantOf(STRING, 'com.example.Other')],
+        ],
+      }),
+  ],
+  [
+    'a commit whose ref binding is no list',
+    'OSTREE_BINDING_MISMATCH',
+    (r) =>
+      r.commit(r.dirtree([]), { metadata: [['ostree.ref-binding', variantOf(STRING, 'other')]] }),
+  ],
+];
+
+const CASES = [
+  ...NAMES,
+  ...SUMS,
+  ...METAS,
+  ...FILES,
+  ...PREFIXES,
+  ...REFS,
+  ...BINDINGS,
+  ...COLLECTIONS,
+];
 
 let scratch: TempDir;
 let server: FakeHttp;
