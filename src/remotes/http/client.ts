@@ -131,10 +131,12 @@ export class HttpClient implements AsyncDisposable {
   share(parts: number): HttpClientOptions {
     const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#asked;
     const { start, min, max } = { ...DEFAULTS.inFlight, ...inFlight };
+    // What the servers have borne so far need not be found out again.
+    const borne = Math.max(start, ...[...this.#origins.values()].map(({ limit }) => limit));
     const part = (count: number) => Math.max(1, Math.ceil(count / parts));
     this.#options = {
       ...this.#asked,
-      inFlight: { start: part(start), min: part(min), max: part(max) },
+      inFlight: { start: part(borne), min: part(min), max: part(max) },
       maxConnections: part(maxConnections),
     };
     for (const origin of this.#origins.values()) origin.narrow(part(max));
