@@ -131,6 +131,7 @@ export {
   type Filez,
   type FilezWarning,
   inflateContent,
+  inflateFramed,
   inflateSource,
   listFilezWarnings,
   parseFilez,
