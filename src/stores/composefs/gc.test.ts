@@ -328,18 +328,17 @@ test('thousands of objects are removed once each, and what is live stays', () =>
     deepEqual(idsOf(repository), [kept, stream].sort());
   }));
 
-test('two threads remove objects of two regions once each, and say which were gone', () =>
+test('objects are removed once each in any order of inodes, and those that were gone are not counted', () =>
   withRepository(async (repository) => {
-    const count = 4100;
+    const count = 700;
     const garbage = new ObjectSet(32);
     const ids = Array.from({ length: count }, (_, index) => {
       const bytes = Buffer.from(`garbage ${index}`.padEnd(16));
       return repository.objects.ensureBytes(bytes).id;
     });
     for (const id of ids) garbage.add(id);
-    // Half of them as if they lay in another region of the disk, which is what starts the second thread.
     const inodes = ids.map((_, index) => (index % 2 === 0 ? index : 2 ** 32 + index));
-    const gone = [ids[0], ids[1], ids[2048]].flatMap((id) => id ?? []);
+    const gone = [ids[0], ids[1], ids[350]].flatMap((id) => id ?? []);
     for (const id of gone) equal(repository.root.unlink(`objects/${objectPath(id)}`), true);
     let reported = 0;
     const swept = { garbage, inodes };

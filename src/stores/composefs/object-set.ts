@@ -99,21 +99,11 @@ export class ObjectSet {
     for (let index = 0; index < this.#size; index += 1) yield this.idAt(index);
   }
 
-  /** A copy of all digests, one behind the other, that threads may share; in the order of these numbers where they are given. */
-  shareDigests(order?: Uint32Array): SharedArrayBuffer {
-    const stride = this.digestWords;
-    const used = this.#size * stride;
+  /** A copy of all digests, one behind the other, that threads may share. */
+  shareDigests(): SharedArrayBuffer {
+    const used = this.#size * this.digestWords;
     const shared = new SharedArrayBuffer(used * Uint32Array.BYTES_PER_ELEMENT);
-    const into = new Uint32Array(shared);
-    if (order === undefined) into.set(this.#words.subarray(0, used));
-    else {
-      for (let place = 0; place < order.length; place += 1) {
-        const from = (order[place] as number) * stride;
-        for (let word = 0; word < stride; word += 1) {
-          into[place * stride + word] = this.#words[from + word] as number;
-        }
-      }
-    }
+    new Uint32Array(shared).set(this.#words.subarray(0, used));
     return shared;
   }
 
