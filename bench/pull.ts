@@ -4,7 +4,7 @@
  * reflink on a loop device, as root; elsewhere in a plain folder.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeSampleImage } from '../tools/sample-image.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
@@ -83,7 +83,7 @@ async function benchPull(options: BenchOptions): Promise<Row[]> {
       contenders.map(({ goal }) => goal),
     );
     rows.push(...(await benchDoubled(disk.path, pulls[0], options)));
-    rows.push(...(await benchChecks(disk.path, options)));
+    rows.push(...(await benchChecks(contenders, options)));
     return rows;
   } finally {
     disk.dispose();
@@ -134,27 +134,18 @@ async function benchDoubled(
 }
 
 /** fsck and gc of the repositories that the last pulls left; both hold the same image. */
-async function benchChecks(disk: string, options: BenchOptions): Promise<Row[]> {
-  const cfsctl = findProgram('cfsctl');
-  if (cfsctl === undefined) return [];
-  const [ours, theirs] = [join(disk, 'ours'), join(disk, 'cfsctl')];
-  const fsck = await compare(
-    [
-      { name: 'onecopy fsck', argv: [packedOnecopy(), '--repo', ours, '-q', 'fsck'] },
-      { name: 'cfsctl fsck', argv: [cfsctl, '--repo', theirs, 'fsck'] },
-    ],
-    { rounds: options.rounds, warmUp: true },
-  );
-  const gc = await compare(
-    [
-      { name: 'onecopy gc', argv: [packedOnecopy(), '--repo', ours, '-q', 'gc'] },
-      { name: 'cfsctl gc', argv: [cfsctl, '--repo', theirs, 'gc'] },
-    ],
-    { rounds: options.rounds, warmUp: true },
-  );
-  const full = await compare(removals(disk, ours, theirs, cfsctl), {
-    rounds: Math.min(3, options.rounds),
-  });
+async function benchChecks(pullers: readonly Contender[], options: BenchOptions): Promise<Row[]> {
+  const checked = pullers.filter(({ argv }) => argv[1] === '--repo');
+  if (checked.length < 2) return [];
+  const verb = (name: string): Contender[] =>
+    checked.map(({ argv: [program = '', option = '', path = ''] }, at) => ({
+      name: `${at === 0 ? 'onecopy' : 'cfsctl'} ${name}`,
+      argv: [program, option, path, ...(at === 0 ? ['-q'] : []), name],
+    }));
+  const { rounds } = options;
+  const fsck = await compare(verb('fsck'), { rounds, warmUp: true });
+  const gc = await compare(verb('gc'), { rounds, warmUp: true });
+  const full = await compare(removals(checked, verb('gc')), { rounds: Math.min(3, rounds) });
   return [
     ...rowsOf('fsck', fsck, [1, 0.7]),
     ...rowsOf('gc, nothing to remove', gc, [1, 0.7]),
@@ -162,22 +153,19 @@ async function benchChecks(disk: string, options: BenchOptions): Promise<Row[]> 
   ];
 }
 
-/** gc of a copy whose only tag is gone. */
-function removals(disk: string, ours: string, theirs: string, cfsctl: string): Contender[] {
-  const copy = join(disk, 'copy');
-  const renew = (from: string) => {
-    remove(copy);
-    cpSync(from, copy, { recursive: true, verbatimSymlinks: true });
-    rmSync(join(copy, 'streams/refs/oci/bench'));
-  };
-  return [
-    {
-      name: 'onecopy gc',
-      argv: [packedOnecopy(), '--repo', copy, '-q', 'gc'],
-      before: () => renew(ours),
+/** gc of a repository that was just pulled into, as it then lies on the disk, and whose only tag is gone. */
+function removals(pullers: readonly Contender[], gcs: readonly Contender[]): Contender[] {
+  return gcs.map((gc, at) => ({
+    ...gc,
+    before() {
+      const puller = pullers[at];
+      const [program = '', ...args] = puller?.argv ?? [];
+      puller?.before?.();
+      const { status } = spawnSync(program, args);
+      if (status !== 0) throw new Error(`${puller?.name} failed with status ${status}`);
+      rmSync(join(args[1] ?? '', 'streams/refs/oci/bench'));
     },
-    { name: 'cfsctl gc', argv: [cfsctl, '--repo', copy, 'gc'], before: () => renew(theirs) },
-  ];
+  }));
 }
 
 /** The bench of the main job. */
