@@ -1,9 +1,7 @@
-import { createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
-import { concatBytes } from '#base/bytes';
+import { createInflateRaw, deflateRawSync, inflateRawSync, constants as zlib } from 'node:zlib';
 import { FormatError } from '#base/errors';
 import type { SizedFileHeader } from './file.ts';
 import { encodeZlibHeader, frameHeader, parseHeaderPrefix, parseZlibHeader } from './file.ts';
-import { inflateInto, TOLERANT } from './inflate-handle.ts';
 import { HEADER_PREFIX_BYTES } from './layout.ts';
 import { isLinkMode } from './mode.ts';
 import { isSorted } from './xattrs.ts';
@@ -19,8 +17,8 @@ export interface Filez {
 
 /** Largest piece that inflateSource yields, in bytes. */
 const PIECE_BYTES = 256 * 1024;
-/** Content above this is not inflated into memory that is made before it is known whether it is as long as its header says, in bytes. */
-const TRUSTED_BYTES = 4 * 1024 * 1024;
+/** A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. */
+const TOLERANT = { finishFlush: zlib.Z_SYNC_FLUSH };
 
 /**
  * Splits a `.filez` object into header and payload; nothing is inflated or hashed yet.
@@ -40,48 +38,20 @@ export function parseFilez(bytes: Uint8Array): Filez {
  * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or gives another number of bytes
  */
 export function inflateContent(header: SizedFileHeader, payload: Uint8Array): Uint8Array {
-  return inflateFramed(header, NO_FRAME, payload);
-}
-
-const NO_FRAME = new Uint8Array(0);
-
-/**
- * The frame with the content behind it, as they are hashed together: one array, which the content is inflated into.
- * @throws FormatError OSTREE_PAYLOAD_INVALID as `inflateContent`
- */
-export function inflateFramed(
-  header: SizedFileHeader,
-  frame: Uint8Array,
-  payload: Uint8Array,
-): Uint8Array {
-  const { sizeBytes } = header;
-  const isEmpty = isLinkMode(header.mode) || (sizeBytes === 0 && payload.length === 0);
-  if (isEmpty) return new Uint8Array(frame);
+  if (isLinkMode(header.mode)) return new Uint8Array(0);
+  if (header.sizeBytes === 0 && payload.length === 0) return new Uint8Array(0);
+  let content: Buffer;
   try {
-    if (sizeBytes > TRUSTED_BYTES) return concatBytes([frame, inflateLarge(payload, sizeBytes)]);
-    // One byte more shows whether the content is longer than it should be.
-    const framed = Buffer.allocUnsafeSlow(frame.length + sizeBytes + 1);
-    framed.set(frame);
-    requireContentSize(sizeBytes, inflateInto(payload, framed.subarray(frame.length)));
-    return new Uint8Array(framed.buffer, 0, frame.length + sizeBytes);
+    content = inflateRawSync(payload, {
+      ...TOLERANT,
+      maxOutputLength: header.sizeBytes + 1,
+      chunkSize: Math.min(Math.max(header.sizeBytes + 1, 64), PIECE_BYTES),
+    });
   } catch (cause) {
-    throw cause instanceof FormatError ? cause : inflateError(cause, sizeBytes);
+    throw inflateError(cause, header.sizeBytes);
   }
-}
-
-function inflateLarge(payload: Uint8Array, sizeBytes: number): Uint8Array {
-  const maxOutputLength = sizeBytes + 1;
-  const content = inflateRawSync(payload, {
-    ...TOLERANT,
-    maxOutputLength,
-    chunkSize: Math.min(maxOutputLength, PIECE_BYTES),
-  });
-  requireContentSize(sizeBytes, content.length);
-  return content;
-}
-
-function requireContentSize(expected: number, found: number): void {
-  if (found !== expected) throw sizeError(expected, found);
+  if (content.length !== header.sizeBytes) throw sizeError(header.sizeBytes, content.length);
+  return new Uint8Array(content.buffer, content.byteOffset, content.length);
 }
 
 /**

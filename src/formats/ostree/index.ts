@@ -131,7 +131,6 @@ export {
   type Filez,
   type FilezWarning,
   inflateContent,
-  inflateFramed,
   inflateSource,
   listFilezWarnings,
   parseFilez,

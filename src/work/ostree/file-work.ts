@@ -11,7 +11,7 @@ import {
   FileHasher,
   frameHeader,
   HEADER_PREFIX_BYTES,
-  inflateFramed,
+  inflateContent,
   inflateSource,
   inlineMaxBytes,
   isLinkMode,
@@ -61,9 +61,8 @@ export function absorbFilez(
 ): Absorbed | undefined {
   const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
-  const framed = inflateFramed(header, hashedHeader, payload);
-  requireSum(checksum, computeFramedChecksum(framed));
-  const content = framed.subarray(hashedHeader.length);
+  const content = inflateContent(header, payload);
+  requireSum(checksum, computeFramedChecksum(hashedHeader, content));
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
   return absorbContent(checksum, header, new Uint8Array(rawHeader), content, algorithm);
 }
