@@ -1,6 +1,12 @@
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import { BLOCK_SIZE, OVERLAY, STUB_NAMES } from './layout.ts';
+import {
+  BLOCK_SIZE,
+  METACOPY_SUFFIX,
+  REDIRECT_SUFFIX,
+  STUB_NAMES,
+  TRUSTED_INDEX,
+} from './layout.ts';
 import { type ErofsImage, openImage } from './reader.ts';
 import { type DigestVisitor, RefReader } from './scan-refs.ts';
 import { invalidImage, type OpenOptions } from './superblock.ts';
@@ -84,10 +90,6 @@ function checkWhiteout(
   const isEscaped = image.rawXattrs(inode).some(([name]) => name === WHITEOUT_MARKER);
   if (isEscaped) add('whiteout-escaped', at.path, 'an escaped whiteout in V2');
 }
-
-const TRUSTED_INDEX = 4;
-const METACOPY_SUFFIX = OVERLAY.metacopy.slice('trusted.'.length);
-const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
 
 /**
  * Ids of all objects an image needs: every valid metacopy and redirect of every inode that can be reached. Malformed

@@ -130,6 +130,8 @@ export const XATTR_PREFIXES = [
   'lustre.',
   'security.',
 ] as const;
+/** The prefix index of `trusted.`. */
+export const TRUSTED_INDEX = XATTR_PREFIXES.indexOf('trusted.');
 /** The prefix index that V0 and V1 leave out. */
 export const LUSTRE_INDEX = 5;
 /** Seed of the xattr name filter; the prefix index is added. Linux fs/erofs/erofs_fs.h EROFS_XATTR_FILTER_SEED. */
@@ -171,3 +173,10 @@ export const OVERLAY = {
   redirect: 'trusted.overlay.redirect',
   opaque: 'trusted.overlay.opaque',
 } as const;
+/** What is stored of the name of a metacopy, and of a redirect, behind the prefix. */
+export const METACOPY_SUFFIX = OVERLAY.metacopy.slice('trusted.'.length);
+export const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
+/** Bytes of a metacopy value before the digest: version 0, length, flags 0, hash id. Source: core spec 5.4 */
+export const METACOPY_HEADER_BYTES = 4;
+/** Kernel hash ids by digest size in bytes. Source: core spec 1.1 */
+export const KERNEL_HASH_IDS: { readonly [digestBytes: number]: number } = { 32: 1, 64: 2 };

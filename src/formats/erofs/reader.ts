@@ -184,7 +184,7 @@ export class ErofsImage {
 
   /** Xattrs with their full names, as stored. */
   rawXattrs(inode: ErofsInode): [ByteString, Uint8Array][] {
-    return [...this.storedXattrs(inode)].map(({ index, suffix, value }) => {
+    return this.storedXattrs(inode).map(({ index, suffix, value }) => {
       const prefix = XATTR_PREFIXES[index];
       if (prefix === undefined) {
         throw invalidImage(inode.offset, `xattrs of inode ${inode.nid}`, `unknown prefix ${index}`);

@@ -1,22 +1,22 @@
 import { HEX_VALUES } from '#base/bytes';
-import { OVERLAY } from './layout.ts';
+import {
+  KERNEL_HASH_IDS,
+  METACOPY_HEADER_BYTES,
+  METACOPY_SUFFIX,
+  REDIRECT_SUFFIX,
+  TRUSTED_INDEX,
+} from './layout.ts';
 import { openImage } from './reader.ts';
 import type { OpenOptions } from './superblock.ts';
 
-/** Index of the prefix `trusted.` in stored xattrs. Source: Linux fs/erofs/erofs_fs.h EROFS_XATTR_INDEX_TRUSTED */
-const TRUSTED_INDEX = 4;
 /** Bytes of `overlay.metacopy` and of `overlay.redirect`. */
-const SUFFIX_BYTES = OVERLAY.metacopy.length - 'trusted.'.length;
+const SUFFIX_BYTES = METACOPY_SUFFIX.length;
 /** Low half of the header of such an xattr, as a little-endian number: length of the name, then index of the prefix. */
 const ENTRY_MARK = SUFFIX_BYTES | (TRUSTED_INDEX << 8);
 /** Words of four bytes: header, name, then the value. */
 const VALUE_WORDS = 1 + SUFFIX_BYTES / 4;
-const METACOPY = nameWords(OVERLAY.metacopy);
-const REDIRECT = nameWords(OVERLAY.redirect);
-/** What stands before the digest in a metacopy value {0, length, 0, hash id}, in bytes. Source: core spec 5.4 */
-const METACOPY_HEADER_BYTES = 4;
-/** Kernel hash ids by digest size. Source: core spec 1.1 */
-const HASH_IDS: { readonly [digestBytes: number]: number } = { 32: 1, 64: 2 };
+const METACOPY = wordsOf(METACOPY_SUFFIX);
+const REDIRECT = wordsOf(REDIRECT_SUFFIX);
 const SLASH = 0x2f;
 
 /** Takes one digest: `words` from index `at`, valid until this returns. */
@@ -94,11 +94,11 @@ export class RefReader {
 
 /** Value bytes {0, length, 0, hash id} as a little-endian number. */
 function metacopyMarkOf(digestBytes: number): number {
-  return ((METACOPY_HEADER_BYTES + digestBytes) << 8) | ((HASH_IDS[digestBytes] ?? 0) << 24);
+  return ((METACOPY_HEADER_BYTES + digestBytes) << 8) | ((KERNEL_HASH_IDS[digestBytes] ?? 0) << 24);
 }
 
-function nameWords(name: string): Uint32Array {
-  const bytes = Buffer.from(name.slice('trusted.'.length), 'latin1');
+function wordsOf(suffix: string): Uint32Array {
+  const bytes = Buffer.from(suffix, 'latin1');
   return Uint32Array.from({ length: bytes.length / 4 }, (_, word) => bytes.readUInt32LE(word * 4));
 }
 

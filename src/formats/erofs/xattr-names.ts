@@ -1,7 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import { encodeHex } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { OVERLAY } from './layout.ts';
+import { KERNEL_HASH_IDS, METACOPY_HEADER_BYTES, OVERLAY } from './layout.ts';
 
 /** Mark of a whiteout that was written as an empty regular file. Source: core spec 5.4 */
 export const WHITEOUT_MARKER = 'trusted.overlay.overlay.whiteout';
@@ -33,15 +33,12 @@ export function unescapeXattrs(
   return xattrs;
 }
 
-/** Digest sizes in bytes, by kernel hash id. Source: core spec 1.1 */
-const DIGEST_BYTES: { readonly [hashId: number]: number } = { 1: 32, 2: 64 };
-
 /** The digest of a metacopy value {0, length, 0, hash id, digest}; undefined when it is none. Source: core spec 5.4, 6.5 */
 export function parseMetacopy(value: Uint8Array): ObjectId | undefined {
-  const digestBytes = DIGEST_BYTES[value[3] ?? 0];
-  if (digestBytes === undefined || value.length !== 4 + digestBytes) return undefined;
+  const hashId = KERNEL_HASH_IDS[value.length - METACOPY_HEADER_BYTES];
+  if (hashId === undefined || value[3] !== hashId) return undefined;
   if (value[0] !== 0 || value[1] !== value.length || value[2] !== 0) return undefined;
-  return encodeHex(value.subarray(4)) as ObjectId;
+  return encodeHex(value.subarray(METACOPY_HEADER_BYTES)) as ObjectId;
 }
 
 /** Lengths of an object path, `xx/` and the rest of the digest, the longer first. */

@@ -1,15 +1,19 @@
 import { FormatError } from '#base/errors';
 import { type InodeTable, NO_OBJECT } from './inode-table.ts';
-import { C_SHARED_LIMIT, OVERLAY, XATTR_ENTRY, XATTR_HEADER, XATTR_PREFIXES } from './layout.ts';
+import {
+  C_SHARED_LIMIT,
+  KERNEL_HASH_IDS,
+  METACOPY_HEADER_BYTES,
+  METACOPY_SUFFIX,
+  REDIRECT_SUFFIX,
+  TRUSTED_INDEX,
+  XATTR_ENTRY,
+  XATTR_HEADER,
+} from './layout.ts';
 import { entryBytes, filterBit, type XattrEntry, type XattrSet } from './xattr-table.ts';
 
-const TRUSTED = XATTR_PREFIXES.indexOf('trusted.');
-const METACOPY_SUFFIX = OVERLAY.metacopy.slice('trusted.'.length);
-const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
-const METACOPY_BIT = filterBit(TRUSTED, METACOPY_SUFFIX);
-const REDIRECT_BIT = filterBit(TRUSTED, REDIRECT_SUFFIX);
-/** Bytes of a metacopy value before the digest: version 0, length, flags 0, hash id. */
-const METACOPY_HEADER = 4;
+const METACOPY_BIT = filterBit(TRUSTED_INDEX, METACOPY_SUFFIX);
+const REDIRECT_BIT = filterBit(TRUSTED_INDEX, REDIRECT_SUFFIX);
 
 /** Where the metacopy of an inode lies in the shared table, or -1. */
 function sharedMetacopy(table: InodeTable, metacopy: number): number {
@@ -25,7 +29,7 @@ function sharedRedirect(table: InodeTable, inode: number, redirect: number): num
 }
 
 function metacopyBytes(table: InodeTable, metacopy: number): number {
-  const value = metacopy >= 0 ? METACOPY_HEADER + table.objects.digestBytes : 0;
+  const value = metacopy >= 0 ? METACOPY_HEADER_BYTES + table.objects.digestBytes : 0;
   return entryBytes(METACOPY_SUFFIX.length, value);
 }
 
@@ -197,13 +201,13 @@ export class XattrWriter {
   #metacopy(at: number, metacopy: number): number {
     const { objects } = this.#table;
     if (metacopy < 0) {
-      this.#entryHeader(at, METACOPY_SUFFIX, TRUSTED, 0);
+      this.#entryHeader(at, METACOPY_SUFFIX, TRUSTED_INDEX, 0);
     } else {
-      const length = METACOPY_HEADER + objects.digestBytes;
-      const value = this.#entryHeader(at, METACOPY_SUFFIX, TRUSTED, length);
+      const length = METACOPY_HEADER_BYTES + objects.digestBytes;
+      const value = this.#entryHeader(at, METACOPY_SUFFIX, TRUSTED_INDEX, length);
       this.#bytes[value + 1] = length;
-      this.#bytes[value + 3] = objects.digestBytes === 32 ? 1 : 2;
-      objects.writeDigest(metacopy, this.#bytes, value + METACOPY_HEADER);
+      this.#bytes[value + 3] = KERNEL_HASH_IDS[objects.digestBytes] as number;
+      objects.writeDigest(metacopy, this.#bytes, value + METACOPY_HEADER_BYTES);
     }
     return at + metacopyBytes(this.#table, metacopy);
   }
@@ -212,7 +216,7 @@ export class XattrWriter {
     const { objects } = this.#table;
     const other = this.#table.redirects.get(inode);
     if (redirect < 0) return other === undefined ? at : this.entry(at, other);
-    const value = this.#entryHeader(at, REDIRECT_SUFFIX, TRUSTED, objects.redirectBytes);
+    const value = this.#entryHeader(at, REDIRECT_SUFFIX, TRUSTED_INDEX, objects.redirectBytes);
     objects.writeRedirect(redirect, this.#bytes, value);
     return at + redirectBytes(this.#table, inode, redirect);
   }
