@@ -46,37 +46,35 @@ const hashers: { readonly [A in VerityAlgorithm]: VerityHasher } = {
  * end of the file. That is so unless the disk fails, and then the digest is wrong.
  * @throws HostError SYSCALL_FAILED
  */
-export function hashUnread(
-  fd: number,
+export function hashUnread(fd: number, algorithm: VerityAlgorithm): Hashed {
+  return hashPieces(algorithm, (into) => readSome(fd, into));
+}
+
+/** The fs-verity digest of a file's content, computed in user space. Memory is constant. @throws HostError SYSCALL_FAILED */
+export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId {
+  return hashPieces(algorithm, (into, offset) => readAt(file, into, offset)).id;
+}
+
+/** A digest, and the bytes that it is of. */
+interface Hashed {
+  readonly id: ObjectId;
+  readonly sizeBytes: number;
+}
+
+/** Hashes what `read` gives until it does not fill the piece. */
+function hashPieces(
   algorithm: VerityAlgorithm,
-): { readonly id: ObjectId; readonly sizeBytes: number } {
+  read: (into: Buffer, offset: number) => number,
+): Hashed {
   piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
   const hasher = hashers[algorithm];
   let sizeBytes = 0;
   try {
     for (;;) {
-      const count = readSome(fd, piece);
+      const count = read(piece, sizeBytes);
       hasher.update(new Uint8Array(piece.buffer, 0, count));
       sizeBytes += count;
       if (count < PIECE_BYTES) return { id: hasher.finish(), sizeBytes };
-    }
-  } catch (error) {
-    // What was read so far must not get into the digest of the next file.
-    hasher.finish();
-    throw error;
-  }
-}
-
-/** The fs-verity digest of a file's content, computed in user space. Memory is constant. @throws HostError SYSCALL_FAILED */
-export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId {
-  piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
-  const hasher = hashers[algorithm];
-  try {
-    for (let offset = 0; ; ) {
-      const count = readAt(file, piece, offset);
-      hasher.update(new Uint8Array(piece.buffer, 0, count));
-      offset += count;
-      if (count < PIECE_BYTES) return hasher.finish();
     }
   } catch (error) {
     // What was read so far must not get into the digest of the next file.
