@@ -6,13 +6,13 @@ import { FAN_OUT } from './layout.ts';
 import { ObjectNameDecoder, ObjectSet } from './object-set.ts';
 
 /** Size of an object that nobody has read yet. */
-export const SIZE_UNKNOWN = -1;
+const SIZE_UNKNOWN = -1;
 
 /** Plain data that threads share: the objects of a repository, directory by directory. */
 export interface SharedObjects {
   /** Digests, one behind the other. */
   readonly digests: SharedArrayBuffer;
-  /** Float64: the size of each in bytes, or `SIZE_UNKNOWN`; written by the thread that reads it. */
+  /** Float64: the size of each in bytes, or -1; written by the thread that reads it. */
   readonly sizes: SharedArrayBuffer;
 }
 

@@ -6,11 +6,7 @@ import { type Dir, type FileStat, type HostFile, hasErrno, OPEN, readAll, statFd
  * followed unless the flags say otherwise; undefined when there is nothing.
  * @throws FormatError OSTREE_FILE_TYPE_INVALID; HostError SYSCALL_FAILED
  */
-export function tryOpenRegular(
-  root: Dir,
-  path: string,
-  flags: number = OPEN.read,
-): HostFile | undefined {
+function tryOpenRegular(root: Dir, path: string, flags: number = OPEN.read): HostFile | undefined {
   const file = tryOpen(root, path, flags);
   if (file === undefined) return undefined;
   const { type } = statFd(file);
