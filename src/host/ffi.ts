@@ -10,16 +10,12 @@ import { createRequire } from 'node:module';
 
 /** What koffi gives us; declared here because only this file sees it. */
 interface Koffi {
-  load(path: null): {
-    func(
-      name: string,
-      result: string,
-      parameters: readonly string[],
-    ): (...parameters: never[]) => number;
+  load(path: string | null): {
+    func(name: string, result: string, parameters: readonly string[]): AnyCall;
   };
   alloc(type: string, length: number): unknown;
   view(reference: unknown, length: number): ArrayBuffer;
-  address(reference: unknown): bigint;
+  address(reference: unknown): number | bigint;
   errno(value?: number): number;
 }
 
@@ -78,8 +74,9 @@ export interface SystemCalls {
 const INT = 'int';
 const U32 = 'uint32_t';
 const I64 = 'int64_t';
-const ADDRESS = 'size_t';
 const BUFFER = 'void *';
+/** The C type of an address, and of a size. */
+export const ADDRESS = 'size_t';
 
 /**
  * C signatures: result first. Variadic functions (openat, fcntl, ioctl, syscall) are declared with fixed integer parameters, which the
@@ -151,7 +148,7 @@ const SLAB_BYTES = SLAB.value + SLAB.valueBytes;
 /** Longest name or path, without its NUL (Linux limits.h PATH_MAX 4096 counts the NUL). */
 export const PATH_BYTES_MAX = 4095;
 
-/** The pinned slab of this thread: its address, and three views of the same bytes. */
+/** Pinned memory: its address, and views of the same bytes. */
 export interface Slab {
   readonly address: number;
   readonly bytes: Buffer;
@@ -175,13 +172,7 @@ function load(): Loaded {
     const [result = INT, ...parameters] = SIGNATURES[name];
     calls[name] = library.func(name, result, parameters);
   }
-  const memory = koffi.alloc('uint8_t', SLAB_BYTES);
-  const buffer = koffi.view(memory, SLAB_BYTES);
-  const slab = {
-    address: Number(koffi.address(memory)),
-    bytes: Buffer.from(buffer),
-    view: new DataView(buffer),
-  };
+  const slab = pin(koffi, SLAB_BYTES);
   slab.bytes.write('.\0', SLAB.here);
   slab.bytes[SLAB.empty] = 0;
   loaded = { koffi, calls, slab };
@@ -256,6 +247,58 @@ export function syncfsInBackground(fd: number): Promise<number> {
   return new Promise((resolve, reject) => {
     call.async(fd, (error, result) => (error ? reject(error) : resolve(result)));
   });
+}
+
+/** C signatures of a library's functions, result first; pointers are addresses (`ADDRESS`). */
+export type Signatures<Calls> = Record<keyof Calls & string, readonly string[]>;
+
+/**
+ * Opens a shared library of the host that we can do without, by the first of these names that the dynamic linker finds. Undefined
+ * when none is there or a function is missing.
+ */
+export function tryOpenLibrary<Calls>(
+  names: readonly string[],
+  signatures: Signatures<Calls>,
+): Calls | undefined {
+  const { koffi } = loaded ?? load();
+  for (const name of names) {
+    try {
+      const library = koffi.load(name);
+      const calls: Record<string, AnyCall> = {};
+      for (const [symbol, types] of Object.entries<readonly string[]>(signatures)) {
+        const [result = INT, ...parameters] = types;
+        calls[symbol] = library.func(symbol, result, parameters);
+      }
+      return calls as Calls;
+    } catch {
+      // Not this one: koffi throws for a missing library as for a missing function.
+    }
+  }
+  return undefined;
+}
+
+/** Memory that the garbage collector never moves or frees, for as long as the thread lives. */
+export function allocatePinned(sizeBytes: number): Slab {
+  return pin((loaded ?? load()).koffi, sizeBytes);
+}
+
+function pin(koffi: Koffi, sizeBytes: number): Slab {
+  const memory = koffi.alloc('uint8_t', sizeBytes);
+  const buffer = koffi.view(memory, sizeBytes);
+  return {
+    address: Number(koffi.address(memory)),
+    bytes: Buffer.from(buffer),
+    view: new DataView(buffer),
+  };
+}
+
+/**
+ * Where a buffer lies: valid while the caller holds the buffer, which is never moved (its memory lies outside the heap), so for one
+ * synchronous call.
+ */
+export function addressOf(buffer: ArrayBufferLike): number {
+  const { koffi } = loaded ?? load();
+  return Number(koffi.address(buffer));
 }
 
 /** The slab of this thread. */
