@@ -254,12 +254,13 @@ export type Signatures<Calls> = Record<keyof Calls & string, readonly string[]>;
 
 /**
  * Opens a shared library of the host that we can do without, by the first of these names that the dynamic linker finds. Undefined
- * when none is there or a function is missing.
+ * when none is there or a function is missing, and always with ONECOPY_ACCELERATION=off in the environment.
  */
 export function tryOpenLibrary<Calls>(
   names: readonly string[],
   signatures: Signatures<Calls>,
 ): Calls | undefined {
+  if (process.env['ONECOPY_ACCELERATION'] === 'off') return undefined;
   const { koffi } = loaded ?? load();
   for (const name of names) {
     try {

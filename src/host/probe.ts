@@ -2,6 +2,7 @@ import { isOnecopyError } from '#base/errors';
 import { Dir } from './dir.ts';
 import { hasErrno } from './errno.ts';
 import { HostFile, readAll } from './file.ts';
+import { tryOpenLaneHash } from './lanes.ts';
 import { MountContext } from './mount.ts';
 import { cloneFile } from './reflink.ts';
 import { openUnnamed, type TmpFile } from './tmpfile.ts';
@@ -24,6 +25,7 @@ export const CAPABILITY_NAMES = [
   'overlay',
   'overlay-lower-by-fd',
   'loop',
+  'hash-lanes',
 ] as const;
 export type CapabilityName = (typeof CAPABILITY_NAMES)[number];
 
@@ -65,6 +67,7 @@ export function probeHost(directory: Dir): CapabilityTable {
     overlay: () => probeFilesystem('overlay'),
     'overlay-lower-by-fd': () => probeLowerByFile(directory),
     loop: () => probeLoop(),
+    'hash-lanes': () => probeHashLanes(),
   };
   return new Map(
     CAPABILITY_NAMES.map((name) => {
@@ -160,6 +163,11 @@ function probeLowerByFile(directory: Dir): Answer {
     context.trySetFile('lowerdir+', directory) === 0 ||
     'overlay takes layers only by path before Linux 6.15'
   );
+}
+
+function probeHashLanes(): Answer {
+  const lanes = tryOpenLaneHash('sha512');
+  return lanes !== undefined || 'no libIPSec_MB of release 1.3 or later, or no AVX2';
 }
 
 function probeLoop(): Answer {

@@ -9,42 +9,21 @@ const KEPT_BYTES_MAX = 4 << 20;
  */
 export class BlockViews {
   #buffer: ArrayBufferLike | undefined;
-  #kept: Uint8Array[] = [];
-  #first = 0;
+  #kept: (Uint8Array | undefined)[] = [];
 
-  /** Where in the result of the last `of` the first block is. */
-  get first(): number {
-    return this.#first;
-  }
-
-  /** The views of `count` blocks of `bytes` from `start`, beginning at index `first`. Valid until the next call. */
-  of(bytes: Uint8Array, start: number, count: number): readonly Uint8Array[] {
+  /** The view of the block of `bytes` from `start`. */
+  at(bytes: Uint8Array, start: number): Uint8Array {
     const { buffer } = bytes;
     const offset = bytes.byteOffset + start;
-    if (buffer.byteLength > KEPT_BYTES_MAX || offset % VERITY_BLOCK_BYTES !== 0) {
-      this.#first = 0;
-      return makeViews(buffer, offset, count);
+    if (offset % VERITY_BLOCK_BYTES !== 0 || buffer.byteLength > KEPT_BYTES_MAX) {
+      return new Uint8Array(buffer, offset, VERITY_BLOCK_BYTES);
     }
     if (this.#buffer !== buffer) {
       this.#buffer = buffer;
-      this.#kept = [];
+      this.#kept = Array.from({ length: Math.floor(buffer.byteLength / VERITY_BLOCK_BYTES) });
     }
-    this.#first = offset / VERITY_BLOCK_BYTES;
-    for (let index = this.#kept.length; index < this.#first + count; index += 1) {
-      this.#kept.push(viewOf(buffer, index * VERITY_BLOCK_BYTES));
-    }
-    return this.#kept;
+    const index = offset / VERITY_BLOCK_BYTES;
+    this.#kept[index] ??= new Uint8Array(buffer, offset, VERITY_BLOCK_BYTES);
+    return this.#kept[index];
   }
-}
-
-function makeViews(buffer: ArrayBufferLike, offset: number, count: number): Uint8Array[] {
-  const views: Uint8Array[] = [];
-  for (let index = 0; index < count; index += 1) {
-    views.push(viewOf(buffer, offset + index * VERITY_BLOCK_BYTES));
-  }
-  return views;
-}
-
-function viewOf(buffer: ArrayBufferLike, offset: number): Uint8Array {
-  return new Uint8Array(buffer, offset, VERITY_BLOCK_BYTES);
 }

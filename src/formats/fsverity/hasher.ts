@@ -1,21 +1,13 @@
 import assert from 'node:assert';
-import { hash } from 'node:crypto';
 import type { ObjectId } from '#base/digest';
-import { BlockViews } from './block-views.ts';
-import {
-  ALGORITHMS,
-  DESCRIPTOR,
-  VERITY_BLOCK_BITS,
-  VERITY_BLOCK_BYTES,
-  type VerityAlgorithm,
-} from './layout.ts';
+import { type BlockHash, PlainBlockHash } from './block-hash.ts';
+import { writeDescriptor } from './descriptor.ts';
+import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES, type VerityAlgorithm } from './layout.ts';
 
-/**
- * One level of the Merkle tree: the digests of the block being filled, and how many digests it ever got. Digests are latin1 strings,
- * put together as a block only when that is hashed: adding to a string costs less than a write into a buffer.
- */
+/** One level of the Merkle tree: the block being filled with digests, and how many digests the level ever got. */
 interface Level {
-  digests: string;
+  readonly block: Uint8Array;
+  usedBytes: number;
   count: number;
 }
 
@@ -25,23 +17,21 @@ interface Level {
  * Source: Linux Documentation/filesystems/fsverity.rst, "Merkle tree" and "fs-verity descriptor".
  */
 export class VerityHasher {
-  readonly #algorithm: VerityAlgorithm;
+  readonly #hash: BlockHash;
   readonly #digestBytes: number;
   readonly #levels: Level[] = [];
   readonly #staging = new Uint8Array(VERITY_BLOCK_BYTES);
-  readonly #block = Buffer.alloc(VERITY_BLOCK_BYTES);
   readonly #descriptor = Buffer.alloc(DESCRIPTOR.sizeBytes);
-  readonly #views = new BlockViews();
+  readonly #id: Buffer;
   #stagedBytes = 0;
   #sizeBytes = 0;
 
-  constructor(algorithm: VerityAlgorithm) {
-    this.#algorithm = algorithm;
+  /** @param hash what hashes the blocks; several hashers may share one */
+  constructor(algorithm: VerityAlgorithm, hash: BlockHash = PLAIN[algorithm]) {
+    assert.equal(hash.algorithm, algorithm, 'blocks are hashed by another algorithm');
+    this.#hash = hash;
     this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
-    this.#levels.push(emptyLevel());
-    this.#descriptor[DESCRIPTOR.version] = 1;
-    this.#descriptor[DESCRIPTOR.hashAlgorithm] = ALGORITHMS[algorithm].kernelId;
-    this.#descriptor[DESCRIPTOR.blockBits] = VERITY_BLOCK_BITS;
+    this.#id = Buffer.alloc(this.#digestBytes);
   }
 
   /** Bytes taken so far. */
@@ -58,7 +48,7 @@ export class VerityHasher {
       this.#staging.set(bytes.subarray(0, at), this.#stagedBytes);
       this.#stagedBytes += at;
       if (this.#stagedBytes < VERITY_BLOCK_BYTES) return;
-      this.#push(0, hash(this.#algorithm, this.#staging, 'latin1'));
+      this.#hashBlocks(this.#staging, 0, VERITY_BLOCK_BYTES);
       this.#stagedBytes = 0;
     }
     const end = bytes.length - ((bytes.length - at) % VERITY_BLOCK_BYTES);
@@ -81,89 +71,88 @@ export class VerityHasher {
       'one digest for each block',
     );
     this.#sizeBytes += sizeBytes;
-    const view = Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
-    for (let at = 0; at < view.length; at += this.#digestBytes) {
-      this.#push(0, view.toString('latin1', at, at + this.#digestBytes));
+    for (let at = 0; at < digests.length; ) {
+      const level = this.#levelWithRoom(0);
+      const part = digests.subarray(at, at + VERITY_BLOCK_BYTES - level.usedBytes);
+      level.block.set(part, level.usedBytes);
+      level.usedBytes += part.length;
+      level.count += part.length / this.#digestBytes;
+      at += part.length;
     }
   }
 
   /** The digest of everything taken; the hasher is empty again and may take another file. */
   finish(): ObjectId {
-    const id = this.#describe(this.#root());
+    writeDescriptor(this.#descriptor, this.#hash.algorithm, this.#sizeBytes);
+    this.#descriptor.set(this.#root(), DESCRIPTOR.rootHash);
+    this.#hash.attach(this.#descriptor, this.#id);
+    this.#hash.add(0, DESCRIPTOR.sizeBytes, 0);
+    this.#hash.finish();
     for (const level of this.#levels) {
-      level.digests = '';
+      level.usedBytes = 0;
       level.count = 0;
     }
     this.#stagedBytes = 0;
     this.#sizeBytes = 0;
-    return id;
+    return this.#id.toString('hex') as ObjectId;
   }
 
   /** Hashes full data blocks until the first level has a full block or `end` is reached; returns where it stopped. */
   #hashBlocks(bytes: Uint8Array, start: number, end: number): number {
-    const level = this.#level(0);
-    const algorithm = this.#algorithm;
-    let { digests } = level;
-    const room = (VERITY_BLOCK_BYTES - digests.length) / this.#digestBytes;
-    const count = Math.min(room, (end - start) / VERITY_BLOCK_BYTES);
-    const views = this.#views.of(bytes, start, count);
-    const { first } = this.#views;
-    // The hot loop of every pull: a digest as a latin1 string costs less than one in a fresh buffer.
-    for (let index = first; index < first + count; index += 1) {
-      digests += hash(algorithm, views[index] as Uint8Array, 'latin1');
+    const level = this.#levelWithRoom(0);
+    const { length } = level.block;
+    this.#hash.attach(bytes, level.block);
+    let at = start;
+    for (; at < end && level.usedBytes < length; at += VERITY_BLOCK_BYTES) {
+      this.#hash.add(at, VERITY_BLOCK_BYTES, level.usedBytes);
+      level.usedBytes += this.#digestBytes;
+      level.count += 1;
     }
-    level.digests = digests;
-    level.count += count;
-    if (count === room) this.#promote(0);
-    return start + count * VERITY_BLOCK_BYTES;
+    this.#hash.finish();
+    return at;
   }
 
-  /** Adds a digest (latin1) to a level; a block that is full moves up as one digest. */
-  #push(depth: number, digest: string): void {
+  /** A level whose block takes one more digest: a full block moves up as one digest. */
+  #levelWithRoom(depth: number): Level {
     const level = this.#level(depth);
-    level.digests += digest;
-    level.count += 1;
-    if (level.digests.length === VERITY_BLOCK_BYTES) this.#promote(depth);
+    if (level.usedBytes === VERITY_BLOCK_BYTES) this.#promote(depth);
+    return level;
   }
 
   /** Hashes the block of a level, padded with zeros, into the level above and starts it anew. */
   #promote(depth: number): void {
     const level = this.#level(depth);
-    const { length } = level.digests;
-    this.#block.write(level.digests, 0, 'latin1');
-    if (length < VERITY_BLOCK_BYTES) this.#block.fill(0, length);
-    level.digests = '';
-    this.#push(depth + 1, hash(this.#algorithm, this.#block, 'latin1'));
+    const above = this.#levelWithRoom(depth + 1);
+    level.block.fill(0, level.usedBytes);
+    this.#hash.attach(level.block, above.block);
+    this.#hash.add(0, VERITY_BLOCK_BYTES, above.usedBytes);
+    this.#hash.finish();
+    above.usedBytes += this.#digestBytes;
+    above.count += 1;
+    level.usedBytes = 0;
   }
 
   #level(depth: number): Level {
-    const level = this.#levels[depth];
-    if (level !== undefined) return level;
-    const added = emptyLevel();
-    this.#levels.push(added);
-    return added;
+    let level = this.#levels[depth];
+    if (level === undefined) {
+      level = { block: new Uint8Array(VERITY_BLOCK_BYTES), usedBytes: 0, count: 0 };
+      this.#levels.push(level);
+    }
+    return level;
   }
 
-  /** The root digest (latin1): the only digest of the first level that ever got just one. */
-  #root(): string {
-    if (this.#sizeBytes === 0) return '\0'.repeat(this.#digestBytes);
+  /** The root digest: the only digest of the first level that ever got just one. */
+  #root(): Uint8Array {
+    if (this.#sizeBytes === 0) return new Uint8Array(this.#digestBytes);
     if (this.#stagedBytes > 0) {
       this.#staging.fill(0, this.#stagedBytes);
-      this.#push(0, hash(this.#algorithm, this.#staging, 'latin1'));
+      this.#hashBlocks(this.#staging, 0, VERITY_BLOCK_BYTES);
     }
     for (let depth = 0; ; depth += 1) {
       const level = this.#level(depth);
-      if (level.count === 1) return level.digests;
-      if (level.digests !== '') this.#promote(depth);
+      if (level.count === 1) return level.block.subarray(0, this.#digestBytes);
+      if (level.usedBytes > 0) this.#promote(depth);
     }
-  }
-
-  #describe(root: string): ObjectId {
-    const descriptor = this.#descriptor;
-    descriptor.writeUInt32LE(this.#sizeBytes % 2 ** 32, DESCRIPTOR.dataSize);
-    descriptor.writeUInt32LE(Math.floor(this.#sizeBytes / 2 ** 32), DESCRIPTOR.dataSize + 4);
-    descriptor.write(root, DESCRIPTOR.rootHash, 'latin1');
-    return hash(this.#algorithm, descriptor, 'hex') as ObjectId;
   }
 }
 
@@ -171,44 +160,45 @@ export class VerityHasher {
  * Hashes the data blocks of a part of a file that begins at a block boundary, for `VerityHasher.updateHashed`: writes one digest for
  * each block of 4096 bytes into `into` and returns the bytes written. A short last block is zero-padded: it ends the file.
  */
-export function hashBlocks(
-  bytes: Uint8Array,
-  algorithm: VerityAlgorithm,
-  into: Uint8Array,
-): number {
-  const target = Buffer.from(into.buffer, into.byteOffset, into.byteLength);
-  const count = Math.floor(bytes.length / VERITY_BLOCK_BYTES);
-  const views = partViews.of(bytes, 0, count);
-  const { first } = partViews;
-  let digests = '';
+export function hashBlocks(bytes: Uint8Array, hash: BlockHash, into: Uint8Array): number {
+  const { digestBytes } = ALGORITHMS[hash.algorithm];
+  const fullBytes = bytes.length - (bytes.length % VERITY_BLOCK_BYTES);
   let written = 0;
-  for (let index = first; index < first + count; index += 1) {
-    digests += hash(algorithm, views[index] as Uint8Array, 'latin1');
-    if (digests.length < VERITY_BLOCK_BYTES) continue;
-    written += target.write(digests, written, 'latin1');
-    digests = '';
+  hash.attach(bytes, into);
+  for (let at = 0; at < fullBytes; at += VERITY_BLOCK_BYTES) {
+    hash.add(at, VERITY_BLOCK_BYTES, written);
+    written += digestBytes;
   }
-  if (count * VERITY_BLOCK_BYTES < bytes.length) {
-    const padded = Buffer.alloc(VERITY_BLOCK_BYTES);
-    padded.set(bytes.subarray(count * VERITY_BLOCK_BYTES));
-    digests += hash(algorithm, padded, 'latin1');
+  if (fullBytes < bytes.length) {
+    const padded = new Uint8Array(VERITY_BLOCK_BYTES);
+    padded.set(bytes.subarray(fullBytes));
+    hash.attach(padded, into);
+    hash.add(0, VERITY_BLOCK_BYTES, written);
+    written += digestBytes;
   }
-  return written + target.write(digests, written, 'latin1');
+  hash.finish();
+  return written;
 }
 
-/** Kept between the parts that a thread hashes. */
-const partViews = new BlockViews();
+const PLAIN = {
+  sha256: new PlainBlockHash('sha256'),
+  sha512: new PlainBlockHash('sha512'),
+} as const;
 
-function emptyLevel(): Level {
-  return { digests: '', count: 0 };
-}
-
-/** One hasher an algorithm, reused by `computeVerity`, which never leaves one half full. */
-const SHARED = { sha256: new VerityHasher('sha256'), sha512: new VerityHasher('sha512') } as const;
+/** The last hasher of each algorithm, reused by `computeVerity`, which never leaves one half full. */
+const kept: Partial<Record<VerityAlgorithm, { hash: BlockHash; hasher: VerityHasher }>> = {};
 
 /** The fs-verity digest of bytes at hand. Only the last, short block is copied. */
-export function computeVerity(bytes: Uint8Array, algorithm: VerityAlgorithm): ObjectId {
-  const hasher = SHARED[algorithm];
-  hasher.update(bytes);
-  return hasher.finish();
+export function computeVerity(
+  bytes: Uint8Array,
+  algorithm: VerityAlgorithm,
+  hash: BlockHash = PLAIN[algorithm],
+): ObjectId {
+  let last = kept[algorithm];
+  if (last?.hash !== hash) {
+    last = { hash, hasher: new VerityHasher(algorithm, hash) };
+    kept[algorithm] = last;
+  }
+  last.hasher.update(bytes);
+  return last.hasher.finish();
 }

@@ -13,6 +13,8 @@ export {
   formatAlgorithmId,
   parseAlgorithmId,
 } from './algorithm-id.ts';
+export { VerityBatch } from './batch.ts';
+export { type BlockHash, PlainBlockHash } from './block-hash.ts';
 export { computeVerity, hashBlocks, VerityHasher } from './hasher.ts';
 export {
   ALGORITHMS,

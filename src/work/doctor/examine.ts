@@ -54,6 +54,10 @@ const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: st
     'Linux 6.15 or later; not needed',
   ],
   loop: ['mounts on kernels before 6.12', 'modprobe loop; not needed on later kernels'],
+  'hash-lanes': [
+    'faster pull and fsck: many blocks are hashed at a time',
+    'install libipsec-mb1 (Debian 12), libipsec-mb2 (Debian 13) or intel-ipsec-mb (Fedora); not needed',
+  ],
 };
 
 /**

@@ -3,7 +3,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import type { ObjectId } from '#base/digest';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { startWorker, syncfs, syncfsAsync, type WorkerHandle } from '#host';
-import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+import type { ObjectWriterSeed } from '#stores/composefs';
 import {
   BATCH_BYTES,
   BATCH_FILES_MAX,
@@ -17,7 +17,7 @@ import {
   viewSlots,
 } from './batch-layout.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { type BatchTools, runBatch } from './batch-work.ts';
+import { type BatchTools, openBatchTools, runBatch } from './batch-work.ts';
 import type { BatchWorkerData } from './batch-worker.ts';
 
 /**
@@ -55,7 +55,8 @@ export class BatchPool implements AsyncDisposable {
   readonly #running = new Set<Batch>();
   readonly #workers: WorkerHandle<never, void>[];
   readonly #queue: BatchQueue;
-  readonly #tools: BatchTools;
+  readonly #seed: ObjectWriterSeed;
+  #tools: BatchTools | undefined;
   readonly #held = new Set<Disposable>();
   #waiters: (() => void)[] = [];
   #unsyncedBytes = 0;
@@ -72,7 +73,7 @@ export class BatchPool implements AsyncDisposable {
     this.#slots = viewSlots(memory);
     this.#free = Array.from({ length: options.slots }, (_, index) => index);
     this.#queue = new BatchQueue(this.#control, options.slots);
-    this.#tools = { writer: openObjectWriter(seed), algorithm: seed.algorithm };
+    this.#seed = seed;
     const data = { memory, seed };
     this.#workers = Array.from({ length: options.workers }, () => this.#start(data));
   }
@@ -167,6 +168,7 @@ export class BatchPool implements AsyncDisposable {
     const number = this.#queue.tryTake();
     const slot = number === undefined ? undefined : this.#slots[number];
     if (slot === undefined) return false;
+    this.#tools ??= openBatchTools(this.#seed);
     runBatch(slot, this.#tools);
     Atomics.store(slot.header, SLOT.state, STATE.done);
     this.#collect();

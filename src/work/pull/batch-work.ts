@@ -1,12 +1,20 @@
-import { ALGORITHMS, computeVerity, hashBlocks, type VerityAlgorithm } from '#formats/fsverity';
-import { writeAt } from '#host';
-import type { ObjectWriter } from '#stores/composefs';
+import type { ObjectId } from '#base/digest';
+import { ALGORITHMS, type BlockHash, hashBlocks, VerityBatch } from '#formats/fsverity';
+import { openBlockHash, writeAt } from '#host';
+import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import { KIND, ROW, SLOT, type SlotViews } from './batch-layout.ts';
 
 /** What the work on batches needs, in a writer thread or in the splitter's own. */
 export interface BatchTools {
   readonly writer: ObjectWriter;
-  readonly algorithm: VerityAlgorithm;
+  readonly hash: BlockHash;
+  readonly verity: VerityBatch;
+}
+
+/** Tools for this thread. */
+export function openBatchTools(seed: ObjectWriterSeed): BatchTools {
+  const hash = openBlockHash(seed.algorithm);
+  return { writer: openObjectWriter(seed), hash, verity: new VerityBatch(hash) };
 }
 
 /**
@@ -19,21 +27,22 @@ export function runBatch(slot: SlotViews, tools: BatchTools): void {
 }
 
 function publishFiles({ header, table, digests, data }: SlotViews, tools: BatchTools): void {
-  const { writer, algorithm } = tools;
-  const { digestBytes } = ALGORITHMS[algorithm];
+  const { writer, hash, verity } = tools;
+  const { digestBytes } = ALGORITHMS[hash.algorithm];
   const count = header[SLOT.count] ?? 0;
+  verity.compute(data, table.subarray(0, count * ROW.words), digests);
   for (let index = 0; index < count; index += 1) {
     const row = index * ROW.words;
     const offset = table[row + ROW.offset] ?? 0;
     const bytes = data.subarray(offset, offset + (table[row + ROW.lengthBytes] ?? 0));
-    const id = computeVerity(bytes, algorithm);
+    const digestAt = index * digestBytes;
+    const id = digests.toString('hex', digestAt, digestAt + digestBytes) as ObjectId;
     table[row + ROW.offset] = writer.publishBytes(id, bytes) === 'stored' ? 1 : 0;
-    digests.write(id, index * digestBytes, 'hex');
   }
 }
 
-function writeSegment({ header, digests, data }: SlotViews, { algorithm }: BatchTools): void {
+function writeSegment({ header, digests, data }: SlotViews, { hash }: BatchTools): void {
   const bytes = data.subarray(0, header[SLOT.lengthBytes]);
   writeAt(header[SLOT.fd] ?? -1, bytes, (header[SLOT.startBlock] ?? 0) * 4096);
-  hashBlocks(bytes, algorithm, digests);
+  hashBlocks(bytes, hash, digests);
 }

@@ -1,8 +1,8 @@
 import { serveWorker } from '#host';
-import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+import type { ObjectWriterSeed } from '#stores/composefs';
 import { type BatchMemory, CONTROL, SLOT, STATE, viewSlots } from './batch-layout.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { runBatch } from './batch-work.ts';
+import { openBatchTools, runBatch } from './batch-work.ts';
 
 /** What a writer thread is started with. */
 export interface BatchWorkerData {
@@ -14,7 +14,7 @@ serveWorker<BatchWorkerData, never, never, void>(({ memory, seed }, context) => 
   const control = new Int32Array(memory.control);
   const queue = new BatchQueue(control, memory.slotCount);
   const slots = viewSlots(memory);
-  const tools = { writer: openObjectWriter(seed), algorithm: seed.algorithm };
+  const tools = openBatchTools(seed);
   try {
     for (;;) {
       const number = queue.take();

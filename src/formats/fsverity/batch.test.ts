@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { VerityBatch } from './batch.ts';
+import { PlainBlockHash } from './block-hash.ts';
+import { computeVerity } from './hasher.ts';
+import { ALGORITHMS, type VerityAlgorithm } from './layout.ts';
+
+const BOTH = ['sha256', 'sha512'] as const;
+
+function filled(sizeBytes: number): Uint8Array {
+  return new Uint8Array(sizeBytes).map((_, index) => (index * 131) ^ (index >>> 9));
+}
+
+/** The digests of files of these sizes that lie one after another, with gaps. */
+function digestsOf(batch: VerityBatch, algorithm: VerityAlgorithm, sizes: readonly number[]) {
+  const gap = 3;
+  const data = filled(sizes.reduce((sum, size) => sum + size + gap, 0));
+  const ranges: number[] = [];
+  let at = 0;
+  for (const size of sizes) {
+    ranges.push(at, size);
+    at += size + gap;
+  }
+  const { digestBytes } = ALGORITHMS[algorithm];
+  const into = Buffer.alloc(sizes.length * digestBytes);
+  batch.compute(data, ranges, into);
+  const found = sizes.map((_, index) =>
+    into.toString('hex', index * digestBytes, (index + 1) * digestBytes),
+  );
+  const expected = sizes.map((size, index) => {
+    const start = ranges[2 * index] ?? 0;
+    return computeVerity(data.subarray(start, start + size), algorithm);
+  });
+  return { found, expected };
+}
+
+for (const algorithm of BOTH) {
+  test(`a batch gives each file its ${algorithm} digest, whatever their sizes`, () => {
+    const batch = new VerityBatch(new PlainBlockHash(algorithm));
+    const size = fc.oneof(
+      fc.nat({ max: 5000 }),
+      fc.nat({ max: 40_000 }),
+      fc.constantFrom(0, 1, 4095, 4096, 4097, 64 * 4096, 64 * 4096 + 1, 128 * 4096 + 1),
+    );
+    fc.assert(
+      fc.property(fc.array(size, { maxLength: 12 }), (sizes) => {
+        const { found, expected } = digestsOf(batch, algorithm, sizes);
+        assert.deepEqual(found, expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test(`a batch builds ${algorithm} trees of several levels beside files of one block`, () => {
+    const batch = new VerityBatch(new PlainBlockHash(algorithm));
+    const edge = ALGORITHMS[algorithm].arity ** 2 * 4096;
+    const sizes = [10, edge + 1, 0, edge, 4096, edge - 1];
+    const { found, expected } = digestsOf(batch, algorithm, sizes);
+    assert.deepEqual(found, expected);
+    // What the large trees left in its memory must not show.
+    const again = digestsOf(batch, algorithm, [5000, 0, 1, 300_000, 8193]);
+    assert.deepEqual(again.found, again.expected);
+  });
+}

@@ -1,0 +1,142 @@
+import type { BlockHash } from './block-hash.ts';
+import { writeDescriptor } from './descriptor.ts';
+import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES } from './layout.ts';
+
+/** One file while its tree is made. */
+interface Tree {
+  sizeBytes: number;
+  /** Digests of its current level, and where they begin in the level's memory. */
+  count: number;
+  start: number;
+}
+
+/**
+ * Computes the fs-verity digests of many files at once, level by level over all of them, so that a hash which takes many messages at a
+ * time always has many. Its memory grows with the largest batch: a block for each file, and one more for each full tree block.
+ */
+export class VerityBatch {
+  readonly #hash: BlockHash;
+  readonly #digestBytes: number;
+  readonly #trees: Tree[] = [];
+  /** Last blocks of files, padded with zeros. */
+  #tails = new Uint8Array(0);
+  #level = new Uint8Array(0);
+  #nextLevel = new Uint8Array(0);
+  #descriptors = Buffer.alloc(0);
+
+  constructor(hash: BlockHash) {
+    this.#hash = hash;
+    this.#digestBytes = ALGORITHMS[hash.algorithm].digestBytes;
+  }
+
+  /**
+   * Writes the digests of the files at `ranges` of `data` into `into`, one after another.
+   * @param ranges start and length of each file in bytes, in turn
+   */
+  compute(data: Uint8Array, ranges: ArrayLike<number>, into: Uint8Array): void {
+    const count = ranges.length / 2;
+    for (let index = this.#trees.length; index < count; index += 1) {
+      this.#trees.push({ sizeBytes: 0, count: 0, start: 0 });
+    }
+    const trees = this.#trees.slice(0, count);
+    this.#hashData(data, ranges, trees);
+    while (this.#hashLevel(trees)) {
+      [this.#level, this.#nextLevel] = [this.#nextLevel, this.#level];
+    }
+    this.#describe(trees, into);
+  }
+
+  #hashData(data: Uint8Array, ranges: ArrayLike<number>, trees: readonly Tree[]): void {
+    let tails = 0;
+    for (const [index, tree] of trees.entries()) {
+      tree.sizeBytes = ranges[2 * index + 1] ?? 0;
+      tree.count = Math.ceil(tree.sizeBytes / VERITY_BLOCK_BYTES);
+      if (tree.sizeBytes % VERITY_BLOCK_BYTES !== 0) tails += 1;
+    }
+    this.#level = room(this.#level, this.#place(trees));
+    this.#tails = room(this.#tails, tails * VERITY_BLOCK_BYTES);
+    this.#hash.attach(data, this.#level);
+    for (const [index, tree] of trees.entries()) {
+      this.#addBlocks(
+        ranges[2 * index] ?? 0,
+        Math.floor(tree.sizeBytes / VERITY_BLOCK_BYTES),
+        tree,
+      );
+    }
+    this.#hash.attach(this.#tails, this.#level);
+    let tailAt = 0;
+    for (const [index, { sizeBytes, start, count }] of trees.entries()) {
+      const tailBytes = sizeBytes % VERITY_BLOCK_BYTES;
+      if (tailBytes === 0) continue;
+      const end = (ranges[2 * index] ?? 0) + sizeBytes;
+      this.#tails.set(data.subarray(end - tailBytes, end), tailAt);
+      this.#tails.fill(0, tailAt + tailBytes, tailAt + VERITY_BLOCK_BYTES);
+      this.#hash.add(tailAt, VERITY_BLOCK_BYTES, start + (count - 1) * this.#digestBytes);
+      tailAt += VERITY_BLOCK_BYTES;
+    }
+    this.#hash.finish();
+  }
+
+  /** Adds `count` blocks from `at` of the source, for the first digests of a tree's level. */
+  #addBlocks(at: number, count: number, { start }: Tree): void {
+    for (let block = 0; block < count; block += 1) {
+      const into = start + block * this.#digestBytes;
+      this.#hash.add(at + block * VERITY_BLOCK_BYTES, VERITY_BLOCK_BYTES, into);
+    }
+  }
+
+  /** Hashes the level of every tree that has more than one digest into the next; false when there is none. */
+  #hashLevel(trees: readonly Tree[]): boolean {
+    const below = trees.map(({ start, count }) => ({ start, count }));
+    if (below.every(({ count }) => count <= 1)) return false;
+    const levelBytes = below.map(({ count }) => count * this.#digestBytes);
+    for (const tree of trees) {
+      if (tree.count > 1) {
+        tree.count = Math.ceil((tree.count * this.#digestBytes) / VERITY_BLOCK_BYTES);
+      }
+    }
+    this.#nextLevel = room(this.#nextLevel, this.#place(trees));
+    this.#hash.attach(this.#level, this.#nextLevel);
+    for (const [index, tree] of trees.entries()) {
+      const { start = 0, count = 0 } = below[index] ?? {};
+      const bytes = levelBytes[index] ?? 0;
+      if (count > 1) {
+        this.#level.fill(0, start + bytes, start + tree.count * VERITY_BLOCK_BYTES);
+        this.#addBlocks(start, tree.count, tree);
+      } else this.#nextLevel.set(this.#level.subarray(start, start + bytes), tree.start);
+    }
+    this.#hash.finish();
+    return true;
+  }
+
+  /** Gives each tree its place in a level, whole blocks when another level will come above; returns the bytes of all. */
+  #place(trees: readonly Tree[]): number {
+    let bytes = 0;
+    for (const tree of trees) {
+      tree.start = bytes;
+      const blocks = Math.ceil((tree.count * this.#digestBytes) / VERITY_BLOCK_BYTES);
+      bytes += tree.count > 1 ? blocks * VERITY_BLOCK_BYTES : this.#digestBytes;
+    }
+    return bytes;
+  }
+
+  #describe(trees: readonly Tree[], into: Uint8Array): void {
+    const { sizeBytes: length, rootHash } = DESCRIPTOR;
+    this.#descriptors = Buffer.from(room(this.#descriptors, trees.length * length).buffer);
+    this.#hash.attach(this.#descriptors, into);
+    for (const [index, { start, sizeBytes }] of trees.entries()) {
+      const descriptor = this.#descriptors.subarray(index * length, (index + 1) * length);
+      writeDescriptor(descriptor, this.#hash.algorithm, sizeBytes);
+      const root = this.#level.subarray(start, start + this.#digestBytes);
+      if (sizeBytes > 0) descriptor.set(root, rootHash);
+      else descriptor.fill(0, rootHash);
+      this.#hash.add(index * length, length, index * this.#digestBytes);
+    }
+    this.#hash.finish();
+  }
+}
+
+/** The same memory when it is large enough, else new memory of zeros. */
+function room(kept: Uint8Array<ArrayBuffer>, bytes: number): Uint8Array<ArrayBuffer> {
+  return kept.length >= bytes ? kept : new Uint8Array(Math.max(bytes, 2 * kept.length));
+}
