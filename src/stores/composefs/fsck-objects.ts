@@ -3,11 +3,12 @@ import type { ObjectId } from '#base/digest';
 import { isOnecopyError, type OnecopyError } from '#base/errors';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { closeFd, Dir, OPEN, probeVerity, statFd, tryMeasureVerity } from '#host';
+import { FileBatch, type HashedFile } from './file-batch.ts';
 import type { Finding, FindingKind } from './findings.ts';
 import { OBJECTS, objectNameLength } from './layout.ts';
 import { type OddEntry, openFanOut, type SharedObjects } from './object-list.ts';
 import { objectIdIn } from './objects.ts';
-import { hashFile, hashUnread } from './verity.ts';
+import { hashFile } from './verity.ts';
 
 /** Plain data: which objects to check. Several threads may share one, each takes the next part that nobody has. */
 export interface ObjectCheck extends SharedObjects {
@@ -33,6 +34,9 @@ export class ObjectChecker implements Disposable {
   readonly #next: Int32Array;
   readonly #sizes: Float64Array;
   readonly #digest: Buffer;
+  readonly #batch: FileBatch;
+  /** Numbers of the objects in the batch. */
+  readonly #waiting: number[] = [];
   /** The fan-out directory that was used last: parts are in their order. */
   #dir: Dir | undefined;
   #fanOut = '';
@@ -44,6 +48,7 @@ export class ObjectChecker implements Disposable {
     this.#next = new Int32Array(check.next);
     this.#sizes = new Float64Array(check.sizes);
     this.#digest = Buffer.alloc(ALGORITHMS[check.algorithm].digestBytes);
+    this.#batch = new FileBatch(check.algorithm);
   }
 
   /** Checks the next part that nobody has, and returns how many objects it holds; undefined when all are taken. */
@@ -52,6 +57,7 @@ export class ObjectChecker implements Disposable {
     const end = Math.min(start + PART_OBJECTS, this.#sizes.length);
     if (start >= end) return undefined;
     for (let index = start; index < end; index += 1) this.#checkAt(index);
+    this.#finishBatch();
     return end - start;
   }
 
@@ -69,38 +75,60 @@ export class ObjectChecker implements Disposable {
     this.#fanOut = '';
   }
 
+  /** Checks an object, or leaves it to the next `#finishBatch`. */
   #checkAt(index: number): void {
-    const digest = this.#digest;
-    digest.set(new Uint8Array(this.#check.digests, index * digest.length, digest.length));
-    const id = digest.toString('hex') as ObjectId;
+    const id = this.#idAt(index);
     const fanOut = id.slice(0, 2);
     if (fanOut !== this.#fanOut) {
       this[Symbol.dispose]();
       this.#dir = openFanOut(this.#objects, fanOut);
       this.#fanOut = fanOut;
     }
-    const dir = this.#dir;
-    if (dir === undefined) return;
-    const name = id.slice(2) as ByteString;
-    const sizeBytes = this.#sizeOfIntact(dir, name, id);
-    if (sizeBytes !== undefined) {
-      this.#sizes[index] = sizeBytes;
+    if (this.#dir === undefined) return;
+    const measured = this.#measure(this.#dir, id);
+    if (measured === 'waits') {
+      this.#waiting.push(index);
+      if (this.#batch.isFull) this.#finishBatch();
+    } else this.#note(index, id, measured);
+  }
+
+  #idAt(index: number): ObjectId {
+    const digest = this.#digest;
+    digest.set(new Uint8Array(this.#check.digests, index * digest.length, digest.length));
+    return digest.toString('hex') as ObjectId;
+  }
+
+  /** Hashes what waits. */
+  #finishBatch(): void {
+    for (const [place, file] of this.#batch.finish().entries()) {
+      const index = this.#waiting[place] ?? 0;
+      this.#note(index, this.#idAt(index), file);
+    }
+    this.#waiting.length = 0;
+  }
+
+  /** Notes the size of an object whose content is what its name says: nearly always. Any other is looked at once more, with care. */
+  #note(index: number, id: ObjectId, measured: HashedFile | undefined): void {
+    if (measured?.id === id) {
+      this.#sizes[index] = measured.sizeBytes;
       return;
     }
-    const finding = checkObject(dir, { fanOut, name, type: 'file' }, this.#check);
+    const fanOut = id.slice(0, 2);
+    using other = fanOut === this.#fanOut ? undefined : openFanOut(this.#objects, fanOut);
+    const dir = fanOut === this.#fanOut ? this.#dir : other;
+    if (dir === undefined) return;
+    const entry: OddEntry = { fanOut, name: id.slice(2) as ByteString, type: 'file' };
+    const finding = checkObject(dir, entry, this.#check);
     if (finding !== undefined) this.findings.push(finding);
   }
 
-  /**
-   * The size of an object whose content is what its name says: nearly always, so this does no more than it must. Undefined says
-   * nothing.
-   */
-  #sizeOfIntact(dir: Dir, name: ByteString, id: ObjectId): number | undefined {
+  /** The digest of an object, or that it waits in the batch; undefined says nothing. No more calls than it must. */
+  #measure(dir: Dir, id: ObjectId): HashedFile | 'waits' | undefined {
     try {
-      const fd = dir.tryOpenFd(name, OPEN.read | OPEN.noFollow);
+      const fd = dir.tryOpenFd(id.slice(2) as ByteString, OPEN.read | OPEN.noFollow);
       if (fd === undefined) return undefined;
       try {
-        return this.#sizeIfIntact(fd, id);
+        return this.#measureFd(fd);
       } finally {
         closeFd(fd);
       }
@@ -110,16 +138,14 @@ export class ObjectChecker implements Disposable {
     }
   }
 
-  #sizeIfIntact(fd: number, id: ObjectId): number | undefined {
+  #measureFd(fd: number): HashedFile | 'waits' | undefined {
     const { algorithm, insecure } = this.#check;
     const measured = this.#mayHaveVerity ? probeVerity(fd, algorithm) : 'unsupported';
     if (typeof measured !== 'string') {
-      return measured.id === id ? statFd(fd).sizeBytes : undefined;
+      return { id: measured.id, sizeBytes: statFd(fd).sizeBytes };
     }
     this.#mayHaveVerity = measured !== 'unsupported';
-    if (!insecure) return undefined;
-    const found = hashUnread(fd, algorithm);
-    return found.id === id ? found.sizeBytes : undefined;
+    return insecure ? (this.#batch.add(fd) ?? 'waits') : undefined;
   }
 }
 

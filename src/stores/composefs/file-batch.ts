@@ -1,0 +1,92 @@
+import type { ObjectId } from '#base/digest';
+import { ALGORITHMS, type VerityAlgorithm, VerityBatch, VerityHasher } from '#formats/fsverity';
+import { openBlockHash, readSome } from '#host';
+
+/** Content of the files that wait, in bytes: what was read is still in the second-level cache when it is hashed. */
+const ARENA_BYTES = 1 << 20;
+/** A file is begun only where this much room is left, in bytes: larger ones are hashed as they are read, and fill the lanes alone. */
+const ROOM_BYTES = 256 << 10;
+const FILES_MAX = 256;
+
+/** The digest of a file's content, and the bytes that it is of. */
+export interface HashedFile {
+  readonly id: ObjectId;
+  readonly sizeBytes: number;
+}
+
+/** Reads small files and hashes them together; memory is constant. Used by one thread. */
+export class FileBatch {
+  readonly #verity: VerityBatch;
+  readonly #hasher: VerityHasher;
+  readonly #arena = new Uint8Array(ARENA_BYTES);
+  /** Start and length of each file that waits, in turn. */
+  readonly #ranges = new Int32Array(2 * FILES_MAX);
+  readonly #digests: Buffer;
+  readonly #digestBytes: number;
+  #count = 0;
+  #usedBytes = 0;
+
+  constructor(algorithm: VerityAlgorithm) {
+    const hash = openBlockHash(algorithm);
+    this.#verity = new VerityBatch(hash);
+    this.#hasher = new VerityHasher(algorithm, hash);
+    this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
+    this.#digests = Buffer.alloc(FILES_MAX * this.#digestBytes);
+  }
+
+  /** True when no file can be added before `finish`. */
+  get isFull(): boolean {
+    return this.#count === FILES_MAX || this.#usedBytes > ARENA_BYTES - ROOM_BYTES;
+  }
+
+  /**
+   * Reads a file that was just opened, and keeps it until `finish`; the digest of one that is too large is returned at once. A read
+   * that comes back short is taken for the end of the file: that is so unless the disk fails, and then the digest is wrong.
+   * @throws HostError SYSCALL_FAILED; the file is then not part of the batch
+   */
+  add(fd: number): HashedFile | undefined {
+    const free = this.#arena.subarray(this.#usedBytes);
+    const sizeBytes = readSome(fd, free);
+    if (sizeBytes === free.length) return this.#hashLarge(fd, free);
+    this.#ranges[2 * this.#count] = this.#usedBytes;
+    this.#ranges[2 * this.#count + 1] = sizeBytes;
+    this.#count += 1;
+    this.#usedBytes += sizeBytes;
+    return undefined;
+  }
+
+  /** The digests of the files that were kept, in the order they came; the batch is empty again. */
+  finish(): HashedFile[] {
+    const ranges = this.#ranges.subarray(0, 2 * this.#count);
+    this.#verity.compute(this.#arena, ranges, this.#digests);
+    const files: HashedFile[] = [];
+    for (let index = 0; index < this.#count; index += 1) {
+      const at = index * this.#digestBytes;
+      files.push({
+        id: this.#digests.toString('hex', at, at + this.#digestBytes) as ObjectId,
+        sizeBytes: ranges[2 * index + 1] ?? 0,
+      });
+    }
+    this.#count = 0;
+    this.#usedBytes = 0;
+    return files;
+  }
+
+  /** Goes on with a file whose first bytes fill `piece`. */
+  #hashLarge(fd: number, piece: Uint8Array): HashedFile {
+    try {
+      this.#hasher.update(piece);
+      for (;;) {
+        const count = readSome(fd, piece);
+        this.#hasher.update(piece.subarray(0, count));
+        if (count === piece.length) continue;
+        const { sizeBytes } = this.#hasher;
+        return { id: this.#hasher.finish(), sizeBytes };
+      }
+    } catch (error) {
+      // What was read so far must not get into the digest of the next file.
+      this.#hasher.finish();
+      throw error;
+    }
+  }
+}
