@@ -3,7 +3,7 @@
  * elsewhere the tests that want a missing program are skipped and listed.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   'fsck.erofs': 'erofs-utils',
@@ -19,13 +19,19 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   umoci: 'umoci',
   zstd: 'zstd',
 };
+/**
+ * Libraries that a host may have, by the file that the dynamic linker looks for; each with its package in Debian 12 and in later ones.
+ * Of other processors than x86-64 there are none.
+ */
+const PACKAGE_BY_LIBRARY: Readonly<Record<string, readonly [bookworm: string, later: string]>> = {
+  libIPSec_MB: ['libipsec-mb1', 'libipsec-mb2'],
+};
+const LIBRARY_FOLDER = '/usr/lib/x86_64-linux-gnu';
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Installs the missing packages after saying so. A failure is said and left to the tests' own capability checks. */
 export function ensureHostTools(): void {
-  const missing = Object.entries(PACKAGE_BY_PROGRAM)
-    .filter(([program]) => !FOLDERS.some((folder) => existsSync(`${folder}/${program}`)))
-    .map(([, name]) => name);
+  const missing = [...missingPrograms(), ...missingLibraries()];
   if (missing.length === 0) return;
   const list = [...new Set(missing)].join(' ');
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) {
@@ -46,4 +52,19 @@ export function ensureHostTools(): void {
   );
   if (done.status !== 0)
     process.stdout.write('onecopy: apt-get failed; the tests say what they miss\n');
+}
+
+function missingPrograms(): string[] {
+  return Object.entries(PACKAGE_BY_PROGRAM)
+    .filter(([program]) => !FOLDERS.some((folder) => existsSync(`${folder}/${program}`)))
+    .map(([, name]) => name);
+}
+
+function missingLibraries(): string[] {
+  if (process.arch !== 'x64' || !existsSync('/etc/debian_version')) return [];
+  const isBookworm = readFileSync('/etc/debian_version', 'utf8').startsWith('12');
+  const files = existsSync(LIBRARY_FOLDER) ? readdirSync(LIBRARY_FOLDER) : [];
+  return Object.entries(PACKAGE_BY_LIBRARY)
+    .filter(([library]) => !files.some((file) => file.startsWith(`${library}.so.`)))
+    .map(([, [bookworm, later]]) => (isBookworm ? bookworm : later));
 }

@@ -80,9 +80,11 @@ const report = readFileSync(join(scratch, 'report'), 'utf8');
 const closing = report.lastIndexOf('ℹ tests ');
 say(closing < 0 ? report : report.slice(closing));
 const logged = skipsOf(skipLog);
-const optional = logged.filter((line) => line.includes('(optional peer, '));
+const optional = logged.filter((line) => line.includes('(optional, '));
 const skips = logged.filter((line) => !optional.includes(line));
-say(`not compared with peers that no Debian package brings: ${optional.length || 'none'}`);
+say(
+  `skipped for want of a peer that no Debian package brings, or of a processor: ${optional.length || 'none'}`,
+);
 for (const line of optional) say(`  ${line}`);
 say(`skipped for want of a capability: ${skips.length || 'none'}`);
 for (const line of skips) say(`  ${line}`);

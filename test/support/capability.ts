@@ -11,10 +11,13 @@ export type FilesystemType = 'xfs' | 'btrfs' | 'ext4';
 /** What a test may need: a row of the host's table, a filesystem on a loop device, or a program. */
 export type Need = CapabilityName | FilesystemType | `tool:${string}`;
 
-/** Peers that no Debian 12 package brings (npm run bench:peers does): a test that compares with them may be skipped anywhere. */
-const OPTIONAL_PEERS: readonly Need[] = ['tool:cfsctl'];
+/**
+ * What a Debian 12 machine may lack for good: a peer that no package brings (npm run bench:peers does), and libraries that want a
+ * processor of some kind. A test that needs one may be skipped anywhere.
+ */
+const OPTIONAL: readonly Need[] = ['tool:cfsctl', 'hash-lanes'];
 /** How the skip log marks such a test; the runner shows it and does not count it. */
-const OPTIONAL_MARK = 'optional peer, ';
+const OPTIONAL_MARK = 'optional, ';
 
 const FILESYSTEMS: readonly string[] = ['xfs', 'btrfs', 'ext4'] satisfies FilesystemType[];
 const PROGRAM_FOLDERS = [
@@ -80,7 +83,7 @@ export function needs(t: TestContext, ...wanted: readonly Need[]): boolean {
     .filter(({ reason }) => reason !== '');
   if (missing.length === 0) return true;
   const why = missing.map(({ need, reason }) => `${need}: ${reason}`).join('; ');
-  const isOptional = missing.every(({ need }) => OPTIONAL_PEERS.includes(need));
+  const isOptional = missing.every(({ need }) => OPTIONAL.includes(need));
   recordSkip(t.name, isOptional ? `${OPTIONAL_MARK}${why}` : why);
   t.skip(why);
   return false;
