@@ -120,6 +120,8 @@ class LaneHash implements BlockHash {
   readonly #digestBytes: number;
   /** What the jobs in the lanes read and write: their addresses keep nothing alive. */
   readonly #held: Uint8Array[] = [];
+  readonly #sources = new LastAddress();
+  readonly #targets = new LastAddress();
   #source = 0;
   #sourceEnd = 0;
   #digests = 0;
@@ -137,9 +139,9 @@ class LaneHash implements BlockHash {
 
   attach(source: Uint8Array, digests: Uint8Array): void {
     this.#held.push(source, digests);
-    this.#source = addressOf(source.buffer) + source.byteOffset;
+    this.#source = this.#sources.addressOf(source);
     this.#sourceEnd = this.#source + source.length;
-    this.#digests = addressOf(digests.buffer) + digests.byteOffset;
+    this.#digests = this.#targets.addressOf(digests);
     this.#digestsEnd = this.#digests + digests.length;
   }
 
@@ -198,6 +200,20 @@ class LaneHash implements BlockHash {
       throw new Error('the library answers with a job outside of its memory');
     }
     return offset / 4;
+  }
+}
+
+/** Remembers where the last buffer lies: many messages come from one, and asking costs as much as adding one. */
+class LastAddress {
+  #buffer: ArrayBufferLike | undefined;
+  #address = 0;
+
+  addressOf({ buffer, byteOffset }: Uint8Array): number {
+    if (this.#buffer !== buffer) {
+      this.#address = addressOf(buffer);
+      this.#buffer = buffer;
+    }
+    return this.#address + byteOffset;
   }
 }
 

@@ -2,9 +2,9 @@ import type { BlockHash } from './block-hash.ts';
 import { writeDescriptor } from './descriptor.ts';
 import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES } from './layout.ts';
 
-/** One file while its tree is made. */
+/** The tree of one file while it is made. */
 interface Tree {
-  sizeBytes: number;
+  readonly sizeBytes: number;
   /** Digests of its current level, and where they begin in the level's memory. */
   count: number;
   start: number;
@@ -17,7 +17,6 @@ interface Tree {
 export class VerityBatch {
   readonly #hash: BlockHash;
   readonly #digestBytes: number;
-  readonly #trees: Tree[] = [];
   /** Last blocks of files, padded with zeros. */
   #tails = new Uint8Array(0);
   #level = new Uint8Array(0);
@@ -29,50 +28,35 @@ export class VerityBatch {
     this.#digestBytes = ALGORITHMS[hash.algorithm].digestBytes;
   }
 
-  /**
-   * Writes the digests of the files at `ranges` of `data` into `into`, one after another.
-   * @param ranges start and length of each file in bytes, in turn
-   */
-  compute(data: Uint8Array, ranges: ArrayLike<number>, into: Uint8Array): void {
-    const count = ranges.length / 2;
-    for (let index = this.#trees.length; index < count; index += 1) {
-      this.#trees.push({ sizeBytes: 0, count: 0, start: 0 });
-    }
-    const trees = this.#trees.slice(0, count);
-    this.#hashData(data, ranges, trees);
+  /** Writes the digests of files into `into`, one after another. */
+  compute(files: readonly Uint8Array[], into: Uint8Array): void {
+    const trees = files.map(({ length }): Tree => {
+      return { sizeBytes: length, count: Math.ceil(length / VERITY_BLOCK_BYTES), start: 0 };
+    });
+    this.#hashData(files, trees);
     while (this.#hashLevel(trees)) {
       [this.#level, this.#nextLevel] = [this.#nextLevel, this.#level];
     }
     this.#describe(trees, into);
   }
 
-  #hashData(data: Uint8Array, ranges: ArrayLike<number>, trees: readonly Tree[]): void {
-    let tails = 0;
-    for (const [index, tree] of trees.entries()) {
-      tree.sizeBytes = ranges[2 * index + 1] ?? 0;
-      tree.count = Math.ceil(tree.sizeBytes / VERITY_BLOCK_BYTES);
-      if (tree.sizeBytes % VERITY_BLOCK_BYTES !== 0) tails += 1;
-    }
+  #hashData(files: readonly Uint8Array[], trees: readonly Tree[]): void {
     this.#level = room(this.#level, this.#place(trees));
-    this.#tails = room(this.#tails, tails * VERITY_BLOCK_BYTES);
-    this.#hash.attach(data, this.#level);
+    this.#tails = room(this.#tails, files.length * VERITY_BLOCK_BYTES);
     for (const [index, tree] of trees.entries()) {
-      this.#addBlocks(
-        ranges[2 * index] ?? 0,
-        Math.floor(tree.sizeBytes / VERITY_BLOCK_BYTES),
-        tree,
-      );
+      const fullBlocks = Math.floor(tree.sizeBytes / VERITY_BLOCK_BYTES);
+      if (fullBlocks === 0) continue;
+      this.#hash.attach(files[index] as Uint8Array, this.#level);
+      this.#addBlocks(0, fullBlocks, tree);
     }
     this.#hash.attach(this.#tails, this.#level);
-    let tailAt = 0;
     for (const [index, { sizeBytes, start, count }] of trees.entries()) {
       const tailBytes = sizeBytes % VERITY_BLOCK_BYTES;
       if (tailBytes === 0) continue;
-      const end = (ranges[2 * index] ?? 0) + sizeBytes;
-      this.#tails.set(data.subarray(end - tailBytes, end), tailAt);
-      this.#tails.fill(0, tailAt + tailBytes, tailAt + VERITY_BLOCK_BYTES);
-      this.#hash.add(tailAt, VERITY_BLOCK_BYTES, start + (count - 1) * this.#digestBytes);
-      tailAt += VERITY_BLOCK_BYTES;
+      const at = index * VERITY_BLOCK_BYTES;
+      this.#tails.set((files[index] as Uint8Array).subarray(sizeBytes - tailBytes), at);
+      this.#tails.fill(0, at + tailBytes, at + VERITY_BLOCK_BYTES);
+      this.#hash.add(at, VERITY_BLOCK_BYTES, start + (count - 1) * this.#digestBytes);
     }
     this.#hash.finish();
   }

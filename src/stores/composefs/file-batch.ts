@@ -19,11 +19,10 @@ export class FileBatch {
   readonly #verity: VerityBatch;
   readonly #hasher: VerityHasher;
   readonly #arena = new Uint8Array(ARENA_BYTES);
-  /** Start and length of each file that waits, in turn. */
-  readonly #ranges = new Int32Array(2 * FILES_MAX);
+  /** The files that wait: views of the arena. */
+  #files: Uint8Array[] = [];
   readonly #digests: Buffer;
   readonly #digestBytes: number;
-  #count = 0;
   #usedBytes = 0;
 
   constructor(algorithm: VerityAlgorithm) {
@@ -36,7 +35,7 @@ export class FileBatch {
 
   /** True when no file can be added before `finish`. */
   get isFull(): boolean {
-    return this.#count === FILES_MAX || this.#usedBytes > ARENA_BYTES - ROOM_BYTES;
+    return this.#files.length === FILES_MAX || this.#usedBytes > ARENA_BYTES - ROOM_BYTES;
   }
 
   /**
@@ -48,28 +47,22 @@ export class FileBatch {
     const free = this.#arena.subarray(this.#usedBytes);
     const sizeBytes = readSome(fd, free);
     if (sizeBytes === free.length) return this.#hashLarge(fd, free);
-    this.#ranges[2 * this.#count] = this.#usedBytes;
-    this.#ranges[2 * this.#count + 1] = sizeBytes;
-    this.#count += 1;
+    this.#files.push(free.subarray(0, sizeBytes));
     this.#usedBytes += sizeBytes;
     return undefined;
   }
 
   /** The digests of the files that were kept, in the order they came; the batch is empty again. */
   finish(): HashedFile[] {
-    const ranges = this.#ranges.subarray(0, 2 * this.#count);
-    this.#verity.compute(this.#arena, ranges, this.#digests);
-    const files: HashedFile[] = [];
-    for (let index = 0; index < this.#count; index += 1) {
+    this.#verity.compute(this.#files, this.#digests);
+    const hashed = this.#files.map(({ length }, index): HashedFile => {
       const at = index * this.#digestBytes;
-      files.push({
-        id: this.#digests.toString('hex', at, at + this.#digestBytes) as ObjectId,
-        sizeBytes: ranges[2 * index + 1] ?? 0,
-      });
-    }
-    this.#count = 0;
+      const id = this.#digests.toString('hex', at, at + this.#digestBytes) as ObjectId;
+      return { id, sizeBytes: length };
+    });
+    this.#files = [];
     this.#usedBytes = 0;
-    return files;
+    return hashed;
   }
 
   /** Goes on with a file whose first bytes fill `piece`. */

@@ -29,15 +29,16 @@ export function runBatch(slot: SlotViews, tools: BatchTools): void {
 function publishFiles({ header, table, digests, data }: SlotViews, tools: BatchTools): void {
   const { writer, hash, verity } = tools;
   const { digestBytes } = ALGORITHMS[hash.algorithm];
-  const count = header[SLOT.count] ?? 0;
-  verity.compute(data, table.subarray(0, count * ROW.words), digests);
-  for (let index = 0; index < count; index += 1) {
+  const files = Array.from({ length: header[SLOT.count] ?? 0 }, (_, index) => {
     const row = index * ROW.words;
     const offset = table[row + ROW.offset] ?? 0;
-    const bytes = data.subarray(offset, offset + (table[row + ROW.lengthBytes] ?? 0));
+    return data.subarray(offset, offset + (table[row + ROW.lengthBytes] ?? 0));
+  });
+  verity.compute(files, digests);
+  for (const [index, bytes] of files.entries()) {
     const digestAt = index * digestBytes;
     const id = digests.toString('hex', digestAt, digestAt + digestBytes) as ObjectId;
-    table[row + ROW.offset] = writer.publishBytes(id, bytes) === 'stored' ? 1 : 0;
+    table[index * ROW.words + ROW.offset] = writer.publishBytes(id, bytes) === 'stored' ? 1 : 0;
   }
 }
 
