@@ -165,7 +165,7 @@ let loaded: Loaded | undefined;
 
 function load(): Loaded {
   if (loaded !== undefined) return loaded;
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = loadKoffi();
   const library = koffi.load(null);
   const calls = {} as Record<keyof SystemCalls, AnyCall>;
   for (const name of SYSTEM_CALL_NAMES) {
@@ -179,6 +179,22 @@ function load(): Loaded {
   lastErrno = koffi.errno;
   install();
   return loaded;
+}
+
+/**
+ * koffi's binary for this platform, straight from the package that its own loader takes it from. The loader finds out at length what it
+ * runs on and wraps functions that we never call: a tenth of the start of a verb, and of each thread. Wherever it is needed, it is used.
+ */
+function loadKoffi(): Koffi {
+  const require = createRequire(import.meta.url);
+  const { platform, arch } = process;
+  try {
+    const beside = createRequire(require.resolve('koffi'));
+    return beside(`@koromix/koffi-${platform}-${arch}/${platform}_${arch}/koffi.node`) as Koffi;
+  } catch {
+    // Another platform, another C library, or a koffi that lies otherwise.
+    return require('koffi') as Koffi;
+  }
 }
 
 /** Replaces the entries of `sys`: the bare functions, or wrapped ones while an observer is set. */
