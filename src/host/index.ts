@@ -38,7 +38,7 @@ export {
 } from './file.ts';
 export { OPEN } from './flags.ts';
 export { isImmutable, setImmutable } from './inode-flags.ts';
-export { openBlockHash, tryOpenLaneHash } from './lanes.ts';
+export { hashContent, openBlockHash, tryOpenLaneHash } from './lanes.ts';
 export {
   flock,
   type LockMode,

@@ -1,6 +1,8 @@
+import type { ObjectId } from '#base/digest';
 import {
   ALGORITHMS,
   type BlockHash,
+  computeVerity,
   PlainBlockHash,
   type VerityAlgorithm,
 } from '#formats/fsverity';
@@ -226,6 +228,17 @@ const kept = new Map<VerityAlgorithm, LaneHash | undefined>();
  */
 export function openBlockHash(algorithm: VerityAlgorithm): BlockHash {
   return tryOpenLaneHash(algorithm) ?? new PlainBlockHash(algorithm);
+}
+
+/** Least content for which lanes are looked for, in bytes: hashing less takes no longer than opening them. */
+const OPEN_BYTES = 2 << 20;
+/** Least content for which lanes that are open win, in bytes. */
+const USE_BYTES = 16 << 10;
+
+/** The fs-verity digest of bytes at hand: `computeVerity`, by lanes where that is faster. */
+export function hashContent(bytes: Uint8Array, algorithm: VerityAlgorithm): ObjectId {
+  const wanted = kept.has(algorithm) ? bytes.length >= USE_BYTES : bytes.length >= OPEN_BYTES;
+  return computeVerity(bytes, algorithm, wanted ? tryOpenLaneHash(algorithm) : undefined);
 }
 
 /** The hash by lanes, or undefined where the host has no library for it, or one that fails the known answers. */

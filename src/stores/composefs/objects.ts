@@ -1,11 +1,12 @@
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import type { RandomReader } from '#base/flow';
-import { computeVerity, objectPath, parseObjectPath } from '#formats/fsverity';
+import { objectPath, parseObjectPath } from '#formats/fsverity';
 import {
   type Descriptor,
   type Dir,
   type HostFile,
+  hashContent,
   readAll,
   readAt,
   statFd,
@@ -66,7 +67,7 @@ export class ObjectStore {
    * @throws UnsupportedError REPO_READ_ONLY, FSVERITY_UNSUPPORTED; HostError SYSCALL_FAILED, NO_SPACE
    */
   ensureBytes(bytes: Uint8Array): Published {
-    const id = computeVerity(bytes, this.#context.algorithm);
+    const id = hashContent(bytes, this.#context.algorithm);
     const writer = this.writer();
     if (this.has(id, bytes.length) && this.#differs(id)) {
       using staged = writer.stage();
@@ -123,7 +124,7 @@ export class ObjectStore {
     const isMeasured = this.#verify(object, id, 'kernel');
     const bytes = readAll(object, limitBytes);
     if (isMeasured) return bytes;
-    const found = computeVerity(bytes, this.#context.algorithm);
+    const found = hashContent(bytes, this.#context.algorithm);
     if (found !== id) throw digestMismatch(id, found);
     return bytes;
   }

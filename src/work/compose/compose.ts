@@ -1,9 +1,8 @@
 import type { ObjectId } from '#base/digest';
 import { ConflictError } from '#base/errors';
 import { encodeImage } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import { DumpfileParser, type ImageOverrides, isWhiteout, type Tree } from '#formats/tree';
-import { Dir, OPEN, readSome, writeAll } from '#host';
+import { Dir, hashContent, OPEN, readSome, writeAll } from '#host';
 import { openDigestStore } from './digest-store.ts';
 import { openFileAt } from './path.ts';
 import { type ScanOptions, scanDirectory } from './scan.ts';
@@ -76,7 +75,7 @@ export function composeImage(source: ComposeSource, range: VersionRange): Uint8A
 
 /** The fs-verity digest of an image, which is its id. */
 export function computeImageId(image: Uint8Array): ObjectId {
-  return computeVerity(image, 'sha256');
+  return hashContent(image, 'sha256');
 }
 
 /**

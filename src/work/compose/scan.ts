@@ -8,6 +8,7 @@ import {
   type FileStat,
   type HostFile,
   OPEN,
+  openBlockHash,
   readAll,
   readPieces,
   readXattrs,
@@ -152,7 +153,7 @@ export function hashPieces(
   sizeBytes: number,
   each: (piece: Uint8Array) => void,
 ): ObjectId {
-  const hasher = new VerityHasher('sha256');
+  const hasher = new VerityHasher('sha256', openBlockHash('sha256'));
   let found = 0;
   for (const piece of readPieces(file)) {
     found += piece.length;

@@ -2,11 +2,11 @@ import type { ObjectId } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import { LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
 import type { Tree, XattrMode } from '#formats/tree';
+import { hashContent } from '#host';
 import type { ErofsVersion, Repository } from '#stores/composefs';
 import { storeConfig, storeManifest } from './documents.ts';
 import { configStreamName, imageSlot, manifestStreamName } from './names.ts';
@@ -65,7 +65,7 @@ export function computeImageId(
   const tree = buildTree(repository, openOciImage(repository, name), options);
   const version = options.version ?? repository.formats.default;
   const { algorithm } = repository;
-  return computeVerity(encodeImage(tree, { version, algorithm }), algorithm);
+  return hashContent(encodeImage(tree, { version, algorithm }), algorithm);
 }
 
 /** Encodes a tree in every version that the repository wants and stores the images; returns their ids. Nothing is synced. */

@@ -13,7 +13,7 @@ import {
   TarSplitter,
 } from '#formats/tar';
 import { Directory, type Leaf, type LeafIndex, type Stat, Tree, UNSET_STAT } from '#formats/tree';
-import { Dir, readPieces } from '#host';
+import { Dir, openBlockHash, readPieces } from '#host';
 import type { Repository, StagedObject } from '#stores/composefs';
 
 /** Metadata of directories that no member describes. */
@@ -108,7 +108,8 @@ class TarTreeReader implements TarSink, Disposable {
 
   externalStart(): void {
     this.#staged = this.#repository.objects.stage();
-    this.#hasher = new VerityHasher(this.#repository.algorithm);
+    const { algorithm } = this.#repository;
+    this.#hasher = new VerityHasher(algorithm, openBlockHash(algorithm));
   }
 
   externalData(bytes: Uint8Array): void {
