@@ -58,6 +58,16 @@ test('pipelining gives every request its own answer', async () => {
   assert.ok(peak > 2, `peak ${peak}`);
 });
 
+test('a server that is known to be fast is asked over no more connections than can be filled', async () => {
+  await using server = await FakeHttp.start();
+  const inFlight = { start: 32, max: 32 };
+  await using client = new HttpClient({ inFlight, pipelineDepth: 8, quickestMs: 0.5 });
+  const ask = (url: string) => client.fetchBytes({ url, maxBytes: 9 });
+  await Promise.all(Array.from({ length: 200 }, (_, n) => ask(`${server.url}/size/9?${n}`)));
+  assert.equal((await server.read()).connections, 4);
+  assert.equal(client.share(2).quickestMs, 0.5, 'what is known is passed on');
+});
+
 for (const kind of ['reset', 'close', 'garbage', 'truncate'] as const) {
   test(`a ${kind} at every request index changes nothing but the number of requests`, async () => {
     await using server = await FakeHttp.start();

@@ -31,6 +31,8 @@ export interface HttpClientOptions {
   readonly maxConnections?: number;
   /** Requests that may wait on one connection to a server that answers within a few milliseconds; 1 = no pipelining. */
   readonly pipelineDepth?: number;
+  /** How fast the servers are known to answer; found out when omitted. */
+  readonly quickestMs?: number;
   readonly connectTimeoutMs?: number;
   /** A peer that sends nothing for this long is given up. */
   readonly noDataTimeoutMs?: number;
@@ -87,6 +89,7 @@ const DEFAULTS = {
   inFlight: { start: 16, min: 2, max: 64 },
   maxConnections: 64,
   pipelineDepth: 8,
+  quickestMs: Number.POSITIVE_INFINITY,
   connectTimeoutMs: 30_000,
   noDataTimeoutMs: 30_000,
   idleTimeoutMs: 15_000,
@@ -132,14 +135,17 @@ export class HttpClient implements AsyncDisposable {
     const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#asked;
     const { start, min, max } = { ...DEFAULTS.inFlight, ...inFlight };
     // What the servers have borne so far need not be found out again.
-    const borne = Math.max(start, ...[...this.#origins.values()].map(({ limit }) => limit));
+    const origins = [...this.#origins.values()];
+    const borne = Math.max(start, ...origins.map(({ limit }) => limit));
+    const quickestMs = Math.min(DEFAULTS.quickestMs, ...origins.map((origin) => origin.quickestMs));
     const part = (count: number) => Math.max(1, Math.ceil(count / parts));
     this.#options = {
       ...this.#asked,
       inFlight: { start: part(borne), min: part(min), max: part(max) },
       maxConnections: part(maxConnections),
+      quickestMs,
     };
-    for (const origin of this.#origins.values()) origin.narrow(part(max));
+    for (const origin of origins) origin.narrow(part(max));
     return this.#options;
   }
 
@@ -284,6 +290,7 @@ export class HttpClient implements AsyncDisposable {
         inFlight: { ...DEFAULTS.inFlight, ...o.inFlight },
         maxConnections: o.maxConnections ?? DEFAULTS.maxConnections,
         pipelineDepth: o.pipelineDepth ?? DEFAULTS.pipelineDepth,
+        quickestMs: o.quickestMs ?? DEFAULTS.quickestMs,
         connectTimeoutMs: o.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
         noDataTimeoutMs: o.noDataTimeoutMs ?? DEFAULTS.noDataTimeoutMs,
         idleTimeoutMs: o.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,

@@ -18,6 +18,8 @@ export interface OriginOptions {
   readonly noDataTimeoutMs: number;
   /** A kept connection without work is closed after this time. */
   readonly idleTimeoutMs: number;
+  /** The quickest answer that the server gave to others; infinite when nobody has asked. */
+  readonly quickestMs: number;
 }
 
 /** Sockets that may be under construction at once: a small listen backlog drops the rest, which costs a second each. */
@@ -41,8 +43,9 @@ export class Origin implements ConnectionOwner, Disposable {
   readonly #connections = new Set<Connection>();
   readonly #connecting = new Map<Connection, number>();
   #inFlight = 0;
+  #maxInFlight: number;
   #connectAgainMs = 0;
-  #quickestMs = Number.POSITIVE_INFINITY;
+  #quickestMs: number;
   #brokenPipelines = 0;
   #timer: NodeJS.Timeout | undefined;
   #disposed = false;
@@ -51,6 +54,8 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#endpoint = endpoint;
     this.#options = options;
     this.#limiter = new Limiter(options.inFlight);
+    this.#maxInFlight = options.inFlight.max;
+    this.#quickestMs = options.quickestMs;
   }
 
   /** Requests that may be in flight now; moves with success and trouble. */
@@ -58,8 +63,14 @@ export class Origin implements ConnectionOwner, Disposable {
     return this.#limiter.limit;
   }
 
+  /** Time that the quickest answer took, of those that were asked for alone; infinite before the first. */
+  get quickestMs(): number {
+    return this.#quickestMs;
+  }
+
   /** Lowers the number of requests that may ever be in flight. */
   narrow(max: number): void {
+    this.#maxInFlight = Math.min(this.#maxInFlight, max);
     this.#limiter.narrow(max);
   }
 
@@ -130,17 +141,17 @@ export class Origin implements ConnectionOwner, Disposable {
   }
 
   get #maxConnections(): number {
-    const { maxConnections, inFlight } = this.#options;
+    const { maxConnections } = this.#options;
     const depth = this.#depth;
     // No more than can be filled: connections with one request each would cost a write for each.
     return depth > 1
-      ? Math.min(FAST_CONNECTIONS, Math.ceil(inFlight.max / depth), maxConnections)
+      ? Math.min(FAST_CONNECTIONS, Math.ceil(this.#maxInFlight / depth), maxConnections)
       : maxConnections;
   }
 
   #dispatch(): void {
     while (this.#inFlight < this.#limiter.limit && this.#queue.size > 0) {
-      const connection = this.#idle.pop() ?? this.#pipelined();
+      const connection = this.#free() ?? this.#pipelined();
       if (connection === undefined) break;
       if (!connection.isOpen) continue;
       this.#fill(connection);
@@ -151,8 +162,8 @@ export class Origin implements ConnectionOwner, Disposable {
   /** Sends up to the pipeline depth, as one write. */
   #fill(connection: Connection): void {
     const room = this.#limiter.limit - this.#inFlight;
-    const lanes = Math.max(1, this.#idle.length + 1);
-    const fair = Math.ceil(this.#queue.size / lanes);
+    const others = Math.max(0, Math.min(this.#idle.length, this.#spare));
+    const fair = Math.ceil(this.#queue.size / (1 + others));
     let count = Math.min(this.#depth - connection.load, room, fair);
     const corked = count > 1;
     if (corked) connection.cork();
@@ -173,16 +184,27 @@ export class Origin implements ConnectionOwner, Disposable {
     return undefined;
   }
 
+  /** A connection without work, unless enough have some: those that were opened before the server was known to be fast stay idle. */
+  #free(): Connection | undefined {
+    return this.#spare > 0 ? this.#idle.pop() : undefined;
+  }
+
+  /** Connections that may get work beside those that have some; negative when fewer should have any. */
+  get #spare(): number {
+    return this.#maxConnections - (this.#connections.size - this.#idle.length);
+  }
+
   #pipelined(): Connection | undefined {
     const depth = this.#depth;
     const total = this.#connections.size + this.#connecting.size;
-    if (depth === 1 || total < this.#maxConnections) return undefined;
+    if (depth === 1 || total < this.#maxConnections || this.#spare < 0) return undefined;
     let best: Connection | undefined;
     for (const connection of this.#connections) {
-      if (!connection.isOpen || connection.isPaused || connection.served === 0) continue;
+      const { isOpen, isPaused, load, served } = connection;
+      if (!isOpen || isPaused || load === 0 || served === 0) continue;
       // Refill a connection only when it is half empty: topping up by one costs one write for each response.
-      if (connection.load * 2 > depth) continue;
-      if (best === undefined || connection.load < best.load) best = connection;
+      if (load * 2 > depth) continue;
+      if (best === undefined || load < best.load) best = connection;
     }
     return best;
   }

@@ -81,9 +81,9 @@ export class FileFetcher implements ShortFileReceiver {
     this.#options = options;
   }
 
-  /** Files that were asked for and are not begun. */
-  get waiting(): number {
-    return this.#waiting.length - this.#waitingAt;
+  /** Files that were asked for and have not arrived. */
+  get ahead(): number {
+    return this.#waiting.length - this.#waitingAt + this.#running;
   }
 
   add(checksums: readonly OstreeChecksum[]): void {

@@ -52,8 +52,10 @@ const START_AFTER_FILES = 192;
 const AHEAD_FILES = 128;
 /** Most files of one message to a thread. */
 const TASK_FILES_MAX = 64;
-/** Files that wait in this thread beside those that it has begun: few, because the others can take them too. */
+/** Files that this thread has before it beside those that are on their way: few, because the others can take them too. */
 const AHEAD_HERE_FILES = 8;
+/** As many local files as are read in one turn. */
+const AHEAD_LOCAL_FILES = 32;
 const NO_TRAFFIC: RemoteTraffic = { requests: 0, bodyBytes: 0 };
 
 /**
@@ -149,8 +151,14 @@ export class FilePool implements AsyncDisposable {
         isHanding = true;
       }
     }
-    const room = AHEAD_HERE_FILES - (this.#here?.waiting ?? 0);
+    const room = this.#aheadHere - (this.#here?.ahead ?? 0);
     if (room > 0 && this.#waiting > 0) this.#here?.add(this.#take(room));
+  }
+
+  get #aheadHere(): number {
+    return this.#remote === undefined
+      ? AHEAD_LOCAL_FILES
+      : this.#remote.maxInFlight + AHEAD_HERE_FILES;
   }
 
   get #waiting(): number {
