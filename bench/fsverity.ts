@@ -1,6 +1,12 @@
 /** fs-verity hashing against what OpenSSL hashes in blocks of the same size on the same core, in the same run. */
 import { spawnSync } from 'node:child_process';
-import { type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
+import {
+  type BlockHash,
+  PlainBlockHash,
+  type VerityAlgorithm,
+  VerityHasher,
+} from '#formats/fsverity';
+import { tryOpenLaneHash } from '#host';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 
 /** Goal: of what OpenSSL reaches on bare blocks, this much is left with the tree, the descriptor and the calls. */
@@ -19,9 +25,9 @@ function opensslRate(algorithm: VerityAlgorithm, seconds: number): number {
 }
 
 /** Bytes a second of processor time through a VerityHasher; `openssl speed` counts processor time too. */
-function ourRate(algorithm: VerityAlgorithm, seconds: number): number {
+function ourRate(hash: BlockHash, seconds: number): number {
   const buffer = new Uint8Array(BUFFER_BYTES).map((_, index) => index % 251);
-  const hasher = new VerityHasher(algorithm);
+  const hasher = new VerityHasher(hash.algorithm, hash);
   const start = process.cpuUsage();
   let elapsed = 0;
   while (elapsed < seconds) {
@@ -35,20 +41,22 @@ function ourRate(algorithm: VerityAlgorithm, seconds: number): number {
 }
 
 /** Best rate against best rate: what else the machine does can only take away from either, and seldom from both alike. */
-function measure(algorithm: VerityAlgorithm, options: BenchOptions): Row {
-  ourRate(algorithm, 0.3);
+function measure(how: string, hash: BlockHash, options: BenchOptions): Row {
+  const { algorithm } = hash;
+  ourRate(hash, 0.3);
   const best = { ours: 0, theirs: 0 };
   const ratios: string[] = [];
   for (let round = 0; round < options.rounds * 2; round += 1) {
     const theirs = opensslRate(algorithm, 1);
-    const ours = ourRate(algorithm, 1);
+    const ours = ourRate(hash, 1);
     best.theirs = Math.max(best.theirs, theirs);
     best.ours = Math.max(best.ours, ours);
     ratios.push((ours / theirs).toFixed(3));
   }
-  options.say(`fs-verity ${algorithm} against openssl speed, by round: ${ratios.join(', ')}`);
+  const what = `fs-verity ${algorithm}, ${how}`;
+  options.say(`${what} against openssl speed, by round: ${ratios.join(', ')}`);
   return {
-    what: `fs-verity ${algorithm}, bytes a second`,
+    what: `${what}, bytes a second`,
     peer: `openssl speed -evp ${algorithm} -bytes 4096`,
     ratio: best.ours / best.theirs,
     goal: GOAL,
@@ -57,8 +65,15 @@ function measure(algorithm: VerityAlgorithm, options: BenchOptions): Row {
   };
 }
 
+/** With the lanes that this host has, if any, and as a host without them hashes. */
+function both(algorithm: VerityAlgorithm, options: BenchOptions): Row[] {
+  const lanes = tryOpenLaneHash(algorithm);
+  const plain = measure('one block at a time', new PlainBlockHash(algorithm), options);
+  return lanes === undefined ? [plain] : [measure('by lanes', lanes, options), plain];
+}
+
 /** The bench. */
 export const bench: Bench = {
   name: 'fsverity',
-  run: async (options) => (['sha256', 'sha512'] as const).map((one) => measure(one, options)),
+  run: async (options) => (['sha256', 'sha512'] as const).flatMap((one) => both(one, options)),
 };
