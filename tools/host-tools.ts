@@ -20,13 +20,16 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   zstd: 'zstd',
 };
 /**
- * Libraries that a host may have, by the file that the dynamic linker looks for; each with its package in Debian 12 and in later ones.
- * Of other processors than x86-64 there are none.
+ * Libraries that a host may have, by the file that the dynamic linker looks for; each with its package in Debian 12 and in later ones,
+ * and the processors that it is for.
  */
-const PACKAGE_BY_LIBRARY: Readonly<Record<string, readonly [bookworm: string, later: string]>> = {
-  libIPSec_MB: ['libipsec-mb1', 'libipsec-mb2'],
+const PACKAGE_BY_LIBRARY: Readonly<
+  Record<string, readonly [bookworm: string, later: string, processors: readonly string[]]>
+> = {
+  libIPSec_MB: ['libipsec-mb1', 'libipsec-mb2', ['x64']],
+  libisal: ['libisal2', 'libisal2', ['x64', 'arm64']],
 };
-const LIBRARY_FOLDER = '/usr/lib/x86_64-linux-gnu';
+const LIBRARY_FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu'];
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Installs the missing packages after saying so. A failure is said and left to the tests' own capability checks. */
@@ -61,10 +64,13 @@ function missingPrograms(): string[] {
 }
 
 function missingLibraries(): string[] {
-  if (process.arch !== 'x64' || !existsSync('/etc/debian_version')) return [];
+  if (!existsSync('/etc/debian_version')) return [];
   const isBookworm = readFileSync('/etc/debian_version', 'utf8').startsWith('12');
-  const files = existsSync(LIBRARY_FOLDER) ? readdirSync(LIBRARY_FOLDER) : [];
+  const files = LIBRARY_FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
+    readdirSync(folder),
+  );
   return Object.entries(PACKAGE_BY_LIBRARY)
+    .filter(([, [, , processors]]) => processors.includes(process.arch))
     .filter(([library]) => !files.some((file) => file.startsWith(`${library}.so.`)))
     .map(([, [bookworm, later]]) => (isBookworm ? bookworm : later));
 }

@@ -37,6 +37,7 @@ export {
   writeAt,
 } from './file.ts';
 export { OPEN } from './flags.ts';
+export { Inflater, type InflateStep, tryOpenInflater } from './inflate.ts';
 export { isImmutable, setImmutable } from './inode-flags.ts';
 export { hashContent, openBlockHash, tryOpenLaneHash } from './lanes.ts';
 export {

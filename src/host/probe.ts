@@ -2,6 +2,7 @@ import { isOnecopyError } from '#base/errors';
 import { Dir } from './dir.ts';
 import { hasErrno } from './errno.ts';
 import { HostFile, readAll } from './file.ts';
+import { tryOpenInflater } from './inflate.ts';
 import { tryOpenLaneHash } from './lanes.ts';
 import { MountContext } from './mount.ts';
 import { cloneFile } from './reflink.ts';
@@ -26,6 +27,7 @@ export const CAPABILITY_NAMES = [
   'overlay-lower-by-fd',
   'loop',
   'hash-lanes',
+  'fast-inflate',
 ] as const;
 export type CapabilityName = (typeof CAPABILITY_NAMES)[number];
 
@@ -68,6 +70,7 @@ export function probeHost(directory: Dir): CapabilityTable {
     'overlay-lower-by-fd': () => probeLowerByFile(directory),
     loop: () => probeLoop(),
     'hash-lanes': () => probeHashLanes(),
+    'fast-inflate': () => probeInflater(),
   };
   return new Map(
     CAPABILITY_NAMES.map((name) => {
@@ -168,6 +171,11 @@ function probeLowerByFile(directory: Dir): Answer {
 function probeHashLanes(): Answer {
   const lanes = tryOpenLaneHash('sha512');
   return lanes !== undefined || 'no libIPSec_MB of release 1.3 or later, or no AVX2';
+}
+
+function probeInflater(): Answer {
+  using inflater = tryOpenInflater();
+  return inflater !== undefined || 'no libisal.so.2';
 }
 
 function probeLoop(): Answer {

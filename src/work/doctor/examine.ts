@@ -58,6 +58,10 @@ const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: st
     'faster pull and fsck: many blocks are hashed at a time',
     'install libipsec-mb1 (Debian 12), libipsec-mb2 (Debian 13) or intel-ipsec-mb (Fedora); not needed',
   ],
+  'fast-inflate': [
+    'faster pulls of gzip layers and of commits',
+    'install libisal2 (Debian) or isa-l (Fedora); not needed',
+  ],
 };
 
 /**
