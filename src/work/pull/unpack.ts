@@ -2,6 +2,8 @@ import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError, type OnecopyError } from '#base/errors';
 import type { Source } from '#base/flow';
 import type { Compression } from '#formats/oci';
+import { type Inflater, tryOpenInflater } from '#host';
+import { gunzip } from './gunzip.ts';
 
 /** Pieces that come out of the decompressor, in bytes: large ones cost few turns of the event loop. */
 const PIECE_BYTES = 256 << 10;
@@ -26,21 +28,34 @@ export interface UnpackLimits {
 /**
  * Unpacks a layer while it is read: gzip with any number of members, zstd with any number of frames, skippable ones included, or
  * nothing. Bytes after the last member or frame are an error, as is a cut. Memory is bounded by a few pieces and the zstd window
- * (at most 128 MiB).
+ * (at most 128 MiB). A piece is overwritten by the next.
+ * @param open gives an inflater for gzip, which then works in this thread; without one zlib does, in another
  * @throws FormatError LAYER_COMPRESSION_INVALID, LAYER_TOO_LARGE; what the source throws
  */
 export async function* unpack(
   source: Source,
   compression: Compression,
   limits: UnpackLimits,
+  open: () => Inflater | undefined = tryOpenInflater,
 ): AsyncGenerator<Uint8Array> {
   const meter = new Meter(limits);
   const counted = countInput(source, meter);
-  const pieces = compression === 'none' ? counted : decompress(counted, compression, meter);
-  for await (const piece of pieces) {
+  using inflater = compression === 'gzip' ? open() : undefined;
+  for await (const piece of piecesOf(counted, compression, meter, inflater)) {
     meter.addOutput(piece.length);
     yield piece;
   }
+}
+
+function piecesOf(
+  source: AsyncGenerator<Uint8Array>,
+  compression: Compression,
+  meter: Meter,
+  inflater: Inflater | undefined,
+): AsyncGenerator<Uint8Array> {
+  if (compression === 'none') return source;
+  if (inflater === undefined) return decompress(source, compression, meter);
+  return gunzip(source, inflater, (reason) => meter.invalid(reason));
 }
 
 async function* countInput(source: Source, meter: Meter): AsyncGenerator<Uint8Array> {
