@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
-import { readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -165,6 +165,50 @@ test('a given name is a root, and a name that does not exist is an error', () =>
     const result = await collectGarbage(repository, { roots: ['s0'] });
     deepEqual([result.objectsRemoved, result.streamsPruned], [2, 1]);
     deepEqual(idsOf(repository), [built.objects[0], built.streams[0]].sort());
+  }));
+
+test('what is read is verified before anything is removed, and not when nothing is to be removed', () =>
+  withRepository(async (repository, path) => {
+    const { objects, streams, algorithm } = repository;
+    const writer = new SplitstreamWriter({ algorithm, contentType: 1n });
+    writer.writeExternal(objects.ensureBytes(Buffer.alloc(100, 1)).id, 100);
+    const { id } = objects.ensureBytes(await writer.finish());
+    streams.register('s', id, { ref: 'r' });
+    const file = join(path, 'objects', objectPath(id));
+    const bytes = readFileSync(file);
+    // The table of objects: it now names another one.
+    bytes[112] = (bytes[112] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    await rejects(collectGarbage(repository), withCode('GC_UNREADABLE'));
+    equal(idsOf(repository).length, 2, 'the object that the table no longer names');
+    bytes[112] = (bytes[112] ?? 0) ^ 1;
+    // The end of the body: the tables are whole, the digest is not.
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const nothing = await collectGarbage(repository);
+    deepEqual([nothing.objectsRemoved, nothing.findings], [0, []]);
+    objects.ensureBytes(Buffer.from('garbage'));
+    const result = await collectGarbage(repository);
+    equal(result.objectsRemoved, 1);
+    deepEqual(
+      result.findings.map(({ kind }) => kind),
+      ['object-digest-mismatch'],
+    );
+  }));
+
+test('an object that begins like a live one is kept until there is other garbage', () =>
+  withRepository(async (repository, path) => {
+    const { objects, streams, algorithm } = repository;
+    const writer = new SplitstreamWriter({ algorithm, contentType: 1n });
+    const { id: live } = objects.ensureBytes(Buffer.alloc(100, 1));
+    writer.writeExternal(live, 100);
+    streams.publish('s', await writer.finish(), { ref: 'r' });
+    const twin = `${live.slice(0, 16)}${'0'.repeat(48)}` as ObjectId;
+    writeFileSync(join(path, 'objects', objectPath(twin)), 'x');
+    equal((await collectGarbage(repository)).objectsRemoved, 0);
+    objects.ensureBytes(Buffer.from('garbage'));
+    equal((await collectGarbage(repository)).objectsRemoved, 2);
+    ok(objects.has(live));
   }));
 
 test('applyGc spares what became reachable after the plan', () =>

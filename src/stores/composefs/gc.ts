@@ -1,13 +1,16 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { hasCode } from '#base/errors';
+import { ALGORITHMS } from '#formats/fsverity';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
 import { removeObjects } from './gc-remove.ts';
-import { type Garbage, sweepObjects } from './gc-sweep.ts';
+import { countObjectsIn, type Garbage, type Sweep, sweepObjects } from './gc-sweep.ts';
 import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from './links.ts';
 import type { LockOptions } from './lock.ts';
-import type { ObjectSet } from './object-set.ts';
+import { ObjectPrefixes } from './object-prefixes.ts';
+import { ObjectSet } from './object-set.ts';
 import { Marker, type Referrer } from './reach.ts';
 import type { Repository } from './repository.ts';
 import { rescueLostStreams } from './rescue.ts';
@@ -83,24 +86,71 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
-  const marker = new Marker(repository);
-  marker.markRoots(roots, signal);
-  for (const { category, name } of kept) marker.markEntry(category, name);
-  const findings = marker.findings;
-  findings.push(...rescueLostStreams(repository, marker));
-  const referrers = marker.markReferrers();
-  onProgress?.({ type: 'done', id: 'gc:mark', transferred: marker.live.size });
-  const swept = sweepObjects(repository, marker.live, options.signal);
-  findings.push(...swept.findings);
+  const mark = (marker: Marker) => {
+    marker.markRoots(roots, signal);
+    for (const { category, name } of kept) marker.markEntry(category, name);
+  };
+  const { swept, referrers, rooted, findings } =
+    glance(repository, mark, signal) ?? look(repository, mark, signal);
+  onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
   return {
     garbage: swept.garbage,
     inodes: swept.inodes,
-    links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, swept.garbage)],
+    links: [...referrers.map(linkOf), ...findLinks(repository, rooted, swept.garbage)],
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
     roots,
-    findings,
+    findings: [...findings, ...swept.findings],
   };
+}
+
+/** What was found out about the objects and their names. */
+interface Seen {
+  readonly swept: Sweep;
+  /** References of artifacts whose subject goes. */
+  readonly referrers: readonly Referrer[];
+  readonly rooted: ReadonlySet<string>;
+  readonly findings: readonly Finding[];
+}
+
+/** Looks properly: reads and verifies all that the roots need before anything is called garbage. */
+function look(
+  repository: Repository,
+  mark: (marker: Marker) => void,
+  signal: AbortSignal | undefined,
+): Seen {
+  const marker = Marker.verifying(repository);
+  mark(marker);
+  const { rooted, findings } = marker;
+  findings.push(...rescueLostStreams(repository, marker));
+  const referrers = marker.markReferrers();
+  return { swept: sweepObjects(repository, marker.live, signal), referrers, rooted, findings };
+}
+
+/**
+ * Looks whether there is any garbage at all, at a quarter of the cost, by believing the tables of streams: when even so every object is in
+ * use, none can be removed, whatever a damaged table says too much or too little. Undefined when it takes a proper look to say.
+ */
+function glance(
+  repository: Repository,
+  mark: (marker: Marker) => void,
+  signal: AbortSignal | undefined,
+): Seen | undefined {
+  const { digestBytes } = ALGORITHMS[repository.algorithm];
+  const marker = Marker.trusting(repository, new ObjectPrefixes(digestBytes));
+  try {
+    mark(marker);
+    const referrers = marker.markReferrers();
+    if (marker.lostStreams.length > 0 || referrers.length > 0) return undefined;
+  } catch (error) {
+    if (!hasCode(error, 'GC_UNREADABLE')) throw error;
+    return undefined;
+  }
+  const kept = countObjectsIn(repository, marker.live, signal);
+  if (kept === undefined) return undefined;
+  const { rooted, findings } = marker;
+  const swept = { garbage: new ObjectSet(digestBytes), inodes: [], kept, findings: [] };
+  return { swept, referrers: [], rooted, findings };
 }
 
 /**

@@ -165,11 +165,20 @@ export class ObjectNameDecoder {
 
   /** Reads a name in the fan-out directory number `fanOut`; false when no object has such a name. */
   decode(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#decode(fanOut, bytes, start, end, this.#digest.length);
+  }
+
+  /** As `decode`, but only the first eight bytes; nothing is said about the rest of the name but that its length is right. */
+  decodePrefix(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#decode(fanOut, bytes, start, end, 8);
+  }
+
+  #decode(fanOut: number, bytes: Uint8Array, start: number, end: number, count: number): boolean {
     const digest = this.#digest;
     if (end - start !== digest.length * 2 - 2) return false;
     digest[0] = fanOut;
     let seen = 0;
-    for (let index = 1, at = start; index < digest.length; index += 1, at += 2) {
+    for (let index = 1, at = start; index < count; index += 1, at += 2) {
       const high = NAME_VALUES[bytes[at] as number] as number;
       const low = NAME_VALUES[bytes[at + 1] as number] as number;
       seen |= high | low;

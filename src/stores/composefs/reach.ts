@@ -14,9 +14,17 @@ import type { OpenObject } from './objects.ts';
 import type { Repository } from './repository.ts';
 import { hashFile } from './verity.ts';
 
+/** Where the ids of what is live go. */
+export interface LiveIds {
+  readonly size: number;
+  add(id: ObjectId): void;
+  addDigests(digests: Uint8Array<ArrayBuffer>): void;
+  has(id: ObjectId): boolean;
+}
+
 /** What the roots reach. */
 export interface Reach {
-  readonly live: ObjectSet;
+  readonly live: LiveIds;
   /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
   /** Names of streams that a root needs but that lead nowhere. */
@@ -45,18 +53,36 @@ const IMAGE_LABEL = 'composefs.image';
  * it throws.
  * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
  */
-export class Marker implements Reach {
-  readonly live: ObjectSet;
+export class Marker<Live extends LiveIds = LiveIds> implements Reach {
+  readonly live: Live;
   readonly rooted = new Set<string>();
   readonly lostStreams: ByteString[] = [];
   readonly findings: Finding[] = [];
   readonly #repository: Repository;
+  /** Adds what an image needs; undefined takes all content on trust and looks into no image, which can only mark less. */
+  readonly #addWords: ((words: Uint32Array, at: number) => void) | undefined;
   readonly #walked = new Set<ObjectId>();
   readonly #referrers: Referrer[] = [];
 
-  constructor(repository: Repository) {
+  private constructor(
+    repository: Repository,
+    live: Live,
+    addWords?: (words: Uint32Array, at: number) => void,
+  ) {
     this.#repository = repository;
-    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
+    this.live = live;
+    this.#addWords = addWords;
+  }
+
+  /** Verifies all that it reads: what it leaves unmarked is garbage. */
+  static verifying(repository: Repository): Marker<ObjectSet> {
+    const live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
+    return new Marker(repository, live, (words, at) => live.addWords(words, at));
+  }
+
+  /** Reads the tables of streams and nothing else, and believes them: what it leaves unmarked may be in use all the same. */
+  static trusting<Live extends LiveIds>(repository: Repository, live: Live): Marker<Live> {
+    return new Marker(repository, live);
   }
 
   /** Marks what the references of both categories and the given names reach. */
@@ -248,6 +274,8 @@ export class Marker implements Reach {
   }
 
   #visitImage(object: OpenObject, step: Step): readonly Step[] {
+    const addWords = this.#addWords;
+    if (addWords === undefined) return [];
     const bytes = readAll(object, IMAGE_BYTES_MAX);
     const { algorithm } = this.#repository;
     const isIntact = computeVerity(bytes, algorithm) === step.id;
@@ -255,7 +283,7 @@ export class Marker implements Reach {
     try {
       if (isIntact) {
         const { digestBytes } = ALGORITHMS[algorithm];
-        scanObjectRefs(bytes, digestBytes, (words, at) => this.live.addWords(words, at));
+        scanObjectRefs(bytes, digestBytes, addWords);
       } else for (const id of listObjectRefs(bytes)) this.live.add(id);
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
@@ -273,6 +301,7 @@ export class Marker implements Reach {
   }
 
   #isIntact(object: OpenObject, id: ObjectId): boolean {
+    if (this.#addWords === undefined) return true;
     const { algorithm } = this.#repository;
     try {
       return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;

@@ -1,0 +1,107 @@
+import type { ObjectId } from '#base/digest';
+import { objectIdBytes } from '#formats/fsverity';
+
+/** Words of four bytes that are kept of each digest. */
+const PREFIX_WORDS = 2;
+/** Room for this many ids at first. */
+const CAPACITY_MIN = 1024;
+
+/**
+ * The first eight bytes of object ids: says of an id that it was added, or that another one was which begins the same. Where that answer
+ * is enough, it costs a fifth of an `ObjectSet` of the whole ids.
+ */
+export class ObjectPrefixes {
+  /** Words of four bytes in a digest. */
+  readonly #digestWords: number;
+  readonly #digestBytes: number;
+  /** Prefixes at the place that the hash says or behind it; zeros mark an empty one. At most half full. */
+  #slots = new Int32Array(CAPACITY_MIN * 2 * PREFIX_WORDS);
+  #size = 0;
+  #hasZero = false;
+
+  constructor(digestBytes: number) {
+    this.#digestBytes = digestBytes;
+    this.#digestWords = digestBytes / 4;
+  }
+
+  /** Number of prefixes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds an id. One of another algorithm names nothing here and is passed over. */
+  add(id: ObjectId): void {
+    if (id.length === this.#digestBytes * 2) this.addDigests(Uint8Array.from(objectIdBytes(id)));
+  }
+
+  /** Adds digests that lie one behind the other from the start of a buffer. */
+  addDigests(digests: Uint8Array<ArrayBuffer>): void {
+    const words = new Int32Array(digests.buffer, digests.byteOffset, digests.length / 4);
+    this.#makeRoom(words.length / this.#digestWords);
+    for (let at = 0; at < words.length; at += this.#digestWords) {
+      this.#add(words[at] as number, words[at + 1] as number);
+    }
+  }
+
+  /** True when an id that begins like this one was added. */
+  has(id: ObjectId): boolean {
+    if (id.length !== this.#digestBytes * 2) return false;
+    const [first = 0, second = 0] = new Int32Array(Uint8Array.from(objectIdBytes(id)).buffer);
+    return this.hasWords(first, second);
+  }
+
+  /** True when a digest was added whose first words are these, as they lie in memory. */
+  hasWords(first: number, second: number): boolean {
+    if ((first | second) === 0) return this.#hasZero;
+    const at = this.#slotOf(first, second);
+    return this.#slots[at] === first && this.#slots[at + 1] === second;
+  }
+
+  #add(first: number, second: number): void {
+    if ((first | second) === 0) {
+      if (!this.#hasZero) this.#size += 1;
+      this.#hasZero = true;
+      return;
+    }
+    const at = this.#slotOf(first, second);
+    if (this.#slots[at] === first && this.#slots[at + 1] === second) return;
+    this.#slots[at] = first;
+    this.#slots[at + 1] = second;
+    this.#size += 1;
+  }
+
+  /** Where a prefix is, or the empty slot where it would be. */
+  #slotOf(first: number, second: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let at = (hashOf(first, second) * PREFIX_WORDS) & mask;
+    while ((slots[at] as number) !== first || (slots[at + 1] as number) !== second) {
+      if (slots[at] === 0 && slots[at + 1] === 0) break;
+      at = (at + PREFIX_WORDS) & mask;
+    }
+    return at;
+  }
+
+  #makeRoom(count: number): void {
+    const wanted = (this.#size + count) * 2 * PREFIX_WORDS;
+    if (wanted <= this.#slots.length) return;
+    const old = this.#slots;
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(wanted)));
+    for (let from = 0; from < old.length; from += PREFIX_WORDS) {
+      const first = old[from] as number;
+      const second = old[from + 1] as number;
+      if ((first | second) === 0) continue;
+      const at = this.#slotOf(first, second);
+      this.#slots[at] = first;
+      this.#slots[at + 1] = second;
+    }
+  }
+}
+
+/** Other in every process, so that nobody can write a table of ids that all fall into one slot. */
+const FACTORS = [0, 1].map(() => Math.floor(Math.random() * 2 ** 31) * 2 + 1) as [number, number];
+
+function hashOf(first: number, second: number): number {
+  const sum = (Math.imul(first, FACTORS[0]) + Math.imul(second, FACTORS[1])) | 0;
+  return sum ^ (sum >>> 15);
+}
