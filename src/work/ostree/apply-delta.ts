@@ -15,10 +15,11 @@ import {
   splitPartFile,
 } from '#formats/ostree';
 import { Dir, readAll } from '#host';
-import { openObjectWriter, type Repository } from '#stores/composefs';
+import type { Repository } from '#stores/composefs';
 import { openBase } from './bases.ts';
 import { DeltaReceiver } from './delta-target.ts';
 import { gatherCommit } from './fetch.ts';
+import { FileTools } from './file-tools.ts';
 import { storeCommit } from './finish.ts';
 import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
@@ -143,11 +144,7 @@ export async function applyDeltaFile(
   using journal = PullJournal.open(repository, superblock.to);
   const known = new KnownObjects(repository, journal);
   if (from !== undefined) known.addBase(from);
-  const tools = {
-    writer: openObjectWriter(repository.objects.writerSeed()),
-    algorithm: repository.algorithm,
-    journalFd: journal?.fd,
-  };
+  const tools = new FileTools(repository.objects.writerSeed(), journal?.fd);
   using receiver = new DeltaReceiver(repository, from, known, tools);
   for (const info of superblock.parts) {
     signal?.throwIfAborted();

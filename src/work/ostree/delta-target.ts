@@ -12,9 +12,10 @@ import {
   type MetadataKind,
   type SizedFileHeader,
 } from '#formats/ostree';
-import { writeAll } from '#host';
+import { openBlockHash, writeAll } from '#host';
 import type { OpenObject, Repository } from '#stores/composefs';
-import { absorbContent, type FileTools, storeAbsorbed, WHOLE_MAX_BYTES } from './file-work.ts';
+import type { FileTools } from './file-tools.ts';
+import { absorbContent, storeAbsorbed, WHOLE_MAX_BYTES } from './file-work.ts';
 import type { KnownObjects } from './known.ts';
 import { encodeRecord, type ObjectRecord } from './records.ts';
 
@@ -90,11 +91,11 @@ export class DeltaReceiver implements DeltaTarget, Disposable {
       write: (piece) => void pieces.push(new Uint8Array(piece)),
       commit: () => {
         const content = concatBytes(pieces);
-        const { algorithm } = this.#tools;
-        const absorbed = absorbContent(checksum, header, rawHeader, content, algorithm);
-        storeAbsorbed([absorbed], this.#tools);
-        this.filesMade++;
-        this.#add(absorbed.record, false);
+        const absorbed = absorbContent({ checksum, header, rawHeader }, content, this.#tools);
+        for (const { record } of storeAbsorbed([absorbed], this.#tools)) {
+          this.filesMade++;
+          this.#add(record, false);
+        }
       },
       discard: () => {},
     };
@@ -106,7 +107,8 @@ export class DeltaReceiver implements DeltaTarget, Disposable {
     rawHeader: Uint8Array,
   ): DeltaFileSink {
     const staged = this.#tools.writer.stage();
-    const verity = new VerityHasher(this.#tools.algorithm);
+    const { algorithm } = this.#tools;
+    const verity = new VerityHasher(algorithm, openBlockHash(algorithm));
     return {
       write: (piece) => {
         verity.update(piece);

@@ -23,7 +23,7 @@ import type { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openBase } from './bases.ts';
 import { DeltaReceiver } from './delta-target.ts';
-import type { FileTools } from './file-work.ts';
+import type { FileTools } from './file-tools.ts';
 import type { KnownObjects } from './known.ts';
 
 /** Whether deltas are used: when they are cheaper, never, or in any case. */

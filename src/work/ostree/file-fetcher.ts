@@ -7,13 +7,14 @@ import type {
   ShortFiles,
 } from '#remotes/ostree';
 import type { OstreeRepo } from '#stores/ostree';
+import type { FileTools } from './file-tools.ts';
 import {
   type Absorbed,
   absorbFilez,
   absorbLocal,
   absorbLocalFilez,
   absorbStream,
-  type FileTools,
+  type StoredFile,
   storeAbsorbed,
   WHOLE_MAX_BYTES,
 } from './file-work.ts';
@@ -30,13 +31,6 @@ export interface FetchedFiles {
   readonly stored: readonly StoredFile[];
   readonly missing: readonly OstreeChecksum[];
   readonly failures: readonly { readonly checksum: OstreeChecksum; readonly error: unknown }[];
-}
-
-/** A file in the repository. */
-export interface StoredFile {
-  readonly record: ObjectRecord;
-  /** Bytes of the record. */
-  readonly encoded: Uint8Array;
 }
 
 /** How a fetcher works. */
@@ -136,7 +130,7 @@ export class FileFetcher implements ShortFileReceiver {
     const { origin, signal, tools } = this.#options;
     if (origin.kind !== 'remote' || signal.aborted) return;
     try {
-      const absorbed = absorbFilez(checksum, filez, tools.algorithm);
+      const absorbed = absorbFilez(checksum, filez, tools);
       if (absorbed === undefined) {
         void this.#takeLarge(origin.remote, checksum, new Uint8Array(filez));
         return;
@@ -199,7 +193,7 @@ export class FileFetcher implements ShortFileReceiver {
   ): Absorbed | Promise<Taken> {
     const { tools } = this.#options;
     if (!(body instanceof Uint8Array)) return takeStream(checksum, body, tools);
-    const absorbed = absorbFilez(checksum, body, tools.algorithm);
+    const absorbed = absorbFilez(checksum, body, tools);
     return absorbed ?? takeStream(checksum, once(body), tools);
   }
 
@@ -222,7 +216,7 @@ export class FileFetcher implements ShortFileReceiver {
   #read(repo: OstreeRepo, checksum: OstreeChecksum): Promise<void> | undefined {
     const { tools } = this.#options;
     try {
-      const absorbed = absorbLocalFilez(repo, checksum, tools.algorithm);
+      const absorbed = absorbLocalFilez(repo, checksum, tools);
       if (absorbed === undefined) return this.#readLarge(repo, checksum);
       this.#hold(absorbed);
     } catch (error) {
@@ -248,7 +242,7 @@ export class FileFetcher implements ShortFileReceiver {
       return;
     }
     this.#held.push(taken);
-    this.#heldBytes += taken.content?.length ?? 0;
+    this.#heldBytes += taken.content.length;
     if (this.#heldBytes > WHOLE_MAX_BYTES) this.#store();
   }
 
@@ -258,10 +252,9 @@ export class FileFetcher implements ShortFileReceiver {
     this.#held = [];
     this.#heldBytes = 0;
     try {
-      storeAbsorbed(held, this.#options.tools);
-      this.#stored.push(...held);
+      this.#stored.push(...storeAbsorbed(held, this.#options.tools));
     } catch (error) {
-      for (const { record } of held) this.#failures.push({ checksum: record.checksum, error });
+      for (const { checksum } of held) this.#failures.push({ checksum, error });
     }
   }
 

@@ -1,10 +1,10 @@
 import type { OstreeChecksum } from '#base/digest';
 import { Dir, reviveError, startWorker, syncfsAsync, type WorkerHandle } from '#host';
 import type { OstreeRemote, RemoteTraffic } from '#remotes/ostree';
-import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+import type { ObjectWriterSeed } from '#stores/composefs';
 import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
 import { type FetchedFiles, FileFetcher, type FileOrigin } from './file-fetcher.ts';
-import type { FileTools } from './file-work.ts';
+import { FileTools } from './file-tools.ts';
 import type {
   CarriedFiles,
   FileWorkerData,
@@ -80,7 +80,7 @@ export class FilePool implements AsyncDisposable {
   constructor(options: FilePoolOptions) {
     this.#options = options;
     const { seed, journalFd, localPath } = options;
-    this.tools = { writer: openObjectWriter(seed), algorithm: seed.algorithm, journalFd };
+    this.tools = new FileTools(seed, journalFd);
     this.#repo = localPath === undefined ? undefined : openOstreeRepo(localPath);
   }
 

@@ -1,7 +1,7 @@
 import { concatBytes } from '#base/bytes';
-import type { OstreeChecksum } from '#base/digest';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import { computeVerity, type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
+import { type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   computeFileChecksum,
   computeFramedChecksum,
@@ -22,18 +22,11 @@ import {
   requireNoLinkPayload,
   type SizedFileHeader,
 } from '#formats/ostree';
-import { cloneFile, readPieces, writeAll } from '#host';
-import type { ObjectWriter, StagedObject } from '#stores/composefs';
+import { cloneFile, openBlockHash, readPieces, writeAll } from '#host';
+import type { StagedObject } from '#stores/composefs';
 import type { OstreeFile, OstreeRepo } from '#stores/ostree';
+import type { FileTools } from './file-tools.ts';
 import { encodeRecord, type ObjectRecord } from './records.ts';
-
-/** What the work on file objects needs, in any thread. */
-export interface FileTools {
-  readonly writer: ObjectWriter;
-  readonly algorithm: VerityAlgorithm;
-  /** Descriptor that records are appended to before their objects are made visible; undefined without a journal. */
-  readonly journalFd: number | undefined;
-}
 
 /** An archive object up to this size is read in one call, in bytes. */
 const STORED_AT_ONCE_BYTES = 1024 * 1024;
@@ -42,11 +35,19 @@ export const WHOLE_MAX_BYTES = 4 * 1024 * 1024;
 
 /** A file object that was verified, and what remains to be done to store it. */
 export interface Absorbed {
+  readonly checksum: OstreeChecksum;
+  readonly rawHeader: Uint8Array;
+  /** Empty for links. */
+  readonly content: Uint8Array;
+  /** True for content that stays in the commit stream and gets no object. */
+  readonly isInline: boolean;
+}
+
+/** A file in the repository. */
+export interface StoredFile {
   readonly record: ObjectRecord;
-  /** Bytes of the record, for the journal. */
+  /** Bytes of the record, as the journal has them. */
   readonly encoded: Uint8Array;
-  /** Content to be published under the id of an external record. */
-  readonly content: Uint8Array | undefined;
 }
 
 /**
@@ -57,14 +58,14 @@ export interface Absorbed {
 export function absorbFilez(
   checksum: OstreeChecksum,
   filez: Uint8Array,
-  algorithm: VerityAlgorithm,
+  tools: FileTools,
 ): Absorbed | undefined {
   const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
   const content = inflateContent(header, payload);
   requireSum(checksum, computeFramedChecksum(hashedHeader, content));
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
-  return absorbContent(checksum, header, new Uint8Array(rawHeader), content, algorithm);
+  return absorbContent({ checksum, header, rawHeader: new Uint8Array(rawHeader) }, content, tools);
 }
 
 const EMPTY = new Uint8Array(0);
@@ -134,32 +135,40 @@ function headerKey(filez: Uint8Array, headerEnd: number): string {
 
 /** A file whose content is at hand and was verified. */
 export function absorbContent(
-  checksum: OstreeChecksum,
-  header: SizedFileHeader,
-  rawHeader: Uint8Array,
+  { checksum, header, rawHeader }: FileHead,
   content: Uint8Array,
-  algorithm: VerityAlgorithm,
+  { algorithm }: FileTools,
 ): Absorbed {
-  if (isLinkMode(header.mode) || header.sizeBytes <= inlineMaxBytes(algorithm)) {
-    const record = { kind: 'inline', checksum, rawHeader, content } as const;
-    return { record, encoded: encodeRecord(record), content: undefined };
-  }
-  const id = computeVerity(content, algorithm);
-  const record = { kind: 'external', checksum, rawHeader, id, sizeBytes: content.length } as const;
-  return { record, encoded: encodeRecord(record), content };
+  const isInline = isLinkMode(header.mode) || header.sizeBytes <= inlineMaxBytes(algorithm);
+  return { checksum, rawHeader, content, isInline };
 }
 
-/** Records verified files and makes their objects visible, in this order. @throws HostError */
-export function storeAbsorbed(files: readonly Absorbed[], tools: FileTools): void {
-  if (files.length === 0) return;
-  if (tools.journalFd !== undefined) {
-    writeAll(tools.journalFd, concatBytes(files.map(({ encoded }) => encoded)));
+/** A file object but for its content. */
+export interface FileHead {
+  readonly checksum: OstreeChecksum;
+  readonly header: SizedFileHeader;
+  readonly rawHeader: Uint8Array;
+}
+
+/** Records verified files and makes their objects visible, in this order; returns them in theirs. @throws HostError */
+export function storeAbsorbed(files: readonly Absorbed[], tools: FileTools): StoredFile[] {
+  const external = files.filter(({ isInline }) => !isInline);
+  const ids = tools.idsOf(external.map(({ content }) => content));
+  let next = 0;
+  const stored = files.map(({ checksum, rawHeader, content, isInline }): StoredFile => {
+    const sizeBytes = content.length;
+    const record: ObjectRecord = isInline
+      ? { kind: 'inline', checksum, rawHeader, content }
+      : { kind: 'external', checksum, rawHeader, id: ids[next++] as ObjectId, sizeBytes };
+    return { record, encoded: encodeRecord(record) };
+  });
+  if (tools.journalFd !== undefined && files.length > 0) {
+    writeAll(tools.journalFd, concatBytes(stored.map(({ encoded }) => encoded)));
   }
-  for (const { record, content } of files) {
-    if (record.kind === 'external' && content !== undefined) {
-      tools.writer.publishBytes(record.id, content);
-    }
+  for (const [index, { content }] of external.entries()) {
+    tools.writer.publishBytes(ids[index] as ObjectId, content);
   }
+  return stored;
 }
 
 /**
@@ -197,10 +206,10 @@ export async function absorbStream(
 export function absorbLocalFilez(
   repo: OstreeRepo,
   checksum: OstreeChecksum,
-  algorithm: VerityAlgorithm,
+  tools: FileTools,
 ): Absorbed | undefined {
   const stored = repo.readFilez(checksum, STORED_AT_ONCE_BYTES);
-  return stored === undefined ? undefined : absorbFilez(checksum, stored, algorithm);
+  return stored === undefined ? undefined : absorbFilez(checksum, stored, tools);
 }
 
 /** Takes a file object of a local repository, sharing its extents with the new object where the filesystem can. */
@@ -235,9 +244,9 @@ async function absorbPieces(
     const bytes = concatBytes(pieces);
     requireSize(checksum, header, bytes.length);
     requireSum(checksum, computeFileChecksum(header, bytes));
-    const absorbed = absorbContent(checksum, header, rawHeader, bytes, tools.algorithm);
-    storeAbsorbed([absorbed], tools);
-    return absorbed.record;
+    const absorbed = absorbContent({ checksum, header, rawHeader }, bytes, tools);
+    const [stored] = storeAbsorbed([absorbed], tools);
+    return (stored as StoredFile).record;
   }
   using staged = tools.writer.stage();
   const hashes = new FileHashes(header, tools.algorithm);
@@ -250,11 +259,7 @@ async function absorbPieces(
 
 /** Verifies a staged content, notes the record, and only then publishes the object. @throws as `FileHashes.finish` */
 function publishStaged(
-  file: {
-    readonly checksum: OstreeChecksum;
-    readonly header: SizedFileHeader;
-    readonly rawHeader: Uint8Array;
-  },
+  file: FileHead,
   hashes: FileHashes,
   staged: StagedObject,
   tools: FileTools,
@@ -283,7 +288,7 @@ class FileHashes {
   constructor(header: SizedFileHeader, algorithm: VerityAlgorithm) {
     this.#header = header;
     this.#sum = new FileHasher(header);
-    this.#verity = new VerityHasher(algorithm);
+    this.#verity = new VerityHasher(algorithm, openBlockHash(algorithm));
   }
 
   update(piece: Uint8Array): void {

@@ -1,9 +1,10 @@
 import type { OstreeChecksum } from '#base/digest';
 import { type CarriedError, carryError, serveWorker } from '#host';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
-import { type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+import type { ObjectWriterSeed } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { type FetchedFiles, FileFetcher } from './file-fetcher.ts';
+import { FileTools } from './file-tools.ts';
 
 /** What a worker is started with. */
 export interface FileWorkerData {
@@ -39,7 +40,7 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
   const origin = openOrigin(data.origin, stack);
   const stop = new AbortController();
   const fetcher = new FileFetcher({
-    tools: { writer: openObjectWriter(seed), algorithm: seed.algorithm, journalFd },
+    tools: new FileTools(seed, journalFd),
     origin,
     signal: stop.signal,
     isCancelled: context.isCancelled,
