@@ -62,7 +62,8 @@ function workers(): Record<string, string> {
 
 /**
  * Takes from each builtin module what is used of it, when it is used. An `import` of one reads all that it exports, and for `node:fs`,
- * `node:util` and others that loads a dozen more: a sixth of the start of a verb.
+ * `node:util` and others that loads a dozen more: a sixth of the start of a verb. A function is looked up when it is first called, a
+ * constant when it is read: many verbs neither hash nor inflate, and the modules for that take longer to load than such a verb to run.
  */
 function builtins(): Plugin {
   return {
@@ -73,21 +74,36 @@ function builtins(): Plugin {
     load(id) {
       if (!id.startsWith('\0node:')) return null;
       const name = id.slice(1);
-      const module: unknown = process.getBuiltinModule(name);
-      const names = Object.keys(module ?? {}).filter(
+      const module = (process.getBuiltinModule(name) ?? {}) as Readonly<Record<string, unknown>>;
+      const names = Object.keys(module).filter(
         (key) => /^[a-zA-Z]\w*$/.test(key) && key !== 'default',
       );
       const lines = [
         `const builtin = () => process.getBuiltinModule('${name}');`,
-        ...names.map((key) => `const $${key} = /* @__PURE__ */ (() => builtin().${key})();`),
+        ...names.map((key) => `const $${key} = ${lazily(`builtin().${key}`, module[key])};`),
         `export { ${names.map((key) => `$${key} as ${key}`).join(', ')} };`,
         typeof module === 'function'
-          ? 'export default /* @__PURE__ */ (() => builtin())();'
+          ? `export default ${lazily('builtin()', module)};`
           : `export default { ${names.map((key) => `get ${key}() { return builtin().${key}; }`).join(', ')} };`,
       ];
       return { code: lines.join('\n'), moduleSideEffects: false };
     },
   };
+}
+
+/** Code of a stand-in for what `expression` gives, which evaluates that as late as it can. */
+function lazily(expression: string, value: unknown): string {
+  if (typeof value === 'object' && value !== null && expression.endsWith('.constants')) {
+    return `/* @__PURE__ */ new Proxy({}, { get: (_, key) => ${expression}[key] })`;
+  }
+  // What begins with a capital letter is a class, which must be there to be extended.
+  const isPlain = typeof value === 'function' && /^[a-z]/.test(value.name);
+  if (!isPlain) return `/* @__PURE__ */ (() => ${expression})()`;
+  const call = `(...parameters) => (known ??= ${expression})(...parameters)`;
+  const properties = Object.keys(value);
+  if (properties.length === 0) return `/* @__PURE__ */ ((known) => ${call})()`;
+  const descriptors = properties.map((key) => `${key}: { get: () => ${expression}.${key} }`);
+  return `/* @__PURE__ */ ((known) => Object.defineProperties(${call}, { ${descriptors.join(', ')} }))()`;
 }
 
 /** Packages that every verb needs go into the bundle, with their licence beside it: finding and opening their files costs more. */
