@@ -23,6 +23,8 @@ export interface OpenSplitstreamOptions {
   readonly algorithm: VerityAlgorithm;
   /** Refuses any other type when given. */
   readonly contentType?: bigint | undefined;
+  /** Reads the names only when they are asked for, which then throws what opening would have thrown. Default false. */
+  readonly lazyNames?: boolean | undefined;
 }
 
 /**
@@ -92,7 +94,13 @@ export function openSplitstream(
   const objectDigests = readDigests(reader, range(INFO.objectRefs, 'object refs'), algorithm);
   const body = range(INFO.body, 'body');
   const sizeBytes = field(INFO.sizeBytes).size64('size');
-  const namedRefs = parseNamedRefs(reader, range(INFO.namedRefs, 'named refs'), streamRefs);
+  const names = range(INFO.namedRefs, 'named refs');
+  let namedRefs: ReadonlyMap<string, ObjectId> | undefined;
+  const readNames = () => {
+    namedRefs ??= parseNamedRefs(reader, names, streamRefs);
+    return namedRefs;
+  };
+  if (options.lazyNames !== true) readNames();
   let ids: readonly ObjectId[] | undefined;
   const objectRefs = () => {
     ids ??= idsOf(objectDigests, algorithm);
@@ -106,7 +114,9 @@ export function openSplitstream(
     },
     objectDigests,
     streamRefs,
-    namedRefs,
+    get namedRefs() {
+      return readNames();
+    },
     parts: () => decodeBody({ reader, body, objectRefs: objectRefs(), sizeBytes }),
   };
 }

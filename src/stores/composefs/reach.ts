@@ -80,9 +80,16 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
     return new Marker(repository, live, (words, at) => live.addWords(words, at));
   }
 
-  /** Reads the tables of streams and nothing else, and believes them: what it leaves unmarked may be in use all the same. */
+  /**
+   * Reads the tables of ids in streams and nothing else, and believes them: what it leaves unmarked may be in use all the same. Throws
+   * GC_UNREADABLE also where more would have to be read to say what is wrong.
+   */
   static trusting<Live extends LiveIds>(repository: Repository, live: Live): Marker<Live> {
     return new Marker(repository, live);
+  }
+
+  get #isTrusting(): boolean {
+    return this.#addWords === undefined;
   }
 
   /** Marks what the references of both categories and the given names reach. */
@@ -212,6 +219,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   #visit(step: Step): readonly Step[] {
     const { objects } = this.#repository;
     if (!objects.has(step.id)) {
+      if (this.#isTrusting) throw unreadable(`object ${step.id}`, step.via, 'it is missing');
       this.#find('missing-named-ref', step.via, step.id);
       return this.#followLabel(step);
     }
@@ -224,7 +232,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
       return [];
     }
     // An intact object that is neither was never a stream: it needs nothing. A damaged one may have been.
-    if (step.role === 'any' && this.#isIntact(object, step.id)) return [];
+    if (step.role === 'any' && !this.#isTrusting && this.#isIntact(object, step.id)) return [];
     throw unreadable(
       `object ${step.id}`,
       step.via,
@@ -255,6 +263,9 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
       this.#find('object-digest-mismatch', step.via, `object ${step.id}`);
     }
     this.live.addDigests(stream.objectDigests);
+    if (this.#isTrusting) {
+      return stream.streamRefs.map((id) => ({ id, role: 'any', via: step.via }));
+    }
     const labels = new Map<ObjectId, string>();
     for (const [label, id] of stream.namedRefs) labels.set(id, label);
     return stream.streamRefs.map((id) => {
@@ -266,7 +277,8 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
 
   #readTables(object: OpenObject, step: Step): Splitstream {
     try {
-      return openSplitstream(object, { algorithm: this.#repository.algorithm });
+      const { algorithm } = this.#repository;
+      return openSplitstream(object, { algorithm, lazyNames: this.#isTrusting });
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
       throw unreadable(`object ${step.id}`, step.via, error.message, error);
@@ -301,7 +313,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   }
 
   #isIntact(object: OpenObject, id: ObjectId): boolean {
-    if (this.#addWords === undefined) return true;
+    if (this.#isTrusting) return true;
     const { algorithm } = this.#repository;
     try {
       return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;
