@@ -20,7 +20,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', leaveQuietly);
   let status = 0;
-  const program = buildProgram(version, interruption, (code) => {
+  const program = buildProgram(version, argv, interruption, (code) => {
     status = code;
   });
   try {
@@ -65,9 +65,16 @@ function misuseOf(error: CommanderError): UsageError | undefined {
   );
 }
 
-/** The whole command tree; `setStatus` receives the exit status of the verb that ran. */
+/** Words that may need the options of every verb. */
+const WORDS_ABOUT_ALL: readonly string[] = ['completion', 'complete', 'help', '--help', '-h'];
+
+/**
+ * The command tree; `setStatus` receives the exit status of the verb that ran. Where a word names one, the others are there by name alone:
+ * the options of all of them together take a tenth of a short run.
+ */
 function buildProgram(
   version: string,
+  argv: readonly string[],
   interruption: Interruption,
   setStatus: (code: number) => void,
 ): Command {
@@ -82,7 +89,12 @@ function buildProgram(
     .exitOverride();
   for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
   program.commandsGroup('Verbs:');
-  for (const verb of VERBS) addVerb(program, verb, interruption, setStatus);
+  const isNamed = ({ usage }: Verb) => argv.includes(usage.split(' ', 1)[0] ?? '');
+  const isWhole = argv.some((word) => WORDS_ABOUT_ALL.includes(word)) || !VERBS.some(isNamed);
+  for (const verb of VERBS) {
+    if (isWhole || isNamed(verb)) addVerb(program, verb, interruption, setStatus);
+    else program.command(verb.usage).description(verb.summary);
+  }
   program
     .command('help [verb...]')
     .description('explain a verb')
