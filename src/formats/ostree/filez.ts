@@ -15,8 +15,19 @@ export interface Filez {
   readonly payload: Uint8Array;
 }
 
+/** Another inflater of raw deflate streams that are in memory, where the host has a faster one than zlib. */
+export interface WholeInflater {
+  /**
+   * Inflates a stream into `output`; bytes that follow it are ignored. False when it is not whole or does not give exactly as many
+   * bytes as `output` has: zlib then says what is wrong, if anything is.
+   */
+  inflateWhole(input: Uint8Array, output: Uint8Array): boolean;
+}
+
 /** Largest piece that inflateSource yields, in bytes. */
 const PIECE_BYTES = 256 * 1024;
+/** Largest content that the other inflater gets memory for before it has inflated anything, in bytes. */
+const UNSEEN_MAX_BYTES = 4 * 1024 * 1024;
 /** A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. */
 const TOLERANT = { finishFlush: zlib.Z_SYNC_FLUSH };
 
@@ -35,11 +46,20 @@ export function parseFilez(bytes: Uint8Array): Filez {
 /**
  * The content of a small file object in one call; never yields more than the size in the header, whatever the payload
  * would inflate to.
+ * @param inflater is asked before zlib
  * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or gives another number of bytes
  */
-export function inflateContent(header: SizedFileHeader, payload: Uint8Array): Uint8Array {
+export function inflateContent(
+  header: SizedFileHeader,
+  payload: Uint8Array,
+  inflater?: WholeInflater,
+): Uint8Array {
   if (isLinkMode(header.mode)) return new Uint8Array(0);
   if (header.sizeBytes === 0 && payload.length === 0) return new Uint8Array(0);
+  if (inflater !== undefined && header.sizeBytes <= UNSEEN_MAX_BYTES) {
+    const output = new Uint8Array(header.sizeBytes);
+    if (inflater.inflateWhole(payload, output)) return output;
+  }
   let content: Buffer;
   try {
     content = inflateRawSync(payload, {

@@ -135,6 +135,7 @@ export {
   listFilezWarnings,
   parseFilez,
   requireNoLinkPayload,
+  type WholeInflater,
 } from './filez.ts';
 export {
   encodeKeyFile,

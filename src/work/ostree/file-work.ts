@@ -22,7 +22,7 @@ import {
   requireNoLinkPayload,
   type SizedFileHeader,
 } from '#formats/ostree';
-import { cloneFile, openBlockHash, readPieces, writeAll } from '#host';
+import { cloneFile, openBlockHash, readPieces, tryOpenInflater, writeAll } from '#host';
 import type { StagedObject } from '#stores/composefs';
 import type { OstreeFile, OstreeRepo } from '#stores/ostree';
 import type { FileTools } from './file-tools.ts';
@@ -62,7 +62,8 @@ export function absorbFilez(
 ): Absorbed | undefined {
   const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
-  const content = inflateContent(header, payload);
+  using inflater = tryOpenInflater();
+  const content = inflateContent(header, payload, inflater);
   requireSum(checksum, computeFramedChecksum(hashedHeader, content));
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
   return absorbContent({ checksum, header, rawHeader: new Uint8Array(rawHeader) }, content, tools);

@@ -16,7 +16,8 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Unpacks gzip with any number of members by an inflater of the host, in this thread. What zlib refuses is refused: a wrong header,
- * checksum or size, a cut, and whatever follows the last member. A piece is overwritten by the next; memory is bounded.
+ * checksum or size, a cut, and whatever follows the last member. Only codes that leave some patterns of bits without a meaning pass as
+ * long as none of those occurs; no compressor makes them. A piece is overwritten by the next; memory is bounded.
  * @param invalid makes the error from a reason, in the words of zlib
  */
 export async function* gunzip(
