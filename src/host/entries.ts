@@ -40,7 +40,7 @@ export function readDirEntries(dir: { readonly fd: number; readonly label: strin
  * but none that returns a value of any length.
  */
 export type EntryVisitor = (
-  bytes: Uint8Array,
+  bytes: Buffer,
   start: number,
   end: number,
   type: FileType,

@@ -19,7 +19,7 @@ import {
 } from './commit-stream-layout.ts';
 import { parseHeaderPrefix, parseZlibHeader, type SizedFileHeader } from './file.ts';
 import { HEADER_PREFIX_BYTES } from './layout.ts';
-import { checksumBytes, type ObjectKind } from './objects.ts';
+import type { ObjectKind } from './objects.ts';
 import type { XattrRules } from './xattrs.ts';
 
 /** One object of a stream, of whatever kind: the kind is implied by who points at it. */
@@ -42,6 +42,9 @@ export interface StreamFile {
   readonly inline: Uint8Array;
   readonly external: ObjectId | undefined;
 }
+
+/** The id that is looked for. One for all, because tens of thousands are. */
+const WANTED = Buffer.alloc(ID_BYTES);
 
 /** An open commit stream: the table was checked, objects are looked up on demand. */
 export class CommitStream {
@@ -78,13 +81,13 @@ export class CommitStream {
 
   /** The object with an id, or undefined. */
   find(checksum: OstreeChecksum): StreamObject | undefined {
-    const index = this.#indexOf(checksum);
+    const index = this.indexOf(checksum);
     return index === undefined ? undefined : this.#objectAt(index, checksum);
   }
 
   /** True when an object is there. */
   has(checksum: OstreeChecksum): boolean {
-    return this.#indexOf(checksum) !== undefined;
+    return this.indexOf(checksum) !== undefined;
   }
 
   /** The object at an index of the table, 0 to size − 1. */
@@ -92,17 +95,58 @@ export class CommitStream {
     return this.#objectAt(index, this.#idAt(index));
   }
 
+  /** Where an object is in the table, or undefined. */
+  indexOf(checksum: OstreeChecksum): number | undefined {
+    const wanted = WANTED;
+    if (wanted.write(checksum, 'hex') !== ID_BYTES) return undefined;
+    const index = this.#lowerBound();
+    return index < this.size && this.#compareAt(index, wanted) === 0 ? index : undefined;
+  }
+
+  /** The index of the first object whose id is not below this one, up to `size`. */
+  lowerBound(checksum: OstreeChecksum): number {
+    WANTED.write(checksum, 'hex');
+    return this.#lowerBound();
+  }
+
+  /** The data of the object at an index: as `at`, without its id. */
+  dataAt(index: number): Uint8Array {
+    const start = this.#contentOffset + this.offsetAt(index);
+    return this.content.subarray(start, start + this.lengthAt(index));
+  }
+
+  /** Where the data of the object at an index begins, from the start of the content area. */
+  offsetAt(index: number): number {
+    return this.#infoAt(index, INFO_POSITION) * ALIGNMENT;
+  }
+
+  /** Length of the data of the object at an index, in bytes. */
+  lengthAt(index: number): number {
+    return this.#infoAt(index, INFO_LENGTH);
+  }
+
+  /** Which of `objectRefs` holds the content of the object at an index; undefined when it has none. */
+  externalAt(index: number): number | undefined {
+    const external = this.#infoAt(index, INFO_EXTERNAL);
+    return external === NO_EXTERNAL ? undefined : external;
+  }
+
+  /** The ids from one index to another, one behind the other. A view. */
+  idsBetween(start: number, end: number): Uint8Array {
+    return this.content.subarray(IDS_OFFSET + start * ID_BYTES, IDS_OFFSET + end * ID_BYTES);
+  }
+
+  #infoAt(index: number, field: number): number {
+    return this.#view.getUint32(this.#infoOffset + index * INFO_BYTES + field, true);
+  }
+
   #objectAt(index: number, checksum: OstreeChecksum): StreamObject {
-    const info = this.#infoOffset + index * INFO_BYTES;
-    const offset = this.#view.getUint32(info + INFO_POSITION, true) * ALIGNMENT;
-    const length = this.#view.getUint32(info + INFO_LENGTH, true);
-    const external = this.#view.getUint32(info + INFO_EXTERNAL, true);
-    const start = this.#contentOffset + offset;
+    const external = this.externalAt(index);
     return {
       checksum,
-      data: this.content.subarray(start, start + length),
-      external: external === NO_EXTERNAL ? undefined : this.objectRefs[external],
-      offset,
+      data: this.dataAt(index),
+      external: external === undefined ? undefined : this.objectRefs[external],
+      offset: this.offsetAt(index),
     };
   }
 
@@ -161,19 +205,18 @@ export class CommitStream {
     return encodeHex(this.content.subarray(at, at + ID_BYTES)) as OstreeChecksum;
   }
 
-  #indexOf(checksum: OstreeChecksum): number | undefined {
-    const wanted = checksumBytes(checksum);
+  /** Of the id that is looked for. */
+  #lowerBound(): number {
+    const wanted = WANTED;
     const bucket = wanted[0] ?? 0;
     let low = bucket === 0 ? 0 : this.#bucket(bucket - 1);
     let high = this.#bucket(bucket);
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
-      const order = this.#compareAt(middle, wanted);
-      if (order === 0) return middle;
-      if (order < 0) low = middle + 1;
+      if (this.#compareAt(middle, wanted) < 0) low = middle + 1;
       else high = middle;
     }
-    return undefined;
+    return low;
   }
 
   /** Byte by byte: nearly all ids differ in the first few. */

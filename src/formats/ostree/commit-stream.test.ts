@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { type ByteString, concatBytes, encodeHex } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { type ErrorCode, isOnecopyError } from '#base/errors';
@@ -15,6 +16,7 @@ import {
 import {
   CommitStream,
   CommitStreamBuilder,
+  type CommitStreamContent,
   commitStreamName,
   computeFileChecksum,
   computeMetadataChecksum,
@@ -65,6 +67,84 @@ function rebuilt(stream: CommitStream): CommitStreamBuilder {
   }
   return builder;
 }
+
+const [FIRST_KEY = ''] = Object.keys(EXPECTED_STREAMS);
+
+/** A stream of a fixture, and the same with junk between its objects, as a careless writer might leave it. */
+function streamsOf(key: string): {
+  commit: OstreeChecksum;
+  built: CommitStreamContent;
+  bases: CommitStream[];
+} {
+  const { commit } = EXPECTED_STREAMS[key] ?? assert.fail();
+  const built = buildStream(repositoryOf(key), commit, 'sha256').encode(commit);
+  const plain = new CommitStream(built.content, built.objectRefs);
+  const junk = new Uint8Array(built.content);
+  const start = junk.length - plain.contentBytes;
+  for (let index = 0; index < plain.size; index++) {
+    const end = plain.offsetAt(index) + plain.lengthAt(index);
+    for (let at = end; at % 8 !== 0; at++) junk[start + at] = 0xee;
+  }
+  return { commit, built, bases: [plain, new CommitStream(junk, built.objectRefs)] };
+}
+
+test('objects taken from another commit give the same bytes as objects that are added', () => {
+  const { commit, built, bases } = streamsOf(FIRST_KEY);
+  const whole = bases[0] ?? assert.fail();
+  fc.assert(
+    fc.property(fc.nat(), fc.nat({ max: 6 }), (seed, every) => {
+      const how = (index: number) => (Math.imul(index + 1, seed | 1) >>> 7) % (every + 2);
+      for (const base of bases) {
+        // Some objects are left out of both, some are added, the rest is taken.
+        const [mixed, added] = [new CommitStreamBuilder(base), new CommitStreamBuilder()];
+        for (let index = 0; index < whole.size; index++) {
+          const { checksum, data, external } = whole.at(index);
+          const isLeftOut = how(index) === 1 && checksum !== commit;
+          if (isLeftOut) continue;
+          const builders = how(index) === 0 ? [mixed, added] : [added];
+          for (const builder of builders) {
+            if (external === undefined) builder.addMetadata(checksum, data);
+            else builder.addExternalFile(checksum, data, external);
+          }
+          // What was added may be taken as well.
+          if (how(index) !== 0 || index % 3 === 0) mixed.take(index);
+          assert.ok(mixed.has(checksum));
+        }
+        assert.deepEqual(mixed.encode(commit), added.encode(commit));
+      }
+    }),
+  );
+  const all = new CommitStreamBuilder(whole);
+  for (let index = 0; index < whole.size; index++) {
+    assert.deepEqual([all.take(index), all.take(index)], [true, false]);
+  }
+  assert.deepEqual(all.encode(commit), built);
+});
+
+test('an object that is taken and added with another content is refused', () => {
+  const { commit, bases } = streamsOf(FIRST_KEY);
+  const base = bases[0] ?? assert.fail();
+  for (const change of ['data', 'object'] as const) {
+    const builder = new CommitStreamBuilder(base);
+    const index = base.indexOf(commit) ?? assert.fail();
+    builder.take(index);
+    const data = new Uint8Array(base.dataAt(index));
+    if (change === 'object') builder.addExternalFile(commit, data, OBJECT);
+    else builder.addMetadata(commit, data.fill(1));
+    assert.throws(() => builder.encode(commit), { code: 'OSTREE_STREAM_INVALID' });
+  }
+});
+
+test('an object of the base that was not taken is not in the stream', () => {
+  const { commit, bases } = streamsOf(FIRST_KEY);
+  const base = bases[0] ?? assert.fail();
+  const builder = new CommitStreamBuilder(base);
+  assert.equal(builder.has(commit), false);
+  assert.throws(() => builder.encode(commit), { code: 'OSTREE_STREAM_INVALID' });
+  builder.take(base.indexOf(commit) ?? assert.fail());
+  const only = builder.encode(commit);
+  assert.equal(new CommitStream(only.content, only.objectRefs).size, 1);
+});
 
 const SUM = 'ab'.repeat(32) as OstreeChecksum;
 const OBJECT = 'cd'.repeat(32) as ObjectId;

@@ -19,6 +19,7 @@ import {
   OBJECT_DATA_MAX_BYTES,
   POSITION_MAX,
 } from './commit-stream-layout.ts';
+import type { CommitStream } from './commit-stream-reader.ts';
 
 /** The content of a commit stream and the objects that its external indices mean. */
 export interface CommitStreamContent {
@@ -35,6 +36,24 @@ export function inlineMaxBytes(algorithm: VerityAlgorithm): number {
   return ALGORITHMS[algorithm].digestBytes * 2;
 }
 
+/** Objects in ascending order: one that was added, or some that are next to each other in the base. */
+type Run =
+  | { readonly id: OstreeChecksum; readonly entry: Entry }
+  | {
+      readonly id: undefined;
+      readonly entry: undefined;
+      readonly base: CommitStream;
+      readonly start: number;
+      readonly end: number;
+    };
+
+interface Merged {
+  readonly runs: readonly Run[];
+  readonly count: number;
+  /** Of all data with its padding. */
+  readonly contentBytes: number;
+}
+
 interface Entry {
   readonly data: Uint8Array;
   readonly external: ObjectId | undefined;
@@ -46,15 +65,33 @@ interface Entry {
  */
 export class CommitStreamBuilder {
   readonly #entries = new Map<OstreeChecksum, Entry>();
+  readonly #base: CommitStream | undefined;
+  /** 1 for each object of the base that was taken. */
+  readonly #taken: Uint8Array;
 
-  /** Number of objects. */
+  /** @param base a commit that shares many objects with this one: see `take` */
+  constructor(base?: CommitStream) {
+    this.#base = base;
+    this.#taken = new Uint8Array(base?.size ?? 0);
+  }
+
+  /** Number of objects that were added. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** True when an object was added. */
+  /** True when an object was added or taken. */
   has(checksum: OstreeChecksum): boolean {
-    return this.#entries.has(checksum);
+    if (this.#entries.has(checksum)) return true;
+    const index = this.#base?.indexOf(checksum);
+    return index !== undefined && this.#taken[index] === 1;
+  }
+
+  /** Adds the object at an index of the base, as it is there. Returns false when that was done before. */
+  take(index: number): boolean {
+    if (this.#taken[index] === 1) return false;
+    this.#taken[index] = 1;
+    return true;
   }
 
   /** Adds a commit, dirtree or dirmeta: its bytes as they are. @throws FormatError OSTREE_STREAM_INVALID */
@@ -84,25 +121,74 @@ export class CommitStreamBuilder {
    * @throws FormatError OSTREE_STREAM_INVALID when the objects do not fit the format
    */
   encode(commit: OstreeChecksum): CommitStreamContent {
-    const ids = [...this.#entries.keys()].sort();
-    const entries = ids.map((id) => this.#entries.get(id) as Entry);
-    const contentOffset = IDS_OFFSET + ids.length * (ID_BYTES + INFO_BYTES);
-    let contentBytes = 0;
-    for (const { data } of entries) contentBytes += roundUp(data.length, ALIGNMENT);
+    const merged = this.#merge();
+    const { count } = merged;
+    const contentOffset = IDS_OFFSET + count * (ID_BYTES + INFO_BYTES);
+    const { contentBytes } = merged;
     if (contentBytes / ALIGNMENT > POSITION_MAX) failBuild('less content', `${contentBytes} bytes`);
     const content = new Uint8Array(contentOffset + contentBytes);
     const view = new DataView(content.buffer);
-    const commitIndex = ids.indexOf(commit);
-    if (commitIndex < 0) failBuild(`the commit ${commit}`, `${ids.length} other objects`);
+    const infoOffset = IDS_OFFSET + count * ID_BYTES;
+    const writer = new StreamWriter({ view, content, infoOffset, contentOffset });
+    const taken = this.#base?.indexOf(commit) ?? Number.POSITIVE_INFINITY;
+    let commitIndex = -1;
+    for (const run of merged.runs) {
+      if (run.id === commit) commitIndex = writer.count;
+      if (run.entry === undefined && run.start <= taken && taken < run.end) {
+        commitIndex = writer.count + taken - run.start;
+      }
+      if (run.entry === undefined) writer.take(run.base, run.start, run.end);
+      else writer.add(run.id, run.entry);
+    }
+    if (commitIndex < 0) failBuild(`the commit ${commit}`, `${count} other objects`);
     view.setUint32(COMMIT_INDEX_OFFSET, commitIndex, true);
-    writeBuckets(view, ids);
-    const table = Buffer.from(content.buffer, IDS_OFFSET, ids.length * ID_BYTES);
-    ids.forEach((id, index) => {
-      table.write(id, index * ID_BYTES, 'hex');
-    });
-    const infoOffset = IDS_OFFSET + ids.length * ID_BYTES;
-    const objectRefs = writeEntries({ view, content, infoOffset, contentOffset }, entries);
-    return { content, objectRefs };
+    writeBuckets(view, count);
+    return { content, objectRefs: writer.objectRefs };
+  }
+
+  /** Everything in ascending order of ids: what was added, and between that what was taken. */
+  #merge(): Merged {
+    const runs: Run[] = [];
+    let count = 0;
+    let contentBytes = 0;
+    let at = 0;
+    const takeUpTo = (base: CommitStream, end: number): void => {
+      while (at < end) {
+        let start = at;
+        while (start < end && this.#taken[start] === 0) start++;
+        at = start;
+        for (; at < end && this.#taken[at] === 1; at++) {
+          contentBytes += roundUp(base.lengthAt(at), ALIGNMENT);
+        }
+        if (at > start) runs.push({ id: undefined, entry: undefined, base, start, end: at });
+        count += at - start;
+      }
+    };
+    for (const id of [...this.#entries.keys()].sort()) {
+      const entry = this.#entries.get(id) as Entry;
+      if (this.#base !== undefined) {
+        takeUpTo(this.#base, this.#base.lowerBound(id));
+        if (this.#isTaken(this.#base, id, entry)) at++;
+      }
+      runs.push({ id, entry });
+      contentBytes += roundUp(entry.data.length, ALIGNMENT);
+      count++;
+    }
+    if (this.#base !== undefined) takeUpTo(this.#base, this.#base.size);
+    return { runs, count, contentBytes };
+  }
+
+  /** True when what was added was taken as well. @throws FormatError OSTREE_STREAM_INVALID when the two are not the same */
+  #isTaken(base: CommitStream, id: OstreeChecksum, entry: Entry): boolean {
+    const index = base.indexOf(id);
+    if (index === undefined || this.#taken[index] === 0) return false;
+    const external = base.externalAt(index);
+    const isSame =
+      entry.external === (external === undefined ? undefined : base.objectRefs[external]);
+    if (!isSame || !equalBytes(entry.data, base.dataAt(index))) {
+      failBuild(`one content for ${id}`, 'two');
+    }
+    return true;
   }
 
   #add(checksum: OstreeChecksum, entry: Entry): void {
@@ -142,15 +228,16 @@ export async function encodeCommitStream(
   return await writer.finish();
 }
 
-function writeBuckets(view: DataView, ids: readonly OstreeChecksum[]): void {
+/** Counts the ids that are in the table. */
+function writeBuckets(view: DataView, count: number): void {
   const counts = new Uint32Array(BUCKETS);
-  for (const id of ids) {
-    const first = Number.parseInt(id.slice(0, 2), 16);
+  for (let index = 0; index < count; index++) {
+    const first = view.getUint8(IDS_OFFSET + index * ID_BYTES);
     counts[first] = (counts[first] ?? 0) + 1;
   }
   let total = 0;
-  counts.forEach((count, bucket) => {
-    total += count;
+  counts.forEach((ofBucket, bucket) => {
+    total += ofBucket;
     view.setUint32(BUCKETS_OFFSET + bucket * 4, total, true);
   });
 }
@@ -162,24 +249,98 @@ interface Areas {
   readonly contentOffset: number;
 }
 
-/** Writes info and content of every object; returns the external objects in order of first use. */
-function writeEntries(areas: Areas, entries: readonly Entry[]): ObjectId[] {
-  const { view, content, infoOffset, contentOffset } = areas;
-  const externals = new Map<ObjectId, number>();
-  let position = 0;
-  entries.forEach(({ data, external }, index) => {
-    const at = infoOffset + index * INFO_BYTES;
-    if (external !== undefined && !externals.has(external)) {
-      externals.set(external, externals.size);
+/** Data up to this length is copied by a loop, in bytes: a call costs as much as the loop here. */
+const SHORT_DATA_BYTES = 96;
+
+/** Writes id, info and content of objects in ascending order; notes the external objects in order of first use. */
+class StreamWriter {
+  readonly #areas: Areas;
+  readonly #ids: Buffer;
+  readonly #externals = new Map<ObjectId, number>();
+  /** New positions of the objects of a base, by their old ones; NO_EXTERNAL where they are not known yet. */
+  #newPlaces = new Uint32Array(0);
+  #position = 0;
+  /** Objects written so far. */
+  count = 0;
+
+  constructor(areas: Areas) {
+    this.#areas = areas;
+    this.#ids = Buffer.from(areas.content.buffer);
+  }
+
+  get objectRefs(): ObjectId[] {
+    return [...this.#externals.keys()];
+  }
+
+  add(id: OstreeChecksum, { data, external }: Entry): void {
+    this.#ids.write(id, IDS_OFFSET + this.count * ID_BYTES, 'hex');
+    const { content, contentOffset } = this.#areas;
+    const to = contentOffset + this.#position;
+    if (data.length > SHORT_DATA_BYTES) content.set(data, to);
+    else for (let at = 0; at < data.length; at++) content[to + at] = data[at] as number;
+    this.#info(data.length, external === undefined ? NO_EXTERNAL : this.#place(external));
+  }
+
+  /** Copies objects that are next to each other in a commit, as far as their data is too. */
+  take(base: CommitStream, start: number, end: number): void {
+    const { content, contentOffset } = this.#areas;
+    content.set(base.idsBetween(start, end), IDS_OFFSET + this.count * ID_BYTES);
+    if (this.#newPlaces.length !== base.objectRefs.length) {
+      this.#newPlaces = new Uint32Array(base.objectRefs.length).fill(NO_EXTERNAL);
     }
-    const externalIndex = external === undefined ? NO_EXTERNAL : (externals.get(external) ?? 0);
-    view.setUint32(at + INFO_POSITION, position / ALIGNMENT, true);
-    view.setUint32(at + INFO_LENGTH, data.length, true);
-    view.setUint32(at + INFO_EXTERNAL, externalIndex, true);
-    content.set(data, contentOffset + position);
-    position += roundUp(data.length, ALIGNMENT);
-  });
-  return [...externals.keys()];
+    for (let first = start; first < end; ) {
+      const from = base.offsetAt(first);
+      const to = contentOffset + this.#position;
+      let length = 0;
+      let index = first;
+      for (; index < end && base.offsetAt(index) === from + length; index++) {
+        const bytes = base.lengthAt(index);
+        length += roundUp(bytes, ALIGNMENT);
+        this.#info(bytes, this.#placeOf(base, index));
+      }
+      content.set(base.contentBetween(from, from + length), to);
+      this.#clearPadding(to, index - first);
+      first = index;
+    }
+  }
+
+  /** What lies between objects is zero, whatever it was in the base. */
+  #clearPadding(start: number, objects: number): void {
+    const { view, content, infoOffset } = this.#areas;
+    let at = start;
+    for (let index = this.count - objects; index < this.count; index++) {
+      const length = view.getUint32(infoOffset + index * INFO_BYTES + INFO_LENGTH, true);
+      const end = at + roundUp(length, ALIGNMENT);
+      for (at += length; at < end; at++) content[at] = 0;
+    }
+  }
+
+  #placeOf(base: CommitStream, index: number): number {
+    const old = base.externalAt(index);
+    if (old === undefined) return NO_EXTERNAL;
+    const known = this.#newPlaces[old] as number;
+    if (known !== NO_EXTERNAL) return known;
+    const place = this.#place(base.objectRefs[old] as ObjectId);
+    this.#newPlaces[old] = place;
+    return place;
+  }
+
+  #place(external: ObjectId): number {
+    const known = this.#externals.get(external);
+    if (known !== undefined) return known;
+    this.#externals.set(external, this.#externals.size);
+    return this.#externals.size - 1;
+  }
+
+  #info(lengthBytes: number, external: number): void {
+    const { view, infoOffset } = this.#areas;
+    const at = infoOffset + this.count * INFO_BYTES;
+    view.setUint32(at + INFO_POSITION, this.#position / ALIGNMENT, true);
+    view.setUint32(at + INFO_LENGTH, lengthBytes, true);
+    view.setUint32(at + INFO_EXTERNAL, external, true);
+    this.#position += roundUp(lengthBytes, ALIGNMENT);
+    this.count++;
+  }
 }
 
 function failBuild(expected: string, found: string): never {

@@ -53,6 +53,18 @@ export function treeOfCommit(
   return new TreeBuilder(objects, options).build(commit);
 }
 
+/** What a stat is made of. */
+type Owned = Omit<Dirmeta, 'xattrs'> & { readonly xattrs: readonly OstreeXattr[] };
+
+/** A stat, and what it was made of. */
+interface SharedStat {
+  readonly header: Owned;
+  readonly stat: Stat;
+}
+
+/** Stats that the next file is compared with. */
+const SHARED_STATS_MAX = 8;
+
 interface Pending {
   readonly directory: Directory;
   readonly tree: OstreeChecksum;
@@ -63,6 +75,8 @@ class TreeBuilder {
   readonly #objects: CommitObjects;
   readonly #nameEnd: string;
   readonly #stats = new Map<OstreeChecksum, Stat>();
+  /** Few among many files. */
+  readonly #sharedStats: SharedStat[] = [];
   readonly #leaves = new Map<OstreeChecksum, number>();
   readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
   readonly #entriesMax: number;
@@ -153,14 +167,28 @@ class TreeBuilder {
 
   #makeLeaf(checksum: OstreeChecksum): Leaf {
     const { header, inline, external } = this.#objects.file(checksum);
-    const stat = this.#stat(header);
+    const stat = this.#sharedStat(header);
     if (isLinkMode(header.mode)) return { kind: 'symlink', stat, target: header.target };
     return external === undefined
       ? { kind: 'inline', stat, content: inline }
       : { kind: 'external', stat, id: external, sizeBytes: header.sizeBytes };
   }
 
-  #stat({ uid, gid, mode, xattrs }: Omit<Dirmeta, 'xattrs'> & { xattrs: readonly OstreeXattr[] }) {
+  /** The stat of an earlier file where that is the same: the image then describes it once. */
+  #sharedStat(owned: Owned): Stat {
+    const { mode, uid, gid, xattrs } = owned;
+    for (const { header, stat } of this.#sharedStats) {
+      const isSame = header.mode === mode && header.uid === uid && header.gid === gid;
+      if (!isSame) continue;
+      if (header.xattrs === xattrs || header.xattrs.length + xattrs.length === 0) return stat;
+    }
+    const stat = this.#stat(owned);
+    this.#sharedStats.unshift({ header: owned, stat });
+    this.#sharedStats.length = Math.min(this.#sharedStats.length, SHARED_STATS_MAX);
+    return stat;
+  }
+
+  #stat({ uid, gid, mode, xattrs }: Owned): Stat {
     const names = xattrs.map(
       ({ name, value }) => [`${name}${this.#nameEnd}` as ByteString, value] as const,
     );

@@ -129,10 +129,16 @@ export function parseHeaderPrefix(bytes: Uint8Array, objectBytes = bytes.length)
   if (bytes.length < HEADER_PREFIX_BYTES) {
     failHeader(`${HEADER_PREFIX_BYTES} bytes of prefix`, `${bytes.length} bytes`, 0);
   }
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, false);
+  const length = uint32At(bytes, 0);
   const room = Math.min(METADATA_MAX_BYTES, objectBytes - HEADER_PREFIX_BYTES);
   if (length > room) failHeader(`a header of at most ${room} bytes`, `${length} bytes`, 0);
   return length;
+}
+
+/** A big-endian number, without a view of its own: tens of thousands are read. */
+function uint32At(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) * 256 + (bytes[at + 1] as number)) * 65_536;
+  return high + (bytes[at + 2] as number) * 256 + (bytes[at + 3] as number);
 }
 
 /** Computes the checksum of a file object from its header and content, content piece by piece. */
@@ -158,11 +164,12 @@ export class FileHasher {
   }
 }
 
+const NO_CONTENT = new Uint8Array(0);
+
 /** The checksum of a file object whose content is at hand. */
 export function computeFileChecksum(header: FileHeader, content?: Uint8Array): OstreeChecksum {
-  const hasher = new FileHasher(header);
-  if (content !== undefined) hasher.update(content);
-  return hasher.finish();
+  const hashed = isLinkMode(header.mode) || content === undefined ? NO_CONTENT : content;
+  return computeFramedChecksum(frameHeader(encodeFileHeader(header)), hashed);
 }
 
 /** Content up to this size is hashed together with its header in one call, which is faster, in bytes. */

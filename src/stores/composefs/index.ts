@@ -64,6 +64,7 @@ export {
   SYSTEM_REPOSITORY,
   userRepository,
 } from './open.ts';
+export { ObjectPresence } from './presence.ts';
 export { type NamedRef, RefStore } from './refs.ts';
 export { Repository } from './repository.ts';
 export {

@@ -2,11 +2,14 @@ import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict';
 import {
   chmodSync,
   linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { ObjectId } from '#base/digest';
 import { type ErrorCode, hasCode } from '#base/errors';
 import { computeVerity, objectPath } from '#formats/fsverity';
 import { Dir } from '#host';
@@ -271,3 +275,34 @@ test('features that allow reading only forbid writing', () =>
     throws(() => readOnly.refs.remove('streams', 'x'), withCode('REPO_READ_ONLY'));
     await rejects(openRepository(path, { requireVerity: true }), withCode('VERITY_NOT_ENABLED'));
   }));
+
+test('the presence of many objects is what is asked of each, whether directories are read or not', async () => {
+  await withRepository(({ objects }, path) => {
+    const ids = Array.from(
+      { length: 600 },
+      (_, index) => objects.ensureBytes(generate(100 + index, index)).id,
+    );
+    const absent = ids.map((id) => [...id].reverse().join('') as ObjectId);
+    const [linked, gone, folder] = ids as [ObjectId, ObjectId, ObjectId];
+    const at = (id: ObjectId) => join(path, 'objects', objectPath(id));
+    renameSync(at(linked), join(path, 'elsewhere'));
+    symlinkSync(join(path, 'elsewhere'), at(linked));
+    rmSync(at(gone));
+    rmSync(at(folder));
+    mkdirSync(at(folder));
+    for (const expected of [0, 600, 1_000_000]) {
+      const presence = objects.presence(expected);
+      for (const id of [...ids, ...absent]) equal(presence.has(id), objects.has(id), id);
+      ok(presence.has(linked) && !presence.has(gone) && !presence.has(folder));
+    }
+    const early = objects.presence(600);
+    const rest = ids.slice(3).sort();
+    const pair = rest.findIndex((id, index) => id.slice(0, 2) === rest[index + 1]?.slice(0, 2));
+    const [before, later] = rest.slice(pair) as [ObjectId, ObjectId];
+    ok(early.has(before));
+    rmSync(at(later));
+    ok(early.has(later), 'a directory is read once');
+    const asking = objects.presence(0);
+    ok(asking.has(before) && !asking.has(later));
+  });
+});

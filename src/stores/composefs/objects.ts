@@ -23,6 +23,7 @@ import {
   type Published,
   type StagedObject,
 } from './object-writer.ts';
+import { ObjectPresence } from './presence.ts';
 import { hashFile } from './verity.ts';
 
 /** How far an object is verified when it is opened. */
@@ -54,6 +55,11 @@ export class ObjectStore {
   has(id: ObjectId, sizeBytes?: number): boolean {
     const found = this.sizeOf(id);
     return found !== undefined && (sizeBytes === undefined || found === sizeBytes);
+  }
+
+  /** For questions about many objects: about `expected` of them. What `has` says of each, or said a moment ago. */
+  presence(expected: number): ObjectPresence {
+    return new ObjectPresence(this.#context.root, expected, (id) => this.has(id));
   }
 
   /** Size in bytes, or undefined when there is no such object. */

@@ -151,7 +151,7 @@ export async function applyDeltaFile(
     applyDeltaPart(parseDeltaPart(files.part(superblock, info), info), info, receiver);
     receiver.closeSources();
   }
-  const gathered = new GatheredCommit(superblock.to, superblock.commitBytes);
+  const gathered = new GatheredCommit(superblock.to, superblock.commitBytes, known.likest);
   const context = {
     source: NOWHERE,
     known,

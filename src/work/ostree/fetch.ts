@@ -81,13 +81,19 @@ class Gatherer implements FileSink {
   readonly #context: FetchContext;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #seen = new Set<string>();
+  readonly #seen = {
+    commit: new Set<OstreeChecksum>(),
+    dirtree: new Set<OstreeChecksum>(),
+    dirmeta: new Set<OstreeChecksum>(),
+    file: new Set<OstreeChecksum>(),
+  };
   readonly #metadata: Task[] = [];
   readonly #files: OstreeChecksum[] = [];
   readonly #missing: { kind: string; checksum: OstreeChecksum }[] = [];
   readonly #queue: FileQueue;
   #metadataAt = 0;
   #filesAt = 0;
+  #filesTaken = 0;
   #outstanding = 0;
   #filesOutstanding = 0;
   #failure: { readonly error: unknown } | undefined;
@@ -105,8 +111,7 @@ class Gatherer implements FileSink {
 
   addDirectory(tree: OstreeChecksum, meta: OstreeChecksum, depth: number, wanted: Wanted): void {
     // What is wanted in part is entered each time: another part of the same directory may be wanted elsewhere.
-    const isNew =
-      wanted === 'all' ? this.#isNew('dirtree', tree) : !this.#seen.has(`dirtree${tree}`);
+    const isNew = wanted === 'all' ? this.#isNew('dirtree', tree) : !this.#seen.dirtree.has(tree);
     if (isNew) this.#metadata.push({ kind: 'dirtree', checksum: tree, depth, wanted });
     if (this.#isNew('dirmeta', meta)) this.#metadata.push({ kind: 'dirmeta', checksum: meta });
   }
@@ -241,25 +246,38 @@ class Gatherer implements FileSink {
     const { depth, wanted } = task;
     if (depth >= TREE_DEPTH_MAX && directories.length > 0) failDepth();
     for (const { name, checksum } of files) {
-      if (wantedOf(wanted, name) !== undefined && this.#isNew('file', checksum)) {
-        this.#files.push(checksum);
-      }
+      if (wantedOf(wanted, name) === undefined || this.#takeFile(checksum)) continue;
+      if (this.#isNew('file', checksum)) this.#files.push(checksum);
     }
     for (const { name, tree, meta } of directories) {
       const inner = wantedOf(wanted, name);
       if (inner !== undefined) this.addDirectory(tree, meta, depth + 1, inner);
     }
-    this.progress.files(this.counts, this.#files.length);
+    this.progress.files(this.counts, this.#files.length + this.#filesTaken);
+  }
+
+  /** True when a file comes from the base as it is, or has come already. */
+  #takeFile(checksum: OstreeChecksum): boolean {
+    const { known, gathered } = this.#context;
+    const { base } = gathered;
+    const index = base === undefined ? undefined : known.indexOfFile(base, checksum);
+    if (index === undefined) return false;
+    if (gathered.take(index)) {
+      this.counts.filesKnown++;
+      this.#filesTaken++;
+    }
+    return true;
   }
 
   #acceptFile(record: ObjectRecord): void {
     this.#context.gathered.add(record);
-    this.progress.files(this.counts, this.#files.length);
+    this.progress.files(this.counts, this.#files.length + this.#filesTaken);
   }
 
   #isNew(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
-    const before = this.#seen.size;
-    return this.#seen.add(kind + checksum).size > before;
+    const seen = this.#seen[kind];
+    const before = seen.size;
+    return seen.add(checksum).size > before;
   }
 }
 

@@ -74,11 +74,13 @@ const EMPTY = new Uint8Array(0);
 const SIZE_AT = HEADER_PREFIX_BYTES;
 const SIZE_END = SIZE_AT + 8;
 
-interface OpenFilez {
+/** A file object as an archive or a commit stream holds it, taken apart. */
+export interface OpenFilez {
   readonly header: SizedFileHeader;
   /** The framed header as it is hashed. */
   readonly hashedHeader: Uint8Array;
   readonly rawHeader: Uint8Array;
+  /** What follows the header: compressed content in an archive, content in a commit stream. */
   readonly payload: Uint8Array;
 }
 
@@ -90,14 +92,16 @@ interface SeenHeader {
 /** Headers by everything in them but the size: most files of a commit share a handful. */
 const seenHeaders = new Map<string, SeenHeader>();
 const SEEN_HEADERS_MAX = 512;
+/** The one that the last file had: the next has it most often. */
+let lastHeader: { readonly raw: Uint8Array; readonly seen: SeenHeader } | undefined;
 
 /** The header in its frame, as parseZlibHeader reads it; many files share theirs but for the size. */
 export function parseRawHeader(rawHeader: Uint8Array): SizedFileHeader {
   return openFilez(rawHeader).header;
 }
 
-/** As parseFilez, without parsing and encoding again what an earlier file had as well. */
-function openFilez(filez: Uint8Array): OpenFilez {
+/** As parseFilez, without parsing and encoding again what an earlier file had as well. Views. @throws as parseFilez */
+export function openFilez(filez: Uint8Array): OpenFilez {
   const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
   const seen = openHeader(filez, headerEnd);
   if (seen !== undefined) {
@@ -121,12 +125,21 @@ function openFilez(filez: Uint8Array): OpenFilez {
 
 /** The header that an earlier file had as well, with the size of this one; undefined when it is new. */
 function openHeader(filez: Uint8Array, headerEnd: number): SeenHeader | undefined {
-  const seen = seenHeaders.get(headerKey(filez, headerEnd));
+  const isLast = lastHeader !== undefined && differsInSize(lastHeader.raw, filez, headerEnd);
+  const seen = isLast ? lastHeader?.seen : seenHeaders.get(headerKey(filez, headerEnd));
   if (seen === undefined) return undefined;
-  const view = new DataView(filez.buffer, filez.byteOffset, SIZE_END);
-  const size = view.getBigUint64(SIZE_AT, false);
-  if (size > BigInt(FILE_MAX_BYTES)) return undefined;
-  return { header: { ...seen.header, sizeBytes: Number(size) }, hashedHeader: seen.hashedHeader };
+  if (!isLast) lastHeader = { raw: new Uint8Array(filez.subarray(0, headerEnd)), seen };
+  let sizeBytes = 0;
+  for (let at = SIZE_AT; at < SIZE_END; at++) sizeBytes = sizeBytes * 256 + (filez[at] as number);
+  if (sizeBytes > FILE_MAX_BYTES) return undefined;
+  return { header: { ...seen.header, sizeBytes }, hashedHeader: seen.hashedHeader };
+}
+
+/** True when a header is the same as another but perhaps for the size. The prefix is not looked at beyond the length that it gives. */
+function differsInSize(raw: Uint8Array, filez: Uint8Array, headerEnd: number): boolean {
+  if (raw.length !== headerEnd) return false;
+  for (let at = SIZE_END; at < headerEnd; at++) if (raw[at] !== filez[at]) return false;
+  return true;
 }
 
 function headerKey(filez: Uint8Array, headerEnd: number): string {

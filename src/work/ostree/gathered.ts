@@ -2,12 +2,13 @@ import type { OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import {
   type CommitObjects,
+  type CommitStream,
   CommitStreamBuilder,
   type CommitStreamContent,
   type Dirtree,
   type MetadataKind,
 } from '#formats/ostree';
-import { parseRawHeader } from './file-work.ts';
+import { openFilez, parseRawHeader } from './file-work.ts';
 import type { ObjectRecord } from './records.ts';
 
 /**
@@ -16,13 +17,17 @@ import type { ObjectRecord } from './records.ts';
  */
 export class GatheredCommit implements CommitObjects {
   readonly commit: OstreeChecksum;
-  readonly #builder = new CommitStreamBuilder();
+  readonly base: CommitStream | undefined;
+  readonly #builder: CommitStreamBuilder;
   readonly #metadata = new Map<OstreeChecksum, Uint8Array>();
   readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
   readonly #files = new Map<OstreeChecksum, ObjectRecord>();
 
-  constructor(commit: OstreeChecksum, bytes: Uint8Array) {
+  /** @param base a commit whose objects can be taken as they are */
+  constructor(commit: OstreeChecksum, bytes: Uint8Array, base?: CommitStream) {
     this.commit = commit;
+    this.base = base;
+    this.#builder = new CommitStreamBuilder(base);
     this.addMetadata(commit, bytes);
   }
 
@@ -52,6 +57,11 @@ export class GatheredCommit implements CommitObjects {
     this.#files.set(checksum, record);
   }
 
+  /** Adds the object at an index of the base. Returns false when that was done before. */
+  take(index: number): boolean {
+    return this.#builder.take(index);
+  }
+
   has(checksum: OstreeChecksum): boolean {
     return this.#builder.has(checksum);
   }
@@ -66,6 +76,7 @@ export class GatheredCommit implements CommitObjects {
 
   file(checksum: OstreeChecksum): ReturnType<CommitObjects['file']> {
     const record = this.#files.get(checksum);
+    if (record === undefined) return this.#fileOfBase(checksum);
     if (record?.kind === 'inline') {
       const { rawHeader, content } = record;
       return { header: parseRawHeader(rawHeader), inline: content, external: undefined };
@@ -75,6 +86,16 @@ export class GatheredCommit implements CommitObjects {
       return { header: parseRawHeader(rawHeader), inline: NOTHING, external: id };
     }
     return missing(checksum, 'file');
+  }
+
+  #fileOfBase(checksum: OstreeChecksum): ReturnType<CommitObjects['file']> {
+    const { base } = this;
+    const index = base?.indexOf(checksum);
+    if (base === undefined || index === undefined) return missing(checksum, 'file');
+    const { header, payload } = openFilez(base.dataAt(index));
+    const external = base.externalAt(index);
+    if (external === undefined) return { header, inline: payload, external };
+    return { header, inline: NOTHING, external: base.objectRefs[external] };
   }
 
   /** The content of the commit's stream. */

@@ -3,8 +3,10 @@ import { isOnecopyError } from '#base/errors';
 import {
   type CommitStream,
   computeFileChecksum,
+  computeFramedChecksum,
   FileHasher,
   HEADER_PREFIX_BYTES,
+  isLinkMode,
   type MetadataKind,
   parseHeaderPrefix,
   parseZlibHeader,
@@ -12,10 +14,12 @@ import {
   verifyMetadata,
 } from '#formats/ostree';
 import { readPieces } from '#host';
-import type { Repository } from '#stores/composefs';
-import { parseRawHeader } from './file-work.ts';
+import type { ObjectPresence, Repository } from '#stores/composefs';
+import { openFilez, parseRawHeader } from './file-work.ts';
 import type { PullJournal } from './journal.ts';
 import type { ObjectRecord } from './records.ts';
+
+const NOTHING = new Uint8Array(0);
 
 /** Names of xattrs without their NUL: composefs-ostree wrote such streams. */
 const UNTERMINATED = { acceptUnterminated: true } as const;
@@ -27,6 +31,7 @@ const UNTERMINATED = { acceptUnterminated: true } as const;
 export class KnownObjects {
   readonly #repository: Repository;
   readonly #bases: CommitStream[] = [];
+  #presence: ObjectPresence | undefined;
   readonly #records = new Map<string, ObjectRecord>();
   readonly #isTrusted: boolean;
   /** Records of this very pull: their content was verified just now. */
@@ -50,12 +55,38 @@ export class KnownObjects {
   }
 
   addBase(base: CommitStream): void {
-    if (!this.#bases.some(({ commit }) => commit === base.commit)) this.#bases.push(base);
+    if (this.#bases.some(({ commit }) => commit === base.commit)) return;
+    this.#bases.push(base);
+    this.#presence = undefined;
   }
 
   /** The commits added as bases. */
   get bases(): readonly CommitStream[] {
     return this.#bases;
+  }
+
+  /** The commit that is likest to the one to be pulled: what it has of that is taken as it is. */
+  get likest(): CommitStream | undefined {
+    return this.#bases[0];
+  }
+
+  /** Where a base has a file that need not be fetched, or undefined. */
+  indexOfFile(base: CommitStream, checksum: OstreeChecksum): number | undefined {
+    const index = base.indexOf(checksum);
+    if (index === undefined) return undefined;
+    const external = base.externalAt(index);
+    try {
+      const { header, hashedHeader, payload } = openFilez(base.dataAt(index));
+      if (external !== undefined) {
+        return this.#isPresent(base.objectRefs[external] as ObjectId) ? index : undefined;
+      }
+      const content = isLinkMode(header.mode) ? NOTHING : payload;
+      return computeFramedChecksum(hashedHeader, content) === checksum ? index : undefined;
+    } catch (error) {
+      // No sound file object: the longer way knows what to do.
+      if (!isOnecopyError(error)) throw error;
+      return undefined;
+    }
   }
 
   metadata(kind: MetadataKind, checksum: OstreeChecksum): Uint8Array | undefined {
@@ -74,7 +105,7 @@ export class KnownObjects {
   }
 
   file(checksum: OstreeChecksum): ObjectRecord | undefined {
-    const record = this.#records.get(`file${checksum}`);
+    const record = this.#records.size === 0 ? undefined : this.#records.get(`file${checksum}`);
     return record !== undefined && this.#isThere(record) ? record : this.#fileInBases(checksum);
   }
 
@@ -102,8 +133,18 @@ export class KnownObjects {
       return { kind: 'inline', checksum, rawHeader, content };
     }
     const sizeBytes = sizeOf(rawHeader);
-    if (!this.#repository.objects.has(external, sizeBytes)) return undefined;
+    // Its size was right when the stream got its name, after everything in it was on the disk; whatever happened since is for fsck.
+    if (!this.#isPresent(external)) return undefined;
     return { kind: 'external', checksum, rawHeader, id: external, sizeBytes };
+  }
+
+  /** The lock of the repository keeps what is there from being collected. */
+  #isPresent(id: ObjectId): boolean {
+    if (this.#presence === undefined) {
+      const expected = Math.max(...this.#bases.map(({ objectRefs }) => objectRefs.length));
+      this.#presence = this.#repository.objects.presence(expected);
+    }
+    return this.#presence.has(id);
   }
 
   #inBases(checksum: OstreeChecksum) {

@@ -153,11 +153,11 @@ class Pull {
     const { parent } = parseCommit(commitBytes);
     const partial = openPartial(repository, commit);
     const subpaths = this.#subpaths(partial);
-    const gathered = new GatheredCommit(commit, commitBytes);
+    if (subpaths?.length !== 0) this.#addBases(known, parent, partial);
+    const gathered = new GatheredCommit(commit, commitBytes, known.likest);
     let counts = NOTHING_FETCHED;
     let delta: PulledCommit['delta'];
     if (subpaths?.length !== 0) {
-      this.#addBases(known, parent, partial);
       delta = await this.#tryDelta(commit, known, pool);
       const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
       const context = { source, known, gathered, journal, wanted, signal, onProgress };

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { ProgressEvent } from '#base/flow';
+import { objectPath } from '#formats/fsverity';
 import { createEd25519Verifier, parseEd25519Keys } from '#formats/ostree';
 import { needs } from '../../../test/support/capability.ts';
 import { FakeHttp, type Fault } from '../../../test/support/fake-http.ts';
@@ -13,6 +14,7 @@ import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
 import { EXPECTED_STREAMS } from '../../../test/support/ostree-streams.ts';
 import {
   listCommitRefs,
+  openCommitById,
   type PullCommitOptions,
   type PulledCommit,
   type PullTargets,
@@ -323,6 +325,24 @@ test('objects of the parent commit and of the present commit of the ref are not 
   using fresh = await makeTempRepository();
   const alone = await pullCommit(fresh.repository, source, 'test/main', options);
   assert.equal(pulled.streamId, alone.streamId);
+});
+
+test('an object that the base lacks is fetched again, so that no commit is published without it', async () => {
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
+  const options = { workers: 0, deltas: 'never' } as const;
+  using temp = await makeTempRepository();
+  const { repository } = temp;
+  await pullCommit(repository, source, 'test/v1', options);
+  const { objects } = openCommitById(repository, V1);
+  const ids = objects.objectRefs.filter((id) => repository.objects.has(id));
+  assert.ok(ids.length > 5);
+  for (const id of ids) unlinkSync(join(repository.root.label, 'objects', objectPath(id)));
+  const pulled = await pullCommit(repository, source, 'test/main', options);
+  const stored = openCommitById(repository, pulled.commit).objects;
+  for (const id of stored.objectRefs) assert.ok(repository.objects.has(id), id);
+  // What is inline is in the stream of the base itself.
+  assert.ok(pulled.counts.filesKnown > 0 && pulled.counts.filesFetched > 5);
 });
 
 for (const from of [undefined, 'test/v1']) {
