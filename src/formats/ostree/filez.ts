@@ -185,9 +185,14 @@ async function feed(
 /** Resolves when the inflater takes more input, or will take none any more. */
 function drained(inflate: ReturnType<typeof createInflateRaw>): Promise<void> {
   return new Promise((resolve) => {
-    inflate.once('drain', resolve);
-    inflate.once('close', resolve);
-    if (inflate.destroyed) resolve();
+    const go = () => {
+      inflate.off('drain', go);
+      inflate.off('close', go);
+      resolve();
+    };
+    inflate.on('drain', go);
+    inflate.on('close', go);
+    if (inflate.destroyed) go();
   });
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { type ByteString, byteStringFromText, concatBytes, encodeHex } from '#base/bytes';
@@ -549,6 +550,21 @@ test('inflateSource gives the content for any split, and refuses more or less th
   await assert.rejects(collect(inflateSource(pieces(Uint8Array.of(0xff, 0xff), 1), 5)), {
     code: 'OSTREE_PAYLOAD_INVALID',
   });
+});
+
+test('inflateSource leaves no listeners behind while it waits for room', async () => {
+  const noise = randomBytes(BIG.sizeBytes);
+  const { payload } = parseFilez(encodeFilez(BIG, noise, 1));
+  const warnings: string[] = [];
+  const note = (warning: Error) => void warnings.push(warning.message);
+  process.on('warning', note);
+  try {
+    await collect(inflateSource(pieces(payload, 100_000), BIG.sizeBytes));
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('warning', note);
+  }
+  assert.deepEqual(warnings, []);
 });
 
 test('inflateSource passes an error of its source and stops reading when its reader stops', async () => {
