@@ -173,10 +173,21 @@ export class SplitstreamWriter implements Disposable {
     return concatBytes(records.map(({ record }) => record));
   }
 
+  /** The digests one behind the other, written in place: there may be tens of thousands. */
+  #encodeIds(table: ReadonlyMap<ObjectId, number>): Uint8Array {
+    const { digestBytes } = ALGORITHMS[this.#algorithm];
+    const bytes = Buffer.alloc(table.size * digestBytes);
+    for (const [id, index] of table) {
+      const written = bytes.write(id, index * digestBytes, 'hex');
+      if (written !== digestBytes) objectIdBytes(id); // Says what is wrong with it.
+    }
+    return bytes;
+  }
+
   #assemble(namedRefs: Uint8Array, body: Uint8Array): Uint8Array {
     const sections = {
-      streamRefs: concatBytes([...this.#streamRefs.keys()].map(objectIdBytes)),
-      objectRefs: concatBytes([...this.#objectRefs.keys()].map(objectIdBytes)),
+      streamRefs: this.#encodeIds(this.#streamRefs),
+      objectRefs: this.#encodeIds(this.#objectRefs),
       namedRefs,
       body,
     };
