@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -8,6 +16,7 @@ import { fileURLToPath } from 'node:url';
  * `.cache/qemu`, so only the first run downloads (34 MB).
  */
 const CACHE = fileURLToPath(new URL('../../../.cache/qemu', import.meta.url));
+const KERNEL = join(CACHE, 'kernel');
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 /** Suites that carry Linux 6.12 or newer, the first version that mounts EROFS from a plain file. */
 const SUITES = ['bookworm-backports', 'trixie'];
@@ -38,20 +47,37 @@ export function fetchGuestKernel(): GuestKernel | string {
 }
 
 function findKernel(): GuestKernel | undefined {
-  const boot = join(CACHE, 'kernel/boot');
+  const boot = join(KERNEL, 'boot');
   if (!existsSync(boot)) return undefined;
   const image = readdirSync(boot).find((name) => name.startsWith('vmlinuz-'));
   if (image === undefined) return undefined;
   const version = image.slice('vmlinuz-'.length);
   const modules = ['usr/lib/modules', 'lib/modules']
-    .map((folder) => join(CACHE, 'kernel', folder, version))
+    .map((folder) => join(KERNEL, folder, version))
     .find((folder) => existsSync(folder));
   return modules === undefined ? undefined : { image: join(boot, image), modules };
 }
 
-/** Downloads and unpacks the newest cloud kernel of a suite; returns what went wrong, or the empty string. */
+/**
+ * Downloads and unpacks the newest cloud kernel of a suite; returns what went wrong, or the empty string. Tests run side by side, so each
+ * works in a folder of its own, and the first to be done gives the kernel its name.
+ */
 function download(suite: string): string {
-  const apt = join(CACHE, 'apt', suite);
+  mkdirSync(CACHE, { recursive: true });
+  const scratch = mkdtempSync(join(CACHE, 'apt-'));
+  try {
+    const unpacked = join(scratch, 'kernel');
+    const reason = unpackKernel(suite, scratch, unpacked);
+    if (reason === '' && !existsSync(KERNEL)) renameSync(unpacked, KERNEL);
+    return reason;
+  } catch (error) {
+    return findKernel() === undefined ? String(error) : '';
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function unpackKernel(suite: string, apt: string, into: string): string {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'debs']) {
     mkdirSync(join(apt, folder), { recursive: true });
   }
@@ -80,8 +106,7 @@ function download(suite: string): string {
   const fetched = run('apt-get', ...settings, '-q', 'download', name);
   const deb = readdirSync(join(apt, 'debs')).find((file) => file.endsWith('.deb'));
   if (deb === undefined) return lastLine(fetched.stderr, 'apt-get download failed');
-  const unpacked = run('dpkg-deb', '-x', deb, join(CACHE, 'kernel'));
-  rmSync(apt, { recursive: true });
+  const unpacked = run('dpkg-deb', '-x', deb, into);
   return unpacked.status === 0 ? '' : lastLine(unpacked.stderr, 'dpkg-deb failed');
 }
 
