@@ -38,11 +38,11 @@ export function ensureHostTools(): void {
   if (missing.length === 0) return;
   const list = [...new Set(missing)].join(' ');
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) {
-    process.stdout.write(`onecopy: host tests want these Debian packages: ${list}\n`);
+    process.stdout.write(`onecopy: tests and benches want these Debian packages: ${list}\n`);
     return;
   }
   process.stdout.write(
-    `onecopy: installing Debian packages for the host tests: ${list}\n` +
+    `onecopy: installing Debian packages for the tests and benches: ${list}\n` +
       '  (npm test -- --no-install, or ONECOPY_NO_INSTALL=1, leaves the system alone)\n',
   );
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
