@@ -127,6 +127,12 @@ export class HttpClient implements AsyncDisposable {
     return this.#options.inFlight?.max ?? DEFAULTS.inFlight.max;
   }
 
+  /** Time that the quickest answer took so far; infinite before the first. */
+  get quickestMs(): number {
+    const origins = [...this.#origins.values()];
+    return Math.min(DEFAULTS.quickestMs, ...origins.map((origin) => origin.quickestMs));
+  }
+
   /**
    * Options, plain data, for clients of other threads that ask the same origins: each, and from now on this one too, asks for no more
    * than its part, so that all `parts` together are to a server as one client.
@@ -137,13 +143,12 @@ export class HttpClient implements AsyncDisposable {
     // What the servers have borne so far need not be found out again.
     const origins = [...this.#origins.values()];
     const borne = Math.max(start, ...origins.map(({ limit }) => limit));
-    const quickestMs = Math.min(DEFAULTS.quickestMs, ...origins.map((origin) => origin.quickestMs));
     const part = (count: number) => Math.max(1, Math.ceil(count / parts));
     this.#options = {
       ...this.#asked,
       inFlight: { start: part(borne), min: part(min), max: part(max) },
       maxConnections: part(maxConnections),
-      quickestMs,
+      quickestMs: this.quickestMs,
     };
     for (const origin of origins) origin.narrow(part(max));
     return this.#options;

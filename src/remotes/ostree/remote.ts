@@ -70,6 +70,11 @@ export class OstreeRemote implements AsyncDisposable {
     return this.#client.maxInFlight;
   }
 
+  /** Time that the quickest answer took so far; infinite before the first. */
+  get quickestMs(): number {
+    return this.#client.quickestMs;
+  }
+
   get traffic(): RemoteTraffic {
     return { requests: this.#requests, bodyBytes: this.#bodyBytes };
   }

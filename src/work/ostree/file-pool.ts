@@ -48,6 +48,8 @@ interface Lane {
 
 /** Threads are started when this many files have been asked for: a small pull is over before they would be ready. */
 const START_AFTER_FILES = 192;
+/** A server whose quickest answer took this long leaves the processor idle: threads start while directories are asked for. */
+const DISTANT_MS = 8;
 /** Files that a thread has before it, so that it never waits for this one. */
 const AHEAD_FILES = 128;
 /** Most files of one message to a thread. */
@@ -94,6 +96,13 @@ export class FilePool implements AsyncDisposable {
       signal: AbortSignal.any([signal, this.#stop.signal]),
       onFetched: (files) => this.#settle(files),
     });
+    if (
+      remote !== undefined &&
+      Number.isFinite(remote.quickestMs) &&
+      remote.quickestMs >= DISTANT_MS
+    ) {
+      this.#start();
+    }
     return { add: (checksum) => this.#add(checksum) };
   }
 
@@ -123,7 +132,7 @@ export class FilePool implements AsyncDisposable {
 
   #add(checksum: OstreeChecksum): void {
     this.#queue.push(checksum);
-    if (++this.#count === START_AFTER_FILES && this.#options.workers > 0) this.#start();
+    if (++this.#count === START_AFTER_FILES) this.#start();
     this.#schedule();
   }
 
@@ -177,6 +186,7 @@ export class FilePool implements AsyncDisposable {
 
   #start(): void {
     const { seed, journalFd, workers, signal } = this.#options;
+    if (workers === 0 || this.#lanes.length > 0) return;
     const module = new URL('./file-worker.ts', import.meta.url);
     const data: FileWorkerData = { seed, journalFd, origin: this.#workerOrigin() };
     for (let index = 0; index < workers; index++) {
