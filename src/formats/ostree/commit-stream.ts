@@ -249,9 +249,6 @@ interface Areas {
   readonly contentOffset: number;
 }
 
-/** Data up to this length is copied by a loop, in bytes: a call costs as much as the loop here. */
-const SHORT_DATA_BYTES = 96;
-
 /** Writes id, info and content of objects in ascending order; notes the external objects in order of first use. */
 class StreamWriter {
   readonly #areas: Areas;
@@ -275,9 +272,7 @@ class StreamWriter {
   add(id: OstreeChecksum, { data, external }: Entry): void {
     this.#ids.write(id, IDS_OFFSET + this.count * ID_BYTES, 'hex');
     const { content, contentOffset } = this.#areas;
-    const to = contentOffset + this.#position;
-    if (data.length > SHORT_DATA_BYTES) content.set(data, to);
-    else for (let at = 0; at < data.length; at++) content[to + at] = data[at] as number;
+    content.set(data, contentOffset + this.#position);
     this.#info(data.length, external === undefined ? NO_EXTERNAL : this.#place(external));
   }
 
