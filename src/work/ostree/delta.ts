@@ -48,6 +48,9 @@ export interface DeltaContext {
   readonly onProgress?: ProgressListener | undefined;
 }
 
+/** Where to look for deltas to a commit. */
+export type DeltaOrigin = Pick<DeltaContext, 'source' | 'summary' | 'current' | 'isLocal'>;
+
 /** A delta that was used. */
 export interface UsedDelta {
   readonly name: string;
@@ -121,10 +124,18 @@ async function listCandidates(to: OstreeChecksum, context: DeltaContext): Promis
   }
   const fromSummary = candidatesOf(deltaSumsOf(summary.metadata), to);
   if (fromSummary.length > 0) return fromSummary;
-  if (!summaryFactsOf(summary.metadata).hasIndexedDeltas) return [];
+  if (!isIndexed(summary, to)) return [];
   const bytes = await source.deltaIndex(to, { signal });
   if (bytes === undefined) return [];
   return candidatesOf(deltaSumsOf(parseMetadataDict(bytes, 'delta index')), to);
+}
+
+/** True when the summary does not name the deltas to a commit, but says that a file does. */
+export function isIndexed({ metadata }: Summary, to: OstreeChecksum): boolean {
+  return (
+    summaryFactsOf(metadata).hasIndexedDeltas &&
+    candidatesOf(deltaSumsOf(metadata), to).length === 0
+  );
 }
 
 function candidatesOf(sums: ReadonlyMap<string, OstreeChecksum>, to: OstreeChecksum): Candidate[] {

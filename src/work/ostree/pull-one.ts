@@ -6,7 +6,8 @@ import type { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import type { OstreeRepo } from '#stores/ostree';
 import { addBases, isComplete, openBase, openPartial, type PartialCommit } from './bases.ts';
-import { tryDelta } from './delta.ts';
+import { type DeltaOrigin, tryDelta } from './delta.ts';
+import { type AskedSource, askAhead } from './delta-ahead.ts';
 import { type FetchCounts, gatherCommit } from './fetch.ts';
 import { FilePool } from './file-pool.ts';
 import { storeCommit, storeImage, storePartialCommit } from './finish.ts';
@@ -148,17 +149,19 @@ class Pull {
       signal,
     });
     const source = this.#source(pool);
+    const partial = openPartial(repository, commit);
+    const subpaths = this.#subpaths(partial);
+    const deltas = subpaths === undefined ? this.#deltas(commit) : undefined;
+    await using _asked = deltas?.asked;
     const commitBytes = await this.#commitObject(source, known, journal, commit);
     const signedBy = await this.#verify(commit, commitBytes);
     const { parent } = parseCommit(commitBytes);
-    const partial = openPartial(repository, commit);
-    const subpaths = this.#subpaths(partial);
     if (subpaths?.length !== 0) this.#addBases(known, parent, partial);
     const gathered = new GatheredCommit(commit, commitBytes, known.likest);
     let counts = NOTHING_FETCHED;
     let delta: PulledCommit['delta'];
     if (subpaths?.length !== 0) {
-      delta = await this.#tryDelta(commit, known, pool);
+      if (deltas !== undefined) delta = await this.#tryDelta(commit, known, pool, deltas);
       const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
       const context = { source, known, gathered, journal, wanted, signal, onProgress };
       counts = await gatherCommit(context);
@@ -197,26 +200,35 @@ class Pull {
     commit: OstreeChecksum,
     known: KnownObjects,
     { tools }: FilePool,
+    deltas: DeltaOrigin,
   ): Promise<PulledCommit['delta']> {
-    const { subpaths, deltas: policy = 'auto', signal, onProgress } = this.#options;
-    const origin = this.#origin;
-    // From a disk the objects themselves cost less, so a delta is used there on demand only.
-    const isWanted = 'remote' in origin ? policy !== 'never' : policy === 'require';
-    if (!isWanted || subpaths !== undefined) return undefined;
-    const from =
-      'remote' in origin
-        ? { source: origin.remote, summary: this.#target.summary }
-        : { source: localDeltas(origin.repo), summary: localSummary(origin.repo), isLocal: true };
+    const { deltas: policy = 'auto', signal, onProgress } = this.#options;
     return await tryDelta(commit, {
       repository: this.#repository,
-      ...from,
+      ...deltas,
       known,
       tools,
-      current: this.#current === commit ? undefined : this.#current,
       policy,
       signal,
       onProgress,
     });
+  }
+
+  /** Where to look for deltas to the commit; undefined when none is to be used. */
+  #deltas(commit: OstreeChecksum): (DeltaOrigin & { asked?: AskedSource }) | undefined {
+    const { subpaths, deltas: policy = 'auto', signal } = this.#options;
+    const origin = this.#origin;
+    if (policy === 'never' || subpaths !== undefined) return undefined;
+    const current = this.#current === commit ? undefined : this.#current;
+    if ('remote' in origin) {
+      const { summary } = this.#target;
+      const source = askAhead(origin.remote, commit, { summary, current, signal });
+      return { source, summary, current, asked: source };
+    }
+    // From a disk the objects themselves cost less, so a delta is used there on demand only.
+    if (policy !== 'require') return undefined;
+    const { repo } = origin;
+    return { source: localDeltas(repo), summary: localSummary(repo), current, isLocal: true };
   }
 
   /** The paths asked for and those that are here; undefined when the whole commit is wanted. Empty: the commit object alone. */
