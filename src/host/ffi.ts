@@ -13,8 +13,6 @@ interface Koffi {
   load(path: string | null): {
     func(name: string, result: string, parameters: readonly string[]): AnyCall;
   };
-  alloc(type: string, length: number): unknown;
-  view(reference: unknown, length: number): ArrayBuffer;
   address(reference: unknown): number | bigint;
   errno(value?: number): number;
 }
@@ -300,14 +298,18 @@ export function allocatePinned(sizeBytes: number): Slab {
 }
 
 function pin(koffi: Koffi, sizeBytes: number): Slab {
-  const memory = koffi.alloc('uint8_t', sizeBytes);
-  const buffer = koffi.view(memory, sizeBytes);
+  // Memory from koffi would outlive the thread. That of an ArrayBuffer does not move either, and goes with the thread.
+  const buffer = new ArrayBuffer(sizeBytes);
+  pinned.push(buffer);
   return {
-    address: Number(koffi.address(memory)),
+    address: Number(koffi.address(buffer)),
     bytes: Buffer.from(buffer),
     view: new DataView(buffer),
   };
 }
+
+/** An address keeps nothing alive: these are kept for as long as the thread lives. */
+const pinned: ArrayBuffer[] = [];
 
 /**
  * Where a buffer lies: valid while the caller holds the buffer, which is never moved (its memory lies outside the heap), so for one
