@@ -1,3 +1,4 @@
+import type { ObjectId } from '#base/digest';
 import type { BlockHash } from './block-hash.ts';
 import { writeDescriptor } from './descriptor.ts';
 import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES } from './layout.ts';
@@ -26,6 +27,16 @@ export class VerityBatch {
   constructor(hash: BlockHash) {
     this.#hash = hash;
     this.#digestBytes = ALGORITHMS[hash.algorithm].digestBytes;
+  }
+
+  /** The object ids of files. */
+  idsOf(files: readonly Uint8Array[]): ObjectId[] {
+    const digests = Buffer.alloc(files.length * this.#digestBytes);
+    this.compute(files, digests);
+    return files.map((_, index) => {
+      const at = index * this.#digestBytes;
+      return digests.toString('hex', at, at + this.#digestBytes) as ObjectId;
+    });
   }
 
   /** Writes the digests of files into `into`, one after another. */

@@ -1,5 +1,5 @@
 import type { ObjectId } from '#base/digest';
-import { ALGORITHMS, type VerityAlgorithm, VerityBatch, VerityHasher } from '#formats/fsverity';
+import { type VerityAlgorithm, VerityBatch, VerityHasher } from '#formats/fsverity';
 import { openBlockHash, readSome } from '#host';
 
 /** Content of the files that wait, in bytes: what was read is still in the second-level cache when it is hashed. */
@@ -21,16 +21,12 @@ export class FileBatch {
   readonly #arena = new Uint8Array(ARENA_BYTES);
   /** The files that wait: views of the arena. */
   #files: Uint8Array[] = [];
-  readonly #digests: Buffer;
-  readonly #digestBytes: number;
   #usedBytes = 0;
 
   constructor(algorithm: VerityAlgorithm) {
     const hash = openBlockHash(algorithm);
     this.#verity = new VerityBatch(hash);
     this.#hasher = new VerityHasher(algorithm, hash);
-    this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
-    this.#digests = Buffer.alloc(FILES_MAX * this.#digestBytes);
   }
 
   /** True when no file can be added before `finish`. */
@@ -54,11 +50,9 @@ export class FileBatch {
 
   /** The digests of the files that were kept, in the order they came; the batch is empty again. */
   finish(): HashedFile[] {
-    this.#verity.compute(this.#files, this.#digests);
-    const hashed = this.#files.map(({ length }, index): HashedFile => {
-      const at = index * this.#digestBytes;
-      const id = this.#digests.toString('hex', at, at + this.#digestBytes) as ObjectId;
-      return { id, sizeBytes: length };
+    const files = this.#files;
+    const hashed = this.#verity.idsOf(files).map((id, index): HashedFile => {
+      return { id, sizeBytes: files[index]?.length ?? 0 };
     });
     this.#files = [];
     this.#usedBytes = 0;

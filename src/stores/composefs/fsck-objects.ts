@@ -34,7 +34,8 @@ export class ObjectChecker implements Disposable {
   readonly #next: Int32Array;
   readonly #sizes: Float64Array;
   readonly #digest: Buffer;
-  readonly #batch: FileBatch;
+  /** Undefined as long as the kernel answers for every object. */
+  #batch: FileBatch | undefined;
   /** Numbers of the objects in the batch. */
   readonly #waiting: number[] = [];
   /** The fan-out directory that was used last: parts are in their order. */
@@ -48,7 +49,6 @@ export class ObjectChecker implements Disposable {
     this.#next = new Int32Array(check.next);
     this.#sizes = new Float64Array(check.sizes);
     this.#digest = Buffer.alloc(ALGORITHMS[check.algorithm].digestBytes);
-    this.#batch = new FileBatch(check.algorithm);
   }
 
   /** Checks the next part that nobody has, and returns how many objects it holds; undefined when all are taken. */
@@ -88,7 +88,7 @@ export class ObjectChecker implements Disposable {
     const measured = this.#measure(this.#dir, id);
     if (measured === 'waits') {
       this.#waiting.push(index);
-      if (this.#batch.isFull) this.#finishBatch();
+      if (this.#batch?.isFull === true) this.#finishBatch();
     } else this.#note(index, id, measured);
   }
 
@@ -100,7 +100,7 @@ export class ObjectChecker implements Disposable {
 
   /** Hashes what waits. */
   #finishBatch(): void {
-    for (const [place, file] of this.#batch.finish().entries()) {
+    for (const [place, file] of (this.#batch?.finish() ?? []).entries()) {
       const index = this.#waiting[place] ?? 0;
       this.#note(index, this.#idAt(index), file);
     }
@@ -145,7 +145,9 @@ export class ObjectChecker implements Disposable {
       return { id: measured.id, sizeBytes: statFd(fd).sizeBytes };
     }
     this.#mayHaveVerity = measured !== 'unsupported';
-    return insecure ? (this.#batch.add(fd) ?? 'waits') : undefined;
+    if (!insecure) return undefined;
+    this.#batch ??= new FileBatch(algorithm);
+    return this.#batch.add(fd) ?? 'waits';
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ObjectId } from '#base/digest';
-import { ALGORITHMS, type VerityAlgorithm, VerityBatch } from '#formats/fsverity';
+import { type VerityAlgorithm, VerityBatch } from '#formats/fsverity';
 import { openBlockHash } from '#host';
 import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 
@@ -19,13 +19,9 @@ export class FileTools {
 
   /** The object ids of contents. */
   idsOf(contents: readonly Uint8Array[]): ObjectId[] {
-    const { digestBytes } = ALGORITHMS[this.algorithm];
-    const digests = Buffer.alloc(contents.length * digestBytes);
+    // Nothing to hash: no reason to open what hashes.
+    if (contents.length === 0) return [];
     this.#verity ??= new VerityBatch(openBlockHash(this.algorithm));
-    this.#verity.compute(contents, digests);
-    return contents.map((_, index) => {
-      const at = index * digestBytes;
-      return digests.toString('hex', at, at + digestBytes) as ObjectId;
-    });
+    return this.#verity.idsOf(contents);
   }
 }
