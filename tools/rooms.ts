@@ -75,7 +75,6 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/digest',
     'base/errors',
     'formats/erofs',
-    'formats/fsverity',
     'formats/tree',
     'host',
   ],

@@ -39,7 +39,7 @@ export {
 export { OPEN } from './flags.ts';
 export { Inflater, type InflateStep, tryOpenInflater } from './inflate.ts';
 export { isImmutable, setImmutable } from './inode-flags.ts';
-export { hashContent, openBlockHash, tryOpenLaneHash } from './lanes.ts';
+export { hashContent, openBlockHash, openVerityHasher, tryOpenLaneHash } from './lanes.ts';
 export {
   flock,
   type LockMode,

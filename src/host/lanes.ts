@@ -5,6 +5,7 @@ import {
   computeVerity,
   PlainBlockHash,
   type VerityAlgorithm,
+  VerityHasher,
 } from '#formats/fsverity';
 import { ADDRESS, addressOf, allocatePinned, type Slab, tryOpenLibrary } from './ffi.ts';
 
@@ -80,30 +81,30 @@ interface Manager {
   readonly address: number;
 }
 
-function openManager(): Manager | undefined {
-  const setup = tryOpenLibrary<SetupCalls>(LIBRARY_NAMES, SETUP_SIGNATURES);
+/** Everything comes from one library: the two releases must not see each other's memory. */
+function openManager(library: string): Manager | undefined {
+  const setup = tryOpenLibrary<SetupCalls>([library], SETUP_SIGNATURES);
   if (setup === undefined) return undefined;
   const version = setup.imb_get_version();
   const units = VECTOR_UNITS[Math.floor(version / 0x10000)];
   if (version < OLDEST_VERSION || units === undefined) return undefined;
   const memory = allocatePinned(setup.imb_get_mb_mgr_size() + 2 * ALIGNMENT_BYTES);
-  memory.bytes.fill(0);
   const address = Math.ceil(memory.address / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   setup.imb_set_pointers_mb_mgr(address, 0, 1);
   // The number of the unit goes behind the manager.
   const unitOffset = memory.bytes.length - 4;
   setup.init_mb_mgr_auto(address, memory.address + unitOffset);
   const unit = units[memory.view.getUint32(unitOffset, true)];
-  const calls = unit === undefined ? undefined : openJobCalls(unit);
+  const calls = unit === undefined ? undefined : openJobCalls(library, unit);
   return calls === undefined ? undefined : { calls, memory, address };
 }
 
-function openJobCalls(unit: VectorUnit): JobCalls | undefined {
+function openJobCalls(library: string, unit: VectorUnit): JobCalls | undefined {
   const type = [ADDRESS, ADDRESS];
   const [next, submit, flush] = ['get_next_job', 'submit_job', 'flush_job'].map(
     (name) => `${name}_${unit}`,
   ) as [string, string, string];
-  const calls = tryOpenLibrary<Record<string, (manager: number) => number>>(LIBRARY_NAMES, {
+  const calls = tryOpenLibrary<Record<string, (manager: number) => number>>([library], {
     [next]: type,
     [submit]: type,
     [flush]: type,
@@ -230,6 +231,11 @@ export function openBlockHash(algorithm: VerityAlgorithm): BlockHash {
   return tryOpenLaneHash(algorithm) ?? new PlainBlockHash(algorithm);
 }
 
+/** A hasher for a file that comes in pieces, by what hashes blocks fastest in this thread. */
+export function openVerityHasher(algorithm: VerityAlgorithm): VerityHasher {
+  return new VerityHasher(algorithm, openBlockHash(algorithm));
+}
+
 /** Least content for which lanes are looked for, in bytes: hashing less takes no longer than opening them. */
 const OPEN_BYTES = 2 << 20;
 /** Least content for which lanes that are open win, in bytes. */
@@ -244,9 +250,12 @@ export function hashContent(bytes: Uint8Array, algorithm: VerityAlgorithm): Obje
 /** The hash by lanes, or undefined where the host has no library for it, or one that fails the known answers. */
 export function tryOpenLaneHash(algorithm: VerityAlgorithm): BlockHash | undefined {
   if (kept.has(algorithm)) return kept.get(algorithm);
-  const manager = openManager();
-  const opened = manager === undefined ? undefined : new LaneHash(algorithm, manager);
-  const usable = opened !== undefined && answersRight(opened) ? opened : undefined;
+  let usable: LaneHash | undefined;
+  for (const library of LIBRARY_NAMES) {
+    const manager = usable === undefined ? openManager(library) : undefined;
+    const opened = manager === undefined ? undefined : new LaneHash(algorithm, manager);
+    if (opened !== undefined && answersRight(opened)) usable = opened;
+  }
   kept.set(algorithm, usable);
   return usable;
 }

@@ -2,9 +2,9 @@ import { type ByteString, displayText } from '#base/bytes';
 import { isContentDigest, type ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import { listObjectRefs, scanObjectRefs } from '#formats/erofs';
-import { ALGORITHMS, computeVerity } from '#formats/fsverity';
+import { ALGORITHMS } from '#formats/fsverity';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
-import { readAll, tryMeasureVerity } from '#host';
+import { hashContent, readAll, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from './findings.ts';
 import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from './layout.ts';
 import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from './links.ts';
@@ -290,7 +290,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
     if (addWords === undefined) return [];
     const bytes = readAll(object, IMAGE_BYTES_MAX);
     const { algorithm } = this.#repository;
-    const isIntact = computeVerity(bytes, algorithm) === step.id;
+    const isIntact = hashContent(bytes, algorithm) === step.id;
     // Of an intact image more may be kept than it needs, which a scan finds out at a tenth of the cost. A damaged one is read strictly.
     try {
       if (isIntact) {

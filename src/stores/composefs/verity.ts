@@ -1,12 +1,12 @@
 import type { ObjectId } from '#base/digest';
-import { type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
+import type { VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   type Descriptor,
   type Dir,
   enableVerityOrCopy,
   errorOfOutcome,
   measureVerity,
-  openBlockHash,
+  openVerityHasher,
   readAt,
   type TmpFile,
 } from '#host';
@@ -41,7 +41,7 @@ const hashers: Partial<Record<VerityAlgorithm, VerityHasher>> = {};
 /** The fs-verity digest of a file's content, computed in user space. Memory is constant. @throws HostError SYSCALL_FAILED */
 export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId {
   piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
-  hashers[algorithm] ??= new VerityHasher(algorithm, openBlockHash(algorithm));
+  hashers[algorithm] ??= openVerityHasher(algorithm);
   const hasher = hashers[algorithm];
   try {
     for (;;) {

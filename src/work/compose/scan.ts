@@ -1,14 +1,13 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import { VerityHasher } from '#formats/fsverity';
 import { Directory, type Leaf, type LeafIndex, NO_XATTRS, type Stat, Tree } from '#formats/tree';
 import {
   type Dir,
   type FileStat,
   type HostFile,
   OPEN,
-  openBlockHash,
+  openVerityHasher,
   readAll,
   readPieces,
   readXattrs,
@@ -153,7 +152,7 @@ export function hashPieces(
   sizeBytes: number,
   each: (piece: Uint8Array) => void,
 ): ObjectId {
-  const hasher = new VerityHasher('sha256', openBlockHash('sha256'));
+  const hasher = openVerityHasher('sha256');
   let found = 0;
   for (const piece of readPieces(file)) {
     found += piece.length;

@@ -1,13 +1,13 @@
 import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
-import { VerityHasher } from '#formats/fsverity';
+import type { VerityHasher } from '#formats/fsverity';
 import {
   INLINE_BYTES_MAX,
   type StoredContent,
   type StoredTarEntry,
   type TarSparse,
 } from '#formats/tar';
-import { openBlockHash, truncate, writeAt } from '#host';
+import { openVerityHasher, truncate, writeAt } from '#host';
 import type { Repository } from '#stores/composefs';
 
 /** Largest sparse file that is expanded, in bytes with its holes: hashing them costs time although they hold nothing. */
@@ -56,7 +56,7 @@ function expandInto(repository: Repository, sparse: TarSparse, read: ReadData): 
     for (const { at, piece } of dataOf(sparse, read)) bytes.set(piece, at);
     return { kind: 'inline', bytes };
   }
-  const hasher = new VerityHasher(repository.algorithm, openBlockHash(repository.algorithm));
+  const hasher = openVerityHasher(repository.algorithm);
   using staged = repository.objects.stage();
   truncate(staged.fd, sizeBytes);
   for (const { at, piece } of dataOf(sparse, read)) {

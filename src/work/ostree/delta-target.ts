@@ -2,7 +2,6 @@ import { concatBytes } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { type RandomReader, readerOf } from '#base/flow';
-import { VerityHasher } from '#formats/fsverity';
 import {
   type CommitStream,
   type DeltaFileSink,
@@ -12,7 +11,7 @@ import {
   type MetadataKind,
   type SizedFileHeader,
 } from '#formats/ostree';
-import { openBlockHash, writeAll } from '#host';
+import { openVerityHasher, writeAll } from '#host';
 import type { OpenObject, Repository } from '#stores/composefs';
 import type { FileTools } from './file-tools.ts';
 import { absorbContent, storeAbsorbed, WHOLE_MAX_BYTES } from './file-work.ts';
@@ -108,7 +107,7 @@ export class DeltaReceiver implements DeltaTarget, Disposable {
   ): DeltaFileSink {
     const staged = this.#tools.writer.stage();
     const { algorithm } = this.#tools;
-    const verity = new VerityHasher(algorithm, openBlockHash(algorithm));
+    const verity = openVerityHasher(algorithm);
     return {
       write: (piece) => {
         verity.update(piece);

@@ -1,7 +1,7 @@
 import { concatBytes } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import { type VerityAlgorithm, VerityHasher } from '#formats/fsverity';
+import type { VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   computeFileChecksum,
   computeFramedChecksum,
@@ -22,7 +22,7 @@ import {
   requireNoLinkPayload,
   type SizedFileHeader,
 } from '#formats/ostree';
-import { cloneFile, openBlockHash, readPieces, tryOpenInflater, writeAll } from '#host';
+import { cloneFile, openVerityHasher, readPieces, tryOpenInflater, writeAll } from '#host';
 import type { StagedObject } from '#stores/composefs';
 import type { OstreeFile, OstreeRepo } from '#stores/ostree';
 import type { FileTools } from './file-tools.ts';
@@ -302,7 +302,7 @@ class FileHashes {
   constructor(header: SizedFileHeader, algorithm: VerityAlgorithm) {
     this.#header = header;
     this.#sum = new FileHasher(header);
-    this.#verity = new VerityHasher(algorithm, openBlockHash(algorithm));
+    this.#verity = openVerityHasher(algorithm);
   }
 
   update(piece: Uint8Array): void {

@@ -3,7 +3,7 @@ import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError, isOnecopyError, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { VerityHasher } from '#formats/fsverity';
+import type { VerityHasher } from '#formats/fsverity';
 import { COMPRESSION_PROBE_BYTES, detectCompression } from '#formats/oci';
 import {
   checkTarEntry,
@@ -13,7 +13,7 @@ import {
   TarSplitter,
 } from '#formats/tar';
 import { Directory, type Leaf, type LeafIndex, type Stat, Tree, UNSET_STAT } from '#formats/tree';
-import { Dir, openBlockHash, readPieces } from '#host';
+import { Dir, openVerityHasher, readPieces } from '#host';
 import type { Repository, StagedObject } from '#stores/composefs';
 
 /** Metadata of directories that no member describes. */
@@ -109,7 +109,7 @@ class TarTreeReader implements TarSink, Disposable {
   externalStart(): void {
     this.#staged = this.#repository.objects.stage();
     const { algorithm } = this.#repository;
-    this.#hasher = new VerityHasher(algorithm, openBlockHash(algorithm));
+    this.#hasher = openVerityHasher(algorithm);
   }
 
   externalData(bytes: Uint8Array): void {
