@@ -122,9 +122,7 @@ async function listCandidates(to: OstreeChecksum, context: DeltaContext): Promis
     const guesses = context.isLocal === true ? new Set([current, undefined]) : [current];
     return [...guesses].map((from) => ({ name: { from, to }, checksum: undefined }));
   }
-  const fromSummary = candidatesOf(deltaSumsOf(summary.metadata), to);
-  if (fromSummary.length > 0) return fromSummary;
-  if (!isIndexed(summary, to)) return [];
+  if (!isIndexed(summary, to)) return candidatesOf(deltaSumsOf(summary.metadata), to);
   const bytes = await source.deltaIndex(to, { signal });
   if (bytes === undefined) return [];
   return candidatesOf(deltaSumsOf(parseMetadataDict(bytes, 'delta index')), to);
