@@ -86,7 +86,7 @@ export interface HttpBytes extends HttpResponse {
 const COLLECT_BYTES = 262_144;
 const DEFAULTS = {
   userAgent: 'onecopy',
-  inFlight: { start: 16, min: 2, max: 64 },
+  inFlight: { start: 32, min: 2, max: 64 },
   maxConnections: 64,
   pipelineDepth: 8,
   quickestMs: Number.POSITIVE_INFINITY,

@@ -45,6 +45,8 @@ export class Origin implements ConnectionOwner, Disposable {
   #inFlight = 0;
   #maxInFlight: number;
   #connectAgainMs = 0;
+  /** Connections that are to be there before requests need them. */
+  #ahead = 0;
   #quickestMs: number;
   #brokenPipelines = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -66,6 +68,13 @@ export class Origin implements ConnectionOwner, Disposable {
   /** Time that the quickest answer took, of those that were asked for alone; infinite before the first. */
   get quickestMs(): number {
     return this.#quickestMs;
+  }
+
+  /** Opens as many connections as may be used at once, before requests need them. */
+  connectAhead(): void {
+    this.#ahead = Math.min(this.limit, this.#maxConnections);
+    this.#connectMore();
+    this.#watch();
   }
 
   /** Lowers the number of requests that may ever be in flight. */
@@ -213,8 +222,11 @@ export class Origin implements ConnectionOwner, Disposable {
     if (this.#disposed) return;
     const nowMs = performance.now();
     if (nowMs < this.#connectAgainMs) return;
+    // Asked for once: one that ends is only replaced when a request needs it.
+    if (this.#connections.size >= this.#ahead) this.#ahead = 0;
+    const needed = Math.min(this.#queue.size, this.#limiter.limit - this.#inFlight);
     const wanted = Math.min(
-      Math.min(this.#queue.size, this.#limiter.limit - this.#inFlight) - this.#connecting.size,
+      Math.max(needed, this.#ahead - this.#connections.size) - this.#connecting.size,
       MAX_CONNECTING - this.#connecting.size,
       this.#maxConnections - this.#connections.size - this.#connecting.size,
     );

@@ -89,3 +89,20 @@ test('there is no short way through a proxy', () => {
   const client = new HttpClient({ proxy: { httpProxy: 'http://127.0.0.1:1' } });
   assert.equal(client.openShort(new URL('http://example.invalid/'), undefined), undefined);
 });
+
+test('connections are opened before there is anything to ask, as many as may be used at once, and then used', async () => {
+  await using server = await FakeHttp.start({ latencyMs: 20 });
+  const inFlight = { start: 12, min: 2, max: 12 };
+  await using client = new HttpClient({ ...QUICK, inFlight });
+  const way =
+    client.openShort(new URL(server.url), undefined) ?? assert.fail('there is no short way');
+  way.connectAhead();
+  for (const limitMs = Date.now() + 10_000; (await server.read()).connections < 12; ) {
+    assert.ok(Date.now() < limitMs, 'the connections were not opened');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal((await server.read()).log.length, 0);
+  const { lengths } = await sizesOf(client, server.url, Array(60).fill(1));
+  assert.equal(lengths.length, 60);
+  assert.equal((await server.read()).connections, 12);
+});

@@ -38,6 +38,9 @@ import { ShortFiles } from './short-files.ts';
 import { gunzip, requireSum } from './sums.ts';
 import { parseRemoteUrl } from './urls.ts';
 
+/** Time of the quickest answer from which a server counts as distant. */
+const DISTANT_MS = 8;
+
 /**
  * A repository served over HTTP, file by file. Absent files are `undefined`, not errors. Everything that has a checksum is
  * verified before it is returned (file objects by their reader, see `file`); a corrupt copy is fetched once more past
@@ -70,9 +73,10 @@ export class OstreeRemote implements AsyncDisposable {
     return this.#client.maxInFlight;
   }
 
-  /** Time that the quickest answer took so far; infinite before the first. */
-  get quickestMs(): number {
-    return this.#client.quickestMs;
+  /** True once it is known that answers take so long that the processor waits for them. */
+  get isDistant(): boolean {
+    const { quickestMs } = this.#client;
+    return Number.isFinite(quickestMs) && quickestMs >= DISTANT_MS;
   }
 
   get traffic(): RemoteTraffic {

@@ -46,6 +46,11 @@ export class ShortFiles {
     return this.#mirrors.isFlawless;
   }
 
+  /** Connects before there is anything to fetch. */
+  connectAhead(): void {
+    this.#way.connectAhead();
+  }
+
   fetch(checksum: OstreeChecksum, receiver: ShortFileReceiver): void {
     this.#count(undefined);
     const target = this.#start + ostreeObjectPath(checksum, 'file', true) + this.#end;

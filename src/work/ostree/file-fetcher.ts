@@ -7,6 +7,7 @@ import type {
   ShortFiles,
 } from '#remotes/ostree';
 import type { OstreeRepo } from '#stores/ostree';
+import { Arrivals } from './arrivals.ts';
 import type { FileTools } from './file-tools.ts';
 import {
   type Absorbed,
@@ -49,6 +50,8 @@ const BATCH_FILES_MAX = 64;
 /** A batch this small waits a few turns of the event loop for company, unless nothing more comes. */
 const SMALL_BATCH_FILES = 24;
 const SMALL_BATCH_TURNS = 3;
+/** Answers that are looked at between two turns of the event loop, which send the next requests. */
+const ABSORB_AT_ONCE = 8;
 /** Local files between two turns of the event loop. */
 const LOCAL_AT_ONCE = 32;
 
@@ -65,6 +68,7 @@ export class FileFetcher implements ShortFileReceiver {
   #short: ShortFiles | 'unknown' | 'asked' | undefined = 'unknown';
   #isScheduled = false;
   #turns = 0;
+  readonly #arrivals = new Arrivals();
   #held: Absorbed[] = [];
   #heldBytes = 0;
   #stored: StoredFile[] = [];
@@ -85,6 +89,18 @@ export class FileFetcher implements ShortFileReceiver {
     const { origin } = this.#options;
     if (origin.kind === 'remote') this.#startFetches(origin.remote);
     else if (!this.#isReading) void this.#readAll(origin.repo);
+  }
+
+  /** Connects before there is anything to fetch: each connection takes a round trip. */
+  prepare(): void {
+    const { origin } = this.#options;
+    if (origin.kind === 'remote') void this.#prepareShort(origin.remote);
+  }
+
+  async #prepareShort(remote: OstreeRemote): Promise<void> {
+    this.#short = 'asked';
+    const short = await this.#openShort(remote);
+    short?.connectAhead();
   }
 
   /** Stores what is verified, after the signal has aborted: another pull will find it. Nobody is told. */
@@ -120,40 +136,59 @@ export class FileFetcher implements ShortFileReceiver {
     }
   }
 
-  async #openShort(remote: OstreeRemote): Promise<void> {
+  async #openShort(remote: OstreeRemote): Promise<ShortFiles | undefined> {
     // Whatever is wrong shows again, for each file, on the long way.
-    this.#short = await remote.openShort(this.#options.signal).catch(() => undefined);
+    const short = await remote.openShort(this.#options.signal).catch(() => undefined);
+    this.#short = short;
     this.#startFetches(remote);
+    return short;
   }
 
+  /** Only puts the bytes aside: the next request goes out first, so that the server never waits for the processor. */
   onBytes(checksum: OstreeChecksum, filez: Uint8Array): void {
-    const { origin, signal, tools } = this.#options;
+    const { origin, signal } = this.#options;
     if (origin.kind !== 'remote' || signal.aborted) return;
-    try {
-      const absorbed = absorbFilez(checksum, filez, tools);
-      if (absorbed === undefined) {
-        void this.#takeLarge(origin.remote, checksum, new Uint8Array(filez));
-        return;
-      }
-      this.#hold(absorbed);
-      this.#settle(origin.remote);
-    } catch (error) {
-      this.#refuse(origin.remote, checksum, error);
+    const { remote } = origin;
+    if (!this.#arrivals.put(checksum, filez)) {
+      this.#absorbArrivals(remote, Number.POSITIVE_INFINITY);
+      this.#absorb(remote, checksum, filez);
+    }
+    this.#settle(remote);
+  }
+
+  /** Verifies some of the files that have arrived. */
+  #absorbArrivals(remote: OstreeRemote, count: number): void {
+    for (let left = count; left > 0; left--) {
+      const next = this.#arrivals.take();
+      if (next === undefined) return;
+      this.#absorb(remote, next.checksum, next.filez);
     }
   }
 
-  /** A small `.filez` of a large content. */
-  async #takeLarge(remote: OstreeRemote, checksum: OstreeChecksum, filez: Uint8Array) {
+  #absorb(remote: OstreeRemote, checksum: OstreeChecksum, filez: Uint8Array): void {
     try {
-      this.#hold(await takeStream(checksum, once(filez), this.#options.tools));
-      this.#settle(remote);
+      const absorbed = absorbFilez(checksum, filez, this.#options.tools);
+      if (absorbed !== undefined) this.#hold(absorbed);
+      else void this.#takeLarge(remote, checksum, new Uint8Array(filez));
     } catch (error) {
       this.#refuse(remote, checksum, error);
     }
   }
 
+  /** A small `.filez` of a large content. */
+  async #takeLarge(remote: OstreeRemote, checksum: OstreeChecksum, filez: Uint8Array) {
+    this.#running++;
+    try {
+      this.#hold(await takeStream(checksum, once(filez), this.#options.tools));
+    } catch (error) {
+      this.#refuse(remote, checksum, error);
+    }
+    this.#settle(remote);
+  }
+
   /** Another copy may be better. */
   #refuse(remote: OstreeRemote, checksum: OstreeChecksum, error: unknown): void {
+    this.#running++;
     const first = typeof this.#short === 'object' ? this.#short.refused(error) : undefined;
     void this.#fetch(remote, checksum, first);
   }
@@ -262,19 +297,19 @@ export class FileFetcher implements ShortFileReceiver {
     return this.#held.length + this.#stored.length + this.#missing.length + this.#failures.length;
   }
 
-  /** Waits for what else the next turns of the event loop bring. */
+  /** Works on what has arrived, and waits for what else the next turns of the event loop bring. */
   #schedule(): void {
-    if (this.#ready >= BATCH_FILES_MAX) {
-      this.#deliver();
-      return;
-    }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
+      const { origin } = this.#options;
+      if (origin.kind === 'remote') this.#absorbArrivals(origin.remote, ABSORB_AT_ONCE);
+      const isMore = !this.#arrivals.isEmpty;
       const isSmall = this.#ready < SMALL_BATCH_FILES && this.#running > 0;
-      if (isSmall && this.#turns++ < SMALL_BATCH_TURNS) this.#schedule();
-      else this.#deliver();
+      const isWaiting = isMore || (isSmall && this.#turns++ < SMALL_BATCH_TURNS);
+      if (!isWaiting || this.#ready >= BATCH_FILES_MAX) this.#deliver();
+      if (isWaiting) this.#schedule();
     });
   }
 

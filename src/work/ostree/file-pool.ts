@@ -48,10 +48,10 @@ interface Lane {
 
 /** Threads are started when this many files have been asked for: a small pull is over before they would be ready. */
 const START_AFTER_FILES = 192;
-/** A server whose quickest answer took this long leaves the processor idle: threads start while directories are asked for. */
-const DISTANT_MS = 8;
 /** Files that a thread has before it, so that it never waits for this one. */
 const AHEAD_FILES = 128;
+/** The same beside those that are on their way from a distant server: more would still be waiting when the other threads are done. */
+const AHEAD_DISTANT_FILES = 24;
 /** Most files of one message to a thread. */
 const TASK_FILES_MAX = 64;
 /** Files that this thread has before it beside those that are on their way: few, because the others can take them too. */
@@ -86,6 +86,20 @@ export class FilePool implements AsyncDisposable {
     this.#repo = localPath === undefined ? undefined : openOstreeRepo(localPath);
   }
 
+  /**
+   * Has the threads ready when the first files of a distant server come: there is time until then, and none to lose later. Begins when
+   * what the caller asks for next has gone out.
+   */
+  prepareFor(remote: OstreeRemote): void {
+    if (!remote.isDistant) return;
+    this.#remote = remote;
+    setImmediate(() => {
+      if (this.#stop.signal.aborted) return;
+      this.#start();
+      this.tools.prepare();
+    });
+  }
+
   /** Begins to take files, from the remote or else the local repository, until `signal` aborts; called once. */
   open(sink: FileSink, signal: AbortSignal, remote?: OstreeRemote): FileQueue {
     this.#sink = sink;
@@ -96,13 +110,7 @@ export class FilePool implements AsyncDisposable {
       signal: AbortSignal.any([signal, this.#stop.signal]),
       onFetched: (files) => this.#settle(files),
     });
-    if (
-      remote !== undefined &&
-      Number.isFinite(remote.quickestMs) &&
-      remote.quickestMs >= DISTANT_MS
-    ) {
-      this.#start();
-    }
+    if (remote?.isDistant === true) this.#here.prepare();
     return { add: (checksum) => this.#add(checksum) };
   }
 
@@ -153,7 +161,7 @@ export class FilePool implements AsyncDisposable {
       isHanding = false;
       for (const lane of ready) {
         const share = Math.ceil(this.#waiting / (this.#lanes.length + 1));
-        const count = Math.min(share, TASK_FILES_MAX, AHEAD_FILES - lane.outstanding);
+        const count = Math.min(share, TASK_FILES_MAX, this.#aheadThere - lane.outstanding);
         if (count <= 0) continue;
         lane.outstanding += count;
         lane.worker.post(this.#take(count));
@@ -162,6 +170,11 @@ export class FilePool implements AsyncDisposable {
     }
     const room = this.#aheadHere - (this.#here?.ahead ?? 0);
     if (room > 0 && this.#waiting > 0) this.#here?.add(this.#take(room));
+  }
+
+  get #aheadThere(): number {
+    const remote = this.#remote;
+    return remote?.isDistant === true ? remote.maxInFlight + AHEAD_DISTANT_FILES : AHEAD_FILES;
   }
 
   get #aheadHere(): number {
@@ -188,7 +201,12 @@ export class FilePool implements AsyncDisposable {
     const { seed, journalFd, workers, signal } = this.#options;
     if (workers === 0 || this.#lanes.length > 0) return;
     const module = new URL('./file-worker.ts', import.meta.url);
-    const data: FileWorkerData = { seed, journalFd, origin: this.#workerOrigin() };
+    const data: FileWorkerData = {
+      seed,
+      journalFd,
+      origin: this.#workerOrigin(),
+      prepares: this.#remote?.isDistant === true,
+    };
     for (let index = 0; index < workers; index++) {
       const worker = startWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(
         module,

@@ -1,7 +1,10 @@
 import type { ObjectId } from '#base/digest';
 import { type VerityAlgorithm, VerityBatch } from '#formats/fsverity';
-import { openBlockHash } from '#host';
+import { computeMetadataChecksum } from '#formats/ostree';
+import { openBlockHash, tryOpenInflater } from '#host';
 import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
+
+const NOTHING = new Uint8Array(0);
 
 /** What the work on file objects needs, in any thread. */
 export class FileTools {
@@ -17,11 +20,21 @@ export class FileTools {
     this.journalFd = journalFd;
   }
 
+  /** Opens what inflates and what hashes, so that the first file need not wait for it. */
+  prepare(): void {
+    tryOpenInflater()?.[Symbol.dispose]();
+    computeMetadataChecksum(NOTHING);
+    this.#batch().idsOf([NOTHING]);
+  }
+
   /** The object ids of contents. */
   idsOf(contents: readonly Uint8Array[]): ObjectId[] {
     // Nothing to hash: no reason to open what hashes.
-    if (contents.length === 0) return [];
+    return contents.length === 0 ? [] : this.#batch().idsOf(contents);
+  }
+
+  #batch(): VerityBatch {
     this.#verity ??= new VerityBatch(openBlockHash(this.algorithm));
-    return this.#verity.idsOf(contents);
+    return this.#verity;
   }
 }

@@ -5,12 +5,15 @@ import type { ObjectWriterSeed } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { type FetchedFiles, FileFetcher } from './file-fetcher.ts';
 import { FileTools } from './file-tools.ts';
+import { rehearseFiles } from './rehearsal.ts';
 
 /** What a worker is started with. */
 export interface FileWorkerData {
   readonly seed: ObjectWriterSeed;
   readonly journalFd: number | undefined;
   readonly origin: FileWorkerOrigin;
+  /** True when there is time before the first file. */
+  readonly prepares: boolean;
 }
 
 /** Where a worker finds files: it opens the place itself. */
@@ -39,8 +42,9 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
   await using stack = new AsyncDisposableStack();
   const origin = openOrigin(data.origin, stack);
   const stop = new AbortController();
+  const tools = new FileTools(seed, journalFd);
   const fetcher = new FileFetcher({
-    tools: new FileTools(seed, journalFd),
+    tools,
     origin,
     signal: stop.signal,
     isCancelled: context.isCancelled,
@@ -50,6 +54,10 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
     },
   });
   context.post({ ready: true });
+  if (data.prepares) {
+    fetcher.prepare();
+    rehearseFiles(tools);
+  }
   for await (const task of context.messages()) {
     if (task === 'stop') break;
     fetcher.add(task);

@@ -19,6 +19,7 @@ import { COMMITMETA_REF } from './open.ts';
 import type { PullCommitOptions, PulledCommit } from './pull.ts';
 import { encodeRecord } from './records.ts';
 import { readCommitRef, readPartialRef } from './refs.ts';
+import { rehearseFinish } from './rehearsal.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
 import { normaliseSubpaths, parseSubpaths, requirePaths } from './subpaths.ts';
 import { type PullTarget, publishedRefName } from './target.ts';
@@ -153,6 +154,7 @@ class Pull {
     const subpaths = this.#subpaths(partial);
     const deltas = subpaths === undefined ? this.#deltas(commit) : undefined;
     await using _asked = deltas?.asked;
+    if ('remote' in this.#origin && subpaths?.length !== 0) pool.prepareFor(this.#origin.remote);
     const commitBytes = await this.#commitObject(source, known, journal, commit);
     const signedBy = await this.#verify(commit, commitBytes);
     const { parent } = parseCommit(commitBytes);
@@ -163,7 +165,9 @@ class Pull {
     if (subpaths?.length !== 0) {
       if (deltas !== undefined) delta = await this.#tryDelta(commit, known, pool, deltas);
       const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
-      const context = { source, known, gathered, journal, wanted, signal, onProgress };
+      const { algorithm, formats } = repository;
+      const rehearsal = rehearseFinish({ algorithm, version: formats.default });
+      const context = { source, known, gathered, journal, wanted, rehearsal, signal, onProgress };
       counts = await gatherCommit(context);
       pool.retire();
       this.#requirePaths(gathered);
