@@ -124,6 +124,8 @@ await build({
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
     codeSplitting: { groups: CHUNKS },
+    // What a start reads is shorter by a fifth, and plain ASCII but for some strings.
+    comments: false,
   },
 });
 for (const name of BUNDLED) {
