@@ -107,6 +107,18 @@ test('a reader that goes away is no error', () => {
   deepEqual([status, stdout, stderr], [0, '/\n{', '']);
 });
 
+test('a reader that takes its time gets everything', () => {
+  runCli(['-q', 'pull', large, 'large'], { repo });
+  const script = '"$0" ls -R large | (sleep 1; cat) | wc -l; "$0" ls -R large | wc -l';
+  const { stdout } = spawnSync('bash', ['-c', script, ONECOPY], {
+    encoding: 'utf8',
+    env: cliEnvironment({ ONECOPY_REPO: repo }),
+  });
+  const [slow, quick] = stdout.split('\n').map(Number);
+  equal(slow, quick);
+  ok(Number(quick) > FILES, 'the output must be longer than a pipe is');
+});
+
 test('on a terminal bars are drawn and taken away', (t) => {
   if (!needs(t, 'tool:script')) return;
   const target = join(scratch.path, 'bars');
