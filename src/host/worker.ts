@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parentPort, Worker, workerData } from 'node:worker_threads';
+import threads, { type MessagePort, type Worker } from 'node:worker_threads';
 import { HostError } from '#base/errors';
 import { type CarriedError, carryError, reviveError } from './carried-error.ts';
 
@@ -67,7 +67,7 @@ export function startWorker<Data, In, Out, Result>(
   options.signal?.throwIfAborted();
   const cancelled = new Int32Array(new SharedArrayBuffer(4));
   const envelope: Envelope = { data, cancelled };
-  const worker = new Worker(locate(module), {
+  const worker = new threads.Worker(locate(module), {
     workerData: envelope,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.youngHeapMb === undefined
@@ -128,9 +128,9 @@ function locate(module: URL): URL {
 export function serveWorker<Data, In, Out, Result>(
   work: (data: Data, context: WorkerContext<In, Out>) => Promise<Result> | Result,
 ): void {
-  const port = parentPort;
+  const port = threads.parentPort;
   if (port === null) throw workerFailed('this module runs only inside startWorker');
-  const { data, cancelled } = workerData as Envelope;
+  const { data, cancelled } = threads.workerData as Envelope;
   const send = (report: Report, transfer: readonly ArrayBuffer[] = []) =>
     port.postMessage(report, [...transfer]);
   const context: WorkerContext<In, Out> = {
@@ -147,7 +147,7 @@ export function serveWorker<Data, In, Out, Result>(
     .finally(() => port.close());
 }
 
-async function* messagesOf<In>(port: NonNullable<typeof parentPort>): AsyncGenerator<In> {
+async function* messagesOf<In>(port: MessagePort): AsyncGenerator<In> {
   const waiting: In[] = [];
   let wake: (() => void) | undefined;
   port.on('message', (message: In) => {

@@ -28,7 +28,7 @@ export class VerityHasher {
 
   /** @param hash what hashes the blocks; several hashers may share one */
   constructor(algorithm: VerityAlgorithm, hash: BlockHash = PLAIN[algorithm]) {
-    assert.equal(hash.algorithm, algorithm, 'blocks are hashed by another algorithm');
+    if (hash.algorithm !== algorithm) assert.fail('blocks are hashed by another algorithm');
     this.#hash = hash;
     this.#digestBytes = ALGORITHMS[algorithm].digestBytes;
     this.#id = Buffer.alloc(this.#digestBytes);
@@ -64,12 +64,9 @@ export class VerityHasher {
    * been whole blocks; after a part of `sizeBytes` that is not, nothing more may follow.
    */
   updateHashed(digests: Uint8Array, sizeBytes: number): void {
-    assert.equal(this.#sizeBytes % VERITY_BLOCK_BYTES, 0, 'digests after a short block');
-    assert.equal(
-      digests.length,
-      Math.ceil(sizeBytes / VERITY_BLOCK_BYTES) * this.#digestBytes,
-      'one digest for each block',
-    );
+    const blocks = Math.ceil(sizeBytes / VERITY_BLOCK_BYTES);
+    if (this.#sizeBytes % VERITY_BLOCK_BYTES !== 0) assert.fail('digests after a short block');
+    if (digests.length !== blocks * this.#digestBytes) assert.fail('not one digest for each block');
     this.#sizeBytes += sizeBytes;
     for (let at = 0; at < digests.length; ) {
       const level = this.#levelWithRoom(0);

@@ -29,7 +29,7 @@ const PIECE_BYTES = 256 * 1024;
 /** Largest content that the other inflater gets memory for before it has inflated anything, in bytes. */
 const UNSEEN_MAX_BYTES = 4 * 1024 * 1024;
 /** A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. */
-const TOLERANT = { finishFlush: zlib.Z_SYNC_FLUSH };
+const tolerant = () => ({ finishFlush: zlib.Z_SYNC_FLUSH });
 
 /**
  * Splits a `.filez` object into header and payload; nothing is inflated or hashed yet.
@@ -63,7 +63,7 @@ export function inflateContent(
   let content: Buffer;
   try {
     content = inflateRawSync(payload, {
-      ...TOLERANT,
+      ...tolerant(),
       maxOutputLength: header.sizeBytes + 1,
       chunkSize: Math.min(Math.max(header.sizeBytes + 1, 64), PIECE_BYTES),
     });
@@ -83,7 +83,7 @@ export async function* inflateSource(
   source: AsyncIterable<Uint8Array>,
   sizeBytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const inflate = createInflateRaw({ ...TOLERANT, chunkSize: PIECE_BYTES });
+  const inflate = createInflateRaw({ ...tolerant(), chunkSize: PIECE_BYTES });
   let sourceError: unknown;
   const feeding = feed(source, inflate).catch((error: unknown) => {
     sourceError = error;

@@ -127,7 +127,8 @@ export class SplitstreamWriter implements Disposable {
   #index(table: Map<ObjectId, number>, id: ObjectId): number {
     const known = table.get(id);
     if (known !== undefined) return known;
-    assert.equal(id.length, ALGORITHMS[this.#algorithm].digestBytes * 2, 'id of another algorithm');
+    const isOwn = id.length === ALGORITHMS[this.#algorithm].digestBytes * 2;
+    if (!isOwn) assert.fail('id of another algorithm');
     if (table.size >= REFS_MAX) {
       throw new FormatError(
         'SPLITSTREAM_TABLE_TOO_LARGE',

@@ -59,7 +59,7 @@ export class ZstdHandle {
    */
   *run(input: Uint8Array, end: boolean): Generator<Uint8Array> {
     // Node would end the process.
-    assert(!this.#closed, 'a zstd context was used after it was freed');
+    if (this.#closed) assert.fail('a zstd context was used after it was freed');
     const flush = end ? constants.ZSTD_e_end : constants.ZSTD_e_continue;
     const output = this.#output;
     const state = this.#inside._writeState;
