@@ -21,7 +21,7 @@ export class GatheredCommit implements CommitObjects {
   readonly #builder: CommitStreamBuilder;
   readonly #metadata = new Map<OstreeChecksum, Uint8Array>();
   readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
-  readonly #files = new Map<OstreeChecksum, ObjectRecord>();
+  readonly #files = new Map<OstreeChecksum, GatheredFile>();
 
   /** @param base a commit whose objects can be taken as they are */
   constructor(commit: OstreeChecksum, bytes: Uint8Array, base?: CommitStream) {
@@ -47,14 +47,16 @@ export class GatheredCommit implements CommitObjects {
   add(record: ObjectRecord): void {
     const { checksum } = record;
     if (record.kind === 'inline') {
-      this.#builder.addInlineFile(checksum, record.rawHeader, record.content);
+      const { rawHeader, content } = record;
+      this.#builder.addInlineFile(checksum, rawHeader, content);
+      const header = parseRawHeader(rawHeader);
+      this.#files.set(checksum, { header, inline: content, external: undefined });
     } else if (record.kind === 'external') {
-      this.#builder.addExternalFile(checksum, record.rawHeader, record.id);
-    } else {
-      this.addMetadata(checksum, record.bytes);
-      return;
-    }
-    this.#files.set(checksum, record);
+      const { rawHeader, id } = record;
+      this.#builder.addExternalFile(checksum, rawHeader, id);
+      const header = parseRawHeader(rawHeader);
+      this.#files.set(checksum, { header, inline: NOTHING, external: id });
+    } else this.addMetadata(checksum, record.bytes);
   }
 
   /** Adds the object at an index of the base. Returns false when that was done before. */
@@ -74,21 +76,11 @@ export class GatheredCommit implements CommitObjects {
     return this.#dirtrees.get(checksum);
   }
 
-  file(checksum: OstreeChecksum): ReturnType<CommitObjects['file']> {
-    const record = this.#files.get(checksum);
-    if (record === undefined) return this.#fileOfBase(checksum);
-    if (record?.kind === 'inline') {
-      const { rawHeader, content } = record;
-      return { header: parseRawHeader(rawHeader), inline: content, external: undefined };
-    }
-    if (record?.kind === 'external') {
-      const { rawHeader, id } = record;
-      return { header: parseRawHeader(rawHeader), inline: NOTHING, external: id };
-    }
-    return missing(checksum, 'file');
+  file(checksum: OstreeChecksum): GatheredFile {
+    return this.#files.get(checksum) ?? this.#fileOfBase(checksum);
   }
 
-  #fileOfBase(checksum: OstreeChecksum): ReturnType<CommitObjects['file']> {
+  #fileOfBase(checksum: OstreeChecksum): GatheredFile {
     const { base } = this;
     const index = base?.indexOf(checksum);
     if (base === undefined || index === undefined) return missing(checksum, 'file');
@@ -103,6 +95,8 @@ export class GatheredCommit implements CommitObjects {
     return this.#builder.encode(this.commit);
   }
 }
+
+type GatheredFile = ReturnType<CommitObjects['file']>;
 
 const NOTHING = new Uint8Array(0);
 
