@@ -140,7 +140,7 @@ class Gatherer implements FileSink, Disposable {
     const { source, rehearsal } = this.#context;
     if (rehearsal === undefined || !source.isDistant) return;
     const step = () => {
-      if (rehearsal.next().done === true) clearInterval(this.#steps);
+      if (!hasMoreSteps(rehearsal)) clearInterval(this.#steps);
     };
     if (this.#filesOutstanding > 0) this.#steps ??= setInterval(step, STEP_MS);
     // When what was just asked for has gone out.
@@ -301,6 +301,15 @@ class Gatherer implements FileSink, Disposable {
     const seen = this.#seen[kind];
     const before = seen.size;
     return seen.add(checksum).size > before;
+  }
+}
+
+/** Takes a step, which only spares time: whatever is wrong with it shows again where it matters. */
+function hasMoreSteps(rehearsal: Iterator<unknown>): boolean {
+  try {
+    return rehearsal.next().done !== true;
+  } catch {
+    return false;
   }
 }
 

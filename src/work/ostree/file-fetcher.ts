@@ -92,15 +92,11 @@ export class FileFetcher implements ShortFileReceiver {
   }
 
   /** Connects before there is anything to fetch: each connection takes a round trip. */
-  prepare(): void {
+  connectAhead(): void {
     const { origin } = this.#options;
-    if (origin.kind === 'remote') void this.#prepareShort(origin.remote);
-  }
-
-  async #prepareShort(remote: OstreeRemote): Promise<void> {
+    if (origin.kind !== 'remote') return;
     this.#short = 'asked';
-    const short = await this.#openShort(remote);
-    short?.connectAhead();
+    void this.#openShort(origin.remote).then((short) => short?.connectAhead());
   }
 
   /** Stores what is verified, after the signal has aborted: another pull will find it. Nobody is told. */

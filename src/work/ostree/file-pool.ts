@@ -95,8 +95,12 @@ export class FilePool implements AsyncDisposable {
     this.#remote = remote;
     setImmediate(() => {
       if (this.#stop.signal.aborted) return;
-      this.#start();
-      this.tools.prepare();
+      try {
+        this.#start();
+        this.tools.prepare();
+      } catch {
+        // It only spares time: what is wrong shows again when the first files need it.
+      }
     });
   }
 
@@ -110,7 +114,7 @@ export class FilePool implements AsyncDisposable {
       signal: AbortSignal.any([signal, this.#stop.signal]),
       onFetched: (files) => this.#settle(files),
     });
-    if (remote?.isDistant === true) this.#here.prepare();
+    if (remote?.isDistant === true) this.#here.connectAhead();
     return { add: (checksum) => this.#add(checksum) };
   }
 

@@ -55,7 +55,7 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
   });
   context.post({ ready: true });
   if (data.prepares) {
-    fetcher.prepare();
+    fetcher.connectAhead();
     rehearseFiles(tools);
   }
   for await (const task of context.messages()) {
