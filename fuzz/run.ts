@@ -2,7 +2,7 @@
  * Fuzzes the parsers: every target gets its corpus and seeds, then damaged copies of them until its time is over. An input that
  * breaks the invariant, never returns or eats the memory is saved in the corpus; give it the name of the bug once it is fixed.
  *
- * Usage: npm run fuzz [-- --target NAME…] [--seconds N] [--seed N]
+ * Usage: npm run fuzz -- [--target NAME]… [--seconds N] [--seed N]
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
