@@ -113,6 +113,8 @@ export class Origin implements ConnectionOwner, Disposable {
   onClose(connection: Connection, unanswered: readonly Exchange[], error: TransportError): void {
     const wasConnecting = this.#connecting.delete(connection);
     this.#connections.delete(connection);
+    // One that ends is only replaced when a request needs it.
+    this.#ahead = 0;
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
     this.#recount();
@@ -222,7 +224,6 @@ export class Origin implements ConnectionOwner, Disposable {
     if (this.#disposed) return;
     const nowMs = performance.now();
     if (nowMs < this.#connectAgainMs) return;
-    // Asked for once: one that ends is only replaced when a request needs it.
     if (this.#connections.size >= this.#ahead) this.#ahead = 0;
     const needed = Math.min(this.#queue.size, this.#limiter.limit - this.#inFlight);
     const wanted = Math.min(

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import { FakeHttp, type Fault } from '../../../test/support/fake-http.ts';
@@ -105,4 +107,23 @@ test('connections are opened before there is anything to ask, as many as may be 
   const { lengths } = await sizesOf(client, server.url, Array(60).fill(1));
   assert.equal(lengths.length, 60);
   assert.equal((await server.read()).connections, 12);
+});
+
+test('a server that ends connections before anything is asked is not connected to again and again', async () => {
+  let accepted = 0;
+  const server = createServer((socket) => {
+    accepted++;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const inFlight = { start: 40, min: 2, max: 40 };
+  {
+    await using client = new HttpClient({ ...QUICK, inFlight });
+    const way = client.openShort(url, undefined) ?? assert.fail('there is no short way');
+    way.connectAhead();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  server.close();
+  assert.ok(accepted > 0 && accepted <= inFlight.max, `${accepted} connections`);
 });
