@@ -67,6 +67,7 @@ export class FileFetcher implements ShortFileReceiver {
   #isReading = false;
   #short: ShortFiles | 'unknown' | 'asked' | undefined = 'unknown';
   #isScheduled = false;
+  #isFinished = false;
   #turns = 0;
   readonly #arrivals = new Arrivals();
   #held: Absorbed[] = [];
@@ -99,9 +100,13 @@ export class FileFetcher implements ShortFileReceiver {
     void this.#openShort(origin.remote).then((short) => short?.connectAhead());
   }
 
-  /** Stores what is verified, after the signal has aborted: another pull will find it. Nobody is told. */
+  /**
+   * Stores what is verified, after the signal has aborted: another pull will find it. Nobody is told, and nothing is touched any more: the
+   * journal may be closed, and its descriptor another file's.
+   */
   finish(): void {
     this.#store();
+    this.#isFinished = true;
   }
 
   #next(): OstreeChecksum | undefined {
@@ -268,6 +273,7 @@ export class FileFetcher implements ShortFileReceiver {
   }
 
   #hold(taken: Absorbed | Taken): void {
+    if (this.#isFinished) return;
     if ('isStored' in taken) {
       this.#stored.push(taken);
       return;
@@ -299,6 +305,7 @@ export class FileFetcher implements ShortFileReceiver {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
+      if (this.#isFinished) return;
       const { origin } = this.#options;
       if (origin.kind === 'remote') this.#absorbArrivals(origin.remote, ABSORB_AT_ONCE);
       const isMore = !this.#arrivals.isEmpty;
