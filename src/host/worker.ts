@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+// By default export: what is packed then loads it when a thread is started or served, and most runs do neither.
 import threads, { type MessagePort, type Worker } from 'node:worker_threads';
 import { HostError } from '#base/errors';
 import { type CarriedError, carryError, reviveError } from './carried-error.ts';

@@ -28,7 +28,10 @@ export interface WholeInflater {
 const PIECE_BYTES = 256 * 1024;
 /** Largest content that the other inflater gets memory for before it has inflated anything, in bytes. */
 const UNSEEN_MAX_BYTES = 4 * 1024 * 1024;
-/** A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. */
+/**
+ * A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. A function,
+ * because to read the constant loads zlib.
+ */
 const tolerant = () => ({ finishFlush: zlib.Z_SYNC_FLUSH });
 
 /**

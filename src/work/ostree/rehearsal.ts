@@ -12,6 +12,8 @@ import {
   encodeZlibHeader,
   frameHeader,
   parseDirtree,
+  S_IFDIR,
+  S_IFREG,
   type SizedFileHeader,
   treeOfCommit,
   verifyMetadata,
@@ -36,8 +38,6 @@ export interface RehearsalOptions {
 const FILES = 60;
 /** How often the whole is done. */
 const ROUNDS = 10;
-const DIRECTORY_MODE = 0o040755;
-const FILE_MODE = 0o100644;
 const CONTENT_BYTES = 2_000;
 
 /** What is done for each file that arrives, but for storing it. */
@@ -74,7 +74,7 @@ function gatherMadeUp(algorithm: VerityAlgorithm): GatheredCommit {
   }));
   files.sort((a, b) => (a.name < b.name ? -1 : 1));
   const tree = encodeDirtree({ files, directories: [] });
-  const meta = encodeDirmeta({ uid: 0, gid: 0, mode: DIRECTORY_MODE, xattrs: [] });
+  const meta = encodeDirmeta({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] });
   const rootTree = computeMetadataChecksum(tree);
   const rootMeta = computeMetadataChecksum(meta);
   const commit = encodeCommit({
@@ -102,7 +102,7 @@ function gatherMadeUp(algorithm: VerityAlgorithm): GatheredCommit {
 
 function headerOf(sizeBytes: number): SizedFileHeader {
   const target = byteStringOf(new Uint8Array(0));
-  return { uid: 0, gid: 0, mode: FILE_MODE, target, xattrs: [], sizeBytes };
+  return { uid: 0, gid: 0, mode: S_IFREG | 0o644, target, xattrs: [], sizeBytes };
 }
 
 /** A digest that stands for itself. */
