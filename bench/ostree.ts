@@ -6,11 +6,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ForkedServer } from '../test/support/forked-server.ts';
 import { Nginx } from '../test/support/nginx.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { type CorpusShape, corpusMembers } from './corpus.ts';
 import { prepareDisk, remove } from './disk.ts';
-import { DistantServer } from './distant.ts';
 import { type Contender, compare, median, type Series } from './measure.ts';
 import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
@@ -252,12 +252,14 @@ async function benchDistant(stage: Omit<Stage, 'url'>, shape: CorpusShape): Prom
   await writeTree(tree, shape);
   execFileSync(ostree, ['init', `--repo=${root}`, '--mode=archive']);
   commit(stage, root, tree, '--branch=v1');
-  await using server = await DistantServer.start(root, LATENCY_MS);
+  const entry = new URL('./distant-server.ts', import.meta.url);
+  await using server = await ForkedServer.start(entry, [root, String(LATENCY_MS)]);
+  const source = `ostree:http://127.0.0.1:${server.port}:v1`;
   const before = () => {
     remove(mine);
     settle(disk);
   };
-  const far = { ...ours('onecopy pull ostree:', mine, 'pull', `ostree:${server.url}:v1`), before };
+  const far = { ...ours('onecopy pull ostree:', mine, 'pull', source), before };
   // Each is short, so there can be enough of them for a median that a busy neighbour does not move.
   const [series] = await compare([far], { rounds: rounds * 3, warmUp: true });
   remove(tree, root, mine);

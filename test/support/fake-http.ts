@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { ForkedServer } from './forked-server.ts';
 
 /** One misbehaviour. Without `index` and `path` it meets every request; `times` bounds how often. */
 export interface Fault {
@@ -49,38 +48,38 @@ export interface FakeHttpLog {
 
 /** A server in a process of its own on 127.0.0.1. */
 export class FakeHttp implements AsyncDisposable {
-  readonly #child: ChildProcess;
+  readonly #server: ForkedServer;
   readonly url: string;
 
-  private constructor(child: ChildProcess, url: string) {
-    this.#child = child;
+  private constructor(server: ForkedServer, url: string) {
+    this.#server = server;
     this.url = url;
   }
 
   static async start(options: FakeHttpOptions = {}): Promise<FakeHttp> {
-    const entry = fileURLToPath(new URL('./fake-http-server.ts', import.meta.url));
-    const child = fork(entry, [JSON.stringify(options)], { execArgv: [] });
-    const [message] = (await once(child, 'message')) as [{ port: number }];
+    const entry = new URL('./fake-http-server.ts', import.meta.url);
+    const server = await ForkedServer.start(entry, [JSON.stringify(options)]);
     const scheme = options.tls === undefined ? 'http' : 'https';
-    return new FakeHttp(child, `${scheme}://127.0.0.1:${message.port}`);
+    return new FakeHttp(server, `${scheme}://127.0.0.1:${server.port}`);
   }
 
   async read(): Promise<FakeHttpLog> {
-    const answer = once(this.#child, 'message');
-    this.#child.send({ ask: 'log' });
-    return (await answer)[0] as FakeHttpLog;
+    return (await this.#ask({ ask: 'log' })) as FakeHttpLog;
   }
 
   /** Forgets the log and sets new faults. */
   async reset(faults: readonly Fault[] = []): Promise<void> {
-    const answer = once(this.#child, 'message');
-    this.#child.send({ ask: 'reset', faults });
-    await answer;
+    await this.#ask({ ask: 'reset', faults });
+  }
+
+  async #ask(message: object): Promise<unknown> {
+    const { child } = this.#server;
+    const answer = once(child, 'message');
+    child.send(message);
+    return (await answer)[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exit;
+    await this.#server[Symbol.asyncDispose]();
   }
 }
