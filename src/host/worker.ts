@@ -21,8 +21,8 @@ export interface WorkerOptions<Out> {
 }
 
 /**
- * A running worker thread. Disposing terminates it at once and waits until it is gone; what the worker holds in descriptors of its own
- * is lost then, so let it finish, or cancel it, where that matters.
+ * A running worker thread. Disposing waits until it is gone, and terminates it at once if it has not reported its end; what the worker
+ * holds in descriptors of its own is lost then, so let it finish, or cancel it, where that matters.
  */
 export interface WorkerHandle<In, Result> extends AsyncDisposable {
   /** Sends a message; SharedArrayBuffers are shared, the listed buffers move. */
@@ -77,9 +77,12 @@ export function startWorker<Data, In, Out, Result>(
   });
   const cancel = () => Atomics.store(cancelled, 0, 1);
   options.signal?.addEventListener('abort', cancel, { once: true });
-  const done = settle<Result, Out>(worker, options).finally(() =>
-    options.signal?.removeEventListener('abort', cancel),
-  );
+  const gone = new Promise((resolve) => worker.once('exit', resolve));
+  let isRunning = true;
+  const done = settle<Result, Out>(worker, options).finally(() => {
+    isRunning = false;
+    options.signal?.removeEventListener('abort', cancel);
+  });
   // A failure is reported to whoever awaits `done`; nobody may be doing so yet.
   done.catch(() => {});
   return {
@@ -87,7 +90,7 @@ export function startWorker<Data, In, Out, Result>(
     cancel,
     done,
     async [Symbol.asyncDispose]() {
-      await worker.terminate();
+      await (isRunning ? worker.terminate() : gone);
     },
   };
 }
@@ -145,7 +148,8 @@ export function serveWorker<Data, In, Out, Result>(
       (result) => send({ kind: 'result', result }),
       (error: unknown) => send({ kind: 'error', error: carryError(error) }),
     )
-    .finally(() => port.close());
+    // Not by having nothing left to do: a connection kept open would hold the thread.
+    .finally(() => process.exit());
 }
 
 async function* messagesOf<In>(port: MessagePort): AsyncGenerator<In> {

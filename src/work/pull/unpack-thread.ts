@@ -44,6 +44,7 @@ export type UnpackInput =
 export class UnpackThread implements AsyncDisposable {
   readonly #worker: WorkerHandle<UnpackOrder | 'stop', void>;
   #answer: PromiseWithResolvers<UnpackAnswer> | undefined;
+  #isIdle = true;
 
   constructor() {
     const module = new URL('./unpack-worker.ts', import.meta.url);
@@ -70,12 +71,14 @@ export class UnpackThread implements AsyncDisposable {
     const answer = Promise.withResolvers<UnpackAnswer>();
     answer.promise.catch(() => {}); // Awaited below, or overtaken by another error.
     this.#answer = answer;
+    this.#isIdle = false;
     const tar = createRing(TAR_RING_BYTES);
     using reader = new RingReader(tar);
     const pumping = this.#order(input, { expected, tar, progress });
     pumping.catch(() => {});
     const failure = await readTar(reader, (piece) => onTar(piece, readBytes[0] ?? 0));
     const { error } = await answer.promise;
+    this.#isIdle = true;
     if (failure !== undefined && !isDoubtful(failure.error)) throw failure.error;
     if (error !== undefined) throw reviveError(error);
     await pumping;
@@ -99,10 +102,11 @@ export class UnpackThread implements AsyncDisposable {
     }
   }
 
-  /** Ends the thread: at once when it is in the middle of something. */
+  /** Ends the thread: at once when it is in the middle of something, else by letting it come to its end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#worker.cancel();
     this.#worker.post('stop');
+    if (this.#isIdle) await this.#worker.done.catch(() => {});
     await this.#worker[Symbol.asyncDispose]();
   }
 }
