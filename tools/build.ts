@@ -1,15 +1,24 @@
 /**
- * Builds `dist/` for the published package: bundled JavaScript by rolldown, split so that each verb loads only its own
- * code, and type declarations by tsc. A checkout runs its sources and never needs it.
+ * Builds `dist/` for the published package by rolldown: the library as modules, the programs as CommonJS in `dist/program`, split so that
+ * each verb loads only its own code, and loaded by `faces/packed`, which keeps compiled code; and type declarations by tsc. A checkout
+ * runs its sources and never needs it.
  *
  * Usage: npm run build [-- --bundle-into FOLDER]   (there, and without declarations: for the benches)
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'rolldown';
+import { type BuildOptions, build, type Plugin } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SRC = join(ROOT, 'src');
@@ -18,11 +27,16 @@ const { 'bundle-into': elsewhere } = parseArgs({
 }).values;
 const DIST = elsewhere ?? join(ROOT, 'dist');
 
-/** Programs and public doors, by the name of their file in `dist/`. */
-const ENTRIES: Readonly<Record<string, string>> = {
+const PROGRAM = join(DIST, 'program');
+
+/** By the name of their file in `dist/program/`. */
+const PROGRAMS: Readonly<Record<string, string>> = {
   onecopy: 'faces/cli/main.ts',
   mkcomposefs: 'faces/compat/mkcomposefs.ts',
   'composefs-info': 'faces/compat/composefs-info.ts',
+};
+/** Public doors, by the name of their file in `dist/`. */
+const DOORS: Readonly<Record<string, string>> = {
   index: 'index.ts',
   erofs: 'formats/erofs/index.ts',
   fsverity: 'formats/fsverity/index.ts',
@@ -31,11 +45,12 @@ const ENTRIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What nearly every verb needs lies in two files: opening many small ones costs more than reading a large one. The doors of single
- * formats need only the first. The entry of a thread lies in neither: whoever imported it would run it.
+ * What nearly every verb needs lies in three files: opening many small ones costs more than reading a large one. The command line needs only
+ * the first, the doors of single formats only two. The entry of a thread lies in none: whoever imported it would run it.
  */
 const CHUNKS = [
-  { name: 'formats', test: /\/src\/(base|formats\/(erofs|fsverity|oci|splitstream|tar|tree))\// },
+  { name: 'base', test: /^\0node:|\/src\/base\// },
+  { name: 'formats', test: /\/src\/formats\/(erofs|fsverity|oci|splitstream|tar|tree)\// },
   {
     name: 'core',
     test: /\/src\/(host|stores\/composefs|work\/(image|repository))\/(?!.*-worker\.ts$)/,
@@ -49,7 +64,7 @@ function workers(): Record<string, string> {
     if (!name.endsWith('.ts') || name.endsWith('.test.ts')) continue;
     const text = readFileSync(join(SRC, name), 'utf8');
     for (const [, worker = ''] of text.matchAll(
-      /new URL\('\.\/([\w-]+\.ts)', import\.meta\.url\)/g,
+      /new URL\('\.\/([\w-]+-worker\.ts)', import\.meta\.url\)/g,
     )) {
       const key = basename(worker, '.ts');
       if (!existsSync(join(SRC, name, '..', worker))) continue;
@@ -109,28 +124,83 @@ function lazily(expression: string, value: unknown): string {
 /** Packages that every verb needs go into the bundle, with their licence beside it: finding and opening their files costs more. */
 const BUNDLED = ['commander'];
 
-rmSync(DIST, { recursive: true, force: true });
-const programs = Object.entries(ENTRIES).map(([name, path]) => [name, join(SRC, path)]);
-await build({
+/** What both halves have in common. */
+const SHARED: BuildOptions = {
   cwd: ROOT,
-  input: { ...Object.fromEntries(programs), ...workers() },
   platform: 'node',
   external: new RegExp(`^(?!#|\\.|/|\\0|node:|(?:${BUNDLED.join('|')})$)`),
   plugins: [builtins()],
   treeshake: { propertyReadSideEffects: false },
-  output: {
-    dir: DIST,
-    format: 'esm',
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name]-[hash].js',
-    codeSplitting: { groups: CHUNKS },
-    // What a start reads is shorter by a fifth, and plain ASCII but for some strings.
-    comments: false,
-  },
-});
-for (const name of BUNDLED) {
-  copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(DIST, `LICENSE-${name}`));
+};
+const SHARED_OUTPUT = {
+  codeSplitting: { groups: CHUNKS },
+  // What a start reads is shorter by a fifth, and plain ASCII but for some strings.
+  comments: false,
+} as const;
+
+function sources(entries: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(SRC, path)]));
 }
+
+async function buildLibrary(): Promise<void> {
+  await build({
+    ...SHARED,
+    input: { ...sources(DOORS), ...workers() },
+    output: {
+      ...SHARED_OUTPUT,
+      dir: DIST,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name]-[hash].js',
+    },
+  });
+}
+
+/** Every chunk has a name that changes with its content, beside it `onecopy.js` and the like, which load it. */
+async function buildPrograms(): Promise<void> {
+  const { output } = await build({
+    ...SHARED,
+    input: { ...sources(PROGRAMS), ...workers() },
+    transform: { define: { 'import.meta.main': 'true' } },
+    write: false,
+    output: {
+      ...SHARED_OUTPUT,
+      dir: PROGRAM,
+      format: 'cjs',
+      entryFileNames: '[name]-[hash].js',
+      chunkFileNames: '[name]-[hash].js',
+    },
+  });
+  const start = await startCode();
+  mkdirSync(PROGRAM);
+  for (const chunk of output) {
+    if (chunk.type !== 'chunk') continue;
+    const wrapped = `(function (exports, require, module, __filename, __dirname) {${chunk.code}\n})`;
+    writeFileSync(join(PROGRAM, chunk.fileName), wrapped);
+    if (!chunk.isEntry) continue;
+    const call = `exports.start(__dirname, ${JSON.stringify(chunk.fileName)}, require);\n`;
+    writeFileSync(join(PROGRAM, `${chunk.name}.js`), start + call);
+  }
+  writeFileSync(join(PROGRAM, 'package.json'), '{ "type": "commonjs" }\n');
+  for (const name of BUNDLED) {
+    copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(PROGRAM, `LICENSE-${name}`));
+  }
+}
+
+async function startCode(): Promise<string> {
+  const { output } = await build({
+    cwd: ROOT,
+    input: join(SRC, 'faces/packed/start.ts'),
+    platform: 'node',
+    write: false,
+    output: { format: 'cjs', comments: false },
+  });
+  return output[0].code;
+}
+
+rmSync(DIST, { recursive: true, force: true });
+await buildLibrary();
+await buildPrograms();
 if (elsewhere === undefined) {
   const types = spawnSync(
     process.execPath,

@@ -171,6 +171,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/browse',
     'work/image',
   ],
+  'faces/packed': [],
   'faces/compat': ['base/errors', 'work/compose'],
   'faces/cli': [
     'base/bytes',
@@ -221,6 +222,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/ostree': ['node:os', 'node:zlib', 'openpgp'],
   'work/pull': ['node:assert', 'node:os', 'node:timers/promises', 'node:zlib'],
   'work/export': ['node:zlib'],
+  'faces/packed': ['node:fs', 'node:vm'],
   'faces/compat': ['node:events'],
   'faces/cli': [
     '@bomb.sh/tab',

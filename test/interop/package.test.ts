@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +17,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAYOUT = join(ROOT, 'test/golden/cfsctl/oci/basic/layout');
 const PATH = `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`;
 
-function run(program: string, args: readonly string[], cwd: string): string {
-  const done = spawnSync(program, args, { cwd, encoding: 'utf8', env: { ...process.env, PATH } });
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function run(program: string, args: readonly string[], cwd: string, more?: Environment): string {
+  const env = { ...process.env, PATH, ...more };
+  const done = spawnSync(program, args, { cwd, encoding: 'utf8', env });
   assert.equal(done.status, 0, `${program} ${args.join(' ')}: ${done.stderr}`);
   return done.stdout;
 }
@@ -44,11 +54,25 @@ test('the packed package brings no runtime, has its three programs, and pulls', 
   }
   const repository = ['--repo', join(path, 'repo')];
   const onecopy = join(path, 'bin/onecopy');
-  assert.equal(run(onecopy, ['--version'], path), `onecopy ${manifest.version}\n`);
-  run(onecopy, [...repository, '-q', 'pull', `oci:${LAYOUT}:latest`, 'basic'], path);
-  assert.equal(
-    run(onecopy, [...repository, 'cat', 'basic', '/hello.txt'], path),
-    'hello from test layer\n',
-  );
-  assert.match(run(join(path, 'bin/mkcomposefs'), ['--help'], path), /^Usage: mkcomposefs/);
+  const kept = { NODE_COMPILE_CACHE: undefined, XDG_CACHE_HOME: join(path, 'cache') };
+  const cat = (more: Environment = kept) =>
+    run(onecopy, [...repository, 'cat', 'basic', '/hello.txt'], path, more);
+  assert.equal(run(onecopy, ['--version'], path, kept), `onecopy ${manifest.version}\n`);
+  run(onecopy, [...repository, '-q', 'pull', `oci:${LAYOUT}:latest`, 'basic'], path, kept);
+  assert.equal(cat(), 'hello from test layer\n');
+  assert.match(run(join(path, 'bin/mkcomposefs'), ['--help'], path, kept), /^Usage: mkcomposefs/);
+
+  // The compiled code of what ran, which nobody misses when it is damaged, or when there is no place for it.
+  const caches = join(path, 'cache/onecopy/chunks');
+  const names = readdirSync(caches);
+  for (const chunk of ['program', 'pull', 'browse', 'mkcomposefs']) {
+    assert.ok(
+      names.some((name) => name.includes(`-${chunk}-`)),
+      `no compiled code of ${chunk}`,
+    );
+  }
+  for (const name of names) writeFileSync(join(caches, name), Buffer.alloc(4096, name));
+  assert.equal(cat(), 'hello from test layer\n');
+  assert.equal(cat({ ...kept, XDG_CACHE_HOME: undefined, HOME: undefined }), cat());
+  assert.ok(!existsSync('/tmp/.cache/onecopy'));
 });

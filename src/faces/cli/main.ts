@@ -17,6 +17,10 @@ if (nodeMajor < NODE_MAJOR_MIN) {
 } else if (process.argv.length === 3 && ['--version', '-V'].includes(process.argv[2] ?? '')) {
   printVersion();
 } else {
+  void run();
+}
+
+async function run(): Promise<void> {
   const { runProgram } = await import('./program.ts');
   leave(await runProgram(process.argv.slice(2), VERSION));
 }

@@ -62,4 +62,8 @@ function listingLine({ path, isDirectory, target, backingPath }: ListedEntry): s
   return backingPath === undefined ? name : `${name}\t@ ${escapeName(backingPath, false)}`;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  void main(process.argv.slice(2)).then((status) => {
+    process.exitCode = status;
+  });
+}

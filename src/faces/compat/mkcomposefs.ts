@@ -110,4 +110,8 @@ function readSource(source: string, options: ParsedOptions): ComposeSource {
   return readDirectory(source, digestStore === undefined ? common : { ...common, digestStore });
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  void main(process.argv.slice(2)).then((status) => {
+    process.exitCode = status;
+  });
+}
