@@ -241,9 +241,12 @@ export class Dir implements Disposable {
     return this.#fail(errno, 'linkat', to);
   }
 
-  /** A new file without a name in this directory's filesystem, see `TmpFile`. `mode` is subject to the umask. */
-  tmpfile(mode = 0o644): TmpFile {
-    return createTmpFile(this, mode);
+  /**
+   * A new file without a name in this directory's filesystem, see `TmpFile`. `mode` is subject to the umask. `inside` names a directory
+   * in this one that the filesystem takes for its parent when it looks for a place.
+   */
+  tmpfile(mode = 0o644, inside?: Name): TmpFile {
+    return createTmpFile(this, mode, inside);
   }
 
   /** Creates a device node, fifo or socket; false when the name is taken. `rdev` as in `FileStat`. */

@@ -41,6 +41,7 @@ export interface SystemCalls {
   flock(fd: number, operation: number): number;
   fremovexattr(fd: number, name: number): number;
   fsetxattr(fd: number, name: number, value: number, sizeBytes: number, flags: number): number;
+  fstatfs(fd: number, into: number): number;
   fstatvfs(fd: number, into: number): number;
   fsync(fd: number): number;
   ftruncate(fd: number, sizeBytes: number): number;
@@ -94,6 +95,7 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
   flock: [INT, INT, INT],
   fremovexattr: [INT, INT, ADDRESS],
   fsetxattr: [INT, INT, ADDRESS, ADDRESS, ADDRESS, INT],
+  fstatfs: [INT, INT, ADDRESS],
   fstatvfs: [INT, INT, ADDRESS],
   fsync: [INT, INT],
   ftruncate: [INT, INT, I64],

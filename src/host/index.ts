@@ -39,6 +39,7 @@ export {
 export { OPEN } from './flags.ts';
 export { Inflater, type InflateStep, tryOpenInflater } from './inflate.ts';
 export { isImmutable, setImmutable } from './inode-flags.ts';
+export { type InodeGroups, readInodeGroups } from './inode-groups.ts';
 export { hashContent, openBlockHash, openVerityHasher, tryOpenLaneHash } from './lanes.ts';
 export {
   flock,
@@ -109,6 +110,7 @@ export {
 export {
   serveWorker,
   startWorker,
+  threadNumber,
   type WorkerContext,
   type WorkerHandle,
   type WorkerOptions,

@@ -92,20 +92,22 @@ function lacksTmpfile(errno: number): boolean {
   return errno === ERRNO.EOPNOTSUPP || errno === ERRNO.EISDIR || errno === ERRNO.ENOSYS;
 }
 
-/** Opens an unnamed file in a directory; the errno as a negative number when that fails. */
-export function openUnnamed(directory: Dir, mode: number): number {
-  const here = slab().address + SLAB.here;
+/** Opens an unnamed file in a directory, or in one inside it; the errno as a negative number when that fails. */
+export function openUnnamed(directory: Dir, mode: number, inside?: Name): number {
+  const path =
+    inside === undefined ? slab().address + SLAB.here : putName(inside, SLAB.nameA, 'openat');
   const flags = OPEN.tmpfile | OPEN.readWrite | OPEN.cloexec;
-  const fd = sys.openat(directory.fd, here, flags, mode);
+  const fd = sys.openat(directory.fd, path, flags, mode);
   return fd >= 0 ? fd : -lastErrno();
 }
 
 /**
  * A new invisible file in `directory`: unnamed, or with a temporary name where O_TMPFILE is missing.
+ * @param inside a directory in it whose place on the disk an unnamed file gets
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
-export function createTmpFile(directory: Dir, mode: number): TmpFile {
-  const fd = openUnnamed(directory, mode);
+export function createTmpFile(directory: Dir, mode: number, inside?: Name): TmpFile {
+  const fd = openUnnamed(directory, mode, inside);
   if (fd >= 0) return new TmpFile(fd, directory, undefined);
   if (!lacksTmpfile(-fd)) throw hostError(-fd, 'openat', directory.label);
   for (let attempt = 0; attempt < TEMPORARY_NAME_TRIES; attempt += 1) {

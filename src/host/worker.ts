@@ -125,6 +125,11 @@ function locate(module: URL): URL {
   return found;
 }
 
+/** Number of this thread in its process: 0 for the one that started first, and each other one has a higher one than those before it. */
+export function threadNumber(): number {
+  return threads.threadId;
+}
+
 /**
  * Runs `work` with what `startWorker` passed, and reports its result or error. Called once, at the top level of a worker module;
  * the thread ends when the work does.

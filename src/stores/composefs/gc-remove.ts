@@ -1,74 +1,123 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { OperationOptions } from '#base/flow';
-import type { Dir } from '#host';
+import { type Dir, type InodeGroups, readInodeGroups, startWorker, type WorkerHandle } from '#host';
 import type { Garbage } from './gc-sweep.ts';
-import { OBJECTS } from './layout.ts';
+import { ObjectRemover, type Removal, type Removed } from './object-remover.ts';
 
-/** Objects between two looks at the signal. */
-const PART_OBJECTS = 128;
+/** How to remove objects. */
+export interface RemoveOptions extends OperationOptions {
+  /** Threads that remove objects where they need not wait for each other; 1 (the default) removes all in this one. */
+  readonly workers?: number | undefined;
+}
+
+/** Another thread is started for as many at least: fewer are removed sooner than it starts. */
+const PART_OBJECTS_MIN = 4096;
 
 /**
- * Removes objects; says how many were there, and their bytes. One thread does it: the kernel frees the files behind it in threads of its
- * own, and two that unlink wait for each other, on XFS up to twice as long as one takes.
+ * Removes objects; says how many were there, and their bytes. Threads that unlink in the same group of inodes wait for each other, on XFS
+ * more than twice as long as one takes, so each has groups of its own.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function removeObjects(
   root: Dir,
   { garbage, inodes }: Garbage,
-  { signal, onProgress }: OperationOptions,
+  { signal, onProgress, workers = 1 }: RemoveOptions,
 ): Promise<{ objectsRemoved: number; objectsBytes: number }> {
   const id = 'gc:remove';
   const total = garbage.size;
   onProgress?.({ type: 'started', id, unit: 'items', total });
-  using remover = new ObjectRemover(root);
+  const isMany = total >= 2 * PART_OBJECTS_MIN && workers > 1;
+  const [own, ...others] = divide(inodes, isMany ? readInodeGroups(root) : undefined, workers);
+  const done = new SharedArrayBuffer(4);
+  const shared = {
+    rootFd: root.fd,
+    label: root.label,
+    digestBytes: garbage.digestBytes,
+    digests: garbage.shareDigests(),
+    done,
+  };
+  await using team = new Team(
+    others.map((order) => ({ ...shared, order })),
+    signal,
+  );
+  using remover = new ObjectRemover({ ...shared, order: own });
+  for (let isMore = total > 0; isMore; ) {
+    isMore = remover.step();
+    const [count = 0] = new Int32Array(done);
+    onProgress?.({ type: 'advanced', id, done: count, total });
+    await yieldToEvents();
+    signal?.throwIfAborted();
+  }
+  const removed = [remover.removed, ...(await team.finish())];
+  const objectsRemoved = removed.reduce((sum, { objects }) => sum + objects, 0);
+  onProgress?.({ type: 'done', id, transferred: objectsRemoved });
+  return { objectsRemoved, objectsBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/**
+ * Numbers of objects in order of their inodes, for each thread: whole groups, the largest first, each to whoever has the fewest so far.
+ * What would be too few for a thread, and everything where there are no groups, the first one gets.
+ */
+export function divide(
+  inodes: readonly number[],
+  groups: InodeGroups | undefined,
+  workers: number,
+): [Uint32Array, ...Uint32Array[]] {
   // The filesystem frees inodes and their lists in blocks of many: each block is best changed once.
   const order = Uint32Array.from(inodes.keys()).sort(
     (a, b) => (inodes[a] as number) - (inodes[b] as number),
   );
-  for (let start = 0; start < total; start += PART_OBJECTS) {
-    const part = order.subarray(start, start + PART_OBJECTS);
-    for (const number of part) remover.remove(garbage.idAt(number));
-    onProgress?.({ type: 'advanced', id, done: start + part.length, total });
-    await yieldToEvents();
-    signal?.throwIfAborted();
+  if (groups === undefined) return [order];
+  const runs: Uint32Array[] = [];
+  for (let start = 0, end = 0; start < order.length; start = end) {
+    const group = groups.of(inodes[order[start] as number] as number);
+    while (end < order.length && groups.of(inodes[order[end] as number] as number) === group) end++;
+    runs.push(order.subarray(start, end));
   }
-  const { objectsRemoved, objectsBytes } = remover;
-  onProgress?.({ type: 'done', id, transferred: objectsRemoved });
-  return { objectsRemoved, objectsBytes };
+  const parts = Array.from({ length: workers }, (): { runs: Uint32Array[]; size: number } => {
+    return { runs: [], size: 0 };
+  });
+  for (const run of runs.toSorted((a, b) => b.length - a.length)) {
+    const part = parts.reduce((least, other) => (other.size < least.size ? other : least));
+    part.runs.push(run);
+    part.size += run.length;
+  }
+  const [first, ...rest] = parts.sort((a, b) => b.size - a.size);
+  const few = rest.filter(({ size }) => size < PART_OBJECTS_MIN);
+  const enough = rest.filter(({ size }) => size >= PART_OBJECTS_MIN);
+  return [
+    joined([...(first?.runs ?? []), ...few.flatMap(({ runs }) => runs)]),
+    ...enough.map((part) => joined(part.runs)),
+  ];
 }
 
-/** Removes objects through open fan-out directories, and counts. */
-class ObjectRemover implements Disposable {
-  objectsRemoved = 0;
-  objectsBytes = 0;
-  readonly #root: Dir;
-  /** Undefined for a directory that is missing. */
-  readonly #dirs = new Map<string, Dir | undefined>();
+function joined(runs: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(runs.reduce((size, run) => size + run.length, 0));
+  let at = 0;
+  for (const run of runs) {
+    all.set(run, at);
+    at += run.length;
+  }
+  return all;
+}
 
-  constructor(root: Dir) {
-    this.#root = root;
+/** The other threads. Disposing ends them. */
+class Team implements AsyncDisposable {
+  readonly #workers: readonly WorkerHandle<never, Removed>[];
+
+  constructor(removals: readonly Removal[], signal: AbortSignal | undefined) {
+    const module = new URL('./gc-worker.ts', import.meta.url);
+    this.#workers = removals.map((removal) =>
+      startWorker<Removal, never, never, Removed>(module, removal, { signal }),
+    );
   }
 
-  /** One that is gone already is not counted. @throws HostError SYSCALL_FAILED */
-  remove(id: string): void {
-    const dir = this.#dirOf(id.slice(0, 2));
-    const name = id.slice(2);
-    const sizeBytes = dir?.fileSizeOf(name);
-    if (sizeBytes === undefined || dir?.unlink(name) !== true) return;
-    this.objectsRemoved += 1;
-    this.objectsBytes += sizeBytes;
+  /** What they removed, when they are done. */
+  finish(): Promise<readonly Removed[]> {
+    return Promise.all(this.#workers.map(({ done }) => done));
   }
 
-  [Symbol.dispose](): void {
-    for (const dir of this.#dirs.values()) dir?.[Symbol.dispose]();
-    this.#dirs.clear();
-  }
-
-  #dirOf(fanOut: string): Dir | undefined {
-    if (!this.#dirs.has(fanOut)) {
-      const path = `${OBJECTS}/${fanOut}`;
-      this.#dirs.set(fanOut, this.#root.tryOpenDir(path, { noFollow: true }));
-    }
-    return this.#dirs.get(fanOut);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
   }
 }

@@ -8,7 +8,7 @@ import { type ErrorCode, hasCode } from '#base/errors';
 import { objectPath } from '#formats/fsverity';
 import { SplitstreamWriter } from '#formats/splitstream';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import { removeObjects } from './gc-remove.ts';
+import { divide, removeObjects } from './gc-remove.ts';
 import {
   applyGc,
   checkRepository,
@@ -395,3 +395,40 @@ test('objects are removed once each in any order of inodes, and those that were 
     equal(reported, count);
     deepEqual(idsOf(repository), []);
   }));
+
+test('objects are divided among threads by whole groups of inodes, each in the order of inodes', () => {
+  const groups = { followDirectories: true, of: (inode: number) => Math.floor(inode / 5_000) };
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 7 }), fc.integer({ min: 0, max: 5_000 }))),
+      fc.integer({ min: 1, max: 4 }),
+      (wanted, workers) => {
+        const inodes = wanted.flatMap(([group, count]) =>
+          Array.from({ length: count }, (_, at) => group * 5_000 + ((at * 7) % 5_000)),
+        );
+        const parts = divide(inodes, groups, workers);
+        ok(parts.length <= workers);
+        ok(parts.slice(1).every((part) => part.length >= 4096));
+        deepEqual(
+          parts.flatMap((part) => [...part]).sort((a, b) => a - b),
+          [...inodes.keys()],
+        );
+        const owners = new Map<number, number>();
+        for (const [owner, part] of parts.entries()) {
+          const inGroup = new Map<number, number>();
+          for (const index of part) {
+            const inode = inodes[index] ?? -1;
+            const group = groups.of(inode);
+            equal(owners.get(group) ?? owner, owner);
+            owners.set(group, owner);
+            ok((inGroup.get(group) ?? -1) <= inode);
+            inGroup.set(group, inode);
+          }
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
+  equal(divide([3, 1, 2], undefined, 4).length, 1);
+  deepEqual([...divide([3, 1, 2], undefined, 4)[0]], [1, 2, 0]);
+});

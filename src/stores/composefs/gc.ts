@@ -4,7 +4,7 @@ import { hasCode } from '#base/errors';
 import { ALGORITHMS } from '#formats/fsverity';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
-import { removeObjects } from './gc-remove.ts';
+import { type RemoveOptions, removeObjects } from './gc-remove.ts';
 import { countObjectsIn, type Garbage, type Sweep, sweepObjects } from './gc-sweep.ts';
 import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from './links.ts';
@@ -15,8 +15,11 @@ import { Marker, type Referrer } from './reach.ts';
 import type { Repository } from './repository.ts';
 import { rescueLostStreams } from './rescue.ts';
 
+/** How to apply a plan. */
+export interface GcApplyOptions extends LockOptions, RemoveOptions {}
+
 /** How to collect garbage. */
-export interface GcOptions extends LockOptions {
+export interface GcOptions extends GcApplyOptions {
   /** Exact names of streams or images to keep with all they need, beside what references keep. */
   readonly roots?: readonly string[] | undefined;
 }
@@ -161,7 +164,7 @@ function glance(
 export function applyGc(
   repository: Repository,
   planned: GcPlan,
-  options: LockOptions = {},
+  options: GcApplyOptions = {},
 ): Promise<GcResult> {
   const again = { ...options, roots: planned.roots };
   return collect(repository, options, () => {
@@ -179,7 +182,7 @@ export function collectGarbage(repository: Repository, options: GcOptions = {}):
 
 function collect(
   repository: Repository,
-  options: LockOptions,
+  options: GcApplyOptions,
   decide: () => SweepPlan,
 ): Promise<GcResult> {
   repository.ensureWritable();
@@ -223,7 +226,7 @@ function intersect(now: SweepPlan, planned: GcPlan): SweepPlan {
 async function remove(
   repository: Repository,
   decided: SweepPlan,
-  options: GcOptions,
+  options: GcApplyOptions,
 ): Promise<GcResult> {
   const { root } = repository;
   const changed = new Set<string>();

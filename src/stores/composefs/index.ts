@@ -20,6 +20,7 @@ export {
   collectGarbage,
   type GarbageLink,
   type GarbageObject,
+  type GcApplyOptions,
   type GcOptions,
   type GcPlan,
   type GcResult,

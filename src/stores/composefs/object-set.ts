@@ -12,7 +12,7 @@ const EMPTY = -1;
  * them. Digests pass as words of four bytes in the order of memory. The ids keep the numbers in which they were added.
  */
 export class ObjectSet {
-  readonly #digestBytes: number;
+  readonly digestBytes: number;
   /** Words of four bytes in a digest. */
   readonly digestWords: number;
   /** One digest behind the other. */
@@ -25,7 +25,7 @@ export class ObjectSet {
   readonly #own: Uint32Array;
 
   constructor(digestBytes: number, capacity = CAPACITY_MIN) {
-    this.#digestBytes = digestBytes;
+    this.digestBytes = digestBytes;
     this.digestWords = digestBytes / 4;
     this.#bytes = new Uint8Array(digestBytes);
     this.#own = new Uint32Array(this.#bytes.buffer);
@@ -83,13 +83,13 @@ export class ObjectSet {
 
   /** The id with a number. */
   idAt(index: number): ObjectId {
-    const at = this.#words.byteOffset + index * this.#digestBytes;
-    return objectIdOf(new Uint8Array(this.#words.buffer, at, this.#digestBytes));
+    const at = this.#words.byteOffset + index * this.digestBytes;
+    return objectIdOf(new Uint8Array(this.#words.buffer, at, this.digestBytes));
   }
 
   /** Another set of ids of the same algorithm. */
   of(ids: Iterable<ObjectId>): ObjectSet {
-    const set = new ObjectSet(this.#digestBytes);
+    const set = new ObjectSet(this.digestBytes);
     for (const id of ids) set.add(id);
     return set;
   }
@@ -108,7 +108,7 @@ export class ObjectSet {
   }
 
   #take(id: ObjectId): boolean {
-    if (id.length !== this.#digestBytes * 2) return false;
+    if (id.length !== this.digestBytes * 2) return false;
     this.#bytes.set(objectIdBytes(id));
     return true;
   }

@@ -11,7 +11,8 @@ import {
   type TmpFile,
 } from '#host';
 import type { VerityPolicy } from './context.ts';
-import { DIRECTORY_MODE, FILE_MODE, STAGING_PREFIX } from './layout.ts';
+import { DIRECTORY_MODE, STAGING_PREFIX } from './layout.ts';
+import { Nursery } from './nursery.ts';
 import { hashFile, protect } from './verity.ts';
 
 /** Linux asm-generic/errno-base.h. */
@@ -71,6 +72,7 @@ export class ObjectWriter {
     replaced: 0,
   };
   readonly #objects: Dir;
+  readonly #nursery: Nursery;
   readonly #algorithm: VerityAlgorithm;
   readonly #verity: VerityPolicy;
   /** Fan-out directories known to exist, by their number. */
@@ -80,6 +82,7 @@ export class ObjectWriter {
   constructor(seed: ObjectWriterSeed) {
     // The descriptor belongs to the repository, so this handle is never disposed.
     this.#objects = new Dir(seed.objectsFd, seed.label);
+    this.#nursery = new Nursery(this.#objects);
     this.#algorithm = seed.algorithm;
     this.#verity = seed.verity;
   }
@@ -104,14 +107,14 @@ export class ObjectWriter {
     const isGuessedNew =
       this.#newInRow >= NEW_IN_ROW_BEFORE_GUESSING && bytes.length <= GUESSED_BYTES_MAX;
     if (!isGuessedNew && this.has(id, bytes.length)) return this.#countPresent(bytes.length);
-    using file = this.#objects.tmpfile(FILE_MODE);
+    using file = this.#nursery.tmpfile();
     if (bytes.length > 0) file.write(bytes);
     return this.#publishNew(file, id, bytes.length);
   }
 
   /** Starts a large object: write pieces, then publish. Disposed without publishing, it leaves nothing. */
   stage(): StagedObject {
-    return new StagedObject(this.#objects.tmpfile(FILE_MODE), this);
+    return new StagedObject(this.#nursery.tmpfile(), this);
   }
 
   /**

@@ -10,6 +10,7 @@ export {
   type FsckOptions,
   type FsckReport,
   fsckDocument,
+  type GcApplyOptions,
   type GcOptions,
   type GcPlan,
   type GcResult,

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { applyGc, collectGarbage, type GcPlan, type GcResult, planGc } from '#work/check';
 import type { Repository } from '#work/repository';
 import { type Action, type Context, textOption, wholeNumber } from '../context.ts';
@@ -47,7 +48,8 @@ async function run(
   { roots, timeoutMs, planPath, applyPath }: Request,
   isPlan: boolean,
 ): Promise<GcResult> {
-  const options = { ...context.operation, roots, timeoutMs };
+  const workers = context.jobs ?? availableParallelism();
+  const options = { ...context.operation, roots, timeoutMs, workers };
   if (applyPath !== undefined) {
     const plan = readPlan(applyPath);
     return isPlan ? resultOf(plan) : await applyGc(repository, plan, options);
