@@ -9,7 +9,7 @@ const EXT4 = 0xef53n;
 const XFS_IOC_FSGEOMETRY_V1 = 0x80705864;
 /** Offsets in that structure, 32 bits each. */
 const GEOMETRY = { blockBytes: 0, groupBlocks: 8, groups: 12, inodeBytes: 24 } as const;
-/** Inodes of a group where mke2fs was not asked for another number: the blocks of a bitmap, and one inode for every fourth of them. */
+/** Inodes of a group as mke2fs makes it unless asked otherwise: 32,768 blocks, and an inode for every 16 KiB. */
 const EXT4_GROUP_INODES = 8192;
 
 /**

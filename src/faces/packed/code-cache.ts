@@ -72,12 +72,14 @@ export class CodeCache {
 
   /** Reads a cache; one that is missing, damaged or not ours alone is empty. Never throws. */
   static open(path: string): CodeCache {
-    const file = readTrusted(path);
-    const heading = file === undefined ? undefined : headingOf(file);
-    if (file === undefined || heading === undefined) {
-      return new CodeCache(path, { runMs: 0, entries: [] }, new Uint8Array());
+    try {
+      const file = readTrusted(path);
+      const heading = file === undefined ? undefined : headingOf(file);
+      if (file !== undefined && heading !== undefined) return new CodeCache(path, heading, file);
+    } catch {
+      // It is written anew at the end of this run.
     }
-    return new CodeCache(path, heading, file);
+    return new CodeCache(path, { runMs: 0, entries: [] }, new Uint8Array());
   }
 
   /** Code for a chunk whose text has this stamp. */
@@ -124,21 +126,21 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** The whole of a regular file that only this user can write; undefined for any other. */
+/** The whole of a regular file that only this user can write; undefined for any other. @throws what opening and reading throw */
 function readTrusted(path: string): Uint8Array | undefined {
-  let descriptor: number | undefined;
+  const descriptor = openSync(
+    path,
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  );
   try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const { size, uid, mode } = fstatSync(descriptor);
     const isOurs = uid === process.geteuid?.() && (mode & WRITABLE_BY_OTHERS) === 0;
     const isFile = (mode & constants.S_IFMT) === constants.S_IFREG;
     if (!isFile || !isOurs || size < PREFIX_BYTES || size > FILE_BYTES_MAX) return undefined;
     const file = new Uint8Array(size);
     return readSync(descriptor, file) === size ? file : undefined;
-  } catch {
-    return undefined;
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    closeSync(descriptor);
   }
 }
 
