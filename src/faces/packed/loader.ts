@@ -22,11 +22,22 @@ type Evaluate = (
 
 /** The chunks of one cache. */
 interface Family {
-  readonly cache: CodeCache;
+  readonly path: string;
+  /** Opened for the first chunk whose code it may have. */
+  cache: CodeCache | undefined;
   readonly members: { readonly chunk: string; readonly stamp: Stamp; readonly script: Script }[];
   /** Whether some chunk had no code in the cache that fits. */
   isNew: boolean;
 }
+
+interface Source {
+  readonly filename: string;
+  readonly text: string;
+  readonly stamp: Stamp;
+}
+
+/** The code of a shorter chunk is not kept: a start that needs no other one is faster without a cache. */
+const CACHED_LENGTH_MIN = 2048;
 
 /** A loader for the chunks of one folder. */
 export class Loader {
@@ -56,10 +67,9 @@ export class Loader {
     const module: Module = { exports: {} };
     this.#modules.set(chunk, module);
     const asking = this.#family;
-    const family = asking ?? this.#begin(chunk);
-    this.#family = family;
     try {
-      this.#evaluate(chunk, module, family);
+      this.#family = asking ?? this.#begin(chunk);
+      this.#evaluate(chunk, module, this.#family);
     } catch (error) {
       this.#modules.delete(chunk);
       throw error;
@@ -73,7 +83,7 @@ export class Loader {
   keep(): void {
     const runMs = Math.ceil(performance.now());
     for (const { cache, members, isNew } of this.#families) {
-      if (!isNew && !cache.isShortOf(runMs)) continue;
+      if (cache === undefined || !(isNew || cache.isShortOf(runMs))) continue;
       const kept = members.map(
         ({ script, ...member }): Kept => ({ ...member, code: script.createCachedData() }),
       );
@@ -83,35 +93,46 @@ export class Loader {
 
   #begin(chunk: string): Family | undefined {
     if (this.#caches === undefined) return undefined;
-    const cache = CodeCache.open(`${this.#caches}${chunk}`);
-    const family: Family = { cache, members: [], isNew: false };
+    const path = `${this.#caches}${chunk}`;
+    const family: Family = { path, cache: undefined, members: [], isNew: false };
     this.#families.push(family);
     return family;
   }
 
   #evaluate(chunk: string, module: Module, family: Family | undefined): void {
     const filename = `${this.#folder}/${chunk}`;
-    const { text, stamp } = read(filename);
-    const cachedData = family?.cache.find(chunk, stamp);
-    const script = new Script(text, {
-      filename,
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-      ...(cachedData === undefined ? {} : { cachedData }),
-    });
-    if (family !== undefined) {
-      family.members.push({ chunk, stamp, script });
-      if (cachedData === undefined || script.cachedDataRejected === true) family.isNew = true;
-    }
+    const source = read(filename);
+    const script = family === undefined ? compile(source) : compileIn(family, chunk, source);
     const evaluate = script.runInThisContext() as Evaluate;
     evaluate(module.exports, this.require, module, filename, this.#folder);
   }
 }
 
-function read(path: string): { readonly text: string; readonly stamp: Stamp } {
-  const descriptor = openSync(path, 'r');
+/** Compiles with the code that the cache of the family has, and notes what is to be kept. */
+function compileIn(family: Family, chunk: string, source: Source): Script {
+  if (source.text.length < CACHED_LENGTH_MIN) return compile(source);
+  family.cache ??= CodeCache.open(family.path);
+  const { stamp } = source;
+  const code = family.cache.find(chunk, stamp);
+  const script = compile(source, code);
+  family.members.push({ chunk, stamp, script });
+  if (code === undefined || script.cachedDataRejected === true) family.isNew = true;
+  return script;
+}
+
+function compile({ filename, text }: Source, code?: Uint8Array): Script {
+  return new Script(text, {
+    filename,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    ...(code === undefined ? {} : { cachedData: code }),
+  });
+}
+
+function read(filename: string): Source {
+  const descriptor = openSync(filename, 'r');
   try {
     const { size, mtimeMs } = fstatSync(descriptor);
-    return { text: readFileSync(descriptor, 'utf8'), stamp: `${size}-${mtimeMs}` };
+    return { filename, text: readFileSync(descriptor, 'utf8'), stamp: `${size}-${mtimeMs}` };
   } finally {
     closeSync(descriptor);
   }

@@ -23,8 +23,8 @@ const KEPT: readonly Kept[] = [
 ];
 
 /** Writes a chunk as the build does. */
-function writeChunk(folder: string, name: string, code: string): void {
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${code}\n})`;
+function writeChunk(folder: string, name: string, code: string, more = ' '.repeat(4096)): void {
+  const wrapped = `(function (exports, require, module, __filename, __dirname) {${code}${more}\n})`;
   writeFileSync(join(folder, name), wrapped);
 }
 
@@ -119,6 +119,7 @@ test('chunks of one import share a cache, which has the functions that were call
   );
   writeChunk(path, 'shared.js', 'exports.say = () => later(); function later() { return 1 + 1; }');
   writeChunk(path, 'other.js', "exports.say = require('./shared.js').say;");
+  writeChunk(path, 'short.js', 'exports.say = () => 3;', '');
   const load = () => new Loader(path, caches, noForeign);
   const says = (loader: Loader, chunk: string) => {
     const { say } = loader.require(`./${chunk}`) as { say: () => number };
@@ -127,6 +128,7 @@ test('chunks of one import share a cache, which has the functions that were call
   const first = load();
   assert.equal(says(first, 'verb.js'), 2);
   assert.equal(says(first, 'other.js'), 2);
+  assert.equal(says(first, 'short.js'), 3);
   first.keep();
   assert.deepEqual(
     readdirSync(path).filter((name) => name.startsWith('caches-')),
