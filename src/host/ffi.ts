@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { ErrnoKeeper, type ForeignCall } from './errno-keeper.ts';
 
 /**
  * The one file that owns koffi, the C library and pinned memory.
@@ -14,7 +15,7 @@ interface Koffi {
     func(name: string, result: string, parameters: readonly string[]): AnyCall;
   };
   address(reference: unknown): number | bigint;
-  errno(value?: number): number;
+  errno(): number;
 }
 
 type Bytes = Uint8Array<ArrayBufferLike>;
@@ -157,7 +158,11 @@ export interface Slab {
 
 interface Loaded {
   readonly koffi: Koffi;
+  /** The bare foreign functions. */
   readonly calls: Record<keyof SystemCalls, AnyCall>;
+  /** The same, by a keeper of errno. */
+  readonly kept: Record<keyof SystemCalls, AnyCall>;
+  readonly keeper: ErrnoKeeper;
   readonly slab: Slab;
 }
 
@@ -168,15 +173,17 @@ function load(): Loaded {
   const koffi = loadKoffi();
   const library = koffi.load(null);
   const calls = {} as Record<keyof SystemCalls, AnyCall>;
+  const kept = {} as Record<keyof SystemCalls, AnyCall>;
+  const keeper = new ErrnoKeeper(koffi.errno);
   for (const name of SYSTEM_CALL_NAMES) {
     const [result = INT, ...parameters] = SIGNATURES[name];
     calls[name] = library.func(name, result, parameters);
+    kept[name] = keeper.wrap(calls[name] as ForeignCall, parameters.length);
   }
   const slab = pin(koffi, SLAB_BYTES);
   slab.bytes.write('.\0', SLAB.here);
   slab.bytes[SLAB.empty] = 0;
-  loaded = { koffi, calls, slab };
-  lastErrno = koffi.errno;
+  loaded = { koffi, calls, kept, keeper, slab };
   install();
   return loaded;
 }
@@ -197,13 +204,13 @@ function loadKoffi(): Koffi {
   }
 }
 
-/** Replaces the entries of `sys`: the bare functions, or wrapped ones while an observer is set. */
+/** Replaces the entries of `sys`: the functions themselves, or watched ones while an observer is set. */
 function install(): void {
   if (loaded === undefined) return;
   const table = sys as unknown as Record<keyof SystemCalls, AnyCall>;
   for (const name of SYSTEM_CALL_NAMES) {
     table[name] =
-      observer === undefined ? loaded.calls[name] : observed(name, loaded.calls[name], observer);
+      observer === undefined ? loaded.kept[name] : observed(name, loaded.kept[name], observer);
   }
 }
 
@@ -212,7 +219,7 @@ function observed(name: keyof SystemCalls, call: AnyCall, watch: SyscallObserver
     const errno = watch(name, parameters[0] as unknown as number);
     if (errno === undefined) return call(...parameters);
     if (errno === 0) return 0;
-    load().koffi.errno(errno);
+    load().keeper.errno = errno;
     return -1;
   };
 }
@@ -237,12 +244,11 @@ export type SyscallObserver = (syscall: keyof SystemCalls, first: number) => num
 
 let observer: SyscallObserver | undefined;
 
-/** The system calls. Each entry is the bare foreign function unless an observer is set. */
+/** The system calls. Each entry is the foreign function, unless an observer is set. */
 export const sys: SystemCalls = unloaded();
 
 /**
- * Watches (or fails) every system call of this thread, for crash and fault tests; `undefined` stops. Costs nothing while unset: the
- * table then holds the bare functions.
+ * Watches (or fails) every system call of this thread, for crash and fault tests; `undefined` stops. Costs nothing while unset.
  */
 export function setSyscallObserver(watch: SyscallObserver | undefined): void {
   observer = watch;
@@ -327,8 +333,7 @@ export function slab(): Slab {
   return (loaded ?? load()).slab;
 }
 
-/**
- * errno of the last failed call of this thread. Read it before anything else is called. Once koffi is loaded this is the foreign function
- * itself: where a function of ours begins, the engine may wait for its own threads, and leave EAGAIN there.
- */
-export let lastErrno: () => number = () => load().koffi.errno();
+/** errno of the last failed call of this thread. */
+export function lastErrno(): number {
+  return (loaded ?? load()).keeper.errno;
+}
