@@ -9,10 +9,14 @@ test('a call keeps its parameters, its result and the errno that it left', () =>
     const seen: unknown[] = [];
     let result = 7;
     const keeper = new ErrnoKeeper(() => ENOENT);
-    const wrapped = keeper.wrap((...parameters) => {
-      seen.push(parameters);
-      return result;
-    }, count);
+    const wrapped = keeper.wrap(
+      (...parameters) => {
+        seen.push(parameters);
+        return result;
+      },
+      count,
+      true,
+    );
     const parameters = Array.from({ length: count }, (_, at) => at + 1);
     equal(wrapped(...parameters), 7);
     equal(keeper.errno, 0);
@@ -37,10 +41,27 @@ test('where errno says EAGAIN the call is made again, and what is said in the en
       let calls = 0;
       let reads = 0;
       const keeper = new ErrnoKeeper(() => errnos[reads++] ?? 0);
-      const wrapped = keeper.wrap(() => results[calls++] ?? -2, count);
+      const wrapped = keeper.wrap(() => results[calls++] ?? -2, count, true);
       equal(wrapped(...Array.from({ length: count }, () => 1)), expected.result);
       equal(keeper.errno, expected.errno);
       deepEqual([calls, reads], [results.length, errnos.length]);
     }
+  }
+});
+
+test('a call that may not be repeated is made once, whatever errno says', () => {
+  for (let count = 1; count <= 7; count += 1) {
+    let calls = 0;
+    const keeper = new ErrnoKeeper(() => EAGAIN);
+    const wrapped = keeper.wrap(
+      () => {
+        calls += 1;
+        return -1;
+      },
+      count,
+      false,
+    );
+    equal(wrapped(...Array.from({ length: count }, () => 1)), -1);
+    deepEqual([calls, keeper.errno], [1, EAGAIN]);
   }
 });

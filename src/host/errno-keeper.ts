@@ -1,8 +1,7 @@
 /**
  * errno, which belongs to the thread and not to a call: whatever the engine does between a foreign call and the question for errno may
  * change it. It waits for its own threads, which leaves EAGAIN, and it does so where a function begins or returns. So errno is read at
- * once after a failed call, and where it says EAGAIN the call is made again: one that failed has done nothing, and one that has reason
- * to say EAGAIN says it again.
+ * once after a failed call, and where it says EAGAIN a call that may be repeated is made again: it failed, so it has done nothing.
  */
 
 /** Linux asm-generic/errno-base.h. */
@@ -23,12 +22,15 @@ export class ErrnoKeeper {
     this.#read = read;
   }
 
-  /** The same function with this number of parameters. Written out for each, since a call is as cheap as the wrapper around it. */
-  wrap(call: ForeignCall, parameters: number): ForeignCall {
+  /**
+   * The same function with this number of parameters. Written out for each, since a call is as cheap as the wrapper around it.
+   * @param mayRepeat false for one that says another thing when it is asked again, or has its own reasons for EAGAIN
+   */
+  wrap(call: ForeignCall, parameters: number, mayRepeat: boolean): ForeignCall {
     const read = this.#read;
     const settle = (errno: number, again: () => number): number => {
       this.errno = errno;
-      return errno === EAGAIN ? this.#tryAgain(again) : -1;
+      return errno === EAGAIN && mayRepeat ? this.#tryAgain(again) : -1;
     };
     switch (parameters) {
       case 1:

@@ -125,6 +125,19 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
   write: [I64, INT, BUFFER, ADDRESS],
 };
 
+/**
+ * Calls that are made once, whatever they say: a descriptor is closed even when closing fails, and may be another file's by then; a failed
+ * sync is told once, the next one succeeds; and locks say EAGAIN when somebody else has them.
+ */
+const NEVER_REPEATED: ReadonlySet<string> = new Set<keyof SystemCalls>([
+  'close',
+  'fcntl',
+  'fdatasync',
+  'flock',
+  'fsync',
+  'syncfs',
+]);
+
 const SYSTEM_CALL_NAMES = Object.keys(SIGNATURES) as (keyof SystemCalls)[];
 type AnyCall = (...parameters: never[]) => number;
 
@@ -178,7 +191,8 @@ function load(): Loaded {
   for (const name of SYSTEM_CALL_NAMES) {
     const [result = INT, ...parameters] = SIGNATURES[name];
     calls[name] = library.func(name, result, parameters);
-    kept[name] = keeper.wrap(calls[name] as ForeignCall, parameters.length);
+    const mayRepeat = !NEVER_REPEATED.has(name);
+    kept[name] = keeper.wrap(calls[name] as ForeignCall, parameters.length, mayRepeat);
   }
   const slab = pin(koffi, SLAB_BYTES);
   slab.bytes.write('.\0', SLAB.here);

@@ -12,6 +12,7 @@ const EMPTY = -1;
  * them. Digests pass as words of four bytes in the order of memory. The ids keep the numbers in which they were added.
  */
 export class ObjectSet {
+  /** Bytes of a digest. */
   readonly digestBytes: number;
   /** Words of four bytes in a digest. */
   readonly digestWords: number;

@@ -43,8 +43,8 @@ export type UnpackInput =
  */
 export class UnpackThread implements AsyncDisposable {
   readonly #worker: WorkerHandle<UnpackOrder | 'stop', void>;
+  /** What is awaited of the thread; undefined while it has nothing to do. */
   #answer: PromiseWithResolvers<UnpackAnswer> | undefined;
-  #isIdle = true;
 
   constructor() {
     const module = new URL('./unpack-worker.ts', import.meta.url);
@@ -71,14 +71,13 @@ export class UnpackThread implements AsyncDisposable {
     const answer = Promise.withResolvers<UnpackAnswer>();
     answer.promise.catch(() => {}); // Awaited below, or overtaken by another error.
     this.#answer = answer;
-    this.#isIdle = false;
     const tar = createRing(TAR_RING_BYTES);
     using reader = new RingReader(tar);
     const pumping = this.#order(input, { expected, tar, progress });
     pumping.catch(() => {});
     const failure = await readTar(reader, (piece) => onTar(piece, readBytes[0] ?? 0));
     const { error } = await answer.promise;
-    this.#isIdle = true;
+    this.#answer = undefined;
     if (failure !== undefined && !isDoubtful(failure.error)) throw failure.error;
     if (error !== undefined) throw reviveError(error);
     await pumping;
@@ -106,7 +105,7 @@ export class UnpackThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#worker.cancel();
     this.#worker.post('stop');
-    if (this.#isIdle) await this.#worker.done.catch(() => {});
+    if (this.#answer === undefined) await this.#worker.done.catch(() => {});
     await this.#worker[Symbol.asyncDispose]();
   }
 }
