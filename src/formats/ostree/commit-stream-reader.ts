@@ -1,6 +1,7 @@
-import { encodeHex } from '#base/bytes';
+import { concatBytes, encodeHex } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError, NotFoundError } from '#base/errors';
+import { objectIdBytes } from '#formats/fsverity';
 import type { Splitstream } from '#formats/splitstream';
 import {
   ALIGNMENT,
@@ -54,13 +55,20 @@ export class CommitStream {
   readonly size: number;
   readonly objectRefs: readonly ObjectId[];
   readonly content: Uint8Array;
+  #objectDigests: Uint8Array<ArrayBuffer> | undefined;
   readonly #view: DataView;
   readonly #infoOffset: number;
   readonly #contentOffset: number;
 
-  constructor(content: Uint8Array, objectRefs: readonly ObjectId[]) {
+  /** @param objectDigests `objectRefs` as bytes, where they are at hand */
+  constructor(
+    content: Uint8Array,
+    objectRefs: readonly ObjectId[],
+    objectDigests?: Uint8Array<ArrayBuffer>,
+  ) {
     this.content = content;
     this.objectRefs = objectRefs;
+    this.#objectDigests = objectDigests;
     this.#view = new DataView(content.buffer, content.byteOffset, content.byteLength);
     if (content.length < IDS_OFFSET) failStream(0, `${IDS_OFFSET} bytes`, `${content.length}`);
     this.size = this.#view.getUint32(BUCKETS_OFFSET + (BUCKETS - 1) * 4, true);
@@ -77,6 +85,12 @@ export class CommitStream {
     this.#checkIds();
     this.#checkInfo();
     this.commit = this.#idAt(commit);
+  }
+
+  /** The same as `objectRefs`, one digest behind the other, in a buffer of their own. */
+  get objectDigests(): Uint8Array<ArrayBuffer> {
+    this.#objectDigests ??= new Uint8Array(concatBytes(this.objectRefs.map(objectIdBytes)));
+    return this.#objectDigests;
   }
 
   /** The object with an id, or undefined. */
@@ -273,7 +287,7 @@ export class CommitStream {
  * @throws FormatError OSTREE_STREAM_INVALID and those of the splitstream body
  */
 export function readCommitStream(stream: Splitstream): CommitStream {
-  return new CommitStream(readInline(stream), stream.objectRefs);
+  return new CommitStream(readInline(stream), stream.objectRefs, stream.objectDigests);
 }
 
 /** The inline bytes of a splitstream that has no external parts in its body. @throws FormatError OSTREE_STREAM_INVALID */

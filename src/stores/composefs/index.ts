@@ -65,7 +65,6 @@ export {
   SYSTEM_REPOSITORY,
   userRepository,
 } from './open.ts';
-export { ObjectPresence } from './presence.ts';
 export { type NamedRef, RefStore } from './refs.ts';
 export { Repository } from './repository.ts';
 export {

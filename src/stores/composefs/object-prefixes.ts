@@ -43,6 +43,12 @@ export class ObjectPrefixes {
     }
   }
 
+  /** Adds an id whose first words are these, as they lie in memory. */
+  addWords(first: number, second: number): void {
+    this.#makeRoom(1);
+    this.#add(first | 0, second | 0);
+  }
+
   /** True when an id that begins like this one was added. */
   has(id: ObjectId): boolean {
     if (id.length !== this.#digestBytes * 2) return false;

@@ -1,7 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import type { RandomReader } from '#base/flow';
-import { objectPath, parseObjectPath } from '#formats/fsverity';
+import { ALGORITHMS, objectPath, parseObjectPath } from '#formats/fsverity';
 import {
   type Descriptor,
   type Dir,
@@ -23,7 +23,7 @@ import {
   type Published,
   type StagedObject,
 } from './object-writer.ts';
-import { ObjectPresence } from './presence.ts';
+import { findPresent } from './presence.ts';
 import { hashFile } from './verity.ts';
 
 /** How far an object is verified when it is opened. */
@@ -57,9 +57,13 @@ export class ObjectStore {
     return found !== undefined && (sizeBytes === undefined || found === sizeBytes);
   }
 
-  /** For questions about many objects: about `expected` of them. What `has` says of each, or said a moment ago. */
-  presence(expected: number): ObjectPresence {
-    return new ObjectPresence(this.#context.root, expected, (id) => this.has(id));
+  /**
+   * What `has` says of many objects, 1 or 0 for each: those whose digests lie one behind the other from the start of a buffer.
+   * @throws HostError SYSCALL_FAILED
+   */
+  findPresent(digests: Uint8Array<ArrayBuffer>): Uint8Array {
+    const { root, algorithm } = this.#context;
+    return findPresent(root, digests, ALGORITHMS[algorithm].digestBytes, (id) => this.has(id));
   }
 
   /** Size in bytes, or undefined when there is no such object. */

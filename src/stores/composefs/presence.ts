@@ -1,53 +1,55 @@
 import type { ObjectId } from '#base/digest';
+import { objectIdOf } from '#formats/fsverity';
 import type { Dir } from '#host';
-import { OBJECTS } from './layout.ts';
+import { FAN_OUT, OBJECTS } from './layout.ts';
 import { openFanOut } from './object-list.ts';
+import { ObjectPrefixes } from './object-prefixes.ts';
+import { ObjectNameDecoder } from './object-set.ts';
 
 /** A fan-out directory is read when it holds at most so many entries for each that is asked for in it. */
 const ENTRIES_FOR_EACH = 8;
 
 /**
- * Which of many objects are there. Reads the fan-out directories once and as they are asked for, where that costs less than a question for
- * each object: unless they hold far more than is asked for. An answer may be as old as this.
+ * Which of many objects are there: 1 or 0 for each. Reads the fan-out directories where that costs less than a question for each object:
+ * unless they hold far more than is asked for. An object that is listed as a plain file is known by the first eight bytes of its name.
+ * @param digests one digest behind the other, from the start of a buffer
+ * @param ask the answer for one object
+ * @throws HostError SYSCALL_FAILED
  */
-export class ObjectPresence {
-  readonly #root: Dir;
-  readonly #ask: (id: ObjectId) => boolean;
-  readonly #entriesMax: number;
-  readonly #names = new Map<string, ReadonlySet<string>>();
-  #isReading = true;
-
-  /**
-   * @param root the repository, open as long as this is used
-   * @param expected number of objects that will be asked for
-   * @param ask the answer for one object
-   */
-  constructor(root: Dir, expected: number, ask: (id: ObjectId) => boolean) {
-    this.#root = root;
-    this.#ask = ask;
-    this.#entriesMax = (ENTRIES_FOR_EACH * expected) / FAN_OUTS;
+export function findPresent(
+  root: Dir,
+  digests: Uint8Array<ArrayBuffer>,
+  digestBytes: number,
+  ask: (id: ObjectId) => boolean,
+): Uint8Array {
+  const present = new Uint8Array(digests.length / digestBytes);
+  const words = new Int32Array(digests.buffer, digests.byteOffset, digests.length / 4);
+  const listed = listPrefixes(root, digestBytes, present.length);
+  for (let index = 0; index < present.length; index += 1) {
+    const start = index * digestBytes;
+    const isListed = listed.hasWords(words[start / 4] as number, words[start / 4 + 1] as number);
+    // What no directory lists as a plain file is looked at itself.
+    const isThere = isListed || ask(objectIdOf(digests.subarray(start, start + digestBytes)));
+    present[index] = isThere ? 1 : 0;
   }
-
-  /** True when there is a regular file, or a link to one, under the name of the object. @throws HostError SYSCALL_FAILED */
-  has(id: ObjectId): boolean {
-    // What a directory does not list as a plain file is looked at itself.
-    return this.#namesOf(id.slice(0, 2))?.has(id.slice(2)) === true || this.#ask(id);
-  }
-
-  #namesOf(fanOut: string): ReadonlySet<string> | undefined {
-    const known = this.#names.get(fanOut);
-    if (known !== undefined || !this.#isReading) return known;
-    const names = new Set<string>();
-    using dir = openFanOut(this.#root, `${OBJECTS}/${fanOut}`);
-    dir?.visitEntries((bytes, start, end, type) => {
-      if (type === 'file') names.add(bytes.toString('latin1', start, end));
-    });
-    this.#names.set(fanOut, names);
-    // Digests are spread evenly: what one directory holds, the others hold too.
-    this.#isReading = names.size <= this.#entriesMax;
-    return names;
-  }
+  return present;
 }
 
-/** Number of fan-out directories. */
-const FAN_OUTS = 256;
+function listPrefixes(root: Dir, digestBytes: number, wanted: number): ObjectPrefixes {
+  const prefixes = new ObjectPrefixes(digestBytes);
+  const decoder = new ObjectNameDecoder(digestBytes);
+  const entriesMax = (ENTRIES_FOR_EACH * wanted) / FAN_OUT.length;
+  for (const [number, fanOut] of FAN_OUT.entries()) {
+    using dir = openFanOut(root, `${OBJECTS}/${fanOut}`);
+    let entries = 0;
+    dir?.visitEntries((bytes, start, end, type) => {
+      entries += 1;
+      if (type === 'file' && decoder.decodePrefix(number, bytes, start, end)) {
+        prefixes.addWords(decoder.words[0] as number, decoder.words[1] as number);
+      }
+    });
+    // Digests are spread evenly: what one directory holds, the others hold too.
+    if (entries > entriesMax) break;
+  }
+  return prefixes;
+}

@@ -285,7 +285,7 @@ class Gatherer implements FileSink, Disposable {
     const { base } = gathered;
     const index = base === undefined ? undefined : known.indexOfFile(base, checksum);
     if (index === undefined) return false;
-    if (gathered.take(index)) {
+    if (gathered.takeFile(checksum, index)) {
       this.counts.filesKnown++;
       this.#filesTaken++;
     }

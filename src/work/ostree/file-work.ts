@@ -100,6 +100,13 @@ export function parseRawHeader(rawHeader: Uint8Array): SizedFileHeader {
   return openFilez(rawHeader).header;
 }
 
+/** Throws what `openFilez` does of a header. */
+export function requireHeader(filez: Uint8Array): void {
+  const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
+  const isLast = lastHeader !== undefined && differsInSize(lastHeader.raw, filez, headerEnd);
+  if (!isLast || sizeIn(filez) > FILE_MAX_BYTES) openFilez(filez);
+}
+
 /** As parseFilez, without parsing and encoding again what an earlier file had as well. Views. @throws as parseFilez */
 export function openFilez(filez: Uint8Array): OpenFilez {
   const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
@@ -129,10 +136,15 @@ function openHeader(filez: Uint8Array, headerEnd: number): SeenHeader | undefine
   const seen = isLast ? lastHeader?.seen : seenHeaders.get(headerKey(filez, headerEnd));
   if (seen === undefined) return undefined;
   if (!isLast) lastHeader = { raw: new Uint8Array(filez.subarray(0, headerEnd)), seen };
-  let sizeBytes = 0;
-  for (let at = SIZE_AT; at < SIZE_END; at++) sizeBytes = sizeBytes * 256 + (filez[at] as number);
+  const sizeBytes = sizeIn(filez);
   if (sizeBytes > FILE_MAX_BYTES) return undefined;
   return { header: { ...seen.header, sizeBytes }, hashedHeader: seen.hashedHeader };
+}
+
+function sizeIn(filez: Uint8Array): number {
+  let sizeBytes = 0;
+  for (let at = SIZE_AT; at < SIZE_END; at++) sizeBytes = sizeBytes * 256 + (filez[at] as number);
+  return sizeBytes;
 }
 
 /** True when a header is the same as another but perhaps for the size. The prefix is not looked at beyond the length that it gives. */

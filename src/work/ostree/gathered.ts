@@ -21,7 +21,8 @@ export class GatheredCommit implements CommitObjects {
   readonly #builder: CommitStreamBuilder;
   readonly #metadata = new Map<OstreeChecksum, Uint8Array>();
   readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
-  readonly #files = new Map<OstreeChecksum, GatheredFile>();
+  /** Files that were added, and where the base has those that were taken. */
+  readonly #files = new Map<OstreeChecksum, GatheredFile | number>();
 
   /** @param base a commit whose objects can be taken as they are */
   constructor(commit: OstreeChecksum, bytes: Uint8Array, base?: CommitStream) {
@@ -59,9 +60,11 @@ export class GatheredCommit implements CommitObjects {
     } else this.addMetadata(checksum, record.bytes);
   }
 
-  /** Adds the object at an index of the base. Returns false when that was done before. */
-  take(index: number): boolean {
-    return this.#builder.take(index);
+  /** Adds the file at an index of the base. Returns false when that was done before. */
+  takeFile(checksum: OstreeChecksum, index: number): boolean {
+    if (!this.#builder.take(index)) return false;
+    this.#files.set(checksum, index);
+    return true;
   }
 
   has(checksum: OstreeChecksum): boolean {
@@ -77,12 +80,12 @@ export class GatheredCommit implements CommitObjects {
   }
 
   file(checksum: OstreeChecksum): GatheredFile {
-    return this.#files.get(checksum) ?? this.#fileOfBase(checksum);
+    const file = this.#files.get(checksum);
+    return typeof file === 'object' ? file : this.#fileOfBase(checksum, file);
   }
 
-  #fileOfBase(checksum: OstreeChecksum): GatheredFile {
+  #fileOfBase(checksum: OstreeChecksum, index: number | undefined): GatheredFile {
     const { base } = this;
-    const index = base?.indexOf(checksum);
     if (base === undefined || index === undefined) return missing(checksum, 'file');
     const { header, payload } = openFilez(base.dataAt(index));
     const external = base.externalAt(index);

@@ -10,12 +10,11 @@ import {
   type MetadataKind,
   parseHeaderPrefix,
   parseZlibHeader,
-  type StreamObject,
   verifyMetadata,
 } from '#formats/ostree';
 import { readPieces } from '#host';
-import type { ObjectPresence, Repository } from '#stores/composefs';
-import { openFilez, parseRawHeader } from './file-work.ts';
+import type { Repository } from '#stores/composefs';
+import { openFilez, parseRawHeader, requireHeader } from './file-work.ts';
 import type { PullJournal } from './journal.ts';
 import type { ObjectRecord } from './records.ts';
 
@@ -31,7 +30,8 @@ const UNTERMINATED = { acceptUnterminated: true } as const;
 export class KnownObjects {
   readonly #repository: Repository;
   readonly #bases: CommitStream[] = [];
-  #presence: ObjectPresence | undefined;
+  /** Which object refs of a base are there, once somebody asked. */
+  readonly #present = new Map<CommitStream, Uint8Array>();
   readonly #records = new Map<string, ObjectRecord>();
   readonly #isTrusted: boolean;
   /** Records of this very pull: their content was verified just now. */
@@ -57,7 +57,6 @@ export class KnownObjects {
   addBase(base: CommitStream): void {
     if (this.#bases.some(({ commit }) => commit === base.commit)) return;
     this.#bases.push(base);
-    this.#presence = undefined;
   }
 
   /** The commits added as bases. */
@@ -76,10 +75,12 @@ export class KnownObjects {
     if (index === undefined) return undefined;
     const external = base.externalAt(index);
     try {
-      const { header, hashedHeader, payload } = openFilez(base.dataAt(index));
+      const data = base.dataAt(index);
       if (external !== undefined) {
-        return this.#isPresent(base.objectRefs[external] as ObjectId) ? index : undefined;
+        requireHeader(data);
+        return this.#isPresent(base, external) ? index : undefined;
       }
+      const { header, hashedHeader, payload } = openFilez(data);
       const content = isLinkMode(header.mode) ? NOTHING : payload;
       return computeFramedChecksum(hashedHeader, content) === checksum ? index : undefined;
     } catch (error) {
@@ -111,10 +112,10 @@ export class KnownObjects {
 
   #fileInBases(checksum: OstreeChecksum): ObjectRecord | undefined {
     for (const base of this.#bases) {
-      const found = base.find(checksum);
-      if (found === undefined) continue;
+      const index = base.indexOf(checksum);
+      if (index === undefined) continue;
       try {
-        const known = this.#usable(found);
+        const known = this.#usable(base, index, checksum);
         if (known !== undefined) return known;
       } catch (error) {
         if (!isOnecopyError(error)) throw error;
@@ -124,7 +125,9 @@ export class KnownObjects {
   }
 
   /** A file of a base as a record, if its content is there. @throws those of parseFilez */
-  #usable({ checksum, data, external }: StreamObject): ObjectRecord | undefined {
+  #usable(base: CommitStream, index: number, checksum: OstreeChecksum): ObjectRecord | undefined {
+    const data = base.dataAt(index);
+    const external = base.externalAt(index);
     const rawHeader = data.subarray(0, HEADER_PREFIX_BYTES + parseHeaderPrefix(data));
     if (external === undefined) {
       const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES), UNTERMINATED);
@@ -134,17 +137,19 @@ export class KnownObjects {
     }
     const sizeBytes = sizeOf(rawHeader);
     // Its size was right when the stream got its name, after everything in it was on the disk; whatever happened since is for fsck.
-    if (!this.#isPresent(external)) return undefined;
-    return { kind: 'external', checksum, rawHeader, id: external, sizeBytes };
+    if (!this.#isPresent(base, external)) return undefined;
+    const id = base.objectRefs[external] as ObjectId;
+    return { kind: 'external', checksum, rawHeader, id, sizeBytes };
   }
 
-  /** The lock of the repository keeps what is there from being collected. */
-  #isPresent(id: ObjectId): boolean {
-    if (this.#presence === undefined) {
-      const expected = Math.max(...this.#bases.map(({ objectRefs }) => objectRefs.length));
-      this.#presence = this.#repository.objects.presence(expected);
+  /** Looks once at all that a base has: the lock of the repository keeps what is there from being collected. */
+  #isPresent(base: CommitStream, external: number): boolean {
+    let present = this.#present.get(base);
+    if (present === undefined) {
+      present = this.#repository.objects.findPresent(base.objectDigests);
+      this.#present.set(base, present);
     }
-    return this.#presence.has(id);
+    return present[external] === 1;
   }
 
   #inBases(checksum: OstreeChecksum) {
