@@ -104,6 +104,23 @@ export class RingWriter implements Disposable {
     }
   }
 
+  /**
+   * As `reserve`, without blocking the thread, and of this length unless the ring begins anew before. What was written into it goes to
+   * the consumer by `commit`, or by `writeAsync` of the same memory. One call at a time.
+   */
+  async reserveAsync(lengthBytes: number): Promise<Uint8Array | undefined> {
+    const { words, data } = this.#parts;
+    const start = (Atomics.load(words, WORD.written) >>> 0) % data.length;
+    const wanted = Math.min(lengthBytes, data.length - start);
+    for (;;) {
+      const seen = Atomics.load(words, WORD.consumerEvents);
+      if (this.cancelled) return undefined;
+      const free = this.#freePiece();
+      if (free.length >= wanted) return free.subarray(0, wanted);
+      await waitFor(words, WORD.consumerEvents, seen);
+    }
+  }
+
   #freePiece(): Uint8Array {
     const { words, data } = this.#parts;
     const start = (Atomics.load(words, WORD.written) >>> 0) % data.length;
@@ -127,9 +144,13 @@ export class RingWriter implements Disposable {
     return !this.cancelled;
   }
 
-  /** As `write`, without blocking the thread. One call at a time. */
+  /** As `write`, without blocking the thread; nothing is copied of what was reserved. One call at a time. */
   async writeAsync(bytes: Uint8Array): Promise<boolean> {
-    const { words } = this.#parts;
+    const { words, data } = this.#parts;
+    if (bytes.buffer === data.buffer) {
+      this.commit(bytes.length);
+      return !this.cancelled;
+    }
     for (let done = 0; done < bytes.length; ) {
       const seen = Atomics.load(words, WORD.consumerEvents);
       if (this.cancelled) return false;

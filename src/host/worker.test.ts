@@ -96,6 +96,43 @@ describe('a ring between threads', () => {
     assert.equal(await worker.done, expected);
   });
 
+  it('carries what was written into reserved memory, which ends where the ring begins anew', async () => {
+    const ring = createRing(4096);
+    const writer = new RingWriter(ring);
+    using reader = new RingReader(ring);
+    const lengths: number[] = [];
+    for (let index = 0; index < 9; index += 1) {
+      const room = await writer.reserveAsync(1000);
+      assert.ok(room !== undefined);
+      lengths.push(room.length);
+      room.fill(index);
+      assert.ok(await writer.writeAsync(room));
+      assert.deepEqual([...(reader.peek() ?? [])], Array(room.length).fill(index));
+      reader.release(room.length);
+    }
+    assert.deepEqual(lengths, [1000, 1000, 1000, 1000, 96, 1000, 1000, 1000, 1000]);
+  });
+
+  it('waits until all that is to be reserved is free, or nobody wants more', async () => {
+    const ring = createRing(4096);
+    const writer = new RingWriter(ring);
+    const reader = new RingReader(ring);
+    await writer.writeAsync(new Uint8Array(4000));
+    reader.peek();
+    reader.release(1000);
+    await writer.writeAsync(new Uint8Array(96));
+    const waiting = writer.reserveAsync(2000);
+    assert.equal(
+      await Promise.race([waiting, new Promise((done) => setTimeout(done, 20))]),
+      undefined,
+    );
+    reader.release(1000);
+    assert.equal((await waiting)?.length, 2000);
+    const never = writer.reserveAsync(4000);
+    reader.cancel();
+    assert.equal(await never, undefined);
+  });
+
   it('carries every byte from a worker to the main thread', async () => {
     const ring = createRing(4096);
     await using worker = start({ do: 'produce', ring, pieces: 100, end: true });

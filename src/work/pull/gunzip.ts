@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Inflater } from '#host';
 
-/** Bytes of what comes out at once. */
+/** Bytes of what comes out at once: it is still in the processor's cache when it is hashed. */
 const PIECE_BYTES = 256 << 10;
 /** First bytes of a member, and its one compression method, deflate. Source: RFC 1952 section 2.3.1. */
 const MAGIC = 0x8b1f;
@@ -14,6 +14,18 @@ const FLAG = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved
 const TRAILER = { crc: 0, size: 4, sizeBytes: 8 } as const;
 const EMPTY = new Uint8Array(0);
 
+/** Gives memory for one piece of up to so many bytes, when the one before was used. */
+export type RoomFor = (lengthBytes: number) => Promise<Uint8Array>;
+
+/** The same memory each time. */
+export function ownRoom(): RoomFor {
+  let room = EMPTY;
+  return async (lengthBytes) => {
+    if (room.length !== lengthBytes) room = Buffer.allocUnsafeSlow(lengthBytes);
+    return room;
+  };
+}
+
 /**
  * Unpacks gzip with any number of members by an inflater of the host, in this thread. What zlib refuses is refused: a wrong header,
  * checksum or size, a cut, and whatever follows the last member. Only codes that leave some patterns of bits without a meaning pass as
@@ -24,10 +36,11 @@ export async function* gunzip(
   source: AsyncIterable<Uint8Array>,
   inflater: Inflater,
   invalid: (reason: string) => Error,
+  roomFor: RoomFor = ownRoom(),
 ): AsyncGenerator<Uint8Array> {
   const pieces = source[Symbol.asyncIterator]();
   const input = new GzipInput(pieces, invalid);
-  const output = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  let output = await roomFor(PIECE_BYTES);
   let filled = 0;
   try {
     do {
@@ -37,6 +50,7 @@ export async function* gunzip(
       for (let state = 'more'; state !== 'end'; ) {
         if (filled === output.length) {
           yield output;
+          output = await roomFor(PIECE_BYTES);
           filled = 0;
         }
         const step = inflater.step(input.rest, output.subarray(filled));

@@ -2,6 +2,7 @@ import { type ContentDigest, createHasherLike, type DiffId } from '#base/digest'
 import { IntegrityError, isOnecopyError } from '#base/errors';
 import { detectCompression } from '#formats/oci';
 import type { BlobReader } from './blob.ts';
+import type { RoomFor } from './gunzip.ts';
 import { unpack } from './unpack.ts';
 
 /** What a layer must be. Plain data. */
@@ -18,6 +19,7 @@ export type TarListener = (piece: Uint8Array) => Promise<boolean>;
 /**
  * Reads a layer once, from blob to tar: blob digest, decompression and diff id go on together, and both digests are right when this
  * resolves. A wrong blob is reported as such even when it first shows as a malformed stream, here or in the listener.
+ * @param roomFor where pieces may be put, so that the listener finds them there
  * @returns false when the listener wanted no more
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_COMPRESSION_INVALID,
  *   LAYER_TOO_LARGE; what the listener throws
@@ -26,12 +28,13 @@ export async function unpackLayer(
   blob: BlobReader,
   expected: LayerExpectation,
   onTar: TarListener,
+  roomFor?: RoomFor,
 ): Promise<boolean> {
   try {
     const hasher = createHasherLike(expected.diffId);
     const { head, rest } = await peek(blob.pieces());
     const limits = { what: `layer ${expected.digest}`, layerBytesMax: expected.layerBytesMax };
-    for await (const piece of unpack(rest, detectCompression(head), limits)) {
+    for await (const piece of unpack(rest, detectCompression(head), limits, { roomFor })) {
       hasher.update(piece);
       if (!(await onTar(piece))) return false;
     }

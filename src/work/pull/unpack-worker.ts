@@ -1,5 +1,6 @@
 import { carryError, RingReader, RingWriter, serveWorker } from '#host';
 import { BlobReader } from './blob.ts';
+import { ownRoom } from './gunzip.ts';
 import { unpackLayer } from './unpack-layer.ts';
 import type { UnpackAnswer, UnpackOrder } from './unpack-thread.ts';
 
@@ -14,9 +15,13 @@ serveWorker<null, UnpackOrder | 'stop', UnpackAnswer, void>(async (_, context) =
       const blob = new BlobReader(content, order.expected, (readBytes) => {
         progress[0] = readBytes;
       });
-      await unpackLayer(blob, order.expected, async (piece) => {
-        return !context.isCancelled() && (await tar.writeAsync(piece));
-      });
+      const onTar = async (piece: Uint8Array) =>
+        !context.isCancelled() && (await tar.writeAsync(piece));
+      const elsewhere = ownRoom();
+      // When no more is wanted the next piece goes nowhere, and `writeAsync` says so.
+      const roomFor = async (lengthBytes: number) =>
+        (await tar.reserveAsync(lengthBytes)) ?? (await elsewhere(lengthBytes));
+      await unpackLayer(blob, order.expected, onTar, roomFor);
       tar.end();
       context.post({ error: undefined });
     } catch (error) {

@@ -45,7 +45,7 @@ async function unpacked(
   const parts: Uint8Array[] = [];
   const source = inPieces(bytes, options.size ?? 7);
   const limits = { what: 'layer', ...options };
-  for await (const piece of unpack(source, compression, limits, engine.open)) {
+  for await (const piece of unpack(source, compression, limits, engine)) {
     parts.push(new Uint8Array(piece));
   }
   return Buffer.concat(parts);
@@ -172,7 +172,7 @@ for (const engine of ENGINES.gzip) {
     const limits = { what: 'layer' };
     await assert.rejects(
       async () => {
-        for await (const _ of unpack(failing(), 'gzip', limits, engine.open));
+        for await (const _ of unpack(failing(), 'gzip', limits, engine));
       },
       (error) => error === broken,
     );
@@ -184,7 +184,7 @@ for (const engine of ENGINES.gzip) {
         isLetGo = true;
       }
     }
-    for await (const _ of unpack(endless(), 'gzip', limits, engine.open)) break;
+    for await (const _ of unpack(endless(), 'gzip', limits, engine)) break;
     await new Promise((resolve) => setTimeout(resolve, 10));
     assert(isLetGo);
   });

@@ -3,7 +3,7 @@ import { FormatError, type OnecopyError } from '#base/errors';
 import type { Source } from '#base/flow';
 import type { Compression } from '#formats/oci';
 import { type Inflater, tryOpenInflater } from '#host';
-import { gunzip } from './gunzip.ts';
+import { gunzip, type RoomFor } from './gunzip.ts';
 
 /** Pieces that come out of the decompressor, in bytes: large ones cost few turns of the event loop. */
 const PIECE_BYTES = 256 << 10;
@@ -25,37 +25,39 @@ export interface UnpackLimits {
   readonly layerBytesMax?: number | undefined;
 }
 
+/** By what means a layer is unpacked. */
+export interface UnpackTools {
+  /** Gives an inflater for gzip, which then works in this thread; without one zlib does, in another. */
+  readonly open?: () => Inflater | undefined;
+  /** Where such an inflater puts what comes out; memory of its own otherwise. */
+  readonly roomFor?: RoomFor | undefined;
+}
+
 /**
  * Unpacks a layer while it is read: gzip with any number of members, zstd with any number of frames, skippable ones included, or
  * nothing. Bytes after the last member or frame are an error, as is a cut. Memory is bounded by a few pieces and the zstd window
  * (at most 128 MiB). A piece is overwritten by the next.
- * @param open gives an inflater for gzip, which then works in this thread; without one zlib does, in another
  * @throws FormatError LAYER_COMPRESSION_INVALID, LAYER_TOO_LARGE; what the source throws
  */
 export async function* unpack(
   source: Source,
   compression: Compression,
   limits: UnpackLimits,
-  open: () => Inflater | undefined = tryOpenInflater,
+  { open = tryOpenInflater, roomFor }: UnpackTools = {},
 ): AsyncGenerator<Uint8Array> {
   const meter = new Meter(limits);
   const counted = countInput(source, meter);
   using inflater = compression === 'gzip' ? open() : undefined;
-  for await (const piece of piecesOf(counted, compression, meter, inflater)) {
+  const pieces =
+    inflater !== undefined
+      ? gunzip(counted, inflater, (reason) => meter.invalid(reason), roomFor)
+      : compression === 'none'
+        ? counted
+        : decompress(counted, compression, meter);
+  for await (const piece of pieces) {
     meter.addOutput(piece.length);
     yield piece;
   }
-}
-
-function piecesOf(
-  source: AsyncGenerator<Uint8Array>,
-  compression: Compression,
-  meter: Meter,
-  inflater: Inflater | undefined,
-): AsyncGenerator<Uint8Array> {
-  if (compression === 'none') return source;
-  if (inflater === undefined) return decompress(source, compression, meter);
-  return gunzip(source, inflater, (reason) => meter.invalid(reason));
 }
 
 async function* countInput(source: Source, meter: Meter): AsyncGenerator<Uint8Array> {
