@@ -49,7 +49,7 @@ type Task =
   | { readonly kind: 'dirmeta'; readonly checksum: OstreeChecksum };
 
 /** Time between two steps of other work while files come, in milliseconds. */
-const STEP_MS = 60;
+const STEP_MS = 25;
 /** Most missing objects that an error lists. */
 const MISSING_MAX = 1000;
 

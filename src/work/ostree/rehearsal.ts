@@ -37,7 +37,7 @@ export interface RehearsalOptions {
 /** Files of the made-up commit: some milliseconds of work for the first time, one when all is compiled. */
 const FILES = 60;
 /** How often the whole is done. */
-const ROUNDS = 10;
+const ROUNDS = 30;
 const CONTENT_BYTES = 2_000;
 
 /** What is done for each file that arrives, but for storing it. */
