@@ -8,6 +8,11 @@
 
 /** Data of one batch, in bytes: enough work to make handing it over free, little enough that a few keep all threads busy. */
 export const BATCH_BYTES = 1 << 20;
+/**
+ * Files begin at multiples of this, in bytes, as they do in a tar: V8 copies shared memory byte by byte between places that do not lie
+ * alike in a word.
+ */
+export const FILE_ALIGNMENT = 64;
 /** Most files in one batch. */
 export const BATCH_FILES_MAX = 1024;
 /** Room for one digest in the results, in bytes: SHA-512's. */

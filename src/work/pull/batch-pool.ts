@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import { setImmediate as immediate } from 'node:timers/promises';
+import { roundUp } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { startWorker, syncfs, syncfsAsync, type WorkerHandle } from '#host';
@@ -9,6 +10,7 @@ import {
   BATCH_FILES_MAX,
   CONTROL,
   createBatchMemory,
+  FILE_ALIGNMENT,
   KIND,
   ROW,
   SLOT,
@@ -270,11 +272,16 @@ export class Batch {
 
   /** True when a file of this size can still be added. */
   fits(sizeBytes: number): boolean {
-    return this.files.length < BATCH_FILES_MAX && this.#usedBytes + sizeBytes <= BATCH_BYTES;
+    return this.files.length < BATCH_FILES_MAX && this.#nextOffset + sizeBytes <= BATCH_BYTES;
+  }
+
+  get #nextOffset(): number {
+    return roundUp(this.#usedBytes, FILE_ALIGNMENT);
   }
 
   /** Begins a file; exactly `sizeBytes` are then appended. */
   begin(sizeBytes: number): PendingFile {
+    this.#usedBytes = this.#nextOffset;
     const row = this.files.length * ROW.words;
     this.slot.table[row + ROW.offset] = this.#usedBytes;
     this.slot.table[row + ROW.lengthBytes] = sizeBytes;
