@@ -144,6 +144,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'work/pull': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'base/flow',
