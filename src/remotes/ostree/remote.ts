@@ -1,4 +1,5 @@
 import type { OstreeChecksum } from '#base/digest';
+import { hasCode } from '#base/errors';
 import {
   computeMetadataChecksum,
   type DeltaName,
@@ -18,6 +19,7 @@ import {
   verifyMetadata,
 } from '#formats/ostree';
 import { HttpClient, type HttpRequest } from '#remotes/http';
+import { conditionalOf, ifChangedSince } from './conditional.ts';
 import {
   DELTA_PART_MAX_BYTES,
   PRIORITY,
@@ -105,6 +107,15 @@ export class OstreeRemote implements AsyncDisposable {
   /** `summary`, or the news that `known` is current. The bytes are not parsed and not trusted. */
   summary(known?: Validators, options: FetchOptions = {}): Promise<Conditional | undefined> {
     return this.#conditional('summary', SUMMARY_MAX_BYTES, known, options);
+  }
+
+  /** As `summary`; `'large'` when it has more bytes than this, of which none is kept. */
+  summaryUpTo(
+    maxBytes: number,
+    known?: Validators,
+    options: FetchOptions = {},
+  ): Promise<Conditional | 'large' | undefined> {
+    return this.#conditional('summary', maxBytes, known, options, 'large');
   }
 
   /** `summary.sig`, conditional like the summary. */
@@ -321,31 +332,26 @@ export class OstreeRemote implements AsyncDisposable {
     );
   }
 
-  #conditional(
+  /** @param large what is returned for more bytes than these, instead of an error */
+  #conditional<Large = never>(
     path: string,
     maxBytes: number,
     known: Validators | undefined,
     options: FetchOptions,
-  ): Promise<Conditional | undefined> {
-    const ifChanged = {
-      ...(known?.etag === undefined ? {} : { etag: known.etag }),
-      ...(known?.lastModified === undefined ? {} : { lastModified: known.lastModified }),
-    };
-    return this.#mirrors.find<Conditional>(
-      path,
-      async (request) => {
+    large?: Large,
+  ): Promise<Conditional | Large | undefined> {
+    const ifChanged = ifChangedSince(known);
+    const get = async (request: HttpRequest): Promise<Conditional | Large | undefined> => {
+      try {
         const asked = { ...request, priority: PRIORITY.commit, maxBytes, ifChanged };
         const response = await this.#sendBytes(asked);
-        if (response === undefined) return undefined;
-        if (response.status === 304) return { isCurrent: true };
-        const validators = {
-          etag: response.headers.get('etag'),
-          lastModified: response.headers.get('last-modified'),
-        };
-        return { isCurrent: false, bytes: response.body, validators };
-      },
-      options.signal,
-    );
+        return response === undefined ? undefined : conditionalOf(response);
+      } catch (error) {
+        if (large !== undefined && hasCode(error, 'RESPONSE_TOO_LARGE')) return large;
+        throw error;
+      }
+    };
+    return this.#mirrors.find<Conditional | Large>(path, get, options.signal);
   }
 
   async #sendBytes(request: HttpRequest & { readonly maxBytes: number }) {

@@ -14,7 +14,7 @@ import {
   verifyNotExpired,
 } from '#formats/ostree';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
-import type { Conditional, OstreeRemote } from '#remotes/ostree';
+import type { Conditional, OstreeRemote, Validators } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { passGates, type TrustPolicy } from './trust.ts';
 
@@ -53,6 +53,10 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 /** Refs to be resolved: these, or all that the summary lists. */
 export type WantedRefs = readonly string[] | 'all';
 
+const NOTHING = new Uint8Array(0);
+
+/** A summary of up to so many bytes is read without asking for an index of summaries before. */
+const SUMMARY_AT_ONCE_BYTES = 1 << 20;
 /** Ref files asked for at the same time, of those that the summary lacks. */
 const REF_FILES_AT_ONCE = 16;
 
@@ -69,9 +73,9 @@ export async function resolveRemoteRef(
 }
 
 /**
- * Asks a remote for summary index, summary and (for a single ref) the ref file at the same time, and believes them in this order: one
- * view of the remote for all refs. Refs that a summary lacks are looked for in `refs/heads` unless summaries must be signed. Without a
- * repository nothing is cached.
+ * Asks a remote for its summary and (for a single ref) the ref file at the same time, and believes them in this order: one view of the
+ * remote for all refs. Refs that a summary lacks are looked for in `refs/heads` unless summaries must be signed. Without a repository
+ * nothing is cached.
  * @returns what each ref means, in the order of the refs
  * @throws NotFoundError OSTREE_REF_NOT_FOUND; OSTREE_SUMMARY_NOT_FOUND for all refs without a summary; IntegrityError
  * OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID, OSTREE_SUMMARY_EXPIRED; FormatError OSTREE_REF_INVALID; TransportError
@@ -92,7 +96,14 @@ export async function resolveRemoteRefs(
   }
   const only = refs !== 'all' && refs.length === 1 && !mustBeSigned ? refs[0] : undefined;
   const onlyAnswer = settled(only === undefined ? undefined : remote.ref(only, options));
-  const summary = await fetchSummary(repository, remote, url, options);
+  const isAnswered = async () => {
+    const answer = await onlyAnswer;
+    return 'value' in answer && answer.value !== undefined;
+  };
+  const summary =
+    refs === 'all'
+      ? await fetchSummary(repository, remote, url, options)
+      : await fetchSummaryOfNames(repository, remote, url, { ...options, isAnswered });
   if (summary === undefined && refs === 'all') failNoSummary('pull all refs', url);
   const found = summary === undefined ? new Map<string, ResolvedRef>() : inSummary(summary, refs);
   const lacking = lackingOf(refs, found);
@@ -126,17 +137,57 @@ export async function fetchSummary(
   url: string,
   options: ResolveOptions,
 ): Promise<Summary | undefined> {
-  // A remote with an index may have a very large plain summary: its transfer is given up once the index is there.
-  const giveUp = new AbortController();
-  const signals = [giveUp.signal, ...(options.signal === undefined ? [] : [options.signal])];
-  const signal = AbortSignal.any(signals);
-  const plain = settled(fetchPlain(repository, remote, url, { ...options, signal }));
+  const summary =
+    (await fetchSubset(repository, remote, url, options)) ??
+    (await fetchPlain<never>(repository, remote, url, options));
+  return summary ?? (await lackSummary(options));
+}
+
+/** A gate that finds nothing says so. */
+async function lackSummary({ trust }: ResolveOptions): Promise<undefined> {
+  await passGates(NOTHING, undefined, trust.summaryGates, 'summary');
+}
+
+/**
+ * As `fetchSummary`, to look names up: the plain summary where it is short, which spares a request, and where no subset was named or came
+ * before. A remote with an index may have a very large one; and one whose ref file has answered is asked for no more.
+ */
+async function fetchSummaryOfNames(
+  repository: Repository | undefined,
+  remote: OstreeRemote,
+  url: string,
+  options: ResolveOptions & { readonly isAnswered: () => Promise<boolean> },
+): Promise<Summary | undefined> {
+  const { signal, subset: named, isAnswered } = options;
+  const isIndexed = named !== undefined || hasCache(repository, cacheName(url, subsetOf(options)));
+  if (isIndexed) return await fetchSummary(repository, remote, url, options);
+  let failure: unknown;
+  const ask = (known: Validators) => remote.summaryUpTo(SUMMARY_AT_ONCE_BYTES, known, { signal });
+  const first = await fetchPlain(repository, remote, url, { ...options, ask }).catch(
+    (error: unknown) => {
+      failure = unlessTransport(error, signal);
+      return 'failed' as const;
+    },
+  );
+  if (typeof first === 'object') return first;
+  if (first === undefined && (await isAnswered())) return undefined;
   const subset = await fetchSubset(repository, remote, url, options);
-  if (subset !== undefined) {
-    giveUp.abort(new Error('the summary index serves'));
-    return subset;
-  }
-  return await unsettle(plain);
+  if (subset !== undefined) return subset;
+  if (first === 'failed') throw failure;
+  const plain =
+    first === 'large' ? await fetchPlain<never>(repository, remote, url, options) : undefined;
+  return plain ?? (await lackSummary(options));
+}
+
+/** A failure of the network, after which something else may help. @throws every other one */
+function unlessTransport(error: unknown, signal: AbortSignal | undefined): unknown {
+  signal?.throwIfAborted();
+  if (isOnecopyError(error) && error.kind === 'transport') return error;
+  throw error;
+}
+
+function subsetOf({ subset }: ResolveOptions): string {
+  return subset ?? ARCHITECTURES[process.arch] ?? process.arch;
 }
 
 async function fetchSubset(
@@ -148,13 +199,12 @@ async function fetchSubset(
   const { trust, signal } = options;
   // A remote that refuses this one file may still have a summary.
   const bytes = await remote.summaryIndex({ signal }).catch((error: unknown) => {
-    signal?.throwIfAborted();
-    if (isOnecopyError(error) && error.kind === 'transport') return undefined;
-    throw error;
+    unlessTransport(error, signal);
+    return undefined;
   });
   if (bytes === undefined) return undefined;
   const index = parseSummaryIndex(bytes);
-  const key = options.subset ?? ARCHITECTURES[process.arch] ?? process.arch;
+  const key = subsetOf(options);
   const entry = index.subsets.find(({ name }) => name === key);
   if (entry === undefined) return undefined;
   if ((trust.summaryGates?.length ?? 0) > 0) {
@@ -180,13 +230,16 @@ async function fetchSubset(
   return parseSummary(summary);
 }
 
-async function fetchPlain(
+/** The plain summary, or the word of `ask` for why it has none. */
+async function fetchPlain<Word extends string = never>(
   repository: Repository | undefined,
   remote: OstreeRemote,
   url: string,
-  options: ResolveOptions,
-): Promise<Summary | undefined> {
-  const { trust, signal } = options;
+  options: ResolveOptions & {
+    readonly ask?: (known: Validators) => Promise<Conditional | Word | undefined>;
+  },
+): Promise<Summary | Word | undefined> {
+  const { trust, signal, ask = (known) => remote.summary(known, { signal }) } = options;
   const mustBeSigned = (trust.summaryGates?.length ?? 0) > 0;
   const name = cacheName(url);
   const cached = readCache(repository, name);
@@ -196,13 +249,10 @@ async function fetchPlain(
       cached === undefined || cached.lastModified === '' ? undefined : cached.lastModified,
   };
   const [answer, signatures] = await Promise.all([
-    remote.summary(known, { signal }),
+    ask(known),
     mustBeSigned ? remote.summarySignatures(undefined, { signal }) : undefined,
   ]);
-  if (answer === undefined) {
-    if (mustBeSigned) await passGates(new Uint8Array(0), undefined, trust.summaryGates, 'summary');
-    return undefined;
-  }
+  if (answer === undefined || typeof answer === 'string') return answer;
   const bytes = answer.isCurrent ? cached?.summary : answer.bytes;
   if (bytes === undefined) return undefined;
   const signatureBytes =
@@ -251,10 +301,14 @@ function cacheName(url: string, subset?: string): string {
 
 type Cached = ReturnType<typeof parseSummaryCache>;
 
+function hasCache(repository: Repository | undefined, name: string): repository is Repository {
+  if (repository === undefined || Buffer.byteLength(name) > 255) return false;
+  return repository.streams.has(name);
+}
+
 function readCache(repository: Repository | undefined, name: string): Cached | undefined {
   try {
-    if (repository === undefined || Buffer.byteLength(name) > 255) return undefined;
-    if (!repository.streams.has(name)) return undefined;
+    if (!hasCache(repository, name)) return undefined;
     using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeSummary });
     return parseSummaryCache(readInline(opened.stream));
   } catch (error) {
