@@ -137,10 +137,15 @@ export async function fetchSummary(
   url: string,
   options: ResolveOptions,
 ): Promise<Summary | undefined> {
-  const summary =
-    (await fetchSubset(repository, remote, url, options)) ??
-    (await fetchPlain<never>(repository, remote, url, options));
-  return summary ?? (await lackSummary(options));
+  // A remote with an index may have a very large plain summary: its transfer is given up once the index is there.
+  const giveUp = new AbortController();
+  const signals = [giveUp.signal, ...(options.signal === undefined ? [] : [options.signal])];
+  const signal = AbortSignal.any(signals);
+  const plain = settled(fetchPlain<never>(repository, remote, url, { ...options, signal }));
+  const subset = await fetchSubset(repository, remote, url, options);
+  if (subset === undefined) return (await unsettle(plain)) ?? (await lackSummary(options));
+  giveUp.abort(new Error('the summary index serves'));
+  return subset;
 }
 
 /** A gate that finds nothing says so. */
@@ -149,8 +154,8 @@ async function lackSummary({ trust }: ResolveOptions): Promise<undefined> {
 }
 
 /**
- * As `fetchSummary`, to look names up: the plain summary where it is short, which spares a request, and where no subset was named or came
- * before. A remote with an index may have a very large one; and one whose ref file has answered is asked for no more.
+ * As `fetchSummary`, to look names up: the plain summary where it is short, which spares a request. A remote with an index may have a very
+ * large one: so it is taken to have when a subset was named or came before. One whose ref file has answered is asked for no more.
  */
 async function fetchSummaryOfNames(
   repository: Repository | undefined,
@@ -160,15 +165,14 @@ async function fetchSummaryOfNames(
 ): Promise<Summary | undefined> {
   const { signal, subset: named, isAnswered } = options;
   const isIndexed = named !== undefined || hasCache(repository, cacheName(url, subsetOf(options)));
-  if (isIndexed) return await fetchSummary(repository, remote, url, options);
   let failure: unknown;
   const ask = (known: Validators) => remote.summaryUpTo(SUMMARY_AT_ONCE_BYTES, known, { signal });
-  const first = await fetchPlain(repository, remote, url, { ...options, ask }).catch(
-    (error: unknown) => {
-      failure = unlessTransport(error, signal);
-      return 'failed' as const;
-    },
-  );
+  const first = isIndexed
+    ? 'large'
+    : await fetchPlain(repository, remote, url, { ...options, ask }).catch((error: unknown) => {
+        failure = unlessTransport(error, signal);
+        return 'failed' as const;
+      });
   if (typeof first === 'object') return first;
   if (first === undefined && (await isAnswered())) return undefined;
   const subset = await fetchSubset(repository, remote, url, options);
