@@ -46,7 +46,7 @@ export class ObjectPrefixes {
   /** Adds an id whose first words are these, as they lie in memory. */
   addWords(first: number, second: number): void {
     this.#makeRoom(1);
-    this.#add(first | 0, second | 0);
+    this.#add(first, second);
   }
 
   /** True when an id that begins like this one was added. */

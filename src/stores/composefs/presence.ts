@@ -38,6 +38,7 @@ export function findPresent(
 function listPrefixes(root: Dir, digestBytes: number, wanted: number): ObjectPrefixes {
   const prefixes = new ObjectPrefixes(digestBytes);
   const decoder = new ObjectNameDecoder(digestBytes);
+  const words = new Int32Array(decoder.words.buffer);
   const entriesMax = (ENTRIES_FOR_EACH * wanted) / FAN_OUT.length;
   for (const [number, fanOut] of FAN_OUT.entries()) {
     using dir = openFanOut(root, `${OBJECTS}/${fanOut}`);
@@ -45,7 +46,7 @@ function listPrefixes(root: Dir, digestBytes: number, wanted: number): ObjectPre
     dir?.visitEntries((bytes, start, end, type) => {
       entries += 1;
       if (type === 'file' && decoder.decodePrefix(number, bytes, start, end)) {
-        prefixes.addWords(decoder.words[0] as number, decoder.words[1] as number);
+        prefixes.addWords(words[0] as number, words[1] as number);
       }
     });
     // Digests are spread evenly: what one directory holds, the others hold too.

@@ -103,8 +103,7 @@ export function parseRawHeader(rawHeader: Uint8Array): SizedFileHeader {
 /** Throws what `openFilez` does of a header. */
 export function requireHeader(filez: Uint8Array): void {
   const headerEnd = HEADER_PREFIX_BYTES + parseHeaderPrefix(filez);
-  const isLast = lastHeader !== undefined && differsInSize(lastHeader.raw, filez, headerEnd);
-  if (!isLast || sizeIn(filez) > FILE_MAX_BYTES) openFilez(filez);
+  if (!isLikeLast(filez, headerEnd) || sizeIn(filez) > FILE_MAX_BYTES) openFilez(filez);
 }
 
 /** As parseFilez, without parsing and encoding again what an earlier file had as well. Views. @throws as parseFilez */
@@ -132,7 +131,7 @@ export function openFilez(filez: Uint8Array): OpenFilez {
 
 /** The header that an earlier file had as well, with the size of this one; undefined when it is new. */
 function openHeader(filez: Uint8Array, headerEnd: number): SeenHeader | undefined {
-  const isLast = lastHeader !== undefined && differsInSize(lastHeader.raw, filez, headerEnd);
+  const isLast = isLikeLast(filez, headerEnd);
   const seen = isLast ? lastHeader?.seen : seenHeaders.get(headerKey(filez, headerEnd));
   if (seen === undefined) return undefined;
   if (!isLast) lastHeader = { raw: new Uint8Array(filez.subarray(0, headerEnd)), seen };
@@ -147,9 +146,13 @@ function sizeIn(filez: Uint8Array): number {
   return sizeBytes;
 }
 
-/** True when a header is the same as another but perhaps for the size. The prefix is not looked at beyond the length that it gives. */
-function differsInSize(raw: Uint8Array, filez: Uint8Array, headerEnd: number): boolean {
-  if (raw.length !== headerEnd) return false;
+/**
+ * True when a header is the same as that of the last file but perhaps for the size. The prefix is not looked at beyond the length that it
+ * gives.
+ */
+function isLikeLast(filez: Uint8Array, headerEnd: number): boolean {
+  const raw = lastHeader?.raw;
+  if (raw?.length !== headerEnd) return false;
   for (let at = SIZE_END; at < headerEnd; at++) if (raw[at] !== filez[at]) return false;
   return true;
 }

@@ -18,12 +18,9 @@ const EMPTY = new Uint8Array(0);
 export type RoomFor = (lengthBytes: number) => Promise<Uint8Array>;
 
 /** The same memory each time. */
-export function ownRoom(): RoomFor {
-  let room = EMPTY;
-  return async (lengthBytes) => {
-    if (room.length !== lengthBytes) room = Buffer.allocUnsafeSlow(lengthBytes);
-    return room;
-  };
+function ownRoom(): RoomFor {
+  const room = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  return async () => room;
 }
 
 /**

@@ -1,6 +1,5 @@
 import { carryError, RingReader, RingWriter, serveWorker } from '#host';
 import { BlobReader } from './blob.ts';
-import { ownRoom } from './gunzip.ts';
 import { unpackLayer } from './unpack-layer.ts';
 import type { UnpackAnswer, UnpackOrder } from './unpack-thread.ts';
 
@@ -17,10 +16,9 @@ serveWorker<null, UnpackOrder | 'stop', UnpackAnswer, void>(async (_, context) =
       });
       const onTar = async (piece: Uint8Array) =>
         !context.isCancelled() && (await tar.writeAsync(piece));
-      const elsewhere = ownRoom();
-      // When no more is wanted the next piece goes nowhere, and `writeAsync` says so.
+      // When no more is wanted one more piece is made, for nobody: `onTar` then says so.
       const roomFor = async (lengthBytes: number) =>
-        (await tar.reserveAsync(lengthBytes)) ?? (await elsewhere(lengthBytes));
+        (await tar.reserveAsync(lengthBytes)) ?? new Uint8Array(lengthBytes);
       await unpackLayer(blob, order.expected, onTar, roomFor);
       tar.end();
       context.post({ error: undefined });
