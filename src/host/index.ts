@@ -84,10 +84,12 @@ export {
   RingWriter,
 } from './ring.ts';
 export {
+  CHANGE_STAMP_BYTES,
   decodeDevice,
   encodeDevice,
   type FileStat,
   type FileType,
+  secondsOfChange,
   statFd,
 } from './stat.ts';
 export { type FilesystemState, readFilesystemState } from './statvfs.ts';

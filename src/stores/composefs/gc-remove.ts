@@ -23,8 +23,9 @@ export async function removeObjects(
   { garbage, inodes }: Garbage,
   { signal, onProgress, workers = 1 }: RemoveOptions,
 ): Promise<{ objectsRemoved: number; objectsBytes: number }> {
-  const id = 'gc:remove';
   const total = garbage.size;
+  if (total === 0) return { objectsRemoved: 0, objectsBytes: 0 };
+  const id = 'gc:remove';
   onProgress?.({ type: 'started', id, unit: 'items', total });
   const isMany = total >= 2 * PART_OBJECTS_MIN && workers > 1;
   const [own, ...others] = divide(inodes, isMany ? readInodeGroups(root) : undefined, workers);
@@ -41,7 +42,7 @@ export async function removeObjects(
     signal,
   );
   using remover = new ObjectRemover({ ...shared, order: own });
-  for (let isMore = total > 0; isMore; ) {
+  for (let isMore = true; isMore; ) {
     isMore = remover.step();
     const [count = 0] = new Int32Array(done);
     onProgress?.({ type: 'advanced', id, done: count, total });

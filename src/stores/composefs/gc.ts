@@ -4,6 +4,7 @@ import { hasCode } from '#base/errors';
 import { ALGORITHMS } from '#formats/fsverity';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from './findings.ts';
+import { keptSinceRecord, recordNoGarbage } from './gc-record.ts';
 import { type RemoveOptions, removeObjects } from './gc-remove.ts';
 import { countObjectsIn, type Garbage, type Sweep, sweepObjects } from './gc-sweep.ts';
 import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from './layout.ts';
@@ -72,7 +73,7 @@ export interface GcResult {
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
   const found = plan(repository, options, []);
-  const { garbage, inodes: _inodes, ...rest } = found;
+  const { garbage, inodes: _inodes, isFromRecord: _isFromRecord, ...rest } = found;
   const objects: GarbageObject[] = [];
   for (const id of garbage.ids()) {
     objects.push({ id, sizeBytes: repository.objects.sizeOf(id) ?? 0 });
@@ -82,13 +83,21 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
 }
 
 /** A plan for ourselves: bare ids, and where their objects lie. */
-interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {}
+interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {
+  /** Nothing has changed since an earlier run found no garbage. */
+  readonly isFromRecord: boolean;
+}
 
 /** Plans as if references named the entries of `kept` too. */
 function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
+  const recorded = roots.length + kept.length === 0 ? unchanged(repository) : undefined;
+  if (recorded !== undefined) {
+    onProgress?.({ type: 'done', id: 'gc:mark', transferred: recorded.keptObjects });
+    return recorded;
+  }
   const mark = (marker: Marker) => {
     marker.markRoots(roots, signal);
     for (const { category, name } of kept) marker.markEntry(category, name);
@@ -104,7 +113,25 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
     keptObjects: swept.kept,
     roots,
     findings: [...findings, ...swept.findings],
+    isFromRecord: false,
   };
+}
+
+/** The plan of a repository that is as it was when an earlier run found nothing to do; undefined when that is not known. */
+function unchanged(repository: Repository): SweepPlan | undefined {
+  const keptObjects = keptSinceRecord(repository.root);
+  if (keptObjects === undefined) return undefined;
+  const { digestBytes } = ALGORITHMS[repository.algorithm];
+  const found = { garbage: new ObjectSet(digestBytes), inodes: [], links: [], findings: [] };
+  const leftovers = findLeftoversIn(repository, '.');
+  return { ...found, leftovers, keptObjects, roots: [], isFromRecord: true };
+}
+
+/** Remembers that there was nothing to do, when it was so. */
+function record(repository: Repository, found: SweepPlan): void {
+  const { garbage, links, leftovers, findings, roots, isFromRecord } = found;
+  const toDo = garbage.size + links.length + leftovers.length + findings.length + roots.length;
+  if (toDo === 0 && !isFromRecord) recordNoGarbage(repository.root, found.keptObjects);
 }
 
 /** What was found out about the objects and their names. */
@@ -177,7 +204,11 @@ export function applyGc(
 
 /** Plans and applies under one exclusive lock. @throws as `applyGc` */
 export function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
-  return collect(repository, options, () => plan(repository, options, []));
+  return collect(repository, options, () => {
+    const found = plan(repository, options, []);
+    record(repository, found);
+    return found;
+  });
 }
 
 function collect(
@@ -312,19 +343,25 @@ function linkOf({ path }: Referrer): GarbageLink {
 /** Staging files and temporary links. Nobody is using them while the lock is held exclusively. */
 function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
-  const paths: string[] = [];
-  for (const directory of [OBJECTS, ...CATEGORIES, '.']) {
-    for (const { name, type } of readSorted(root, directory)) {
-      const isStaging = type === 'file' && STAGING_NAME.test(name);
-      const isLink = type === 'symlink' && LINK_NAME.test(name);
-      if (isStaging || isLink) paths.push(directory === '.' ? name : `${directory}/${name}`);
-    }
-  }
+  const directories = [OBJECTS, ...CATEGORIES, '.'];
+  const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);
-      if (target !== undefined && LINK_NAME.test(base)) paths.push(`${category}/${REFS}/${name}`);
+      if (target !== undefined && LINK_NAME.test(base)) {
+        paths.push(`${category}/${REFS}/${name}` as ByteString);
+      }
     }
+  }
+  return paths;
+}
+
+function findLeftoversIn({ root }: Repository, directory: string): ByteString[] {
+  const paths: string[] = [];
+  for (const { name, type } of readSorted(root, directory)) {
+    const isStaging = type === 'file' && STAGING_NAME.test(name);
+    const isLink = type === 'symlink' && LINK_NAME.test(name);
+    if (isStaging || isLink) paths.push(directory === '.' ? name : `${directory}/${name}`);
   }
   return paths as ByteString[];
 }

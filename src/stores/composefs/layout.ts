@@ -2,6 +2,8 @@ import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 
 /** Name of the metadata file in the repository directory. Source: composefs-rs 0.9 repository.rs. */
 export const META_NAME = 'meta.json';
+/** What `gc` remembers of the repository that it found without garbage. Ours; other tools pass it over. */
+export const GC_RECORD_NAME = '.onecopy-gc';
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */
 export const OBJECTS = 'objects';
 /** The two directories of named things. Source: composefs-rs 0.9 repository.rs. */

@@ -23,12 +23,13 @@ export async function acquireLock(
   options: LockOptions = {},
 ): Promise<void> {
   const { signal, timeoutMs, onProgress } = options;
-  const start = performance.now();
+  const startSeconds = process.uptime();
   let pauseMs: number = PAUSE_MS.first;
   for (let attempt = 0; ; attempt += 1) {
     signal?.throwIfAborted();
     if (tryFlock(root, mode)) return;
-    const leftMs = (timeoutMs ?? Number.POSITIVE_INFINITY) - (performance.now() - start);
+    const waitedMs = (process.uptime() - startSeconds) * 1000;
+    const leftMs = (timeoutMs ?? Number.POSITIVE_INFINITY) - waitedMs;
     if (leftMs <= 0) throw locked(root, mode, timeoutMs ?? 0);
     if (attempt === 0) {
       onProgress?.({ type: 'note', text: `Waiting for the ${mode} lock of ${root.label}` });
