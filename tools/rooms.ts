@@ -214,7 +214,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/xz': ['node:crypto', 'node:zlib'],
   'formats/splitstream': ['node:assert', 'node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],
-  host: ['node:fs', 'node:module', 'node:os', 'node:url', 'node:worker_threads'],
+  host: ['node:fs', 'node:os', 'node:url', 'node:worker_threads'],
   'stores/composefs': ['node:path', 'node:timers/promises'],
   'stores/oci-layout': ['node:os', 'node:zlib'],
   'stores/ostree': ['node:timers/promises', 'node:zlib'],

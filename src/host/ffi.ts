@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { ErrnoKeeper, type ForeignCall } from './errno-keeper.ts';
+import { loadKoffi } from './koffi.ts';
 
 /**
  * The one file that owns koffi, the C library and pinned memory.
@@ -183,7 +183,7 @@ let loaded: Loaded | undefined;
 
 function load(): Loaded {
   if (loaded !== undefined) return loaded;
-  const koffi = loadKoffi();
+  const koffi = loadKoffi<Koffi>();
   const library = koffi.load(null);
   const calls = {} as Record<keyof SystemCalls, AnyCall>;
   const kept = {} as Record<keyof SystemCalls, AnyCall>;
@@ -200,22 +200,6 @@ function load(): Loaded {
   loaded = { koffi, calls, kept, keeper, slab };
   install();
   return loaded;
-}
-
-/**
- * koffi's binary for this platform, straight from the package that its own loader takes it from. The loader finds out at length what it
- * runs on and wraps functions that we never call: a tenth of the start of a verb, and of each thread. Wherever it is needed, it is used.
- */
-function loadKoffi(): Koffi {
-  const require = createRequire(import.meta.url);
-  const { platform, arch } = process;
-  try {
-    const beside = createRequire(require.resolve('koffi'));
-    return beside(`@koromix/koffi-${platform}-${arch}/${platform}_${arch}/koffi.node`) as Koffi;
-  } catch {
-    // Another platform, another C library, or a koffi that lies otherwise.
-    return require('koffi') as Koffi;
-  }
 }
 
 /** Replaces the entries of `sys`: the functions themselves, or watched ones while an observer is set. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { isOnecopyError } from '#base/errors';
 import { listOciImages } from '#work/image';
 import { openChosen } from '#work/repository';
+import { stdout } from './channels.ts';
 import { type GlobalOptions, PROGRESS_MODES, selectionOf } from './context.ts';
 
 /** Operands that are names of images in the repository, as `usage` in the table of verbs calls them. */
@@ -39,9 +40,11 @@ const NO_FILES = 4;
  */
 export async function addCompletion(program: Command, words: readonly string[]): Promise<void> {
   const { default: tab } = await import('@bomb.sh/tab/commander');
+  // The library writes to the stream itself.
+  const { stream } = stdout;
   const root = tab(program, { completionCommandName: 'completion' });
   if (words[0] === 'complete') offer(root, await namesFor(words.slice(1)));
-  else if (words[1] === 'bash') process.once('exit', () => process.stdout.write(BASH_MORE));
+  else if (words[1] === 'bash') process.once('exit', () => stream.write(BASH_MORE));
 }
 
 function offer(root: RootCommand, { names, commits }: KnownNames): void {

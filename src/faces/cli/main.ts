@@ -21,16 +21,8 @@ if (nodeMajor < NODE_MAJOR_MIN) {
 }
 
 async function run(): Promise<void> {
-  const { runProgram } = await import('./program.ts');
+  const { leave, runProgram } = await import('./program.ts');
   leave(await runProgram(process.argv.slice(2), VERSION));
-}
-
-/**
- * Ends the process at once, which spares taking the heap apart piece by piece, unless a slow reader has yet to take some of our output.
- */
-function leave(status: number): void {
-  process.exitCode = status;
-  if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
 }
 
 /** Writes without process.stdout: setting up a stream costs a tenth of a start. */

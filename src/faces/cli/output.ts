@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { JsonValue } from '#base/errors';
 import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/errors';
+import { stderr, stdout } from './channels.ts';
 
 /** Version of every JSON document; keys are only ever added. */
 const SCHEMA_VERSION = 1;
@@ -49,20 +50,18 @@ export function createOutput(options: {
   readonly verbose: boolean;
 }): Output {
   const { json, quiet, verbose } = options;
-  const say = (text: string) => process.stderr.write(`onecopy: ${text}\n`);
+  const say = (text: string) => stderr.write(`onecopy: ${text}\n`);
   return {
     json,
     document(value) {
-      process.stdout.write(
-        `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value }, toJson, 2)}\n`,
-      );
+      stdout.write(`${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value }, toJson, 2)}\n`);
     },
     line(text) {
-      if (!json) process.stdout.write(`${text}\n`);
+      if (!json) stdout.write(`${text}\n`);
     },
     async bytes(piece) {
-      if (process.stdout.write(piece)) return;
-      await new Promise((resolve) => process.stdout.once('drain', resolve));
+      if (stdout.stream.write(piece)) return;
+      await new Promise((resolve) => stdout.stream.once('drain', resolve));
     },
     async table(head, rows, right = []) {
       if (json) return;
@@ -74,7 +73,7 @@ export function createOutput(options: {
         chars: PLAIN,
       });
       for (const row of rows) table.push([...row]);
-      process.stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
+      stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
     },
     note(text) {
       if (!quiet) say(text);
@@ -93,7 +92,7 @@ const PLAIN = Object.fromEntries(
 );
 
 function bold(text: string): string {
-  return styleText('bold', text, { stream: process.stdout });
+  return styleText('bold', text, { stream: stdout.stream });
 }
 
 function toJson(_key: string, value: unknown): JsonValue | undefined {
@@ -119,11 +118,11 @@ export function reportError(error: unknown, options: ReportOptions): number {
   const isBug = !isInterrupted && !isOnecopyError(shown) && !(shown instanceof UsageError);
   if (options.json) {
     const document = { ...renderErrorDocument(shown), ...ownParts(shown, isInterrupted) };
-    process.stderr.write(`${JSON.stringify({ error: document }, toJson)}\n`);
+    stderr.write(`${JSON.stringify({ error: document }, toJson)}\n`);
   } else {
-    process.stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
-    if (shown instanceof UsageError && shown.hint) process.stderr.write(`  hint: ${shown.hint}\n`);
-    if ((isBug || options.verbose) && shown.stack) process.stderr.write(`${shown.stack}\n`);
+    stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
+    if (shown instanceof UsageError && shown.hint) stderr.write(`  hint: ${shown.hint}\n`);
+    if ((isBug || options.verbose) && shown.stack) stderr.write(`${shown.stack}\n`);
   }
   if (options.interrupted !== undefined) return options.interrupted;
   if (isOnecopyError(shown)) return shown.exitCode;

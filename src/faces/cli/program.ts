@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { leave, stderr, stdout } from './channels.ts';
 import {
   type Context,
   type GlobalOptions,
@@ -11,14 +12,14 @@ import { createOutput, EXIT_USAGE, reportError, UsageError } from './output.ts';
 import { createProgress } from './progress.ts';
 import { GLOBAL_OPTIONS, VERBS, type Verb } from './verbs.ts';
 
+export { leave };
+
 /**
  * Runs the command line and returns its exit status. Everything that goes wrong is reported, nothing is thrown.
  * @param version what `--version` says; a parameter, so that the entry answers that without sharing a file with us
  */
 export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   using interruption = new Interruption();
-  process.stdout.on('error', leaveQuietly);
-  process.stderr.on('error', leaveQuietly);
   let status = 0;
   const program = buildProgram(version, argv, interruption, (code) => {
     status = code;
@@ -39,12 +40,6 @@ export async function runProgram(argv: readonly string[], version: string): Prom
       interrupted: interruption.exitStatus,
     });
   }
-}
-
-/** A reader of our output that goes away (`onecopy ls x | head`) ends the run without an error. */
-function leaveQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
 }
 
 /** Help and version were printed by commander itself; help that nobody asked for is a wrong command line. */
@@ -85,7 +80,11 @@ function buildProgram(
     .helpCommand(false)
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, optionDescription: (option) => option.description })
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: () => {},
+    })
     .exitOverride();
   for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
   program.commandsGroup('Verbs:');
@@ -193,12 +192,12 @@ async function runVerb(
     requireVerity: options.requireVerity === true,
     jobs: wholeNumber(options.jobs, '--jobs', 1),
   };
-  const startMs = performance.now();
+  const startSeconds = process.uptime();
   try {
     const action = await load();
     return (await action(context, operands, options)) ?? 0;
   } finally {
     progress.stop();
-    out.detail(`took ${((performance.now() - startMs) / 1000).toFixed(3)} s`);
+    out.detail(`took ${(process.uptime() - startSeconds).toFixed(3)} s`);
   }
 }

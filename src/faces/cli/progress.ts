@@ -1,5 +1,6 @@
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import type { ProgressEvent, ProgressListener } from '#base/flow';
+import { stderr } from './channels.ts';
 import { UsageError } from './output.ts';
 import { formatSize } from './units.ts';
 
@@ -43,7 +44,12 @@ export async function createProgress(
 async function createShown(mode: ProgressMode): Promise<ProgressRenderer> {
   if (mode === 'none') return SILENT;
   if (mode === 'json') return { listen: jsonTo(2), stop: () => {} };
-  return mode === 'auto' && process.stderr.isTTY ? createBars() : createLines();
+  return mode === 'auto' && isTerminal() ? createBars() : createLines();
+}
+
+/** Whether standard error is a terminal; asks its stream only when it may be one. */
+function isTerminal(): boolean {
+  return fstatSync(2).isCharacterDevice() && stderr.stream.isTTY;
 }
 
 function checkedFd(fd: number): number {
@@ -81,7 +87,7 @@ function amount(component: Component, value: number): string {
 /** Lines on stderr: one when a component ends or is skipped, and the notes. */
 function createLines(): ProgressRenderer {
   const components = new Map<string, Component>();
-  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const say = (text: string) => stderr.write(`${text}\n`);
   return {
     listen(event) {
       if (event.type === 'started') {
@@ -101,7 +107,7 @@ async function createBars(): Promise<ProgressRenderer> {
   const { MultiBar, Presets } = await import('cli-progress');
   const bars = new MultiBar(
     {
-      stream: process.stderr,
+      stream: stderr.stream,
       hideCursor: true,
       clearOnComplete: true,
       gracefulExit: false,
@@ -115,7 +121,7 @@ async function createBars(): Promise<ProgressRenderer> {
   // Bars keep lines for their next drawing, which only comes while one is running.
   const say = (text: string) => {
     if (running.size > 0) bars.log(`${text}\n`);
-    else process.stderr.write(`${text}\n`);
+    else stderr.write(`${text}\n`);
   };
   const show = (id: string) => {
     const entry = running.get(id);

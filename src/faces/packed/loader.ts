@@ -81,7 +81,7 @@ export class Loader {
 
   /** Writes what this run compiled and no cache had. */
   keep(): void {
-    const runMs = Math.ceil(performance.now());
+    const runMs = Math.ceil(process.uptime() * 1000);
     for (const { cache, members, isNew } of this.#families) {
       if (cache === undefined || !(isNew || cache.isShortOf(runMs))) continue;
       const kept = members.map(
