@@ -89,8 +89,8 @@ export {
   encodeDevice,
   type FileStat,
   type FileType,
-  secondsOfChange,
   statFd,
+  timeOfChange,
 } from './stat.ts';
 export { type FilesystemState, readFilesystemState } from './statvfs.ts';
 export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './tmpfile.ts';

@@ -142,9 +142,9 @@ export function putChangeStamp(
   return true;
 }
 
-/** Seconds since 1970 of the last change that a change stamp at a place tells of. */
-export function secondsOfChange(stamps: Buffer, at: number): number {
-  return Number(stamps.readBigInt64LE(at + 8));
+/** Time of the last change that a change stamp at a place tells of: seconds since 1970, and nanoseconds. */
+export function timeOfChange(stamps: Buffer, at: number): { sec: number; nsec: number } {
+  return { sec: Number(stamps.readBigInt64LE(at + 8)), nsec: stamps.readUInt32LE(at + 16) };
 }
 
 /** State of an open file or directory. @throws HostError SYSCALL_FAILED */

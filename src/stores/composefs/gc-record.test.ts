@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SplitstreamWriter } from '#formats/splitstream';
+import { CHANGE_STAMP_BYTES } from '#host';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import { keptSinceRecord, recordNoGarbage } from './gc-record.ts';
+import { isSettled, keptSinceRecord, recordNoGarbage } from './gc-record.ts';
 import { collectGarbage, initRepository, planGc, type Repository } from './index.ts';
 import { GC_RECORD_NAME } from './layout.ts';
 
@@ -76,19 +77,37 @@ test('gc looks at nothing else when nothing has changed, and properly when somet
 
 test('what is younger than the coarsest clock is not recorded', () =>
   withCleanRepository(async (repository, path) => {
-    recordNoGarbage(repository.root, CLAIMED);
-    equal(keptSinceRecord(repository.root), undefined);
-    equal((await collectGarbage(repository)).objectsRemoved, 0);
+    const nowSeconds = Date.now() / 1000;
+    await addStream(repository, 'other');
+    recordNoGarbage(repository.root, CLAIMED, nowSeconds);
     ok(repository.root.lstat(GC_RECORD_NAME) === undefined);
-    await sleep(3100);
+    await sleep(200);
     await planGc(repository);
     ok(repository.root.lstat(GC_RECORD_NAME) === undefined, 'a plan writes nothing');
     equal((await collectGarbage(repository)).objectsRemoved, 0);
-    equal(keptSinceRecord(repository.root), 2);
+    equal(keptSinceRecord(repository.root), 4);
     rmSync(join(path, 'streams/refs/deep/er/kept'));
     equal((await collectGarbage(repository)).objectsRemoved, 2);
     equal(keptSinceRecord(repository.root), undefined);
   }));
+
+test('a filesystem that keeps seconds alone has to rest longer', () => {
+  const stamps = (...times: readonly (readonly [sec: number, nsec: number])[]) => {
+    const all = Buffer.alloc(times.length * CHANGE_STAMP_BYTES);
+    for (const [index, [sec, nsec]] of times.entries()) {
+      all.writeBigInt64LE(BigInt(sec), index * CHANGE_STAMP_BYTES + 8);
+      all.writeUInt32LE(nsec, index * CHANGE_STAMP_BYTES + 16);
+    }
+    return all;
+  };
+  const nanoseconds = stamps([100, 5], [50, 0]);
+  equal(isSettled(nanoseconds, 100.2), true);
+  equal(isSettled(nanoseconds, 100.05), false);
+  const seconds = stamps([50, 0], [100, 0]);
+  equal(isSettled(seconds, 102.1), true);
+  equal(isSettled(seconds, 101.9), false);
+  equal(isSettled(stamps([100, 900_000_000]), 100.95), false);
+});
 
 test('given roots are looked for, and what a crash left beside the objects is found, whatever the record says', () =>
   withCleanRepository(async (repository, path) => {

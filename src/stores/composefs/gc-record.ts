@@ -4,7 +4,7 @@ import {
   type Dir,
   OPEN,
   readAll,
-  secondsOfChange,
+  timeOfChange,
   truncate,
   writeAt,
 } from '#host';
@@ -23,8 +23,11 @@ import { readUnsorted } from './links.ts';
 const VERSION = 1;
 /** Most bytes of a record that is read: ten thousand directories of references. */
 const RECORD_BYTES_MAX = 1 << 20;
-/** A directory that changed so recently could change again without a new time: some filesystems count seconds. */
-const SETTLED_SECONDS = 2;
+/**
+ * A directory that changed so recently could change again without a new time, in seconds: the kernel counts the nanoseconds of changes in
+ * ticks of 10 ms at most, and some filesystems keep seconds alone. Source: Linux current_time, CONFIG_HZ.
+ */
+const SETTLED_SECONDS = { nanoseconds: 0.1, seconds: 2 } as const;
 
 interface Heading {
   readonly version: number;
@@ -46,9 +49,7 @@ export function recordNoGarbage(
   try {
     const references = CATEGORIES.flatMap((category) => [...directoriesBelow(root, category)]);
     const stamps = stampsOf(root, references);
-    for (let at = 0; at < stamps.length; at += CHANGE_STAMP_BYTES) {
-      if (secondsOfChange(stamps, at) > nowSeconds - SETTLED_SECONDS) return;
-    }
+    if (!isSettled(stamps, nowSeconds)) return;
     const heading: Heading = { version: VERSION, keptObjects, references };
     const bytes = Buffer.concat([Buffer.from(`${JSON.stringify(heading)}\n`), stamps]);
     if (bytes.length > RECORD_BYTES_MAX) return;
@@ -60,6 +61,17 @@ export function recordNoGarbage(
   } catch (error) {
     if (!isHostError(error)) throw error;
   }
+}
+
+/** Whether every directory changed long enough ago that one more change would show. */
+export function isSettled(stamps: Buffer, nowSeconds: number): boolean {
+  const count = stamps.length / CHANGE_STAMP_BYTES;
+  const times = Array.from({ length: count }, (_, at) =>
+    timeOfChange(stamps, at * CHANGE_STAMP_BYTES),
+  );
+  const isFine = times.some(({ nsec }) => nsec !== 0);
+  const settledSeconds = isFine ? SETTLED_SECONDS.nanoseconds : SETTLED_SECONDS.seconds;
+  return times.every(({ sec, nsec }) => sec + nsec / 1e9 <= nowSeconds - settledSeconds);
 }
 
 /** Number of objects when nothing has changed since none was garbage; undefined when that is not known. */
