@@ -34,5 +34,21 @@ export * from '#work/image';
 export * from '#work/mount';
 /** OSTree commits in the repository. */
 export * as ostree from '#work/ostree';
-export * from '#work/pull';
+export * from '#work/preview';
+export {
+  type BlobContent,
+  LAYER_BYTES_MAX,
+  LAYER_RATIO_MAX,
+  type LayerReport,
+  type Platform,
+  type PullOptions,
+  type PullPlan,
+  type PullReport,
+  type PullSource,
+  parsePlatform,
+  planPull,
+  pullImage,
+  ZSTD_EXACT_VERSION,
+  zstdParity,
+} from '#work/pull';
 export * from '#work/repository';

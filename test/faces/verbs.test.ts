@@ -127,6 +127,28 @@ test('images, inspect and history show what is stored', () => {
   ok(Array.isArray(document('history', 'app')['history']));
 });
 
+test('an image at its source is looked at like one that was pulled, and nothing is stored', () => {
+  const nowhere = join(scratch.path, 'no-repo');
+  const look = (...args: string[]) => runCli(['-q', ...args], { repo: nowhere });
+  for (const verb of ['ls', 'tree', 'find']) {
+    equal(look('--json', verb, REFERENCE).stdout, say('--json', verb, 'app'), verb);
+  }
+  const path = '/hello.txt';
+  equal(look('--json', 'stat', REFERENCE, path).stdout, say('--json', 'stat', 'app', path));
+  const cat = look('cat', REFERENCE, path, 'hello-link.txt', 'missing', path);
+  deepEqual([cat.status, cat.stdout], [4, HELLO + HELLO]);
+  deepEqual(look('diff', '--exit-code', REFERENCE, REFERENCE).status, 0);
+  equal(say('diff', '--exit-code', 'app', REFERENCE), '');
+  const [other, artifact] = [goldenReference('types'), goldenReference('artifact')];
+  equal(look('diff', '--exit-code', REFERENCE, other).status, 3);
+  const bad = look('ls', goldenReference('quirk-bad-blob-same-size'));
+  deepEqual([bad.status, bad.stdout], [6, '']);
+  match(bad.stderr, /^onecopy: Cannot accept blob: expected digest sha256:/);
+  equal(look('ls', artifact).status, 8);
+  equal(look('ls', 'oci:/nonexistent').status, 4);
+  ok(!existsSync(nowhere));
+});
+
 test('ls, tree, cat, stat and find read without mounting', () => {
   equal(say('ls', 'app'), 'hello-link.txt\nhello.txt\nusr\n');
   match(

@@ -38,6 +38,10 @@ export const GLOBAL_OPTIONS: readonly OptionRow[] = [
   ['--require-verity', 'refuse a repository without fs-verity'],
 ];
 
+/** Help of the verbs that look into an image. */
+const ALSO_REFERENCES =
+  'A name may also be a reference, oci:DIR[:TAG], oci-archive:, docker-archive: or dir:. Its layers are read and verified; nothing is stored.';
+
 const PLATFORM: OptionRow = ['--platform <os/arch[/variant]>', "another platform than this host's"];
 
 /** The verbs, in the order of the help page. A verb that is not built is absent. */
@@ -121,23 +125,30 @@ export const VERBS: readonly Verb[] = [
     options: [
       ['-l, --long', 'mode, owner, size and time'],
       ['-R, --recursive', 'everything below'],
+      PLATFORM,
     ],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).ls,
   },
   {
     usage: 'tree <name> [path]',
     summary: 'draw the tree of an image',
-    options: [['--depth <n>', 'how deep']],
+    options: [['--depth <n>', 'how deep'], PLATFORM],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).tree,
   },
   {
     usage: 'cat <name> <path...>',
     summary: 'print files of an image',
+    options: [PLATFORM],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).cat,
   },
   {
     usage: 'stat <name> <path...>',
     summary: 'show everything known of a file',
+    options: [PLATFORM],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).stat,
   },
   {
@@ -150,7 +161,9 @@ export const VERBS: readonly Verb[] = [
       ['--min-size <bytes>', 'at least this many bytes'],
       ['--max-size <bytes>', 'at most this many bytes'],
       ['--depth <n>', 'how deep'],
+      PLATFORM,
     ],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).find,
   },
   {
@@ -162,7 +175,8 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'diff <name> <other-name>',
     summary: 'compare the files of two images',
-    options: [['--exit-code', 'exit 3 when they differ']],
+    options: [['--exit-code', 'exit 3 when they differ'], PLATFORM],
+    help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).diff,
   },
   {

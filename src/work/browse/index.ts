@@ -5,10 +5,12 @@ export { type Difference, diffViews, type FileChange } from './diff.ts';
 export { type FindQuery, findFiles } from './find.ts';
 export { compilePattern, type Matcher } from './pattern.ts';
 export {
+  type ContentStore,
   type FileKind,
   ImageView,
   type LookupOptions,
   openImageView,
   type ViewEntry,
+  viewImage,
   type WalkedViewEntry,
 } from './view.ts';

@@ -45,6 +45,15 @@ export interface LookupOptions {
   readonly follow?: boolean | undefined;
 }
 
+/** Where the contents of files lie: the objects of a repository, or what was brought of an image at its source. */
+export interface ContentStore {
+  /** An object, verified before the first byte is read. @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH */
+  open(
+    id: ObjectId,
+    options: { readonly verify: 'content' },
+  ): Disposable & { readonly sizeBytes: number; read(offset: number, into: Uint8Array): number };
+}
+
 /** Symbolic links that one path may lead through. Source: Linux namei.h MAXSYMLINKS. */
 const LINKS_MAX = 40;
 /** Deepest directory that a walk enters. Source: composefs core spec 6.6. */
@@ -54,17 +63,17 @@ const PIECE_BYTES = 1 << 20;
 
 /**
  * The files of an image without mounting it. The image is read once and verified; nothing of it is decoded until it is asked for.
- * Symbolic links are followed inside the image only, an absolute one from its root. A value over an open repository, which must
- * stay open while contents are read.
+ * Symbolic links are followed inside the image only, an absolute one from its root. Contents come from an open repository
+ * or another store, which must stay open while they are read.
  */
 export class ImageView {
   readonly imageId: ObjectId;
-  readonly #repository: Repository;
+  readonly #contents: ContentStore;
   readonly #image: ErofsImage;
 
-  /** Use {@link openImageView}. */
-  constructor(repository: Repository, imageId: ObjectId, image: ErofsImage) {
-    this.#repository = repository;
+  /** Use {@link openImageView} or {@link viewImage}. */
+  constructor(contents: ContentStore, imageId: ObjectId, image: ErofsImage) {
+    this.#contents = contents;
     this.imageId = imageId;
     this.#image = image;
   }
@@ -134,7 +143,7 @@ export class ImageView {
       yield* this.#inlineContent(inode);
       return;
     }
-    using object = this.#repository.objects.open(reference.id, { verify: 'content' });
+    using object = this.#contents.open(reference.id, { verify: 'content' });
     if (object.sizeBytes !== inode.sizeBytes) throw sizeMismatch(reference.id, inode, object);
     const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, object.sizeBytes)));
     for (let offset = 0; offset < object.sizeBytes; ) {
@@ -247,7 +256,13 @@ interface Found {
  */
 export function openImageView(repository: Repository, name: string): ImageView {
   const imageId = resolveImageId(repository, name);
-  return new ImageView(repository, imageId, openImage(repository.images.read(imageId).bytes));
+  const { bytes } = repository.images.read(imageId);
+  return new ImageView(repository.objects, imageId, openImage(bytes));
+}
+
+/** The filesystem of an EROFS image at hand, whose id is known. @throws as `openImage` */
+export function viewImage(contents: ContentStore, imageId: ObjectId, bytes: Uint8Array): ImageView {
+  return new ImageView(contents, imageId, openImage(bytes));
 }
 
 function pathOf(place: readonly ByteString[]): ByteString {

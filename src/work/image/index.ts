@@ -36,4 +36,4 @@ export {
   manifestStreamName,
 } from './names.ts';
 export { type OciImage, openOciImage, resolveImageId, type StoredLayer } from './open.ts';
-export { expandSparse, SPARSE_BYTES_MAX } from './sparse.ts';
+export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
-import type { VerityHasher } from '#formats/fsverity';
+import type { VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   INLINE_BYTES_MAX,
   type StoredContent,
@@ -8,7 +8,6 @@ import {
   type TarSparse,
 } from '#formats/tar';
 import { openVerityHasher, truncate, writeAt } from '#host';
-import type { Repository } from '#stores/composefs';
 
 /** Largest sparse file that is expanded, in bytes with its holes: hashing them costs time although they hold nothing. */
 export const SPARSE_BYTES_MAX = 2 ** 36;
@@ -16,13 +15,22 @@ export const SPARSE_BYTES_MAX = 2 ** 36;
 const PIECE_BYTES = 1 << 20;
 const ZEROS = new Uint8Array(PIECE_BYTES);
 
+/** Where sparse files are expanded: a repository, or a place for as long as an image is looked at. */
+export interface SparseStore {
+  readonly algorithm: VerityAlgorithm;
+  readonly objects: {
+    open(id: ObjectId): Disposable & { read(offset: number, into: Uint8Array): number };
+    stage(): Disposable & { readonly fd: number; publish(id: ObjectId): unknown };
+  };
+}
+
 /**
  * What a stored entry is in a filesystem: the content of a sparse member becomes the file with its holes, as an object of its own. The
  * stream of the layer must refer to that object, because nothing else keeps it alive. Other entries are returned as they are.
  * @throws FormatError LAYER_TOO_LARGE; HostError SYSCALL_FAILED, NO_SPACE
  */
 export function expandSparse(
-  repository: Repository,
+  store: SparseStore,
   { entry, content }: StoredTarEntry,
 ): StoredContent {
   const { sparse } = entry;
@@ -34,9 +42,9 @@ export function expandSparse(
       { offset: entry.offset, what: 'sparse file', limit: SPARSE_BYTES_MAX },
     );
   }
-  if (content.kind === 'inline') return expandInto(repository, sparse, bytesReader(content.bytes));
-  using object = repository.objects.open(content.id);
-  return expandInto(repository, sparse, (offset, into) => object.read(offset, into));
+  if (content.kind === 'inline') return expandInto(store, sparse, bytesReader(content.bytes));
+  using object = store.objects.open(content.id);
+  return expandInto(store, sparse, (offset, into) => object.read(offset, into));
 }
 
 type ReadData = (offset: number, into: Uint8Array) => number;
@@ -49,15 +57,15 @@ function bytesReader(bytes: Uint8Array): ReadData {
   };
 }
 
-function expandInto(repository: Repository, sparse: TarSparse, read: ReadData): StoredContent {
+function expandInto(store: SparseStore, sparse: TarSparse, read: ReadData): StoredContent {
   const { realSizeBytes: sizeBytes } = sparse;
   if (sizeBytes <= INLINE_BYTES_MAX) {
     const bytes = new Uint8Array(sizeBytes);
     for (const { at, piece } of dataOf(sparse, read)) bytes.set(piece, at);
     return { kind: 'inline', bytes };
   }
-  const hasher = openVerityHasher(repository.algorithm);
-  using staged = repository.objects.stage();
+  const hasher = openVerityHasher(store.algorithm);
+  using staged = store.objects.stage();
   truncate(staged.fd, sizeBytes);
   for (const { at, piece } of dataOf(sparse, read)) {
     hashZeros(hasher, at - hasher.sizeBytes);

@@ -7,6 +7,9 @@
 export { type Platform, parsePlatform } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { BlobContent } from './blob.ts';
-export { type PullOptions, type PullSource, planPull, pullImage } from './pull.ts';
+export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
+export { nameOf, type PlannedLayer, planLayers } from './plan.ts';
+export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
+export { type OpenedSource, openSource, type PullSource, requireTarLayers } from './source.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack.ts';

@@ -1,6 +1,5 @@
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import type { Source } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
@@ -8,8 +7,9 @@ import { storeDocument } from '#work/image';
 import type { BatchPool, PendingFile } from './batch-pool.ts';
 import { type BlobContent, BlobReader, sourceOf } from './blob.ts';
 import { LargeObject } from './large-object.ts';
+import { pump } from './layer-reader.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
-import { type LayerExpectation, type TarListener, unpackLayer } from './unpack-layer.ts';
+import { type LayerExpectation, unpackLayer } from './unpack-layer.ts';
 import type { UnpackInput, UnpackThread } from './unpack-thread.ts';
 
 /** What the import of layers and blobs needs. */
@@ -90,10 +90,6 @@ async function unpackInto(
     await onTar(piece);
     onAdvance(readBytes);
   });
-}
-
-async function pump(source: Source, write: TarListener): Promise<void> {
-  for await (const piece of source) if (!(await write(piece))) return;
 }
 
 /** The bytes of a blob, each piece also appended to the kept object. */

@@ -1,32 +1,16 @@
 import { availableParallelism } from 'node:os';
-import type { ContentDigest, ObjectId } from '#base/digest';
-import { IntegrityError, UnsupportedError } from '#base/errors';
+import type { ObjectId } from '#base/digest';
+import { IntegrityError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import {
-  type ImageReference,
-  type Platform,
-  parseLayerType,
-  parseReference,
-  type ResolvedImage,
-  type ResolveOptions,
-} from '#formats/oci';
+import type { ImageReference, Platform } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
-import { openImageSource } from '#stores/oci-layout';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
-import type { BlobContent } from './blob.ts';
 import { Importer, type ImportTotals } from './importer.ts';
 import { describePlan, isBuilt, nameOf, type PlannedLayer, planLayers } from './plan.ts';
 import { type Published, type PublishInput, publishImage } from './publish.ts';
 import type { LayerReport, PullPlan, PullReport } from './report.ts';
+import { openSource, type PullSource, requireTarLayers } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
-
-/** Where an image comes from: an opened layout or archive, or a registry. */
-export interface PullSource {
-  /** Chooses one image and verifies it down to its config. */
-  resolve(options?: ResolveOptions): ResolvedImage | Promise<ResolvedImage>;
-  /** Opens a blob; its bytes are verified here, not there. */
-  openBlob(digest: ContentDigest, sizeBytes?: number): BlobContent | Promise<BlobContent>;
-}
 
 /** How to pull. */
 export interface PullOptions extends OperationOptions {
@@ -86,32 +70,6 @@ function requireVerity(repository: Repository): void {
     { what: repository.root.label },
     { hint: 'Create the repository anew on a filesystem with fs-verity (ext4, btrfs)' },
   );
-}
-
-interface OpenedSource extends AsyncDisposable {
-  readonly source: PullSource;
-}
-
-async function openSource(from: string | ImageReference | PullSource): Promise<OpenedSource> {
-  if (typeof from === 'object' && 'openBlob' in from) {
-    return { source: from, async [Symbol.asyncDispose]() {} };
-  }
-  const reference = typeof from === 'string' ? parseReference(from) : from;
-  switch (reference.transport) {
-    case 'oci':
-    case 'oci-archive':
-    case 'docker-archive':
-    case 'dir': {
-      const source = await openImageSource(reference);
-      return { source, [Symbol.asyncDispose]: async () => source[Symbol.dispose]() };
-    }
-    default:
-      throw new UnsupportedError(
-        'TRANSPORT_UNSUPPORTED',
-        `Cannot pull from "${reference.transport}": expected oci, oci-archive, docker-archive or dir`,
-        { transport: reference.transport },
-      );
-  }
 }
 
 /** One pull from resolving to tagging. */
@@ -212,19 +170,6 @@ function reportLayer(layer: PlannedLayer, streamId: ObjectId): LayerReport {
     sizeBytes: descriptor.sizeBytes,
     streamId,
   };
-}
-
-/** @throws UnsupportedError MEDIA_TYPE_UNSUPPORTED when a container image has a layer that is no tar */
-function requireTarLayers(image: ResolvedImage): void {
-  if (image.config === undefined) return;
-  for (const { mediaType, digest } of image.manifest.layers) {
-    if (parseLayerType(mediaType) !== undefined) continue;
-    throw new UnsupportedError(
-      'MEDIA_TYPE_UNSUPPORTED',
-      `Cannot pull layer ${digest}: expected a tar layer, found "${mediaType.slice(0, 200)}"`,
-      { mediaType: mediaType.slice(0, 200), layer: digest },
-    );
-  }
 }
 
 /** Wall time by phase. */

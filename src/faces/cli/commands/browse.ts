@@ -4,24 +4,24 @@ import {
   type FileKind,
   findFiles,
   type ImageView,
-  openImageView,
   type ViewEntry,
   type WalkedViewEntry,
 } from '#work/browse';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { entryDocument, formatMode, formatName, formatTime, KIND_BY_LETTER } from '../entry.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
-import { openSelected } from '../repository.ts';
+import { openView } from './image-view.ts';
 
 const ROOT = byteStringFromText('/');
 
 async function withView<T>(
   context: Context,
   name: string,
+  options: Readonly<Record<string, unknown>>,
   use: (view: ImageView) => Promise<T> | T,
 ): Promise<T> {
-  using repository = await openSelected(context);
-  return await use(openImageView(repository, name));
+  await using opened = await openView(context, name, options);
+  return await use(opened.view);
 }
 
 function pathOperand(text: string | undefined): ByteString {
@@ -30,7 +30,7 @@ function pathOperand(text: string | undefined): ByteString {
 
 /** `ls`: one directory, or everything below with `-R`. */
 export const ls: Action = (context, [name = '', path], options) =>
-  withView(context, name, async (view) => {
+  withView(context, name, options, async (view) => {
     const at = pathOperand(path);
     const recursive = flag(options, 'recursive');
     const entries: ViewEntry[] = recursive ? [...view.walk(at)] : view.list(at);
@@ -75,7 +75,7 @@ function deviceText(rdev: number): string {
 /** `tree`: draws what is below a path. */
 export const tree: Action = async (context, [name = '', path], options) => {
   const maxDepth = wholeNumber(textOption(options, 'depth'), '--depth');
-  return await withView(context, name, (view) => {
+  return await withView(context, name, options, (view) => {
     const entries = [...view.walk(pathOperand(path), { maxDepth })];
     if (context.out.json) {
       const documents = entries.map((entry) => ({ ...entryDocument(entry), depth: entry.depth }));
@@ -112,24 +112,38 @@ function hasSibling(entries: readonly WalkedViewEntry[], at: number): boolean {
 }
 
 /** `cat`: prints files; the content is verified before the first byte. */
-export const cat: Action = async (context, [name = '', ...paths]) => {
+export const cat: Action = async (context, [name = '', ...paths], options) => {
   if (context.out.json) {
     throw new UsageError('Cannot print files as JSON', 'stat --json shows their metadata');
   }
-  return await withView(context, name, async (view) => {
-    for (const path of paths) {
-      for (const piece of view.read(pathOperand(path))) {
-        context.signal.throwIfAborted();
-        await context.out.bytes(Buffer.from(piece));
-      }
+  await using opened = await openView(context, name, options);
+  const { view } = opened;
+  const { entries, failure } = findAll(view, paths);
+  await opened.bring(entries);
+  for (const entry of entries) {
+    for (const piece of view.read(entry)) {
+      context.signal.throwIfAborted();
+      await context.out.bytes(Buffer.from(piece));
     }
-    return 0;
-  });
+  }
+  if (failure !== undefined) throw failure.error;
+  return 0;
 };
 
+/** What the paths lead to, as far as the first that leads nowhere. */
+function findAll(view: ImageView, paths: readonly string[]) {
+  const entries: ViewEntry[] = [];
+  try {
+    for (const path of paths) entries.push(view.stat(pathOperand(path), { follow: true }));
+  } catch (error) {
+    return { entries, failure: { error } };
+  }
+  return { entries, failure: undefined };
+}
+
 /** `stat`: everything known of files. */
-export const stat: Action = (context, [name = '', ...paths]) =>
-  withView(context, name, (view) => {
+export const stat: Action = (context, [name = '', ...paths], options) =>
+  withView(context, name, options, (view) => {
     const found = paths.map((path) => {
       const entry = view.stat(pathOperand(path));
       return { entry, xattrs: [...view.xattrs(entry)] };
@@ -185,7 +199,7 @@ export const find: Action = async (context, [name = '', path], options) => {
     maxSizeBytes: wholeNumber(textOption(options, 'maxSize'), '--max-size'),
     maxDepth: wholeNumber(textOption(options, 'depth'), '--depth'),
   };
-  return await withView(context, name, (view) => {
+  return await withView(context, name, options, (view) => {
     const found = findFiles(view, pathOperand(path), query);
     if (context.out.json) context.out.document({ entries: [...found].map(entryDocument) });
     else for (const entry of found) context.out.line(formatName(entry.path));
@@ -205,10 +219,9 @@ function kindsOf(letters: string | undefined): FileKind[] | undefined {
 
 /** `diff`: what differs between the files of two images; exit 3 with `--exit-code` when something does. */
 export const diff: Action = async (context, [before = '', after = ''], options) => {
-  using repository = await openSelected(context);
-  const changes = [
-    ...diffViews(openImageView(repository, before), openImageView(repository, after)),
-  ];
+  await using first = await openView(context, before, options);
+  await using second = await openView(context, after, options);
+  const changes = [...diffViews(first.view, second.view)];
   if (context.out.json) {
     context.out.document({
       changes: changes.map(({ path, change, differences, before: old, after: now }) => ({

@@ -1,0 +1,51 @@
+import { hasCode } from '#base/errors';
+import { type ImageView, openImageView, type ViewEntry } from '#work/browse';
+import { previewImage } from '#work/preview';
+import { type Context, textOption } from '../context.ts';
+import { openSelected } from '../repository.ts';
+import { platformOption } from './platform.ts';
+
+/** The files of an image of the repository, or of one that lies elsewhere. */
+export interface OpenedView extends AsyncDisposable {
+  readonly view: ImageView;
+  /** Makes the contents of files readable. */
+  bring(entries: Iterable<ViewEntry>): Promise<void>;
+}
+
+/** References whose images can be looked at where they lie. */
+const REFERENCE = /^(?:oci|oci-archive|docker-archive|dir):/;
+
+/** Opens what an operand names: an image of the selected repository, or a reference, which needs no repository. */
+export async function openView(
+  context: Context,
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+): Promise<OpenedView> {
+  if (REFERENCE.test(name)) {
+    const platform = platformOption(textOption(options, 'platform'));
+    return await previewImage(name, { ...context.operation, ...(await formOf(context)), platform });
+  }
+  const repository = await openSelected(context);
+  try {
+    return {
+      view: openImageView(repository, name),
+      async bring() {},
+      [Symbol.asyncDispose]: async () => repository[Symbol.dispose](),
+    };
+  } catch (error) {
+    repository[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The hash and the version that the selected repository would use, so that ids are those that it has or would have. */
+async function formOf(context: Context) {
+  try {
+    using repository = await openSelected(context);
+    const { algorithm, formats } = repository;
+    return { algorithm, version: formats.default };
+  } catch (error) {
+    if (hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING')) return {};
+    throw error;
+  }
+}

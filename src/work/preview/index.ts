@@ -1,0 +1,6 @@
+/**
+ * Preview: the files of an OCI image at its source, as a pull would store them, without storing anything.
+ *
+ *     source ─▶ layers, verified ─▶ hashes ─▶ tree ─▶ EROFS image ─▶ ImageView
+ */
+export { ImagePreview, type PreviewOptions, previewImage } from './preview.ts';

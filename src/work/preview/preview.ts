@@ -1,0 +1,175 @@
+import type { ObjectId } from '#base/digest';
+import { IntegrityError, UnsupportedError } from '#base/errors';
+import { type ErofsVersion, encodeImage } from '#formats/erofs';
+import type { VerityAlgorithm } from '#formats/fsverity';
+import { type ImageReference, LayerStack, type Platform, type ResolvedImage } from '#formats/oci';
+import type { Tree } from '#formats/tree';
+import { hashContent } from '#host';
+import { type ImageView, type ViewEntry, viewImage } from '#work/browse';
+import {
+  LayerReader,
+  type LayerReaderOptions,
+  nameOf,
+  type OpenedSource,
+  openSource,
+  type PlannedLayer,
+  type PullSource,
+  planLayers,
+  requireTarLayers,
+} from '#work/pull';
+import { ScratchObjects } from './scratch.ts';
+import { TarSurvey } from './tar-survey.ts';
+
+/** What an image is looked at as. */
+export interface PreviewOptions extends LayerReaderOptions {
+  readonly platform?: Platform | undefined;
+  /** Hash of the object ids; default sha512. A repository of this algorithm would have the same ids. */
+  readonly algorithm?: VerityAlgorithm | undefined;
+  /** Version of the EROFS image, which decides the image id; default 1. */
+  readonly version?: ErofsVersion | undefined;
+}
+
+/** Where a content lies at the source: a layer, and the number of an entry in its tar. */
+interface Location {
+  readonly position: number;
+  readonly number: number;
+}
+
+/**
+ * The files of an image at its source, as a pull would store them: the same ids, down to that of the image. The layers are read once and
+ * verified, nothing is stored; contents come with `bring`. Disposing it closes the source.
+ */
+export class ImagePreview implements AsyncDisposable {
+  readonly view: ImageView;
+  readonly #survey: Survey;
+  readonly #opened: OpenedSource;
+
+  /** Use {@link previewImage}. */
+  constructor(view: ImageView, survey: Survey, opened: OpenedSource) {
+    this.view = view;
+    this.#survey = survey;
+    this.#opened = opened;
+  }
+
+  /**
+   * Makes contents readable: their layers are read once more, the wanted files lie in the folder for temporary files meanwhile.
+   * @throws as `previewImage`; IntegrityError OBJECT_DIGEST_MISMATCH when the source has changed; HostError NO_SPACE
+   */
+  async bring(entries: Iterable<ViewEntry>): Promise<void> {
+    await this.#survey.bring(entries);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#survey[Symbol.asyncDispose]();
+    await this.#opened[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Looks at an image without pulling it.
+ * @param from a reference to a local layout or archive, or an open source (which stays open)
+ * @throws as resolving the source and reading its layers; FormatError of stacking them; UnsupportedError IMAGE_NOT_BUILDABLE for an
+ *   artifact; the reason of the signal
+ */
+export async function previewImage(
+  from: string | ImageReference | PullSource,
+  options: PreviewOptions = {},
+): Promise<ImagePreview> {
+  const { algorithm = 'sha512', version = 1 } = options;
+  await using stack = new AsyncDisposableStack();
+  const opened = stack.use(await openSource(from));
+  const image = await opened.source.resolve({ platform: options.platform });
+  requireContainer(image);
+  const survey = stack.use(new Survey(opened.source, image, { ...options, algorithm }));
+  const bytes = encodeImage(await survey.readTree(), { version, algorithm });
+  const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
+  stack.move();
+  return new ImagePreview(view, survey, opened);
+}
+
+function requireContainer(image: ResolvedImage): void {
+  requireTarLayers(image);
+  if (image.config !== undefined) return;
+  throw new UnsupportedError(
+    'IMAGE_NOT_BUILDABLE',
+    `Cannot look into ${image.manifest.digest}: it is an artifact, which has no files`,
+    { image: image.manifest.digest },
+  );
+}
+
+/** What reading the layers told. */
+class Survey implements AsyncDisposable {
+  readonly scratch = new ScratchObjects();
+  readonly #reader: LayerReader;
+  readonly #layers: readonly PlannedLayer[];
+  readonly #algorithm: VerityAlgorithm;
+  readonly #places = new Map<ObjectId, Location>();
+
+  constructor(
+    source: PullSource,
+    image: ResolvedImage,
+    { algorithm, ...options }: LayerReaderOptions & { readonly algorithm: VerityAlgorithm },
+  ) {
+    this.#reader = new LayerReader(source, options);
+    this.#layers = planLayers(undefined, image);
+    this.#algorithm = algorithm;
+  }
+
+  /** Reads all layers. */
+  async readTree(): Promise<Tree> {
+    const stack = new LayerStack();
+    for (const layer of this.#layers) {
+      const { position } = layer;
+      stack.beginLayer(nameOf(layer));
+      using tar = new TarSurvey({
+        algorithm: this.#algorithm,
+        scratch: this.scratch,
+        isWanted: () => false,
+        onEntry: (entry, content, number) => {
+          if (content.kind === 'external') this.#places.set(content.id, { position, number });
+          stack.apply(entry, content);
+        },
+      });
+      await this.#reader.read(layer, (piece) => tar.push(piece));
+      tar.end();
+    }
+    return stack.finishImage();
+  }
+
+  async bring(entries: Iterable<ViewEntry>): Promise<void> {
+    const wanted = new Map<number, Map<number, ObjectId>>();
+    for (const { objectId } of entries) {
+      const place = objectId === undefined ? undefined : this.#places.get(objectId);
+      if (objectId === undefined || place === undefined || this.scratch.has(objectId)) continue;
+      const inLayer = wanted.get(place.position) ?? new Map<number, ObjectId>();
+      wanted.set(place.position, inLayer.set(place.number, objectId));
+    }
+    for (const [position, numbers] of wanted) await this.#bringFrom(position, numbers);
+  }
+
+  async #bringFrom(position: number, numbers: ReadonlyMap<number, ObjectId>): Promise<void> {
+    const layer = this.#layers[position];
+    if (layer === undefined) return;
+    using tar = new TarSurvey({
+      algorithm: this.#algorithm,
+      scratch: this.scratch,
+      isWanted: (number) => numbers.has(number),
+    });
+    await this.#reader.read(layer, (piece) => tar.push(piece));
+    for (const id of numbers.values()) if (!this.scratch.has(id)) throw changed(id, layer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader[Symbol.asyncDispose]();
+    this.scratch[Symbol.dispose]();
+  }
+}
+
+function changed(id: ObjectId, { descriptor }: PlannedLayer): IntegrityError {
+  return new IntegrityError(
+    'OBJECT_DIGEST_MISMATCH',
+    `Cannot read object ${id}: layer ${descriptor.digest} no longer holds it`,
+    { expected: id, found: 'other contents' },
+    { hint: 'Somebody changed the source meanwhile: try again' },
+  );
+}
