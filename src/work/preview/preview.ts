@@ -10,7 +10,6 @@ import {
   LayerReader,
   type LayerReaderOptions,
   nameOf,
-  type OpenedSource,
   openSource,
   type PlannedLayer,
   type PullSource,
@@ -42,13 +41,14 @@ interface Location {
 export class ImagePreview implements AsyncDisposable {
   readonly view: ImageView;
   readonly #survey: Survey;
-  readonly #opened: OpenedSource;
+  /** Source and survey. */
+  readonly #owned: AsyncDisposableStack;
 
   /** Use {@link previewImage}. */
-  constructor(view: ImageView, survey: Survey, opened: OpenedSource) {
+  constructor(view: ImageView, survey: Survey, owned: AsyncDisposableStack) {
     this.view = view;
     this.#survey = survey;
-    this.#opened = opened;
+    this.#owned = owned;
   }
 
   /**
@@ -60,8 +60,7 @@ export class ImagePreview implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#survey[Symbol.asyncDispose]();
-    await this.#opened[Symbol.asyncDispose]();
+    await this.#owned.disposeAsync();
   }
 }
 
@@ -76,15 +75,14 @@ export async function previewImage(
   options: PreviewOptions = {},
 ): Promise<ImagePreview> {
   const { algorithm = 'sha512', version = 1 } = options;
-  await using stack = new AsyncDisposableStack();
-  const opened = stack.use(await openSource(from));
-  const image = await opened.source.resolve({ platform: options.platform });
+  await using owned = new AsyncDisposableStack();
+  const { source } = owned.use(await openSource(from));
+  const image = await source.resolve({ platform: options.platform });
   requireContainer(image);
-  const survey = stack.use(new Survey(opened.source, image, { ...options, algorithm }));
+  const survey = owned.use(new Survey(source, image, { ...options, algorithm }));
   const bytes = encodeImage(await survey.readTree(), { version, algorithm });
   const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
-  stack.move();
-  return new ImagePreview(view, survey, opened);
+  return new ImagePreview(view, survey, owned.move());
 }
 
 function requireContainer(image: ResolvedImage): void {

@@ -11,5 +11,5 @@ export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { nameOf, type PlannedLayer, planLayers } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
-export { type OpenedSource, openSource, type PullSource, requireTarLayers } from './source.ts';
+export { openSource, type PullSource, requireTarLayers } from './source.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack.ts';
