@@ -1,8 +1,9 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import {
   checkRepository,
@@ -23,9 +24,10 @@ function cfsctl(...args: readonly string[]): string {
   return run.stdout;
 }
 
-/** Every path below a directory with its size, links with length of their target. */
+/** Every path below a directory with its size, links with length of their target; without what our gc remembers. */
 function listing(path: string): string[] {
   return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter(({ name }) => name !== '.onecopy-gc')
     .map((entry) => {
       const full = join(entry.parentPath, entry.name);
       return `${full.slice(path.length)} ${entry.isFile() ? statSync(full).size : ''}`;
@@ -118,6 +120,21 @@ test('the real tool and we collect the same garbage after the last tag is gone',
   repository.tags.remove('img');
   equal(await render(), untagged);
   deepEqual(listing(ours), listing(theirs));
+});
+
+test('what our gc remembers is nothing to the real tool, and does not hide what that tool leaves behind', async (t) => {
+  if (!needs(t, 'tool:cfsctl')) return;
+  using temp = makeTempDir();
+  const path = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
+  using repository = await openRepository(path);
+  for (let round = 0; round < 2; round += 1) {
+    await collectGarbage(repository);
+    await sleep(200);
+  }
+  ok(existsSync(join(path, '.onecopy-gc')));
+  ok(cfsctl('--repo', path, 'fsck').endsWith('status: ok\n'));
+  cfsctl('--repo', path, 'oci', 'untag', 'img');
+  ok((await collectGarbage(repository)).objectsRemoved > 0);
 });
 
 test('while we have a repository open, the real tool reads it and waits to collect', async (t) => {
