@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ByteString } from '#base/bytes';
-import { hasCode, isOnecopyError } from '#base/errors';
+import { hasCode } from '#base/errors';
 import { parsePlatform } from '#formats/oci';
 import { initRepository, type Repository } from '#stores/composefs';
 import { type ImageView, openImageView } from '#work/browse';
 import { pullImage } from '#work/pull';
+import { codeOf } from '../../../test/support/error-code.ts';
 import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
@@ -21,16 +22,6 @@ const ROOT = '/' as ByteString;
 
 async function makeRepository(path: string, algorithm: 'sha256' | 'sha512'): Promise<Repository> {
   return (await initRepository(path, { algorithm, insecure: true })).repository;
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'accepted';
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return error.code;
-  }
 }
 
 function contentsOf(view: ImageView): string[] {

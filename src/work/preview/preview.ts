@@ -17,7 +17,7 @@ import {
   requireTarLayers,
 } from '#work/pull';
 import { ScratchObjects } from './scratch.ts';
-import { TarSurvey } from './tar-survey.ts';
+import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 
 /** What an image is looked at as. */
 export interface PreviewOptions extends LayerReaderOptions {
@@ -119,19 +119,24 @@ class Survey implements AsyncDisposable {
     for (const layer of this.#layers) {
       const { position } = layer;
       stack.beginLayer(nameOf(layer));
-      using tar = new TarSurvey({
-        algorithm: this.#algorithm,
-        scratch: this.scratch,
+      await this.#read(layer, {
         isWanted: () => false,
         onEntry: (entry, content, number) => {
           if (content.kind === 'external') this.#places.set(content.id, { position, number });
           stack.apply(entry, content);
         },
       });
-      await this.#reader.read(layer, (piece) => tar.push(piece));
-      tar.end();
     }
     return stack.finishImage();
+  }
+
+  async #read(
+    layer: PlannedLayer,
+    options: Pick<TarSurveyOptions, 'isWanted' | 'onEntry'>,
+  ): Promise<void> {
+    using tar = new TarSurvey({ algorithm: this.#algorithm, scratch: this.scratch, ...options });
+    await this.#reader.read(layer, (piece) => tar.push(piece));
+    tar.end();
   }
 
   async bring(entries: Iterable<ViewEntry>): Promise<void> {
@@ -148,12 +153,7 @@ class Survey implements AsyncDisposable {
   async #bringFrom(position: number, numbers: ReadonlyMap<number, ObjectId>): Promise<void> {
     const layer = this.#layers[position];
     if (layer === undefined) return;
-    using tar = new TarSurvey({
-      algorithm: this.#algorithm,
-      scratch: this.scratch,
-      isWanted: (number) => numbers.has(number),
-    });
-    await this.#reader.read(layer, (piece) => tar.push(piece));
+    await this.#read(layer, { isWanted: (number) => numbers.has(number) });
     for (const id of numbers.values()) if (!this.scratch.has(id)) throw changed(id, layer);
   }
 

@@ -10,10 +10,8 @@ import { importBlob, importLayer } from './layer.ts';
 import { countFile, type LayerCounts } from './layer-split.ts';
 import { findComplete, nameOf, type PlannedLayer } from './plan.ts';
 import type { StackFeed } from './stack-feed.ts';
+import { THREAD_BYTES_MIN } from './unpack-blob.ts';
 import { UnpackThread } from './unpack-thread.ts';
-
-/** Images whose missing blobs are smaller than this are imported without threads: starting those would take longer. */
-const SMALL_PULL_BYTES = 512 << 10;
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {
@@ -72,7 +70,7 @@ export class Importer implements AsyncDisposable {
     this.#layers = layers;
     this.#jobs = this.#plan();
     const bytes = this.#jobs.reduce((sum, { layer }) => sum + layer.descriptor.sizeBytes, 0);
-    this.#isSmall = bytes < SMALL_PULL_BYTES;
+    this.#isSmall = bytes < THREAD_BYTES_MIN;
     // This thread splits, and helps to write when it would have to wait.
     const workers = this.#isSmall ? 0 : Math.max(1, options.jobs - 1);
     this.#pool = new BatchPool(options.repository.objects.writerSeed(), {

@@ -5,12 +5,12 @@ import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
 import type { BatchPool, PendingFile } from './batch-pool.ts';
-import { type BlobContent, BlobReader, sourceOf } from './blob.ts';
+import { type BlobContent, type BlobReader, sourceOf } from './blob.ts';
 import { LargeObject } from './large-object.ts';
-import { pump } from './layer-reader.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
-import { type LayerExpectation, unpackLayer } from './unpack-layer.ts';
-import type { UnpackInput, UnpackThread } from './unpack-thread.ts';
+import { unpackBlob } from './unpack-blob.ts';
+import type { LayerExpectation } from './unpack-layer.ts';
+import type { UnpackThread } from './unpack-thread.ts';
 
 /** What the import of layers and blobs needs. */
 export interface ImportContext {
@@ -69,37 +69,22 @@ async function unpackInto(
   kept: LargeObject | undefined,
 ): Promise<void> {
   const { expected, content, onAdvance, thread } = order;
+  const source = kept === undefined ? content : keeping(pool, content, kept);
   const onTar = async (piece: Uint8Array) => {
     signal?.throwIfAborted();
     await split.push(piece);
   };
-  if (thread === undefined) {
-    const source = keeping(pool, content, kept);
-    const blob = new BlobReader(source, expected, onAdvance);
-    await unpackLayer(blob, expected, async (piece) => {
-      await onTar(piece);
-      return true;
-    });
-    return;
-  }
-  const input: UnpackInput =
-    'fd' in content && kept === undefined
-      ? { kind: 'range', range: content }
-      : { kind: 'pump', pump: (write) => pump(keeping(pool, content, kept), write) };
-  await thread.unpack(input, expected, async (piece, readBytes) => {
-    await onTar(piece);
-    onAdvance(readBytes);
-  });
+  await unpackBlob(source, expected, { thread, onTar, onAdvance });
 }
 
 /** The bytes of a blob, each piece also appended to the kept object. */
 async function* keeping(
   pool: BatchPool,
   content: BlobContent,
-  kept: LargeObject | undefined,
+  kept: LargeObject,
 ): AsyncGenerator<Uint8Array> {
   for await (const piece of sourceOf(content)) {
-    if (kept !== undefined) await appendWhenReady(pool, kept, piece);
+    await appendWhenReady(pool, kept, piece);
     yield piece;
   }
 }

@@ -9,6 +9,7 @@ import type { ProgressEvent } from '#base/flow';
 import { initRepository, type Repository } from '#stores/composefs';
 import { openImageSource } from '#stores/oci-layout';
 import { blobStreamName, computeImageId, listOciImages, openOciImage } from '#work/image';
+import { codeOf } from '../../../test/support/error-code.ts';
 import { describeRepository } from '../../../test/support/repository-tree.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
@@ -45,16 +46,6 @@ function layerTar(files: number, seed: number, sizeBytes = 3000): Buffer {
 
 /** Enough bytes that threads are used. */
 const LARGE = layerTar(40, 7, 30_000);
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'accepted';
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return error.code;
-  }
-}
 
 test('an uncompressed, a gzip and a zstd layer become one image, and the report counts them', async () => {
   await inRepository(async ({ repository, layout }) => {
