@@ -85,13 +85,22 @@ export function statAt(
   flags: number,
   describe: () => string,
 ): FileStat | undefined {
-  const memory = slab();
-  if (sys.statx(dirfd, address, flags, STATX_BASIC_STATS, memory.address + SLAB.struct) !== 0) {
-    const errno = lastErrno();
-    if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return undefined;
-    throw hostError(errno, 'statx', describe());
-  }
-  return decodeStatx(memory.view, SLAB.struct);
+  const isThere = fillStruct(dirfd, address, flags, STATX_BASIC_STATS, describe);
+  return isThere ? decodeStatx(slab().view, SLAB.struct) : undefined;
+}
+
+/** Has the kernel fill the structure in the slab; false when there is nothing. */
+function fillStruct(
+  dirfd: number,
+  address: number,
+  flags: number,
+  mask: number,
+  describe: () => string,
+): boolean {
+  if (sys.statx(dirfd, address, flags, mask, slab().address + SLAB.struct) === 0) return true;
+  const errno = lastErrno();
+  if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return false;
+  throw hostError(errno, 'statx', describe());
 }
 
 /**
@@ -104,12 +113,8 @@ export function fileSizeAt(
   address: number,
   describe: () => string,
 ): number | undefined {
+  if (!fillStruct(dirfd, address, 0, STATX_TYPE_AND_SIZE, describe)) return undefined;
   const memory = slab();
-  if (sys.statx(dirfd, address, 0, STATX_TYPE_AND_SIZE, memory.address + SLAB.struct) !== 0) {
-    const errno = lastErrno();
-    if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return undefined;
-    throw hostError(errno, 'statx', describe());
-  }
   const mode = memory.view.getUint16(SLAB.struct + STATX.mode, true);
   if (typeOfBits(mode >>> 12) !== 'file') return undefined;
   return readSize(memory.view, SLAB.struct + STATX.size);
@@ -130,13 +135,9 @@ export function putChangeStamp(
   at: number,
   describe: () => string,
 ): boolean {
-  const { bytes, address: start } = slab();
-  const flags = AT.symlinkNoFollow;
-  if (sys.statx(dirfd, address, flags, STATX_INODE_AND_CTIME, start + SLAB.struct) !== 0) {
-    const errno = lastErrno();
-    if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return false;
-    throw hostError(errno, 'statx', describe());
-  }
+  if (!fillStruct(dirfd, address, AT.symlinkNoFollow, STATX_INODE_AND_CTIME, describe))
+    return false;
+  const { bytes } = slab();
   bytes.copy(into, at, SLAB.struct + STATX.ino, SLAB.struct + STATX.ino + 8);
   bytes.copy(into, at + 8, SLAB.struct + STATX.ctime, SLAB.struct + STATX.ctime + 16);
   return true;
