@@ -10,15 +10,18 @@ export async function openSelected(context: Context): Promise<Repository> {
 }
 
 /**
- * Opens the repository for a dry run of a verb that would create a missing one; undefined when it is missing.
- * @throws NotFoundError REPO_NOT_FOUND with `--no-init`
+ * Opens the repository for a verb that can do without, by default the dry run of one that would create it; undefined when it is missing.
+ * @throws NotFoundError REPO_NOT_FOUND unless it `mayMiss`, by default with `--no-init`
  */
-export async function openIfPresent(context: Context): Promise<Repository | undefined> {
+export async function openIfPresent(
+  context: Context,
+  mayMiss: boolean = context.mayInit,
+): Promise<Repository | undefined> {
   try {
     return await openSelected(context);
   } catch (error) {
     const isMissing = hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING');
-    if (!isMissing || !context.mayInit) throw error;
+    if (!isMissing || !mayMiss) throw error;
     return undefined;
   }
 }

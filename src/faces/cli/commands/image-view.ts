@@ -1,8 +1,7 @@
-import { hasCode } from '#base/errors';
 import { type ImageView, openImageView, type ViewEntry } from '#work/browse';
 import { previewImage } from '#work/preview';
 import { type Context, textOption } from '../context.ts';
-import { openSelected } from '../repository.ts';
+import { openIfPresent, openSelected } from '../repository.ts';
 import { platformOption } from './platform.ts';
 
 /** The files of an image of the repository, or of one that lies elsewhere. */
@@ -40,12 +39,7 @@ export async function openView(
 
 /** The hash and the version that the selected repository would use, so that ids are those that it has or would have. */
 async function formOf(context: Context) {
-  try {
-    using repository = await openSelected(context);
-    const { algorithm, formats } = repository;
-    return { algorithm, version: formats.default };
-  } catch (error) {
-    if (hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING')) return {};
-    throw error;
-  }
+  using repository = await openIfPresent(context, true);
+  if (repository === undefined) return {};
+  return { algorithm: repository.algorithm, version: repository.formats.default };
 }
