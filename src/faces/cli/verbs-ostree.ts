@@ -11,9 +11,13 @@ const TRUST: readonly OptionRow[] = [
   ['--sign-key <key>', 'demand a signature by this ed25519 key (base64) or key file', 'repeated'],
 ];
 
-const REMOTE: readonly OptionRow[] = [
+const CONFIGURED: readonly OptionRow[] = [
   ['--remote-config <file>', 'settings of the remote: a config or file of remotes.d'],
   ['--remote <name>', 'name of the remote in that file'],
+];
+
+/** How to speak with a server, and whether to believe its summary: a repository on this host is asked for neither. */
+const SERVER: readonly OptionRow[] = [
   ['--verify-summary', 'demand the signatures of summaries too'],
   ['--accept-expired', 'accept a summary past its expiry'],
   ['--subset <key>', "key of flatpak's summary index"],
@@ -21,6 +25,14 @@ const REMOTE: readonly OptionRow[] = [
   ['--retries <n>', 'how often a request that failed is made again (5)'],
   ['--stall-timeout <seconds>', 'give a server up that sends nothing for this long'],
 ];
+
+const SUPPLIED_SUMMARY: readonly OptionRow[] = [
+  ['--summary <file>', 'ostree: the summary to believe, instead of asking for it'],
+  ['--summary-signatures <file>', 'ostree: the signatures of that summary'],
+];
+
+/** Options of `pull` that say nothing about a repository on this host. */
+export const OSTREE_REMOTE_ONLY: readonly OptionRow[] = [...SERVER, ...SUPPLIED_SUMMARY];
 
 /** Options that `pull` has for commits. */
 export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
@@ -32,9 +44,9 @@ export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
   ['--no-delta', 'ostree: fetch objects one by one'],
   ['--require-delta', 'ostree: refuse to fetch without a static delta'],
   ...TRUST,
-  ...REMOTE,
-  ['--summary <file>', 'ostree: the summary to believe, instead of asking for it'],
-  ['--summary-signatures <file>', 'ostree: the signatures of that summary'],
+  ...CONFIGURED,
+  ...SERVER,
+  ...SUPPLIED_SUMMARY,
   ['--collection <id>', 'ostree: the collection that the commit must be bound to'],
   ['--no-verify-bindings', 'ostree: accept a commit that is bound to other refs'],
   ['--timestamp-check', 'ostree: refuse a commit older than the present one'],
@@ -87,7 +99,7 @@ export const OSTREE_VERBS: Verb = {
     {
       usage: 'list-refs <url>',
       summary: 'list the refs of a remote',
-      options: [...TRUST, ...REMOTE],
+      options: [...TRUST, ...CONFIGURED, ...SERVER],
       load: async () => (await import('./commands/ostree-pull.ts')).listRefs,
     },
     {

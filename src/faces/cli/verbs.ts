@@ -44,6 +44,12 @@ const ALSO_REFERENCES =
 
 const PLATFORM: OptionRow = ['--platform <os/arch[/variant]>', "another platform than this host's"];
 
+/** Options that `pull` has for images. */
+export const IMAGE_PULL_OPTIONS: readonly OptionRow[] = [
+  PLATFORM,
+  ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
+];
+
 /** The verbs, in the order of the help page. A verb that is not built is absent. */
 export const VERBS: readonly Verb[] = [
   {
@@ -63,11 +69,7 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'pull <reference> [name...]',
     summary: 'bring an image or an OSTree commit into the repository, verified',
-    options: [
-      PLATFORM,
-      ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
-      ...OSTREE_PULL_OPTIONS,
-    ],
+    options: [...IMAGE_PULL_OPTIONS, ...OSTREE_PULL_OPTIONS],
     help: [
       'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF]',
       'A commit is called like its ref; for OSTree the names are further refs of the same source: REF, a commit id, or REF@ID to choose both.',

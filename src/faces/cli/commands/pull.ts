@@ -7,16 +7,26 @@ import {
   zstdParity,
 } from '#work/pull';
 import { locateRepository, openOrCreate } from '#work/repository';
+import { refuseOptions } from '../applies.ts';
 import { type Action, flag, textOption } from '../context.ts';
 import { type Output, UsageError } from '../output.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
+import { IMAGE_PULL_OPTIONS } from '../verbs.ts';
+import { OSTREE_PULL_OPTIONS, OSTREE_REMOTE_ONLY } from '../verbs-ostree.ts';
 import { platformOption } from './platform.ts';
 
 /** `pull`: brings an image into the repository; without a name it is called like the reference. */
 export const pull: Action = async (context, [reference = '', ...names], options) => {
   warnAboutZstd(context.out);
-  if (/^ostree(-local)?:/.test(reference)) {
+  const transport = /^ostree(?:-local)?(?=:)/.exec(reference)?.[0];
+  const others = {
+    ostree: IMAGE_PULL_OPTIONS,
+    'ostree-local': [...IMAGE_PULL_OPTIONS, ...OSTREE_REMOTE_ONLY],
+  };
+  const isOstree = transport === 'ostree' || transport === 'ostree-local';
+  refuseOptions(isOstree ? others[transport] : OSTREE_PULL_OPTIONS, options, `pull "${reference}"`);
+  if (isOstree) {
     // Loaded only here: the HTTP client would cost every other pull its start-up time.
     const { pullOstree } = await import('./ostree-pull.ts');
     return await pullOstree(context, reference, names, options);
