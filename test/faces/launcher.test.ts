@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { needs } from '../support/capability.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/onecopy', import.meta.url));
+const PATH = `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`;
+const SOMEBODY_ELSE = 1000;
+
+/** An installed package whose program prints the folder from which Node takes compiled code. */
+function install(folder: string): string {
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  mkdirSync(join(folder, 'dist/program'), { recursive: true });
+  copyFileSync(LAUNCHER, join(folder, 'bin/onecopy'));
+  writeFileSync(
+    join(folder, 'dist/program/onecopy.js'),
+    "process.stdout.write(process.env.NODE_COMPILE_CACHE ?? 'none')",
+  );
+  return join(folder, 'bin/onecopy');
+}
+
+function cacheUsed(program: string, environment: Readonly<Record<string, string>>): string {
+  const done = spawnSync(program, [], { encoding: 'utf8', env: { PATH, ...environment } });
+  assert.equal(done.stderr, '');
+  return done.stdout;
+}
+
+test('compiled code is kept below the home, in a folder that only its user can write', () => {
+  using scratch = makeTempDir();
+  const program = install(join(scratch.path, 'package'));
+  const home = join(scratch.path, 'home');
+  mkdirSync(home);
+  assert.equal(cacheUsed(program, { HOME: home }), join(home, '.cache/onecopy'));
+  assert.equal(statSync(join(home, '.cache')).mode & 0o777, 0o700);
+  assert.equal(statSync(join(home, '.cache/onecopy')).mode & 0o777, 0o700);
+  symlinkSync(home, join(scratch.path, 'link'));
+  const linked = cacheUsed(program, { HOME: join(scratch.path, 'link') });
+  assert.equal(linked, join(home, '.cache/onecopy'));
+  const named = { HOME: '/nowhere', NODE_COMPILE_CACHE: join(home, 'named') };
+  assert.equal(cacheUsed(program, named), join(home, 'named'));
+  assert.equal(cacheUsed(program, {}), 'none');
+});
+
+test('no compiled code comes from where others can write', () => {
+  using scratch = makeTempDir();
+  const program = install(join(scratch.path, 'package'));
+  for (const mode of [0o720, 0o702, 0o777, 0o1777]) {
+    const home = join(scratch.path, `home-${mode.toString(8)}`);
+    mkdirSync(home);
+    chmodSync(home, mode);
+    assert.equal(cacheUsed(program, { HOME: home }), 'none');
+    const deep = join(home, 'a/b');
+    mkdirSync(deep, { recursive: true });
+    const isSafe = mode === 0o1777 && process.geteuid?.() === 0;
+    assert.equal(
+      cacheUsed(program, { NODE_COMPILE_CACHE: deep }),
+      isSafe ? deep : 'none',
+      mode.toString(8),
+    );
+    const link = join(scratch.path, `link-${mode.toString(8)}`);
+    symlinkSync(home, link);
+    assert.equal(cacheUsed(program, { HOME: link }), 'none');
+    assert.ok(!existsSync(join(home, '.cache')));
+  }
+  const up = `${scratch.path}/none/../home-777/new`;
+  assert.equal(cacheUsed(program, { NODE_COMPILE_CACHE: up }), 'none');
+  assert.equal(cacheUsed(program, { NODE_COMPILE_CACHE: 'relative' }), 'none');
+});
+
+test('root takes no compiled code from a folder of somebody else', (t) => {
+  if (!needs(t, 'root')) return;
+  using scratch = makeTempDir();
+  const program = install(join(scratch.path, 'package'));
+  const home = join(scratch.path, 'home');
+  const cache = join(home, '.cache/onecopy');
+  mkdirSync(cache, { recursive: true });
+  for (const folder of [home, join(home, '.cache'), cache]) {
+    chownSync(folder, SOMEBODY_ELSE, SOMEBODY_ELSE);
+    for (const named of [{ HOME: home }, { NODE_COMPILE_CACHE: cache }]) {
+      assert.equal(cacheUsed(program, named), 'none', folder);
+    }
+    chownSync(folder, 0, 0);
+  }
+  assert.equal(cacheUsed(program, { HOME: home }), cache);
+});
