@@ -27,7 +27,7 @@ for (const [reference, rows] of KINDS) {
     const run = runCli(['--json', '-q', 'pull', ...rows.map(spelled), reference], { repo });
     const { code, message } = JSON.parse(run.stderr).error;
     deepEqual([run.status, code], [2, 'USAGE']);
-    const named = / reference": (.*) do not apply/.exec(
+    const named = /"reference": (.*) do not apply/.exec(
       message.replace(reference, 'reference'),
     )?.[1];
     deepEqual(named?.split(', '), rows.map(longFlagOf));
