@@ -6,7 +6,16 @@ import type { LimiterBounds } from './limiter.ts';
 import { Origin } from './origin.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 import { redirectTarget } from './redirect.ts';
-import { resumable } from './resume.ts';
+import {
+  attemptOf,
+  type HttpBytes,
+  type HttpRequest,
+  type HttpResponse,
+  isAccepted,
+  methodOf,
+  urlOf,
+} from './request.ts';
+import { type Answer, isExpiredLink, resumable } from './resume.ts';
 import {
   DEFAULT_RETRY,
   isRetryableStatus,
@@ -39,51 +48,10 @@ export interface HttpClientOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** One request. */
-export interface HttpRequest {
-  readonly url: string | URL;
-  /** GET when omitted. */
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Body to send. A source can be sent only once, so the request is then not repeated. */
-  readonly content?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** Statuses that are an answer; any other is an error. Default: 200 only. */
-  readonly accept?: readonly number[] | 'any';
-  /** A longer body is refused with RESPONSE_TOO_LARGE. */
-  readonly maxBytes?: number;
-  /** 0 first … 3 last; 1 when omitted. */
-  readonly priority?: number;
-  /** The ETag (or, without one, Last-Modified) of a copy at hand: asks for 304 when it is current. */
-  readonly ifChanged?: { readonly etag?: string; readonly lastModified?: string };
-  /** Asks caches on the way for a fresh copy, after a corrupt one. */
-  readonly bypassCaches?: boolean;
-  /** The bytes behind the URL never change, so a broken transfer may go on where it stopped without a validator. */
-  readonly immutable?: boolean;
-  /** The first attempt, when `ShortWay` made it. */
-  readonly begun?: BegunRequest | undefined;
-  /** Attempts for this request; the policy of the client when omitted. */
-  readonly attempts?: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A response. `body` can be read once; leaving the loop early gives the transfer up. */
-export interface HttpResponse {
-  readonly status: number;
-  /** Lower-case names. */
-  readonly headers: ReadonlyMap<string, string>;
-  /** URL after redirects. */
-  readonly url: string;
-  readonly sizeBytes: number | undefined;
-  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
-}
-
-/** A response whose body was read whole. */
-export interface HttpBytes extends HttpResponse {
-  readonly body: Uint8Array;
-}
-
 /** Bodies up to this size come as one array, in bytes. */
 const COLLECT_BYTES = 262_144;
+/** How often a request asks the original URL for another link because the one it was redirected to was refused. */
+const MAX_FRESH_LINKS = 1;
 const DEFAULTS = {
   userAgent: 'onecopy',
   inFlight: { start: 32, min: 2, max: 64 },
@@ -166,10 +134,9 @@ export class HttpClient implements AsyncDisposable {
       return { ...response, body: response.body, url: url.href };
     const body = resumable({
       request,
-      first: response,
+      first: { response, url },
       policy: this.#retry,
-      context: { url: url.href, method: methodOf(request) },
-      again: (headers) => this.#once(withHeaders(request, headers), url, 0),
+      again: (more) => this.#follow({ ...request, ...more }, urlOf(request), 0, undefined),
     });
     return { ...response, body, url: url.href };
   }
@@ -206,14 +173,11 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** Attempts until an accepted answer, a final refusal, or the policy ends it. */
-  async #repeat(
-    request: HttpRequest,
-    start: URL,
-    collectBytes: number,
-  ): Promise<{ response: RawResponse; url: URL }> {
+  async #repeat(request: HttpRequest, start: URL, collectBytes: number): Promise<Answer> {
     const method = methodOf(request);
     const once = request.content !== undefined && !(request.content instanceof Uint8Array);
     const attempts = once ? 1 : (request.attempts ?? this.#retry.attempts);
+    let freshLinks = 0;
     for (let attempt = 1; ; attempt++) {
       request.signal?.throwIfAborted();
       const begun = attempt === 1 ? request.begun : undefined;
@@ -232,7 +196,9 @@ export class HttpClient implements AsyncDisposable {
         if (isAccepted(request, response.status)) return outcome;
         await drain(response);
         const patient = (retryAfterMs ?? 0) <= this.#retry.maxRetryAfterMs;
-        if (attempt >= attempts || !patient || !isRetryableStatus(response.status)) {
+        const fresh = isExpiredLink(start, outcome) && freshLinks++ < MAX_FRESH_LINKS;
+        const again = fresh || isRetryableStatus(response.status);
+        if (attempt >= attempts || !patient || !again) {
           throw statusError({ url: url.href, method }, response, attempt);
         }
       }
@@ -245,11 +211,12 @@ export class HttpClient implements AsyncDisposable {
     start: URL,
     collectBytes: number,
     begun: BegunRequest | undefined,
-  ): Promise<{ response: RawResponse; url: URL }> {
+  ): Promise<Answer> {
     let url = start;
+    let foreign = false;
     for (let hop = 0; ; hop++) {
       const answer = hop === 0 ? begun?.answer : undefined;
-      const response = await (answer ?? this.#once(request, url, collectBytes, start));
+      const response = await (answer ?? this.#once(request, url, collectBytes, foreign));
       const location = response.headers.get('location');
       const redirected = [301, 302, 303, 307, 308].includes(response.status);
       if (!redirected || location === undefined || isAccepted(request, response.status)) {
@@ -257,11 +224,17 @@ export class HttpClient implements AsyncDisposable {
       }
       await drain(response);
       url = redirectTarget(url, location, hop, methodOf(request));
+      // Who was sent away and back again comes as a stranger: another host chose this URL.
+      foreign ||= url.origin !== start.origin;
     }
   }
 
-  #once(request: HttpRequest, url: URL, collectBytes: number, first = url): Promise<RawResponse> {
-    const foreign = url.origin !== first.origin;
+  #once(
+    request: HttpRequest,
+    url: URL,
+    collectBytes: number,
+    foreign: boolean,
+  ): Promise<RawResponse> {
     const attempt = attemptOf(request, url, collectBytes, this.#options.headers ?? {}, foreign);
     if (foreign || !this.#isUsual(attempt)) {
       const headers = new Map(attempt.headers);
@@ -324,63 +297,6 @@ export class HttpClient implements AsyncDisposable {
     this.#secureContext ??= createSecureContext({ ca: caPem });
     return this.#secureContext;
   }
-}
-
-function urlOf({ url }: HttpRequest): URL {
-  return typeof url === 'string' ? new URL(url) : url;
-}
-
-function methodOf(request: HttpRequest): string {
-  return request.method ?? 'GET';
-}
-
-function isAccepted(request: HttpRequest, status: number): boolean {
-  if (request.accept === 'any') return true;
-  return request.accept === undefined ? status === 200 : request.accept.includes(status);
-}
-
-function withHeaders(request: HttpRequest, headers: Readonly<Record<string, string>>): HttpRequest {
-  return { ...request, headers: { ...request.headers, ...headers } };
-}
-
-function attemptOf(
-  request: HttpRequest,
-  url: URL,
-  collectBytes: number,
-  common: Readonly<Record<string, string>>,
-  foreign: boolean,
-): Attempt {
-  return {
-    method: methodOf(request),
-    url,
-    headers: headersOf(request, foreign ? {} : common, foreign),
-    priority: request.priority ?? 1,
-    collectBytes,
-    maxBytes: request.maxBytes,
-    signal: request.signal,
-    content: request.content,
-  };
-}
-
-/** Headers of one attempt; credentials stay with the host they were meant for. */
-function headersOf(
-  request: HttpRequest,
-  common: Readonly<Record<string, string>>,
-  foreign: boolean,
-): Map<string, string> {
-  const headers = new Map<string, string>();
-  for (const [name, value] of Object.entries({ ...common, ...request.headers })) {
-    const key = name.toLowerCase();
-    if (foreign && (key === 'authorization' || key === 'cookie')) continue;
-    headers.set(key, value);
-  }
-  const { ifChanged } = request;
-  if (ifChanged?.etag !== undefined) headers.set('if-none-match', ifChanged.etag);
-  else if (ifChanged?.lastModified !== undefined) {
-    headers.set('if-modified-since', ifChanged.lastModified);
-  }
-  if (request.bypassCaches === true) headers.set('cache-control', 'no-cache');
-  return headers;
 }
 
 function statusError(context: TransportContext, response: RawResponse, attempts: number) {

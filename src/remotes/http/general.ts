@@ -41,7 +41,7 @@ export class GeneralTransport implements AsyncDisposable {
     try {
       const response = await request(attempt.url, {
         method: attempt.method as Dispatcher.HttpMethod,
-        dispatcher: await this.#agentFor(attempt.url),
+        dispatcher: await this.#agentFor(attempt),
         headers: Object.fromEntries(attempt.headers),
         ...(attempt.content === undefined ? {} : { body: bodyOf(attempt.content) }),
         ...(signal === undefined ? {} : { signal }),
@@ -104,24 +104,29 @@ export class GeneralTransport implements AsyncDisposable {
     }
   }
 
-  #agentFor(url: URL): Promise<Dispatcher> {
+  #agentFor({ url, foreign }: Attempt): Promise<Dispatcher> {
     const proxy = proxyFor(this.#settings.proxy, url) ?? '';
-    let agent = this.#agents.get(proxy);
+    // A client certificate is shown to the origin that was asked, as any other credential.
+    const key = `${foreign ? 'foreign' : url.origin} ${proxy}`;
+    let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = this.#createAgent(proxy);
-      this.#agents.set(proxy, agent);
+      agent = this.#createAgent(proxy, !foreign);
+      this.#agents.set(key, agent);
     }
     return agent;
   }
 
-  async #createAgent(proxy: string): Promise<Dispatcher> {
+  async #createAgent(proxy: string, isAsked: boolean): Promise<Dispatcher> {
     const { Agent, ProxyAgent } = await import('undici');
     const { tls, connectTimeoutMs, noDataTimeoutMs, maxConnections } = this.#settings;
-    const secure = {
+    const trust = {
       ...(tls.caPem === undefined ? {} : { ca: tls.caPem }),
-      ...(tls.certPem === undefined ? {} : { cert: tls.certPem }),
-      ...(tls.keyPem === undefined ? {} : { key: tls.keyPem }),
       rejectUnauthorized: tls.permissive !== true,
+    };
+    const secure = {
+      ...trust,
+      ...(isAsked && tls.certPem !== undefined ? { cert: tls.certPem } : {}),
+      ...(isAsked && tls.keyPem !== undefined ? { key: tls.keyPem } : {}),
     };
     const common: Agent.Options = {
       headersTimeout: noDataTimeoutMs,
@@ -131,7 +136,7 @@ export class GeneralTransport implements AsyncDisposable {
     };
     return proxy === ''
       ? new Agent(common)
-      : new ProxyAgent({ ...common, uri: proxy, requestTls: secure, proxyTls: secure });
+      : new ProxyAgent({ ...common, uri: proxy, requestTls: secure, proxyTls: trust });
   }
 
   #wrap(attempt: Attempt, error: unknown): unknown {

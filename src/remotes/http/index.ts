@@ -5,17 +5,12 @@
  *     request -> retry loop -> redirects -> usual? -> origin: queue, limiter, connections -> response machine
  *                                        -> else   -> undici
  */
-export {
-  type HttpBytes,
-  HttpClient,
-  type HttpClientOptions,
-  type HttpRequest,
-  type HttpResponse,
-} from './client.ts';
+export { HttpClient, type HttpClientOptions } from './client.ts';
 export { isRetryable, type TransportContext, transportError } from './errors.ts';
 export type { TlsSettings } from './general.ts';
 export { type ResponseEvents, type ResponseHead, ResponseParser } from './parser.ts';
 export { type ProxySettings, proxyFor, proxyFromEnvironment } from './proxy.ts';
 export { redactUrl } from './redact.ts';
+export type { HttpBytes, HttpRequest, HttpResponse } from './request.ts';
 export { parseRetryAfter, type RetryPolicy } from './retry.ts';
 export type { BegunRequest, ShortReceiver, ShortWay } from './short.ts';

@@ -17,6 +17,7 @@ export function redirectTarget(from: URL, location: string, hop: number, method:
   if (target.protocol !== 'http:' && target.protocol !== 'https:') {
     refuse(`a redirect to scheme "${target.protocol}"`);
   }
+  if (target.username !== '' || target.password !== '') refuse('the redirect names a user');
   if (from.protocol === 'https:' && target.protocol === 'http:') {
     refuse('a redirect from https to http');
   }

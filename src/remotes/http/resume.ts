@@ -1,17 +1,39 @@
 import type { TransportError } from '#base/errors';
-import type { HttpRequest } from './client.ts';
-import { isRetryable, type TransportContext, transportError } from './errors.ts';
+import { isRetryable, transportError } from './errors.ts';
+import type { HttpRequest } from './request.ts';
 import { isRetryableStatus, type RetryPolicy, retryDelayMs, sleep } from './retry.ts';
 import { drain, type RawResponse } from './transport.ts';
+
+/** A response and the URL, after redirects, that gave it. */
+export interface Answer {
+  readonly response: RawResponse;
+  readonly url: URL;
+}
+
+/** The part of a body that is still wanted. */
+export interface RestOfBody {
+  readonly offset: number;
+  /** Strong ETag of the copy that the first bytes came from. */
+  readonly etag?: string | undefined;
+  /** Origin that gave this ETag: it means nothing to another. */
+  readonly origin: string;
+}
 
 /** What is needed to go on with a body after a break. */
 export interface ResumePlan {
   readonly request: HttpRequest;
-  readonly first: RawResponse;
+  readonly first: Answer;
   readonly policy: RetryPolicy;
-  readonly context: TransportContext;
-  /** Sends the request once more with these headers. */
-  again(headers: Readonly<Record<string, string>>): Promise<RawResponse>;
+  /** Sends the request once more, from its original URL on. */
+  again(more: { readonly rest: RestOfBody }): Promise<Answer>;
+}
+
+/**
+ * True when another host than the one asked first refused: its link, signed for a time, has expired, and only the first
+ * can give another.
+ */
+export function isExpiredLink(asked: URL, { response, url }: Answer): boolean {
+  return url.origin !== asked.origin && [400, 401, 403, 404, 410].includes(response.status);
 }
 
 /**
@@ -23,7 +45,7 @@ export interface ResumePlan {
 export async function* resumable(plan: ResumePlan): AsyncGenerator<Uint8Array> {
   let offset = 0;
   let failures = 0;
-  let response: RawResponse | undefined = plan.first;
+  let response: RawResponse | undefined = plan.first.response;
   while (response !== undefined) {
     try {
       for await (const piece of piecesOf(response)) {
@@ -56,8 +78,8 @@ async function* piecesOf(response: RawResponse): AsyncGenerator<Uint8Array> {
 }
 
 function canResume(plan: ResumePlan): boolean {
-  if (plan.request.content !== undefined || plan.first.status !== 200) return false;
-  return plan.request.immutable === true || validatorOf(plan.first) !== undefined;
+  if (plan.request.content !== undefined || plan.first.response.status !== 200) return false;
+  return plan.request.immutable === true || validatorOf(plan.first.response) !== undefined;
 }
 
 /** A strong ETag, the only validator that promises equal bytes. */
@@ -67,19 +89,20 @@ function validatorOf(response: RawResponse): string | undefined {
 }
 
 async function reopen(plan: ResumePlan, offset: number): Promise<RawResponse> {
-  const validator = validatorOf(plan.first);
-  const response = await plan.again({
-    range: `bytes=${offset}-`,
-    ...(validator === undefined ? {} : { 'if-range': validator }),
-  });
+  const { first, request } = plan;
+  const etag = validatorOf(first.response);
+  const answer = await plan.again({ rest: { offset, etag, origin: first.url.origin } });
+  const { response, url } = answer;
   if (response.status === 206 && rangeStart(response) === offset) return response;
   if (response.status === 200 && isSame(plan, response)) return skipFirst(response, offset);
   await drain(response);
+  const retryable =
+    isRetryableStatus(response.status) || isExpiredLink(new URL(request.url), answer);
   throw transportError(
     'HTTP_STATUS',
-    plan.context,
+    { url: url.href, method: request.method ?? 'GET' },
     `the server answered ${response.status} when asked for the bytes from ${offset}`,
-    { retryable: isRetryableStatus(response.status), details: { status: response.status, offset } },
+    { retryable, details: { status: response.status, offset } },
   );
 }
 
@@ -91,7 +114,7 @@ function rangeStart(response: RawResponse): number | undefined {
 }
 
 function isSame(plan: ResumePlan, response: RawResponse): boolean {
-  const before = validatorOf(plan.first);
+  const before = validatorOf(plan.first.response);
   return before === undefined ? plan.request.immutable === true : before === validatorOf(response);
 }
 

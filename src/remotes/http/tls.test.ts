@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { hasCode } from '#base/errors';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { HttpClient } from './client.ts';
@@ -54,6 +59,37 @@ test('a client certificate is shown when one is set, and the lack of one is an e
   await assert.rejects(naked.fetchBytes({ url, maxBytes: 9, attempts: 2 }), (error) =>
     hasCode(error, 'CONNECTION_LOST'),
   );
+});
+
+test('a client certificate is not shown to another origin after a redirect', async () => {
+  const pair = makePair();
+  const user = makePair();
+  const shown: boolean[] = [];
+  const serve = async (answer: (response: ServerResponse) => void) => {
+    const options = { ...pair, requestCert: true, rejectUnauthorized: false };
+    const server = createServer(options, (request, response) => {
+      shown.push(Object.keys((request.socket as TLSSocket).getPeerCertificate()).length > 0);
+      answer(response);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return { server, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/x` };
+  };
+  const other = await serve((response) => void response.end('other'));
+  const asked = await serve((response) => {
+    response.writeHead(307, { location: other.url }).end();
+  });
+  try {
+    const tls = { caPem: pair.cert, certPem: user.cert, keyPem: user.key };
+    await using client = new HttpClient({ tls });
+    const answer = await client.fetchBytes({ url: asked.url, maxBytes: 9 });
+    assert.equal(Buffer.from(answer.body).toString(), 'other');
+    assert.deepEqual(shown, [true, false]);
+  } finally {
+    for (const { server } of [asked, other]) {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
 });
 
 test('a permissive client accepts any certificate', async () => {

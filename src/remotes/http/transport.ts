@@ -12,6 +12,8 @@ export interface Attempt {
   readonly url: URL;
   /** Lower-case names; values without line ends. */
   readonly headers: ReadonlyMap<string, string>;
+  /** True when a redirect led to another origin than the one that was asked: it gets no client certificate. */
+  readonly foreign: boolean;
   readonly priority: number;
   /** A body up to this size arrives as one array; 0 streams every body. */
   readonly collectBytes: number;
