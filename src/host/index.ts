@@ -10,12 +10,20 @@
  * expects (nothing there, already there, cannot share extents) is a return value.
  */
 
-export { type CarriedError, carryError, reviveError } from './carried-error.ts';
-export { Dir, type OpenDirOptions } from './dir.ts';
-export type { DirEntry, EntryVisitor } from './entries.ts';
-export { errnoName, failSyscall, hasErrno, hostError } from './errno.ts';
-export { type Extent, isFullyShared, readExtents } from './extents.ts';
-export { type SyscallObserver, setSyscallObserver } from './ffi.ts';
+export { Inflater, type InflateStep, tryOpenInflater } from './accelerate/inflate.ts';
+export { type InodeGroups, readInodeGroups } from './accelerate/inode-groups.ts';
+export {
+  hashContent,
+  openBlockHash,
+  openVerityHasher,
+  tryOpenLaneHash,
+} from './accelerate/lanes.ts';
+export { errnoName, failSyscall, hasErrno, hostError } from './ffi/errno.ts';
+export { type SyscallObserver, setSyscallObserver } from './ffi/ffi.ts';
+export { OPEN } from './ffi/flags.ts';
+export { type Descriptor, displayPath, type Name, pathOf } from './ffi/name.ts';
+export { Dir, type OpenDirOptions } from './files/dir.ts';
+export type { DirEntry, EntryVisitor } from './files/entries.ts';
 export {
   closeFd,
   type FileTime,
@@ -35,12 +43,8 @@ export {
   truncate,
   writeAll,
   writeAt,
-} from './file.ts';
-export { OPEN } from './flags.ts';
-export { Inflater, type InflateStep, tryOpenInflater } from './inflate.ts';
-export { isImmutable, setImmutable } from './inode-flags.ts';
-export { type InodeGroups, readInodeGroups } from './inode-groups.ts';
-export { hashContent, openBlockHash, openVerityHasher, tryOpenLaneHash } from './lanes.ts';
+} from './files/file.ts';
+export { isImmutable, setImmutable } from './files/inode-flags.ts';
 export {
   flock,
   type LockMode,
@@ -49,40 +53,9 @@ export {
   tryLockOfd,
   unlockFlock,
   unlockOfd,
-} from './lock.ts';
-export { detachLoopDevice, type LoopDevice, type LoopOptions, openLoopDevice } from './loop.ts';
-export {
-  attachMount,
-  attachMountOver,
-  cloneMount,
-  type MountAttributes,
-  MountContext,
-  openBeneath,
-  type SymlinkRule,
-  setMountAttributes,
-  type UnmountOptions,
-  unmount,
-} from './mount.ts';
-export { type Descriptor, displayPath, type Name, pathOf } from './name.ts';
-export {
-  CAPABILITY_NAMES,
-  type Capability,
-  type CapabilityName,
-  type CapabilityTable,
-  probeHost,
-  probeReflinkBetween,
-} from './probe.ts';
-export { fsyncParent, type PublishOptions, publish } from './publish.ts';
-export { randomName } from './random.ts';
-export { cloneFile, cloneRange, copyRange, type FileRange } from './reflink.ts';
-export {
-  createRing,
-  RING_BYTES_MAX,
-  RING_BYTES_MIN,
-  type Ring,
-  RingReader,
-  RingWriter,
-} from './ring.ts';
+} from './files/lock.ts';
+export { fsyncParent, type PublishOptions, publish } from './files/publish.ts';
+export { randomName } from './files/random.ts';
 export {
   CHANGE_STAMP_BYTES,
   decodeDevice,
@@ -91,9 +64,9 @@ export {
   type FileType,
   statFd,
   timeOfChange,
-} from './stat.ts';
-export { type FilesystemState, readFilesystemState } from './statvfs.ts';
-export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './tmpfile.ts';
+} from './files/stat.ts';
+export { type FilesystemState, readFilesystemState } from './files/statvfs.ts';
+export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './files/tmpfile.ts';
 export {
   type EnableOrCopyResult,
   type EnableOutcome,
@@ -108,15 +81,7 @@ export {
   tryEnableVerity,
   tryMeasureVerity,
   verifyVerity,
-} from './verity.ts';
-export {
-  serveWorker,
-  startWorker,
-  threadNumber,
-  type WorkerContext,
-  type WorkerHandle,
-  type WorkerOptions,
-} from './worker.ts';
+} from './files/verity.ts';
 export {
   getXattr,
   listXattrs,
@@ -126,4 +91,49 @@ export {
   type XattrCondition,
   type Xattrs,
   type XattrTarget,
-} from './xattr.ts';
+} from './files/xattr.ts';
+export {
+  detachLoopDevice,
+  type LoopDevice,
+  type LoopOptions,
+  openLoopDevice,
+} from './mounts/loop.ts';
+export {
+  attachMount,
+  attachMountOver,
+  cloneMount,
+  type MountAttributes,
+  MountContext,
+  openBeneath,
+  type SymlinkRule,
+  setMountAttributes,
+  type UnmountOptions,
+  unmount,
+} from './mounts/mount.ts';
+export {
+  CAPABILITY_NAMES,
+  type Capability,
+  type CapabilityName,
+  type CapabilityTable,
+  probeHost,
+  probeReflinkBetween,
+} from './probe.ts';
+export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
+export { cloneFile, cloneRange, copyRange, type FileRange } from './sharing/reflink.ts';
+export { type CarriedError, carryError, reviveError } from './threads/carried-error.ts';
+export {
+  createRing,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  type Ring,
+  RingReader,
+  RingWriter,
+} from './threads/ring.ts';
+export {
+  serveWorker,
+  startWorker,
+  threadNumber,
+  type WorkerContext,
+  type WorkerHandle,
+  type WorkerOptions,
+} from './threads/worker.ts';

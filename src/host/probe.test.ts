@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { watchDescriptors } from '../../test/support/fd-leak.ts';
 import { makeTempDir } from '../../test/support/temp-dir.ts';
-import { ERRNO } from './errno.ts';
-import { setSyscallObserver } from './ffi.ts';
+import { ERRNO } from './ffi/errno.ts';
+import { setSyscallObserver } from './ffi/ffi.ts';
 import { CAPABILITY_NAMES, probeHost } from './probe.ts';
 
 afterEach(() => setSyscallObserver(undefined));

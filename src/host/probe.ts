@@ -1,14 +1,14 @@
 import { isOnecopyError } from '#base/errors';
-import { Dir } from './dir.ts';
-import { hasErrno } from './errno.ts';
-import { HostFile, readAll } from './file.ts';
-import { tryOpenInflater } from './inflate.ts';
-import { tryOpenLaneHash } from './lanes.ts';
-import { MountContext } from './mount.ts';
-import { cloneFile } from './reflink.ts';
-import { openUnnamed, type TmpFile } from './tmpfile.ts';
-import { tryEnableVerity } from './verity.ts';
-import { getXattr, setXattr } from './xattr.ts';
+import { tryOpenInflater } from './accelerate/inflate.ts';
+import { tryOpenLaneHash } from './accelerate/lanes.ts';
+import { hasErrno } from './ffi/errno.ts';
+import { Dir } from './files/dir.ts';
+import { HostFile, readAll } from './files/file.ts';
+import { openUnnamed, type TmpFile } from './files/tmpfile.ts';
+import { tryEnableVerity } from './files/verity.ts';
+import { getXattr, setXattr } from './files/xattr.ts';
+import { MountContext } from './mounts/mount.ts';
+import { cloneFile } from './sharing/reflink.ts';
 
 /** What a host may be able to do; `root` and below do not depend on the directory. */
 export const CAPABILITY_NAMES = [

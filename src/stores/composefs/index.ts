@@ -11,10 +11,15 @@
  *
  * The directory is locked shared (flock) while it is open, exclusively while garbage is collected.
  */
-export type { StoreContext, VerityPolicy } from './context.ts';
-export { FINDING_KINDS, type Finding, type FindingKind } from './findings.ts';
-export { checkRepository, type FsckOptions, type FsckReport } from './fsck.ts';
-export { type FsckDocument, fsckDocument, renderFinding, renderFsckText } from './fsck-report.ts';
+
+export { FINDING_KINDS, type Finding, type FindingKind } from './check/findings.ts';
+export { checkRepository, type FsckOptions, type FsckReport } from './check/fsck.ts';
+export {
+  type FsckDocument,
+  fsckDocument,
+  renderFinding,
+  renderFsckText,
+} from './check/fsck-report.ts';
 export {
   applyGc,
   collectGarbage,
@@ -25,23 +30,27 @@ export {
   type GcPlan,
   type GcResult,
   planGc,
-} from './gc.ts';
+} from './garbage/gc.ts';
 export {
   type ImageEntry,
   ImageStore,
   type OpenImage,
   type PublishImageOptions,
-} from './images.ts';
-export type { Imported, ImportMethod, ImportMode } from './import.ts';
-export type { RefCategory } from './links.ts';
-export type { LockOptions } from './lock.ts';
-export type {
-  ErofsFormats,
-  ErofsVersion,
-  RepositoryFeatures,
-  RepositoryMeta,
-} from './meta.ts';
-export { checkTagName, decodeTag, encodeTag } from './names.ts';
+} from './names/images.ts';
+export type { RefCategory } from './names/links.ts';
+export { checkTagName, decodeTag, encodeTag } from './names/names.ts';
+export { type NamedRef, RefStore } from './names/refs.ts';
+export {
+  type OpenStream,
+  type OpenStreamOptions,
+  type PublishStreamOptions,
+  type StreamAddress,
+  type StreamDocument,
+  type StreamEntry,
+  StreamStore,
+} from './names/streams.ts';
+export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './names/tags.ts';
+export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
 export {
   ObjectWriter,
   type ObjectWriterSeed,
@@ -50,8 +59,21 @@ export {
   type PublishMethod,
   type StagedObject,
   type WriterCounts,
-} from './object-writer.ts';
-export { ObjectStore, OpenObject, type OpenObjectOptions, type VerifyMode } from './objects.ts';
+} from './objects/object-writer.ts';
+export {
+  ObjectStore,
+  OpenObject,
+  type OpenObjectOptions,
+  type VerifyMode,
+} from './objects/objects.ts';
+export type { StoreContext, VerityPolicy } from './repository/context.ts';
+export type { LockOptions } from './repository/lock.ts';
+export type {
+  ErofsFormats,
+  ErofsVersion,
+  RepositoryFeatures,
+  RepositoryMeta,
+} from './repository/meta.ts';
 export {
   type EnsureResult,
   ensureRepository,
@@ -64,16 +86,5 @@ export {
   resetMetadata,
   SYSTEM_REPOSITORY,
   userRepository,
-} from './open.ts';
-export { type NamedRef, RefStore } from './refs.ts';
-export { Repository } from './repository.ts';
-export {
-  type OpenStream,
-  type OpenStreamOptions,
-  type PublishStreamOptions,
-  type StreamAddress,
-  type StreamDocument,
-  type StreamEntry,
-  StreamStore,
-} from './streams.ts';
-export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './tags.ts';
+} from './repository/open.ts';
+export { Repository } from './repository/repository.ts';

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { attachMountOver, Dir, MountContext } from '#host';
-import { SLAB, slab, sys } from '../../../src/host/ffi.ts';
+import { SLAB, slab, sys } from '../../../src/host/ffi/ffi.ts';
 
 /** finit_module, reboot on x86-64 (unistd_64.h), and the numbers that reboot wants (Linux reboot.h). */
 const FINIT_MODULE = 313;

@@ -1,0 +1,304 @@
+import { type ByteString, displayText } from '#base/bytes';
+import { ERRNO, failSyscall, hostError } from '../ffi/errno.ts';
+import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
+import { AT, OPEN } from '../ffi/flags.ts';
+import { displayPath, type Name, pathOf, putBytes, putName } from '../ffi/name.ts';
+import { type DirEntry, type EntryVisitor, readDirEntries, visitDirEntries } from './entries.ts';
+import { type FileTime, HostFile, putTimes } from './file.ts';
+import { randomName } from './random.ts';
+import { type FileStat, fileSizeAt, putChangeStamp, statAt, statFd } from './stat.ts';
+import { createTmpFile, type TmpFile } from './tmpfile.ts';
+
+/** Attempts at a free temporary name before giving up (composefs core spec 2.2). */
+const TEMPORARY_NAME_TRIES = 16;
+/** Rename flags (Linux fs.h). */
+const RENAME = { noReplace: 1, exchange: 2 } as const;
+
+/** What a node of `makeNode` is; S_IF bits (Linux stat.h). */
+const NODE_BITS = { fifo: 0x1000, character: 0x2000, block: 0x6000, socket: 0xc000 } as const;
+
+/** How to follow symbolic links when opening. */
+export interface OpenDirOptions {
+  /** Refuse when the last part of the name is a symbolic link (ELOOP, ENOTDIR). */
+  readonly noFollow?: boolean;
+}
+
+/**
+ * A directory as a capability: an open descriptor, below which names are resolved. Every call blocks and is complete when it returns.
+ *
+ * Names are relative (`ab/cdef` is fine), one byte per code unit; a name that is empty, absolute, holds a NUL or climbs with `..` is
+ * refused with EINVAL. Symbolic links inside the name are followed as the kernel does; untrusted trees are opened with `openBeneath`.
+ * Failures are HostError SYSCALL_FAILED or NO_SPACE, with errno, system call and a readable target.
+ */
+export class Dir implements Disposable {
+  readonly fd: number;
+  /** Its path in messages. */
+  readonly label: string;
+  #open = true;
+
+  /** Wraps a descriptor and becomes its owner. */
+  constructor(fd: number, label: string) {
+    this.fd = fd;
+    this.label = label;
+  }
+
+  /** Opens a directory by a path that a person wrote (text, relative to the working directory). */
+  static open(path: string): Dir {
+    return Dir.openPath(pathOf(path));
+  }
+
+  /** Opens a directory by the bytes of a path. */
+  static openPath(path: ByteString): Dir {
+    const flags = OPEN.read | OPEN.directory | OPEN.cloexec;
+    const fd = sys.openat(AT.fdcwd, putBytes(path, SLAB.nameA, 'openat'), flags, 0);
+    if (fd < 0) failSyscall('openat', displayText(path));
+    return new Dir(fd, displayText(path));
+  }
+
+  /** Closes the descriptor; twice is harmless. */
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    sys.close(this.fd);
+  }
+
+  /** `label/name`, for messages only. */
+  displayPath(name: Name): string {
+    return displayPath(this.label, name);
+  }
+
+  /** Opens a directory below. */
+  openDir(name: Name, options: OpenDirOptions = {}): Dir {
+    return this.tryOpenDir(name, options) ?? this.#fail(ERRNO.ENOENT, 'openat', name);
+  }
+
+  /** Opens a directory below; undefined when there is nothing of this name. */
+  tryOpenDir(name: Name, options: OpenDirOptions = {}): Dir | undefined {
+    const follow = options.noFollow === true ? OPEN.noFollow : 0;
+    const fd = this.#open_(name, OPEN.read | OPEN.directory | follow, 0);
+    return fd === undefined ? undefined : new Dir(fd, this.displayPath(name));
+  }
+
+  /** Opens (or creates, see `OPEN`) a file below. `mode` is subject to the umask. O_CLOEXEC is always set. */
+  openFile(name: Name, flags: number = OPEN.read, mode = 0o666): HostFile {
+    return this.tryOpenFile(name, flags, mode) ?? this.#fail(ERRNO.ENOENT, 'openat', name);
+  }
+
+  /** Opens a file below; undefined when there is nothing of this name. */
+  tryOpenFile(name: Name, flags: number = OPEN.read, mode = 0o666): HostFile | undefined {
+    const fd = this.#open_(name, flags, mode);
+    return fd === undefined ? undefined : new HostFile(fd, this.displayPath(name));
+  }
+
+  /** As `tryOpenFile`, but bare: the caller closes it with `closeFd`. For loops over tens of thousands of files. */
+  tryOpenFd(name: Name, flags: number = OPEN.read): number | undefined {
+    return this.#open_(name, flags, 0);
+  }
+
+  #open_(name: Name, flags: number, mode: number): number | undefined {
+    const address = putName(name, SLAB.nameA, 'openat');
+    const fd = sys.openat(this.fd, address, flags | OPEN.cloexec, mode);
+    if (fd >= 0) return fd;
+    const errno = lastErrno();
+    if (errno === ERRNO.ENOENT) return undefined;
+    return this.#fail(errno, 'openat', name);
+  }
+
+  /** All entries but `.` and `..`, in the order of the filesystem. */
+  readEntries(): DirEntry[] {
+    return readDirEntries(this);
+  }
+
+  /** Shows all entries once, see `visitDirEntries`. @throws HostError SYSCALL_FAILED */
+  visitEntries(visit: EntryVisitor): void {
+    visitDirEntries(this, visit);
+  }
+
+  /** State of what a name leads to, following a symbolic link; undefined when there is nothing. */
+  stat(name: Name): FileStat | undefined {
+    const address = putName(name, SLAB.nameA, 'statx');
+    return statAt(this.fd, address, 0, () => this.displayPath(name));
+  }
+
+  /** Size in bytes of the regular file that a name leads to; undefined when there is nothing, or something else. */
+  fileSizeOf(name: Name): number | undefined {
+    const address = putName(name, SLAB.nameA, 'statx');
+    return fileSizeAt(this.fd, address, () => this.displayPath(name));
+  }
+
+  /** State of the name itself; undefined when there is nothing. */
+  lstat(name: Name): FileStat | undefined {
+    const address = putName(name, SLAB.nameA, 'statx');
+    return statAt(this.fd, address, AT.symlinkNoFollow, () => this.displayPath(name));
+  }
+
+  /** Puts the change stamp of the name itself at a place in `into`, see `CHANGE_STAMP_BYTES`; false when there is nothing. */
+  putChangeStamp(name: Name, into: Buffer, at: number): boolean {
+    const address = putName(name, SLAB.nameA, 'statx');
+    return putChangeStamp(this.fd, address, into, at, () => this.displayPath(name));
+  }
+
+  /** State of this directory. */
+  statSelf(): FileStat {
+    return statFd(this);
+  }
+
+  /** Creates a directory; false when something of this name is already there. `mode` is subject to the umask. */
+  mkdir(name: Name, mode = 0o777): boolean {
+    if (sys.mkdirat(this.fd, putName(name, SLAB.nameA, 'mkdirat'), mode) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EEXIST) return false;
+    return this.#fail(errno, 'mkdirat', name);
+  }
+
+  /** Creates a symbolic link with exactly these bytes; false when something of this name is already there. */
+  symlink(target: Name, name: Name): boolean {
+    const to = putBytes(target, SLAB.nameB, 'symlinkat');
+    if (sys.symlinkat(to, this.fd, putName(name, SLAB.nameA, 'symlinkat')) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EEXIST) return false;
+    return this.#fail(errno, 'symlinkat', name);
+  }
+
+  /** The bytes of a symbolic link; undefined when there is nothing of this name. EINVAL when it is no link. */
+  readlink(name: Name): ByteString | undefined {
+    const memory = slab();
+    const address = putName(name, SLAB.nameA, 'readlinkat');
+    const into = memory.address + SLAB.value;
+    const length = sys.readlinkat(this.fd, address, into, SLAB.valueBytes);
+    if (length >= 0) {
+      return memory.bytes.toString('latin1', SLAB.value, SLAB.value + length) as ByteString;
+    }
+    const errno = lastErrno();
+    if (errno === ERRNO.ENOENT) return undefined;
+    return this.#fail(errno, 'readlinkat', name);
+  }
+
+  /**
+   * Makes `name` a symbolic link to `target`, replacing what is there (but not a directory) in one step: readers see the old or the
+   * new link, never none. Returns false when it was already so. Source: composefs core spec 2.2.
+   */
+  replaceSymlink(target: Name, name: Name): boolean {
+    if (this.symlink(target, name)) return true;
+    if (this.lstat(name)?.type === 'symlink' && this.readlink(name) === target) return false;
+    const slash = name.lastIndexOf('/');
+    for (let attempt = 0; attempt < TEMPORARY_NAME_TRIES; attempt += 1) {
+      const temporary = `${name.slice(0, slash + 1)}.symlink-${randomName()}`;
+      if (!this.symlink(target, temporary)) continue;
+      try {
+        this.rename(temporary, name);
+      } catch (error) {
+        this.unlink(temporary);
+        throw error;
+      }
+      return true;
+    }
+    return this.#fail(ERRNO.EEXIST, 'symlinkat', name);
+  }
+
+  /** Renames, replacing what is at `to`, also into another directory of the same filesystem. */
+  rename(from: Name, to: Name, toDir: Dir = this): void {
+    this.#rename(from, toDir, to, 0);
+  }
+
+  /** Renames; false when something is already at `to`. */
+  renameNoReplace(from: Name, to: Name, toDir: Dir = this): boolean {
+    return this.#rename(from, toDir, to, RENAME.noReplace);
+  }
+
+  /** Swaps two names in one step. */
+  renameExchange(from: Name, to: Name, toDir: Dir = this): void {
+    this.#rename(from, toDir, to, RENAME.exchange);
+  }
+
+  #rename(from: Name, toDir: Dir, to: Name, flags: number): boolean {
+    const source = putName(from, SLAB.nameA, 'renameat2');
+    const destination = putName(to, SLAB.nameB, 'renameat2');
+    if (sys.renameat2(this.fd, source, toDir.fd, destination, flags) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EEXIST && flags === RENAME.noReplace) return false;
+    return this.#fail(errno, 'renameat2', from);
+  }
+
+  /** Removes a name that is no directory; false when there was nothing. */
+  unlink(name: Name): boolean {
+    return this.#remove(name, 0);
+  }
+
+  /** Removes an empty directory; false when there was nothing. */
+  rmdir(name: Name): boolean {
+    return this.#remove(name, AT.removeDir);
+  }
+
+  #remove(name: Name, flags: number): boolean {
+    if (sys.unlinkat(this.fd, putName(name, SLAB.nameA, 'unlinkat'), flags) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.ENOENT) return false;
+    return this.#fail(errno, 'unlinkat', name);
+  }
+
+  /** Gives an inode a second name; symbolic links are linked, not followed. False when `to` is already there. */
+  link(from: Name, to: Name, toDir: Dir = this): boolean {
+    const source = putName(from, SLAB.nameA, 'linkat');
+    const destination = putName(to, SLAB.nameB, 'linkat');
+    if (sys.linkat(this.fd, source, toDir.fd, destination, 0) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EEXIST) return false;
+    return this.#fail(errno, 'linkat', to);
+  }
+
+  /**
+   * A new file without a name in this directory's filesystem, see `TmpFile`. `mode` is subject to the umask. `inside` names a directory
+   * in this one that the filesystem takes for its parent when it looks for a place.
+   */
+  tmpfile(mode = 0o644, inside?: Name): TmpFile {
+    return createTmpFile(this, mode, inside);
+  }
+
+  /** Creates a device node, fifo or socket; false when the name is taken. `rdev` as in `FileStat`. */
+  makeNode(name: Name, type: keyof typeof NODE_BITS, mode: number, rdev = 0): boolean {
+    const address = putName(name, SLAB.nameA, 'mknodat');
+    if (sys.mknodat(this.fd, address, NODE_BITS[type] | mode, rdev) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EEXIST) return false;
+    return this.#fail(errno, 'mknodat', name);
+  }
+
+  /** Sets permission bits, following a symbolic link, not subject to the umask. */
+  chmod(name: Name, mode: number): void {
+    if (sys.fchmodat(this.fd, putName(name, SLAB.nameA, 'fchmodat'), mode, 0) !== 0) {
+      failSyscall('fchmodat', this.displayPath(name));
+    }
+  }
+
+  /** Sets owner and group of the name itself (not of what a symbolic link leads to). */
+  lchown(name: Name, uid: number, gid: number): void {
+    const address = putName(name, SLAB.nameA, 'fchownat');
+    if (sys.fchownat(this.fd, address, uid, gid, AT.symlinkNoFollow) !== 0) {
+      failSyscall('fchownat', this.displayPath(name));
+    }
+  }
+
+  /** Sets access and modification time of the name itself. */
+  lutimens(name: Name, atime: FileTime, mtime: FileTime): void {
+    const address = putName(name, SLAB.nameA, 'utimensat');
+    if (sys.utimensat(this.fd, address, putTimes(atime, mtime), AT.symlinkNoFollow) !== 0) {
+      failSyscall('utimensat', this.displayPath(name));
+    }
+  }
+
+  /** True when the effective user may write here (false on a read-only filesystem or without permission). */
+  isWritable(): boolean {
+    const address = slab().address + SLAB.here;
+    const W_OK = 2;
+    const AT_EACCESS = 0x200;
+    if (sys.faccessat(this.fd, address, W_OK, AT_EACCESS) === 0) return true;
+    const errno = lastErrno();
+    if (errno === ERRNO.EACCES || errno === ERRNO.EPERM || errno === ERRNO.EROFS) return false;
+    return this.#fail(errno, 'faccessat', '.');
+  }
+
+  #fail(errno: number, syscall: string, name: Name): never {
+    throw hostError(errno, syscall, this.displayPath(name));
+  }
+}

@@ -1,0 +1,198 @@
+import { ERRNO, hostError } from '../ffi/errno.ts';
+import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
+import { AT } from '../ffi/flags.ts';
+import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
+
+/** What a directory entry is. */
+export type FileType =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'character'
+  | 'block'
+  | 'fifo'
+  | 'socket'
+  | 'unknown';
+
+/** State of an inode. */
+export interface FileStat {
+  readonly type: FileType;
+  /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  /** Disk usage in units of 512 bytes. */
+  readonly blocks512: number;
+  readonly mtimeSec: bigint;
+  readonly mtimeNsec: number;
+  /** Device that holds the inode, as glibc's makedev (the same number as `fs.Stats.dev`). */
+  readonly dev: number;
+  readonly ino: bigint;
+  readonly nlink: number;
+  /** Device that a device node stands for, in the kernel's 32-bit encoding (new_encode_dev); else 0. */
+  readonly rdev: number;
+  /** The kernel says that fs-verity is enabled (STATX_ATTR_VERITY); false also when it cannot say. */
+  readonly verity: boolean;
+}
+
+/** Inode types by the upper bits of st_mode (Linux stat.h S_IF…), shifted right by 12. */
+const TYPE_BY_BITS: { readonly [bits: number]: FileType } = {
+  1: 'fifo',
+  2: 'character',
+  4: 'directory',
+  6: 'block',
+  8: 'file',
+  10: 'symlink',
+  12: 'socket',
+};
+
+/** Type for the S_IFMT bits of a mode (or, already shifted, for a d_type: DT_* equals S_IF* >> 12). */
+export function typeOfBits(bits: number): FileType {
+  return TYPE_BY_BITS[bits] ?? 'unknown';
+}
+
+/** Offsets in struct statx (Linux stat.h, 256 bytes). */
+const STATX = {
+  attributes: 8,
+  nlink: 16,
+  uid: 20,
+  gid: 24,
+  mode: 28,
+  ino: 32,
+  size: 40,
+  blocks: 48,
+  ctime: 96,
+  mtimeSec: 112,
+  mtimeNsec: 120,
+  rdevMajor: 128,
+  rdevMinor: 132,
+  devMajor: 136,
+  devMinor: 140,
+} as const;
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_TYPE_AND_SIZE = 0x201;
+const STATX_INODE_AND_CTIME = 0x180;
+const STATX_ATTR_VERITY = 0x100000n;
+
+/**
+ * State of what `address` (a name in the slab) names below `dirfd`; undefined when there is nothing.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function statAt(
+  dirfd: number,
+  address: number,
+  flags: number,
+  describe: () => string,
+): FileStat | undefined {
+  const isThere = fillStruct(dirfd, address, flags, STATX_BASIC_STATS, describe);
+  return isThere ? decodeStatx(slab().view, SLAB.struct) : undefined;
+}
+
+/** Has the kernel fill the structure in the slab; false when there is nothing. */
+function fillStruct(
+  dirfd: number,
+  address: number,
+  flags: number,
+  mask: number,
+  describe: () => string,
+): boolean {
+  if (sys.statx(dirfd, address, flags, mask, slab().address + SLAB.struct) === 0) return true;
+  const errno = lastErrno();
+  if (errno === ERRNO.ENOENT || errno === ERRNO.ENOTDIR) return false;
+  throw hostError(errno, 'statx', describe());
+}
+
+/**
+ * Size of the regular file that `address` (a name in the slab) leads to below `dirfd`; undefined when there is nothing or something
+ * else. For callers that ask about tens of thousands of files and want to know no more.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function fileSizeAt(
+  dirfd: number,
+  address: number,
+  describe: () => string,
+): number | undefined {
+  if (!fillStruct(dirfd, address, 0, STATX_TYPE_AND_SIZE, describe)) return undefined;
+  const memory = slab();
+  const mode = memory.view.getUint16(SLAB.struct + STATX.mode, true);
+  if (typeOfBits(mode >>> 12) !== 'file') return undefined;
+  return readSize(memory.view, SLAB.struct + STATX.size);
+}
+
+/** Bytes of a change stamp: number of the inode (8), seconds (8) and nanoseconds (4) of its last change, padding (4). */
+export const CHANGE_STAMP_BYTES = 24;
+
+/**
+ * Puts the change stamp of what `address` (a name in the slab) names below `dirfd` at a place in `into`, as the kernel lays it out: two of
+ * them differ when the inode is another or was changed between, a directory by every entry that came or went. False when there is nothing.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function putChangeStamp(
+  dirfd: number,
+  address: number,
+  into: Buffer,
+  at: number,
+  describe: () => string,
+): boolean {
+  if (!fillStruct(dirfd, address, AT.symlinkNoFollow, STATX_INODE_AND_CTIME, describe))
+    return false;
+  const { bytes } = slab();
+  bytes.copy(into, at, SLAB.struct + STATX.ino, SLAB.struct + STATX.ino + 8);
+  bytes.copy(into, at + 8, SLAB.struct + STATX.ctime, SLAB.struct + STATX.ctime + 16);
+  return true;
+}
+
+/** Time of the last change that a change stamp at a place tells of: seconds since 1970, and nanoseconds. */
+export function timeOfChange(stamps: Buffer, at: number): { sec: number; nsec: number } {
+  return { sec: Number(stamps.readBigInt64LE(at + 8)), nsec: stamps.readUInt32LE(at + 16) };
+}
+
+/** State of an open file or directory. @throws HostError SYSCALL_FAILED */
+export function statFd(file: Descriptor): FileStat {
+  const memory = slab();
+  const stat = statAt(fdOf(file), memory.address + SLAB.empty, AT.emptyPath, () => labelOf(file));
+  if (stat === undefined) throw hostError(ERRNO.ENOENT, 'statx', labelOf(file));
+  return stat;
+}
+
+function decodeStatx(view: DataView, at: number): FileStat {
+  const mode = view.getUint16(at + STATX.mode, true);
+  return {
+    type: typeOfBits(mode >>> 12),
+    mode: mode & 0o7777,
+    uid: view.getUint32(at + STATX.uid, true),
+    gid: view.getUint32(at + STATX.gid, true),
+    sizeBytes: readSize(view, at + STATX.size),
+    blocks512: readSize(view, at + STATX.blocks),
+    mtimeSec: view.getBigInt64(at + STATX.mtimeSec, true),
+    mtimeNsec: view.getUint32(at + STATX.mtimeNsec, true),
+    dev: encodeDevice(
+      view.getUint32(at + STATX.devMajor, true),
+      view.getUint32(at + STATX.devMinor, true),
+    ),
+    ino: view.getBigUint64(at + STATX.ino, true),
+    nlink: view.getUint32(at + STATX.nlink, true),
+    rdev: encodeDevice(
+      view.getUint32(at + STATX.rdevMajor, true),
+      view.getUint32(at + STATX.rdevMinor, true),
+    ),
+    verity: (view.getBigUint64(at + STATX.attributes, true) & STATX_ATTR_VERITY) !== 0n,
+  };
+}
+
+/** A kernel size: below 2^63, and no filesystem here reaches 2^53. */
+function readSize(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+}
+
+/** Kernel new_encode_dev: minor bits 0-7, major bits 8-19, minor bits 8-19 at 20-31 (Linux kdev_t.h). */
+export function encodeDevice(major: number, minor: number): number {
+  return (minor & 0xff) + (major & 0xfff) * 0x100 + ((minor >>> 8) & 0xfff) * 0x10_0000;
+}
+
+/** Splits a device number of `encodeDevice`. */
+export function decodeDevice(device: number): { readonly major: number; readonly minor: number } {
+  const high = Math.floor(device / 0x10_0000);
+  return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) + high * 0x100 };
+}

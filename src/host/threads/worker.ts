@@ -1,0 +1,173 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+// By default export: what is packed then loads it when a thread is started or served, and most runs do neither.
+import threads, { type MessagePort, type Worker } from 'node:worker_threads';
+import { HostError } from '#base/errors';
+import { type CarriedError, carryError, reviveError } from './carried-error.ts';
+
+/** How to start a worker. */
+export interface WorkerOptions<Out> {
+  /** Receives what the worker posts, in order. */
+  readonly onMessage?: (message: Out) => void;
+  /** Sets the worker's cancel flag; `done` then rejects with the signal's reason once the worker has stopped. */
+  readonly signal?: AbortSignal | undefined;
+  /** Shown by debuggers and in error messages. */
+  readonly name?: string;
+  /**
+   * Room for young objects in MiB. A thread that makes only short-lived ones needs little, and what is small stays in the processor's
+   * cache; the default lets every thread grow to several tens of MiB.
+   */
+  readonly youngHeapMb?: number;
+}
+
+/**
+ * A running worker thread. Disposing waits until it is gone, and terminates it at once if it has not reported its end; what the worker
+ * holds in descriptors of its own is lost then, so let it finish, or cancel it, where that matters.
+ */
+export interface WorkerHandle<In, Result> extends AsyncDisposable {
+  /** Sends a message; SharedArrayBuffers are shared, the listed buffers move. */
+  post(message: In, transfer?: readonly ArrayBuffer[]): void;
+  /** Asks the worker to stop at its next unit boundary. */
+  cancel(): void;
+  /** What the worker function returned. Rejects with its error, our typed errors included, or HostError WORKER_FAILED. */
+  readonly done: Promise<Result>;
+}
+
+/** What a worker function gets beside its data. */
+export interface WorkerContext<In, Out> {
+  /** Sends a message to the thread that started this one. */
+  post(message: Out, transfer?: readonly ArrayBuffer[]): void;
+  /** Messages from the thread that started this one; ends only with the worker. */
+  messages(): AsyncIterable<In>;
+  /** True once the parent has cancelled. Cheap and readable in the middle of blocking work. */
+  isCancelled(): boolean;
+}
+
+interface Envelope {
+  readonly data: unknown;
+  readonly cancelled: Int32Array;
+}
+
+type Report =
+  | { readonly kind: 'message'; readonly message: unknown }
+  | { readonly kind: 'result'; readonly result: unknown }
+  | { readonly kind: 'error'; readonly error: CarriedError };
+
+/**
+ * Starts `module` in a thread. The module calls `serveWorker` once at its top level.
+ * @param module `new URL('../ffi/name.ts', import.meta.url)`; in a bundle, where this does not exist, `name.js` beside the bundle or in the
+ *   directory above it is used
+ * @param data plain data (structured clone); open descriptors may be passed as numbers, SharedArrayBuffers are shared
+ * @throws HostError WORKER_FAILED when there is no such module
+ */
+export function startWorker<Data, In, Out, Result>(
+  module: URL,
+  data: Data,
+  options: WorkerOptions<Out> = {},
+): WorkerHandle<In, Result> {
+  options.signal?.throwIfAborted();
+  const cancelled = new Int32Array(new SharedArrayBuffer(4));
+  const envelope: Envelope = { data, cancelled };
+  const worker = new threads.Worker(locate(module), {
+    workerData: envelope,
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.youngHeapMb === undefined
+      ? {}
+      : { resourceLimits: { maxYoungGenerationSizeMb: options.youngHeapMb } }),
+  });
+  const cancel = () => Atomics.store(cancelled, 0, 1);
+  options.signal?.addEventListener('abort', cancel, { once: true });
+  const gone = new Promise((resolve) => worker.once('exit', resolve));
+  let isRunning = true;
+  const done = settle<Result, Out>(worker, options).finally(() => {
+    isRunning = false;
+    options.signal?.removeEventListener('abort', cancel);
+  });
+  // A failure is reported to whoever awaits `done`; nobody may be doing so yet.
+  done.catch(() => {});
+  return {
+    post: (message, transfer) => worker.postMessage(message, [...(transfer ?? [])]),
+    cancel,
+    done,
+    async [Symbol.asyncDispose]() {
+      await (isRunning ? worker.terminate() : gone);
+    },
+  };
+}
+
+function settle<Result, Out>(worker: Worker, options: WorkerOptions<Out>): Promise<Result> {
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  const fail = (error: unknown) => {
+    reject(options.signal?.aborted === true ? options.signal.reason : error);
+  };
+  worker.on('message', (report: Report) => {
+    if (report.kind === 'message') options.onMessage?.(report.message as Out);
+    else if (report.kind === 'result') resolve(report.result as Result);
+    else fail(reviveError(report.error));
+  });
+  worker.on('error', (error) => fail(workerFailed('it threw an error it did not report', error)));
+  worker.on('exit', (status) => fail(workerFailed(`it ended with status ${status}`)));
+  return promise;
+}
+
+function workerFailed(reason: string, cause?: unknown): HostError {
+  const message = `Cannot finish the work of a thread: ${reason}`;
+  return new HostError('WORKER_FAILED', message, { reason }, cause === undefined ? {} : { cause });
+}
+
+/** The module itself from source; its bundled twin otherwise. */
+function locate(module: URL): URL {
+  const base = module.pathname.slice(module.pathname.lastIndexOf('/') + 1);
+  const bundled = base.replace(/\.ts$/, '.js');
+  const candidates = [module, new URL(`./${bundled}`, module), new URL(`../${bundled}`, module)];
+  const found = candidates.find((candidate) => existsSync(fileURLToPath(candidate)));
+  if (found === undefined) throw workerFailed(`there is no module "${fileURLToPath(module)}"`);
+  return found;
+}
+
+/** Number of this thread in its process: 0 for the one that started first, and each other one has a higher one than those before it. */
+export function threadNumber(): number {
+  return threads.threadId;
+}
+
+/**
+ * Runs `work` with what `startWorker` passed, and reports its result or error. Called once, at the top level of a worker module;
+ * the thread ends when the work does.
+ */
+export function serveWorker<Data, In, Out, Result>(
+  work: (data: Data, context: WorkerContext<In, Out>) => Promise<Result> | Result,
+): void {
+  const port = threads.parentPort;
+  if (port === null) throw workerFailed('this module runs only inside startWorker');
+  const { data, cancelled } = threads.workerData as Envelope;
+  const send = (report: Report, transfer: readonly ArrayBuffer[] = []) =>
+    port.postMessage(report, [...transfer]);
+  const context: WorkerContext<In, Out> = {
+    post: (message, transfer) => send({ kind: 'message', message }, transfer),
+    messages: () => messagesOf<In>(port),
+    isCancelled: () => Atomics.load(cancelled, 0) !== 0,
+  };
+  const run = async () => work(data as Data, context);
+  run()
+    .then(
+      (result) => send({ kind: 'result', result }),
+      (error: unknown) => send({ kind: 'error', error: carryError(error) }),
+    )
+    // Not by having nothing left to do: a connection kept open would hold the thread.
+    .finally(() => process.exit());
+}
+
+async function* messagesOf<In>(port: MessagePort): AsyncGenerator<In> {
+  const waiting: In[] = [];
+  let wake: (() => void) | undefined;
+  port.on('message', (message: In) => {
+    waiting.push(message);
+    wake?.();
+  });
+  for (;;) {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) yield next;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  }
+}

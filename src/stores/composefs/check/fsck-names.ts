@@ -1,0 +1,293 @@
+import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import type { OperationOptions } from '#base/flow';
+import { visitObjectRefs } from '#formats/erofs';
+import { ALGORITHMS } from '#formats/fsverity';
+import { openSplitstream, type Splitstream } from '#formats/splitstream';
+import { type HostFile, readAll, readAt, statFd } from '#host';
+import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
+import { type RefCategory, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
+import type { ObjectList } from '../objects/object-list.ts';
+import { ObjectSet } from '../objects/object-set.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { Finding, FindingKind } from './findings.ts';
+import { attempt } from './fsck-objects.ts';
+
+/** How to check names. */
+export interface NameCheckOptions extends OperationOptions {
+  /** Leave out the bodies of streams. */
+  readonly metadataOnly?: boolean | undefined;
+}
+
+/** What is left to do about an entry when the sizes of objects are known. */
+type Rest = () => void;
+
+/**
+ * Checks streams, images and references: first all that needs no sizes of objects, which threads are finding out meanwhile, then the
+ * rest. Findings are in the order of the entries.
+ */
+export class NameChecker {
+  readonly checked = { streams: 0, images: 0 };
+  readonly corrupted = { streams: 0, images: 0 };
+  brokenLinks = 0;
+  missingObjects = 0;
+  readonly #repository: Repository;
+  readonly #objects: ObjectList;
+  readonly #options: NameCheckOptions;
+  readonly #parts: { readonly findings: Finding[]; readonly rest: Rest | undefined }[] = [];
+  /** Where findings go. */
+  #findings: Finding[] = [];
+
+  constructor(repository: Repository, objects: ObjectList, options: NameCheckOptions) {
+    this.#repository = repository;
+    this.#objects = objects;
+    this.#options = options;
+  }
+
+  /** Does what needs no sizes. @throws HostError SYSCALL_FAILED; the signal's reason */
+  check(): void {
+    for (const category of ['streams', 'images'] as const) this.#checkCategory(category);
+  }
+
+  /** Does the rest and returns all findings. */
+  finish(): readonly Finding[] {
+    for (const { findings, rest } of this.#parts) {
+      this.#findings = findings;
+      rest?.();
+    }
+    return this.#parts.flatMap(({ findings }) => findings);
+  }
+
+  #checkCategory(category: RefCategory): void {
+    const { root } = this.#repository;
+    const { signal, onProgress } = this.#options;
+    const id = `fsck:${category}`;
+    const entries = readSorted(root, category).filter(({ name }) => name !== REFS);
+    onProgress?.({ type: 'started', id, unit: 'items', total: entries.length });
+    for (const { name, type } of entries) {
+      signal?.throwIfAborted();
+      this.checked[category] += 1;
+      this.#findings = [];
+      const rest = this.#checkEntry(category, name, type);
+      this.#parts.push({ findings: this.#findings, rest });
+      onProgress?.({ type: 'advanced', id, done: this.checked[category], total: entries.length });
+    }
+    this.#findings = [];
+    this.#parts.push({ findings: this.#findings, rest: undefined });
+    for (const { name, target, type } of walkRefs(root, category)) {
+      const path = `${category}/${REFS}/${name}`;
+      if (target === undefined) this.#find('unexpected-file-type', path, fileTypeName(type));
+      else if (this.#checkTarget(path) === 'broken') this.brokenLinks += 1;
+    }
+    onProgress?.({ type: 'done', id, transferred: entries.length });
+  }
+
+  #checkEntry(category: RefCategory, name: ByteString, type: string): Rest | undefined {
+    const path = `${category}/${name}`;
+    if (type !== 'symlink') {
+      this.#find('entry-not-symlink', path, '');
+      this.corrupted[category] += 1;
+      return undefined;
+    }
+    const target = this.#checkTarget(path);
+    if (target !== 'there') {
+      if (target === 'failed') return undefined;
+      this.brokenLinks += 1;
+      this.corrupted[category] += 1;
+      return undefined;
+    }
+    const rest = category === 'streams' ? this.#checkStream(path) : this.#checkImage(path);
+    return () => {
+      rest?.();
+      if (this.#findings.length === 0) this.#checkObjectLink(category, name);
+    };
+  }
+
+  /** Where a first-level link leads, once all else about it is well. */
+  #checkObjectLink(category: RefCategory, name: ByteString): void {
+    const { root, algorithm } = this.#repository;
+    const path = `${category}/${name}`;
+    const link = readObjectLink(root, path, algorithm);
+    const isWrongImage = category === 'images' && link.kind === 'object' && link.id !== `${name}`;
+    if (link.kind === 'object' && !isWrongImage) return;
+    // Where meta.json names the wrong algorithm, every link is odd; the objects and streams say so already.
+    const other = algorithm === 'sha256' ? 'sha512' : 'sha256';
+    if (link.kind === 'invalid' && readObjectLink(root, path, other).kind === 'object') return;
+    const detail = link.kind === 'object' ? `leads to object ${link.id}` : 'leads to no object';
+    this.#find('entry-wrong-target', path, detail);
+    this.corrupted[category] += 1;
+  }
+
+  #checkTarget(path: string): 'there' | 'broken' | 'failed' {
+    const stat = attempt(() => this.#repository.root.stat(path));
+    if (stat.error !== undefined) {
+      this.#find('stat-failed', path, stat.error.message);
+      return 'failed';
+    }
+    if (stat.value !== undefined) return 'there';
+    this.#find('broken-symlink', path, '');
+    return 'broken';
+  }
+
+  #checkStream(path: string): Rest | undefined {
+    const opened = attempt(() => this.#openTarget(path));
+    using file = opened.value;
+    const reader = file === undefined ? undefined : readerOf(file);
+    const { algorithm } = this.#repository;
+    const stream = attempt(() =>
+      reader === undefined ? undefined : openSplitstream(reader, { algorithm }),
+    );
+    if (stream.value === undefined) {
+      const reason = opened.error ?? stream.error;
+      this.#find('stream-open-failed', path, reason?.message ?? 'it is no regular file');
+      this.corrupted.streams += 1;
+      return undefined;
+    }
+    const refs = this.#requireTable(stream.value, path);
+    for (const [label, id] of stream.value.namedRefs) {
+      this.#requireObject(id, 'missing-named-ref', path, `${label} -> ${id}`);
+    }
+    return this.#options.metadataOnly === true || refs === undefined
+      ? undefined
+      : this.#checkBody(path, stream.value, refs);
+  }
+
+  /** Requires the objects of a stream; their numbers in the list (-1: not there), undefined when one is missing. */
+  #requireTable(stream: Splitstream, path: string): Int32Array | undefined {
+    const { objectDigests: digests } = stream;
+    const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
+    const stride = this.#objects.digestWords;
+    const refs = new Int32Array(words.length / stride);
+    let isWhole = true;
+    for (let ref = 0; ref < refs.length; ref += 1) {
+      refs[ref] = this.#objects.indexOfWords(words, ref * stride);
+      if ((refs[ref] as number) >= 0) continue;
+      const id = stream.objectRefs[ref];
+      if (id === undefined || !this.#requireObject(id, 'missing-object-ref', path)) isWhole = false;
+    }
+    return isWhole ? refs : undefined;
+  }
+
+  /** Decodes the body; its size is added up when those of the objects are known. What is said of a damaged object is not said again. */
+  #checkBody(path: string, stream: Splitstream, refs: Int32Array): Rest {
+    const uses = new Uint32Array(refs.length);
+    const inlineBytes = attempt(() => {
+      let sum = 0;
+      for (const part of stream.parts()) {
+        if (part.kind === 'inline') sum += part.bytes.length;
+        else uses[part.index] = (uses[part.index] ?? 0) + 1;
+      }
+      return sum;
+    });
+    return () => {
+      const sizeBytes = attempt(() => {
+        let sum = inlineBytes.value ?? 0;
+        for (const [ref, count] of uses.entries()) {
+          if (count > 0) sum += count * this.#sizeOf(refs[ref] ?? -1, stream, ref);
+        }
+        return sum;
+      });
+      const error = inlineBytes.error ?? sizeBytes.error;
+      if (error === undefined && sizeBytes.value === stream.sizeBytes) return;
+      const { root, algorithm } = this.#repository;
+      const link = readObjectLink(root, path, algorithm);
+      if (link.kind === 'object' && this.#isDamaged(link.id)) return;
+      const detail =
+        error?.message ?? `expected ${stream.sizeBytes} bytes, found ${sizeBytes.value}`;
+      this.#find('stream-read-failed', path, detail);
+      this.corrupted.streams += 1;
+    };
+  }
+
+  /** Size of an object as the check of objects read it, or as the filesystem says. */
+  #sizeOf(index: number, stream: Splitstream, ref: number): number {
+    const known = this.#objects.sizeAt(index);
+    if (known !== undefined) return known;
+    const id = stream.objectRefs[ref];
+    return (id === undefined ? undefined : this.#repository.objects.sizeOf(id)) ?? 0;
+  }
+
+  /** True when the check of objects finds something about this one too. */
+  #isDamaged(id: ObjectId): boolean {
+    const { objects } = this.#repository;
+    return (
+      attempt(() => objects.open(id, { verify: 'content' })[Symbol.dispose]()).error !== undefined
+    );
+  }
+
+  #checkImage(path: string): undefined {
+    const opened = attempt(() => this.#openTarget(path));
+    using file = opened.value;
+    if (file === undefined) {
+      this.#find('image-open-failed', path, opened.error?.message ?? 'it is no regular file');
+      this.corrupted.images += 1;
+      return;
+    }
+    const bytes = attempt(() => readAll(file, IMAGE_BYTES_MAX));
+    if (bytes.value === undefined) {
+      this.#find('image-read-failed', path, bytes.error?.message ?? '');
+      this.corrupted.images += 1;
+      return;
+    }
+    const image = bytes.value;
+    const { digestBytes } = ALGORITHMS[this.#repository.algorithm];
+    const unlisted = new ObjectSet(digestBytes);
+    const refs = attempt(() =>
+      visitObjectRefs(image, digestBytes, (words, at) => {
+        if (this.#objects.indexOfWords(words, at) < 0) unlisted.addWords(words, at);
+      }),
+    );
+    if (refs.value === undefined) {
+      this.#find('image-invalid', path, refs.error.message);
+      this.corrupted.images += 1;
+      return;
+    }
+    for (const id of [...unlisted.ids(), ...refs.value]) {
+      this.#requireObject(id, 'image-missing-object', path);
+    }
+  }
+
+  /** Opens what a link leads to, if that is a regular file: a pipe would block for ever. */
+  #openTarget(path: string): HostFile | undefined {
+    const { root } = this.#repository;
+    return root.stat(path)?.type === 'file' ? root.openFile(path) : undefined;
+  }
+
+  /** True when the object was listed, or has come since. */
+  #requireObject(id: ObjectId, kind: FindingKind, path: string, detail: string = id): boolean {
+    if (this.#objects.indexOf(id) >= 0) return true;
+    const size = attempt(() => this.#repository.objects.sizeOf(id));
+    if (size.value !== undefined) return true;
+    if (size.error !== undefined) this.#find('object-check-failed', path, size.error.message);
+    else {
+      this.missingObjects += 1;
+      this.#find(kind, path, detail);
+    }
+    return false;
+  }
+
+  #find(kind: FindingKind, path: string, detail: string): void {
+    this.#findings.push({ kind, path: displayText(path as ByteString), detail });
+  }
+}
+
+function readerOf(file: HostFile) {
+  return {
+    sizeBytes: statFd(file).sizeBytes,
+    read: (offset: number, into: Uint8Array) => readAt(file, into, offset),
+  };
+}
+
+/** Names of file types as `cfsctl fsck` prints them. */
+const FILE_TYPE_NAMES: { readonly [type: string]: string } = {
+  file: 'RegularFile',
+  directory: 'Directory',
+  fifo: 'Fifo',
+  socket: 'Socket',
+  character: 'CharacterDevice',
+  block: 'BlockDevice',
+};
+
+function fileTypeName(type: string): string {
+  return FILE_TYPE_NAMES[type] ?? 'Unknown';
+}

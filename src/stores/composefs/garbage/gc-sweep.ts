@@ -1,0 +1,84 @@
+import type { ByteString } from '#base/bytes';
+import { displayText } from '#base/bytes';
+import { ALGORITHMS } from '#formats/fsverity';
+import type { Finding } from '../check/findings.ts';
+import { FAN_OUT, OBJECTS } from '../layout.ts';
+import type { ObjectPrefixes } from '../objects/object-prefixes.ts';
+import { ObjectNameDecoder, ObjectSet } from '../objects/object-set.ts';
+import type { Repository } from '../repository/repository.ts';
+
+/** Objects that nothing reaches, in order of the fan-out directories. */
+export interface Garbage {
+  readonly garbage: ObjectSet;
+  /** Number of the inode of each: what lies side by side is removed at half the cost. */
+  readonly inodes: readonly number[];
+}
+
+/** What a look at all objects found. */
+export interface Sweep extends Garbage {
+  readonly kept: number;
+  readonly findings: readonly Finding[];
+}
+
+/** Looks at every object and finds those that are not live. */
+export function sweepObjects(
+  { root, algorithm }: Repository,
+  live: ObjectSet,
+  signal: AbortSignal | undefined,
+): Sweep {
+  const { digestBytes } = ALGORITHMS[algorithm];
+  const findings: Finding[] = [];
+  const garbage = new ObjectSet(digestBytes);
+  const inodes: number[] = [];
+  const decoder = new ObjectNameDecoder(digestBytes);
+  let kept = 0;
+  for (const [number, fanOut] of FAN_OUT.entries()) {
+    signal?.throwIfAborted();
+    using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
+    dir?.visitEntries((bytes, start, end, type, inode) => {
+      const isName = decoder.decode(number, bytes, start, end);
+      if (isName && live.indexOfWords(decoder.words, 0) >= 0) {
+        kept += 1;
+        return;
+      }
+      const nameOf = () => Buffer.from(bytes.subarray(start, end)).toString('latin1') as ByteString;
+      if (isName && (type === 'file' || dir.fileSizeOf(nameOf()) !== undefined)) {
+        garbage.addWords(decoder.words, 0);
+        inodes.push(inode);
+      } else findings.push(unknownFile(`${OBJECTS}/${fanOut}/${displayText(nameOf())}`));
+    });
+  }
+  return { garbage, inodes, kept, findings };
+}
+
+/**
+ * Number of objects when the ids of all of them begin like one of `live`; undefined when one does not, or when there is anything else
+ * among them. Stops at the first.
+ */
+export function countObjectsIn(
+  { root, algorithm }: Repository,
+  live: ObjectPrefixes,
+  signal: AbortSignal | undefined,
+): number | undefined {
+  const decoder = new ObjectNameDecoder(ALGORITHMS[algorithm].digestBytes);
+  const words = new Int32Array(decoder.words.buffer);
+  let count = 0;
+  let isOther = live.size === 0;
+  for (const [number, fanOut] of FAN_OUT.entries()) {
+    signal?.throwIfAborted();
+    if (isOther) return undefined;
+    using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
+    dir?.visitEntries((bytes, start, end) => {
+      const isIn =
+        decoder.decodePrefix(number, bytes, start, end) &&
+        live.hasWords(words[0] as number, words[1] as number);
+      if (isIn) count += 1;
+      else isOther = true;
+    });
+  }
+  return isOther ? undefined : count;
+}
+
+function unknownFile(path: string): Finding {
+  return { kind: 'object-invalid-name', path, detail: 'it is left alone' };
+}

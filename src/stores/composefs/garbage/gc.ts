@@ -1,0 +1,367 @@
+import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { hasCode } from '#base/errors';
+import { ALGORITHMS } from '#formats/fsverity';
+import { type Dir, fsync, hasErrno } from '#host';
+import type { Finding } from '../check/findings.ts';
+import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from '../layout.ts';
+import { baseNameOf, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
+import { ObjectPrefixes } from '../objects/object-prefixes.ts';
+import { ObjectSet } from '../objects/object-set.ts';
+import type { LockOptions } from '../repository/lock.ts';
+import type { Repository } from '../repository/repository.ts';
+import { keptSinceRecord, recordNoGarbage } from './gc-record.ts';
+import { type RemoveOptions, removeObjects } from './gc-remove.ts';
+import { countObjectsIn, type Garbage, type Sweep, sweepObjects } from './gc-sweep.ts';
+import { Marker, type Referrer } from './reach.ts';
+import { rescueLostStreams } from './rescue.ts';
+
+/** How to apply a plan. */
+export interface GcApplyOptions extends LockOptions, RemoveOptions {}
+
+/** How to collect garbage. */
+export interface GcOptions extends GcApplyOptions {
+  /** Exact names of streams or images to keep with all they need, beside what references keep. */
+  readonly roots?: readonly string[] | undefined;
+}
+
+/** An object that nothing reaches. */
+export interface GarbageObject {
+  readonly id: ObjectId;
+  readonly sizeBytes: number;
+}
+
+/** A name whose object is missing already, or would be after collecting; or the reference of an artifact whose subject would be. */
+export interface GarbageLink {
+  /** Path relative to the repository, for display. */
+  readonly path: string;
+  readonly category: 'images' | 'streams';
+  /** The name as bytes. */
+  readonly name: ByteString;
+  /** True when its object is missing already. */
+  readonly isBroken: boolean;
+}
+
+/** What collecting garbage would do, and what was seen on the way. */
+export interface GcPlan {
+  /** Objects to remove, in order of ids. */
+  readonly objects: readonly GarbageObject[];
+  readonly objectsBytes: number;
+  readonly links: readonly GarbageLink[];
+  /** Files and links that a crashed writer left behind: paths relative to the repository, as bytes. */
+  readonly leftovers: readonly ByteString[];
+  readonly keptObjects: number;
+  /** The names given as roots. */
+  readonly roots: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+/** What collecting garbage did. */
+export interface GcResult {
+  readonly objectsRemoved: number;
+  readonly objectsBytes: number;
+  readonly imagesPruned: number;
+  readonly streamsPruned: number;
+  readonly leftoversRemoved: number;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Finds out what collecting garbage would remove. Needs no exclusive lock: others may read and write meanwhile, so the answer is of the
+ * moment, and `applyGc` looks again.
+ * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
+ */
+export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
+  const found = plan(repository, options, []);
+  const { garbage, inodes: _inodes, isFromRecord: _isFromRecord, ...rest } = found;
+  const objects: GarbageObject[] = [];
+  for (const id of garbage.ids()) {
+    objects.push({ id, sizeBytes: repository.objects.sizeOf(id) ?? 0 });
+  }
+  objects.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { ...rest, objects, objectsBytes: objects.reduce((sum, o) => sum + o.sizeBytes, 0) };
+}
+
+/** A plan for ourselves: bare ids, and where their objects lie. */
+interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {
+  /** Nothing has changed since an earlier run found no garbage. */
+  readonly isFromRecord: boolean;
+}
+
+/** Plans as if references named the entries of `kept` too. */
+function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
+  const { signal, onProgress } = options;
+  const roots = options.roots ?? [];
+  onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
+  const recorded = roots.length + kept.length === 0 ? unchanged(repository) : undefined;
+  if (recorded !== undefined) {
+    onProgress?.({ type: 'done', id: 'gc:mark', transferred: recorded.keptObjects });
+    return recorded;
+  }
+  const mark = (marker: Marker) => {
+    marker.markRoots(roots, signal);
+    for (const { category, name } of kept) marker.markEntry(category, name);
+  };
+  const { swept, referrers, rooted, findings } =
+    glance(repository, mark, signal) ?? look(repository, mark, signal);
+  onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
+  return {
+    garbage: swept.garbage,
+    inodes: swept.inodes,
+    links: [...referrers.map(linkOf), ...findLinks(repository, rooted, swept.garbage)],
+    leftovers: findLeftovers(repository),
+    keptObjects: swept.kept,
+    roots,
+    findings: [...findings, ...swept.findings],
+    isFromRecord: false,
+  };
+}
+
+/** The plan of a repository that is as it was when an earlier run found nothing to do; undefined when that is not known. */
+function unchanged(repository: Repository): SweepPlan | undefined {
+  const keptObjects = keptSinceRecord(repository.root);
+  if (keptObjects === undefined) return undefined;
+  const { digestBytes } = ALGORITHMS[repository.algorithm];
+  const found = { garbage: new ObjectSet(digestBytes), inodes: [], links: [], findings: [] };
+  const leftovers = findLeftoversIn(repository, '.');
+  return { ...found, leftovers, keptObjects, roots: [], isFromRecord: true };
+}
+
+/** Remembers that there was nothing to do, when it was so. */
+function record(repository: Repository, found: SweepPlan): void {
+  const { garbage, links, leftovers, findings, roots, isFromRecord } = found;
+  const toDo = garbage.size + links.length + leftovers.length + findings.length + roots.length;
+  if (toDo === 0 && !isFromRecord) recordNoGarbage(repository.root, found.keptObjects);
+}
+
+/** What was found out about the objects and their names. */
+interface Seen {
+  readonly swept: Sweep;
+  /** References of artifacts whose subject goes. */
+  readonly referrers: readonly Referrer[];
+  readonly rooted: ReadonlySet<string>;
+  readonly findings: readonly Finding[];
+}
+
+/** Looks properly: reads and verifies all that the roots need before anything is called garbage. */
+function look(
+  repository: Repository,
+  mark: (marker: Marker) => void,
+  signal: AbortSignal | undefined,
+): Seen {
+  const marker = Marker.verifying(repository);
+  mark(marker);
+  const { rooted, findings } = marker;
+  findings.push(...rescueLostStreams(repository, marker));
+  const referrers = marker.markReferrers();
+  return { swept: sweepObjects(repository, marker.live, signal), referrers, rooted, findings };
+}
+
+/**
+ * Looks whether there is any garbage at all, at a quarter of the cost, by believing the tables of streams: when even so every object is in
+ * use, none can be removed, whatever a damaged table says too much or too little. Undefined when it takes a proper look to say.
+ */
+function glance(
+  repository: Repository,
+  mark: (marker: Marker) => void,
+  signal: AbortSignal | undefined,
+): Seen | undefined {
+  const { digestBytes } = ALGORITHMS[repository.algorithm];
+  const marker = Marker.trusting(repository, new ObjectPrefixes(digestBytes));
+  try {
+    mark(marker);
+    const referrers = marker.markReferrers();
+    if (marker.lostStreams.length > 0 || referrers.length > 0) return undefined;
+  } catch (error) {
+    if (!hasCode(error, 'GC_UNREADABLE')) throw error;
+    return undefined;
+  }
+  const kept = countObjectsIn(repository, marker.live, signal);
+  if (kept === undefined) return undefined;
+  const { rooted, findings } = marker;
+  const swept = { garbage: new ObjectSet(digestBytes), inodes: [], kept, findings: [] };
+  return { swept, referrers: [], rooted, findings };
+}
+
+/**
+ * Removes what a plan names, alone in the repository: waits for everybody else to close it. Under the lock it plans once more, and
+ * removes only what is garbage in both plans; a name that has come since is kept with all it needs, as if a reference named it.
+ * @throws BusyError REPO_LOCKED after `timeoutMs`; UnsupportedError REPO_READ_ONLY; as `planGc`
+ */
+export function applyGc(
+  repository: Repository,
+  planned: GcPlan,
+  options: GcApplyOptions = {},
+): Promise<GcResult> {
+  const again = { ...options, roots: planned.roots };
+  return collect(repository, options, () => {
+    const names = new Set(planned.links.map(({ path }) => path));
+    const since = plan(repository, again, []).links.filter(({ path }) => !names.has(path));
+    const kept = since.flatMap((link) => entryOf(repository, link));
+    return intersect(plan(repository, again, kept), planned);
+  });
+}
+
+/** Plans and applies under one exclusive lock. @throws as `applyGc` */
+export function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
+  return collect(repository, options, () => {
+    const found = plan(repository, options, []);
+    record(repository, found);
+    return found;
+  });
+}
+
+function collect(
+  repository: Repository,
+  options: GcApplyOptions,
+  decide: () => SweepPlan,
+): Promise<GcResult> {
+  repository.ensureWritable();
+  return repository.exclusively(options, async () => {
+    options.signal?.throwIfAborted();
+    const decided = decide();
+    options.signal?.throwIfAborted();
+    return remove(repository, decided, options);
+  });
+}
+
+/** A first-level entry of a category. */
+type Entry = Pick<GarbageLink, 'category' | 'name'>;
+
+/** What must be kept so that this link goes on leading somewhere. */
+function entryOf(repository: Repository, link: GarbageLink): readonly Entry[] {
+  const { category, name, isBroken } = link;
+  if (isBroken) return [];
+  if (!name.includes('/')) return [{ category, name }];
+  const target = repository.root.readlink(`${category}/${name}`);
+  const base = target === undefined ? undefined : baseNameOf(target);
+  return base === undefined ? [] : [{ category, name: base }];
+}
+
+function intersect(now: SweepPlan, planned: GcPlan): SweepPlan {
+  const objects = new Set(planned.objects.map(({ id }) => id));
+  const both = [...now.garbage.ids()].map((id, index) => ({ id, inode: now.inodes[index] ?? 0 }));
+  const kept = both.filter(({ id }) => objects.has(id));
+  const paths = new Set(planned.links.map(({ path }) => path));
+  const leftovers = new Set(planned.leftovers);
+  return {
+    ...now,
+    garbage: now.garbage.of(kept.map(({ id }) => id)),
+    inodes: kept.map(({ inode }) => inode),
+    links: now.links.filter(({ path }) => paths.has(path)),
+    leftovers: now.leftovers.filter((path) => leftovers.has(path)),
+  };
+}
+
+/** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
+async function remove(
+  repository: Repository,
+  decided: SweepPlan,
+  options: GcApplyOptions,
+): Promise<GcResult> {
+  const { root } = repository;
+  const changed = new Set<string>();
+  const pruned = { images: 0, streams: 0 };
+  for (const { category, name } of decided.links) {
+    if (root.unlink(`${category}/${name}`)) pruned[category] += 1;
+    const slash = name.lastIndexOf('/');
+    const parent = slash < 0 ? category : `${category}/${name.slice(0, slash)}`;
+    changed.add(slash >= 0 && removeIfEmpty(root, parent) ? parentOf(parent) : parent);
+  }
+  const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
+  syncDirectories(root, changed);
+  const removed = await removeObjects(root, decided, options);
+  return {
+    ...removed,
+    imagesPruned: pruned.images,
+    streamsPruned: pruned.streams,
+    leftoversRemoved,
+    findings: decided.findings,
+  };
+}
+
+function removeIfEmpty(root: Dir, path: string): boolean {
+  try {
+    return root.rmdir(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOTEMPTY')) throw error;
+    return false;
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+/**
+ * Makes names that are gone stay gone: fsync of the directories that they were in, or of the one above where that is gone too. A sync of
+ * the whole filesystem would also write all that others have in memory, which takes seconds and is not what is needed.
+ */
+function syncDirectories(root: Dir, paths: Iterable<string>): void {
+  const done = new Set<string>();
+  for (let path of paths) {
+    let dir = root.tryOpenDir(path, { noFollow: true });
+    while (dir === undefined && path.includes('/')) {
+      path = parentOf(path);
+      dir = root.tryOpenDir(path, { noFollow: true });
+    }
+    using open = dir;
+    if (open === undefined || done.has(path)) continue;
+    fsync(open);
+    done.add(path);
+  }
+}
+
+/** First-level names whose object is missing or about to be removed. What a reference names stays, because it says what was lost. */
+function findLinks(
+  repository: Repository,
+  rooted: ReadonlySet<string>,
+  garbage: ObjectSet,
+): GarbageLink[] {
+  const { root, algorithm } = repository;
+  const links: GarbageLink[] = [];
+  for (const category of CATEGORIES) {
+    for (const { name, type } of readSorted(root, category)) {
+      const path = `${category}/${name}`;
+      if (type !== 'symlink' || LINK_NAME.test(name) || rooted.has(path)) continue;
+      const link = readObjectLink(root, path, algorithm);
+      const isBroken = root.stat(path) === undefined;
+      const isGarbage = link.kind === 'object' && garbage.has(link.id);
+      if (!isBroken && !isGarbage) continue;
+      links.push({ path: displayText(path as ByteString), category, name, isBroken });
+    }
+  }
+  return links;
+}
+
+/** The reference of an artifact whose subject goes. */
+function linkOf({ path }: Referrer): GarbageLink {
+  const name = path.slice('streams/'.length) as ByteString;
+  return { path: displayText(path as ByteString), category: 'streams', name, isBroken: false };
+}
+
+/** Staging files and temporary links. Nobody is using them while the lock is held exclusively. */
+function findLeftovers(repository: Repository): ByteString[] {
+  const { root } = repository;
+  const directories = [OBJECTS, ...CATEGORIES, '.'];
+  const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
+  for (const category of CATEGORIES) {
+    for (const { name, target } of walkRefs(root, category)) {
+      const base = name.slice(name.lastIndexOf('/') + 1);
+      if (target !== undefined && LINK_NAME.test(base)) {
+        paths.push(`${category}/${REFS}/${name}` as ByteString);
+      }
+    }
+  }
+  return paths;
+}
+
+function findLeftoversIn({ root }: Repository, directory: string): ByteString[] {
+  const paths: string[] = [];
+  for (const { name, type } of readSorted(root, directory)) {
+    const isStaging = type === 'file' && STAGING_NAME.test(name);
+    const isLink = type === 'symlink' && LINK_NAME.test(name);
+    if (isStaging || isLink) paths.push(directory === '.' ? name : `${directory}/${name}`);
+  }
+  return paths as ByteString[];
+}

@@ -1,0 +1,393 @@
+import { type ByteString, displayText } from '#base/bytes';
+import { isContentDigest, type ObjectId } from '#base/digest';
+import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
+import { listObjectRefs, scanObjectRefs } from '#formats/erofs';
+import { ALGORITHMS } from '#formats/fsverity';
+import { openSplitstream, type Splitstream } from '#formats/splitstream';
+import { hashContent, readAll, tryMeasureVerity } from '#host';
+import type { Finding, FindingKind } from '../check/findings.ts';
+import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from '../layout.ts';
+import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from '../names/links.ts';
+import { decodeTag, fileNameOf } from '../names/names.ts';
+import { ObjectSet } from '../objects/object-set.ts';
+import type { OpenObject } from '../objects/objects.ts';
+import { hashFile } from '../objects/verity.ts';
+import type { Repository } from '../repository/repository.ts';
+
+/** Where the ids of what is live go. */
+export interface LiveIds {
+  readonly size: number;
+  add(id: ObjectId): void;
+  addDigests(digests: Uint8Array<ArrayBuffer>): void;
+  has(id: ObjectId): boolean;
+}
+
+/** What the roots reach. */
+export interface Reach {
+  readonly live: LiveIds;
+  /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
+  readonly rooted: ReadonlySet<string>;
+  /** Names of streams that a root needs but that lead nowhere. */
+  readonly lostStreams: readonly ByteString[];
+}
+
+/** The reference of an artifact (a signature, say) that is about an image. */
+export interface Referrer {
+  /** Path of the reference relative to the repository. */
+  readonly path: string;
+  /** Name of the stream of the subject's manifest. */
+  readonly subject: ByteString;
+  /** Name of the stream of the artifact's manifest. */
+  readonly target: ByteString;
+}
+
+/** `oci-referrers/<subject>/<artifact>` below `streams/refs`. Source: composefs-rs 0.9 composefs-oci, oci-and-cli section 2.6. */
+const REFERRER = /^oci-referrers\/([^/]+)\/[^/]+$/;
+
+/** Prefix of the labels under which streams refer to EROFS images. Source: composefs-rs 0.9 composefs-oci. */
+const IMAGE_LABEL = 'composefs.image';
+
+/**
+ * Marks everything that the roots of a repository need. It follows object ids and never names, so a missing name loses nothing, and
+ * it looks into images too. What it cannot read is never guessed about: either nothing can be lost by that (then it is a finding), or
+ * it throws.
+ * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
+ */
+export class Marker<Live extends LiveIds = LiveIds> implements Reach {
+  readonly live: Live;
+  readonly rooted = new Set<string>();
+  readonly lostStreams: ByteString[] = [];
+  readonly findings: Finding[] = [];
+  readonly #repository: Repository;
+  /** Adds what an image needs; undefined takes all content on trust and looks into no image, which can only mark less. */
+  readonly #addWords: ((words: Uint32Array, at: number) => void) | undefined;
+  readonly #walked = new Set<ObjectId>();
+  readonly #referrers: Referrer[] = [];
+
+  private constructor(
+    repository: Repository,
+    live: Live,
+    addWords?: (words: Uint32Array, at: number) => void,
+  ) {
+    this.#repository = repository;
+    this.live = live;
+    this.#addWords = addWords;
+  }
+
+  /** Verifies all that it reads: what it leaves unmarked is garbage. */
+  static verifying(repository: Repository): Marker<ObjectSet> {
+    const live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
+    return new Marker(repository, live, (words, at) => live.addWords(words, at));
+  }
+
+  /**
+   * Reads the tables of ids in streams and nothing else, and believes them: what it leaves unmarked may be in use all the same. Throws
+   * GC_UNREADABLE also where more would have to be read to say what is wrong.
+   */
+  static trusting<Live extends LiveIds>(repository: Repository, live: Live): Marker<Live> {
+    return new Marker(repository, live);
+  }
+
+  get #isTrusting(): boolean {
+    return this.#addWords === undefined;
+  }
+
+  /** Marks what the references of both categories and the given names reach. */
+  markRoots(names: readonly string[], signal?: AbortSignal): void {
+    for (const category of ['images', 'streams'] as const) {
+      for (const ref of walkRefs(this.#repository.root, category)) {
+        signal?.throwIfAborted();
+        const path = `${category}/${REFS}/${ref.name}`;
+        if (LINK_NAME.test(ref.name.slice(ref.name.lastIndexOf('/') + 1))) continue;
+        const target = ref.target === undefined ? undefined : baseNameOf(ref.target);
+        const subject = category === 'streams' ? subjectOf(ref.name) : undefined;
+        if (ref.target === undefined) this.#find('unexpected-file-type', path, ref.type);
+        else if (target === undefined) continue;
+        else if (subject === undefined) this.#markName(category, target, path);
+        else this.#referrers.push({ path, subject, target });
+      }
+    }
+    for (const name of names) this.#markGiven(name);
+  }
+
+  /**
+   * Marks the artifacts whose subject is kept, and those whose subject is such an artifact, and so on. Returns the references of all
+   * others: what they are about is gone. (composefs-rs 0.9 keeps them for ever.) Called when all other roots are marked.
+   */
+  markReferrers(): readonly Referrer[] {
+    let left: readonly Referrer[] = this.#referrers;
+    for (;;) {
+      const kept = left.filter(({ subject }) => this.#isLive(subject));
+      if (kept.length === 0) return left;
+      for (const { path, target } of kept) this.#markName('streams', target, path);
+      left = left.filter((referrer) => !kept.includes(referrer));
+    }
+  }
+
+  /** True also for a name that a root needs and that is lost: its image may come back. */
+  #isLive(stream: ByteString): boolean {
+    if (this.lostStreams.includes(stream)) return true;
+    const { root, algorithm } = this.#repository;
+    const link = readObjectLink(root, `streams/${stream}`, algorithm);
+    return link.kind === 'object' && this.live.has(link.id);
+  }
+
+  /** Marks one stream by its object, and all it needs. */
+  markStream(id: ObjectId, via: string): void {
+    this.#walk(id, 'stream', via);
+  }
+
+  /** Marks a plain object. */
+  markObject(id: ObjectId): void {
+    this.live.add(id);
+  }
+
+  /** Marks `streams/<name>` when there is such a name. */
+  markStreamName(name: string, via: string): boolean {
+    const { root, algorithm } = this.#repository;
+    const path = `streams/${fileNameOf(name)}`;
+    const link = readObjectLink(root, path, algorithm);
+    if (link.kind !== 'object' || !this.#repository.objects.has(link.id)) return false;
+    this.rooted.add(path);
+    this.markStream(link.id, via);
+    return true;
+  }
+
+  /** Marks what a first-level entry reaches, as if a reference named it. */
+  markEntry(category: RefCategory, name: ByteString): void {
+    this.#markName(category, name, `${category}/${name}`);
+  }
+
+  /** Adds a finding. */
+  #find(kind: FindingKind, path: string, detail: string): void {
+    this.findings.push({ kind, path: displayText(path as ByteString), detail });
+  }
+
+  /** A name that a user gave: one that does not exist is an error, because a slip of the pen would delete what it should keep. */
+  #markGiven(name: string): void {
+    const { root, algorithm } = this.#repository;
+    let found = false;
+    for (const category of ['images', 'streams'] as const) {
+      const path = `${category}/${fileNameOf(name)}`;
+      if (name === REFS || name.includes('/') || name === '' || name === '.' || name === '..')
+        break;
+      if (readObjectLink(root, path, algorithm).kind === 'missing') continue;
+      found = true;
+      this.#markName(category, fileNameOf(name), path);
+    }
+    if (found) return;
+    throw new NotFoundError(
+      'STREAM_NOT_FOUND',
+      `Cannot use "${name}" as a root: the repository has no stream and no image of this name`,
+      { name },
+      { hint: 'List the streams and images, and give the exact name of an entry' },
+    );
+  }
+
+  #markName(category: RefCategory, name: ByteString, via: string): void {
+    const path = `${category}/${name}`;
+    if (this.rooted.has(path)) return;
+    this.rooted.add(path);
+    const { root, algorithm, objects } = this.#repository;
+    const link = readObjectLink(root, path, algorithm);
+    if (link.kind === 'invalid') throw unreadable(path, via, link.reason);
+    if (link.kind === 'object' && objects.has(link.id)) {
+      this.#walk(link.id, category === 'images' ? 'image' : 'stream', path);
+      return;
+    }
+    this.#find('broken-symlink', via, link.kind === 'object' ? `object ${link.id} is missing` : '');
+    if (category === 'streams') this.lostStreams.push(name);
+    // The name of an image is its id, so a missing link loses nothing.
+    else if (objects.has(name as string as ObjectId))
+      this.#walk(name as string as ObjectId, 'image', path);
+  }
+
+  /**
+   * Marks an object and what it needs. `role` is what it must be: a root's image or stream; `derived`, an image that the layers beside
+   * it keep complete; `any`, whatever a stream refers to.
+   */
+  #walk(id: ObjectId, role: Role, via: string): void {
+    const pending: Step[] = [{ id, role, via }];
+    for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
+      this.live.add(step.id);
+      if (this.#walked.has(step.id)) continue;
+      this.#walked.add(step.id);
+      pending.push(...this.#visit(step));
+    }
+  }
+
+  #visit(step: Step): readonly Step[] {
+    const { objects } = this.#repository;
+    if (!objects.has(step.id)) {
+      if (this.#isTrusting) throw unreadable(`object ${step.id}`, step.via, 'it is missing');
+      this.#find('missing-named-ref', step.via, step.id);
+      return this.#followLabel(step);
+    }
+    using object = objects.openUnverified(step.id);
+    const kind = kindOf(object);
+    if (kind === 'stream') return this.#visitStream(object, step);
+    if (kind === 'image') return this.#visitImage(object, step);
+    if (step.role === 'derived') {
+      this.#find('image-invalid', `images/${step.id}`, 'it is no EROFS image');
+      return [];
+    }
+    // An intact object that is neither was never a stream: it needs nothing. A damaged one may have been.
+    if (step.role === 'any' && !this.#isTrusting && this.#isIntact(object, step.id)) return [];
+    throw unreadable(
+      `object ${step.id}`,
+      step.via,
+      `it is no ${step.role === 'image' ? 'EROFS image' : 'splitstream'}`,
+    );
+  }
+
+  /** The object that a label speaks of is gone: a stream of that name may still be there, newer or rebuilt, or its content may. */
+  #followLabel(step: Step): readonly Step[] {
+    const name = step.label === undefined ? undefined : streamNameOf(step.label);
+    if (name === undefined) return [];
+    const { root, algorithm, objects } = this.#repository;
+    const path = `streams/${name}`;
+    const link = readObjectLink(root, path, algorithm);
+    if (link.kind === 'object' && objects.has(link.id)) {
+      return [{ id: link.id, role: 'stream', via: path }];
+    }
+    this.lostStreams.push(name);
+    return [];
+  }
+
+  #visitStream(object: OpenObject, step: Step): readonly Step[] {
+    const stream = this.#readTables(object, step);
+    if (!this.#isIntact(object, step.id)) {
+      if (!this.#hasWholeTables(object, stream)) {
+        throw unreadable(`object ${step.id}`, step.via, 'its content does not match its id');
+      }
+      this.#find('object-digest-mismatch', step.via, `object ${step.id}`);
+    }
+    this.live.addDigests(stream.objectDigests);
+    if (this.#isTrusting) {
+      return stream.streamRefs.map((id) => ({ id, role: 'any', via: step.via }));
+    }
+    const labels = new Map<ObjectId, string>();
+    for (const [label, id] of stream.namedRefs) labels.set(id, label);
+    return stream.streamRefs.map((id) => {
+      const label = labels.get(id);
+      const role = label?.startsWith(IMAGE_LABEL) === true ? 'derived' : 'any';
+      return { id, role, via: step.via, label };
+    });
+  }
+
+  #readTables(object: OpenObject, step: Step): Splitstream {
+    try {
+      const { algorithm } = this.#repository;
+      return openSplitstream(object, { algorithm, lazyNames: this.#isTrusting });
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'format') throw error;
+      throw unreadable(`object ${step.id}`, step.via, error.message, error);
+    }
+  }
+
+  #visitImage(object: OpenObject, step: Step): readonly Step[] {
+    const addWords = this.#addWords;
+    if (addWords === undefined) return [];
+    const bytes = readAll(object, IMAGE_BYTES_MAX);
+    const { algorithm } = this.#repository;
+    const isIntact = hashContent(bytes, algorithm) === step.id;
+    // Of an intact image more may be kept than it needs, which a scan finds out at a tenth of the cost. A damaged one is read strictly.
+    try {
+      if (isIntact) {
+        const { digestBytes } = ALGORITHMS[algorithm];
+        scanObjectRefs(bytes, digestBytes, addWords);
+      } else for (const id of listObjectRefs(bytes)) this.live.add(id);
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'format') throw error;
+      if (step.role !== 'derived')
+        throw unreadable(`image ${step.id}`, step.via, error.message, error);
+      this.#find('image-invalid', `images/${step.id}`, error.message);
+      return [];
+    }
+    if (isIntact) return [];
+    if (step.role !== 'derived') {
+      throw unreadable(`image ${step.id}`, step.via, 'its content does not match its id');
+    }
+    this.#find('object-digest-mismatch', `images/${step.id}`, '');
+    return [];
+  }
+
+  #isIntact(object: OpenObject, id: ObjectId): boolean {
+    if (this.#isTrusting) return true;
+    const { algorithm } = this.#repository;
+    try {
+      return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'integrity') throw error;
+      return false;
+    }
+  }
+
+  /**
+   * True when the tables of a damaged stream are provably complete: every writer puts the zstd frame of the names right behind them, so
+   * a table that lost or won entries would not end where one begins; and a flipped bit in an entry would name an object that is not there.
+   */
+  #hasWholeTables(object: OpenObject, stream: Splitstream): boolean {
+    const refs = [...stream.streamRefs, ...stream.objectRefs];
+    const frame = Buffer.alloc(ZSTD_MAGIC.length);
+    const idBytes = (refs[0]?.length ?? 0) / 2;
+    object.read(TABLES_START + refs.length * idBytes, frame);
+    return frame.equals(ZSTD_MAGIC) && refs.every((id) => this.#repository.objects.has(id));
+  }
+}
+
+type Role = 'image' | 'stream' | 'derived' | 'any';
+
+interface Step {
+  readonly id: ObjectId;
+  readonly role: Role;
+  readonly via: string;
+  readonly label?: string | undefined;
+}
+
+/** Where the tables of a splitstream begin: behind header and info. Source: core formats section 3.2. */
+const TABLES_START = 112;
+/** Magic of a zstd frame. Source: RFC 8878 section 3.1.1. */
+const ZSTD_MAGIC = Buffer.from('28b52ffd', 'hex');
+/** Where an EROFS superblock begins, and its magic. Source: Linux erofs_fs.h. */
+const EROFS = { offset: 1024, magic: Buffer.from('e2e1f5e0', 'hex') } as const;
+
+/** What an object looks like from its first bytes. */
+export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
+  const head = Buffer.alloc(32);
+  object.read(0, head);
+  const isStream = (at: number) => head.toString('latin1', at, at + 11) === 'SplitStream';
+  if (isStream(0) || isStream(18)) return 'stream';
+  const magic = Buffer.alloc(4);
+  object.read(EROFS.offset, magic);
+  return magic.equals(EROFS.magic) ? 'image' : 'other';
+}
+
+function subjectOf(ref: ByteString): ByteString | undefined {
+  const subject = REFERRER.exec(ref)?.[1];
+  return subject === undefined ? undefined : (`oci-manifest-${decodeTag(subject)}` as ByteString);
+}
+
+/**
+ * The stream name that a label of an OCI stream implies: `config:<digest>` in manifests, a diff id for layers.
+ * Source: oci-and-cli section 2.2.
+ */
+function streamNameOf(label: string): ByteString | undefined {
+  const isConfig = label.startsWith('config:');
+  const digest = isConfig ? label.slice('config:'.length) : label;
+  if (!isContentDigest(digest)) return undefined;
+  return `oci-${isConfig ? 'config' : 'layer'}-${digest}` as ByteString;
+}
+
+function unreadable(what: string, via: string, reason: string, cause?: unknown): IntegrityError {
+  const path = displayText(via as ByteString);
+  return new IntegrityError(
+    'GC_UNREADABLE',
+    `Cannot collect garbage: ${displayText(what as ByteString)}, needed by ${path}, cannot be read: ${reason}`,
+    { path, reason },
+    {
+      ...(cause === undefined ? {} : { cause }),
+      hint: 'Nothing was deleted. Run fsck, then pull again or remove the reference that needs it',
+    },
+  );
+}

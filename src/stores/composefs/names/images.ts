@@ -1,0 +1,130 @@
+import type { ObjectId } from '#base/digest';
+import { isOnecopyError, NotFoundError } from '#base/errors';
+import { ALGORITHMS } from '#formats/fsverity';
+import { tryMeasureVerity } from '#host';
+import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
+import type { ObjectStore, OpenObject } from '../objects/objects.ts';
+import type { StoreContext } from '../repository/context.ts';
+import { ensureLink, readObjectLink, readSorted, repositoryPath } from './links.ts';
+import { splitRefName } from './names.ts';
+import type { RefStore } from './refs.ts';
+
+/** How to publish an image. */
+export interface PublishImageOptions {
+  /** Also points the named reference `images/refs/<ref>` at the image. */
+  readonly ref?: string | undefined;
+}
+
+/** An open image. */
+export interface OpenImage extends Disposable {
+  readonly id: ObjectId;
+  readonly object: OpenObject;
+  /** True when a mount should make overlayfs demand fs-verity for every file: only if the repository enforces it. */
+  readonly wantVerity: boolean;
+}
+
+/** One image with the named references that point at it. */
+export interface ImageEntry {
+  readonly id: ObjectId;
+  readonly refs: readonly string[];
+}
+
+/** The images of an open repository. Only what is named here was built or imported on purpose, and may be mounted. */
+export class ImageStore {
+  readonly #context: StoreContext;
+  readonly #objects: ObjectStore;
+  readonly #refs: RefStore;
+
+  constructor(context: StoreContext, objects: ObjectStore, refs: RefStore) {
+    this.#context = context;
+    this.#objects = objects;
+    this.#refs = refs;
+  }
+
+  /**
+   * Stores an image and names it, replacing what the reference pointed at. Nothing is synced: publish a stream that refers to it
+   * afterwards, or sync the repository.
+   * @throws UnsupportedError REPO_READ_ONLY; FormatError REF_NAME_INVALID; HostError SYSCALL_FAILED, NO_SPACE
+   */
+  publish(bytes: Uint8Array, options: PublishImageOptions = {}): ObjectId {
+    if (options.ref !== undefined) splitRefName(options.ref);
+    const { id } = this.#objects.ensureBytes(bytes);
+    ensureLink(this.#context.root, `images/${id}`, repositoryPath(id));
+    if (options.ref !== undefined) this.#refs.set('images', options.ref, id);
+    return id;
+  }
+
+  /** True when the repository has an image with this id. */
+  has(id: ObjectId): boolean {
+    return this.#idOf(id) !== undefined;
+  }
+
+  /**
+   * Opens an image by its id, by the name of a reference, or by `refs/<name>`. The content is verified against the id in all cases:
+   * by fs-verity, or by hashing it where the kernel cannot answer.
+   * @throws NotFoundError IMAGE_NOT_FOUND, OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH, VERITY_NOT_ENABLED
+   */
+  open(name: string): OpenImage {
+    const id = this.resolve(name);
+    const object = this.#objects.open(id, { verify: 'content' });
+    const { insecure, algorithm } = this.#context;
+    const wantVerity = !insecure && tryMeasureVerity(object, algorithm) !== undefined;
+    return { id, object, wantVerity, [Symbol.dispose]: () => object[Symbol.dispose]() };
+  }
+
+  /** The whole image, verified; see `open`. @throws FormatError OBJECT_TOO_LARGE above 1 GiB */
+  read(name: string): { readonly id: ObjectId; readonly bytes: Uint8Array } {
+    const id = this.resolve(name);
+    return { id, bytes: this.#objects.read(id, IMAGE_BYTES_MAX) };
+  }
+
+  /** The id behind a name; see `open` for what a name may be. @throws NotFoundError IMAGE_NOT_FOUND */
+  resolve(name: string): ObjectId {
+    const id = this.#resolve(name);
+    if (id !== undefined) return id;
+    throw new NotFoundError(
+      'IMAGE_NOT_FOUND',
+      `Cannot open image "${name}": the repository has none of this id or name`,
+      { name },
+      { hint: 'List the images to see their names' },
+    );
+  }
+
+  /** All images in order of ids. */
+  list(): ImageEntry[] {
+    const refsById = new Map<string, string[]>();
+    for (const ref of this.#refs.list('images')) {
+      const names = refsById.get(ref.target) ?? [];
+      names.push(ref.name);
+      refsById.set(ref.target, names);
+    }
+    const entries: ImageEntry[] = [];
+    for (const entry of readSorted(this.#context.root, 'images')) {
+      const id = entry.name === REFS ? undefined : this.#idOf(entry.name);
+      if (id !== undefined) entries.push({ id, refs: refsById.get(entry.name) ?? [] });
+    }
+    return entries;
+  }
+
+  #resolve(name: string): ObjectId | undefined {
+    const hexLength = ALGORITHMS[this.#context.algorithm].digestBytes * 2;
+    if (name.length === hexLength && /^[0-9a-f]+$/.test(name)) {
+      const id = this.#idOf(name);
+      if (id !== undefined) return id;
+    }
+    try {
+      return this.#refs.resolve('images', name.replace(/^refs\//, ''))?.id;
+    } catch (error) {
+      // A name that no reference can have is simply not found.
+      if (isOnecopyError(error) && error.code === 'REF_NAME_INVALID') return undefined;
+      throw error;
+    }
+  }
+
+  /** The id of `images/<name>`, which must lead to the object of that very id. */
+  #idOf(name: string): ObjectId | undefined {
+    const { root, algorithm } = this.#context;
+    const link = readObjectLink(root, `images/${name}`, algorithm);
+    return link.kind === 'object' && link.id === name ? link.id : undefined;
+  }
+}

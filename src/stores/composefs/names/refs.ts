@@ -1,0 +1,91 @@
+import type { ByteString } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import { LINK_NAME, REFS } from '../layout.ts';
+import type { StoreContext } from '../repository/context.ts';
+import { baseNameOf, ensureLink, type RefCategory, readObjectLink, walkRefs } from './links.ts';
+import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
+
+/** A named reference: a root of garbage collection. */
+export interface NamedRef {
+  /** Name below `refs/`, without the prefix that was asked for. */
+  readonly name: string;
+  /** Name of the stream or image it points at. */
+  readonly target: string;
+  /** The object behind that name; undefined when the reference dangles. */
+  readonly id: ObjectId | undefined;
+}
+
+/** The named references of an open repository. */
+export class RefStore {
+  readonly #context: StoreContext;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+
+  /**
+   * All references below `<category>/refs/<prefix>`, in byte order. Names that are not UTF-8 are left out, and so are links that are just
+   * being made, or were left by a process that died making them.
+   */
+  list(category: RefCategory, prefix = ''): NamedRef[] {
+    if (prefix !== '') splitRefName(prefix);
+    const start = prefix === '' ? 0 : fileNameOf(prefix).length + 1;
+    const refs: NamedRef[] = [];
+    for (const entry of walkRefs(this.#context.root, category, fileNameOf(prefix))) {
+      const name = textOf(entry.name.slice(start) as ByteString);
+      if (name === undefined || entry.target === undefined || isTemporary(name)) continue;
+      const ref = this.#refOf(category, name, entry.target);
+      if (ref !== undefined) refs.push(ref);
+    }
+    return refs;
+  }
+
+  /** The reference of this name, or undefined. @throws FormatError REF_NAME_INVALID */
+  resolve(category: RefCategory, name: string): NamedRef | undefined {
+    splitRefName(name);
+    const path = `${category}/${REFS}/${fileNameOf(name)}`;
+    if (this.#context.root.lstat(path)?.type !== 'symlink') return undefined;
+    const target = this.#context.root.readlink(path);
+    return target === undefined ? undefined : this.#refOf(category, name, target);
+  }
+
+  /**
+   * Points a reference at a stream or image, replacing what it pointed at.
+   * @throws NotFoundError STREAM_NOT_FOUND, IMAGE_NOT_FOUND when the target is not there; FormatError REF_NAME_INVALID
+   */
+  set(category: RefCategory, name: string, target: string): void {
+    splitRefName(name);
+    checkFileName(target, 'target');
+    this.#context.ensureWritable();
+    const path = `${category}/${fileNameOf(target)}`;
+    if (readObjectLink(this.#context.root, path, this.#context.algorithm).kind !== 'object') {
+      throw new NotFoundError(
+        category === 'streams' ? 'STREAM_NOT_FOUND' : 'IMAGE_NOT_FOUND',
+        `Cannot point reference "${name}" at "${target}": the repository has no such ${category.slice(0, -1)}`,
+        { name: target },
+      );
+    }
+    ensureLink(this.#context.root, `${category}/${REFS}/${fileNameOf(name)}`, path);
+  }
+
+  /** Removes a reference; false when there was none. @throws FormatError REF_NAME_INVALID */
+  remove(category: RefCategory, name: string): boolean {
+    splitRefName(name);
+    this.#context.ensureWritable();
+    return this.#context.root.unlink(`${category}/${REFS}/${fileNameOf(name)}`);
+  }
+
+  #refOf(category: RefCategory, name: string, link: ByteString): NamedRef | undefined {
+    const base = baseNameOf(link);
+    const target = base === undefined ? undefined : textOf(base);
+    if (base === undefined || target === undefined) return undefined;
+    const { root, algorithm } = this.#context;
+    const found = readObjectLink(root, `${category}/${base}`, algorithm);
+    return { name, target, id: found.kind === 'object' ? found.id : undefined };
+  }
+}
+
+function isTemporary(name: string): boolean {
+  return LINK_NAME.test(name.slice(name.lastIndexOf('/') + 1));
+}

@@ -1,0 +1,264 @@
+import type { ObjectId } from '#base/digest';
+import { IntegrityError } from '#base/errors';
+import { objectPath, type VerityAlgorithm } from '#formats/fsverity';
+import {
+  Dir,
+  hostError,
+  linkUnnamed,
+  type PublishOutcome,
+  randomName,
+  statFd,
+  type TmpFile,
+} from '#host';
+import { DIRECTORY_MODE, STAGING_PREFIX } from '../layout.ts';
+import type { VerityPolicy } from '../repository/context.ts';
+import { Nursery } from './nursery.ts';
+import { hashFile, protect } from './verity.ts';
+
+/** Linux asm-generic/errno-base.h. */
+const EEXIST = 17;
+
+/** After this many new small objects in a row the next one is taken to be new too: writing it asks the same question. */
+const NEW_IN_ROW_BEFORE_GUESSING = 64;
+/** Objects up to this size are written on a guess, in bytes: a wrong one costs little. */
+const GUESSED_BYTES_MAX = 64 << 10;
+
+/** What publishing did: the object is new, or it was there already. */
+export type PublishMethod = 'stored' | 'present';
+
+/** An object by its id, and how it got there. */
+export interface Published {
+  readonly id: ObjectId;
+  readonly method: PublishMethod;
+}
+
+/** Plain data from which a worker thread makes its own writer. Descriptors are valid in all threads of a process. */
+export interface ObjectWriterSeed {
+  readonly objectsFd: number;
+  readonly label: string;
+  readonly algorithm: VerityAlgorithm;
+  readonly verity: VerityPolicy;
+}
+
+/** What a writer did so far. */
+export interface WriterCounts {
+  stored: number;
+  storedBytes: number;
+  present: number;
+  presentBytes: number;
+  /** Objects that were there with a wrong size, as a crash leaves them, and were written anew. */
+  replaced: number;
+}
+
+/**
+ * Starts a writer in any thread of the process whose repository made the seed. It takes no lock: the repository must stay open until
+ * the writer is done with.
+ */
+export function openObjectWriter(seed: ObjectWriterSeed): ObjectWriter {
+  return new ObjectWriter(seed);
+}
+
+/**
+ * Writes objects: content goes to a file without a name, which is then linked as `ab/cdef…`, so that no reader ever sees half an
+ * object and two writers of one object do no harm. Nothing is synced; whoever publishes a name for what was written calls syncfs first.
+ * Every call blocks and is complete when it returns.
+ */
+export class ObjectWriter {
+  readonly counts: WriterCounts = {
+    stored: 0,
+    storedBytes: 0,
+    present: 0,
+    presentBytes: 0,
+    replaced: 0,
+  };
+  readonly #objects: Dir;
+  readonly #nursery: Nursery;
+  readonly #algorithm: VerityAlgorithm;
+  readonly #verity: VerityPolicy;
+  /** Fan-out directories known to exist, by their number. */
+  readonly #fanOut = new Uint8Array(256);
+  #newInRow = 0;
+
+  constructor(seed: ObjectWriterSeed) {
+    // The descriptor belongs to the repository, so this handle is never disposed.
+    this.#objects = new Dir(seed.objectsFd, seed.label);
+    this.#nursery = new Nursery(this.#objects);
+    this.#algorithm = seed.algorithm;
+    this.#verity = seed.verity;
+  }
+
+  /** True when the object is there with this size; a file of another size is not trusted. */
+  has(id: ObjectId, sizeBytes: number): boolean {
+    const stat = this.#objects.stat(objectPath(id));
+    return stat !== undefined && stat.type === 'file' && stat.sizeBytes === sizeBytes;
+  }
+
+  /**
+   * Publishes bytes under the id that the caller has computed from exactly these bytes.
+   * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH when fs-verity measures another id
+   */
+  publishBytes(id: ObjectId, bytes: Uint8Array): PublishMethod {
+    const method = this.#publishUnlessPresent(id, bytes);
+    this.#newInRow = method === 'stored' ? this.#newInRow + 1 : 0;
+    return method;
+  }
+
+  #publishUnlessPresent(id: ObjectId, bytes: Uint8Array): PublishMethod {
+    const isGuessedNew =
+      this.#newInRow >= NEW_IN_ROW_BEFORE_GUESSING && bytes.length <= GUESSED_BYTES_MAX;
+    if (!isGuessedNew && this.has(id, bytes.length)) return this.#countPresent(bytes.length);
+    using file = this.#nursery.tmpfile();
+    if (bytes.length > 0) file.write(bytes);
+    return this.#publishNew(file, id, bytes.length);
+  }
+
+  /** Starts a large object: write pieces, then publish. Disposed without publishing, it leaves nothing. */
+  stage(): StagedObject {
+    return new StagedObject(this.#nursery.tmpfile(), this);
+  }
+
+  /**
+   * Publishes a staged file: protects it with fs-verity as the repository demands, checks its id or computes it, links it.
+   * Used by `StagedObject.publish`.
+   */
+  publishFile(file: TmpFile, expected: ObjectId | undefined): Published {
+    const sizeBytes = statFd(file).sizeBytes;
+    if (expected !== undefined && this.has(expected, sizeBytes)) {
+      return { id: expected, method: this.#countPresent(sizeBytes) };
+    }
+    if (expected !== undefined) {
+      return { id: expected, method: this.#publishNew(file, expected, sizeBytes) };
+    }
+    const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
+    const id = measured ?? hashFile(file, this.#algorithm);
+    return { id, method: this.#link(file, id, sizeBytes) };
+  }
+
+  /** Puts a staged file in the place of an object that is damaged. Used by `StagedObject.replace`. */
+  replaceFile(file: TmpFile, id: ObjectId): Published {
+    const { sizeBytes } = statFd(file);
+    const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
+    if (measured !== undefined && measured !== id) throw digestMismatch(id, measured);
+    this.#ensureFanOut(id);
+    this.#replace(id, (name) => file.publish(this.#objects, name));
+    return { id, method: this.#countStored(sizeBytes) };
+  }
+
+  /** Gives a file that lives elsewhere on the same filesystem its second name here; see the import by hard link. */
+  linkFile(fd: number, id: ObjectId, sizeBytes: number): PublishMethod {
+    if (this.has(id, sizeBytes)) return this.#countPresent(sizeBytes);
+    this.#ensureFanOut(id);
+    if (linkUnnamed(fd, this.#objects, objectPath(id)) === 'published') {
+      return this.#countStored(sizeBytes);
+    }
+    return this.#settle(id, sizeBytes, (name) => linkUnnamed(fd, this.#objects, name));
+  }
+
+  #publishNew(file: TmpFile, id: ObjectId, sizeBytes: number): PublishMethod {
+    const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
+    if (measured !== undefined && measured !== id) throw digestMismatch(id, measured);
+    return this.#link(file, id, sizeBytes);
+  }
+
+  #link(file: TmpFile, id: ObjectId, sizeBytes: number): PublishMethod {
+    this.#ensureFanOut(id);
+    if (file.publish(this.#objects, objectPath(id)) === 'published') {
+      return this.#countStored(sizeBytes);
+    }
+    return this.#settle(id, sizeBytes, (name) => file.publish(this.#objects, name));
+  }
+
+  #ensureFanOut(id: ObjectId): void {
+    const number = Number.parseInt(id.slice(0, 2), 16);
+    if (this.#fanOut[number] === 1) return;
+    this.#objects.mkdir(id.slice(0, 2), DIRECTORY_MODE);
+    this.#fanOut[number] = 1;
+  }
+
+  /**
+   * The name was taken when linking: by another writer just now (fine), or by a file of the wrong size, which a power cut leaves behind
+   * because objects are not synced one by one. That one is replaced: its content cannot be what its name promises.
+   */
+  #settle(
+    id: ObjectId,
+    sizeBytes: number,
+    linkAs: (name: string) => PublishOutcome,
+  ): PublishMethod {
+    if (this.has(id, sizeBytes)) return this.#countPresent(sizeBytes);
+    this.#replace(id, linkAs);
+    return this.#countStored(sizeBytes);
+  }
+
+  #replace(id: ObjectId, linkAs: (name: string) => PublishOutcome): void {
+    const temporary = `${STAGING_PREFIX}${randomName()}`;
+    if (linkAs(temporary) !== 'published') throw hostError(EEXIST, 'linkat', temporary);
+    try {
+      this.#objects.rename(temporary, objectPath(id));
+    } catch (error) {
+      this.#objects.unlink(temporary);
+      throw error;
+    }
+    this.counts.replaced += 1;
+  }
+
+  #countStored(sizeBytes: number): PublishMethod {
+    this.counts.stored += 1;
+    this.counts.storedBytes += sizeBytes;
+    return 'stored';
+  }
+
+  #countPresent(sizeBytes: number): PublishMethod {
+    this.counts.present += 1;
+    this.counts.presentBytes += sizeBytes;
+    return 'present';
+  }
+}
+
+/** An object being written. Nobody sees it until `publish`. */
+export class StagedObject implements Disposable {
+  readonly #file: TmpFile;
+  readonly #writer: ObjectWriter;
+
+  constructor(file: TmpFile, writer: ObjectWriter) {
+    this.#file = file;
+    this.#writer = writer;
+  }
+
+  /** Open for reading and writing until `publish`. */
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** Appends bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  write(bytes: Uint8Array): void {
+    this.#file.write(bytes);
+  }
+
+  /**
+   * Makes the object visible. `id`, when given, is what the caller computed from the same bytes; without it the kernel measures the
+   * file, or it is read once more.
+   * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
+   */
+  publish(id?: ObjectId): Published {
+    return this.#writer.publishFile(this.#file, id);
+  }
+
+  /** As `publish`, but puts this content in the place of a damaged object. Used by repair and by writers that found damage. */
+  replace(id: ObjectId): Published {
+    return this.#writer.replaceFile(this.#file, id);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/** The error for content that does not have the id it should have. */
+export function digestMismatch(expected: ObjectId, found: ObjectId): IntegrityError {
+  return new IntegrityError(
+    'OBJECT_DIGEST_MISMATCH',
+    `Cannot accept object ${expected}: its content has the digest ${found}`,
+    { expected, found },
+    { hint: 'Run fsck to find all damaged objects, then pull again what used them' },
+  );
+}

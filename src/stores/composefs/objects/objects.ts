@@ -1,0 +1,273 @@
+import type { ObjectId } from '#base/digest';
+import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
+import type { RandomReader } from '#base/flow';
+import { ALGORITHMS, objectPath, parseObjectPath } from '#formats/fsverity';
+import {
+  type Descriptor,
+  type Dir,
+  type HostFile,
+  hashContent,
+  readAll,
+  readAt,
+  statFd,
+  tryMeasureVerity,
+} from '#host';
+import { FAN_OUT, OBJECTS } from '../layout.ts';
+import { readSorted, repositoryPath } from '../names/links.ts';
+import type { StoreContext } from '../repository/context.ts';
+import { type Imported, type ImportMode, importFile } from './import.ts';
+import {
+  digestMismatch,
+  ObjectWriter,
+  type ObjectWriterSeed,
+  type Published,
+  type StagedObject,
+} from './object-writer.ts';
+import { findPresent } from './presence.ts';
+import { hashFile } from './verity.ts';
+
+/** How far an object is verified when it is opened. */
+export type VerifyMode =
+  /** Ask fs-verity; an insecure repository accepts a file that has none. Costs one ioctl. */
+  | 'kernel'
+  /** Ask fs-verity; where the kernel cannot answer, hash the whole content. */
+  | 'content';
+
+/** How to open an object. */
+export interface OpenObjectOptions {
+  /** Default `kernel`. */
+  readonly verify?: VerifyMode | undefined;
+}
+
+/**
+ * The objects of an open repository: immutable files named by their fs-verity digest.
+ */
+export class ObjectStore {
+  readonly #context: StoreContext;
+  #dir: Dir | undefined;
+  #writer: ObjectWriter | undefined;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+
+  /** True when the object is there and, if a size is given, has it. */
+  has(id: ObjectId, sizeBytes?: number): boolean {
+    const found = this.sizeOf(id);
+    return found !== undefined && (sizeBytes === undefined || found === sizeBytes);
+  }
+
+  /**
+   * What `has` says of many objects, 1 or 0 for each: those whose digests lie one behind the other from the start of a buffer.
+   * @throws HostError SYSCALL_FAILED
+   */
+  findPresent(digests: Uint8Array<ArrayBuffer>): Uint8Array {
+    const { root, algorithm } = this.#context;
+    return findPresent(root, digests, ALGORITHMS[algorithm].digestBytes, (id) => this.has(id));
+  }
+
+  /** Size in bytes, or undefined when there is no such object. */
+  sizeOf(id: ObjectId): number | undefined {
+    return this.#context.root.fileSizeOf(repositoryPath(id));
+  }
+
+  /**
+   * Stores bytes and returns their id. An object that is there already is compared (by fs-verity, else byte by byte), and written anew
+   * when it is not these bytes: its content cannot be what its name promises.
+   * @throws UnsupportedError REPO_READ_ONLY, FSVERITY_UNSUPPORTED; HostError SYSCALL_FAILED, NO_SPACE
+   */
+  ensureBytes(bytes: Uint8Array): Published {
+    const id = hashContent(bytes, this.#context.algorithm);
+    const writer = this.writer();
+    if (this.has(id, bytes.length) && this.#differs(id)) {
+      using staged = writer.stage();
+      staged.write(bytes);
+      staged.replace(id);
+      return { id, method: 'stored' };
+    }
+    return { id, method: writer.publishBytes(id, bytes) };
+  }
+
+  /** Starts an object whose content comes in pieces. Disposed without publishing, it leaves nothing. */
+  stage(): StagedObject {
+    return this.writer().stage();
+  }
+
+  /**
+   * Stores the content of an open file, sharing its extents or its inode where the mode and the filesystem allow it.
+   * @throws IntegrityError OBJECT_SIZE_MISMATCH when the file does not have `sizeBytes` bytes
+   * @throws UnsupportedError IMPORT_WOULD_COPY when the mode forbids the only way left
+   */
+  importFile(file: Descriptor, sizeBytes: number, mode: ImportMode = 'auto'): Imported {
+    const { algorithm, verity } = this.#context;
+    return importFile(file, { sizeBytes, mode, algorithm, verity, writer: this.writer() });
+  }
+
+  /**
+   * Opens an object; the caller disposes it.
+   * @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH, VERITY_NOT_ENABLED
+   */
+  open(id: ObjectId, options: OpenObjectOptions = {}): OpenObject {
+    const object = this.#openAny(id);
+    try {
+      this.#verify(object, id, options.verify ?? 'kernel');
+      return object;
+    } catch (error) {
+      object[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * The whole content, always verified against the id, whatever the repository demands.
+   * @throws FormatError OBJECT_TOO_LARGE above `limitBytes`; as `open`
+   */
+  read(id: ObjectId, limitBytes: number): Uint8Array {
+    using object = this.#openAny(id);
+    if (object.sizeBytes > limitBytes) {
+      throw new FormatError(
+        'OBJECT_TOO_LARGE',
+        `Cannot read object ${id}: expected at most ${limitBytes} bytes, found ${object.sizeBytes}`,
+        { offset: limitBytes, what: 'object', expected: limitBytes, found: object.sizeBytes },
+      );
+    }
+    const isMeasured = this.#verify(object, id, 'kernel');
+    const bytes = readAll(object, limitBytes);
+    if (isMeasured) return bytes;
+    const found = hashContent(bytes, this.#context.algorithm);
+    if (found !== id) throw digestMismatch(id, found);
+    return bytes;
+  }
+
+  /** Content without any verification, for tools that look at damage. @throws NotFoundError OBJECT_NOT_FOUND */
+  openUnverified(id: ObjectId): OpenObject {
+    return this.#openAny(id);
+  }
+
+  /** Every well-named object with its size, in order of ids. */
+  *list(): Generator<{ readonly id: ObjectId; readonly sizeBytes: number }> {
+    const { root, algorithm } = this.#context;
+    for (const fanOut of FAN_OUT) {
+      for (const entry of readSorted(root, `${OBJECTS}/${fanOut}`)) {
+        const id = objectIdIn(fanOut, entry.name, algorithm);
+        const sizeBytes = id === undefined ? undefined : this.sizeOf(id);
+        if (id !== undefined && sizeBytes !== undefined) yield { id, sizeBytes };
+      }
+    }
+  }
+
+  /** What a worker needs for its own writer; the repository must stay open meanwhile. @throws UnsupportedError REPO_READ_ONLY */
+  writerSeed(): ObjectWriterSeed {
+    const dir = this.#ensureDir();
+    const { algorithm, verity } = this.#context;
+    return { objectsFd: dir.fd, label: dir.label, algorithm, verity };
+  }
+
+  /** The writer of this thread. @throws UnsupportedError REPO_READ_ONLY */
+  writer(): ObjectWriter {
+    this.#writer ??= new ObjectWriter(this.writerSeed());
+    return this.#writer;
+  }
+
+  /** Closes what is open; called by the repository. */
+  [Symbol.dispose](): void {
+    this.#dir?.[Symbol.dispose]();
+    this.#dir = undefined;
+    this.#writer = undefined;
+  }
+
+  #ensureDir(): Dir {
+    this.#context.ensureWritable();
+    if (this.#dir === undefined) {
+      this.#context.root.mkdir(OBJECTS);
+      this.#dir = this.#context.root.openDir(OBJECTS);
+    }
+    return this.#dir;
+  }
+
+  #openAny(id: ObjectId): OpenObject {
+    const file = this.#context.root.tryOpenFile(repositoryPath(id));
+    if (file === undefined) {
+      throw new NotFoundError(
+        'OBJECT_NOT_FOUND',
+        `Cannot open object ${id}: it is not in the repository`,
+        { id },
+        { hint: 'Pull again what used it; fsck names everything that misses it' },
+      );
+    }
+    return new OpenObject(file);
+  }
+
+  /** True when the kernel has confirmed the id. */
+  #verify(object: OpenObject, id: ObjectId, mode: VerifyMode): boolean {
+    const { algorithm, insecure } = this.#context;
+    const measured = tryMeasureVerity(object, algorithm);
+    if (measured === undefined && !insecure) {
+      throw new IntegrityError(
+        'VERITY_NOT_ENABLED',
+        `Cannot open object ${id}: fs-verity is not enabled on it, and this repository demands it`,
+        { what: id },
+        { hint: 'Open the repository as insecure to accept it' },
+      );
+    }
+    const found = measured ?? (mode === 'content' ? hashFile(object, algorithm) : id);
+    if (found !== id) throw digestMismatch(id, found);
+    return measured !== undefined;
+  }
+
+  #differs(id: ObjectId): boolean {
+    try {
+      this.open(id, { verify: 'content' })[Symbol.dispose]();
+      return false;
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'integrity') throw error;
+      return true;
+    }
+  }
+}
+
+/** An open object. */
+export class OpenObject implements Disposable, RandomReader {
+  readonly #file: HostFile;
+  /** Size in bytes. */
+  readonly sizeBytes: number;
+
+  constructor(file: HostFile) {
+    this.#file = file;
+    this.sizeBytes = statFd(file).sizeBytes;
+  }
+
+  /** Open for reading, as long as this is not disposed. */
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** Its path in messages. */
+  get label(): string {
+    return this.#file.label;
+  }
+
+  /** Fills `into` from `offset`; returns the bytes read, 0 at the end. @throws HostError SYSCALL_FAILED */
+  read(offset: number, into: Uint8Array): number {
+    return readAt(this.#file, into, offset);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/** The id of a file in a fan-out directory, or undefined when its name is no object name. */
+export function objectIdIn(
+  fanOut: string,
+  name: string,
+  algorithm: StoreContext['algorithm'],
+): ObjectId | undefined {
+  try {
+    const id = parseObjectPath(`${fanOut}/${name}`, algorithm);
+    return objectPath(id) === `${fanOut}/${name}` ? id : undefined;
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return undefined;
+  }
+}

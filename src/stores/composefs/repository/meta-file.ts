@@ -1,0 +1,71 @@
+import type { ObjectId } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import type { VerityAlgorithm } from '#formats/fsverity';
+import { type Dir, publish, readAll, tryMeasureVerity } from '#host';
+import { FILE_MODE, META_BYTES_MAX, META_NAME, OBJECTS, objectNameLength } from '../layout.ts';
+import { readSorted } from '../names/links.ts';
+import { protect } from '../objects/verity.ts';
+import type { VerityPolicy } from './context.ts';
+import { createMeta, encodeMeta, parseMeta, type RepositoryMeta } from './meta.ts';
+
+/** The metadata of a directory, and whether fs-verity protects it. */
+export interface StoredMeta {
+  readonly meta: RepositoryMeta;
+  readonly isProtected: boolean;
+}
+
+/** Reads meta.json; undefined when there is none. @throws FormatError REPO_METADATA_INVALID, FSVERITY_ALGORITHM_INVALID */
+export function readMetaFile(root: Dir): StoredMeta | undefined {
+  const found = root.tryOpenFile(META_NAME);
+  if (found === undefined) return undefined;
+  using file = found;
+  const meta = parseMeta(readAll(file, META_BYTES_MAX));
+  return { meta, isProtected: tryMeasureVerity(file, meta.algorithm) !== undefined };
+}
+
+/**
+ * Writes meta.json, durable, with fs-verity as the policy says; false when there is one already.
+ * @throws UnsupportedError FSVERITY_UNSUPPORTED when the policy is `require`; HostError SYSCALL_FAILED, NO_SPACE
+ */
+export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPolicy): boolean {
+  using file = root.tmpfile(FILE_MODE);
+  file.write(encodeMeta(meta));
+  const outcome = publish(file, root, META_NAME, {
+    durable: true,
+    verify: (sealed) => void protect(sealed, root, meta.algorithm, policy),
+  });
+  return outcome === 'published';
+}
+
+/**
+ * Infers the metadata of a repository from before meta.json: the length of the first object's name tells the algorithm, its fs-verity
+ * state the rest. Such repositories made EROFS V2 images, so V2 is what is inferred: the images made from now on keep their ids.
+ * (composefs-rs 0.9 writes V1 here, against its own documentation; a file it has written is read as it stands.)
+ * @throws NotFoundError REPO_METADATA_MISSING when there is no object to infer from
+ */
+export function inferMeta(root: Dir): StoredMeta {
+  for (const [path, algorithm] of firstObjects(root)) {
+    using file = root.openFile(path);
+    const measured: ObjectId | undefined = tryMeasureVerity(file, algorithm);
+    const meta = createMeta(algorithm, { default: 2, extra: [] });
+    return { meta, isProtected: measured !== undefined };
+  }
+  throw new NotFoundError(
+    'REPO_METADATA_MISSING',
+    `Cannot open repository "${root.label}": it has no ${META_NAME}, and no objects to infer it from`,
+    { path: root.label },
+    { hint: 'Create the repository with init' },
+  );
+}
+
+function* firstObjects(root: Dir): Generator<[path: string, algorithm: VerityAlgorithm]> {
+  for (const fanOut of readSorted(root, OBJECTS)) {
+    if (fanOut.name.length !== 2 || fanOut.type !== 'directory') continue;
+    for (const entry of readSorted(root, `${OBJECTS}/${fanOut.name}`)) {
+      for (const algorithm of ['sha256', 'sha512'] as const) {
+        if (entry.type !== 'file' || entry.name.length !== objectNameLength(algorithm)) continue;
+        yield [`${OBJECTS}/${fanOut.name}/${entry.name}`, algorithm];
+      }
+    }
+  }
+}

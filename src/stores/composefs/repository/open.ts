@@ -1,0 +1,303 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { ConflictError, hasCode, NotFoundError } from '#base/errors';
+import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
+import { Dir, hasErrno, pathOf, statFd, tryFlock } from '#host';
+import { CATEGORIES, META_NAME, REPOSITORY_MODE } from '../layout.ts';
+import { acquireLock, type LockOptions } from './lock.ts';
+import {
+  checkCompatibility,
+  createMeta,
+  type ErofsFormats,
+  type ErofsVersion,
+  effectiveFormats,
+  equalMeta,
+  type RepositoryMeta,
+  versionsOf,
+} from './meta.ts';
+import { inferMeta, readMetaFile, type StoredMeta, writeMetaFile } from './meta-file.ts';
+import { Repository, requireVerity } from './repository.ts';
+
+/** How to open a repository. */
+export interface OpenOptions extends LockOptions {
+  /** Refuse a repository with another algorithm. */
+  readonly algorithm?: VerityAlgorithm | undefined;
+  /** Refuse a repository that was created without fs-verity. */
+  readonly requireVerity?: boolean | undefined;
+  /** Accept objects without fs-verity even where the repository demands it. */
+  readonly insecure?: boolean | undefined;
+  /** Write meta.json into an old-format repository when that is possible; default true. */
+  readonly upgrade?: boolean | undefined;
+  /** Make images in this one EROFS version, until it is closed. */
+  readonly erofsVersion?: ErofsVersion | undefined;
+}
+
+/** What a new repository is to be. */
+export interface RepositoryConfig {
+  readonly algorithm: VerityAlgorithm;
+  /** Default: V1 only. */
+  readonly formats?: ErofsFormats | undefined;
+  /** Create it without demanding fs-verity. */
+  readonly insecure?: boolean | undefined;
+}
+
+/** Where a repository of the system is. Source: composefs-rs 0.9 `system_path`. */
+export const SYSTEM_REPOSITORY = '/sysroot/composefs';
+
+/** Where the repository of a user with this home directory is. Source: composefs-rs 0.9 `user_path`. */
+export function userRepository(home: string): string {
+  return join(home, '.var/lib/composefs');
+}
+
+/**
+ * Opens a repository and locks it shared; waits while somebody holds it exclusively. A repository from before meta.json is read with
+ * inferred metadata, which is also written down unless `upgrade` is false or the directory cannot be written.
+ * @throws NotFoundError REPO_NOT_FOUND, REPO_METADATA_MISSING; FormatError REPO_METADATA_INVALID; ConflictError ALGORITHM_MISMATCH;
+ *   UnsupportedError REPO_VERSION_UNSUPPORTED, REPO_FEATURE_UNKNOWN; IntegrityError VERITY_NOT_ENABLED; BusyError REPO_LOCKED
+ */
+export async function openRepository(
+  at: string | Dir,
+  options: OpenOptions = {},
+): Promise<Repository> {
+  const root = openRoot(at);
+  try {
+    await acquireLock(root, 'shared', options);
+    const stored = readMetaFile(root);
+    const { meta, isProtected } = stored ?? inferMeta(root);
+    const { unknownReadOnly } = checkMeta(root, meta, options.algorithm);
+    if (options.requireVerity === true) requireVerity(root, isProtected);
+    const upgraded = stored === undefined && upgrade(root, { meta, isProtected }, options);
+    const { erofsVersion } = options;
+    return new Repository({
+      root,
+      meta,
+      unknownReadOnly,
+      insecure: options.insecure === true || !isProtected,
+      verity: isProtected ? (options.insecure === true ? 'try' : 'require') : 'off',
+      formats: erofsVersion === undefined ? undefined : { default: erofsVersion, extra: [] },
+      upgraded,
+    });
+  } catch (error) {
+    root[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A repository that was just made sure of. */
+export interface InitResult {
+  readonly repository: Repository;
+  /** False when one with this configuration was there already. */
+  readonly created: boolean;
+}
+
+/**
+ * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; whether
+ * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless somebody else is at it.
+ * @throws ConflictError REPO_EXISTS when there is one with another configuration; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
+ */
+export async function initRepository(
+  path: string,
+  config: RepositoryConfig,
+  options: LockOptions = {},
+): Promise<InitResult> {
+  const meta = createMeta(config.algorithm, config.formats);
+  const { root, made } = await claimDirectory(path, options);
+  using open = root;
+  let created = false;
+  try {
+    const existing = readMetaFile(open);
+    created =
+      existing === undefined &&
+      writeMetaFile(open, meta, config.insecure === true ? 'off' : 'require');
+    const found = created ? meta : (readMetaFile(open)?.meta ?? meta);
+    if (!equalMeta(found, meta)) throw differentConfiguration(path, found, meta);
+  } catch (error) {
+    if (made) removeDirectory(open, path);
+    throw error;
+  }
+  return { repository: await openRepository(path, options), created };
+}
+
+/** What `ensureRepository` did. */
+export interface EnsureResult {
+  readonly repository: Repository;
+  readonly outcome: 'created' | 'opened' | 'upgraded';
+}
+
+/**
+ * Opens the repository at a path, creating or upgrading it first if need be. The format and security of an existing one are kept.
+ * @throws ConflictError ALGORITHM_MISMATCH when it exists with another algorithm; as `initRepository` and `openRepository`
+ */
+export async function ensureRepository(
+  path: string,
+  config: RepositoryConfig,
+  options: LockOptions = {},
+): Promise<EnsureResult> {
+  try {
+    const repository = await openRepository(path, { ...options, algorithm: config.algorithm });
+    return { repository, outcome: repository.upgraded ? 'upgraded' : 'opened' };
+  } catch (error) {
+    if (!hasCode(error, 'REPO_NOT_FOUND') && !hasCode(error, 'REPO_METADATA_MISSING')) throw error;
+  }
+  const { repository, created } = await initRepository(path, config, options);
+  return { repository, outcome: created ? 'created' : 'opened' };
+}
+
+/**
+ * Deletes all streams, images and the meta.json of a repository, keeping its objects, under the exclusive lock.
+ * @throws NotFoundError REPO_NOT_FOUND; BusyError REPO_LOCKED; HostError SYSCALL_FAILED
+ */
+export async function resetMetadata(path: string, options: LockOptions = {}): Promise<void> {
+  using root = openRoot(path);
+  await acquireLock(root, 'exclusive', options);
+  for (const category of CATEGORIES) removeTree(root, category);
+  root.unlink(META_NAME);
+}
+
+/** The algorithm in meta.json without opening the repository; undefined when there is no meta.json. @throws as `openRepository` */
+export function readRepositoryAlgorithm(path: string): VerityAlgorithm | undefined {
+  using root = openRoot(path);
+  return readMetaFile(root)?.meta.algorithm;
+}
+
+function openRoot(at: string | Dir): Dir {
+  try {
+    return typeof at === 'string' ? Dir.open(at) : at.openDir('.');
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+    const path = typeof at === 'string' ? at : at.label;
+    throw new NotFoundError(
+      'REPO_NOT_FOUND',
+      `Cannot open repository "${path}": there is no such directory`,
+      { path },
+      { cause: error, hint: 'Create it with init, or name another one with --repo' },
+    );
+  }
+}
+
+function checkMeta(root: Dir, meta: RepositoryMeta, algorithm: VerityAlgorithm | undefined) {
+  const compatibility = checkCompatibility(meta);
+  if (algorithm !== undefined && algorithm !== meta.algorithm) {
+    const expected = formatAlgorithmId(algorithm);
+    const found = formatAlgorithmId(meta.algorithm);
+    throw new ConflictError(
+      'ALGORITHM_MISMATCH',
+      `Cannot open repository "${root.label}": expected algorithm ${expected}, found ${found}`,
+      { expected, found },
+    );
+  }
+  return compatibility;
+}
+
+/** True when meta.json was written. Somebody else may have been faster, and a read-only place stays as it is. */
+function upgrade(root: Dir, stored: StoredMeta, options: OpenOptions): boolean {
+  if (options.upgrade === false || !root.isWritable()) return false;
+  return writeMetaFile(root, stored.meta, stored.isProtected ? 'require' : 'off');
+}
+
+function differentConfiguration(path: string, found: RepositoryMeta, expected: RepositoryMeta) {
+  return new ConflictError(
+    'REPO_EXISTS',
+    `Cannot create repository "${path}": expected ${describe(expected)}, found one with ${describe(found)}`,
+    { expected: describe(expected), found: describe(found) },
+    { hint: 'Use it as it is, or start over with --reset-metadata' },
+  );
+}
+
+function describe(meta: RepositoryMeta): string {
+  const versions = versionsOf(effectiveFormats(meta)).map((version) => `V${version}`);
+  return `algorithm: ${formatAlgorithmId(meta.algorithm)}, erofs_version: ${versions.join('+')}`;
+}
+
+/** Other creators that may take their directory back before this one gives up. */
+const CLAIM_TRIES = 100;
+
+/**
+ * Makes sure of the directory and locks it shared, because whoever resets or collects holds it exclusively. Another process that creates the same repository may fail and take its directory
+ * back: what was locked must still be what the path names.
+ */
+async function claimDirectory(
+  path: string,
+  options: LockOptions,
+): Promise<{ readonly root: Dir; readonly made: boolean }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const made = makeDirectory(path);
+    const root = tryOpenDirectory(path);
+    if (root === undefined) {
+      if (attempt < CLAIM_TRIES) continue;
+      return { root: openRoot(path), made };
+    }
+    try {
+      await acquireLock(root, 'shared', options);
+      if (isAt(root, path)) return { root, made };
+    } catch (error) {
+      root[Symbol.dispose]();
+      throw error;
+    }
+    root[Symbol.dispose]();
+  }
+}
+
+function tryOpenDirectory(path: string): Dir | undefined {
+  try {
+    return Dir.open(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+    return undefined;
+  }
+}
+
+/** True when the path names this very directory. */
+function isAt(root: Dir, path: string): boolean {
+  using now = tryOpenDirectory(path);
+  if (now === undefined) return false;
+  const [a, b] = [statFd(root), statFd(now)];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Creates the directory 0700 and its parents; true when the directory itself is new. */
+function makeDirectory(path: string): boolean {
+  const absolute = resolve(path);
+  const missing: string[] = [];
+  let parent = dirname(absolute);
+  let dir: Dir | undefined;
+  while (dir === undefined) {
+    try {
+      dir = Dir.open(parent);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+      missing.unshift(basename(parent));
+      parent = dirname(parent);
+    }
+  }
+  if (absolute === parent) return false;
+  using base = dir;
+  let below = '';
+  for (const name of missing) {
+    below += `${pathOf(name)}/`;
+    base.mkdir(below.slice(0, -1));
+  }
+  return base.mkdir(below + pathOf(basename(absolute)), REPOSITORY_MODE);
+}
+
+/** Takes back a directory that was made for nothing; one that somebody else uses, or has filled meanwhile, stays. */
+function removeDirectory(root: Dir, path: string): void {
+  if (!tryFlock(root, 'exclusive') || !isAt(root, path)) return;
+  const absolute = resolve(path);
+  using parent = Dir.open(dirname(absolute));
+  try {
+    parent.rmdir(pathOf(basename(absolute)));
+  } catch (error) {
+    if (!hasErrno(error, 'ENOTEMPTY')) throw error;
+  }
+}
+
+function removeTree(parent: Dir, name: string): void {
+  const dir = parent.tryOpenDir(name, { noFollow: true });
+  if (dir === undefined) return;
+  using open = dir;
+  for (const entry of open.readEntries()) {
+    if (entry.type === 'directory') removeTree(open, entry.name);
+    else open.unlink(entry.name);
+  }
+  parent.rmdir(name);
+}

@@ -1,0 +1,133 @@
+import { IntegrityError, UnsupportedError } from '#base/errors';
+import type { VerityAlgorithm } from '#formats/fsverity';
+import { type Dir, readFilesystemState, syncfs } from '#host';
+import { ImageStore } from '../names/images.ts';
+import { RefStore } from '../names/refs.ts';
+import { StreamStore } from '../names/streams.ts';
+import { TagStore } from '../names/tags.ts';
+import { ObjectStore } from '../objects/objects.ts';
+import type { StoreContext, VerityPolicy } from './context.ts';
+import { type LockOptions, releaseLock, withExclusiveLock } from './lock.ts';
+import {
+  type ErofsFormats,
+  type ErofsVersion,
+  effectiveFormats,
+  type RepositoryMeta,
+  versionsOf,
+} from './meta.ts';
+
+/** Everything `openRepository` found out; the repository becomes the owner of `root` and of the lock on it. */
+export interface RepositoryParts {
+  readonly root: Dir;
+  readonly meta: RepositoryMeta;
+  /** Features that allow reading only, because this version does not know them. */
+  readonly unknownReadOnly: readonly string[];
+  readonly insecure: boolean;
+  readonly verity: VerityPolicy;
+  /** EROFS formats until it is closed, instead of those of the repository. */
+  readonly formats: ErofsFormats | undefined;
+  /** True when meta.json was written just now into an old-format repository. */
+  readonly upgraded: boolean;
+}
+
+/**
+ * An open repository, locked shared until it is disposed. Not for use by several threads: a worker makes an `ObjectWriter` from
+ * `objects.writerSeed()`.
+ */
+export class Repository implements StoreContext, Disposable {
+  readonly root: Dir;
+  readonly meta: RepositoryMeta;
+  readonly algorithm: VerityAlgorithm;
+  readonly insecure: boolean;
+  readonly verity: VerityPolicy;
+  /** EROFS formats that images are made in. */
+  readonly formats: ErofsFormats;
+  readonly upgraded: boolean;
+  readonly objects: ObjectStore;
+  readonly streams: StreamStore;
+  readonly images: ImageStore;
+  readonly refs: RefStore;
+  readonly tags: TagStore;
+  readonly #unknownReadOnly: readonly string[];
+  #isWritable = false;
+  #isOpen = true;
+
+  constructor(parts: RepositoryParts) {
+    this.root = parts.root;
+    this.meta = parts.meta;
+    this.algorithm = parts.meta.algorithm;
+    this.insecure = parts.insecure;
+    this.verity = parts.verity;
+    this.formats = parts.formats ?? effectiveFormats(parts.meta);
+    this.upgraded = parts.upgraded;
+    this.#unknownReadOnly = parts.unknownReadOnly;
+    this.objects = new ObjectStore(this);
+    this.refs = new RefStore(this);
+    this.streams = new StreamStore(this, this.objects);
+    this.images = new ImageStore(this, this.objects, this.refs);
+    this.tags = new TagStore(this.refs);
+  }
+
+  /** EROFS versions to make images in: the default first, then the others ascending. */
+  get versions(): readonly ErofsVersion[] {
+    return versionsOf(this.formats);
+  }
+
+  /** Requires that the repository may be changed; asked once per opening. @throws UnsupportedError REPO_READ_ONLY */
+  ensureWritable(): void {
+    if (this.#isWritable) return;
+    const reason = whyReadOnly(this.root, this.#unknownReadOnly);
+    if (reason !== undefined) {
+      throw new UnsupportedError(
+        'REPO_READ_ONLY',
+        `Cannot change repository "${this.root.label}": ${reason}`,
+        { reason },
+      );
+    }
+    this.#isWritable = true;
+  }
+
+  /** Writes everything of the repository's filesystem to the disk. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  sync(): void {
+    syncfs(this.root);
+  }
+
+  /**
+   * Runs `work` while nobody else has the repository open.
+   * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
+   */
+  exclusively<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
+    return withExclusiveLock(this.root, options, work);
+  }
+
+  /** Gives the lock back and closes everything; twice is harmless. */
+  [Symbol.dispose](): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    try {
+      this.objects[Symbol.dispose]();
+      releaseLock(this.root);
+    } finally {
+      this.root[Symbol.dispose]();
+    }
+  }
+}
+
+/** @throws IntegrityError VERITY_NOT_ENABLED when the repository was created without fs-verity */
+export function requireVerity(root: Dir, isProtected: boolean): void {
+  if (isProtected) return;
+  throw new IntegrityError(
+    'VERITY_NOT_ENABLED',
+    `Cannot open repository "${root.label}": fs-verity is demanded, but the repository was created without it`,
+    { what: root.label },
+    { hint: 'Create the repository anew on a filesystem with fs-verity (ext4, btrfs)' },
+  );
+}
+
+function whyReadOnly(root: Dir, unknown: readonly string[]): string | undefined {
+  if (unknown.length > 0) {
+    return `it has features this version can only read with: ${JSON.stringify(unknown)}`;
+  }
+  if (readFilesystemState(root).readOnly) return 'its filesystem is mounted read-only';
+  return root.isWritable() ? undefined : 'its directory is not writable for this user';
+}
