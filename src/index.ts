@@ -23,7 +23,13 @@ export {
   parseObjectId,
 } from '#base/digest';
 export * from '#base/errors';
-export type { OperationOptions, ProgressEvent, ProgressListener, ProgressUnit } from '#base/flow';
+export type {
+  BlobContent,
+  OperationOptions,
+  ProgressEvent,
+  ProgressListener,
+  ProgressUnit,
+} from '#base/flow';
 export * from '#work/browse';
 export * from '#work/check';
 /** Images from directories and dumpfiles, without a repository. */
@@ -36,7 +42,6 @@ export * from '#work/mount';
 export * as ostree from '#work/ostree';
 export * from '#work/preview';
 export {
-  type BlobContent,
   LAYER_BYTES_MAX,
   LAYER_RATIO_MAX,
   type LayerReport,

@@ -1,6 +1,16 @@
 /**
- * Flow: bytes that are pulled, verified while they pass, bounded concurrency, and progress events.
+ * Flow: bytes that are pulled, whole blobs and parts of them, verified while they pass, bounded concurrency, and progress events.
  */
+export type {
+  BlobContent,
+  BlobPiece,
+  BlobPieces,
+  BlobRange,
+  BlobReadOptions,
+  ByteRange,
+  RemoteBlob,
+  Source,
+} from './blob.ts';
 export { pool } from './pool.ts';
 export type {
   OperationOptions,
@@ -8,5 +18,5 @@ export type {
   ProgressListener,
   ProgressUnit,
 } from './progress.ts';
-export { type RandomReader, readerOf, type Source } from './source.ts';
+export { type RandomReader, readerOf } from './random-reader.ts';
 export { type Expected, verified, verifyDigest, verifySize } from './verified.ts';

@@ -1,6 +1,6 @@
 import { type ContentDigest, createHasherLike, type DiffId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import type { Source } from './source.ts';
+import type { Source } from './blob.ts';
 
 /** What the bytes of a blob must be. */
 export interface Expected {

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError, NotFoundError } from '#base/errors';
-import type { OperationOptions, RandomReader } from '#base/flow';
+import type { BlobRange, OperationOptions, RandomReader } from '#base/flow';
 import { COMPRESSION_PROBE_BYTES, type Compression, detectCompression } from '#formats/oci';
 import {
   type Descriptor,
@@ -17,7 +17,6 @@ import {
 import { type ArchiveIndex, readArchiveIndex } from './archive-index.ts';
 import type { FileSet } from './files.ts';
 import { SPOOL_MAX_BYTES } from './layout.ts';
-import type { BlobRange } from './source.ts';
 
 /** Where and how far a compressed archive is unpacked. */
 export interface SpoolOptions extends OperationOptions {

@@ -1,5 +1,6 @@
 import { type ContentDigest, computeContentDigest, hexOf } from '#base/digest';
 import { FormatError } from '#base/errors';
+import type { BlobRange } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
   type Descriptor,
@@ -10,7 +11,6 @@ import {
 } from '#formats/oci';
 import type { FileSet } from './files.ts';
 import {
-  type BlobRange,
   blobNotFound,
   type ImageListing,
   type ImageSource,

@@ -6,6 +6,7 @@ import {
   isContentDigest,
 } from '#base/digest';
 import { ConflictError, FormatError } from '#base/errors';
+import type { BlobRange } from '#base/flow';
 import {
   type BlobFacts,
   COMPRESSION_PROBE_BYTES,
@@ -27,7 +28,6 @@ import { readAt } from '#host';
 import { type FileSet, readRange } from './files.ts';
 import { DOCKER_ARCHIVE_INDEX } from './layout.ts';
 import {
-  type BlobRange,
   blobNotFound,
   type ImageListing,
   type ImageSource,

@@ -1,6 +1,6 @@
 import { FormatError, NotFoundError } from '#base/errors';
+import type { BlobRange } from '#base/flow';
 import { Dir, type HostFile, hasErrno, OPEN, readAt, statFd } from '#host';
-import type { BlobRange } from './source.ts';
 
 /** Files by name, whether they lie in a directory or inside an archive. Names come from code and checked digests only. */
 export interface FileSet extends Disposable {

@@ -4,5 +4,5 @@
  */
 export type { SpoolOptions } from './archive.ts';
 export { openImageSource, openImageTarget } from './open.ts';
-export type { BlobRange, ImageListing, ImageSource } from './source.ts';
+export type { ImageListing, ImageSource } from './source.ts';
 export type { BlobMethod, BlobWriter, ImageTarget, WrittenBlob } from './target.ts';

@@ -1,5 +1,6 @@
 import { algorithmOf, type ContentDigest, hexOf } from '#base/digest';
 import { FormatError } from '#base/errors';
+import type { BlobRange } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
   CONTAINERD_NAME_ANNOTATION,
@@ -17,7 +18,6 @@ import {
 } from '#formats/oci';
 import type { FileSet } from './files.ts';
 import {
-  type BlobRange,
   blobNotFound,
   type ImageListing,
   type ImageSource,

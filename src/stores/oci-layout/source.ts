@@ -1,21 +1,10 @@
 import type { ContentDigest } from '#base/digest';
 import { algorithmOf, computeContentDigest } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import { verifyDigest, verifySize } from '#base/flow';
+import { type BlobRange, verifyDigest, verifySize } from '#base/flow';
 import type { LocalReference, ResolvedImage, ResolveOptions } from '#formats/oci';
 import { CONFIG_MAX_BYTES, requireDocumentSize, resolveImage } from '#formats/oci';
 import { readRange } from './files.ts';
-
-/**
- * Where the bytes of a blob lie: `sizeBytes` bytes from `offsetBytes` of an open file. Plain data: the descriptor is valid
- * in every worker of this process until the source is disposed. Read it with positional reads only (its own offset is
- * shared). The bytes are not verified: whoever streams them compares size and digest.
- */
-export interface BlobRange {
-  readonly fd: number;
-  readonly offsetBytes: number;
-  readonly sizeBytes: number;
-}
 
 /** One image of a layout or archive, for listings. */
 export interface ImageListing {

@@ -6,7 +6,7 @@ import {
   createContentHasher,
 } from '#base/digest';
 import { ConflictError } from '#base/errors';
-import { verifyDigest, verifySize } from '#base/flow';
+import { type BlobRange, verifyDigest, verifySize } from '#base/flow';
 import type { LayoutEntry, LocalReference } from '#formats/oci';
 import {
   cloneFile,
@@ -22,7 +22,6 @@ import {
   type TmpFile,
   writeAt,
 } from '#host';
-import type { BlobRange } from './source.ts';
 
 /** How the bytes of a blob came into the target. */
 export type BlobMethod = 'reflinked' | 'copied' | 'written' | 'present';

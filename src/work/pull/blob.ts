@@ -1,13 +1,15 @@
 import { type ContentDigest, type ContentHasher, createHasherLike } from '#base/digest';
-import { type Source, verifyDigest, verifySize } from '#base/flow';
+import {
+  type BlobContent,
+  type BlobRange,
+  type Source,
+  verifyDigest,
+  verifySize,
+} from '#base/flow';
 import { readAt } from '#host';
-import type { BlobRange } from '#stores/oci-layout';
 
 /** Bytes that are read at once. */
 const PIECE_BYTES = 512 << 10;
-
-/** Where the bytes of a blob come from: a range of a local file, or whoever fetches them. */
-export type BlobContent = BlobRange | Source;
 
 /** What a blob must be. */
 export interface BlobExpectation {

@@ -1,11 +1,11 @@
 import assert from 'node:assert';
 import type { ContentDigest, ObjectId } from '#base/digest';
-import { type OperationOptions, pool as runPool } from '#base/flow';
+import { type BlobContent, type OperationOptions, pool as runPool } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
 import { BatchPool } from './batch-pool.ts';
-import { type BlobContent, BlobReader } from './blob.ts';
+import { BlobReader } from './blob.ts';
 import { importBlob, importLayer } from './layer.ts';
 import { countFile, type LayerCounts } from './layer-split.ts';
 import { findComplete, nameOf, type PlannedLayer } from './plan.ts';

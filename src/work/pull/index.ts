@@ -6,7 +6,6 @@
  */
 export { type Platform, parsePlatform } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
-export type { BlobContent } from './blob.ts';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { nameOf, type PlannedLayer, planLayers } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';

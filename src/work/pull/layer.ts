@@ -1,11 +1,12 @@
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import type { BlobContent } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
 import type { BatchPool, PendingFile } from './batch-pool.ts';
-import { type BlobContent, type BlobReader, sourceOf } from './blob.ts';
+import { type BlobReader, sourceOf } from './blob.ts';
 import { LargeObject } from './large-object.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
 import { unpackBlob } from './unpack-blob.ts';

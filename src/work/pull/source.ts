@@ -1,5 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
+import type { BlobContent } from '#base/flow';
 import {
   type ImageReference,
   parseLayerType,
@@ -8,7 +9,6 @@ import {
   type ResolveOptions,
 } from '#formats/oci';
 import { openImageSource } from '#stores/oci-layout';
-import type { BlobContent } from './blob.ts';
 
 /** Where an image comes from: an opened layout or archive, or a registry. */
 export interface PullSource {

@@ -1,4 +1,5 @@
 import { isOnecopyError } from '#base/errors';
+import type { BlobRange } from '#base/flow';
 import {
   type CarriedError,
   createRing,
@@ -9,7 +10,6 @@ import {
   startWorker,
   type WorkerHandle,
 } from '#host';
-import type { BlobRange } from '#stores/oci-layout';
 import type { LayerExpectation, TarListener } from './unpack-layer.ts';
 
 /** A layer to unpack. Plain data. */

@@ -1,9 +1,3 @@
-/**
- * A pull of bytes: the consumer asks, so back-pressure is built in; an error is a throw; `finally` runs on early exit.
- * An array of Uint8Array is a source too. A piece may be reused by the producer after the next pull: copy to keep.
- */
-export type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-
 /** Random access to bytes of known length. `read` fills `into` from `offset` and returns the bytes read (0 at the end). */
 export interface RandomReader {
   readonly sizeBytes: number;

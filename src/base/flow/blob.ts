@@ -1,0 +1,62 @@
+import type { ContentDigest } from '#base/digest';
+
+/**
+ * A pull of bytes: the consumer asks, so back-pressure is built in; an error is a throw; `finally` runs on early exit.
+ * An array of Uint8Array is a source too. A piece may be reused by the producer after the next pull: copy to keep.
+ */
+export type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/**
+ * Where the bytes of a local blob lie: `sizeBytes` bytes from `offsetBytes` of an open file. Plain data: the descriptor is
+ * valid in every worker of this process until whoever opened it disposes it. Read it with positional reads only (its own
+ * offset is shared). The bytes are not verified: whoever streams them compares size and digest.
+ */
+export interface BlobRange {
+  readonly fd: number;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+}
+
+/** Where the bytes of a blob come from: a range of a local file, or whoever fetches them. */
+export type BlobContent = BlobRange | Source;
+
+/** A part of a blob, in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Bytes of a blob and where they belong. `bytes` is valid until the next piece is asked for. */
+export interface BlobPiece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What came of asking for ranges. Both kinds are iterated once; leaving the loop early gives the transfer up. */
+export type BlobPieces =
+  /** Exactly the bytes of the ranges, in ascending order. */
+  | { readonly kind: 'ranges'; readonly pieces: AsyncIterable<BlobPiece> }
+  /** The server does not serve ranges and sends the whole blob instead, from its first byte. */
+  | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> };
+
+/** Options of a read. */
+export interface BlobReadOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A blob that is fetched when it is read, whole or by ranges, as often as wanted. A transfer that breaks goes on where it
+ * stopped. No byte is verified here: who reads the blob whole compares size and digest (`verified`), who reads ranges
+ * knows the digests of what lies in them.
+ */
+export interface RemoteBlob {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  /** The bytes from `offset` (0 when omitted) to the end, in pieces. */
+  read(options?: BlobReadOptions & { readonly offset?: number }): AsyncIterable<Uint8Array>;
+  /**
+   * Several parts, in as few requests as the server allows.
+   * @param ranges in ascending order, not empty, not overlapping, within the blob
+   */
+  readRanges(ranges: readonly ByteRange[], options?: BlobReadOptions): Promise<BlobPieces>;
+}
