@@ -27,7 +27,8 @@ try {
     },
   });
   process.stderr.write(`${report.objects.stored} files new, ${report.objects.reused} shared\n`);
-  for (const piece of openImageView(open, 'example').read(byteStringFromText(file))) {
+  using view = openImageView(open, 'example');
+  for (const piece of view.read(byteStringFromText(file))) {
     process.stdout.write(Buffer.from(piece));
   }
 } catch (error) {

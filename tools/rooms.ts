@@ -13,11 +13,12 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'formats/fsverity': ['base/bytes', 'base/digest', 'base/errors'],
   'formats/tree': ['base/bytes', 'base/digest', 'base/errors'],
   'formats/xz': ['base/bytes', 'base/errors'],
-  'formats/erofs': ['base/bytes', 'base/digest', 'base/errors', 'formats/tree'],
+  'formats/erofs': ['base/bytes', 'base/digest', 'base/errors', 'base/flow', 'formats/tree'],
   'formats/splitstream': [
     'base/bytes',
     'base/digest',
     'base/errors',
+    'base/flow',
     'base/flow',
     'formats/fsverity',
   ],

@@ -1,7 +1,16 @@
-// Invariant: any bytes give a value or a FormatError; a tree that is read can be written, and read again, to the same image.
+// Invariant: any bytes give a value or a FormatError, the same whether the image is in memory or read by pages; a tree that is read can be
+// written, and read again, to the same image.
 import assert from 'node:assert/strict';
 import { FormatError } from '#base/errors';
-import { checkImage, encodeImage, listObjectRefs, openImage, readTree } from '#formats/erofs';
+import { readerOf } from '#base/flow';
+import {
+  checkImage,
+  type ErofsImage,
+  encodeImage,
+  listObjectRefs,
+  openImage,
+  readTree,
+} from '#formats/erofs';
 
 /** Name of the target and of its folder of inputs. */
 export const name = 'erofs';
@@ -10,8 +19,11 @@ export const name = 'erofs';
 export function run(bytes: Uint8Array): void {
   guarded(() => checkImage(bytes));
   guarded(() => listObjectRefs(bytes));
-  guarded(() => browse(bytes, true));
-  guarded(() => browse(bytes, false));
+  for (const restrict of [true, false]) {
+    const whole = answersOf(() => openImage(bytes, { restrict }));
+    const paged = answersOf(() => openImage(readerOf(bytes), { restrict, pageBytes: PAGE_BYTES }));
+    assert.deepEqual(paged, whole);
+  }
   guarded(() => {
     const tree = readTree(bytes);
     const isLong = tree.leaves.some((leaf) => 'id' in leaf && leaf.id.length === 128);
@@ -23,25 +35,39 @@ export function run(bytes: Uint8Array): void {
 
 /** Inodes asked about one by one; each question may take time in the size of the image. */
 const QUESTIONS = 64;
+/** Pages so small that much lies across two. */
+const PAGE_BYTES = 96;
 
-function browse(bytes: Uint8Array, restrict: boolean): void {
-  const image = openImage(bytes, { restrict });
-  image.findPath('/a/b/c');
+function answersOf(open: () => ErofsImage): unknown[] {
+  const answers: unknown[] = [];
+  const ask = (question: () => unknown) => answers.push(guarded(question));
+  let image: ErofsImage | undefined;
+  ask(() => {
+    image = open();
+  });
+  if (image === undefined) return answers;
+  const opened: ErofsImage = image;
+  ask(() => opened.findPath('/a/b/c'));
   for (let nid = 36; nid < 36 + QUESTIONS; nid += 1) {
-    guarded(() => {
-      const inode = image.inode(nid);
-      guarded(() => image.listDirectory(inode));
-      guarded(() => image.xattrs(inode));
-      guarded(() => image.objectOf(inode));
-      guarded(() => image.readInline(inode));
+    ask(() => {
+      const inode = opened.inode(nid);
+      ask(() => opened.listDirectory(inode));
+      ask(() => opened.xattrs(inode));
+      ask(() => opened.objectOf(inode));
+      ask(() => opened.readInline(inode));
+      return inode;
     });
   }
+  return answers;
 }
 
-function guarded(read: () => unknown): void {
+/** What was read, or why not; bytes as text, so that a view and a copy are equal. */
+function guarded(read: () => unknown): unknown {
   try {
-    read();
+    const value = read();
+    return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value;
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
+    return error.message;
   }
 }

@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { LAYOUT, LAYOUT_MASK } from './layout.ts';
 
 /** Type of an inode, in the words of the tree model; `regular` for all its four forms. */
 export type InodeType = 'regular' | 'directory' | 'chr' | 'blk' | 'fifo' | 'socket' | 'symlink';
@@ -59,4 +60,12 @@ export interface ObjectReference {
 /** The type that the upper bits of a mode say (stat(2)); undefined when they say none. */
 export function typeOfMode(mode: number): InodeType | undefined {
   return TYPE_OF_BITS.get(mode & 0o170000);
+}
+
+/** The data layout that the format field of an inode says; undefined for one that composefs never writes. */
+export function layoutOf(format: number): ErofsInode['layout'] | undefined {
+  const bits = format & LAYOUT_MASK;
+  if (bits === LAYOUT.flatPlain) return 'flatPlain';
+  if (bits === LAYOUT.flatInline) return 'flatInline';
+  return bits === LAYOUT.chunkBased ? 'chunkBased' : undefined;
 }

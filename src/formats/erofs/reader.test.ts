@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type ByteString, displayText } from '#base/bytes';
 import { FormatError, hasCode } from '#base/errors';
+import { readerOf } from '#base/flow';
 import { encodeDumpfile, isWhiteout, type Leaf, parseDumpfile, type Tree } from '#formats/tree';
 import { arbitraryTree } from '../../../test/support/arbitrary-tree.ts';
 import { checkImage, listObjectRefs, visitObjectRefs } from './inspect.ts';
@@ -17,8 +18,9 @@ import {
   SUPERBLOCK_OFFSET,
 } from './layout.ts';
 import { readTree } from './read-tree.ts';
-import { openImage } from './reader.ts';
+import { type ErofsImage, openImage } from './reader.ts';
 import { scanObjectRefs } from './scan-refs.ts';
+import { walkImage } from './walk.ts';
 import { encodeImage } from './writer.ts';
 
 const VERSIONS = [0, 1, 2] as const;
@@ -86,6 +88,66 @@ function patched(
   else view.setUint32(offset, value, true);
   return copy;
 }
+
+/** All that an image shows of itself, entry by entry. */
+function shown(image: ErofsImage): unknown[] {
+  return [...walkImage(image)].map((entry) => ({
+    ...entry,
+    found: image.findPath(entry.path)?.nid,
+    xattrs: image.rawXattrs(entry.inode).map(([name, value]) => [name, displayBytes(value)]),
+    inline: displayBytes(image.readInline(entry.inode)),
+  }));
+}
+
+const displayBytes = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+
+describe('openImage over a reader', () => {
+  it('answers as over bytes in memory, however large its pages are', () => {
+    const pageBytes = fc.constantFrom(1, 33, 1000, 4096, 16384);
+    fc.assert(
+      fc.property(arbitraryTree, fc.constantFrom(...VERSIONS), pageBytes, (tree, version, size) => {
+        const bytes = encodeImage(tree, { version, algorithm: 'sha256' });
+        const paged = openImage(readerOf(bytes), { pageBytes: size });
+        assert.deepEqual(shown(paged), shown(openImage(bytes)));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('finds a name among very many by reading few pages', () => {
+    const lines = Array.from(
+      { length: 20_000 },
+      (_, at) => `/f${String(at).padStart(5, '0')} 1 100644 1 0 0 0 1.0 - x -\n`,
+    );
+    const bytes = imageOf(`/ 0 40755 2 0 0 0 1.0 - - -\n${lines.join('')}`, 1);
+    let bytesRead = 0;
+    const { read } = readerOf(bytes);
+    const image = openImage({
+      sizeBytes: bytes.length,
+      read(offset, into) {
+        const count = read(offset, into);
+        bytesRead += count;
+        return count;
+      },
+    });
+    for (const name of ['f00000', 'f12345', 'f19999']) {
+      assert.equal(image.findPath(name)?.sizeBytes, 1, name);
+    }
+    for (const name of ['a', 'f', 'f00000x', 'g', '5a']) {
+      assert.equal(image.findPath(name), undefined, name);
+    }
+    assert.ok(bytesRead < bytes.length / 4, `${bytesRead} of ${bytes.length} bytes`);
+  });
+
+  it('refuses a file that ends before its size', () => {
+    const bytes = imageOf(DUMP, 1);
+    for (let end = 0; end < bytes.length; end += 97) {
+      const cut = { ...readerOf(bytes.subarray(0, end)), sizeBytes: bytes.length };
+      const read = () => shown(openImage(cut, { pageBytes: 64 }));
+      assert.throws(read, (error) => hasCode(error, 'EROFS_INVALID'));
+    }
+  });
+});
 
 describe('readTree', () => {
   it('undoes encodeImage for random trees in every version', () => {

@@ -1,18 +1,21 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import type { FormatError } from '#base/errors';
+import type { RandomReader } from '#base/flow';
+import { type DirectoryBlock, entryNamed, entryOf, openBlock } from './directory-block.ts';
+import { ImageBytes } from './image-bytes.ts';
 import {
   type ErofsEntry,
   type ErofsInode,
+  layoutOf,
   type ObjectReference,
   type StoredXattr,
   typeOfMode,
 } from './inode.ts';
 import {
   COMPACT,
-  DIRENT,
   EXTENDED,
-  LAYOUT,
-  LAYOUT_MASK,
+  INODES_OFFSET,
   OVERLAY,
   SLOT_SIZE,
   XATTR_ENTRY,
@@ -22,26 +25,22 @@ import {
 import { type ImageHeader, invalidImage, type OpenOptions, readHeader } from './superblock.ts';
 import { parseMetacopy, parseRedirect, unescapeXattrs, WHITEOUT_MARKER } from './xattr-names.ts';
 
-/** Longest file name of Linux, in bytes. */
-const NAME_LENGTH_LIMIT = 255;
-
 /**
  * An image read on demand: opening decodes the superblock only, and every question decodes what it needs and checks
  * what it touches. No question takes longer than the image is large.
  */
 export class ErofsImage {
-  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
   readonly header: ImageHeader;
-  readonly #buffer: Buffer;
-  readonly #view: DataView;
+  readonly #bytes: ImageBytes;
   readonly #isRestricted: boolean;
 
   /** Use {@link openImage}. */
-  constructor(bytes: Uint8Array, options: OpenOptions) {
-    this.bytes = bytes;
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.header = readHeader(this.#view, options);
+  constructor(source: Uint8Array | RandomReader, options: OpenOptions) {
+    this.#bytes = new ImageBytes(source, options.pageBytes);
+    this.sizeBytes = this.#bytes.sizeBytes;
+    this.#bytes.locate(0, Math.min(INODES_OFFSET, this.sizeBytes));
+    this.header = readHeader(this.#bytes.view, this.sizeBytes, options);
     this.#isRestricted = options.restrict !== false;
   }
 
@@ -52,29 +51,32 @@ export class ErofsImage {
 
   /** Decodes an inode. @throws FormatError EROFS_INVALID. Source: core spec 6.3 */
   inode(nid: number): ErofsInode {
-    const view = this.#view;
-    const { length } = this.bytes;
     const offset = this.header.metaOffset + nid * SLOT_SIZE;
-    if (!Number.isSafeInteger(offset) || offset + COMPACT.sizeBytes > length) {
+    if (!Number.isSafeInteger(offset) || offset + COMPACT.sizeBytes > this.sizeBytes) {
       throw invalidImage(offset, `inode ${nid}`, 'is past the end');
     }
-    const format = view.getUint16(offset, true);
+    const bytes = this.#bytes;
+    const format = bytes.u16(offset);
     const isExtended = (format & 1) === 1;
     const headerBytes = isExtended ? EXTENDED.sizeBytes : COMPACT.sizeBytes;
-    if (offset + headerBytes > length) throw invalidImage(offset, `inode ${nid}`, 'is cut short');
-    const layout = layoutOf(format & LAYOUT_MASK);
-    if (layout === undefined) {
-      throw invalidImage(offset, `inode ${nid}`, `unknown layout ${format & LAYOUT_MASK}`);
+    if (offset + headerBytes > this.sizeBytes) {
+      throw invalidImage(offset, `inode ${nid}`, 'is cut short');
     }
-    const mode = view.getUint16(offset + COMPACT.mode, true);
+    const at = bytes.locate(offset, headerBytes);
+    const { view } = bytes;
+    const layout = layoutOf(format);
+    if (layout === undefined) {
+      throw invalidImage(offset, `inode ${nid}`, `unknown layout in format ${format}`);
+    }
+    const mode = view.getUint16(at + COMPACT.mode, true);
     const type = typeOfMode(mode);
     if (type === undefined) {
       throw invalidImage(offset, `inode ${nid}`, `unknown file type in mode ${mode.toString(8)}`);
     }
-    const xattrCount = view.getUint16(offset + COMPACT.xattrCount, true);
+    const xattrCount = view.getUint16(at + COMPACT.xattrCount, true);
     const xattrBytes = xattrCount === 0 ? 0 : XATTR_HEADER.sizeBytes + 4 * (xattrCount - 1);
-    const union = view.getUint32(offset + COMPACT.union, true);
-    const numbers = isExtended ? this.#extended(offset) : this.#compact(offset);
+    const union = view.getUint32(at + COMPACT.union, true);
+    const numbers = isExtended ? this.#extended(at, offset) : this.#compact(at);
     // Written out: a spread costs as much as all the rest of this.
     const inode: ErofsInode = {
       nid,
@@ -111,7 +113,7 @@ export class ErofsImage {
     for (const name of path.split('/')) {
       if (name === '') continue;
       if (inode.type !== 'directory') return undefined;
-      const nid = this.#lookup(inode, name);
+      const nid = this.lookup(inode, name);
       if (nid === undefined) return undefined;
       inode = this.inode(nid);
     }
@@ -120,10 +122,11 @@ export class ErofsImage {
 
   /** All entries of a directory as stored, `.` and `..` included. @throws FormatError EROFS_INVALID */
   *entries(directory: ErofsInode): Generator<ErofsEntry> {
-    if (directory.type !== 'directory') {
-      throw invalidImage(directory.offset, `inode ${directory.nid}`, 'is not a directory');
+    if (directory.type !== 'directory') throw notDirectory(directory);
+    for (const [start, end] of this.#extents(directory)) {
+      const block = openBlock(this.#bytes, start, end);
+      for (let entry = 0; entry < block.count; entry += 1) yield entryOf(block, entry);
     }
-    for (const [start, end] of this.#extents(directory)) yield* this.#blockEntries(start, end);
   }
 
   /**
@@ -159,7 +162,8 @@ export class ErofsImage {
     if (inode.xattrBytes === 0) return;
     const start = inode.offset + inode.headerBytes;
     const end = start + inode.xattrBytes;
-    const sharedCount = this.#view.getUint8(start + XATTR_HEADER.sharedCount);
+    const bytes = this.#bytes;
+    const sharedCount = bytes.u8(start + XATTR_HEADER.sharedCount);
     let at = start + XATTR_HEADER.sizeBytes;
     if (at + 4 * sharedCount > end) {
       throw invalidImage(
@@ -169,9 +173,9 @@ export class ErofsImage {
       );
     }
     for (let count = 0; count < sharedCount; count += 1) {
-      const id = this.#view.getUint32(at, true);
+      const id = bytes.u32(at);
       const shared = this.header.xattrOffset + id * 4;
-      this.#endOfXattr(shared, this.bytes.length);
+      this.#endOfXattr(shared, this.sizeBytes);
       visit(shared);
       at += 4;
     }
@@ -230,38 +234,46 @@ export class ErofsImage {
    */
   readInline(inode: ErofsInode): Uint8Array {
     if (inode.layout === 'chunkBased') return new Uint8Array(0);
-    const whole = new Uint8Array(Math.min(inode.sizeBytes, this.bytes.length));
+    const whole = new Uint8Array(Math.min(inode.sizeBytes, this.sizeBytes));
     let filled = 0;
-    for (const [start, end] of this.#extents(inode)) {
-      whole.set(this.bytes.subarray(start, end), filled);
-      filled += end - start;
+    for (const piece of this.inlinePieces(inode)) {
+      whole.set(piece, filled);
+      filled += piece.length;
     }
     return filled === whole.length ? whole : whole.subarray(0, filled);
   }
 
-  #compact(offset: number): InodeNumbers {
-    const view = this.#view;
+  /** What {@link readInline} gives, block by block; views into the image. */
+  *inlinePieces(inode: ErofsInode): Generator<Uint8Array> {
+    for (const [start, end] of this.#extents(inode)) {
+      const at = this.#bytes.locate(start, end - start);
+      yield this.#bytes.buffer.subarray(at, at + end - start);
+    }
+  }
+
+  #compact(at: number): InodeNumbers {
+    const { view } = this.#bytes;
     return {
-      nlink: view.getUint16(offset + COMPACT.nlink, true),
-      sizeBytes: view.getUint32(offset + COMPACT.size, true),
-      uid: view.getUint16(offset + COMPACT.uid, true),
-      gid: view.getUint16(offset + COMPACT.gid, true),
+      nlink: view.getUint16(at + COMPACT.nlink, true),
+      sizeBytes: view.getUint32(at + COMPACT.size, true),
+      uid: view.getUint16(at + COMPACT.uid, true),
+      gid: view.getUint16(at + COMPACT.gid, true),
       mtimeSec: this.header.buildTimeSec,
       mtimeNsec: this.header.buildTimeNsec,
     };
   }
 
-  #extended(offset: number): InodeNumbers {
-    const view = this.#view;
-    const high = view.getUint32(offset + EXTENDED.size + 4, true);
+  #extended(at: number, offset: number): InodeNumbers {
+    const { view } = this.#bytes;
+    const high = view.getUint32(at + EXTENDED.size + 4, true);
     if (high > 2 ** 21) throw invalidImage(offset, 'inode size', 'is above 2^53');
     return {
-      nlink: view.getUint32(offset + EXTENDED.nlink, true),
-      sizeBytes: high * 2 ** 32 + view.getUint32(offset + EXTENDED.size, true),
-      uid: view.getUint32(offset + EXTENDED.uid, true),
-      gid: view.getUint32(offset + EXTENDED.gid, true),
-      mtimeSec: view.getBigInt64(offset + EXTENDED.mtimeSec, true),
-      mtimeNsec: view.getUint32(offset + EXTENDED.mtimeNsec, true),
+      nlink: view.getUint32(at + EXTENDED.nlink, true),
+      sizeBytes: high * 2 ** 32 + view.getUint32(at + EXTENDED.size, true),
+      uid: view.getUint32(at + EXTENDED.uid, true),
+      gid: view.getUint32(at + EXTENDED.gid, true),
+      mtimeSec: view.getBigInt64(at + EXTENDED.mtimeSec, true),
+      mtimeNsec: view.getUint32(at + EXTENDED.mtimeNsec, true),
     };
   }
 
@@ -271,7 +283,7 @@ export class ErofsImage {
   }
 
   #checkSpan(inode: ErofsInode): void {
-    const { length } = this.bytes;
+    const length = this.sizeBytes;
     if (inode.offset + this.spanBytes(inode) > length) {
       throw invalidImage(
         inode.offset,
@@ -300,75 +312,66 @@ export class ErofsImage {
 
   /** Ranges of the image that hold the bytes of an inode: its blocks one by one, then what is inline. */
   *#extents(inode: ErofsInode): Generator<readonly [start: number, end: number]> {
-    if (inode.layout === 'chunkBased') return;
+    const count = this.#extentCount(inode);
+    for (let extent = 0; extent < count; extent += 1) yield this.#extentAt(inode, extent);
+  }
+
+  #extentCount(inode: ErofsInode): number {
+    if (inode.layout === 'chunkBased') return 0;
+    return this.#blocks(inode) + (this.#inlineBytes(inode) > 0 ? 1 : 0);
+  }
+
+  #extentAt(inode: ErofsInode, extent: number): readonly [start: number, end: number] {
     const { blockSize } = this.header;
-    const blocks = this.#blocks(inode);
-    let left = inode.sizeBytes;
-    for (let block = 0; block < blocks; block += 1) {
-      const start = (inode.union + block) * blockSize;
-      yield [start, start + Math.min(blockSize, left)];
-      left -= Math.min(blockSize, left);
-    }
-    const inline = inode.offset + inode.headerBytes + inode.xattrBytes;
-    if (left > 0 && inode.layout === 'flatInline') yield [inline, inline + left];
+    const done = extent * blockSize;
+    const start =
+      extent < this.#blocks(inode)
+        ? (inode.union + extent) * blockSize
+        : inode.offset + inode.headerBytes + inode.xattrBytes;
+    return [start, start + Math.min(blockSize, inode.sizeBytes - done)];
   }
 
-  *#blockEntries(start: number, end: number): Generator<ErofsEntry> {
-    const view = this.#view;
-    if (start + DIRENT.sizeBytes > end)
-      throw invalidImage(start, 'directory block', 'is too short');
-    const first = view.getUint16(start + DIRENT.nameOffset, true);
-    if (first === 0 || first % DIRENT.sizeBytes !== 0 || start + first > end) {
-      throw invalidImage(start, 'directory block', `first name at ${first}`);
+  /**
+   * The inode number behind a name in a directory, as the kernel finds it: names are sorted, so it takes a logarithm of the
+   * entries. Stubs are not found. @throws FormatError EROFS_INVALID. Source: Linux fs/erofs/namei.c erofs_find_target_block
+   */
+  lookup(directory: ErofsInode, name: string): number | undefined {
+    if (directory.type !== 'directory') throw notDirectory(directory);
+    let found: DirectoryBlock | undefined;
+    for (let low = 0, high = this.#extentCount(directory) - 1; low <= high; ) {
+      const middle = (low + high) >>> 1;
+      const block = openBlock(this.#bytes, ...this.#extentAt(directory, middle));
+      if (entryOf(block, 0).name > name) high = middle - 1;
+      else {
+        found = block;
+        low = middle + 1;
+      }
     }
-    const count = first / DIRENT.sizeBytes;
-    let nameStart = start + first;
-    for (let entry = 0; entry < count; entry += 1) {
-      const at = start + entry * DIRENT.sizeBytes;
-      let nameEnd = end;
-      if (entry + 1 < count) {
-        nameEnd = start + view.getUint16(at + DIRENT.sizeBytes + DIRENT.nameOffset, true);
-      } else {
-        const nul = this.bytes.subarray(nameStart, end).indexOf(0);
-        if (nul >= 0) nameEnd = nameStart + nul;
-      }
-      const length = nameEnd - nameStart;
-      if (nameEnd > end || length <= 0 || length > NAME_LENGTH_LIMIT) {
-        throw invalidImage(at, 'directory entry', `a name of ${length} bytes`);
-      }
-      const name = this.#buffer.toString('latin1', nameStart, nameEnd) as ByteString;
-      if (name.includes('/') || name.includes('\0')) {
-        throw invalidImage(at, 'directory entry', 'a name with a slash or a NUL');
-      }
-      const high = view.getUint32(at + DIRENT.nid + 4, true);
-      yield { name, nid: high * 2 ** 32 + view.getUint32(at + DIRENT.nid, true) };
-      nameStart = nameEnd;
-    }
-  }
-
-  #lookup(directory: ErofsInode, name: string): number | undefined {
-    for (const entry of this.entries(directory)) if (entry.name === name) return entry.nid;
-    return undefined;
+    const entry = found === undefined ? undefined : entryNamed(found, name);
+    return entry === undefined || this.#isStub(directory, entry) ? undefined : entry.nid;
   }
 
   /** Where the next xattr begins. */
   #endOfXattr(at: number, end: number): number {
     if (at + XATTR_ENTRY.sizeBytes > end) throw invalidImage(at, 'xattr', 'is past the end');
-    const nameLength = this.#view.getUint8(at + XATTR_ENTRY.nameLength);
-    const valueLength = this.#view.getUint16(at + XATTR_ENTRY.valueLength, true);
-    const bytes = XATTR_ENTRY.sizeBytes + nameLength + valueLength;
-    if (at + bytes > end) throw invalidImage(at, 'xattr', 'is cut short');
-    return at + Math.ceil(bytes / 4) * 4;
+    const nameLength = this.#bytes.u8(at + XATTR_ENTRY.nameLength);
+    const valueLength = this.#bytes.u16(at + XATTR_ENTRY.valueLength);
+    const sizeBytes = XATTR_ENTRY.sizeBytes + nameLength + valueLength;
+    if (at + sizeBytes > end) throw invalidImage(at, 'xattr', 'is cut short');
+    return at + Math.ceil(sizeBytes / 4) * 4;
   }
 
-  #xattrOf(at: number): StoredXattr {
-    const name = at + XATTR_ENTRY.sizeBytes;
-    const value = name + this.#view.getUint8(at + XATTR_ENTRY.nameLength);
-    const valueLength = this.#view.getUint16(at + XATTR_ENTRY.valueLength, true);
+  #xattrOf(offset: number): StoredXattr {
+    const bytes = this.#bytes;
+    const index = bytes.u8(offset + XATTR_ENTRY.nameIndex);
+    const nameLength = bytes.u8(offset + XATTR_ENTRY.nameLength);
+    const valueLength = bytes.u16(offset + XATTR_ENTRY.valueLength);
+    const name = bytes.locate(offset + XATTR_ENTRY.sizeBytes, nameLength + valueLength);
+    const value = name + nameLength;
     return {
-      index: this.#view.getUint8(at + XATTR_ENTRY.nameIndex),
-      suffix: this.#buffer.toString('latin1', name, value) as ByteString,
-      value: this.bytes.subarray(value, value + valueLength),
+      index,
+      suffix: bytes.buffer.toString('latin1', name, value) as ByteString,
+      value: bytes.buffer.subarray(value, value + valueLength),
     };
   }
 }
@@ -378,16 +381,17 @@ type InodeNumbers = Pick<
   'nlink' | 'sizeBytes' | 'uid' | 'gid' | 'mtimeSec' | 'mtimeNsec'
 >;
 
-function layoutOf(bits: number): ErofsInode['layout'] | undefined {
-  if (bits === LAYOUT.flatPlain) return 'flatPlain';
-  if (bits === LAYOUT.flatInline) return 'flatInline';
-  return bits === LAYOUT.chunkBased ? 'chunkBased' : undefined;
+function notDirectory(inode: ErofsInode): FormatError {
+  return invalidImage(inode.offset, `inode ${inode.nid}`, 'is not a directory');
 }
 
 /**
- * Opens an image held in memory; the bytes must not change while it is used.
- * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID
+ * Opens an image held in memory, or one that is read page by page as it is needed. Its bytes must not change while it is used.
+ * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID; as the reader
  */
-export function openImage(bytes: Uint8Array, options: OpenOptions = {}): ErofsImage {
-  return new ErofsImage(bytes, options);
+export function openImage(
+  source: Uint8Array | RandomReader,
+  options: OpenOptions = {},
+): ErofsImage {
+  return new ErofsImage(source, options);
 }

@@ -29,6 +29,8 @@ export interface OpenOptions {
   readonly restrict?: boolean;
   /** Largest image accepted, in bytes. Default 2^30. */
   readonly limitBytes?: number;
+  /** Bytes read at once of an image that is not in memory. Default 16 KiB. */
+  readonly pageBytes?: number;
 }
 
 /** A FormatError about a structure of an image. */
@@ -41,11 +43,10 @@ export function invalidImage(offset: number, what: string, reason: string): Form
 }
 
 /**
- * Reads header and superblock and, unless told otherwise, refuses everything composefs never writes.
+ * Reads header and superblock of an image of `length` bytes from a view that begins where the image does, and, unless told otherwise, refuses everything composefs never writes.
  * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID. Source: core spec 6.1, 6.2
  */
-export function readHeader(view: DataView, options: OpenOptions): ImageHeader {
-  const length = view.byteLength;
+export function readHeader(view: DataView, length: number, options: OpenOptions): ImageHeader {
   const limit = options.limitBytes ?? READER_IMAGE_LIMIT;
   if (length > limit) {
     throw new FormatError(

@@ -14,7 +14,7 @@ export class WalkBudget {
   #left: number;
 
   constructor(image: ErofsImage) {
-    this.#left = 2 * image.bytes.length;
+    this.#left = 2 * image.sizeBytes;
   }
 
   /** Counts an inode and the bytes it holds. @throws FormatError EROFS_INVALID when the budget is spent */

@@ -48,7 +48,7 @@ for (const name of [
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, name.replace('/', '/repo-'));
-    const view = openImageView(repository, 'img');
+    using view = openImageView(repository, 'img');
     // The dump was recorded once, in the other algorithm and version too it is the same but for the object ids.
     const tree = dumpedTree(name.replace('sha512-v2', 'sha256-v1'));
     const expected = [...walkTree(tree)];
@@ -118,7 +118,8 @@ async function withTree<T>(lines: readonly string[], work: (view: ImageView) => 
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
-  return work(viewOf(repository, treeOf(lines)));
+  using view = viewOf(repository, treeOf(lines));
+  return work(view);
 }
 
 const text = (view: ImageView, path: string) => Buffer.concat([...view.read(b(path))]).toString();
@@ -185,7 +186,7 @@ test('reading what is no regular file fails with TREE_NOT_REGULAR', async () => 
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const tree = treeOf([]);
   insertEntry(tree.root, b('pipe'), tree.addLeaf({ kind: 'fifo', stat: STAT }));
-  const view = viewOf(repository, tree);
+  using view = viewOf(repository, tree);
   assert.throws(() => [...view.read(b('/pipe'))], isCode('TREE_NOT_REGULAR'));
 });
 
@@ -201,7 +202,7 @@ test('a directory is listed in byte order, a file as itself', async () => {
 test('the stub entries of old versions are never seen, files of such names are', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
-  const view = viewOf(repository, treeOf(['f 5a text', 'd x']));
+  using view = viewOf(repository, treeOf(['f 5a text', 'd x']));
   assert.equal(view.list(b('/')).length, 2);
   assert.throws(() => view.stat(b('/00')), isCode('TREE_PATH_NOT_FOUND'));
   assert.equal(text(view, '/5a'), 'text');
@@ -234,7 +235,7 @@ test('an object of another size, or with other bytes, is not read', async () => 
     b('missing'),
     tree.addLeaf({ kind: 'external', stat: STAT, id: missing, sizeBytes: 101 }),
   );
-  const view = viewOf(repository, tree);
+  using view = viewOf(repository, tree);
   assert.throws(() => [...view.read(b('/short'))], isCode('OBJECT_SIZE_MISMATCH'));
   assert.throws(() => [...view.read(b('/missing'))], isCode('OBJECT_NOT_FOUND'));
 });
@@ -357,7 +358,9 @@ test('diffViews names what was added, removed and changed, and how', async () =>
     uid: 1,
     xattrs: new Map([[b('user.x'), Buffer.from('1')]]),
   };
-  const found = [...diffViews(viewOf(repository, before), viewOf(repository, after, 2))];
+  using left = viewOf(repository, before);
+  using right = viewOf(repository, after, 2);
+  const found = [...diffViews(left, right)];
   assert.deepEqual(
     found.map(({ path, change, differences }) =>
       `${path} ${change} ${differences.join(',')}`.trim(),
@@ -376,7 +379,7 @@ test('diffViews names what was added, removed and changed, and how', async () =>
 test('diffViews of an image with itself is empty', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'types/repo-sha256-v1');
-  const view = openImageView(repository, 'img');
+  using view = openImageView(repository, 'img');
   assert.deepEqual([...diffViews(view, view)], []);
 });
 

@@ -1,7 +1,7 @@
 import { type ByteString, byteStringOf, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
-import { type ErofsEntry, type ErofsImage, type ErofsInode, openImage } from '#formats/erofs';
+import { type ErofsImage, type ErofsInode, openImage } from '#formats/erofs';
 import type { Repository } from '#stores/composefs';
 import { resolveImageId } from '#work/image';
 
@@ -56,26 +56,35 @@ export interface ContentStore {
 
 /** Symbolic links that one path may lead through. Source: Linux namei.h MAXSYMLINKS. */
 const LINKS_MAX = 40;
+/** Longest target of a symbolic link, in bytes. Source: Linux limits.h PATH_MAX. */
+const TARGET_BYTES_MAX = 4096;
 /** Deepest directory that a walk enters. Source: composefs core spec 6.6. */
 const DEPTH_LIMIT = 2048;
 /** Pieces in which contents are read. */
 const PIECE_BYTES = 1 << 20;
 
 /**
- * The files of an image without mounting it. The image is read once and verified; nothing of it is decoded until it is asked for.
+ * The files of an image without mounting it. The image is verified first; nothing of it is read or decoded until it is asked for.
  * Symbolic links are followed inside the image only, an absolute one from its root. Contents come from an open repository
  * or another store, which must stay open while they are read.
  */
-export class ImageView {
+export class ImageView implements Disposable {
   readonly imageId: ObjectId;
   readonly #contents: ContentStore;
   readonly #image: ErofsImage;
+  readonly #file: Disposable | undefined;
 
-  /** Use {@link openImageView} or {@link viewImage}. */
-  constructor(contents: ContentStore, imageId: ObjectId, image: ErofsImage) {
+  /** Use {@link openImageView} or {@link viewImage}. @param file what to close with this */
+  constructor(contents: ContentStore, imageId: ObjectId, image: ErofsImage, file?: Disposable) {
     this.#contents = contents;
     this.imageId = imageId;
     this.#image = image;
+    this.#file = file;
+  }
+
+  /** Closes the image. */
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
   }
 
   /**
@@ -115,7 +124,7 @@ export class ImageView {
     const start = this.#lookup(path, false);
     const maxDepth = Math.min(options.maxDepth ?? DEPTH_LIMIT, DEPTH_LIMIT);
     // An honest image has every directory once; all of them together are no longer than the image.
-    let budget = this.#image.bytes.length;
+    let budget = this.#image.sizeBytes;
     const stack = [{ ...start, depth: 0 }];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       const { place, inode, depth } = at;
@@ -157,7 +166,7 @@ export class ImageView {
   /** A file without object is inline, or (chunk-based) nothing but zeros. */
   *#inlineContent(inode: ErofsInode): Generator<Uint8Array> {
     if (inode.layout !== 'chunkBased') {
-      yield this.#image.readInline(inode);
+      yield* this.#image.inlinePieces(inode);
       return;
     }
     const zeros = new Uint8Array(Math.min(PIECE_BYTES, inode.sizeBytes));
@@ -192,7 +201,7 @@ export class ImageView {
       }
       links += 1;
       if (links > LINKS_MAX) throw linkLoop(path);
-      const target = byteStringOf(this.#image.readInline(next.inode));
+      const target = this.#targetOf(next);
       if (target.startsWith('/')) found.length = 1;
       names.push(...target.split('/').reverse());
     }
@@ -201,11 +210,8 @@ export class ImageView {
 
   #child(at: Found, name: ByteString): Found {
     const place = [...at.place, name];
-    // The root of the older versions has stub entries that only listing it leaves out.
-    const isRoot = at.place.length === 0;
-    const entries = isRoot ? this.#image.listDirectory(at.inode) : this.#image.entries(at.inode);
-    const entry = firstNamed(entries, name);
-    if (entry === undefined) {
+    const nid = this.#image.lookup(at.inode, name);
+    if (nid === undefined) {
       const path = pathOf(place);
       throw new NotFoundError(
         'TREE_PATH_NOT_FOUND',
@@ -213,7 +219,12 @@ export class ImageView {
         { path: displayText(path) },
       );
     }
-    return { place, inode: this.#image.inode(entry.nid) };
+    return { place, inode: this.#image.inode(nid) };
+  }
+
+  #targetOf({ place, inode }: Found): ByteString {
+    if (inode.sizeBytes > TARGET_BYTES_MAX) throw targetTooLong(place, inode);
+    return byteStringOf(this.#image.readInline(inode));
   }
 
   #entry(place: readonly ByteString[], inode: ErofsInode): ViewEntry {
@@ -231,17 +242,12 @@ export class ImageView {
       mtimeNsec,
       linkCount: inode.nlink,
       rdev,
-      target: inode.type === 'symlink' ? byteStringOf(this.#image.readInline(inode)) : undefined,
+      target: inode.type === 'symlink' ? this.#targetOf({ place, inode }) : undefined,
       objectId,
       isSparse: inode.type === 'regular' && inode.layout === 'chunkBased' && objectId === undefined,
       inode: inode.nid,
     };
   }
-}
-
-function firstNamed(entries: Iterable<ErofsEntry>, name: ByteString): ErofsEntry | undefined {
-  for (const entry of entries) if (entry.name === name) return entry;
-  return undefined;
 }
 
 /** An inode and the names that lead to it, links resolved. */
@@ -251,13 +257,18 @@ interface Found {
 }
 
 /**
- * Opens the filesystem of an image: the name of an OCI image, `@digest`, an image id, or `refs/<name>`.
+ * Opens the filesystem of an image: the name of an OCI image, `@digest`, an image id, or `refs/<name>`. The caller disposes it.
  * @throws as `resolveImageId`, `openImage`; IntegrityError OBJECT_DIGEST_MISMATCH
  */
 export function openImageView(repository: Repository, name: string): ImageView {
   const imageId = resolveImageId(repository, name);
-  const { bytes } = repository.images.read(imageId);
-  return new ImageView(repository.objects, imageId, openImage(bytes));
+  const { object } = repository.images.open(imageId);
+  try {
+    return new ImageView(repository.objects, imageId, openImage(object), object);
+  } catch (error) {
+    object[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** The filesystem of an EROFS image at hand, whose id is known. @throws as `openImage` */
@@ -314,5 +325,14 @@ function damaged(place: readonly ByteString[]): FormatError {
     'EROFS_INVALID',
     `Cannot walk below "${path}": expected each directory once, found directories that overlap`,
     { offset: 0, what: 'image', path },
+  );
+}
+
+function targetTooLong(place: readonly ByteString[], inode: ErofsInode): FormatError {
+  const path = displayText(pathOf(place));
+  return new FormatError(
+    'EROFS_INVALID',
+    `Cannot read the link "${path}": expected a target of at most ${TARGET_BYTES_MAX} bytes, found ${inode.sizeBytes}`,
+    { offset: inode.offset, what: 'symlink', path },
   );
 }

@@ -59,7 +59,7 @@ export async function exportPath(
   { from, to }: { readonly from: ByteString; readonly to: string },
   options: DirectoryOptions = {},
 ): Promise<DirectoryReport> {
-  const view = openImageView(repository, name);
+  using view = openImageView(repository, name);
   const entry = view.stat(from);
   const tree = readTree(repository.images.read(view.imageId).bytes);
   const inode = lookupPath(tree, entry.path);

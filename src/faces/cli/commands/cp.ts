@@ -12,7 +12,8 @@ export const cp: Action = async (context, [from = '', to = ''], options) => {
   const { name, path } = splitOperand(from);
   using repository = await openSelected(context);
   if (context.dryRun) {
-    const entry = openImageView(repository, name).stat(byteStringFromText(path));
+    using view = openImageView(repository, name);
+    const entry = view.stat(byteStringFromText(path));
     if (context.out.json) context.out.document({ dryRun: true, from: entryDocument(entry), to });
     context.out.line(`Would copy ${from} (${entry.kind}) to ${to}`);
     return 0;

@@ -26,10 +26,14 @@ export async function openView(
   }
   const repository = await openSelected(context);
   try {
+    const view = openImageView(repository, name);
     return {
-      view: openImageView(repository, name),
+      view,
       async bring() {},
-      [Symbol.asyncDispose]: async () => repository[Symbol.dispose](),
+      async [Symbol.asyncDispose]() {
+        view[Symbol.dispose]();
+        repository[Symbol.dispose]();
+      },
     };
   } catch (error) {
     repository[Symbol.dispose]();
