@@ -876,6 +876,16 @@ export const ERROR_CODES = {
     meaning: 'The map of a sparse tar member is malformed or too large',
     keys: ['offset', 'what', 'reason'],
   },
+  TAR_SPLIT_CONTENT_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'The content of a file is not what the tar-split of its layer says',
+    keys: ['expected', 'found', 'name'],
+  },
+  TAR_SPLIT_INVALID: {
+    kind: 'format',
+    meaning: 'A tar-split is not lines of the JSON records it is made of',
+    keys: ['offset', 'what', 'reason'],
+  },
   TAR_TRUNCATED: {
     kind: 'format',
     meaning: 'A tar ends inside a member',

@@ -13,8 +13,14 @@ export type {
   TarEntryType,
   TarSparse,
 } from './entry.ts';
-export { INLINE_BYTES_MAX, TAR_BLOCK_BYTES } from './layout.ts';
+export { INLINE_BYTES_MAX, TAR_BLOCK_BYTES, TYPE_FLAG as TAR_TYPE_FLAG } from './layout.ts';
+export {
+  parseTarMemberHeader,
+  readTarBlockHead,
+  type TarMemberHeader,
+} from './member-header.ts';
 export { checkTarEntry } from './path.ts';
+export type { PaxTime as TarTime } from './pax.ts';
 export { type TarSink, TarSplitter } from './splitter.ts';
 export { readTarEntries, type StoredPart } from './stored.ts';
 export {

@@ -46,6 +46,19 @@ export function parsePax(payload: Buffer, offset: number): PaxOverrides {
     xattrs: undefined,
     sparse: undefined,
   };
+  forEachPaxRecord(payload, offset, (key, value, at) => apply(overrides, key, value, at));
+  return overrides;
+}
+
+/**
+ * Calls `take` with every record of a PAX payload, in order; the value is a view, the offset counts as `offset` does.
+ * @throws FormatError TAR_PAX_MALFORMED
+ */
+export function forEachPaxRecord(
+  payload: Buffer,
+  offset: number,
+  take: (key: string, value: Buffer, offset: number) => void,
+): void {
   const length = lengthWithoutNuls(payload);
   for (let at = 0; at < length; ) {
     const { keyAt, end } = recordAt(payload, at, offset);
@@ -53,10 +66,9 @@ export function parsePax(payload: Buffer, offset: number): PaxOverrides {
     if (equals < 0 || equals >= end)
       malformed(offset + at, 'expected "=" in the record, found none');
     const key = payload.toString('latin1', keyAt, equals);
-    apply(overrides, key, payload.subarray(equals + 1, end - 1), offset + at);
+    take(key, payload.subarray(equals + 1, end - 1), offset + at);
     at = end;
   }
-  return overrides;
 }
 
 /** Some writers pad the payload with NULs and count them. */
@@ -133,7 +145,7 @@ function paxId(text: string, key: string, offset: number): number {
 }
 
 /** Seconds with an optional sign and fraction; digits past the ninth round towards the past. */
-function paxTime(text: string, offset: number): PaxTime {
+export function paxTime(text: string, offset: number): PaxTime {
   const match = /^([-+]?)([0-9]{1,20})(?:\.([0-9]*))?$/.exec(text);
   if (match === null) malformed(offset, `expected a decimal time, found "${text.slice(0, 40)}"`);
   const negative = match[1] === '-';

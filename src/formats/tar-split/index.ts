@@ -1,0 +1,13 @@
+/**
+ * Tar-split: what podman keeps of a tar to rebuild it byte for byte from the files it unpacked. Lines of JSON, compressed by
+ * whoever stores them (gzip in containers-storage, zstd in a zstd:chunked layer).
+ *
+ *     { type 2, payload: headers }  { type 1, name, size, CRC-64 of the content }  { type 2, … }  …  { type 2, trailer }
+ */
+export { Crc64Iso } from './crc64-iso.ts';
+export { encodeGoString, utf8Text } from './go-json.ts';
+export { readTarSplit, TarSplitReader } from './reader.ts';
+export { encodeTarSplitRecord, failTarSplit, type TarSplitRecord } from './record.ts';
+export { type OpenTarSplitFile, replayTarSplit, type TarSplitFile } from './replay.ts';
+export { TarSegmenter, type TarSegmentSink } from './segmenter.ts';
+export { TarSplitWriter } from './writer.ts';

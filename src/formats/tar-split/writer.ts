@@ -1,0 +1,55 @@
+import type { TarMemberHeader } from '#formats/tar';
+import { Crc64Iso } from './crc64-iso.ts';
+import { encodeTarSplitRecord, type TarSplitRecord } from './record.ts';
+import { TarSegmenter, type TarSegmentSink } from './segmenter.ts';
+
+/**
+ * Writes the tar-split of a tar that passes by: lines of JSON, uncompressed. The result depends on the tar alone, not on the
+ * pieces it comes in. Sans-I/O; holds the headers of one member and what has not been taken.
+ */
+export class TarSplitWriter {
+  readonly #segmenter = new TarSegmenter();
+  readonly #sink: TarSegmentSink = {
+    segment: (bytes) => this.#add({ kind: 'segment', bytes }),
+    member: (header) => {
+      this.#header = header;
+      this.#crc = new Crc64Iso();
+    },
+    content: (bytes) => this.#crc.update(bytes),
+    memberEnd: () => this.#endMember(),
+  };
+  #lines: string[] = [];
+  #position = 0;
+  #header: TarMemberHeader | undefined;
+  #crc = new Crc64Iso();
+
+  /** Takes the next bytes of the tar; returns the lines that they complete. @throws FormatError TAR_* */
+  push(piece: Uint8Array): Uint8Array {
+    this.#segmenter.push(piece, this.#sink);
+    return this.#taken();
+  }
+
+  /** The tar has no more bytes; returns the last lines. @throws FormatError TAR_TRUNCATED */
+  end(): Uint8Array {
+    this.#segmenter.end(this.#sink);
+    return this.#taken();
+  }
+
+  #endMember(): void {
+    if (this.#header === undefined) return;
+    const { name, payloadBytes } = this.#header;
+    const crc = payloadBytes > 0 ? this.#crc.finish() : undefined;
+    this.#add({ kind: 'file', name, sizeBytes: payloadBytes, crc });
+  }
+
+  #add(record: TarSplitRecord): void {
+    this.#lines.push(encodeTarSplitRecord(record, this.#position));
+    this.#position += 1;
+  }
+
+  #taken(): Uint8Array {
+    const bytes = Buffer.from(this.#lines.join(''), 'utf8');
+    this.#lines = [];
+    return bytes;
+  }
+}
