@@ -188,7 +188,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'faces/packed': [],
-  'faces/compat': ['base/errors', 'work/compose'],
+  'faces/compat': ['base/bytes', 'base/errors', 'work/compose'],
   'faces/cli': [
     'base/bytes',
     'base/errors',

@@ -14,6 +14,8 @@ before(() => {
   repo = join(scratch.path, 'repo');
   runCli(['-q', 'pull', goldenReference('basic'), 'app'], { repo });
   runCli(['tag', 'app', 'host/app:v1'], { repo });
+  // Never offered: bash would run it.
+  equal(runCli(['tag', 'app', 'app$(touch ran)'], { repo }).status, 0);
 });
 after(() => scratch[Symbol.dispose]());
 

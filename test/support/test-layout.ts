@@ -13,9 +13,17 @@ export interface TestLayer {
   readonly descriptor?: Record<string, unknown>;
 }
 
+/** What else a test image says. */
+export interface TestLayoutOptions {
+  /** Further keys of the config. */
+  readonly config?: Record<string, unknown>;
+  /** Tags that lead to it; `latest` alone without them. */
+  readonly tags?: readonly string[];
+}
+
 /** What was written. */
 export interface TestLayout {
-  /** `oci:PATH:latest` */
+  /** `oci:PATH:TAG`, with the first tag. */
   readonly reference: string;
   readonly manifestDigest: string;
   /** Files of the layers' blobs, and their diff ids. */
@@ -25,7 +33,11 @@ export interface TestLayout {
 const SUFFIX = { none: '', gzip: '+gzip', zstd: '+zstd' } as const;
 
 /** Writes an OCI layout with one image for this machine. By hand, so that tests do not depend on our own writer. */
-export function writeTestLayout(path: string, layers: readonly TestLayer[]): TestLayout {
+export function writeTestLayout(
+  path: string,
+  layers: readonly TestLayer[],
+  { config: more = {}, tags = ['latest'] }: TestLayoutOptions = {},
+): TestLayout {
   mkdirSync(join(path, 'blobs/sha256'), { recursive: true });
   const put = (bytes: Uint8Array) => {
     const hex = sha256(bytes);
@@ -44,6 +56,7 @@ export function writeTestLayout(path: string, layers: readonly TestLayer[]): Tes
       architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
       os: 'linux',
       rootfs: { type: 'layers', diff_ids: written.map(({ diffId }) => diffId) },
+      ...more,
     }),
   );
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
@@ -56,12 +69,15 @@ export function writeTestLayout(path: string, layers: readonly TestLayer[]): Tes
       layers: written.map(({ descriptor }) => descriptor),
     }),
   );
-  const annotations = { 'org.opencontainers.image.ref.name': 'latest' };
   const { digest, size } = manifest;
-  const index = { schemaVersion: 2, manifests: [{ mediaType, digest, size, annotations }] };
+  const manifests = tags.map((tag) => {
+    const annotations = { 'org.opencontainers.image.ref.name': tag };
+    return { mediaType, digest, size, annotations };
+  });
+  const index = { schemaVersion: 2, manifests };
   writeFileSync(join(path, 'index.json'), json(index));
   writeFileSync(join(path, 'oci-layout'), json({ imageLayoutVersion: '1.0.0' }));
-  return { reference: `oci:${path}:latest`, manifestDigest: digest, layers: written };
+  return { reference: `oci:${path}:${tags[0] ?? ''}`, manifestDigest: digest, layers: written };
 }
 
 function compress(tar: Uint8Array, compression: 'none' | 'gzip' | 'zstd'): Uint8Array {

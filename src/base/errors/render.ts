@@ -33,7 +33,12 @@ export function renderErrorText(error: Error): string {
   const lines = [error.message, ...causesOf(error).map((cause) => `  cause: ${cause.message}`)];
   const hint = hintOf(error);
   if (hint !== undefined) lines.push(`  hint: ${hint}`);
-  return lines.join('\n');
+  return lines.map(onOneLine).join('\n');
+}
+
+/** A message may quote what a server or a file says: that must not look like a line of ours. */
+function onOneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, ' ');
 }
 
 /** The error as a JSON-safe document. Errors that are not ours get the code `INTERNAL`. */

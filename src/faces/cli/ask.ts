@@ -1,3 +1,4 @@
+import { plainLine } from '#base/bytes';
 import type { Context } from './context.ts';
 import { UsageError } from './output.ts';
 
@@ -12,7 +13,9 @@ export async function confirm(context: Context, question: string): Promise<void>
   }
   const { createInterface } = await import('node:readline/promises');
   using terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `, { signal: context.signal });
+  const answer = await terminal.question(`${plainLine(question)} [y/N] `, {
+    signal: context.signal,
+  });
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new UsageError(`Cannot go on: "${question}" was not answered with yes`);
 }

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { plainText } from '#base/bytes';
 
 /** What a pipe takes at once as long as nothing is in it (Linux limits.h PIPE_BUF): writing so much waits for nobody. */
 const DIRECT_BYTES_MAX = 4096;
@@ -31,8 +32,16 @@ export class Channel {
     return (this.#stream?.writableLength ?? 0) > 0;
   }
 
-  /** Writes now, or as soon as what was written before is gone. */
+  /**
+   * Writes text for people now, or as soon as what was written before is gone. This is the gate for whatever an image, a server or a
+   * file brought: what a terminal would obey is written as its number.
+   */
   write(text: string): void {
+    this.writeStyled(plainText(text));
+  }
+
+  /** As `write`, for text with our own escape sequences, every other part of which has been through `plainLine`. */
+  writeStyled(text: string): void {
     const bytes = Buffer.from(text);
     const isDirect = this.#stream === undefined && bytes.length <= this.#directBytesLeft;
     const done = isDirect ? this.#writeNow(bytes) : 0;

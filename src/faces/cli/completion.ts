@@ -94,14 +94,29 @@ async function namesFor(words: readonly string[]): Promise<KnownNames> {
       timeoutMs: 0,
       upgrade: false,
     });
-    const names = listOciImages(repository).map(({ name }) => name);
+    const names = listOciImages(repository)
+      .map(({ name }) => name)
+      .filter(isOffered);
     if (!words.includes('ostree')) return { names, commits: [] };
     const { listCommitRefs } = await import('#work/ostree');
-    return { names, commits: listCommitRefs(repository).map(({ name }) => name) };
+    return {
+      names,
+      commits: listCommitRefs(repository)
+        .map(({ name }) => name)
+        .filter(isOffered),
+    };
   } catch (error) {
     if (isOnecopyError(error)) return { names: [], commits: [] };
     throw error;
   }
+}
+
+/**
+ * False for names with characters that mean something to a shell or a terminal: the scripts of shells expand what they are offered, so
+ * such a name, which an image brought, would be run when somebody presses the tab key.
+ */
+function isOffered(name: string): boolean {
+  return /^[\p{L}\p{N}\w./:@%+=,-]+$/u.test(name);
 }
 
 function optionsIn(words: readonly string[]): GlobalOptions {

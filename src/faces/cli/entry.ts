@@ -1,4 +1,4 @@
-import { type ByteString, bytesOf, displayText } from '#base/bytes';
+import { type ByteString, bytesOf, displayText, isPlainLine } from '#base/bytes';
 import type { FileKind, ViewEntry } from '#work/browse';
 
 const LETTER: Readonly<Record<FileKind, string>> = {
@@ -44,10 +44,10 @@ export function formatTime(seconds: bigint, nanoseconds: number): string {
   return date.toISOString().replace(/\.\d+Z$/, `${fraction}Z`);
 }
 
-/** A name for people: control characters and what is not UTF-8 are written as `\xHH`. */
+/** A name for people: what a terminal would obey and what is not UTF-8 are written as `\xHH`. */
 export function formatName(name: ByteString): string {
   const text = displayText(name);
-  if (isPlain(name) && !/\p{Cc}/u.test(text)) return text;
+  if (isPlain(name) && isPlainLine(text)) return text;
   return [...name]
     .map((character) => {
       const code = character.charCodeAt(0);

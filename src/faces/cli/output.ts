@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { plainJson, plainLine } from '#base/bytes';
 import type { JsonValue } from '#base/errors';
 import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/errors';
 import { stderr, stdout } from './channels.ts';
@@ -29,7 +30,7 @@ export interface Output {
   readonly json: boolean;
   /** Prints the one JSON document of the run. */
   document(value: { readonly [key: string]: unknown }): void;
-  /** Prints a line of data for people; nothing with `--json`. */
+  /** Prints a line of data for people; nothing with `--json`. A line feed in it is shown as its number. */
   line(text: string): void;
   /** Prints raw bytes of data. */
   bytes(piece: Uint8Array): Promise<void>;
@@ -50,14 +51,15 @@ export function createOutput(options: {
   readonly verbose: boolean;
 }): Output {
   const { json, quiet, verbose } = options;
-  const say = (text: string) => stderr.write(`onecopy: ${text}\n`);
+  const say = (text: string) => stderr.write(`onecopy: ${plainLine(text)}\n`);
   return {
     json,
     document(value) {
-      stdout.write(`${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value }, toJson, 2)}\n`);
+      const document = { schemaVersion: SCHEMA_VERSION, ...value };
+      stdout.write(`${plainJson(JSON.stringify(document, toJson, 2))}\n`);
     },
     line(text) {
-      if (!json) stdout.write(`${text}\n`);
+      if (!json) stdout.write(`${plainLine(text)}\n`);
     },
     async bytes(piece) {
       if (stdout.stream.write(piece)) return;
@@ -72,8 +74,8 @@ export function createOutput(options: {
         style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
         chars: PLAIN,
       });
-      for (const row of rows) table.push([...row]);
-      stdout.write(`${table.toString().replace(/ +$/gm, '')}\n`);
+      for (const row of rows) table.push(row.map(plainLine));
+      stdout.writeStyled(`${table.toString().replace(/ +$/gm, '')}\n`);
     },
     note(text) {
       if (!quiet) say(text);
@@ -118,10 +120,11 @@ export function reportError(error: unknown, options: ReportOptions): number {
   const isBug = !isInterrupted && !isOnecopyError(shown) && !(shown instanceof UsageError);
   if (options.json) {
     const document = { ...renderErrorDocument(shown), ...ownParts(shown, isInterrupted) };
-    stderr.write(`${JSON.stringify({ error: document }, toJson)}\n`);
+    stderr.write(`${plainJson(JSON.stringify({ error: document }, toJson))}\n`);
   } else {
     stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
-    if (shown instanceof UsageError && shown.hint) stderr.write(`  hint: ${shown.hint}\n`);
+    if (shown instanceof UsageError && shown.hint)
+      stderr.write(`  hint: ${plainLine(shown.hint)}\n`);
     if ((isBug || options.verbose) && shown.stack) stderr.write(`${shown.stack}\n`);
   }
   if (options.interrupted !== undefined) return options.interrupted;

@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs';
+import { plainJson, plainLine } from '#base/bytes';
 import type { ProgressEvent, ProgressListener } from '#base/flow';
 import { stderr } from './channels.ts';
 import { UsageError } from './output.ts';
@@ -68,7 +69,7 @@ function jsonTo(fd: number): ProgressListener {
   return (event) => {
     if (!isOpen) return;
     try {
-      writeSync(fd, `${JSON.stringify(event)}\n`);
+      writeSync(fd, `${plainJson(JSON.stringify(event))}\n`);
     } catch (error) {
       // A full pipe in non-blocking mode only loses this line.
       isOpen = (error as NodeJS.ErrnoException).code === 'EAGAIN';
@@ -77,7 +78,7 @@ function jsonTo(fd: number): ProgressListener {
 }
 
 function shortId(id: string): string {
-  return id.replace(/^(sha\d+:[0-9a-f]{12})[0-9a-f]+$/, '$1');
+  return plainLine(id).replace(/^(sha\d+:[0-9a-f]{12})[0-9a-f]+$/, '$1');
 }
 
 function amount(component: Component, value: number): string {
@@ -87,7 +88,7 @@ function amount(component: Component, value: number): string {
 /** Lines on stderr: one when a component ends or is skipped, and the notes. */
 function createLines(): ProgressRenderer {
   const components = new Map<string, Component>();
-  const say = (text: string) => stderr.write(`${text}\n`);
+  const say = (text: string) => stderr.write(`${plainLine(text)}\n`);
   return {
     listen(event) {
       if (event.type === 'started') {
@@ -119,7 +120,8 @@ async function createBars(): Promise<ProgressRenderer> {
   );
   const running = new Map<string, { bar: ReturnType<typeof bars.create>; component: Component }>();
   // Bars keep lines for their next drawing, which only comes while one is running.
-  const say = (text: string) => {
+  const say = (line: string) => {
+    const text = plainLine(line);
     if (running.size > 0) bars.log(`${text}\n`);
     else stderr.write(`${text}\n`);
   };

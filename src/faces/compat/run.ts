@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { plainText } from '#base/bytes';
 import { isOnecopyError, renderErrorText } from '#base/errors';
 import { UsageError } from './options.ts';
 
@@ -20,12 +21,17 @@ export async function runTool(
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(error.message === '' ? usage : `${error.message}\n${usage}`);
+      complain(error.message === '' ? usage : `${error.message}\n${usage}`);
     } else if (isOnecopyError(error)) {
-      process.stderr.write(`${program}: ${renderErrorText(error)}\n`);
+      complain(`${program}: ${renderErrorText(error)}\n`);
     } else throw error;
     return 1;
   }
+}
+
+/** Errors may quote what a file says, which must not reach the terminal as it is. */
+function complain(text: string): void {
+  process.stderr.write(plainText(text));
 }
 
 /** A reader of our output that goes away (`composefs-info ls x | head`) ends the run without an error. */

@@ -109,7 +109,7 @@ export const inspect: Action = async (context, [name = ''], options) => {
   line(`tree    ${commit.rootTree}`);
   line(`dirmeta ${commit.rootMeta}`);
   for (const text of [commit.subject, commit.body]) {
-    if (text !== '') line(`\n${text}`);
+    if (text !== '') for (const one of ['', ...text.split('\n')]) line(one);
   }
   return 0;
 };
@@ -259,14 +259,19 @@ function printSummary(commit: CommitSummary, line: (text: string) => void): void
   line(`Date:  ${dateText(commit.timestampSec)} +0000`);
   if (commit.version !== undefined) line(`Version: ${commit.version}`);
   if (commit.subject === '') line('(no subject)');
-  else line(`\n${indent(commit.subject)}`);
-  if (commit.body !== '') line(`\n${indent(commit.body)}`);
+  else for (const one of indented(commit.subject)) line(one);
+  if (commit.body !== '') for (const one of indented(commit.body)) line(one);
   line('');
 }
 
-function indent(text: string): string {
-  const lines = text.replace(/\n$/, '').split('\n');
-  return lines.map((one) => `    ${one}`).join('\n');
+function indented(text: string): string[] {
+  return [
+    '',
+    ...text
+      .replace(/\n$/, '')
+      .split('\n')
+      .map((one) => `    ${one}`),
+  ];
 }
 
 /** `YYYY-MM-DD HH:MM:SS` in UTC; the number itself when no calendar reaches it. */

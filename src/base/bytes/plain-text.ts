@@ -1,0 +1,36 @@
+/**
+ * What a terminal obeys instead of showing: control characters, which begin escape sequences, the controls that turn the direction of
+ * text, and the separators that some programs take for the end of a line. Source: Unicode 16 general category Cc, property
+ * Bidi_Control; ECMA-48 for what terminals do with them.
+ */
+const OBEYED = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+const OBEYED_BUT_LINE_FEED = /(?!\n)[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+
+/** Text for people with what a terminal would obey written as `\xHH` or `\uHHHH`; line feeds stay. */
+export function plainText(text: string): string {
+  return text.replace(OBEYED_BUT_LINE_FEED, escaped);
+}
+
+/** As `plainText`, on one line: line feeds are written as `\x0a` too. */
+export function plainLine(text: string): string {
+  return text.replace(OBEYED, escaped);
+}
+
+/** True when a terminal would show all of the text. */
+export function isPlainLine(text: string): boolean {
+  return text.search(OBEYED) < 0;
+}
+
+/** JSON that says the same and that a terminal shows: what it would obey stands in strings, as `\uHHHH`. */
+export function plainJson(json: string): string {
+  return json.replace(OBEYED_BUT_LINE_FEED, (character) => `\\u${hex(character, 4)}`);
+}
+
+function escaped(character: string): string {
+  const isShort = character.charCodeAt(0) <= 0xff;
+  return isShort ? `\\x${hex(character, 2)}` : `\\u${hex(character, 4)}`;
+}
+
+function hex(character: string, digits: number): string {
+  return character.charCodeAt(0).toString(16).padStart(digits, '0');
+}
