@@ -9,7 +9,7 @@ import {
 } from '#formats/ostree';
 import { Dir, hasErrno, readAll } from '#host';
 import type { OstreeRemoteConfig, SignVerify } from '#stores/ostree';
-import { createGpgVerifier } from './gpg.ts';
+import { createGpgVerifier, isKeyring } from './gpg.ts';
 import type { SignatureGate, TrustPolicy } from './trust.ts';
 
 /** Keys that are believed. */
@@ -157,7 +157,7 @@ function gpgKeyrings(
   system: readonly string[],
 ): Uint8Array[] {
   const configured = remote.gpgKeyPaths.flatMap((path) => {
-    const found = readPlace(path);
+    const found = readFolder(path)?.filter(isKeyring) ?? [readKeyFile(path)];
     return found.length > 0 ? found : failMissing(`keys at "${path}"`);
   });
   if (configured.length > 0) return configured;
@@ -166,7 +166,7 @@ function gpgKeyrings(
       ? undefined
       : tryReadFile(`${repository}/${remote.name}.trustedkeys.gpg`);
   if (own !== undefined) return [own];
-  return system.flatMap((folder) => readPlace(`${folder}/trusted.gpg.d`));
+  return system.flatMap((folder) => readFolder(`${folder}/trusted.gpg.d`, isKeyringName) ?? []);
 }
 
 function schemeKeys(
@@ -194,13 +194,26 @@ function schemeKeys(
   };
 }
 
+/** Other files lie beside keyrings, and two that GnuPG names alike. Source: libostree ostree-gpg-verifier.c add_keyring_dir_at. */
+function isKeyringName(name: string): boolean {
+  return name.endsWith('.gpg') && name !== 'trustdb.gpg' && name !== 'secring.gpg';
+}
+
 /** A file, or every file of a folder in order of names; empty when there is neither. */
 function readPlace(path: string): Uint8Array[] {
+  const files = readFolder(path);
+  if (files !== undefined) return files;
+  const bytes = tryReadFile(path);
+  return bytes === undefined ? [] : [bytes];
+}
+
+/** The regular files of a folder in order of names, or undefined when it is none. */
+function readFolder(path: string, isWanted = (_: string) => true): Uint8Array[] | undefined {
   try {
     using folder = Dir.open(path);
     return folder
       .readEntries()
-      .filter(({ type }) => type !== 'directory')
+      .filter(({ name, type }) => type === 'file' && isWanted(name))
       .map(({ name }) => name)
       .sort()
       .map((name) => {
@@ -208,14 +221,13 @@ function readPlace(path: string): Uint8Array[] {
         return readAll(file, KEY_FILE_MAX_BYTES);
       });
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    if (!hasErrno(error, 'ENOTDIR')) throw error;
+    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) return undefined;
+    throw error;
   }
-  const bytes = tryReadFile(path);
-  return bytes === undefined ? [] : [bytes];
 }
 
-function tryReadFile(path: string): Uint8Array | undefined {
+/** A key or configuration file, or undefined when there is none. */
+export function tryReadFile(path: string): Uint8Array | undefined {
   const slash = path.lastIndexOf('/');
   try {
     using folder = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');

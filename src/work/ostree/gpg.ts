@@ -1,15 +1,17 @@
+import type { AnyKeyPacket, PublicKey, SignaturePacket } from 'openpgp';
 import { FormatError } from '#base/errors';
 import type { SignatureVerifier } from '#formats/ostree';
+import { GpgKeys, type OpenPgp } from './gpg-keys.ts';
 
-/** OpenPGP, loaded when the first GPG gate is made: it is large, and most pulls need none. */
-type OpenPgp = typeof import('openpgp');
-type PublicKey = Awaited<ReturnType<OpenPgp['readKey']>>;
-
-const ARMOR_START = '-----BEGIN PGP';
+const ARMOR_START = '-----BEGIN PGP PUBLIC KEY BLOCK-----';
+const ARMORED = /-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g;
+/** Most signature packets of one blob that are tried. */
+const PACKETS_MAX = 64;
 
 /**
- * A verifier for detached OpenPGP signatures by any key of the keyrings (binary or armored). Expired and revoked keys, and digests
- * that are no longer safe, do not count.
+ * A verifier for detached OpenPGP signatures by any key of the keyrings (binary or armored). Keys are
+ * judged as of now: expired and revoked ones do not count, whatever was true on the day of the signature, and renewed ones do.
+ * Neither do weak keys and digests that are no longer safe.
  * @throws FormatError OSTREE_KEY_INVALID
  */
 export async function createGpgVerifier(
@@ -18,18 +20,27 @@ export async function createGpgVerifier(
   const openpgp = await import('openpgp');
   const keys: PublicKey[] = [];
   for (const keyring of keyrings) keys.push(...(await readKeyring(openpgp, keyring)));
+  const ring = new GpgKeys(openpgp, keys);
   return {
     scheme: 'gpg',
-    verify: async (data, signature) => await signerOf(openpgp, keys, data, signature),
+    verify: async (data, signature) => await signerOf(openpgp, ring, data, signature),
   };
+}
+
+/** Whether a file begins as an OpenPGP key does, binary or armored; other files lie beside keyrings too. */
+export function isKeyring(bytes: Uint8Array): boolean {
+  const [tag = 0] = bytes;
+  const isBinary = (tag & 0xfc) === 0x98 || tag === 0xc6;
+  return isBinary || textOf(bytes).includes(ARMOR_START);
 }
 
 async function readKeyring(openpgp: OpenPgp, keyring: Uint8Array): Promise<PublicKey[]> {
   try {
-    const text = Buffer.from(keyring).toString('latin1');
-    return text.trimStart().startsWith(ARMOR_START)
-      ? await openpgp.readKeys({ armoredKeys: text })
-      : await openpgp.readKeys({ binaryKeys: new Uint8Array(keyring) });
+    const blocks = textOf(keyring).match(ARMORED);
+    if (blocks === null) return await openpgp.readKeys({ binaryKeys: new Uint8Array(keyring) });
+    const keys: PublicKey[] = [];
+    for (const block of blocks) keys.push(...(await openpgp.readKeys({ armoredKeys: block })));
+    return keys;
   } catch (cause) {
     throw new FormatError(
       'OSTREE_KEY_INVALID',
@@ -40,21 +51,24 @@ async function readKeyring(openpgp: OpenPgp, keyring: Uint8Array): Promise<Publi
   }
 }
 
-/** Fingerprint of the key that made one of the signatures in a blob, or undefined. */
+/** Fingerprint of the key that made one of the signatures in a blob and may vouch now, or undefined. */
 async function signerOf(
   openpgp: OpenPgp,
-  keys: PublicKey[],
+  keys: GpgKeys,
   data: Uint8Array,
   blob: Uint8Array,
 ): Promise<string | undefined> {
   try {
-    const signature = await openpgp.readSignature({ binarySignature: new Uint8Array(blob) });
+    const { packets } = await openpgp.readSignature({ binarySignature: new Uint8Array(blob) });
     const message = await openpgp.createMessage({ binary: new Uint8Array(data) });
-    const { signatures } = await openpgp.verify({ message, signature, verificationKeys: keys });
-    for (const { keyID, verified } of signatures) {
-      if (!(await isGood(verified))) continue;
-      const key = keys.find((one) => one.getKeys(keyID).length > 0);
-      return key?.getFingerprint() ?? keyID.toHex();
+    const literal = message.packets.findPacket(openpgp.enums.packet.literalData);
+    if (literal === undefined) return undefined;
+    for (const signature of packets.slice(0, PACKETS_MAX)) {
+      const signer = keys.issuersOf(signature);
+      for (const { packet, fingerprint, isValidAt } of signer) {
+        if (!(await isSignedBy(openpgp, packet, signature, literal))) continue;
+        if (await isValidAt(new Date())) return fingerprint;
+      }
     }
   } catch {
     // What cannot be read as a signature is none; the others in the list may still be good.
@@ -62,10 +76,24 @@ async function signerOf(
   return undefined;
 }
 
-async function isGood(verified: Promise<unknown>): Promise<boolean> {
+async function isSignedBy(
+  { enums }: OpenPgp,
+  key: AnyKeyPacket,
+  signature: SignaturePacket,
+  data: object,
+): Promise<boolean> {
+  const { signatureType: type, created } = signature;
+  if (type !== enums.signature.binary && type !== enums.signature.text) return false;
+  if (created === null || created < key.created) return false;
+  if (signature.getExpirationTime() <= new Date()) return false;
   try {
-    return (await verified) === true;
+    await signature.verify(key, type, data, created, true);
+    return true;
   } catch {
     return false;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

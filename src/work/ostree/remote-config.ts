@@ -1,8 +1,7 @@
 import { NotFoundError } from '#base/errors';
-import { KEY_FILE_MAX_BYTES, parseKeyFile } from '#formats/ostree';
-import { Dir, readAll } from '#host';
+import { parseKeyFile } from '#formats/ostree';
 import { parseRemotes } from '#stores/ostree';
-import { type KeyPlaces, remoteTrustPolicy } from './gates.ts';
+import { type KeyPlaces, remoteTrustPolicy, tryReadFile } from './gates.ts';
 import type { PullSource } from './pull.ts';
 import { remoteSourceOf } from './remote-source.ts';
 import type { TrustPolicy } from './trust.ts';
@@ -25,9 +24,15 @@ export async function openConfiguredRemote(
 ): Promise<ConfiguredRemote> {
   const slash = path.lastIndexOf('/');
   const folder = slash < 0 ? '.' : path.slice(0, slash) || '/';
-  using dir = Dir.open(folder);
-  using file = dir.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
-  const remotes = parseRemotes(parseKeyFile(readAll(file, KEY_FILE_MAX_BYTES), path));
+  const file = tryReadFile(path);
+  if (file === undefined) {
+    throw new NotFoundError(
+      'OSTREE_REMOTE_NOT_FOUND',
+      `Cannot find remote "${name}": expected its settings in "${path}", found no such file`,
+      { name, path },
+    );
+  }
+  const remotes = parseRemotes(parseKeyFile(file, path));
   const remote = remotes.find((one) => one.name === name);
   if (remote === undefined) {
     throw new NotFoundError(

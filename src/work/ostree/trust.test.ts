@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseKeyFile, parseMetadataDict, signaturesOf } from '#formats/ostree';
+import { parseEd25519Keys, parseKeyFile, parseMetadataDict, signaturesOf } from '#formats/ostree';
 import { type OstreeRemoteConfig, parseRemotes } from '#stores/ostree';
+import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
+import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
 import { readTarFixture, readTarFolder } from '../../../test/support/tar-fixture.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import { gatesOfKeys, remoteTrustPolicy } from './gates.ts';
+import { createTrustPolicy, gatesOfKeys, remoteTrustPolicy } from './gates.ts';
+import { pullCommit } from './pull.ts';
 import { openConfiguredRemote } from './remote-config.ts';
 import { passGates, type TrustPolicy, verifyCommit } from './trust.ts';
 
@@ -135,7 +138,7 @@ test('keys given by hand make a gate for GPG and one for everything else', async
 test('summaries have gates of their own, for either scheme', async () => {
   using temp = makeTempDir();
   mkdirSync(`${temp.path}/trusted.gpg.d`);
-  writeFileSync(`${temp.path}/trusted.gpg.d/key.asc`, GPG);
+  writeFileSync(`${temp.path}/trusted.gpg.d/key.gpg`, GPG);
   const summary = files.get('summary')?.bytes as Uint8Array;
   const byEd25519 = files.get('summary.sig')?.bytes;
   const byGpg = readTarFixture('ostree/mini.tar.gz').get('fxmini/summary.sig.gpg-only')?.bytes;
@@ -161,7 +164,57 @@ test('a configured remote is found by its name in a file, with the keyring besid
   const { source, trust } = await openConfiguredRemote(config, 'origin', places);
   assert.equal(source.url, 'http://127.0.0.1/repo');
   assert.equal((await verify(trust, both)).length, 1);
-  await assert.rejects(openConfiguredRemote(config, 'other', places), {
-    code: 'OSTREE_REMOTE_NOT_FOUND',
-  });
+  for (const [path, name] of [
+    [config, 'other'],
+    [`${temp.path}/none`, 'origin'],
+  ] as const) {
+    await assert.rejects(openConfiguredRemote(path, name, places), {
+      code: 'OSTREE_REMOTE_NOT_FOUND',
+    });
+  }
+});
+
+test('what lies beside keyrings is none: only *.gpg in the folder of the system, only keys where a remote points', async () => {
+  using temp = makeTempDir();
+  const folder = `${temp.path}/trusted.gpg.d`;
+  mkdirSync(folder);
+  writeFileSync(`${folder}/README-gpg`, 'Put keyrings here\n');
+  for (const other of ['key.asc', 'trustdb.gpg', 'secring.gpg'])
+    writeFileSync(`${folder}/${other}`, GPG);
+  await assert.rejects(policyOf('', [temp.path]), NO_KEYS);
+  const paths = `gpgkeypath=${folder}`;
+  assert.equal((await verify(await policyOf(paths), both)).length, 1);
+  writeFileSync(`${folder}/key.gpg`, OTHER_GPG);
+  await assert.rejects(verify(await policyOf('', [temp.path]), both), INVALID);
+  // Blocks one after the other in one file are all read, and words around them are not.
+  writeFileSync(`${folder}/key.gpg`, Buffer.concat([Buffer.from('Two keys\n'), OTHER_GPG, GPG]));
+  assert.equal((await verify(await policyOf('', [temp.path]), both)).length, 1);
+  for (const name of ['key.asc', 'trustdb.gpg', 'secring.gpg', 'key.gpg'])
+    rmSync(`${folder}/${name}`);
+  symlinkSync('README-gpg', `${folder}/key.gpg`);
+  await assert.rejects(policyOf(paths, [temp.path]), NO_KEYS);
+});
+
+test('a repository on this host is held to what a summary must show: signed, and its word about a ref', async () => {
+  using fixture = unpackOstree('mini');
+  using temp = await makeTempRepository();
+  const path = `${fixture.path}/fxmini/r-signed`;
+  const pull = async (key: string) => {
+    const settings = {
+      signVerifySummary: true,
+      keys: { ed25519: { trusted: parseEd25519Keys(key) } },
+    };
+    const trust = await createTrustPolicy(settings);
+    return await pullCommit(temp.repository, { kind: 'local', path }, 'test/v1', { trust });
+  };
+  const { commit } = await pull(ED25519);
+  await assert.rejects(pull(OTHER_KEY), INVALID);
+  const other = readFileSync(`${path}/refs/heads/test/main`, 'latin1');
+  assert.notEqual(other.trim(), commit);
+  writeFileSync(`${path}/refs/heads/test/v1`, other);
+  assert.equal((await pull(ED25519)).commit, commit);
+  rmSync(`${path}/summary.sig`);
+  await assert.rejects(pull(ED25519), MISSING);
+  rmSync(`${path}/summary`);
+  await assert.rejects(pull(ED25519), MISSING);
 });
