@@ -259,3 +259,22 @@ test('a remote gets the headers it wants, and a summary at hand decides what a r
     );
   }
 });
+
+test('a configured remote is obeyed for a repository on this host too', () => {
+  using fixture = unpackOstree('mini');
+  const repo = `${fixture.path}/repo`;
+  const source = `ostree-local:${fixture.path}/fxmini/r-archive:test/v1`;
+  const config = `${fixture.path}/remotes`;
+  writeFileSync(config, '[remote "o"]\nurl=http://127.0.0.1/\ngpg-verify=false\n');
+  ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
+  const pull = (...more: readonly string[]) => onecopy(repo, 'pull', source, ...more).status;
+  assert.equal(pull('--remote-config', config), 2);
+  assert.equal(pull('--remote-config', `${config}.none`, '--remote', 'o'), 4);
+  assert.equal(pull('--remote-config', config, '--remote', 'p'), 4);
+  const key = `verification-ed25519-key=${Buffer.alloc(32, 1).toString('base64')}`;
+  const signed = `gpg-verify=false\nsign-verify=true\n${key}`;
+  writeFileSync(config, `[remote "o"]\nurl=http://127.0.0.1/\n${signed}\n`);
+  assert.equal(pull('--remote-config', config, '--remote', 'o'), 6);
+  writeFileSync(config, '[remote "o"]\nurl=http://127.0.0.1/\ngpg-verify=false\n');
+  assert.equal(pull('--remote-config', config, '--remote', 'o'), 0);
+});

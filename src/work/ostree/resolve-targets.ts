@@ -1,11 +1,19 @@
 import type { OstreeChecksum } from '#base/digest';
 import { ConflictError, NotFoundError } from '#base/errors';
+import { METADATA_MAX_BYTES, SUMMARY_MAX_BYTES } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import type { OstreeRepo } from '#stores/ostree';
 import type { PullCommitOptions } from './pull.ts';
 import type { PullOrigin, ResolvedTarget } from './pull-one.ts';
-import { type ResolvedRef, resolveRemoteRefs, type WantedRefs } from './resolve.ts';
+import {
+  type ResolvedRef,
+  refsOfSummary,
+  resolveRemoteRefs,
+  type SuppliedSummary,
+  type WantedRefs,
+} from './resolve.ts';
 import type { PullTarget } from './target.ts';
+import type { TrustPolicy } from './trust.ts';
 
 /**
  * Finds out which commits targets mean, with one view of the source: in order, each target once.
@@ -48,9 +56,20 @@ async function resolveRefs(
   refs: WantedRefs,
   options: Pick<PullCommitOptions, 'trust' | 'summary' | 'subset' | 'signal'>,
 ): Promise<ReadonlyMap<string, ResolvedRef>> {
-  if (!('remote' in origin)) return localRefs(origin.repo, origin.path, refs);
   const { trust = {}, summary, subset, signal } = options;
+  if (!('remote' in origin)) {
+    const believed = summary ?? summaryToVerify(origin.repo, trust);
+    if (believed !== undefined) return await refsOfSummary(believed, refs, trust);
+    return localRefs(origin.repo, origin.path, refs);
+  }
   return await resolveRemoteRefs(repository, origin, refs, { trust, summary, subset, signal });
+}
+
+/** The files of refs are not signed: where summaries must be, the summary alone says what a ref means. */
+function summaryToVerify(repo: OstreeRepo, trust: TrustPolicy): SuppliedSummary | undefined {
+  if ((trust.summaryGates?.length ?? 0) === 0) return undefined;
+  const bytes = repo.readFile('summary', SUMMARY_MAX_BYTES) ?? new Uint8Array(0);
+  return { bytes, signatures: repo.readFile('summary.sig', METADATA_MAX_BYTES) };
 }
 
 function localRefs(

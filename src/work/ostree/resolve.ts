@@ -88,12 +88,8 @@ export async function resolveRemoteRefs(
 ): Promise<ReadonlyMap<string, ResolvedRef>> {
   const { remote, url } = from;
   const mustBeSigned = (options.trust.summaryGates?.length ?? 0) > 0;
-  if (options.summary !== undefined) {
-    const summary = await believe(options.summary.bytes, options.summary.signatures, options.trust);
-    const found = inSummary(summary, refs);
-    for (const ref of lackingOf(refs, found)) notFound(ref, 'the summary');
-    return found;
-  }
+  if (options.summary !== undefined)
+    return await refsOfSummary(options.summary, refs, options.trust);
   const only = refs !== 'all' && refs.length === 1 && !mustBeSigned ? refs[0] : undefined;
   const onlyAnswer = settled(only === undefined ? undefined : remote.ref(only, options));
   const isAnswered = async () => {
@@ -114,6 +110,21 @@ export async function resolveRemoteRefs(
     if (commit === undefined) return notFound(ref, where);
     found.set(ref, { commit, commitMaxBytes: undefined, summary });
   });
+  return found;
+}
+
+/**
+ * What a summary at hand says about refs, once it is believed.
+ * @throws NotFoundError OSTREE_REF_NOT_FOUND; IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID,
+ * OSTREE_SUMMARY_EXPIRED; as `parseSummary`
+ */
+export async function refsOfSummary(
+  { bytes, signatures }: SuppliedSummary,
+  refs: WantedRefs,
+  trust: TrustPolicy,
+): Promise<ReadonlyMap<string, ResolvedRef>> {
+  const found = inSummary(await believe(bytes, signatures, trust), refs);
+  for (const ref of lackingOf(refs, found)) notFound(ref, 'the summary');
   return found;
 }
 

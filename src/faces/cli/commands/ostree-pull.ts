@@ -17,7 +17,7 @@ import { type Action, type Context, flag, textOption, wholeNumber } from '../con
 import { UsageError } from '../output.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatSize } from '../units.ts';
-import { remoteOf, summaryOption } from './ostree-remote.ts';
+import { configuredRemote, remoteOf, summaryOption } from './ostree-remote.ts';
 import { trustOptions } from './ostree-trust.ts';
 
 type Options = Readonly<Record<string, unknown>>;
@@ -128,9 +128,9 @@ async function requestOf(
   if (!isMirror && refs.length === 0) {
     throw new UsageError(`Cannot pull "${text}": expected a ref, or --mirror for all refs`);
   }
-  const { source, trust }: { source: PullSource; trust: TrustPolicy } =
+  const { source, trust } =
     reference.transport === 'ostree-local'
-      ? { source: { kind: 'local', path: resolve(location) }, trust: {} }
+      ? await localSourceOf(location, options)
       : await remoteOf(location, options);
   return {
     source,
@@ -138,6 +138,15 @@ async function requestOf(
     options: await pullOptions(context, options, trust),
     isSingle: refs.length === 1,
   };
+}
+
+/** A repository on this host; what a configured remote demands is demanded of it too. */
+async function localSourceOf(
+  location: string,
+  options: Options,
+): Promise<{ readonly source: PullSource; readonly trust: TrustPolicy }> {
+  const configured = await configuredRemote(options);
+  return { source: { kind: 'local', path: resolve(location) }, trust: configured?.trust ?? {} };
 }
 
 async function pullOptions(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import {
+  type ConfiguredRemote,
   openConfiguredRemote,
   type PullSource,
   type SuppliedSummary,
@@ -17,6 +18,15 @@ export async function remoteOf(
   url: string,
   options: Options,
 ): Promise<{ readonly source: RemoteSource; readonly trust: TrustPolicy }> {
+  const http = httpOptions(options);
+  const configured = await configuredRemote(options);
+  if (configured === undefined) return { source: { kind: 'remote', url, http }, trust: {} };
+  const { source, trust } = configured;
+  return { source: { ...source, url, http: { ...source.http, ...http } }, trust };
+}
+
+/** The remote that `--remote-config` and `--remote` name: whom to trust, also for a source on this host. */
+export async function configuredRemote(options: Options): Promise<ConfiguredRemote | undefined> {
   const config = textOption(options, 'remoteConfig');
   const name = textOption(options, 'remote');
   if ((config === undefined) !== (name === undefined)) {
@@ -24,12 +34,8 @@ export async function remoteOf(
       'Cannot use a configured remote: expected both --remote-config and --remote',
     );
   }
-  const http = httpOptions(options);
-  if (config === undefined || name === undefined) {
-    return { source: { kind: 'remote', url, http }, trust: {} };
-  }
-  const { source, trust } = await openConfiguredRemote(resolve(config), name);
-  return { source: { ...source, url, http: { ...source.http, ...http } }, trust };
+  if (config === undefined || name === undefined) return undefined;
+  return await openConfiguredRemote(resolve(config), name);
 }
 
 /** A summary that is at hand, so that several calls see one state of the remote. */
