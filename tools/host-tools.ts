@@ -12,6 +12,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   'mkfs.xfs': 'xfsprogs',
   fsverity: 'fsverity',
   getfattr: 'attr',
+  gpg: 'gnupg',
   nginx: 'nginx-light',
   ostree: 'ostree',
   'qemu-system-x86_64': 'qemu-system-x86',
