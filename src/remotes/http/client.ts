@@ -1,13 +1,14 @@
-import { createSecureContext, type SecureContext } from 'node:tls';
-import type { Endpoint } from './connection.ts';
 import { isRetryable, type TransportContext, transportError } from './errors.ts';
+import type { LimiterBounds } from './fast/limiter.ts';
+import { FastRoad } from './fast/road.ts';
+import type { ShortWay } from './fast/short.ts';
 import { GeneralTransport, type TlsSettings } from './general.ts';
-import type { LimiterBounds } from './limiter.ts';
-import { Origin } from './origin.ts';
-import { type ProxySettings, proxyFor } from './proxy.ts';
+import { COLLECT_BYTES } from './limits.ts';
+import type { ProxySettings } from './proxy.ts';
 import { redirectTarget } from './redirect.ts';
 import {
   attemptOf,
+  type BegunRequest,
   type HttpBytes,
   type HttpRequest,
   type HttpResponse,
@@ -24,8 +25,7 @@ import {
   retryDelayMs,
   sleep,
 } from './retry.ts';
-import { type BegunRequest, ShortWay } from './short.ts';
-import { type Attempt, drain, headerLines, type RawResponse, sendFast } from './transport.ts';
+import { drain, type RawResponse } from './transport.ts';
 
 /** Settings of a client; every member has a default. */
 export interface HttpClientOptions {
@@ -48,8 +48,6 @@ export interface HttpClientOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** Bodies up to this size come as one array, in bytes. */
-const COLLECT_BYTES = 262_144;
 /** How often a request asks the original URL for another link because the one it was redirected to was refused. */
 const MAX_FRESH_LINKS = 1;
 const DEFAULTS = {
@@ -64,41 +62,35 @@ const DEFAULTS = {
 } as const;
 
 /**
- * HTTP client for many small objects and a few large ones. Keeps connections, follows what each server bears, retries
- * with back-off, resumes large bodies, and reports every failure as a TransportError without credentials in it.
- * Requests are not ordered: `priority` decides who goes first when more are asked for than may be in flight.
+ * HTTP client: keeps connections, follows redirects, retries with back-off, resumes large bodies, and reports every
+ * failure as a TransportError without credentials in it. Requests for many small objects may take the fast road, where
+ * `priority` decides who goes first when more are asked for than may be in flight.
  */
 export class HttpClient implements AsyncDisposable {
-  readonly #asked: HttpClientOptions;
-  /** As asked, less what is shared with other threads. */
-  #options: HttpClientOptions;
+  readonly #options: HttpClientOptions;
   readonly #retry: RetryPolicy;
-  readonly #origins = new Map<string, Origin>();
+  readonly #fast: FastRoad;
   readonly #general: GeneralTransport;
-  #secureContext: SecureContext | undefined;
+  #maxInFlight: number;
 
   constructor(options: HttpClientOptions = {}) {
-    this.#asked = options;
     this.#options = options;
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
-    this.#general = new GeneralTransport({
-      tls: options.tls ?? {},
-      proxy: options.proxy ?? {},
-      connectTimeoutMs: options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
-      noDataTimeoutMs: options.noDataTimeoutMs ?? DEFAULTS.noDataTimeoutMs,
-      maxConnections: options.maxConnections ?? DEFAULTS.maxConnections,
-    });
+    const set = { ...DEFAULTS, tls: {}, proxy: {}, ...options };
+    const settings = { ...set, inFlight: { ...DEFAULTS.inFlight, ...options.inFlight } };
+    this.#fast = new FastRoad(settings);
+    this.#general = new GeneralTransport(settings);
+    this.#maxInFlight = settings.inFlight.max;
   }
 
-  /** Upper bound of useful concurrency: more requests than this only wait in the queue. */
+  /** Upper bound of useful concurrency on the fast road: more requests than this only wait in the queue. */
   get maxInFlight(): number {
-    return this.#options.inFlight?.max ?? DEFAULTS.inFlight.max;
+    return this.#maxInFlight;
   }
 
-  /** Time that the quickest answer took so far; infinite before the first. */
+  /** Time that the quickest answer of the fast road took so far; infinite before the first. */
   get quickestMs(): number {
-    const origins = [...this.#origins.values()];
-    return Math.min(DEFAULTS.quickestMs, ...origins.map((origin) => origin.quickestMs));
+    return this.#fast.quickestMs;
   }
 
   /**
@@ -106,20 +98,18 @@ export class HttpClient implements AsyncDisposable {
    * than its part, so that all `parts` together are to a server as one client.
    */
   share(parts: number): HttpClientOptions {
-    const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#asked;
-    const { start, min, max } = { ...DEFAULTS.inFlight, ...inFlight };
-    // What the servers have borne so far need not be found out again.
-    const origins = [...this.#origins.values()];
-    const borne = Math.max(start, ...origins.map(({ limit }) => limit));
+    const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#options;
+    const { min, max } = { ...DEFAULTS.inFlight, ...inFlight };
     const part = (count: number) => Math.max(1, Math.ceil(count / parts));
-    this.#options = {
-      ...this.#asked,
-      inFlight: { start: part(borne), min: part(min), max: part(max) },
+    const bounds = {
+      // What the servers have borne so far need not be found out again.
+      inFlight: { start: part(this.#fast.borne), min: part(min), max: part(max) },
       maxConnections: part(maxConnections),
       quickestMs: this.quickestMs,
     };
-    for (const origin of origins) origin.narrow(part(max));
-    return this.#options;
+    this.#fast.narrow(bounds);
+    this.#maxInFlight = bounds.inFlight.max;
+    return { ...this.#options, ...bounds };
   }
 
   /**
@@ -154,21 +144,16 @@ export class HttpClient implements AsyncDisposable {
     return { ...response, body: new Uint8Array(0), url: url.href };
   }
 
-  /** The short way to files of the same scheme and host as `base`; undefined where every request is an unusual one. */
+  /** The short way to files of the same scheme and host as `base`; undefined where the fast road does not lead. */
   openShort(base: URL, signal: AbortSignal | undefined): ShortWay | undefined {
+    if (!this.#fast.takes({ method: 'GET', url: base })) return undefined;
     const { headers = {} } = this.#options;
-    const request = { url: base, signal };
-    const attemptFor = (url: URL) => attemptOf(request, url, COLLECT_BYTES, headers, false);
-    const sample = attemptFor(base);
-    if (!this.#isUsual(sample)) return undefined;
-    const lines = headerLines(sample.headers);
-    const root = base.origin;
-    return new ShortWay(this.#originFor(base), root, lines, COLLECT_BYTES, attemptFor);
+    const sample = attemptOf({ url: base }, base, COLLECT_BYTES, headers, false);
+    return this.#fast.openShort(base, sample.headers, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const origin of this.#origins.values()) origin[Symbol.dispose]();
-    this.#origins.clear();
+    await this.#fast[Symbol.asyncDispose]();
     await this.#general[Symbol.asyncDispose]();
   }
 
@@ -236,66 +221,9 @@ export class HttpClient implements AsyncDisposable {
     foreign: boolean,
   ): Promise<RawResponse> {
     const attempt = attemptOf(request, url, collectBytes, this.#options.headers ?? {}, foreign);
-    if (foreign || !this.#isUsual(attempt)) {
-      const headers = new Map(attempt.headers);
-      headers.set('user-agent', this.#options.userAgent ?? DEFAULTS.userAgent);
-      return this.#general.send({ ...attempt, headers });
-    }
-    const origin = this.#originFor(url);
-    return sendFast(origin, attempt).then((response) => {
-      if (response.status === 429 || response.status === 503) origin.onOverload();
-      return response;
-    });
-  }
-
-  /** True for what the fast path does: plain reads, straight from the host. */
-  #isUsual(attempt: Attempt): boolean {
-    const { tls, proxy } = this.#options;
-    return (
-      (attempt.method === 'GET' || attempt.method === 'HEAD') &&
-      attempt.content === undefined &&
-      tls?.certPem === undefined &&
-      tls?.permissive !== true &&
-      (proxy === undefined || proxyFor(proxy, attempt.url) === undefined)
-    );
-  }
-
-  #originFor(url: URL): Origin {
-    let origin = this.#origins.get(url.origin);
-    if (origin === undefined) {
-      const o = this.#options;
-      origin = new Origin(this.#endpointOf(url), {
-        inFlight: { ...DEFAULTS.inFlight, ...o.inFlight },
-        maxConnections: o.maxConnections ?? DEFAULTS.maxConnections,
-        pipelineDepth: o.pipelineDepth ?? DEFAULTS.pipelineDepth,
-        quickestMs: o.quickestMs ?? DEFAULTS.quickestMs,
-        connectTimeoutMs: o.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
-        noDataTimeoutMs: o.noDataTimeoutMs ?? DEFAULTS.noDataTimeoutMs,
-        idleTimeoutMs: o.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
-      });
-      this.#origins.set(url.origin, origin);
-    }
-    return origin;
-  }
-
-  #endpointOf(url: URL): Endpoint {
-    const secure = url.protocol === 'https:';
-    const userAgent = this.#options.userAgent ?? DEFAULTS.userAgent;
-    return {
-      secure,
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-      authority: url.host,
-      commonLines: headerLines(new Map([['user-agent', userAgent]])),
-      secureContext: secure ? this.#trust() : undefined,
-    };
-  }
-
-  #trust(): SecureContext | undefined {
-    const caPem = this.#options.tls?.caPem;
-    if (caPem === undefined) return undefined;
-    this.#secureContext ??= createSecureContext({ ca: caPem });
-    return this.#secureContext;
+    const isSmall = request.small === true && request.rest === undefined;
+    const road = isSmall && this.#fast.takes(attempt) ? this.#fast : this.#general;
+    return road.send(attempt);
   }
 }
 

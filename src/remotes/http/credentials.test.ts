@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import { HttpClient } from './client.ts';
-import type { BegunRequest } from './short.ts';
+import type { BegunRequest } from './request.ts';
 
 const SECRETS = { authorization: 'Bearer t', cookie: 'a=b', 'x-key': 'k' };
 const BODY = Buffer.alloc(1_000_000, 'blob of a thousand thousand bytes ');

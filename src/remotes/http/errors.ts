@@ -40,9 +40,26 @@ export function transportError<C extends CodeOf<'transport'>>(
   );
 }
 
+/** The error for a body that is longer than its bound. */
+export function tooLarge(context: TransportContext, limitBytes: number): TransportError {
+  return transportError(
+    'RESPONSE_TOO_LARGE',
+    context,
+    `the body is longer than ${limitBytes} bytes`,
+    { retryable: false, details: { limitBytes } },
+  );
+}
+
 /** True for a transport error that the same request may not meet again. */
 export function isRetryable(error: unknown): error is TransportError {
   return error instanceof TransportError && error.details['retryable'] === true;
+}
+
+/** OpenSSL verification results and Node's host name check, as they stand in `error.code`. */
+export function isTrustFailure(code: string): boolean {
+  return /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(
+    code,
+  );
 }
 
 /** System and TLS errors name hosts and ports only; messages of HTTP libraries may repeat the URL, so those are cut. */

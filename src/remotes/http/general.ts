@@ -1,8 +1,7 @@
 import type { Agent, Dispatcher } from 'undici';
-import { isTrustFailure } from './connection.ts';
-import { transportError } from './errors.ts';
+import { isTrustFailure, tooLarge, transportError } from './errors.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
-import type { Attempt, RawResponse } from './transport.ts';
+import { type Attempt, type RawResponse, requireHeader, type Transport } from './transport.ts';
 
 /** Material for TLS, as PEM text; undefined members mean the system's choice. */
 export interface TlsSettings {
@@ -16,6 +15,7 @@ export interface TlsSettings {
 
 /** Settings of the general transport. */
 export interface GeneralSettings {
+  readonly userAgent: string;
   readonly tls: TlsSettings;
   readonly proxy: ProxySettings;
   readonly connectTimeoutMs: number;
@@ -24,10 +24,10 @@ export interface GeneralSettings {
 }
 
 /**
- * The transport for everything that is not the usual case: proxies, client certificates, other hosts after a redirect,
- * requests with a body. Slower than the fast path and complete; undici is loaded at the first use.
+ * The road for everything but many small objects: large bodies, registries, proxies, client certificates, other hosts
+ * after a redirect, requests with a body. undici is loaded at the first use.
  */
-export class GeneralTransport implements AsyncDisposable {
+export class GeneralTransport implements Transport {
   readonly #settings: GeneralSettings;
   readonly #agents = new Map<string, Promise<Dispatcher>>();
 
@@ -36,13 +36,14 @@ export class GeneralTransport implements AsyncDisposable {
   }
 
   async send(attempt: Attempt): Promise<RawResponse> {
+    for (const [name, value] of attempt.headers) requireHeader(name, value);
     const { request } = await import('undici');
     const { signal } = attempt;
     try {
       const response = await request(attempt.url, {
         method: attempt.method as Dispatcher.HttpMethod,
         dispatcher: await this.#agentFor(attempt),
-        headers: Object.fromEntries(attempt.headers),
+        headers: { 'user-agent': this.#settings.userAgent, ...Object.fromEntries(attempt.headers) },
         ...(attempt.content === undefined ? {} : { body: bodyOf(attempt.content) }),
         ...(signal === undefined ? {} : { signal }),
       } as Parameters<typeof request>[1]);
@@ -90,12 +91,7 @@ export class GeneralTransport implements AsyncDisposable {
         length += piece.length;
         if (length > limitBytes) {
           if (response.statusCode >= 300) return;
-          throw transportError(
-            'RESPONSE_TOO_LARGE',
-            { url: attempt.url.href, method: attempt.method },
-            `the body is longer than ${limitBytes} bytes`,
-            { retryable: false, details: { limitBytes } },
-          );
+          throw tooLarge({ url: attempt.url.href, method: attempt.method }, limitBytes);
         }
         yield piece;
       }
@@ -157,6 +153,12 @@ export class GeneralTransport implements AsyncDisposable {
     }
     if (/^UND_ERR_(?:CONNECT|HEADERS|BODY)_TIMEOUT$/.test(code)) {
       return transportError('TIMEOUT', context, `no data in time (${code})`, {
+        retryable: true,
+        cause: error,
+      });
+    }
+    if (/^HPE_|^HTTPParserError$/.test(code)) {
+      return transportError('PROTOCOL_BROKEN', context, 'the response is not HTTP/1.1', {
         retryable: true,
         cause: error,
       });

@@ -1,16 +1,17 @@
 /**
- * HTTP for object stores: one client with a fast path of its own for many small GETs over kept HTTP/1.1 connections, and
- * undici behind it for everything unusual (proxies, client certificates, uploads, other hosts after a redirect).
+ * HTTP for object stores: one client, two roads. The fast one is our own, for many small GETs over kept HTTP/1.1
+ * connections; undici does everything else (large bodies, redirects, proxies, client certificates, uploads).
  *
- *     request -> retry loop -> redirects -> usual? -> origin: queue, limiter, connections -> response machine
- *                                        -> else   -> undici
+ *     request ─▶ retries ─▶ redirects ─┬─ small ─▶ fast/: queue, limit, connections, response machine
+ *         ▲                            └─ else ──▶ general.ts: undici
+ *         └──────── resume at a byte ◀─ body
  */
 export { HttpClient, type HttpClientOptions } from './client.ts';
 export { isRetryable, type TransportContext, transportError } from './errors.ts';
+export { type ResponseEvents, type ResponseHead, ResponseParser } from './fast/parser.ts';
+export type { ShortReceiver, ShortWay } from './fast/short.ts';
 export type { TlsSettings } from './general.ts';
-export { type ResponseEvents, type ResponseHead, ResponseParser } from './parser.ts';
 export { type ProxySettings, proxyFor, proxyFromEnvironment } from './proxy.ts';
 export { redactUrl } from './redact.ts';
-export type { HttpBytes, HttpRequest, HttpResponse } from './request.ts';
+export type { BegunRequest, HttpBytes, HttpRequest, HttpResponse } from './request.ts';
 export { parseRetryAfter, type RetryPolicy } from './retry.ts';
-export type { BegunRequest, ShortReceiver, ShortWay } from './short.ts';

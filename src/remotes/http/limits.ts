@@ -1,18 +1,6 @@
-/** Longest status line plus headers that is accepted, in bytes; Node's own client uses 16 KiB, proxies up to 64 KiB. */
-export const MAX_HEAD_BYTES = 65_536;
-/** Longest chunk-size line (with extensions) and longest trailer section, in bytes. */
-export const MAX_CHUNK_LINE_BYTES = 4_096;
-/** Most digits of a chunk size; thirteen hex digits always fit a safe integer. */
-export const MAX_CHUNK_SIZE_DIGITS = 13;
-/** Bytes that a body stream holds before it asks the socket to pause. */
-export const BODY_HIGH_WATER_BYTES = 524_288;
-/** Bytes below which a paused body stream asks for more. */
-export const BODY_LOW_WATER_BYTES = 131_072;
-/** Size of the one read buffer of a connection, in bytes. */
-export const READ_BUFFER_BYTES = 65_536;
+/** Bodies up to this size arrive as one array, in bytes. */
+export const COLLECT_BYTES = 262_144;
 /** Body of an answer that nobody wants, up to which it is read to keep the connection, in bytes. */
 export const MAX_DRAIN_BYTES = 65_536;
 /** Redirects followed before giving up; curl and browsers use 20 to 50, an object store needs one. */
 export const MAX_REDIRECTS = 8;
-/** How often one request may be moved to another connection because the server closed a kept one before answering. */
-export const MAX_REQUEUES = 4;

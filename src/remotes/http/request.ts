@@ -1,6 +1,11 @@
 import type { RestOfBody } from './resume.ts';
-import type { BegunRequest } from './short.ts';
-import type { Attempt } from './transport.ts';
+import type { Attempt, RawResponse } from './transport.ts';
+
+/** A request that was sent already: `HttpClient.fetch` begins with its answer. */
+export interface BegunRequest {
+  /** Rejects as a first attempt fails. */
+  readonly answer: Promise<RawResponse>;
+}
 
 /** One request. */
 export interface HttpRequest {
@@ -14,7 +19,12 @@ export interface HttpRequest {
   readonly accept?: readonly number[] | 'any';
   /** A longer body is refused with RESPONSE_TOO_LARGE. */
   readonly maxBytes?: number;
-  /** 0 first … 3 last; 1 when omitted. */
+  /**
+   * One of many small objects: takes the fast road where it leads. An object that turns out to be large still arrives, and
+   * goes on after a break by the other road.
+   */
+  readonly small?: boolean;
+  /** 0 first … 3 last; 1 when omitted. Meant for the fast road. */
   readonly priority?: number;
   /** The ETag (or, without one, Last-Modified) of a copy at hand: asks for 304 when it is current. */
   readonly ifChanged?: { readonly etag?: string; readonly lastModified?: string };

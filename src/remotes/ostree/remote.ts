@@ -358,14 +358,18 @@ export class OstreeRemote implements AsyncDisposable {
     const isConditional = Object.keys(request.ifChanged ?? {}).length > 0;
     const accept = isConditional ? [200, 304, ...ABSENT] : [200, ...ABSENT];
     this.#requests++;
-    const response = await this.#client.fetchBytes({ ...request, accept });
+    const response = await this.#client.fetchBytes({ small: true, ...request, accept });
     this.#count(response.body.length);
     return response.status === 200 || response.status === 304 ? response : undefined;
   }
 
   async #send(request: HttpRequest) {
     if (request.begun === undefined) this.#requests++;
-    const response = await this.#client.fetch({ ...request, accept: [200, ...ABSENT] });
+    const response = await this.#client.fetch({
+      small: true,
+      ...request,
+      accept: [200, ...ABSENT],
+    });
     if (response.status === 200) return response;
     if (!(response.body instanceof Uint8Array)) {
       // Leaving the loop at once gives a long error page up.

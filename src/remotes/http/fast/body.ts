@@ -1,4 +1,3 @@
-import type { TransportError } from '#base/errors';
 import type { Carrier, Exchange } from './exchange.ts';
 import { BODY_HIGH_WATER_BYTES, BODY_LOW_WATER_BYTES } from './limits.ts';
 
@@ -13,7 +12,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
   #head = 0;
   #heldBytes = 0;
   #ended = false;
-  #failure: TransportError | undefined;
+  #failure: { readonly reason: unknown } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(exchange: Exchange, carrier: Carrier) {
@@ -34,8 +33,8 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
     this.#notify();
   }
 
-  fail(error: TransportError): void {
-    this.#failure = error;
+  fail(reason: unknown): void {
+    this.#failure = { reason };
     this.#notify();
   }
 
@@ -47,7 +46,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
           this.#take(piece.length);
           yield piece;
         } else if (this.#failure !== undefined) {
-          throw this.#failure;
+          throw this.#failure.reason;
         } else if (this.#ended) {
           return;
         } else {

@@ -1,9 +1,10 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import type { TransportError } from '#base/errors';
-import { transportError } from './errors.ts';
+import { isTrustFailure, transportError } from '../errors.ts';
+import { MAX_DRAIN_BYTES } from '../limits.ts';
 import type { Carrier, Exchange } from './exchange.ts';
-import { MAX_DRAIN_BYTES, READ_BUFFER_BYTES } from './limits.ts';
+import { READ_BUFFER_BYTES } from './limits.ts';
 import { type ResponseHead, ResponseParser } from './parser.ts';
 
 /** Where and how to connect. */
@@ -22,6 +23,8 @@ export interface Endpoint {
 
 /** What a connection tells its pool. */
 export interface ConnectionOwner {
+  /** The head of a response came. */
+  onStatus(status: number): void;
   onOpen(connection: Connection): void;
   /** An exchange ended well or was drained; the connection can take more if it is still open. */
   onFree(connection: Connection): void;
@@ -172,6 +175,7 @@ export class Connection implements Carrier {
     this.#headSeen = head;
     this.#bodyBytes = 0;
     if (this.#sentAloneMs !== undefined) this.answerMs = performance.now() - this.#sentAloneMs;
+    this.#owner.onStatus(head.status);
     const exchange = this.#running[0];
     if (exchange !== undefined && !exchange.cancelled) exchange.onHead(head);
   }
@@ -273,12 +277,5 @@ function asTransportError(
       ...(reason === undefined ? {} : { cause: reason }),
       details: { reason: code === '' ? 'closed' : code },
     },
-  );
-}
-
-/** OpenSSL verification results and Node's host name check, as they stand in `error.code`. */
-export function isTrustFailure(code: string): boolean {
-  return /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(
-    code,
   );
 }

@@ -1,6 +1,6 @@
 import type { TransportError } from '#base/errors';
+import { transportError } from '../errors.ts';
 import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
-import { transportError } from './errors.ts';
 import { type Exchange, ExchangeQueue } from './exchange.ts';
 import { Limiter, type LimiterBounds } from './limiter.ts';
 import { MAX_REQUEUES } from './limits.ts';
@@ -90,9 +90,9 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#watch();
   }
 
-  /** A status that asks for less load (429, 503) came in a response that was otherwise well formed. */
-  onOverload(): void {
-    this.#limiter.onTrouble(performance.now());
+  onStatus(status: number): void {
+    // Well formed, and it asks for less load.
+    if (status === 429 || status === 503) this.#limiter.onTrouble(performance.now());
   }
 
   onOpen(connection: Connection): void {

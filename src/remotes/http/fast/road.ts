@@ -1,0 +1,127 @@
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { TlsSettings } from '../general.ts';
+import { type ProxySettings, proxyFor } from '../proxy.ts';
+import { type Attempt, headerLines, type RawResponse, type Transport } from '../transport.ts';
+import type { Endpoint } from './connection.ts';
+import { Origin, type OriginOptions } from './origin.ts';
+import { Receiver } from './receiver.ts';
+import { responseOf, ShortWay } from './short.ts';
+
+/** Settings of the fast road. */
+export interface FastSettings extends OriginOptions {
+  readonly userAgent: string;
+  readonly tls: TlsSettings;
+  readonly proxy: ProxySettings;
+}
+
+/**
+ * The road for many small objects of few hosts: plain GET and HEAD over kept HTTP/1.1 connections, as many at once as the
+ * server bears, several on one connection where it answers fast. Everything else is the other road's.
+ */
+export class FastRoad implements Transport {
+  readonly #settings: FastSettings;
+  readonly #origins = new Map<string, Origin>();
+  #secureContext: SecureContext | undefined;
+  /** Bounds of origins that are met from now on. */
+  #options: OriginOptions;
+
+  constructor(settings: FastSettings) {
+    this.#settings = settings;
+    this.#options = settings;
+  }
+
+  /** True for what this road does: reads, straight from the host, without a client certificate. */
+  takes({ method, url, content, foreign }: Pick<Attempt, 'method' | 'url'> & Partial<Attempt>) {
+    const { tls, proxy } = this.#settings;
+    return (
+      (method === 'GET' || method === 'HEAD') &&
+      content === undefined &&
+      foreign !== true &&
+      tls.certPem === undefined &&
+      tls.permissive !== true &&
+      proxyFor(proxy, url) === undefined
+    );
+  }
+
+  /** Time that the quickest answer took so far; infinite before the first. */
+  get quickestMs(): number {
+    const times = [...this.#origins.values()].map((origin) => origin.quickestMs);
+    return Math.min(this.#options.quickestMs, ...times);
+  }
+
+  /** Requests that the most patient server bears at once, as far as is known. */
+  get borne(): number {
+    const limits = [...this.#origins.values()].map(({ limit }) => limit);
+    return Math.max(this.#options.inFlight.start, ...limits);
+  }
+
+  /** Asks for no more than this from now on. */
+  narrow(bounds: Pick<OriginOptions, 'inFlight' | 'maxConnections' | 'quickestMs'>): void {
+    this.#options = { ...this.#options, ...bounds };
+    for (const origin of this.#origins.values()) origin.narrow(bounds.inFlight.max);
+  }
+
+  send(attempt: Attempt): Promise<RawResponse> {
+    const { method, url, headers, priority, collectBytes, maxBytes, signal } = attempt;
+    return new Promise((resolve, reject) => {
+      const request = {
+        method: method === 'HEAD' ? 'HEAD' : 'GET',
+        root: url.origin,
+        target: url.pathname + url.search,
+        headerLines: headerLines(headers),
+        priority,
+        collectBytes,
+        maxBytes,
+      } as const;
+      const receiver = new Receiver(request, {
+        onWhole: (head, body) => resolve(responseOf(head, new Uint8Array(body))),
+        onStream: (head, body) => resolve(responseOf(head, body)),
+        onFail: reject,
+      });
+      if (signal !== undefined) receiver.watch(signal);
+      this.#originOf(url).submit(receiver);
+    });
+  }
+
+  /** The short way to files of the same scheme and host as `base`. */
+  openShort(
+    base: URL,
+    headers: ReadonlyMap<string, string>,
+    signal: AbortSignal | undefined,
+  ): ShortWay {
+    return new ShortWay(this.#originOf(base), base.origin, headerLines(headers), signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const origin of this.#origins.values()) origin[Symbol.dispose]();
+    this.#origins.clear();
+  }
+
+  #originOf(url: URL): Origin {
+    let origin = this.#origins.get(url.origin);
+    if (origin === undefined) {
+      origin = new Origin(this.#endpointOf(url), this.#options);
+      this.#origins.set(url.origin, origin);
+    }
+    return origin;
+  }
+
+  #endpointOf(url: URL): Endpoint {
+    const secure = url.protocol === 'https:';
+    return {
+      secure,
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+      authority: url.host,
+      commonLines: headerLines(new Map([['user-agent', this.#settings.userAgent]])),
+      secureContext: secure ? this.#trust() : undefined,
+    };
+  }
+
+  #trust(): SecureContext | undefined {
+    const { caPem } = this.#settings.tls;
+    if (caPem === undefined) return undefined;
+    this.#secureContext ??= createSecureContext({ ca: caPem });
+    return this.#secureContext;
+  }
+}
