@@ -171,7 +171,6 @@ export async function applyDeltaFile(
 const NOWHERE: CommitSource = {
   label: 'the delta',
   concurrency: 1,
-  isDistant: false,
   metadata: () => undefined,
   files: (sink) => ({ add: (checksum) => sink.missing(checksum) }),
 };

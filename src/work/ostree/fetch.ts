@@ -25,8 +25,6 @@ export interface FetchContext extends OperationOptions {
   readonly journal: PullJournal | undefined;
   /** The part of the tree to gather; all of it when undefined. */
   readonly wanted?: Wanted | undefined;
-  /** Work in small steps that is worth doing while there is nothing to do but wait. */
-  readonly rehearsal?: Iterator<unknown> | undefined;
 }
 
 /** What a fetch did. */
@@ -48,8 +46,6 @@ type Task =
     }
   | { readonly kind: 'dirmeta'; readonly checksum: OstreeChecksum };
 
-/** Time between two steps of other work while files come, in milliseconds. */
-const STEP_MS = 25;
 /** Most missing objects that an error lists. */
 const MISSING_MAX = 1000;
 
@@ -61,7 +57,7 @@ const MISSING_MAX = 1000;
  */
 export async function gatherCommit(context: FetchContext): Promise<FetchCounts> {
   const { commit } = context.gathered;
-  using gatherer = new Gatherer(context);
+  const gatherer = new Gatherer(context);
   const { rootTree, rootMeta } = parseCommit(context.gathered.metadata(commit, 'commit'));
   const wanted = context.wanted ?? 'all';
   gatherer.addDirectory(rootTree, rootMeta, 0, wanted);
@@ -74,7 +70,7 @@ export async function gatherCommit(context: FetchContext): Promise<FetchCounts> 
   return gatherer.counts;
 }
 
-class Gatherer implements FileSink, Disposable {
+class Gatherer implements FileSink {
   readonly counts: FetchCounts = {
     metadataFetched: 0,
     filesFetched: 0,
@@ -102,7 +98,6 @@ class Gatherer implements FileSink, Disposable {
   #filesOutstanding = 0;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
-  #steps: NodeJS.Timeout | undefined;
 
   constructor(context: FetchContext) {
     this.#context = context;
@@ -126,30 +121,12 @@ class Gatherer implements FileSink, Disposable {
       this.#startMore();
       const isStopped = this.#failure !== undefined || this.#signal.aborted;
       if (this.#outstanding === 0 && (isStopped || this.#filesOutstanding === 0)) break;
-      this.#useWaitingTime();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#context.signal?.throwIfAborted();
-  }
-
-  /** Takes a step when nothing can come for a while: behind a request for directories, and from time to time once files come. */
-  #useWaitingTime(): void {
-    const { source, rehearsal } = this.#context;
-    if (rehearsal === undefined || !source.isDistant) return;
-    const step = () => {
-      if (!hasMoreSteps(rehearsal)) clearInterval(this.#steps);
-    };
-    if (this.#filesOutstanding > 0) this.#steps ??= setInterval(step, STEP_MS);
-    // When what was just asked for has gone out.
-    else setImmediate(step);
-  }
-
-  /** Stops the other work. */
-  [Symbol.dispose](): void {
-    clearInterval(this.#steps);
   }
 
   requireNothingMissing(commit: OstreeChecksum): void {
@@ -301,15 +278,6 @@ class Gatherer implements FileSink, Disposable {
     const seen = this.#seen[kind];
     const before = seen.size;
     return seen.add(checksum).size > before;
-  }
-}
-
-/** Takes a step, which only spares time: whatever is wrong with it shows again where it matters. */
-function hasMoreSteps(rehearsal: Iterator<unknown>): boolean {
-  try {
-    return rehearsal.next().done !== true;
-  } catch {
-    return false;
   }
 }
 

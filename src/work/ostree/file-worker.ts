@@ -5,7 +5,6 @@ import type { ObjectWriterSeed } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { type FetchedFiles, FileFetcher } from './file-fetcher.ts';
 import { FileTools } from './file-tools.ts';
-import { rehearseFiles } from './rehearsal.ts';
 
 /** What a worker is started with. */
 export interface FileWorkerData {
@@ -54,10 +53,7 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
     },
   });
   context.post({ ready: true });
-  if (data.prepares) {
-    fetcher.connectAhead();
-    rehearseFiles(tools);
-  }
+  if (data.prepares) fetcher.connectAhead();
   for await (const task of context.messages()) {
     if (task === 'stop') break;
     fetcher.add(task);

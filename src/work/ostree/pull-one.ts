@@ -19,7 +19,6 @@ import { COMMITMETA_REF } from './open.ts';
 import type { PullCommitOptions, PulledCommit } from './pull.ts';
 import { encodeRecord } from './records.ts';
 import { readCommitRef, readPartialRef } from './refs.ts';
-import { rehearseFinish } from './rehearsal.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
 import { normaliseSubpaths, parseSubpaths, requirePaths } from './subpaths.ts';
 import { type PullTarget, publishedRefName } from './target.ts';
@@ -165,9 +164,7 @@ class Pull {
     if (subpaths?.length !== 0) {
       if (deltas !== undefined) delta = await this.#tryDelta(commit, known, pool, deltas);
       const wanted = subpaths === undefined ? undefined : parseSubpaths(subpaths);
-      const { algorithm, formats } = repository;
-      const rehearsal = rehearseFinish({ algorithm, version: formats.default });
-      const context = { source, known, gathered, journal, wanted, rehearsal, signal, onProgress };
+      const context = { source, known, gathered, journal, wanted, signal, onProgress };
       counts = await gatherCommit(context);
       pool.retire();
       this.#requirePaths(gathered);

@@ -1,6 +1,5 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import type { OperationOptions, ProgressListener } from '#base/flow';
-import { computeMetadataChecksum } from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
@@ -82,8 +81,6 @@ export type PullTargets = readonly string[] | 'all';
 
 /** Progress component of everything that is transferred. */
 const TRANSFER_ID = 'transfer';
-/** After this many milliseconds the first request has gone out. */
-const FIRST_REQUEST_MS = 2;
 /** Commits brought just before that serve as bases for the next one. */
 const RECENT_BASES_MAX = 3;
 
@@ -122,8 +119,6 @@ export async function pullCommits(
   if (source.kind === 'remote') {
     const onBytes = listenToBytes(options.onProgress);
     await using remote = new OstreeRemote({ ...source, onBytes });
-    // The first digest of a run takes some milliseconds more, which pass unnoticed while the first answer is on its way.
-    setTimeout(() => computeMetadataChecksum(new Uint8Array(0)), FIRST_REQUEST_MS);
     return await pullFrom(repository, { remote, url: source.url }, parsed, options);
   }
   using repo = openOstreeRepo(source.path);

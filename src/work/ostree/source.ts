@@ -10,8 +10,6 @@ export interface CommitSource {
   readonly label: string;
   /** Metadata objects worth asking for at the same time. */
   readonly concurrency: number;
-  /** True while answers take so long that other work can be done meanwhile. */
-  readonly isDistant: boolean;
   metadata(
     kind: MetadataKind,
     checksum: OstreeChecksum,
@@ -26,7 +24,6 @@ export function localSource(repo: OstreeRepo, pool: FilePool): CommitSource {
   return {
     label: repo.root.label,
     concurrency: 512,
-    isDistant: false,
     metadata: (kind, checksum) => repo.readMetadata(kind, checksum),
     files: (sink, signal) => pool.open(sink, signal),
   };
@@ -37,9 +34,6 @@ export function remoteSource(remote: OstreeRemote, label: string, pool: FilePool
   return {
     label,
     concurrency: remote.maxInFlight,
-    get isDistant() {
-      return remote.isDistant;
-    },
     metadata: (kind, checksum, options) => remote.metadata(kind, checksum, options),
     files: (sink, signal) => pool.open(sink, signal, remote),
   };
