@@ -16,7 +16,6 @@ import {
 } from '#formats/ostree';
 import { Dir, readAll } from '#host';
 import type { Repository } from '#stores/composefs';
-import { openBase } from './bases.ts';
 import { DeltaReceiver } from './delta-target.ts';
 import { gatherCommit } from './fetch.ts';
 import { FileTools } from './file-tools.ts';
@@ -24,6 +23,7 @@ import { storeCommit } from './finish.ts';
 import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
+import { openBase } from './open.ts';
 import type { CommitSource } from './source.ts';
 import { passGates, type TrustPolicy, verifyCommit } from './trust.ts';
 

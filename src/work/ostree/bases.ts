@@ -1,74 +1,11 @@
-import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { isOnecopyError, NotFoundError } from '#base/errors';
-import {
-  type Commit,
-  type CommitStream,
-  parseCommit,
-  partialStreamName,
-  readCommitStream,
-  verifyMetadata,
-  walkCommit,
-} from '#formats/ostree';
-import { CONTENT_TYPES } from '#formats/splitstream';
+import type { OstreeChecksum } from '#base/digest';
+import { NotFoundError } from '#base/errors';
 import type { Repository } from '#stores/composefs';
 import type { KnownObjects } from './known.ts';
-import { type OpenedCommit, tryOpenCommit } from './open.ts';
+import { type OpenedCommit, openBase } from './open.ts';
+import { openPartial } from './partials.ts';
 import { listCommitRefs, readCommitRef } from './refs.ts';
-import { PARTIAL_REF, parseSubpathsDocument } from './subpaths.ts';
 import { parseTarget } from './target.ts';
-
-/**
- * A stored commit that spares a pull some transfers, or undefined. One that is damaged is no base and no result: it is pulled anew,
- * and its stream replaced.
- */
-export function openBase(
-  repository: Repository,
-  checksum: OstreeChecksum,
-): OpenedCommit | undefined {
-  try {
-    return tryOpenCommit(repository, checksum);
-  } catch (error) {
-    if (!isOnecopyError(error) || error.kind === 'host') throw error;
-    return undefined;
-  }
-}
-
-/** A commit of which only some paths are stored. */
-export interface PartialCommit {
-  readonly commit: Commit;
-  /** The commit object. A view. */
-  readonly bytes: Uint8Array;
-  readonly objects: CommitStream;
-  /** Empty when only the commit object is here. */
-  readonly subpaths: readonly string[];
-  readonly namedRefs: ReadonlyMap<string, ObjectId>;
-}
-
-/** Largest list of subpaths, in bytes. */
-const SUBPATHS_MAX_BYTES = 16 * 1024 * 1024;
-
-/** What is stored of a commit that was pulled by subpaths, or as metadata only; undefined when it was not, or that is damaged. */
-export function openPartial(
-  repository: Repository,
-  checksum: OstreeChecksum,
-): PartialCommit | undefined {
-  const name = partialStreamName(checksum);
-  try {
-    if (!repository.streams.has(name)) return undefined;
-    using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeCommit });
-    const list = opened.stream.namedRefs.get(PARTIAL_REF);
-    const objects = readCommitStream(opened.stream);
-    if (objects.commit !== checksum || list === undefined) return undefined;
-    const subpaths = parseSubpathsDocument(repository.objects.read(list, SUBPATHS_MAX_BYTES));
-    const bytes = objects.metadata(checksum, 'commit');
-    verifyMetadata(bytes, checksum, 'commit');
-    const namedRefs = new Map(opened.stream.namedRefs);
-    return { commit: parseCommit(bytes), bytes, objects, subpaths, namedRefs };
-  } catch (error) {
-    if (!isOnecopyError(error) || error.kind === 'host') throw error;
-    return undefined;
-  }
-}
 
 /** Where a pull looks for commits that are like the one it fetches. */
 export interface BaseHints {
@@ -117,16 +54,4 @@ function openNamed(repository: Repository, base: string): OpenedCommit {
     `Cannot use base "${base}": the repository has no such commit`,
     { ref: base },
   );
-}
-
-/** Whether everything that a commit reaches is there: a stream made of a bad delta may lack objects, and objects may be lost. */
-export function isComplete(repository: Repository, stream: CommitStream): boolean {
-  for (const { external } of stream.objects()) {
-    if (external !== undefined && !repository.objects.has(external)) return false;
-  }
-  const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
-  for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
-    if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
-  }
-  return true;
 }

@@ -21,10 +21,10 @@ import {
 } from '#formats/ostree';
 import type { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
-import { openBase } from './bases.ts';
 import { DeltaReceiver } from './delta-target.ts';
 import type { FileTools } from './file-tools.ts';
 import type { KnownObjects } from './known.ts';
+import { openBase } from './open.ts';
 
 /** Whether deltas are used: when they are cheaper, never, or in any case. */
 export type DeltaPolicy = 'auto' | 'never' | 'require';

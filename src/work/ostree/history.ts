@@ -3,8 +3,8 @@ import { hasCode, isOnecopyError, NotFoundError } from '#base/errors';
 import { lookupVariant, STRING } from '#formats/gvariant';
 import { type Commit, computeContentChecksum } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import { openPartial } from './bases.ts';
 import { tryOpenCommit } from './open.ts';
+import { openPartial } from './partials.ts';
 import { readPartialRef, resolveCommit } from './refs.ts';
 
 /** What a person wants to know of a commit. */

@@ -15,12 +15,7 @@ export {
   type DeltaPlan,
   planDeltaFile,
 } from './apply-delta.ts';
-export {
-  type CommitDetails,
-  type CommitOptions,
-  type CommitReport,
-  commitTree,
-} from './commit.ts';
+export { type CommitDetails, type CommitOptions, type CommitReport, commitTree } from './commit.ts';
 export {
   type CommitImageOptions,
   computeCommitImageId,
@@ -78,18 +73,10 @@ export {
   openCommitById,
   tryOpenCommit,
 } from './open.ts';
+export type { PullCommitOptions, PullSource, PullTargets } from './options.ts';
 export { listPartialCommits, type PartialCommitRef } from './partials.ts';
 export { type PullCommitPlan, planPullCommits } from './plan-pull.ts';
-export {
-  type PullCommitOptions,
-  type PulledCommit,
-  type PulledCommits,
-  type PullSource,
-  type PullTargets,
-  pullCommit,
-  pullCommits,
-} from './pull.ts';
-export type { HistoryEnd, PulledAncestor, PulledHistory } from './pull-history.ts';
+export { pullCommit, pullCommits } from './pull.ts';
 export {
   type CommitRef,
   type CommitRow,
@@ -103,6 +90,13 @@ export {
 export { type ConfiguredRemote, openConfiguredRemote } from './remote-config.ts';
 export { listRemoteRefs, type RemoteRef, type RemoteRefs } from './remote-refs.ts';
 export { remoteSourceOf } from './remote-source.ts';
+export type {
+  HistoryEnd,
+  PulledAncestor,
+  PulledCommit,
+  PulledCommits,
+  PulledHistory,
+} from './report.ts';
 export type { SuppliedSummary } from './resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './target.ts';
 export type { TreeSource } from './tree-source.ts';

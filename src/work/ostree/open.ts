@@ -1,5 +1,5 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { IntegrityError } from '#base/errors';
+import { IntegrityError, isOnecopyError } from '#base/errors';
 import {
   type Commit,
   type CommitStream,
@@ -8,6 +8,7 @@ import {
   parseCommit,
   readCommitStream,
   verifyMetadata,
+  walkCommit,
 } from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
@@ -74,4 +75,32 @@ export function tryOpenCommit(
 ): OpenedCommit | undefined {
   if (!repository.streams.has(commitStreamName(checksum))) return undefined;
   return openCommitById(repository, checksum);
+}
+
+/**
+ * A stored commit that spares a pull some transfers, or undefined. One that is damaged is no base and no result: it is pulled anew,
+ * and its stream replaced.
+ */
+export function openBase(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): OpenedCommit | undefined {
+  try {
+    return tryOpenCommit(repository, checksum);
+  } catch (error) {
+    if (!isOnecopyError(error) || error.kind === 'host') throw error;
+    return undefined;
+  }
+}
+
+/** Whether everything that a commit reaches is there: a stream made of a bad delta may lack objects, and objects may be lost. */
+export function isComplete(repository: Repository, stream: CommitStream): boolean {
+  for (const { external } of stream.objects()) {
+    if (external !== undefined && !repository.objects.has(external)) return false;
+  }
+  const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
+  for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
+    if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
+  }
+  return true;
 }

@@ -1,29 +1,10 @@
-import type { ObjectId, OstreeChecksum } from '#base/digest';
+import type { OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
-import { commitStreamName, keyBoolean, parseTombstone, partialStreamName } from '#formats/ostree';
+import { keyBoolean, parseTombstone } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import { historyRefFolder, historyRefName, partialRefName, streamRefName } from './finish.ts';
-import { type OnePulled, type PullOneOptions, type PullOrigin, pullOne } from './pull-one.ts';
-
-/** An ancestor of a pulled commit. */
-export interface PulledAncestor {
-  readonly commit: OstreeChecksum;
-  readonly streamId: ObjectId;
-  readonly imageId: ObjectId | undefined;
-  readonly subpaths: readonly string[] | undefined;
-  readonly wasPresent: boolean;
-}
-
-/** Why a history goes no further: as deep as asked, the first commit, the source lacks the next one, or says that it was deleted. */
-export type HistoryEnd = 'depth' | 'root' | 'missing' | 'deleted';
-
-/** The ancestors of a pulled commit, the parent first. */
-export interface PulledHistory {
-  readonly commits: readonly PulledAncestor[];
-  readonly end: HistoryEnd;
-  /** The ancestor that the source does not have, when that is the end. */
-  readonly missing: OstreeChecksum | undefined;
-}
+import type { PullOneOptions, PullOrigin } from './options.ts';
+import { pullOne } from './pull-one.ts';
+import type { OnePulled, PulledAncestor, PulledHistory } from './report.ts';
 
 /**
  * Pulls the ancestors of a commit, one after the other, until the depth is reached or the source lacks one; that is no error. No deltas
@@ -67,39 +48,6 @@ export async function pullHistory(
     child = pulled;
   }
   return { commits, end: 'depth', missing: undefined };
-}
-
-/**
- * Points the ref of a pulled commit at it, and keeps its history. A complete commit takes the place of a partial one under the same ref;
- * the history that an earlier pull left gives way to the one that was pulled now.
- */
-export function nameCommit(
-  repository: Repository,
-  { commit, ref, subpaths }: OnePulled,
-  history: PulledHistory | undefined,
-): void {
-  if (ref === undefined) return;
-  const { refs } = repository;
-  const names = (history?.commits ?? []).map((ancestor) => historyRefName(ref, ancestor.commit));
-  for (const [index, name] of names.entries()) {
-    const ancestor = history?.commits[index];
-    if (ancestor !== undefined) refs.set('streams', name, streamNameOf(ancestor));
-  }
-  if (subpaths === undefined) {
-    refs.set('streams', streamRefName(ref), commitStreamName(commit));
-    refs.remove('streams', partialRefName(ref));
-  } else {
-    refs.set('streams', partialRefName(ref), partialStreamName(commit));
-  }
-  if (history === undefined) return;
-  const folder = historyRefFolder(ref);
-  for (const { name } of refs.list('streams', folder)) {
-    if (!names.includes(`${folder}/${name}`)) refs.remove('streams', `${folder}/${name}`);
-  }
-}
-
-function streamNameOf({ commit, subpaths }: Pick<PulledAncestor, 'commit' | 'subpaths'>): string {
-  return subpaths === undefined ? commitStreamName(commit) : partialStreamName(commit);
 }
 
 /** A local repository says itself of which commits it lacks objects. */

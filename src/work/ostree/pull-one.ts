@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import { type Commit, parseCommit, type Summary } from '#formats/ostree';
-import type { OstreeRemote } from '#remotes/ostree';
+import { type Commit, parseCommit } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import type { OstreeRepo } from '#stores/ostree';
-import { addBases, isComplete, openBase, openPartial, type PartialCommit } from './bases.ts';
+import { addBases } from './bases.ts';
 import { type DeltaOrigin, tryDelta } from './delta.ts';
 import { type AskedSource, askAhead } from './delta-ahead.ts';
 import { type FetchCounts, gatherCommit } from './fetch.ts';
@@ -15,29 +13,16 @@ import { GatheredCommit } from './gathered.ts';
 import { PullJournal } from './journal.ts';
 import { KnownObjects } from './known.ts';
 import { localDeltas, localSummary } from './local-deltas.ts';
-import { COMMITMETA_REF } from './open.ts';
-import type { PullCommitOptions, PulledCommit } from './pull.ts';
+import { COMMITMETA_REF, isComplete, openBase } from './open.ts';
+import type { PullOneOptions, PullOrigin } from './options.ts';
+import { openPartial, type PartialCommit } from './partials.ts';
 import { encodeRecord } from './records.ts';
 import { readCommitRef, readPartialRef } from './refs.ts';
+import type { OnePulled, PulledCommit } from './report.ts';
 import { type CommitSource, localSource, remoteSource } from './source.ts';
 import { normaliseSubpaths, parseSubpaths, requirePaths } from './subpaths.ts';
-import { type PullTarget, publishedRefName } from './target.ts';
+import { publishedRefName, type ResolvedTarget } from './target.ts';
 import { type TrustPolicy, verifyCommit } from './trust.ts';
-
-/** An opened source of commits. */
-export type PullOrigin =
-  | { readonly remote: OstreeRemote; readonly url: string }
-  | { readonly repo: OstreeRepo; readonly path: string };
-
-/** A commit that is to be pulled, and what is known about it before. */
-export interface ResolvedTarget extends PullTarget {
-  readonly commit: OstreeChecksum;
-  /** True when the ref says which commit it is, and not the caller. */
-  readonly isByRef: boolean;
-  /** Most bytes the commit object may have, when a summary says so. */
-  readonly commitMaxBytes?: number | undefined;
-  readonly summary?: Summary | undefined;
-}
 
 /** Threads for files beside this one, which does them as well. */
 const FILE_WORKERS = Math.min(3, availableParallelism() - 1);
@@ -48,17 +33,6 @@ const NOTHING_FETCHED: FetchCounts = {
   metadataKnown: 0,
   filesKnown: 0,
 };
-
-/** What a pull of one commit reports, beside what concerns the run as a whole. */
-export type OnePulled = Omit<PulledCommit, 'history' | 'traffic'>;
-
-/** What a pull of one commit is told beside the options of the run. */
-export interface PullOneOptions extends PullCommitOptions {
-  /** Commits that this run has brought before. */
-  readonly recent?: readonly OstreeChecksum[];
-  /** An ancestor: a path that it lacks is no error, because the path may be newer. */
-  readonly isAncestor?: boolean;
-}
 
 /**
  * Pulls one commit, without its ref: verify, fetch what is not here, store image and commit stream. Nothing names the commit afterwards

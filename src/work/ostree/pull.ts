@@ -1,83 +1,15 @@
-import type { ObjectId, OstreeChecksum } from '#base/digest';
-import type { OperationOptions, ProgressListener } from '#base/flow';
-import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
+import type { OstreeChecksum } from '#base/digest';
+import type { ProgressListener } from '#base/flow';
+import { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
-import type { DeltaPolicy, UsedDelta } from './delta.ts';
-import type { FetchCounts } from './fetch.ts';
-import { nameCommit, type PulledHistory, pullHistory } from './pull-history.ts';
-import { type OnePulled, type PullOrigin, pullOne } from './pull-one.ts';
-import type { SuppliedSummary } from './resolve.ts';
+import { nameCommit } from './name-commit.ts';
+import type { PullCommitOptions, PullOrigin, PullSource, PullTargets } from './options.ts';
+import { pullHistory } from './pull-history.ts';
+import { pullOne } from './pull-one.ts';
+import type { OnePulled, PulledCommit, PulledCommits, PulledHistory } from './report.ts';
 import { resolveTargets } from './resolve-targets.ts';
 import { type PullTarget, parseTarget } from './target.ts';
-import type { TrustPolicy } from './trust.ts';
-
-/** Where to pull from: a served repository, or one on this host. */
-export type PullSource =
-  | ({ readonly kind: 'remote' } & OstreeRemoteOptions)
-  | { readonly kind: 'local'; readonly path: string };
-
-/** How to pull. */
-export interface PullCommitOptions extends OperationOptions {
-  /** Commits or refs of the repository whose objects need not be fetched, beside those found automatically. */
-  readonly bases?: readonly string[] | undefined;
-  readonly deltas?: DeltaPolicy | undefined;
-  readonly trust?: TrustPolicy | undefined;
-  readonly summary?: SuppliedSummary | undefined;
-  /** Key of flatpak's summary index; the architecture of the host when undefined. */
-  readonly subset?: string | undefined;
-  /** Keep the detached metadata of the commit; the stream's id then differs from composefs-ostree's. */
-  readonly keepDetached?: boolean | undefined;
-  /**
-   * Pull only what lies below these paths, together with what earlier pulls of the same commit brought. The commit is then stored as a
-   * partial one, beside the complete ones, with an image of these paths.
-   */
-  readonly subpaths?: readonly string[] | undefined;
-  /** Store the commit object alone, as a partial commit without an image. */
-  readonly commitOnly?: boolean | undefined;
-  /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
-  readonly depth?: number | undefined;
-  readonly compatXattrNul?: boolean | undefined;
-  /** Also compute what `cfsctl` prints as the verity of the stream. */
-  readonly withUpstreamId?: boolean | undefined;
-  /** Threads that verify and store files; 0 does it in this one. */
-  readonly workers?: number | undefined;
-}
-
-/** What a pull did. */
-export interface PulledCommit {
-  readonly commit: OstreeChecksum;
-  readonly parent: OstreeChecksum | undefined;
-  /** The ref that now names it. */
-  readonly ref: string | undefined;
-  readonly streamId: ObjectId;
-  /** Undefined when only the commit object was wanted. */
-  readonly imageId: ObjectId | undefined;
-  readonly upstreamId: ObjectId | undefined;
-  /** True when the commit was here already, complete. */
-  readonly wasPresent: boolean;
-  /** The paths that are here now; undefined for a complete commit, empty for the commit object alone. */
-  readonly subpaths: readonly string[] | undefined;
-  /** The ancestors that were pulled too; undefined when none were asked for. */
-  readonly history: PulledHistory | undefined;
-  readonly counts: FetchCounts;
-  readonly delta: UsedDelta | undefined;
-  /** Undefined for a local pull. */
-  readonly traffic: RemoteTraffic | undefined;
-  /** Keys whose signatures were accepted. */
-  readonly signedBy: readonly string[];
-}
-
-/** What a pull of several commits did. */
-export interface PulledCommits {
-  /** In the order in which they were asked for; `traffic` is that of all. */
-  readonly commits: readonly PulledCommit[];
-  /** Undefined for a local pull. */
-  readonly traffic: RemoteTraffic | undefined;
-}
-
-/** What to pull: targets as `pullCommit` takes them, or every ref that the source offers. */
-export type PullTargets = readonly string[] | 'all';
 
 /** Progress component of everything that is transferred. */
 const TRANSFER_ID = 'transfer';

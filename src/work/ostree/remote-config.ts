@@ -2,7 +2,7 @@ import { NotFoundError } from '#base/errors';
 import { parseKeyFile } from '#formats/ostree';
 import { parseRemotes } from '#stores/ostree';
 import { type KeyPlaces, remoteTrustPolicy, tryReadFile } from './gates.ts';
-import type { PullSource } from './pull.ts';
+import type { PullSource } from './options.ts';
 import { remoteSourceOf } from './remote-source.ts';
 import type { TrustPolicy } from './trust.ts';
 

@@ -1,7 +1,7 @@
 import { FormatError, UnsupportedError } from '#base/errors';
 import { Dir, readAll } from '#host';
 import type { OstreeRemoteConfig } from '#stores/ostree';
-import type { PullSource } from './pull.ts';
+import type { PullSource } from './options.ts';
 
 /** Largest certificate or key file, in bytes. */
 const PEM_MAX_BYTES = 16 * 1024 * 1024;

@@ -3,8 +3,7 @@ import { ConflictError, NotFoundError } from '#base/errors';
 import { METADATA_MAX_BYTES, SUMMARY_MAX_BYTES } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import type { OstreeRepo } from '#stores/ostree';
-import type { PullCommitOptions } from './pull.ts';
-import type { PullOrigin, ResolvedTarget } from './pull-one.ts';
+import type { PullCommitOptions, PullOrigin } from './options.ts';
 import {
   type ResolvedRef,
   refsOfSummary,
@@ -12,7 +11,7 @@ import {
   type SuppliedSummary,
   type WantedRefs,
 } from './resolve.ts';
-import type { PullTarget } from './target.ts';
+import type { PullTarget, ResolvedTarget } from './target.ts';
 import type { TrustPolicy } from './trust.ts';
 
 /**

@@ -1,10 +1,20 @@
 import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
-import { requireRefName } from '#formats/ostree';
+import { requireRefName, type Summary } from '#formats/ostree';
 
 /** What a pull is asked for: a ref, a commit, or a commit to be stored under a ref. */
 export interface PullTarget {
   readonly ref: string | undefined;
   readonly commit: OstreeChecksum | undefined;
+}
+
+/** A commit that is to be pulled, and what is known about it before. */
+export interface ResolvedTarget extends PullTarget {
+  readonly commit: OstreeChecksum;
+  /** True when the ref says which commit it is, and not the caller. */
+  readonly isByRef: boolean;
+  /** Most bytes the commit object may have, when a summary says so. */
+  readonly commitMaxBytes?: number | undefined;
+  readonly summary?: Summary | undefined;
 }
 
 /**
