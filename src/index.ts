@@ -38,8 +38,6 @@ export * from '#work/doctor';
 export * from '#work/export';
 export * from '#work/image';
 export * from '#work/mount';
-/** OSTree commits in the repository. */
-export * as ostree from '#work/ostree';
 export * from '#work/preview';
 export {
   LAYER_BYTES_MAX,
@@ -57,3 +55,5 @@ export {
   zstdParity,
 } from '#work/pull';
 export * from '#work/repository';
+/** OSTree commits in the repository. */
+export * as ostree from './ostree.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { initRepository } from '#stores/composefs';
-import { commitTree, exportCommit } from '#work/ostree';
+import { exportCommit } from '#work/export-commit';
+import { commitTree } from '#work/make-commit';
 import { needs } from '../support/capability.ts';
 import { mountLoopFilesystem } from '../support/loop-fs.ts';
 

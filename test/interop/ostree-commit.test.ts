@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { STRING } from '#formats/gvariant';
-import { commitTree, exportCommit, parseSkipList, pullCommit } from '#work/ostree';
+import { exportCommit } from '#work/export-commit';
+import { commitTree, parseSkipList } from '#work/make-commit';
+import { pullCommit } from '#work/pull-commit';
 import { needs } from '../support/capability.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { encodeMetadataDict, withSignature } from '#formats/ostree';
-import { createTrustPolicy, verifyCommit } from '#work/ostree';
+import { createTrustPolicy, verifyCommit } from '#work/pull-commit';
 import { needs } from '../support/capability.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 

@@ -16,8 +16,10 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkRepository, initRepository, type Repository } from '#stores/composefs';
+import { listCommitRefs } from '#work/commits';
+import { exportCommit } from '#work/export-commit';
 import { mountImage, unmountImage } from '#work/mount';
-import { exportCommit, listCommitRefs, type PullSource, pullCommit } from '#work/ostree';
+import { type PullSource, pullCommit } from '#work/pull-commit';
 import { findProgram, needs } from '../support/capability.ts';
 import { Nginx } from '../support/nginx.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

@@ -11,16 +11,14 @@ import { isOnecopyError, type OnecopyError } from '#base/errors';
 import { parseAlgorithmId } from '#formats/fsverity';
 import { type ErofsVersion, initRepository, type Repository } from '#stores/composefs';
 import {
-  applyDeltaFile,
   computeCommitImageId,
   dumpCommit,
-  exportCommit,
   listCommitRefs,
-  listRemoteRefs,
-  pullCommit,
   tagCommit,
   untagCommit,
-} from '#work/ostree';
+} from '#work/commits';
+import { exportCommit } from '#work/export-commit';
+import { applyDeltaFile, listRemoteRefs, pullCommit } from '#work/pull-commit';
 import { needs } from '../support/capability.ts';
 import { FakeHttp } from '../support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../support/ostree-fixture.ts';

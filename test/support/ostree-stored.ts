@@ -8,7 +8,7 @@ import {
   walkCommit,
 } from '#formats/ostree';
 import { initRepository, type Repository } from '#stores/composefs';
-import { storeCommit } from '#work/ostree';
+import { storeCommit } from '#work/commits';
 import { EXPECTED_STREAMS, repositoryOf } from './ostree-streams.ts';
 import { makeTempDir } from './temp-dir.ts';
 

@@ -98,7 +98,7 @@ async function namesFor(words: readonly string[]): Promise<KnownNames> {
       .map(({ name }) => name)
       .filter(isOffered);
     if (!words.includes('ostree')) return { names, commits: [] };
-    const { listCommitRefs } = await import('#work/ostree');
+    const { listCommitRefs } = await import('#work/commits');
     return {
       names,
       commits: listCommitRefs(repository)

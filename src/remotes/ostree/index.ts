@@ -1,6 +1,6 @@
 /**
  * OSTree repositories over HTTP: one method for each file a server has, absent files as `undefined`, checksums verified,
- * mirrors and caches behind it. What to ask for, in which order, and whom to trust is decided in `work/ostree`.
+ * mirrors and caches behind it. What to ask for, in which order, and whom to trust is decided in `work/pull-commit`.
  *
  *     url, contenturl, mirrorlist -> mirrors -> copy -> verified? -> bytes
  *                                       ^         corrupt: once past caches, then the next mirror

@@ -5,7 +5,7 @@ import { encodeImage } from '#formats/erofs';
 import { CommitStreamBuilder, encodeCommitStream, streamFromJson } from '#formats/ostree';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import { encodeDumpfile } from '#formats/tree';
-import { openCommit, treeOfOpened } from '#work/ostree';
+import { openCommit, treeOfOpened } from '#work/commits';
 import { makeTempRepository, storeFixtureCommit } from '../../../test/support/ostree-stored.ts';
 import { readTarFixture, readTarFolder } from '../../../test/support/tar-fixture.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';

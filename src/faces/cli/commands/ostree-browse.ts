@@ -18,7 +18,7 @@ import {
   readEntry,
   readHistory,
   summarizeCommit,
-} from '#work/ostree';
+} from '#work/commits';
 import { type Action, flag, textOption, wholeNumber } from '../context.ts';
 import { formatName } from '../entry.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';

@@ -11,7 +11,7 @@ import {
   planPullCommits,
   pullCommits,
   type TrustPolicy,
-} from '#work/ostree';
+} from '#work/pull-commit';
 import { locateRepository, openOrCreate } from '#work/repository';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';

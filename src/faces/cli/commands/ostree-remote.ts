@@ -6,7 +6,7 @@ import {
   type PullSource,
   type SuppliedSummary,
   type TrustPolicy,
-} from '#work/ostree';
+} from '#work/pull-commit';
 import { textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
 

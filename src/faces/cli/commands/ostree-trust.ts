@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { gatesOfKeys, parseTarget, readKeyFile, type TrustPolicy } from '#work/ostree';
+import { gatesOfKeys, parseTarget, readKeyFile, type TrustPolicy } from '#work/pull-commit';
 import { flag, textOption } from '../context.ts';
 import { UsageError } from '../output.ts';
 

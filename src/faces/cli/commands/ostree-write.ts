@@ -1,28 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { exportDirectory } from '#work/export';
-import { mountImage } from '#work/mount';
 import {
-  applyDeltaFile,
+  ensureCommitImage,
+  openCommit,
+  resolveCommit,
+  tagCommit,
+  untagCommit,
+} from '#work/commits';
+import { exportDirectory } from '#work/export';
+import { exportCommit, OSTREE_MODES, type OstreeMode } from '#work/export-commit';
+import {
   type CommitOptions,
   type CommitReport,
   commitTree,
   encodeDetachedOptions,
-  ensureCommitImage,
-  exportCommit,
-  OSTREE_MODES,
-  type OstreeMode,
-  openCommit,
   parseMetadataOptions,
   parseSkipList,
   parseStatOverrides,
-  planDeltaFile,
-  resolveCommit,
   type TreeSource,
-  type TrustPolicy,
-  tagCommit,
-  untagCommit,
-} from '#work/ostree';
+} from '#work/make-commit';
+import { mountImage } from '#work/mount';
+import { applyDeltaFile, planDeltaFile, type TrustPolicy } from '#work/pull-commit';
 import { openOrCreate } from '#work/repository';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';

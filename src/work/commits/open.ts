@@ -1,0 +1,106 @@
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { IntegrityError, isOnecopyError } from '#base/errors';
+import {
+  type Commit,
+  type CommitStream,
+  commitStreamName,
+  IMAGE_REF,
+  parseCommit,
+  readCommitStream,
+  verifyMetadata,
+  walkCommit,
+} from '#formats/ostree';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Repository } from '#stores/composefs';
+import { resolveCommit } from './names.ts';
+
+/** Named ref of a commit stream: the object with the commit's detached metadata. Source: OSTree spec 9.3. */
+export const COMMITMETA_REF = 'ostree.commitmeta';
+
+/** A commit of the repository, in memory: nothing stays open. */
+export interface OpenedCommit {
+  readonly checksum: OstreeChecksum;
+  readonly commit: Commit;
+  /** The commit object. A view. */
+  readonly bytes: Uint8Array;
+  readonly streamId: ObjectId;
+  /** The EROFS image made from the commit, when the stream names one. */
+  readonly imageId: ObjectId | undefined;
+  readonly namedRefs: ReadonlyMap<string, ObjectId>;
+  /** All objects of the commit; larger files lead to objects of the repository. */
+  readonly objects: CommitStream;
+}
+
+/**
+ * Opens a stored commit by ref, id, or abbreviated id. The stream is verified against its object id and the commit against its
+ * checksum; the objects are verified where they are used.
+ * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND, OBJECT_NOT_FOUND; ConflictError OSTREE_REF_AMBIGUOUS;
+ * FormatError OSTREE_STREAM_INVALID; IntegrityError OBJECT_DIGEST_MISMATCH, OSTREE_CHECKSUM_MISMATCH
+ */
+export function openCommit(repository: Repository, name: string): OpenedCommit {
+  return openCommitById(repository, resolveCommit(repository, name));
+}
+
+/** As `openCommit` with the full id. */
+export function openCommitById(repository: Repository, checksum: OstreeChecksum): OpenedCommit {
+  using opened = repository.streams.open(commitStreamName(checksum), {
+    contentType: CONTENT_TYPES.ostreeCommit,
+  });
+  const objects = readCommitStream(opened.stream);
+  if (objects.commit !== checksum) {
+    throw new IntegrityError(
+      'OSTREE_CHECKSUM_MISMATCH',
+      `Cannot open commit ${checksum}: its stream holds commit ${objects.commit}`,
+      { expected: checksum, found: objects.commit, what: 'commit stream' },
+    );
+  }
+  const bytes = objects.metadata(checksum, 'commit');
+  verifyMetadata(bytes, checksum, 'commit');
+  const { namedRefs } = opened.stream;
+  return {
+    checksum,
+    commit: parseCommit(bytes),
+    bytes,
+    streamId: opened.id,
+    imageId: namedRefs.get(IMAGE_REF),
+    namedRefs: new Map(namedRefs),
+    objects,
+  };
+}
+
+/** The commit when it is stored completely, else undefined. @throws as `openCommit` */
+export function tryOpenCommit(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): OpenedCommit | undefined {
+  if (!repository.streams.has(commitStreamName(checksum))) return undefined;
+  return openCommitById(repository, checksum);
+}
+
+/**
+ * A stored commit that spares a pull some transfers, or undefined. One that is damaged is no base and no result: it is pulled anew,
+ * and its stream replaced.
+ */
+export function openBase(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): OpenedCommit | undefined {
+  try {
+    return tryOpenCommit(repository, checksum);
+  } catch (error) {
+    if (!isOnecopyError(error) || error.kind === 'host') throw error;
+    return undefined;
+  }
+}
+
+/** Whether everything that a commit reaches is there: a stream made of a bad delta may lack objects, and objects may be lost. */
+export function isComplete(repository: Repository, stream: CommitStream): boolean {
+  for (const { external } of stream.objects()) {
+    if (external !== undefined && !repository.objects.has(external)) return false;
+  }
+  const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
+  for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {
+    if (isMissing || (kind === 'file' && !stream.has(checksum))) return false;
+  }
+  return true;
+}

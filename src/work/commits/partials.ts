@@ -1,0 +1,76 @@
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import {
+  type Commit,
+  type CommitStream,
+  decodeStreamRef,
+  IMAGE_REF,
+  parseCommit,
+  parsePartialStreamName,
+  partialStreamName,
+  readCommitStream,
+  verifyMetadata,
+} from '#formats/ostree';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Repository } from '#stores/composefs';
+import { PARTIAL_REF_DIRECTORY } from './store.ts';
+import { PARTIAL_REF, parseSubpathsDocument } from './subpaths.ts';
+
+/** A commit of which only some paths are stored. */
+export interface PartialCommit {
+  readonly commit: Commit;
+  /** The commit object. A view. */
+  readonly bytes: Uint8Array;
+  readonly objects: CommitStream;
+  /** Empty when only the commit object is here. */
+  readonly subpaths: readonly string[];
+  readonly namedRefs: ReadonlyMap<string, ObjectId>;
+}
+
+/** Largest list of subpaths, in bytes. */
+const SUBPATHS_MAX_BYTES = 16 * 1024 * 1024;
+
+/** What is stored of a commit that was pulled by subpaths, or as metadata only; undefined when it was not, or that is damaged. */
+export function openPartial(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): PartialCommit | undefined {
+  const name = partialStreamName(checksum);
+  try {
+    if (!repository.streams.has(name)) return undefined;
+    using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeCommit });
+    const list = opened.stream.namedRefs.get(PARTIAL_REF);
+    const objects = readCommitStream(opened.stream);
+    if (objects.commit !== checksum || list === undefined) return undefined;
+    const subpaths = parseSubpathsDocument(repository.objects.read(list, SUBPATHS_MAX_BYTES));
+    const bytes = objects.metadata(checksum, 'commit');
+    verifyMetadata(bytes, checksum, 'commit');
+    const namedRefs = new Map(opened.stream.namedRefs);
+    return { commit: parseCommit(bytes), bytes, objects, subpaths, namedRefs };
+  } catch (error) {
+    if (!isOnecopyError(error) || error.kind === 'host') throw error;
+    return undefined;
+  }
+}
+
+/** A name of a commit of which not everything is here. */
+export interface PartialCommitRef {
+  readonly name: string;
+  readonly commit: OstreeChecksum;
+  /** The paths that are here; empty for the commit object alone, undefined when what was stored is gone or damaged. */
+  readonly subpaths: readonly string[] | undefined;
+  readonly imageId: ObjectId | undefined;
+}
+
+/** All refs that name partial commits, in order of their names. */
+export function listPartialCommits(repository: Repository): PartialCommitRef[] {
+  const refs: PartialCommitRef[] = [];
+  for (const { name, target } of repository.refs.list('streams', PARTIAL_REF_DIRECTORY)) {
+    const commit = parsePartialStreamName(target);
+    if (commit === undefined) continue;
+    const stored = openPartial(repository, commit);
+    const imageId = stored?.namedRefs.get(IMAGE_REF);
+    refs.push({ name: decodeStreamRef(name), commit, subpaths: stored?.subpaths, imageId });
+  }
+  return refs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}

@@ -1,0 +1,160 @@
+import type { OstreeChecksum } from '#base/digest';
+import { hasCode, isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { METADATA_MAX_BYTES, type MetadataKind, requireRefName, walkCommit } from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import {
+  initOstreeRepo,
+  type OstreeMode,
+  type OstreeRepo,
+  type OstreeTransaction,
+  openOstreeRepo,
+  requireFit,
+  type TransactionReport,
+} from '#stores/ostree';
+import { COMMITMETA_REF, type OpenedCommit, openCommit } from '#work/commits';
+
+/** How to write a commit to an OSTree repository. */
+export interface ExportCommitOptions extends OperationOptions {
+  /** Refs below `refs/heads` to point at the commit. */
+  readonly refs?: readonly string[] | undefined;
+  /** Creates a missing repository in this mode; without it a missing one is an error. */
+  readonly createMode?: OstreeMode | undefined;
+}
+
+/** What was written. */
+export interface ExportCommitReport extends TransactionReport {
+  readonly commit: OstreeChecksum;
+  readonly path: string;
+  readonly mode: OstreeMode;
+  /** True when this call made the repository. */
+  readonly created: boolean;
+  readonly refs: readonly string[];
+}
+
+/** Objects between two progress events. */
+const PROGRESS_EVERY = 256;
+const PROGRESS_ID = 'export';
+/** Files up to this size are written from memory when they cannot be cloned, in bytes. */
+const WHOLE_FILE_BYTES = 1 << 20;
+
+/**
+ * Writes a stored commit to an OSTree repository of mode archive, bare, bare-user or bare-user-only: everything it reaches, its
+ * detached metadata, then refs. Contents share extents with our objects where the filesystem can; all objects are verified while
+ * they are written. Nothing is visible before everything is synced, and nothing is written when the commit does not fit the mode.
+ * @throws as `openCommit`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY;
+ * FormatError OSTREE_XATTR_INVALID, OSTREE_REF_INVALID; IntegrityError OSTREE_CHECKSUM_MISMATCH; BusyError REPO_LOCKED; HostError
+ */
+export async function exportCommit(
+  repository: Repository,
+  name: string,
+  path: string,
+  options: ExportCommitOptions = {},
+): Promise<ExportCommitReport> {
+  const stored = openCommit(repository, name);
+  const refs = options.refs ?? [];
+  for (const ref of refs) requireRefName(ref);
+  const { repo, created } = openTarget(path, options.createMode);
+  using target = repo;
+  const plan = planExport(stored, target.mode);
+  using transaction = await target.begin(options);
+  await writeObjects(repository, stored, plan, transaction, options);
+  const detached = stored.namedRefs.get(COMMITMETA_REF);
+  if (detached !== undefined) {
+    transaction.setDetached(stored.checksum, repository.objects.read(detached, METADATA_MAX_BYTES));
+  }
+  for (const ref of refs) transaction.setRef(ref, stored.checksum);
+  transaction.setPartial(stored.checksum, false);
+  const report = transaction.commit(options);
+  return { commit: stored.checksum, path, mode: target.mode, created, refs, ...report };
+}
+
+interface PlannedObject {
+  readonly kind: MetadataKind | 'file';
+  readonly checksum: OstreeChecksum;
+}
+
+/** Everything the commit reaches, verified as far as the stream goes, and found to fit the mode. */
+function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
+  const { objects, checksum: commit } = stored;
+  const lookup = (checksum: OstreeChecksum, kind: MetadataKind) => objects.metadata(checksum, kind);
+  const plan: PlannedObject[] = [];
+  for (const { kind, checksum } of walkCommit(commit, lookup, { verify: true })) {
+    plan.push({ kind, checksum });
+    // Names of xattrs must be complete: libostree cannot check out files with names that lack their NUL.
+    if (kind !== 'file') continue;
+    const { header } = objects.file(checksum, { acceptUnterminated: false });
+    if (mode === 'bare-user-only') requireFit(checksum, header);
+  }
+  return plan;
+}
+
+async function writeObjects(
+  repository: Repository,
+  stored: OpenedCommit,
+  plan: readonly PlannedObject[],
+  transaction: OstreeTransaction,
+  options: OperationOptions,
+): Promise<void> {
+  const { onProgress, signal } = options;
+  const files = new FileExporter(repository, stored, transaction);
+  onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items', total: plan.length });
+  for (const [index, { kind, checksum }] of plan.entries()) {
+    signal?.throwIfAborted();
+    if (kind === 'file') await files.write(checksum);
+    else transaction.writeMetadata(kind, checksum, stored.objects.metadata(checksum, kind));
+    if (index % PROGRESS_EVERY === 0) {
+      onProgress?.({ type: 'advanced', id: PROGRESS_ID, done: index });
+    }
+  }
+  onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: plan.length });
+}
+
+/** Writes file objects: by reflink while that works; then small files go through one buffer, which costs less than copying in the kernel. */
+class FileExporter {
+  readonly #repository: Repository;
+  readonly #stored: OpenedCommit;
+  readonly #transaction: OstreeTransaction;
+  readonly #buffer = new Uint8Array(WHOLE_FILE_BYTES);
+  #canClone = true;
+
+  constructor(repository: Repository, stored: OpenedCommit, transaction: OstreeTransaction) {
+    this.#repository = repository;
+    this.#stored = stored;
+    this.#transaction = transaction;
+  }
+
+  async write(checksum: OstreeChecksum): Promise<void> {
+    const { header, inline, external } = this.#stored.objects.file(checksum);
+    // What is there already is only counted; its object need not be opened.
+    if (external === undefined || this.#transaction.has('file', checksum)) {
+      await this.#transaction.writeFile(checksum, header, { bytes: inline });
+      return;
+    }
+    using object = this.#repository.objects.open(external);
+    if (this.#canClone || object.sizeBytes > WHOLE_FILE_BYTES) {
+      const method = await this.#transaction.writeFile(checksum, header, { file: object });
+      this.#canClone = this.#canClone && method === 'reflinked';
+      return;
+    }
+    let length = 0;
+    for (let count = 1; count > 0 && length < object.sizeBytes; length += count) {
+      count = object.read(length, this.#buffer.subarray(length, object.sizeBytes));
+    }
+    const bytes = this.#buffer.subarray(0, length);
+    await this.#transaction.writeFile(checksum, header, { bytes });
+  }
+}
+
+function openTarget(
+  path: string,
+  createMode: OstreeMode | undefined,
+): { repo: OstreeRepo; created: boolean } {
+  try {
+    return { repo: openOstreeRepo(path), created: false };
+  } catch (error) {
+    const isMissing = isOnecopyError(error) && hasCode(error, 'OSTREE_REPO_NOT_FOUND');
+    if (!isMissing || createMode === undefined) throw error;
+  }
+  return { repo: initOstreeRepo(path, { mode: createMode }), created: true };
+}

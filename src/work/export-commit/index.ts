@@ -1,0 +1,5 @@
+/**
+ * Stored commits out into an OSTree repository.
+ */
+export { OSTREE_MODES, type OstreeMode } from '#stores/ostree';
+export { type ExportCommitOptions, type ExportCommitReport, exportCommit } from './export.ts';

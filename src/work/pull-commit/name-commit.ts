@@ -1,0 +1,37 @@
+import { commitStreamName, partialStreamName } from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import { historyRefFolder, historyRefName, partialRefName, streamRefName } from '#work/commits';
+import type { OnePulled, PulledAncestor, PulledHistory } from './report.ts';
+
+/**
+ * Points the ref of a pulled commit at it, and keeps its history. A complete commit takes the place of a partial one under the same ref;
+ * the history that an earlier pull left gives way to the one that was pulled now.
+ */
+export function nameCommit(
+  repository: Repository,
+  { commit, ref, subpaths }: OnePulled,
+  history: PulledHistory | undefined,
+): void {
+  if (ref === undefined) return;
+  const { refs } = repository;
+  const names = (history?.commits ?? []).map((ancestor) => historyRefName(ref, ancestor.commit));
+  for (const [index, name] of names.entries()) {
+    const ancestor = history?.commits[index];
+    if (ancestor !== undefined) refs.set('streams', name, streamNameOf(ancestor));
+  }
+  if (subpaths === undefined) {
+    refs.set('streams', streamRefName(ref), commitStreamName(commit));
+    refs.remove('streams', partialRefName(ref));
+  } else {
+    refs.set('streams', partialRefName(ref), partialStreamName(commit));
+  }
+  if (history === undefined) return;
+  const folder = historyRefFolder(ref);
+  for (const { name } of refs.list('streams', folder)) {
+    if (!names.includes(`${folder}/${name}`)) refs.remove('streams', `${folder}/${name}`);
+  }
+}
+
+function streamNameOf({ commit, subpaths }: Pick<PulledAncestor, 'commit' | 'subpaths'>): string {
+  return subpaths === undefined ? commitStreamName(commit) : partialStreamName(commit);
+}

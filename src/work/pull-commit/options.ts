@@ -1,0 +1,55 @@
+import type { OstreeChecksum } from '#base/digest';
+import type { OperationOptions } from '#base/flow';
+import type { OstreeRemote, OstreeRemoteOptions } from '#remotes/ostree';
+import type { OstreeRepo } from '#stores/ostree';
+import type { DeltaPolicy } from './delta/delta.ts';
+import type { SuppliedSummary } from './resolve/resolve.ts';
+import type { TrustPolicy } from './trust/trust.ts';
+
+/** Where to pull from: a served repository, or one on this host. */
+export type PullSource =
+  | ({ readonly kind: 'remote' } & OstreeRemoteOptions)
+  | { readonly kind: 'local'; readonly path: string };
+
+/** An opened source of commits. */
+export type PullOrigin =
+  | { readonly remote: OstreeRemote; readonly url: string }
+  | { readonly repo: OstreeRepo; readonly path: string };
+
+/** What to pull: targets as `pullCommit` takes them, or every ref that the source offers. */
+export type PullTargets = readonly string[] | 'all';
+
+/** How to pull. */
+export interface PullCommitOptions extends OperationOptions {
+  /** Commits or refs of the repository whose objects need not be fetched, beside those found automatically. */
+  readonly bases?: readonly string[] | undefined;
+  readonly deltas?: DeltaPolicy | undefined;
+  readonly trust?: TrustPolicy | undefined;
+  readonly summary?: SuppliedSummary | undefined;
+  /** Key of flatpak's summary index; the architecture of the host when undefined. */
+  readonly subset?: string | undefined;
+  /** Keep the detached metadata of the commit; the stream's id then differs from composefs-ostree's. */
+  readonly keepDetached?: boolean | undefined;
+  /**
+   * Pull only what lies below these paths, together with what earlier pulls of the same commit brought. The commit is then stored as a
+   * partial one, beside the complete ones, with an image of these paths.
+   */
+  readonly subpaths?: readonly string[] | undefined;
+  /** Store the commit object alone, as a partial commit without an image. */
+  readonly commitOnly?: boolean | undefined;
+  /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
+  readonly depth?: number | undefined;
+  readonly compatXattrNul?: boolean | undefined;
+  /** Also compute what `cfsctl` prints as the verity of the stream. */
+  readonly withUpstreamId?: boolean | undefined;
+  /** Threads that verify and store files; 0 does it in this one. */
+  readonly workers?: number | undefined;
+}
+
+/** What a pull of one commit is told beside the options of the run. */
+export interface PullOneOptions extends PullCommitOptions {
+  /** Commits that this run has brought before. */
+  readonly recent?: readonly OstreeChecksum[];
+  /** An ancestor: a path that it lacks is no error, because the path may be newer. */
+  readonly isAncestor?: boolean;
+}

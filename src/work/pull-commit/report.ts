@@ -1,0 +1,59 @@
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import type { RemoteTraffic } from '#remotes/ostree';
+import type { UsedDelta } from './delta/delta.ts';
+import type { FetchCounts } from './gather/gather.ts';
+
+/** What a pull did. */
+export interface PulledCommit {
+  readonly commit: OstreeChecksum;
+  readonly parent: OstreeChecksum | undefined;
+  /** The ref that now names it. */
+  readonly ref: string | undefined;
+  readonly streamId: ObjectId;
+  /** Undefined when only the commit object was wanted. */
+  readonly imageId: ObjectId | undefined;
+  readonly upstreamId: ObjectId | undefined;
+  /** True when the commit was here already, complete. */
+  readonly wasPresent: boolean;
+  /** The paths that are here now; undefined for a complete commit, empty for the commit object alone. */
+  readonly subpaths: readonly string[] | undefined;
+  /** The ancestors that were pulled too; undefined when none were asked for. */
+  readonly history: PulledHistory | undefined;
+  readonly counts: FetchCounts;
+  readonly delta: UsedDelta | undefined;
+  /** Undefined for a local pull. */
+  readonly traffic: RemoteTraffic | undefined;
+  /** Keys whose signatures were accepted. */
+  readonly signedBy: readonly string[];
+}
+
+/** What a pull of several commits did. */
+export interface PulledCommits {
+  /** In the order in which they were asked for; `traffic` is that of all. */
+  readonly commits: readonly PulledCommit[];
+  /** Undefined for a local pull. */
+  readonly traffic: RemoteTraffic | undefined;
+}
+
+/** What a pull of one commit reports, beside what concerns the run as a whole. */
+export type OnePulled = Omit<PulledCommit, 'history' | 'traffic'>;
+
+/** An ancestor of a pulled commit. */
+export interface PulledAncestor {
+  readonly commit: OstreeChecksum;
+  readonly streamId: ObjectId;
+  readonly imageId: ObjectId | undefined;
+  readonly subpaths: readonly string[] | undefined;
+  readonly wasPresent: boolean;
+}
+
+/** Why a history goes no further: as deep as asked, the first commit, the source lacks the next one, or says that it was deleted. */
+export type HistoryEnd = 'depth' | 'root' | 'missing' | 'deleted';
+
+/** The ancestors of a pulled commit, the parent first. */
+export interface PulledHistory {
+  readonly commits: readonly PulledAncestor[];
+  readonly end: HistoryEnd;
+  /** The ancestor that the source does not have, when that is the end. */
+  readonly missing: OstreeChecksum | undefined;
+}
