@@ -23,6 +23,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'formats/tar': ['base/bytes', 'base/digest', 'base/errors', 'base/flow'],
   'formats/tar-split': ['base/bytes', 'base/errors', 'formats/tar'],
+  'formats/chunked': [
+    'base/bytes',
+    'base/digest',
+    'base/errors',
+    'base/flow',
+    'formats/tar',
+    'formats/tar-split',
+  ],
   'formats/oci': [
     'base/bytes',
     'base/digest',
@@ -267,6 +275,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/fsverity': ['node:assert', 'node:crypto'],
   'formats/xz': ['node:crypto', 'node:zlib'],
   'formats/splitstream': ['node:assert', 'node:zlib'],
+  'formats/chunked': ['node:buffer', 'node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],
   host: ['node:fs', 'node:os', 'node:url', 'node:worker_threads'],
   'stores/composefs': ['node:path', 'node:timers/promises'],

@@ -59,6 +59,31 @@ export const ERROR_CODES = {
     meaning: 'A field, length or offset points outside the bytes at hand',
     keys: ['offset', 'what'],
   },
+  CHUNKED_ANNOTATION_CONFLICT: {
+    kind: 'format',
+    meaning: 'A layer is annotated with a TOC of zstd:chunked and one of eStargz',
+    keys: ['offset', 'what', 'chunked', 'stargz'],
+  },
+  CHUNKED_METADATA_TOO_LARGE: {
+    kind: 'format',
+    meaning: 'A TOC or tar-split could inflate past its limit, behind a smaller claim',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  CHUNKED_TOC_INVALID: {
+    kind: 'format',
+    meaning: 'A TOC has chunk tables or paths that no honest writer makes',
+    keys: ['offset', 'what', 'reason'],
+  },
+  CHUNKED_TOC_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'The TOC of a layer says something else than its tar',
+    keys: ['what', 'expected', 'found'],
+  },
+  CHUNK_CONTENT_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A range of a layer does not inflate to the content that its TOC promises',
+    keys: ['expected', 'found'],
+  },
   COMPRESSION_UNSUPPORTED: {
     kind: 'unsupported',
     meaning: 'A blob is compressed in a way this version does not read',
@@ -996,6 +1021,11 @@ export const ERROR_CODES = {
     kind: 'unsupported',
     meaning: 'An xz stream uses a filter or check that is not known',
     keys: ['what', 'found'],
+  },
+  ZSTD_FRAME_INVALID: {
+    kind: 'format',
+    meaning: 'A frame of zstd data is not built as the format demands',
+    keys: ['offset', 'what', 'reason'],
   },
 } as const satisfies Record<string, CodeEntry>;
 

@@ -30,6 +30,8 @@ export interface TarMemberHeader {
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
   /** A file with holes in one of the PAX forms: the payload is not its content. */
   readonly isPaxSparse: boolean;
+  /** Bytes of all headers, extension payloads with padding included. */
+  readonly headerBytes: number;
 }
 
 /** Where old GNU headers keep two more times. Source: GNU tar manual, "Old GNU Format". */
@@ -109,7 +111,7 @@ export function parseTarMemberHeader(
       const reason = 'expected a member after it, found the end';
       return failTar('TAR_EXTENSION_ORPHANED', 'extension header', offset, reason);
     }
-    if (!isTarExtension(block.typeFlag)) return memberOf(block, extended);
+    if (!isTarExtension(block.typeFlag)) return memberOf(block, extended, at);
     const sizeBytes = extensionSize(block);
     if (at + sizeBytes > bytes.length) {
       failTar(
@@ -146,7 +148,7 @@ function extend(extended: Extended, block: HeaderBlock, payload: Buffer): void {
   else extended.longLink = text;
 }
 
-function memberOf(block: HeaderBlock, extended: Extended): TarMemberHeader {
+function memberOf(block: HeaderBlock, extended: Extended, headerBytes: number): TarMemberHeader {
   const { records, longName, longLink } = extended;
   const dialect = block.dialect();
   const text = (key: string) => {
@@ -180,6 +182,7 @@ function memberOf(block: HeaderBlock, extended: Extended): TarMemberHeader {
     rdevMinor: dialect === 'v7' ? 0 : block.number('deviceMinor'),
     xattrs: xattrsOf(records),
     isPaxSparse: [...records.keys()].some((key) => key.startsWith(SPARSE_PREFIX)),
+    headerBytes,
   };
 }
 

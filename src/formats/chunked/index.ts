@@ -1,0 +1,26 @@
+/**
+ * Layers with a table of contents: zstd:chunked and eStargz. What their annotations and footers say, their TOCs, and the
+ * tar-split that makes a zstd:chunked layer verifiable. A TOC that is of no use is a value (`TocUnusable`: take the blob
+ * whole); one that lies is an error.
+ *
+ *     zstd frame* (headers | content pieces)   skippable frame: TOC   skippable frame: tar-split   skippable frame: footer
+ *     descriptor ─▶ locateToc ─▶ readToc ─▶ readChunkedLayer ─▶ files with their ranges, in the order of the tar
+ */
+export { locateToc, type MetadataPosition, type TocLocation } from './annotations.ts';
+export { inflateStargzChunk, readStargzToc } from './estargz.ts';
+export {
+  type ChunkedFooter,
+  encodeChunkedFooter,
+  encodeSkippableFrame,
+  FOOTER_TAIL_BYTES,
+  parseChunkedFooter,
+  parseStargzFooter,
+} from './footer.ts';
+export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
+export { decodeChunk, inflateChunk } from './inflate.ts';
+export { type ChunkedFile, type ChunkedLayer, tocTypeOf } from './layer.ts';
+export { CHUNKED_ANNOTATION } from './layout.ts';
+export { type ChunkedLocation, readChunkedLayer, readToc, tarSplitRecords } from './read.ts';
+export { formatTocTime, parseTocTime } from './time.ts';
+export type { Toc, TocChunk, TocEntry, TocType } from './toc.ts';
+export type { TocReason, TocUnusable } from './verdict.ts';

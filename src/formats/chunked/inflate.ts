@@ -1,0 +1,142 @@
+import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { FormatError, IntegrityError, isOnecopyError } from '#base/errors';
+import type { MetadataPosition } from './annotations.ts';
+import { measureInflatedMax } from './frames.ts';
+import { UnusableToc } from './verdict.ts';
+
+/**
+ * Largest window that a frame may ask for, as a power of two: 32 MiB, that of the strongest level of podman's encoder.
+ * Source: klauspost/compress zstd, SpeedBestCompression.
+ */
+const WINDOW_LOG_MAX = 25;
+const DECODER = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
+
+/**
+ * Inflates a TOC or tar-split piece by piece. It never inflates past the claim: what would be longer is of no use
+ * (UnusableToc), and what could grow past `limitBytes` is refused by the sizes of its blocks.
+ * @throws FormatError CHUNKED_METADATA_TOO_LARGE
+ */
+export async function* inflateMetadata(
+  what: 'TOC' | 'tar-split',
+  bytes: Uint8Array,
+  { inflatedBytes }: MetadataPosition,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const most = metadataMax(what, bytes);
+  let found = 0;
+  for await (const piece of inflate(what, bytes)) {
+    found += piece.length;
+    if (found > inflatedBytes) break;
+    yield piece;
+  }
+  if (found === inflatedBytes) return;
+  if (found > inflatedBytes && most > limitBytes) refuseBomb(what, limitBytes, most);
+  const size = found > inflatedBytes ? 'longer' : `${found} bytes long`;
+  throw new UnusableToc(
+    'length',
+    `its ${what} is ${size} where ${inflatedBytes} bytes are claimed`,
+  );
+}
+
+async function* inflate(what: string, bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  const stream = createZstdDecompress(DECODER);
+  stream.end(bytes);
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw notZstd(what, error);
+  }
+}
+
+function metadataMax(what: string, bytes: Uint8Array): number {
+  try {
+    return measureInflatedMax(bytes);
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    throw notZstd(what, error);
+  }
+}
+
+function notZstd(what: string, error: unknown): UnusableToc {
+  return new UnusableToc('json', `its ${what} is no zstd data: ${(error as Error).message}`);
+}
+
+function refuseBomb(what: string, expected: number, found: number): never {
+  throw new FormatError(
+    'CHUNKED_METADATA_TOO_LARGE',
+    `Cannot use layer: expected at most ${expected} bytes as its ${what}, found up to ${found} behind a smaller claim`,
+    { offset: 0, what, expected, found },
+  );
+}
+
+/**
+ * The content of a chunk: all frames of its range together, exactly `sizeBytes`. For chunks that fit into memory.
+ * Source: spec of zstd:chunked 1.2: a range is one or more complete frames, empty ones among them.
+ * @throws IntegrityError CHUNK_CONTENT_MISMATCH
+ */
+export function decodeChunk(range: Uint8Array, sizeBytes: number): Uint8Array {
+  try {
+    // One byte more is allowed to tell an overflow from other failures by its length.
+    const content = zstdDecompressSync(range, { ...DECODER, maxOutputLength: sizeBytes + 1 });
+    if (content.length === sizeBytes) return content;
+    return failChunk(sizeBytes, `${content.length} bytes`);
+  } catch (error) {
+    if (isOnecopyError(error)) throw error;
+    return failChunk(sizeBytes, (error as Error).message);
+  }
+}
+
+/**
+ * The content of a chunk of any size, piece by piece as its range comes in; it ends only after exactly `sizeBytes`.
+ * @throws IntegrityError CHUNK_CONTENT_MISMATCH
+ */
+export async function* inflateChunk(
+  range: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  sizeBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const stream = createZstdDecompress(DECODER);
+  void feed(stream, range);
+  let found = 0;
+  try {
+    for await (const piece of stream as AsyncIterable<Uint8Array>) {
+      found += piece.length;
+      if (found > sizeBytes) break;
+      yield piece;
+    }
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (code.startsWith('ZSTD_') || code === 'Z_BUF_ERROR')
+      failChunk(sizeBytes, (error as Error).message);
+    throw error;
+  }
+  if (found !== sizeBytes) failChunk(sizeBytes, found > sizeBytes ? 'more' : `${found} bytes`);
+}
+
+/** Writes the range into the decoder as fast as it takes it; a failure of the source becomes one of the decoder. */
+async function feed(
+  stream: ReturnType<typeof createZstdDecompress>,
+  range: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  try {
+    for await (const piece of range) {
+      if (stream.destroyed) return;
+      if (stream.write(piece)) continue;
+      await new Promise<void>((resolve) => {
+        stream.once('drain', resolve);
+        stream.once('close', resolve);
+      });
+    }
+    stream.end();
+  } catch (error) {
+    stream.destroy(error as Error);
+  }
+}
+
+/** Refuses a range whose content is not what the TOC promises. */
+export function failChunk(expected: number, found: string): never {
+  throw new IntegrityError(
+    'CHUNK_CONTENT_MISMATCH',
+    `Cannot use range of layer: expected ${expected} bytes of content, found ${found}`,
+    { expected, found },
+  );
+}

@@ -1,0 +1,226 @@
+import type { ByteString } from '#base/bytes';
+import { bytesOf } from '#base/bytes';
+import type { ContentDigest } from '#base/digest';
+import {
+  parseTarMemberHeader,
+  TAR_BLOCK_BYTES,
+  TAR_TYPE_FLAG,
+  type TarMemberHeader,
+} from '#formats/tar';
+import type { TarSplitFile, TarSplitRecord } from '#formats/tar-split';
+import { replaceInvalidUtf8 } from './lossy.ts';
+import { MemberPaths } from './member-paths.ts';
+import { isNoTime } from './time.ts';
+import { show, type Toc, type TocChunk, type TocEntry, type TocType } from './toc.ts';
+import { failMismatch, UnusableToc } from './verdict.ts';
+
+/** A file of the layer with content, in the order of the tar. */
+export interface ChunkedFile {
+  /** Name as in the tar. */
+  readonly name: ByteString;
+  readonly sizeBytes: number;
+  readonly digest: ContentDigest;
+  readonly chunks: readonly TocChunk[];
+}
+
+/** A layer whose TOC and tar-split say the same: what its tar consists of. */
+export interface ChunkedLayer {
+  /** Files with content, in the order of the tar; their ranges ascend and do not overlap. */
+  readonly files: readonly ChunkedFile[];
+  /** Members of the tar of any type. */
+  readonly memberCount: number;
+  /** Length of the tar that segments and contents make. */
+  readonly tarBytes: number;
+}
+
+const TYPE_OF_FLAG: ReadonlyMap<number, TocType> = new Map([
+  [TAR_TYPE_FLAG.regular, 'reg'],
+  [TAR_TYPE_FLAG.hardlink, 'hardlink'],
+  [TAR_TYPE_FLAG.symlink, 'symlink'],
+  [TAR_TYPE_FLAG.directory, 'dir'],
+  [TAR_TYPE_FLAG.chr, 'char'],
+  [TAR_TYPE_FLAG.blk, 'block'],
+  [TAR_TYPE_FLAG.fifo, 'fifo'],
+]);
+
+/** Kind of TOC entry that a type flag gives; undefined for a member that a TOC cannot hold. */
+export function tocTypeOf(typeFlag: number): TocType | undefined {
+  return TYPE_OF_FLAG.get(typeFlag);
+}
+
+/**
+ * Holds a TOC against the tar-split of its layer, record by record. Headers are what the records say, so the tar decides
+ * and the TOC must agree: one entry for each member, every attribute equal, names of the records those of the headers.
+ * A layer of no use throws UnusableToc, which stays in this room.
+ * Source: containers-storage pkg/chunked, ensureTOCMatchesTarSplit; spec of zstd:chunked 1.5 and 1.9.
+ */
+export class LayerMatcher {
+  readonly #toc: Toc;
+  readonly #paths = new MemberPaths();
+  readonly #matched: Uint8Array;
+  #byName: ReadonlyMap<string, number> | undefined;
+  readonly #files: ChunkedFile[] = [];
+  #next = 0;
+  #memberCount = 0;
+  #tarBytes = 0;
+  #rangeEnd = 0;
+  #padding = 0;
+  #header: TarMemberHeader | undefined;
+  #isTrailer = false;
+
+  constructor(toc: Toc) {
+    this.#toc = toc;
+    this.#matched = new Uint8Array(toc.entries.length);
+  }
+
+  /** Takes the next record. @throws FormatError TAR_*, CHUNKED_TOC_INVALID; IntegrityError CHUNKED_TOC_MISMATCH */
+  push(record: TarSplitRecord): void {
+    if (record.kind === 'file') this.#pushFile(record);
+    else this.#pushSegment(record.bytes);
+  }
+
+  /** There are no more records. @throws IntegrityError CHUNKED_TOC_MISMATCH */
+  finish(): ChunkedLayer {
+    if (this.#header !== undefined) {
+      failMismatch(
+        `tar-split of ${show(this.#header.name)}`,
+        'a record after its header',
+        'the end',
+      );
+    }
+    const extra = this.#matched.indexOf(0);
+    if (extra >= 0) {
+      const name = this.#toc.entries[extra]?.name ?? '';
+      failMismatch('entries', 'one for each member', `${show(name)} besides`);
+    }
+    return { files: this.#files, memberCount: this.#memberCount, tarBytes: this.#tarBytes };
+  }
+
+  /** Everything after the last member is the trailer, however it is cut; the diff id decides about its bytes. */
+  #pushSegment(bytes: Uint8Array): void {
+    const offset = this.#tarBytes + this.#padding;
+    this.#tarBytes += bytes.length;
+    if (this.#isTrailer) return;
+    if (this.#header !== undefined) {
+      failMismatch(`tar-split of ${show(this.#header.name)}`, 'its file record', 'a segment');
+    }
+    const rest = bytes.subarray(this.#padding);
+    const header = rest.length < TAR_BLOCK_BYTES ? undefined : parseTarMemberHeader(rest, offset);
+    if (header === undefined) {
+      this.#isTrailer = true;
+      return;
+    }
+    if (header.headerBytes !== rest.length) {
+      failMismatch(
+        `tar-split of ${show(header.name)}`,
+        `a segment of ${header.headerBytes} bytes`,
+        `${rest.length}`,
+      );
+    }
+    this.#header = header;
+  }
+
+  #pushFile(record: TarSplitFile): void {
+    const header = this.#header;
+    if (header === undefined) {
+      failMismatch(`tar-split record ${show(record.name)}`, 'a header before it', 'none');
+    }
+    this.#header = undefined;
+    const type = checkUsable(header);
+    const what = show(header.name);
+    if (record.name !== header.name) failMismatch('tar-split name', what, show(record.name));
+    if (record.sizeBytes !== header.payloadBytes) {
+      failMismatch(`tar-split size of ${what}`, `${header.payloadBytes}`, `${record.sizeBytes}`);
+    }
+    this.#paths.add(header);
+    const entry = this.#entryOf(header);
+    checkEqual(header, type, entry);
+    this.#memberCount += 1;
+    this.#tarBytes += header.payloadBytes;
+    this.#padding = -header.payloadBytes & (TAR_BLOCK_BYTES - 1);
+    if (header.payloadBytes > 0) this.#addFile(header, entry);
+  }
+
+  #addFile({ name, sizeBytes }: TarMemberHeader, { digest, chunks }: TocEntry): void {
+    const [first] = chunks;
+    const last = chunks.at(-1);
+    if (digest === undefined || first === undefined || last === undefined) return;
+    if (first.offset < this.#rangeEnd) {
+      failMismatch(`range of ${show(name)}`, `one from ${this.#rangeEnd} on`, `${first.offset}`);
+    }
+    this.#rangeEnd = last.offset + last.lengthBytes;
+    this.#files.push({ name, sizeBytes, digest, chunks });
+  }
+
+  /** The entry of a member: nearly always the next one. */
+  #entryOf({ name }: TarMemberHeader): TocEntry {
+    const { entries } = this.#toc;
+    const lossy = replaceInvalidUtf8(name);
+    let at = this.#next;
+    if (entries[at]?.name !== lossy) {
+      this.#byName ??= new Map(entries.map((entry, index) => [entry.name, index]));
+      at = this.#byName.get(lossy) ?? -1;
+    }
+    const entry = entries[at];
+    if (entry === undefined) return failMismatch('entries', `one of ${show(name)}`, 'none');
+    if (this.#matched[at] === 1) {
+      if (lossy !== name) throw new UnusableToc('name', `two names are ${show(lossy)} in it`);
+      failMismatch(`entries of ${show(name)}`, 'two', 'one');
+    }
+    this.#matched[at] = 1;
+    this.#next = at + 1;
+    return entry;
+  }
+}
+
+function checkUsable(header: TarMemberHeader): TocType {
+  const what = show(header.name);
+  const type = tocTypeOf(header.typeFlag);
+  if (type === undefined) {
+    const flag = JSON.stringify(String.fromCharCode(header.typeFlag));
+    throw new UnusableToc('kind', `${what} is a member of type ${flag}`);
+  }
+  if (header.isPaxSparse) throw new UnusableToc('sparse', `${what} is a file with holes in it`);
+  if (header.payloadBytes !== header.sizeBytes) {
+    throw new UnusableToc('link-size', `${what} states ${header.sizeBytes} bytes without content`);
+  }
+  return type;
+}
+
+function checkEqual(header: TarMemberHeader, type: TocType, entry: TocEntry): void {
+  const what = show(header.name);
+  const compare = (attribute: string, expected: string | number, found: string | number) => {
+    if (expected !== found) failMismatch(`${attribute} of ${what}`, `${expected}`, `${found}`);
+  };
+  compare('type', type, entry.type);
+  compare('link name', show(replaceInvalidUtf8(header.linkName)), show(entry.linkName));
+  compare('mode', header.mode, entry.mode);
+  compare('size', header.sizeBytes, entry.sizeBytes);
+  compare('uid', header.uid, entry.uid);
+  compare('gid', header.gid, entry.gid);
+  compare('device major', header.rdevMajor, entry.rdevMajor);
+  compare('device minor', header.rdevMinor, entry.rdevMinor);
+  for (const time of ['mtime', 'atime', 'ctime'] as const) {
+    if (isNoTime(header[time]) && isNoTime(entry[time])) continue;
+    compare(time, timeText(header[time]), timeText(entry[time]));
+  }
+  compare('xattrs', xattrText(base64Values(header.xattrs)), xattrText(entry.xattrs));
+}
+
+function timeText(time: TocEntry['mtime']): string {
+  return time === undefined ? 'none' : `${time.sec} s ${time.nsec} ns`;
+}
+
+function base64Values(xattrs: ReadonlyMap<ByteString, Uint8Array>): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const [name, value] of xattrs) {
+    values.set(replaceInvalidUtf8(name), Buffer.from(value).toString('base64'));
+  }
+  return values;
+}
+
+function xattrText(xattrs: ReadonlyMap<string, string>): string {
+  if (xattrs.size === 0) return 'none';
+  const pairs = [...xattrs].map(([name, value]) => `${bytesOf(name as ByteString)}=${value}`);
+  return pairs.sort().join(' ');
+}

@@ -1,0 +1,56 @@
+/**
+ * Annotations of a layer descriptor. Source: containers-storage pkg/chunked/internal/compression.go;
+ * containerd stargz-snapshotter docs/estargz.md.
+ */
+export const CHUNKED_ANNOTATION = {
+  /** Digest of the compressed TOC. */
+  tocDigest: 'io.github.containers.zstd-chunked.manifest-checksum',
+  /** `offset:length:inflatedLength:type`. */
+  tocPosition: 'io.github.containers.zstd-chunked.manifest-position',
+  /** `offset:length:inflatedLength`. */
+  tarSplitPosition: 'io.github.containers.zstd-chunked.tarsplit-position',
+  /** Of early writers; never trusted. */
+  tarSplitDigest: 'io.github.containers.zstd-chunked.tarsplit-checksum',
+  /** Digest of the uncompressed TOC of an eStargz layer. */
+  stargzTocDigest: 'containerd.io/snapshot/stargz/toc.digest',
+  /** Size of the tar of an eStargz layer. */
+  stargzSize: 'io.containers.estargz.uncompressed-size',
+} as const;
+
+/** The only type of TOC there is. */
+export const TOC_TYPE = 1;
+/** The only version of a TOC there is. */
+export const TOC_VERSION = 1;
+
+/** Longest TOC, uncompressed. A longer one is left alone by podman. Source: containers-storage, maxTocSize. */
+export const TOC_BYTES_MAX = 150 * 2 ** 20;
+/** Longest tar-split, uncompressed: that of the longest TOC, four times as long as it. It is never held whole. */
+export const TAR_SPLIT_BYTES_MAX = 4 * TOC_BYTES_MAX;
+/** Longest TOC or tar-split as it is in the blob; both are held. Real ones compress to a quarter and less. */
+export const METADATA_BYTES_MAX = 48 * 2 ** 20;
+/** Most entries of a TOC, chunks included: some 600 bytes of memory each. */
+export const TOC_ENTRIES_MAX = 500_000;
+/** Longest entry of a TOC: a PAX header of 1 MiB of extended attributes in base64, and names. */
+export const TOC_ENTRY_BYTES_MAX = 4 * 2 ** 20;
+
+/** Magic of a zstd frame, little-endian. Source: RFC 8878, section 3.1.1. */
+export const ZSTD_MAGIC = 0xfd2fb528;
+/** First of sixteen magics of a skippable frame. Source: RFC 8878, section 3.1.2. */
+export const SKIPPABLE_MAGIC = 0x184d2a50;
+/** Magic and length of a skippable frame. */
+export const SKIPPABLE_HEADER_BYTES = 8;
+/** Largest content of one zstd block. Source: RFC 8878, section 3.1.1.2.4. */
+export const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
+
+/** Payload of the skippable frame at the end: seven numbers of 64 bits and the magic. */
+export const FOOTER_BYTES = 64;
+/** The footer of writers before the tar-split: four numbers and the magic. */
+export const OLD_FOOTER_BYTES = 40;
+/** Magic at the end of a zstd:chunked blob. Source: containers-storage, ZstdChunkedFrameMagic. */
+export const FOOTER_MAGIC = 'GNUlInUx';
+
+/** Length of the eStargz footer, and of that of its forerunner stargz. Source: estargz.md, "Footer". */
+export const STARGZ_FOOTER_BYTES = 51;
+export const OLD_STARGZ_FOOTER_BYTES = 47;
+/** Name of the TOC in an eStargz tar. */
+export const STARGZ_TOC_NAME = 'stargz.index.json';

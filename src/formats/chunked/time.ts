@@ -1,0 +1,42 @@
+import type { TarTime } from '#formats/tar';
+
+const TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
+/** The first instant of the year 1: what Go's zero time is. */
+const ZERO_SEC = -62_135_596_800;
+
+/**
+ * The instant of a time in a TOC: RFC 3339 with `T` and `Z` in upper case, a point or a comma before the fraction, in any
+ * time zone. Undefined when it is not written so. Source: RFC 3339, section 5.6; Go time.Parse takes the comma.
+ */
+export function parseTocTime(text: string): TarTime | undefined {
+  const match = TIME.exec(text);
+  if (match === null) return undefined;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
+    .slice(1, 7)
+    .map(Number);
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  const [zoneHour, zoneMinute] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
+  if (zoneHour > 23 || zoneMinute > 59) return undefined;
+  const zone = (match[8] === '-' ? -1 : 1) * (zoneHour * 3600 + zoneMinute * 60);
+  const sec = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - zone;
+  return { sec: BigInt(sec), nsec: Number((match[7] ?? '').slice(0, 9).padEnd(9, '0')) };
+}
+
+/** The time as a TOC has it, in UTC; undefined when its year does not have four digits. */
+export function formatTocTime({ sec, nsec }: TarTime): string | undefined {
+  const milliseconds = Number(sec) * 1000;
+  const date = new Date(milliseconds);
+  const year = date.getUTCFullYear();
+  if (!(year >= 0 && year <= 9999)) return undefined;
+  const fraction = nsec === 0 ? '' : `.${String(nsec).padStart(9, '0').replace(/0+$/, '')}`;
+  return `${date.toISOString().slice(0, 19)}${fraction}Z`;
+}
+
+/** True for what upstream takes for no time at all: none, Unix 0, and the first instant of the year 1. */
+export function isNoTime(time: TarTime | undefined): boolean {
+  if (time === undefined) return true;
+  return time.nsec === 0 && (time.sec === 0n || time.sec === BigInt(ZERO_SEC));
+}

@@ -1,0 +1,309 @@
+import { type ByteString, byteStringFromText } from '#base/bytes';
+import { type ContentDigest, isContentDigest } from '#base/digest';
+import type { TarTime } from '#formats/tar';
+import { TOC_ENTRIES_MAX, TOC_VERSION } from './layout.ts';
+import { parseTocTime } from './time.ts';
+import { type RawTocEntry, TocJsonParser, type TocKey } from './toc-json.ts';
+import { failToc, UnusableToc } from './verdict.ts';
+
+/** Kinds of entries that stand for a member of the tar. */
+export const TOC_TYPES = ['reg', 'hardlink', 'symlink', 'dir', 'char', 'block', 'fifo'] as const;
+/** Kind of an entry. */
+export type TocType = (typeof TOC_TYPES)[number];
+
+/** A piece of a file: a range of the blob that inflates to it. */
+export interface TocChunk {
+  /** Offset in the file. */
+  readonly fileOffset: number;
+  readonly sizeBytes: number;
+  /** Range of the blob: one or more complete frames. */
+  readonly offset: number;
+  readonly lengthBytes: number;
+  readonly digest: ContentDigest;
+  /** All zeros: a hole, which need not be fetched. */
+  readonly isZeros: boolean;
+}
+
+/** One member of the tar as the TOC has it. Texts are UTF-8, with U+FFFD for each byte that was none. */
+export interface TocEntry {
+  readonly type: TocType;
+  readonly name: ByteString;
+  readonly linkName: ByteString;
+  /** As in the tar header, file type bits included. */
+  readonly mode: number;
+  readonly sizeBytes: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: TarTime | undefined;
+  readonly atime: TarTime | undefined;
+  readonly ctime: TarTime | undefined;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  /** Values in base64. */
+  readonly xattrs: ReadonlyMap<ByteString, string>;
+  /** Digest of the content; undefined for what has none and for an empty file. */
+  readonly digest: ContentDigest | undefined;
+  /** The content, whole and in order; empty for what has none. */
+  readonly chunks: readonly TocChunk[];
+}
+
+/** A TOC whose chunk tables are sound: every content is covered once, in ranges that lie before `endOffset`. */
+export interface Toc {
+  readonly entries: readonly TocEntry[];
+  /** Digest of the compressed tar-split; undefined in TOCs of early writers. */
+  readonly tarSplitDigest: ContentDigest | undefined;
+}
+
+/** What differs between the two kinds of TOCs. */
+export interface TocForm {
+  /** No range may end after it: where the TOC itself begins. */
+  readonly endOffset: number;
+  /** eStargz: a range ends where the next begins, and the last chunk of a file has no size. */
+  readonly isStargz: boolean;
+}
+
+/** An entry while its chunks come in. */
+interface Draft {
+  readonly entry: Omit<TocEntry, 'chunks'>;
+  readonly endOffset: number | undefined;
+  readonly parts: Part[];
+}
+
+interface Part {
+  readonly fileOffset: number;
+  readonly sizeBytes: number | undefined;
+  readonly offset: number | undefined;
+  readonly digest: ContentDigest | undefined;
+  readonly isZeros: boolean;
+}
+
+const NO_XATTRS: ReadonlyMap<ByteString, string> = new Map();
+
+/**
+ * Parses a TOC in pieces of any size and checks its chunk tables as it goes.
+ * A TOC of no use throws UnusableToc, which stays in this room; one that lies throws FormatError CHUNKED_TOC_INVALID.
+ * Source: containers-storage pkg/chunked/internal/compression.go; estargz.md, "TOCEntry".
+ */
+export class TocParser {
+  readonly #form: TocForm;
+  readonly #json: TocJsonParser;
+  readonly #drafts: Draft[] = [];
+  readonly #entries: TocEntry[] = [];
+  readonly #names = new Set<string>();
+  #count = 0;
+  #version: unknown;
+  #tarSplitDigest: ContentDigest | undefined;
+
+  constructor(form: TocForm) {
+    this.#form = form;
+    this.#json = new TocJsonParser({
+      field: (key, value) => this.#field(key, value),
+      entry: (raw) => this.#entry(raw),
+    });
+  }
+
+  /** Takes the next bytes of the document. @throws FormatError CHUNKED_TOC_INVALID */
+  push(piece: Uint8Array): void {
+    this.#json.push(piece);
+  }
+
+  /** The document is complete. @throws FormatError CHUNKED_TOC_INVALID */
+  finish(): Toc {
+    this.#json.end();
+    if (this.#version !== TOC_VERSION) {
+      throw new UnusableToc('version', `its version is ${JSON.stringify(this.#version)}, not 1`);
+    }
+    this.#close(this.#form.endOffset);
+    return { entries: this.#entries, tarSplitDigest: this.#tarSplitDigest };
+  }
+
+  #field(key: string, value: unknown): void {
+    if (key === 'version') this.#version = value;
+    if (key !== 'tarsplitdigest' || value === null || value === '') return;
+    if (typeof value !== 'string' || !isContentDigest(value)) {
+      throw new UnusableToc('json', 'its digest of the tar-split is no digest');
+    }
+    this.#tarSplitDigest = value;
+  }
+
+  #entry(raw: RawTocEntry): void {
+    this.#count += 1;
+    if (this.#count > TOC_ENTRIES_MAX) {
+      throw new UnusableToc('too-large', `it has more than ${TOC_ENTRIES_MAX} entries`);
+    }
+    const type = textOf(raw, 'type');
+    const name = textOf(raw, 'name');
+    if (type === 'chunk') {
+      const draft = this.#drafts.at(-1);
+      if (draft === undefined || draft.parts.length === 0) {
+        failToc(show(name), 'expected a file before its chunk, found none');
+      }
+      if (draft.entry.name !== name) {
+        failToc(show(name), `expected a chunk of ${show(draft.entry.name)}, found another name`);
+      }
+      draft.parts.push(partOf(raw, name));
+      return;
+    }
+    const draft = draftOf(raw, type, name);
+    const first = draft.parts[0]?.offset;
+    if (!this.#form.isStargz) this.#close(undefined);
+    else if (first !== undefined) this.#close(first);
+    if (this.#names.has(name)) failToc(show(name), 'expected a name once, found it twice');
+    this.#names.add(name);
+    this.#drafts.push(draft);
+  }
+
+  /** Finishes the entries at hand; in eStargz they wait until an offset tells where the last range ends. */
+  #close(nextOffset: number | undefined): void {
+    for (const draft of this.#drafts) {
+      const endOffset = draft.endOffset ?? nextOffset;
+      const { sizeBytes, digest } = draft.entry;
+      const hasContent = draft.entry.type === 'reg' && sizeBytes > 0;
+      if (hasContent && digest === undefined) {
+        failToc(show(draft.entry.name), `expected a digest of its ${sizeBytes} bytes, found none`);
+      }
+      const chunks = hasContent ? chunksOf(draft, endOffset, this.#form) : [];
+      if (!hasContent && draft.parts.length > 1) {
+        failToc(show(draft.entry.name), 'expected no chunk of an empty file, found one');
+      }
+      this.#entries.push({ ...draft.entry, chunks });
+    }
+    this.#drafts.length = 0;
+  }
+}
+
+/** Checks the chunk table of a file: sizes add up, offsets ascend and stay inside. */
+function chunksOf(draft: Draft, endOffset: number | undefined, form: TocForm): TocChunk[] {
+  const { entry, parts } = draft;
+  const what = show(entry.name);
+  const chunks: TocChunk[] = [];
+  let fileOffset = 0;
+  for (const [at, part] of parts.entries()) {
+    const isLast = at === parts.length - 1;
+    const rest = entry.sizeBytes - fileOffset;
+    const isOpen =
+      part.sizeBytes === undefined && (parts.length === 1 || (isLast && form.isStargz));
+    const sizeBytes = isOpen ? rest : (part.sizeBytes ?? 0);
+    const end = isLast ? endOffset : parts[at + 1]?.offset;
+    const { offset } = part;
+    if (part.fileOffset !== fileOffset) {
+      failToc(what, `expected a chunk at ${fileOffset} of the file, found ${part.fileOffset}`);
+    }
+    if (sizeBytes <= 0 || sizeBytes > rest || (isLast && sizeBytes !== rest)) {
+      failToc(what, `expected chunks of ${entry.sizeBytes} bytes together, found another sum`);
+    }
+    if (offset === undefined || end === undefined || offset >= end || end > form.endOffset) {
+      failToc(what, `expected a range before ${form.endOffset}, found ${offset} to ${end}`);
+    }
+    const digest = parts.length === 1 ? entry.digest : part.digest;
+    if (digest === undefined) failToc(what, 'expected a digest of every chunk, found none');
+    if (parts.length === 1 && part.digest !== undefined && part.digest !== digest) {
+      failToc(what, `expected digest ${digest} of its only chunk, found ${part.digest}`);
+    }
+    const { isZeros } = part;
+    chunks.push({ fileOffset, sizeBytes, offset, lengthBytes: end - offset, digest, isZeros });
+    fileOffset += sizeBytes;
+  }
+  return chunks;
+}
+
+function draftOf(raw: RawTocEntry, type: ByteString, name: ByteString): Draft {
+  if (!isTocType(type)) failToc(show(name), `expected a type of entry, found ${show(type)}`);
+  const digest = digestOf(raw, 'digest', name);
+  const sizeBytes = numberOf(raw, 'size', name) ?? 0;
+  return {
+    entry: {
+      type,
+      name,
+      linkName: textOf(raw, 'linkName'),
+      mode: numberOf(raw, 'mode', name) ?? 0,
+      sizeBytes,
+      uid: numberOf(raw, 'uid', name) ?? 0,
+      gid: numberOf(raw, 'gid', name) ?? 0,
+      mtime: timeOf(raw, 'modtime'),
+      atime: timeOf(raw, 'accesstime'),
+      ctime: timeOf(raw, 'changetime'),
+      rdevMajor: numberOf(raw, 'devMajor', name) ?? 0,
+      rdevMinor: numberOf(raw, 'devMinor', name) ?? 0,
+      xattrs: xattrsOf(raw),
+      digest,
+    },
+    endOffset: numberOf(raw, 'endOffset', name),
+    parts: type === 'reg' ? [partOf(raw, name)] : [],
+  };
+}
+
+function partOf(raw: RawTocEntry, name: ByteString): Part {
+  const kind = textOf(raw, 'chunkType');
+  if (kind !== '' && kind !== 'zeros') {
+    throw new UnusableToc('kind', `${show(name)} has a chunk of kind ${show(kind)}`);
+  }
+  // Several payloads in one gzip member: the second cannot be read without the first.
+  if (raw.innerOffset !== undefined)
+    throw new UnusableToc('kind', `${show(name)} shares its range`);
+  const size = numberOf(raw, 'chunkSize', name);
+  return {
+    fileOffset: numberOf(raw, 'chunkOffset', name) ?? 0,
+    sizeBytes: size === 0 ? undefined : size,
+    offset: numberOf(raw, 'offset', name),
+    digest: digestOf(raw, 'chunkDigest', name),
+    isZeros: kind === 'zeros',
+  };
+}
+
+function isTocType(text: string): text is TocType & ByteString {
+  return (TOC_TYPES as readonly string[]).includes(text);
+}
+
+/** A text; null and none are empty. A lone surrogate becomes U+FFFD, as in Go. */
+function textOf(raw: RawTocEntry, key: TocKey): ByteString {
+  const value = raw[key] ?? '';
+  if (typeof value !== 'string') throw new UnusableToc('json', `its ${key} is no text`);
+  return byteStringFromText(value);
+}
+
+function numberOf(raw: RawTocEntry, key: TocKey, name: ByteString): number | undefined {
+  const value = raw[key];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw new UnusableToc('json', `its ${key} is no number`);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    failToc(show(name), `expected 0 to 2^53 - 1 as ${key}, found ${value}`);
+  }
+  return value;
+}
+
+function digestOf(raw: RawTocEntry, key: TocKey, name: ByteString): ContentDigest | undefined {
+  const value = raw[key] ?? '';
+  if (value === '') return undefined;
+  if (typeof value !== 'string' || !isContentDigest(value)) {
+    failToc(show(name), `expected a digest as ${key}, found ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+function timeOf(raw: RawTocEntry, key: TocKey): TarTime | undefined {
+  const value = raw[key] ?? '';
+  if (value === '') return undefined;
+  const time = typeof value === 'string' ? parseTocTime(value) : undefined;
+  if (time === undefined) throw new UnusableToc('json', `its ${key} is no time`);
+  return time;
+}
+
+function xattrsOf(raw: RawTocEntry): ReadonlyMap<ByteString, string> {
+  const value = raw.xattrs ?? undefined;
+  if (value === undefined) return NO_XATTRS;
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new UnusableToc('json', 'its xattrs are no object');
+  }
+  const xattrs = new Map<ByteString, string>();
+  for (const [name, text] of Object.entries(value as object)) {
+    if (typeof text !== 'string') throw new UnusableToc('json', 'an xattr is no text');
+    xattrs.set(byteStringFromText(name), text);
+  }
+  return xattrs;
+}
+
+/** A name in a message. */
+export function show(name: string): string {
+  return JSON.stringify(Buffer.from(name.slice(0, 200), 'latin1').toString('utf8'));
+}
