@@ -14,6 +14,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'formats/tree': ['base/bytes', 'base/digest', 'base/errors'],
   'formats/xz': ['base/bytes', 'base/errors'],
   'formats/erofs': ['base/bytes', 'base/digest', 'base/errors', 'base/flow', 'formats/tree'],
+  'formats/selinux': ['base/bytes', 'base/errors'],
   'formats/splitstream': [
     'base/bytes',
     'base/digest',
@@ -274,6 +275,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'base/digest': ['node:crypto'],
   'formats/fsverity': ['node:assert', 'node:crypto'],
   'formats/xz': ['node:crypto', 'node:zlib'],
+  'formats/selinux': ['re2js'],
   'formats/splitstream': ['node:assert', 'node:zlib'],
   'formats/chunked': ['node:buffer', 'node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],

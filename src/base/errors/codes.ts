@@ -711,6 +711,16 @@ export const ERROR_CODES = {
     meaning: 'A response body is longer than its purpose allows',
     keys: ['url', 'limitBytes', 'retryable'],
   },
+  SELINUX_POLICY_INVALID: {
+    kind: 'format',
+    meaning: 'A file of the SELinux policy in an image is not written as libselinux demands',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SELINUX_POLICY_TOO_COSTLY: {
+    kind: 'format',
+    meaning: 'The patterns of a SELinux policy are too large, or matching paths takes too long',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
   SPLITSTREAM_ALGORITHM: {
     kind: 'format',
     meaning: 'A splitstream was written for another hash algorithm',
