@@ -119,6 +119,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/digest',
     'base/errors',
     'formats/erofs',
+    'formats/tree',
     'stores/composefs',
     'work/image',
   ],

@@ -114,6 +114,18 @@ describe('mkcomposefs', () => {
     }
   });
 
+  it('shows what carries the mark of a whiteout as C does, and takes that back', async () => {
+    using temp = makeTempDir();
+    const [input, output] = ['in', 'out'].map((name) =>
+      readFileSync(new URL(`../escaped-whiteouts.${name}`, GOLDEN), 'latin1'),
+    );
+    const path = await image(temp.path, input);
+    assert.equal((await run('composefs-info', ['dump', path])).stdout, output);
+    assert.equal((await run('composefs-info', ['objects', path])).stdout, '');
+    assert.match((await run('composefs-info', ['ls', path])).stdout, /^\/f$/m);
+    await image(temp.path, output);
+  });
+
   it('raises the version to 1 when there is a whiteout, unless the range forbids it', async () => {
     using temp = makeTempDir();
     const id = async (dump: string, ...range: string[]): Promise<string> => {

@@ -4,11 +4,13 @@ import type { ErofsInode } from './inode.ts';
 import { OVERLAY } from './layout.ts';
 import type { ErofsImage } from './reader.ts';
 import { walkImage } from './walk.ts';
-import { parseMetacopy } from './xattr-names.ts';
+import { parseMetacopy, WHITEOUT_MARKER } from './xattr-names.ts';
 
-/** Bookkeeping that C `composefs-info dump` leaves out; unlike {@link ErofsImage.xattrs} it shows opaque markers. */
+/**
+ * Bookkeeping that C `composefs-info dump` leaves out; unlike {@link ErofsImage.xattrs} it shows opaque markers, and the mark of a
+ * whiteout on what is none.
+ */
 const HIDDEN: ReadonlySet<string> = new Set([
-  'trusted.overlay.overlay.whiteout',
   'trusted.overlay.overlay.whiteouts',
   'user.overlay.whiteout',
   'user.overlay.whiteouts',
@@ -29,6 +31,14 @@ export function isStubEntry(
     entry.inode.rdev === 0 &&
     STUB_NAME.test(entry.name)
   );
+}
+
+/** True for a whiteout that was written as a regular file: C shows it as the device it stands for, whatever else it holds. */
+export function isEscapedWhiteout(
+  inode: ErofsInode,
+  stored: ReadonlyMap<string, Uint8Array>,
+): boolean {
+  return inode.type === 'regular' && stored.has(WHITEOUT_MARKER);
 }
 
 /** What an image says about the backing file of a regular file: path below the object directory, and digest in hex. */
@@ -81,7 +91,7 @@ export function rootNameOf(path: string): string {
 
 function dumpLine(image: ErofsImage, inode: ErofsInode, path: string, first?: ByteString): string {
   const stored = new Map<string, Uint8Array>(image.rawXattrs(inode));
-  const isWhiteout = stored.has('trusted.overlay.overlay.whiteout');
+  const isWhiteout = isEscapedWhiteout(inode, stored);
   const type = isWhiteout ? 'chr' : inode.type;
   const backing = backingFileOf(stored);
   const mode = `${first === undefined ? '' : '@'}${(TYPE_BITS[type] | inode.mode).toString(8)}`;
@@ -93,7 +103,7 @@ function dumpLine(image: ErofsImage, inode: ErofsInode, path: string, first?: By
   if (first !== undefined) payload = first;
   const fields = [
     escapeField(path),
-    inode.sizeBytes,
+    isWhiteout ? 0 : inode.sizeBytes,
     mode,
     inode.nlink,
     inode.uid,
@@ -103,15 +113,15 @@ function dumpLine(image: ErofsImage, inode: ErofsInode, path: string, first?: By
     payload === undefined ? '-' : escapeField(payload),
     escapeField(content),
     backing.digest ?? '-',
-    ...visibleXattrs(stored),
+    ...visibleXattrs(stored, isWhiteout),
   ];
   return `${fields.join(' ')}\n`;
 }
 
-function visibleXattrs(stored: ReadonlyMap<string, Uint8Array>): string[] {
+function visibleXattrs(stored: ReadonlyMap<string, Uint8Array>, isWhiteout: boolean): string[] {
   const lines: [string, string][] = [];
   for (const [name, value] of stored) {
-    if (HIDDEN.has(name)) continue;
+    if (HIDDEN.has(name) || (isWhiteout && name === WHITEOUT_MARKER)) continue;
     let shown = name;
     if (name.startsWith(OVERLAY.escapedPrefix)) {
       shown = OVERLAY.prefix + name.slice(OVERLAY.escapedPrefix.length);

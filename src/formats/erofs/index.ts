@@ -7,7 +7,14 @@
  *            shared xattrs, padding to 4096
  *            data blocks: directories, larger inline contents
  */
-export { type BackingFile, backingFileOf, dumpImage, isStubEntry, rootNameOf } from './dump.ts';
+export {
+  type BackingFile,
+  backingFileOf,
+  dumpImage,
+  isEscapedWhiteout,
+  isStubEntry,
+  rootNameOf,
+} from './dump.ts';
 export type {
   ErofsEntry,
   ErofsInode,

@@ -1,6 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import {
+  DEPTH_LIMIT,
   Directory,
   type ImageOverrides,
   isWhiteout,
@@ -239,19 +240,33 @@ interface TreeSize {
 function countEntries(root: Directory): TreeSize {
   let entries = 0;
   let directories = 0;
-  const stack = [root];
-  const seen = new Set<Directory>(stack);
-  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
-    entries += directory.entries.size;
-    directories += 1;
-    for (const child of directory.entries.values()) {
-      if (typeof child === 'number') continue;
-      if (seen.has(child)) throw twice();
-      seen.add(child);
-      stack.push(child);
+  const seen = new Set([root]);
+  let depth = 0;
+  for (let level = [root]; level.length > 0; depth += 1) {
+    if (depth >= DEPTH_LIMIT) throw tooDeep();
+    const below: Directory[] = [];
+    for (const directory of level) {
+      entries += directory.entries.size;
+      directories += 1;
+      for (const child of directory.entries.values()) {
+        if (typeof child === 'number') continue;
+        if (seen.has(child)) throw twice();
+        seen.add(child);
+        below.push(child);
+      }
     }
+    level = below;
   }
   return { entries, directories };
+}
+
+/** Readers stop there, so an image with more could be written and never read. */
+function tooDeep(): FormatError {
+  return new FormatError(
+    'TREE_INVALID',
+    `Cannot write the tree: expected at most ${DEPTH_LIMIT} levels of directories, found more`,
+    { offset: DEPTH_LIMIT, what: 'tree depth' },
+  );
 }
 
 function twice(): FormatError {

@@ -1,11 +1,19 @@
 import { type ByteString, byteStringOf } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { Directory, type Leaf, type LeafIndex, NO_XATTRS, type Stat, Tree } from '#formats/tree';
+import {
+  DEPTH_LIMIT,
+  Directory,
+  type Leaf,
+  type LeafIndex,
+  NO_XATTRS,
+  type Stat,
+  Tree,
+} from '#formats/tree';
 import type { ErofsEntry, ErofsInode } from './inode.ts';
 import { OVERLAY } from './layout.ts';
 import { type ErofsImage, openImage } from './reader.ts';
 import { invalidImage, type OpenOptions } from './superblock.ts';
-import { DEPTH_LIMIT, WalkBudget } from './walk.ts';
+import { WalkBudget } from './walk.ts';
 import { parseMetacopy, parseRedirect, unescapeXattrs, WHITEOUT_MARKER } from './xattr-names.ts';
 
 /** Longest inline content and symlink target of a V2 image, in bytes. Source: core spec 6.6 */

@@ -1,9 +1,7 @@
+import { DEPTH_LIMIT } from '#formats/tree';
 import type { ErofsEntry, ErofsInode } from './inode.ts';
 import type { ErofsImage } from './reader.ts';
 import { invalidImage } from './superblock.ts';
-
-/** Nesting at which walks stop. Source: core spec 6.6 */
-export const DEPTH_LIMIT = 2048;
 
 /**
  * Bounds a walk over a whole image. In an honest image nothing overlaps, so all inodes and blocks together are no longer

@@ -15,8 +15,10 @@ import {
   type Stat,
   Tree,
 } from '#formats/tree';
+import { checkImage } from './inspect.ts';
 import type { ErofsVersion } from './layout.ts';
 import { chunkBitsOf } from './placement.ts';
+import { readTree } from './read-tree.ts';
 import { encodeImage } from './writer.ts';
 
 const GOLDEN = new URL('../../../test/golden/', import.meta.url);
@@ -306,3 +308,25 @@ function parse(bytes: Uint8Array, dialect: Dialect): ReturnType<DumpfileParser['
   for (let at = 0; at < bytes.length; at += 1000) parser.push(bytes.subarray(at, at + 1000));
   return parser.end();
 }
+
+it('the deepest tree that is written is read back, a deeper one is refused by the writer', () => {
+  const deep = (levels: number): Tree => {
+    const tree = new Tree();
+    let at = tree.root;
+    for (let level = 1; level < levels; level += 1) {
+      const below = new Directory();
+      at.entries.set('d' as ByteString, below);
+      at = below;
+    }
+    at.entries.set('f' as ByteString, tree.addLeaf({ kind: 'fifo', stat: ZERO }));
+    return tree;
+  };
+  for (const version of [1, 2] as const) {
+    const bytes = encodeImage(deep(2048), { version, algorithm: 'sha256' });
+    assert.equal(readTree(bytes).leaves.length, 1);
+    assert.deepEqual(checkImage(bytes), []);
+    assert.throws(() => encodeImage(deep(2049), { version, algorithm: 'sha256' }), {
+      code: 'TREE_INVALID',
+    });
+  }
+});

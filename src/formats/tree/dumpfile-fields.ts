@@ -2,6 +2,9 @@ import { type ByteString, bytesOf } from '#base/bytes';
 import { unescapeField } from './dumpfile-escape.ts';
 import type { DialectRules } from './dumpfile-layout.ts';
 import {
+  C_XATTR_BYTES,
+  C_XATTRS_HEADER_BYTES,
+  C_XATTRS_LIMIT,
   S_IFMT,
   TYPE_BITS,
   XATTR_LIST_LIMIT,
@@ -175,7 +178,10 @@ export class MetadataReader {
 
   #rdev(text: string, kind: RawKind): number {
     const value = this.#integer(text, 'RDEV');
-    if (kind === 'chr' || kind === 'blk') return this.#u32(text, 'RDEV');
+    const isDevice = kind === 'chr' || kind === 'blk';
+    // C wraps it, to another device or even to a whiteout.
+    if (isDevice && value >= 1n << 32n) this.#fail(`RDEV ${text} is out of range`);
+    if (isDevice) return Number(value);
     if (value !== 0n && !this.#rules.lenient)
       this.#fail(`RDEV ${text} on something that is no device`);
     return 0;
@@ -208,8 +214,17 @@ export class MetadataReader {
     // composefs-rs sorts by name and value and lets the last win; C lets the last in the line win.
     if (!this.#rules.lenient) pairs.sort((a, b) => (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0));
     const map = new Map(pairs.map(([name, value]) => [name, new Uint8Array(bytesOf(value))]));
+    if (this.#rules.lenient) this.#limitXattrs(map);
     this.#xattrs.set(text, map);
     return map;
+  }
+
+  #limitXattrs(xattrs: ReadonlyMap<ByteString, Uint8Array>): void {
+    let bytes = C_XATTRS_HEADER_BYTES;
+    for (const [name, value] of xattrs) bytes += C_XATTR_BYTES + name.length + value.length;
+    if (bytes > C_XATTRS_LIMIT) {
+      this.#fail(`xattrs of ${bytes} bytes, headers included, are above ${C_XATTRS_LIMIT}`);
+    }
   }
 
   #decodeXattr(field: string): [ByteString, ByteString] {

@@ -35,9 +35,7 @@ export class LeafReader {
     this.#index = index;
     if (kind === 'regular') return this.#regular(stat, size, ends);
     if (!this.#line.rules.lenient) this.refuseContent(payloadEnd + 1, contentEnd, digestEnd);
-    else if (!this.#line.isDash(payloadEnd + 1, contentEnd)) {
-      this.#matchSize(this.#line.unescape(payloadEnd + 1, contentEnd).length, size);
-    }
+    else this.matchContent(size, payloadEnd + 1, contentEnd);
     if (kind === 'chr' || kind === 'blk') return { kind, stat, rdev: row.rdev };
     if (kind === 'fifo' || kind === 'socket') return { kind, stat };
     if (this.#line.isDash(payloadFrom, payloadEnd))
@@ -49,6 +47,12 @@ export class LeafReader {
       throw this.#line.error(`symlink target of ${target.length} bytes is too long`);
     }
     return { kind: 'symlink', stat, target };
+  }
+
+  /** C ignores CONTENT where the kind of entry has none, but compares its length with SIZE. */
+  matchContent(size: number, contentFrom: number, contentEnd: number): void {
+    if (this.#line.isDash(contentFrom, contentEnd)) return;
+    this.#matchSize(this.#line.unescape(contentFrom, contentEnd).length, size);
   }
 
   /** Refuses CONTENT and DIGEST where the kind of entry has none. */

@@ -145,7 +145,7 @@ export class DumpLine {
     const id = this.text.slice(from, end);
     if (end - from !== this.#digestLength) {
       throw this.error(
-        `expected a digest of ${this.#digestLength} characters, found ${end - from}`,
+        `expected a digest of ${this.#digestLength} characters, found ${Math.max(0, end - from)}`,
       );
     }
     const { bytes } = this;

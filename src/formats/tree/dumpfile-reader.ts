@@ -158,12 +158,13 @@ export class DumpfileParser {
       this.#hardlink(start, pathEnd, metadataEnd + 1, end);
       return;
     }
-    const payloadEnd = this.#line.fieldEnd(metadataEnd + 1, end, 'PAYLOAD');
-    const contentEnd = this.#line.fieldEnd(payloadEnd + 1, end, 'CONTENT');
+    const payloadEnd = this.#lastFieldEnd(metadataEnd + 1, end, 'PAYLOAD');
+    const contentEnd = this.#lastFieldEnd(payloadEnd + 1, end, 'CONTENT');
     const digestEnd = contentEnd < end ? line.fieldEnd(contentEnd + 1, end, 'DIGEST') : end;
     const stat = digestEnd >= end ? row.bare : this.#metadata.stat(row, line, digestEnd + 1, end);
     const size = this.#line.size(pathEnd + 1, sizeEnd);
     if (row.kind === 'directory') {
+      if (this.#lenient) this.#leaves.matchContent(size, payloadEnd + 1, contentEnd);
       this.#directory(start, pathEnd, stat, [payloadEnd + 1, contentEnd, digestEnd]);
       return;
     }
@@ -175,6 +176,11 @@ export class DumpfileParser {
       digestEnd,
     ]);
     this.#addLeaf(start, pathEnd, leaf, row.nlink);
+  }
+
+  /** End of a field that C takes for empty, not for absent, when the line ends before it. */
+  #lastFieldEnd(from: number, end: number, name: string): number {
+    return this.#lenient && from > end ? end : this.#line.fieldEnd(from, end, name);
   }
 
   /** Splits PATH into an existing parent directory and a name; undefined means the root itself. */

@@ -14,6 +14,7 @@ import { NO_XATTRS, type Stat, Tree } from './model.ts';
 import { lookupLeaf, verifyTree, walkTree } from './operations.ts';
 
 const GOLDEN = new URL('../../../test/golden/cfsctl/dumpfile/parse.json', import.meta.url);
+const C_LINES = new URL('../../../test/golden/composefs/c-lines.json', import.meta.url);
 const ROOT = '/ 0 40755 2 0 0 0 1.0 - - -\n';
 const FIVE_A = '5a'.repeat(32);
 const OBJECT = `5a/${FIVE_A.slice(2)}`;
@@ -24,6 +25,7 @@ const OBJECT = `5a/${FIVE_A.slice(2)}`;
  */
 const DIFFERENCES: Readonly<Record<string, string>> = {
   'C: digest short': 'refused: C completes it from stale memory',
+  'C: device rdev 2^32': 'refused: C cuts it to a whiteout',
   'cfsctl: name 256': 'refused: no kernel reads the image',
   'cfsctl: file size 9.5e15 sparse': 'refused: no image can describe it, and C refuses it too',
   'cfsctl: non-UTF-8 raw byte in name': 'accepted: names are bytes, and C accepts it too',
@@ -74,6 +76,29 @@ describe('the golden one-line dumps', () => {
   it('are at least sixty', () => {
     assert.ok(cases.length >= 60);
   });
+});
+
+interface CLines {
+  readonly root: string;
+  readonly cases: readonly { readonly line: string; readonly digest: string | null }[];
+}
+
+/** Lines without DIGEST that C completes from memory that it does not own. */
+const STALE_MEMORY = new Set([
+  '/f 3 100644 1 0 0 0 0.0 - -',
+  '/f 3 100644 1 0 0 0 0.0 - - ',
+  '/f 3 100644 1 0 0 0 0.0 abc -',
+]);
+
+describe('lines that C mkcomposefs takes or refuses', () => {
+  const { root, cases } = JSON.parse(readFileSync(C_LINES, 'utf8')) as CLines;
+  for (const { line, digest } of cases) {
+    it(`"${line}" is ${digest === null || STALE_MEMORY.has(line) ? 'refused' : 'taken'}`, () => {
+      const whole = line.replace(/\{v\*([0-9]+)\}/g, (_, count) => 'v'.repeat(Number(count)));
+      const expected = STALE_MEMORY.has(line) ? 'refused' : (digest ?? 'refused');
+      assert.equal(outcome(`${root}\n${whole}\n`, 'c', 0), expected);
+    });
+  }
 });
 
 describe('parseDumpfile', () => {

@@ -13,7 +13,10 @@ import {
   type Tree,
 } from './model.ts';
 
-/** Nesting at which walks stop: a tree this deep has paths beyond what Linux can open. Source: core spec 6.6. */
+/**
+ * Levels of directories, the root included, that a tree can have: writers refuse more, and readers stop there. Paths below are beyond
+ * what Linux can open. Source: core spec 6.6.
+ */
 export const DEPTH_LIMIT = 2048;
 
 function components(path: string): string[] {

@@ -2,6 +2,7 @@ import { type ByteString, byteStringOf, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
 import { type ErofsImage, type ErofsInode, openImage } from '#formats/erofs';
+import { DEPTH_LIMIT } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { resolveImageId } from '#work/image';
 
@@ -58,8 +59,6 @@ export interface ContentStore {
 const LINKS_MAX = 40;
 /** Longest target of a symbolic link, in bytes. Source: Linux limits.h PATH_MAX. */
 const TARGET_BYTES_MAX = 4096;
-/** Deepest directory that a walk enters. Source: composefs core spec 6.6. */
-const DEPTH_LIMIT = 2048;
 /** Pieces in which contents are read. */
 const PIECE_BYTES = 1 << 20;
 
@@ -122,7 +121,7 @@ export class ImageView implements Disposable {
     options: { readonly maxDepth?: number | undefined } = {},
   ): Generator<WalkedViewEntry> {
     const start = this.#lookup(path, false);
-    const maxDepth = Math.min(options.maxDepth ?? DEPTH_LIMIT, DEPTH_LIMIT);
+    const maxDepth = options.maxDepth ?? DEPTH_LIMIT + 1;
     // An honest image has every directory once; all of them together are no longer than the image.
     let budget = this.#image.sizeBytes;
     const stack = [{ ...start, depth: 0 }];
@@ -131,7 +130,7 @@ export class ImageView implements Disposable {
       yield { ...this.#entry(place, inode), depth };
       if (inode.type !== 'directory' || depth >= maxDepth) continue;
       budget -= inode.sizeBytes;
-      if (budget < 0 || depth >= DEPTH_LIMIT - 1) throw damaged(place);
+      if (budget < 0 || depth >= DEPTH_LIMIT) throw damaged(place);
       for (const { name, nid } of this.#image.listDirectory(inode).reverse()) {
         stack.push({ place: [...place, name], inode: this.#image.inode(nid), depth: depth + 1 });
       }

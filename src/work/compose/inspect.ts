@@ -4,6 +4,8 @@ import {
   backingFileOf,
   dumpImage,
   type ErofsImage,
+  type ErofsInode,
+  isEscapedWhiteout,
   isStubEntry,
   openImage,
   rootNameOf,
@@ -44,12 +46,11 @@ export function* listImage({ image, filter }: OpenedImage): Generator<ListedEntr
     const { inode, depth, path, isRepeat } = entry;
     if (depth === 0 || isStubEntry(image, entry) || !isWanted(filter, rootNameOf(path))) continue;
     const hasTarget = inode.type === 'symlink' && !isRepeat;
-    const isFirstFile = inode.type === 'regular' && !isRepeat;
     yield {
       path: `/${path}`,
       isDirectory: inode.type === 'directory',
       target: hasTarget ? byteStringOf(image.readInline(inode)) : undefined,
-      backingPath: isFirstFile ? backingFileOf(new Map(image.rawXattrs(inode))).path : undefined,
+      backingPath: isRepeat ? undefined : backingPathOf(image, inode),
     };
   }
 }
@@ -68,12 +69,18 @@ export function listBackingPaths(images: readonly OpenedImage[]): string[] {
   const paths = new Set<string>();
   for (const { image } of images) {
     for (const { inode, isRepeat } of walkImage(image)) {
-      if (isRepeat || inode.type !== 'regular') continue;
-      const { path } = backingFileOf(new Map(image.rawXattrs(inode)));
+      const path = isRepeat ? undefined : backingPathOf(image, inode);
       if (path !== undefined) paths.add(path);
     }
   }
   return [...paths].sort();
+}
+
+/** A whiteout that is written as a regular file has no content, even where it names some. */
+function backingPathOf(image: ErofsImage, inode: ErofsInode): string | undefined {
+  if (inode.type !== 'regular') return undefined;
+  const stored = new Map<string, Uint8Array>(image.rawXattrs(inode));
+  return isEscapedWhiteout(inode, stored) ? undefined : backingFileOf(stored).path;
 }
 
 /** Those of some backing paths that are not below a directory. @throws HostError SYSCALL_FAILED */
