@@ -18,6 +18,13 @@ export {
   type LayoutEntry,
   verifyLayoutMarker,
 } from './image-layout.ts';
+export {
+  formatImageName,
+  type ImageName,
+  isRegistryHost,
+  isShortName,
+  parseImageName,
+} from './image-name.ts';
 export { requireDocumentSize } from './json.ts';
 export { LayerStack } from './layers.ts';
 export {

@@ -1,16 +1,15 @@
-import { type ContentDigest, parseContentDigest } from '#base/digest';
-import { FormatError } from '#base/errors';
+import type { ContentDigest } from '#base/digest';
+import {
+  digestIn,
+  formatImageName,
+  type ImageName,
+  invalidReference,
+  parseImageName,
+} from './image-name.ts';
 
-/** An image that a registry serves: `docker://HOST/NAME[:TAG|@DIGEST]`. */
-export interface RegistryReference {
+/** An image that a registry serves: `docker://HOST/NAME[:TAG|@DIGEST]`. It has a tag or a digest; `latest` when neither is written. */
+export interface RegistryReference extends ImageName {
   readonly transport: 'docker';
-  /** Host and optional port; `docker.io` when the reference has none. */
-  readonly registry: string;
-  /** Name inside the registry, with `library/` added to single names of `docker.io`. */
-  readonly repository: string;
-  /** `latest` when neither a tag nor a digest is given. */
-  readonly tag?: string;
-  readonly digest?: ContentDigest;
 }
 
 /** An image in a file or directory of an OCI or Docker layout. At most one of tag, digest and index is present. */
@@ -76,7 +75,7 @@ const LOCAL_TRANSPORTS = ['oci', 'oci-archive', 'docker-archive', 'dir'] as cons
  * @throws FormatError REFERENCE_INVALID
  */
 export function parseReference(text: string): ImageReference {
-  if (text === '') throw invalid(text, 'a name', 'nothing');
+  if (text === '') throw invalidReference(text, 'a name', 'nothing');
   if (text.startsWith('@')) return { transport: 'stored', digest: digestIn(text, text.slice(1)) };
   if (text.startsWith('docker://')) return parseRegistry(text, text.slice('docker://'.length));
   const cut = text.indexOf(':');
@@ -94,11 +93,11 @@ export function parseReference(text: string): ImageReference {
       const colon = rest.indexOf(':');
       const path = rest.slice(0, Math.max(0, colon));
       const name = rest.slice(colon + 1);
-      if (path === '' || name === '') throw invalid(text, 'REPO:NAME', `"${rest}"`);
+      if (path === '' || name === '') throw invalidReference(text, 'REPO:NAME', `"${rest}"`);
       return { transport: 'composefs', path, name };
     }
     case 'docker':
-      throw invalid(text, 'docker://HOST/NAME', `"${text}"`);
+      throw invalidReference(text, 'docker://HOST/NAME', `"${text}"`);
     default:
       return parseStored(text);
   }
@@ -108,7 +107,7 @@ export function parseReference(text: string): ImageReference {
 export function formatReference(reference: ImageReference): string {
   switch (reference.transport) {
     case 'docker':
-      return `docker://${reference.registry}/${reference.repository}${suffix(reference)}`;
+      return `docker://${formatImageName(reference)}`;
     case 'ostree':
     case 'ostree-local':
       return `${reference.transport}:${reference.location}${reference.ref === undefined ? '' : `:${reference.ref}`}`;
@@ -123,42 +122,14 @@ export function formatReference(reference: ImageReference): string {
   }
 }
 
-/** Limits of names in registries. Source: distribution reference grammar, `name`, `tag`, `digest`. */
-const REPOSITORY =
-  /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
-const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
-const REPOSITORY_MAX_LENGTH = 255;
-
 function parseRegistry(text: string, rest: string): RegistryReference {
-  const at = rest.indexOf('@');
-  const digest = at < 0 ? undefined : digestIn(text, rest.slice(at + 1));
-  const named = at < 0 ? rest : rest.slice(0, at);
-  const colon = named.lastIndexOf(':');
-  const hasTag = colon > named.lastIndexOf('/');
-  const tag = hasTag ? named.slice(colon + 1) : undefined;
-  const { registry, repository } = splitHost(hasTag ? named.slice(0, colon) : named);
-  if (!HOST.test(registry)) throw invalid(text, 'a host', `"${registry}"`);
-  if (!REPOSITORY.test(repository) || repository.length > REPOSITORY_MAX_LENGTH) {
-    throw invalid(text, 'a lower-case image name', `"${repository}"`);
-  }
-  if (tag !== undefined && !TAG.test(tag)) throw invalid(text, 'a tag', `"${tag}"`);
+  const { registry, repository, tag, digest } = parseImageName(rest);
   const base = { transport: 'docker', registry, repository } as const;
-  if (digest !== undefined)
-    return tag === undefined ? { ...base, digest } : { ...base, tag, digest };
-  return { ...base, tag: tag ?? 'latest' };
-}
-
-/** The first part is a host when it looks like one; else the image is Docker Hub's. Source: distribution reference, normalize. */
-function splitHost(name: string): { registry: string; repository: string } {
-  const slash = name.indexOf('/');
-  const first = slash < 0 ? '' : name.slice(0, slash);
-  if (!/[.:]/.test(first) && first !== 'localhost') {
-    return { registry: 'docker.io', repository: slash < 0 ? `library/${name}` : name };
-  }
-  const repository = name.slice(slash + 1);
-  const isSingleHubName = first === 'docker.io' && !repository.includes('/');
-  return { registry: first, repository: isSingleHubName ? `library/${repository}` : repository };
+  if (digest === undefined) return { ...base, tag: tag ?? 'latest' };
+  if (tag === undefined) return { ...base, digest };
+  throw invalidReference(text, 'a tag or a digest', 'both', {
+    hint: `Leave the tag out: docker://${formatImageName({ registry, repository, digest })}`,
+  });
 }
 
 function parseLocal(
@@ -168,10 +139,10 @@ function parseLocal(
 ): LocalReference {
   const { path, selector } =
     transport === 'dir' ? { path: rest, selector: undefined } : splitSelector(transport, rest);
-  if (path === '') throw invalid(text, 'a path', 'nothing');
-  if (path.includes('\0')) throw invalid(text, 'a path', 'a NUL byte');
+  if (path === '') throw invalidReference(text, 'a path', 'nothing');
+  if (path.includes('\0')) throw invalidReference(text, 'a path', 'a NUL byte');
   if (selector === undefined) return { transport, path };
-  if (selector === '') throw invalid(text, 'a tag after the colon', 'nothing');
+  if (selector === '') throw invalidReference(text, 'a tag after the colon', 'nothing');
   if (/^@[0-9]{1,6}$/.test(selector)) return { transport, path, index: Number(selector.slice(1)) };
   if (selector.startsWith('@')) {
     return { transport, path, digest: digestIn(text, selector.slice(1)) };
@@ -206,7 +177,7 @@ function parseOstree(
     ? [rest, undefined]
     : splitLast(text, rest, transport === 'ostree' ? 'URL[:REF]' : 'PATH[:REF]');
   if (transport === 'ostree' && !/^(?:mirrorlist=)?https?:\/\/[^/]/.test(location)) {
-    throw invalid(text, 'an http or https URL', `"${location}"`);
+    throw invalidReference(text, 'an http or https URL', `"${location}"`);
   }
   return ref === undefined ? { transport, location } : { transport, location, ref };
 }
@@ -217,7 +188,7 @@ const WHOLE_REMOTE =
 
 function parseContainers(text: string, rest: string): ContainersReference {
   if (!rest.startsWith('[')) {
-    if (rest === '') throw invalid(text, 'an image name', 'nothing');
+    if (rest === '') throw invalidReference(text, 'an image name', 'nothing');
     return { transport: 'containers-storage', name: rest };
   }
   const end = rest.indexOf(']');
@@ -225,7 +196,7 @@ function parseContainers(text: string, rest: string): ContainersReference {
     end < 0 ? null : /^(?:([a-z0-9]+)@)?(\/[^+\]]*)(?:\+(\/[^\]]*))?$/.exec(rest.slice(1, end));
   const name = rest.slice(end + 1);
   if (match?.[2] === undefined || name === '') {
-    throw invalid(text, '[DRIVER@ROOT+RUN]NAME', `"${rest}"`);
+    throw invalidReference(text, '[DRIVER@ROOT+RUN]NAME', `"${rest}"`);
   }
   return {
     transport: 'containers-storage',
@@ -239,9 +210,10 @@ function parseContainers(text: string, rest: string): ContainersReference {
 /** An image name in the repository: any text without control characters (names may hold colons and slashes). */
 function parseStored(text: string): StoredReference {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(text);
-  if (scheme !== null) throw invalid(text, 'a known transport', `"${scheme[0]}"`);
+  if (scheme !== null) throw invalidReference(text, 'a known transport', `"${scheme[0]}"`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(text)) throw invalid(text, 'a name', 'control characters');
+  if (/[\u0000-\u001f\u007f]/.test(text))
+    throw invalidReference(text, 'a name', 'control characters');
   return { transport: 'stored', name: text };
 }
 
@@ -251,14 +223,9 @@ function splitLast(text: string, rest: string, grammar: string): [string, string
   const head = rest.slice(0, Math.max(0, colon));
   const tail = rest.slice(colon + 1);
   if (head === '' || tail === '' || tail.startsWith('//')) {
-    throw invalid(text, grammar, `"${rest}"`);
+    throw invalidReference(text, grammar, `"${rest}"`);
   }
   return [head, tail];
-}
-
-function suffix(reference: RegistryReference): string {
-  const tag = reference.tag === undefined ? '' : `:${reference.tag}`;
-  return reference.digest === undefined ? tag : `${tag}@${reference.digest}`;
 }
 
 function localSuffix(reference: LocalReference): string {
@@ -272,21 +239,4 @@ function storeSpecifier(reference: ContainersReference): string {
   const driver = reference.driver === undefined ? '' : `${reference.driver}@`;
   const run = reference.runRoot === undefined ? '' : `+${reference.runRoot}`;
   return `[${driver}${reference.graphRoot}${run}]`;
-}
-
-function digestIn(text: string, digest: string): ContentDigest {
-  try {
-    return parseContentDigest(digest);
-  } catch (cause) {
-    throw invalid(text, 'a digest after the @', `"${digest}"`, cause);
-  }
-}
-
-function invalid(text: string, expected: string, found: string, cause?: unknown): FormatError {
-  return new FormatError(
-    'REFERENCE_INVALID',
-    `Cannot parse reference "${text.slice(0, 200)}": expected ${expected}, found ${found.slice(0, 200)}`,
-    { offset: 0, what: 'reference', expected, found: found.slice(0, 200) },
-    cause === undefined ? {} : { cause },
-  );
 }
