@@ -118,6 +118,7 @@ export {
   probeHost,
   probeReflinkBetween,
 } from './probe.ts';
+export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
 export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
 export { cloneFile, cloneRange, copyRange, type FileRange } from './sharing/reflink.ts';
 export { type CarriedError, carryError, reviveError } from './threads/carried-error.ts';
