@@ -89,10 +89,25 @@ export const ERROR_CODES = {
     meaning: 'A blob is compressed in a way this version does not read',
     keys: ['compression'],
   },
+  CONFIG_INVALID: {
+    kind: 'format',
+    meaning: 'A configuration file of containers breaks the rules of its format',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  CONFIG_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A configuration file that an option or the environment names is not there',
+    keys: ['path'],
+  },
   CONNECTION_LOST: {
     kind: 'transport',
     meaning: 'No connection could be made, or it ended before the response was complete',
     keys: ['url', 'retryable'],
+  },
+  CREDENTIAL_HELPER_FAILED: {
+    kind: 'host',
+    meaning: 'A credential helper is missing, failed, or gave no answer that can be read',
+    keys: ['helper', 'verb', 'found'],
   },
   DIFF_ID_MISMATCH: {
     kind: 'integrity',
@@ -271,6 +286,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A layer unpacks to more than the limit, as a decompression bomb does',
     keys: ['offset', 'what', 'limit'],
+  },
+  LOGIN_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'There are no credentials of this registry where logout removes them',
+    keys: ['key', 'place'],
   },
   MEDIA_TYPE_UNSUPPORTED: {
     kind: 'unsupported',
@@ -655,6 +675,12 @@ export const ERROR_CODES = {
     meaning: 'A name cannot be used for a reference, stream or tag',
     keys: ['offset', 'what'],
   },
+  REGISTRY_BLOCKED: {
+    kind: 'unsupported',
+    meaning: 'The configuration of this host blocks the registry',
+    keys: ['registry', 'file'],
+    exit: 12,
+  },
   REPO_ENTRY_INVALID: {
     kind: 'integrity',
     meaning:
@@ -720,6 +746,16 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The patterns of a SELinux policy are too large, or matching paths takes too long',
     keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SHORT_NAME_AMBIGUOUS: {
+    kind: 'conflict',
+    meaning: 'A short name has several candidates, and the configuration demands one',
+    keys: ['name', 'candidates'],
+  },
+  SHORT_NAME_UNRESOLVED: {
+    kind: 'not-found',
+    meaning: 'A name without a host has neither an alias nor a registry to search',
+    keys: ['name', 'files'],
   },
   SPLITSTREAM_ALGORITHM: {
     kind: 'format',

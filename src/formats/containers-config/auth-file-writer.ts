@@ -1,0 +1,42 @@
+import type { AuthFile, JsonObject } from './auth-file.ts';
+
+/**
+ * The text of a file of credentials in which `key` has this name and password. All other keys stay as they are; the form is the one of
+ * podman: tabs, sorted keys, no newline at the end.
+ */
+export function encodeWithEntry(
+  file: AuthFile | undefined,
+  key: string,
+  pair: { readonly username: string; readonly password: string },
+): string {
+  const auth = Buffer.from(`${pair.username}:${pair.password}`, 'utf8').toString('base64');
+  const entries = new Map<string, JsonObject>([...(file?.entries ?? []), [key, { auth }]]);
+  return encodeEntries(file, entries);
+}
+
+/** The text without exactly this key; undefined when the file has no such key. */
+export function encodeWithoutEntry(file: AuthFile, key: string): string | undefined {
+  if (!file.entries.has(key)) return undefined;
+  const entries = new Map(file.entries);
+  entries.delete(key);
+  return encodeEntries(file, entries);
+}
+
+/** The text without any entry. */
+export function encodeWithoutEntries(file: AuthFile): string {
+  return encodeEntries(file, new Map());
+}
+
+function encodeEntries(
+  file: AuthFile | undefined,
+  entries: ReadonlyMap<string, JsonObject>,
+): string {
+  const auths = sortedObject([...entries]);
+  const rest = Object.entries(file?.document ?? {}).filter(([key]) => key !== 'auths');
+  const document = file?.isLegacy === true ? auths : sortedObject([...rest, ['auths', auths]]);
+  return JSON.stringify(document, undefined, '\t');
+}
+
+function sortedObject(entries: readonly (readonly [string, unknown])[]): JsonObject {
+  return Object.fromEntries([...entries].sort(([one], [other]) => (one < other ? -1 : 1)));
+}

@@ -1,0 +1,204 @@
+import { type ConfigFile, configInvalid, describeValue } from './config-file.ts';
+import { DOCKER_HUB, DOCKER_HUB_SERVER, HELPER_NAME } from './layout.ts';
+
+/** What proves who asks. */
+export type Credentials =
+  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  | {
+      /** Exchanged for access tokens; a name and password may lie beside it. */
+      readonly kind: 'identity-token';
+      readonly token: string;
+      readonly username?: string;
+      readonly password?: string;
+    }
+  | {
+      /** Sent as it is. */
+      readonly kind: 'registry-token';
+      readonly token: string;
+    };
+
+/** For whom credentials are looked up. */
+export interface CredentialScope {
+  /** Host and port as in the reference, `docker.io` for Docker Hub. */
+  readonly registry: string;
+  /** Absent for the registry as a whole. */
+  readonly repository?: string;
+}
+
+/** What one file says about a scope: a helper to ask, or credentials. */
+export type CredentialSource =
+  | {
+      readonly kind: 'helper';
+      /** Without `docker-credential-`. */
+      readonly helper: string;
+      /** What the helper is asked for. */
+      readonly server: string;
+    }
+  | {
+      readonly kind: 'entry';
+      /** The key in `auths`. */
+      readonly key: string;
+      readonly credentials: Credentials;
+    };
+
+/** A parsed auth.json, config.json or .dockercfg; every key is kept for writing. */
+export interface AuthFile {
+  readonly name: string;
+  /** Keys of `auths` to their entries, as they stand in the file. */
+  readonly entries: ReadonlyMap<string, JsonObject>;
+  /** Host to helper; an empty helper means none for this host. */
+  readonly credHelpers: ReadonlyMap<string, string>;
+  /** Docker's helper for every host. */
+  readonly credsStore: string | undefined;
+  readonly isLegacy: boolean;
+  /** The whole document. */
+  readonly document: JsonObject;
+}
+
+/** An object of JSON. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+/**
+ * Parses a file of credentials. Sources: containers-auth.json(5); Docker's config.json.
+ * @throws FormatError CONFIG_INVALID, also for an empty file
+ */
+export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
+  const document = objectIn(file.name, 'the file', parseJson(file));
+  const auths = isLegacy ? document : objectIn(file.name, 'auths', document['auths']);
+  const helpers = isLegacy ? {} : objectIn(file.name, 'credHelpers', document['credHelpers']);
+  const store = isLegacy ? undefined : document['credsStore'];
+  return {
+    name: file.name,
+    entries: new Map(
+      Object.entries(auths).map(([key, entry]) => [
+        key,
+        objectIn(file.name, `auths "${key}"`, entry),
+      ]),
+    ),
+    credHelpers: new Map(
+      Object.entries(helpers).map(([host, helper]) => [host, helperIn(file.name, helper)]),
+    ),
+    credsStore: store === undefined || store === '' ? undefined : helperIn(file.name, store),
+    isLegacy,
+    document,
+  };
+}
+
+/**
+ * What this file says about a scope; undefined sends the search to the next file. Order: the helper of the host, the keys from the
+ * repository up to the host, keys written as URLs, Docker's helper for all. The first key that exists decides, even when it is empty.
+ * Source: containers-auth.json(5); recorded with skopeo 1.22; `username`, `password`, `registrytoken` and `credsStore` as Docker has them.
+ * @throws FormatError CONFIG_INVALID for an entry that cannot be read
+ */
+export function findCredentials(
+  file: AuthFile,
+  scope: CredentialScope,
+): CredentialSource | undefined {
+  const helper = file.credHelpers.get(scope.registry);
+  if (helper !== undefined && helper !== '')
+    return { kind: 'helper', helper, server: scope.registry };
+  const key = findKey(file, scope);
+  const credentials = key === undefined ? undefined : readEntry(file, key);
+  if (key !== undefined && credentials !== undefined) return { kind: 'entry', key, credentials };
+  if (file.credsStore === undefined || helper === '') return undefined;
+  const server = scope.registry === DOCKER_HUB ? DOCKER_HUB_SERVER : scope.registry;
+  return { kind: 'helper', helper: file.credsStore, server };
+}
+
+/** Keys that match a scope, most specific first: whole components, the host last. */
+export function keysOfScope(scope: CredentialScope): readonly string[] {
+  const keys: string[] = [];
+  const parts = scope.repository?.split('/') ?? [];
+  for (let count = parts.length; count >= 0; count -= 1) {
+    keys.push([scope.registry, ...parts.slice(0, count)].join('/'));
+  }
+  return keys;
+}
+
+function findKey(file: AuthFile, scope: CredentialScope): string | undefined {
+  const exact = file.isLegacy ? [] : keysOfScope(scope);
+  const found = exact.find((key) => file.entries.has(key));
+  if (found !== undefined) return found;
+  const wanted = normalizeHost(scope.registry);
+  return [...file.entries.keys()].find((key) => hostOfKey(key, file.isLegacy) === wanted);
+}
+
+/** Keys with a scheme lose it and their path. Source: container-libs, normalizeAuthFileKey. */
+function hostOfKey(key: string, isLegacy: boolean): string {
+  const bare = key.replace(/^https?:\/\//, '');
+  const isUrl = isLegacy || bare !== key;
+  return normalizeHost(isUrl ? (bare.split('/', 1)[0] ?? '') : bare);
+}
+
+function normalizeHost(host: string): string {
+  return host === 'index.docker.io' || host === 'registry-1.docker.io' ? DOCKER_HUB : host;
+}
+
+/** Undefined for an entry without credentials: Docker writes empty ones beside a helper. */
+function readEntry(file: AuthFile, key: string): Credentials | undefined {
+  const entry = file.entries.get(key) ?? {};
+  const text = (name: string): string => {
+    const value = entry[name] ?? '';
+    if (typeof value === 'string') return value;
+    throw configInvalid(file.name, {
+      expected: `a string in ${name} of "${key}"`,
+      found: describeValue(value),
+    });
+  };
+  const registryToken = text('registrytoken');
+  if (registryToken !== '') return { kind: 'registry-token', token: registryToken };
+  const pair =
+    text('auth') === ''
+      ? pairOf(text('username'), text('password'))
+      : decodePair(file, key, text('auth'));
+  const token = text('identitytoken');
+  if (token !== '') return { kind: 'identity-token', token, ...pair };
+  return pair === undefined ? undefined : { kind: 'password', ...pair };
+}
+
+interface NameAndPassword {
+  readonly username: string;
+  readonly password: string;
+}
+
+function pairOf(username: string, password: string): NameAndPassword | undefined {
+  return username === '' && password === '' ? undefined : { username, password };
+}
+
+/** `auth` is the base64 of `user:password`; NULs at the end are padding of old tools. */
+function decodePair(file: AuthFile, key: string, auth: string): NameAndPassword | undefined {
+  const compact = auth.replace(/[\r\n]/g, '');
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(compact)) {
+    throw configInvalid(file.name, {
+      expected: `base64 in auth of "${key}"`,
+      found: 'another text',
+    });
+  }
+  const decoded = Buffer.from(compact, 'base64').toString('utf8');
+  const colon = decoded.indexOf(':');
+  if (colon < 0) return undefined;
+  return {
+    username: decoded.slice(0, colon),
+    password: decoded.slice(colon + 1).replace(/\0+$/, ''),
+  };
+}
+
+function parseJson(file: ConfigFile): unknown {
+  try {
+    return JSON.parse(file.text);
+  } catch (cause) {
+    const found = file.text.trim() === '' ? 'an empty file' : 'something else';
+    throw configInvalid(file.name, { expected: 'JSON', found, cause });
+  }
+}
+
+function objectIn(file: string, what: string, value: unknown): JsonObject {
+  if (value === undefined || value === null) return {};
+  if (typeof value === 'object' && !Array.isArray(value)) return value as JsonObject;
+  throw configInvalid(file, { expected: `an object for ${what}`, found: describeValue(value) });
+}
+
+function helperIn(file: string, value: unknown): string {
+  if (typeof value === 'string' && (value === '' || HELPER_NAME.test(value))) return value;
+  throw configInvalid(file, { expected: 'the name of a helper', found: describeValue(value) });
+}

@@ -1,0 +1,43 @@
+import { configInvalid } from './config-file.ts';
+
+/** A client certificate with its key, by the names of their files. */
+export interface CertificatePair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Files of a folder of certs.d that count, sorted by name. */
+export interface CertificateFiles {
+  /** CA certificates, trusted beside the system's. */
+  readonly authorities: readonly string[];
+  readonly clientPairs: readonly CertificatePair[];
+}
+
+/**
+ * Chooses the files of a folder of certs.d: `*.crt` are CA certificates, `X.cert` with `X.key` a client certificate; others do not count.
+ * Source: containers-certs.d(5); seen with skopeo 1.22.
+ * @throws FormatError CONFIG_INVALID for half a pair, naming both files
+ */
+export function chooseCertificateFiles(folder: string, names: readonly string[]): CertificateFiles {
+  const sorted = [...names].sort();
+  const present = new Set(sorted);
+  const bases = new Set(
+    sorted
+      .filter((name) => /\.(?:cert|key)$/.test(name))
+      .map((name) => name.replace(/\.[a-z]+$/, '')),
+  );
+  const clientPairs = [...bases].map((base) => ({
+    certificate: `${base}.cert`,
+    key: `${base}.key`,
+  }));
+  for (const { certificate, key } of clientPairs) {
+    const missing = [certificate, key].find((name) => !present.has(name));
+    if (missing === undefined) continue;
+    throw configInvalid(folder, {
+      expected: `"${certificate}" and "${key}"`,
+      found: `no "${missing}"`,
+      hint: 'A client certificate is a pair of X.cert and X.key',
+    });
+  }
+  return { authorities: sorted.filter((name) => name.endsWith('.crt')), clientPairs };
+}

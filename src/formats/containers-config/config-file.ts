@@ -1,0 +1,38 @@
+import { FormatError } from '#base/errors';
+
+/** A configuration file that somebody else read: its path for messages, and its text. */
+export interface ConfigFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Where in a file something is wrong, and why. */
+export interface ConfigFault {
+  readonly expected: string;
+  readonly found: string;
+  /** From 1; only parsers know it. */
+  readonly line?: number;
+  readonly cause?: unknown;
+  readonly hint?: string;
+}
+
+/** The error of every configuration file: CONFIG_INVALID with file, and line where there is one. */
+export function configInvalid(file: string, fault: ConfigFault): FormatError {
+  const { expected, line, cause, hint } = fault;
+  const found = fault.found.slice(0, 200);
+  const place = line === undefined ? '' : ` line ${line}`;
+  return new FormatError(
+    'CONFIG_INVALID',
+    `Cannot read "${file}"${place}: expected ${expected}, found ${found}`,
+    { offset: 0, what: file, expected, found, ...(line === undefined ? {} : { line }) },
+    { ...(cause === undefined ? {} : { cause }), ...(hint === undefined ? {} : { hint }) },
+  );
+}
+
+/** How a value of a parsed file is called in messages. */
+export function describeValue(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object') return value instanceof Date ? 'a date' : 'a table';
+  return JSON.stringify(value)?.slice(0, 100) ?? typeof value;
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import { parseImageName } from '#formats/oci';
+import { chooseEndpoints, choosePushEndpoint } from './endpoints.ts';
+import { mergeRegistries } from './registries.ts';
+import { parseRegistriesFile } from './registries-file.ts';
+import { resolveShortName } from './short-names.ts';
+
+const configOf = (...texts: readonly string[]) =>
+  mergeRegistries(texts.map((text, at) => parseRegistriesFile({ name: `${at}.conf`, text })));
+
+const asked = (config: ReturnType<typeof configOf>, text: string) =>
+  chooseEndpoints(config, parseImageName(text)).map(
+    ({ host, repository }) => `${host}/${repository}`,
+  );
+
+test('a mirror or location that another table blocks is not asked', () => {
+  const config = configOf(
+    '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\n[[registry.mirror]]\nlocation="n.test"',
+    '[[registry]]\nlocation="m.test"\nblocked=true\n[[registry]]\nprefix="p.test"\nlocation="m.test/x"',
+  );
+  assert.deepEqual(asked(config, 'a.test/img'), ['n.test/img', 'a.test/img']);
+  assert.throws(
+    () => asked(config, 'p.test/img'),
+    (error) => hasCode(error, 'REGISTRY_BLOCKED') && error.details['file'] === '1.conf',
+  );
+  assert.throws(
+    () => choosePushEndpoint(config, parseImageName('m.test/img')),
+    (error) => hasCode(error, 'REGISTRY_BLOCKED') && error.exitCode === 12,
+  );
+});
+
+test('a later file replaces a whole table, with its mirrors', () => {
+  const config = configOf(
+    '[[registry]]\nlocation="a.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
+    '[[registry]]\nlocation="a.test"',
+  );
+  const [endpoint, ...more] = chooseEndpoints(config, parseImageName('a.test/img'));
+  assert.equal(endpoint?.insecure, false);
+  assert.deepEqual(more, []);
+});
+
+test('a rewritten name must be a full name, else the table is refused by its file', () => {
+  for (const location of ['docker.io', 'short', 'UPPER.test/A']) {
+    const config = configOf(`[[registry]]\nprefix="a.test"\nlocation="${location}"`);
+    assert.throws(
+      () => asked(config, 'a.test/img'),
+      (error) => hasCode(error, 'CONFIG_INVALID') && error.details['what'] === '0.conf',
+    );
+  }
+});
+
+test('docker.io is asked at registry-1.docker.io and keeps its name for credentials', () => {
+  const [endpoint] = chooseEndpoints(configOf(), parseImageName(`alpine@sha256:${'a'.repeat(64)}`));
+  assert.equal(endpoint?.registry, 'docker.io');
+  assert.equal(endpoint?.host, 'registry-1.docker.io');
+  assert.equal(endpoint?.repository, 'library/alpine');
+  assert.equal(endpoint?.by, 'digest');
+});
+
+test('a push asks the name itself, and a namespace table decides about TLS', () => {
+  const config = configOf(
+    '[[registry]]\nprefix="a.test/ns"\nlocation="b.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
+  );
+  const endpoint = choosePushEndpoint(config, parseImageName('a.test/ns/img'));
+  assert.deepEqual(
+    [endpoint.host, endpoint.repository, endpoint.insecure],
+    ['a.test', 'ns/img', true],
+  );
+});
+
+test('a mirror that wants the namespace gets the original host', () => {
+  const config = configOf(
+    '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\nx-onecopy-ns=true',
+  );
+  const [mirror, primary] = chooseEndpoints(config, parseImageName('a.test/img'));
+  assert.equal(mirror?.namespace, 'a.test');
+  assert.equal(primary?.namespace, undefined);
+});
+
+test('a short name without candidate, or with two under enforcing, is refused with the reason', () => {
+  assert.throws(
+    () => resolveShortName(configOf('', '[aliases]'), 'img'),
+    (error) => hasCode(error, 'SHORT_NAME_UNRESOLVED') && /0\.conf, 1\.conf/.test(error.message),
+  );
+  const search = 'unqualified-search-registries=["a.test","b.test"]\nshort-name-mode="enforcing"';
+  assert.throws(
+    () => resolveShortName(configOf(search), 'img:1'),
+    (error) =>
+      hasCode(error, 'SHORT_NAME_AMBIGUOUS') && /a\.test\/img, b\.test\/img/.test(error.message),
+  );
+});
+
+test('an alias keeps tag and digest of the short name, and is the only candidate', () => {
+  const config = configOf(
+    'unqualified-search-registries=["a.test"]\n[aliases]\nimg="b.test/x/img"',
+  );
+  const digest = `sha256:${'a'.repeat(64)}`;
+  for (const end of [':1', `@${digest}`, `:1@${digest}`, '']) {
+    const { by, names } = resolveShortName(config, `img${end}`);
+    assert.equal(by, 'alias');
+    assert.deepEqual(names, [parseImageName(`b.test/x/img${end}`)]);
+  }
+});

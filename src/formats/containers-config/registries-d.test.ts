@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import { chooseAttachments, parseAttachmentFiles } from './registries-d.ts';
+
+const parse = (...texts: readonly string[]) =>
+  parseAttachmentFiles(texts.map((text, at) => ({ name: `${at}.yaml`, text })));
+const ON = 'use-sigstore-attachments: true';
+
+const REFUSED: readonly string[] = [
+  `default-docker: &a {${ON}}`,
+  `docker:\n  a: &x {${ON}}\n  b: *x`,
+  'default-docker: !!map {}',
+  `default-docker:\n  <<: {${ON}}`,
+  `default-docker: {${ON}}\n---\ndocker: {}`,
+  `default-docker: {use-sigstore-attachments: "true"}`,
+  `default-docker: {use-sigstore-attachments: 1}`,
+  `default-docker: {${ON}, ${ON}}`,
+  'default-docker: [a]',
+  'docker: text',
+  '- a',
+  'default-docker: {lookaside: [a]}',
+  'docker: {[a]: {}}',
+  'a: [',
+];
+for (const text of REFUSED) {
+  test(`registries.d refuses ${JSON.stringify(text)}`, () => {
+    assert.throws(
+      () => parse(text),
+      (error) => hasCode(error, 'CONFIG_INVALID') && error.details['what'] === '0.yaml',
+    );
+  });
+}
+
+test('broken YAML is reported with its line', () => {
+  assert.throws(
+    () => parse('docker:\n  a: {}\n\tb: {}\n'),
+    (error) => hasCode(error, 'CONFIG_INVALID') && error.details['line'] === 3,
+  );
+});
+
+test('a section that does not say it leaves it to the next, and nobody means off', () => {
+  const config = parse(
+    'docker:\n  a.test/x/img: {lookaside: "file:///l"}\n  a.test/x: {use-sigstore-attachments: off}\n',
+    'default-docker: {use-sigstore-attachments: YES}\n',
+  );
+  const candidates = ['a.test/x/img:1', 'a.test/x/img', 'a.test/x', 'a.test'];
+  assert.deepEqual(chooseAttachments(config, candidates), {
+    isOn: false,
+    file: '0.yaml',
+    scope: 'a.test/x',
+  });
+  assert.deepEqual(chooseAttachments(config, ['b.test']), {
+    isOn: true,
+    file: '1.yaml',
+    scope: 'default-docker',
+  });
+  assert.deepEqual(chooseAttachments(parse('', '# nothing\n', 'other: 1\n'), candidates), {
+    isOn: false,
+    file: undefined,
+    scope: undefined,
+  });
+});
+
+test('old names of the lookaside are read', () => {
+  const { byDefault } = parse(
+    'default-docker:\n  sigstore: file:///l\n  sigstore-staging: file:///s',
+  );
+  assert.equal(byDefault?.lookaside, 'file:///l');
+  assert.equal(byDefault?.lookasideStaging, 'file:///s');
+});
+
+test('many keys are read in time', { timeout: 10_000 }, () => {
+  const scopes = Array.from({ length: 5_000 }, (_, at) => `  a.test/${at}: {}`).join('\n');
+  assert.equal(parse(`docker:\n${scopes}\n`).scopes.size, 5_000);
+});

@@ -1,0 +1,180 @@
+import { isAlias, isMap, isScalar, type Node, type Pair, parseAllDocuments } from 'yaml';
+import { type ConfigFile, configInvalid } from './config-file.ts';
+
+/** What one section says; what it does not say is undefined. */
+export interface AttachmentSection {
+  /** File that the section stands in. */
+  readonly file: string;
+  readonly useSigstoreAttachments: boolean | undefined;
+  readonly lookaside: string | undefined;
+  readonly lookasideStaging: string | undefined;
+}
+
+/** What all files of registries.d say together. */
+export interface AttachmentConfig {
+  readonly byDefault: AttachmentSection | undefined;
+  /** Scope to section. */
+  readonly scopes: ReadonlyMap<string, AttachmentSection>;
+}
+
+/** Where the answer about attachments comes from; without file nobody said anything, which means off. */
+export interface AttachmentChoice {
+  readonly isOn: boolean;
+  readonly file: string | undefined;
+  /** The scope that said it, or `default-docker`. */
+  readonly scope: string | undefined;
+}
+
+const DEFAULT_SECTION = 'default-docker';
+
+/**
+ * Parses all files of registries.d. One scope, or `default-docker`, in two files is an error, also when both agree.
+ * Source: containers-registries.d(5); the refusals were recorded with skopeo 1.22.
+ * @throws FormatError CONFIG_INVALID with the file, and with the line where YAML is broken
+ */
+export function parseAttachmentFiles(files: readonly ConfigFile[]): AttachmentConfig {
+  const scopes = new Map<string, AttachmentSection>();
+  let byDefault: AttachmentSection | undefined;
+  for (const file of files) {
+    const root = readRoot(file);
+    const own = root.get(DEFAULT_SECTION);
+    if (own !== undefined) {
+      refuseSecond(file, DEFAULT_SECTION, byDefault);
+      byDefault = readSection(file, DEFAULT_SECTION, own);
+    }
+    for (const [scope, node] of membersOf(file, 'docker', root.get('docker'))) {
+      refuseSecond(file, `scope "${scope}"`, scopes.get(scope));
+      scopes.set(scope, readSection(file, scope, node));
+    }
+  }
+  return { byDefault, scopes };
+}
+
+/**
+ * Whether attachments are used for an image. A section that does not say it leaves it to the next, though the manual page says otherwise:
+ * seen with skopeo 1.22 and podman 5.8.
+ * @param candidates scopes of the place that is really asked, most specific first
+ */
+export function chooseAttachments(
+  config: AttachmentConfig,
+  candidates: readonly string[],
+): AttachmentChoice {
+  for (const scope of candidates) {
+    const section = config.scopes.get(scope);
+    if (section?.useSigstoreAttachments === undefined) continue;
+    return { isOn: section.useSigstoreAttachments, file: section.file, scope };
+  }
+  const isOn = config.byDefault?.useSigstoreAttachments;
+  if (isOn === undefined) return { isOn: false, file: undefined, scope: undefined };
+  return { isOn, file: config.byDefault?.file, scope: DEFAULT_SECTION };
+}
+
+type Member = Node | null;
+
+function readRoot(file: ConfigFile): ReadonlyMap<string, Member> {
+  const documents = parseAllDocuments(file.text, {
+    schema: 'failsafe',
+    uniqueKeys: false, // Its check is quadratic; membersOf has its own.
+    merge: false,
+  });
+  if (!Array.isArray(documents) || documents.length === 0) return new Map();
+  const [document, second] = documents;
+  if (second !== undefined)
+    throw configInvalid(file.name, { expected: 'one document', found: 'several' });
+  const error = document?.errors[0] ?? document?.warnings[0];
+  if (error !== undefined) {
+    const line = error.linePos?.[0].line;
+    const found = error.message.split('\n', 1)[0] ?? '';
+    throw configInvalid(file.name, {
+      expected: 'YAML',
+      found,
+      cause: error,
+      ...(line === undefined ? {} : { line }),
+    });
+  }
+  return membersOf(file, 'the file', (document?.contents ?? null) as Member);
+}
+
+/** The members of a map; nothing where there is none. */
+function membersOf(
+  file: ConfigFile,
+  what: string,
+  node: Member | undefined,
+): ReadonlyMap<string, Member> {
+  if (node === undefined || isNothing(node)) return new Map();
+  refuseReferences(file, node);
+  if (!isMap(node))
+    throw configInvalid(file.name, { expected: `a map for ${what}`, found: 'something else' });
+  const members = new Map<string, Member>();
+  for (const pair of node.items as Pair<Member, Member>[]) {
+    const key = textOf(file, `a key of ${what}`, pair.key);
+    if (members.has(key) || key === '<<') {
+      const found = key === '<<' ? 'a merge key' : `"${key}" twice`;
+      throw configInvalid(file.name, { expected: `each key of ${what} once`, found });
+    }
+    members.set(key, pair.value);
+  }
+  return members;
+}
+
+function readSection(file: ConfigFile, scope: string, node: Member): AttachmentSection {
+  const members = membersOf(file, scope, node);
+  const text = (...keys: readonly string[]) => {
+    const found = keys
+      .map((key) => members.get(key))
+      .find((value) => value !== undefined && !isNothing(value));
+    return found === undefined ? undefined : textOf(file, keys[0] ?? '', found);
+  };
+  return {
+    file: file.name,
+    useSigstoreAttachments: booleanOf(file, members.get('use-sigstore-attachments')),
+    lookaside: text('lookaside', 'sigstore'),
+    lookasideStaging: text('lookaside-staging', 'sigstore-staging'),
+  };
+}
+
+/** `true`, `yes` and `on` and their opposites, in three cases, never quoted. Source: YAML 1.1 bool. */
+function booleanOf(file: ConfigFile, node: Member | undefined): boolean | undefined {
+  if (node === undefined || isNothing(node)) return undefined;
+  const word = textOf(file, 'use-sigstore-attachments', node);
+  const isPlain = isScalar(node) && node.type === 'PLAIN';
+  if (isPlain && /^(?:true|True|TRUE|yes|Yes|YES|on|On|ON)$/.test(word)) return true;
+  if (isPlain && /^(?:false|False|FALSE|no|No|NO|off|Off|OFF)$/.test(word)) return false;
+  const expected = 'true or false in use-sigstore-attachments';
+  throw configInvalid(file.name, { expected, found: `"${word}"` });
+}
+
+function textOf(file: ConfigFile, what: string, node: Member): string {
+  refuseReferences(file, node);
+  if (isScalar(node) && typeof node.value === 'string') return node.value;
+  throw configInvalid(file.name, { expected: `a text in ${what}`, found: 'something else' });
+}
+
+/** Anchors, aliases and tags are refused by name: no real file has them, and they may change what a reader sees. */
+function refuseReferences(file: ConfigFile, node: Member): void {
+  const found = isAlias(node)
+    ? 'an alias'
+    : node !== null && 'anchor' in node && node.anchor !== undefined
+      ? 'an anchor'
+      : node?.tag !== undefined
+        ? 'a tag'
+        : undefined;
+  if (found !== undefined) throw configInvalid(file.name, { expected: 'plain YAML', found });
+}
+
+function isNothing(node: Member): boolean {
+  return (
+    node === null ||
+    (isScalar(node) &&
+      node.type === 'PLAIN' &&
+      (node.value === null || node.value === '' || node.value === '~' || node.value === 'null'))
+  );
+}
+
+function refuseSecond(file: ConfigFile, what: string, first: AttachmentSection | undefined): void {
+  if (first === undefined) return;
+  throw configInvalid(file.name, {
+    expected: `${what} in one file only`,
+    found: `it in "${first.file}" too`,
+  });
+}

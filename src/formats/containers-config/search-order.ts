@@ -1,0 +1,181 @@
+/**
+ * Where the files lie: lists of absolute paths as values, made from user and environment. Whoever reads them decides what exists.
+ * Sources: the FILES sections of containers-registries.conf(5), containers-policy.json(5), containers-registries.d(5),
+ * containers-auth.json(5) and containers-certs.d(5), in the order of container-libs 5.41.
+ */
+
+/** What decides where files are looked for. */
+export interface ConfigEnvironment {
+  readonly uid: number;
+  /** Home directory of the user, never empty. */
+  readonly home: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+/** One main file, and folders of drop-ins. */
+export interface RegistriesSearch {
+  /** The first that exists is the only one read. */
+  readonly main: readonly string[];
+  /** The user named the main file, so it must exist. */
+  readonly mainMustExist: boolean;
+  /** Folders of `*.conf`, strongest first: of equal names only the strongest counts. */
+  readonly dropInFolders: readonly string[];
+  /** One more file that beats all others; it must exist. */
+  readonly override: string | undefined;
+  /** Where podman keeps the aliases that it learnt; they beat all files. */
+  readonly aliasCache: string;
+}
+
+/** `option` is the value of `--registries-conf`. */
+export function planRegistriesSearch(env: ConfigEnvironment, option?: string): RegistriesSearch {
+  const named = option ?? variable(env, 'CONTAINERS_REGISTRIES_CONF');
+  const isAlone = option === undefined && named !== undefined;
+  const [user = '', ...system] = baseFolders(env);
+  const inUser = `${user}/registries.conf.d`;
+  const dropIns = [
+    inUser,
+    ...system.flatMap((folder) => ownAndCommon(env, folder, 'registries', '.conf.d')),
+  ];
+  const root = env.uid === 0;
+  return {
+    main:
+      named === undefined
+        ? [user, ...system].map((folder) => `${folder}/registries.conf`)
+        : [named],
+    mainMustExist: named !== undefined,
+    dropInFolders: isAlone ? [] : dropIns,
+    override: variable(env, 'CONTAINERS_REGISTRIES_CONF_OVERRIDE'),
+    aliasCache: `${root ? '/var/cache' : `${env.home}/.cache`}/containers/short-name-aliases.conf`,
+  };
+}
+
+/** A policy file: the first that exists is the only one read. */
+export interface PolicySearch {
+  readonly candidates: readonly string[];
+  /** The user named the file, so it must exist. */
+  readonly mustExist: boolean;
+}
+
+/** `option` is the value of `--signature-policy`. */
+export function planPolicySearch(env: ConfigEnvironment, option?: string): PolicySearch {
+  const named = option ?? variable(env, 'CONTAINERS_POLICY_JSON');
+  if (named !== undefined) return { candidates: [named], mustExist: true };
+  const candidates = baseFolders(env).map((folder) => `${folder}/policy.json`);
+  return { candidates, mustExist: false };
+}
+
+/** Folders of registries.d, strongest first. `option` is the value of `--registries.d`, which replaces them all. */
+export function planAttachmentsSearch(env: ConfigEnvironment, option?: string): readonly string[] {
+  if (option !== undefined) return [option];
+  const [user = '', ...system] = baseFolders(env);
+  return [
+    `${user}/registries.d`,
+    ...system.flatMap((folder) => ownAndCommon(env, folder, 'registries', '.d')),
+  ];
+}
+
+/** A file of credentials. */
+export interface AuthFilePlace {
+  readonly path: string;
+  /** The old `.dockercfg` is the map alone. */
+  readonly isLegacy: boolean;
+}
+
+/** Files of credentials, in the order in which they are asked. */
+export interface AuthSearch {
+  readonly files: readonly AuthFilePlace[];
+  /** Where login and logout write. */
+  readonly writeTo: string;
+  /** A folder that must exist for the first file to count, from XDG_RUNTIME_DIR; without it that file is passed over, with a warning. */
+  readonly runtimeFolder: string | undefined;
+}
+
+/** `option` is the value of `--authfile`. */
+export function planAuthSearch(env: ConfigEnvironment, option?: string): AuthSearch {
+  const only = option ?? variable(env, 'REGISTRY_AUTH_FILE');
+  if (only !== undefined) {
+    return { files: [{ path: only, isLegacy: false }], writeTo: only, runtimeFolder: undefined };
+  }
+  const runtimeFolder = variable(env, 'XDG_RUNTIME_DIR');
+  const runtime = `${runtimeFolder ?? `/run/containers/${env.uid}`}`;
+  const writeTo =
+    runtimeFolder === undefined ? `${runtime}/auth.json` : `${runtime}/containers/auth.json`;
+  const docker = variable(env, 'DOCKER_CONFIG') ?? `${env.home}/.docker`;
+  return {
+    files: [
+      { path: writeTo, isLegacy: false },
+      { path: `${userFolder(env)}/auth.json`, isLegacy: false },
+      { path: `${docker}/config.json`, isLegacy: false },
+      { path: `${env.home}/.dockercfg`, isLegacy: true },
+    ],
+    writeTo,
+    runtimeFolder,
+  };
+}
+
+/**
+ * Folders with the certificates of a registry; the first that exists is the only one read, even when it is empty.
+ * @param registry host and port as in the reference, `docker.io` for Docker Hub
+ * @param option the value of `--cert-dir`: the only folder then, without a level for the host
+ */
+export function planCertificatesSearch(
+  env: ConfigEnvironment,
+  registry: string,
+  option?: string,
+): readonly string[] {
+  const [user = '', ...system] = baseFolders(env);
+  const folders = [
+    `${user}/certs.d`,
+    ...system.flatMap((folder) => ownAndCommon(env, folder, 'certs', '.d')),
+    '/etc/docker/certs.d',
+  ].map((folder) => `${folder}/${registry}`);
+  return option === undefined ? folders : [option];
+}
+
+/**
+ * Drop-ins to read, weakest first: of equal names only the one in the strongest folder, sorted by name over all folders.
+ * @param folders strongest first, with the names in them
+ * @param suffix `.conf` or `.yaml`; other names do not count
+ */
+export function orderDropIns(
+  folders: readonly { readonly folder: string; readonly names: readonly string[] }[],
+  suffix: string,
+): readonly string[] {
+  const byName = new Map<string, string>();
+  for (const { folder, names } of folders) {
+    for (const name of names) {
+      if (name.endsWith(suffix) && !byName.has(name)) byName.set(name, `${folder}/${name}`);
+    }
+  }
+  const sorted = [...byName].sort(([one], [other]) => (one < other ? -1 : 1));
+  return sorted.map(([, path]) => path);
+}
+
+/** `containers` folders, strongest first: of the user, of the host, of the distribution. */
+function baseFolders(env: ConfigEnvironment): readonly string[] {
+  return [userFolder(env), '/etc/containers', '/usr/share/containers'];
+}
+
+function userFolder(env: ConfigEnvironment): string {
+  return `${variable(env, 'XDG_CONFIG_HOME') ?? `${env.home}/.config`}/containers`;
+}
+
+/** Folders for root or for this user, before the folder for all. */
+function ownAndCommon(
+  env: ConfigEnvironment,
+  folder: string,
+  noun: string,
+  suffix: string,
+): readonly string[] {
+  const own =
+    env.uid === 0
+      ? [`${noun}.rootful${suffix}`]
+      : [`${noun}.rootless${suffix}/${env.uid}`, `${noun}.rootless${suffix}`];
+  return [...own, `${noun}${suffix}`].map((name) => `${folder}/${name}`);
+}
+
+/** An environment variable; an empty one counts as unset. */
+function variable(env: ConfigEnvironment, name: string): string | undefined {
+  const value = env.variables[name];
+  return value === '' ? undefined : value;
+}
