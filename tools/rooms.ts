@@ -40,6 +40,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/tar',
     'formats/tree',
   ],
+  'formats/containers-config': ['base/errors', 'formats/oci'],
   'formats/ostree': [
     'base/bytes',
     'base/digest',
@@ -113,6 +114,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
   ],
   'work/mount': ['base/bytes', 'base/errors', 'host', 'stores/composefs'],
+  'work/registries': [
+    'base/bytes',
+    'base/errors',
+    'formats/containers-config',
+    'formats/oci',
+    'host',
+  ],
   'work/repository': ['base/errors', 'base/flow', 'formats/fsverity', 'stores/composefs'],
   'work/browse': [
     'base/bytes',
@@ -275,12 +283,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'base/digest': ['node:crypto'],
   'formats/fsverity': ['node:assert', 'node:crypto'],
+  'formats/containers-config': ['smol-toml', 'yaml'],
   'formats/xz': ['node:crypto', 'node:zlib'],
   'formats/selinux': ['re2js'],
   'formats/splitstream': ['node:assert', 'node:zlib'],
   'formats/chunked': ['node:buffer', 'node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],
-  host: ['node:fs', 'node:os', 'node:url', 'node:worker_threads'],
+  host: ['node:child_process', 'node:fs', 'node:os', 'node:url', 'node:worker_threads'],
   'stores/composefs': ['node:path', 'node:timers/promises'],
   'stores/oci-layout': ['node:os', 'node:zlib'],
   'stores/ostree': ['node:timers/promises', 'node:zlib'],
@@ -291,6 +300,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/export': ['node:zlib'],
   'work/make-commit': ['node:zlib'],
   'work/pull-commit': ['node:os', 'node:zlib', 'openpgp'],
+  'work/registries': ['node:crypto', 'node:os', 'node:path'],
   'faces/packed': ['node:fs', 'node:vm'],
   'faces/compat': ['node:events'],
   'faces/cli': [

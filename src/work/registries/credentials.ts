@@ -1,0 +1,147 @@
+import {
+  AUTH_FILES_HELPER,
+  type AuthFilePlace,
+  type AuthSearch,
+  type ConfigEnvironment,
+  type CredentialScope,
+  type Credentials,
+  findCredentials,
+  parseAuthFile,
+  planAuthSearch,
+} from '#formats/containers-config';
+import type { ConfigRoot } from './config-root.ts';
+import { askHelper, failed, type HelperQuestion } from './credential-helpers.ts';
+
+/** Options about who asks. */
+export interface CredentialOptions {
+  /** `--authfile`: the only file then. */
+  readonly authFile?: string;
+  /** `--creds`: for the host of the reference alone. */
+  readonly creds?: { readonly username: string; readonly password: string };
+  /** `--no-creds`: nobody is logged in. */
+  readonly noCreds?: boolean;
+  /** `--registry-token`: for the host of the reference alone. */
+  readonly registryToken?: string;
+}
+
+/** Credentials, and where they come from: for messages, never with the secret. */
+export interface FoundCredentials {
+  readonly credentials: Credentials;
+  readonly source: string;
+}
+
+/** Looks up who asks a registry: options, helpers, files, in podman's order. Each endpoint has credentials of its own. */
+export class CredentialSearch {
+  /** Where login and logout write, and which files are read. */
+  readonly search: AuthSearch;
+  readonly warnings: readonly string[];
+  readonly #root: ConfigRoot;
+  readonly #env: ConfigEnvironment;
+  readonly #helpers: readonly string[];
+  readonly #options: CredentialOptions;
+
+  constructor(
+    root: ConfigRoot,
+    env: ConfigEnvironment,
+    helpers: readonly string[] | undefined,
+    options: CredentialOptions,
+  ) {
+    this.#root = root;
+    this.#env = env;
+    this.#helpers = helpers ?? [AUTH_FILES_HELPER];
+    this.#options = options;
+    const search = planAuthSearch(env, options.authFile);
+    const { runtimeFolder } = search;
+    const isRuntimeGone = runtimeFolder !== undefined && !root.hasFolder(runtimeFolder);
+    this.search = isRuntimeGone
+      ? { ...search, files: search.files.filter(({ path }) => path !== search.writeTo) }
+      : search;
+    this.warnings = isRuntimeGone
+      ? [
+          `"${runtimeFolder}", which XDG_RUNTIME_DIR names, does not exist; its credentials are not read`,
+        ]
+      : [];
+  }
+
+  /** Helpers to ask, `containers-auth.json` for the files, in order. */
+  get helpers(): readonly string[] {
+    return this.#helpers;
+  }
+
+  /**
+   * Credentials for an endpoint; undefined when nobody is logged in.
+   * @param written host of the reference: options hold for this host alone, never for a mirror or another location
+   * @throws FormatError CONFIG_INVALID for a file that cannot be read; HostError CREDENTIAL_HELPER_FAILED
+   */
+  async find(
+    endpoint: CredentialScope,
+    written: string,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<FoundCredentials | undefined> {
+    const { creds, noCreds, registryToken } = this.#options;
+    if (noCreds === true) return undefined;
+    if (endpoint.registry === written && registryToken !== undefined) {
+      const credentials = { kind: 'registry-token', token: registryToken } as const;
+      return { credentials, source: 'the option --registry-token' };
+    }
+    if (endpoint.registry === written && creds !== undefined) {
+      return { credentials: { kind: 'password', ...creds }, source: 'the option --creds' };
+    }
+    for (const helper of this.#helpers) {
+      const found =
+        helper === AUTH_FILES_HELPER
+          ? await this.#findInFiles(endpoint, options.signal)
+          : await this.#findByHelper(helper, endpoint, options.signal);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  async #findInFiles(
+    scope: CredentialScope,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundCredentials | undefined> {
+    for (const place of this.search.files) {
+      const found = await this.#findInFile(place, scope, signal);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  async #findInFile(
+    place: AuthFilePlace,
+    scope: CredentialScope,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundCredentials | undefined> {
+    const file = this.#root.tryReadFile(place.path);
+    if (file === undefined) return undefined;
+    const source = findCredentials(parseAuthFile(file, place.isLegacy), scope);
+    if (source === undefined) return undefined;
+    if (source.kind === 'entry') {
+      return { credentials: source.credentials, source: `"${source.key}" in "${file.name}"` };
+    }
+    const question = this.#question(source.helper, source.server, signal);
+    const credentials = await askHelper(question);
+    if (credentials === 'missing') throw failed(question, 'get', 'no such program on PATH');
+    return credentials === undefined ? undefined : { credentials, source: named(source.helper) };
+  }
+
+  /** A helper of the global list that is not installed is passed over. */
+  async #findByHelper(
+    helper: string,
+    { registry }: CredentialScope,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundCredentials | undefined> {
+    const credentials = await askHelper(this.#question(helper, registry, signal));
+    if (credentials === 'missing' || credentials === undefined) return undefined;
+    return { credentials, source: named(helper) };
+  }
+
+  #question(helper: string, server: string, signal: AbortSignal | undefined): HelperQuestion {
+    return { helper, server, env: this.#env, signal };
+  }
+}
+
+function named(helper: string): string {
+  return `the helper docker-credential-${helper}`;
+}

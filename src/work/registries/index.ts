@@ -1,0 +1,25 @@
+/**
+ * What this host says about registries: reads the configuration files that podman's users have, asks credential helpers, and hands a registry
+ * client endpoints, credentials and certificates as values. Login and logout write auth.json.
+ *
+ *     options, environment ──► registries.conf, certs.d, auth.json ──► RegistryConfiguration ──► remotes/registry
+ */
+export { ConfigRoot, configNotFound } from './config-root.ts';
+export { type CredentialOptions, CredentialSearch, type FoundCredentials } from './credentials.ts';
+export { hostEnvironment } from './environment.ts';
+export {
+  type LoginContext,
+  type LoginReport,
+  type LoginVerifier,
+  type LogoutReport,
+  login,
+  logout,
+  logoutAll,
+} from './login.ts';
+export {
+  type ImageCandidate,
+  openRegistryConfiguration,
+  type RegistryConfiguration,
+  type RegistryOptions,
+} from './open.ts';
+export { type ClientCertificate, readTlsMaterial, type TlsMaterial } from './tls-material.ts';

@@ -1,0 +1,193 @@
+import { FormatError, NotFoundError } from '#base/errors';
+import {
+  AUTH_FILES_HELPER,
+  type AuthFile,
+  type ConfigEnvironment,
+  DOCKER_HUB,
+  encodeWithEntry,
+  encodeWithoutEntries,
+  encodeWithoutEntry,
+  findCredentials,
+  type ImageEndpoint,
+  parseAuthFile,
+} from '#formats/containers-config';
+import { isRegistryHost, isShortName, parseImageName } from '#formats/oci';
+import { type ConfigRoot, configNotFound } from './config-root.ts';
+import { eraseByHelper, type HelperQuestion, storeByHelper } from './credential-helpers.ts';
+import type { RegistryConfiguration } from './open.ts';
+import { replacePrivateFile } from './private-file.ts';
+
+/** Asks a registry whether a name and password are right. `remotes/registry` is one; it throws when they are not. */
+export interface LoginVerifier {
+  verifyLogin(
+    endpoint: ImageEndpoint,
+    pair: { readonly username: string; readonly password: string },
+    options: { readonly signal?: AbortSignal },
+  ): Promise<void>;
+}
+
+/** Where and as whom login and logout work. */
+export interface LoginContext {
+  readonly root: ConfigRoot;
+  readonly env: ConfigEnvironment;
+  readonly configuration: RegistryConfiguration;
+  readonly signal?: AbortSignal;
+}
+
+/** What login stored. */
+export interface LoginReport {
+  /** Key as the user typed it, without scheme. */
+  readonly key: string;
+  readonly storedIn: { readonly file: string } | { readonly helper: string };
+  /** Credentials for this key were already there. */
+  readonly hasReplaced: boolean;
+}
+
+/** What logout removed. */
+export interface LogoutReport {
+  readonly key: string;
+  readonly removedFrom: { readonly file: string } | { readonly helper: string };
+}
+
+/**
+ * Verifies a name and password at the registry, then stores them: with the helper of this host, else in auth.json (0600, written beside and
+ * renamed, all other keys kept). Nothing is stored when the registry refuses.
+ * @param registry host, or host and namespace
+ * @throws FormatError REFERENCE_INVALID, CONFIG_INVALID; HostError CREDENTIAL_HELPER_FAILED; UnsupportedError REGISTRY_BLOCKED; what
+ * the verifier throws
+ */
+export async function login(
+  context: LoginContext,
+  registry: string,
+  pair: { readonly username: string; readonly password: string },
+  verifier: LoginVerifier,
+): Promise<LoginReport> {
+  const scope = parseLoginKey(registry);
+  const { configuration, signal } = context;
+  const options = signal === undefined ? {} : { signal };
+  const endpoint = configuration.pushEndpointFor({
+    registry: scope.registry,
+    repository: scope.repository ?? 'any',
+  });
+  await verifier.verifyLogin(endpoint, pair, options);
+  const before = await configuration.credentials.find(scope, '', options);
+  const hasReplaced = before !== undefined;
+  const { key } = scope;
+  const helper = helperFor(context, scope);
+  if (helper !== undefined) {
+    await storeByHelper(question(context, helper, scope.registry), pair);
+    return { key, storedIn: { helper }, hasReplaced };
+  }
+  const file = configuration.credentials.search.writeTo;
+  replacePrivateFile(context.root, file, (text) =>
+    encodeWithEntry(parseIfAny(file, text), key, pair),
+  );
+  return { key, storedIn: { file }, hasReplaced };
+}
+
+/**
+ * Removes exactly this key, never those of its namespaces. An entry of another file is left, with an error that names it.
+ * @throws FormatError REFERENCE_INVALID, CONFIG_INVALID; NotFoundError LOGIN_NOT_FOUND; HostError CREDENTIAL_HELPER_FAILED
+ */
+export async function logout(context: LoginContext, registry: string): Promise<LogoutReport> {
+  const scope = parseLoginKey(registry);
+  const { key } = scope;
+  const helper = helperFor(context, scope);
+  if (helper !== undefined) {
+    const isErased = await eraseByHelper(question(context, helper, scope.registry));
+    if (isErased) return { key, removedFrom: { helper } };
+    throw notLoggedIn(key, `docker-credential-${helper}`, undefined);
+  }
+  const file = context.configuration.credentials.search.writeTo;
+  let isRemoved = false;
+  replacePrivateFile(context.root, file, (text) => {
+    const parsed = parseIfAny(file, text);
+    const without = parsed === undefined ? undefined : encodeWithoutEntry(parsed, key);
+    isRemoved = without !== undefined;
+    return without;
+  });
+  if (isRemoved) return { key, removedFrom: { file } };
+  throw notLoggedIn(key, file, otherFileWith(context, scope));
+}
+
+/** Empties auth.json: every entry goes, other keys stay. Returns the file. @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND */
+export function logoutAll(context: LoginContext): string {
+  const file = context.configuration.credentials.search.writeTo;
+  replacePrivateFile(context.root, file, (text) => {
+    const parsed = parseIfAny(file, text);
+    if (parsed === undefined) throw configNotFound(file);
+    return encodeWithoutEntries(parsed);
+  });
+  return file;
+}
+
+interface LoginKey {
+  readonly key: string;
+  readonly registry: string;
+  readonly repository?: string;
+}
+
+/** `HOST[:PORT][/NAMESPACE]`; a scheme and a slash at the end are dropped. @throws FormatError REFERENCE_INVALID */
+function parseLoginKey(text: string): LoginKey {
+  const key = text.replace(/^https?:\/\//, '').replace(/\/+$/, '');
+  const [host = ''] = key.split('/', 1);
+  if (isRegistryHost(host) && host === key) return { key, registry: hostOf(host) };
+  if (isRegistryHost(host) && !isShortName(key)) {
+    const { tag, digest } = parseImageName(key);
+    const repository = key.slice(host.length + 1);
+    if (tag === undefined && digest === undefined) {
+      return { key, registry: hostOf(host), repository };
+    }
+  }
+  throw new FormatError(
+    'REFERENCE_INVALID',
+    `Cannot log in to "${text.slice(0, 200)}": expected HOST or HOST/NAMESPACE, found another text`,
+    { offset: 0, what: 'registry' },
+  );
+}
+
+/** Docker Hub's other names are the same host. */
+function hostOf(host: string): string {
+  return /^(?:index|registry-1)\.docker\.io$/.test(host) ? DOCKER_HUB : host;
+}
+
+/** The helper that keeps credentials of this host: of auth.json, else the first of registries.conf. Helpers know hosts alone. */
+function helperFor(context: LoginContext, scope: LoginKey): string | undefined {
+  if (scope.repository !== undefined) return undefined;
+  const { search, helpers } = context.configuration.credentials;
+  const [first = AUTH_FILES_HELPER] = helpers;
+  if (first !== AUTH_FILES_HELPER) return first;
+  const file = context.root.tryReadFile(search.writeTo);
+  const helper =
+    file === undefined ? undefined : parseAuthFile(file).credHelpers.get(scope.registry);
+  return helper === '' ? undefined : helper;
+}
+
+function otherFileWith(context: LoginContext, scope: LoginKey): string | undefined {
+  const { search } = context.configuration.credentials;
+  for (const { path, isLegacy } of search.files) {
+    const file = path === search.writeTo ? undefined : context.root.tryReadFile(path);
+    if (file === undefined) continue;
+    if (findCredentials(parseAuthFile(file, isLegacy), scope) !== undefined) return file.name;
+  }
+  return undefined;
+}
+
+function parseIfAny(name: string, text: string | undefined): AuthFile | undefined {
+  return text === undefined ? undefined : parseAuthFile({ name, text });
+}
+
+function question(context: LoginContext, helper: string, server: string): HelperQuestion {
+  return { helper, server, env: context.env, signal: context.signal };
+}
+
+function notLoggedIn(key: string, place: string, other: string | undefined): NotFoundError {
+  return new NotFoundError(
+    'LOGIN_NOT_FOUND',
+    `Cannot log out of "${key}": expected an entry in "${place}", found none`,
+    { key, place, ...(other === undefined ? {} : { other }) },
+    other === undefined
+      ? {}
+      : { hint: `"${other}" has credentials for it: remove them with --authfile "${other}"` },
+  );
+}

@@ -1,0 +1,115 @@
+import {
+  type ConfigEnvironment,
+  type ConfigFile,
+  chooseEndpoints,
+  choosePushEndpoint,
+  type ImageEndpoint,
+  mergeRegistries,
+  orderDropIns,
+  parseAliasCache,
+  parseRegistriesFile,
+  planRegistriesSearch,
+  type RegistriesConfig,
+  type RegistriesFile,
+  resolveShortName,
+} from '#formats/containers-config';
+import type { ImageName } from '#formats/oci';
+import type { ConfigRoot } from './config-root.ts';
+import { type CredentialOptions, CredentialSearch } from './credentials.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
+
+/** Options of the command line that stand before the files. */
+export interface RegistryOptions extends CredentialOptions {
+  /** `--registries-conf`: in the place of the main file; drop-ins still count. */
+  readonly registriesConf?: string;
+  /** `--tls-verify`. */
+  readonly tlsVerify?: boolean;
+  /** `--cert-dir`: the folder itself. */
+  readonly certDir?: string;
+}
+
+/** One image to pull, and the places to ask for it. */
+export interface ImageCandidate {
+  readonly name: ImageName;
+  readonly endpoints: readonly ImageEndpoint[];
+}
+
+/** What this host says about registries, ready for a client: endpoints, credentials, certificates. */
+export interface RegistryConfiguration {
+  readonly registries: RegistriesConfig;
+  /** Things that a user should hear once. */
+  readonly warnings: readonly string[];
+  /** Places to ask for a pull, in order. @throws as `chooseEndpoints` */
+  endpointsFor(name: ImageName): readonly ImageEndpoint[];
+  /** The place to ask for a push, tags, a deletion or a login. @throws as `choosePushEndpoint` */
+  pushEndpointFor(name: ImageName): ImageEndpoint;
+  /**
+   * What a name that was written without a transport stands for, in the order to try. Candidates after the first come from search registries.
+   * @throws as `resolveShortName` and `chooseEndpoints`
+   */
+  candidatesFor(text: string): readonly ImageCandidate[];
+  /** Who asks, and where the answer comes from. Helpers are started; files are read when they are reached. */
+  readonly credentials: CredentialSearch;
+  /** Certificates for one endpoint. @throws FormatError CONFIG_INVALID; HostError */
+  tlsFor(endpoint: Pick<ImageEndpoint, 'registry'>): TlsMaterial;
+}
+
+/**
+ * Reads registries.conf with its drop-ins, and gives what a client needs. The root must stay open as long as the result is used.
+ * @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND for a file that the user named; HostError
+ */
+export function openRegistryConfiguration(
+  root: ConfigRoot,
+  env: ConfigEnvironment,
+  options: RegistryOptions = {},
+): RegistryConfiguration {
+  const registries = readRegistries(root, env, options.registriesConf);
+  const endpointOptions = options.tlsVerify === undefined ? {} : { tlsVerify: options.tlsVerify };
+  const endpointsFor = (name: ImageName) => chooseEndpoints(registries, name, endpointOptions);
+  return {
+    registries,
+    warnings: registries.warnings,
+    endpointsFor,
+    pushEndpointFor: (name) => choosePushEndpoint(registries, name, endpointOptions),
+    candidatesFor: (text) =>
+      resolveShortName(registries, text).names.map((name) => ({
+        name,
+        endpoints: endpointsFor(name),
+      })),
+    credentials: new CredentialSearch(root, env, registries.credentialHelpers, options),
+    tlsFor: ({ registry }) => readTlsMaterial(root, env, registry, options.certDir),
+  };
+}
+
+function readRegistries(
+  root: ConfigRoot,
+  env: ConfigEnvironment,
+  option: string | undefined,
+): RegistriesConfig {
+  const search = planRegistriesSearch(env, option);
+  const folders = search.dropInFolders.map((folder) => ({
+    folder,
+    names: root.tryListNames(folder) ?? [],
+  }));
+  const main = firstFile(root, search.main, search.mainMustExist);
+  const files = [
+    ...(main === undefined ? [] : [main]),
+    ...orderDropIns(folders, '.conf').map((path) => root.readFile(path)),
+    ...(search.override === undefined ? [] : [root.readFile(search.override)]),
+  ];
+  const learnt = root.tryReadFile(search.aliasCache);
+  const parsed: RegistriesFile[] = files.map(parseRegistriesFile);
+  return mergeRegistries(parsed, learnt === undefined ? new Map() : parseAliasCache(learnt));
+}
+
+function firstFile(
+  root: ConfigRoot,
+  paths: readonly string[],
+  mustExist: boolean,
+): ConfigFile | undefined {
+  for (const path of paths) {
+    const file = mustExist ? root.readFile(path) : root.tryReadFile(path);
+    if (file !== undefined) return file;
+  }
+  return undefined;
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import {
+  type LoginContext,
+  login,
+  logout,
+  logoutAll,
+  openRegistryConfiguration,
+} from '#work/registries';
+import { type RecordedHost, recordedHost } from '../support/recorded-host.ts';
+
+const AUTH_JSON = '/run/containers/0/auth.json';
+const PAIR = { username: 'u', password: 'p' };
+const ANYBODY = { verifyLogin: async () => undefined };
+
+function contextOf({ root, env }: RecordedHost): LoginContext {
+  return { root, env, configuration: openRegistryConfiguration(root, env) };
+}
+
+const authOf = (keys: readonly string[]) =>
+  JSON.stringify({ auths: Object.fromEntries(keys.map((key) => [key, { auth: 'dTpw' }])) });
+
+test('login keeps a key as it was typed, with its namespace, and says what it replaced', async () => {
+  using host = recordedHost({});
+  const context = contextOf(host);
+  const first = await login(context, 'https://a.test/ns/', PAIR, ANYBODY);
+  assert.deepEqual(first, { key: 'a.test/ns', storedIn: { file: AUTH_JSON }, hasReplaced: false });
+  const second = await login(context, 'a.test/ns', PAIR, ANYBODY);
+  assert.equal(second.hasReplaced, true);
+  assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), ['a.test/ns']);
+  assert.deepEqual(readdirSync(join(host.folder, 'run/containers/0')), ['auth.json']);
+});
+
+test('two logins at once are both there afterwards, in a file for its owner alone', async () => {
+  using host = recordedHost({ [AUTH_JSON]: authOf(['z.test']) });
+  const context = contextOf(host);
+  const hosts = ['a.test', 'b.test', 'c.test'];
+  await Promise.all(hosts.map((registry) => login(context, registry, PAIR, ANYBODY)));
+  assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), [...hosts, 'z.test']);
+  assert.equal(statSync(join(host.folder, AUTH_JSON)).mode & 0o777, 0o600);
+});
+
+for (const text of ['', 'a.test/ns:1', 'ns/img', 'a.test/UPPER', 'a b']) {
+  test(`login refuses "${text}", which is no registry`, async () => {
+    using host = recordedHost({});
+    await assert.rejects(login(contextOf(host), text, PAIR, ANYBODY), (error) =>
+      hasCode(error, 'REFERENCE_INVALID'),
+    );
+  });
+}
+
+test('login stores nothing in a file that cannot be read', async () => {
+  using host = recordedHost({ [AUTH_JSON]: '{' });
+  await assert.rejects(login(contextOf(host), 'a.test', PAIR, ANYBODY), (error) =>
+    hasCode(error, 'CONFIG_INVALID'),
+  );
+  assert.equal(host.read(AUTH_JSON), '{');
+});
+
+test('logout takes exactly the key, and names another file that has one', async () => {
+  using host = recordedHost({
+    [AUTH_JSON]: authOf(['a.test', 'a.test/ns']),
+    '/root/.docker/config.json': authOf(['b.test']),
+  });
+  const context = contextOf(host);
+  const report = await logout(context, 'a.test');
+  assert.deepEqual(report, { key: 'a.test', removedFrom: { file: AUTH_JSON } });
+  assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), ['a.test/ns']);
+  await assert.rejects(
+    logout(context, 'b.test'),
+    (error) => hasCode(error, 'LOGIN_NOT_FOUND') && /config\.json/.test(error.hint ?? ''),
+  );
+  await assert.rejects(logout(context, 'c.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
+});
+
+test('logout --all empties the file and keeps its other keys', () => {
+  using host = recordedHost({
+    [AUTH_JSON]: '{"auths":{"a.test":{}},"credHelpers":{"b.test":"x"}}',
+  });
+  assert.equal(logoutAll(contextOf(host)), AUTH_JSON);
+  assert.deepEqual(JSON.parse(host.read(AUTH_JSON)), { auths: {}, credHelpers: { 'b.test': 'x' } });
+  using empty = recordedHost({});
+  assert.throws(
+    () => logoutAll(contextOf(empty)),
+    (error) => hasCode(error, 'CONFIG_NOT_FOUND'),
+  );
+});
+
+test('logout asks the helper to erase', async () => {
+  const script =
+    '#!/bin/sh\nread -r host\ncase "$host" in a.test) ;; *) echo "credentials not found in native keychain"; exit 1;; esac\n';
+  using host = recordedHost({
+    [AUTH_JSON]: '{"credHelpers":{"a.test":"x","b.test":"x"}}',
+    '/usr/local/bin/docker-credential-x': script,
+  });
+  const context = contextOf(host);
+  const report = await logout(context, 'a.test');
+  assert.deepEqual(report, { key: 'a.test', removedFrom: { helper: 'x' } });
+  await assert.rejects(logout(context, 'b.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
+});
+
+test('a helper that fails, or answers nonsense, is an error that tells no secret', async () => {
+  for (const body of [
+    'echo "no keychain"; exit 1',
+    'echo "secret {"',
+    'echo \'{"Username":"u"}\'',
+  ]) {
+    using host = recordedHost({
+      [AUTH_JSON]: '{"credHelpers":{"a.test":"x"}}',
+      '/usr/local/bin/docker-credential-x': `#!/bin/sh\n${body}\n`,
+    });
+    const { configuration } = contextOf(host);
+    await assert.rejects(
+      configuration.credentials.find({ registry: 'a.test' }, 'a.test'),
+      (error) => hasCode(error, 'CREDENTIAL_HELPER_FAILED') && !/secret/.test(error.message),
+    );
+  }
+});
