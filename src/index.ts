@@ -37,11 +37,10 @@ export * as compose from '#work/compose';
 export * from '#work/doctor';
 export * from '#work/export';
 export * from '#work/image';
+export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from '#work/ingest';
 export * from '#work/mount';
 export * from '#work/preview';
 export {
-  LAYER_BYTES_MAX,
-  LAYER_RATIO_MAX,
   type LayerReport,
   type Platform,
   type PullOptions,
@@ -53,7 +52,7 @@ export {
   pullImage,
   ZSTD_EXACT_VERSION,
   zstdParity,
-} from '#work/pull';
+} from '#work/pull-image';
 export * from '#work/repository';
 /** OSTree commits in the repository. */
 export * as ostree from './ostree.ts';

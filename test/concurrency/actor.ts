@@ -1,7 +1,7 @@
 import { setSyscallObserver } from '#host';
 import { applyGc, checkOciImages, checkRepository, collectGarbage, planGc } from '#work/check';
 import { tagImage, untagImage } from '#work/image';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { openOrCreate } from '#work/repository';
 
 /** What an actor is told to do, each with the repository opened anew. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkRepository, initRepository, openRepository } from '#stores/composefs';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { describeRepository } from '../support/repository-tree.ts';
 import { testTar } from '../support/tar-archive.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

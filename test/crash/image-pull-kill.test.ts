@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkRepository, initRepository, openRepository } from '#stores/composefs';
 import { computeImageId } from '#work/image';
-import { planPull, pullImage } from '#work/pull';
+import { planPull, pullImage } from '#work/pull-image';
 import { describeRepository } from '../support/repository-tree.ts';
 import { testTar } from '../support/tar-archive.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

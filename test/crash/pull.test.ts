@@ -12,7 +12,7 @@ import { listObjectRefs } from '#formats/erofs';
 import { objectPath, parseObjectPath } from '#formats/fsverity';
 import { checkOciImages, checkRepository, collectGarbage } from '#work/check';
 import { tagImage, untagImage } from '#work/image';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { openOrCreate, openRepository, type Repository } from '#work/repository';
 import { kindOf } from '../../src/stores/composefs/garbage/reach.ts';
 import {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { initRepository } from '#stores/composefs';
-import { type PullReport, pullImage } from '#work/pull';
+import { type PullReport, pullImage } from '#work/pull-image';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 const LAYOUTS = fileURLToPath(new URL('../golden/chunked/oci/', import.meta.url));

@@ -11,7 +11,7 @@ import { computeContentDigest } from '#base/digest';
 import { type LocalReference, parsePlatform, parseReference } from '#formats/oci';
 import { initRepository, type Repository } from '#stores/composefs';
 import { exportImage } from '#work/export';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { needs } from '../support/capability.ts';
 import { watchDescriptors } from '../support/fd-leak.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

@@ -7,7 +7,7 @@ import { isOnecopyError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { type ErofsVersion, initRepository, openRepository } from '#stores/composefs';
 import { computeImageId } from '#work/image';
-import { type PullReport, pullImage } from '#work/pull';
+import { type PullReport, pullImage } from '#work/pull-image';
 import { type GoldenStep, readGolden, unpackGoldenRepository } from '../support/golden-repo.ts';
 import { describeRepository } from '../support/repository-tree.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

@@ -13,7 +13,7 @@ import { checkOciImages, checkRepository } from '#work/check';
 import { exportImage } from '#work/export';
 import { openOciImage } from '#work/image';
 import { mountImage, unmountImage } from '#work/mount';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { openOrCreate, type Repository } from '#work/repository';
 import { type SampleImage, writeSampleImage } from '../../tools/sample-image.ts';
 import { findProgram, needs, reasonMissing } from '../support/capability.ts';

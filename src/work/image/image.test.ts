@@ -15,7 +15,7 @@ import {
   initRepository,
   type Repository,
 } from '#stores/composefs';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { describeRepository } from '../../../test/support/repository-tree.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { hasCode } from '#base/errors';
 import { resolveImageId } from '#work/image';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { openOrCreate } from '#work/repository';
 import { needs } from '../../../test/support/capability.ts';
 import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';

@@ -8,7 +8,7 @@ import { hasCode } from '#base/errors';
 import { parsePlatform } from '#formats/oci';
 import { initRepository, type Repository } from '#stores/composefs';
 import { type ImageView, openImageView } from '#work/browse';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { codeOf } from '../../../test/support/error-code.ts';
 import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';

@@ -15,7 +15,7 @@ import {
   type PullSource,
   planLayers,
   requireTarLayers,
-} from '#work/pull';
+} from '#work/pull-image';
 import { ScratchObjects } from './scratch.ts';
 import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 

@@ -7,7 +7,7 @@ import { tryMeasureVerity } from '#host';
 import { checkOciImages, checkRepository } from '#work/check';
 import { openOciImage } from '#work/image';
 import { mountImage, unmountImage } from '#work/mount';
-import { pullImage } from '#work/pull';
+import { pullImage } from '#work/pull-image';
 import { openOrCreate, openRepository, type Repository } from '#work/repository';
 import { writeTinyImage } from '../../support/tiny-images.ts';
 

@@ -5,7 +5,7 @@ import {
   pullImage,
   ZSTD_EXACT_VERSION,
   zstdParity,
-} from '#work/pull';
+} from '#work/pull-image';
 import { locateRepository, openOrCreate } from '#work/repository';
 import { refuseOptions } from '../applies.ts';
 import { type Action, flag, textOption } from '../context.ts';

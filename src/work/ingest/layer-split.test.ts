@@ -10,7 +10,7 @@ import { initRepository, type Repository } from '#stores/composefs';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { noise } from '../../../test/support/test-layout.ts';
-import { BatchPool } from './batch-pool.ts';
+import { BatchPool } from './batches/batch-pool.ts';
 import { LayerSplit } from './layer-split.ts';
 
 const ALGORITHM = 'sha256';

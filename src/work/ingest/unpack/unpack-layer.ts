@@ -1,7 +1,7 @@
 import { type ContentDigest, createHasherLike, type DiffId } from '#base/digest';
 import { IntegrityError, isOnecopyError } from '#base/errors';
 import { detectCompression } from '#formats/oci';
-import type { BlobReader } from './blob.ts';
+import type { BlobReader } from '../blob.ts';
 import type { RoomFor } from './gunzip.ts';
 import { unpack } from './unpack.ts';
 

@@ -5,13 +5,13 @@ import { CONTENT_TYPES } from '#formats/splitstream';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
-import type { BatchPool, PendingFile } from './batch-pool.ts';
+import type { BatchPool, PendingFile } from './batches/batch-pool.ts';
+import { LargeObject } from './batches/large-object.ts';
 import { type BlobReader, sourceOf } from './blob.ts';
-import { LargeObject } from './large-object.ts';
 import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
-import { unpackBlob } from './unpack-blob.ts';
-import type { LayerExpectation } from './unpack-layer.ts';
-import type { UnpackThread } from './unpack-thread.ts';
+import { unpackBlob } from './unpack/unpack-blob.ts';
+import type { LayerExpectation } from './unpack/unpack-layer.ts';
+import type { UnpackThread } from './unpack/unpack-thread.ts';
 
 /** What the import of layers and blobs needs. */
 export interface ImportContext {

@@ -1,5 +1,5 @@
 import { carryError, RingReader, RingWriter, serveWorker } from '#host';
-import { BlobReader } from './blob.ts';
+import { BlobReader } from '../blob.ts';
 import { unpackLayer } from './unpack-layer.ts';
 import type { UnpackAnswer, UnpackOrder } from './unpack-thread.ts';
 

@@ -3,7 +3,7 @@ import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
 import { LayerStack } from '#formats/oci';
 import type { StoredTarEntry } from '#formats/tar';
 import type { Tree } from '#formats/tree';
-import type { EntryListener } from './layer-split.ts';
+import type { EntryListener } from '#work/ingest';
 
 /** Reads the entries of a stored layer back. */
 export type ReplayLayer = (id: ObjectId) => Iterable<StoredTarEntry>;

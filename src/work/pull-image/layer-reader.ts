@@ -1,9 +1,8 @@
 import assert from 'node:assert';
 import type { OperationOptions } from '#base/flow';
+import { THREAD_BYTES_MIN, UnpackThread, unpackBlob } from '#work/ingest';
 import { nameOf, type PlannedLayer } from './plan.ts';
 import type { PullSource } from './source.ts';
-import { THREAD_BYTES_MIN, unpackBlob } from './unpack-blob.ts';
-import { UnpackThread } from './unpack-thread.ts';
 
 /** How to read layers. */
 export interface LayerReaderOptions extends OperationOptions {

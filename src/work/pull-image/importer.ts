@@ -4,14 +4,18 @@ import { type BlobContent, type OperationOptions, pool as runPool } from '#base/
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
-import { BatchPool } from './batch-pool.ts';
-import { BlobReader } from './blob.ts';
-import { importBlob, importLayer } from './layer.ts';
-import { countFile, type LayerCounts } from './layer-split.ts';
+import {
+  BatchPool,
+  BlobReader,
+  countFile,
+  importBlob,
+  importLayer,
+  type LayerCounts,
+  THREAD_BYTES_MIN,
+  UnpackThread,
+} from '#work/ingest';
 import { findComplete, nameOf, type PlannedLayer } from './plan.ts';
 import type { StackFeed } from './stack-feed.ts';
-import { THREAD_BYTES_MIN } from './unpack-blob.ts';
-import { UnpackThread } from './unpack-thread.ts';
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {

@@ -1,5 +1,5 @@
 import type { BlobContent, Source } from '#base/flow';
-import { BlobReader } from './blob.ts';
+import { BlobReader } from '../blob.ts';
 import { type LayerExpectation, type TarListener, unpackLayer } from './unpack-layer.ts';
 import type { UnpackInput, UnpackThread } from './unpack-thread.ts';
 

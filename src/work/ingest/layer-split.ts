@@ -10,9 +10,9 @@ import {
 } from '#formats/tar';
 import type { Repository } from '#stores/composefs';
 import { expandSparse } from '#work/image';
-import { BATCH_BYTES } from './batch-layout.ts';
-import type { Batch, BatchPool, PendingFile } from './batch-pool.ts';
-import { LargeObject } from './large-object.ts';
+import { BATCH_BYTES } from './batches/batch-layout.ts';
+import type { Batch, BatchPool, PendingFile } from './batches/batch-pool.ts';
+import { LargeObject } from './batches/large-object.ts';
 
 /** Receives the entries of a layer in order, each as soon as its content is an object. */
 export type EntryListener = (entry: TarEntry, content: StoredContent) => void;

@@ -1,8 +1,8 @@
 /**
- * Pulling an OCI image or artifact into a repository: one pass over each blob, on all cores.
+ * Pulling an OCI image or artifact into a repository: one pass over each blob, names last.
  *
- *     blob ─▶ digest ─▶ inflate ─▶ diff id ─▶ tar split ─┬─ batches ─▶ writer threads: fs-verity, objects
- *                       (libuv)                          └─ splitstream, tree ─▶ EROFS image ─▶ names, tag last
+ *     resolve ─▶ plan ─▶ blobs (work/ingest) ─┬─ layer streams ─▶ names
+ *                                             └─ entries ─▶ tree ─▶ EROFS image ─▶ names, tag last
  */
 export { type Platform, parsePlatform } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
@@ -11,4 +11,3 @@ export { nameOf, type PlannedLayer, planLayers } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
 export { openSource, type PullSource, requireTarLayers } from './source.ts';
-export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack.ts';

@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import { isOnecopyError } from '#base/errors';
 import type { Compression } from '#formats/oci';
 import { type Inflater, tryOpenInflater } from '#host';
-import { needs } from '../../../test/support/capability.ts';
-import { codeOf as errorCodeOf } from '../../../test/support/error-code.ts';
+import { needs } from '../../../../test/support/capability.ts';
+import { codeOf as errorCodeOf } from '../../../../test/support/error-code.ts';
 import { type UnpackLimits, unpack } from './unpack.ts';
 
 /** Who inflates gzip: every test of it runs with both. */

@@ -1,0 +1,14 @@
+/**
+ * Bytes in, verified objects and a layer stream out, on all cores. What reads a blob, unpacks it, splits it and writes objects; nothing here
+ * knows what an image is.
+ *
+ *     blob ─▶ digest ─▶ inflate ─▶ diff id ─▶ tar split ─┬─ batches ─▶ writer threads: fs-verity, objects
+ *                       (a thread)                       └─ layer stream, entries
+ */
+export { BatchPool } from './batches/batch-pool.ts';
+export { BlobReader } from './blob.ts';
+export { importBlob, importLayer } from './layer.ts';
+export { countFile, type EntryListener, type LayerCounts } from './layer-split.ts';
+export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack/unpack.ts';
+export { THREAD_BYTES_MIN, unpackBlob } from './unpack/unpack-blob.ts';
+export { UnpackThread } from './unpack/unpack-thread.ts';
