@@ -969,7 +969,7 @@ export const ERROR_CODES = {
   },
   TIMEOUT: {
     kind: 'transport',
-    meaning: 'The peer sent nothing for too long',
+    meaning: 'The peer sent nothing, or next to nothing, for too long',
     keys: ['url', 'retryable'],
   },
   TLS_UNTRUSTED: {

@@ -23,7 +23,7 @@ const SERVER: readonly OptionRow[] = [
   ['--subset <key>', "key of flatpak's summary index"],
   ['--http-header <name=value>', 'send this header to the remote', 'repeated'],
   ['--retries <n>', 'how often a request that failed is made again (5)'],
-  ['--stall-timeout <seconds>', 'give a server up that sends nothing for this long'],
+  ['--stall-timeout <seconds>', 'fail if the server sends no data, or next to none, for this long'],
 ];
 
 const SUPPLIED_SUMMARY: readonly OptionRow[] = [

@@ -43,7 +43,7 @@ export interface HttpClientOptions {
   /** How fast the servers are known to answer; found out when omitted. */
   readonly quickestMs?: number;
   readonly connectTimeoutMs?: number;
-  /** A peer that sends nothing for this long is given up. */
+  /** A peer that sends nothing, no complete head, or next to nothing for this long is given up. */
   readonly noDataTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
 }

@@ -1,4 +1,5 @@
 import { type CodeOf, type DetailsOf, TransportError } from '#base/errors';
+import { MIN_BYTES_PER_SEC } from './progress.ts';
 import { redactUrl } from './redact.ts';
 
 /** What every transport error of this room says beside its sentence. */
@@ -38,6 +39,26 @@ export function transportError<C extends CodeOf<'transport'>>(
       ...(extras.hint === undefined ? {} : { hint: extras.hint }),
     },
   );
+}
+
+/** What a peer failed to send in time: a connection, a head, any byte, or bytes at a bearable pace. */
+export type Missing = 'connection' | 'head' | 'data' | 'progress';
+
+/** The error for a peer that makes no progress. */
+export function timeOutError(
+  context: TransportContext,
+  missing: Missing,
+  waitedMs: number,
+): TransportError {
+  const waited = Math.round(waitedMs);
+  const problem =
+    missing === 'progress'
+      ? `less than ${MIN_BYTES_PER_SEC} bytes a second for ${waited} ms`
+      : `no ${missing} for ${waited} ms`;
+  return transportError('TIMEOUT', context, problem, {
+    retryable: true,
+    details: { missing, waitedMs: waited },
+  });
 }
 
 /** The error for a body that is longer than its bound. */

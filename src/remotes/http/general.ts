@@ -1,12 +1,20 @@
-import type { Agent, Dispatcher } from 'undici';
-import { isTrustFailure, tooLarge, transportError } from './errors.ts';
+import type { Agent, buildConnector, Dispatcher } from 'undici';
+import { GeneralExchange } from './general-exchange.ts';
+import { ProgressGuard } from './guard.ts';
+import { MAX_RESPONSE_HEAD_BYTES } from './limits.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
-import { type Attempt, type RawResponse, requireHeader, type Transport } from './transport.ts';
+import {
+  type Attempt,
+  type RawResponse,
+  requireHeader,
+  responseOf,
+  type Transport,
+} from './transport.ts';
 
 /** Material for TLS, as PEM text; undefined members mean the system's choice. */
 export interface TlsSettings {
   /** Trust anchors that replace the system's. */
-  readonly caPem?: string | undefined;
+  readonly caPem?: string | readonly string[] | undefined;
   readonly certPem?: string | undefined;
   readonly keyPem?: string | undefined;
   /** Accepts any certificate. For tests and for remotes whose content is verified by signatures. */
@@ -20,6 +28,7 @@ export interface GeneralSettings {
   readonly proxy: ProxySettings;
   readonly connectTimeoutMs: number;
   readonly noDataTimeoutMs: number;
+  readonly idleTimeoutMs: number;
   readonly maxConnections: number;
 }
 
@@ -30,74 +39,45 @@ export interface GeneralSettings {
 export class GeneralTransport implements Transport {
   readonly #settings: GeneralSettings;
   readonly #agents = new Map<string, Promise<Dispatcher>>();
+  readonly #guard: ProgressGuard;
 
   constructor(settings: GeneralSettings) {
     this.#settings = settings;
+    this.#guard = new ProgressGuard(settings.noDataTimeoutMs);
   }
 
   async send(attempt: Attempt): Promise<RawResponse> {
     for (const [name, value] of attempt.headers) requireHeader(name, value);
-    const { request } = await import('undici');
-    const { signal } = attempt;
-    try {
-      const response = await request(attempt.url, {
-        method: attempt.method as Dispatcher.HttpMethod,
-        dispatcher: await this.#agentFor(attempt),
-        headers: { 'user-agent': this.#settings.userAgent, ...Object.fromEntries(attempt.headers) },
-        ...(attempt.content === undefined ? {} : { body: bodyOf(attempt.content) }),
-        ...(signal === undefined ? {} : { signal }),
-      } as Parameters<typeof request>[1]);
-      return await this.#accept(attempt, response);
-    } catch (error) {
-      throw this.#wrap(attempt, error);
-    }
+    const agent = await this.#agentFor(attempt);
+    attempt.signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const exchange = new GeneralExchange(attempt, this.#guard, {
+        onWhole: (head, body) => resolve(responseOf(head, new Uint8Array(body))),
+        onStream: (head, body) => resolve(responseOf(head, body)),
+        onFail: reject,
+      });
+      const { signal, url } = attempt;
+      if (signal !== undefined) exchange.watch(signal);
+      agent.dispatch(
+        {
+          origin: url.origin,
+          path: url.pathname + url.search,
+          method: attempt.method as Dispatcher.HttpMethod,
+          headers: {
+            'user-agent': this.#settings.userAgent,
+            ...Object.fromEntries(attempt.headers),
+          },
+          ...(attempt.content === undefined ? {} : { body: exchange.paced(attempt.content) }),
+        } as unknown as Dispatcher.DispatchOptions,
+        exchange,
+      );
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#guard[Symbol.dispose]();
     for (const agent of this.#agents.values()) await (await agent).destroy();
     this.#agents.clear();
-  }
-
-  async #accept(
-    attempt: Attempt,
-    response: Dispatcher.ResponseData<unknown>,
-  ): Promise<RawResponse> {
-    const headers = new Map<string, string>();
-    for (const [name, value] of Object.entries(response.headers)) {
-      if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-    }
-    const declared = Number(headers.get('content-length') ?? Number.NaN);
-    const sizeBytes =
-      attempt.method === 'HEAD' ? 0 : Number.isSafeInteger(declared) ? declared : undefined;
-    const raw = { status: response.statusCode, headers, sizeBytes };
-    const body = this.#pieces(attempt, response);
-    if (
-      attempt.collectBytes === 0 ||
-      (sizeBytes ?? Number.POSITIVE_INFINITY) > attempt.collectBytes
-    ) {
-      if (sizeBytes !== undefined && sizeBytes > 0) return { ...raw, body };
-    }
-    return { ...raw, body: await collect(body, attempt.collectBytes) };
-  }
-
-  async *#pieces(
-    attempt: Attempt,
-    response: Dispatcher.ResponseData<unknown>,
-  ): AsyncGenerator<Uint8Array> {
-    const limitBytes = attempt.maxBytes ?? Number.POSITIVE_INFINITY;
-    let length = 0;
-    try {
-      for await (const piece of response.body as AsyncIterable<Uint8Array>) {
-        length += piece.length;
-        if (length > limitBytes) {
-          if (response.statusCode >= 300) return;
-          throw tooLarge({ url: attempt.url.href, method: attempt.method }, limitBytes);
-        }
-        yield piece;
-      }
-    } catch (error) {
-      throw this.#wrap(attempt, error);
-    }
   }
 
   #agentFor({ url, foreign }: Attempt): Promise<Dispatcher> {
@@ -114,9 +94,9 @@ export class GeneralTransport implements Transport {
 
   async #createAgent(proxy: string, isAsked: boolean): Promise<Dispatcher> {
     const { Agent, ProxyAgent } = await import('undici');
-    const { tls, connectTimeoutMs, noDataTimeoutMs, maxConnections } = this.#settings;
+    const { tls, connectTimeoutMs, idleTimeoutMs, maxConnections } = this.#settings;
     const trust = {
-      ...(tls.caPem === undefined ? {} : { ca: tls.caPem }),
+      ...(tls.caPem === undefined ? {} : { ca: tls.caPem as string | string[] }),
       rejectUnauthorized: tls.permissive !== true,
     };
     const secure = {
@@ -125,80 +105,16 @@ export class GeneralTransport implements Transport {
       ...(isAsked && tls.keyPem !== undefined ? { key: tls.keyPem } : {}),
     };
     const common: Agent.Options = {
-      headersTimeout: noDataTimeoutMs,
-      bodyTimeout: noDataTimeoutMs,
+      // Time is kept by the guard, which knows progress from noise.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: idleTimeoutMs,
+      maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
       connections: maxConnections,
-      connect: { ...secure, timeout: connectTimeoutMs },
+      connect: { ...secure, timeout: connectTimeoutMs } satisfies buildConnector.BuildOptions,
     };
     return proxy === ''
       ? new Agent(common)
       : new ProxyAgent({ ...common, uri: proxy, requestTls: secure, proxyTls: trust });
   }
-
-  #wrap(attempt: Attempt, error: unknown): unknown {
-    attempt.signal?.throwIfAborted();
-    if (!(error instanceof Error) || 'kind' in error) return error;
-    const context = { url: attempt.url.href, method: attempt.method };
-    const code = (error as { code?: string }).code ?? error.name;
-    if (isTrustFailure(code)) {
-      return transportError(
-        'TLS_UNTRUSTED',
-        context,
-        `the certificate was not accepted (${code})`,
-        {
-          retryable: false,
-          cause: error,
-        },
-      );
-    }
-    if (/^UND_ERR_(?:CONNECT|HEADERS|BODY)_TIMEOUT$/.test(code)) {
-      return transportError('TIMEOUT', context, `no data in time (${code})`, {
-        retryable: true,
-        cause: error,
-      });
-    }
-    if (/^HPE_|^HTTPParserError$/.test(code)) {
-      return transportError('PROTOCOL_BROKEN', context, 'the response is not HTTP/1.1', {
-        retryable: true,
-        cause: error,
-      });
-    }
-    return transportError('CONNECTION_LOST', context, `the connection failed (${code})`, {
-      retryable: true,
-      cause: error,
-      details: { reason: code },
-    });
-  }
-}
-
-async function collect(
-  body: AsyncGenerator<Uint8Array>,
-  collectBytes: number,
-): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for (let next = await body.next(); next.done !== true; next = await body.next()) {
-    pieces.push(next.value);
-    length += next.value.length;
-    if (length > collectBytes) return resumeWith(pieces, body);
-  }
-  return Buffer.concat(pieces);
-}
-
-async function* resumeWith(
-  pieces: readonly Uint8Array[],
-  rest: AsyncGenerator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* pieces;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
-}
-
-function bodyOf(
-  content: Uint8Array | AsyncIterable<Uint8Array>,
-): Dispatcher.DispatchOptions['body'] {
-  return content as Dispatcher.DispatchOptions['body'];
 }

@@ -8,7 +8,7 @@
  */
 export { HttpClient, type HttpClientOptions } from './client.ts';
 export { isRetryable, type TransportContext, transportError } from './errors.ts';
-export { type ResponseEvents, type ResponseHead, ResponseParser } from './fast/parser.ts';
+export { type KeptHead, type ResponseEvents, ResponseParser } from './fast/parser.ts';
 export type { ShortReceiver, ShortWay } from './fast/short.ts';
 export type { TlsSettings } from './general.ts';
 export { type ProxySettings, proxyFor, proxyFromEnvironment } from './proxy.ts';

@@ -4,3 +4,13 @@ export const COLLECT_BYTES = 262_144;
 export const MAX_DRAIN_BYTES = 65_536;
 /** Redirects followed before giving up; curl and browsers use 20 to 50, an object store needs one. */
 export const MAX_REDIRECTS = 8;
+/** Bytes that a body stream holds before it asks the socket to pause. */
+export const BODY_HIGH_WATER_BYTES = 524_288;
+/** Bytes below which a paused body stream asks for more. */
+export const BODY_LOW_WATER_BYTES = 131_072;
+/** Pieces of a body stream that are smaller are put together up to this size, in bytes. */
+export const CRUMB_BUFFER_BYTES = 8_192;
+/** Longest status line plus headers, and longest trailer section, of the general road, in bytes. */
+export const MAX_RESPONSE_HEAD_BYTES = 65_536;
+/** Bytes of a request body that are handed on at once; each is a sign of progress. */
+export const SEND_PIECE_BYTES = 65_536;

@@ -1,4 +1,5 @@
 import { MAX_DRAIN_BYTES } from './limits.ts';
+import type { ResponseHead } from './receiver.ts';
 
 /** One attempt at one request, without retry or redirect. */
 export interface Attempt {
@@ -35,6 +36,14 @@ export interface Transport extends AsyncDisposable {
    * @throws TransportError CONNECTION_LOST, PROTOCOL_BROKEN, RESPONSE_TOO_LARGE, TIMEOUT, TLS_UNTRUSTED; the reason of the signal
    */
   send(attempt: Attempt): Promise<RawResponse>;
+}
+
+/** A response as the client knows it. */
+export function responseOf(
+  { status, headers, contentLength }: ResponseHead,
+  body: RawResponse['body'],
+): RawResponse {
+  return { status, headers, sizeBytes: contentLength, body };
 }
 
 /** @throws TypeError as `requireHeader` */

@@ -1,11 +1,12 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import type { TransportError } from '#base/errors';
-import { isTrustFailure, transportError } from '../errors.ts';
+import { isTrustFailure, type Missing, timeOutError, transportError } from '../errors.ts';
 import { MAX_DRAIN_BYTES } from '../limits.ts';
-import type { Carrier, Exchange } from './exchange.ts';
+import type { Carrier } from '../receiver.ts';
+import type { Exchange } from './exchange.ts';
 import { READ_BUFFER_BYTES } from './limits.ts';
-import { type ResponseHead, ResponseParser } from './parser.ts';
+import { type KeptHead, ResponseParser } from './parser.ts';
 
 /** Where and how to connect. */
 export interface Endpoint {
@@ -23,6 +24,8 @@ export interface Endpoint {
 
 /** What a connection tells its pool. */
 export interface ConnectionOwner {
+  /** Bytes came. */
+  onBytes(count: number): void;
   /** The head of a response came. */
   onStatus(status: number): void;
   onOpen(connection: Connection): void;
@@ -42,7 +45,7 @@ export class Connection implements Carrier {
   readonly #socket: Socket;
   readonly #parser: ResponseParser;
   readonly #running: Exchange[] = [];
-  #headSeen: ResponseHead | undefined;
+  #headSeen: KeptHead | undefined;
   #bodyBytes = 0;
   #open = false;
   #closing = false;
@@ -56,6 +59,8 @@ export class Connection implements Carrier {
   #sentAloneMs: number | undefined;
   /** When the last byte came or the last request went out, in milliseconds of `performance.now()`. */
   lastActivityMs = performance.now();
+  /** Since when the running response, or its next part after a pause, has been waited for. */
+  waitingSinceMs = this.lastActivityMs;
 
   constructor(endpoint: Endpoint, owner: ConnectionOwner) {
     this.#endpoint = endpoint;
@@ -86,6 +91,11 @@ export class Connection implements Carrier {
     return this.#running.length;
   }
 
+  /** True while the head of the response that is next has not come. */
+  get isHeadless(): boolean {
+    return this.#headSeen === undefined;
+  }
+
   /** True while the reader of the running response asked for a pause: silence is then not the peer's. */
   get isPaused(): boolean {
     return this.#paused;
@@ -98,6 +108,7 @@ export class Connection implements Carrier {
     this.#parser.expect(exchange.method);
     this.lastActivityMs = performance.now();
     this.#sentAloneMs = this.#running.length === 1 ? this.lastActivityMs : undefined;
+    if (this.#running.length === 1) this.waitingSinceMs = this.lastActivityMs;
     const text =
       `${exchange.method} ${exchange.target} HTTP/1.1\r\nHost: ${this.#endpoint.authority}\r\n` +
       `${this.#endpoint.commonLines}${exchange.headerLines}\r\n`;
@@ -125,6 +136,7 @@ export class Connection implements Carrier {
     if (!this.#paused) return;
     this.#paused = false;
     this.lastActivityMs = performance.now();
+    this.waitingSinceMs = this.lastActivityMs;
     this.#socket.resume();
   }
 
@@ -144,20 +156,15 @@ export class Connection implements Carrier {
     this.#die(error);
   }
 
-  /** Closes because the peer was silent for too long. */
-  timeOut(missing: 'connection' | 'data', waitedMs: number): void {
-    const waited = Math.round(waitedMs);
-    this.#die(
-      transportError('TIMEOUT', this.#context(), `no ${missing} for ${waited} ms`, {
-        retryable: true,
-        details: { missing, waitedMs: waited },
-      }),
-    );
+  /** Closes because the peer made no progress for too long. */
+  timeOut(missing: Missing, waitedMs: number): void {
+    this.#die(timeOutError(this.#context(), missing, waitedMs));
   }
 
   #onRead(length: number, buffer: Uint8Array): boolean {
     if (this.#dead) return false;
     this.lastActivityMs = performance.now();
+    this.#owner.onBytes(length);
     try {
       this.#parser.push(buffer.subarray(0, length));
     } catch (error) {
@@ -171,7 +178,7 @@ export class Connection implements Carrier {
     return !this.#paused && !this.#dead;
   }
 
-  #onHead(head: ResponseHead): void {
+  #onHead(head: KeptHead): void {
     this.#headSeen = head;
     this.#bodyBytes = 0;
     if (this.#sentAloneMs !== undefined) this.answerMs = performance.now() - this.#sentAloneMs;
@@ -193,6 +200,7 @@ export class Connection implements Carrier {
     const keepAlive = this.#headSeen?.keepAlive === true;
     const exchange = this.#running.shift();
     this.#headSeen = undefined;
+    this.waitingSinceMs = this.lastActivityMs;
     this.served++;
     if (!keepAlive) this.#closing = true;
     this.resume();

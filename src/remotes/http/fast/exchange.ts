@@ -1,35 +1,40 @@
-import type { TransportError } from '#base/errors';
-import type { ResponseHead } from './parser.ts';
+import { type BodyBounds, Receiver, type ResponseSink } from '../receiver.ts';
 
-/** One request on its way and the receiver of its response. Calls come in this order: onHead, onBody…, onEnd; or onFail. */
-export interface Exchange {
+/** A request as it goes out. */
+export interface FastRequest extends BodyBounds {
   readonly method: 'GET' | 'HEAD';
-  readonly url: string;
+  /** Scheme and authority, as they stand before a path. */
+  readonly root: string;
   /** Path and query exactly as sent in the request line. */
   readonly target: string;
   /** Extra header lines, each ended by CRLF, already checked; `''` for none. */
   readonly headerLines: string;
   /** 0 goes first, `PRIORITIES - 1` last. */
   readonly priority: number;
-  /** Times it was moved to another connection unanswered; kept by the origin. */
-  requeues: number;
-  /** Set by the connection that carries it, so that the receiver can pause or abandon the response. */
-  carrier: Carrier | undefined;
-  /** True once the caller lost interest; a queued exchange is then dropped, a running one abandoned. */
-  cancelled: boolean;
-  onHead(head: ResponseHead): void;
-  /** `piece` is valid only during the call. */
-  onBody(piece: Uint8Array): void;
-  onEnd(): void;
-  onFail(error: TransportError): void;
 }
 
-/** What a receiver may ask of the connection that carries its response. */
-export interface Carrier {
-  pause(): void;
-  resume(): void;
-  /** Gives the response up: the connection is closed unless only a little is left to read. */
-  abandon(exchange: Exchange): void;
+/** One request on its way and the receiver of its response. */
+export class Exchange extends Receiver {
+  readonly method: 'GET' | 'HEAD';
+  readonly target: string;
+  readonly headerLines: string;
+  readonly priority: number;
+  /** Times it was moved to another connection unanswered; kept by the origin. */
+  requeues = 0;
+  readonly #root: string;
+
+  constructor(request: FastRequest, sink: ResponseSink) {
+    super(request, sink);
+    this.method = request.method;
+    this.target = request.target;
+    this.headerLines = request.headerLines;
+    this.priority = request.priority;
+    this.#root = request.root;
+  }
+
+  get url(): string {
+    return this.#root + this.target;
+  }
 }
 
 /** Number of priority levels of a queue. */

@@ -2,12 +2,12 @@
 export const MAX_HEAD_BYTES = 65_536;
 /** Longest chunk-size line (with extensions), in bytes. */
 export const MAX_CHUNK_LINE_BYTES = 4_096;
+/** Longest trailer section, in bytes. */
+export const MAX_TRAILER_BYTES = 16_384;
+/** Bytes of chunk lines that are accepted beyond one for each byte of body: a body of tiny chunks may not drag others along. */
+export const MAX_EXCESS_CHUNK_BYTES = 65_536;
 /** Most digits of a chunk size; thirteen hex digits always fit a safe integer. */
 export const MAX_CHUNK_SIZE_DIGITS = 13;
-/** Bytes that a body stream holds before it asks the socket to pause. */
-export const BODY_HIGH_WATER_BYTES = 524_288;
-/** Bytes below which a paused body stream asks for more. */
-export const BODY_LOW_WATER_BYTES = 131_072;
 /** Size of the one read buffer of a connection, in bytes. */
 export const READ_BUFFER_BYTES = 65_536;
 /** How often one request may be moved to another connection because the server closed a kept one before answering. */

@@ -1,5 +1,6 @@
 import type { TransportError } from '#base/errors';
 import { transportError } from '../errors.ts';
+import { Pace, Punctuality } from '../progress.ts';
 import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
 import { type Exchange, ExchangeQueue } from './exchange.ts';
 import { Limiter, type LimiterBounds } from './limiter.ts';
@@ -48,6 +49,7 @@ export class Origin implements ConnectionOwner, Disposable {
   /** Connections that are to be there before requests need them. */
   #ahead = 0;
   #quickestMs: number;
+  readonly #pace: Pace;
   #brokenPipelines = 0;
   #timer: NodeJS.Timeout | undefined;
   #disposed = false;
@@ -58,6 +60,7 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#limiter = new Limiter(options.inFlight);
     this.#maxInFlight = options.inFlight.max;
     this.#quickestMs = options.quickestMs;
+    this.#pace = new Pace(options.noDataTimeoutMs, performance.now());
   }
 
   /** Requests that may be in flight now; moves with success and trouble. */
@@ -88,6 +91,10 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#queue.push(exchange);
     this.#dispatch();
     this.#watch();
+  }
+
+  onBytes(count: number): void {
+    this.#pace.onBytes(count);
   }
 
   onStatus(status: number): void {
@@ -276,11 +283,13 @@ export class Origin implements ConnectionOwner, Disposable {
   #watch(): void {
     if (this.#timer !== undefined || this.#disposed) return;
     const { connectTimeoutMs, noDataTimeoutMs, idleTimeoutMs } = this.#options;
-    const periodMs = Math.max(
-      10,
-      Math.min(1000, connectTimeoutMs / 4, noDataTimeoutMs / 4, idleTimeoutMs / 4),
-    );
-    this.#timer = setInterval(() => this.#check(performance.now()), periodMs);
+    const shortest = Math.min(connectTimeoutMs, noDataTimeoutMs, idleTimeoutMs);
+    const punctuality = new Punctuality(shortest);
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      if (punctuality.isLate(nowMs)) this.#dispatch();
+      else this.#check(nowMs);
+    }, punctuality.periodMs);
   }
 
   #check(nowMs: number): void {
@@ -289,13 +298,20 @@ export class Origin implements ConnectionOwner, Disposable {
     for (const [connection, sinceMs] of [...this.#connecting]) {
       if (nowMs - sinceMs > connectTimeoutMs) connection.timeOut('connection', nowMs - sinceMs);
     }
-    for (const connection of [...this.#connections]) {
+    const busy = [...this.#connections].filter((one) => one.load > 0 && !one.isPaused);
+    if (busy.length === 0) this.#pace.restart(nowMs);
+    const isTooSlow = this.#pace.isTooSlow(nowMs);
+    for (const connection of busy) {
       const silentMs = nowMs - connection.lastActivityMs;
-      if (connection.load > 0 && !connection.isPaused && silentMs > noDataTimeoutMs) {
-        connection.timeOut('data', silentMs);
-      } else if (connection.load === 0 && silentMs > idleTimeoutMs) {
-        connection.destroy();
-      }
+      const waitedMs = nowMs - connection.waitingSinceMs;
+      if (silentMs > noDataTimeoutMs) connection.timeOut('data', silentMs);
+      else if (waitedMs <= noDataTimeoutMs) continue;
+      else if (connection.isHeadless) connection.timeOut('head', waitedMs);
+      else if (isTooSlow) connection.timeOut('progress', waitedMs);
+    }
+    for (const connection of [...this.#connections]) {
+      const idleMs = nowMs - connection.lastActivityMs;
+      if (connection.load === 0 && idleMs > idleTimeoutMs) connection.destroy();
     }
     if (this.#connections.size === 0 && this.#connecting.size === 0 && this.#queue.size === 0) {
       clearInterval(this.#timer);

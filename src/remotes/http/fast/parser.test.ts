@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '#base/errors';
 import { MAX_HEAD_BYTES } from './limits.ts';
-import { type ResponseHead, ResponseParser } from './parser.ts';
+import { type KeptHead, ResponseParser } from './parser.ts';
 
 interface Seen {
-  readonly responses: { head: ResponseHead; body: string; ended: boolean }[];
+  readonly responses: { head: KeptHead; body: string; ended: boolean }[];
 }
 
 function reader(methods: readonly string[]): { parser: ResponseParser; seen: Seen } {

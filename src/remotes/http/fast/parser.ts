@@ -1,19 +1,23 @@
 import { FormatError } from '#base/errors';
-import { MAX_CHUNK_LINE_BYTES, MAX_CHUNK_SIZE_DIGITS, MAX_HEAD_BYTES } from './limits.ts';
+import { MAX_INTERIM_HEADS } from '../progress.ts';
+import type { ResponseHead } from '../receiver.ts';
+import {
+  MAX_CHUNK_LINE_BYTES,
+  MAX_CHUNK_SIZE_DIGITS,
+  MAX_EXCESS_CHUNK_BYTES,
+  MAX_HEAD_BYTES,
+  MAX_TRAILER_BYTES,
+} from './limits.ts';
 
-/** Status line and headers of one final response (never 1xx). Header names are lower-case, repeats joined by `, `. */
-export interface ResponseHead {
-  readonly status: number;
-  readonly headers: ReadonlyMap<string, string>;
-  /** Bytes of body that follow; 0 when there is none, undefined when only the end of the body tells. */
-  readonly contentLength: number | undefined;
+/** The head of a response, and what becomes of its connection. */
+export interface KeptHead extends ResponseHead {
   /** True when another response may follow on this connection. */
   readonly keepAlive: boolean;
 }
 
 /** Receives the events of a parser, for each response: one `onHead`, any `onBody`, one `onEnd`. */
 export interface ResponseEvents {
-  onHead(head: ResponseHead): void;
+  onHead(head: KeptHead): void;
   /** `piece` is a view that is valid only during the call. */
   onBody(piece: Uint8Array): void;
   onEnd(): void;
@@ -50,6 +54,11 @@ export class ResponseParser {
   #remaining = 0;
   #keepAlive = true;
   #consumed = 0;
+  /** Heads with status 1xx since the last final one. */
+  #interim = 0;
+  /** Bytes of chunk lines beyond those that the chunks were worth. */
+  #excessBytes = 0;
+  #trailerBytes = 0;
 
   constructor(events: ResponseEvents) {
     this.#events = events;
@@ -103,9 +112,7 @@ export class ResponseParser {
           this.#state = 'size';
         });
       case 'trailer':
-        return this.#readLine(piece, at, (line) => {
-          if (line === '') this.#finish();
-        });
+        return this.#readLine(piece, at, (line) => this.#readTrailer(line));
       case 'closed':
         // The last response is complete; what a peer sends before it notices our close belongs to nobody.
         return piece.length;
@@ -180,12 +187,24 @@ export class ResponseParser {
     return end;
   }
 
+  #readTrailer(line: string): void {
+    this.#trailerBytes += line.length;
+    if (this.#trailerBytes > MAX_TRAILER_BYTES) {
+      this.#fail(`at most ${MAX_TRAILER_BYTES} bytes of trailers`, 'more');
+    }
+    if (line === '') this.#finish();
+  }
+
   #startChunk(line: string): void {
     const digits = /^([0-9a-fA-F]+)[ \t]*(?:;[^\r\n]*)?$/.exec(line)?.[1]?.replace(/^0+(?=.)/, '');
     if (digits === undefined || digits.length > MAX_CHUNK_SIZE_DIGITS) {
       this.#fail('a chunk size in hex', line);
     }
     this.#remaining = Number.parseInt(digits, 16);
+    this.#excessBytes = Math.max(0, this.#excessBytes + line.length - this.#remaining);
+    if (this.#excessBytes > MAX_EXCESS_CHUNK_BYTES) {
+      this.#fail(`at most ${MAX_EXCESS_CHUNK_BYTES} bytes of chunk lines beyond the body`, 'more');
+    }
     this.#state = this.#remaining === 0 ? 'trailer' : 'chunk';
   }
 
@@ -193,8 +212,14 @@ export class ResponseParser {
     const { status, version, headers } = this.#parseHead(text);
     if (status < 200) {
       if (status === 101) this.#fail('no protocol switch', 'status 101');
+      if (++this.#interim > MAX_INTERIM_HEADS) {
+        this.#fail(`at most ${MAX_INTERIM_HEADS} interim heads`, 'more');
+      }
       return;
     }
+    this.#interim = 0;
+    this.#excessBytes = 0;
+    this.#trailerBytes = 0;
     const method = this.#methods.shift();
     const chunked = this.#isChunked(headers);
     const declared = this.#declaredLength(headers);

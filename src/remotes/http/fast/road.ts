@@ -1,11 +1,17 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { TlsSettings } from '../general.ts';
 import { type ProxySettings, proxyFor } from '../proxy.ts';
-import { type Attempt, headerLines, type RawResponse, type Transport } from '../transport.ts';
+import {
+  type Attempt,
+  headerLines,
+  type RawResponse,
+  responseOf,
+  type Transport,
+} from '../transport.ts';
 import type { Endpoint } from './connection.ts';
+import { Exchange } from './exchange.ts';
 import { Origin, type OriginOptions } from './origin.ts';
-import { Receiver } from './receiver.ts';
-import { responseOf, ShortWay } from './short.ts';
+import { ShortWay } from './short.ts';
 
 /** Settings of the fast road. */
 export interface FastSettings extends OriginOptions {
@@ -73,7 +79,7 @@ export class FastRoad implements Transport {
         collectBytes,
         maxBytes,
       } as const;
-      const receiver = new Receiver(request, {
+      const receiver = new Exchange(request, {
         onWhole: (head, body) => resolve(responseOf(head, new Uint8Array(body))),
         onStream: (head, body) => resolve(responseOf(head, body)),
         onFail: reject,
@@ -121,7 +127,7 @@ export class FastRoad implements Transport {
   #trust(): SecureContext | undefined {
     const { caPem } = this.#settings.tls;
     if (caPem === undefined) return undefined;
-    this.#secureContext ??= createSecureContext({ ca: caPem });
+    this.#secureContext ??= createSecureContext({ ca: caPem as string | string[] });
     return this.#secureContext;
   }
 }

@@ -1,9 +1,8 @@
 import { COLLECT_BYTES } from '../limits.ts';
 import type { BegunRequest } from '../request.ts';
-import type { RawResponse } from '../transport.ts';
+import { responseOf } from '../transport.ts';
+import { Exchange } from './exchange.ts';
 import type { Origin } from './origin.ts';
-import type { ResponseHead } from './parser.ts';
-import { Receiver } from './receiver.ts';
 
 /** Who gets the answer to a short request: exactly one of the calls is made, and neither may throw. */
 export interface ShortReceiver {
@@ -42,7 +41,7 @@ export class ShortWay {
       collectBytes: COLLECT_BYTES,
       maxBytes: undefined,
     } as const;
-    const exchange = new Receiver(request, {
+    const exchange = new Exchange(request, {
       onWhole: (head, body) => {
         if (head.status === 200) receiver.onBytes(body);
         else receiver.onBegun({ answer: Promise.resolve(responseOf(head, new Uint8Array(body))) });
@@ -65,12 +64,4 @@ export class ShortWay {
   connectAhead(): void {
     this.#origin.connectAhead();
   }
-}
-
-/** A response as the client knows it. */
-export function responseOf(
-  { status, headers, contentLength }: ResponseHead,
-  body: RawResponse['body'],
-): RawResponse {
-  return { status, headers, sizeBytes: contentLength, body };
 }

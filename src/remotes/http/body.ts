@@ -1,5 +1,7 @@
-import type { Carrier, Exchange } from './exchange.ts';
-import { BODY_HIGH_WATER_BYTES, BODY_LOW_WATER_BYTES } from './limits.ts';
+import { BODY_HIGH_WATER_BYTES, BODY_LOW_WATER_BYTES, CRUMB_BUFFER_BYTES } from './limits.ts';
+import type { Carrier, Receiver } from './receiver.ts';
+
+const EMPTY = new Uint8Array(0);
 
 /**
  * A response body between the socket that pushes and the reader that pulls. Holds at most the high-water mark plus one
@@ -7,22 +9,29 @@ import { BODY_HIGH_WATER_BYTES, BODY_LOW_WATER_BYTES } from './limits.ts';
  */
 export class BodyStream implements AsyncIterable<Uint8Array> {
   readonly #carrier: Carrier;
-  readonly #exchange: Exchange;
+  readonly #receiver: Receiver;
   #pieces: Uint8Array[] = [];
   #head = 0;
   #heldBytes = 0;
+  /** The last piece held lies in this buffer, so many bytes of it; 0 when it is another. */
+  #gathered = 0;
+  #buffer: Uint8Array = EMPTY;
   #ended = false;
   #failure: { readonly reason: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(exchange: Exchange, carrier: Carrier) {
-    this.#exchange = exchange;
+  constructor(receiver: Receiver, carrier: Carrier) {
+    this.#receiver = receiver;
     this.#carrier = carrier;
   }
 
-  /** Takes a copy of a piece from the socket. */
+  /** Takes a copy of a piece from the socket. Crumbs are put together, so that memory is bounded whatever their number. */
   push(piece: Uint8Array): void {
-    this.#pieces.push(new Uint8Array(piece));
+    if (piece.length < CRUMB_BUFFER_BYTES) this.#gather(piece);
+    else {
+      this.#gathered = 0;
+      this.#pieces.push(new Uint8Array(piece));
+    }
     this.#heldBytes += piece.length;
     if (this.#heldBytes >= BODY_HIGH_WATER_BYTES) this.#carrier.pause();
     this.#notify();
@@ -56,7 +65,23 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
         }
       }
     } finally {
-      if (!this.#ended && this.#failure === undefined) this.#carrier.abandon(this.#exchange);
+      if (!this.#ended && this.#failure === undefined) this.#carrier.abandon(this.#receiver);
+    }
+  }
+
+  /** Adds to the last piece that is held, when it has room. */
+  #gather(piece: Uint8Array): void {
+    const last = this.#pieces.length - 1;
+    const length = this.#gathered + piece.length;
+    if (this.#gathered === 0 || last < this.#head || length > CRUMB_BUFFER_BYTES) {
+      this.#buffer = new Uint8Array(CRUMB_BUFFER_BYTES);
+      this.#buffer.set(piece);
+      this.#pieces.push(this.#buffer.subarray(0, piece.length));
+      this.#gathered = piece.length;
+    } else {
+      this.#buffer.set(piece, this.#gathered);
+      this.#pieces[last] = this.#buffer.subarray(0, length);
+      this.#gathered = length;
     }
   }
 

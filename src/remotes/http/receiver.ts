@@ -1,8 +1,22 @@
 import type { TransportError } from '#base/errors';
-import { tooLarge } from '../errors.ts';
 import { BodyStream } from './body.ts';
-import type { Carrier, Exchange } from './exchange.ts';
-import type { ResponseHead } from './parser.ts';
+import { tooLarge } from './errors.ts';
+
+/** Status line and headers of one final response (never 1xx). Header names are lower-case, repeats joined by `, `. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  /** Bytes of body that follow; 0 when there is none, undefined when only the end of the body tells. */
+  readonly contentLength: number | undefined;
+}
+
+/** What a receiver may ask of whatever carries its response. */
+export interface Carrier {
+  pause(): void;
+  resume(): void;
+  /** Gives the response up: the connection is closed unless only a little is left to read. */
+  abandon(receiver: Receiver): void;
+}
 
 /** Who gets the response to a request: exactly one of the calls is made, and none may throw. */
 export interface ResponseSink {
@@ -13,15 +27,8 @@ export interface ResponseSink {
   onFail(error: unknown): void;
 }
 
-/** What a request asks for, and how much of the answer is collected. */
-export interface FastRequest {
-  readonly method: 'GET' | 'HEAD';
-  /** Scheme and authority, as they stand before a path. */
-  readonly root: string;
-  /** Path and query as they are sent, already encoded. */
-  readonly target: string;
-  readonly headerLines: string;
-  readonly priority: number;
+/** How much of a body is taken, and how. */
+export interface BodyBounds {
   /** A body up to this size arrives as one array; a longer one streams. */
   readonly collectBytes: number;
   /** A longer body is refused; undefined for no limit. */
@@ -31,20 +38,17 @@ export interface FastRequest {
 const EMPTY = new Uint8Array(0);
 
 /**
- * The receiver of one response. A body that comes in one piece is handed on as the view that it is; one in several
+ * The receiver of one response, of either road. Calls come in this order: onHead, onBody…, onEnd; or onFail. A body that comes in one piece is handed on as the view that it is; one in several
  * pieces is put together, and one that grows beyond `collectBytes` becomes a stream.
  */
-export class Receiver implements Exchange {
-  readonly method: 'GET' | 'HEAD';
-  readonly target: string;
-  readonly headerLines: string;
-  readonly priority: number;
-  requeues = 0;
+export abstract class Receiver {
+  abstract readonly method: string;
+  abstract readonly url: string;
+  /** Set by whatever carries the response, so that the receiver can pause or abandon it. */
   carrier: Carrier | undefined;
+  /** True once the caller lost interest; a queued request is then dropped, a running one abandoned. */
   cancelled = false;
-  readonly #root: string;
-  readonly #collectBytes: number;
-  readonly #maxBytes: number | undefined;
+  readonly #bounds: BodyBounds;
   readonly #sink: ResponseSink;
   #unwatch: (() => unknown) | undefined;
   #head: ResponseHead | undefined;
@@ -52,19 +56,9 @@ export class Receiver implements Exchange {
   #length = 0;
   #stream: BodyStream | undefined;
 
-  constructor(request: FastRequest, sink: ResponseSink) {
-    this.method = request.method;
-    this.target = request.target;
-    this.headerLines = request.headerLines;
-    this.priority = request.priority;
-    this.#root = request.root;
-    this.#collectBytes = request.collectBytes;
-    this.#maxBytes = request.maxBytes;
+  constructor(bounds: BodyBounds, sink: ResponseSink) {
+    this.#bounds = bounds;
     this.#sink = sink;
-  }
-
-  get url(): string {
-    return this.#root + this.target;
   }
 
   /** Gives the response up, with the reason as its failure, when the signal aborts. */
@@ -78,23 +72,25 @@ export class Receiver implements Exchange {
   onHead(head: ResponseHead): void {
     this.#head = head;
     const { contentLength } = head;
-    const maxBytes = this.#maxBytes;
+    const { maxBytes, collectBytes } = this.#bounds;
     // The bound is for what was asked for; the page that comes with an error status is cut, not refused.
     if (maxBytes !== undefined && (contentLength ?? 0) > maxBytes && head.status < 300) {
       this.#stop(tooLarge(this, maxBytes));
-    } else if ((contentLength ?? 0) > this.#collectBytes) this.#startStream(head);
+    } else if ((contentLength ?? 0) > collectBytes) this.#startStream(head);
   }
 
+  /** @param piece valid only during the call */
   onBody(piece: Uint8Array): void {
+    const { maxBytes, collectBytes } = this.#bounds;
     const head = this.#head as ResponseHead;
     const length = this.#length + piece.length;
-    if (this.#maxBytes !== undefined && length > this.#maxBytes) {
-      if (head.status < 300) this.#stop(tooLarge(this, this.#maxBytes));
+    if (maxBytes !== undefined && length > maxBytes) {
+      if (head.status < 300) this.#stop(tooLarge(this, maxBytes));
       else this.#cut(head);
       return;
     }
     if (this.#stream !== undefined) this.#stream.push(piece);
-    else if (length > this.#collectBytes) this.#startStream(head)?.push(piece);
+    else if (length > collectBytes) this.#startStream(head)?.push(piece);
     // The end is told within the same call of the parser, so the view is still good then.
     else if (piece.length === head.contentLength) this.#collected = piece;
     else this.#collect(piece, length);
