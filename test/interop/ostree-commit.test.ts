@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { STRING } from '#formats/gvariant';
+import { Dir, setXattr } from '#host';
 import { exportCommit } from '#work/export-commit';
 import { commitTree, parseSkipList } from '#work/make-commit';
 import { pullCommit } from '#work/pull-commit';
@@ -97,4 +98,36 @@ test('trees laid over a base, and bootable ones, get the same commit from us and
   assert.equal(ours.commit, expected);
   const again = { base: 'base', bootable: true } as const;
   await assert.rejects(commitTree(repository, [], again), { code: 'OSTREE_KERNEL_NOT_FOUND' });
+});
+
+test('a bare repository gives the stream of an archive, in whatever order the kernel lists xattrs', async (t) => {
+  if (!needs(t, 'root', 'tool:ostree')) return;
+  using temp = await makeTempRepository();
+  const { path } = temp;
+  mkdirSync(`${path}/tree`);
+  writeFileSync(`${path}/tree/f`, 'content');
+  using tree = Dir.open(`${path}/tree`);
+  // A value that does not fit beside the others is listed last by ext4, what was set first comes first or last on other filesystems.
+  const [long, short] = [Buffer.alloc(500, 'x'), Buffer.from('2')];
+  for (const [name, value] of [
+    ['user.b', short],
+    ['user.a', long],
+    ['user.c', short],
+  ] as const) {
+    setXattr({ dir: tree, name: 'f' }, name, value);
+  }
+  const streams = new Set<string>();
+  for (const mode of ['bare', 'archive'] as const) {
+    ostree('init', `--repo=${path}/${mode}`, `--mode=${mode}`);
+    const flags = ['-b', 'x', '--timestamp=@1704164645', `--tree=dir=${path}/tree`];
+    ostree('commit', `--repo=${path}/${mode}`, ...flags);
+    using other = await makeTempRepository();
+    const source = { kind: 'local', path: `${path}/${mode}` } as const;
+    streams.add((await pullCommit(other.repository, source, 'x')).streamId);
+    for (const createMode of ['archive', 'bare-user', 'bare'] as const) {
+      await exportCommit(other.repository, 'x', `${other.path}/${createMode}`, { createMode });
+      ostree('fsck', `--repo=${other.path}/${createMode}`);
+    }
+  }
+  assert.equal(streams.size, 1);
 });

@@ -18,8 +18,8 @@ export interface Filez {
 /** Another inflater of raw deflate streams that are in memory, where the host has a faster one than zlib. */
 export interface WholeInflater {
   /**
-   * Inflates a stream into `output`; bytes that follow it are ignored. False when it is not whole or does not give exactly as many
-   * bytes as `output` has: zlib then says what is wrong, if anything is.
+   * Inflates a stream into `output`. False when it is not whole, does not give exactly as many bytes as `output` has, or is followed by
+   * others: zlib then says what is wrong, if anything is.
    */
   inflateWhole(input: Uint8Array, output: Uint8Array): boolean;
 }
@@ -50,26 +50,27 @@ export function parseFilez(bytes: Uint8Array): Filez {
  * The content of a small file object in one call; never yields more than the size in the header, whatever the payload
  * would inflate to.
  * @param inflater is asked before zlib
+ * @param onWarning is told what is odd about a payload that is accepted
  * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or gives another number of bytes
  */
 export function inflateContent(
   header: SizedFileHeader,
   payload: Uint8Array,
   inflater?: WholeInflater,
+  onWarning?: (warning: FilezWarning) => void,
 ): Uint8Array {
   if (isLinkMode(header.mode)) return new Uint8Array(0);
-  if (header.sizeBytes === 0 && payload.length === 0) return new Uint8Array(0);
+  if (header.sizeBytes === 0 && payload.length === 0) {
+    onWarning?.('STREAM_UNFINISHED');
+    return new Uint8Array(0);
+  }
   if (inflater !== undefined && header.sizeBytes <= UNSEEN_MAX_BYTES) {
     const output = new Uint8Array(header.sizeBytes);
     if (inflater.inflateWhole(payload, output)) return output;
   }
   let content: Buffer;
   try {
-    content = inflateRawSync(payload, {
-      ...tolerant(),
-      maxOutputLength: header.sizeBytes + 1,
-      chunkSize: Math.min(Math.max(header.sizeBytes + 1, 64), PIECE_BYTES),
-    });
+    content = inflateWithZlib(payload, header.sizeBytes, onWarning);
   } catch (cause) {
     throw inflateError(cause, header.sizeBytes);
   }
@@ -120,6 +121,11 @@ export const FILEZ_WARNINGS = {
 /** Code of a warning. */
 export type FilezWarning = keyof typeof FILEZ_WARNINGS;
 
+/** Whether the part of a header's prefix that means nothing is zero. */
+export function isPrefixClear(rawHeader: Uint8Array): boolean {
+  return rawHeader[4] === 0 && rawHeader[5] === 0 && rawHeader[6] === 0 && rawHeader[7] === 0;
+}
+
 /**
  * Lists what deserves a warning in an object that was accepted. Source: OSTree spec 2.4.
  * @throws FormatError of parseFilez and inflateContent
@@ -127,30 +133,36 @@ export type FilezWarning = keyof typeof FILEZ_WARNINGS;
 export function listFilezWarnings(bytes: Uint8Array): FilezWarning[] {
   const { header, payload } = parseFilez(bytes);
   const warnings: FilezWarning[] = [];
-  if (bytes.subarray(4, HEADER_PREFIX_BYTES).some((byte) => byte !== 0)) {
-    warnings.push('PREFIX_PADDING');
-  }
-  inflateContent(header, payload);
-  if (!isLinkMode(header.mode)) {
-    const consumed = consumedBytes(payload);
-    if (consumed === undefined) warnings.push('STREAM_UNFINISHED');
-    else if (consumed < payload.length) warnings.push('TRAILING_BYTES');
-  }
+  if (!isPrefixClear(bytes)) warnings.push('PREFIX_PADDING');
+  inflateContent(header, payload, undefined, (warning) => warnings.push(warning));
   if (!isSorted(header.xattrs)) warnings.push('XATTRS_UNSORTED');
   return warnings;
 }
 
-/** Bytes of a deflate stream up to its end, or undefined when it has none. */
-function consumedBytes(payload: Uint8Array): number | undefined {
+/** A stream without its end is inflated again, without asking for it. */
+function inflateWithZlib(
+  payload: Uint8Array,
+  sizeBytes: number,
+  onWarning: ((warning: FilezWarning) => void) | undefined,
+): Buffer {
+  const limits = {
+    maxOutputLength: sizeBytes + 1,
+    chunkSize: Math.min(Math.max(sizeBytes + 1, 64), PIECE_BYTES),
+  };
   try {
     // The typings do not know that `info` changes the result.
-    const result = inflateRawSync(payload, { info: true }) as unknown as {
+    const { buffer, engine } = inflateRawSync(payload, { ...limits, info: true }) as unknown as {
+      readonly buffer: Buffer;
       readonly engine: { readonly bytesWritten: number };
     };
-    return result.engine.bytesWritten;
-  } catch {
-    return undefined;
+    if (engine.bytesWritten < payload.length) onWarning?.('TRAILING_BYTES');
+    return buffer;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'Z_BUF_ERROR') throw error;
   }
+  const content = inflateRawSync(payload, { ...limits, ...tolerant() });
+  onWarning?.('STREAM_UNFINISHED');
+  return content;
 }
 
 /** A complete `.filez` object. Its deflate bytes are not reproducible across zlib versions; its checksum is. */

@@ -132,6 +132,7 @@ export {
   type FilezWarning,
   inflateContent,
   inflateSource,
+  isPrefixClear,
   listFilezWarnings,
   parseFilez,
   requireNoLinkPayload,
@@ -233,4 +234,4 @@ export {
   verifyNotExpired,
 } from './summary.ts';
 export { type CachedSummary, encodeSummaryCache, parseSummaryCache } from './summary-cache.ts';
-export { type OstreeXattr, sortXattrs, type XattrRules } from './xattrs.ts';
+export { isSorted, type OstreeXattr, sortXattrs, type XattrRules, xattrsOnDisk } from './xattrs.ts';

@@ -43,6 +43,7 @@ import {
   SUMMARY_MAX_BYTES,
   verifyMetadata,
   type WholeInflater,
+  xattrsOnDisk,
 } from './index.ts';
 import { DIRMETA_TYPE, DIRTREE_TYPE, FILE_HEADER_TYPE, ZLIB_HEADER_TYPE } from './layout.ts';
 import { swap32, swap64 } from './swap.ts';
@@ -639,4 +640,25 @@ test('what is odd about an accepted file object is listed', () => {
     assert.deepEqual(listFilezWarnings(bytes), warnings);
   }
   assert.deepEqual(Object.keys(FILEZ_WARNINGS).length, 4);
+});
+
+test('xattrs as a bare repository gives them back are sorted, have values, and capabilities without a root id', () => {
+  const name = (text: string) => text as ByteString;
+  const capability = (version: number, rootId: number) =>
+    Uint8Array.of(1, 0, 0, version, 2, ...new Array(15).fill(0), rootId, 0, 0, 0);
+  const xattrs = [
+    { name: name('user.b'), value: Uint8Array.of(1) },
+    { name: name('user.a'), value: new Uint8Array(0) },
+    { name: name('security.capability'), value: capability(3, 0) },
+  ];
+  assert.deepEqual(xattrsOnDisk(xattrs), [
+    { name: 'security.capability', value: capability(2, 0).slice(0, 20) },
+    { name: 'user.b', value: Uint8Array.of(1) },
+  ]);
+  assert.equal(xattrs[2]?.value[3], 3, 'what was given stays');
+  for (const value of [capability(3, 7), capability(2, 0), capability(3, 0).slice(0, 20)]) {
+    const kept = [{ name: name('security.capability'), value }];
+    assert.equal(xattrsOnDisk(kept)[0]?.value, value);
+    assert.equal(xattrsOnDisk([{ name: name('user.x'), value }])[0]?.value, value);
+  }
 });

@@ -60,6 +60,33 @@ export function sortXattrs(xattrs: readonly OstreeXattr[]): readonly OstreeXattr
   return [...xattrs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
+/**
+ * What a `bare` repository gives back of a file's xattrs, in the order in which they are hashed: libostree does not see an xattr without a
+ * value, and the kernel turns a capability of version 3 whose root id is 0 into one of version 2. A checksum over anything else
+ * cannot be right there. Source: OSTree spec 2.5; Linux security/commoncap.c cap_inode_getsecurity.
+ */
+export function xattrsOnDisk(xattrs: readonly OstreeXattr[]): readonly OstreeXattr[] {
+  const isKept = xattrs.every((one) => one.value.length > 0 && valueOnDisk(one) === one.value);
+  if (isKept) return sortXattrs(xattrs);
+  const stored = xattrs.filter(({ value }) => value.length > 0);
+  return sortXattrs(stored.map((one) => ({ ...one, value: valueOnDisk(one) })));
+}
+
+const CAPABILITY = 'security.capability';
+/** Sizes of `struct vfs_ns_cap_data` and `struct vfs_cap_data`. The revision is the last byte of the first, little-endian word. */
+const CAPABILITY_V3_BYTES = 24;
+const CAPABILITY_V2_BYTES = 20;
+const REVISION_AT = 3;
+
+function valueOnDisk({ name, value }: OstreeXattr): Uint8Array {
+  const isV3 =
+    name === CAPABILITY && value.length === CAPABILITY_V3_BYTES && value[REVISION_AT] === 3;
+  if (!isV3 || value.subarray(CAPABILITY_V2_BYTES).some((byte) => byte !== 0)) return value;
+  const older = value.slice(0, CAPABILITY_V2_BYTES);
+  older[REVISION_AT] = 2;
+  return older;
+}
+
 /** True when the names ascend. */
 export function isSorted(xattrs: readonly OstreeXattr[]): boolean {
   return xattrs.every((one, at) => at === 0 || (xattrs[at - 1]?.name ?? '') < one.name);

@@ -115,8 +115,8 @@ export class Inflater implements Disposable {
   }
 
   /**
-   * Inflates a stream that is in memory; bytes that follow it are ignored. False when it is not whole, or gives another number of
-   * bytes than `output` has: then nothing is known of the output, and another inflater can say what is wrong.
+   * Inflates a stream that is in memory. False when it is not whole, gives another number of bytes than `output` has, or is followed by
+   * others: then nothing is known of the output, and another inflater can say what is wrong.
    */
   inflateWhole(input: Uint8Array, output: Uint8Array): boolean {
     if (input.length > STEP_BYTES_MAX || output.length > STEP_BYTES_MAX) return false;
@@ -132,9 +132,12 @@ export class Inflater implements Disposable {
       output.length,
     );
     if (this.#library.isal_inflate_stateless(this.#state.address) !== 0) return false;
-    if (this.#state.view.getUint32(STATE.availOut, true) !== 0) return false;
+    const { view } = this.#state;
+    if (view.getUint32(STATE.availOut, true) !== 0) return false;
+    const unusedBits = view.getInt32(STATE.readInLength, true);
+    if (view.getUint32(STATE.availIn, true) > 0 || unusedBits >= 8) return false;
     if (isSmallOutput) output.set(bytes.subarray(SMALL_BYTES, SMALL_BYTES + output.length));
-    return this.#state.view.getInt32(STATE.blockState, true) === ISAL_BLOCK_FINISH;
+    return view.getInt32(STATE.blockState, true) === ISAL_BLOCK_FINISH;
   }
 
   #reset(crcFlag: number): void {

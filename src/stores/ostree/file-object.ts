@@ -19,6 +19,7 @@ import {
   S_IFLNK,
   S_IFREG,
   type SizedFileHeader,
+  sortXattrs,
 } from '#formats/ostree';
 import {
   type Dir,
@@ -217,13 +218,13 @@ function openBare(
   return new OstreeFile(checksum, header, { file });
 }
 
-/** Xattrs of a content file; libostree leaves out those without a value when it reads them (OSTree spec 2.5). */
+/** Xattrs of a content file, sorted: the kernel lists them in an order of its own, and libostree leaves out those without a value. */
 function diskXattrsOf(root: Dir, path: string): OstreeXattr[] {
   const found: OstreeXattr[] = [];
   for (const [name, value] of readXattrs({ dir: root, name: path })) {
     if (value.length > 0) found.push({ name, value });
   }
-  return found;
+  return [...sortXattrs(found)];
 }
 
 function splitXattrsOf(root: Dir, checksum: OstreeChecksum): OstreeXattr[] {

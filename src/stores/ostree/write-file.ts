@@ -1,5 +1,5 @@
 import { createDeflateRaw } from 'node:zlib';
-import { type ByteString, bytesOf } from '#base/bytes';
+import { type ByteString, bytesOf, displayText } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { IntegrityError, UnsupportedError } from '#base/errors';
 import type { Source } from '#base/flow';
@@ -14,6 +14,8 @@ import {
   PERMISSION_BITS,
   S_IFLNK,
   type SizedFileHeader,
+  sortXattrs,
+  xattrsOnDisk,
 } from '#formats/ostree';
 import {
   cloneFile,
@@ -70,8 +72,15 @@ const EPOCH = { sec: 0n, nsec: 0 } as const;
  * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT; HostError
  */
 export async function writeFileObject(write: FileWrite): Promise<WriteMethod> {
+  const { mode, checksum } = write;
+  requireFit(mode, checksum, write.header);
+  // libostree hashes xattrs as they are stored.
+  const header = { ...write.header, xattrs: sortXattrs(write.header.xattrs) };
+  return await writeForm({ ...write, header });
+}
+
+async function writeForm(write: FileWrite): Promise<WriteMethod> {
   const { mode, header } = write;
-  if (mode === 'bare-user-only') requireFit(write.checksum, header);
   if (mode === 'archive') return writeArchive(write);
   if (isLinkMode(header.mode)) return writeLink(write);
   using file = write.staging.openFile(
@@ -86,10 +95,29 @@ export async function writeFileObject(write: FileWrite): Promise<WriteMethod> {
 }
 
 /**
- * Refuses what a bare-user-only repository cannot hold without losing a part of it.
+ * Refuses what a repository of some mode cannot hold without losing a part of it.
  * @throws UnsupportedError OSTREE_FILE_UNFIT
  */
-export function requireFit(checksum: OstreeChecksum, header: FileHeader): void {
+export function requireFit(mode: OstreeMode, checksum: OstreeChecksum, header: FileHeader): void {
+  if (mode === 'bare') requireFitBare(checksum, header);
+  else if (mode === 'bare-user-only') requireFitUserOnly(checksum, header);
+}
+
+function requireFitBare(checksum: OstreeChecksum, { xattrs }: FileHeader): void {
+  if (xattrs.length === 0) return;
+  const kept = new Map(xattrsOnDisk(xattrs).map(({ name, value }) => [name, value]));
+  const lost = xattrs.find(({ name, value }) => kept.get(name) !== value);
+  if (lost === undefined) return;
+  const what = lost.value.length === 0 ? 'without a value' : 'of version 3 with root id 0';
+  throw unfit(
+    checksum,
+    'bare',
+    `xattr ${displayText(lost.name)} ${what}`,
+    'Use an archive or bare-user repository',
+  );
+}
+
+function requireFitUserOnly(checksum: OstreeChecksum, header: FileHeader): void {
   const permissions = header.mode & PERMISSION_BITS;
   const problem =
     header.uid !== 0 || header.gid !== 0
@@ -100,11 +128,21 @@ export function requireFit(checksum: OstreeChecksum, header: FileHeader): void {
           ? `mode ${permissions.toString(8)}`
           : undefined;
   if (problem === undefined) return;
-  throw new UnsupportedError(
+  const hint = 'Use a bare-user repository, or commit with canonical permissions';
+  throw unfit(checksum, 'bare-user-only', problem, hint);
+}
+
+function unfit(
+  checksum: OstreeChecksum,
+  mode: OstreeMode,
+  found: string,
+  hint: string,
+): UnsupportedError {
+  return new UnsupportedError(
     'OSTREE_FILE_UNFIT',
-    `Cannot store file ${checksum} in a bare-user-only repository: it has ${problem}`,
-    { checksum, found: problem },
-    { hint: 'Use a bare-user repository, or commit with canonical permissions' },
+    `Cannot store file ${checksum} in a ${mode} repository: it has ${found}`,
+    { checksum, found },
+    { hint },
   );
 }
 

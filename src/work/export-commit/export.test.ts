@@ -9,6 +9,7 @@ import { formatEntry, listEntries, openCommit } from '#work/commits';
 import { commitTree } from '#work/make-commit';
 import { findProgram, needs } from '../../../test/support/capability.ts';
 import { makeTempRepository, storeFixtureCommit } from '../../../test/support/ostree-stored.ts';
+import { testPaxRecord, testTar } from '../../../test/support/tar-archive.ts';
 import { exportCommit } from './index.ts';
 
 const V1 = 'mini/r-archive:test/v1';
@@ -57,13 +58,46 @@ test('a bare-user-only repository gets what it can hold, and is not touched othe
   await assert.rejects(exportCommit(repository, 'test/v1', target, options), {
     code: 'OSTREE_FILE_UNFIT',
   });
-  using repo = openOstreeRepo(target);
-  assert.deepEqual([...repo.listObjects()], []);
+  assert.equal(existsSync(target), false);
   const source = [{ kind: 'commit', name: 'test/v1' }] as const;
   await commitTree(repository, source, { ref: 'canonical', canonicalPermissions: true });
   await exportCommit(repository, 'canonical', target, options);
+  using repo = openOstreeRepo(target);
   assert.ok(repo.refs.read('canonical'));
   if (ostree !== undefined) run('fsck', `--repo=${target}`);
+});
+
+test('a bare repository refuses xattrs that it cannot give back, and a commit has them as it can', async (t) => {
+  if (!needs(t, 'root', 'tool:ostree')) return;
+  using temp = await makeTempRepository();
+  const { repository, path } = temp;
+  const capability = `\x01\0\0\x03\x02${'\0'.repeat(19)}`;
+  const xattrs = [
+    testPaxRecord('SCHILY.xattr.user.empty', ''),
+    testPaxRecord('SCHILY.xattr.security.capability', capability),
+  ];
+  const tar = `${path}/tree.tar`;
+  const members = [
+    { name: 'pax', flag: 'x', content: xattrs.join('') },
+    { name: 'f', content: 'f' },
+  ];
+  writeFileSync(tar, testTar(members));
+  const source = [{ kind: 'tar', path: tar }] as const;
+  await commitTree(repository, source, { ref: 'kept', keepEmptyXattrs: true });
+  await assert.rejects(exportCommit(repository, 'kept', `${path}/out`, { createMode: 'bare' }), {
+    code: 'OSTREE_FILE_UNFIT',
+  });
+  assert.equal(existsSync(`${path}/out`), false);
+  for (const mode of ['archive', 'bare-user'] as const) {
+    await exportCommit(repository, 'kept', `${path}/${mode}`, { createMode: mode, refs: ['kept'] });
+    run('fsck', `--repo=${path}/${mode}`);
+  }
+  await commitTree(repository, source, { ref: 'usual' });
+  await exportCommit(repository, 'usual', `${path}/out`, { createMode: 'bare', refs: ['usual'] });
+  run('fsck', `--repo=${path}/out`);
+  const listed = run('ls', '-RX', `--repo=${path}/out`, 'usual');
+  assert.match(listed, /security\.capability', \[byte 0x01, 0x00, 0x00, 0x02, 0x02/);
+  assert.doesNotMatch(listed, /user\.empty/);
 });
 
 test('a missing repository is made only on demand, and a bad ref is refused before anything is', async () => {

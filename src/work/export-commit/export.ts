@@ -54,9 +54,13 @@ export async function exportCommit(
   const stored = openCommit(repository, name);
   const refs = options.refs ?? [];
   for (const ref of refs) requireRefName(ref);
-  const { repo, created } = openTarget(path, options.createMode);
-  using target = repo;
-  const plan = planExport(stored, target.mode);
+  using existing = tryOpenTarget(path, options.createMode);
+  const mode = existing?.mode ?? options.createMode ?? 'archive';
+  // Planned first: what is refused leaves no empty repository behind.
+  const plan = planExport(stored, mode);
+  using made = existing === undefined ? initOstreeRepo(path, { mode }) : undefined;
+  const target = existing ?? made;
+  if (target === undefined) throw new RangeError('A repository is there or was made');
   using transaction = await target.begin(options);
   await writeObjects(repository, stored, plan, transaction, options);
   const detached = stored.namedRefs.get(COMMITMETA_REF);
@@ -66,7 +70,8 @@ export async function exportCommit(
   for (const ref of refs) transaction.setRef(ref, stored.checksum);
   transaction.setPartial(stored.checksum, false);
   const report = transaction.commit(options);
-  return { commit: stored.checksum, path, mode: target.mode, created, refs, ...report };
+  const created = made !== undefined;
+  return { commit: stored.checksum, path, mode, created, refs, ...report };
 }
 
 interface PlannedObject {
@@ -84,7 +89,7 @@ function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
     // Names of xattrs must be complete: libostree cannot check out files with names that lack their NUL.
     if (kind !== 'file') continue;
     const { header } = objects.file(checksum, { acceptUnterminated: false });
-    if (mode === 'bare-user-only') requireFit(checksum, header);
+    requireFit(mode, checksum, header);
   }
   return plan;
 }
@@ -146,15 +151,13 @@ class FileExporter {
   }
 }
 
-function openTarget(
-  path: string,
-  createMode: OstreeMode | undefined,
-): { repo: OstreeRepo; created: boolean } {
+/** The repository, or undefined when it is to be made. */
+function tryOpenTarget(path: string, createMode: OstreeMode | undefined): OstreeRepo | undefined {
   try {
-    return { repo: openOstreeRepo(path), created: false };
+    return openOstreeRepo(path);
   } catch (error) {
     const isMissing = isOnecopyError(error) && hasCode(error, 'OSTREE_REPO_NOT_FOUND');
     if (!isMissing || createMode === undefined) throw error;
+    return undefined;
   }
-  return { repo: initOstreeRepo(path, { mode: createMode }), created: true };
 }

@@ -1,6 +1,6 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { ConflictError, FormatError } from '#base/errors';
-import type { OstreeXattr } from '#formats/ostree';
+import { type OstreeXattr, sortXattrs, xattrsOnDisk } from '#formats/ostree';
 import type { Stat } from '#formats/tree';
 
 /** One line of a statoverride file. */
@@ -21,7 +21,7 @@ export interface CommitModifiers {
   /** Owner 0:0, modes within 0755, no xattrs: what a bare-user-only repository can hold. */
   readonly canonicalPermissions?: boolean | undefined;
   readonly noXattrs?: boolean | undefined;
-  /** Keep xattrs with an empty value, which `ostree commit` drops; then ids differ from its own. */
+  /** Keep xattrs as they are, which no `bare` repository can: `ostree commit` drops those with an empty value. */
   readonly keepEmptyXattrs?: boolean | undefined;
   /** Absolute paths to leave out, directories with everything in them. */
   readonly skipPaths?: ReadonlySet<string> | undefined;
@@ -122,15 +122,14 @@ export class StatModifier {
   }
 }
 
-function xattrsOf({ xattrs }: Stat, keepEmpty: boolean): OstreeXattr[] {
+function xattrsOf({ xattrs }: Stat, keepEmpty: boolean): readonly OstreeXattr[] {
   const kept: OstreeXattr[] = [];
   for (const [name, value] of xattrs) {
-    if (value.length === 0 && !keepEmpty) continue;
     // Images made by composefs-ostree 0.9 carry the NUL that ends names in OSTree (OSTree spec 6.2/5).
     const end = name.endsWith('\0') ? -1 : name.length;
     kept.push({ name: name.slice(0, end) as ByteString, value });
   }
-  return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return keepEmpty ? sortXattrs(kept) : xattrsOnDisk(kept);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { OstreeChecksum } from '#base/digest';
+import type { FilezWarning } from '#formats/ostree';
 import type {
   FirstLook,
   OstreeRemote,
@@ -32,6 +33,8 @@ export interface FetchedFiles {
   readonly stored: readonly StoredFile[];
   readonly missing: readonly OstreeChecksum[];
   readonly failures: readonly { readonly checksum: OstreeChecksum; readonly error: unknown }[];
+  /** What is odd about those that were stored. */
+  readonly warnings: readonly FilezWarning[];
 }
 
 /** How a fetcher works. */
@@ -320,7 +323,12 @@ export class FileFetcher implements ShortFileReceiver {
     this.#turns = 0;
     if (this.#ready === 0) return;
     this.#store();
-    const files = { stored: this.#stored, missing: this.#missing, failures: this.#failures };
+    const files = {
+      stored: this.#stored,
+      missing: this.#missing,
+      failures: this.#failures,
+      warnings: this.#options.tools.takeWarnings(),
+    };
     this.#stored = [];
     this.#missing = [];
     this.#failures = [];

@@ -1,4 +1,5 @@
 import type { OstreeChecksum } from '#base/digest';
+import type { FilezWarning } from '#formats/ostree';
 import { Dir, reviveError, startWorker, syncfsAsync, type WorkerHandle } from '#host';
 import type { OstreeRemote, RemoteTraffic } from '#remotes/ostree';
 import type { ObjectWriterSeed } from '#stores/composefs';
@@ -31,6 +32,8 @@ export interface FileSink {
   stored(record: ObjectRecord): void;
   missing(checksum: OstreeChecksum): void;
   failed(error: unknown): void;
+  /** One that was stored is odd. */
+  warned(warning: FilezWarning): void;
 }
 
 /** Where to ask for files. */
@@ -240,7 +243,8 @@ export class FilePool implements AsyncDisposable {
     this.#hand();
   }
 
-  #collect(lane: Lane, { records, missing, failures, traffic }: CarriedFiles): void {
+  #collect(lane: Lane, carried: CarriedFiles): void {
+    const { records, missing, failures, warnings, traffic } = carried;
     if (traffic !== undefined) {
       this.#remote?.addTraffic({
         requests: traffic.requests - lane.traffic.requests,
@@ -255,12 +259,14 @@ export class FilePool implements AsyncDisposable {
     });
     for (const checksum of missing) this.#sink?.missing(checksum);
     for (const error of failures) this.#sink?.failed(reviveError(error));
+    for (const warning of warnings) this.#sink?.warned(warning);
   }
 
-  #settle({ stored, missing, failures }: FetchedFiles): void {
+  #settle({ stored, missing, failures, warnings }: FetchedFiles): void {
     for (const { record } of stored) this.#sink?.stored(record);
     for (const checksum of missing) this.#sink?.missing(checksum);
     for (const { error } of failures) this.#sink?.failed(error);
+    for (const warning of warnings) this.#sink?.warned(warning);
     this.#hand();
   }
 }

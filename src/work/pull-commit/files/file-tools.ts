@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { type VerityAlgorithm, VerityBatch } from '#formats/fsverity';
-import { computeMetadataChecksum } from '#formats/ostree';
+import { computeMetadataChecksum, type FilezWarning } from '#formats/ostree';
 import { openBlockHash, tryOpenInflater } from '#host';
 import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 
@@ -13,11 +13,24 @@ export class FileTools {
   /** Descriptor that records are appended to before their objects are made visible; undefined without a journal. */
   readonly journalFd: number | undefined;
   #verity: VerityBatch | undefined;
+  #warnings: FilezWarning[] = [];
 
   constructor(seed: ObjectWriterSeed, journalFd: number | undefined) {
     this.writer = openObjectWriter(seed);
     this.algorithm = seed.algorithm;
     this.journalFd = journalFd;
+  }
+
+  /** Notes what is odd about a file object that was accepted. */
+  readonly warn = (warning: FilezWarning): void => {
+    this.#warnings.push(warning);
+  };
+
+  /** What was noted since the last call. */
+  takeWarnings(): FilezWarning[] {
+    const taken = this.#warnings;
+    this.#warnings = [];
+    return taken;
   }
 
   /** Opens what inflates and what hashes, so that the first file need not wait for it. */

@@ -15,6 +15,8 @@ import {
   inflateSource,
   inlineMaxBytes,
   isLinkMode,
+  isPrefixClear,
+  isSorted,
   METADATA_MAX_BYTES,
   parseFilez,
   parseHeaderPrefix,
@@ -63,10 +65,17 @@ export function absorbFilez(
   const { header, hashedHeader, rawHeader, payload } = openFilez(filez);
   if (header.sizeBytes > WHOLE_MAX_BYTES) return undefined;
   using inflater = tryOpenInflater();
-  const content = inflateContent(header, payload, inflater);
+  const content = inflateContent(header, payload, inflater, tools.warn);
   requireSum(checksum, computeFramedChecksum(hashedHeader, content));
+  warnOfHeader(header, rawHeader, tools);
   // Copied, because a view would keep the whole file in memory as long as the commit is being gathered.
   return absorbContent({ checksum, header, rawHeader: new Uint8Array(rawHeader) }, content, tools);
+}
+
+/** Says what is odd about the header of an archived file object. */
+function warnOfHeader(header: SizedFileHeader, rawHeader: Uint8Array, tools: FileTools): void {
+  if (!isPrefixClear(rawHeader)) tools.warn('PREFIX_PADDING');
+  if (header.xattrs.length > 1 && !isSorted(header.xattrs)) tools.warn('XATTRS_UNSORTED');
 }
 
 const EMPTY = new Uint8Array(0);
@@ -220,6 +229,7 @@ export async function absorbStream(
   try {
     const { rawHeader, start } = await readHeader(iterator);
     const header = parseZlibHeader(rawHeader.subarray(HEADER_PREFIX_BYTES));
+    warnOfHeader(header, rawHeader, tools);
     const payload = prepend(start, rest);
     if (isLinkMode(header.mode)) {
       for await (const piece of payload) requireNoLinkPayload(header, piece.length);

@@ -1,4 +1,5 @@
 import type { OstreeChecksum } from '#base/digest';
+import type { FilezWarning } from '#formats/ostree';
 import { type CarriedError, carryError, serveWorker } from '#host';
 import { OstreeRemote, type OstreeRemoteOptions, type RemoteTraffic } from '#remotes/ostree';
 import type { ObjectWriterSeed } from '#stores/composefs';
@@ -32,6 +33,7 @@ export interface CarriedFiles {
   readonly records: Uint8Array;
   readonly missing: readonly OstreeChecksum[];
   readonly failures: readonly CarriedError[];
+  readonly warnings: readonly FilezWarning[];
   /** Of the worker, since it began. */
   readonly traffic: RemoteTraffic | undefined;
 }
@@ -69,7 +71,7 @@ function openOrigin(origin: FileWorkerOrigin, stack: AsyncDisposableStack) {
 }
 
 function carry(
-  { stored, missing, failures }: FetchedFiles,
+  { stored, missing, failures, warnings }: FetchedFiles,
   traffic: RemoteTraffic | undefined,
 ): CarriedFiles {
   let length = 0;
@@ -80,5 +82,6 @@ function carry(
     records.set(encoded, at);
     at += encoded.length;
   }
-  return { records, missing, failures: failures.map(({ error }) => carryError(error)), traffic };
+  const carried = failures.map(({ error }) => carryError(error));
+  return { records, missing, failures: carried, warnings, traffic };
 }

@@ -3,6 +3,8 @@ import { FormatError, NotFoundError } from '#base/errors';
 import type { OperationOptions, ProgressListener } from '#base/flow';
 import {
   type Dirtree,
+  FILEZ_WARNINGS,
+  type FilezWarning,
   type MetadataKind,
   parseCommit,
   parseDirmeta,
@@ -67,6 +69,7 @@ export async function gatherCommit(context: FetchContext): Promise<FetchCounts> 
     gatherer.progress.done();
   }
   gatherer.requireNothingMissing(commit);
+  gatherer.tellWarnings();
   return gatherer.counts;
 }
 
@@ -90,6 +93,7 @@ class Gatherer implements FileSink {
   readonly #metadata: Task[] = [];
   readonly #files: OstreeChecksum[] = [];
   readonly #missing: { kind: string; checksum: OstreeChecksum }[] = [];
+  readonly #warnings = new Map<string, number>();
   readonly #queue: FileQueue;
   #metadataAt = 0;
   #filesAt = 0;
@@ -144,6 +148,22 @@ class Gatherer implements FileSink {
         missing: this.#missing.slice(0, MISSING_MAX).map((one) => `${one.checksum}.${one.kind}`),
       },
     );
+  }
+
+  /** Says what is odd about objects whose checksums are right. */
+  tellWarnings(): void {
+    for (const [what, count] of this.#warnings) {
+      const objects = count === 1 ? '1 object is' : `${count} objects are`;
+      this.#context.onProgress?.({ type: 'note', text: `${objects} odd: ${what}` });
+    }
+  }
+
+  warned(warning: FilezWarning): void {
+    this.#warn(FILEZ_WARNINGS[warning]);
+  }
+
+  #warn(what: string): void {
+    this.#warnings.set(what, (this.#warnings.get(what) ?? 0) + 1);
   }
 
   stored(record: ObjectRecord): void {
@@ -233,6 +253,7 @@ class Gatherer implements FileSink {
     }
     if (task.kind === 'dirtree') {
       const dirtree = parseDirtree(bytes);
+      if (!dirtree.isSorted) this.#warn('names of a directory do not ascend');
       this.#enter(dirtree, task);
       gathered.addDirtree(checksum, bytes, dirtree);
     } else {
