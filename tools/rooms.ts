@@ -23,6 +23,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'formats/tar': ['base/bytes', 'base/digest', 'base/errors', 'base/flow'],
   'formats/tar-split': ['base/bytes', 'base/errors', 'formats/tar'],
+  'formats/chunker': ['base/bytes'],
   'formats/oci': [
     'base/bytes',
     'base/digest',
