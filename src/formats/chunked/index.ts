@@ -19,7 +19,17 @@ export {
 export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
 export { decodeChunk, inflateChunk } from './inflate.ts';
 export { type ChunkedFile, type ChunkedLayer, tocTypeOf } from './layer.ts';
-export { CHUNKED_ANNOTATION } from './layout.ts';
+export {
+  CHUNKED_ANNOTATION,
+  METADATA_BYTES_MAX,
+  SKIPPABLE_HEADER_BYTES,
+  TAR_SPLIT_BYTES_MAX,
+  TOC_BYTES_MAX,
+  TOC_ENTRIES_MAX,
+  TOC_TYPE,
+  TOC_VERSION,
+} from './layout.ts';
+export { MemberPaths } from './member-paths.ts';
 export { type ChunkedLocation, readChunkedLayer, readToc, tarSplitRecords } from './read.ts';
 export { formatTocTime, parseTocTime } from './time.ts';
 export type { Toc, TocChunk, TocEntry, TocType } from './toc.ts';

@@ -48,6 +48,16 @@ export class TarSegmenter {
     return this.#isTrailerZero;
   }
 
+  /** Bytes of the tar that have been taken; after a failure, those before the ones that were not looked at. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Bytes that have been taken and not been handed on. */
+  get held(): Uint8Array {
+    return this.#joined();
+  }
+
   /** Takes the next bytes of the tar. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: TarSegmentSink): void {
     for (let at = 0; at < piece.length; ) {

@@ -1,0 +1,11 @@
+import { constants, zstdCompressSync } from 'node:zlib';
+
+/**
+ * One frame of a layer: the bytes at a zstd level, with checksum and content size. The same bytes, level and libzstd give the
+ * same frame, so that frames can be compressed in any order on any thread.
+ */
+export function compressFrame(bytes: Uint8Array, level: number): Uint8Array {
+  return zstdCompressSync(bytes, {
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+}

@@ -1,0 +1,11 @@
+/**
+ * Layers written as zstd:chunked, so that podman and others pull them in parts: the chunks of podman, its TOC, its tar-split.
+ *
+ *     tar ─▶ ChunkedWriter ─▶ contents of frames ─▶ compressFrame, on any thread ─▶ blob
+ *                 ▲ placed: length of each frame ───────┘       finish ─▶ TOC, tar-split, footer; or why there is none
+ */
+export { compressFrame } from './compress.ts';
+export type { PlainLayer, PlainReason } from './refusal.ts';
+export type { ChunkedTail } from './tail.ts';
+export { writeChunkedLayer } from './write-layer.ts';
+export { ChunkedWriter, type ChunkedWriterOptions } from './writer.ts';
