@@ -79,6 +79,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/errors',
     'base/flow',
     'formats/oci',
+    'formats/tar',
     'host',
   ],
   'stores/ostree': [

@@ -957,6 +957,11 @@ export const ERROR_CODES = {
     meaning: 'A tar-split is not lines of the JSON records it is made of',
     keys: ['offset', 'what', 'reason'],
   },
+  TAR_TOO_MANY_MEMBERS: {
+    kind: 'format',
+    meaning: 'An archive has more members than the limit',
+    keys: ['offset', 'what', 'reason'],
+  },
   TAR_TRUNCATED: {
     kind: 'format',
     meaning: 'A tar ends inside a member',

@@ -13,6 +13,7 @@ export type TarFault =
   | 'TAR_PATH_INVALID'
   | 'TAR_PAX_MALFORMED'
   | 'TAR_SPARSE_INVALID'
+  | 'TAR_TOO_MANY_MEMBERS'
   | 'TAR_TRUNCATED'
   | 'TAR_TYPE_UNKNOWN';
 

@@ -1,9 +1,11 @@
 /**
- * Tar: splits a layer into inline bytes and external payloads, reads a stored layer back as entries, and writes tars.
+ * Tar: splits a layer into inline bytes and external payloads, reads a stored layer back as entries, finds the
+ * members of an archive by name, and writes tars.
  *
  *     [ext header + payload]* header | payload | padding to 512 | next member … | 0 × 1024 | anything
  *     inline                         | external when regular and over 64 bytes, else inline; the rest inline
  */
+export { type ArchiveIndex, type MemberRange, readArchiveIndex } from './archive-index.ts';
 export type {
   SparseRun,
   SplitContent,

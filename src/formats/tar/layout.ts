@@ -16,6 +16,12 @@ export const SPARSE_RUNS_MAX = 65_536;
 /** Most bytes of a PAX 1.0 sparse map inside a payload: every run at its longest. Our limit. */
 export const SPARSE_MAP_BYTES_MAX = 2 * 2 ** 20;
 
+/** Most members of an archive that is read by name. The largest image archives have a few thousand. Our limit. */
+export const ARCHIVE_MEMBERS_MAX = 262_144;
+
+/** Longest chain of links between members of an archive that is read by name. Our limit. */
+export const ARCHIVE_LINKS_MAX = 8;
+
 /**
  * Offsets and lengths of the header fields.
  * Source: POSIX.1-2017 pax, "ustar Interchange Format"; the GNU fields: GNU tar manual, "The Standard Format" and "Old GNU Format".

@@ -1,3 +1,4 @@
+import { byteStringFromText } from '#base/bytes';
 import { algorithmOf, type ContentDigest, hexOf } from '#base/digest';
 import {
   addToLayoutIndex,
@@ -5,9 +6,8 @@ import {
   type LayoutEntry,
   type LocalReference,
 } from '#formats/oci';
+import { encodeTarHeader, encodeTarPadding, TAR_END } from '#formats/tar';
 import { copyRange, Dir, type TmpFile, writeAt } from '#host';
-import { TAR_BLOCK_BYTES } from './layout.ts';
-import { encodeMemberHeader } from './member-header.ts';
 import {
   BlobWriter,
   type ImageTarget,
@@ -53,7 +53,7 @@ export class ArchiveTarget implements ImageTarget {
       this.#addHeader(blobName(digest), sizeBytes);
       copyRange(file, this.#file, { fromOffset: 0, toOffset: this.#sizeBytes, sizeBytes });
       this.#sizeBytes += sizeBytes;
-      this.#pad();
+      this.#append(encodeTarPadding(sizeBytes));
       this.#blobs.set(digest, sizeBytes);
     };
     return new BlobWriter(this.#parent.tmpfile(0o600), place, expected);
@@ -64,7 +64,7 @@ export class ArchiveTarget implements ImageTarget {
     blob.write(manifestBytes);
     blob.commit(entry);
     this.#addBytes('index.json', addToLayoutIndex(undefined, entry));
-    this.#append(new Uint8Array(2 * TAR_BLOCK_BYTES));
+    this.#append(TAR_END);
     publishReplacing(this.#file, this.#parent, this.#name);
   }
 
@@ -76,16 +76,12 @@ export class ArchiveTarget implements ImageTarget {
   #addBytes(name: string, bytes: Uint8Array): void {
     this.#addHeader(name, bytes.length);
     this.#append(bytes);
-    this.#pad();
+    this.#append(encodeTarPadding(bytes.length));
   }
 
   #addHeader(name: string, sizeBytes: number): void {
-    this.#append(encodeMemberHeader(name, sizeBytes));
-  }
-
-  #pad(): void {
-    const rest = this.#sizeBytes % TAR_BLOCK_BYTES;
-    if (rest !== 0) this.#append(new Uint8Array(TAR_BLOCK_BYTES - rest));
+    const path = byteStringFromText(name);
+    this.#append(encodeTarHeader({ type: 'file', path, sizeBytes, mode: 0o644 }));
   }
 
   #append(bytes: Uint8Array): void {

@@ -1,8 +1,9 @@
 import { tmpdir } from 'node:os';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { FormatError, NotFoundError } from '#base/errors';
+import { FormatError, isOnecopyError, NotFoundError } from '#base/errors';
 import type { BlobRange, OperationOptions, RandomReader } from '#base/flow';
 import { COMPRESSION_PROBE_BYTES, type Compression, detectCompression } from '#formats/oci';
+import { type ArchiveIndex, readArchiveIndex } from '#formats/tar';
 import {
   type Descriptor,
   Dir,
@@ -14,7 +15,6 @@ import {
   statFd,
   type TmpFile,
 } from '#host';
-import { type ArchiveIndex, readArchiveIndex } from './archive-index.ts';
 import type { FileSet } from './files.ts';
 import { SPOOL_MAX_BYTES } from './layout.ts';
 
@@ -67,7 +67,7 @@ export async function openArchive(path: string, options: SpoolOptions = {}): Pro
       file = await unpack(packed, compression, options);
       packed[Symbol.dispose]();
     }
-    return new ArchiveFiles(path, file, readArchiveIndex(readerOf(file)));
+    return new ArchiveFiles(path, file, readMembers(path, file));
   } catch (error) {
     file[Symbol.dispose]();
     packed[Symbol.dispose]();
@@ -175,6 +175,21 @@ function tooLarge(label: string, limit: number): FormatError {
     `Cannot unpack image archive "${label}": expected at most ${limit} bytes, found more`,
     { offset: limit, what: 'image archive', expected: limit, found: limit + 1 },
   );
+}
+
+function readMembers(label: string, file: Descriptor): ArchiveIndex {
+  try {
+    return readArchiveIndex(readerOf(file));
+  } catch (cause) {
+    if (!isOnecopyError(cause) || cause.kind !== 'format') throw cause;
+    const { offset = 0 } = cause.details as { readonly offset?: number };
+    throw new FormatError(
+      'ARCHIVE_INVALID',
+      `Cannot read image archive "${label}": expected a tar, found damage at ${offset}`,
+      { offset, what: 'image archive' },
+      { cause },
+    );
+  }
 }
 
 /** Positional reads of an open file. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { hasCode } from '#base/errors';
+import { byteStringFromText } from '#base/bytes';
+import { isOnecopyError } from '#base/errors';
 import { type RandomReader, readerOf } from '#base/flow';
 import {
   type TestMember,
@@ -11,10 +12,10 @@ import {
   withTestChecksum,
 } from '../../../test/support/tar-archive.ts';
 import { readArchiveIndex } from './archive-index.ts';
-import { EXTENSION_MAX_BYTES, MEMBER_LINKS_MAX } from './layout.ts';
+import { ARCHIVE_LINKS_MAX, EXTENSION_BYTES_MAX } from './layout.ts';
+import { encodeTarHeader } from './writer.ts';
 
 const indexOf = (members: readonly TestMember[]) => readArchiveIndex(readerOf(testTar(members)));
-const isInvalid = (error: unknown) => hasCode(error, 'ARCHIVE_INVALID');
 
 test('readArchiveIndex finds members with and without ./ and reads headers only', () => {
   const bytes = testTar([
@@ -74,9 +75,9 @@ test('a chain of links is followed to its limit and no further', () => {
     { name: 'l0', content: 'end' },
     ...Array.from({ length }, (_, at) => ({ name: `l${at + 1}`, flag: '2', link: `l${at}` })),
   ];
-  assert.equal(indexOf(chain(MEMBER_LINKS_MAX)).find(`l${MEMBER_LINKS_MAX}`)?.sizeBytes, 3);
-  const tooFar = `l${MEMBER_LINKS_MAX + 1}`;
-  assert.equal(indexOf(chain(MEMBER_LINKS_MAX + 1)).find(tooFar), undefined);
+  assert.equal(indexOf(chain(ARCHIVE_LINKS_MAX)).find(`l${ARCHIVE_LINKS_MAX}`)?.sizeBytes, 3);
+  const tooFar = `l${ARCHIVE_LINKS_MAX + 1}`;
+  assert.equal(indexOf(chain(ARCHIVE_LINKS_MAX + 1)).find(tooFar), undefined);
 });
 
 test('PAX and GNU long names, link targets and sizes are applied', () => {
@@ -112,39 +113,73 @@ const header = (member: TestMember, change: (bytes: Buffer) => void): Buffer => 
   change(bytes);
   return withTestChecksum(bytes);
 };
-const HOSTILE: [string, Buffer][] = [
-  ['a wrong checksum', Buffer.concat([Buffer.from(testTarHeader({ name: 'a' })).fill(0x62, 0, 1)])],
-  ['a cut header', testTarHeader({ name: 'a' }).subarray(0, 511)],
-  ['a payload past the end', testTarHeader({ name: 'a', statedSize: 1 })],
-  ['a huge payload', testTarHeader({ name: 'a', statedSize: 0o77777777777 })],
-  ['a size that is no octal', header({ name: 'a' }, (bytes) => bytes.write('9', 124))],
-  ['a base-256 size beyond 2^53', header({ name: 'a' }, (bytes) => bytes.fill(0xff, 124, 136))],
-  ['a name that leaves the archive', testTar([{ name: '../a', content: 'x' }])],
-  ['a name that leaves it from below', testTar([{ name: 'a/../../b', content: 'x' }])],
-  ['PAX records cut short', testTar([{ name: 'p', flag: 'x', content: '99 path=a\n' }])],
-  ['PAX records without length', testTar([{ name: 'p', flag: 'x', content: 'path=a\n' }])],
-  ['a PAX length of zero', testTar([{ name: 'p', flag: 'x', content: '0 path=a\n' }])],
+const HOSTILE: [string, string, Buffer][] = [
+  [
+    'a wrong checksum',
+    'TAR_HEADER_CHECKSUM',
+    Buffer.concat([Buffer.from(testTarHeader({ name: 'a' })).fill(0x62, 0, 1)]),
+  ],
+  ['a cut header', 'TAR_TRUNCATED', testTarHeader({ name: 'a' }).subarray(0, 511)],
+  ['a payload past the end', 'TAR_TRUNCATED', testTarHeader({ name: 'a', statedSize: 1 })],
+  ['a huge payload', 'TAR_TRUNCATED', testTarHeader({ name: 'a', statedSize: 0o77777777777 })],
+  [
+    'a size that is no octal',
+    'TAR_FIELD_INVALID',
+    header({ name: 'a' }, (bytes) => bytes.write('9', 124)),
+  ],
+  [
+    'a base-256 size beyond 2^53',
+    'TAR_FIELD_INVALID',
+    header({ name: 'a' }, (bytes) => bytes.fill(0xff, 124, 136)),
+  ],
+  ['a name that leaves the archive', 'TAR_PATH_ESCAPES', testTar([{ name: '../a', content: 'x' }])],
+  [
+    'a name that leaves it from below',
+    'TAR_PATH_ESCAPES',
+    testTar([{ name: 'a/../../b', content: 'x' }]),
+  ],
+  [
+    'PAX records cut short',
+    'TAR_PAX_MALFORMED',
+    testTar([{ name: 'p', flag: 'x', content: '99 path=a\n' }]),
+  ],
+  [
+    'PAX records without length',
+    'TAR_PAX_MALFORMED',
+    testTar([{ name: 'p', flag: 'x', content: 'path=a\n' }]),
+  ],
+  [
+    'a PAX length of zero',
+    'TAR_PAX_MALFORMED',
+    testTar([{ name: 'p', flag: 'x', content: '0 path=a\n' }]),
+  ],
   [
     'a PAX size that is negative',
-    testTar([{ name: 'p', flag: 'x', content: testPaxRecord('size', '-1') }]),
+    'TAR_PAX_MALFORMED',
+    testTar([{ name: 'p', flag: 'x', content: testPaxRecord('size', '-1') }, { name: 'a' }]),
   ],
   [
     'a PAX size beyond 2^53',
-    testTar([{ name: 'p', flag: 'x', content: testPaxRecord('size', '9007199254740993') }]),
+    'TAR_PAX_MALFORMED',
+    testTar([
+      { name: 'p', flag: 'x', content: testPaxRecord('size', '9007199254740993') },
+      { name: 'a' },
+    ]),
   ],
   [
     'an extension header beyond its limit',
-    testTar([{ name: 'p', flag: 'L', content: new Uint8Array(EXTENSION_MAX_BYTES + 1) }]),
+    'TAR_EXTENSION_TOO_LARGE',
+    testTar([{ name: 'p', flag: 'L', content: new Uint8Array(EXTENSION_BYTES_MAX + 1) }]),
   ],
 ];
 
-for (const [what, bytes] of HOSTILE) {
+for (const [what, code, bytes] of HOSTILE) {
   test(`readArchiveIndex refuses ${what}`, () => {
-    assert.throws(() => readArchiveIndex(readerOf(bytes)), isInvalid);
+    assert.throws(() => readArchiveIndex(readerOf(bytes)), { code });
   });
 }
 
-test('any damage gives an index whose ranges lie inside the archive, or ARCHIVE_INVALID', () => {
+test('any damage gives an index whose ranges lie inside the archive, or a FormatError', () => {
   const whole = testTar([
     { name: 'p', flag: 'x', content: testPaxRecord('path', 'long') },
     { name: 'a', content: 'x'.repeat(700) },
@@ -166,10 +201,44 @@ test('any damage gives an index whose ranges lie inside the archive, or ARCHIVE_
             if (found !== undefined) assert.ok(found.offsetBytes + found.sizeBytes <= cut.length);
           }
         } catch (error) {
-          assert.ok(isInvalid(error), String(error));
+          assert.ok(isOnecopyError(error) && error.kind === 'format', String(error));
         }
       },
     ),
     { numRuns: 500 },
   );
+});
+
+test('headers of one member are bounded, and so are members', () => {
+  const extension = { name: 'p', flag: 'L', content: new Uint8Array(EXTENSION_BYTES_MAX) };
+  const many = testTar([extension, extension, extension, extension, { name: 'a' }]);
+  assert.throws(() => readArchiveIndex(readerOf(many)), { code: 'TAR_EXTENSION_TOO_LARGE' });
+  const three = testTar(['a', 'b', 'c'].map((name) => ({ name, content: 'x' })));
+  assert.equal(readArchiveIndex(readerOf(three), 3).find('c')?.sizeBytes, 1);
+  assert.throws(() => readArchiveIndex(readerOf(three), 2), { code: 'TAR_TOO_MANY_MEMBERS' });
+});
+
+test('what encodeTarHeader writes is found, for short, long and huge members', () => {
+  for (const [name, sizeBytes] of [
+    ['a', 0],
+    [`blobs/sha512/${'f'.repeat(128)}`, 7],
+    ['x'.repeat(100), 1],
+    ['x'.repeat(101), 1],
+    ['huge', 8 ** 11],
+    ['octal', 8 ** 11 - 1],
+  ] as const) {
+    const path = byteStringFromText(name);
+    const header = encodeTarHeader({ type: 'file', path, sizeBytes, mode: 0o644 });
+    const reader = { ...readerOf(header), sizeBytes: header.length + sizeBytes };
+    assert.equal(readArchiveIndex(reader).find(name)?.sizeBytes, sizeBytes, name);
+  }
+});
+
+test('a file with holes is no member to be read by name', () => {
+  const record = testPaxRecord('GNU.sparse.major', '1');
+  const index = indexOf([
+    { name: 'pax', flag: 'x', content: record },
+    { name: 'holes', content: '1' },
+  ]);
+  assert.equal(index.find('holes'), undefined);
 });
