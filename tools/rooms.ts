@@ -200,6 +200,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/compose',
     'work/image',
   ],
+  'work/pull-partial': ['base/digest', 'base/flow', 'formats/chunked'],
   'work/pull-commit': [
     'base/bytes',
     'base/digest',

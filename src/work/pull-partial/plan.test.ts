@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ContentDigest } from '#base/digest';
+import type { ByteRange } from '#base/flow';
+import type { ChunkedFile, ChunkedLayer, TocChunk } from '#formats/chunked';
+import { readChunkedGolden, readChunkedImage } from '../../../test/support/chunked-layers.ts';
+import { readFixture } from '../../../test/support/chunked-read.ts';
+import { PART_BYTES, RANGES_MAX, transferOf } from './fetch-ranges.ts';
+import {
+  type LocalIndex,
+  type PlanTerms,
+  planLayer,
+  planMetadata,
+  type RangeAbility,
+} from './index.ts';
+
+/** A distant server and one next door. */
+const FAR = { requestMs: 100, bytesPerMs: 5_000, connections: 4 };
+const NEAR = { requestMs: 1, bytesPerMs: 100_000, connections: 4 };
+const NOTHING: LocalIndex<string> = { file: () => undefined, chunk: () => undefined };
+
+function terms(changes: Partial<PlanTerms> = {}): PlanTerms {
+  return { strategy: 'auto', blobBytes: 1_000_000, ability: 'multi', cost: NEAR, ...changes };
+}
+
+/** Everything of a layer, as if its files were objects. */
+function indexOf({ files }: ChunkedLayer): LocalIndex<string> {
+  const found = new Map<string, { source: string; offset: number }>();
+  for (const { name, digest, chunks } of files) {
+    found.set(`file ${digest}`, { source: name, offset: 0 });
+    for (const chunk of chunks) {
+      found.set(`chunk ${chunk.digest}`, { source: name, offset: chunk.fileOffset });
+    }
+  }
+  return {
+    file: (digest) => found.get(`file ${digest}`),
+    chunk: (digest) => found.get(`chunk ${digest}`),
+  };
+}
+
+async function golden(image: string) {
+  const [fixture = assert.fail('no layer')] = readChunkedImage(image);
+  return { blobBytes: fixture.blob.length, ...(await readFixture(fixture)) };
+}
+
+test('an update after v1 asks for the ranges that podman asked for', async () => {
+  const [v1, v2] = [await golden('oci/zc-v1'), await golden('oci/zc-v2')];
+  const plan = planLayer(
+    v2.layer,
+    indexOf(v1.layer),
+    { requests: 1, bytes: 9729 },
+    terms({ blobBytes: v2.blobBytes }),
+  );
+  assert.ok(plan.decision === 'partial');
+  const lines = readChunkedGolden('golden/http-trace-podman-zc-v1-then-zc-v2.jsonl')
+    .trim()
+    .split('\n');
+  const ranges = lines
+    .map((line) => String(JSON.parse(line).range))
+    .find((range) => range.split(',').length === 4);
+  const found = plan.ranges.map(({ offset, length }) => `${offset}-${offset + length - 1}`);
+  assert.equal(`bytes=${found.join(',')}`, ranges);
+  const bytes = plan.ranges.reduce((sum, { length }) => sum + length, 0) + 4 * PART_BYTES;
+  assert.deepEqual(plan.transfer, { requests: 2, bytes: 9729 + bytes });
+  assert.equal(
+    plan.reason,
+    `5 of 56 files are not wholly here: 1 request of ${bytes} bytes instead of ${v2.blobBytes}`,
+  );
+});
+
+test('a file made of chunks that are here needs no request', async () => {
+  const [v1, prefix] = [await golden('oci/zc-v1'), await golden('oci/prefix-of-big')];
+  const plan = planLayer(prefix.layer, indexOf(v1.layer), { requests: 1, bytes: 904 }, terms());
+  assert.ok(plan.decision === 'nothing');
+  assert.deepEqual([plan.ranges, plan.transfer], [[], { requests: 1, bytes: 904 }]);
+  const [segment, ...others] = plan.files[0]?.segments ?? [];
+  assert.equal(others.length, 0, 'a contiguous run is one segment');
+  assert.ok(segment?.kind === 'local' && segment.chunks.length === 8);
+});
+
+test('with nothing here the blob is cheaper, unless parts are asked for', async () => {
+  const { layer, blobBytes } = await golden('oci/zc-v1');
+  const plan = planLayer(
+    layer,
+    NOTHING,
+    { requests: 1, bytes: 9100 },
+    terms({ blobBytes, cost: FAR, ability: 'single' }),
+  );
+  assert.equal(plan.decision, 'partial', 'one range of all content is less than the blob');
+  const files = layer.files.length;
+  const costly = planLayer(
+    layer,
+    NOTHING,
+    { requests: 1, bytes: 9100 },
+    terms({ blobBytes: 900_000, cost: FAR }),
+  );
+  assert.ok(costly.decision === 'whole');
+  assert.match(
+    costly.reason,
+    /^1 request of \d+ bytes for its parts cost as much as the blob of 900000$/,
+  );
+  assert.deepEqual(costly.transfer, { requests: 2, bytes: 909_100 });
+  const forced = planLayer(
+    layer,
+    NOTHING,
+    { requests: 1, bytes: 9100 },
+    terms({ blobBytes: 900_000, strategy: 'partial' }),
+  );
+  assert.equal(forced.decision, 'partial');
+  assert.equal('files' in forced && forced.files.length, files);
+});
+
+test('a server without ranges gives the blob, whatever the strategy', async () => {
+  const { layer, location } = await golden('oci/zc-v1');
+  for (const strategy of ['auto', 'partial'] as const) {
+    const plan = planLayer(
+      layer,
+      NOTHING,
+      { requests: 0, bytes: 0 },
+      terms({ ability: 'none', strategy }),
+    );
+    assert.deepEqual(plan, {
+      decision: 'whole',
+      reason: 'the server does not serve ranges',
+      transfer: { requests: 1, bytes: 1_000_000 },
+    });
+    const before = planMetadata(
+      location,
+      { toc: false, tarSplit: false },
+      terms({ ability: 'none', strategy }),
+    );
+    assert.equal(before.decision, 'whole');
+  }
+});
+
+test('TOC and tar-split are one range; what is kept is not asked for', async () => {
+  const { location, blobBytes } = await golden('oci/zc-v1');
+  const plan = (toc: boolean, tarSplit: boolean) => {
+    const found = planMetadata(location, { toc, tarSplit }, terms({ blobBytes }));
+    assert.ok(found.decision === 'metadata');
+    return [found.ranges, found.transfer];
+  };
+  assert.deepEqual(plan(false, false), [
+    [{ offset: 1142817, length: 5726 + 8 + 3366 }],
+    { requests: 1, bytes: 9100 },
+  ]);
+  assert.deepEqual(plan(true, false), [
+    [{ offset: 1148551, length: 3366 }],
+    { requests: 1, bytes: 3366 },
+  ]);
+  assert.deepEqual(plan(true, true), [[], { requests: 0, bytes: 0 }]);
+});
+
+test('a layer hardly larger than its TOC is taken whole before any request', async () => {
+  const { location, blobBytes } = await golden('extra/oci/late-dir');
+  const none = { toc: false, tarSplit: false };
+  const plan = planMetadata(location, none, terms({ blobBytes }));
+  assert.deepEqual(plan, {
+    decision: 'whole',
+    reason: `its TOC and tar-split of 587 bytes cost as much as the blob of ${blobBytes}`,
+    transfer: { requests: 1, bytes: blobBytes },
+  });
+  assert.equal(
+    planMetadata(location, none, terms({ blobBytes, strategy: 'partial' })).decision,
+    'metadata',
+  );
+  assert.equal(
+    planMetadata(location, { toc: true, tarSplit: true }, terms({ blobBytes })).decision,
+    'metadata',
+  );
+});
+
+test('a layer is taken whole without a request when it has no TOC, one of no use, or none is wanted', async () => {
+  const none = { toc: false, tarSplit: false };
+  const reasonOf = (...args: Parameters<typeof planMetadata>) => {
+    const plan = planMetadata(...args);
+    return plan.decision === 'whole' ? plan.reason : plan.decision;
+  };
+  const { location } = await golden('oci/zc-v1');
+  assert.equal(reasonOf(undefined, none, terms()), 'the layer has no TOC');
+  assert.equal(
+    reasonOf(location, none, terms({ strategy: 'whole' })),
+    'the whole blob was asked for',
+  );
+  const odd = { kind: 'unusable', reason: 'version', message: 'its version is 2, not 1' } as const;
+  assert.equal(
+    reasonOf(odd, none, terms({ strategy: 'partial' })),
+    'its TOC cannot be used: its version is 2, not 1',
+  );
+});
+
+/** A layer of random files whose chunks have digests out of a small set, so that equal chunks occur. */
+const arbitraryLayer = fc
+  .array(
+    fc.record({
+      gap: fc.integer({ min: 0, max: 400 }),
+      chunks: fc.array(
+        fc.record({
+          kind: fc.nat(30),
+          lengthBytes: fc.integer({ min: 1, max: 300 }),
+          isZeros: fc.boolean(),
+        }),
+        { minLength: 1, maxLength: 6 },
+      ),
+    }),
+    { maxLength: 30 },
+  )
+  .map(layerOf);
+
+function digest(kind: number): ContentDigest {
+  return `sha256:${String(kind).padStart(64, '0')}` as ContentDigest;
+}
+
+function layerOf(
+  drafts: readonly {
+    gap: number;
+    chunks: readonly { kind: number; lengthBytes: number; isZeros: boolean }[];
+  }[],
+): ChunkedLayer {
+  let offset = 0;
+  const files = drafts.map(({ gap, chunks: parts }, at): ChunkedFile => {
+    offset += gap;
+    let fileOffset = 0;
+    const chunks = parts.map(({ kind, lengthBytes, isZeros }): TocChunk => {
+      // The size goes with the digest, as it does where digests are true.
+      const sizeBytes = 100 + kind;
+      const chunk = {
+        fileOffset,
+        sizeBytes,
+        offset,
+        lengthBytes,
+        digest: digest(kind),
+        isZeros: isZeros && kind > 25,
+      };
+      fileOffset += sizeBytes;
+      offset += lengthBytes;
+      return chunk;
+    });
+    const name = `f${at}` as ChunkedFile['name'];
+    const kinds = parts.map(({ kind }) => kind).join('');
+    return { name, sizeBytes: fileOffset, digest: `file ${kinds}` as ContentDigest, chunks };
+  });
+  return { files, memberCount: files.length, tarBytes: 0 };
+}
+
+const arbitraryTerms = fc.record({
+  ability: fc.constantFrom<RangeAbility>('multi', 'single'),
+  cost: fc.constantFrom(FAR, NEAR, { requestMs: 0.01, bytesPerMs: 100, connections: 1 }),
+});
+
+test('every byte of every file is covered once, ranges ascend apart, and what is here is left out', () => {
+  fc.assert(
+    fc.property(
+      arbitraryLayer,
+      fc.array(fc.nat(30)),
+      arbitraryTerms,
+      (layer, here, { ability, cost }) => {
+        const index: LocalIndex<string> = {
+          file: (found) => (found === 'file 12' ? { source: 'whole', offset: 0 } : undefined),
+          chunk: (found, sizeBytes) =>
+            here.includes(sizeBytes - 100) ? { source: `object ${found}`, offset: 7 } : undefined,
+        };
+        const blobBytes = 1e9;
+        const plan = planLayer(
+          layer,
+          index,
+          { requests: 0, bytes: 0 },
+          terms({ ability, cost, blobBytes, strategy: 'partial' }),
+        );
+        assert.ok(plan.decision !== 'whole');
+        let sum = 0;
+        for (const [at, { file, segments }] of plan.files.entries()) {
+          let end = 0;
+          assert.deepEqual(
+            segments.flatMap(({ chunks }) => chunks),
+            file.chunks,
+          );
+          for (const segment of segments) {
+            assert.equal(segment.fileOffset, end);
+            end += segment.sizeBytes;
+            if (segment.kind === 'earlier') {
+              const isBefore =
+                segment.fileIndex < at ||
+                segment.sourceOffset + segment.sizeBytes <= segment.fileOffset;
+              assert.ok(isBefore, 'what is earlier has been fetched');
+            }
+            if (segment.kind === 'remote') {
+              for (const chunk of segment.chunks) {
+                assert.ok(!here.includes(chunk.sizeBytes - 100));
+                assert.ok(
+                  plan.ranges.some((range) => covers(range, chunk)),
+                  'a chunk lies in one range',
+                );
+              }
+            }
+          }
+          assert.equal(end, file.sizeBytes);
+          sum += end;
+        }
+        const { local, zeros, remote, earlier } = plan.content;
+        assert.equal(local + zeros + remote + earlier, sum);
+        assert.equal(remote === 0, plan.decision === 'nothing');
+        checkApart(plan.ranges);
+        assert.deepEqual(plan.transfer, transferOf(plan.ranges, ability));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+function covers(range: ByteRange, chunk: TocChunk): boolean {
+  return (
+    range.offset <= chunk.offset && chunk.offset + chunk.lengthBytes <= range.offset + range.length
+  );
+}
+
+function checkApart(ranges: readonly ByteRange[]): void {
+  let end = -1;
+  for (const { offset, length } of ranges) {
+    assert.ok(offset > end && length > 0);
+    end = offset + length - 1;
+  }
+}
+
+test('what is cheaper never costs more than the blob, in time or in bytes', () => {
+  fc.assert(
+    fc.property(
+      arbitraryLayer,
+      arbitraryTerms,
+      fc.nat(30_000),
+      (layer, { ability, cost }, extra) => {
+        const last = layer.files.at(-1)?.chunks.at(-1);
+        const blobBytes = (last === undefined ? 0 : last.offset + last.lengthBytes) + extra;
+        const plan = planLayer(
+          layer,
+          NOTHING,
+          { requests: 0, bytes: 0 },
+          terms({ ability, cost, blobBytes }),
+        );
+        assert.ok(plan.transfer.bytes <= blobBytes);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('many ranges are several requests, never one that spans what is here', () => {
+  const ranges = Array.from({ length: RANGES_MAX * 2 + 1 }, (_, at) => ({
+    offset: at * 10_000,
+    length: 10,
+  }));
+  assert.deepEqual(transferOf(ranges, 'multi'), {
+    requests: 3,
+    bytes: ranges.length * 10 + RANGES_MAX * 2 * PART_BYTES,
+  });
+  assert.deepEqual(transferOf(ranges, 'single'), {
+    requests: ranges.length,
+    bytes: ranges.length * 10,
+  });
+});

@@ -1,0 +1,170 @@
+import type { ByteRange } from '#base/flow';
+import type { ChunkedLayer, ChunkedLocation, TocUnusable } from '#formats/chunked';
+import {
+  addTransfers,
+  NO_TRANSFER,
+  type RangeAbility,
+  type Transfer,
+  type TransferCost,
+  transferMs,
+} from './cost.ts';
+import { joinRanges, planFetch, remoteRanges, transferOf } from './fetch-ranges.ts';
+import { type FilePlan, type LocalIndex, planSegments } from './segments.ts';
+
+/** How to choose between parts and the whole blob. */
+export type PullStrategy =
+  /** What is cheaper. */
+  | 'auto'
+  /** The blob, and no TOC is asked for. */
+  | 'whole'
+  /** Ranges, even where the blob is cheaper; the blob where the server or the TOC makes ranges impossible. */
+  | 'partial';
+
+/** What a decision goes by. */
+export interface PlanTerms {
+  readonly strategy: PullStrategy;
+  readonly blobBytes: number;
+  readonly ability: RangeAbility;
+  readonly cost: TransferCost;
+}
+
+/** The layer is taken as a whole blob. */
+export interface WholePlan {
+  readonly decision: 'whole';
+  /** One sentence without full stop. */
+  readonly reason: string;
+  /** All that the layer costs, TOC and tar-split included where they were fetched. */
+  readonly transfer: Transfer;
+}
+
+/** The layer is put together from its parts. */
+export interface PartialPlan<S> {
+  /** `nothing`: every byte of content is here. */
+  readonly decision: 'partial' | 'nothing';
+  readonly reason: string;
+  readonly files: readonly FilePlan<S>[];
+  /** What is to be fetched: ascending, no two overlap. */
+  readonly ranges: readonly ByteRange[];
+  readonly transfer: Transfer;
+  /** Content of files by where it comes from, in bytes; the sum is all content of the layer. */
+  readonly content: ContentBytes;
+}
+
+/** Content of files by where it comes from, in bytes. */
+export interface ContentBytes {
+  readonly local: number;
+  readonly zeros: number;
+  readonly remote: number;
+  /** Fetched for an earlier file of the same layer. */
+  readonly earlier: number;
+}
+
+/** Where to get TOC and tar-split from. */
+export interface MetadataPlan {
+  readonly decision: 'metadata';
+  /** What is to be fetched; empty when both are here. */
+  readonly ranges: readonly ByteRange[];
+  readonly transfer: Transfer;
+}
+
+/** Which of the two documents are kept from an earlier pull. */
+export interface KeptMetadata {
+  readonly toc: boolean;
+  readonly tarSplit: boolean;
+}
+
+/** Gap between TOC and tar-split that one range bridges: the header of a skippable frame, and what other writers put there. */
+const METADATA_GAP_BYTES = 4096;
+
+/**
+ * Decides before any request whether the TOC is worth asking for: a layer that is hardly larger than its TOC and tar-split is
+ * not, and a server without ranges gives none.
+ */
+export function planMetadata(
+  location: ChunkedLocation | TocUnusable | undefined,
+  kept: KeptMetadata,
+  terms: PlanTerms,
+): MetadataPlan | WholePlan {
+  const { strategy, ability, blobBytes, cost } = terms;
+  if (strategy === 'whole') return whole(terms, 'the whole blob was asked for');
+  if (location === undefined) return whole(terms, 'the layer has no TOC');
+  if (location.kind === 'unusable') {
+    return whole(terms, `its TOC cannot be used: ${location.message}`);
+  }
+  if (ability === 'none') return whole(terms, 'the server does not serve ranges');
+  const positions = [
+    ...(kept.toc ? [] : [location.toc]),
+    ...(kept.tarSplit ? [] : [location.tarSplit]),
+  ];
+  const wanted = positions
+    .map(({ offset, lengthBytes: length }) => ({ offset, length }))
+    .sort((a, b) => a.offset - b.offset);
+  const ranges = joinRanges(wanted, METADATA_GAP_BYTES);
+  const transfer = transferOf(ranges, 'single');
+  // Another round is to come for the content, whatever that will be.
+  const leastMs = transferMs(transfer, cost) + cost.requestMs;
+  const blobMs = transferMs({ requests: 1, bytes: blobBytes }, cost);
+  const isCheaper = leastMs < blobMs && transfer.bytes < blobBytes;
+  if (strategy === 'auto' && ranges.length > 0 && !isCheaper) {
+    return whole(
+      terms,
+      `its TOC and tar-split of ${transfer.bytes} bytes cost as much as the blob of ${blobBytes}`,
+    );
+  }
+  return { decision: 'metadata', ranges, transfer };
+}
+
+/**
+ * Decides what to do with a layer whose TOC and tar-split are known: nothing, parts or the whole blob.
+ * `spent` is what TOC and tar-split cost; it is gone either way, and only counted in the sums.
+ */
+export function planLayer<S>(
+  layer: ChunkedLayer,
+  index: LocalIndex<S>,
+  spent: Transfer,
+  terms: PlanTerms,
+): PartialPlan<S> | WholePlan {
+  const { strategy, ability, blobBytes, cost } = terms;
+  const files = planSegments(layer.files, index);
+  const content = contentBytes(files);
+  const wanted = remoteRanges(files);
+  if (wanted.length === 0) {
+    const reason = `all content of ${count(files.length, 'file')} is here`;
+    return { decision: 'nothing', reason, files, ranges: [], transfer: spent, content };
+  }
+  if (ability === 'none') return whole(terms, 'the server does not serve ranges', spent);
+  const { ranges, transfer } = planFetch(wanted, ability, cost);
+  const blob = { requests: 1, bytes: blobBytes };
+  const isCheaper =
+    transferMs(transfer, cost) < transferMs(blob, cost) && transfer.bytes < blobBytes;
+  const amount = `${count(transfer.requests, 'request')} of ${transfer.bytes} bytes`;
+  if (!isCheaper && strategy === 'auto') {
+    return whole(terms, `${amount} for its parts cost as much as the blob of ${blobBytes}`, spent);
+  }
+  const missing = files.filter(({ segments }) => segments.some(({ kind }) => kind === 'remote'));
+  return {
+    decision: 'partial',
+    reason: `${missing.length} of ${count(files.length, 'file')} are not wholly here: ${amount} instead of ${blobBytes}`,
+    files,
+    ranges,
+    transfer: addTransfers(spent, transfer),
+    content,
+  };
+}
+
+function contentBytes<S>(files: readonly FilePlan<S>[]): ContentBytes {
+  const bytes = { local: 0, zeros: 0, remote: 0, earlier: 0 };
+  for (const { segments } of files) {
+    for (const { kind, sizeBytes } of segments) bytes[kind] += sizeBytes;
+  }
+  return bytes;
+}
+
+function whole({ blobBytes }: PlanTerms, reason: string, spent = NO_TRANSFER): WholePlan {
+  const transfer = addTransfers(spent, { requests: 1, bytes: blobBytes });
+  return { decision: 'whole', reason, transfer };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

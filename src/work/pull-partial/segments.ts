@@ -1,0 +1,126 @@
+import type { ContentDigest } from '#base/digest';
+import type { ChunkedFile, TocChunk } from '#formats/chunked';
+
+/** Content that is here, as a source names it: an object, a file of another store. */
+export interface LocalContent<S> {
+  readonly source: S;
+  /** Where it begins in the source. */
+  readonly offset: number;
+}
+
+/**
+ * What is here, by digest. Answers are hints: the source may be gone or hold other bytes by the time it is read.
+ * Asked once for each file, and once for each chunk of files that are not here.
+ */
+export interface LocalIndex<S> {
+  /** A whole file of this digest and size. */
+  file(digest: ContentDigest, sizeBytes: number): LocalContent<S> | undefined;
+  /** A chunk of this digest and size. */
+  chunk(digest: ContentDigest, sizeBytes: number): LocalContent<S> | undefined;
+}
+
+/** A part of a file and where its bytes come from; the segments of a file tile it in order. */
+export type FileSegment<S> = {
+  readonly fileOffset: number;
+  readonly sizeBytes: number;
+  /** The chunks that it is made of, whole; what verifies it. */
+  readonly chunks: readonly TocChunk[];
+} & (
+  | { readonly kind: 'local'; readonly source: S; readonly sourceOffset: number }
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'remote' }
+  /** The same bytes are fetched for a file before this one. */
+  | { readonly kind: 'earlier'; readonly fileIndex: number; readonly sourceOffset: number }
+);
+
+/** How one file of the layer is put together. */
+export interface FilePlan<S> {
+  readonly file: ChunkedFile;
+  readonly segments: readonly FileSegment<S>[];
+}
+
+/** Where bytes that are fetched will be. */
+interface Fetched {
+  readonly fileIndex: number;
+  readonly sourceOffset: number;
+}
+
+/**
+ * Says for every file of a layer where its bytes come from: whole files first, then chunks; what is to be fetched is fetched
+ * once, however often it occurs. Neighbours that are neighbours in their source too are one segment.
+ */
+export function planSegments<S>(
+  files: readonly ChunkedFile[],
+  index: LocalIndex<S>,
+): FilePlan<S>[] {
+  const fetchedFiles = new Map<ContentDigest, number>();
+  const fetchedChunks = new Map<ContentDigest, Fetched>();
+  return files.map((file, fileIndex) => {
+    const whole = wholeFile(file, index, fetchedFiles);
+    if (whole !== undefined) return { file, segments: [whole] };
+    const segments: FileSegment<S>[] = [];
+    for (const chunk of file.chunks) {
+      append(segments, chunkSegment(chunk, index, fetchedChunks.get(chunk.digest)));
+      const isRemote = segments.at(-1)?.kind === 'remote';
+      if (!isRemote) continue;
+      fetchedChunks.set(chunk.digest, { fileIndex, sourceOffset: chunk.fileOffset });
+      fetchedFiles.set(file.digest, fileIndex);
+    }
+    return { file, segments };
+  });
+}
+
+function wholeFile<S>(
+  { digest, sizeBytes, chunks }: ChunkedFile,
+  index: LocalIndex<S>,
+  fetched: ReadonlyMap<ContentDigest, number>,
+): FileSegment<S> | undefined {
+  const part = { fileOffset: 0, sizeBytes, chunks };
+  const local = index.file(digest, sizeBytes);
+  if (local !== undefined) {
+    return { ...part, kind: 'local', source: local.source, sourceOffset: local.offset };
+  }
+  const fileIndex = fetched.get(digest);
+  return fileIndex === undefined
+    ? undefined
+    : { ...part, kind: 'earlier', fileIndex, sourceOffset: 0 };
+}
+
+function chunkSegment<S>(
+  chunk: TocChunk,
+  index: LocalIndex<S>,
+  fetched: Fetched | undefined,
+): FileSegment<S> {
+  const { fileOffset, sizeBytes, digest } = chunk;
+  const part = { fileOffset, sizeBytes, chunks: [chunk] };
+  if (chunk.isZeros) return { ...part, kind: 'zeros' };
+  const local = index.chunk(digest, sizeBytes);
+  if (local !== undefined) {
+    return { ...part, kind: 'local', source: local.source, sourceOffset: local.offset };
+  }
+  return fetched === undefined
+    ? { ...part, kind: 'remote' }
+    : { ...part, kind: 'earlier', ...fetched };
+}
+
+/** Adds a segment, joined to the one before where both are one run of the same source. */
+function append<S>(segments: FileSegment<S>[], next: FileSegment<S>): void {
+  const last = segments.at(-1);
+  if (last === undefined || !continues(last, next)) {
+    segments.push(next);
+    return;
+  }
+  const sizeBytes = last.sizeBytes + next.sizeBytes;
+  segments[segments.length - 1] = { ...last, sizeBytes, chunks: [...last.chunks, ...next.chunks] };
+}
+
+function continues<S>(last: FileSegment<S>, next: FileSegment<S>): boolean {
+  if (last.kind === 'local' && next.kind === 'local') {
+    return last.source === next.source && last.sourceOffset + last.sizeBytes === next.sourceOffset;
+  }
+  if (last.kind === 'earlier' && next.kind === 'earlier') {
+    const isSame = last.fileIndex === next.fileIndex;
+    return isSame && last.sourceOffset + last.sizeBytes === next.sourceOffset;
+  }
+  return last.kind === next.kind && (last.kind === 'zeros' || last.kind === 'remote');
+}
