@@ -318,7 +318,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'stores/composefs': ['node:path', 'node:timers/promises'],
   'stores/oci-layout': ['node:os', 'node:zlib'],
   'stores/ostree': ['node:timers/promises', 'node:zlib'],
-  'remotes/http': ['node:net', 'node:timers/promises', 'node:tls', 'undici'],
+  'remotes/http': ['node:dns', 'node:net', 'node:timers/promises', 'node:tls', 'undici'],
   'remotes/ostree': ['node:zlib'],
   'work/export': ['node:zlib'],
   'work/make-commit': ['node:zlib'],

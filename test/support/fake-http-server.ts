@@ -116,7 +116,7 @@ function send(
   etag: string | undefined,
   fault: Fault | undefined,
 ): void {
-  const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
+  const range = /^bytes=(\d+)-\d*$/.exec(request.headers.range ?? '');
   const valid = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
   const start = range !== null && valid && options.ranges !== false ? Number(range[1]) : 0;
   const status = start > 0 ? 206 : 200;

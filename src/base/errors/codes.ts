@@ -655,6 +655,12 @@ export const ERROR_CODES = {
     meaning: 'The peer does not speak HTTP/1.1 as RFC 9112 demands',
     keys: ['url', 'retryable'],
   },
+  RANGE_MISMATCH: {
+    kind: 'transport',
+    meaning:
+      'The server sent other bytes than the range that was asked for, or a body of another size',
+    keys: ['url', 'expected', 'found', 'retryable'],
+  },
   RATE_LIMITED: {
     kind: 'transport',
     meaning: 'The server asked to slow down until the attempts were used up',

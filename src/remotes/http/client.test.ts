@@ -312,3 +312,22 @@ test('a header that could break out of its line is refused', async () => {
   const headers = { 'x-a': 'b\r\nHost: evil' };
   await assert.rejects(client.fetch({ url: 'http://127.0.0.1:9/', headers }), TypeError);
 });
+
+test('a host that asks for a pause gets it from every request, and others do not', async () => {
+  const faults = [
+    { kind: 'status', status: 429, headers: { 'retry-after': '1' }, times: 1 },
+  ] as const;
+  await using server = await FakeHttp.start({ faults });
+  await using other = await FakeHttp.start();
+  await using client = new HttpClient({ retry: { baseMs: 0 } });
+  const get = (url: string) => client.fetchBytes({ url: `${url}/size/7`, maxBytes: 9 });
+  const first = get(server.url);
+  while ((await server.read()).log.length === 0);
+  const start = performance.now();
+  await get(other.url);
+  assert.ok(performance.now() - start < 900, 'another host is not waited for');
+  await get(server.url);
+  assert.ok(performance.now() - start > 900, 'a request that had not been refused waits as well');
+  await first;
+  assert.equal((await server.read()).log.length, 3);
+});

@@ -1,11 +1,13 @@
+import { requireReachable } from './address.ts';
 import { isRetryable, type TransportContext, transportError } from './errors.ts';
 import type { LimiterBounds } from './fast/limiter.ts';
 import { FastRoad } from './fast/road.ts';
 import type { ShortWay } from './fast/short.ts';
-import { GeneralTransport, type TlsSettings } from './general.ts';
-import { COLLECT_BYTES } from './limits.ts';
+import { GeneralTransport, type Resolve, type TlsSettings } from './general.ts';
+import { COLLECT_BYTES, MAX_REFUSAL_BYTES } from './limits.ts';
+import { Pauses } from './pauses.ts';
 import type { ProxySettings } from './proxy.ts';
-import { redirectTarget } from './redirect.ts';
+import { isRedirect, redirectTarget } from './redirect.ts';
 import {
   attemptOf,
   type BegunRequest,
@@ -13,6 +15,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   isAccepted,
+  isRepeatable,
   methodOf,
   urlOf,
 } from './request.ts';
@@ -25,7 +28,7 @@ import {
   retryDelayMs,
   sleep,
 } from './retry.ts';
-import { drain, type RawResponse } from './transport.ts';
+import { drain, type RawResponse, readPage } from './transport.ts';
 
 /** Settings of a client; every member has a default. */
 export interface HttpClientOptions {
@@ -46,6 +49,8 @@ export interface HttpClientOptions {
   /** A peer that sends nothing, no complete head, or next to nothing for this long is given up. */
   readonly noDataTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
+  /** Where hosts are really asked, in place of the system's resolver and the port of the URL. */
+  readonly resolve?: Resolve;
 }
 
 /** How often a request asks the original URL for another link because the one it was redirected to was refused. */
@@ -71,6 +76,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #retry: RetryPolicy;
   readonly #fast: FastRoad;
   readonly #general: GeneralTransport;
+  readonly #pauses: Pauses;
   #maxInFlight: number;
 
   constructor(options: HttpClientOptions = {}) {
@@ -80,6 +86,7 @@ export class HttpClient implements AsyncDisposable {
     const settings = { ...set, inFlight: { ...DEFAULTS.inFlight, ...options.inFlight } };
     this.#fast = new FastRoad(settings);
     this.#general = new GeneralTransport(settings);
+    this.#pauses = new Pauses(this.#retry.maxRetryAfterMs);
     this.#maxInFlight = settings.inFlight.max;
   }
 
@@ -120,13 +127,17 @@ export class HttpClient implements AsyncDisposable {
    */
   async fetch(request: HttpRequest): Promise<HttpResponse> {
     const { response, url } = await this.#repeat(request, urlOf(request), COLLECT_BYTES);
-    if (response.body instanceof Uint8Array)
-      return { ...response, body: response.body, url: url.href };
+    const isWhole = response.body instanceof Uint8Array && request.range === undefined;
+    if (isWhole) return { ...response, url: url.href };
     const body = resumable({
       request,
       first: { response, url },
       policy: this.#retry,
-      again: (more) => this.#follow({ ...request, ...more }, urlOf(request), 0, undefined),
+      again: ({ rest }) => {
+        const { range: _, ...plain } = request;
+        const again = rest === undefined ? plain : { ...request, rest };
+        return this.#authorized(again, urlOf(request), 0, undefined);
+      },
     });
     return { ...response, body, url: url.href };
   }
@@ -148,7 +159,7 @@ export class HttpClient implements AsyncDisposable {
   openShort(base: URL, signal: AbortSignal | undefined): ShortWay | undefined {
     if (!this.#fast.takes({ method: 'GET', url: base })) return undefined;
     const { headers = {} } = this.#options;
-    const sample = attemptOf({ url: base }, base, COLLECT_BYTES, headers, false);
+    const sample = attemptOf({ url: base }, base, COLLECT_BYTES, headers, undefined);
     return this.#fast.openShort(base, sample.headers, signal);
   }
 
@@ -159,36 +170,54 @@ export class HttpClient implements AsyncDisposable {
 
   /** Attempts until an accepted answer, a final refusal, or the policy ends it. */
   async #repeat(request: HttpRequest, start: URL, collectBytes: number): Promise<Answer> {
-    const method = methodOf(request);
-    const once = request.content !== undefined && !(request.content instanceof Uint8Array);
-    const attempts = once ? 1 : (request.attempts ?? this.#retry.attempts);
+    const patience = request.content === undefined ? this.#retry.attempts : 1;
+    const attempts = isRepeatable(request) ? (request.attempts ?? patience) : 1;
     let freshLinks = 0;
     for (let attempt = 1; ; attempt++) {
       request.signal?.throwIfAborted();
       const begun = attempt === 1 ? request.begun : undefined;
-      const outcome = await this.#follow(request, start, collectBytes, begun).catch(
+      const answer = await this.#authorized(request, start, collectBytes, begun).catch(
         (error: unknown) => {
           if (attempt >= attempts || !isRetryable(error)) throw error;
           return undefined;
         },
       );
-      const retryAfterMs = parseRetryAfter(
-        outcome?.response.headers.get('retry-after'),
-        Date.now(),
-      );
-      if (outcome !== undefined) {
-        const { response, url } = outcome;
-        if (isAccepted(request, response.status)) return outcome;
-        await drain(response);
+      const retryAfterMs = parseRetryAfter(answer?.response.headers.get('retry-after'), Date.now());
+      if (answer !== undefined) {
+        const { status } = answer.response;
+        if (isAccepted(request, status)) return answer;
         const patient = (retryAfterMs ?? 0) <= this.#retry.maxRetryAfterMs;
-        const fresh = isExpiredLink(start, outcome) && freshLinks++ < MAX_FRESH_LINKS;
-        const again = fresh || isRetryableStatus(response.status);
-        if (attempt >= attempts || !patient || !again) {
-          throw statusError({ url: url.href, method }, response, attempt);
-        }
+        const fresh = isExpiredLink(start, answer) && freshLinks++ < MAX_FRESH_LINKS;
+        const again = fresh || isRetryableStatus(status);
+        if (attempt >= attempts || !patient || !again)
+          throw await refusal(request, answer, attempt);
+        await drain(answer.response);
       }
       await sleep(retryDelayMs(this.#retry, attempt + 1, retryAfterMs), request.signal);
     }
+  }
+
+  /** One attempt, and another when the origin asked first wants other credentials and there are some. */
+  async #authorized(
+    request: HttpRequest,
+    start: URL,
+    collectBytes: number,
+    begun: BegunRequest | undefined,
+  ): Promise<Answer> {
+    const { authorizer, signal } = request;
+    if (authorizer === undefined) return await this.#follow(request, start, collectBytes, begun);
+    const attempt = async () => {
+      const headers = { ...request.headers, ...(await authorizer.headers(signal)) };
+      return await this.#follow({ ...request, headers }, start, collectBytes, begun);
+    };
+    const answer = await attempt();
+    const { response, url } = answer;
+    if (response.status !== 401 || url.origin !== start.origin || !isRepeatable(request)) {
+      return answer;
+    }
+    if (!(await authorizer.onDenied(response.headers, signal))) return answer;
+    await drain(response);
+    return await attempt();
   }
 
   async #follow(
@@ -197,34 +226,50 @@ export class HttpClient implements AsyncDisposable {
     collectBytes: number,
     begun: BegunRequest | undefined,
   ): Promise<Answer> {
+    const method = methodOf(request);
+    const asked = request.namedBy ?? start;
     let url = start;
-    let foreign = false;
+    let foreign = start.origin === asked.origin ? undefined : asked;
+    if (foreign !== undefined) requireReachable(asked, start, method);
     for (let hop = 0; ; hop++) {
       const answer = hop === 0 ? begun?.answer : undefined;
       const response = await (answer ?? this.#once(request, url, collectBytes, foreign));
-      const location = response.headers.get('location');
-      const redirected = [301, 302, 303, 307, 308].includes(response.status);
-      if (!redirected || location === undefined || isAccepted(request, response.status)) {
-        return { response, url };
-      }
+      const { status, headers } = response;
+      const location = headers.get('location');
+      const stays = !isRedirect(status) || location === undefined || isAccepted(request, status);
+      if (stays || location === undefined || !isRepeatable(request)) return { response, url };
       await drain(response);
-      url = redirectTarget(url, location, hop, methodOf(request));
+      const insecure = this.#options.tls?.permissive === true;
+      url = redirectTarget({ from: url, location, status, hop, asked, method, insecure });
       // Who was sent away and back again comes as a stranger: another host chose this URL.
-      foreign ||= url.origin !== start.origin;
+      if (url.origin !== asked.origin) foreign = asked;
     }
   }
 
-  #once(
+  async #once(
     request: HttpRequest,
     url: URL,
     collectBytes: number,
-    foreign: boolean,
+    foreign: URL | undefined,
   ): Promise<RawResponse> {
+    await this.#pauses.wait(url.origin, request.signal);
     const attempt = attemptOf(request, url, collectBytes, this.#options.headers ?? {}, foreign);
     const isSmall = request.small === true && request.rest === undefined;
     const road = isSmall && this.#fast.takes(attempt) ? this.#fast : this.#general;
-    return road.send(attempt);
+    const response = await road.send(attempt);
+    this.#pauses.onAnswer(url.origin, response.status, response.headers.get('retry-after'));
+    return response;
   }
+}
+
+/** The error for an answer that is final and not accepted. */
+async function refusal(request: HttpRequest, { response, url }: Answer, attempts: number) {
+  if (request.onRefused === undefined) {
+    await drain(response);
+    return statusError({ url: url.href, method: methodOf(request) }, response, attempts);
+  }
+  const body = await readPage(response, MAX_REFUSAL_BYTES);
+  return request.onRefused({ ...response, body, url: url.href }, attempts);
 }
 
 function statusError(context: TransportContext, response: RawResponse, attempts: number) {

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import type { Agent, buildConnector, Dispatcher } from 'undici';
+import { lookupFor } from './address.ts';
 import { GeneralExchange } from './general-exchange.ts';
 import { ProgressGuard } from './guard.ts';
 import { MAX_RESPONSE_HEAD_BYTES } from './limits.ts';
@@ -21,6 +23,15 @@ export interface TlsSettings {
   readonly permissive?: boolean | undefined;
 }
 
+/**
+ * Where a host is really asked. The certificate is compared with the host that was meant, and addresses that this gives
+ * are trusted as they are.
+ */
+export type Resolve = (
+  host: string,
+  port: number,
+) => { readonly address: string; readonly port: number };
+
 /** Settings of the general transport. */
 export interface GeneralSettings {
   readonly userAgent: string;
@@ -30,6 +41,7 @@ export interface GeneralSettings {
   readonly noDataTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;
+  readonly resolve?: Resolve | undefined;
 }
 
 /**
@@ -83,27 +95,30 @@ export class GeneralTransport implements Transport {
   #agentFor({ url, foreign }: Attempt): Promise<Dispatcher> {
     const proxy = proxyFor(this.#settings.proxy, url) ?? '';
     // A client certificate is shown to the origin that was asked, as any other credential.
-    const key = `${foreign ? 'foreign' : url.origin} ${proxy}`;
+    const key = `${foreign === undefined ? url.origin : `from ${foreign.origin}`} ${proxy}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = this.#createAgent(proxy, !foreign);
+      agent = this.#createAgent(proxy, foreign);
       this.#agents.set(key, agent);
     }
     return agent;
   }
 
-  async #createAgent(proxy: string, isAsked: boolean): Promise<Dispatcher> {
-    const { Agent, ProxyAgent } = await import('undici');
-    const { tls, connectTimeoutMs, idleTimeoutMs, maxConnections } = this.#settings;
+  async #createAgent(proxy: string, foreign: URL | undefined): Promise<Dispatcher> {
+    const { Agent, ProxyAgent, buildConnector } = await import('undici');
+    const { tls, connectTimeoutMs, idleTimeoutMs, maxConnections, resolve } = this.#settings;
     const trust = {
       ...(tls.caPem === undefined ? {} : { ca: tls.caPem as string | string[] }),
       rejectUnauthorized: tls.permissive !== true,
     };
+    const isAsked = foreign === undefined;
     const secure = {
       ...trust,
       ...(isAsked && tls.certPem !== undefined ? { cert: tls.certPem } : {}),
       ...(isAsked && tls.keyPem !== undefined ? { key: tls.keyPem } : {}),
     };
+    const lookup = isAsked ? {} : { lookup: lookupFor(foreign) };
+    const connect = buildConnector({ ...secure, ...lookup, timeout: connectTimeoutMs });
     const common: Agent.Options = {
       // Time is kept by the guard, which knows progress from noise.
       headersTimeout: 0,
@@ -111,10 +126,21 @@ export class GeneralTransport implements Transport {
       keepAliveTimeout: idleTimeoutMs,
       maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
       connections: maxConnections,
-      connect: { ...secure, timeout: connectTimeoutMs } satisfies buildConnector.BuildOptions,
+      connect: resolve === undefined ? connect : resolved(connect, resolve),
     };
     return proxy === ''
       ? new Agent(common)
       : new ProxyAgent({ ...common, uri: proxy, requestTls: secure, proxyTls: trust });
   }
+}
+
+function resolved(connect: buildConnector.connector, resolve: Resolve): buildConnector.connector {
+  return (options, callback) => {
+    const { hostname, protocol, port } = options;
+    const asked = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+    const { address, port: found } = resolve(hostname.replace(/^\[|\]$/g, ''), asked);
+    const servername = options.servername ?? (isIP(hostname) === 0 ? hostname : undefined);
+    const names = servername === undefined ? {} : { servername };
+    connect({ ...options, ...names, hostname: address, port: String(found) }, callback);
+  };
 }

@@ -2,8 +2,12 @@
 export const COLLECT_BYTES = 262_144;
 /** Body of an answer that nobody wants, up to which it is read to keep the connection, in bytes. */
 export const MAX_DRAIN_BYTES = 65_536;
-/** Redirects followed before giving up; curl and browsers use 20 to 50, an object store needs one. */
-export const MAX_REDIRECTS = 8;
+/** Redirects followed before giving up; curl and browsers use 20 to 50, a registry needs one or two. */
+export const MAX_REDIRECTS = 10;
+/** Longest URL that a redirect may name, in bytes. */
+export const MAX_LOCATION_BYTES = 8_192;
+/** Longest page of an error status that is read for its message, in bytes. */
+export const MAX_REFUSAL_BYTES = 65_536;
 /** Bytes that a body stream holds before it asks the socket to pause. */
 export const BODY_HIGH_WATER_BYTES = 524_288;
 /** Bytes below which a paused body stream asks for more. */

@@ -7,14 +7,45 @@ export interface BegunRequest {
   readonly answer: Promise<RawResponse>;
 }
 
+/** Knows the credentials for one origin. */
+export interface Authorizer {
+  /** Header lines for the next attempt. @throws what stands in the way of getting credentials */
+  headers(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>>;
+  /**
+   * The origin answered 401 to these headers.
+   * @returns true when another attempt would have better ones
+   */
+  onDenied(answer: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<boolean>;
+}
+
 /** One request. */
 export interface HttpRequest {
   readonly url: string | URL;
   /** GET when omitted. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Body to send. A source can be sent only once, so the request is then not repeated. */
-  readonly content?: Uint8Array | AsyncIterable<Uint8Array>;
+  /**
+   * Body to send. One that can be sent again, bytes or a function that opens a source, is sent again after a 401 that
+   * `authorizer` can answer and a redirect by 307 or 308; after a failure only when `attempts` says so, because a server
+   * may have taken the first.
+   */
+  readonly content?: Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
+  /** Credentials for the origin that is asked first. */
+  readonly authorizer?: Authorizer | undefined;
+  /**
+   * The URL of an answer that named this one. When the two are of different origins, this request carries no more than
+   * one after a redirect: no credentials, and no place that only this host can reach.
+   */
+  readonly namedBy?: URL | undefined;
+  /**
+   * The part of the body that is wanted, of bytes that never change. The body is exactly this part, whatever the server
+   * sends. `of` is the size of the whole, where it is known.
+   */
+  readonly range?: { readonly offset: number; readonly length: number; readonly of?: number };
+  /** Told how many bytes of a body were transferred in vain, because the server sent it from its first byte. */
+  readonly onSkipped?: (count: number) => void;
+  /** Makes the error for an answer that is not accepted, from its page, of which at most 64 KiB are read. */
+  readonly onRefused?: (answer: HttpBytes, attempts: number) => unknown;
   /** Statuses that are an answer; any other is an error. Default: 200 only. */
   readonly accept?: readonly number[] | 'any';
   /** A longer body is refused with RESPONSE_TOO_LARGE. */
@@ -70,21 +101,28 @@ export function methodOf(request: HttpRequest): string {
 /** True for a status that the caller takes as an answer. */
 export function isAccepted(request: HttpRequest, status: number): boolean {
   if (request.accept === 'any') return true;
+  if (request.range !== undefined && (status === 206 || status === 416)) return true;
   return request.accept === undefined ? status === 200 : request.accept.includes(status);
+}
+
+/** True when the request can be sent more than once. */
+export function isRepeatable({ content }: HttpRequest): boolean {
+  return content === undefined || content instanceof Uint8Array || typeof content === 'function';
 }
 
 /**
  * One attempt at a request, at the URL asked first or one that a redirect led to.
  * @param common header lines of the client
- * @param foreign true when a redirect has led to another origin than the first
+ * @param foreign the URL asked first, when a redirect has led to another origin
  */
 export function attemptOf(
   request: HttpRequest,
   url: URL,
   collectBytes: number,
   common: Readonly<Record<string, string>>,
-  foreign: boolean,
+  foreign: URL | undefined,
 ): Attempt {
+  const { content } = request;
   return {
     method: methodOf(request),
     url,
@@ -94,7 +132,7 @@ export function attemptOf(
     collectBytes,
     maxBytes: request.maxBytes,
     signal: request.signal,
-    content: request.content,
+    content: typeof content === 'function' ? content() : content,
   };
 }
 
@@ -106,15 +144,19 @@ function headersOf(
   request: HttpRequest,
   url: URL,
   common: Readonly<Record<string, string>>,
-  foreign: boolean,
+  foreign: URL | undefined,
 ): Map<string, string> {
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries({ ...common, ...request.headers })) {
     const key = name.toLowerCase();
-    if (!foreign || HEADERS_FOR_ALL.has(key)) headers.set(key, value);
+    if (foreign === undefined || HEADERS_FOR_ALL.has(key)) headers.set(key, value);
   }
-  const { rest } = request;
-  if (rest !== undefined) headers.set('range', `bytes=${rest.offset}-`);
+  const { range, rest } = request;
+  if (rest !== undefined) {
+    headers.set('range', `bytes=${rest.offset}-${rest.end === undefined ? '' : rest.end - 1}`);
+  } else if (range !== undefined) {
+    headers.set('range', `bytes=${range.offset}-${range.offset + range.length - 1}`);
+  }
   if (rest?.etag !== undefined && rest.origin === url.origin) headers.set('if-range', rest.etag);
   const { ifChanged } = request;
   if (ifChanged?.etag !== undefined) headers.set('if-none-match', ifChanged.etag);

@@ -1,4 +1,3 @@
-import type { TransportError } from '#base/errors';
 import { isRetryable, transportError } from './errors.ts';
 import type { HttpRequest } from './request.ts';
 import { isRetryableStatus, type RetryPolicy, retryDelayMs, sleep } from './retry.ts';
@@ -13,6 +12,8 @@ export interface Answer {
 /** The part of a body that is still wanted. */
 export interface RestOfBody {
   readonly offset: number;
+  /** Offset after the last byte; undefined when the size of the body is not known. */
+  readonly end: number | undefined;
   /** Strong ETag of the copy that the first bytes came from. */
   readonly etag?: string | undefined;
   /** Origin that gave this ETag: it means nothing to another. */
@@ -25,7 +26,7 @@ export interface ResumePlan {
   readonly first: Answer;
   readonly policy: RetryPolicy;
   /** Sends the request once more, from its original URL on. */
-  again(more: { readonly rest: RestOfBody }): Promise<Answer>;
+  again(more: { readonly rest?: RestOfBody }): Promise<Answer>;
 }
 
 /**
@@ -37,49 +38,56 @@ export function isExpiredLink(asked: URL, { response, url }: Answer): boolean {
 }
 
 /**
- * The body of a response that survives broken connections: the rest is asked for by range, guarded by the validator of
- * the first answer, or without one when the request says that the bytes are immutable. The attempts count from zero
- * after every byte of progress.
- * @throws TransportError as the client, once the policy gives up or the server offers no way to go on
+ * The body of a response, or the range of it that was asked for, that survives broken connections: the rest is asked for
+ * by a closed range where the size is known (some servers refuse open ones), guarded by the validator of the first
+ * answer, or without one when the request says that the bytes are immutable. The attempts count from zero after every
+ * byte of progress.
+ * @throws TransportError RANGE_MISMATCH; as the client, once the policy gives up or the server offers no way to go on
  */
 export async function* resumable(plan: ResumePlan): AsyncGenerator<Uint8Array> {
-  let offset = 0;
+  const end = endOf(plan);
+  let offset = plan.request.range?.offset ?? 0;
   let failures = 0;
-  let response: RawResponse | undefined = plan.first.response;
-  while (response !== undefined) {
+  let answer: Answer | undefined = plan.first;
+  let mayRange = true;
+  while (end === undefined || offset < end || answer !== undefined) {
     try {
-      for await (const piece of piecesOf(response)) {
+      answer ??= await reopen(plan, { offset, end }, mayRange);
+      for await (const piece of bytesFrom(plan, answer, { offset, end })) {
         offset += piece.length;
         failures = 0;
         yield piece;
       }
-      return;
+      answer = undefined;
+      if (end === undefined) return;
+      if (offset < end) throw endedEarly(plan, offset, end);
     } catch (error) {
       if (!isRetryable(error) || !canResume(plan)) throw error;
-      response = undefined;
-      let last: TransportError = error;
-      while (response === undefined) {
-        if (++failures >= plan.policy.attempts) throw last;
-        await sleep(retryDelayMs(plan.policy, failures + 1, undefined), plan.request.signal);
-        try {
-          response = await reopen(plan, offset);
-        } catch (next) {
-          if (!isRetryable(next)) throw next;
-          last = next;
-        }
-      }
+      if (++failures >= plan.policy.attempts) throw error;
+      if (error.details['status'] === 416) mayRange = false;
+      answer = undefined;
+      await sleep(retryDelayMs(plan.policy, failures + 1, undefined), plan.request.signal);
     }
   }
 }
 
-async function* piecesOf(response: RawResponse): AsyncGenerator<Uint8Array> {
-  if (response.body instanceof Uint8Array) yield response.body;
-  else yield* response.body;
+/** Bytes of a body, from `offset` up to `end`. */
+interface Span {
+  readonly offset: number;
+  readonly end: number | undefined;
 }
 
-function canResume(plan: ResumePlan): boolean {
-  if (plan.request.content !== undefined || plan.first.response.status !== 200) return false;
-  return plan.request.immutable === true || validatorOf(plan.first.response) !== undefined;
+/** Offset after the last byte that is wanted, where it is known. */
+function endOf({ request, first }: ResumePlan): number | undefined {
+  const { range } = request;
+  if (range !== undefined) return range.offset + range.length;
+  return first.response.status === 200 ? first.response.sizeBytes : undefined;
+}
+
+function canResume({ request, first: { response } }: ResumePlan): boolean {
+  if (request.range !== undefined) return true;
+  if (request.content !== undefined || response.status !== 200) return false;
+  return request.immutable === true || validatorOf(response) !== undefined;
 }
 
 /** A strong ETag, the only validator that promises equal bytes. */
@@ -88,47 +96,109 @@ function validatorOf(response: RawResponse): string | undefined {
   return etag === undefined || etag.startsWith('W/') ? undefined : etag;
 }
 
-async function reopen(plan: ResumePlan, offset: number): Promise<RawResponse> {
+async function reopen(plan: ResumePlan, span: Span, mayRange: boolean): Promise<Answer> {
   const { first, request } = plan;
-  const etag = validatorOf(first.response);
-  const answer = await plan.again({ rest: { offset, etag, origin: first.url.origin } });
-  const { response, url } = answer;
-  if (response.status === 206 && rangeStart(response) === offset) return response;
-  if (response.status === 200 && isSame(plan, response)) return skipFirst(response, offset);
-  await drain(response);
-  const retryable =
-    isRetryableStatus(response.status) || isExpiredLink(new URL(request.url), answer);
-  throw transportError(
-    'HTTP_STATUS',
-    { url: url.href, method: request.method ?? 'GET' },
-    `the server answered ${response.status} when asked for the bytes from ${offset}`,
-    { retryable, details: { status: response.status, offset } },
-  );
+  const etag = isImmutable(request) ? undefined : validatorOf(first.response);
+  const rest = { ...span, etag, origin: first.url.origin };
+  return await plan.again(mayRange ? { rest } : {});
 }
 
-function rangeStart(response: RawResponse): number | undefined {
-  const match = /^bytes ([0-9]+)-[0-9]+\/(?:[0-9]+|\*)$/.exec(
-    response.headers.get('content-range') ?? '',
-  );
-  return match === null ? undefined : Number(match[1]);
+/** A range is asked for only of bytes that do not change. */
+function isImmutable(request: HttpRequest): boolean {
+  return request.immutable === true || request.range !== undefined;
+}
+
+/** The wanted bytes of an answer, which may have sent more. */
+async function* bytesFrom(
+  plan: ResumePlan,
+  answer: Answer,
+  span: Span,
+): AsyncGenerator<Uint8Array> {
+  const { response } = answer;
+  if (answer === plan.first && plan.request.range === undefined) return yield* piecesOf(response);
+  if (response.status === 206) {
+    requireRange(plan, response, span);
+    yield* within(response, 0, span);
+  } else if (response.status === 200 && isSame(plan, response)) {
+    plan.request.onSkipped?.(span.offset);
+    yield* within(response, span.offset, span);
+  } else throw await refusal(plan, answer, span);
+}
+
+/** Drops the first `skip` bytes of a body and what comes after the end. */
+async function* within(
+  response: RawResponse,
+  skip: number,
+  { offset, end }: Span,
+): AsyncGenerator<Uint8Array> {
+  let toSkip = skip;
+  let left = end === undefined ? Number.POSITIVE_INFINITY : end - offset;
+  for await (const piece of piecesOf(response)) {
+    const wanted = piece.subarray(Math.min(toSkip, piece.length)).subarray(0, left);
+    toSkip -= Math.min(toSkip, piece.length);
+    left -= wanted.length;
+    if (wanted.length > 0) yield wanted;
+    if (left === 0) return;
+  }
+}
+
+async function* piecesOf(response: RawResponse): AsyncGenerator<Uint8Array> {
+  if (response.body instanceof Uint8Array) yield response.body;
+  else yield* response.body;
 }
 
 function isSame(plan: ResumePlan, response: RawResponse): boolean {
+  if (isImmutable(plan.request)) return true;
   const before = validatorOf(plan.first.response);
-  return before === undefined ? plan.request.immutable === true : before === validatorOf(response);
+  return before !== undefined && before === validatorOf(response);
 }
 
-/** The server sent everything again: the bytes already delivered are dropped. */
-function skipFirst(response: RawResponse, count: number): RawResponse {
-  const body = async function* (): AsyncGenerator<Uint8Array> {
-    let left = count;
-    for await (const piece of piecesOf(response)) {
-      if (left >= piece.length) left -= piece.length;
-      else {
-        yield left === 0 ? piece : piece.subarray(left);
-        left = 0;
-      }
-    }
-  };
-  return { ...response, body: body() };
+/** @throws TransportError RANGE_MISMATCH when a 206 does not say that it begins where it should, in a body of the right size */
+function requireRange(plan: ResumePlan, response: RawResponse, span: Span): void {
+  const found = response.headers.get('content-range') ?? 'none';
+  const [, first, last, total] = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(found) ?? [];
+  const size = plan.request.range?.of ?? (plan.request.range === undefined ? span.end : undefined);
+  const fits =
+    Number(first) === span.offset &&
+    Number(last) >= span.offset &&
+    (total === '*' || size === undefined || Number(total) === size);
+  if (!fits) throw mismatch(plan, `bytes ${span.offset}-/${size ?? '*'}`, found);
+}
+
+async function refusal(plan: ResumePlan, answer: Answer, { offset }: Span): Promise<Error> {
+  const { response, url } = answer;
+  const { status } = response;
+  await drain(response);
+  const found = response.headers.get('content-range');
+  const [, total] = /^bytes \*\/([0-9]+)$/.exec(found ?? '') ?? [];
+  const size = plan.request.range?.of;
+  if (status === 416 && total !== undefined && size !== undefined && Number(total) !== size) {
+    return mismatch(plan, `a body of ${size} bytes`, `one of ${total}`);
+  }
+  const retryable =
+    status === 416 || isRetryableStatus(status) || isExpiredLink(new URL(plan.request.url), answer);
+  return transportError(
+    'HTTP_STATUS',
+    { url: url.href, method: plan.request.method ?? 'GET' },
+    `the server answered ${status} when asked for the bytes from ${offset}`,
+    { retryable, details: { status, offset } },
+  );
+}
+
+function mismatch(plan: ResumePlan, expected: string, found: string): Error {
+  const context = { url: new URL(plan.request.url).href, method: plan.request.method ?? 'GET' };
+  const problem = `expected ${expected}, found ${found}`;
+  return transportError('RANGE_MISMATCH', context, problem, {
+    retryable: false,
+    details: { expected, found },
+  });
+}
+
+function endedEarly(plan: ResumePlan, offset: number, end: number): Error {
+  const context = { url: new URL(plan.request.url).href, method: plan.request.method ?? 'GET' };
+  const problem = `the body ended at byte ${offset} of ${end}`;
+  return transportError('CONNECTION_LOST', context, problem, {
+    retryable: true,
+    details: { reason: 'closed', offset },
+  });
 }

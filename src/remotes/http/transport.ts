@@ -7,8 +7,11 @@ export interface Attempt {
   readonly url: URL;
   /** Lower-case names; values without line ends. */
   readonly headers: ReadonlyMap<string, string>;
-  /** True when a redirect led to another origin than the one that was asked: it gets no client certificate. */
-  readonly foreign: boolean;
+  /**
+   * The URL that was asked first, when a redirect led to another origin: that gets no client certificate, and may be no
+   * place that only this host can reach.
+   */
+  readonly foreign: URL | undefined;
   readonly priority: number;
   /** A body up to this size arrives as one array; 0 streams every body. */
   readonly collectBytes: number;
@@ -71,4 +74,18 @@ export async function drain(response: RawResponse): Promise<void> {
     length += piece.length;
     if (length > MAX_DRAIN_BYTES) return;
   }
+}
+
+/** The first bytes of a body, at most so many: the page that comes with an error. */
+export async function readPage(response: RawResponse, limitBytes: number): Promise<Uint8Array> {
+  const { body } = response;
+  if (body instanceof Uint8Array) return body.subarray(0, limitBytes);
+  const pieces: Uint8Array[] = [];
+  let left = limitBytes;
+  for await (const piece of body) {
+    pieces.push(piece.subarray(0, left));
+    left -= piece.length;
+    if (left <= 0) break;
+  }
+  return Buffer.concat(pieces);
 }

@@ -42,7 +42,7 @@ export class FastRoad implements Transport {
     return (
       (method === 'GET' || method === 'HEAD') &&
       content === undefined &&
-      foreign !== true &&
+      foreign === undefined &&
       tls.certPem === undefined &&
       tls.permissive !== true &&
       proxyFor(proxy, url) === undefined
