@@ -90,7 +90,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/ostree',
     'host',
   ],
-  'remotes/http': ['base/errors'],
+  'remotes/http': ['base/errors', 'base/flow'],
   'remotes/ostree': ['base/bytes', 'base/digest', 'base/errors', 'formats/ostree', 'remotes/http'],
   'work/compose': [
     'base/bytes',

@@ -661,6 +661,12 @@ export const ERROR_CODES = {
       'The server sent other bytes than the range that was asked for, or a body of another size',
     keys: ['url', 'expected', 'found', 'retryable'],
   },
+  RANGE_RESPONSE_INVALID: {
+    kind: 'format',
+    meaning:
+      'A response to a range request does not say which bytes it brings, or says what cannot be',
+    keys: ['offset', 'what', 'reason'],
+  },
   RATE_LIMITED: {
     kind: 'transport',
     meaning: 'The server asked to slow down until the attempts were used up',

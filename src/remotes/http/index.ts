@@ -12,6 +12,8 @@ export { type KeptHead, type ResponseEvents, ResponseParser } from './fast/parse
 export type { ShortReceiver, ShortWay } from './fast/short.ts';
 export type { TlsSettings } from './general.ts';
 export { type ProxySettings, proxyFor, proxyFromEnvironment } from './proxy.ts';
+export { RangeBody, type RangeBodyHead } from './ranges/range-body.ts';
+export { type RangeHead, readRangeHead } from './ranges/range-head.ts';
 export { redactUrl } from './redact.ts';
 export type { BegunRequest, HttpBytes, HttpRequest, HttpResponse } from './request.ts';
 export { parseRetryAfter, type RetryPolicy } from './retry.ts';

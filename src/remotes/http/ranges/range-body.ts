@@ -1,0 +1,149 @@
+import type { BlobPiece, ByteRange } from '#base/flow';
+import { EDGE_BYTES_MAX, PART_HEAD_BYTES_MAX, SPARE_PARTS } from './layout.ts';
+import { failRange, parseContentRange, type RangeHead } from './range-head.ts';
+import { WantedBytes } from './wanted.ts';
+
+/** Heads whose body brings ranges. */
+export type RangeBodyHead = Extract<RangeHead, { kind: 'single' | 'multipart' }>;
+
+type State = 'preamble' | 'boundary' | 'head' | 'content' | 'end';
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+/**
+ * Reads the body of a 206, in pieces of any size: every wanted byte is handed on once, with its place in the blob, in the order
+ * in which the server sends it. Parts may come in another order, joined, cut or twice; a body that ends early leaves bytes
+ * missing. The length of a part is that of its Content-Range, so content is never searched for a boundary. Sans-I/O; holds
+ * one header section. Source: RFC 9110, section 14.6; RFC 2046, section 5.1.1.
+ */
+export class RangeBody {
+  readonly #wanted: WantedBytes;
+  readonly #blobBytes: number;
+  readonly #delimiter: Buffer;
+  readonly #isSingle: boolean;
+  #partsLeft: number;
+  #state: State;
+  /** Text of a boundary line or a header section, not yet complete. */
+  #text: Buffer = Buffer.alloc(0);
+  #edgeBytes = 0;
+  #offset: number;
+  #left: number;
+  /** Bytes of the body before the next one. */
+  #bodyBytes = 0;
+
+  /** @param wanted in ascending order, not overlapping, within the blob */
+  constructor(head: RangeBodyHead, wanted: readonly ByteRange[], blobBytes: number) {
+    this.#wanted = new WantedBytes(wanted);
+    this.#blobBytes = blobBytes;
+    const boundary = head.kind === 'multipart' ? head.boundary : '';
+    this.#delimiter = Buffer.from(`--${boundary}`, 'latin1');
+    this.#partsLeft = wanted.length + SPARE_PARTS;
+    this.#state = head.kind === 'multipart' ? 'preamble' : 'content';
+    this.#offset = head.kind === 'single' ? head.range.offset : 0;
+    this.#left = head.kind === 'single' ? head.range.length : 0;
+    this.#isSingle = head.kind === 'single';
+  }
+
+  /** Takes the next bytes of the body. The pieces are views of it. @throws FormatError RANGE_RESPONSE_INVALID */
+  *push(piece: Uint8Array): Generator<BlobPiece> {
+    for (let at = 0; at < piece.length; ) {
+      if (this.#state === 'content') {
+        const bytes = piece.subarray(at, at + this.#left);
+        at += bytes.length;
+        yield* this.#wanted.take(this.#offset, bytes);
+        this.#offset += bytes.length;
+        this.#left -= bytes.length;
+        this.#bodyBytes += bytes.length;
+        if (this.#left === 0) this.#state = this.#isSingle ? 'end' : 'boundary';
+      } else if (this.#state === 'end') {
+        this.#passEdge(piece.length - at, 'after the last part');
+        return;
+      } else at = this.#takeLine(piece, at);
+    }
+  }
+
+  /** The body has no more bytes, or is given up: what is still wanted, in ascending order. */
+  end(): ByteRange[] {
+    return this.#wanted.missing();
+  }
+
+  /** Gathers text up to the end of a line. */
+  #takeLine(piece: Uint8Array, from: number): number {
+    const found = piece.indexOf(LF, from);
+    const end = found < 0 ? piece.length : found + 1;
+    this.#text = Buffer.concat([this.#text, piece.subarray(from, end)]);
+    this.#bodyBytes += end - from;
+    const limit = this.#state === 'preamble' ? EDGE_BYTES_MAX : PART_HEAD_BYTES_MAX;
+    if (this.#text.length > limit) {
+      failRange(this.#state, this.#bodyBytes, `expected at most ${limit} bytes, found more`);
+    }
+    // The last boundary may be the last byte of the body, without an end of line.
+    const isLastLine = found < 0 && this.#state !== 'head' && this.#isClosing(this.#text);
+    if (found >= 0 || isLastLine) this.#endLine();
+    return end;
+  }
+
+  #endLine(): void {
+    if (this.#state === 'head') {
+      if (isEmptyLineAtEnd(this.#text)) this.#startPart();
+      return;
+    }
+    const line = trimLine(this.#text);
+    this.#text = Buffer.alloc(0);
+    if (this.#isClosing(line)) this.#state = 'end';
+    else if (line.equals(this.#delimiter)) this.#state = 'head';
+    else if (this.#state === 'boundary' && line.length > 0) {
+      failRange('boundary', this.#bodyBytes, 'expected a boundary after a part, found other bytes');
+    } else this.#passEdge(line.length + 1, 'before a part');
+  }
+
+  #isClosing(line: Uint8Array): boolean {
+    return Buffer.concat([this.#delimiter, Buffer.from('--')]).equals(line);
+  }
+
+  #startPart(): void {
+    const lines = this.#text.toString('latin1').split(/\r?\n/);
+    this.#text = Buffer.alloc(0);
+    if (this.#partsLeft === 0)
+      failRange('parts', this.#bodyBytes, 'expected those asked for, found more');
+    this.#partsLeft -= 1;
+    const texts = lines.filter((line) => /^content-range\s*:/i.test(line));
+    const [text] = texts;
+    if (text === undefined || texts.length > 1) {
+      failRange('part', this.#bodyBytes, `expected one Content-Range, found ${texts.length}`);
+    }
+    const value = text.slice(text.indexOf(':') + 1);
+    const { offset, length } = parseContentRange(value, this.#blobBytes, this.#bodyBytes);
+    this.#offset = offset;
+    this.#left = length;
+    this.#state = 'content';
+  }
+
+  #passEdge(bytes: number, where: string): void {
+    this.#edgeBytes += bytes;
+    this.#bodyBytes += this.#state === 'end' ? bytes : 0;
+    if (this.#edgeBytes > EDGE_BYTES_MAX) {
+      failRange(
+        'body',
+        this.#bodyBytes,
+        `expected at most ${EDGE_BYTES_MAX} bytes ${where}, found more`,
+      );
+    }
+  }
+}
+
+function trimLine(line: Buffer): Buffer {
+  let end = line.length;
+  while (end > 0 && isLineBlank(line[end - 1])) end -= 1;
+  return line.subarray(0, end);
+}
+
+function isLineBlank(code: number | undefined): boolean {
+  return code === LF || code === CR || code === 0x20 || code === 0x09;
+}
+
+function isEmptyLineAtEnd(text: Buffer): boolean {
+  const whole = text.toString('latin1');
+  return whole === '\r\n' || whole === '\n' || whole.endsWith('\n\r\n') || whole.endsWith('\n\n');
+}
