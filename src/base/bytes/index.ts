@@ -1,6 +1,7 @@
 /**
  * Bytes: exact names, bounds-checked reading, hex, safe-integer arithmetic, xxHash32. Pure; no I/O.
  */
+export { decodeBase64 } from './base64.ts';
 export {
   type ByteString,
   byteStringFromText,

@@ -241,6 +241,12 @@ export const ERROR_CODES = {
     meaning: 'An image would be written to a terminal',
     keys: [],
   },
+  IMAGE_REJECTED: {
+    kind: 'integrity',
+    meaning: 'The policy of this host does not accept the image; the class says why',
+    keys: ['class', 'policy', 'scope'],
+    exit: 12,
+  },
   IMAGE_SOURCE_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'The file or directory of an image reference does not exist',
@@ -261,6 +267,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'Image indexes are nested deeper than any real image',
     keys: ['offset', 'what'],
+  },
+  KEY_UNUSABLE: {
+    kind: 'format',
+    meaning: 'A key that a policy names is missing, or no public key that is understood',
+    keys: ['offset', 'what', 'expected', 'found'],
   },
   LAYER_COMPRESSION_INVALID: {
     kind: 'format',
@@ -650,6 +661,17 @@ export const ERROR_CODES = {
     meaning: 'No image for the wanted platform is offered',
     keys: ['wanted', 'available'],
   },
+  POLICY_INVALID: {
+    kind: 'format',
+    meaning: 'A policy.json breaks the rules of its format',
+    keys: ['offset', 'what', 'file', 'expected', 'found', 'class'],
+  },
+  POLICY_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A policy.json that is named or demanded is not there',
+    keys: ['class', 'candidates'],
+    exit: 12,
+  },
   PROTOCOL_BROKEN: {
     kind: 'transport',
     meaning: 'The peer does not speak HTTP/1.1 as RFC 9112 demands',
@@ -768,6 +790,16 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'A name without a host has neither an alias nor a registry to search',
     keys: ['name', 'files'],
+  },
+  SIGNATURE_FILE_INVALID: {
+    kind: 'format',
+    meaning: 'A file or manifest with signatures is not written as its format demands',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SIGNATURE_PAYLOAD_INVALID: {
+    kind: 'format',
+    meaning: 'What a signature signs is no statement about an image',
+    keys: ['offset', 'what', 'expected', 'found'],
   },
   SPLITSTREAM_ALGORITHM: {
     kind: 'format',

@@ -1,3 +1,4 @@
+import { decodeBase64 } from '#base/bytes';
 import { type ConfigFile, configInvalid, describeValue } from './config-file.ts';
 import { DOCKER_HUB, DOCKER_HUB_SERVER, HELPER_NAME } from './layout.ts';
 
@@ -167,14 +168,14 @@ function pairOf(username: string, password: string): NameAndPassword | undefined
 
 /** `auth` is the base64 of `user:password`; NULs at the end are padding of old tools. */
 function decodePair(file: AuthFile, key: string, auth: string): NameAndPassword | undefined {
-  const compact = auth.replace(/[\r\n]/g, '');
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(compact)) {
+  const bytes = decodeBase64(auth);
+  if (bytes === undefined) {
     throw configInvalid(file.name, {
       expected: `base64 in auth of "${key}"`,
       found: 'another text',
     });
   }
-  const decoded = Buffer.from(compact, 'base64').toString('utf8');
+  const decoded = Buffer.from(bytes).toString('utf8');
   const colon = decoded.indexOf(':');
   if (colon < 0) return undefined;
   return {
