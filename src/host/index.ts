@@ -22,7 +22,7 @@ export { errnoName, failSyscall, hasErrno, hostError } from './ffi/errno.ts';
 export { type SyscallObserver, setSyscallObserver } from './ffi/ffi.ts';
 export { OPEN } from './ffi/flags.ts';
 export { type Descriptor, displayPath, type Name, pathOf } from './ffi/name.ts';
-export { Dir, type OpenDirOptions } from './files/dir.ts';
+export { Dir, type OpenDirOptions, resolvedPathOf } from './files/dir.ts';
 export type { DirEntry, EntryVisitor } from './files/entries.ts';
 export {
   closeFd,

@@ -21,7 +21,8 @@ export function labelOf(file: Descriptor): string {
 /** `directory/name` for messages only; the bytes are decoded as UTF-8 where that is possible. */
 export function displayPath(directory: string, name: Name): string {
   if (name === '.' || name === '') return directory;
-  return `${directory}/${displayText(name as ByteString)}`;
+  const parent = directory === '/' ? '' : directory;
+  return `${parent}/${displayText(name as ByteString)}`;
 }
 
 /** The bytes of a path that the user wrote as text. */

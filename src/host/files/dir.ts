@@ -2,7 +2,15 @@ import { type ByteString, displayText } from '#base/bytes';
 import { ERRNO, failSyscall, hostError } from '../ffi/errno.ts';
 import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
 import { AT, OPEN } from '../ffi/flags.ts';
-import { displayPath, type Name, pathOf, putBytes, putName } from '../ffi/name.ts';
+import {
+  type Descriptor,
+  displayPath,
+  fdOf,
+  type Name,
+  pathOf,
+  putBytes,
+  putName,
+} from '../ffi/name.ts';
 import { type DirEntry, type EntryVisitor, readDirEntries, visitDirEntries } from './entries.ts';
 import { type FileTime, HostFile, putTimes } from './file.ts';
 import { randomName } from './random.ts';
@@ -301,4 +309,15 @@ export class Dir implements Disposable {
   #fail(errno: number, syscall: string, name: Name): never {
     throw hostError(errno, syscall, this.displayPath(name));
   }
+}
+
+/** The absolute path of an open file or directory, without symbolic links, as the kernel knows it. @throws HostError SYSCALL_FAILED */
+export function resolvedPathOf(file: Descriptor): ByteString {
+  using descriptors = Dir.openPath('/proc/self/fd' as ByteString);
+  const name = String(fdOf(file));
+  return descriptors.readlink(name) ?? failMissing(descriptors, name);
+}
+
+function failMissing(directory: Dir, name: string): never {
+  throw hostError(ERRNO.ENOENT, 'readlinkat', directory.displayPath(name));
 }

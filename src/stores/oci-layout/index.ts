@@ -4,5 +4,6 @@
  */
 export type { SpoolOptions } from './archive.ts';
 export { openImageSource, openImageTarget } from './open.ts';
+export { readSignatureFiles, type SignatureFile } from './signature-files.ts';
 export type { ImageListing, ImageSource } from './source.ts';
 export type { BlobMethod, BlobWriter, ImageTarget, WrittenBlob } from './target.ts';
