@@ -92,6 +92,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
   ],
   'remotes/http': ['base/errors', 'base/flow'],
+  'remotes/registry': [],
   'remotes/ostree': ['base/bytes', 'base/digest', 'base/errors', 'formats/ostree', 'remotes/http'],
   'work/compose': [
     'base/bytes',
