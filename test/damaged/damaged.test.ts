@@ -3,15 +3,13 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '#base/errors';
+import { type FsckDocument, fsckDocument, renderFsckText } from '#faces/cfsctl';
 import {
   applyGc,
   checkRepository,
   collectGarbage,
-  type FsckDocument,
-  fsckDocument,
   openRepository,
   planGc,
-  renderFsckText,
 } from '#stores/composefs';
 import { type GoldenStep, readGolden, unpackGoldenRepository } from '../support/golden-repo.ts';
 import { makeTempDir } from '../support/temp-dir.ts';

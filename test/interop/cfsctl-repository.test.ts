@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { renderFsckText } from '#faces/cfsctl';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import {
   checkRepository,
@@ -11,7 +12,6 @@ import {
   initRepository,
   openRepository,
   type Repository,
-  renderFsckText,
 } from '#stores/composefs';
 import { needs } from '../support/capability.ts';
 import { unpackGoldenRepository } from '../support/golden-repo.ts';

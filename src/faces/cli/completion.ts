@@ -1,9 +1,9 @@
 import type { Argument, Option, RootCommand } from '@bomb.sh/tab';
 import type { Command } from 'commander';
 import { isOnecopyError } from '#base/errors';
+import { stdout } from '#faces/terminal';
 import { listOciImages } from '#work/image';
 import { openChosen } from '#work/repository';
-import { stdout } from './channels.ts';
 import { type GlobalOptions, PROGRESS_MODES, selectionOf } from './context.ts';
 
 /** Operands that are names of images in the repository, as `usage` in the table of verbs calls them. */

@@ -2,7 +2,9 @@ import { styleText } from 'node:util';
 import { plainJson, plainLine } from '#base/bytes';
 import type { JsonValue } from '#base/errors';
 import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/errors';
-import { stderr, stdout } from './channels.ts';
+import { stderr, stdout, UsageError } from '#faces/terminal';
+
+export { UsageError };
 
 /** Version of every JSON document; keys are only ever added. */
 const SCHEMA_VERSION = 1;
@@ -11,16 +13,6 @@ const SCHEMA_VERSION = 1;
 export const EXIT_USAGE = 2;
 /** Exit status of a run that is done but has findings. */
 export const EXIT_FINDINGS = 3;
-
-/** A wrong command line; exit status 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-  readonly hint: string | undefined;
-  constructor(message: string, hint?: string) {
-    super(message);
-    this.hint = hint;
-  }
-}
 
 /** One cell row of a table for people. */
 export type Row = readonly string[];

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { leave, stderr, stdout } from './channels.ts';
+import { leave, stderr, stdout } from '#faces/terminal';
 import {
   type Context,
   type GlobalOptions,

@@ -1,7 +1,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { plainJson, plainLine } from '#base/bytes';
 import type { ProgressEvent, ProgressListener } from '#base/flow';
-import { stderr } from './channels.ts';
+import { stderr } from '#faces/terminal';
 import { UsageError } from './output.ts';
 import { formatSize } from './units.ts';
 

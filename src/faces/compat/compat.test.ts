@@ -13,11 +13,12 @@ import { join } from 'node:path';
 import { describe, it, mock } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { UsageError } from '#faces/terminal';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { main as composefsInfo } from './composefs-info.ts';
 import { escapeName } from './escape.ts';
 import { main as mkcomposefs } from './mkcomposefs.ts';
-import { parseOptions, UsageError } from './options.ts';
+import { parseOptions } from './options.ts';
 
 const GOLDEN = new URL('../../../test/golden/composefs/random/', import.meta.url);
 const ID = '5a'.repeat(32);

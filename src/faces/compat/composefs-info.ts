@@ -2,6 +2,8 @@
  * Drop-in for C composefs-info: `ls`, `dump`, `objects`, `missing-objects` and `measure-file`, with the output and the exit
  * status of C. Options may stand before or after the command.
  */
+
+import { stdout, UsageError } from '#faces/terminal';
 import {
   dumpImageFile,
   type ListedEntry,
@@ -13,7 +15,7 @@ import {
   openImageFile,
 } from '#work/compose';
 import { escapeName } from './escape.ts';
-import { lastValue, parseOptions, UsageError } from './options.ts';
+import { lastValue, parseOptions } from './options.ts';
 import { printLines, runTool } from './run.ts';
 
 const PROGRAM = 'composefs-info';
@@ -27,7 +29,7 @@ export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, async () => {
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
-      process.stdout.write(USAGE);
+      stdout.write(USAGE);
       return;
     }
     const [command, ...paths] = options.operands;

@@ -2,6 +2,8 @@
  * Drop-in for C mkcomposefs: same options, same image bytes, same exit status (0, or 1 for every failure). Beyond C it
  * takes `--hardlinks`, as composefs-rs does. `--threads` is checked and otherwise has no effect.
  */
+
+import { stderr, stdout, UsageError } from '#faces/terminal';
 import {
   type ComposeSource,
   composeImage,
@@ -10,7 +12,7 @@ import {
   readDumpfile,
   writeImage,
 } from '#work/compose';
-import { lastValue, type ParsedOptions, parseOptions, UsageError } from './options.ts';
+import { lastValue, type ParsedOptions, parseOptions } from './options.ts';
 import { runTool } from './run.ts';
 
 const PROGRAM = 'mkcomposefs';
@@ -54,7 +56,7 @@ export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, () => {
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
-      process.stdout.write(USAGE);
+      stdout.write(USAGE);
       return;
     }
     const { source, image } = readOperands(options);
@@ -66,7 +68,7 @@ export function main(argv: readonly string[]): Promise<number> {
     const bytes = composeImage(readSource(source, options), range);
     if (image !== undefined) writeImage(bytes, image);
     if (options.flags.has('print-digest') || image === undefined) {
-      process.stdout.write(`${computeImageId(bytes)}\n`);
+      stdout.write(`${computeImageId(bytes)}\n`);
     }
   });
 }
@@ -97,7 +99,7 @@ function readSource(source: string, options: ParsedOptions): ComposeSource {
     const ignored = DIRECTORY_ONLY.filter((name) => flags.has(name));
     if (digestStore !== undefined) ignored.push('digest-store');
     for (const name of ignored) {
-      process.stderr.write(`${PROGRAM}: warning: --${name} has no effect with --from-file\n`);
+      stderr.write(`${PROGRAM}: warning: --${name} has no effect with --from-file\n`);
     }
     return readDumpfile(source);
   }

@@ -1,3 +1,5 @@
+import { UsageError } from '#faces/terminal';
+
 /**
  * Long options as getopt_long reads them: `--name`, `--name=value`, `--name value`, any unique beginning of a name, mixed
  * with operands, and `--` to end them.
@@ -12,9 +14,6 @@ export interface ParsedOptions {
   readonly values: ReadonlyMap<string, readonly string[]>;
   readonly operands: readonly string[];
 }
-
-/** A mistake on the command line: print the message, if any, and the usage. */
-export class UsageError extends Error {}
 
 /** Parses a command line. @throws UsageError with the message of getopt_long */
 export function parseOptions(

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import { plainText } from '#base/bytes';
 import { isOnecopyError, renderErrorText } from '#base/errors';
-import { UsageError } from './options.ts';
+import { stderr, stdout, UsageError } from '#faces/terminal';
 
 /** Characters gathered before they are written. */
 const PIECE_LENGTH = 64 * 1024;
@@ -15,29 +14,17 @@ export async function runTool(
   usage: string,
   work: () => Promise<void> | void,
 ): Promise<number> {
-  process.stdout.on('error', leaveQuietly);
   try {
     await work();
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
-      complain(error.message === '' ? usage : `${error.message}\n${usage}`);
+      stderr.write(error.message === '' ? usage : `${error.message}\n${usage}`);
     } else if (isOnecopyError(error)) {
-      complain(`${program}: ${renderErrorText(error)}\n`);
+      stderr.write(`${program}: ${renderErrorText(error)}\n`);
     } else throw error;
     return 1;
   }
-}
-
-/** Errors may quote what a file says, which must not reach the terminal as it is. */
-function complain(text: string): void {
-  process.stderr.write(plainText(text));
-}
-
-/** A reader of our output that goes away (`composefs-info ls x | head`) ends the run without an error. */
-function leaveQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
 }
 
 /** Writes lines to standard output, waiting for a slow reader. */
@@ -46,8 +33,8 @@ export async function printLines(lines: Iterable<string>): Promise<void> {
   for (const line of lines) {
     text += line;
     if (text.length < PIECE_LENGTH) continue;
-    if (!process.stdout.write(text, 'latin1')) await once(process.stdout, 'drain');
+    if (!stdout.stream.write(text, 'latin1')) await once(stdout.stream, 'drain');
     text = '';
   }
-  process.stdout.write(text, 'latin1');
+  stdout.stream.write(text, 'latin1');
 }

@@ -15,12 +15,6 @@
 export { FINDING_KINDS, type Finding, type FindingKind } from './check/findings.ts';
 export { checkRepository, type FsckOptions, type FsckReport } from './check/fsck.ts';
 export {
-  type FsckDocument,
-  fsckDocument,
-  renderFinding,
-  renderFsckText,
-} from './check/fsck-report.ts';
-export {
   applyGc,
   collectGarbage,
   type GarbageLink,

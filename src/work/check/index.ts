@@ -9,20 +9,12 @@ export {
   type Finding,
   type FsckOptions,
   type FsckReport,
-  fsckDocument,
   type GcApplyOptions,
   type GcOptions,
   type GcPlan,
   type GcResult,
   planGc,
-  renderFinding,
-  renderFsckText,
 } from '#stores/composefs';
+export { encodeGcPlan, parseGcPlan } from './gc-plan.ts';
 export { checkOciImages, type OciCheckOptions, type OciCheckReport } from './oci.ts';
 export { OCI_FINDING_KINDS, type OciFinding, type OciFindingKind } from './oci-findings.ts';
-export {
-  type OciFsckDocument,
-  ociFsckDocument,
-  renderOciFinding,
-  renderOciFsckText,
-} from './report.ts';

@@ -3,6 +3,7 @@ import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { computeContentDigest } from '#base/digest';
+import { type OciFsckDocument, ociFsckDocument, renderOciFsckText } from '#faces/cfsctl';
 import { objectPath } from '#formats/fsverity';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import { openRepository, type Repository } from '#stores/composefs';
@@ -17,13 +18,7 @@ import {
   unpackGoldenRepository,
 } from '../../../test/support/golden-repo.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import {
-  checkOciImages,
-  checkRepository,
-  type OciFsckDocument,
-  ociFsckDocument,
-  renderOciFsckText,
-} from './index.ts';
+import { checkOciImages, checkRepository } from './index.ts';
 
 type Work = (repository: Repository, path: string) => Promise<void>;
 

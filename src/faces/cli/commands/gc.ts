@@ -1,11 +1,19 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { applyGc, collectGarbage, type GcPlan, type GcResult, planGc } from '#work/check';
+import {
+  applyGc,
+  collectGarbage,
+  encodeGcPlan,
+  type GcPlan,
+  type GcResult,
+  parseGcPlan,
+  planGc,
+} from '#work/check';
 import type { Repository } from '#work/repository';
 import { type Action, type Context, textOption, wholeNumber } from '../context.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
 import { openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
-import { readPlan, writePlan } from './gc-plan.ts';
 
 /** What to do: only look, look and write a plan, do what a plan says, or look and do at once. */
 interface Request {
@@ -58,6 +66,30 @@ async function run(
   const plan = await planGc(repository, options);
   if (planPath !== undefined && !context.dryRun) writePlan(planPath, plan);
   return resultOf(plan);
+}
+
+/** An existing file is never replaced. @throws UsageError */
+function writePlan(path: string, plan: GcPlan): void {
+  try {
+    writeFileSync(path, encodeGcPlan(plan), { flag: 'wx', mode: 0o644 });
+  } catch (error) {
+    throw new UsageError(`Cannot write plan "${path}": ${messageOf(error)}`);
+  }
+}
+
+/** @throws UsageError when it cannot be read; FormatError GC_PLAN_INVALID */
+function readPlan(path: string): GcPlan {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`Cannot read plan "${path}": ${messageOf(error)}`);
+  }
+  return parseGcPlan(text, path);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The plan counted as if it were done. */

@@ -3,18 +3,13 @@ import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ProgressEvent } from '#base/flow';
+import { renderFsckText } from '#faces/cfsctl';
 import { objectPath } from '#formats/fsverity';
 import { SplitstreamWriter } from '#formats/splitstream';
 import { watchDescriptors } from '../../../../test/support/fd-leak.ts';
 import { unpackGoldenRepository } from '../../../../test/support/golden-repo.ts';
 import { makeTempDir } from '../../../../test/support/temp-dir.ts';
-import {
-  checkRepository,
-  initRepository,
-  openRepository,
-  type Repository,
-  renderFsckText,
-} from '../index.ts';
+import { checkRepository, initRepository, openRepository, type Repository } from '../index.ts';
 
 async function withRepository(work: (repository: Repository, path: string) => Promise<void>) {
   using temp = makeTempDir();

@@ -1,5 +1,4 @@
-import type { Finding } from './findings.ts';
-import type { FsckReport } from './fsck.ts';
+import type { Finding, FsckReport } from '#work/check';
 
 /** A finding as one line: `fsck: <kind>: <path>: <detail>`. */
 export function renderFinding(finding: Finding): string {

@@ -1,11 +1,5 @@
-import {
-  type FsckDocument,
-  type FsckReport,
-  fsckDocument,
-  renderFsckText,
-} from '#stores/composefs';
-import type { OciCheckReport } from './oci.ts';
-import type { OciFinding } from './oci-findings.ts';
+import type { FsckReport, OciCheckReport, OciFinding } from '#work/check';
+import { type FsckDocument, fsckDocument, renderFsckText } from './fsck-report.ts';
 
 /** A finding as one line: `fsck: <kind>: <tag>: <detail>`. */
 export function renderOciFinding(finding: OciFinding): string {
