@@ -278,7 +278,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'faces/packed': [],
   'faces/cfsctl': ['work/check'],
   'faces/terminal': ['base/bytes'],
-  'faces/compat': ['base/errors', 'faces/terminal', 'work/compose'],
+  'faces/compat': ['base/bytes', 'base/errors', 'faces/terminal', 'work/compose'],
   'faces/cli': [
     'base/bytes',
     'base/errors',

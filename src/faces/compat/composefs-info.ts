@@ -29,7 +29,7 @@ export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, async () => {
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
-      stdout.write(USAGE);
+      stdout.stream.write(USAGE);
       return;
     }
     const [command, ...paths] = options.operands;

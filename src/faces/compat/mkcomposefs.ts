@@ -56,7 +56,7 @@ export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, () => {
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
-      stdout.write(USAGE);
+      stdout.stream.write(USAGE);
       return;
     }
     const { source, image } = readOperands(options);
@@ -68,7 +68,7 @@ export function main(argv: readonly string[]): Promise<number> {
     const bytes = composeImage(readSource(source, options), range);
     if (image !== undefined) writeImage(bytes, image);
     if (options.flags.has('print-digest') || image === undefined) {
-      stdout.write(`${computeImageId(bytes)}\n`);
+      stdout.stream.write(`${computeImageId(bytes)}\n`);
     }
   });
 }
@@ -99,7 +99,7 @@ function readSource(source: string, options: ParsedOptions): ComposeSource {
     const ignored = DIRECTORY_ONLY.filter((name) => flags.has(name));
     if (digestStore !== undefined) ignored.push('digest-store');
     for (const name of ignored) {
-      stderr.write(`${PROGRAM}: warning: --${name} has no effect with --from-file\n`);
+      stderr.stream.write(`${PROGRAM}: warning: --${name} has no effect with --from-file\n`);
     }
     return readDumpfile(source);
   }

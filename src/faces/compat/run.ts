@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { plainText } from '#base/bytes';
 import { isOnecopyError, renderErrorText } from '#base/errors';
 import { stderr, stdout, UsageError } from '#faces/terminal';
 
@@ -19,9 +20,9 @@ export async function runTool(
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
-      stderr.write(error.message === '' ? usage : `${error.message}\n${usage}`);
+      stderr.stream.write(plainText(error.message === '' ? usage : `${error.message}\n${usage}`));
     } else if (isOnecopyError(error)) {
-      stderr.write(`${program}: ${renderErrorText(error)}\n`);
+      stderr.stream.write(plainText(`${program}: ${renderErrorText(error)}\n`));
     } else throw error;
     return 1;
   }
