@@ -62,6 +62,26 @@ test('a section that does not say it leaves it to the next, and nobody means off
   });
 });
 
+test('a boolean may be written as the other tools read it', () => {
+  const WORDS = {
+    true: ['true', 'Yes', 'ON', 'y', '"yes"', "'on'"],
+    false: ['FALSE', 'no', 'Off', 'N', '"n"'],
+  };
+  for (const [value, words] of Object.entries(WORDS)) {
+    for (const word of words) {
+      const { byDefault } = parse(`default-docker: {use-sigstore-attachments: ${word}}`);
+      assert.equal(String(byDefault?.useSigstoreAttachments), value, word);
+    }
+  }
+  for (const word of ['"true"', "'Yes'", 'yEs', '1', '!!str true', '[]']) {
+    assert.throws(
+      () => parse(`default-docker:\n  use-sigstore-attachments: ${word}`),
+      (error) => hasCode(error, 'CONFIG_INVALID'),
+      word,
+    );
+  }
+});
+
 test('old names of the lookaside are read', () => {
   const { byDefault } = parse(
     'default-docker:\n  sigstore: file:///l\n  sigstore-staging: file:///s',

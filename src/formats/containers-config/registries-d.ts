@@ -133,13 +133,21 @@ function readSection(file: ConfigFile, scope: string, node: Member): AttachmentS
   };
 }
 
-/** `true`, `yes` and `on` and their opposites, in three cases, never quoted. Source: YAML 1.1 bool. */
+/** YAML 1.1 bool, plain, in three cases; in quotes the other tools take a few of them too. Source: YAML 1.1 bool; seen with skopeo 1.22. */
+const WORDS = {
+  plain: [
+    /^(?:true|True|TRUE|yes|Yes|YES|on|On|ON|y|Y)$/,
+    /^(?:false|False|FALSE|no|No|NO|off|Off|OFF|n|N)$/,
+  ],
+  quoted: [/^(?:yes|on|y|Y)$/, /^(?:no|off|n|N)$/],
+} as const;
+
 function booleanOf(file: ConfigFile, node: Member | undefined): boolean | undefined {
   if (node === undefined || isNothing(node)) return undefined;
   const word = textOf(file, 'use-sigstore-attachments', node);
-  const isPlain = isScalar(node) && node.type === 'PLAIN';
-  if (isPlain && /^(?:true|True|TRUE|yes|Yes|YES|on|On|ON)$/.test(word)) return true;
-  if (isPlain && /^(?:false|False|FALSE|no|No|NO|off|Off|OFF)$/.test(word)) return false;
+  const [yes, no] = WORDS[isScalar(node) && node.type === 'PLAIN' ? 'plain' : 'quoted'];
+  if (yes.test(word)) return true;
+  if (no.test(word)) return false;
   const expected = 'true or false in use-sigstore-attachments';
   throw configInvalid(file.name, { expected, found: `"${word}"` });
 }

@@ -31,6 +31,8 @@ const REFUSED: readonly string[] = [
   '[aliases]\nimg = 1',
   'aliases = ["img"]',
   '[registries.search]\nregistries = ["a.test"]\n[[registry]]\nlocation = "b.test"',
+  '[registries.block]\nregistries = ["a.test"]\n[aliases]\nx = "a.test/x"',
+  '[aliases]\nimg = "REG/img"',
 ];
 
 for (const text of REFUSED) {

@@ -47,6 +47,7 @@ const V2_KEYS = [
   'unqualified-search-registries',
   'credential-helpers',
   'short-name-mode',
+  'aliases',
 ] as const;
 const MODES: readonly ShortNameMode[] = ['permissive', 'disabled', 'enforcing'];
 const PULL_FROM: readonly PullFromMirror[] = ['all', 'digest-only', 'tag-only'];

@@ -1,4 +1,10 @@
-import { formatImageName, type ImageName, isRegistryHost, parseImageName } from '#formats/oci';
+import {
+  formatImageName,
+  type ImageName,
+  isRegistryHost,
+  isRepositoryPath,
+  parseImageName,
+} from '#formats/oci';
 import type { StrictField } from './strict-field.ts';
 
 /** Which signed names are accepted for an image. Source: containers-policy.json(5), signedIdentity. */
@@ -112,13 +118,15 @@ function readName(field: StrictField): ImageName {
   return tryParse(text) ?? field.fail('an image name', JSON.stringify(text));
 }
 
-/** A host, or a full name without tag and digest. */
+/** `HOST[:PORT][/PATH]` as it is written: nothing is added to it. Source: seen with skopeo 1.22, which takes `docker.io/x` and `a/b`. */
 function readPrefix(field: StrictField): string {
   const text = field.string();
-  if (isRegistryHost(text)) return text;
-  const name = tryParse(text);
-  const isFull = name !== undefined && !isPrecise(name) && formatImageName(name) === text;
-  return isFull ? text : field.fail('HOST[:PORT][/PATH] without tag', JSON.stringify(text));
+  const slash = text.indexOf('/');
+  const isPrefix =
+    slash < 0
+      ? isRegistryHost(text)
+      : isRegistryHost(text.slice(0, slash)) && isRepositoryPath(text.slice(slash + 1));
+  return isPrefix ? text : field.fail('HOST[:PORT][/PATH] without tag', JSON.stringify(text));
 }
 
 function tryParse(text: string): ImageName | undefined {

@@ -170,10 +170,13 @@ test('bad signatures before a good one do no harm, and two bad ones are both tol
 
 test('foreign texts are escaped and cut before a person sees them', () => {
   const { publicKey, privateKey } = PAIRS.p256;
-  const payload = payloadOf(`\u001b[31m\u202e${'x'.repeat(500)}`);
-  const verdict = judge([attach(payload, signatureOf(payload, privateKey))], pemOf(publicKey));
-  assert.ok(!verdict.isAccepted);
-  assert.match(verdict.reason, /^[\x20-\x7e]{0,400}$/);
+  const foreign = `\u001b[31m\u202e${'x'.repeat(500)}`;
+  const payloads = [payloadOf(foreign), payloadOf('r.test/app:1', foreign)];
+  for (const payload of payloads) {
+    const verdict = judge([attach(payload, signatureOf(payload, privateKey))], pemOf(publicKey));
+    assert.ok(!verdict.isAccepted);
+    assert.match(verdict.reason, /^[\x20-\x7e]{0,400}$/);
+  }
 });
 
 test('a payload that is cut at any byte is refused', () => {

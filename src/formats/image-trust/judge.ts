@@ -185,7 +185,7 @@ function verifySignature(
     return fault('signature-invalid', `the signature is of none of ${keys.length} keys`);
   }
   const payload = tryParsePayload(signature.payload);
-  if (typeof payload === 'string') return fault('payload-invalid', payload);
+  if (typeof payload === 'string') return fault('payload-invalid', printable(payload));
   const { manifestDigest, dockerReference: signed } = payload;
   if (manifestDigest !== image.manifest) {
     return fault('digest-mismatch', `it signs ${manifestDigest}, not ${image.manifest}`);
@@ -210,7 +210,11 @@ function tryParsePayload(bytes: Uint8Array): SignedPayload | string {
 
 /** A foreign text for people: escaped and cut. */
 function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200)).replace(/[^\x20-\x7e]/g, '?');
+  return printable(JSON.stringify(text.slice(0, 200)));
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
 }
 
 function refusal(at: number, kind: RefusalClass, reason: string): Refusal {

@@ -32,15 +32,25 @@ const REFUSED: readonly unknown[] = [
   },
   { default: signed({ ...K, signedIdentity: { type: 'exactRepository', dockerRepository: 'A' } }) },
   { default: signed({ ...K, signedIdentity: { type: 'remapIdentity', prefix: 'a.test' } }) },
-  {
-    default: signed({
-      ...K,
-      signedIdentity: { type: 'remapIdentity', prefix: 'a.test', signedPrefix: 'docker.io/x' },
-    }),
-  },
   { default: signed({ keyPath: 'relative' }) },
   { default: signed({ keyPath: 5 }) },
   { default: signed({ keyPath: null }) },
+  { default: signed({ keyPaths: null, keyPath: '/k' }) },
+  { default: signed({ fulcio: { ...FULCIO, oidcIssuer: '' }, rekorPublicKeyPath: '/r' }) },
+  { default: signed({ pki: { caRootsPath: '/c', subjectEmail: '' } }) },
+  {
+    default: signed({
+      ...K,
+      signedIdentity: { type: 'remapIdentity', prefix: '', signedPrefix: 'b' },
+    }),
+  },
+  { default: ACCEPT, transports: { 'containers-storage': { '[@/g]': ACCEPT } } },
+  {
+    default: ACCEPT,
+    transports: {
+      'containers-storage': { [`[/g]n@${'a'.repeat(64)}@sha256:${'a'.repeat(64)}`]: ACCEPT },
+    },
+  },
   { default: signed({ keyPaths: [] }) },
   { default: signed({ keyPaths: '' }) },
   { default: signed({ keyData: 'A' }) },
@@ -93,6 +103,27 @@ test('a mistake in the JSON is reported with line and offset', () => {
       error.details['offset'] === 39,
   );
 });
+
+const VALID: readonly unknown[] = [
+  { default: signed({ keyPath: null, keyData: 'AAAA' }) },
+  { default: signed({ ...K, rekorPublicKeyPath: '' }) },
+  {
+    default: signed({
+      ...K,
+      signedIdentity: { type: 'remapIdentity', prefix: 'a/b', signedPrefix: 'docker.io/x' },
+    }),
+  },
+  { default: ACCEPT, transports: { 'docker-daemon': { x: ACCEPT }, ostree: { x: ACCEPT } } },
+  {
+    default: ACCEPT,
+    transports: { 'containers-storage': { '[/g/../x]': ACCEPT, '[o@/g+/r]': ACCEPT } },
+  },
+];
+for (const value of VALID) {
+  test(`parsePolicy takes ${JSON.stringify(value)}, as skopeo does`, () => {
+    assert.ok(parse(value));
+  });
+}
 
 test('bytes that are no UTF-8, and more than the limit, are refused', () => {
   const broken = Buffer.from(

@@ -81,8 +81,10 @@ function readSignedBy(field: StrictField): Requirement {
 function readFulcio(field: StrictField): void {
   const members = field.object(['caPath', 'caData', 'oidcIssuer', 'subjectEmail']);
   readKeys(only(field, ['caPath', 'caData'].map(members).filter(isGiven), 'CA'));
-  members('oidcIssuer').string();
-  members('subjectEmail').string();
+  for (const name of ['oidcIssuer', 'subjectEmail']) {
+    const text = members(name).string();
+    if (text === '') members(name).fail('a text', 'an empty one');
+  }
 }
 
 function readPki(field: StrictField): void {
@@ -99,9 +101,10 @@ function readPki(field: StrictField): void {
   for (const one of named) one.string();
 }
 
-/** An absent key, and an empty path, are not given; an empty `keyData` is. Source: seen with skopeo 1.22. */
+/** An absent key, and a path or subject that is empty or null, are not given; an empty `keyData` is. Source: seen with skopeo 1.22. */
 function isGiven(field: StrictField): boolean {
-  return !field.isAbsent && !(field.value === '' && field.path.endsWith('Path'));
+  const isEmpty = field.value === '' || field.value === null;
+  return !field.isAbsent && !(isEmpty && /(?:Path|subject\w+)$/.test(field.path));
 }
 
 function only(field: StrictField, given: readonly StrictField[], what: string): StrictField {

@@ -55,8 +55,9 @@ function isCleanPath(scope: string): boolean {
 function isStorageScope(scope: string): boolean {
   const match = /^\[(?:[^@\]]+@)?(\/[^\]]*)\](.*)$/su.exec(scope);
   if (match?.[1] === undefined || !match[1].startsWith('/')) return false;
-  const [, ...pins] = (match[2] ?? '').split('@');
-  return (
-    pins.length <= 2 && pins.every((pin) => isContentDigest(pin) || /^[0-9a-f]{64}$/.test(pin))
-  );
+  const [, first, second, ...more] = (match[2] ?? '').split('@');
+  const isId = (pin: string) => /^[0-9a-f]{64}$/.test(pin);
+  if (first === undefined) return true;
+  if (second === undefined) return isContentDigest(first) || isId(first);
+  return more.length === 0 && isContentDigest(first) && isId(second);
 }

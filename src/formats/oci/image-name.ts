@@ -71,9 +71,14 @@ export function isRegistryHost(text: string): boolean {
   return HOST.test(text);
 }
 
+/** True for lower-case components that are joined by slashes, as a repository is named. */
+export function isRepositoryPath(text: string): boolean {
+  return REPOSITORY.test(text);
+}
+
 /**
- * True when a name has no host: its first component holds neither `.` nor `:` nor an upper-case letter, and is not `localhost`.
- * Source: distribution reference, normalize, splitDockerDomain.
+ * True when a name has no host: its first component holds neither `.` nor `:`, and is not `localhost`. An upper-case letter makes no host: skopeo
+ * 1.22 refuses `docker://REG/name`. Source: distribution reference, normalize, splitDockerDomain.
  */
 export function isShortName(text: string): boolean {
   const slash = text.indexOf('/');
@@ -81,7 +86,7 @@ export function isShortName(text: string): boolean {
 }
 
 function looksLikeHost(component: string): boolean {
-  return /[.:A-Z]/.test(component) || component === 'localhost';
+  return /[.:]/.test(component) || component === 'localhost';
 }
 
 function normalize(name: string): { registry: string; repository: string } {

@@ -22,6 +22,7 @@ export {
   formatImageName,
   type ImageName,
   isRegistryHost,
+  isRepositoryPath,
   isShortName,
   parseImageName,
 } from './image-name.ts';

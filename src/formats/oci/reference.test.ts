@@ -46,7 +46,10 @@ const ACCEPTED: [string, object][] = [
     'docker://index.docker.io/ubuntu',
     { transport: 'docker', registry: 'docker.io', repository: 'library/ubuntu', tag: 'latest' },
   ],
-  ['docker://REG/a:v', { transport: 'docker', registry: 'REG', repository: 'a', tag: 'v' }],
+  [
+    'docker://Reg.test/a:v',
+    { transport: 'docker', registry: 'Reg.test', repository: 'a', tag: 'v' },
+  ],
   [
     'docker://[::1]:5000/a',
     { transport: 'docker', registry: '[::1]:5000', repository: 'a', tag: 'latest' },
@@ -98,6 +101,7 @@ const REFUSED = [
   'docker:ubuntu',
   'docker://',
   'docker://UPPER',
+  'docker://UPPER/a',
   'docker://a/b:',
   'docker://a:b:c',
   'docker://-bad.host/a',
