@@ -48,7 +48,8 @@ async function gunzip(bytes: Uint8Array): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-function tocOfTar(tar: Uint8Array): Uint8Array {
+/** The document in the tar that an eStargz TOC is. */
+export function tocOfTar(tar: Uint8Array): Uint8Array {
   try {
     const header = parseTarMemberHeader(tar, 0);
     const end = TAR_BLOCK_BYTES + (header?.payloadBytes ?? 0);

@@ -18,6 +18,7 @@ export {
 } from './footer.ts';
 export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
 export { decodeChunk, inflateChunk } from './inflate.ts';
+export { type BlobInspection, inspectChunkedBlob, type TocFault } from './inspect.ts';
 export { type ChunkedFile, type ChunkedLayer, tocTypeOf } from './layer.ts';
 export {
   CHUNKED_ANNOTATION,

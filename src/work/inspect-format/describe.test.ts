@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { encodeChunkedFooter, locateToc } from '#formats/chunked';
 import { encodeImage } from '#formats/erofs';
 import { CommitStreamBuilder, encodeCommitStream, streamFromJson } from '#formats/ostree';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import { encodeDumpfile } from '#formats/tree';
 import { openCommit, treeOfOpened } from '#work/commits';
+import { inflateAt, readChunkedImage } from '../../../test/support/chunked-layers.ts';
 import { makeTempRepository, storeFixtureCommit } from '../../../test/support/ostree-stored.ts';
 import { readTarFixture, readTarFolder } from '../../../test/support/tar-fixture.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
@@ -138,3 +141,62 @@ test('an image and its dumpfile have the same entries', async () => {
   assert.deepEqual(entries(image), entries(dump));
   assert.ok(entries(image).length > 60);
 });
+
+test('layers with a TOC are known by their end, and say what a pull would do with them', () => {
+  using temp = makeTempDir();
+  const describe = (image: string) => {
+    const [layer] = readChunkedImage(image);
+    assert.ok(layer);
+    return describeFile(write(temp.path, 'blob', layer.blob));
+  };
+  const fields = (one: ReturnType<typeof describe>) =>
+    one.document as { readonly [key: string]: unknown };
+  const chunked = describe('oci/zc-v1');
+  assert.deepEqual([chunked.format, chunked.findings], ['chunked-layer', []]);
+  assert.equal(fields(chunked)['tarBytes'], 2_252_800);
+  const [layer] = readChunkedImage('oci/zc-v1');
+  const annotation = 'io.github.containers.zstd-chunked.manifest-checksum';
+  assert.equal(fields(chunked)['tocDigest'], layer?.annotations[annotation]);
+  const stargz = describe('oci/es-v1');
+  assert.deepEqual(
+    [stargz.format, fields(stargz)['kind'], stargz.findings],
+    ['chunked-layer', 'estargz', []],
+  );
+  assert.deepEqual(findingsOf(temp.path, 'neg/neg-ok'), []);
+  assert.deepEqual(findingsOf(temp.path, 'neg/neg-missing'), ['CHUNKED_TOC_MISMATCH']);
+  assert.deepEqual(findingsOf(temp.path, 'neg/neg-negoff'), ['CHUNKED_TOC_INVALID']);
+  assert.deepEqual(findingsOf(temp.path, 'neg/neg-bomb-toc'), ['json']);
+  assert.deepEqual(findingsOf(temp.path, 'extra/neg/neg-toc-version-2'), ['version']);
+  const plain = write(temp.path, 'plain', Buffer.from('no layer'));
+  assert.throws(() => describeFile(plain, { format: 'chunked-layer' }), { code: 'FORMAT_UNKNOWN' });
+});
+
+test('a tar-split is read plain and as containers-storage keeps it', () => {
+  using temp = makeTempDir();
+  const [layer] = readChunkedImage('extra/oci/nonutf8');
+  const lines = layer && inflateAt(layer, 'tarsplit-position');
+  assert.ok(lines);
+  const plain = describeFile(write(temp.path, 'lines', lines));
+  const kept = describeFile(write(temp.path, 'id.tar-split.gz', gzipSync(lines)));
+  assert.deepEqual(kept.document, plain.document);
+  assert.deepEqual([plain.format, kept.format], ['tar-split', 'tar-split']);
+  const { tarBytes, records } = plain.document as {
+    tarBytes: number;
+    records: readonly { name?: string; crc64?: string }[];
+  };
+  assert.equal(tarBytes, 10_240);
+  assert.equal(records[5]?.crc64, '614afc0000000000');
+  const cut = write(temp.path, 'cut.tar-split.gz', gzipSync(lines).subarray(0, 30));
+  assert.throws(() => describeFile(cut), { code: 'FORMAT_UNKNOWN' });
+});
+
+/** Codes of what is found in a golden layer that had no footer. */
+function findingsOf(folder: string, image: string): string[] {
+  const [layer] = readChunkedImage(image);
+  assert.ok(layer);
+  const location = locateToc(new Map(Object.entries(layer.annotations)), layer.blob.length);
+  assert.ok(location?.kind === 'zstd-chunked');
+  const footer = encodeChunkedFooter(location.toc, location.tarSplit);
+  const path = write(folder, 'with-footer', Buffer.concat([layer.blob, footer]));
+  return describeFile(path).findings.map(({ code }) => code);
+}

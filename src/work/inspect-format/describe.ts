@@ -20,6 +20,7 @@ import {
 import { CONTENT_TYPES, openSplitstream, type Splitstream } from '#formats/splitstream';
 import { Directory, leafAt, parseDumpfile, sortedXattrs, type Tree, walkTree } from '#formats/tree';
 import { Dir, readAll } from '#host';
+import { describeChunkedLayer, describeTarSplit } from './describe-layers.ts';
 import { detectFormat, type FileFormat } from './detect.ts';
 
 /** Something wrong with a file, found although it can be read. */
@@ -72,7 +73,8 @@ export function describeFile(path: string, options: InspectOptions = {}): FileDe
   };
 }
 
-interface Described {
+/** What a describer says of a file. */
+export interface Described {
   readonly document: JsonValue;
   readonly findings: readonly FormatFinding[];
 }
@@ -80,6 +82,8 @@ interface Described {
 const DESCRIBERS: Readonly<Record<FileFormat, (bytes: Uint8Array) => Described>> = {
   splitstream: describeSplitstream,
   erofs: describeErofs,
+  'chunked-layer': describeChunkedLayer,
+  'tar-split': describeTarSplit,
   dumpfile: (bytes) => plain({ entries: treeDocument(parseDumpfile(bytes)) }),
   'ostree-commit': (bytes) => plain(describeCommit(bytes)),
   'ostree-dirtree': describeSorted,

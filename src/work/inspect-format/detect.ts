@@ -1,4 +1,5 @@
 import { isOnecopyError } from '#base/errors';
+import { FOOTER_TAIL_BYTES, parseChunkedFooter, parseStargzFooter } from '#formats/chunked';
 import {
   parseCommit,
   parseDelta,
@@ -15,6 +16,8 @@ export const FILE_FORMATS = [
   'splitstream',
   'erofs',
   'dumpfile',
+  'chunked-layer',
+  'tar-split',
   'ostree-commit',
   'ostree-dirtree',
   'ostree-dirmeta',
@@ -45,6 +48,7 @@ const BY_NAME: readonly (readonly [RegExp, FileFormat])[] = [
   [/(^|\/)superblock$|\.delta$/, 'ostree-delta'],
   [/(^|\/)summary$/, 'ostree-summary'],
   [/(^|\/)summary\.idx$/, 'ostree-summary-index'],
+  [/\.tar-split(\.gz)?$/, 'tar-split'],
   [/\.(erofs|cfs)$/, 'erofs'],
   [/\.dump$/, 'dumpfile'],
 ];
@@ -74,6 +78,10 @@ function byMagic(bytes: Uint8Array): FileFormat | undefined {
   const hasSuper = buffer.length >= EROFS_SUPER_OFFSET + 4;
   if (hasSuper && buffer.readUInt32LE(EROFS_SUPER_OFFSET) === EROFS_MAGIC) return 'erofs';
   if (/^\/ \d+ 0?4\d{4,} /.test(head)) return 'dumpfile';
+  if (head.startsWith('{"type":2,"payload":')) return 'tar-split';
+  const tail = bytes.subarray(-FOOTER_TAIL_BYTES);
+  const footer = parseChunkedFooter(tail) ?? parseStargzFooter(tail);
+  if (footer !== undefined) return 'chunked-layer';
   return undefined;
 }
 
