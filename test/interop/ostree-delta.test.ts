@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
+import { hasCode, isOnecopyError } from '#base/errors';
 import { readerOf } from '#base/flow';
 import {
   applyDeltaPart,
@@ -17,7 +18,9 @@ import {
   parseFilez,
   walkCommit,
 } from '#formats/ostree';
+import { applyDeltaFile, planDeltaFile } from '#work/pull-commit';
 import { needs } from '../support/capability.ts';
+import { makeTempRepository } from '../support/ostree-stored.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 /** Bytes that do not compress, the same for the same seed. */
@@ -121,3 +124,26 @@ function apply(delta: Uint8Array, repository: string): Objects {
   objects.putMetadata('commit', superblock.to, superblock.commitBytes);
   return objects;
 }
+
+test('a delta whose fallbacks are nowhere is refused before anything is stored, as a dry run says', async (t) => {
+  if (!needs(t, 'tool:ostree')) return;
+  using temp = await makeTempRepository();
+  const { repository, path } = temp;
+  const ostree = (...args: string[]): Buffer =>
+    execFileSync('ostree', [`--repo=${path}/source`, ...args], { stdio: 'pipe' });
+  ostree('init', '--mode=archive');
+  mkdirSync(`${path}/tree`);
+  writeFileSync(`${path}/tree/small`, 'small');
+  writeFileSync(`${path}/tree/large`, noise('large', 3_000_000));
+  ostree('commit', '-b', 'x', `--tree=dir=${path}/tree`);
+  const delta = ['--empty', '--to=x', '--min-fallback-size=1', '--inline'];
+  ostree('static-delta', 'generate', ...delta, `--filename=${path}/delta`);
+  const { missing } = await planDeltaFile(repository, `${path}/delta`);
+  assert.equal(missing.length, 1);
+  await assert.rejects(applyDeltaFile(repository, `${path}/delta`), (error: unknown) => {
+    assert.ok(isOnecopyError(error) && hasCode(error, 'OSTREE_OBJECT_MISSING'));
+    assert.deepEqual(error.details['missing'], missing);
+    return true;
+  });
+  assert.deepEqual([...repository.objects.list()], []);
+});

@@ -278,3 +278,29 @@ test('a configured remote is obeyed for a repository on this host too', () => {
   writeFileSync(config, '[remote "o"]\nurl=http://127.0.0.1/\ngpg-verify=false\n');
   assert.equal(pull('--remote-config', config, '--remote', 'o'), 0);
 });
+
+test('a configured remote has a URL of its own, and the refs of a local repository can be listed', async () => {
+  using fixture = unpackOstree('mini');
+  await using server = await FakeHttp.start({ root: fixture.path });
+  const repo = `${fixture.path}/repo`;
+  const config = `${fixture.path}/remotes`;
+  writeFileSync(config, `[remote "o"]\nurl=${server.url}/fxmini/r-deltas\ngpg-verify=false\n`);
+  const remote = ['--remote-config', config, '--remote', 'o'];
+  ok(repo, 'init', '--insecure', '--algorithm', 'fsverity-sha256-12');
+  assert.equal(json(repo, 'pull', 'ostree:test/v1', ...remote).commit, V1);
+  assert.equal(json(repo, 'pull', 'ostree:', '--mirror', ...remote).commits.length, 2);
+  const listed = json(repo, 'ostree', 'list-refs', ...remote).refs;
+  const path = `${fixture.path}/fxmini/r-deltas`;
+  for (const place of [path, `ostree-local:${path}`]) {
+    const refs = json(repo, 'ostree', 'list-refs', place).refs;
+    assert.deepEqual(refs.map(nameAndCommit), listed.map(nameAndCommit));
+  }
+  assert.equal(onecopy(repo, 'ostree', 'list-refs').status, 2);
+  assert.equal(onecopy(repo, 'ostree', 'list-refs', `${path}/none`).status, 4);
+  assert.equal(onecopy(repo, 'gc', '-n', '--depth', '1').status, 2);
+  assert.match(ok(repo, 'gc', '-y', '--depth', '0'), /kept no longer as ancestors/);
+});
+
+function nameAndCommit({ name, commit }: { readonly name: string; readonly commit: string }) {
+  return [name, commit];
+}

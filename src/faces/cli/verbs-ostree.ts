@@ -97,8 +97,8 @@ export const OSTREE_VERBS: Verb = {
   summary: 'OSTree commits: list, look into, make, export',
   verbs: [
     {
-      usage: 'list-refs <url>',
-      summary: 'list the refs of a remote',
+      usage: 'list-refs [source]',
+      summary: 'list the refs of a remote by its URL, or of a repository on this host by its path',
       options: [...TRUST, ...CONFIGURED, ...SERVER],
       load: async () => (await import('./commands/ostree-pull.ts')).listRefs,
     },

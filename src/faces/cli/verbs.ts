@@ -204,6 +204,7 @@ export const VERBS: readonly Verb[] = [
       ['--plan <file>', 'write what would be removed to a new file, and remove nothing'],
       ['--apply <file>', 'remove what a plan names and what still nothing reaches'],
       ['--timeout <seconds>', 'wait at most this long for other users of the repository'],
+      ['--depth <n>', 'keep only this many ancestors of each OSTree commit that has a name'],
     ],
     load: async () => (await import('./commands/gc.ts')).gc,
   },

@@ -124,9 +124,16 @@ export function verifyNotExpired(summary: Pick<Summary, 'metadata'>, nowSec: big
   if (expiresSec === undefined || nowSec <= expiresSec) return;
   throw new IntegrityError(
     'OSTREE_SUMMARY_EXPIRED',
-    `Cannot trust summary: expected a time before ${expiresSec}, found ${nowSec}`,
+    `Cannot trust summary: expected one that is still valid, found that it expired on ${dateOf(expiresSec)}`,
     { expected: String(expiresSec), found: String(nowSec) },
+    { hint: 'The publisher must renew it; --accept-expired takes it as it is' },
   );
+}
+
+/** A time as people read it; what no calendar holds stays a number. */
+function dateOf(seconds: bigint): string {
+  const date = new Date(Number(seconds) * 1000);
+  return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();
 }
 
 /**

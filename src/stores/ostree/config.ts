@@ -25,7 +25,8 @@ export interface OstreeConfig {
   readonly lockTimeoutSec: number;
   readonly tombstoneCommits: boolean;
   readonly zlibLevel: number;
-  readonly minFreeSpacePercent: number;
+  /** What writes leave free of the filesystem: so many bytes, or a percentage. */
+  readonly minFreeSpace: { readonly bytes: number } | { readonly percent: number };
   /** Everything, for keys that are not listed here. */
   readonly file: KeyFile;
 }
@@ -82,7 +83,7 @@ export function parseConfig(bytes: Uint8Array): OstreeConfig {
     lockTimeoutSec: integer(file, 'core', 'lock-timeout-secs', -1, 2 ** 31, 300),
     tombstoneCommits: keyBoolean(file, 'core', 'tombstone-commits') === true,
     zlibLevel: integer(file, 'archive', 'zlib-level', 0, 9, 6),
-    minFreeSpacePercent: integer(file, 'core', 'min-free-space-percent', 0, 99, 3),
+    minFreeSpace: minFreeSpace(file),
     file,
   };
 }
@@ -122,6 +123,28 @@ function parseMode(text: string | undefined): OstreeMode {
   const mode = text === 'archive-z2' ? 'archive' : text;
   const found = OSTREE_MODES.find((one) => one === mode);
   return found ?? fail('core.mode', OSTREE_MODES.join(', '), text ?? 'none');
+}
+
+const MIB = 2 ** 20;
+const SIZE_UNITS: Readonly<Record<string, number>> = { M: MIB, G: 2 ** 30, T: 2 ** 40 };
+
+/** A size that is not zero counts, else the percentage, which is 3 when neither is there. Source: libostree ostree-repo.c. */
+function minFreeSpace(file: KeyFile): OstreeConfig['minFreeSpace'] {
+  const key = 'min-free-space-size';
+  const text = keyString(file, 'core', key);
+  const percent = integer(
+    file,
+    'core',
+    'min-free-space-percent',
+    0,
+    99,
+    text === undefined ? 3 : 0,
+  );
+  if (text === undefined) return { percent };
+  const [, count, unit = ''] = /^([0-9]{1,12})([MGT])B$/.exec(text) ?? [];
+  const bytes = Number(count) * (SIZE_UNITS[unit] ?? Number.NaN);
+  if (!Number.isSafeInteger(bytes)) fail(`core.${key}`, 'a size such as 500MB, 2GB or 1TB', text);
+  return bytes === 0 ? { percent } : { bytes };
 }
 
 function integer(

@@ -8,6 +8,8 @@ import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError, NotFoundError } from '#base/errors';
 import {
   computeFileChecksum,
+  computeMetadataChecksum,
+  encodeDirtree,
   type MetadataKind,
   parseCommit,
   parseDirmeta,
@@ -17,6 +19,8 @@ import {
 import { needs } from '../../../test/support/capability.ts';
 import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { parseConfig } from './config.ts';
 import { initOstreeRepo, isOstreeRepo, type OstreeRepo, openOstreeRepo } from './repo.ts';
 
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
@@ -467,4 +471,35 @@ test('a directory in the place of a file object is refused', () => {
 test('a split-xattrs repository is read only', async () => {
   using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-bare-split-xattrs'));
   await assert.rejects(repo.begin(), { code: 'OSTREE_MODE_READ_ONLY' });
+});
+
+test('writes leave free what the configuration says, as a size or a percentage', () => {
+  const read = (lines: string) => {
+    const text = `[core]\nrepo_version=1\nmode=archive-z2\n${lines}\n`;
+    return parseConfig(Buffer.from(text)).minFreeSpace;
+  };
+  assert.deepEqual(read(''), { percent: 3 });
+  assert.deepEqual(read('min-free-space-percent=7'), { percent: 7 });
+  assert.deepEqual(read('min-free-space-size=2GB'), { bytes: 2 ** 31 });
+  assert.deepEqual(read('min-free-space-size=1MB\nmin-free-space-percent=9'), { bytes: 2 ** 20 });
+  assert.deepEqual(read('min-free-space-size=0MB\nmin-free-space-percent=9'), { percent: 9 });
+  assert.deepEqual(read('min-free-space-size=0TB'), { percent: 0 });
+  for (const wrong of ['500', '5kB', '1 GB', '-1MB', '999999999999TB']) {
+    assert.throws(() => read(`min-free-space-size=${wrong}`), { code: 'OSTREE_CONFIG_INVALID' });
+  }
+});
+
+test('a write that would leave less free than a size demands is refused', async () => {
+  using temp = makeTempDir();
+  using repo = initOstreeRepo(`${temp.path}/repo`, { mode: 'archive' });
+  const config = readFileSync(`${temp.path}/repo/config`, 'utf8');
+  writeFileSync(`${temp.path}/repo/config`, `${config}min-free-space-size=900TB\n`);
+  using full = openOstreeRepo(`${temp.path}/repo`);
+  assert.equal(repo.mode, full.mode);
+  using transaction = await full.begin({});
+  const bytes = encodeDirtree({ files: [], directories: [] });
+  assert.throws(() => transaction.writeMetadata('dirtree', computeMetadataChecksum(bytes), bytes), {
+    code: 'NO_SPACE',
+    message: /core\.min-free-space-size/,
+  });
 });

@@ -244,11 +244,18 @@ export class OstreeTransaction implements Disposable {
     this.#sinceSpaceCheck = 0;
     const { root, config } = this.#context;
     const { totalBytes, availableBytes } = readFilesystemState(root);
-    const keep = (totalBytes / 100) * config.minFreeSpacePercent;
+    const { minFreeSpace } = config;
+    const [keep, setting] =
+      'bytes' in minFreeSpace
+        ? [minFreeSpace.bytes, `core.min-free-space-size keeps ${minFreeSpace.bytes} bytes`]
+        : [
+            (totalBytes / 100) * minFreeSpace.percent,
+            `core.min-free-space-percent keeps ${minFreeSpace.percent} %`,
+          ];
     if (availableBytes - sizeBytes >= keep) return;
     throw new HostError(
       'NO_SPACE',
-      `Cannot write to "${root.label}": core.min-free-space-percent keeps ${config.minFreeSpacePercent} % of the filesystem free`,
+      `Cannot write to "${root.label}": ${setting} of the filesystem free`,
       { errno: 'ENOSPC', syscall: 'fstatfs', target: root.label },
     );
   }

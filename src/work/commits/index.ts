@@ -4,7 +4,9 @@
  *     streams/ostree-commit-<id> ─▶ every object of the commit ─▶ tree ─▶ EROFS image
  *     streams/refs/ostree/<ref>  ─▶ the commit that a ref names
  */
+
 export { jsonOfMetadata } from '#formats/ostree';
+export { forgetAncestors, keepAncestors, tagCommit } from './ancestors.ts';
 export { type CommitChange, compareCommits } from './compare.ts';
 export { dumpCommit } from './dump.ts';
 export {
@@ -37,7 +39,6 @@ export {
   readCommitRef,
   readPartialRef,
   resolveCommit,
-  tagCommit,
   untagCommit,
 } from './names.ts';
 export {

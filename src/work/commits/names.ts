@@ -86,16 +86,6 @@ export function resolveCommit(repository: Repository, name: string): OstreeCheck
 }
 
 /**
- * Gives a stored commit a name, or another one.
- * @throws as `resolveCommit`; FormatError OSTREE_REF_INVALID
- */
-export function tagCommit(repository: Repository, source: string, ref: string): OstreeChecksum {
-  const commit = resolveCommit(repository, source);
-  repository.refs.set('streams', streamRefName(ref), commitStreamName(commit));
-  return commit;
-}
-
-/**
  * Takes a name away, also one of a partial commit, and the history it keeps; gc removes the commits when nothing names them any more.
  * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND
  */

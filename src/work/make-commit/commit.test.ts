@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { parseVariantText, STRING, type Variant, variantOf } from '#formats/gvariant';
-import { openCommit } from '#work/commits';
+import { forgetAncestors, openCommit, tagCommit } from '#work/commits';
 import { needs } from '../../../test/support/capability.ts';
 import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeTempRepository, storeFixtureCommit } from '../../../test/support/ostree-stored.ts';
@@ -234,4 +234,31 @@ test('what OSTree cannot hold, or would damage, is refused', async () => {
   const conflict = { canonicalPermissions: true, ownerUid: 5 };
   await assert.rejects(commit('tree', conflict), { code: 'OSTREE_MODIFIERS_CONFLICT' });
   await assert.rejects(commit('tree', { ref: '/bad' }), { code: 'OSTREE_REF_INVALID' });
+});
+
+test('a ref keeps the ancestors of its commit, until they are let go or the line changes', async () => {
+  using temp = await makeTempRepository();
+  const { repository, path } = temp;
+  mkdirSync(`${path}/tree`);
+  const source = [{ kind: 'directory', path: `${path}/tree` }] as const;
+  const make = async (subject: string, options: CommitOptions = {}) =>
+    (await commitTree(repository, source, { ref: 'x', subject, ...options })).commit;
+  const kept = (ref = 'x') =>
+    repository.refs
+      .list('streams', `ostree-history/${ref}`)
+      .map(({ name }) => name)
+      .sort();
+  const first = await make('1');
+  assert.deepEqual(kept(), []);
+  const second = await make('2');
+  const third = await make('3');
+  assert.deepEqual(kept(), [first, second].sort());
+  tagCommit(repository, third, 'y');
+  assert.deepEqual(kept('y'), [first, second].sort());
+  assert.equal(forgetAncestors(repository, 1), 2);
+  assert.deepEqual([kept(), kept('y')], [[second], [second]]);
+  await make('other', { parent: 'none' });
+  assert.deepEqual(kept(), [], 'another line has other ancestors');
+  await make('4', { parent: third });
+  assert.deepEqual(kept(), [first, second, third].sort());
 });

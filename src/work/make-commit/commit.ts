@@ -23,6 +23,7 @@ import { Directory, findPath, type Stat, Tree, UNSET_STAT } from '#formats/tree'
 import type { Repository } from '#stores/composefs';
 import {
   COMMITMETA_REF,
+  keepAncestors,
   openCommit,
   readCommitRef,
   type StoredCommit,
@@ -139,6 +140,7 @@ export async function commitTree(
   });
   const commit = computeMetadataChecksum(bytes);
   builder.addMetadata(commit, bytes);
+  if (options.ref !== undefined) keepAncestors(repository, options.ref, commit, parent);
   const stored = await storeCommit(repository, commit, builder.encode(commit), {
     ref: options.ref,
     namedRefs: detachedRefs(repository, options.detached),

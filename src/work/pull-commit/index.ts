@@ -26,7 +26,12 @@ export type {
 } from './report.ts';
 export { remoteSourceOf } from './resolve/remote-address.ts';
 export { type ConfiguredRemote, openConfiguredRemote } from './resolve/remote-config.ts';
-export { listRemoteRefs, type RemoteRef, type RemoteRefs } from './resolve/remote-refs.ts';
+export {
+  listLocalRefs,
+  listRemoteRefs,
+  type RemoteRef,
+  type RemoteRefs,
+} from './resolve/remote-refs.ts';
 export type { SuppliedSummary } from './resolve/resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './resolve/target.ts';
 export {

@@ -1,19 +1,26 @@
 import { commitStreamName, partialStreamName } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import { historyRefFolder, historyRefName, partialRefName, streamRefName } from '#work/commits';
+import {
+  historyRefFolder,
+  historyRefName,
+  keepAncestors,
+  partialRefName,
+  streamRefName,
+} from '#work/commits';
 import type { OnePulled, PulledAncestor, PulledHistory } from './report.ts';
 
 /**
  * Points the ref of a pulled commit at it, and keeps its history. A complete commit takes the place of a partial one under the same ref;
- * the history that an earlier pull left gives way to the one that was pulled now.
+ * ancestors that are stored are kept, or, where ancestors were asked for, those that were pulled now.
  */
 export function nameCommit(
   repository: Repository,
-  { commit, ref, subpaths }: OnePulled,
+  { commit, parent, ref, subpaths }: OnePulled,
   history: PulledHistory | undefined,
 ): void {
   if (ref === undefined) return;
   const { refs } = repository;
+  if (history === undefined) keepAncestors(repository, ref, commit, parent);
   const names = (history?.commits ?? []).map((ancestor) => historyRefName(ref, ancestor.commit));
   for (const [index, name] of names.entries()) {
     const ancestor = history?.commits[index];

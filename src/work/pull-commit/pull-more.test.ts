@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { OstreeChecksum } from '#base/digest';
@@ -212,3 +212,18 @@ function treeOf(repository: Repository, { imageId }: PulledCommit): Tree {
 function namesOf(tree: Tree): string[] {
   return sortedNames(tree.root);
 }
+
+test('a local repository of deltas alone says so, and serves a pull that demands them, without its commit objects too', async () => {
+  using other = unpackOstree('mini');
+  using temp = await makeTempRepository();
+  const path = join(other.path, 'fxmini/r-deltas');
+  const source = { kind: 'local', path } as const;
+  for (const file of globSync(`${path}/objects/*/*`)) rmSync(file);
+  await assert.rejects(pullCommit(temp.repository, source, 'test/main'), {
+    code: 'OSTREE_OBJECT_MISSING',
+    hint: /--require-delta/,
+  });
+  const pulled = await pullCommit(temp.repository, source, 'test/main', { deltas: 'require' });
+  assert.equal(pulled.counts.filesFetched, 0);
+  assert.notEqual(pulled.delta, undefined);
+});

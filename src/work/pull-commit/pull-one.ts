@@ -18,7 +18,7 @@ import {
   storeImage,
   storePartialCommit,
 } from '#work/commits';
-import { type DeltaOrigin, tryDelta } from './delta/delta.ts';
+import { commitOfDelta, type DeltaOrigin, tryDelta } from './delta/delta.ts';
 import { type AskedSource, askAhead } from './delta/delta-ahead.ts';
 import { localDeltas, localSummary } from './delta/local-deltas.ts';
 import { FilePool } from './files/file-pool.ts';
@@ -138,7 +138,7 @@ class Pull {
     const deltas = subpaths === undefined ? this.#deltas(commit) : undefined;
     await using _asked = deltas?.asked;
     if ('remote' in this.#origin && subpaths?.length !== 0) pool.prepareFor(this.#origin.remote);
-    const commitBytes = await this.#commitObject(source, known, journal, commit);
+    const commitBytes = await this.#commitObject(source, known, journal, deltas);
     const signedBy = await this.#verify(commit, commitBytes);
     const { parent } = parseCommit(commitBytes);
     if (subpaths?.length !== 0) this.#addBases(known, parent, partial);
@@ -241,19 +241,24 @@ class Pull {
     source: CommitSource,
     known: KnownObjects,
     journal: PullJournal | undefined,
-    commit: OstreeChecksum,
+    deltas: DeltaOrigin | undefined,
   ): Promise<Uint8Array> {
+    const { commit, commitMaxBytes } = this.#target;
     const found = known.metadata('commit', commit);
     if (found !== undefined) return found;
     const { signal } = this.#options;
-    const { commitMaxBytes } = this.#target;
+    const repository = this.#repository;
     const limit = commitMaxBytes === undefined ? {} : { maxBytes: commitMaxBytes };
-    const bytes = await source.metadata('commit', commit, { ...limit, signal });
+    const bytes =
+      (await source.metadata('commit', commit, { ...limit, signal })) ??
+      (deltas && (await commitOfDelta(commit, { ...deltas, repository, signal })));
     if (bytes === undefined) {
+      const { missingHint: hint } = source;
       throw new NotFoundError(
         'OSTREE_OBJECT_MISSING',
         `Cannot pull commit ${commit}: ${source.label} does not have it`,
         { checksum: commit, kind: 'commit' },
+        hint === undefined ? {} : { hint },
       );
     }
     journal?.append(encodeRecord({ kind: 'commit', checksum: commit, bytes }));

@@ -9,6 +9,7 @@ import {
   parseGcPlan,
   planGc,
 } from '#work/check';
+import { forgetAncestors } from '#work/commits';
 import type { Repository } from '#work/repository';
 import { type Action, type Context, textOption, wholeNumber } from '../context.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
@@ -37,6 +38,16 @@ export const gc: Action = async (context, _operands, options) => {
   }
   using repository = await openSelected(context);
   const isPlan = context.dryRun || request.planPath !== undefined;
+  const depth = wholeNumber(textOption(options, 'depth'), '--depth');
+  if (depth !== undefined) {
+    if (isPlan) {
+      throw new UsageError(
+        'Cannot plan with --depth: it lets go of commits before anything is removed',
+      );
+    }
+    const count = forgetAncestors(repository, depth);
+    context.out.line(`Commits: ${count} kept no longer as ancestors`);
+  }
   const report = await run(context, repository, request, isPlan);
   if (context.out.json) {
     const { objectsBytes, ...counts } = report;

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseReference } from '#work/export';
 import {
   type HistoryEnd,
+  listLocalRefs,
   listRemoteRefs,
   type PullCommitOptions,
   type PulledCommit,
@@ -10,6 +11,7 @@ import {
   type PullTargets,
   planPullCommits,
   pullCommits,
+  type RemoteRefs,
   type TrustPolicy,
 } from '#work/pull-commit';
 import { locateRepository, openOrCreate } from '#work/repository';
@@ -61,15 +63,13 @@ export async function pullOstree(
   return 0;
 }
 
-/** `ostree list-refs`: the refs that a remote offers. */
-export const listRefs: Action = async (context, [url = ''], options) => {
-  const { source, trust } = await remoteOf(url, options);
-  using repository = await openIfPresent(context);
-  const { refs, collectionId } = await listRemoteRefs(repository, source, {
-    trust: await trustOptions(options, trust),
-    subset: textOption(options, 'subset'),
-    signal: context.signal,
-  });
+/** `ostree list-refs`: the refs that a remote, or a repository on this host, offers. */
+export const listRefs: Action = async (context, [place], options) => {
+  const path = place === undefined ? undefined : localPathOf(place);
+  const { refs, collectionId } =
+    path === undefined
+      ? await remoteRefs(context, place?.replace(/^ostree:/, ''), options)
+      : listLocalRefs(resolve(path));
   if (context.out.json) {
     context.out.document({
       collectionId: collectionId ?? null,
@@ -87,6 +87,26 @@ export const listRefs: Action = async (context, [url = ''], options) => {
     );
   return 0;
 };
+
+async function remoteRefs(
+  context: Context,
+  url: string | undefined,
+  options: Options,
+): Promise<RemoteRefs> {
+  const { source, trust } = await remoteOf(url, options);
+  using repository = await openIfPresent(context);
+  return await listRemoteRefs(repository, source, {
+    trust: await trustOptions(options, trust),
+    subset: textOption(options, 'subset'),
+    signal: context.signal,
+  });
+}
+
+/** The path in `ostree-local:PATH` or `PATH`; undefined for a URL. */
+function localPathOf(place: string): string | undefined {
+  if (place.startsWith('ostree-local:')) return place.slice('ostree-local:'.length);
+  return /^(ostree:|mirrorlist=)|:\/\//.test(place) ? undefined : place;
+}
 
 async function plan(context: Context, request: Request): Promise<number> {
   using repository = await openIfPresent(context);
@@ -115,7 +135,7 @@ async function requestOf(
   moreRefs: readonly string[],
   options: Options,
 ): Promise<Request> {
-  const reference = parseReference(text);
+  const reference = hasConfigured(options) ? configuredReference(text) : parseReference(text);
   if (reference.transport !== 'ostree' && reference.transport !== 'ostree-local') {
     throw new UsageError(`Cannot pull "${text}": expected ostree:URL:REF or ostree-local:PATH:REF`);
   }
@@ -131,13 +151,24 @@ async function requestOf(
   const { source, trust } =
     reference.transport === 'ostree-local'
       ? await localSourceOf(location, options)
-      : await remoteOf(location, options);
+      : await remoteOf(location === '' ? undefined : location, options);
   return {
     source,
     targets: isMirror ? 'all' : refs,
     options: await pullOptions(context, options, trust),
     isSingle: refs.length === 1,
   };
+}
+
+function hasConfigured(options: Options): boolean {
+  return textOption(options, 'remoteConfig') !== undefined;
+}
+
+/** With a configured remote `ostree:REF`, and `ostree:` for all refs, needs no URL. */
+function configuredReference(text: string): ReturnType<typeof parseReference> {
+  const [, ref] = /^ostree:([^:]*)$/.exec(text) ?? [];
+  if (ref === undefined) return parseReference(text);
+  return { transport: 'ostree', location: '', ...(ref === '' ? {} : { ref }) };
 }
 
 /** A repository on this host; what a configured remote demands is demanded of it too. */

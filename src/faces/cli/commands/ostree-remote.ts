@@ -13,16 +13,24 @@ import { UsageError } from '../output.ts';
 type Options = Readonly<Record<string, unknown>>;
 type RemoteSource = Extract<PullSource, { readonly kind: 'remote' }>;
 
-/** A URL, with what a configured remote and the options say about how to reach it, and whom to trust. */
+/**
+ * How to reach a remote, and whom to trust: a URL, or, without one, what a configured remote says; a URL that is given counts instead
+ * of the configured ones.
+ */
 export async function remoteOf(
-  url: string,
+  url: string | undefined,
   options: Options,
 ): Promise<{ readonly source: RemoteSource; readonly trust: TrustPolicy }> {
   const http = httpOptions(options);
   const configured = await configuredRemote(options);
-  if (configured === undefined) return { source: { kind: 'remote', url, http }, trust: {} };
-  const { source, trust } = configured;
-  return { source: { ...source, url, http: { ...source.http, ...http } }, trust };
+  if (configured === undefined) {
+    if (url !== undefined) return { source: { kind: 'remote', url, http }, trust: {} };
+    throw new UsageError('Cannot find the remote: expected a URL, or --remote-config and --remote');
+  }
+  const { trust, source } = configured;
+  const { contentUrl: _, ...elsewhere } = source;
+  const where = url === undefined || url === source.url ? source : { ...elsewhere, url };
+  return { source: { ...where, http: { ...source.http, ...http } }, trust };
 }
 
 /** The remote that `--remote-config` and `--remote` name: whom to trust, also for a source on this host. */

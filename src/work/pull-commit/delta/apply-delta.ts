@@ -3,6 +3,7 @@ import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   applyDeltaPart,
+  type DeltaFallback,
   type DeltaPartBytes,
   type DeltaPartInfo,
   encodeMetadataDict,
@@ -24,6 +25,7 @@ import { PullJournal } from '../gather/journal.ts';
 import { KnownObjects } from '../gather/known.ts';
 import type { CommitSource } from '../gather/source.ts';
 import { passGates, type TrustPolicy, verifyCommit } from '../trust/trust.ts';
+import { isKnown } from './delta.ts';
 import { DeltaReceiver } from './delta-target.ts';
 
 /** How to apply a delta from a file. */
@@ -51,6 +53,8 @@ export interface AppliedDelta {
   readonly signedBy: readonly string[];
 }
 
+/** Most missing objects that an error lists. */
+const MISSING_MAX = 1000;
 /** Largest delta file, in bytes: the parts may be inside. */
 const DELTA_FILE_MAX_BYTES = 2 ** 31;
 
@@ -91,7 +95,7 @@ export async function planDeltaFile(
     signal?.throwIfAborted();
     parseDeltaPart(files.part(superblock, info), info);
   }
-  const { parts, fallbacks } = superblock;
+  const { parts } = superblock;
   const objects = parts.flatMap((part) => part.objects);
   const fileCount = objects.filter(({ kind }) => kind === 'file').length;
   const sum = (sizes: readonly bigint[]) => Number(sizes.reduce((total, size) => total + size, 0n));
@@ -105,7 +109,7 @@ export async function planDeltaFile(
     unpackedBytes: sum(parts.map(({ unpackedBytes }) => unpackedBytes)),
     metadata: objects.length - fileCount,
     files: fileCount,
-    missing: fallbacks.map(({ checksum }) => checksum).filter((one) => from?.has(one) !== true),
+    missing: missingFallbacks(superblock, (one) => from?.has(one.checksum) === true),
     signedBy,
   };
 }
@@ -143,6 +147,8 @@ export async function applyDeltaFile(
   using journal = PullJournal.open(repository, superblock.to);
   const known = new KnownObjects(repository, journal);
   if (from !== undefined) known.addBase(from);
+  const [lacking, ...others] = missingFallbacks(superblock, (one) => isKnown(one, known));
+  if (lacking !== undefined) failFallbacks(superblock, [lacking, ...others]);
   const tools = new FileTools(repository.objects.writerSeed(), journal?.fd);
   using receiver = new DeltaReceiver(repository, from, known, tools);
   for (const info of superblock.parts) {
@@ -164,6 +170,34 @@ export async function applyDeltaFile(
   journal?.remove();
   const { metadataMade, filesMade } = receiver;
   return { ...ids, ...stored, metadata: metadataMade, files: filesMade, wasPresent: false };
+}
+
+/** What a delta leaves to be fetched one by one, without what its own parts make. */
+function missingFallbacks(
+  { parts, fallbacks }: Superblock,
+  isHere: (object: DeltaFallback) => boolean,
+): OstreeChecksum[] {
+  const made = new Set(parts.flatMap((part) => part.objects.map(({ checksum }) => checksum)));
+  const missing = fallbacks.filter((one) => !made.has(one.checksum) && !isHere(one));
+  return missing.map(({ checksum }) => checksum);
+}
+
+function failFallbacks(
+  superblock: Superblock,
+  missing: readonly [OstreeChecksum, ...OstreeChecksum[]],
+): never {
+  throw new NotFoundError(
+    'OSTREE_OBJECT_MISSING',
+    `Cannot apply delta ${formatDeltaName(superblock)}: ${missing.length} objects that it leaves out are not here, the first is ${missing[0]}`,
+    {
+      checksum: missing[0],
+      kind: 'file',
+      commit: superblock.to,
+      count: missing.length,
+      missing: missing.slice(0, MISSING_MAX),
+    },
+    { hint: 'Pull the commit from the repository that made the delta' },
+  );
 }
 
 /** A source that has nothing: what a delta and its bases do not give is missing. */

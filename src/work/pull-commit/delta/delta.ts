@@ -116,7 +116,28 @@ async function chooseDelta(
   return undefined;
 }
 
-async function listCandidates(to: OstreeChecksum, context: DeltaContext): Promise<Candidate[]> {
+/**
+ * The commit object that a delta to it brings, for sources that keep the commit nowhere else; undefined when there is no delta.
+ * @throws as `parseDelta` and `verifyDeltaName`
+ */
+export async function commitOfDelta(
+  to: OstreeChecksum,
+  context: DeltaOrigin & Pick<DeltaContext, 'repository' | 'signal'>,
+): Promise<Uint8Array | undefined> {
+  for (const { name, checksum } of orderCandidates(await listCandidates(to, context), context)) {
+    const bytes = await context.source.superblock(name, checksum, { signal: context.signal });
+    if (bytes === undefined) continue;
+    const { superblock } = parseDelta(bytes);
+    verifyDeltaName(superblock, name);
+    return superblock.commitBytes;
+  }
+  return undefined;
+}
+
+async function listCandidates(
+  to: OstreeChecksum,
+  context: DeltaOrigin & Pick<DeltaContext, 'signal'>,
+): Promise<Candidate[]> {
   const { source, summary, signal, current } = context;
   if (summary === undefined) {
     const guesses = context.isLocal === true ? new Set([current, undefined]) : [current];
@@ -143,7 +164,10 @@ function candidatesOf(sums: ReadonlyMap<string, OstreeChecksum>, to: OstreeCheck
 }
 
 /** Those that can be used: from the present commit of the ref, then from other bases, then from nothing. */
-function orderCandidates(candidates: readonly Candidate[], context: DeltaContext): Candidate[] {
+function orderCandidates(
+  candidates: readonly Candidate[],
+  context: Pick<DeltaContext, 'current' | 'repository'>,
+): Candidate[] {
   const rank = ({ name }: Candidate): number => {
     if (name.from === undefined) return 2;
     if (name.from === context.current) return 0;
@@ -169,6 +193,13 @@ function isWorthIt(superblock: Superblock, context: DeltaContext): boolean {
     looseBytes +=
       Number(part.unpackedBytes) * share * COMPRESSED_SHARE + unknown * REQUEST_COST_BYTES;
   }
+  // What the delta leaves out is fetched as single objects either way.
+  for (const fallback of superblock.fallbacks) {
+    if (isKnown(fallback, known)) continue;
+    const bytes = Number(fallback.sizeBytes) + REQUEST_COST_BYTES;
+    deltaBytes += bytes;
+    looseBytes += bytes;
+  }
   const isChosen = policy === 'require' || deltaBytes < looseBytes;
   const sizes = `about ${Math.round(deltaBytes)} bytes against ${Math.round(looseBytes)} for single objects`;
   const name = formatDeltaName(superblock);
@@ -181,7 +212,8 @@ function isWorthIt(superblock: Superblock, context: DeltaContext): boolean {
   return isChosen;
 }
 
-function isKnown(
+/** Whether an object is in a base, or came in an earlier attempt. */
+export function isKnown(
   { kind, checksum }: DeltaPartInfo['objects'][number],
   known: KnownObjects,
 ): boolean {

@@ -29,6 +29,13 @@ export function localDeltas(repo: OstreeRepo): DeltaSource {
   };
 }
 
+/** Whether a repository on this host has deltas at all. */
+export function hasDeltas(repo: OstreeRepo): boolean {
+  if (repo.root.stat('deltas')?.type !== 'directory') return false;
+  using folder = repo.root.openDir('deltas');
+  return folder.readEntries().length > 0;
+}
+
 /** What a repository on this host says about itself and its deltas. @throws as `parseSummary` */
 export function localSummary(repo: OstreeRepo): Summary | undefined {
   const bytes = repo.readFile('summary', SUMMARY_MAX_BYTES);

@@ -136,7 +136,7 @@ class Gatherer implements FileSink {
   requireNothingMissing(commit: OstreeChecksum): void {
     const first = this.#missing[0];
     if (first === undefined) return;
-    const { label } = this.#context.source;
+    const { label, missingHint: hint } = this.#context.source;
     throw new NotFoundError(
       'OSTREE_OBJECT_MISSING',
       `Cannot complete commit ${commit}: ${label} lacks ${this.#missing.length} of its objects, the first is ${first.kind} ${first.checksum}`,
@@ -147,6 +147,7 @@ class Gatherer implements FileSink {
         count: this.#missing.length,
         missing: this.#missing.slice(0, MISSING_MAX).map((one) => `${one.checksum}.${one.kind}`),
       },
+      hint === undefined ? {} : { hint },
     );
   }
 

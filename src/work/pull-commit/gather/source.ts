@@ -2,6 +2,7 @@ import type { OstreeChecksum } from '#base/digest';
 import type { MetadataKind } from '#formats/ostree';
 import type { OstreeRemote } from '#remotes/ostree';
 import type { OstreeRepo } from '#stores/ostree';
+import { hasDeltas } from '../delta/local-deltas.ts';
 import type { FilePool, FileQueue, FileSink } from '../files/file-pool.ts';
 
 /** Where the objects of a commit come from. What it returns was verified; what is not there is undefined. */
@@ -10,6 +11,8 @@ export interface CommitSource {
   readonly label: string;
   /** Metadata objects worth asking for at the same time. */
   readonly concurrency: number;
+  /** What to try when it lacks objects. */
+  readonly missingHint?: string | undefined;
   metadata(
     kind: MetadataKind,
     checksum: OstreeChecksum,
@@ -24,6 +27,9 @@ export function localSource(repo: OstreeRepo, pool: FilePool): CommitSource {
   return {
     label: repo.root.label,
     concurrency: 512,
+    missingHint: hasDeltas(repo)
+      ? 'It has static deltas, which local pulls use on demand only: pull with --require-delta'
+      : undefined,
     metadata: (kind, checksum) => repo.readMetadata(kind, checksum),
     files: (sink, signal) => pool.open(sink, signal),
   };

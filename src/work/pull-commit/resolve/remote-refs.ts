@@ -1,10 +1,11 @@
 import type { OstreeChecksum } from '#base/digest';
-import { refTimestampOf, summaryFactsOf } from '#formats/ostree';
+import { parseCommit, refTimestampOf, summaryFactsOf } from '#formats/ostree';
 import { OstreeRemote, type OstreeRemoteOptions } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
+import { openOstreeRepo } from '#stores/ostree';
 import { failNoSummary, fetchSummary, type ResolveOptions } from './resolve.ts';
 
-/** A ref that a remote offers. */
+/** A ref that a remote, or a repository on this host, offers. */
 export interface RemoteRef {
   readonly name: string;
   readonly commit: OstreeChecksum;
@@ -40,4 +41,23 @@ export async function listRemoteRefs(
   }));
   refs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   return { refs, collectionId: summaryFactsOf(summary.metadata).collectionId };
+}
+
+/**
+ * Lists the refs of a repository on this host that a pull can name: those of `refs/heads`, in order of names.
+ * @throws NotFoundError OSTREE_REPO_NOT_FOUND; the error of a ref that cannot be read
+ */
+export function listLocalRefs(path: string): RemoteRefs {
+  using repo = openOstreeRepo(path);
+  const all = repo.refs.list(({ error }) => {
+    throw error;
+  });
+  const heads = all.filter(({ space }) => space.kind === 'heads');
+  const refs = heads.map(({ name, checksum }) => {
+    const bytes = repo.readMetadata('commit', checksum);
+    const timestampSec = bytes === undefined ? undefined : parseCommit(bytes).timestampSec;
+    return { name, commit: checksum, timestampSec };
+  });
+  refs.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { refs, collectionId: repo.config.collectionId };
 }

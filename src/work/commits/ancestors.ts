@@ -1,0 +1,91 @@
+import type { OstreeChecksum } from '#base/digest';
+import { commitStreamName, partialStreamName } from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import { listCommitRefs, readCommitRef, resolveCommit } from './names.ts';
+import { openCommitById, tryOpenCommit } from './open.ts';
+import { listPartialCommits, openPartial } from './partials.ts';
+import { historyRefFolder, historyRefName, streamRefName } from './store.ts';
+
+/** An ancestor that is stored, at least in part. */
+interface StoredAncestor {
+  readonly commit: OstreeChecksum;
+  /** Name of its stream. */
+  readonly stream: string;
+}
+
+/**
+ * Keeps the stored ancestors of a commit that a ref is about to name, as `ostree prune` keeps them: nothing else names a commit once its
+ * ref has moved on. What the ref kept of another line of commits is let go. To be called before the ref is set.
+ */
+export function keepAncestors(
+  repository: Repository,
+  ref: string,
+  commit: OstreeChecksum,
+  parent: OstreeChecksum | undefined,
+): void {
+  const current = readCommitRef(repository, ref);
+  if (current === commit) return;
+  const { refs } = repository;
+  // The usual step: all that was kept is still of the line.
+  const isNext = current !== undefined && current === parent;
+  const ancestors = [...walkAncestors(repository, parent, isNext ? 1 : Number.POSITIVE_INFINITY)];
+  for (const { commit: ancestor, stream } of ancestors) {
+    refs.set('streams', historyRefName(ref, ancestor), stream);
+  }
+  if (!isNext) forgetOthers(repository, ref, new Set(ancestors.map((one) => one.commit)));
+}
+
+/**
+ * Gives a stored commit a name, or another one, which keeps its stored ancestors.
+ * @throws as `resolveCommit`; FormatError OSTREE_REF_INVALID
+ */
+export function tagCommit(repository: Repository, source: string, ref: string): OstreeChecksum {
+  const commit = resolveCommit(repository, source);
+  keepAncestors(repository, ref, commit, openCommitById(repository, commit).commit.parent);
+  repository.refs.set('streams', streamRefName(ref), commitStreamName(commit));
+  return commit;
+}
+
+/**
+ * Lets go of ancestors that lie more than `depth` commits before what a ref names, for every ref; gc removes them when nothing else
+ * names them. Returns how many were let go.
+ */
+export function forgetAncestors(repository: Repository, depth: number): number {
+  let count = 0;
+  const named = [...listCommitRefs(repository), ...listPartialCommits(repository)];
+  const kept = new Map<string, Set<OstreeChecksum>>();
+  for (const { name, commit } of named) {
+    const ofRef = kept.get(name) ?? new Set<OstreeChecksum>();
+    kept.set(name, ofRef);
+    const opened = tryOpenCommit(repository, commit) ?? openPartial(repository, commit);
+    for (const one of walkAncestors(repository, opened?.commit.parent, depth))
+      ofRef.add(one.commit);
+  }
+  for (const [name, ofRef] of kept) count += forgetOthers(repository, name, ofRef);
+  return count;
+}
+
+function forgetOthers({ refs }: Repository, ref: string, kept: ReadonlySet<string>): number {
+  const folder = historyRefFolder(ref);
+  const others = [...refs.list('streams', folder)].filter(({ name }) => !kept.has(name));
+  for (const { name } of others) refs.remove('streams', `${folder}/${name}`);
+  return others.length;
+}
+
+/** Ancestors as far as they are stored, nearest first. */
+function* walkAncestors(
+  repository: Repository,
+  parent: OstreeChecksum | undefined,
+  depth: number,
+): Generator<StoredAncestor> {
+  const seen = new Set<OstreeChecksum>();
+  for (let next = parent; next !== undefined && seen.size < depth && !seen.has(next); ) {
+    seen.add(next);
+    const whole = tryOpenCommit(repository, next);
+    const found = whole ?? openPartial(repository, next);
+    if (found === undefined) return;
+    const stream = whole === undefined ? partialStreamName(next) : commitStreamName(next);
+    yield { commit: next, stream };
+    next = found.commit.parent;
+  }
+}
