@@ -276,6 +276,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/containers-config',
     'formats/oci',
     'host',
+    'remotes/registry',
   ],
   'faces/packed': [],
   'faces/cfsctl': ['work/check'],

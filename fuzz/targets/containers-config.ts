@@ -49,7 +49,7 @@ export function run(bytes: Uint8Array): void {
     const auth = parseAuthFile(file);
     parseAuthFile({
       name: 'written',
-      text: encodeWithEntry(auth, 'a', { username: 'u', password: 'p' }),
+      text: encodeWithEntry(auth, 'a', { user: 'u', password: 'p' }),
     });
     for (const registry of ['a.test', 'docker.io']) {
       guarded(() => findCredentials(auth, { registry, repository: 'ns/img' }));

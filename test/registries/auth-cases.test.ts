@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '#base/errors';
 import type { Credentials, ImageEndpoint } from '#formats/containers-config';
 import { parseImageName } from '#formats/oci';
+import { authorityOf, type Endpoint } from '#remotes/registry';
 import {
   type LoginContext,
   login,
@@ -38,14 +39,14 @@ const CASES = readCases<AuthCase>('auth-cases.json');
 /** Where we read credentials that the recorded tools passed over (`ours`). */
 const OURS: Readonly<Record<string, Credentials>> = {
   'identity-token-without-auth-field': { kind: 'identity-token', token: 'REFRESH' },
-  'username-password-fields': { kind: 'password', username: 'u', password: 'p' },
+  'username-password-fields': { kind: 'password', user: 'u', password: 'p' },
   'identity-token-with-basic-challenge': {
     kind: 'identity-token',
     token: 'REFRESH',
-    username: 'u',
+    user: 'u',
     password: '',
   },
-  'creds-store-in-auth-file-ignored': { kind: 'password', username: 'hu', password: 'hs' },
+  'creds-store-in-auth-file-ignored': { kind: 'password', user: 'hu', password: 'hs' },
 };
 
 const LOGINS = CASES.filter(({ operation }) => operation.endsWith('login'));
@@ -75,10 +76,10 @@ function optionsOf(one: AuthCase): RegistryOptions {
   const authFile = optionOf(one.args, '--authfile');
   const creds = optionOf(one.args, '--creds')?.split(':');
   const registryToken = optionOf(one.args, '--registry-token');
-  const [username = '', password = ''] = creds ?? [];
+  const [user = '', password = ''] = creds ?? [];
   return {
     ...(authFile === undefined ? {} : { authFile }),
-    ...(creds === undefined ? {} : { creds: { username, password } }),
+    ...(creds === undefined ? {} : { creds: { user, password } }),
     ...(registryToken === undefined ? {} : { registryToken }),
     ...(one.args?.includes('--no-creds') === true ? { noCreds: true } : {}),
   };
@@ -103,7 +104,7 @@ function inWords(credentials: Credentials | undefined): string {
   if (credentials === undefined) return 'nobody';
   if (credentials.kind === 'registry-token') return `Bearer ${credentials.token}`;
   if (credentials.kind === 'identity-token') return 'identity token';
-  const pair = `${credentials.username}:${credentials.password}`;
+  const pair = `${credentials.user}:${credentials.password}`;
   return `Basic ${Buffer.from(pair).toString('base64')}`;
 }
 
@@ -148,10 +149,12 @@ async function replayLogin(one: AuthCase, host: RecordedHost): Promise<LoginCont
   const { root, env } = host;
   const configuration = openRegistryConfiguration(root, env, optionsOf(one));
   const context = { root, env, configuration };
-  const pair = { username: 'lu', password: 'lp' };
+  const pair = { user: 'lu', password: 'lp' };
   const asked: string[] = [];
-  const verifyLogin = async (endpoint: ImageEndpoint) => {
-    asked.push(endpoint.host);
+  const verifyLogin = async (endpoint: Endpoint) => {
+    asked.push(authorityOf(endpoint));
+    const found = await endpoint.credentials?.(undefined);
+    assert.deepEqual(found?.credentials, { kind: 'password', ...pair });
     if (one.rc !== 0) throw new RangeError('wrong password');
   };
   const running = login(context, one.reference, pair, { verifyLogin });

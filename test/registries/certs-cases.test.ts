@@ -47,12 +47,12 @@ for (const one of CASES.filter(({ name }) => name !== 'key-without-cert')) {
       const first = one.connections.find(({ host: name }) => name === endpoint.host.split(':')[0]);
       if (!failed && first === undefined) continue;
       const found = configuration.tlsFor(endpoint);
-      const trusts = found.authorities.length > 0 || found.systemAuthorities !== undefined;
       // Later versions of the tools look below XDG_CONFIG_HOME too, and so do we.
-      assert.equal(trusts, !failed || one.name === 'xdg-config-home');
-      const pairs = found.clientCertificates.length;
-      if (first !== undefined) assert.equal(pairs > 0, first.client_certificate);
-      if (pairs > 0) assert.equal(found.clientCertificates[0]?.key, PEM['$CLIENT_KEY']);
+      const trusts = !failed || one.name === 'xdg-config-home';
+      assert.equal((found.tls.caPem?.length ?? 0) > 0, trusts);
+      const { client } = found.tls;
+      if (first !== undefined) assert.equal(client !== undefined, first.client_certificate);
+      if (client !== undefined) assert.equal(client.keyPem, PEM['$CLIENT_KEY']);
       assert.equal(found.warnings.length, one.name === 'bad-ca-file' ? 1 : 0);
     }
   });
@@ -67,6 +67,47 @@ test('half a client pair is refused by the names of both files, before any conne
     () => configuration.tlsFor({ registry: 'reg.test' }),
     (error) =>
       hasCode(error, 'CONFIG_INVALID') && /"client\.cert" and "client\.key"/.test(error.message),
+  );
+});
+
+test('an endpoint for the client has the certificates of its host, and looks credentials up when asked', async () => {
+  using host = recordedHost({
+    '/etc/containers/registries.conf':
+      '[[registry]]\nlocation = "reg.test"\n[[registry.mirror]]\nlocation = "m.test"\ninsecure = true\nx-onecopy-ns = true\n',
+    '/etc/containers/certs.d/m.test/ca.crt': PEM['$CA'] ?? '',
+    '/etc/containers/certs.d/m.test/a.cert': PEM['$CLIENT_CERT'] ?? '',
+    '/etc/containers/certs.d/m.test/a.key': PEM['$CLIENT_KEY'] ?? '',
+    '/etc/containers/certs.d/m.test/b.cert': PEM['$CLIENT_CERT'] ?? '',
+    '/etc/containers/certs.d/m.test/b.key': PEM['$CLIENT_KEY'] ?? '',
+    '/run/containers/0/auth.json': '{"auths":{"m.test":{"auth":"dTpw"}}}',
+  });
+  const configuration = openRegistryConfiguration(host.root, host.env, {
+    creds: { user: 'option', password: 'p' },
+  });
+  const [mirror, primary] = configuration
+    .endpointsFor(parseImageName('reg.test/img'))
+    .map((endpoint) => configuration.clientEndpoint(endpoint, 'reg.test'));
+  const { credentials: ofMirror, ...rest } = mirror ?? {};
+  assert.deepEqual(rest, {
+    host: 'm.test',
+    repository: 'img',
+    insecure: true,
+    namespace: 'reg.test',
+    tls: {
+      caPem: [PEM['$CA']],
+      client: { certPem: PEM['$CLIENT_CERT'], keyPem: PEM['$CLIENT_KEY'] },
+    },
+  });
+  assert.deepEqual(await ofMirror?.(undefined), {
+    credentials: { kind: 'password', user: 'u', password: 'p' },
+    source: '"m.test" in "/run/containers/0/auth.json"',
+  });
+  assert.deepEqual(primary?.tls, { caPem: [] });
+  const found = await primary?.credentials?.(undefined);
+  assert.equal(found?.source, 'the option --creds');
+  assert.match(
+    configuration.tlsFor({ registry: 'm.test' }).warnings[0] ?? '',
+    /b\.cert" is a second/,
   );
 });
 

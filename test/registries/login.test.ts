@@ -13,7 +13,7 @@ import {
 import { type RecordedHost, recordedHost } from '../support/recorded-host.ts';
 
 const AUTH_JSON = '/run/containers/0/auth.json';
-const PAIR = { username: 'u', password: 'p' };
+const PAIR = { user: 'u', password: 'p' };
 const ANYBODY = { verifyLogin: async () => undefined };
 
 function contextOf({ root, env }: RecordedHost): LoginContext {

@@ -7,9 +7,9 @@ import type { AuthFile, JsonObject } from './auth-file.ts';
 export function encodeWithEntry(
   file: AuthFile | undefined,
   key: string,
-  pair: { readonly username: string; readonly password: string },
+  pair: { readonly user: string; readonly password: string },
 ): string {
-  const auth = Buffer.from(`${pair.username}:${pair.password}`, 'utf8').toString('base64');
+  const auth = Buffer.from(`${pair.user}:${pair.password}`, 'utf8').toString('base64');
   const entries = new Map<string, JsonObject>([...(file?.entries ?? []), [key, { auth }]]);
   return encodeEntries(file, entries);
 }

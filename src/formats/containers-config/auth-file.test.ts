@@ -11,20 +11,20 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 test('credentials survive writing and reading, and unknown keys stay', () => {
   const text = fc.string({ unit: 'binary', minLength: 1 });
-  const username = text.filter((name) => !name.includes(':'));
+  const user = text.filter((name) => !name.includes(':'));
   fc.assert(
-    fc.property(username, text, fc.jsonValue(), (name, password, extra) => {
+    fc.property(user, text, fc.jsonValue(), (name, password, extra) => {
       fc.pre(!password.endsWith('\0'));
       const before = parse({
         'x-y': extra,
         auths: { 'b.test': { auth: base64('a:b'), email: 'e' } },
       });
-      const written = encodeWithEntry(before, 'a.test', { username: name, password });
+      const written = encodeWithEntry(before, 'a.test', { user: name, password });
       const after = parseAuthFile({ name: 'auth.json', text: written });
       assert.deepEqual(findCredentials(after, { registry: 'a.test' }), {
         kind: 'entry',
         key: 'a.test',
-        credentials: { kind: 'password', username: name, password },
+        credentials: { kind: 'password', user: name, password },
       });
       assert.deepEqual(after.document['x-y'], before.document['x-y']);
       assert.deepEqual(after.entries.get('b.test'), before.entries.get('b.test'));
@@ -112,6 +112,6 @@ test('the old form is the map alone, and its keys are hosts with or without a pa
   assert.deepEqual(findCredentials(file, { registry: 'a.test', repository: 'ns/img' }), {
     kind: 'entry',
     key: 'https://a.test/v1/',
-    credentials: { kind: 'password', username: 'u', password: 'p' },
+    credentials: { kind: 'password', user: 'u', password: 'p' },
   });
 });

@@ -4,12 +4,12 @@ import { DOCKER_HUB, DOCKER_HUB_SERVER, HELPER_NAME } from './layout.ts';
 
 /** What proves who asks. */
 export type Credentials =
-  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  | { readonly kind: 'password'; readonly user: string; readonly password: string }
   | {
       /** Exchanged for access tokens; a name and password may lie beside it. */
       readonly kind: 'identity-token';
       readonly token: string;
-      readonly username?: string;
+      readonly user?: string;
       readonly password?: string;
     }
   | {
@@ -88,7 +88,7 @@ export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
 /**
  * What this file says about a scope; undefined sends the search to the next file. Order: the helper of the host, the keys from the
  * repository up to the host, keys written as URLs, Docker's helper for all. The first key that exists decides, even when it is empty.
- * Source: containers-auth.json(5); recorded with skopeo 1.22; `username`, `password`, `registrytoken` and `credsStore` as Docker has them.
+ * Source: containers-auth.json(5); recorded with skopeo 1.22; `user`, `password`, `registrytoken` and `credsStore` as Docker has them.
  * @throws FormatError CONFIG_INVALID for an entry that cannot be read
  */
 export function findCredentials(
@@ -158,12 +158,12 @@ function readEntry(file: AuthFile, key: string): Credentials | undefined {
 }
 
 interface NameAndPassword {
-  readonly username: string;
+  readonly user: string;
   readonly password: string;
 }
 
-function pairOf(username: string, password: string): NameAndPassword | undefined {
-  return username === '' && password === '' ? undefined : { username, password };
+function pairOf(user: string, password: string): NameAndPassword | undefined {
+  return user === '' && password === '' ? undefined : { user, password };
 }
 
 /** `auth` is the base64 of `user:password`; NULs at the end are padding of old tools. */
@@ -179,7 +179,7 @@ function decodePair(file: AuthFile, key: string, auth: string): NameAndPassword 
   const colon = decoded.indexOf(':');
   if (colon < 0) return undefined;
   return {
-    username: decoded.slice(0, colon),
+    user: decoded.slice(0, colon),
     password: decoded.slice(colon + 1).replace(/\0+$/, ''),
   };
 }

@@ -29,17 +29,17 @@ export async function askHelper(
   const text = textOf(question, 'get', outcome, NOTHING_FOUND);
   if (text === undefined) return undefined;
   const answer = parseAnswer(question, text);
-  return answer.username === TOKEN_USER
+  return answer.user === TOKEN_USER
     ? { kind: 'identity-token', token: answer.secret }
-    : { kind: 'password', username: answer.username, password: answer.secret };
+    : { kind: 'password', user: answer.user, password: answer.secret };
 }
 
 /** Stores a name and password. @throws HostError CREDENTIAL_HELPER_FAILED, also for a missing program */
 export async function storeByHelper(
   question: HelperQuestion,
-  pair: { readonly username: string; readonly password: string },
+  pair: { readonly user: string; readonly password: string },
 ): Promise<void> {
-  const document = { ServerURL: question.server, Username: pair.username, Secret: pair.password };
+  const document = { ServerURL: question.server, Username: pair.user, Secret: pair.password };
   textOf(question, 'store', await run(question, 'store', JSON.stringify(document)));
 }
 
@@ -90,15 +90,15 @@ const FOUND = {
 function parseAnswer(
   question: HelperQuestion,
   text: string,
-): { readonly username: string; readonly secret: string } {
+): { readonly user: string; readonly secret: string } {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw failed(question, 'get', 'an answer that is no JSON'); // Its text may hold a secret.
   }
-  const { Username: username, Secret: secret } = (value ?? {}) as { [key: string]: unknown };
-  if (typeof username === 'string' && typeof secret === 'string') return { username, secret };
+  const { Username: user, Secret: secret } = (value ?? {}) as { [key: string]: unknown };
+  if (typeof user === 'string' && typeof secret === 'string') return { user, secret };
   throw failed(question, 'get', 'an answer without Username and Secret');
 }
 

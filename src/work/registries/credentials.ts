@@ -4,11 +4,11 @@ import {
   type AuthSearch,
   type ConfigEnvironment,
   type CredentialScope,
-  type Credentials,
   findCredentials,
   parseAuthFile,
   planAuthSearch,
 } from '#formats/containers-config';
+import type { FoundCredentials } from '#remotes/registry';
 import type { ConfigRoot } from './config-root.ts';
 import { askHelper, failed, type HelperQuestion } from './credential-helpers.ts';
 
@@ -17,17 +17,11 @@ export interface CredentialOptions {
   /** `--authfile`: the only file then. */
   readonly authFile?: string;
   /** `--creds`: for the host of the reference alone. */
-  readonly creds?: { readonly username: string; readonly password: string };
+  readonly creds?: { readonly user: string; readonly password: string };
   /** `--no-creds`: nobody is logged in. */
   readonly noCreds?: boolean;
   /** `--registry-token`: for the host of the reference alone. */
   readonly registryToken?: string;
-}
-
-/** Credentials, and where they come from: for messages, never with the secret. */
-export interface FoundCredentials {
-  readonly credentials: Credentials;
-  readonly source: string;
 }
 
 /** Looks up who asks a registry: options, helpers, files, in podman's order. Each endpoint has credentials of its own. */

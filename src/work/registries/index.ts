@@ -5,7 +5,7 @@
  *     options, environment ──► registries.conf, certs.d, auth.json ──► RegistryConfiguration ──► remotes/registry
  */
 export { ConfigRoot, configNotFound } from './config-root.ts';
-export { type CredentialOptions, CredentialSearch, type FoundCredentials } from './credentials.ts';
+export { type CredentialOptions, CredentialSearch } from './credentials.ts';
 export { hostEnvironment } from './environment.ts';
 export {
   type LoginContext,
@@ -22,4 +22,4 @@ export {
   type RegistryConfiguration,
   type RegistryOptions,
 } from './open.ts';
-export { type ClientCertificate, readTlsMaterial, type TlsMaterial } from './tls-material.ts';
+export type { TlsMaterial } from './tls-material.ts';

@@ -8,22 +8,18 @@ import {
   encodeWithoutEntries,
   encodeWithoutEntry,
   findCredentials,
-  type ImageEndpoint,
   parseAuthFile,
 } from '#formats/containers-config';
 import { isRegistryHost, isShortName, parseImageName } from '#formats/oci';
+import type { Endpoint } from '#remotes/registry';
 import { type ConfigRoot, configNotFound } from './config-root.ts';
 import { eraseByHelper, type HelperQuestion, storeByHelper } from './credential-helpers.ts';
 import type { RegistryConfiguration } from './open.ts';
 import { replacePrivateFile } from './private-file.ts';
 
-/** Asks a registry whether a name and password are right. `remotes/registry` is one; it throws when they are not. */
+/** Asks a registry whether the credentials of an endpoint are right. A registry client is one; it throws when they are not. */
 export interface LoginVerifier {
-  verifyLogin(
-    endpoint: ImageEndpoint,
-    pair: { readonly username: string; readonly password: string },
-    options: { readonly signal?: AbortSignal },
-  ): Promise<void>;
+  verifyLogin(endpoint: Endpoint, options: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
 /** Where and as whom login and logout work. */
@@ -59,17 +55,21 @@ export interface LogoutReport {
 export async function login(
   context: LoginContext,
   registry: string,
-  pair: { readonly username: string; readonly password: string },
+  pair: { readonly user: string; readonly password: string },
   verifier: LoginVerifier,
 ): Promise<LoginReport> {
   const scope = parseLoginKey(registry);
   const { configuration, signal } = context;
   const options = signal === undefined ? {} : { signal };
-  const endpoint = configuration.pushEndpointFor({
+  const place = configuration.pushEndpointFor({
     registry: scope.registry,
     repository: scope.repository ?? 'any',
   });
-  await verifier.verifyLogin(endpoint, pair, options);
+  const endpoint: Endpoint = {
+    ...configuration.clientEndpoint(place, ''),
+    credentials: () => ({ credentials: { kind: 'password', ...pair }, source: 'the login' }),
+  };
+  await verifier.verifyLogin(endpoint, options);
   const before = await configuration.credentials.find(scope, '', options);
   const hasReplaced = before !== undefined;
   const { key } = scope;

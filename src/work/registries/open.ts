@@ -14,6 +14,7 @@ import {
   resolveShortName,
 } from '#formats/containers-config';
 import type { ImageName } from '#formats/oci';
+import type { Endpoint } from '#remotes/registry';
 import type { ConfigRoot } from './config-root.ts';
 import { type CredentialOptions, CredentialSearch } from './credentials.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
@@ -52,6 +53,12 @@ export interface RegistryConfiguration {
   readonly credentials: CredentialSearch;
   /** Certificates for one endpoint. @throws FormatError CONFIG_INVALID; HostError */
   tlsFor(endpoint: Pick<ImageEndpoint, 'registry'>): TlsMaterial;
+  /**
+   * An endpoint as the registry client takes it: certificates are read now, credentials when the registry first asks for some.
+   * @param written host of the reference; credentials of options are for it alone
+   * @throws as `tlsFor`
+   */
+  clientEndpoint(endpoint: ImageEndpoint, written: string): Endpoint;
 }
 
 /**
@@ -66,9 +73,12 @@ export function openRegistryConfiguration(
   const registries = readRegistries(root, env, options.registriesConf);
   const endpointOptions = options.tlsVerify === undefined ? {} : { tlsVerify: options.tlsVerify };
   const endpointsFor = (name: ImageName) => chooseEndpoints(registries, name, endpointOptions);
+  const credentials = new CredentialSearch(root, env, registries.credentialHelpers, options);
+  const tlsFor = ({ registry }: Pick<ImageEndpoint, 'registry'>) =>
+    readTlsMaterial(root, env, registry, options.certDir);
   return {
     registries,
-    warnings: registries.warnings,
+    warnings: [...registries.warnings, ...credentials.warnings],
     endpointsFor,
     pushEndpointFor: (name) => choosePushEndpoint(registries, name, endpointOptions),
     candidatesFor: (text) =>
@@ -76,8 +86,17 @@ export function openRegistryConfiguration(
         name,
         endpoints: endpointsFor(name),
       })),
-    credentials: new CredentialSearch(root, env, registries.credentialHelpers, options),
-    tlsFor: ({ registry }) => readTlsMaterial(root, env, registry, options.certDir),
+    credentials,
+    tlsFor,
+    clientEndpoint: (endpoint, written) => ({
+      host: endpoint.registry,
+      repository: endpoint.repository,
+      insecure: endpoint.insecure,
+      tls: tlsFor(endpoint).tls,
+      credentials: (signal) =>
+        credentials.find(endpoint, written, signal === undefined ? {} : { signal }),
+      ...(endpoint.namespace === undefined ? {} : { namespace: endpoint.namespace }),
+    }),
   };
 }
 

@@ -1,30 +1,21 @@
 import { X509Certificate } from 'node:crypto';
 import {
+  type CertificateFiles,
   type ConfigEnvironment,
   chooseCertificateFiles,
   planCertificatesSearch,
 } from '#formats/containers-config';
+import type { EndpointTls } from '#remotes/registry';
 import { type ConfigRoot, configNotFound } from './config-root.ts';
 
-/** A client certificate and its key, as PEM. */
-export interface ClientCertificate {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** What TLS of one registry needs. */
+/** What TLS of one registry needs, and what a user should hear about it. */
 export interface TlsMaterial {
-  /** CA certificates beside the system's, as PEM. */
-  readonly authorities: readonly string[];
-  /** PEM in the place of the system's CA certificates, from SSL_CERT_FILE. */
-  readonly systemAuthorities: string | undefined;
-  /** Presented to the registry's own host and port alone. */
-  readonly clientCertificates: readonly ClientCertificate[];
+  readonly tls: EndpointTls;
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads the certificates of a registry from the first folder that exists. Source: containers-certs.d(5).
+ * Reads the certificates of a registry from the first folder that exists, and SSL_CERT_FILE. Source: containers-certs.d(5).
  * @throws FormatError CONFIG_INVALID for half a pair; NotFoundError CONFIG_NOT_FOUND for a file that vanished; HostError
  */
 export function readTlsMaterial(
@@ -33,32 +24,45 @@ export function readTlsMaterial(
   registry: string,
   certDir: string | undefined,
 ): TlsMaterial {
-  const systemFile = env.variables['SSL_CERT_FILE'];
-  const systemAuthorities =
-    systemFile === undefined || systemFile === '' ? undefined : root.tryReadFile(systemFile)?.text;
-  for (const folder of planCertificatesSearch(env, registry, certDir)) {
-    const names = root.tryListNames(folder);
-    if (names === undefined) {
-      if (folder === certDir) throw configNotFound(root.absolute(folder));
-      continue;
-    }
-    const chosen = chooseCertificateFiles(root.absolute(folder), names);
-    const read = (name: string) => root.readFile(`${folder}/${name}`).text;
-    const authorities = chosen.authorities.map((name) => ({ name, text: read(name) }));
-    const useless = authorities.filter(({ text }) => !isCertificate(text));
-    return {
-      authorities: authorities.filter((one) => !useless.includes(one)).map(({ text }) => text),
-      systemAuthorities,
-      clientCertificates: chosen.clientPairs.map(({ certificate, key }) => ({
-        certificate: read(certificate),
-        key: read(key),
-      })),
-      warnings: useless.map(
-        ({ name }) => `"${folder}/${name}" holds no certificate and is ignored`,
+  const folder = findFolder(root, planCertificatesSearch(env, registry, certDir), certDir);
+  const chosen = folder === undefined ? NOTHING : chooseCertificateFiles(folder.path, folder.names);
+  const read = (name: string) => root.readFile(`${folder?.path}/${name}`).text;
+  const authorities = chosen.authorities.map((name) => ({ name, text: read(name) }));
+  const useless = authorities.filter(({ text }) => !isCertificate(text));
+  const trusted = authorities.filter((one) => !useless.includes(one)).map(({ text }) => text);
+  const systemFile = env.variables['SSL_CERT_FILE'] ?? '';
+  const system = systemFile === '' ? undefined : root.tryReadFile(systemFile)?.text;
+  const [pair, ...more] = chosen.clientPairs;
+  return {
+    tls: {
+      caPem: system === undefined ? trusted : [...trusted, system],
+      ...(pair === undefined
+        ? {}
+        : { client: { certPem: read(pair.certificate), keyPem: read(pair.key) } }),
+    },
+    warnings: [
+      ...useless.map(({ name }) => `"${folder?.path}/${name}" holds no certificate and is ignored`),
+      ...more.map(
+        ({ certificate }) =>
+          `"${folder?.path}/${certificate}" is a second client certificate and is ignored`,
       ),
-    };
+    ],
+  };
+}
+
+const NOTHING: CertificateFiles = { authorities: [], clientPairs: [] };
+
+function findFolder(
+  root: ConfigRoot,
+  paths: readonly string[],
+  certDir: string | undefined,
+): { readonly path: string; readonly names: readonly string[] } | undefined {
+  for (const path of paths) {
+    const names = root.tryListNames(path);
+    if (names !== undefined) return { path: root.absolute(path), names };
   }
-  return { authorities: [], systemAuthorities, clientCertificates: [], warnings: [] };
+  if (certDir === undefined) return undefined;
+  throw configNotFound(root.absolute(certDir));
 }
 
 function isCertificate(text: string): boolean {
