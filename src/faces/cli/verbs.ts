@@ -48,6 +48,7 @@ const PLATFORM: OptionRow = ['--platform <os/arch[/variant]>', "another platform
 export const IMAGE_PULL_OPTIONS: readonly OptionRow[] = [
   PLATFORM,
   ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
+  ['--verify-reused', 'verify the contents of all that is there already before it is used'],
 ];
 
 /** The verbs, in the order of the help page. A verb that is not built is absent. */

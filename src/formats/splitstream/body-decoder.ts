@@ -20,7 +20,9 @@ const EMPTY_FRAME = Buffer.from('502a4d1800000000', 'hex');
 export interface BodySource {
   readonly reader: RandomReader;
   readonly body: Range;
-  readonly objectRefs: readonly ObjectId[];
+  /** Number of objects that the body may refer to, and the id of each. */
+  readonly objectCount: number;
+  readonly objectIdAt: (index: number) => ObjectId;
   /** Declared size of the whole stream: no body may hold more inline bytes. */
   readonly sizeBytes: number;
 }
@@ -105,9 +107,8 @@ export function* decodeBody(source: BodySource): Generator<SplitstreamPart> {
       at += state.fillHeader(piece, at);
       const index = state.takeHeader();
       if (index === undefined) continue;
-      const id =
-        source.objectRefs[index] ?? state.fail('SPLITSTREAM_REF_INDEX', state.badIndex(index));
-      yield { kind: 'external', id, index };
+      if (index >= source.objectCount) state.fail('SPLITSTREAM_REF_INDEX', state.badIndex(index));
+      yield { kind: 'external', id: source.objectIdAt(index), index };
     }
   }
   state.checkEnd();
@@ -157,7 +158,7 @@ class ChunkState {
   }
 
   badIndex(index: number): string {
-    return `expected an index below ${this.#source.objectRefs.length}, found ${index}`;
+    return `expected an index below ${this.#source.objectCount}, found ${index}`;
   }
 
   checkEnd(): void {

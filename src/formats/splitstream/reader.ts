@@ -101,6 +101,11 @@ export function openSplitstream(
     return namedRefs;
   };
   if (options.lazyNames !== true) readNames();
+  // Not from the list: of a million objects it would take more memory than all the rest.
+  const { digestBytes } = ALGORITHMS[algorithm];
+  const objectCount = objectDigests.length / digestBytes;
+  const objectIdAt = (index: number) =>
+    encodeHex(objectDigests.subarray(index * digestBytes, (index + 1) * digestBytes)) as ObjectId;
   let ids: readonly ObjectId[] | undefined;
   const objectRefs = () => {
     ids ??= idsOf(objectDigests, algorithm);
@@ -117,7 +122,7 @@ export function openSplitstream(
     get namedRefs() {
       return readNames();
     },
-    parts: () => decodeBody({ reader, body, objectRefs: objectRefs(), sizeBytes }),
+    parts: () => decodeBody({ reader, body, objectCount, objectIdAt, sizeBytes }),
   };
 }
 

@@ -14,6 +14,7 @@
 
 export { FINDING_KINDS, type Finding, type FindingKind } from './check/findings.ts';
 export { checkRepository, type FsckOptions, type FsckReport } from './check/fsck.ts';
+export { isIntact, isStreamWhole } from './check/stream-check.ts';
 export {
   applyGc,
   collectGarbage,
@@ -25,6 +26,7 @@ export {
   type GcResult,
   planGc,
 } from './garbage/gc.ts';
+export { type Suspect, type Suspects, SuspectStore } from './marks/suspects.ts';
 export {
   type ImageEntry,
   ImageStore,
@@ -46,6 +48,7 @@ export {
 export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './names/tags.ts';
 export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
 export {
+  type Distrusted,
   ObjectWriter,
   type ObjectWriterSeed,
   openObjectWriter,

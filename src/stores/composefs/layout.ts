@@ -4,6 +4,12 @@ import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 export const META_NAME = 'meta.json';
 /** What `gc` remembers of the repository that it found without garbage. Ours; other tools pass it over. */
 export const GC_RECORD_NAME = '.onecopy-gc';
+/** Our own directory in a repository: what may be lost at any time without harm. Other tools pass it over. */
+export const OWN = '.onecopy';
+/** What a check of the repository found damaged: one empty file for each object (by id) and stream (by name). */
+export const SUSPECTS = `${OWN}/suspect`;
+/** Most marks of suspects; where more is damaged, everything is suspect. */
+export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */
 export const OBJECTS = 'objects';
 /** The two directories of named things. Source: composefs-rs 0.9 repository.rs. */

@@ -15,6 +15,13 @@ export {
   type GcResult,
   planGc,
 } from '#stores/composefs';
+export {
+  type CheckOptions,
+  type CheckReport,
+  checkEverything,
+  type ReportedFinding,
+} from './everything.ts';
 export { encodeGcPlan, parseGcPlan } from './gc-plan.ts';
 export { checkOciImages, type OciCheckOptions, type OciCheckReport } from './oci.ts';
 export { OCI_FINDING_KINDS, type OciFinding, type OciFindingKind } from './oci-findings.ts';
+export { findUses, type ObjectUse } from './users.ts';

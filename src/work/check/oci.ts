@@ -2,7 +2,6 @@ import {
   algorithmOf,
   type ContentDigest,
   computeContentDigest,
-  createHasherLike,
   type DiffId,
   type ObjectId,
 } from '#base/digest';
@@ -18,10 +17,11 @@ import {
   parseImageConfig,
   parseManifest,
 } from '#formats/oci';
-import { CONTENT_TYPES, type Splitstream } from '#formats/splitstream';
-import type { ErofsVersion, Repository, StreamDocument } from '#stores/composefs';
+import { CONTENT_TYPES } from '#formats/splitstream';
+import type { ErofsVersion, Repository, StreamDocument, Suspect } from '#stores/composefs';
 import {
   buildTree,
+  computeStreamDigest,
   imageSlot,
   layerStreamName,
   manifestStreamName,
@@ -41,7 +41,7 @@ export interface OciCheckReport {
 export interface OciCheckOptions extends OperationOptions {
   /** Tags to check; all when absent. */
   readonly names?: readonly string[] | undefined;
-  /** Also put every layer together again and compare it with its diff id. Reads everything. */
+  /** Also put every layer together again and compare it with its diff id, and mark what is wrong. Reads everything. */
   readonly content?: boolean | undefined;
   /** Also build the EROFS images again and compare their ids. */
   readonly rebuild?: boolean | undefined;
@@ -49,9 +49,6 @@ export interface OciCheckOptions extends OperationOptions {
 
 /** Label of an image config that names the EROFS image it was sealed with. Source: composefs-rs 0.9 composefs-oci. */
 const SEAL_LABEL = 'containers.composefs.fsverity';
-
-/** Pieces in which objects are read, in bytes. */
-const PIECE_BYTES = 1 << 20;
 
 /**
  * Checks what tags promise: that manifest, config, layers and images are there, and are what their digests say. Objects are not
@@ -71,9 +68,13 @@ export async function checkOciImages(
   for (const [index, name] of names.entries()) {
     signal?.throwIfAborted();
     const check = new ImageCheck(repository, name, options);
-    check.run();
+    await check.run();
     if (check.findings.length > 0) imagesCorrupted += 1;
     findings.push(...check.findings);
+    if (options.content === true) {
+      repository.suspects.clear(check.sound);
+      repository.suspects.add(check.suspects);
+    }
     onProgress?.({ type: 'advanced', id, done: index + 1, total: names.length });
   }
   onProgress?.({ type: 'done', id, transferred: names.length });
@@ -88,6 +89,9 @@ interface LayerRef {
 
 class ImageCheck {
   readonly findings: OciFinding[] = [];
+  /** Streams that a pull must not take for good, and those that it may. */
+  readonly suspects: Suspect[] = [];
+  readonly sound: Suspect[] = [];
   readonly #repository: Repository;
   readonly #name: string;
   readonly #options: OciCheckOptions;
@@ -98,9 +102,16 @@ class ImageCheck {
     this.#options = options;
   }
 
-  run(): void {
+  async run(): Promise<void> {
     const digest = this.#resolve();
     if (digest === undefined) return;
+    await this.#checkManifest(digest);
+    // Whatever is wrong with an image, it is made anew from layers that are verified.
+    const verdict = this.findings.length > 0 ? this.suspects : this.sound;
+    verdict.push({ stream: manifestStreamName(digest) });
+  }
+
+  async #checkManifest(digest: ContentDigest): Promise<void> {
     const stored = this.#attempt('manifest-read-failed', '', () =>
       this.#repository.streams.readDocument(manifestStreamName(digest), {
         contentType: CONTENT_TYPES.ociManifest,
@@ -111,7 +122,7 @@ class ImageCheck {
     const manifest = this.#attempt('manifest-parse-failed', '', () => parseManifest(stored.bytes));
     if (manifest === undefined) return;
     if (manifest.kind === 'index') this.#find('manifest-parse-failed', 'it is an image index');
-    else this.#checkConfig(manifest, stored);
+    else await this.#checkConfig(manifest, stored);
   }
 
   /** The digest behind the tag; a leading `@` was never a tag that could be resolved. */
@@ -130,7 +141,7 @@ class ImageCheck {
     return tag?.found?.manifestDigest;
   }
 
-  #checkConfig(manifest: Manifest, stored: StreamDocument): void {
+  async #checkConfig(manifest: Manifest, stored: StreamDocument): Promise<void> {
     const { digest } = manifest.config;
     const id = stored.namedRefs.get(`config:${digest}`);
     if (id === undefined) {
@@ -144,16 +155,16 @@ class ImageCheck {
       ),
     );
     if (config === undefined || !this.#hasDigest('config', config.bytes, digest)) return;
-    if (isArtifact(manifest)) this.#checkArtifact(manifest, stored.namedRefs);
-    else this.#checkContainer(config);
+    if (isArtifact(manifest)) await this.#checkArtifact(manifest, stored.namedRefs);
+    else await this.#checkContainer(config);
   }
 
-  #checkContainer(stored: StreamDocument): void {
+  async #checkContainer(stored: StreamDocument): Promise<void> {
     const config = this.#attempt('config-parse-failed', '', () => parseImageConfig(stored.bytes));
     if (config === undefined) return;
     const before = this.findings.length;
     for (const digest of config.diffIds) {
-      this.#checkLayer({ digest, id: stored.namedRefs.get(digest) });
+      await this.#checkLayer({ digest, id: stored.namedRefs.get(digest) });
     }
     const isComplete = this.findings.length === before;
     const seal = config.labels.get(SEAL_LABEL);
@@ -161,7 +172,7 @@ class ImageCheck {
     if (this.#options.rebuild === true && isComplete) this.#checkImages(stored.namedRefs);
   }
 
-  #checkLayer({ digest, id }: LayerRef): void {
+  async #checkLayer({ digest, id }: LayerRef): Promise<void> {
     const { streams, objects } = this.#repository;
     if (id === undefined) {
       this.#find('layer-ref-missing', digest);
@@ -173,18 +184,19 @@ class ImageCheck {
     if (named === undefined) return;
     if (named.id === undefined) this.#find('layer-stream-missing', digest);
     if (!objects.has(id)) this.#find('layer-object-missing', `${digest}: ${id}`);
-    else if (this.#options.content === true)
-      this.#checkContent('layer-diff-id-mismatch', digest, id);
+    else if (this.#options.content === true) {
+      await this.#checkContent('layer-diff-id-mismatch', digest, id);
+    }
   }
 
-  #checkArtifact(manifest: Manifest, refs: ReadonlyMap<string, ObjectId>): void {
+  async #checkArtifact(manifest: Manifest, refs: ReadonlyMap<string, ObjectId>): Promise<void> {
     for (const { digest } of manifest.layers) {
       const id = refs.get(digest);
       if (id === undefined) this.#find('artifact-layer-ref-missing', digest);
       else if (!this.#repository.objects.has(id)) {
         this.#find('artifact-layer-object-missing', `${digest}: ${id}`);
       } else if (this.#options.content === true) {
-        this.#checkContent('artifact-layer-digest-mismatch', digest, id);
+        await this.#checkContent('artifact-layer-digest-mismatch', digest, id);
       }
     }
   }
@@ -197,34 +209,21 @@ class ImageCheck {
   }
 
   /** Puts the bytes of a stream together again and compares their digest with the one it is stored under. */
-  #checkContent(kind: OciFindingKind, digest: DiffId | ContentDigest, id: ObjectId): void {
-    const found = this.#attempt('layer-check-failed', digest, () => {
+  async #checkContent(
+    kind: OciFindingKind,
+    digest: DiffId | ContentDigest,
+    id: ObjectId,
+  ): Promise<void> {
+    try {
       using opened = this.#repository.streams.open({ id });
-      return this.#digestOf(opened.stream, digest);
-    });
-    if (found === undefined || (found as string) === digest) return;
-    this.#find(kind, `expected ${digest}, found ${found}`);
-  }
-
-  #digestOf(stream: Splitstream, like: DiffId | ContentDigest): ContentDigest {
-    const { objects } = this.#repository;
-    const hasher = createHasherLike(like);
-    const piece = Buffer.allocUnsafe(PIECE_BYTES);
-    for (const part of stream.parts()) {
-      if (part.kind === 'inline') {
-        hasher.update(part.bytes);
-        continue;
-      }
-      this.#options.signal?.throwIfAborted();
-      using object = objects.open(part.id);
-      for (let offset = 0; offset < object.sizeBytes; ) {
-        const count = object.read(offset, piece);
-        if (count === 0) break;
-        hasher.update(piece.subarray(0, count));
-        offset += count;
-      }
+      const { stream } = opened;
+      const found = await computeStreamDigest(this.#repository, stream, digest, this.#options);
+      const isSound = (found as string) === digest;
+      (isSound ? this.sound : this.suspects).push({ stream: layerStreamName(digest) });
+      if (!isSound) this.#find(kind, `expected ${digest}, found ${found}`);
+    } catch (error) {
+      this.#catch(error, 'layer-check-failed', digest);
     }
-    return hasher.finish();
   }
 
   /** Builds the plain images again. The versions 0 and 1 share a slot, so either is right there. */
@@ -263,10 +262,14 @@ class ImageCheck {
     try {
       return work();
     } catch (error) {
-      if (!isOnecopyError(error) || error.kind === 'host') throw error;
-      this.#find(kind, what === '' ? error.message : `${what}: ${error.message}`);
+      this.#catch(error, kind, what);
       return undefined;
     }
+  }
+
+  #catch(error: unknown, kind: OciFindingKind, what: string): void {
+    if (!isOnecopyError(error) || error.kind === 'host') throw error;
+    this.#find(kind, what === '' ? error.message : `${what}: ${error.message}`);
   }
 
   #find(kind: OciFindingKind, detail: string): void {

@@ -1,7 +1,23 @@
 import type { ContentDigest, ObjectId } from '#base/digest';
+import type { VerityAlgorithm } from '#formats/fsverity';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { blobRefName, configRefName } from './names.ts';
+
+/** Where documents go: a repository, or {@link hashOnly}. */
+export interface DocumentStore {
+  readonly algorithm: VerityAlgorithm;
+  readonly objects: { ensureBytes(bytes: Uint8Array): { readonly id: ObjectId } };
+}
+
+/** Computes the ids that documents would have, and stores nothing. */
+export function hashOnly({ algorithm }: Pick<Repository, 'algorithm'>): DocumentStore {
+  return {
+    algorithm,
+    objects: { ensureBytes: (bytes) => ({ id: hashContent(bytes, algorithm) }) },
+  };
+}
 
 /** Stream names and the ids behind them, in the order in which they are written. */
 type Refs = Iterable<readonly [name: string, id: ObjectId]>;
@@ -11,15 +27,15 @@ type Refs = Iterable<readonly [name: string, id: ObjectId]>;
  * Even the smallest document is an object, so that a file with exactly its bytes exists.
  */
 export async function storeDocument(
-  repository: Repository,
+  store: DocumentStore,
   content: { readonly id: ObjectId; readonly sizeBytes: number },
   contentType: bigint,
   namedRefs: Refs = [],
 ): Promise<ObjectId> {
-  using writer = new SplitstreamWriter({ algorithm: repository.algorithm, contentType });
+  using writer = new SplitstreamWriter({ algorithm: store.algorithm, contentType });
   for (const [name, id] of namedRefs) writer.addNamedRef(name, id);
   writer.writeExternal(content.id, content.sizeBytes);
-  return repository.objects.ensureBytes(await writer.finish()).id;
+  return store.objects.ensureBytes(await writer.finish()).id;
 }
 
 /** What a config stream refers to. */
@@ -32,18 +48,15 @@ export interface ConfigRefs {
 
 /** Stores a config and its stream, without a name; returns the id of the stream. */
 export async function storeConfig(
-  repository: Repository,
+  store: DocumentStore,
   bytes: Uint8Array,
   refs: ConfigRefs,
 ): Promise<ObjectId> {
   // Upstream adds boot images in the order of a hash map; sorted, the same images always give the same stream.
   const images = [...(refs.images ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
-  const { id } = repository.objects.ensureBytes(bytes);
+  const { id } = store.objects.ensureBytes(bytes);
   const content = { id, sizeBytes: bytes.length };
-  return await storeDocument(repository, content, CONTENT_TYPES.ociConfig, [
-    ...refs.layers,
-    ...images,
-  ]);
+  return await storeDocument(store, content, CONTENT_TYPES.ociConfig, [...refs.layers, ...images]);
 }
 
 /** What a manifest stream refers to. */
@@ -57,7 +70,7 @@ export interface ManifestRefs {
 
 /** Stores a manifest and its stream, without a name; returns the id of the stream. */
 export async function storeManifest(
-  repository: Repository,
+  store: DocumentStore,
   bytes: Uint8Array,
   refs: ManifestRefs,
 ): Promise<ObjectId> {
@@ -66,9 +79,9 @@ export async function storeManifest(
   const blobs = [...(refs.blobs ?? [])]
     .map(([digest, id]) => [blobRefName(digest), id] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  const { id } = repository.objects.ensureBytes(bytes);
+  const { id } = store.objects.ensureBytes(bytes);
   const content = { id, sizeBytes: bytes.length };
-  return await storeDocument(repository, content, CONTENT_TYPES.ociManifest, [
+  return await storeDocument(store, content, CONTENT_TYPES.ociManifest, [
     [configRefName(configDigest), configId],
     ...refs.layers,
     ...blobs,

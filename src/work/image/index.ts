@@ -15,7 +15,13 @@ export {
   presentImages,
   readLayer,
 } from './build.ts';
-export { storeConfig, storeDocument, storeManifest } from './documents.ts';
+export {
+  type DocumentStore,
+  hashOnly,
+  storeConfig,
+  storeDocument,
+  storeManifest,
+} from './documents.ts';
 export {
   findTag,
   type ImageRow,
@@ -37,3 +43,4 @@ export {
 } from './names.ts';
 export { type OciImage, openOciImage, resolveImageId, type StoredLayer } from './open.ts';
 export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';
+export { computeStreamDigest } from './stream-digest.ts';

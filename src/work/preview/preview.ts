@@ -7,13 +7,13 @@ import type { Tree } from '#formats/tree';
 import { hashContent } from '#host';
 import { type ImageView, type ViewEntry, viewImage } from '#work/browse';
 import {
+  arrangeLayers,
   LayerReader,
   type LayerReaderOptions,
   nameOf,
   openSource,
   type PlannedLayer,
   type PullSource,
-  planLayers,
   requireTarLayers,
 } from '#work/pull-image';
 import { ScratchObjects } from './scratch.ts';
@@ -109,7 +109,7 @@ class Survey implements AsyncDisposable {
     { algorithm, ...options }: LayerReaderOptions & { readonly algorithm: VerityAlgorithm },
   ) {
     this.#reader = new LayerReader(source, options);
-    this.#layers = planLayers(undefined, image);
+    this.#layers = arrangeLayers(image);
     this.#algorithm = algorithm;
   }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert';
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { type BlobContent, type OperationOptions, pool as runPool } from '#base/flow';
-import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
 import {
@@ -14,7 +13,7 @@ import {
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
-import { findComplete, nameOf, type PlannedLayer } from './plan.ts';
+import { nameOf, type PlannedLayer } from './plan.ts';
 import type { StackFeed } from './stack-feed.ts';
 
 /** What an importer works for. */
@@ -124,17 +123,14 @@ export class Importer implements AsyncDisposable {
 
   /** What has to be read: layers that are missing, and blobs to be kept that are not. */
   #plan(): ImportJob[] {
-    const { repository, keepBlobs, onProgress } = this.#options;
+    const { keepBlobs, onProgress } = this.#options;
     const seen = new Set<ContentDigest>();
     const jobs: ImportJob[] = [];
     for (const layer of this.#layers) {
       const { digest } = layer.descriptor;
       const keeps = keepBlobs && layer.diffId !== undefined;
-      const keptId = keeps
-        ? findComplete(repository, blobStreamName(digest), CONTENT_TYPES.ociBlob)
-        : undefined;
-      if (keptId !== undefined) this.blobs.set(digest, keptId);
-      const keepBlob = keeps && keptId === undefined && !seen.has(digest);
+      if (layer.blobId !== undefined) this.blobs.set(digest, layer.blobId);
+      const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
       const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
       if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
       else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });

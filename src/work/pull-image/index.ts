@@ -7,7 +7,7 @@
 export { type Platform, parsePlatform } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
-export { nameOf, type PlannedLayer, planLayers } from './plan.ts';
+export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
 export { openSource, type PullSource, requireTarLayers } from './source.ts';

@@ -1,9 +1,17 @@
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
 import type { Descriptor, ResolvedImage } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
-import type { Repository } from '#stores/composefs';
-import { layerStreamName, openOciImage, presentImages } from '#work/image';
+import { isIntact, isStreamWhole, type Repository, type Suspects } from '#stores/composefs';
+import {
+  blobStreamName,
+  computeStreamDigest,
+  layerStreamName,
+  manifestStreamName,
+  openOciImage,
+  presentImages,
+} from '#work/image';
 import type { PullPlan } from './report.ts';
 
 /** One layer of the image to be pulled, and where it stands. */
@@ -16,6 +24,8 @@ export interface PlannedLayer {
   readonly sameAs: number | undefined;
   /** The stream that the repository has, complete with its objects. */
   readonly presentId: ObjectId | undefined;
+  /** The stream of its blob as it was fetched, when it was looked for and is there. */
+  readonly blobId: ObjectId | undefined;
 }
 
 /** What a layer is called in refs and progress: its diff id, or its digest when it has none. */
@@ -23,48 +33,100 @@ export function nameOf({ diffId, descriptor }: PlannedLayer): DiffId | ContentDi
   return diffId ?? descriptor.digest;
 }
 
-/** Which layers the repository has already. A layer counts only when its stream can be read and every object is there. */
-export function planLayers(
-  repository: Repository | undefined,
-  image: ResolvedImage,
-): PlannedLayer[] {
+/** The layers of an image as they stand in its manifest, nothing of them being there. */
+export function arrangeLayers(image: ResolvedImage): PlannedLayer[] {
   const first = new Map<string, number>();
   return image.manifest.layers.map((descriptor, position) => {
     const diffId = image.config?.diffIds[position];
     const streamName = layerStreamName(diffId ?? descriptor.digest);
     const sameAs = first.get(streamName);
     if (sameAs === undefined) first.set(streamName, position);
-    const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
-    const presentId =
-      sameAs === undefined && repository !== undefined
-        ? findComplete(repository, streamName, contentType)
-        : undefined;
-    return { position, descriptor, diffId, streamName, sameAs, presentId };
+    const nothing = { presentId: undefined, blobId: undefined };
+    return { position, descriptor, diffId, streamName, sameAs, ...nothing };
   });
 }
 
-/** The id of a stream whose objects are all there; a damaged stream is as good as none. */
-export function findComplete(
+/** How to find out what is there. */
+export interface PlanOptions extends Pick<OperationOptions, 'signal'> {
+  /** Also look for blobs that were kept as fetched. */
+  readonly keepBlobs?: boolean | undefined;
+  /** Put layers together again and compare them with their diff ids. */
+  readonly verifyReused?: boolean | undefined;
+}
+
+/** Which layers the repository has already. A layer counts only when its stream can be read and all that it needs is there. */
+export async function planLayers(
   repository: Repository,
-  name: string,
-  contentType: bigint,
-): ObjectId | undefined {
-  try {
-    if (!repository.streams.has(name)) return undefined;
-    using opened = repository.streams.open(name, { contentType });
-    const isComplete = opened.stream.objectRefs.every((id) => repository.objects.has(id));
-    return isComplete ? opened.id : undefined;
-  } catch (error) {
-    if (isOnecopyError(error) && error.kind !== 'host') return undefined;
-    throw error;
+  image: ResolvedImage,
+  options: PlanOptions = {},
+): Promise<PlannedLayer[]> {
+  const reuse = new Reuse(repository, options);
+  const layers: PlannedLayer[] = [];
+  for (const layer of arrangeLayers(image)) {
+    const { diffId, descriptor, streamName, sameAs } = layer;
+    const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
+    const like = diffId ?? descriptor.digest;
+    const presentId =
+      sameAs === undefined ? await reuse.find(streamName, contentType, like) : undefined;
+    const keeps = options.keepBlobs === true && diffId !== undefined;
+    const blobName = blobStreamName(descriptor.digest);
+    const blobId = keeps
+      ? await reuse.find(blobName, CONTENT_TYPES.ociBlob, descriptor.digest)
+      : undefined;
+    layers.push({ ...layer, presentId, blobId });
+  }
+  return layers;
+}
+
+/** Finds streams that need not be read from the source. */
+class Reuse {
+  readonly #repository: Repository;
+  readonly #options: PlanOptions;
+  readonly #suspects: Suspects;
+
+  constructor(repository: Repository, options: PlanOptions) {
+    this.#repository = repository;
+    this.#options = options;
+    this.#suspects = repository.suspects.read();
+  }
+
+  /** The id of a stream with all that it needs; a damaged stream is as good as none. */
+  async find(
+    name: string,
+    contentType: bigint,
+    like: DiffId | ContentDigest,
+  ): Promise<ObjectId | undefined> {
+    const { streams } = this.#repository;
+    const { signal, verifyReused } = this.#options;
+    try {
+      if (!streams.has(name)) return undefined;
+      const isSuspect = this.#suspects !== 'all' && this.#suspects.streams.has(name);
+      using opened = streams.open(name, { contentType });
+      if (!streams.leadsTo(name, opened.id)) return undefined;
+      if (!(await isStreamWhole(this.#repository, opened.stream, { signal }))) return undefined;
+      if (verifyReused !== true && !isSuspect && this.#suspects !== 'all') return opened.id;
+      const digest = await computeStreamDigest(this.#repository, opened.stream, like, { signal });
+      return (digest as string) === like ? opened.id : undefined;
+    } catch (error) {
+      if (isOnecopyError(error) && error.kind !== 'host') return undefined;
+      throw error;
+    }
   }
 }
 
-/** True when the image is stored with its EROFS images, and they need no building. */
+/**
+ * True when the image is stored with its EROFS images, they are what their ids say, and no check found anything wrong with the names
+ * that lead to them.
+ */
 export function isBuilt(repository: Repository, digest: ContentDigest): boolean {
   try {
     const image = openOciImage(repository, `@${digest}`);
-    return image.config === undefined || presentImages(repository, image) !== undefined;
+    if (image.config === undefined) return true;
+    const suspects = repository.suspects.read();
+    const images = presentImages(repository, image);
+    if (images === undefined || suspects === 'all') return false;
+    if (suspects.streams.has(manifestStreamName(digest))) return false;
+    return [...images.values()].every((id) => isIntact(repository, id));
   } catch (error) {
     if (isOnecopyError(error) && error.kind !== 'host') return false;
     throw error;

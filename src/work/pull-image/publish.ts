@@ -4,6 +4,8 @@ import type { ResolvedImage } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import {
   configStreamName,
+  type DocumentStore,
+  hashOnly,
   type ImageIds,
   manifestStreamName,
   type OciImage,
@@ -40,28 +42,38 @@ export async function publishImage(
   signal: AbortSignal | undefined,
 ): Promise<Published> {
   const { image, ids, images } = input;
-  const { digest, config } = image.manifest;
+  const { digest } = image.manifest;
   const existing = findImage(repository, digest);
-  const slots = new Map([...(existing?.images ?? []), ...(images ?? [])]);
+  // What was built from other layers is not this image.
+  const isSameLayers = existing?.layers.every((layer, index) => layer.id === ids[index]) === true;
+  const slots = new Map([...(isSameLayers ? existing.images : []), ...(images ?? [])]);
   const blobs = new Map([...(existing?.blobs ?? []), ...input.blobs]);
-  if (existing !== undefined && isCurrent(existing, { ids, slots, blobs })) {
+  if (existing !== undefined && isSameLayers && isCurrent(existing, { slots, blobs })) {
     const { configStreamId: configId, manifestStreamId: manifestId } = existing;
+    nameStreams(repository, image, { configId, manifestId });
     return { configId, manifestId, firstManifestId: manifestId, slots };
   }
-  const streams = new ImageStreams(repository, { ...input, blobs });
-  // Upstream stores both without images first; its objects stay, and are what a first pull reports.
+  const streams = new ImageStreams({ ...input, blobs });
+  // Upstream stores both without images first, and reports the id that they have then.
   const isFirst = existing === undefined && slots.size > 0;
-  const first = isFirst ? await streams.store(new Map()) : undefined;
-  const last = await streams.store(slots);
+  const first = isFirst ? await streams.store(hashOnly(repository), new Map()) : undefined;
+  const last = await streams.store(repository, slots);
   signal?.throwIfAborted();
-  const names = [
-    [configStreamName(config.digest), last.configId],
-    [manifestStreamName(digest), last.manifestId],
-  ] as const;
-  for (const [name, id] of names) {
-    if (repository.streams.idOf(name) !== id) repository.streams.register(name, id);
-  }
+  nameStreams(repository, image, last);
   return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots };
+}
+
+/** Names what does not have its name, the config first. */
+function nameStreams(
+  { streams }: Repository,
+  { manifest }: ResolvedImage,
+  { configId, manifestId }: { readonly configId: ObjectId; readonly manifestId: ObjectId },
+): void {
+  const names = [
+    [configStreamName(manifest.config.digest), configId],
+    [manifestStreamName(manifest.digest), manifestId],
+  ] as const;
+  for (const [name, id] of names) if (!streams.leadsTo(name, id)) streams.register(name, id);
 }
 
 /** The image as an earlier pull left it; what cannot be read is made anew. */
@@ -76,17 +88,9 @@ function findImage(repository: Repository, digest: ContentDigest): OciImage | un
 
 function isCurrent(
   existing: OciImage,
-  {
-    ids,
-    slots,
-    blobs,
-  }: { ids: readonly ObjectId[]; slots: ImageIds; blobs: PublishInput['blobs'] },
+  { slots, blobs }: { readonly slots: ImageIds; readonly blobs: PublishInput['blobs'] },
 ): boolean {
-  return (
-    existing.layers.every((layer, index) => layer.id === ids[index]) &&
-    isSame(existing.images, slots) &&
-    isSame(existing.blobs, blobs)
-  );
+  return isSame(existing.images, slots) && isSame(existing.blobs, blobs);
 }
 
 function isSame<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
@@ -95,25 +99,26 @@ function isSame<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
 
 /** Stores the streams of config and manifest, with one set of EROFS images or another. */
 class ImageStreams {
-  readonly #repository: Repository;
   readonly #input: PublishInput;
   readonly #layers: readonly (readonly [name: string, id: ObjectId])[];
 
-  constructor(repository: Repository, input: PublishInput) {
-    this.#repository = repository;
+  constructor(input: PublishInput) {
     this.#input = input;
     this.#layers = input.layers.map((layer, index) => {
       return [nameOf(layer), input.ids[index] as ObjectId] as const;
     });
   }
 
-  async store(images: ImageIds): Promise<{ configId: ObjectId; manifestId: ObjectId }> {
+  async store(
+    store: DocumentStore,
+    images: ImageIds,
+  ): Promise<{ configId: ObjectId; manifestId: ObjectId }> {
     const { image, blobs } = this.#input;
     const { manifest, configBytes } = image;
     const layers = this.#layers;
-    const configId = await storeConfig(this.#repository, configBytes, { layers, images });
+    const configId = await storeConfig(store, configBytes, { layers, images });
     const config = [manifest.config.digest, configId] as const;
     const refs = { config, layers, blobs };
-    return { configId, manifestId: await storeManifest(this.#repository, manifest.bytes, refs) };
+    return { configId, manifestId: await storeManifest(store, manifest.bytes, refs) };
   }
 }

@@ -6,11 +6,19 @@ import type { ImageReference, Platform } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
 import { Importer, type ImportTotals } from './importer.ts';
-import { describePlan, isBuilt, nameOf, type PlannedLayer, planLayers } from './plan.ts';
+import {
+  arrangeLayers,
+  describePlan,
+  isBuilt,
+  nameOf,
+  type PlannedLayer,
+  planLayers,
+} from './plan.ts';
 import { type Published, type PublishInput, publishImage } from './publish.ts';
 import type { LayerReport, PullPlan, PullReport } from './report.ts';
 import { openSource, type PullSource, requireTarLayers } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
+import { settleSuspects } from './suspects.ts';
 
 /** How to pull. */
 export interface PullOptions extends OperationOptions {
@@ -21,6 +29,12 @@ export interface PullOptions extends OperationOptions {
   readonly requireVerity?: boolean | undefined;
   /** Also keep the blobs of the layers as they are, for a byte-identical export. They live as long as the manifest. */
   readonly keepBlobs?: boolean | undefined;
+  /**
+   * Verify all that is there already before it is used: the content of every object, the diff id of every layer; and build the images
+   * again. Otherwise objects count by name and size, under fs-verity by the kernel's digest, and by their content where a check has
+   * found something wrong with them.
+   */
+  readonly verifyReused?: boolean | undefined;
   /** Threads that write, and layers at once; default: the cores of this machine. */
   readonly jobs?: number | undefined;
   /** Largest unpacked layer, in bytes. */
@@ -55,11 +69,13 @@ export async function pullImage(
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
-  options: Pick<PullOptions, 'platform'> = {},
+  options: Pick<PullOptions, 'platform' | 'signal'> = {},
 ): Promise<PullPlan> {
   await using opened = await openSource(from);
   const image = await opened.source.resolve({ platform: options.platform });
-  return describePlan(repository, image, planLayers(repository, image));
+  const layers =
+    repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
+  return describePlan(repository, image, layers);
 }
 
 function requireVerity(repository: Repository): void {
@@ -89,10 +105,14 @@ class Pull {
     const { signal, onProgress, name, platform } = this.#options;
     const image = await this.#source.resolve({ platform });
     requireTarLayers(image);
-    const layers = planLayers(this.#repository, image);
+    const { verifyReused = false, keepBlobs } = this.#options;
+    if (verifyReused) this.#repository.objects.distrustAll();
+    const before = this.#repository.suspects.read();
+    const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
     this.#clock.end('resolve');
     const isWanted =
-      image.config !== undefined && !isBuilt(this.#repository, image.manifest.digest);
+      image.config !== undefined &&
+      (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, image.manifest.digest));
     const feed = isWanted ? new StackFeed(layers.map(nameOf)) : undefined;
     await using importer = this.#openImporter(layers);
     const ids = await importer.run(feed);
@@ -105,6 +125,7 @@ class Pull {
     const input = { image, layers, ids, images, blobs };
     const published = await publishImage(this.#repository, input, signal);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
+    settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');
     return this.#report(input, published, totals);
   }
@@ -158,6 +179,10 @@ class Pull {
       ms: this.#clock.phases(),
     };
   }
+}
+
+function isMissing({ sameAs, presentId }: PlannedLayer): boolean {
+  return sameAs === undefined && presentId === undefined;
 }
 
 function reportLayer(layer: PlannedLayer, streamId: ObjectId): LayerReport {

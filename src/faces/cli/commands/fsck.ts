@@ -1,64 +1,56 @@
 import { availableParallelism } from 'node:os';
-import { checkOciImages, checkRepository, type FsckReport } from '#work/check';
+import { type CheckReport, checkEverything, type ReportedFinding } from '#work/check';
 import { type Action, type Context, flag } from '../context.ts';
 import { EXIT_FINDINGS } from '../output.ts';
 import { openSelected } from '../repository.ts';
 
 /**
- * `fsck`: objects, streams, images, names, and what the tags promise; with names those images alone, their layers put together
- * again. Exit 3 when something is wrong.
+ * `fsck`: objects, streams, images, names, what the tags promise, layers put together and images built again; with names those images
+ * alone. Exit 3 when something is wrong.
  */
 export const fsck: Action = async (context, names, options) => {
   using repository = await openSelected(context);
-  const whole = names.length === 0;
-  const report = whole
-    ? await checkRepository(repository, {
-        ...context.operation,
-        metadataOnly: flag(options, 'metadataOnly'),
-        workers: context.jobs ?? availableParallelism(),
-      })
-    : undefined;
-  const tags = await checkOciImages(repository, {
+  const report = await checkEverything(repository, {
     ...context.operation,
-    names: whole ? undefined : names,
-    content: !whole && !flag(options, 'metadataOnly'),
+    names,
+    metadataOnly: flag(options, 'metadataOnly'),
+    workers: context.jobs ?? availableParallelism(),
   });
-  const findings = [...(report?.findings ?? []), ...tags.findings];
-  const ok = findings.length === 0;
+  const { ok, tags, findings, notChecked } = report;
   if (context.out.json) {
-    const { imagesChecked, imagesCorrupted } = tags;
-    context.out.document({
-      ok,
-      repository: report ?? null,
-      tags: { imagesChecked, imagesCorrupted },
-      findings,
-    });
+    context.out.document({ ok, repository: report.repository ?? null, tags, findings, notChecked });
   }
-  if (report !== undefined) printRepository(context, report);
-  context.out.line(
-    `tags:      ${tags.imagesChecked - tags.imagesCorrupted}/${tags.imagesChecked} ok`,
-  );
-  for (const finding of report?.findings ?? []) {
-    context.out.line(`  ${finding.kind}: ${finding.path}${suffix(finding.detail)}`);
-  }
-  for (const finding of tags.findings) {
-    context.out.line(`  ${finding.kind}: ${finding.image}${suffix(finding.detail)}`);
-  }
-  context.out.line(ok ? 'Nothing wrong' : `${findings.length} findings`);
+  print(context, report);
   return ok ? 0 : EXIT_FINDINGS;
 };
 
-function suffix(detail: string): string {
-  return detail === '' ? '' : `: ${detail}`;
+function print(context: Context, { repository, tags, findings, notChecked }: CheckReport): void {
+  const { line } = context.out;
+  const isChecked = !notChecked.includes('contents of objects');
+  const count = (checked: number, bad: number) => `${checked - bad}/${checked} ok`;
+  if (repository !== undefined) {
+    line(`meta.json: ${repository.hasMetadata ? 'ok' : 'bad'}`);
+    const { objectsChecked, objectsCorrupted } = repository;
+    line(`objects:   ${isChecked ? count(objectsChecked, objectsCorrupted) : 'not checked'}`);
+    line(`streams:   ${count(repository.streamsChecked, repository.streamsCorrupted)}`);
+    line(`images:    ${count(repository.imagesChecked, repository.imagesCorrupted)}`);
+    if (repository.brokenLinks > 0) line(`broken links:    ${repository.brokenLinks}`);
+    if (repository.missingObjects > 0) line(`missing objects: ${repository.missingObjects}`);
+  }
+  line(`tags:      ${count(tags.imagesChecked, tags.imagesCorrupted)}`);
+  for (const finding of findings) printFinding(line, finding);
+  if (notChecked.length > 0) line(`Not checked: ${notChecked.join(', ')}`);
+  line(verdict(findings.length));
 }
 
-function printRepository(context: Context, report: FsckReport): void {
-  const { line } = context.out;
-  const count = (checked: number, bad: number) => `${checked - bad}/${checked} ok`;
-  line(`meta.json: ${report.hasMetadata ? 'ok' : 'bad'}`);
-  line(`objects:   ${count(report.objectsChecked, report.objectsCorrupted)}`);
-  line(`streams:   ${count(report.streamsChecked, report.streamsCorrupted)}`);
-  line(`images:    ${count(report.imagesChecked, report.imagesCorrupted)}`);
-  if (report.brokenLinks > 0) line(`broken links:    ${report.brokenLinks}`);
-  if (report.missingObjects > 0) line(`missing objects: ${report.missingObjects}`);
+function verdict(count: number): string {
+  if (count === 0) return 'Nothing wrong';
+  return count === 1 ? '1 finding' : `${count} findings`;
+}
+
+function printFinding(line: (text: string) => void, finding: ReportedFinding): void {
+  const { kind, detail, usedBy } = finding;
+  const place = 'path' in finding ? finding.path : finding.image;
+  line(`  ${kind}: ${place}${detail === '' ? '' : `: ${detail}`}`);
+  for (const { image, path, part } of usedBy) line(`    used by ${image}: ${path ?? part}`);
 }

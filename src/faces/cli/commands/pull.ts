@@ -56,6 +56,7 @@ export const pull: Action = async (context, [reference = '', ...names], options)
     name,
     platform,
     keepBlobs: flag(options, 'keepBlobs'),
+    verifyReused: flag(options, 'verifyReused'),
     jobs: context.jobs,
     requireVerity: context.requireVerity,
   });

@@ -6,6 +6,7 @@ import { hasObjects, listObjects, type ObjectList } from '../objects/object-list
 import { checkCompatibility } from '../repository/meta.ts';
 import { readMetaFile } from '../repository/meta-file.ts';
 import type { Repository } from '../repository/repository.ts';
+import { suspectsOf } from './suspects-of.ts';
 import type { Finding, FindingKind } from './findings.ts';
 import { NameChecker } from './fsck-names.ts';
 import { attempt, type ObjectCheck, ObjectChecker } from './fsck-objects.ts';
@@ -39,7 +40,8 @@ const WORKER_OBJECTS_MIN = 1000;
 
 /**
  * Checks a whole repository: metadata, the digest of every object, every stream, image and reference. Findings are values in a stated
- * order (metadata, objects, streams, images; each by path); it throws only when it cannot go on.
+ * order (metadata, objects, streams, images; each by path); it throws only when it cannot go on. Unless it left contents out, what it
+ * found wrong is marked as suspect afterwards, and objects that are well no longer are.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function checkRepository(
@@ -58,6 +60,7 @@ export async function checkRepository(
     content === undefined ? [] : await team.check(checkOf(repository, content, list), names, list);
   const named = names.finish();
   const findings = [...metadata.findings, ...objects, ...named];
+  if (content !== undefined) repository.suspects.replaceObjects(suspectsOf(repository, findings));
   return {
     ok: findings.length === 0,
     hasMetadata: metadata.hasMetadata,

@@ -5,7 +5,7 @@ import { tryMeasureVerity } from '#host';
 import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
 import type { StoreContext } from '../repository/context.ts';
-import { ensureLink, readObjectLink, readSorted, repositoryPath } from './links.ts';
+import { ensureLink, isLinkTo, readObjectLink, readSorted, repositoryPath } from './links.ts';
 import { splitRefName } from './names.ts';
 import type { RefStore } from './refs.ts';
 
@@ -56,7 +56,7 @@ export class ImageStore {
 
   /** True when the repository has an image with this id. */
   has(id: ObjectId): boolean {
-    return this.#idOf(id) !== undefined;
+    return isLinkTo(this.#context.root, `images/${id}`, id);
   }
 
   /**

@@ -38,6 +38,12 @@ export function repositoryPath(id: ObjectId): string {
   return `${OBJECTS}/${objectPath(id)}`;
 }
 
+/** True when a first-level entry is exactly the link to this object that we would make. */
+export function isLinkTo(root: Dir, path: string, id: ObjectId): boolean {
+  const isLink = root.lstat(path)?.type === 'symlink';
+  return isLink && root.readlink(path) === relativeTarget(path, repositoryPath(id));
+}
+
 /** Where a first-level entry of a category leads. */
 export type ObjectLink =
   | { readonly kind: 'object'; readonly id: ObjectId }

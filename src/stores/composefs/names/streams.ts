@@ -5,7 +5,7 @@ import { syncfs } from '#host';
 import { LINK_NAME, REFS } from '../layout.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
 import type { StoreContext } from '../repository/context.ts';
-import { ensureLink, readObjectLink, readSorted, repositoryPath } from './links.ts';
+import { ensureLink, isLinkTo, readObjectLink, readSorted, repositoryPath } from './links.ts';
 import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
 
 /** Which stream to open: by name (`oci-layer-sha256:…`, or `refs/<ref>`), or by the id of its object. */
@@ -67,6 +67,12 @@ export class StreamStore {
   idOf(name: string): ObjectId | undefined {
     checkFileName(name, 'stream');
     return this.#idAt(`streams/${fileNameOf(name)}`);
+  }
+
+  /** True when this name leads to this object; false also when the entry is no link to an object. */
+  leadsTo(name: string, id: ObjectId): boolean {
+    checkFileName(name, 'stream');
+    return isLinkTo(this.#context.root, `streams/${fileNameOf(name)}`, id);
   }
 
   /**

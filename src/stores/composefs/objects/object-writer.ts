@@ -3,9 +3,11 @@ import { IntegrityError } from '#base/errors';
 import { objectPath, type VerityAlgorithm } from '#formats/fsverity';
 import {
   Dir,
+  hasErrno,
   hostError,
   linkUnnamed,
   type PublishOutcome,
+  probeVerity,
   randomName,
   statFd,
   type TmpFile,
@@ -38,7 +40,12 @@ export interface ObjectWriterSeed {
   readonly label: string;
   readonly algorithm: VerityAlgorithm;
   readonly verity: VerityPolicy;
+  /** Objects whose content is verified before one that is there is taken for the one that was to be written. */
+  readonly distrusted: Distrusted;
 }
+
+/** Objects that are not trusted by their name and size. */
+export type Distrusted = 'all' | ReadonlySet<ObjectId>;
 
 /** What a writer did so far. */
 export interface WriterCounts {
@@ -46,7 +53,7 @@ export interface WriterCounts {
   storedBytes: number;
   present: number;
   presentBytes: number;
-  /** Objects that were there with a wrong size, as a crash leaves them, and were written anew. */
+  /** Objects that were there with a wrong size, as a crash leaves them, or with other content, and were written anew. */
   replaced: number;
 }
 
@@ -75,6 +82,7 @@ export class ObjectWriter {
   readonly #nursery: Nursery;
   readonly #algorithm: VerityAlgorithm;
   readonly #verity: VerityPolicy;
+  readonly #distrusted: Distrusted;
   /** Fan-out directories known to exist, by their number. */
   readonly #fanOut = new Uint8Array(256);
   #newInRow = 0;
@@ -85,12 +93,33 @@ export class ObjectWriter {
     this.#nursery = new Nursery(this.#objects);
     this.#algorithm = seed.algorithm;
     this.#verity = seed.verity;
+    this.#distrusted = seed.distrusted;
   }
 
-  /** True when the object is there with this size; a file of another size is not trusted. */
+  /**
+   * True when the object is there and can be taken for the one that was to be written: it has this size, the kernel's digest where
+   * fs-verity is on, and this content where it is distrusted.
+   */
   has(id: ObjectId, sizeBytes: number): boolean {
     const stat = this.#objects.stat(objectPath(id));
-    return stat !== undefined && stat.type === 'file' && stat.sizeBytes === sizeBytes;
+    if (stat === undefined || stat.type !== 'file' || stat.sizeBytes !== sizeBytes) return false;
+    const isDistrusted = this.#distrusted === 'all' || this.#distrusted.has(id);
+    return (this.#verity === 'off' && !isDistrusted) || this.#isContentRight(id, isDistrusted);
+  }
+
+  #isContentRight(id: ObjectId, isDistrusted: boolean): boolean {
+    using file = this.#objects.tryOpenFile(objectPath(id));
+    if (file === undefined) return false;
+    const measured = probeVerity(file.fd, this.#algorithm);
+    if (typeof measured !== 'string') return measured.id === id;
+    if (this.#verity === 'require') return false;
+    try {
+      return !isDistrusted || hashFile(file, this.#algorithm) === id;
+    } catch (error) {
+      // A block that the disk cannot read.
+      if (!hasErrno(error, 'EIO')) throw error;
+      return false;
+    }
   }
 
   /**

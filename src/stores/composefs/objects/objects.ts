@@ -17,6 +17,7 @@ import { readSorted, repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { type Imported, type ImportMode, importFile } from './import.ts';
 import {
+  type Distrusted,
   digestMismatch,
   ObjectWriter,
   type ObjectWriterSeed,
@@ -46,6 +47,7 @@ export class ObjectStore {
   readonly #context: StoreContext;
   #dir: Dir | undefined;
   #writer: ObjectWriter | undefined;
+  #distrustsAll = false;
 
   constructor(context: StoreContext) {
     this.#context = context;
@@ -156,11 +158,25 @@ export class ObjectStore {
     }
   }
 
+  /** From now on the content of every object that is there is verified before it is taken for one that was to be written. */
+  distrustAll(): void {
+    this.#distrustsAll = true;
+    this.#writer = undefined;
+  }
+
+  /** The objects whose content must be verified before they are taken for good: what checks have marked, or all. */
+  distrusted(): Distrusted {
+    if (this.#distrustsAll) return 'all';
+    const suspects = this.#context.suspects.read();
+    return suspects === 'all' ? 'all' : suspects.ids;
+  }
+
   /** What a worker needs for its own writer; the repository must stay open meanwhile. @throws UnsupportedError REPO_READ_ONLY */
   writerSeed(): ObjectWriterSeed {
     const dir = this.#ensureDir();
     const { algorithm, verity } = this.#context;
-    return { objectsFd: dir.fd, label: dir.label, algorithm, verity };
+    const distrusted = this.distrusted();
+    return { objectsFd: dir.fd, label: dir.label, algorithm, verity, distrusted };
   }
 
   /** The writer of this thread. @throws UnsupportedError REPO_READ_ONLY */

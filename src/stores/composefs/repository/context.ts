@@ -1,5 +1,6 @@
 import type { VerityAlgorithm } from '#formats/fsverity';
 import type { Dir } from '#host';
+import type { SuspectStore } from '../marks/suspects.ts';
 
 /**
  * What new objects get: `require` fs-verity (a secure repository), `try` it (made insecure by its opener), or leave it `off` (a
@@ -14,6 +15,7 @@ export interface StoreContext {
   /** True when content without fs-verity protection is accepted. */
   readonly insecure: boolean;
   readonly verity: VerityPolicy;
+  readonly suspects: SuspectStore;
   /** Every mutating operation calls it first. @throws UnsupportedError REPO_READ_ONLY */
   ensureWritable(): void;
 }

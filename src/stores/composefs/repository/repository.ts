@@ -1,6 +1,7 @@
 import { IntegrityError, UnsupportedError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, readFilesystemState, syncfs } from '#host';
+import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
 import { StreamStore } from '../names/streams.ts';
@@ -48,6 +49,7 @@ export class Repository implements StoreContext, Disposable {
   readonly images: ImageStore;
   readonly refs: RefStore;
   readonly tags: TagStore;
+  readonly suspects: SuspectStore;
   readonly #unknownReadOnly: readonly string[];
   #isWritable = false;
   #isOpen = true;
@@ -61,6 +63,7 @@ export class Repository implements StoreContext, Disposable {
     this.formats = parts.formats ?? effectiveFormats(parts.meta);
     this.upgraded = parts.upgraded;
     this.#unknownReadOnly = parts.unknownReadOnly;
+    this.suspects = new SuspectStore(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);

@@ -1,0 +1,106 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { ALGORITHMS, objectIdOf } from '#formats/fsverity';
+import type { Splitstream } from '#formats/splitstream';
+import { OBJECTS } from '../layout.ts';
+import { repositoryPath } from '../names/links.ts';
+import type { Distrusted } from '../objects/object-writer.ts';
+import type { Repository } from '../repository/repository.ts';
+import { ObjectChecker } from './fsck-objects.ts';
+
+/** Objects that are looked at before events get their turn. */
+const STEP_OBJECTS = 1024;
+
+/**
+ * True when a stream can be put together again as far as can be told cheaply: all its objects are there, together as long as the stream
+ * says, protected where the repository demands it, and with the content that their names say where it is distrusted.
+ * @throws HostError SYSCALL_FAILED; FormatError of a bad splitstream; the signal's reason
+ */
+export async function isStreamWhole(
+  repository: Repository,
+  stream: Splitstream,
+  { signal }: Pick<OperationOptions, 'signal'> = {},
+): Promise<boolean> {
+  const distrusted = repository.objects.distrusted();
+  const sizes =
+    distrusted === 'all'
+      ? await verifiedSizes(repository, stream, signal)
+      : await statedSizes(repository, stream, distrusted, signal);
+  if (sizes === undefined) return false;
+  let sizeBytes = 0;
+  for (const part of stream.parts()) {
+    sizeBytes += part.kind === 'inline' ? part.bytes.length : (sizes[part.index] ?? 0);
+  }
+  return sizeBytes === stream.sizeBytes;
+}
+
+/** Sizes by the number of the object in the stream; undefined when one is missing or wrong. */
+async function statedSizes(
+  repository: Repository,
+  { objectDigests }: Splitstream,
+  distrusted: Exclude<Distrusted, 'all'>,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array | undefined> {
+  const { digestBytes } = ALGORITHMS[repository.algorithm];
+  const sizes = new Float64Array(objectDigests.length / digestBytes);
+  for (let index = 0; index < sizes.length; index += 1) {
+    if (index % STEP_OBJECTS === STEP_OBJECTS - 1) {
+      await yieldToEvents();
+      signal?.throwIfAborted();
+    }
+    const start = index * digestBytes;
+    const id = objectIdOf(objectDigests.subarray(start, start + digestBytes));
+    const size = sizeOf(repository, id);
+    if (size === undefined) return undefined;
+    if (distrusted.has(id) && !isIntact(repository, id)) return undefined;
+    sizes[index] = size;
+  }
+  return sizes;
+}
+
+function sizeOf({ root, insecure, objects }: Repository, id: ObjectId): number | undefined {
+  if (insecure) return objects.sizeOf(id);
+  const stat = root.stat(repositoryPath(id));
+  return stat?.type === 'file' && stat.verity ? stat.sizeBytes : undefined;
+}
+
+/** True when an object is there with the content that its name says. */
+export function isIntact({ objects }: Repository, id: ObjectId): boolean {
+  try {
+    objects.open(id, { verify: 'content' })[Symbol.dispose]();
+    return true;
+  } catch (error) {
+    if (!isOnecopyError(error) || error.kind === 'busy') throw error;
+    return false;
+  }
+}
+
+async function verifiedSizes(
+  { root, algorithm, insecure }: Repository,
+  { objectDigests }: Splitstream,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array | undefined> {
+  const count = objectDigests.length / ALGORITHMS[algorithm].digestBytes;
+  if (count === 0) return new Float64Array(0);
+  using objects = root.tryOpenDir(OBJECTS);
+  if (objects === undefined) return undefined;
+  const digests = new SharedArrayBuffer(objectDigests.length);
+  new Uint8Array(digests).set(objectDigests);
+  const sizes = new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT);
+  using checker = new ObjectChecker({
+    digests,
+    sizes,
+    objectsFd: objects.fd,
+    algorithm,
+    insecure,
+    reports: false,
+    next: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+  });
+  while (checker.step() !== undefined) {
+    await yieldToEvents();
+    signal?.throwIfAborted();
+  }
+  return checker.findings.length === 0 ? new Float64Array(sizes) : undefined;
+}

@@ -1,0 +1,31 @@
+import type { ResolvedImage } from '#formats/oci';
+import { isIntact, type Repository, type Suspect, type Suspects } from '#stores/composefs';
+import { blobStreamName, configStreamName, manifestStreamName } from '#work/image';
+import type { PlannedLayer } from './plan.ts';
+
+/**
+ * Takes back the marks of what a finished pull has verified or written anew: objects that now are what their names say, and the streams
+ * of the image, which it has made sure of.
+ */
+export function settleSuspects(
+  repository: Repository,
+  before: Suspects,
+  image: ResolvedImage,
+  layers: readonly PlannedLayer[],
+): void {
+  if (before === 'all' || before.ids.size + before.streams.size === 0) return;
+  const { digest, config } = image.manifest;
+  const names = [
+    manifestStreamName(digest),
+    configStreamName(config.digest),
+    ...layers.map(({ streamName }) => streamName),
+    ...layers.flatMap(({ blobId, descriptor }) =>
+      blobId === undefined ? [] : [blobStreamName(descriptor.digest)],
+    ),
+  ];
+  const settled: Suspect[] = [
+    ...[...before.ids].filter((id) => isIntact(repository, id)).map((id) => ({ id })),
+    ...names.filter((stream) => before.streams.has(stream)).map((stream) => ({ stream })),
+  ];
+  repository.suspects.clear(settled);
+}

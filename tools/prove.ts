@@ -1,0 +1,50 @@
+/**
+ * The long forms of tests whose short forms run with all others: each takes minutes, tries far more cases, and ends with one line and
+ * status 0 or 1.
+ *
+ * Usage: npm run prove -- NAME [NUMBER]   (without a name: lists them)
+ */
+import { healFlips } from '../test/support/flips.ts';
+
+/** A long form. */
+interface Proof {
+  readonly says: string;
+  /** Cases that it tries when no number is given. */
+  readonly count: number;
+  /** @returns what went wrong, one line each */
+  run(count: number): Promise<readonly string[]>;
+}
+
+const PROOFS: Readonly<Record<string, Proof>> = {
+  flips: {
+    says: 'a pull heals single flips in objects, streams, images and links, noticed by fsck or by --verify-reused',
+    count: 60,
+    async run(count) {
+      const lines: string[] = [];
+      for (const notice of ['fsck', 'verify-reused'] as const) {
+        const outcomes = await healFlips(count, notice, Date.now());
+        const bad = outcomes.filter(({ left }) => left.length > 0);
+        process.stdout.write(`${notice}: ${count - bad.length} of ${count} healed\n`);
+        lines.push(...bad.map(({ what, left }) => `${notice}: ${what}: ${left.join('; ')}`));
+      }
+      return lines;
+    },
+  },
+};
+
+async function main(): Promise<number> {
+  const [name = '', number] = process.argv.slice(2);
+  const proof = PROOFS[name];
+  if (proof === undefined) {
+    for (const [known, { says, count }] of Object.entries(PROOFS)) {
+      process.stdout.write(`${known} [${count}]: ${says}\n`);
+    }
+    return name === '' ? 0 : 2;
+  }
+  const wrong = await proof.run(number === undefined ? proof.count : Number(number));
+  for (const line of wrong) process.stdout.write(`${line}\n`);
+  process.stdout.write(wrong.length === 0 ? 'proved\n' : `${wrong.length} went wrong\n`);
+  return wrong.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main();
