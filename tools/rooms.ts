@@ -151,6 +151,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'work/check': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'base/flow',
@@ -341,6 +342,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'remotes/http': ['node:dns', 'node:net', 'node:timers/promises', 'node:tls', 'undici'],
   'remotes/ostree': ['node:zlib'],
   'work/export': ['node:zlib'],
+  'work/image': ['node:timers/promises'],
   'work/inspect-format': ['node:zlib'],
   'work/make-commit': ['node:zlib'],
   'work/pull-commit': ['node:os', 'node:zlib', 'openpgp'],

@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { initRepository, openRepository, type Repository } from '#stores/composefs';
 import { checkOciImages, checkRepository } from '#work/check';
 import { pullImage } from '#work/pull-image';
-import { initRepository, openRepository, type Repository } from '#stores/composefs';
 import { makeTempDir } from './temp-dir.ts';
 import { writeTinyImage } from './tiny-images.ts';
 

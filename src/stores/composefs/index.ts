@@ -26,7 +26,7 @@ export {
   type GcResult,
   planGc,
 } from './garbage/gc.ts';
-export { type Suspect, type Suspects, SuspectStore } from './marks/suspects.ts';
+export { type Suspect, SuspectStore, type Suspects } from './marks/suspects.ts';
 export {
   type ImageEntry,
   ImageStore,

@@ -6,10 +6,10 @@ import { hasObjects, listObjects, type ObjectList } from '../objects/object-list
 import { checkCompatibility } from '../repository/meta.ts';
 import { readMetaFile } from '../repository/meta-file.ts';
 import type { Repository } from '../repository/repository.ts';
-import { suspectsOf } from './suspects-of.ts';
 import type { Finding, FindingKind } from './findings.ts';
 import { NameChecker } from './fsck-names.ts';
 import { attempt, type ObjectCheck, ObjectChecker } from './fsck-objects.ts';
+import { suspectsOf } from './suspects-of.ts';
 
 /** What a check of a repository found. */
 export interface FsckReport {
