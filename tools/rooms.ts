@@ -216,7 +216,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/compose',
     'work/image',
   ],
-  'work/pull-partial': ['base/digest', 'base/flow', 'formats/chunked'],
+  'work/pull-partial': [
+    'base/digest',
+    'base/errors',
+    'base/flow',
+    'formats/chunked',
+    'formats/tar-split',
+    'host',
+  ],
   'work/pull-commit': [
     'base/bytes',
     'base/digest',
@@ -341,6 +348,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'stores/ostree': ['node:timers/promises', 'node:zlib'],
   'remotes/http': ['node:dns', 'node:net', 'node:timers/promises', 'node:tls', 'undici'],
   'remotes/ostree': ['node:zlib'],
+  'work/pull-partial': ['node:assert'],
   'work/export': ['node:zlib'],
   'work/image': ['node:timers/promises'],
   'work/inspect-format': ['node:zlib'],

@@ -112,18 +112,20 @@ export async function* inflateChunk(
   if (found !== sizeBytes) failChunk(sizeBytes, found > sizeBytes ? 'more' : `${found} bytes`);
 }
 
-/** Writes the range into the decoder as fast as it takes it; a failure of the source becomes one of the decoder. */
+/** Writes the range into the decoder piece by piece; a failure of the source becomes one of the decoder. */
 async function feed(
   stream: ReturnType<typeof createZstdDecompress>,
   range: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
+  let release = () => {};
+  stream.once('close', () => release());
   try {
     for await (const piece of range) {
       if (stream.destroyed) return;
-      if (stream.write(piece)) continue;
+      // A producer may use the piece again once it is asked for the next one.
       await new Promise<void>((resolve) => {
-        stream.once('drain', resolve);
-        stream.once('close', resolve);
+        release = resolve;
+        stream.write(piece, () => resolve());
       });
     }
     stream.end();

@@ -185,6 +185,19 @@ test('a chunk of several frames, empty ones among them, is read to the end of it
   assert.equal((await collect(inflateChunk(bytewise, 7))).toString(), 'one two');
 });
 
+test('a producer may use its pieces again', async () => {
+  const content = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * at) % 251));
+  const frame = zstdCompressSync(content);
+  const reusing = (async function* () {
+    const piece = Buffer.alloc(1000);
+    for (let at = 0; at < frame.length; at += piece.length) {
+      const length = frame.copy(piece, 0, at);
+      yield piece.subarray(0, length);
+    }
+  })();
+  assert.ok((await collect(inflateChunk(reusing, content.length))).equals(content));
+});
+
 test('a failing source ends the content with its own error', async () => {
   const failing = (async function* () {
     yield zstdCompressSync(Buffer.alloc(100)).subarray(0, 5);

@@ -1,0 +1,53 @@
+import { computeContentDigest, createContentHasher } from '#base/digest';
+import type { RandomReader } from '#base/flow';
+import type { TocChunk } from '#formats/chunked';
+
+/** Chunks up to this size are held and verified before a byte of them is passed on. */
+export const CHUNK_HELD_BYTES_MAX = 8 * 2 ** 20;
+const PIECE_BYTES = 2 ** 20;
+
+/**
+ * The content of a chunk out of a local source; undefined when the source holds other bytes there. A long chunk is hashed
+ * first and read again, so that nothing unverified is passed on.
+ */
+export function readLocalChunk(
+  reader: RandomReader,
+  offset: number,
+  { digest, sizeBytes }: TocChunk,
+): Iterable<Uint8Array> | undefined {
+  if (sizeBytes <= CHUNK_HELD_BYTES_MAX) {
+    const [bytes] = piecesOf(reader, offset, sizeBytes, sizeBytes);
+    const isRight = bytes?.length === sizeBytes && computeContentDigest(bytes) === digest;
+    return isRight ? [bytes] : undefined;
+  }
+  const hasher = createContentHasher();
+  for (const piece of piecesOf(reader, offset, sizeBytes, PIECE_BYTES)) hasher.update(piece);
+  if (hasher.finish() !== digest) return undefined;
+  return piecesOf(reader, offset, sizeBytes, PIECE_BYTES);
+}
+
+/** Bytes of a source, up to where it ends. */
+function* piecesOf(
+  reader: RandomReader,
+  offset: number,
+  sizeBytes: number,
+  pieceBytes: number,
+): Generator<Uint8Array> {
+  for (let at = 0; at < sizeBytes; ) {
+    const piece = new Uint8Array(Math.min(pieceBytes, sizeBytes - at));
+    const filled = fill(reader, offset + at, piece);
+    if (filled > 0) yield piece.subarray(0, filled);
+    if (filled < piece.length) return;
+    at += filled;
+  }
+}
+
+function fill(reader: RandomReader, offset: number, into: Uint8Array): number {
+  let at = 0;
+  while (at < into.length) {
+    const count = reader.read(offset + at, into.subarray(at));
+    if (count === 0) break;
+    at += count;
+  }
+  return at;
+}
