@@ -70,7 +70,7 @@ export class LayerStack {
    * The tree of the image: stacked, then made canonical (root metadata from `/usr`, empty `/run`, xattr filter). Images
    * without `/usr`, or whose `/run` is no directory, keep their root and `/run` as the layers made them.
    */
-  finishImage(options: { readonly xattrs?: XattrMode } = {}): Tree {
+  finishImage(options: { readonly xattrs?: XattrMode | 'all' } = {}): Tree {
     const tree = this.#tree;
     if (tree.root.stat === UNSET_STAT) tree.root.stat = IMPLIED_STAT;
     transformForOci(tree, { ...options, onMissing: 'leave' });

@@ -93,7 +93,8 @@ export function mapStats(tree: Tree, replace: (stat: Stat) => Stat): void {
 
 /** How to make a tree of OCI layers canonical. */
 export interface OciTransformOptions {
-  readonly xattrs?: XattrMode;
+  /** `all` leaves the xattrs as the layers have them. */
+  readonly xattrs?: XattrMode | 'all';
   /**
    * `fail` (the default) refuses what composefs-rs refuses: no `/usr`, or a `/usr` or `/run` that is no directory.
    * `leave` succeeds there: the part of the transform that cannot be done is left out. The result of a tree that both
@@ -107,10 +108,12 @@ export function transformForOci(tree: Tree, options: OciTransformOptions = {}): 
   const { xattrs = 'allowlist-only', onMissing = 'fail' } = options;
   copyRootMetadataFromUsr(tree, onMissing);
   canonicaliseRun(tree, onMissing);
-  filterXattrs(
-    tree,
-    (name) =>
-      name === 'security.capability' || (xattrs === 'keep-user-xattrs' && name.startsWith('user.')),
-  );
+  if (xattrs !== 'all') {
+    const keepsUser = xattrs === 'keep-user-xattrs';
+    filterXattrs(
+      tree,
+      (name) => name === 'security.capability' || (keepsUser && name.startsWith('user.')),
+    );
+  }
   compactTree(tree);
 }

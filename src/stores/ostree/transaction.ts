@@ -119,13 +119,14 @@ export class OstreeTransaction implements Disposable {
   }
 
   /**
-   * Stages a file object and verifies it while it is written.
+   * Stages a file object and verifies it while it is written; `isHashed` says that the checksum was computed of this very content.
    * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT
    */
   async writeFile(
     checksum: OstreeChecksum,
     header: SizedFileHeader,
     content: FileContent,
+    isHashed = false,
   ): Promise<StoreMethod> {
     if (this.has('file', checksum)) return this.#countPresent();
     this.#checkSpace(header.sizeBytes);
@@ -140,6 +141,7 @@ export class OstreeTransaction implements Disposable {
       checksum,
       header,
       content,
+      isHashed,
     });
     // Two writers of one object inside a transaction are harmless: the second replaces the first by the same bytes.
     this.#staging.rename(temporary, name);

@@ -29,6 +29,7 @@ import {
   OPEN,
   readPieces,
   setXattr,
+  statFd,
   writeAll,
 } from '#host';
 import type { OstreeMode } from './config.ts';
@@ -60,6 +61,8 @@ export interface FileWrite {
   readonly checksum: OstreeChecksum;
   readonly header: SizedFileHeader;
   readonly content: FileContent;
+  /** The content was hashed just now, so a clone of it needs no second look. */
+  readonly isHashed?: boolean | undefined;
 }
 
 /** Content up to this size is deflated in one call, in bytes. */
@@ -210,6 +213,10 @@ async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
   const { content, header, checksum } = write;
   const hasher = new FileHasher(header);
   if ('file' in content && cloneFile(content.file, file)) {
+    if (write.isHashed === true) {
+      requireSize(checksum, header, statFd(file).sizeBytes);
+      return 'reflinked';
+    }
     let sizeBytes = 0;
     // Both files are the same extents now; those of the source are more likely in the page cache than those of a file made just now.
     for (const piece of readPieces(content.file)) {

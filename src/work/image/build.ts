@@ -15,8 +15,8 @@ import { expandSparse } from './sparse.ts';
 
 /** How to build the tree of an image. */
 export interface BuildOptions extends OperationOptions {
-  /** Extended attributes to keep; `allowlist-only` as upstream. */
-  readonly xattrs?: XattrMode | undefined;
+  /** Extended attributes to keep; `allowlist-only` as upstream. `all` is for no image that others make too. */
+  readonly xattrs?: XattrMode | 'all' | undefined;
 }
 
 /** Image ids by slot of the config stream. */

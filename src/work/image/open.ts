@@ -35,6 +35,7 @@ export interface StoredLayer {
 export interface OciImage {
   readonly manifestDigest: ContentDigest;
   readonly manifest: Manifest;
+  readonly manifestBytes: Uint8Array;
   /** Undefined for an artifact. */
   readonly config: ImageConfig | undefined;
   readonly configBytes: Uint8Array;
@@ -82,6 +83,7 @@ export function openOciImage(repository: Repository, name: string): OciImage {
   return {
     manifestDigest,
     manifest,
+    manifestBytes: stored.bytes,
     config: parsed,
     configBytes: config.bytes,
     manifestStreamId: stored.id,

@@ -1,6 +1,6 @@
-import { type ByteString, bytesOf, displayText } from '#base/bytes';
+import type { ByteString } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { FormatError, IntegrityError, UnsupportedError } from '#base/errors';
+import { FormatError, IntegrityError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   type CommitStreamBuilder,
@@ -14,7 +14,6 @@ import {
   FileHasher,
   frameHeader,
   inlineMaxBytes,
-  requireEntryName,
   S_IFDIR,
   S_IFLNK,
   S_IFREG,
@@ -32,6 +31,7 @@ import {
   type Tree,
 } from '#formats/tree';
 import type { Repository, VerifyMode } from '#stores/composefs';
+import { notCommittable, requireName, requireTarget } from './committable.ts';
 import type { CommitStat, StatModifier } from './modifiers.ts';
 
 /** The two ids that a commit has of its tree. */
@@ -52,7 +52,6 @@ const PROGRESS_ID = 'commit';
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
 const ZEROS = new Uint8Array(1 << 20);
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Makes the OSTree objects of a tree: dirtrees and dirmetas, file headers, and content as objects of the repository. */
 export class TreeObjects {
@@ -238,45 +237,6 @@ function shrunk(id: ObjectId, expected: number, found: number): IntegrityError {
     'OBJECT_SIZE_MISMATCH',
     `Cannot read object ${id}: expected ${expected} bytes, found ${found}`,
     { id, expected, found },
-  );
-}
-
-function requireName(name: ByteString, path: string): void {
-  requireEntryName(name);
-  if (isUtf8(name)) return;
-  throw new FormatError(
-    'OSTREE_NAME_INVALID',
-    `Cannot commit a name in "${displayText(path as ByteString)}": expected UTF-8, found ${JSON.stringify(name)}`,
-    { offset: 0, what: 'file name', found: name },
-  );
-}
-
-/** libostree stores such a target as the text "[Invalid UTF-8]", which loses it. Source: OSTree spec 2.5. */
-function requireTarget(target: ByteString, path: string): void {
-  if (target !== '' && !target.includes('\0') && isUtf8(target)) return;
-  throw new FormatError(
-    'OSTREE_NAME_INVALID',
-    `Cannot commit link "${displayText(path as ByteString)}": expected a target in UTF-8, found ${JSON.stringify(target)}`,
-    { offset: 0, what: 'link target', found: target },
-  );
-}
-
-function isUtf8(text: ByteString): boolean {
-  try {
-    UTF8.decode(bytesOf(text));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function notCommittable(path: string, kind: string): UnsupportedError {
-  const shown = displayText(path as ByteString);
-  return new UnsupportedError(
-    'OSTREE_NOT_COMMITTABLE',
-    `Cannot commit "${shown}": OSTree holds regular files, links and directories, found ${kind}`,
-    { path: shown, found: kind },
-    { hint: 'Leave it out with a skip list' },
   );
 }
 

@@ -1,0 +1,56 @@
+import { BOOLEAN, STRING, type VariantDict, variantOf } from '#formats/gvariant';
+import { newestMtime, type Tree } from '#formats/tree';
+import type { OciImage } from '#work/image';
+
+/** What a commit says beside its tree. */
+export interface SynthesizedDetails {
+  /** In stored order. */
+  readonly metadata: VariantDict;
+  readonly timestampSec: bigint;
+}
+
+/** Annotation of a manifest that says when the image was made. Source: image-spec annotations.md. */
+const CREATED = 'org.opencontainers.image.created';
+
+/**
+ * What bootc, ostree-ext and rpm-ostree look for in the commit of an image, by keys in ascending order, documents as canonical JSON: the
+ * same image has the same commit, whoever makes it and when. Source: unified-storage notes 2.10.
+ */
+export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
+  const text = (bytes: Uint8Array): string =>
+    canonicalJson(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  return {
+    metadata: [
+      ['ostree-ext.composefs-synthesized', variantOf(BOOLEAN, true)],
+      ['ostree.bootable', variantOf(BOOLEAN, true)],
+      ['ostree.container.image-config', variantOf(STRING, text(image.configBytes))],
+      ['ostree.manifest', variantOf(STRING, text(image.manifestBytes))],
+      ['ostree.manifest-digest', variantOf(STRING, image.manifestDigest)],
+    ],
+    timestampSec: BigInt.asUintN(64, timeOf(image) ?? newestMtime(tree).mtimeSec),
+  };
+}
+
+/** When the image says that it was made: the annotation of its manifest counts, else its config. Whole seconds. */
+export function timeOf({ manifest, config }: OciImage): bigint | undefined {
+  return secondsOf(manifest.annotations.get(CREATED)) ?? secondsOf(config?.created);
+}
+
+/** Seconds of an RFC 3339 time, fraction cut; undefined for what is none. */
+function secondsOf(text: string | undefined): bigint | undefined {
+  const known = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.exec(
+    text ?? '',
+  );
+  if (known === null) return undefined;
+  const [, date, time, zone] = known;
+  const millis = Date.parse(`${date}T${time}${zone?.toUpperCase()}`);
+  return Number.isNaN(millis) ? undefined : BigInt(millis / 1000);
+}
+
+/** JSON without white space, members in ascending order of their names. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([key, one]) => `${JSON.stringify(key)}:${canonicalJson(one)}`).join(',')}}`;
+}

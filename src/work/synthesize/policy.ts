@@ -1,0 +1,88 @@
+import { type ByteString, displayText } from '#base/bytes';
+import { FormatError } from '#base/errors';
+import {
+  CONFIG_PATH,
+  createLabeler,
+  type Labeler,
+  POLICY_FILE_MAX_BYTES,
+  POLICY_FILES,
+  type Precedence,
+  parsePolicyName,
+  policyFolder,
+} from '#formats/selinux';
+import { Directory, isRegular, leafAt, type Tree } from '#formats/tree';
+import type { Repository } from '#stores/composefs';
+
+/**
+ * The labels that an image's own policy gives; undefined when it chooses none, and then nothing is labelled. A policy below
+ * `usr/etc` is not seen. Source: composefs-rs 0.9 selabel.rs.
+ * @throws FormatError SELINUX_POLICY_INVALID, also when a policy is chosen and not there; SELINUX_POLICY_TOO_COSTLY;
+ * TREE_TRANSFORM_IMPOSSIBLE when `/etc`, or what leads to the policy, is no directory
+ */
+export async function readPolicy(
+  repository: Repository,
+  tree: Tree,
+  precedence: Precedence,
+): Promise<Labeler | undefined> {
+  const files = new PolicyReader(repository, tree);
+  const config = files.read(CONFIG_PATH);
+  const name = config === undefined ? undefined : parsePolicyName(config);
+  if (name === undefined) return undefined;
+  const folder = policyFolder(Buffer.from(name, 'latin1').toString('latin1'));
+  const { main: _, ...optional } = POLICY_FILES;
+  const main = files.read(`${folder}/${POLICY_FILES.main}`);
+  if (main === undefined) failMissing(name);
+  const others = Object.entries(optional).map(([key, file]) => [
+    key,
+    files.read(`${folder}/${file}`),
+  ]);
+  return await createLabeler({ main, ...Object.fromEntries(others) }, precedence);
+}
+
+/** Reads files of a tree, whose contents are inline or objects of the repository. */
+class PolicyReader {
+  readonly #repository: Repository;
+  readonly #tree: Tree;
+
+  constructor(repository: Repository, tree: Tree) {
+    this.#repository = repository;
+    this.#tree = tree;
+  }
+
+  /** The content of a regular file, or undefined when there is none at this path. No link is followed. */
+  read(path: string): Uint8Array | undefined {
+    const names = path.split('/') as ByteString[];
+    let directory = this.#tree.root;
+    for (const [depth, name] of names.slice(0, -1).entries()) {
+      const next = directory.entries.get(name);
+      if (next === undefined) return undefined;
+      if (!(next instanceof Directory)) failDirectory(names.slice(0, depth + 1).join('/'));
+      directory = next;
+    }
+    const found = directory.entries.get(names.at(-1) as ByteString);
+    if (found === undefined || found instanceof Directory) return undefined;
+    const leaf = leafAt(this.#tree, found);
+    if (!isRegular(leaf)) return undefined;
+    if (leaf.kind === 'inline') return leaf.content;
+    if (leaf.kind === 'sparse')
+      return new Uint8Array(Math.min(leaf.sizeBytes, POLICY_FILE_MAX_BYTES));
+    return this.#repository.objects.read(leaf.id, POLICY_FILE_MAX_BYTES);
+  }
+}
+
+function failDirectory(path: string): never {
+  const shown = displayText(path as ByteString);
+  throw new FormatError(
+    'TREE_TRANSFORM_IMPOSSIBLE',
+    `Cannot look for the SELinux policy of the image: expected "/${shown}" to be a directory, found a leaf`,
+    { offset: 0, what: `/${shown}` },
+  );
+}
+
+function failMissing(name: string): never {
+  throw new FormatError(
+    'SELINUX_POLICY_INVALID',
+    `Cannot label the image: expected file_contexts of the policy "${name}" that etc/selinux/config chooses, found none`,
+    { offset: 0, what: POLICY_FILES.main, expected: name, found: 'nothing' },
+  );
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import type { OstreeChecksum } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import { parseCommit, parseDirtree } from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
+import { parseReference } from '#work/export';
+import { pullImage } from '#work/pull-image';
+import { needs } from '../../../test/support/capability.ts';
+import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
+import { upstreamDetails } from '../../../test/support/upstream-details.ts';
+import { imageRefName, synthesizeCommit } from './index.ts';
+
+const CASES = new URL('../../../test/golden/unified/cases/', import.meta.url);
+/** What upstream refuses and we can do: parents that no layer describes, an image without `/usr`, a `/run` that is no directory. */
+const MORE = ['10-no-usr', '21-missing-parents', '42-run-symlink'];
+/** Capabilities that the kernel changes, and empty xattrs: upstream hashes what a bare repository never gives back. */
+const UNSTABLE = ['40-cap-v3-rootid0', '41-xattr-zero-length'];
+
+/** What upstream made of an image. */
+interface Expected {
+  readonly ok: boolean;
+  readonly commit?: string;
+  readonly timestamp: number | string;
+  readonly dirtree: string;
+  readonly dirmeta: string;
+  readonly refs: readonly string[];
+}
+
+interface Row {
+  readonly path: string;
+  readonly file?: string;
+  readonly dirtree?: string;
+  readonly dirmeta?: string;
+}
+
+function expectedOf(name: string): {
+  readonly synth: Expected;
+  readonly synthFilteredXattrs?: Expected;
+} {
+  return JSON.parse(readFileSync(new URL(`${name}/expected.json`, CASES), 'utf8'));
+}
+
+function rowsOf(name: string, listing: string): Row[] | undefined {
+  const file = new URL(`${name}/${listing}.tree.jsonl`, CASES);
+  const packed = new URL(`${file.href}.gz`);
+  if (!existsSync(file) && !existsSync(packed)) return undefined;
+  const text = existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(packed));
+  return text
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+}
+
+/** Path and ids of everything in a commit, by paths. */
+function listOf(repo: OstreeRepo, commit: OstreeChecksum): Row[] {
+  const rows: Row[] = [];
+  const add = (path: string, dirtree: OstreeChecksum, dirmeta: OstreeChecksum): void => {
+    rows.push({ path: path === '' ? '/' : path, dirtree, dirmeta });
+    const { files, directories } = parseDirtree(
+      repo.readMetadata('dirtree', dirtree) as Uint8Array,
+    );
+    for (const { name, checksum } of files) {
+      rows.push({ path: `${path}/${Buffer.from(name, 'latin1')}`, file: checksum });
+    }
+    for (const { name, tree, meta } of directories) {
+      add(`${path}/${Buffer.from(name, 'latin1')}`, tree, meta);
+    }
+  };
+  const { rootTree, rootMeta } = parseCommit(repo.readMetadata('commit', commit) as Uint8Array);
+  add('', rootTree, rootMeta);
+  return rows.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function idsIn(rows: readonly Row[]): string[] {
+  return rows
+    .map(({ path, file, dirtree, dirmeta }) => `${path} ${file ?? `${dirtree} ${dirmeta}`}`)
+    .sort();
+}
+
+async function pull(repository: Repository, name: string): Promise<void> {
+  const layout = fileURLToPath(new URL(`${name}/oci`, CASES));
+  const reference = parseReference(`oci:${layout}:latest`);
+  assert.ok(reference.transport === 'oci');
+  await pullImage(repository, reference, { name });
+}
+
+for (const name of readdirSync(CASES).sort()) {
+  const { synth, synthFilteredXattrs: filtered = synth } = expectedOf(name);
+  if (!synth.ok && !MORE.includes(name)) {
+    test(`an image that no commit can hold is refused: ${name}`, async () => {
+      using temp = await makeTempRepository('sha512');
+      await pull(temp.repository, name);
+      const options = { createMode: 'bare-user', refs: ['x'] } as const;
+      await assert.rejects(
+        synthesizeCommit(temp.repository, name, `${temp.path}/out`, options),
+        (error: unknown) => isOnecopyError(error) && ['format', 'unsupported'].includes(error.kind),
+      );
+      assert.equal(existsSync(`${temp.path}/out`), false);
+    });
+    continue;
+  }
+  test(`an image becomes the commit that upstream makes of it, and always the same of ours: ${name}`, async () => {
+    using temp = await makeTempRepository('sha512');
+    const { repository, path } = temp;
+    await pull(repository, name);
+    const createMode = 'bare-user';
+    const ours = { createMode, refs: ['ours'] } as const;
+    const report = await synthesizeCommit(repository, name, `${path}/ours`, ours);
+    const again = await synthesizeCommit(repository, name, `${path}/ours`, ours);
+    assert.equal(again.commit, report.commit);
+    assert.deepEqual([again.metadataWritten, again.filesWritten, again.filesReflinked], [0, 0, 0]);
+    if (!synth.ok) return;
+    if (!UNSTABLE.includes(name)) {
+      assert.deepEqual([report.rootTree, report.rootMeta], [filtered.dirtree, filtered.dirmeta]);
+    }
+    const ref = imageRefName(`oci:/img/${name}`);
+    assert.deepEqual([ref], synth.refs);
+    const theirs = await synthesizeCommit(repository, name, `${path}/theirs`, {
+      createMode,
+      refs: [ref],
+      xattrs: 'all',
+      normaliseXattrs: false,
+      details: upstreamDetails(BigInt.asUintN(64, BigInt(Number(synth.timestamp) || 0))),
+    });
+    if (typeof synth.timestamp === 'number') {
+      using repo = openOstreeRepo(`${path}/ours`);
+      const { timestampSec } = parseCommit(
+        repo.readMetadata('commit', report.commit) as Uint8Array,
+      );
+      assert.equal(timestampSec, BigInt.asUintN(64, BigInt(synth.timestamp)));
+    }
+    using repo = openOstreeRepo(`${path}/theirs`);
+    assert.equal(repo.refs.read(ref), theirs.commit);
+    assert.deepEqual(idsIn(listOf(repo, theirs.commit)), idsIn(rowsOf(name, 'synth') ?? []));
+    if (synth.commit !== undefined) assert.equal(theirs.commit, synth.commit);
+  });
+}
+
+test('what is written to a bare repository passes ostree fsck, also where upstream fails it', async (t) => {
+  if (!needs(t, 'root', 'tool:ostree')) return;
+  using temp = await makeTempRepository('sha512');
+  const { repository, path } = temp;
+  const commits: string[] = [];
+  for (const name of ['01-rules-policy', '16-xattrs', '33-hardlink-split', ...UNSTABLE]) {
+    await pull(repository, name);
+    const options = { createMode: 'bare', refs: [name] } as const;
+    const { commit } = await synthesizeCommit(repository, name, `${path}/bare`, options);
+    const user = { createMode: 'bare-user', refs: [name] } as const;
+    const other = await synthesizeCommit(repository, name, `${path}/user`, user);
+    assert.equal(other.commit, commit);
+    commits.push(commit);
+  }
+  for (const repo of ['bare', 'user']) {
+    const { status, stdout, stderr } = spawnSync('ostree', ['fsck', `--repo=${path}/${repo}`]);
+    assert.equal(status, 0, stderr.toString());
+    assert.match(stdout.toString(), new RegExp(`${commits.length} commits completed`));
+  }
+});

@@ -1,0 +1,111 @@
+import type { ContentDigest, OstreeChecksum } from '#base/digest';
+import { hasCode, isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { computeMetadataChecksum, encodeCommit, requireRefName } from '#formats/ostree';
+import type { Precedence } from '#formats/selinux';
+import type { Tree, XattrMode } from '#formats/tree';
+import type { Repository } from '#stores/composefs';
+import {
+  initOstreeRepo,
+  type OstreeMode,
+  type OstreeRepo,
+  openOstreeRepo,
+  type TransactionReport,
+} from '#stores/ostree';
+import { buildTree, type OciImage, openOciImage } from '#work/image';
+import { type ArrangeOptions, arrangeTree } from './arrange.ts';
+import { detailsOf, type SynthesizedDetails } from './details.ts';
+import { readPolicy } from './policy.ts';
+import { requireCommittable, TreeWriter } from './tree-writer.ts';
+
+/** How an image becomes a commit. */
+export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
+  /** Refs below `refs/heads` to point at the commit. */
+  readonly refs?: readonly string[] | undefined;
+  /** Creates a missing repository in this mode; without it a missing one is an error. */
+  readonly createMode?: OstreeMode | undefined;
+  /** `all` keeps what the allowlist of composefs-rs 0.9 drops. */
+  readonly xattrs?: XattrMode | 'all' | undefined;
+  /** Default `composefs`, which decides ids. */
+  readonly labels?: Precedence | undefined;
+  /** False: zero-length xattrs, and capabilities that the kernel changes, stay as they are; `ostree fsck` then finds them wrong. */
+  readonly normaliseXattrs?: boolean | undefined;
+  /** Instead of our own metadata and time: what another program would write. */
+  readonly details?: ((image: OciImage, tree: Tree) => SynthesizedDetails) | undefined;
+}
+
+/** What was made of an image. */
+export interface SynthesisReport extends TransactionReport {
+  readonly commit: OstreeChecksum;
+  readonly rootTree: OstreeChecksum;
+  readonly rootMeta: OstreeChecksum;
+  readonly manifestDigest: ContentDigest;
+  readonly path: string;
+  readonly mode: OstreeMode;
+  /** True when this call made the repository. */
+  readonly created: boolean;
+  readonly refs: readonly string[];
+  /** True when the image chooses a SELinux policy, so that files have its labels. */
+  readonly isLabelled: boolean;
+}
+
+/**
+ * Makes an OSTree commit of a stored OCI image, straight in an OSTree repository: layers are merged, `/etc` moves to `/usr/etc`, files
+ * get the labels of the image's own policy, contents share extents with our objects where the filesystem can. The same image gives the
+ * same commit, in every mode of repository. Nothing is visible before everything is synced; a second run writes nothing.
+ * @throws as `openOciImage`, `buildTree`, `readPolicy`, `requireCommittable`, `TreeWriter.writeRoot`; NotFoundError OSTREE_REPO_NOT_FOUND;
+ * FormatError OSTREE_REF_INVALID; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY; BusyError REPO_LOCKED; HostError
+ */
+export async function synthesizeCommit(
+  repository: Repository,
+  name: string,
+  path: string,
+  options: SynthesisOptions = {},
+): Promise<SynthesisReport> {
+  const { refs = [], signal, onProgress, normaliseXattrs = true, labels = 'composefs' } = options;
+  for (const ref of refs) requireRefName(ref);
+  const image = openOciImage(repository, name);
+  const tree = buildTree(repository, image, { signal, xattrs: options.xattrs });
+  const labeler = await readPolicy(repository, tree, labels);
+  const arranged = arrangeTree(tree, labeler, options);
+  requireCommittable(tree, arranged);
+  const { metadata, timestampSec } = (options.details ?? detailsOf)(image, tree);
+  const { repo, created } = openTarget(path, options.createMode);
+  using target = repo;
+  using transaction = await target.begin(options);
+  const how = { labeler, normaliseXattrs, signal, onProgress };
+  const writer = new TreeWriter(repository, tree, transaction, how);
+  const root = await writer.writeRoot(arranged);
+  const bytes = encodeCommit({
+    metadata,
+    parent: undefined,
+    related: [],
+    subject: '',
+    body: '',
+    timestampSec,
+    rootTree: root.tree,
+    rootMeta: root.meta,
+  });
+  const commit = computeMetadataChecksum(bytes);
+  transaction.writeMetadata('commit', commit, bytes);
+  transaction.setPartial(commit, false);
+  for (const ref of refs) transaction.setRef(ref, commit);
+  const { manifestDigest } = image;
+  const ids = { commit, rootTree: root.tree, rootMeta: root.meta, manifestDigest };
+  const report = transaction.commit(options);
+  const isLabelled = labeler !== undefined;
+  return { ...ids, path, mode: target.mode, created, refs, isLabelled, ...report };
+}
+
+function openTarget(
+  path: string,
+  createMode: OstreeMode | undefined,
+): { readonly repo: OstreeRepo; readonly created: boolean } {
+  try {
+    return { repo: openOstreeRepo(path), created: false };
+  } catch (error) {
+    const isMissing = isOnecopyError(error) && hasCode(error, 'OSTREE_REPO_NOT_FOUND');
+    if (!isMissing || createMode === undefined) throw error;
+  }
+  return { repo: initOstreeRepo(path, { mode: createMode }), created: true };
+}
