@@ -35,33 +35,35 @@ export function seeds(): readonly Uint8Array[] {
 }
 
 /** Gives the text to every parser, and asks what it says. */
-export function run(bytes: Uint8Array): void {
+export async function run(bytes: Uint8Array): Promise<void> {
   const text = Buffer.from(bytes).toString('utf8');
   const file = { name: 'file', text };
-  guarded(() => {
-    const config = mergeRegistries([parseRegistriesFile(file)]);
+  await guarded(async () => {
+    const config = mergeRegistries([await parseRegistriesFile(file)]);
     for (const written of NAMES) {
-      guarded(() => chooseEndpoints(config, parseImageName(written)));
-      guarded(() => resolveShortName(config, written));
+      await guarded(() => chooseEndpoints(config, parseImageName(written)));
+      await guarded(() => resolveShortName(config, written));
     }
   });
-  guarded(() => {
+  await guarded(async () => {
     const auth = parseAuthFile(file);
     parseAuthFile({
       name: 'written',
       text: encodeWithEntry(auth, 'a', { user: 'u', password: 'p' }),
     });
     for (const registry of ['a.test', 'docker.io']) {
-      guarded(() => findCredentials(auth, { registry, repository: 'ns/img' }));
+      await guarded(() => findCredentials(auth, { registry, repository: 'ns/img' }));
     }
   });
-  guarded(() => chooseAttachments(parseAttachmentFiles([file]), ['a.test/ns', '*.test']));
-  guarded(() => parseImageName(text));
+  await guarded(async () =>
+    chooseAttachments(await parseAttachmentFiles([file]), ['a.test/ns', '*.test']),
+  );
+  await guarded(() => parseImageName(text));
 }
 
-function guarded(act: () => void): void {
+async function guarded(act: () => unknown): Promise<void> {
   try {
-    act();
+    await act();
   } catch (error) {
     if (!isOnecopyError(error)) throw error;
   }

@@ -114,7 +114,7 @@ for (const one of LOOKUPS) {
   test(`credentials case ${one.name}: the same credentials are found`, async () => {
     using host = hostOf(one);
     const name = parseImageName(one.reference);
-    const configuration = openRegistryConfiguration(host.root, host.env, optionsOf(one));
+    const configuration = await openRegistryConfiguration(host.root, host.env, optionsOf(one));
     const unreadable = UNREADABLE[one.name];
     for (const endpoint of configuration.endpointsFor(name)) {
       const looking = configuration.credentials.find(endpoint, name.registry);
@@ -147,7 +147,7 @@ test('the recorded cases show which credentials were found, but for those that s
 /** A login as recorded: `-u lu -p lp`, and a registry that refuses where skopeo was refused. */
 async function replayLogin(one: AuthCase, host: RecordedHost): Promise<LoginContext> {
   const { root, env } = host;
-  const configuration = openRegistryConfiguration(root, env, optionsOf(one));
+  const configuration = await openRegistryConfiguration(root, env, optionsOf(one));
   const context = { root, env, configuration };
   const pair = { user: 'lu', password: 'lp' };
   const asked: string[] = [];

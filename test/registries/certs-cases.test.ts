@@ -30,17 +30,17 @@ const PEM: Readonly<Record<string, string>> = {
 };
 const CASES = readCases<CertsCase>('certs-cases.json');
 
-function openCase(one: CertsCase) {
+async function openCase(one: CertsCase) {
   const files = Object.entries(one.files ?? {}).map(([path, text]) => [path, PEM[text] ?? text]);
   const host = recordedHost(Object.fromEntries(files), one.env);
   const certDir = optionOf(one.args, '--cert-dir');
   const options = certDir === undefined ? {} : { certDir };
-  return { host, configuration: openRegistryConfiguration(host.root, host.env, options) };
+  return { host, configuration: await openRegistryConfiguration(host.root, host.env, options) };
 }
 
 for (const one of CASES.filter(({ name }) => name !== 'key-without-cert')) {
-  test(`certs.d case ${one.name}: the same certificates are used`, () => {
-    const { host, configuration } = openCase(one);
+  test(`certs.d case ${one.name}: the same certificates are used`, async () => {
+    const { host, configuration } = await openCase(one);
     using _ = host;
     for (const endpoint of configuration.endpointsFor(parseImageName(one.reference))) {
       const failed = one.connections.some(({ tls_failed }) => tls_failed === endpoint.host);
@@ -58,10 +58,10 @@ for (const one of CASES.filter(({ name }) => name !== 'key-without-cert')) {
   });
 }
 
-test('half a client pair is refused by the names of both files, before any connection', () => {
+test('half a client pair is refused by the names of both files, before any connection', async () => {
   const one = CASES.find(({ name }) => name === 'key-without-cert');
   assert.ok(one !== undefined);
-  const { host, configuration } = openCase(one);
+  const { host, configuration } = await openCase(one);
   using _ = host;
   assert.throws(
     () => configuration.tlsFor({ registry: 'reg.test' }),
@@ -81,7 +81,7 @@ test('an endpoint for the client has the certificates of its host, and looks cre
     '/etc/containers/certs.d/m.test/b.key': PEM['$CLIENT_KEY'] ?? '',
     '/run/containers/0/auth.json': '{"auths":{"m.test":{"auth":"dTpw"}}}',
   });
-  const configuration = openRegistryConfiguration(host.root, host.env, {
+  const configuration = await openRegistryConfiguration(host.root, host.env, {
     creds: { user: 'option', password: 'p' },
   });
   const [mirror, primary] = configuration
@@ -111,9 +111,9 @@ test('an endpoint for the client has the certificates of its host, and looks cre
   );
 });
 
-test('a folder that --cert-dir names must be there', () => {
+test('a folder that --cert-dir names must be there', async () => {
   using host = recordedHost({});
-  const configuration = openRegistryConfiguration(host.root, host.env, { certDir: '/none' });
+  const configuration = await openRegistryConfiguration(host.root, host.env, { certDir: '/none' });
   assert.throws(
     () => configuration.tlsFor({ registry: 'reg.test' }),
     (error) => hasCode(error, 'CONFIG_NOT_FOUND'),

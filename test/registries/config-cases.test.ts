@@ -60,12 +60,12 @@ const OURS: Readonly<Record<string, readonly RecordedEndpoint[] | 'refused' | 'a
 const CASES = readCases<ConfigCase>('config-cases.json');
 
 /** Endpoints in the order of asking, up to the one that has the image; 'refused' when nothing would be asked. */
-function endpointsOf(one: ConfigCase): readonly ImageEndpoint[] | 'refused' {
+async function endpointsOf(one: ConfigCase): Promise<readonly ImageEndpoint[] | 'refused'> {
   using host = recordedHost(one.files ?? {}, one.env);
   const registriesConf = optionOf(one.args, '--registries-conf');
   const tlsVerify = optionOf(one.args, '--tls-verify');
   try {
-    const configuration = openRegistryConfiguration(host.root, host.env, {
+    const configuration = await openRegistryConfiguration(host.root, host.env, {
       ...(registriesConf === undefined ? {} : { registriesConf }),
       ...(tlsVerify === undefined ? {} : { tlsVerify: tlsVerify === 'true' }),
     });
@@ -84,16 +84,16 @@ function endpointsOf(one: ConfigCase): readonly ImageEndpoint[] | 'refused' {
   }
 }
 
-test('there is an expectation for every case that differs', () => {
+test('there is an expectation for every case that differs', async () => {
   const differing = CASES.filter((one) => one.ours !== undefined || one.version_dependent === true);
   assert.deepEqual(differing.map(({ name }) => name).sort(), Object.keys(OURS).sort());
   assert.equal(CASES.length, 92);
 });
 
 for (const one of CASES) {
-  test(`registries.conf case ${one.name}: the same places are asked`, () => {
+  test(`registries.conf case ${one.name}: the same places are asked`, async () => {
     const expected = OURS[one.name] ?? 'as recorded';
-    const found = endpointsOf(one);
+    const found = await endpointsOf(one);
     if (expected === 'refused' || (expected === 'as recorded' && one.refused === true)) {
       assert.equal(found, 'refused');
       return;
@@ -117,30 +117,31 @@ for (const one of CASES) {
   });
 }
 
-test('loopback hosts may be asked over plain HTTP with verification on, unless --tls-verify=true', () => {
+test('loopback hosts may be asked over plain HTTP with verification on, unless --tls-verify=true', async () => {
   using host = recordedHost({});
-  const flags = (text: string, tlsVerify?: boolean) => {
+  const flags = async (text: string, tlsVerify?: boolean) => {
     const options = tlsVerify === undefined ? {} : { tlsVerify };
     const reference = parseReference(`docker://${text}/a`);
     assert.ok(reference.transport === 'docker');
-    return openRegistryConfiguration(host.root, host.env, options)
+    const configuration = await openRegistryConfiguration(host.root, host.env, options);
+    return configuration
       .endpointsFor(reference)
       .map(({ insecure, mayUsePlainHttp }) => ({ insecure, mayUsePlainHttp }));
   };
   for (const text of ['localhost', 'localhost:5000', '127.0.0.1:5000', '127.1.2.3', '[::1]:5000']) {
-    assert.deepEqual(flags(text), [{ insecure: false, mayUsePlainHttp: true }], text);
-    assert.deepEqual(flags(text, true), [{ insecure: false, mayUsePlainHttp: false }], text);
+    assert.deepEqual(await flags(text), [{ insecure: false, mayUsePlainHttp: true }], text);
+    assert.deepEqual(await flags(text, true), [{ insecure: false, mayUsePlainHttp: false }], text);
   }
   for (const text of ['127.0.0.256', '128.0.0.1', 'localhost.test', '[::2]', '10.127.0.0.1']) {
-    assert.deepEqual(flags(text), [{ insecure: false, mayUsePlainHttp: false }], text);
+    assert.deepEqual(await flags(text), [{ insecure: false, mayUsePlainHttp: false }], text);
   }
 });
 
-test('a prefix with a tag and a file of version 1 are warned about', () => {
+test('a prefix with a tag and a file of version 1 are warned about', async () => {
   for (const name of ['prefix-is-tagged-reference', 'v1-format']) {
     const found = CASES.find((one) => one.name === name);
     using host = recordedHost(found?.files ?? {});
-    const { warnings } = openRegistryConfiguration(host.root, host.env);
+    const { warnings } = await openRegistryConfiguration(host.root, host.env);
     assert.equal(warnings.length, 1, name);
     assert.match(warnings[0] ?? '', /registries\.conf/);
   }

@@ -16,8 +16,8 @@ const AUTH_JSON = '/run/containers/0/auth.json';
 const PAIR = { user: 'u', password: 'p' };
 const ANYBODY = { verifyLogin: async () => undefined };
 
-function contextOf({ root, env }: RecordedHost): LoginContext {
-  return { root, env, configuration: openRegistryConfiguration(root, env) };
+async function contextOf({ root, env }: RecordedHost): Promise<LoginContext> {
+  return { root, env, configuration: await openRegistryConfiguration(root, env) };
 }
 
 const authOf = (keys: readonly string[]) =>
@@ -25,7 +25,7 @@ const authOf = (keys: readonly string[]) =>
 
 test('login keeps a key as it was typed, with its namespace, and says what it replaced', async () => {
   using host = recordedHost({});
-  const context = contextOf(host);
+  const context = await contextOf(host);
   const first = await login(context, 'https://a.test/ns/', PAIR, ANYBODY);
   assert.deepEqual(first, { key: 'a.test/ns', storedIn: { file: AUTH_JSON }, hasReplaced: false });
   const second = await login(context, 'a.test/ns', PAIR, ANYBODY);
@@ -36,7 +36,7 @@ test('login keeps a key as it was typed, with its namespace, and says what it re
 
 test('two logins at once are both there afterwards, in a file for its owner alone', async () => {
   using host = recordedHost({ [AUTH_JSON]: authOf(['z.test']) });
-  const context = contextOf(host);
+  const context = await contextOf(host);
   const hosts = ['a.test', 'b.test', 'c.test'];
   await Promise.all(hosts.map((registry) => login(context, registry, PAIR, ANYBODY)));
   assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), [...hosts, 'z.test']);
@@ -46,7 +46,7 @@ test('two logins at once are both there afterwards, in a file for its owner alon
 for (const text of ['', 'a.test/ns:1', 'ns/img', 'a.test/UPPER', 'a b']) {
   test(`login refuses "${text}", which is no registry`, async () => {
     using host = recordedHost({});
-    await assert.rejects(login(contextOf(host), text, PAIR, ANYBODY), (error) =>
+    await assert.rejects(login(await contextOf(host), text, PAIR, ANYBODY), (error) =>
       hasCode(error, 'REFERENCE_INVALID'),
     );
   });
@@ -54,7 +54,7 @@ for (const text of ['', 'a.test/ns:1', 'ns/img', 'a.test/UPPER', 'a b']) {
 
 test('login stores nothing in a file that cannot be read', async () => {
   using host = recordedHost({ [AUTH_JSON]: '{' });
-  await assert.rejects(login(contextOf(host), 'a.test', PAIR, ANYBODY), (error) =>
+  await assert.rejects(login(await contextOf(host), 'a.test', PAIR, ANYBODY), (error) =>
     hasCode(error, 'CONFIG_INVALID'),
   );
   assert.equal(host.read(AUTH_JSON), '{');
@@ -65,7 +65,7 @@ test('logout takes exactly the key, and names another file that has one', async 
     [AUTH_JSON]: authOf(['a.test', 'a.test/ns']),
     '/root/.docker/config.json': authOf(['b.test']),
   });
-  const context = contextOf(host);
+  const context = await contextOf(host);
   const report = await logout(context, 'a.test');
   assert.deepEqual(report, { key: 'a.test', removedFrom: { file: AUTH_JSON } });
   assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), ['a.test/ns']);
@@ -76,15 +76,16 @@ test('logout takes exactly the key, and names another file that has one', async 
   await assert.rejects(logout(context, 'c.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
 });
 
-test('logout --all empties the file and keeps its other keys', () => {
+test('logout --all empties the file and keeps its other keys', async () => {
   using host = recordedHost({
     [AUTH_JSON]: '{"auths":{"a.test":{}},"credHelpers":{"b.test":"x"}}',
   });
-  assert.equal(logoutAll(contextOf(host)), AUTH_JSON);
+  assert.equal(logoutAll(await contextOf(host)), AUTH_JSON);
   assert.deepEqual(JSON.parse(host.read(AUTH_JSON)), { auths: {}, credHelpers: { 'b.test': 'x' } });
   using empty = recordedHost({});
+  const emptyContext = await contextOf(empty);
   assert.throws(
-    () => logoutAll(contextOf(empty)),
+    () => logoutAll(emptyContext),
     (error) => hasCode(error, 'CONFIG_NOT_FOUND'),
   );
 });
@@ -96,7 +97,7 @@ test('logout asks the helper to erase', async () => {
     [AUTH_JSON]: '{"credHelpers":{"a.test":"x","b.test":"x"}}',
     '/usr/local/bin/docker-credential-x': script,
   });
-  const context = contextOf(host);
+  const context = await contextOf(host);
   const report = await logout(context, 'a.test');
   assert.deepEqual(report, { key: 'a.test', removedFrom: { helper: 'x' } });
   await assert.rejects(logout(context, 'b.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
@@ -112,7 +113,7 @@ test('a helper that fails, or answers nonsense, is an error that tells no secret
       [AUTH_JSON]: '{"credHelpers":{"a.test":"x"}}',
       '/usr/local/bin/docker-credential-x': `#!/bin/sh\n${body}\n`,
     });
-    const { configuration } = contextOf(host);
+    const { configuration } = await contextOf(host);
     await assert.rejects(
       configuration.credentials.find({ registry: 'a.test' }, 'a.test'),
       (error) => hasCode(error, 'CREDENTIAL_HELPER_FAILED') && !/secret/.test(error.message),

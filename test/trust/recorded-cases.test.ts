@@ -109,7 +109,7 @@ async function outcomeOf(one: TrustCase, more: TrustOptions = {}): Promise<Outco
       };
     }
     const registriesConf = join(temp.path, 'registries.conf');
-    const configuration = openRegistryConfiguration(root, ENV, { registriesConf });
+    const configuration = await openRegistryConfiguration(root, ENV, { registriesConf });
     const [endpoint] = configuration.endpointsFor(reference);
     assert.equal(endpoint?.registry, REGISTRY);
     const all = one.flags?.includes('--all') === true;

@@ -3,20 +3,22 @@ import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import { parseImageName } from '#formats/oci';
 import { chooseEndpoints, choosePushEndpoint } from './endpoints.ts';
-import { mergeRegistries } from './registries.ts';
+import { mergeRegistries, type RegistriesConfig } from './registries.ts';
 import { parseRegistriesFile } from './registries-file.ts';
 import { resolveShortName } from './short-names.ts';
 
-const configOf = (...texts: readonly string[]) =>
-  mergeRegistries(texts.map((text, at) => parseRegistriesFile({ name: `${at}.conf`, text })));
+async function configOf(...texts: readonly string[]): Promise<RegistriesConfig> {
+  const files = texts.map((text, at) => parseRegistriesFile({ name: `${at}.conf`, text }));
+  return mergeRegistries(await Promise.all(files));
+}
 
-const asked = (config: ReturnType<typeof configOf>, text: string) =>
+const asked = (config: RegistriesConfig, text: string) =>
   chooseEndpoints(config, parseImageName(text)).map(
     ({ host, repository }) => `${host}/${repository}`,
   );
 
-test('a mirror or location that another table blocks is not asked', () => {
-  const config = configOf(
+test('a mirror or location that another table blocks is not asked', async () => {
+  const config = await configOf(
     '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\n[[registry.mirror]]\nlocation="n.test"',
     '[[registry]]\nlocation="m.test"\nblocked=true\n[[registry]]\nprefix="p.test"\nlocation="m.test/x"',
   );
@@ -31,8 +33,8 @@ test('a mirror or location that another table blocks is not asked', () => {
   );
 });
 
-test('a later file replaces a whole table, with its mirrors', () => {
-  const config = configOf(
+test('a later file replaces a whole table, with its mirrors', async () => {
+  const config = await configOf(
     '[[registry]]\nlocation="a.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
     '[[registry]]\nlocation="a.test"',
   );
@@ -41,9 +43,9 @@ test('a later file replaces a whole table, with its mirrors', () => {
   assert.deepEqual(more, []);
 });
 
-test('a rewritten name must be a full name, else the table is refused by its file', () => {
+test('a rewritten name must be a full name, else the table is refused by its file', async () => {
   for (const location of ['docker.io', 'short', 'UPPER.test/A']) {
-    const config = configOf(`[[registry]]\nprefix="a.test"\nlocation="${location}"`);
+    const config = await configOf(`[[registry]]\nprefix="a.test"\nlocation="${location}"`);
     assert.throws(
       () => asked(config, 'a.test/img'),
       (error) => hasCode(error, 'CONFIG_INVALID') && error.details['what'] === '0.conf',
@@ -51,16 +53,19 @@ test('a rewritten name must be a full name, else the table is refused by its fil
   }
 });
 
-test('docker.io is asked at registry-1.docker.io and keeps its name for credentials', () => {
-  const [endpoint] = chooseEndpoints(configOf(), parseImageName(`alpine@sha256:${'a'.repeat(64)}`));
+test('docker.io is asked at registry-1.docker.io and keeps its name for credentials', async () => {
+  const [endpoint] = chooseEndpoints(
+    await configOf(),
+    parseImageName(`alpine@sha256:${'a'.repeat(64)}`),
+  );
   assert.equal(endpoint?.registry, 'docker.io');
   assert.equal(endpoint?.host, 'registry-1.docker.io');
   assert.equal(endpoint?.repository, 'library/alpine');
   assert.equal(endpoint?.by, 'digest');
 });
 
-test('a push asks the name itself, and a namespace table decides about TLS', () => {
-  const config = configOf(
+test('a push asks the name itself, and a namespace table decides about TLS', async () => {
+  const config = await configOf(
     '[[registry]]\nprefix="a.test/ns"\nlocation="b.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
   );
   const endpoint = choosePushEndpoint(config, parseImageName('a.test/ns/img'));
@@ -70,8 +75,8 @@ test('a push asks the name itself, and a namespace table decides about TLS', () 
   );
 });
 
-test('a mirror that wants the namespace gets the original host', () => {
-  const config = configOf(
+test('a mirror that wants the namespace gets the original host', async () => {
+  const config = await configOf(
     '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\nx-onecopy-ns=true',
   );
   const [mirror, primary] = chooseEndpoints(config, parseImageName('a.test/img'));
@@ -79,21 +84,23 @@ test('a mirror that wants the namespace gets the original host', () => {
   assert.equal(primary?.namespace, undefined);
 });
 
-test('a short name without candidate, or with two under enforcing, is refused with the reason', () => {
+test('a short name without candidate, or with two under enforcing, is refused with the reason', async () => {
+  const none = await configOf('', '[aliases]');
   assert.throws(
-    () => resolveShortName(configOf('', '[aliases]'), 'img'),
+    () => resolveShortName(none, 'img'),
     (error) => hasCode(error, 'SHORT_NAME_UNRESOLVED') && /0\.conf, 1\.conf/.test(error.message),
   );
   const search = 'unqualified-search-registries=["a.test","b.test"]\nshort-name-mode="enforcing"';
+  const two = await configOf(search);
   assert.throws(
-    () => resolveShortName(configOf(search), 'img:1'),
+    () => resolveShortName(two, 'img:1'),
     (error) =>
       hasCode(error, 'SHORT_NAME_AMBIGUOUS') && /a\.test\/img, b\.test\/img/.test(error.message),
   );
 });
 
-test('an alias keeps tag and digest of the short name, and is the only candidate', () => {
-  const config = configOf(
+test('an alias keeps tag and digest of the short name, and is the only candidate', async () => {
+  const config = await configOf(
     'unqualified-search-registries=["a.test"]\n[aliases]\nimg="b.test/x/img"',
   );
   const digest = `sha256:${'a'.repeat(64)}`;

@@ -24,23 +24,23 @@ const REFUSED: readonly string[] = [
   'a: [',
 ];
 for (const text of REFUSED) {
-  test(`registries.d refuses ${JSON.stringify(text)}`, () => {
-    assert.throws(
-      () => parse(text),
+  test(`registries.d refuses ${JSON.stringify(text)}`, async () => {
+    await assert.rejects(
+      parse(text),
       (error) => hasCode(error, 'CONFIG_INVALID') && error.details['what'] === '0.yaml',
     );
   });
 }
 
-test('broken YAML is reported with its line', () => {
-  assert.throws(
-    () => parse('docker:\n  a: {}\n\tb: {}\n'),
+test('broken YAML is reported with its line', async () => {
+  await assert.rejects(
+    parse('docker:\n  a: {}\n\tb: {}\n'),
     (error) => hasCode(error, 'CONFIG_INVALID') && error.details['line'] === 3,
   );
 });
 
-test('a section that does not say it leaves it to the next, and nobody means off', () => {
-  const config = parse(
+test('a section that does not say it leaves it to the next, and nobody means off', async () => {
+  const config = await parse(
     'docker:\n  a.test/x/img: {lookaside: "file:///l"}\n  a.test/x: {use-sigstore-attachments: off}\n',
     'default-docker: {use-sigstore-attachments: YES}\n',
   );
@@ -55,42 +55,42 @@ test('a section that does not say it leaves it to the next, and nobody means off
     file: '1.yaml',
     scope: 'default-docker',
   });
-  assert.deepEqual(chooseAttachments(parse('', '# nothing\n', 'other: 1\n'), candidates), {
+  assert.deepEqual(chooseAttachments(await parse('', '# nothing\n', 'other: 1\n'), candidates), {
     isOn: false,
     file: undefined,
     scope: undefined,
   });
 });
 
-test('a boolean may be written as the other tools read it', () => {
+test('a boolean may be written as the other tools read it', async () => {
   const WORDS = {
     true: ['true', 'Yes', 'ON', 'y', '"yes"', "'on'"],
     false: ['FALSE', 'no', 'Off', 'N', '"n"'],
   };
   for (const [value, words] of Object.entries(WORDS)) {
     for (const word of words) {
-      const { byDefault } = parse(`default-docker: {use-sigstore-attachments: ${word}}`);
+      const { byDefault } = await parse(`default-docker: {use-sigstore-attachments: ${word}}`);
       assert.equal(String(byDefault?.useSigstoreAttachments), value, word);
     }
   }
   for (const word of ['"true"', "'Yes'", 'yEs', '1', '!!str true', '[]']) {
-    assert.throws(
-      () => parse(`default-docker:\n  use-sigstore-attachments: ${word}`),
+    await assert.rejects(
+      parse(`default-docker:\n  use-sigstore-attachments: ${word}`),
       (error) => hasCode(error, 'CONFIG_INVALID'),
       word,
     );
   }
 });
 
-test('old names of the lookaside are read', () => {
-  const { byDefault } = parse(
+test('old names of the lookaside are read', async () => {
+  const { byDefault } = await parse(
     'default-docker:\n  sigstore: file:///l\n  sigstore-staging: file:///s',
   );
   assert.equal(byDefault?.lookaside, 'file:///l');
   assert.equal(byDefault?.lookasideStaging, 'file:///s');
 });
 
-test('many keys are read in time', { timeout: 10_000 }, () => {
+test('many keys are read in time', { timeout: 10_000 }, async () => {
   const scopes = Array.from({ length: 5_000 }, (_, at) => `  a.test/${at}: {}`).join('\n');
-  assert.equal(parse(`docker:\n${scopes}\n`).scopes.size, 5_000);
+  assert.equal((await parse(`docker:\n${scopes}\n`)).scopes.size, 5_000);
 });

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, type Node, type Pair, parseAllDocuments } from 'yaml';
+import type { Node, Pair } from 'yaml';
 import { type ConfigFile, configInvalid } from './config-file.ts';
 
 /** What one section says; what it does not say is undefined. */
@@ -32,10 +32,16 @@ const DEFAULT_SECTION = 'default-docker';
  * Source: containers-registries.d(5); the refusals were recorded with skopeo 1.22.
  * @throws FormatError CONFIG_INVALID with the file, and with the line where YAML is broken
  */
-export function parseAttachmentFiles(files: readonly ConfigFile[]): AttachmentConfig {
+export async function parseAttachmentFiles(
+  files: readonly ConfigFile[],
+): Promise<AttachmentConfig> {
   const scopes = new Map<string, AttachmentSection>();
   let byDefault: AttachmentSection | undefined;
-  for (const file of files) {
+  if (files.length === 0) return { byDefault, scopes };
+  // Loaded only where there is a file: many hosts have none.
+  const yaml = await import('yaml');
+  for (const { name, text } of files) {
+    const file = { name, text, yaml };
     const root = readRoot(file);
     const own = root.get(DEFAULT_SECTION);
     if (own !== undefined) {
@@ -70,9 +76,15 @@ export function chooseAttachments(
 }
 
 type Member = Node | null;
+type Yaml = typeof import('yaml');
 
-function readRoot(file: ConfigFile): ReadonlyMap<string, Member> {
-  const documents = parseAllDocuments(file.text, {
+/** A file, and the parser that was loaded for it. */
+interface YamlFile extends ConfigFile {
+  readonly yaml: Yaml;
+}
+
+function readRoot(file: YamlFile): ReadonlyMap<string, Member> {
+  const documents = file.yaml.parseAllDocuments(file.text, {
     schema: 'failsafe',
     uniqueKeys: false, // Its check is quadratic; membersOf has its own.
     merge: false,
@@ -97,13 +109,13 @@ function readRoot(file: ConfigFile): ReadonlyMap<string, Member> {
 
 /** The members of a map; nothing where there is none. */
 function membersOf(
-  file: ConfigFile,
+  file: YamlFile,
   what: string,
   node: Member | undefined,
 ): ReadonlyMap<string, Member> {
-  if (node === undefined || isNothing(node)) return new Map();
+  if (node === undefined || isNothing(file, node)) return new Map();
   refuseReferences(file, node);
-  if (!isMap(node))
+  if (!file.yaml.isMap(node))
     throw configInvalid(file.name, { expected: `a map for ${what}`, found: 'something else' });
   const members = new Map<string, Member>();
   for (const pair of node.items as Pair<Member, Member>[]) {
@@ -117,12 +129,12 @@ function membersOf(
   return members;
 }
 
-function readSection(file: ConfigFile, scope: string, node: Member): AttachmentSection {
+function readSection(file: YamlFile, scope: string, node: Member): AttachmentSection {
   const members = membersOf(file, scope, node);
   const text = (...keys: readonly string[]) => {
     const found = keys
       .map((key) => members.get(key))
-      .find((value) => value !== undefined && !isNothing(value));
+      .find((value) => value !== undefined && !isNothing(file, value));
     return found === undefined ? undefined : textOf(file, keys[0] ?? '', found);
   };
   return {
@@ -142,25 +154,25 @@ const WORDS = {
   quoted: [/^(?:yes|on|y|Y)$/, /^(?:no|off|n|N)$/],
 } as const;
 
-function booleanOf(file: ConfigFile, node: Member | undefined): boolean | undefined {
-  if (node === undefined || isNothing(node)) return undefined;
+function booleanOf(file: YamlFile, node: Member | undefined): boolean | undefined {
+  if (node === undefined || isNothing(file, node)) return undefined;
   const word = textOf(file, 'use-sigstore-attachments', node);
-  const [yes, no] = WORDS[isScalar(node) && node.type === 'PLAIN' ? 'plain' : 'quoted'];
+  const [yes, no] = WORDS[file.yaml.isScalar(node) && node.type === 'PLAIN' ? 'plain' : 'quoted'];
   if (yes.test(word)) return true;
   if (no.test(word)) return false;
   const expected = 'true or false in use-sigstore-attachments';
   throw configInvalid(file.name, { expected, found: `"${word}"` });
 }
 
-function textOf(file: ConfigFile, what: string, node: Member): string {
+function textOf(file: YamlFile, what: string, node: Member): string {
   refuseReferences(file, node);
-  if (isScalar(node) && typeof node.value === 'string') return node.value;
+  if (file.yaml.isScalar(node) && typeof node.value === 'string') return node.value;
   throw configInvalid(file.name, { expected: `a text in ${what}`, found: 'something else' });
 }
 
 /** Anchors, aliases and tags are refused by name: no real file has them, and they may change what a reader sees. */
-function refuseReferences(file: ConfigFile, node: Member): void {
-  const found = isAlias(node)
+function refuseReferences(file: YamlFile, node: Member): void {
+  const found = file.yaml.isAlias(node)
     ? 'an alias'
     : node !== null && 'anchor' in node && node.anchor !== undefined
       ? 'an anchor'
@@ -170,16 +182,16 @@ function refuseReferences(file: ConfigFile, node: Member): void {
   if (found !== undefined) throw configInvalid(file.name, { expected: 'plain YAML', found });
 }
 
-function isNothing(node: Member): boolean {
+function isNothing(file: YamlFile, node: Member): boolean {
   return (
     node === null ||
-    (isScalar(node) &&
+    (file.yaml.isScalar(node) &&
       node.type === 'PLAIN' &&
       (node.value === null || node.value === '' || node.value === '~' || node.value === 'null'))
   );
 }
 
-function refuseSecond(file: ConfigFile, what: string, first: AttachmentSection | undefined): void {
+function refuseSecond(file: YamlFile, what: string, first: AttachmentSection | undefined): void {
   if (first === undefined) return;
   throw configInvalid(file.name, {
     expected: `${what} in one file only`,

@@ -36,17 +36,17 @@ const REFUSED: readonly string[] = [
 ];
 
 for (const text of REFUSED) {
-  test(`parseRegistriesFile refuses ${JSON.stringify(text)}`, () => {
-    assert.throws(
-      () => parse(text),
+  test(`parseRegistriesFile refuses ${JSON.stringify(text)}`, async () => {
+    await assert.rejects(
+      parse(text),
       (error) => hasCode(error, 'CONFIG_INVALID') && error.details['what'] === NAME,
     );
   });
 }
 
-test('a mistake in the TOML is reported with file and line', () => {
-  assert.throws(
-    () => parse('a = 1\n[[registry]]\nlocation = "a.test\n'),
+test('a mistake in the TOML is reported with file and line', async () => {
+  await assert.rejects(
+    parse('a = 1\n[[registry]]\nlocation = "a.test\n'),
     (error) =>
       hasCode(error, 'CONFIG_INVALID') &&
       error.details['line'] === 3 &&
@@ -54,8 +54,9 @@ test('a mistake in the TOML is reported with file and line', () => {
   );
 });
 
-test('keys count in any case, as other tools read them: a registry that blocks with "Blocked" is blocked', () => {
-  const [table] = parse('[[Registry]]\nLocation = "a.test/"\nBlocked = true').tables;
+test('keys count in any case, as other tools read them: a registry that blocks with "Blocked" is blocked', async () => {
+  const { tables } = await parse('[[Registry]]\nLocation = "a.test/"\nBlocked = true');
+  const [table] = tables;
   assert.deepEqual(table, {
     file: NAME,
     prefix: 'a.test',
@@ -66,8 +67,8 @@ test('keys count in any case, as other tools read them: a registry that blocks w
   });
 });
 
-test('of two tables with one prefix the first counts', () => {
-  const { tables } = parse(
+test('of two tables with one prefix the first counts', async () => {
+  const { tables } = await parse(
     '[[registry]]\nprefix="p.test"\nlocation="a.test"\n[[registry]]\nprefix="p.test"\nlocation="b.test"',
   );
   assert.deepEqual(
@@ -76,38 +77,42 @@ test('of two tables with one prefix the first counts', () => {
   );
 });
 
-test('an empty list of search registries is set, an absent one is not', () => {
-  assert.deepEqual(parse('unqualified-search-registries = []').searchRegistries, []);
-  assert.equal(parse('').searchRegistries, undefined);
+test('an empty list of search registries is set, an absent one is not', async () => {
+  assert.deepEqual((await parse('unqualified-search-registries = []')).searchRegistries, []);
+  assert.equal((await parse('')).searchRegistries, undefined);
 });
 
-test('mirror-by-digest-only makes every mirror one for digests, and our own key asks for the namespace', () => {
-  const [table] = parse(
+test('mirror-by-digest-only makes every mirror one for digests, and our own key asks for the namespace', async () => {
+  const { tables } = await parse(
     '[[registry]]\nlocation="a.test"\nmirror-by-digest-only=true\n[[registry.mirror]]\nlocation="m.test"\nx-onecopy-ns=true',
-  ).tables;
+  );
+  const [table] = tables;
   assert.deepEqual(table?.mirrors, [
     { location: 'm.test', insecure: false, pullFromMirror: 'digest-only', wantsNamespace: true },
   ]);
 });
 
-test('the file of learnt aliases gives its aliases alone', () => {
+test('the file of learnt aliases gives its aliases alone', async () => {
   const text = '[aliases]\nimg = "reg.test/img"\n';
-  assert.deepEqual(parseAliasCache({ name: 'aliases', text }), new Map([['img', 'reg.test/img']]));
+  assert.deepEqual(
+    await parseAliasCache({ name: 'aliases', text }),
+    new Map([['img', 'reg.test/img']]),
+  );
 });
 
-test('a file that is cut at any byte gives a value or CONFIG_INVALID', () => {
+test('a file that is cut at any byte gives a value or CONFIG_INVALID', async () => {
   const whole =
     'unqualified-search-registries = ["a.test"]\n[[registry]]\nprefix = "*.b.test"\n[[registry.mirror]]\nlocation = "c.test"\npull-from-mirror = "tag-only"\n[aliases]\nx = "d.test/x"\n';
   for (let length = 0; length <= whole.length; length += 1) {
     try {
-      parse(whole.slice(0, length));
+      await parse(whole.slice(0, length));
     } catch (error) {
       assert.ok(hasCode(error, 'CONFIG_INVALID'), `${length}: ${error}`);
     }
   }
 });
 
-test('parseRegistriesFile gives a value or CONFIG_INVALID for any text', () => {
+test('parseRegistriesFile gives a value or CONFIG_INVALID for any text', async () => {
   const word = fc.constantFrom(
     '[[registry]]',
     '\n',
@@ -123,10 +128,10 @@ test('parseRegistriesFile gives a value or CONFIG_INVALID for any text', () => {
     '}',
     ',',
   );
-  fc.assert(
-    fc.property(fc.array(word, { maxLength: 20 }), (words) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(word, { maxLength: 20 }), async (words) => {
       try {
-        parse(words.join(''));
+        await parse(words.join(''));
       } catch (error) {
         assert.ok(isOnecopyError(error));
       }

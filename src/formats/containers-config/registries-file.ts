@@ -57,8 +57,8 @@ const PULL_FROM: readonly PullFromMirror[] = ['all', 'digest-only', 'tag-only'];
  * Source: containers-registries.conf(5); the refusals were seen with skopeo 1.22 and podman 5.8.
  * @throws FormatError CONFIG_INVALID with the file, and with the line of a mistake in the TOML
  */
-export function parseRegistriesFile(file: ConfigFile): RegistriesFile {
-  const root = parseToml(file);
+export async function parseRegistriesFile(file: ConfigFile): Promise<RegistriesFile> {
+  const root = await parseToml(file);
   const old = root.table('registries');
   if (old !== undefined) return convertVersion1(file.name, root, old);
   const tables = root.tables('registry').map((table) => readTable(file.name, table));
@@ -77,8 +77,8 @@ export function parseRegistriesFile(file: ConfigFile): RegistriesFile {
 }
 
 /** Parses the file in which podman keeps the aliases that it learnt: only its `[aliases]` count. @throws FormatError CONFIG_INVALID */
-export function parseAliasCache(file: ConfigFile): ReadonlyMap<string, string> {
-  return readAliases(file.name, parseToml(file));
+export async function parseAliasCache(file: ConfigFile): Promise<ReadonlyMap<string, string>> {
+  return readAliases(file.name, await parseToml(file));
 }
 
 function readTable(file: string, table: TomlTable): RegistryTable {

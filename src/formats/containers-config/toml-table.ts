@@ -1,4 +1,3 @@
-import { parse, TomlError } from 'smol-toml';
 import { type ConfigFile, configInvalid, describeValue } from './config-file.ts';
 
 /**
@@ -83,8 +82,9 @@ export class TomlTable {
   }
 }
 
-/** Parses a file of TOML. @throws FormatError CONFIG_INVALID with the line */
-export function parseToml(file: ConfigFile): TomlTable {
+/** Parses a file of TOML; the parser is loaded only here. @throws FormatError CONFIG_INVALID with the line */
+export async function parseToml(file: ConfigFile): Promise<TomlTable> {
+  const { parse, TomlError } = await import('smol-toml');
   try {
     return new TomlTable(file.name, '', parse(file.text));
   } catch (cause) {

@@ -65,12 +65,12 @@ export interface RegistryConfiguration {
  * Reads registries.conf with its drop-ins, and gives what a client needs. The root must stay open as long as the result is used.
  * @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND for a file that the user named; HostError
  */
-export function openRegistryConfiguration(
+export async function openRegistryConfiguration(
   root: ConfigRoot,
   env: ConfigEnvironment,
   options: RegistryOptions = {},
-): RegistryConfiguration {
-  const registries = readRegistries(root, env, options.registriesConf);
+): Promise<RegistryConfiguration> {
+  const registries = await readRegistries(root, env, options.registriesConf);
   const endpointOptions = options.tlsVerify === undefined ? {} : { tlsVerify: options.tlsVerify };
   const endpointsFor = (name: ImageName) => chooseEndpoints(registries, name, endpointOptions);
   const credentials = new CredentialSearch(root, env, registries.credentialHelpers, options);
@@ -100,11 +100,11 @@ export function openRegistryConfiguration(
   };
 }
 
-function readRegistries(
+async function readRegistries(
   root: ConfigRoot,
   env: ConfigEnvironment,
   option: string | undefined,
-): RegistriesConfig {
+): Promise<RegistriesConfig> {
   const search = planRegistriesSearch(env, option);
   const folders = search.dropInFolders.map((folder) => ({
     folder,
@@ -117,8 +117,10 @@ function readRegistries(
     ...(search.override === undefined ? [] : [root.readFile(search.override)]),
   ];
   const learnt = root.tryReadFile(search.aliasCache);
-  const parsed: RegistriesFile[] = files.map(parseRegistriesFile);
-  return mergeRegistries(parsed, learnt === undefined ? new Map() : parseAliasCache(learnt));
+  const parsed: RegistriesFile[] = [];
+  for (const file of files) parsed.push(await parseRegistriesFile(file));
+  const aliases = learnt === undefined ? undefined : await parseAliasCache(learnt);
+  return mergeRegistries(parsed, aliases);
 }
 
 function firstFile(

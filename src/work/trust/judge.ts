@@ -56,14 +56,14 @@ export interface JudgeOptions {
  * needs them.
  * @throws IntegrityError IMAGE_REJECTED with its class; FormatError CONFIG_INVALID for registries.d; the reason of the signal
  */
-export function judgeRegistryImage(
+export async function judgeRegistryImage(
   trust: HostTrust,
   question: RegistryQuestion,
   options: JudgeOptions = {},
 ): Promise<TrustReport> {
   const { name, endpoint, store } = question;
   // Read even when no signature is asked for: a broken file stops every use of a registry.
-  const attachments = trust.attachmentsAt(endpoint);
+  const attachments = await trust.attachmentsAt(endpoint);
   const signaturesOf = async (manifest: ContentDigest): Promise<readonly AttachedSignature[]> => {
     if (!attachments.isOn) return [];
     const tagged = await fetchTaggedSignatures(store, manifest, options);
@@ -81,7 +81,7 @@ export function judgeRegistryImage(
     describe: (manifest: ContentDigest) =>
       attachments.isOn ? describeReferrers(store, manifest, options) : Promise.resolve([]),
   };
-  return judge(trust, subject, options);
+  return await judge(trust, subject, options);
 }
 
 /**

@@ -38,7 +38,7 @@ export interface HostTrust {
   readonly policy: Policy | undefined;
   readonly acceptsReferrers: boolean;
   /** Whether signatures are attached at the place that is really asked. @throws FormatError CONFIG_INVALID */
-  attachmentsAt(endpoint: ImageEndpoint): AttachmentChoice;
+  attachmentsAt(endpoint: ImageEndpoint): Promise<AttachmentChoice>;
   /** Bytes of key files, or why one cannot be read; a missing one is left out. */
   readKeys(paths: readonly string[]): ReadonlyMap<string, Uint8Array | string>;
 }
@@ -57,8 +57,8 @@ export function openTrust(
   return {
     policy,
     acceptsReferrers: options.acceptReferrers === true,
-    attachmentsAt(endpoint) {
-      attachments ??= readAttachments(root, env, options.registriesD);
+    async attachmentsAt(endpoint) {
+      attachments ??= await readAttachments(root, env, options.registriesD);
       return chooseAttachments(attachments, scopesOfName(nameOf(endpoint)));
     },
     readKeys: (paths) => readKeys(root, paths),
@@ -86,16 +86,17 @@ function readPolicy(
   );
 }
 
-function readAttachments(
+async function readAttachments(
   root: ConfigRoot,
   env: ConfigEnvironment,
   option: string | undefined,
-): AttachmentConfig {
+): Promise<AttachmentConfig> {
   const folders = planAttachmentsSearch(env, option).map((folder) => ({
     folder,
     names: root.tryListNames(folder) ?? [],
   }));
-  return parseAttachmentFiles(orderDropIns(folders, '.yaml').map((path) => root.readFile(path)));
+  const files = orderDropIns(folders, '.yaml').map((path) => root.readFile(path));
+  return await parseAttachmentFiles(files);
 }
 
 function readKeys(
