@@ -51,7 +51,7 @@ export function parseTarSplitRecord(line: Uint8Array, offset: number): TarSplitR
   const fields = fieldsOf(line, offset);
   const { type } = fields;
   if (type === RECORD_TYPE.segment) {
-    return { kind: 'segment', bytes: bytesField(fields, 'payload', offset) ?? new Uint8Array(0) };
+    return { kind: 'segment', bytes: bytesField(fields, 'payload', offset) ?? Buffer.alloc(0) };
   }
   if (type !== RECORD_TYPE.file) {
     return failTarSplit('record type', offset, `expected 1 or 2, found ${JSON.stringify(type)}`);

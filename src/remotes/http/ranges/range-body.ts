@@ -21,6 +21,7 @@ export class RangeBody {
   readonly #wanted: WantedBytes;
   readonly #blobBytes: number;
   readonly #delimiter: Buffer;
+  readonly #closing: Buffer;
   readonly #isSingle: boolean;
   #partsLeft: number;
   #state: State;
@@ -38,6 +39,7 @@ export class RangeBody {
     this.#blobBytes = blobBytes;
     const boundary = head.kind === 'multipart' ? head.boundary : '';
     this.#delimiter = Buffer.from(`--${boundary}`, 'latin1');
+    this.#closing = Buffer.from(`--${boundary}--`, 'latin1');
     this.#partsLeft = wanted.length + SPARE_PARTS;
     this.#state = head.kind === 'multipart' ? 'preamble' : 'content';
     this.#offset = head.kind === 'single' ? head.range.offset : 0;
@@ -72,15 +74,24 @@ export class RangeBody {
   #takeLine(piece: Uint8Array, from: number): number {
     const found = piece.indexOf(LF, from);
     const end = found < 0 ? piece.length : found + 1;
+    const heldBytes = this.#text.length;
     this.#text = Buffer.concat([this.#text, piece.subarray(from, end)]);
+    if (
+      this.#state !== 'head' &&
+      this.#text.subarray(0, this.#closing.length).equals(this.#closing)
+    ) {
+      // The end needs no end of line, and whatever follows it is passed over.
+      this.#state = 'end';
+      this.#text = Buffer.alloc(0);
+      this.#bodyBytes += this.#closing.length - heldBytes;
+      return from + this.#closing.length - heldBytes;
+    }
     this.#bodyBytes += end - from;
     const limit = this.#state === 'preamble' ? EDGE_BYTES_MAX : PART_HEAD_BYTES_MAX;
     if (this.#text.length > limit) {
       failRange(this.#state, this.#bodyBytes, `expected at most ${limit} bytes, found more`);
     }
-    // The last boundary may be the last byte of the body, without an end of line.
-    const isLastLine = found < 0 && this.#state !== 'head' && this.#isClosing(this.#text);
-    if (found >= 0 || isLastLine) this.#endLine();
+    if (found >= 0) this.#endLine();
     return end;
   }
 
@@ -91,15 +102,10 @@ export class RangeBody {
     }
     const line = trimLine(this.#text);
     this.#text = Buffer.alloc(0);
-    if (this.#isClosing(line)) this.#state = 'end';
-    else if (line.equals(this.#delimiter)) this.#state = 'head';
+    if (line.equals(this.#delimiter)) this.#state = 'head';
     else if (this.#state === 'boundary' && line.length > 0) {
       failRange('boundary', this.#bodyBytes, 'expected a boundary after a part, found other bytes');
     } else this.#passEdge(line.length + 1, 'before a part');
-  }
-
-  #isClosing(line: Uint8Array): boolean {
-    return Buffer.concat([this.#delimiter, Buffer.from('--')]).equals(line);
   }
 
   #startPart(): void {
