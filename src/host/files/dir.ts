@@ -14,7 +14,7 @@ import {
 import { type DirEntry, type EntryVisitor, readDirEntries, visitDirEntries } from './entries.ts';
 import { type FileTime, HostFile, putTimes } from './file.ts';
 import { randomName } from './random.ts';
-import { type FileStat, fileSizeAt, putChangeStamp, statAt, statFd } from './stat.ts';
+import { type FileStat, fileSizeAt, statAt, statFd } from './stat.ts';
 import { createTmpFile, type TmpFile } from './tmpfile.ts';
 
 /** Attempts at a free temporary name before giving up (composefs core spec 2.2). */
@@ -138,12 +138,6 @@ export class Dir implements Disposable {
   lstat(name: Name): FileStat | undefined {
     const address = putName(name, SLAB.nameA, 'statx');
     return statAt(this.fd, address, AT.symlinkNoFollow, () => this.displayPath(name));
-  }
-
-  /** Puts the change stamp of the name itself at a place in `into`, see `CHANGE_STAMP_BYTES`; false when there is nothing. */
-  putChangeStamp(name: Name, into: Buffer, at: number): boolean {
-    const address = putName(name, SLAB.nameA, 'statx');
-    return putChangeStamp(this.fd, address, into, at, () => this.displayPath(name));
   }
 
   /** State of this directory. */

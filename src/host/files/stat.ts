@@ -62,7 +62,6 @@ const STATX = {
   ino: 32,
   size: 40,
   blocks: 48,
-  ctime: 96,
   mtimeSec: 112,
   mtimeNsec: 120,
   rdevMajor: 128,
@@ -72,7 +71,6 @@ const STATX = {
 } as const;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_TYPE_AND_SIZE = 0x201;
-const STATX_INODE_AND_CTIME = 0x180;
 const STATX_ATTR_VERITY = 0x100000n;
 
 /**
@@ -118,34 +116,6 @@ export function fileSizeAt(
   const mode = memory.view.getUint16(SLAB.struct + STATX.mode, true);
   if (typeOfBits(mode >>> 12) !== 'file') return undefined;
   return readSize(memory.view, SLAB.struct + STATX.size);
-}
-
-/** Bytes of a change stamp: number of the inode (8), seconds (8) and nanoseconds (4) of its last change, padding (4). */
-export const CHANGE_STAMP_BYTES = 24;
-
-/**
- * Puts the change stamp of what `address` (a name in the slab) names below `dirfd` at a place in `into`, as the kernel lays it out: two of
- * them differ when the inode is another or was changed between, a directory by every entry that came or went. False when there is nothing.
- * @throws HostError SYSCALL_FAILED
- */
-export function putChangeStamp(
-  dirfd: number,
-  address: number,
-  into: Buffer,
-  at: number,
-  describe: () => string,
-): boolean {
-  if (!fillStruct(dirfd, address, AT.symlinkNoFollow, STATX_INODE_AND_CTIME, describe))
-    return false;
-  const { bytes } = slab();
-  bytes.copy(into, at, SLAB.struct + STATX.ino, SLAB.struct + STATX.ino + 8);
-  bytes.copy(into, at + 8, SLAB.struct + STATX.ctime, SLAB.struct + STATX.ctime + 16);
-  return true;
-}
-
-/** Time of the last change that a change stamp at a place tells of: seconds since 1970, and nanoseconds. */
-export function timeOfChange(stamps: Buffer, at: number): { sec: number; nsec: number } {
-  return { sec: Number(stamps.readBigInt64LE(at + 8)), nsec: stamps.readUInt32LE(at + 16) };
 }
 
 /** State of an open file or directory. @throws HostError SYSCALL_FAILED */

@@ -8,6 +8,7 @@
  *     <repo>/streams/refs/<ref>       -> ../<name>, a root of garbage collection
  *     <repo>/images/<id>              -> ../objects/ab/cdef…
  *     <repo>/images/refs/<ref>        -> ../<id>, a root of garbage collection
+ *     <repo>/.onecopy/                ours: what may be lost at any time
  *
  * The directory is locked shared (flock) while it is open, exclusively while garbage is collected.
  */

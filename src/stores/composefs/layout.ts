@@ -2,8 +2,6 @@ import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 
 /** Name of the metadata file in the repository directory. Source: composefs-rs 0.9 repository.rs. */
 export const META_NAME = 'meta.json';
-/** What `gc` remembers of the repository that it found without garbage. Ours; other tools pass it over. */
-export const GC_RECORD_NAME = '.onecopy-gc';
 /** Our own directory in a repository: what may be lost at any time without harm. Other tools pass it over. */
 export const OWN = '.onecopy';
 /** What a check of the repository found damaged: one empty file for each object (by id) and stream (by name). */

@@ -3,7 +3,6 @@ import { displayText } from '#base/bytes';
 import { ALGORITHMS } from '#formats/fsverity';
 import type { Finding } from '../check/findings.ts';
 import { FAN_OUT, OBJECTS } from '../layout.ts';
-import type { ObjectPrefixes } from '../objects/object-prefixes.ts';
 import { ObjectNameDecoder, ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
 
@@ -49,34 +48,6 @@ export function sweepObjects(
     });
   }
   return { garbage, inodes, kept, findings };
-}
-
-/**
- * Number of objects when the ids of all of them begin like one of `live`; undefined when one does not, or when there is anything else
- * among them. Stops at the first.
- */
-export function countObjectsIn(
-  { root, algorithm }: Repository,
-  live: ObjectPrefixes,
-  signal: AbortSignal | undefined,
-): number | undefined {
-  const decoder = new ObjectNameDecoder(ALGORITHMS[algorithm].digestBytes);
-  const words = new Int32Array(decoder.words.buffer);
-  let count = 0;
-  let isOther = live.size === 0;
-  for (const [number, fanOut] of FAN_OUT.entries()) {
-    signal?.throwIfAborted();
-    if (isOther) return undefined;
-    using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
-    dir?.visitEntries((bytes, start, end) => {
-      const isIn =
-        decoder.decodePrefix(number, bytes, start, end) &&
-        live.hasWords(words[0] as number, words[1] as number);
-      if (isIn) count += 1;
-      else isOther = true;
-    });
-  }
-  return isOther ? undefined : count;
 }
 
 function unknownFile(path: string): Finding {

@@ -1,18 +1,14 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { hasCode } from '#base/errors';
-import { ALGORITHMS } from '#formats/fsverity';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from '../check/findings.ts';
 import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from '../layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
-import { ObjectPrefixes } from '../objects/object-prefixes.ts';
-import { ObjectSet } from '../objects/object-set.ts';
+import type { ObjectSet } from '../objects/object-set.ts';
 import type { LockOptions } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
-import { keptSinceRecord, recordNoGarbage } from './gc-record.ts';
 import { type RemoveOptions, removeObjects } from './gc-remove.ts';
-import { countObjectsIn, type Garbage, type Sweep, sweepObjects } from './gc-sweep.ts';
+import { type Garbage, sweepObjects } from './gc-sweep.ts';
 import { Marker, type Referrer } from './reach.ts';
 import { rescueLostStreams } from './rescue.ts';
 
@@ -73,7 +69,7 @@ export interface GcResult {
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
   const found = plan(repository, options, []);
-  const { garbage, inodes: _inodes, isFromRecord: _isFromRecord, ...rest } = found;
+  const { garbage, inodes: _inodes, ...rest } = found;
   const objects: GarbageObject[] = [];
   for (const id of garbage.ids()) {
     objects.push({ id, sizeBytes: repository.objects.sizeOf(id) ?? 0 });
@@ -83,104 +79,31 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
 }
 
 /** A plan for ourselves: bare ids, and where their objects lie. */
-interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {
-  /** Nothing has changed since an earlier run found no garbage. */
-  readonly isFromRecord: boolean;
-}
+interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {}
 
-/** Plans as if references named the entries of `kept` too. */
+/**
+ * Plans as if references named the entries of `kept` too. All that the roots need is read and verified before anything is called garbage.
+ */
 function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
-  const recorded = roots.length + kept.length === 0 ? unchanged(repository) : undefined;
-  if (recorded !== undefined) {
-    onProgress?.({ type: 'done', id: 'gc:mark', transferred: recorded.keptObjects });
-    return recorded;
-  }
-  const mark = (marker: Marker) => {
-    marker.markRoots(roots, signal);
-    for (const { category, name } of kept) marker.markEntry(category, name);
-  };
-  const { swept, referrers, rooted, findings } =
-    glance(repository, mark, signal) ?? look(repository, mark, signal);
+  const marker = new Marker(repository);
+  marker.markRoots(roots, signal);
+  for (const { category, name } of kept) marker.markEntry(category, name);
+  const rescued = rescueLostStreams(repository, marker);
+  const referrers = marker.markReferrers();
+  const swept = sweepObjects(repository, marker.live, signal);
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
   return {
     garbage: swept.garbage,
     inodes: swept.inodes,
-    links: [...referrers.map(linkOf), ...findLinks(repository, rooted, swept.garbage)],
+    links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, swept.garbage)],
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
     roots,
-    findings: [...findings, ...swept.findings],
-    isFromRecord: false,
+    findings: [...marker.findings, ...rescued, ...swept.findings],
   };
-}
-
-/** The plan of a repository that is as it was when an earlier run found nothing to do; undefined when that is not known. */
-function unchanged(repository: Repository): SweepPlan | undefined {
-  const keptObjects = keptSinceRecord(repository.root);
-  if (keptObjects === undefined) return undefined;
-  const { digestBytes } = ALGORITHMS[repository.algorithm];
-  const found = { garbage: new ObjectSet(digestBytes), inodes: [], links: [], findings: [] };
-  const leftovers = findLeftoversIn(repository, '.');
-  return { ...found, leftovers, keptObjects, roots: [], isFromRecord: true };
-}
-
-/** Remembers that there was nothing to do, when it was so. */
-function record(repository: Repository, found: SweepPlan): void {
-  const { garbage, links, leftovers, findings, roots, isFromRecord } = found;
-  const toDo = garbage.size + links.length + leftovers.length + findings.length + roots.length;
-  if (toDo === 0 && !isFromRecord) recordNoGarbage(repository.root, found.keptObjects);
-}
-
-/** What was found out about the objects and their names. */
-interface Seen {
-  readonly swept: Sweep;
-  /** References of artifacts whose subject goes. */
-  readonly referrers: readonly Referrer[];
-  readonly rooted: ReadonlySet<string>;
-  readonly findings: readonly Finding[];
-}
-
-/** Looks properly: reads and verifies all that the roots need before anything is called garbage. */
-function look(
-  repository: Repository,
-  mark: (marker: Marker) => void,
-  signal: AbortSignal | undefined,
-): Seen {
-  const marker = Marker.verifying(repository);
-  mark(marker);
-  const { rooted, findings } = marker;
-  findings.push(...rescueLostStreams(repository, marker));
-  const referrers = marker.markReferrers();
-  return { swept: sweepObjects(repository, marker.live, signal), referrers, rooted, findings };
-}
-
-/**
- * Looks whether there is any garbage at all, at a quarter of the cost, by believing the tables of streams: when even so every object is in
- * use, none can be removed, whatever a damaged table says too much or too little. Undefined when it takes a proper look to say.
- */
-function glance(
-  repository: Repository,
-  mark: (marker: Marker) => void,
-  signal: AbortSignal | undefined,
-): Seen | undefined {
-  const { digestBytes } = ALGORITHMS[repository.algorithm];
-  const marker = Marker.trusting(repository, new ObjectPrefixes(digestBytes));
-  try {
-    mark(marker);
-    const referrers = marker.markReferrers();
-    if (marker.lostStreams.length > 0 || referrers.length > 0) return undefined;
-  } catch (error) {
-    if (!hasCode(error, 'GC_UNREADABLE')) throw error;
-    return undefined;
-  }
-  const kept = countObjectsIn(repository, marker.live, signal);
-  if (kept === undefined) return undefined;
-  const { rooted, findings } = marker;
-  const swept = { garbage: new ObjectSet(digestBytes), inodes: [], kept, findings: [] };
-  return { swept, referrers: [], rooted, findings };
 }
 
 /**
@@ -204,11 +127,7 @@ export function applyGc(
 
 /** Plans and applies under one exclusive lock. @throws as `applyGc` */
 export function collectGarbage(repository: Repository, options: GcOptions = {}): Promise<GcResult> {
-  return collect(repository, options, () => {
-    const found = plan(repository, options, []);
-    record(repository, found);
-    return found;
-  });
+  return collect(repository, options, () => plan(repository, options, []));
 }
 
 function collect(

@@ -14,17 +14,9 @@ import type { OpenObject } from '../objects/objects.ts';
 import { hashFile } from '../objects/verity.ts';
 import type { Repository } from '../repository/repository.ts';
 
-/** Where the ids of what is live go. */
-export interface LiveIds {
-  readonly size: number;
-  add(id: ObjectId): void;
-  addDigests(digests: Uint8Array<ArrayBuffer>): void;
-  has(id: ObjectId): boolean;
-}
-
 /** What the roots reach. */
 export interface Reach {
-  readonly live: LiveIds;
+  readonly live: ObjectSet;
   /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
   /** Names of streams that a root needs but that lead nowhere. */
@@ -53,43 +45,18 @@ const IMAGE_LABEL = 'composefs.image';
  * it throws.
  * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
  */
-export class Marker<Live extends LiveIds = LiveIds> implements Reach {
-  readonly live: Live;
+export class Marker implements Reach {
+  readonly live: ObjectSet;
   readonly rooted = new Set<string>();
   readonly lostStreams: ByteString[] = [];
   readonly findings: Finding[] = [];
   readonly #repository: Repository;
-  /** Adds what an image needs; undefined takes all content on trust and looks into no image, which can only mark less. */
-  readonly #addWords: ((words: Uint32Array, at: number) => void) | undefined;
   readonly #walked = new Set<ObjectId>();
   readonly #referrers: Referrer[] = [];
 
-  private constructor(
-    repository: Repository,
-    live: Live,
-    addWords?: (words: Uint32Array, at: number) => void,
-  ) {
+  constructor(repository: Repository) {
     this.#repository = repository;
-    this.live = live;
-    this.#addWords = addWords;
-  }
-
-  /** Verifies all that it reads: what it leaves unmarked is garbage. */
-  static verifying(repository: Repository): Marker<ObjectSet> {
-    const live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
-    return new Marker(repository, live, (words, at) => live.addWords(words, at));
-  }
-
-  /**
-   * Reads the tables of ids in streams and nothing else, and believes them: what it leaves unmarked may be in use all the same. Throws
-   * GC_UNREADABLE also where more would have to be read to say what is wrong.
-   */
-  static trusting<Live extends LiveIds>(repository: Repository, live: Live): Marker<Live> {
-    return new Marker(repository, live);
-  }
-
-  get #isTrusting(): boolean {
-    return this.#addWords === undefined;
+    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
   }
 
   /** Marks what the references of both categories and the given names reach. */
@@ -219,7 +186,6 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   #visit(step: Step): readonly Step[] {
     const { objects } = this.#repository;
     if (!objects.has(step.id)) {
-      if (this.#isTrusting) throw unreadable(`object ${step.id}`, step.via, 'it is missing');
       this.#find('missing-named-ref', step.via, step.id);
       return this.#followLabel(step);
     }
@@ -232,7 +198,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
       return [];
     }
     // An intact object that is neither was never a stream: it needs nothing. A damaged one may have been.
-    if (step.role === 'any' && !this.#isTrusting && this.#isIntact(object, step.id)) return [];
+    if (step.role === 'any' && this.#isIntact(object, step.id)) return [];
     throw unreadable(
       `object ${step.id}`,
       step.via,
@@ -263,9 +229,6 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
       this.#find('object-digest-mismatch', step.via, `object ${step.id}`);
     }
     this.live.addDigests(stream.objectDigests);
-    if (this.#isTrusting) {
-      return stream.streamRefs.map((id) => ({ id, role: 'any', via: step.via }));
-    }
     const labels = new Map<ObjectId, string>();
     for (const [label, id] of stream.namedRefs) labels.set(id, label);
     return stream.streamRefs.map((id) => {
@@ -278,7 +241,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   #readTables(object: OpenObject, step: Step): Splitstream {
     try {
       const { algorithm } = this.#repository;
-      return openSplitstream(object, { algorithm, lazyNames: this.#isTrusting });
+      return openSplitstream(object, { algorithm });
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
       throw unreadable(`object ${step.id}`, step.via, error.message, error);
@@ -286,8 +249,6 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   }
 
   #visitImage(object: OpenObject, step: Step): readonly Step[] {
-    const addWords = this.#addWords;
-    if (addWords === undefined) return [];
     const bytes = readAll(object, IMAGE_BYTES_MAX);
     const { algorithm } = this.#repository;
     const isIntact = hashContent(bytes, algorithm) === step.id;
@@ -295,7 +256,7 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
     try {
       if (isIntact) {
         const { digestBytes } = ALGORITHMS[algorithm];
-        scanObjectRefs(bytes, digestBytes, addWords);
+        scanObjectRefs(bytes, digestBytes, (words, at) => this.live.addWords(words, at));
       } else for (const id of listObjectRefs(bytes)) this.live.add(id);
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
@@ -313,7 +274,6 @@ export class Marker<Live extends LiveIds = LiveIds> implements Reach {
   }
 
   #isIntact(object: OpenObject, id: ObjectId): boolean {
-    if (this.#isTrusting) return true;
     const { algorithm } = this.#repository;
     try {
       return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;

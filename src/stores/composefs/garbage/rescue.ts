@@ -2,8 +2,9 @@ import { displayText } from '#base/bytes';
 import { computeContentDigest, isContentDigest, type ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { Finding } from '../check/findings.ts';
+import type { ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
-import { kindOf, type LiveIds, type Marker } from './reach.ts';
+import { kindOf, type Marker } from './reach.ts';
 
 /** Largest object that may be the manifest or config behind a lost name, in bytes. Source: ours; registries cap manifests at 4 MiB. */
 const DOCUMENT_BYTES_MAX = 4 << 20;
@@ -52,7 +53,7 @@ interface Document {
 }
 
 /** All small objects that may be JSON documents, by content digest, with the streams that consist of each. */
-function readDocuments(repository: Repository, live: LiveIds): Map<string, Document> {
+function readDocuments(repository: Repository, live: ObjectSet): Map<string, Document> {
   const byDigest = new Map<string, Document>();
   const byId = new Map<ObjectId, Document>();
   const streams: ObjectId[] = [];

@@ -1,6 +1,7 @@
 import { IntegrityError, UnsupportedError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, readFilesystemState, syncfs } from '#host';
+import { DIRECTORY_MODE, OWN } from '../layout.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
@@ -88,6 +89,16 @@ export class Repository implements StoreContext, Disposable {
       );
     }
     this.#isWritable = true;
+  }
+
+  /**
+   * Opens a directory of our own in the repository, made when it is missing. Every file there may be lost at any time without harm, and other
+   * tools pass them over.
+   */
+  openOwn(name: string): Dir {
+    this.root.mkdir(OWN, DIRECTORY_MODE);
+    this.root.mkdir(`${OWN}/${name}`, DIRECTORY_MODE);
+    return this.root.openDir(`${OWN}/${name}`, { noFollow: true });
   }
 
   /** Writes everything of the repository's filesystem to the disk. @throws HostError SYSCALL_FAILED, NO_SPACE */

@@ -4,7 +4,7 @@ import { Dir, type HostFile, hasErrno, OPEN, readAll, truncate, tryFlock, writeA
 import type { Repository } from '#stores/composefs';
 import { decodeRecords, type ObjectRecord } from './records.ts';
 
-/** Directory of journals in a composefs repository; nobody else looks there, and losing it costs only transfers. */
+/** Directory of journals among what is ours in a repository; losing it costs only transfers. */
 const DIRECTORY = 'resume';
 /** Opens a journal; the boot id of the host follows, then records. */
 const MAGIC = Buffer.from('onecopy ostree pull 1\n', 'latin1');
@@ -42,8 +42,7 @@ export class PullJournal implements Disposable {
 
   /** Opens the journal of a commit. Undefined while another process pulls the same commit: it will not be disturbed. */
   static open(repository: Repository, commit: OstreeChecksum): PullJournal | undefined {
-    repository.root.mkdir(DIRECTORY, 0o700);
-    const dir = repository.root.openDir(DIRECTORY);
+    const dir = repository.openOwn(DIRECTORY);
     const name = `ostree-${commit}`;
     const file = dir.openFile(name, OPEN.readWrite | OPEN.create | OPEN.append, 0o600);
     try {
