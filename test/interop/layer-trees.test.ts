@@ -48,7 +48,7 @@ function applyLayer(stack: LayerStack, tar: Uint8Array, algorithm: VerityAlgorit
       }
     },
   };
-  const splitter = new TarSplitter();
+  const splitter = new TarSplitter('cfsctl');
   splitter.push(tar, sink);
   splitter.end();
 }
@@ -69,7 +69,7 @@ async function buildTree(
   const tag = selector === '' ? {} : { tag: selector.slice(1) };
   using source = await openImageSource({ transport: 'oci', path, ...tag });
   const { manifest, config } = source.resolve({ platform: parsePlatform('linux/amd64') });
-  const stack = new LayerStack();
+  const stack = new LayerStack({ reading: 'cfsctl' });
   for (const [at, layer] of manifest.layers.entries()) {
     stack.beginLayer(config?.diffIds[at] ?? layer.digest);
     applyLayer(stack, unpack(source.readBlob(layer.digest, layer.sizeBytes)), options.algorithm);

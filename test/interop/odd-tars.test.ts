@@ -7,6 +7,7 @@ import { isOnecopyError } from '#base/errors';
 import { computeVerity, VerityHasher } from '#formats/fsverity';
 import { CONTENT_TYPES, openSplitstream, SplitstreamWriter } from '#formats/splitstream';
 import { readTarEntries, TarSplitter } from '#formats/tar';
+import type { Reading } from '#formats/tree';
 
 interface OddTar {
   readonly name: string;
@@ -56,6 +57,9 @@ const WE_ACCEPT = new Set([
   'pax nonutf',
   'mtime neg',
   'one zero',
+  'two pax',
+  'no padding',
+  'signed checksum',
   'dev on file junk',
   'dev big',
 ]);
@@ -63,20 +67,33 @@ const WE_ACCEPT = new Set([
 /** Entries that differ on purpose: a GNU long name ends at its first NUL. */
 const OTHER_ENTRIES = new Set(['L two nuls', 'L many nul']);
 
+/** What the standard reading makes of tars that cfsctl reads differently: of data behind a link it says that it is no header. */
+const OTHER_READING: Readonly<Record<string, unknown>> = {
+  'size on 1': 'TAR_FIELD_INVALID',
+  'size on 2': 'TAR_FIELD_INVALID',
+  'size on 3': 'TAR_FIELD_INVALID',
+  'size on 4': 'TAR_FIELD_INVALID',
+  'size on 5': 'TAR_FIELD_INVALID',
+  'size on 6': 'TAR_FIELD_INVALID',
+  'pax size on dir': 'TAR_FIELD_INVALID',
+  'ustar version 2 prefix': ['/pre/y 644 0 0 0.0 '],
+  gnu: ['/zzz/x 644 0 0 0.0 '],
+};
+
 /** Names that cfsctl prints and that no file can have. */
 const BAD_NAMES: Readonly<Record<string, string>> = {
   dotdot: 'TAR_PATH_ESCAPES',
   'path nul': 'TAR_PATH_INVALID',
 };
 
-function streamOf(tar: Uint8Array): Uint8Array {
+function streamOf(tar: Uint8Array, reading: Reading = 'cfsctl'): Uint8Array {
   const writer = new SplitstreamWriter({
     algorithm: 'sha256',
     contentType: CONTENT_TYPES.ociLayer,
   });
   const hasher = new VerityHasher('sha256');
   let sizeBytes = 0;
-  const splitter = new TarSplitter();
+  const splitter = new TarSplitter(reading);
   splitter.push(tar, {
     inline: (bytes) => writer.writeInline(bytes),
     externalStart: (entry) => {
@@ -90,9 +107,9 @@ function streamOf(tar: Uint8Array): Uint8Array {
 }
 
 /** Path, owner and time of every entry, as a dumpfile writes them. */
-function entryFields(stream: Uint8Array): string[] {
+function entryFields(stream: Uint8Array, reading: Reading = 'cfsctl'): string[] {
   const { parts } = openSplitstream(stream, { algorithm: 'sha256' });
-  return [...readTarEntries(parts())].map(({ entry }) => {
+  return [...readTarEntries(parts(), reading)].map(({ entry }) => {
     const path = entry.writtenPath === '/' ? '-' : entry.writtenPath;
     if (entry.type === 'hardlink') return `${path} @ ${entry.linkTarget}`;
     const mode = entry.mode.toString(8);
@@ -167,3 +184,17 @@ for (const { name, tar, stream, dumpfile } of ODD_TARS) {
     });
   }
 }
+
+test('the standard reading parts from that of cfsctl in these tars alone', () => {
+  const parting: Record<string, unknown> = {};
+  for (const { name, tar, dumpfile } of ODD_TARS) {
+    if (dumpfile === null || BAD_NAMES[name] !== undefined || WE_REFUSE[name] !== undefined)
+      continue;
+    const bytes = zstdDecompressSync(Buffer.from(tar, 'base64'));
+    const theirs = entryFields(streamOf(bytes));
+    let ours: unknown = codeOf(() => streamOf(bytes, 'standard'));
+    ours ??= entryFields(streamOf(bytes, 'standard'), 'standard');
+    if (JSON.stringify(ours) !== JSON.stringify(theirs)) parting[name] = ours;
+  }
+  assert.deepEqual(parting, OTHER_READING);
+});

@@ -22,7 +22,7 @@ for (const [key, expected] of Object.entries(EXPECTED_STREAMS)) {
       const bytes = await encodeCommitStream(built, { algorithm });
       const stream = readCommitStream(openSplitstream(bytes, { algorithm }));
       const { image, image_fixed, stream_after } = expected[algorithm];
-      const compat = treeOfCommit(commit, stream, { compatXattrNul: true });
+      const compat = treeOfCommit(commit, stream, { reading: 'cfsctl' });
       assert.equal(imageOf(compat, algorithm), image);
       const after = await encodeCommitStream(built, { algorithm, image: image as ObjectId });
       assert.equal(computeVerity(after, algorithm), stream_after);
@@ -49,7 +49,7 @@ for (const [path, { bytes }] of readTarFixture('ostree/extra/dumps.tar.gz')) {
     const built = buildStream(repositoryOf(key), commit, 'sha256').encode(commit);
     const file = await encodeCommitStream(built, { algorithm: 'sha256' });
     const stream = readCommitStream(openSplitstream(file, { algorithm: 'sha256' }));
-    const tree = treeOfCommit(commit, stream, { compatXattrNul: true });
+    const tree = treeOfCommit(commit, stream, { reading: 'cfsctl' });
     assert.equal(
       Buffer.from(encodeDumpfile(tree)).toString('latin1'),
       Buffer.from(bytes).toString('latin1'),

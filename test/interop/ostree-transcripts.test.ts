@@ -27,7 +27,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const FOLDER = new URL('../golden/cfsctl/ostree/', import.meta.url);
 const REQUESTS = 'http requests (sorted; method path, status)';
 /** As the real tool: xattr names with their NUL, its printed ids, no look at bindings. */
-const AS_UPSTREAM = { compatXattrNul: true, withUpstreamId: true } as const;
+const AS_UPSTREAM = { reading: 'cfsctl', withUpstreamId: true } as const;
 
 /** A command with what it printed, or a look at what it left. */
 interface Step {

@@ -129,7 +129,7 @@ async function replay(transcript: Transcript): Promise<void> {
   let layers = 0;
   for (const { from, tag, stdout } of pulls) {
     try {
-      const report = await pullImage(repository, from, { name: tag });
+      const report = await pullImage(repository, from, { name: tag, reading: 'cfsctl' });
       layers = Math.max(layers, report.layers.length);
       if (expected === undefined) assert.equal(linesOf(report), stdout);
       else assert.equal(expected, 'ok');
@@ -153,7 +153,7 @@ async function replay(transcript: Transcript): Promise<void> {
     );
   }
   for (const { from, tag } of pulls) {
-    const again = await pullImage(repository, from, { name: tag });
+    const again = await pullImage(repository, from, { name: tag, reading: 'cfsctl' });
     assert.equal(again.built, false);
     assert.equal(again.bytes.local, 0, 'nothing is read twice');
   }
@@ -186,7 +186,7 @@ for (const { name, archive } of ARCHIVES) {
     const transcript = transcriptsOf(name)[0];
     assert.ok(transcript !== undefined);
     for (const { from, tag } of pullsOf(transcript)) {
-      const report = await pullImage(repository, from, { name: tag });
+      const report = await pullImage(repository, from, { name: tag, reading: 'cfsctl' });
       assert.equal(report.built, false);
       if (report.kind === 'image') assert.equal(computeImageId(repository, tag), report.imageId);
     }

@@ -252,6 +252,11 @@ export const ERROR_CODES = {
     meaning: 'The file or directory of an image reference does not exist',
     keys: ['path'],
   },
+  IMAGE_TOO_MANY_ENTRIES: {
+    kind: 'format',
+    meaning: 'The layers of an image, or a tar, hold more files and directories than the limit',
+    keys: ['offset', 'what', 'limit'],
+  },
   IMAGE_VERSION_RANGE: {
     kind: 'conflict',
     meaning: 'No image version is inside the range asked for',
@@ -931,14 +936,14 @@ export const ERROR_CODES = {
     meaning: 'A stored tar holds a payload inline that must be an object, or the reverse',
     keys: ['offset', 'what', 'reason'],
   },
+  TAR_DEVICE_INVALID: {
+    kind: 'format',
+    meaning: 'A tar member has a device number that the kernel does not have',
+    keys: ['offset', 'what', 'reason'],
+  },
   TAR_EXTENSION_ORPHANED: {
     kind: 'format',
     meaning: 'Extension headers of a tar have no member after them',
-    keys: ['offset', 'what', 'reason'],
-  },
-  TAR_EXTENSION_REPEATED: {
-    kind: 'format',
-    meaning: 'A tar member has two extension headers of one kind',
     keys: ['offset', 'what', 'reason'],
   },
   TAR_EXTENSION_TOO_LARGE: {

@@ -1,9 +1,5 @@
+import { COMPAT } from './reading-option.ts';
 import type { OptionRow, Verb } from './verbs.ts';
-
-const COMPAT: OptionRow = [
-  '--compat-xattr-nul',
-  'keep the stray NUL of xattr names, for the image ids of composefs-ostree 0.9',
-];
 
 /** Whom to believe; of `pull`, `apply-delta` and `list-refs`. */
 const TRUST: readonly OptionRow[] = [
@@ -55,7 +51,6 @@ export const OSTREE_PULL_OPTIONS: readonly OptionRow[] = [
     'ostree: refuse a commit older than this one, which must be here',
   ],
   ['--keep-signatures', 'ostree: store detached metadata too'],
-  COMPAT,
 ];
 
 const COMMIT_OPTIONS: readonly OptionRow[] = [

@@ -1,4 +1,5 @@
 import type { Action } from './context.ts';
+import { COMPAT } from './reading-option.ts';
 import { OSTREE_PULL_OPTIONS, OSTREE_VERBS } from './verbs-ostree.ts';
 
 /** An option: flags as commander reads them, its help text, and `repeated` when it may be given several times. */
@@ -49,6 +50,8 @@ export const IMAGE_PULL_OPTIONS: readonly OptionRow[] = [
   PLATFORM,
   ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
   ['--verify-reused', 'verify the contents of all that is there already before it is used'],
+  ['--max-entries <n>', 'refuse an image of more files and directories (4000000)'],
+  ['--max-layer-size <bytes>', 'refuse a layer that unpacks to more (128 GiB)'],
 ];
 
 /** The verbs, in the order of the help page. A verb that is not built is absent. */
@@ -70,7 +73,7 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'pull <reference> [name...]',
     summary: 'bring an image or an OSTree commit into the repository, verified',
-    options: [...IMAGE_PULL_OPTIONS, ...OSTREE_PULL_OPTIONS],
+    options: [...IMAGE_PULL_OPTIONS, ...OSTREE_PULL_OPTIONS, COMPAT],
     help: [
       'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF]',
       'A commit is called like its ref; for OSTree the names are further refs of the same source: REF, a commit id, or REF@ID to choose both.',
@@ -129,6 +132,7 @@ export const VERBS: readonly Verb[] = [
       ['-l, --long', 'mode, owner, size and time'],
       ['-R, --recursive', 'everything below'],
       PLATFORM,
+      COMPAT,
     ],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).ls,
@@ -136,21 +140,21 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'tree <name> [path]',
     summary: 'draw the tree of an image',
-    options: [['--depth <n>', 'how deep'], PLATFORM],
+    options: [['--depth <n>', 'how deep'], PLATFORM, COMPAT],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).tree,
   },
   {
     usage: 'cat <name> <path...>',
     summary: 'print files of an image',
-    options: [PLATFORM],
+    options: [PLATFORM, COMPAT],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).cat,
   },
   {
     usage: 'stat <name> <path...>',
     summary: 'show everything known of a file',
-    options: [PLATFORM],
+    options: [PLATFORM, COMPAT],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).stat,
   },
@@ -165,6 +169,7 @@ export const VERBS: readonly Verb[] = [
       ['--max-size <bytes>', 'at most this many bytes'],
       ['--depth <n>', 'how deep'],
       PLATFORM,
+      COMPAT,
     ],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).find,
@@ -178,7 +183,7 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'diff <name> <other-name>',
     summary: 'compare the files of two images',
-    options: [['--exit-code', 'exit 3 when they differ'], PLATFORM],
+    options: [['--exit-code', 'exit 3 when they differ'], PLATFORM, COMPAT],
     help: ALSO_REFERENCES,
     load: async () => (await import('./commands/browse.ts')).diff,
   },

@@ -12,6 +12,7 @@ export {
   encodeManifest,
   parseDockerArchive,
 } from './docker-archive.ts';
+export { ENTRIES_MAX, EntryBudget } from './entry-budget.ts';
 export {
   addToLayoutIndex,
   LAYOUT_MARKER,
@@ -27,7 +28,12 @@ export {
   parseImageName,
 } from './image-name.ts';
 export { requireDocumentSize } from './json.ts';
-export { LayerStack } from './layers.ts';
+export {
+  type LayerDifference,
+  type LayerDifferences,
+  LayerStack,
+  type StackOptions,
+} from './layers.ts';
 export {
   CONFIG_MAX_BYTES,
   CONTAINERD_NAME_ANNOTATION,
@@ -38,6 +44,7 @@ export {
 export { type ImageIndex, isArtifact, type Manifest, parseManifest } from './manifest.ts';
 export {
   COMPRESSION_PROBE_BYTES,
+  type CompressedSubject,
   type Compression,
   detectCompression,
   isImageConfigType,

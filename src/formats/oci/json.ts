@@ -59,10 +59,12 @@ export class JsonField {
     return this.list(maximum).map((item) => item.string());
   }
 
-  /** A map of strings in document order; an absent one is empty. */
+  /** A map of strings in document order; an absent one is empty, and a key whose value is null is absent. */
   stringMap(): ReadonlyMap<string, string> {
     if (this.isAbsent) return new Map();
-    return new Map(Object.keys(this.#object()).map((key) => [key, this.get(key).string()]));
+    const fields = Object.keys(this.#object()).map((key) => [key, this.get(key)] as const);
+    const present = fields.filter(([, field]) => !field.isAbsent);
+    return new Map(present.map(([key, field]) => [key, field.string()]));
   }
 
   /** @throws FormatError OCI_DOCUMENT_INVALID, always */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { parseObjectId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { StoredContent, TarEntry, TarEntryType } from '#formats/tar';
 import { Directory, type Leaf, type Tree, walkTree } from '#formats/tree';
-import { LayerStack } from './layers.ts';
+import { LayerStack, type StackOptions } from './layers.ts';
 
 const NO_CONTENT: StoredContent = { kind: 'inline', bytes: new Uint8Array(0) };
 
@@ -37,13 +38,14 @@ function entryOf(line: string): [TarEntry, StoredContent] {
     rdevMinor: 0x45678,
     xattrs: new Map(),
     sparse: undefined,
+    difference: undefined,
     offset: 512,
   };
   return [entry, kind === 'f' ? { kind: 'inline', bytes: Buffer.from(rest) } : NO_CONTENT];
 }
 
-function stack(...layers: string[][]): LayerStack {
-  const made = new LayerStack();
+function stack(layers: string[][], options?: StackOptions): LayerStack {
+  const made = new LayerStack(options);
   for (const [at, lines] of layers.entries()) {
     made.beginLayer(`layer-${at}`);
     for (const line of lines) made.apply(...entryOf(line));
@@ -61,11 +63,15 @@ function describe(tree: Tree): string[] {
   });
 }
 
-const shown = (...layers: string[][]) => describe(stack(...layers).finish());
+const shown = (...layers: string[][]) => describe(stack(layers).finish());
+const asCfsctl = (...layers: string[][]) => describe(stack(layers, { reading: 'cfsctl' }).finish());
 const isCode = (code: Parameters<typeof hasCode>[1]) => (error: unknown) => hasCode(error, code);
 
 test('a later layer replaces files and keeps the children of a directory it only describes', () => {
-  const tree = stack(['d /a', 'f /a/x 1'], ['d /a', 'f /a/x 2', 'f /a/y 3']).finish();
+  const tree = stack([
+    ['d /a', 'f /a/x 1'],
+    ['d /a', 'f /a/x 2', 'f /a/y 3'],
+  ]).finish();
   assert.deepEqual(describe(tree), ['d / 0', 'd /a 711', 'f /a/x 2 #1', 'f /a/y 3 #2']);
 });
 
@@ -79,43 +85,167 @@ test('files and directories replace each other', () => {
 
 test('an entry after its directory was replaced by a file does not land in the old one', () => {
   assert.throws(
-    () => stack(['d /a', 'f /a/x 1'], ['f /a/y 2', 'f /a 3', 'f /a/z 4']),
+    () =>
+      stack([
+        ['d /a', 'f /a/x 1'],
+        ['f /a/y 2', 'f /a 3', 'f /a/z 4'],
+      ]),
     isCode('LAYER_PATH_INVALID'),
   );
 });
 
-test('a whiteout removes, also what its own layer added, and a missing target is fine', () => {
+test('a whiteout removes what a lower layer added, and a missing target is fine', () => {
   assert.deepEqual(shown(['d /a', 'f /a/x 1', 'f /a/y 1'], ['f /a/.wh.x', 'f /a/.wh.none']), [
     'd / 0',
     'd /a 711',
     'f /a/y 1 #1',
   ]);
-  assert.deepEqual(shown(['f /x 1', 'f /.wh.x']), ['d / 0']);
 });
 
-test('a whiteout of a directory removes all of it, and entries after it start anew', () => {
-  assert.deepEqual(
-    shown(['d /a', 'd /a/b', 'f /a/b/x 1'], ['f /a/b/y 2', 'f /a/.wh.b', 'f /a/b/z 3']),
-    ['d / 0', 'd /a 711', 'd /a/b 755', 'f /a/b/z 3 #2'],
-  );
+test('a whiteout does not remove what its own layer added; composefs-rs does', () => {
+  assert.deepEqual(shown(['f /x 1', 'f /.wh.x']), ['d / 0', 'f /x 1 #0']);
+  assert.deepEqual(shown(['f /x 1'], ['f /x 2', 'f /.wh.x']), ['d / 0', 'f /x 2 #1']);
+  assert.deepEqual(shown(['f /a 1'], ['h /b /a', 'f /.wh.b', 'f /.wh.a']), ['d / 0', 'f /b 1 #0']);
+  assert.deepEqual(asCfsctl(['f /x 1', 'f /.wh.x']), ['d / 0']);
 });
 
-test('an opaque mark clears what is there at that moment, like composefs-rs', () => {
-  assert.deepEqual(
-    shown(['d /a', 'f /a/x 1'], ['d /a', 'f /a/y 2', 'f /a/.wh..wh..opq', 'f /a/z 3']),
-    ['d / 0', 'd /a 711', 'f /a/z 3 #2'],
-  );
-});
-
-test('records of AUFS below .wh..wh.plnk are left out', () => {
-  assert.deepEqual(shown(['d /.wh..wh.plnk', 'f /.wh..wh.plnk/1.2 x', 'f /a 1']), [
+test('a whiteout of a directory leaves what its own layer put there, without the metadata of lower layers', () => {
+  const layers = [
+    ['d /a', 'd /a/b', 'f /a/b/x 1'],
+    ['f /a/b/y 2', 'f /a/.wh.b', 'f /a/b/z 3'],
+  ];
+  assert.deepEqual(shown(...layers), [
     'd / 0',
-    'f /a 1 #0',
+    'd /a 711',
+    'd /a/b 755',
+    'f /a/b/y 2 #1',
+    'f /a/b/z 3 #2',
   ]);
+  assert.deepEqual(asCfsctl(...layers), ['d / 0', 'd /a 711', 'd /a/b 755', 'f /a/b/z 3 #2']);
+});
+
+test('a whiteout of a directory that its layer describes leaves the directory, empty of lower files', () => {
+  assert.deepEqual(shown(['d /a', 'f /a/x 1'], ['d /a', 'f /.wh.a']), ['d / 0', 'd /a 711']);
+});
+
+test('an opaque mark hides what lower layers put into its directory, wherever in its layer it stands', () => {
+  const layers = [
+    ['d /a', 'f /a/x 1', 'd /a/d', 'f /a/d/x 1'],
+    ['d /a', 'f /a/y 2', 'f /a/d/y 2', 'f /a/.wh..wh..opq', 'f /a/z 3'],
+  ];
+  assert.deepEqual(shown(...layers), [
+    'd / 0',
+    'd /a 711',
+    'd /a/d 755',
+    'f /a/d/y 2 #3',
+    'f /a/y 2 #2',
+    'f /a/z 3 #4',
+  ]);
+  assert.deepEqual(asCfsctl(...layers), ['d / 0', 'd /a 711', 'f /a/z 3 #4']);
+});
+
+const smallPath = fc
+  .array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 })
+  .map((names) => `/${names.join('/')}`);
+const smallEntry = fc.oneof(
+  smallPath.map((path) => `d ${path}`),
+  fc.tuple(smallPath, fc.nat({ max: 9 })).map(([path, text]) => `f ${path} ${text}`),
+  smallPath.map((path) => `f ${path.replace(/[^/]*$/, '.wh.$&')}`),
+  smallPath.map((path) => `f ${path}/.wh..wh..opq`),
+);
+const smallLayer = fc.array(smallEntry, { maxLength: 8 });
+
+test('a layer gives the same tree as its whiteouts on the lower layers, and then its other entries', () => {
+  let compared = 0;
+  const isWhiteout = (line: string) => line.includes('/.wh.');
+  const attempt = (...layers: string[][]) => {
+    try {
+      // The numbers of leaves depend on the order.
+      return shown(...layers).map((line) => line.replace(/ #.*$/, ''));
+    } catch (error) {
+      assert.ok(hasCode(error, 'LAYER_PATH_INVALID'));
+      return undefined;
+    }
+  };
+  fc.assert(
+    fc.property(fc.array(smallLayer, { maxLength: 3 }), smallLayer, (lower, layer) => {
+      const found = attempt(...lower, layer);
+      const marks = layer.filter(isWhiteout);
+      const rest = layer.filter((line) => !isWhiteout(line));
+      const expected = attempt(...lower, marks, rest);
+      if (found === undefined || expected === undefined) return;
+      assert.deepEqual(found, expected);
+      compared += 1;
+    }),
+    { numRuns: 1000 },
+  );
+  assert.ok(compared > 200, `${compared} compared`);
+});
+
+test('where composefs-rs reads a layer differently is told, the first ten by name', () => {
+  const lines = Array.from({ length: 12 }, (_, at) => [`f /x${at} 1`, `f /.wh.x${at}`]).flat();
+  const { differences } = stack([lines]);
+  assert.equal(differences.count, 12);
+  assert.equal(differences.named.length, 10);
+  const first = { difference: 'own-whiteout', layer: 'layer-0', path: '/.wh.x0' };
+  assert.deepEqual(differences.named[0], first);
+  assert.equal(stack([lines], { reading: 'cfsctl' }).differences.count, 0);
+  assert.equal(stack([['f /a 1'], ['f /.wh.a', 'f /a 2']]).differences.count, 0);
+  const [entry, content] = entryOf('l /l t');
+  const made = new LayerStack();
+  made.apply({ ...entry, difference: 'size-without-data' }, content);
+  assert.equal(made.differences.named[0]?.difference, 'size-without-data');
+});
+
+test('records of AUFS below .wh..wh.plnk are left out, hard links into it get their content', () => {
+  const layer = ['d /.wh..wh.plnk', 'f /.wh..wh.plnk/1.2 x', 'f /a 1', 'f /.wh..wh.aufs'];
+  assert.deepEqual(shown(layer), ['d / 0', 'f /a 1 #1']);
+  const linked = ['h /b /.wh..wh.plnk/1.2', 'h /c /.wh..wh.plnk/1.2'];
+  assert.deepEqual(shown([...layer, ...linked]), ['d / 0', 'f /a 1 #1', 'f /b x #0', 'f /c x #0']);
+  assert.throws(() => shown(layer, linked), isCode('LAYER_LINK_INVALID'));
+});
+
+test('an entry below a symlink is refused with the link and its target', () => {
+  assert.throws(
+    () => stack([['d /usr', 'd /usr/lib', 'l /lib usr/lib'], ['f /lib/x.so 1']]),
+    (error) =>
+      hasCode(error, 'LAYER_PATH_INVALID') &&
+      error.message.includes('expected "/lib" to be a directory, found a symlink to "usr/lib"'),
+  );
+});
+
+test('a tree as deep as an image can be is taken, a deeper one is refused', () => {
+  const path = (depth: number) => `f ${'/d'.repeat(depth)} 1`;
+  const { root } = stack([[path(2047)]]).finish();
+  assert.equal(root.entries.size, 1);
+  assert.throws(() => stack([[path(2048)]]), isCode('LAYER_PATH_INVALID'));
+});
+
+test('one entry too many is refused; long names, attributes and made parents count', () => {
+  const limit = { entriesMax: 3 };
+  assert.equal(stack([['d /a', 'f /a/x 1'], ['f /b 1']], limit).finish().leaves.length, 2);
+  const many = isCode('IMAGE_TOO_MANY_ENTRIES');
+  assert.throws(
+    () =>
+      stack(
+        [
+          ['d /a', 'f /a/x 1'],
+          ['f /b 1', 'f /c 1'],
+        ],
+        limit,
+      ),
+    many,
+  );
+  assert.throws(() => stack([['f /a/b/c/x 1']], limit), many);
+  assert.throws(() => stack([[`l /a ${'t'.repeat(1600)}`]], limit), many);
+  assert.throws(() => stack([[`f /${'n'.repeat(1600)} 1`]], limit), many);
+  const [entry, content] = entryOf('f /a 1');
+  const xattrs = new Map([['user.a' as ByteString, new Uint8Array(1600)]]);
+  assert.throws(() => new LayerStack(limit).apply({ ...entry, xattrs }, content), many);
 });
 
 test('missing parents are made with mode 0755, owner 0 and time 0, but not for a whiteout', () => {
-  const tree = stack(['f /a/b/x 1', 'f /no/.wh.y']).finish();
+  const tree = stack([['f /a/b/x 1', 'f /no/.wh.y']]).finish();
   assert.deepEqual(describe(tree), ['d / 0', 'd /a 755', 'd /a/b 755', 'f /a/b/x 1 #0']);
   const made = tree.root.entries.get('a' as ByteString);
   assert.ok(made instanceof Directory);
@@ -131,7 +261,7 @@ test('a hard link shares the leaf, across layers and after its original went', (
 });
 
 test('a hard link to a symlink is the symlink itself', () => {
-  const tree = stack(['l /a /nowhere', 'h /b /a']).finish();
+  const tree = stack([['l /a /nowhere', 'h /b /a']]).finish();
   assert.equal(tree.leaves.length, 1);
 });
 
@@ -143,7 +273,7 @@ for (const [what, lines] of [
   ['that is the root', ['h /b /']],
 ] as const) {
   test(`a hard link to a target ${what} is refused`, () => {
-    assert.throws(() => stack([...lines]), isCode('LAYER_LINK_INVALID'));
+    assert.throws(() => stack([[...lines]]), isCode('LAYER_LINK_INVALID'));
   });
 }
 
@@ -156,7 +286,7 @@ for (const [what, lines] of [
   ['of the root that is no directory', ['f / 1']],
 ] as const) {
   test(`an entry ${what} is refused`, () => {
-    assert.throws(() => stack([...lines]), isCode('LAYER_PATH_INVALID'));
+    assert.throws(() => stack([[...lines]]), isCode('LAYER_PATH_INVALID'));
   });
 }
 
@@ -168,17 +298,17 @@ for (const line of [
   'h /b /../../etc/passwd',
 ]) {
   test(`"${line}" would leave the image and is refused`, () => {
-    assert.throws(() => stack(['d /a', line]), isCode('TAR_PATH_ESCAPES'));
+    assert.throws(() => stack([['d /a', line]]), isCode('TAR_PATH_ESCAPES'));
   });
 }
 
 test('an entry of unknown type is refused', () => {
-  assert.throws(() => stack(['? /a']), isCode('TAR_TYPE_UNKNOWN'));
+  assert.throws(() => stack([['? /a']]), isCode('TAR_TYPE_UNKNOWN'));
 });
 
 test('errors name the layer, the path and the offset', () => {
   assert.throws(
-    () => stack(['f /a 1'], ['f /a/x 1']),
+    () => stack([['f /a 1'], ['f /a/x 1']]),
     (error) =>
       hasCode(error, 'LAYER_PATH_INVALID') &&
       error.details['what'] === 'layer layer-1' &&
@@ -188,12 +318,12 @@ test('errors name the layer, the path and the offset', () => {
 });
 
 test('a root entry describes the root', () => {
-  const { root } = stack(['d /']).finish();
+  const { root } = stack([['d /']]).finish();
   assert.equal(root.stat.mode, 0o711);
 });
 
 test('device numbers take the form of the kernel, files keep their object', () => {
-  const made = stack(['c /a']);
+  const made = stack([['c /a']]);
   const id = parseObjectId('ab'.repeat(32));
   const [entry] = entryOf('f /b');
   made.apply(entry, { kind: 'external', id, sizeBytes: 100 });
@@ -205,14 +335,14 @@ test('device numbers take the form of the kernel, files keep their object', () =
 });
 
 test('finishImage gives the root the metadata of /usr and empties /run', () => {
-  const tree = stack(['d /usr', 'd /run', 'f /run/x 1']).finishImage();
+  const tree = stack([['d /usr', 'd /run', 'f /run/x 1']]).finishImage();
   assert.deepEqual(describe(tree), ['d / 711', 'd /run 711', 'd /usr 711']);
   assert.equal(tree.leaves.length, 0);
 });
 
 test('finishImage accepts images without /usr and a /run that is a link', () => {
-  const tree = stack(['f /a 1', 'l /run /a']).finishImage();
+  const tree = stack([['f /a 1', 'l /run /a']]).finishImage();
   assert.deepEqual(describe(tree), ['d / 755', 'f /a 1 #0', 'symlink /run']);
-  assert.equal(stack([]).finishImage().root.stat.mode, 0o755);
-  assert.equal(stack(['d /']).finishImage().root.stat.mode, 0o711);
+  assert.equal(stack([[]]).finishImage().root.stat.mode, 0o755);
+  assert.equal(stack([['d /']]).finishImage().root.stat.mode, 0o711);
 });

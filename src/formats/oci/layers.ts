@@ -2,63 +2,119 @@ import { type ByteString, displayText } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import { checkTarEntry, type StoredContent, type TarEntry } from '#formats/tar';
 import {
+  DEPTH_LIMIT,
   Directory,
   type Inode,
   type Leaf,
-  mergeEntry,
+  leafAt,
   NO_XATTRS,
+  type Reading,
+  type ReadingDifference,
   type Stat,
   Tree,
   transformForOci,
   UNSET_STAT,
   type XattrMode,
 } from '#formats/tree';
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from './layout.ts';
+import { EntryBudget } from './entry-budget.ts';
+import { IMPLIED_STAT, LayerMarks } from './layer-marks.ts';
+import { OPAQUE_WHITEOUT, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX } from './layout.ts';
+
+/** How layers are stacked. */
+export interface StackOptions {
+  /** `standard` when absent. */
+  readonly reading?: Reading | undefined;
+  /** Most entries of the image; ENTRIES_MAX when absent. */
+  readonly entriesMax?: number | undefined;
+}
+
+/** One place where composefs-rs reads a layer differently. */
+export interface LayerDifference {
+  readonly difference: ReadingDifference;
+  /** The diff id. */
+  readonly layer: string;
+  /** For display. */
+  readonly path: string;
+}
+
+/** All such places. */
+export interface LayerDifferences {
+  readonly count: number;
+  /** The first few. */
+  readonly named: readonly LayerDifference[];
+}
+
+/** Shortest text that V8 slices without copying it. */
+const SLICED_LENGTH = 13;
+
+/** Most places that are named; the others are only counted. */
+const DIFFERENCES_NAMED = 10;
 
 /**
- * Metadata of directories that no layer describes: the parents of an entry that came alone, and a root without `./` in an
- * image without `/usr`. Mode and owner are what podman and Docker give them; they use the time of unpacking as mtime, which
- * would make every pull another image, so it is the epoch here.
- */
-const IMPLIED_STAT: Stat = { ...UNSET_STAT, mode: 0o755 };
-
-/**
- * Stacks layers into one tree, entry by entry, bottom layer first. What composefs-rs accepts gives its tree, entry order
- * included: an opaque mark clears what its directory holds at that moment, even from the same layer, and a whiteout also
- * hits entries of its own layer. What it refuses for want of a parent directory succeeds here. Names are looked up in the
- * tree only and no symlink is ever followed, so no entry can leave the image.
+ * Stacks layers into one tree, entry by entry, bottom layer first. In the reading `cfsctl`, what composefs-rs accepts gives its tree,
+ * entry order included: an opaque mark clears what its directory holds at that moment, even from the same layer, and a whiteout also
+ * hits entries of its own layer. In the reading `standard` both hide only what lower layers brought. What composefs-rs refuses for want
+ * of a parent directory succeeds in both. Names are looked up in the tree only and no symlink is ever followed, so no entry can leave
+ * the image.
  * Source: image-spec layer.md; composefs-rs 0.9 as recorded in test/golden/cfsctl/oci.
  */
 export class LayerStack {
   readonly #tree = new Tree();
+  readonly #reading: Reading;
+  readonly #budget: EntryBudget;
+  readonly #marks = new LayerMarks();
+  readonly #differences: LayerDifference[] = [];
+  #differenceCount = 0;
   #layer = '';
   /** Directory of the last entry: the entries of a layer mostly follow each other. Dropped when a directory goes. */
   #lastParent: { readonly path: string; readonly directory: Directory } | undefined;
+  /** Metadata of the last entry: most entries of a layer share theirs, and then it is kept once. */
+  #lastStat = UNSET_STAT;
+  /** Files below `.wh..wh.plnk`, by path: AUFS kept the content of hard links there. */
+  readonly #hidden = new Map<string, number>();
+
+  constructor({ reading = 'standard', entriesMax }: StackOptions = {}) {
+    this.#reading = reading;
+    this.#budget = new EntryBudget(entriesMax);
+  }
+
+  /** Where composefs-rs would read the layers differently, the first few by name. Empty in the reading `cfsctl`. */
+  get differences(): LayerDifferences {
+    return { count: this.#differenceCount, named: this.#differences };
+  }
 
   /** Starts the next layer; `name` (its diff id) is said in errors. */
   beginLayer(name: string): void {
     this.#layer = name;
+    this.#marks.beginLayer(this.#tree.leaves.length);
+    this.#hidden.clear();
   }
 
   /**
    * Applies the next entry of the current layer. `content` is the payload of a file; for a sparse member it must be the
    * expanded file, holes and all. It is not looked at for other types.
-   * @throws FormatError LAYER_PATH_INVALID (a parent that is no directory), LAYER_LINK_INVALID, and as `checkTarEntry`
+   * @throws FormatError LAYER_PATH_INVALID (a parent that is no directory, too deep), LAYER_LINK_INVALID, IMAGE_TOO_MANY_ENTRIES,
+   *   and as `checkTarEntry`
    */
   apply(entry: TarEntry, content: StoredContent): void {
     checkTarEntry(entry);
+    if (entry.difference !== undefined) this.#note(entry, entry.difference);
     const { path } = entry;
     if (path === '/') {
       this.#describeRoot(entry);
       return;
     }
     const cut = path.lastIndexOf('/');
-    const name = path.slice(cut + 1) as ByteString;
+    const name = nameAt(path, cut + 1);
     const isWhiteout = name.startsWith(WHITEOUT_PREFIX);
     const parent = this.#parentOf(entry, path.slice(0, cut), !isWhiteout);
-    if (parent === undefined) return;
-    if (isWhiteout) this.#whiteOut(parent, name);
-    else this.#place(parent, name, this.#inodeOf(entry, content));
+    if (parent === undefined) this.#hide(entry, content);
+    else if (isWhiteout) this.#whiteOut(entry, parent, name);
+    else {
+      const inlineBytes = content.kind === 'inline' ? content.bytes.length : 0;
+      this.#budget.take(entry, inlineBytes);
+      this.#place(parent, name, this.#inodeOf(entry, content));
+    }
   }
 
   /** The tree as stacked, orphans included; the stack must not be used afterwards. */
@@ -81,57 +137,113 @@ export class LayerStack {
     if (entry.type !== 'directory') {
       throw this.#pathError(entry, `expected a directory as root, found ${entry.type}`);
     }
-    this.#tree.root.stat = statOfEntry(entry);
+    this.#tree.root.stat = this.#statOf(entry);
   }
 
-  /** The directory with this path; made on the way when `create`, else undefined where it is missing. */
+  /**
+   * The directory with this path; made on the way when `create`, else undefined where it is missing. Undefined also below `.wh..wh.plnk`
+   * and its like, where AUFS kept its own records.
+   */
   #parentOf(entry: TarEntry, path: string, create: boolean): Directory | undefined {
     if (this.#lastParent?.path === path) return this.#lastParent.directory;
     let at = this.#tree.root;
-    for (const name of path.split('/')) {
-      if (name === '') continue;
-      // Below `.wh..wh.plnk` and its like AUFS kept its own records; they are no part of any image.
+    let depth = 0;
+    for (let start = 1; start <= path.length; depth += 1) {
+      const slash = path.indexOf('/', start);
+      const end = slash < 0 ? path.length : slash;
+      const name = path.slice(start, end) as ByteString;
       if (name.startsWith(WHITEOUT_PREFIX)) return undefined;
-      const next = at.entries.get(name as ByteString);
-      if (next instanceof Directory) {
-        at = next;
-      } else if (next !== undefined) {
-        throw this.#pathError(
-          entry,
-          `expected "${displayText(name as ByteString)}" to be a directory`,
-        );
-      } else if (create) {
-        const made = new Directory(IMPLIED_STAT);
-        at.entries.set(name as ByteString, made);
-        at = made;
-      } else {
-        return undefined;
-      }
+      const next = at.entries.get(name);
+      if (next instanceof Directory) at = next;
+      else if (next !== undefined) throw this.#notADirectory(entry, path.slice(0, end), next);
+      else if (create) at = this.#makeParent(entry, at, nameAt(path, start, end));
+      else return undefined;
+      start = end + 1;
+    }
+    if (create && depth >= DEPTH_LIMIT - 1) {
+      throw this.#pathError(entry, `expected at most ${DEPTH_LIMIT - 1} levels, found more`);
     }
     this.#lastParent = { path, directory: at };
     return at;
   }
 
-  #whiteOut(parent: Directory, name: ByteString): void {
+  #makeParent(entry: TarEntry, parent: Directory, name: ByteString): Directory {
+    this.#budget.takeParent(entry);
+    const made = new Directory(IMPLIED_STAT);
+    parent.entries.set(name, made);
+    this.#marks.made(made, false);
+    return made;
+  }
+
+  #notADirectory(entry: TarEntry, path: string, inode: number): FormatError {
+    const leaf = leafAt(this.#tree, inode);
+    const shown = displayText(path as ByteString);
+    if (leaf.kind !== 'symlink')
+      return this.#pathError(entry, `expected "${shown}" to be a directory`);
+    const target = displayText(leaf.target);
+    return this.#pathError(
+      entry,
+      `expected "${shown}" to be a directory, found a symlink to "${target}", which is not followed`,
+    );
+  }
+
+  /** Keeps a file of AUFS for the hard links to it. */
+  #hide(entry: TarEntry, content: StoredContent): void {
+    if (entry.type !== 'file' || this.#isWhiteoutPath(entry.path)) return;
+    const inlineBytes = content.kind === 'inline' ? content.bytes.length : 0;
+    this.#budget.take(entry, entry.path.length + inlineBytes);
+    this.#hidden.set(entry.path, this.#tree.addLeaf(this.#leafOf(entry, content)));
+  }
+
+  #isWhiteoutPath(path: ByteString): boolean {
+    return path.startsWith(WHITEOUT_PREFIX, path.lastIndexOf('/') + 1);
+  }
+
+  #whiteOut(entry: TarEntry, parent: Directory, name: ByteString): void {
     this.#lastParent = undefined;
-    if (name === OPAQUE_WHITEOUT) parent.entries.clear();
-    else parent.entries.delete(name.slice(WHITEOUT_PREFIX.length) as ByteString);
+    const isOpaque = name === OPAQUE_WHITEOUT;
+    const target = name.slice(WHITEOUT_PREFIX.length) as ByteString;
+    if (this.#reading === 'cfsctl') {
+      if (isOpaque) parent.entries.clear();
+      else parent.entries.delete(target);
+    } else if (isOpaque || !name.startsWith(WHITEOUT_META_PREFIX)) {
+      const isKept = isOpaque ? this.#marks.hideChildren(parent) : this.#marks.hide(parent, target);
+      if (isKept) this.#note(entry, 'own-whiteout');
+    }
   }
 
   #place(parent: Directory, name: ByteString, inode: Inode): void {
-    if (typeof inode === 'number' && parent.entries.get(name) instanceof Directory) {
-      this.#lastParent = undefined;
+    const old = parent.entries.get(name);
+    if (typeof inode === 'number') {
+      if (old instanceof Directory) this.#lastParent = undefined;
+      parent.entries.set(name, inode);
+      this.#marks.placed(parent, name, inode);
+    } else if (old instanceof Directory) {
+      old.stat = inode.stat;
+      this.#marks.described(old);
+    } else {
+      parent.entries.set(name, inode);
+      this.#marks.made(inode, true);
     }
-    mergeEntry(parent, name, inode);
+  }
+
+  #note(entry: TarEntry, difference: ReadingDifference): void {
+    if (this.#reading === 'cfsctl') return;
+    this.#differenceCount += 1;
+    if (this.#differences.length >= DIFFERENCES_NAMED) return;
+    const path = displayText(entry.path);
+    this.#differences.push({ difference, layer: this.#layer, path });
   }
 
   #inodeOf(entry: TarEntry, content: StoredContent): Inode {
-    if (entry.type === 'directory') return new Directory(statOfEntry(entry));
+    if (entry.type === 'directory') return new Directory(this.#statOf(entry));
     if (entry.type === 'hardlink') return this.#linkTarget(entry);
     return this.#tree.addLeaf(this.#leafOf(entry, content));
   }
 
   #linkTarget(entry: TarEntry): number {
+    const hidden = this.#hidden.get(entry.linkTarget);
+    if (hidden !== undefined) return hidden;
     let at: Inode | undefined = this.#tree.root;
     for (const name of entry.linkTarget.split('/')) {
       if (name === '') continue;
@@ -147,7 +259,7 @@ export class LayerStack {
   }
 
   #leafOf(entry: TarEntry, content: StoredContent): Leaf {
-    const stat = statOfEntry(entry);
+    const stat = this.#statOf(entry);
     switch (entry.type) {
       case 'file':
         return content.kind === 'inline'
@@ -164,6 +276,25 @@ export class LayerStack {
     }
   }
 
+  #statOf(entry: TarEntry): Stat {
+    const last = this.#lastStat;
+    const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = entry;
+    if (
+      xattrs.size === 0 &&
+      last.xattrs.size === 0 &&
+      last.mode === mode &&
+      last.uid === uid &&
+      last.gid === gid &&
+      last.mtimeSec === mtimeSec &&
+      last.mtimeNsec === mtimeNsec
+    ) {
+      return last;
+    }
+    const kept = xattrs.size === 0 ? NO_XATTRS : xattrs;
+    this.#lastStat = { mode, uid, gid, mtimeSec, mtimeNsec, xattrs: kept };
+    return this.#lastStat;
+  }
+
   #pathError(entry: TarEntry, reason: string): FormatError {
     const path = displayText(entry.path);
     return new FormatError(
@@ -174,15 +305,14 @@ export class LayerStack {
   }
 }
 
-function statOfEntry(entry: TarEntry): Stat {
-  return {
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    mtimeSec: entry.mtimeSec,
-    mtimeNsec: entry.mtimeNsec,
-    xattrs: entry.xattrs.size === 0 ? NO_XATTRS : entry.xattrs,
-  };
+/** A name as a string of its own: a slice would keep the whole path. */
+function nameAt(path: string, start: number, end = path.length): ByteString {
+  const name = path.slice(start, end);
+  return (name.length < SLICED_LENGTH ? name : copyText(name)) as ByteString;
+}
+
+function copyText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** The kernel's 32-bit device number: 12 bits major, 20 bits minor. Source: Linux include/linux/kdev_t.h new_encode_dev. */

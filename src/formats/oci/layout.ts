@@ -44,5 +44,8 @@ export const MEDIA_TYPES = {
 /** Prefix of the names that delete: `.wh.NAME` removes NAME. Source: image-spec layer.md, "Whiteouts". */
 export const WHITEOUT_PREFIX = '.wh.';
 
+/** Prefix of the names under which AUFS kept records of its own; they are no part of any image. Source: image-spec layer.md. */
+export const WHITEOUT_META_PREFIX = '.wh..wh.';
+
 /** Name that empties its directory of what lower layers put there. Source: image-spec layer.md, "Opaque Whiteout". */
 export const OPAQUE_WHITEOUT = '.wh..wh..opq';

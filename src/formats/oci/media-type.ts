@@ -54,6 +54,18 @@ export function ociLayerType(compression: Compression): string {
 /** Bytes that `detectCompression` wants to see; fewer are enough when the blob is shorter. */
 export const COMPRESSION_PROBE_BYTES = 6;
 
+/** What is looked at, for messages: a layer, or something around it. */
+export interface CompressedSubject {
+  readonly what: string;
+  /** What to do when its compression is none that is read. */
+  readonly hint: string;
+}
+
+const LAYER: CompressedSubject = {
+  what: 'layer',
+  hint: 'Copy the image with a tool that compresses its layers with gzip or zstd',
+};
+
 /**
  * The compression that the first bytes of a layer show. Media types lie (a zstd blob under a gzip type is common after
  * conversions), so readers decide by the bytes; the digest is verified either way. A tar begins with a file name, and no
@@ -61,16 +73,19 @@ export const COMPRESSION_PROBE_BYTES = 6;
  * Sources: RFC 1952 section 2.3.1; RFC 8878 sections 3.1.1 and 3.1.2 (a skippable frame may come first).
  * @throws UnsupportedError COMPRESSION_UNSUPPORTED for xz and bzip2, which old Docker archives may hold
  */
-export function detectCompression(head: Uint8Array): Compression {
+export function detectCompression(
+  head: Uint8Array,
+  subject: CompressedSubject = LAYER,
+): Compression {
   const [a, b, c, d] = head;
   if (a === 0x1f && b === 0x8b) return 'gzip';
   if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return 'zstd';
   if (a !== undefined && (a & 0xf0) === 0x50 && b === 0x2a && c === 0x4d && d === 0x18) {
     return 'zstd';
   }
-  if (a === 0xfd && b === 0x37 && c === 0x7a && d === 0x58) throw unsupported('xz');
+  if (a === 0xfd && b === 0x37 && c === 0x7a && d === 0x58) throw unsupported('xz', subject);
   if (a === 0x42 && b === 0x5a && c === 0x68 && head[3] !== undefined && isBzip2Level(head[3])) {
-    throw unsupported('bzip2');
+    throw unsupported('bzip2', subject);
   }
   return 'none';
 }
@@ -79,11 +94,11 @@ function isBzip2Level(byte: number): boolean {
   return byte >= 0x31 && byte <= 0x39;
 }
 
-function unsupported(compression: string): UnsupportedError {
+function unsupported(compression: string, { what, hint }: CompressedSubject): UnsupportedError {
   return new UnsupportedError(
     'COMPRESSION_UNSUPPORTED',
-    `Cannot read layer: expected plain, gzip or zstd bytes, found ${compression}`,
+    `Cannot read ${what}: expected plain, gzip or zstd bytes, found ${compression}`,
     { compression },
-    { hint: 'Copy the image with a tool that compresses its layers with gzip or zstd' },
+    { hint },
   );
 }

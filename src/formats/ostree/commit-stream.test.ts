@@ -257,9 +257,9 @@ test('a tree has one leaf per file id, stats from headers and times of zero', ()
   assert.equal(tree.root.stat.mode, 0o755);
 });
 
-test('with compatXattrNul the names of xattrs keep their NUL', () => {
+test('with reading the names of xattrs keep their NUL', () => {
   const { stream, commit } = sample();
-  const tree: Tree = treeOfCommit(commit, stream, { compatXattrNul: true });
+  const tree: Tree = treeOfCommit(commit, stream, { reading: 'cfsctl' });
   assert.deepEqual([...(tree.leaves[0]?.stat.xattrs.keys() ?? [])], ['user.x\0']);
 });
 

@@ -1,7 +1,15 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError } from '#base/errors';
-import { Directory, type Inode, type Leaf, NO_XATTRS, type Stat, Tree } from '#formats/tree';
+import {
+  Directory,
+  type Inode,
+  type Leaf,
+  NO_XATTRS,
+  type Reading,
+  type Stat,
+  Tree,
+} from '#formats/tree';
 import { parseCommit } from './commit.ts';
 import { failDepth } from './commit-walk.ts';
 import { type Dirmeta, parseDirmeta } from './dirmeta.ts';
@@ -35,7 +43,7 @@ export interface CommitTreeOptions {
    * Keep the NUL that ends an xattr name in OSTree as part of the name. Wrong, but what composefs-ostree 0.9 does:
    * needed to get the same image id as a store that it filled.
    */
-  readonly compatXattrNul?: boolean;
+  readonly reading?: Reading;
   /** Most entries, default TREE_ENTRIES_MAX: equal subdirectories count each time, and may multiply without end. */
   readonly entriesMax?: number;
 }
@@ -84,7 +92,7 @@ class TreeBuilder {
   constructor(objects: CommitObjects, options: CommitTreeOptions) {
     this.#objects = objects;
     this.#entriesMax = options.entriesMax ?? TREE_ENTRIES_MAX;
-    this.#nameEnd = options.compatXattrNul === true ? '\0' : '';
+    this.#nameEnd = options.reading === 'cfsctl' ? '\0' : '';
   }
 
   build(checksum: OstreeChecksum): Tree {

@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import type { ReadingDifference } from '#formats/tree';
 
 /** What a tar member is. */
 export type TarEntryType =
@@ -40,7 +41,7 @@ export interface TarEntry {
   readonly writtenPath: ByteString;
   /** Hard link: absolute normalised path of the other name. Symlink: the target as found. Others: empty. */
   readonly linkTarget: ByteString;
-  /** Size of the payload in the tar, in bytes (for a sparse member the stored data, not the real size). */
+  /** Size of the payload in the tar, in bytes (for a sparse member the stored data, not the real size). 0 for what has no data. */
   readonly sizeBytes: number;
   /** Permission bits, masked to 0o7777. */
   readonly mode: number;
@@ -53,6 +54,8 @@ export interface TarEntry {
   readonly rdevMinor: number;
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
   readonly sparse: TarSparse | undefined;
+  /** Why composefs-rs reads this member differently, in either reading; the first reason when there are several. */
+  readonly difference: ReadingDifference | undefined;
   /** Offset of the member's first header byte (extension headers included) from the start of the tar. */
   readonly offset: number;
 }

@@ -3,8 +3,8 @@ import { FormatError } from '#base/errors';
 /** Codes of malformed tars whose details are offset, what and reason. */
 export type TarFault =
   | 'TAR_CONTENT_FORM'
+  | 'TAR_DEVICE_INVALID'
   | 'TAR_EXTENSION_ORPHANED'
-  | 'TAR_EXTENSION_REPEATED'
   | 'TAR_EXTENSION_TOO_LARGE'
   | 'TAR_FIELD_INVALID'
   | 'TAR_HEADER_CHECKSUM'

@@ -1,5 +1,6 @@
+import type { Reading } from '#formats/tree';
 import { failTar } from './fault.ts';
-import { FIELD, GNU_MAGIC, TAR_BLOCK_BYTES, TYPE_FLAG, USTAR_MAGIC } from './layout.ts';
+import { FIELD, GNU_MAGIC, GNU_TIMES, TAR_BLOCK_BYTES, TYPE_FLAG, USTAR_MAGIC } from './layout.ts';
 
 /** Which rules a header follows: POSIX has a prefix, old GNU and POSIX have extensions, V7 has neither. */
 export type HeaderDialect = 'ustar' | 'gnu' | 'v7';
@@ -26,11 +27,19 @@ export class HeaderBlock {
     // The checksum counts its own field as spaces.
     const expected = sum - field + length * SPACE;
     const found = this.#octal(start, length, 'checksum');
-    if (found !== expected) {
+    if (found !== expected && found !== expected - 256 * this.#highBytes()) {
       const reason = `expected ${expected}, found ${found}`;
       failTar('TAR_HEADER_CHECKSUM', 'header checksum', this.offset, reason);
     }
     return true;
+  }
+
+  /** Bytes above 127 outside the checksum: writers on machines with signed characters subtracted 256 for each. Source: POSIX.1-2017 pax. */
+  #highBytes(): number {
+    const [start, length] = FIELD.checksum;
+    return this.bytes.reduce((count, byte, at) => {
+      return byte > 127 && (at < start || at >= start + length) ? count + 1 : count;
+    }, 0);
   }
 
   /** Sum of all bytes, four at a time in two 16-bit lanes: 128 words of two bytes a lane stay below 2^16. */
@@ -48,10 +57,35 @@ export class HeaderBlock {
     return this.bytes[FIELD.typeFlag[0]] ?? 0;
   }
 
-  dialect(): HeaderDialect {
-    const magic = this.bytes.toString('latin1', FIELD.magic[0], FIELD.magic[0] + 8);
-    if (magic === USTAR_MAGIC) return 'ustar';
-    return magic === GNU_MAGIC ? 'gnu' : 'v7';
+  /** By the magic; composefs-rs wants the version behind it to be right too. */
+  dialect(reading: Reading): HeaderDialect {
+    const magic = this.#magic();
+    if (magic === GNU_MAGIC) return 'gnu';
+    const isPosix = reading === 'cfsctl' ? magic === USTAR_MAGIC : hasPosixMagic(magic);
+    return isPosix ? 'ustar' : 'v7';
+  }
+
+  #magic(): string {
+    return this.bytes.toString('latin1', FIELD.magic[0], FIELD.magic[0] + 8);
+  }
+
+  /**
+   * The prefix of a header that is no POSIX one by the letter, where it is one in effect: a GNU magic with text in the fields for access
+   * and change time, which Go before 1.8 (Docker up to 17.05) took for the prefix; or a POSIX magic with another version.
+   */
+  strayPrefix(): string {
+    const prefix = this.text('prefix');
+    if (prefix === '') return '';
+    const magic = this.#magic();
+    if (hasPosixMagic(magic)) return magic === USTAR_MAGIC ? '' : prefix;
+    const isGnu = magic === GNU_MAGIC && this.typeFlag !== TYPE_FLAG.gnuSparse;
+    if (!isGnu || !/^[\x20-\x7e]*$/.test(prefix)) return '';
+    return this.#isNumber(GNU_TIMES.access) && this.#isNumber(GNU_TIMES.change) ? '' : prefix;
+  }
+
+  #isNumber([start, length]: readonly [number, number]): boolean {
+    const text = this.bytes.toString('latin1', start, start + length);
+    return text.charCodeAt(0) >= 0x80 || /^[ \0]*[0-7]*[ \0]*$/.test(text);
   }
 
   /** A text field up to its first NUL, one character a byte. */
@@ -128,9 +162,28 @@ export class HeaderBlock {
   }
 }
 
+function hasPosixMagic(magic: string): boolean {
+  return magic.startsWith(USTAR_MAGIC.slice(0, FIELD.magic[1]));
+}
+
 /** True for the three flags of a file with content. */
 export function isRegularFlag(flag: number): boolean {
   return (
     flag === TYPE_FLAG.regular || flag === TYPE_FLAG.regularOld || flag === TYPE_FLAG.contiguous
   );
+}
+
+/** Types without data, whatever their size says. Source: POSIX.1-2017 pax, "ustar Interchange Format"; Go archive/tar, isHeaderOnly. */
+const HEADER_ONLY: ReadonlySet<number> = new Set([
+  TYPE_FLAG.hardlink,
+  TYPE_FLAG.symlink,
+  TYPE_FLAG.chr,
+  TYPE_FLAG.blk,
+  TYPE_FLAG.directory,
+  TYPE_FLAG.fifo,
+]);
+
+/** True for links, devices, directories and fifos: they have no data. */
+export function isHeaderOnlyFlag(flag: number): boolean {
+  return HEADER_ONLY.has(flag);
 }

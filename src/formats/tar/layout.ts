@@ -10,6 +10,9 @@ export const INLINE_BYTES_MAX = 64;
 /** Largest payload of one extension header (long name, long link, PAX). Source: tar-core limits as composefs-rs 0.9 sets them. */
 export const EXTENSION_BYTES_MAX = 2 ** 20;
 
+/** Most payload of all extension headers before one member, in bytes. Our limit; composefs-rs takes one of each kind. */
+export const EXTENSIONS_BYTES_MAX = 3 * EXTENSION_BYTES_MAX;
+
 /** Most runs in the map of a sparse member. Our limit; upstream refuses sparse members. */
 export const SPARSE_RUNS_MAX = 65_536;
 
@@ -45,6 +48,12 @@ export const FIELD = {
   prefix: [345, 155],
 } as const satisfies Record<string, readonly [offset: number, length: number]>;
 
+/** Where an old GNU header keeps times, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
+export const GNU_TIMES = {
+  access: [345, 12],
+  change: [357, 12],
+} as const satisfies Record<string, readonly [offset: number, length: number]>;
+
 /** Where an old GNU sparse header keeps its map, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
 export const GNU_SPARSE = {
   runs: 386,
@@ -58,9 +67,13 @@ export const GNU_SPARSE = {
   runBytes: 24,
 } as const;
 
-/** Magic and version, together: POSIX and old GNU. Anything else is a V7 header without extensions and prefix. */
+/** Magic and version, together: POSIX and old GNU. Without either magic a header is of V7: no extensions, no prefix. */
 export const USTAR_MAGIC = 'ustar\x0000';
 export const GNU_MAGIC = 'ustar  \0';
+
+/** Largest device number: 12 bits and 20 bits. Source: Linux include/linux/kdev_t.h new_encode_dev. */
+export const DEVICE_MAJOR_MAX = 2 ** 12 - 1;
+export const DEVICE_MINOR_MAX = 2 ** 20 - 1;
 
 /** Type flags, as byte values. Source: POSIX.1-2017 pax; GNU tar manual for L, K and S. */
 export const TYPE_FLAG = {

@@ -1,6 +1,8 @@
 import { roundUp } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import type { Reading } from '#formats/tree';
 import type { TarEntry } from './entry.ts';
+import { Extensions, isExtensionFlag } from './extensions.ts';
 import { failTar } from './fault.ts';
 import { HeaderBlock, isRegularFlag } from './header.ts';
 import {
@@ -10,8 +12,7 @@ import {
   TAR_BLOCK_BYTES,
   TYPE_FLAG,
 } from './layout.ts';
-import { buildEntry, type Extensions, noExtensions } from './member.ts';
-import { type PaxOverrides, parsePax } from './pax.ts';
+import { buildEntry } from './member.ts';
 import {
   addGnuRuns,
   failSparse,
@@ -52,6 +53,9 @@ const STATE_NAMES = [
   'end',
 ] as const;
 
+/** `whole`: every byte arrives through `push`; `parts`: large payloads arrive through `pushExternal`, as objects. */
+export type TarForm = 'whole' | 'parts';
+
 const NO_CONTENT = new Uint8Array(0);
 
 /**
@@ -59,7 +63,8 @@ const NO_CONTENT = new Uint8Array(0);
  * holds more than one block and one extension payload.
  */
 export class TarMachine {
-  readonly #stored: boolean;
+  readonly #form: TarForm;
+  readonly #reading: Reading;
   readonly #block = new HeaderBlock();
   readonly #small = new Uint8Array(INLINE_BYTES_MAX);
   #state: State = STATE.header;
@@ -67,11 +72,11 @@ export class TarMachine {
   /** Bytes before the piece being pushed. */
   #base = 0;
   #zeroBlocks = 0;
-  #extensions: Extensions = noExtensions();
-  #extension: Buffer = Buffer.alloc(0);
-  #extensionFlag = 0;
+  #extensions = new Extensions();
   /** Bytes left of an extension, a payload with its padding, or an external payload. */
   #left = 0;
+  /** How many of the bytes that are left are padding, at most. */
+  #padding = 0;
   /** Payload bytes still to be collected for `#entry`. */
   #wanted = 0;
   #collected = 0;
@@ -81,9 +86,9 @@ export class TarMachine {
   #sparseName: string | undefined;
   #storedBytes = 0;
 
-  /** `stored`: large payloads arrive through `pushExternal` instead of as bytes. */
-  constructor(stored: boolean) {
-    this.#stored = stored;
+  constructor(form: TarForm, reading: Reading) {
+    this.#form = form;
+    this.#reading = reading;
   }
 
   /** Takes the next bytes of the tar. @throws FormatError TAR_* */
@@ -113,7 +118,7 @@ export class TarMachine {
           at = this.#passPayload(piece, at, sink);
           break;
         case STATE.external: {
-          if (this.#stored) this.#failForm(this.#base + at, 'an object', 'inline bytes');
+          if (this.#form === 'parts') this.#failForm(this.#base + at, 'an object', 'inline bytes');
           const bytes = piece.subarray(at, at + this.#left);
           sink.externalData(bytes);
           at += bytes.length;
@@ -142,9 +147,10 @@ export class TarMachine {
     return entry;
   }
 
-  /** @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  /** The padding of the last member may be missing. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
   end(): void {
     if (this.#state === STATE.tail) return;
+    if (this.#state === STATE.payload && this.#left <= this.#padding) return;
     if (this.#state !== STATE.header || this.#fill > 0) {
       const reason = 'expected more bytes, found the end';
       failTar('TAR_TRUNCATED', STATE_NAMES[this.#state], this.#base, reason);
@@ -176,7 +182,7 @@ export class TarMachine {
     this.#zeroBlocks = 0;
     const flag = this.#block.typeFlag;
     const isOrdinary = flag === 0 || (flag >= TYPE_FLAG.regular && flag <= TYPE_FLAG.contiguous);
-    if (isOrdinary || this.#block.dialect() === 'v7') this.#startMember(sink, flag);
+    if (isOrdinary || this.#block.dialect(this.#reading) === 'v7') this.#startMember(sink, flag);
     else if (flag === TYPE_FLAG.paxGlobal) this.#passGlobal();
     else if (isExtensionFlag(flag)) this.#startExtension(flag);
     else this.#startMember(sink, flag);
@@ -184,8 +190,9 @@ export class TarMachine {
 
   /** A global PAX header stays inline, sets nothing, and drops the extension headers before it, as in composefs-rs 0.9.4. */
   #passGlobal(): void {
-    this.#extensions = noExtensions();
+    this.#extensions = new Extensions();
     this.#left = roundUpToBlock(this.#extensionSize());
+    this.#padding = 0;
     this.#wanted = 0;
     if (this.#left > 0) this.#state = STATE.payload;
   }
@@ -200,60 +207,30 @@ export class TarMachine {
   }
 
   #startExtension(flag: number): void {
-    const extensions = this.#extensions;
-    const { offset } = this.#block;
-    if (extensions.count === 0) extensions.offset = offset;
-    extensions.count += 1;
-    // One of each kind: that also bounds how many there can be, well below the 16 that composefs-rs allows.
-    const known = this.#known(flag);
-    if (known !== undefined) {
-      const reason = `expected one of type "${String.fromCharCode(flag)}", found two`;
-      failTar('TAR_EXTENSION_REPEATED', 'extension header', offset, reason);
-    }
     const sizeBytes = this.#extensionSize();
-    this.#extensionFlag = flag;
-    this.#extension = Buffer.alloc(sizeBytes);
-    this.#fill = 0;
+    this.#extensions.begin(flag, sizeBytes, this.#block.offset);
     this.#left = roundUpToBlock(sizeBytes);
     this.#state = STATE.extension;
     if (this.#left === 0) this.#endExtension();
   }
 
-  #known(flag: number): string | PaxOverrides | undefined {
-    if (flag === TYPE_FLAG.pax) return this.#extensions.pax;
-    const { longName, longLink } = this.#extensions;
-    return flag === TYPE_FLAG.gnuLongName ? longName : longLink;
-  }
-
   #fillExtension(piece: Uint8Array, at: number): number {
     const end = Math.min(at + this.#left, piece.length);
-    const payload = piece.subarray(at, Math.min(end, at + this.#extension.length - this.#fill));
-    this.#extension.set(payload, this.#fill);
-    this.#fill += payload.length;
+    this.#extensions.fill(piece.subarray(at, end));
     this.#left -= end - at;
     if (this.#left === 0) this.#endExtension();
     return end;
   }
 
   #endExtension(): void {
-    const payload = this.#extension;
-    const extensions = this.#extensions;
-    if (this.#extensionFlag === TYPE_FLAG.pax) {
-      extensions.pax = parsePax(payload, this.#block.offset + TAR_BLOCK_BYTES);
-    } else {
-      const nul = payload.indexOf(0);
-      const text = payload.toString('latin1', 0, nul < 0 ? payload.length : nul);
-      if (this.#extensionFlag === TYPE_FLAG.gnuLongName) extensions.longName = text;
-      else extensions.longLink = text;
-    }
-    this.#fill = 0;
+    this.#extensions.end();
     this.#state = STATE.header;
   }
 
   #startMember(sink: MachineSink, flag: number): void {
     const { pax } = this.#extensions;
     this.#storedBytes = pax?.sizeBytes ?? this.#block.number('size');
-    if (flag === TYPE_FLAG.gnuSparse && this.#block.dialect() === 'gnu') {
+    if (flag === TYPE_FLAG.gnuSparse && this.#block.dialect(this.#reading) === 'gnu') {
       const { offset } = this.#block;
       const real = this.#block.numberAt(GNU_SPARSE.realSize, 12, 'real size');
       this.#sparse = new SparseMapBuilder(real, offset);
@@ -306,11 +283,11 @@ export class TarMachine {
     const sizeBytes = this.#storedBytes;
     const sparse = complete ? this.#sparse?.finish(sizeBytes, 0) : undefined;
     const fields = { name: this.#sparseName, sparse, sizeBytes };
-    return buildEntry(this.#block, this.#extensions, fields);
+    return buildEntry(this.#block, this.#extensions, fields, this.#reading);
   }
 
   #startPayload(entry: TarEntry, sink: MachineSink): void {
-    if (this.#extensions.count > 0) this.#extensions = noExtensions();
+    if (this.#extensions.count > 0) this.#extensions = new Extensions();
     this.#sparse = undefined;
     this.#payloadMap = undefined;
     this.#sparseName = undefined;
@@ -323,6 +300,7 @@ export class TarMachine {
       return;
     }
     this.#left = roundUpToBlock(sizeBytes);
+    this.#padding = this.#left - sizeBytes;
     this.#state = this.#left === 0 ? STATE.header : STATE.payload;
     this.#wanted = hasContent ? sizeBytes : 0;
     this.#collected = 0;
@@ -335,7 +313,7 @@ export class TarMachine {
   }
 
   #startExternal(sink: MachineSink): void {
-    if (this.#entry !== undefined && !this.#stored) sink.externalStart(this.#entry);
+    if (this.#entry !== undefined && this.#form === 'whole') sink.externalStart(this.#entry);
   }
 
   #endExternal(sink: MachineSink): void {
@@ -350,6 +328,7 @@ export class TarMachine {
     this.#entry = undefined;
     this.#wanted = 0;
     this.#left = roundUpToBlock(sizeBytes) - sizeBytes;
+    this.#padding = this.#left;
     this.#state = this.#left === 0 ? STATE.header : STATE.payload;
   }
 
@@ -381,10 +360,6 @@ export class TarMachine {
     const what = this.#entry === undefined ? 'stored bytes' : `payload of ${this.#entry.path}`;
     return failTar('TAR_CONTENT_FORM', what, offset, `expected ${expected}, found ${found}`);
   }
-}
-
-function isExtensionFlag(flag: number): boolean {
-  return flag === TYPE_FLAG.gnuLongName || flag === TYPE_FLAG.gnuLongLink || flag === TYPE_FLAG.pax;
 }
 
 function roundUpToBlock(sizeBytes: number): number {

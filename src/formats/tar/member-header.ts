@@ -1,7 +1,8 @@
 import { type ByteString, roundUp } from '#base/bytes';
+import { isExtensionFlag } from './extensions.ts';
 import { failTar } from './fault.ts';
-import { HeaderBlock, type HeaderDialect } from './header.ts';
-import { EXTENSION_BYTES_MAX, TAR_BLOCK_BYTES, TYPE_FLAG } from './layout.ts';
+import { HeaderBlock, type HeaderDialect, isHeaderOnlyFlag } from './header.ts';
+import { EXTENSION_BYTES_MAX, GNU_TIMES, TAR_BLOCK_BYTES, TYPE_FLAG } from './layout.ts';
 import { forEachPaxRecord, PAX_XATTR_PREFIX, type PaxTime, paxNumber, paxTime } from './pax.ts';
 
 /**
@@ -34,19 +35,6 @@ export interface TarMemberHeader {
   readonly headerBytes: number;
 }
 
-/** Where old GNU headers keep two more times. Source: GNU tar manual, "Old GNU Format". */
-const GNU_TIMES = { atime: [345, 12], ctime: [357, 12] } as const;
-
-/** Types without payload, whatever their size says. Source: Go archive/tar, isHeaderOnly. */
-const HEADER_ONLY: ReadonlySet<number> = new Set([
-  TYPE_FLAG.hardlink,
-  TYPE_FLAG.symlink,
-  TYPE_FLAG.chr,
-  TYPE_FLAG.blk,
-  TYPE_FLAG.directory,
-  TYPE_FLAG.fifo,
-]);
-
 const SPARSE_PREFIX = 'GNU.sparse.';
 
 /** Extension headers of one member; those of PAX as their last values. */
@@ -54,15 +42,6 @@ interface Extended {
   readonly records: Map<string, Buffer>;
   longName: string | undefined;
   longLink: string | undefined;
-}
-
-/** True for a header that only says more about the member after it: PAX, GNU long name, GNU long link. */
-function isTarExtension(typeFlag: number): boolean {
-  return (
-    typeFlag === TYPE_FLAG.pax ||
-    typeFlag === TYPE_FLAG.gnuLongName ||
-    typeFlag === TYPE_FLAG.gnuLongLink
-  );
 }
 
 /** One header block: its type flag and the bytes of the extension payload after it, padding included. */
@@ -82,7 +61,7 @@ export function readTarBlockHead(bytes: Uint8Array, offset: number): TarBlockHea
   block.offset = offset;
   if (!block.verify()) return undefined;
   const { typeFlag } = block;
-  if (!isTarExtension(typeFlag)) return { typeFlag, extensionBytes: 0 };
+  if (!isExtensionFlag(typeFlag)) return { typeFlag, extensionBytes: 0 };
   return { typeFlag, extensionBytes: roundUp(extensionSize(block), TAR_BLOCK_BYTES) };
 }
 
@@ -111,7 +90,7 @@ export function parseTarMemberHeader(
       const reason = 'expected a member after it, found the end';
       return failTar('TAR_EXTENSION_ORPHANED', 'extension header', offset, reason);
     }
-    if (!isTarExtension(block.typeFlag)) return memberOf(block, extended, at);
+    if (!isExtensionFlag(block.typeFlag)) return memberOf(block, extended, at);
     const sizeBytes = extensionSize(block);
     if (at + sizeBytes > bytes.length) {
       failTar(
@@ -150,7 +129,7 @@ function extend(extended: Extended, block: HeaderBlock, payload: Buffer): void {
 
 function memberOf(block: HeaderBlock, extended: Extended, headerBytes: number): TarMemberHeader {
   const { records, longName, longLink } = extended;
-  const dialect = block.dialect();
+  const dialect = block.dialect('standard');
   const text = (key: string) => {
     const value = records.get(key)?.toString('latin1');
     return value === undefined || value === '' ? undefined : value;
@@ -172,12 +151,12 @@ function memberOf(block: HeaderBlock, extended: Extended, headerBytes: number): 
     linkName: (text('linkpath') ?? longLink ?? block.text('linkName')) as ByteString,
     mode: block.number('mode'),
     sizeBytes,
-    payloadBytes: HEADER_ONLY.has(typeFlag) ? 0 : sizeBytes,
+    payloadBytes: isHeaderOnlyFlag(typeFlag) ? 0 : sizeBytes,
     uid: number('uid'),
     gid: number('gid'),
     mtime: time('mtime') ?? { sec: block.bigint('mtime'), nsec: 0 },
-    atime: time('atime') ?? gnuTime(block, dialect, 'atime'),
-    ctime: time('ctime') ?? gnuTime(block, dialect, 'ctime'),
+    atime: time('atime') ?? gnuTime(block, dialect, 'access'),
+    ctime: time('ctime') ?? gnuTime(block, dialect, 'change'),
     rdevMajor: dialect === 'v7' ? 0 : block.number('deviceMajor'),
     rdevMinor: dialect === 'v7' ? 0 : block.number('deviceMinor'),
     xattrs: xattrsOf(records),
@@ -192,7 +171,7 @@ function typeOf(flag: number, name: string): number {
 }
 
 function headerName(block: HeaderBlock, dialect: HeaderDialect): string {
-  const prefix = dialect === 'ustar' ? block.text('prefix') : '';
+  const prefix = dialect === 'ustar' ? block.text('prefix') : block.strayPrefix();
   const name = block.text('name');
   return prefix === '' ? name : `${prefix}/${name}`;
 }
@@ -203,7 +182,8 @@ function gnuTime(
   name: keyof typeof GNU_TIMES,
 ): PaxTime | undefined {
   const [start, length] = GNU_TIMES[name];
-  if (dialect !== 'gnu' || block.bytes[start] === 0) return undefined;
+  const isTime = dialect === 'gnu' && block.bytes[start] !== 0 && block.strayPrefix() === '';
+  if (!isTime) return undefined;
   return { sec: BigInt(block.numberAt(start, length, name)), nsec: 0 };
 }
 

@@ -1,25 +1,12 @@
 import type { ByteString } from '#base/bytes';
+import type { Reading, ReadingDifference } from '#formats/tree';
 import type { TarEntry, TarEntryType, TarSparse } from './entry.ts';
+import type { Extensions } from './extensions.ts';
 import { failTar } from './fault.ts';
-import { type HeaderBlock, type HeaderDialect, isRegularFlag } from './header.ts';
+import { type HeaderBlock, type HeaderDialect, isHeaderOnlyFlag, isRegularFlag } from './header.ts';
 import { TYPE_FLAG } from './layout.ts';
 import { absolutePath, normalisePath } from './path.ts';
-import type { PaxOverrides, PaxTime } from './pax.ts';
-
-/** The extension headers that stand before one member. */
-export interface Extensions {
-  longName: string | undefined;
-  longLink: string | undefined;
-  pax: PaxOverrides | undefined;
-  count: number;
-  /** Offset of the first of them in the tar. */
-  offset: number;
-}
-
-/** No extension headers yet. */
-export function noExtensions(): Extensions {
-  return { longName: undefined, longLink: undefined, pax: undefined, count: 0, offset: 0 };
-}
+import type { PaxTime } from './pax.ts';
 
 /** What a member's sparse records contribute to its entry. */
 export interface SparseFields {
@@ -38,13 +25,18 @@ export function buildEntry(
   block: HeaderBlock,
   extensions: Extensions,
   fields: SparseFields,
+  reading: Reading,
 ): TarEntry {
   const { pax } = extensions;
-  const dialect = block.dialect();
   const typeFlag = block.typeFlag;
-  const type = entryType(typeFlag, dialect);
+  const { name, isStray } = memberName(block, extensions, fields, reading);
+  const statedType = entryType(typeFlag, block.dialect(reading));
+  const isOldDirectory = typeFlag === TYPE_FLAG.regularOld && name.endsWith('/');
+  const type = isOldDirectory && reading === 'standard' ? 'directory' : statedType;
   const isDevice = type === 'chr' || type === 'blk';
-  const writtenPath = absolutePath(memberName(block, extensions, fields, dialect));
+  const writtenPath = absolutePath(name);
+  const hasNoData = isHeaderOnlyFlag(typeFlag) || type === 'directory';
+  const hasNoSize = fields.sizeBytes > 0 && hasNoData;
   const mtime = pax?.mtime ?? headerTime(block);
   return {
     type,
@@ -52,7 +44,7 @@ export function buildEntry(
     path: normalisePath(writtenPath),
     writtenPath,
     linkTarget: linkTarget(block, extensions, type),
-    sizeBytes: fields.sizeBytes,
+    sizeBytes: hasNoSize && reading === 'standard' ? 0 : fields.sizeBytes,
     mode: block.number('mode') % 0o10000,
     uid: pax?.uid ?? block.id('uid'),
     gid: pax?.gid ?? block.id('gid'),
@@ -62,8 +54,19 @@ export function buildEntry(
     rdevMinor: isDevice ? block.number('deviceMinor') : 0,
     xattrs: pax?.xattrs ?? NO_XATTRS,
     sparse: fields.sparse,
+    difference: differenceOf({ isStray, isOldDirectory, hasNoSize }),
     offset: extensions.count > 0 ? extensions.offset : block.offset,
   };
+}
+
+function differenceOf(found: {
+  readonly isStray: boolean;
+  readonly isOldDirectory: boolean;
+  readonly hasNoSize: boolean;
+}): ReadingDifference | undefined {
+  if (found.isOldDirectory) return 'old-directory';
+  if (found.isStray) return 'prefix';
+  return found.hasNoSize ? 'size-without-data' : undefined;
 }
 
 function entryType(flag: number, dialect: HeaderDialect): TarEntryType {
@@ -93,19 +96,20 @@ function memberName(
   block: HeaderBlock,
   extensions: Extensions,
   fields: SparseFields,
-  dialect: HeaderDialect,
-): string {
-  const name =
-    fields.name ?? extensions.pax?.path ?? extensions.longName ?? headerName(block, dialect);
+  reading: Reading,
+): { readonly name: string; readonly isStray: boolean } {
+  const extended = fields.name ?? extensions.pax?.path ?? extensions.longName;
+  const stray = extended === undefined ? block.strayPrefix() : '';
+  const name = extended ?? headerName(block, stray, reading);
   if (name === '')
     failTar('TAR_PATH_EMPTY', 'member name', block.offset, 'expected one, found none');
-  return name;
+  return { name, isStray: stray !== '' };
 }
 
-function headerName(block: HeaderBlock, dialect: HeaderDialect): string {
+function headerName(block: HeaderBlock, stray: string, reading: Reading): string {
   const name = block.text('name');
-  if (dialect !== 'ustar') return name;
-  const prefix = block.text('prefix');
+  const isPosix = block.dialect('cfsctl') === 'ustar';
+  const prefix = isPosix ? block.text('prefix') : reading === 'standard' ? stray : '';
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 

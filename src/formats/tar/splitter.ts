@@ -1,3 +1,4 @@
+import type { Reading } from '#formats/tree';
 import type { SplitContent, TarEntry } from './entry.ts';
 import { type MachineSink, TarMachine } from './machine.ts';
 
@@ -22,13 +23,17 @@ export interface TarSink {
 }
 
 /**
- * Splits a tar into inline bytes and external payloads exactly as composefs-rs does, for any cut of the input into pieces:
+ * Splits a tar into inline bytes and external payloads as composefs-rs does, for any cut of the input into pieces:
  * payloads of regular files over 64 bytes are external; headers, extension headers, padding, other payloads and everything
- * after the end are inline. Sans-I/O; memory is one block and one extension payload (at most 1 MiB).
+ * after the end are inline. In the reading `cfsctl` the split is exactly its own for every tar that it accepts. Sans-I/O; memory is one block and one extension payload (at most 1 MiB).
  * A malformed tar throws; after that the splitter is spent. Source: composefs-rs 0.9 tar import (oci spec section 3.2).
  */
 export class TarSplitter {
-  readonly #machine = new TarMachine(false);
+  readonly #machine: TarMachine;
+
+  constructor(reading: Reading = 'standard') {
+    this.#machine = new TarMachine('whole', reading);
+  }
 
   /** Takes the next bytes of the tar, in pieces of any size. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: TarSink): void {

@@ -1,4 +1,5 @@
 import type { ObjectId } from '#base/digest';
+import type { Reading } from '#formats/tree';
 import type { StoredTarEntry, TarEntry } from './entry.ts';
 import { type MachineSink, TarMachine } from './machine.ts';
 import { checkTarEntry } from './path.ts';
@@ -10,11 +11,14 @@ export type StoredPart =
 
 /**
  * The entries of a tar that was split, in order, each checked as `checkTarEntry` does. Regular payloads of up to 64 bytes must
- * be inline, larger ones objects. Memory is the entries of one part.
+ * be inline, larger ones objects; a layer that was split in the other reading may fail for that. Memory is the entries of one part.
  * @throws FormatError TAR_*
  */
-export function* readTarEntries(parts: Iterable<StoredPart>): Generator<StoredTarEntry> {
-  const machine = new TarMachine(true);
+export function* readTarEntries(
+  parts: Iterable<StoredPart>,
+  reading: Reading = 'standard',
+): Generator<StoredTarEntry> {
+  const machine = new TarMachine('parts', reading);
   const sink = new EntryQueue();
   for (const part of parts) {
     if (part.kind === 'external') {

@@ -113,15 +113,16 @@ test('every member is read back as it was written', () => {
       const isDevice = made.type === 'chr' || made.type === 'blk';
       const full = {
         ...made,
+        sizeBytes: made.type === 'file' ? made.sizeBytes : 0,
         linkTarget: hasTarget ? made.linkTarget : bytesText(''),
         rdevMajor: isDevice ? made.rdevMajor : 0,
         rdevMinor: isDevice ? made.rdevMinor : 0,
         xattrs: new Map(Object.entries(made.xattrs)) as Map<ByteString, Uint8Array>,
       };
       const entry = headerEntry(encodeTarHeader(full));
-      const { typeFlag: _flag, writtenPath: _written, offset, sparse, ...rest } = entry;
+      const { typeFlag: _flag, writtenPath: _written, offset, sparse, difference, ...rest } = entry;
       assert.deepEqual(rest, full);
-      assert.deepEqual([offset, sparse], [0, undefined]);
+      assert.deepEqual([offset, sparse, difference], [0, undefined, undefined]);
     }),
     { numRuns: 300 },
   );

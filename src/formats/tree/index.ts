@@ -61,6 +61,7 @@ export {
   walkDirectories,
   walkTree,
 } from './operations.ts';
+export type { Reading, ReadingDifference } from './reading.ts';
 export {
   canonicaliseRun,
   copyRootMetadataFromUsr,

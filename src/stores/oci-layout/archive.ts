@@ -62,7 +62,10 @@ export async function openArchive(path: string, options: SpoolOptions = {}): Pro
   try {
     const head = new Uint8Array(COMPRESSION_PROBE_BYTES);
     const length = readAt(packed, head, 0);
-    const compression = detectCompression(head.subarray(0, length));
+    const compression = detectCompression(head.subarray(0, length), {
+      what: `image archive "${path}"`,
+      hint: 'Unpack the archive with xz -dk or bunzip2 -k, and use the .tar',
+    });
     if (compression !== 'none') {
       file = await unpack(packed, compression, options);
       packed[Symbol.dispose]();

@@ -216,7 +216,7 @@ test('a lost image is built again, and its compatible form on demand', async () 
   repository.root.unlink(`images/${present.imageId}`);
   assert.equal((await ensureCommitImage(repository, commit)).built, true);
   assert.ok(repository.images.has(present.imageId));
-  const compat = await ensureCommitImage(repository, commit, { compatXattrNul: true });
+  const compat = await ensureCommitImage(repository, commit, { reading: 'cfsctl' });
   assert.equal(compat.imageId, expected?.image);
   assert.equal(compat.streamId, expected?.stream_after);
   assert.equal(openCommit(repository, commit).imageId, expected?.image);

@@ -3,7 +3,7 @@ import type { OperationOptions } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import { commitStreamName, encodeCommitStream, IMAGE_REF, treeOfCommit } from '#formats/ostree';
-import type { Tree } from '#formats/tree';
+import type { Reading, Tree } from '#formats/tree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
 import { type OpenedCommit, openCommit } from './open.ts';
 import { type StoredCommit, storeImage } from './store.ts';
@@ -14,7 +14,7 @@ export interface CommitImageOptions extends OperationOptions {
    * Keep the NUL that ends xattr names in OSTree, as composefs-ostree 0.9 does by mistake: for the same image id as a
    * store that it filled.
    */
-  readonly compatXattrNul?: boolean | undefined;
+  readonly reading?: Reading | undefined;
 }
 
 /** The tree of a stored commit. @throws as `treeOfCommit` */
@@ -38,7 +38,7 @@ export function computeCommitImageId(
 
 /**
  * Makes sure that a stored commit has its image and that its stream names it. What the stream names is kept when it is there, unless
- * `compatXattrNul` is given and says otherwise.
+ * `reading` is given and says otherwise.
  * @throws as `openCommit`, `treeOfCommit`; UnsupportedError REPO_READ_ONLY
  */
 export async function ensureCommitImage(
@@ -50,12 +50,12 @@ export async function ensureCommitImage(
   const { checksum: commit, streamId, imageId: named } = stored;
   const ids = { commit, streamId, upstreamId: undefined };
   const isThere = named !== undefined && repository.images.has(named);
-  if (isThere && options.compatXattrNul === undefined && repository.objects.has(named)) {
+  if (isThere && options.reading === undefined && repository.objects.has(named)) {
     return { ...ids, imageId: named, built: false };
   }
   options.signal?.throwIfAborted();
   const imageId = storeImage(repository, stored.objects, {
-    compatXattrNul: options.compatXattrNul === true,
+    reading: options.reading ?? 'standard',
   });
   if (imageId === named) return { ...ids, imageId, built: !isThere };
   const others = [...stored.namedRefs].filter(([key]) => key !== IMAGE_REF);
@@ -76,6 +76,6 @@ function encodeCommitImage(
   return encodeImage(tree, { version, algorithm });
 }
 
-function treeOptions({ compatXattrNul }: CommitImageOptions): { compatXattrNul?: boolean } {
-  return compatXattrNul === undefined ? {} : { compatXattrNul };
+function treeOptions({ reading }: CommitImageOptions): { reading?: Reading } {
+  return reading === undefined ? {} : { reading };
 }

@@ -11,7 +11,7 @@ import {
   partialStreamName,
   treeOfCommit,
 } from '#formats/ostree';
-import type { Tree } from '#formats/tree';
+import type { Reading, Tree } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import {
   encodeSubpaths,
@@ -28,7 +28,7 @@ export interface FinishOptions {
   /** Named refs of the stream beside the image, such as detached metadata; they change its id. */
   readonly namedRefs?: ReadonlyMap<string, ObjectId> | undefined;
   /** Keep the NUL of xattr names in the image, as composefs-ostree 0.9 does, to get its image ids. */
-  readonly compatXattrNul?: boolean | undefined;
+  readonly reading?: Reading | undefined;
   /** Also compute the id that the stream has before it names its image, which `cfsctl` prints. */
   readonly withUpstreamId?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -91,12 +91,12 @@ export async function storeCommit(
   content: CommitStreamContent,
   options: FinishOptions = {},
 ): Promise<StoredCommit> {
-  const { ref, compatXattrNul, signal } = options;
+  const { ref, reading, signal } = options;
   signal?.throwIfAborted();
   const objects = options.objects ?? new CommitStream(content.content, content.objectRefs);
   const imageId = buildImage(
     repository,
-    treeOfCommit(commit, objects, { compatXattrNul: compatXattrNul === true }),
+    treeOfCommit(commit, objects, { reading: reading ?? 'standard' }),
   );
   const stored = await encodeStream(repository, content, imageId, options);
   signal?.throwIfAborted();
@@ -118,13 +118,13 @@ export async function storePartialCommit(
   subpaths: readonly string[],
   options: Omit<FinishOptions, 'ref' | 'objects'> = {},
 ): Promise<StoredPartialCommit> {
-  const { compatXattrNul, signal } = options;
+  const { reading, signal } = options;
   signal?.throwIfAborted();
   const objects = new CommitStream(content.content, content.objectRefs);
   const imageId =
     subpaths.length === 0
       ? undefined
-      : storeImage(repository, objects, { compatXattrNul: compatXattrNul === true, subpaths });
+      : storeImage(repository, objects, { reading: reading ?? 'standard', subpaths });
   const namedRefs = new Map(options.namedRefs ?? []);
   namedRefs.set(PARTIAL_REF, repository.objects.ensureBytes(encodeSubpaths(subpaths)).id);
   const stored = await encodeStream(repository, content, imageId, { ...options, namedRefs });
@@ -151,7 +151,7 @@ async function encodeStream(
 
 /** What an image is made of. */
 export interface ImageOptions {
-  readonly compatXattrNul: boolean;
+  readonly reading: Reading;
   /** The only paths that the image holds; the whole tree when undefined. */
   readonly subpaths?: readonly string[] | undefined;
 }
@@ -162,9 +162,9 @@ export function storeImage(
   stream: CommitStream,
   options: ImageOptions,
 ): ObjectId {
-  const { compatXattrNul, subpaths } = options;
+  const { reading, subpaths } = options;
   const objects = subpaths === undefined ? stream : presentObjects(stream);
-  const tree = treeOfCommit(stream.commit, objects, { compatXattrNul });
+  const tree = treeOfCommit(stream.commit, objects, { reading });
   if (subpaths !== undefined) pruneTree(tree, parseSubpaths(subpaths));
   return buildImage(repository, tree);
 }

@@ -5,7 +5,7 @@ import { encodeImage } from '#formats/erofs';
 import { LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
-import type { Tree, XattrMode } from '#formats/tree';
+import type { Reading, Tree, XattrMode } from '#formats/tree';
 import { hashContent } from '#host';
 import type { ErofsVersion, Repository } from '#stores/composefs';
 import { storeConfig, storeManifest } from './documents.ts';
@@ -17,6 +17,10 @@ import { expandSparse } from './sparse.ts';
 export interface BuildOptions extends OperationOptions {
   /** Extended attributes to keep; `allowlist-only` as upstream. `all` is for no image that others make too. */
   readonly xattrs?: XattrMode | 'all' | undefined;
+  /** Without it that of the EROFS images that the image has, or `standard`. */
+  readonly reading?: Reading | undefined;
+  /** Most entries of the image. */
+  readonly entriesMax?: number | undefined;
 }
 
 /** Image ids by slot of the config stream. */
@@ -34,20 +38,33 @@ export function buildTree(
   image: OciImage,
   options: BuildOptions = {},
 ): Tree {
+  return stackLayers(repository, image, options).finishImage(
+    options.xattrs === undefined ? {} : { xattrs: options.xattrs },
+  );
+}
+
+function stackLayers(repository: Repository, image: OciImage, options: BuildOptions): LayerStack {
   requireContainer(image);
-  const stack = new LayerStack();
+  const reading = options.reading ?? (image.images.size > 0 ? image.reading : 'standard');
+  const stack = new LayerStack({ reading, entriesMax: options.entriesMax });
   for (const layer of image.layers) {
     options.signal?.throwIfAborted();
     stack.beginLayer(layer.diffId ?? layer.digest);
-    for (const { entry, content } of readLayer(repository, layer.id)) stack.apply(entry, content);
+    for (const { entry, content } of readLayer(repository, layer.id, reading)) {
+      stack.apply(entry, content);
+    }
   }
-  return stack.finishImage(options.xattrs === undefined ? {} : { xattrs: options.xattrs });
+  return stack;
 }
 
 /** The entries of a stored layer, in order; sparse files come expanded, as they are in a filesystem. */
-export function* readLayer(repository: Repository, id: ObjectId): Generator<StoredTarEntry> {
+export function* readLayer(
+  repository: Repository,
+  id: ObjectId,
+  reading?: Reading,
+): Generator<StoredTarEntry> {
   using opened = repository.streams.open({ id }, { contentType: CONTENT_TYPES.ociLayer });
-  for (const stored of readTarEntries(opened.stream.parts())) {
+  for (const stored of readTarEntries(opened.stream.parts(), reading)) {
     if (stored.entry.sparse === undefined) yield stored;
     else yield { entry: stored.entry, content: expandSparse(repository, stored) };
   }
@@ -109,9 +126,13 @@ export async function buildImage(
   const image = openOciImage(repository, name);
   const present = presentImages(repository, image);
   if (present !== undefined) return { images: present, built: false };
-  const images = encodeImages(repository, buildTree(repository, image, options), options);
+  const stack = stackLayers(repository, image, options);
+  const reading = stack.differences.count > 0 ? 'standard' : 'cfsctl';
+  const xattrs = options.xattrs === undefined ? {} : { xattrs: options.xattrs };
+  const images = encodeImages(repository, stack.finishImage(xattrs), options);
   options.signal?.throwIfAborted();
-  await relinkImage(repository, image, new Map([...image.images, ...images]));
+  const all = new Map([...image.images, ...images]);
+  await relinkImage(repository, { ...image, reading }, all);
   return { images, built: true };
 }
 
@@ -142,6 +163,7 @@ export async function relinkImage(
     config: [configDigest, configId],
     layers,
     blobs: image.blobs,
+    reading: images.size > 0 ? image.reading : undefined,
   });
   repository.streams.register(configStreamName(configDigest), configId);
   repository.streams.register(manifestStreamName(image.manifestDigest), manifestId);

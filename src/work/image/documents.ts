@@ -1,9 +1,10 @@
 import type { ContentDigest, ObjectId } from '#base/digest';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
+import type { Reading } from '#formats/tree';
 import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
-import { blobRefName, configRefName } from './names.ts';
+import { blobRefName, configRefName, STANDARD_READING_REF } from './names.ts';
 
 /** Where documents go: a repository, or {@link hashOnly}. */
 export interface DocumentStore {
@@ -66,6 +67,8 @@ export interface ManifestRefs {
   readonly layers: Refs;
   /** Blobs that are kept as they were fetched. */
   readonly blobs?: ReadonlyMap<ContentDigest, ObjectId>;
+  /** Reading of the EROFS images, which composefs-rs knows one of. */
+  readonly reading?: Reading | undefined;
 }
 
 /** Stores a manifest and its stream, without a name; returns the id of the stream. */
@@ -85,5 +88,6 @@ export async function storeManifest(
     [configRefName(configDigest), configId],
     ...refs.layers,
     ...blobs,
+    ...(refs.reading === 'standard' ? [[STANDARD_READING_REF, configId] as const] : []),
   ]);
 }

@@ -4,6 +4,8 @@
  *     tag ─▶ oci-manifest-… ─▶ oci-config-… ─┬▶ oci-layer-… (one for each layer)
  *                                            └▶ EROFS images (composefs.image…), which live as long as the config
  */
+
+export type { Reading } from '#formats/tree';
 export {
   type BuildOptions,
   type BuiltImage,

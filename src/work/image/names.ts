@@ -29,6 +29,12 @@ export function blobRefName(digest: ContentDigest): string {
   return `blob:${digest}`;
 }
 
+/**
+ * Named reference of a manifest stream, to its config, that says: the EROFS images are of the standard reading and not those that
+ * composefs-rs makes of the layers. Ours; composefs-rs drops it whenever it writes the stream anew, with images of its own.
+ */
+export const STANDARD_READING_REF = 'reading:standard';
+
 /** Named reference of a manifest stream to its config. */
 export function configRefName(digest: ContentDigest): string {
   return `config:${digest}`;

@@ -18,8 +18,16 @@ import {
   parseManifest,
 } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Reading } from '#formats/tree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
-import { blobRefName, configRefName, imageSlot, isImageSlot, manifestStreamName } from './names.ts';
+import {
+  blobRefName,
+  configRefName,
+  imageSlot,
+  isImageSlot,
+  manifestStreamName,
+  STANDARD_READING_REF,
+} from './names.ts';
 
 /** A layer of a stored image. */
 export interface StoredLayer {
@@ -45,6 +53,11 @@ export interface OciImage {
   readonly layers: readonly StoredLayer[];
   /** EROFS images by slot of the config stream (`composefs.image`, `composefs.image.v1`, `composefs.image.boot…`). */
   readonly images: ReadonlyMap<string, ObjectId>;
+  /**
+   * Reading of the EROFS images. `standard` only where they differ from those that composefs-rs makes of the layers; without images
+   * `cfsctl` says nothing.
+   */
+  readonly reading: Reading;
   /** Blobs that were kept as fetched, by their digest. */
   readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
   /** The plain image of this EROFS version, if there is one. */
@@ -90,6 +103,7 @@ export function openOciImage(repository: Repository, name: string): OciImage {
     configStreamId: config.id,
     layers: layersOf(manifest, parsed, refs),
     images,
+    reading: stored.namedRefs.has(STANDARD_READING_REF) ? 'standard' : 'cfsctl',
     blobs,
     imageId: (version) => images.get(imageSlot(version)),
   };

@@ -8,6 +8,7 @@ import {
   type TarSink,
   TarSplitter,
 } from '#formats/tar';
+import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { expandSparse } from '#work/image';
 import { BATCH_BYTES } from './batches/batch-layout.ts';
@@ -61,11 +62,13 @@ export interface LayerSplitOptions {
   readonly pool: BatchPool;
   readonly repository: Repository;
   readonly onEntry: EntryListener;
+  /** `standard` when absent. */
+  readonly reading?: Reading | undefined;
 }
 
 /**
  * Splits one tar: files become objects through the pool, everything else goes into the splitstream, in the order of the tar. The
- * stream is exactly upstream's. Memory is the batches in the pool and what waits for them.
+ * stream is exactly upstream's, in the reading `cfsctl` also for tars that it reads differently. Memory is the batches in the pool and what waits for them.
  */
 export class LayerSplit implements TarSink, Disposable {
   readonly counts: LayerCounts = {
@@ -78,7 +81,7 @@ export class LayerSplit implements TarSink, Disposable {
   readonly #pool: BatchPool;
   readonly #repository: Repository;
   readonly #onEntry: EntryListener;
-  readonly #splitter = new TarSplitter();
+  readonly #splitter: TarSplitter;
   readonly #writer: SplitstreamWriter;
   #waiting: Waiting[] = [];
   #next = 0;
@@ -91,7 +94,8 @@ export class LayerSplit implements TarSink, Disposable {
   #file: PendingFile | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor({ pool, repository, onEntry }: LayerSplitOptions) {
+  constructor({ pool, repository, onEntry, reading }: LayerSplitOptions) {
+    this.#splitter = new TarSplitter(reading);
     this.#pool = pool;
     this.#repository = repository;
     this.#onEntry = onEntry;

@@ -2,6 +2,7 @@ import type { ContentDigest, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { BlobContent } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Reading } from '#formats/tree';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
@@ -25,6 +26,7 @@ export interface LayerOrder {
   readonly expected: LayerExpectation;
   readonly content: BlobContent;
   readonly onEntry: EntryListener;
+  readonly reading: Reading | undefined;
   readonly onAdvance: (readBytes: number) => void;
   readonly keepBlob: boolean;
   /** Thread to unpack in; without one it is done in this thread. */
@@ -52,7 +54,7 @@ export async function importLayer(
   const { repository, pool, signal } = context;
   try {
     const kept = order.keepBlob ? new LargeObject(pool, repository.objects) : undefined;
-    using split = new LayerSplit({ pool, repository, onEntry: order.onEntry });
+    using split = new LayerSplit({ pool, repository, ...order });
     await unpackInto(split, context, order, kept);
     const content = await split.finish();
     const id = repository.objects.ensureBytes(content).id;

@@ -19,7 +19,7 @@ import {
   REF_BINDING_KEY,
   requireRefName,
 } from '#formats/ostree';
-import { Directory, findPath, type Stat, Tree, UNSET_STAT } from '#formats/tree';
+import { Directory, findPath, type Reading, type Stat, Tree, UNSET_STAT } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import {
   COMMITMETA_REF,
@@ -62,7 +62,7 @@ export interface CommitDetails {
 /** How to commit. */
 export interface CommitOptions extends OperationOptions, CommitDetails, CommitModifiers {
   /** Keep the NUL of xattr names in the image; see `ensureCommitImage`. */
-  readonly compatXattrNul?: boolean | undefined;
+  readonly reading?: Reading | undefined;
   /** A commit below all sources, whose files and directories stay as they are: modifiers are for what is laid over it. */
   readonly base?: string | undefined;
   /** Say in the metadata that the tree can be booted, with the version of its kernel. */
@@ -144,7 +144,7 @@ export async function commitTree(
   const stored = await storeCommit(repository, commit, builder.encode(commit), {
     ref: options.ref,
     namedRefs: detachedRefs(repository, options.detached),
-    compatXattrNul: options.compatXattrNul,
+    reading: options.reading,
     signal: options.signal,
   });
   const { metadataObjects, fileObjects } = objects.counts;

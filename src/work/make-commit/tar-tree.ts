@@ -4,7 +4,7 @@ import type { ObjectId } from '#base/digest';
 import { FormatError, isOnecopyError, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { VerityHasher } from '#formats/fsverity';
-import { COMPRESSION_PROBE_BYTES, detectCompression } from '#formats/oci';
+import { COMPRESSION_PROBE_BYTES, detectCompression, EntryBudget } from '#formats/oci';
 import {
   checkTarEntry,
   type SplitContent,
@@ -12,7 +12,16 @@ import {
   type TarSink,
   TarSplitter,
 } from '#formats/tar';
-import { Directory, type Leaf, type LeafIndex, type Stat, Tree, UNSET_STAT } from '#formats/tree';
+import {
+  DEPTH_LIMIT,
+  Directory,
+  type Leaf,
+  type LeafIndex,
+  leafAt,
+  type Stat,
+  Tree,
+  UNSET_STAT,
+} from '#formats/tree';
 import { Dir, openVerityHasher, readPieces } from '#host';
 import type { Repository, StagedObject } from '#stores/composefs';
 
@@ -33,18 +42,21 @@ export async function readTarTree(
   using parent = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');
   using file = parent.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
   using reader = new TarTreeReader(repository);
-  for await (const piece of unpacked(readPieces(file))) {
+  for await (const piece of unpacked(readPieces(file), path)) {
     options.signal?.throwIfAborted();
     reader.push(piece);
   }
   return reader.finish();
 }
 
-async function* unpacked(source: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* unpacked(source: Iterable<Uint8Array>, label: string): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.iterator]();
   const first = iterator.next();
   if (first.done === true) return;
-  const compression = detectCompression(first.value.subarray(0, COMPRESSION_PROBE_BYTES));
+  const compression = detectCompression(first.value.subarray(0, COMPRESSION_PROBE_BYTES), {
+    what: `tar "${label}"`,
+    hint: 'Unpack the tar with xz -dk or bunzip2 -k',
+  });
   if (compression === 'none') {
     yield first.value;
     yield* { [Symbol.iterator]: () => iterator };
@@ -87,6 +99,7 @@ class TarTreeReader implements TarSink, Disposable {
   readonly #repository: Repository;
   readonly #splitter = new TarSplitter();
   readonly #tree = new Tree(IMPLIED_STAT);
+  readonly #budget = new EntryBudget();
   #staged: StagedObject | undefined;
   #hasher: VerityHasher | undefined;
   #id: ObjectId | undefined;
@@ -124,6 +137,10 @@ class TarTreeReader implements TarSink, Disposable {
 
   entry(entry: TarEntry, content: SplitContent): void {
     checkTarEntry(entry);
+    this.#budget.take(
+      entry,
+      entry.path.length + (content.kind === 'inline' ? content.bytes.length : 0),
+    );
     if (entry.path === '/') {
       if (entry.type === 'directory') this.#tree.root.stat = statOf(entry);
       return;
@@ -180,12 +197,22 @@ class TarTreeReader implements TarSink, Disposable {
 
   #parent(entry: TarEntry, path: string): Directory {
     let at = this.#tree.root;
+    let depth = 0;
     for (const part of path.split('/')) {
       if (part === '') continue;
       const next = at.entries.get(part as ByteString);
       if (next !== undefined && !(next instanceof Directory)) {
-        throw invalid(entry, 'a file as its parent');
+        const leaf = leafAt(this.#tree, next);
+        throw invalid(
+          entry,
+          leaf.kind === 'symlink'
+            ? `a symlink to "${displayText(leaf.target)}" as its parent, which is not followed`
+            : 'a file as its parent',
+        );
       }
+      depth += 1;
+      if (depth >= DEPTH_LIMIT - 1) throw invalid(entry, `more than ${DEPTH_LIMIT - 1} levels`);
+      if (next === undefined) this.#budget.takeParent(entry);
       const below = next ?? new Directory(IMPLIED_STAT);
       if (next === undefined) at.entries.set(part as ByteString, below);
       at = below;

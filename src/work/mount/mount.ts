@@ -1,3 +1,4 @@
+import { type ByteString, byteStringFromText } from '#base/bytes';
 import { hasCode, isOnecopyError, UnsupportedError } from '#base/errors';
 import {
   attachMount,
@@ -110,14 +111,14 @@ interface OverlayOptions {
 /** A detached overlay of the tree over the objects. Source of the options: composefs core spec 8.1. */
 function mountOverlay(tree: HostFile, objects: Dir, options: OverlayOptions): HostFile {
   using context = new MountContext('overlay');
-  context.setString('source', options.source);
+  context.setString('source', byteStringFromText(options.source));
   context.setString('metacopy', 'on');
   context.setString('redirect_dir', 'on');
   if (options.verity) context.setString('verity', 'require');
   const { writable } = options;
   if (writable !== undefined) {
-    context.setString('upperdir', writable.upper);
-    context.setString('workdir', writable.work);
+    context.setString('upperdir', overlayPath(writable.upper));
+    context.setString('workdir', overlayPath(writable.work));
   }
   const readOnly = writable === undefined;
   if (context.trySetFile('lowerdir+', tree) === 0) {
@@ -129,6 +130,11 @@ function mountOverlay(tree: HostFile, objects: Dir, options: OverlayOptions): Ho
     context.setString('lowerdir', `${path}::/proc/self/fd/${objects.fd}`);
     return context.mount({ readOnly });
   });
+}
+
+/** A path as overlayfs reads it from an option: bytes, with a backslash before each backslash. Source: Linux fs/overlayfs/params.c ovl_unescape. */
+function overlayPath(path: string): ByteString {
+  return byteStringFromText(path.replaceAll('\\', '\\\\'));
 }
 
 /** Attaches a detached mount to a temporary directory while `use` needs a path to it. */

@@ -2,7 +2,13 @@ import type { ObjectId } from '#base/digest';
 import { IntegrityError, UnsupportedError } from '#base/errors';
 import { type ErofsVersion, encodeImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { type ImageReference, LayerStack, type Platform, type ResolvedImage } from '#formats/oci';
+import {
+  type ImageReference,
+  LayerStack,
+  type Platform,
+  type ResolvedImage,
+  type StackOptions,
+} from '#formats/oci';
 import type { Tree } from '#formats/tree';
 import { hashContent } from '#host';
 import { type ImageView, type ViewEntry, viewImage } from '#work/browse';
@@ -20,7 +26,7 @@ import { ScratchObjects } from './scratch.ts';
 import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 
 /** What an image is looked at as. */
-export interface PreviewOptions extends LayerReaderOptions {
+export interface PreviewOptions extends LayerReaderOptions, StackOptions {
   readonly platform?: Platform | undefined;
   /** Hash of the object ids; default sha512. A repository of this algorithm would have the same ids. */
   readonly algorithm?: VerityAlgorithm | undefined;
@@ -101,21 +107,23 @@ class Survey implements AsyncDisposable {
   readonly #reader: LayerReader;
   readonly #layers: readonly PlannedLayer[];
   readonly #algorithm: VerityAlgorithm;
+  readonly #options: StackOptions;
   readonly #places = new Map<ObjectId, Location>();
 
   constructor(
     source: PullSource,
     image: ResolvedImage,
-    { algorithm, ...options }: LayerReaderOptions & { readonly algorithm: VerityAlgorithm },
+    { algorithm, ...options }: PreviewOptions & { readonly algorithm: VerityAlgorithm },
   ) {
     this.#reader = new LayerReader(source, options);
     this.#layers = arrangeLayers(image);
     this.#algorithm = algorithm;
+    this.#options = options;
   }
 
   /** Reads all layers. */
   async readTree(): Promise<Tree> {
-    const stack = new LayerStack();
+    const stack = new LayerStack(this.#options);
     for (const layer of this.#layers) {
       const { position } = layer;
       stack.beginLayer(nameOf(layer));
@@ -134,7 +142,12 @@ class Survey implements AsyncDisposable {
     layer: PlannedLayer,
     options: Pick<TarSurveyOptions, 'isWanted' | 'onEntry'>,
   ): Promise<void> {
-    using tar = new TarSurvey({ algorithm: this.#algorithm, scratch: this.scratch, ...options });
+    using tar = new TarSurvey({
+      algorithm: this.#algorithm,
+      reading: this.#options.reading,
+      scratch: this.scratch,
+      ...options,
+    });
     await this.#reader.read(layer, (piece) => tar.push(piece));
     tar.end();
   }

@@ -8,6 +8,7 @@ import {
   type TarSink,
   TarSplitter,
 } from '#formats/tar';
+import type { Reading } from '#formats/tree';
 import { openVerityHasher } from '#host';
 import { expandSparse } from '#work/image';
 import { ScratchObjects, type StagedContent } from './scratch.ts';
@@ -15,6 +16,8 @@ import { ScratchObjects, type StagedContent } from './scratch.ts';
 /** What to do with the files of a layer. */
 export interface TarSurveyOptions {
   readonly algorithm: VerityAlgorithm;
+  /** `standard` when absent. */
+  readonly reading?: Reading | undefined;
   /** Where wanted contents are kept. */
   readonly scratch: ScratchObjects;
   /** Whether the content of the entry with this number (from 0) is wanted. */
@@ -26,7 +29,7 @@ export interface TarSurveyOptions {
 /** Splits a tar as a pull does, and hashes the files instead of storing them, but for those that are wanted. */
 export class TarSurvey implements TarSink, Disposable {
   readonly #options: TarSurveyOptions;
-  readonly #splitter = new TarSplitter();
+  readonly #splitter: TarSplitter;
   /** Holds a sparse file until its entry has passed: what is hashed is the file with its holes. */
   readonly #passing = new ScratchObjects();
   /** Entries that have passed. */
@@ -37,6 +40,7 @@ export class TarSurvey implements TarSink, Disposable {
 
   constructor(options: TarSurveyOptions) {
     this.#options = options;
+    this.#splitter = new TarSplitter(options.reading);
   }
 
   /** Takes the next bytes of the tar. @throws FormatError TAR_*, LAYER_TOO_LARGE; HostError; what `onEntry` throws */

@@ -1,5 +1,6 @@
 import type { OstreeChecksum } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
+import type { Reading } from '#formats/tree';
 import type { OstreeRemote, OstreeRemoteOptions } from '#remotes/ostree';
 import type { OstreeRepo } from '#stores/ostree';
 import type { DeltaPolicy } from './delta/delta.ts';
@@ -39,7 +40,7 @@ export interface PullCommitOptions extends OperationOptions {
   readonly commitOnly?: boolean | undefined;
   /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
   readonly depth?: number | undefined;
-  readonly compatXattrNul?: boolean | undefined;
+  readonly reading?: Reading | undefined;
   /** Also compute what `cfsctl` prints as the verity of the stream. */
   readonly withUpstreamId?: boolean | undefined;
   /** Threads that verify and store files; 0 does it in this one. */

@@ -94,9 +94,9 @@ class Pull {
     if (!isComplete(repository, stream)) return undefined;
     // The image of another setting, or one that is gone, is made anew by the usual way.
     if (imageId === undefined || !repository.objects.has(imageId)) return undefined;
-    if (this.#options.compatXattrNul !== undefined) {
-      const compatXattrNul = this.#options.compatXattrNul;
-      if (storeImage(repository, stream, { compatXattrNul }) !== imageId) return undefined;
+    if (this.#options.reading !== undefined) {
+      const reading = this.#options.reading;
+      if (storeImage(repository, stream, { reading }) !== imageId) return undefined;
     }
     const detached = await this.#namedRefs(commit);
     const keptDetached = stored.namedRefs.get(COMMITMETA_REF);
@@ -154,8 +154,8 @@ class Pull {
       this.#requirePaths(gathered);
     }
     const namedRefs = await this.#namedRefs(commit);
-    const { compatXattrNul, withUpstreamId } = this.#options;
-    const how = { namedRefs, compatXattrNul, withUpstreamId, signal };
+    const { reading, withUpstreamId } = this.#options;
+    const how = { namedRefs, reading, withUpstreamId, signal };
     const content = gathered.encode();
     const stored =
       subpaths === undefined

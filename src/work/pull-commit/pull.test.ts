@@ -26,7 +26,7 @@ const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as
 const TINY = 'c51efa0182c5e5997bd88360ecdc85cb3faef8fa6ed4f9560e36b9329be14feb' as OstreeChecksum;
 /** As the real tool: its xattr names, its printed ids, its trust. */
 const AS_UPSTREAM = {
-  compatXattrNul: true,
+  reading: 'cfsctl',
   withUpstreamId: true,
   workers: 0,
   trust: { verifyBindings: false },

@@ -1,6 +1,7 @@
 import assert from 'node:assert';
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { type BlobContent, type OperationOptions, pool as runPool } from '#base/flow';
+import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
 import {
@@ -27,6 +28,7 @@ export interface ImporterOptions extends OperationOptions {
   /** Threads that split and write, and layers at once. */
   readonly jobs: number;
   readonly layerBytesMax: number | undefined;
+  readonly reading: Reading | undefined;
 }
 
 /** One blob to read. */
@@ -174,7 +176,7 @@ export class Importer implements AsyncDisposable {
     content: BlobContent,
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
-    const { repository, signal, layerBytesMax } = this.#options;
+    const { repository, signal, layerBytesMax, reading } = this.#options;
     const { diffId, position, descriptor } = layer;
     assert(diffId !== undefined, 'a layer without a diff id is a blob');
     const thread = this.#isSmall ? undefined : this.#takeThread();
@@ -185,6 +187,7 @@ export class Importer implements AsyncDisposable {
       content,
       onEntry: feed === undefined ? () => {} : feed.listener(position),
       onAdvance: this.#advance(layer),
+      reading,
       keepBlob,
       thread,
     });

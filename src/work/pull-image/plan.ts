@@ -3,6 +3,7 @@ import { isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { Descriptor, ResolvedImage } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
+import type { Reading } from '#formats/tree';
 import { isIntact, isStreamWhole, type Repository, type Suspects } from '#stores/composefs';
 import {
   blobStreamName,
@@ -115,13 +116,18 @@ class Reuse {
 }
 
 /**
- * True when the image is stored with its EROFS images, they are what their ids say, and no check found anything wrong with the names
- * that lead to them.
+ * True when the image is stored with its EROFS images, in this reading if one is given, they are what their ids say, and no check found
+ * anything wrong with the names that lead to them.
  */
-export function isBuilt(repository: Repository, digest: ContentDigest): boolean {
+export function isBuilt(
+  repository: Repository,
+  digest: ContentDigest,
+  reading?: Reading | undefined,
+): boolean {
   try {
     const image = openOciImage(repository, `@${digest}`);
     if (image.config === undefined) return true;
+    if (reading === 'cfsctl' && image.reading !== 'cfsctl') return false;
     const suspects = repository.suspects.read();
     const images = presentImages(repository, image);
     if (images === undefined || suspects === 'all') return false;
@@ -138,6 +144,7 @@ export function describePlan(
   repository: Repository | undefined,
   image: ResolvedImage,
   layers: readonly PlannedLayer[],
+  reading?: Reading | undefined,
 ): PullPlan {
   const rows = layers.map(({ descriptor, diffId, sameAs, presentId }) => ({
     diffId,
@@ -161,6 +168,6 @@ export function describePlan(
     presentBytes: bytesOf('present'),
     wouldBuild:
       image.config !== undefined &&
-      (repository === undefined || !isBuilt(repository, image.manifest.digest)),
+      (repository === undefined || !isBuilt(repository, image.manifest.digest, reading)),
   };
 }

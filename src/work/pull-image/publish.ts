@@ -1,6 +1,7 @@
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { ResolvedImage } from '#formats/oci';
+import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import {
   configStreamName,
@@ -23,6 +24,8 @@ export interface PublishInput {
   readonly ids: readonly ObjectId[];
   /** EROFS images that were built now. */
   readonly images: ImageIds | undefined;
+  /** Reading of the EROFS images that were built now. */
+  readonly reading: Reading | undefined;
   readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
 }
 
@@ -33,6 +36,7 @@ export interface Published {
   /** The manifest's stream before EROFS images were linked. */
   readonly firstManifestId: ObjectId;
   readonly slots: ImageIds;
+  readonly reading: Reading;
 }
 
 /** Makes config and manifest lead to everything, and names them. When they do already, nothing is written. */
@@ -48,19 +52,20 @@ export async function publishImage(
   const isSameLayers = existing?.layers.every((layer, index) => layer.id === ids[index]) === true;
   const slots = new Map([...(isSameLayers ? existing.images : []), ...(images ?? [])]);
   const blobs = new Map([...(existing?.blobs ?? []), ...input.blobs]);
-  if (existing !== undefined && isSameLayers && isCurrent(existing, { slots, blobs })) {
+  const reading = input.reading ?? existing?.reading ?? 'cfsctl';
+  if (existing !== undefined && isSameLayers && isCurrent(existing, { slots, blobs, reading })) {
     const { configStreamId: configId, manifestStreamId: manifestId } = existing;
     nameStreams(repository, image, { configId, manifestId });
-    return { configId, manifestId, firstManifestId: manifestId, slots };
+    return { configId, manifestId, firstManifestId: manifestId, slots, reading };
   }
-  const streams = new ImageStreams({ ...input, blobs });
+  const streams = new ImageStreams({ ...input, blobs, reading });
   // Upstream stores both without images first, and reports the id that they have then.
   const isFirst = existing === undefined && slots.size > 0;
   const first = isFirst ? await streams.store(hashOnly(repository), new Map()) : undefined;
   const last = await streams.store(repository, slots);
   signal?.throwIfAborted();
   nameStreams(repository, image, last);
-  return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots };
+  return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots, reading };
 }
 
 /** Names what does not have its name, the config first. */
@@ -88,9 +93,11 @@ function findImage(repository: Repository, digest: ContentDigest): OciImage | un
 
 function isCurrent(
   existing: OciImage,
-  { slots, blobs }: { readonly slots: ImageIds; readonly blobs: PublishInput['blobs'] },
+  { slots, blobs, reading }: Pick<PublishInput, 'blobs'> & Pick<Published, 'slots' | 'reading'>,
 ): boolean {
-  return isSame(existing.images, slots) && isSame(existing.blobs, blobs);
+  return (
+    existing.reading === reading && isSame(existing.images, slots) && isSame(existing.blobs, blobs)
+  );
 }
 
 function isSame<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
@@ -113,12 +120,12 @@ class ImageStreams {
     store: DocumentStore,
     images: ImageIds,
   ): Promise<{ configId: ObjectId; manifestId: ObjectId }> {
-    const { image, blobs } = this.#input;
+    const { image, blobs, reading } = this.#input;
     const { manifest, configBytes } = image;
     const layers = this.#layers;
     const configId = await storeConfig(store, configBytes, { layers, images });
     const config = [manifest.config.digest, configId] as const;
-    const refs = { config, layers, blobs };
+    const refs = { config, layers, blobs, reading: images.size > 0 ? reading : undefined };
     return { configId, manifestId: await storeManifest(store, manifest.bytes, refs) };
   }
 }

@@ -8,6 +8,7 @@ import { isOnecopyError } from '#base/errors';
 import type { ProgressEvent } from '#base/flow';
 import { initRepository, type Repository } from '#stores/composefs';
 import { openImageSource } from '#stores/oci-layout';
+import { checkOciImages } from '#work/check';
 import { blobStreamName, computeImageId, listOciImages, openOciImage } from '#work/image';
 import { codeOf } from '../../../test/support/error-code.ts';
 import { describeRepository } from '../../../test/support/repository-tree.ts';
@@ -343,3 +344,93 @@ test('demanding fs-verity of a repository that does not enforce it is refused be
     assert.deepEqual(describeRepository(path), before);
   });
 });
+
+/** A whiteout that hits its own layer, and a hard link that states a size before a file that is an object. */
+const OWN_WHITEOUT = testTar([
+  { name: 'usr/', flag: '5' },
+  { name: 'usr/a', content: 'a' },
+  { name: 'usr/.wh.a' },
+]);
+const SIZED_LINK = testTar([
+  { name: 'usr/', flag: '5' },
+  { name: 'usr/a', content: noise(512, 1) },
+  { name: 'usr/b', flag: '1', link: 'usr/a', statedSize: 512 },
+  { name: 'usr/empty' },
+  { name: 'usr/d', content: 'd' },
+]);
+
+test('where composefs-rs would make another image the pull says so, and the image keeps its reading', async () => {
+  await inRepository(async ({ repository, layout }) => {
+    const { reference } = layout('own', [{ tar: OWN_WHITEOUT }, { tar: SIZED_LINK }]);
+    const ours = await pullImage(repository, reference, { name: 'img' });
+    assert.equal(ours.reading, 'standard');
+    assert.deepEqual(
+      ours.differences?.named.map(({ difference, path }) => `${difference} ${path}`),
+      ['own-whiteout /usr/.wh.a', 'size-without-data /usr/b'],
+    );
+    assert.equal(openOciImage(repository, 'img').reading, 'standard');
+    assert.equal(computeImageId(repository, 'img'), ours.imageId);
+    const again = await pullImage(repository, reference, { name: 'img' });
+    assert.deepEqual(
+      [again.built, again.reading, again.differences],
+      [false, 'standard', undefined],
+    );
+    assert.equal(again.manifestStreamId, ours.manifestStreamId);
+    assert.deepEqual(await checkOci(repository), []);
+
+    const theirs = await pullImage(repository, reference, { name: 'img', reading: 'cfsctl' });
+    assert.notEqual(theirs.imageId, ours.imageId);
+    assert.deepEqual([theirs.built, theirs.reading], [true, 'cfsctl']);
+    assert.equal(computeImageId(repository, 'img'), theirs.imageId);
+    assert.equal(computeImageId(repository, 'img', { reading: 'standard' }), ours.imageId);
+    assert.deepEqual(await checkOci(repository), []);
+  });
+});
+
+test('an image that both readings agree on says nothing, and has the streams of composefs-rs', async () => {
+  await inRepository(async ({ repository, layout }) => {
+    const { reference } = layout('plain', [{ tar: layerTar(2, 1) }]);
+    const report = await pullImage(repository, reference, { name: 'img' });
+    assert.equal(report.reading, 'cfsctl');
+    assert.equal(report.differences?.count, 0);
+    const again = await pullImage(repository, reference, { name: 'img', reading: 'cfsctl' });
+    assert.deepEqual([again.built, again.manifestStreamId], [false, report.manifestStreamId]);
+  });
+});
+
+test('a layer that was split in the other reading is imported anew, and the older image stays whole', async () => {
+  await inRepository(async ({ repository, layout }) => {
+    // composefs-rs takes the file's header for the data of the link, and its zeros for the end.
+    const tar = testTar([
+      { name: 'usr/', flag: '5' },
+      { name: 'usr/a', content: 'a' },
+      { name: 'usr/b', flag: '1', link: 'usr/a', statedSize: 512 },
+      { name: 'usr/zeros', content: Buffer.alloc(2048) },
+      { name: 'usr/last', content: 'l' },
+    ]);
+    const { reference } = layout('split', [{ tar }]);
+    const theirs = await pullImage(repository, reference, { name: 'theirs', reading: 'cfsctl' });
+    const second = layout('more', [{ tar }, { tar: layerTar(1, 1) }]);
+    const ours = await pullImage(repository, second.reference, { name: 'ours' });
+    assert.notEqual(ours.layers[0]?.streamId, theirs.layers[0]?.streamId);
+    assert.equal(ours.reading, 'standard');
+    assert.equal(computeImageId(repository, 'theirs'), theirs.imageId);
+    assert.equal(computeImageId(repository, 'ours'), ours.imageId);
+    assert.deepEqual(await checkOci(repository), []);
+  });
+});
+
+test('an image of too many entries is refused, and nothing is named', async () => {
+  await inRepository(async ({ repository, layout }) => {
+    const { reference } = layout('many', [{ tar: layerTar(3, 1) }]);
+    const pulling = pullImage(repository, reference, { name: 'img', entriesMax: 4 });
+    assert.equal(await codeOf(pulling), 'IMAGE_TOO_MANY_ENTRIES');
+    assert.deepEqual(listOciImages(repository), []);
+    await pullImage(repository, reference, { name: 'img', entriesMax: 5 });
+  });
+});
+
+async function checkOci(repository: Repository): Promise<unknown[]> {
+  const { findings } = await checkOciImages(repository, { content: true, rebuild: true });
+  return findings.map(({ kind, detail }) => [kind, detail]);
+}

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { ObjectId } from '#base/digest';
-import { IntegrityError } from '#base/errors';
+import { IntegrityError, isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import type { ImageReference, Platform } from '#formats/oci';
+import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
+import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
 import { Importer, type ImportTotals } from './importer.ts';
@@ -39,6 +40,10 @@ export interface PullOptions extends OperationOptions {
   readonly jobs?: number | undefined;
   /** Largest unpacked layer, in bytes. */
   readonly layerBytesMax?: number | undefined;
+  /** Most files and directories of the image. */
+  readonly entriesMax?: number | undefined;
+  /** How layers are read; without it `standard`, and an image that is stored already keeps its own. */
+  readonly reading?: Reading | undefined;
 }
 
 /** Most writer threads: beyond, the one thread that splits is the limit. */
@@ -69,13 +74,13 @@ export async function pullImage(
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
-  options: Pick<PullOptions, 'platform' | 'signal'> = {},
+  options: Pick<PullOptions, 'platform' | 'reading' | 'signal'> = {},
 ): Promise<PullPlan> {
   await using opened = await openSource(from);
   const image = await opened.source.resolve({ platform: options.platform });
   const layers =
     repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
-  return describePlan(repository, image, layers);
+  return describePlan(repository, image, layers, options.reading);
 }
 
 function requireVerity(repository: Repository): void {
@@ -102,18 +107,30 @@ class Pull {
   }
 
   async run(): Promise<PullReport> {
-    const { signal, onProgress, name, platform } = this.#options;
+    const { platform, verifyReused = false, keepBlobs, signal } = this.#options;
     const image = await this.#source.resolve({ platform });
     requireTarLayers(image);
-    const { verifyReused = false, keepBlobs } = this.#options;
     if (verifyReused) this.#repository.objects.distrustAll();
-    const before = this.#repository.suspects.read();
     const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
     this.#clock.end('resolve');
+    try {
+      return await this.#bring(image, layers);
+    } catch (error) {
+      // A stored layer may have been split in the other reading; then it is imported once more.
+      const isStored = layers.some(({ presentId }) => presentId !== undefined);
+      if (!isStored || !isSplitOtherwise(error)) throw error;
+      return await this.#bring(image, arrangeLayers(image));
+    }
+  }
+
+  async #bring(image: ResolvedImage, layers: readonly PlannedLayer[]): Promise<PullReport> {
+    const { signal, onProgress, reading, entriesMax, verifyReused = false, name } = this.#options;
+    const { digest } = image.manifest;
+    const before = this.#repository.suspects.read();
     const isWanted =
       image.config !== undefined &&
-      (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, image.manifest.digest));
-    const feed = isWanted ? new StackFeed(layers.map(nameOf)) : undefined;
+      (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, digest, reading));
+    const feed = isWanted ? new StackFeed(layers.map(nameOf), { reading, entriesMax }) : undefined;
     await using importer = this.#openImporter(layers);
     const ids = await importer.run(feed);
     this.#clock.end('layers');
@@ -122,22 +139,25 @@ class Pull {
     this.#clock.end('image');
     await importer.named();
     const { totals, blobs } = importer;
-    const input = { image, layers, ids, images, blobs };
+    const differences = feed?.differences;
+    const built = differences === undefined ? {} : { reading: readingOf(differences) };
+    const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
     const published = await publishImage(this.#repository, input, signal);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
     settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');
-    return this.#report(input, published, totals);
+    return { ...this.#report(input, published, totals), differences };
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
-    const { signal, onProgress, keepBlobs, jobs, layerBytesMax } = this.#options;
+    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading } = this.#options;
     return new Importer(layers, {
       repository: this.#repository,
       openBlob: (digest, sizeBytes) => this.#source.openBlob(digest, sizeBytes),
       keepBlobs: keepBlobs === true,
       jobs: Math.max(1, Math.min(jobs ?? availableParallelism(), JOBS_MAX)),
       layerBytesMax,
+      reading,
       signal,
       onProgress,
     });
@@ -146,12 +166,16 @@ class Pull {
   #build(feed: StackFeed, ids: readonly ObjectId[], options: OperationOptions): ImageIds {
     const tree = feed.finish(
       (position) => ids[position] as ObjectId,
-      (id) => readLayer(this.#repository, id),
+      (id) => readLayer(this.#repository, id, this.#options.reading),
     );
     return encodeImages(this.#repository, tree, options);
   }
 
-  #report(input: PublishInput, published: Published, totals: ImportTotals): PullReport {
+  #report(
+    input: PublishInput,
+    published: Published,
+    totals: ImportTotals,
+  ): Omit<PullReport, 'differences'> {
     const { image, layers, ids, images } = input;
     return {
       name: this.#options.name,
@@ -163,6 +187,7 @@ class Pull {
       imageId: published.slots.get(imageSlot(this.#repository.formats.default)),
       imageIds: Object.fromEntries(published.slots),
       built: images !== undefined,
+      reading: image.config === undefined ? undefined : published.reading,
       layers: layers.map((layer, index) => reportLayer(layer, ids[index] as ObjectId)),
       objects: {
         stored: totals.storedObjects,
@@ -183,6 +208,16 @@ class Pull {
 
 function isMissing({ sameAs, presentId }: PlannedLayer): boolean {
   return sameAs === undefined && presentId === undefined;
+}
+
+/** Where both readings agree, the images are those of composefs-rs. */
+function readingOf({ count }: LayerDifferences): Reading {
+  return count > 0 ? 'standard' : 'cfsctl';
+}
+
+/** Errors of reading a stored layer back that another split would not give. */
+function isSplitOtherwise(error: unknown): boolean {
+  return isOnecopyError(error) && error.code.startsWith('TAR_');
 }
 
 function reportLayer(layer: PlannedLayer, streamId: ObjectId): LayerReport {

@@ -1,4 +1,6 @@
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
+import type { LayerDifferences } from '#formats/oci';
+import type { Reading } from '#formats/tree';
 
 /** What became of one layer. */
 export interface LayerReport {
@@ -33,6 +35,10 @@ export interface PullReport {
   readonly imageIds: Readonly<Record<string, ObjectId>>;
   /** True when the images were built now, false when they were there. */
   readonly built: boolean;
+  /** Reading of the images: `standard` only where composefs-rs makes others of these layers. Undefined for an artifact. */
+  readonly reading: Reading | undefined;
+  /** Where composefs-rs reads the layers differently; known when the images were built now. */
+  readonly differences: LayerDifferences | undefined;
   readonly layers: readonly LayerReport[];
   /** Files of the layers that are objects. */
   readonly objects: {

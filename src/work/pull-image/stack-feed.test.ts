@@ -25,6 +25,7 @@ function entry(path: string, type: TarEntry['type'], text = ''): StoredTarEntry 
       rdevMinor: 0,
       xattrs: new Map(),
       sparse: undefined,
+      difference: undefined,
       offset: 0,
     },
     content: { kind: 'inline', bytes: Buffer.from(text) },

@@ -1,6 +1,6 @@
 import assert from 'node:assert';
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
-import { LayerStack } from '#formats/oci';
+import { type LayerDifferences, LayerStack, type StackOptions } from '#formats/oci';
 import type { StoredTarEntry } from '#formats/tar';
 import type { Tree } from '#formats/tree';
 import type { EntryListener } from '#work/ingest';
@@ -22,14 +22,20 @@ interface FeedLayer {
  * are split; those of layers above a missing one are kept until it is there; layers that are stored already are read back.
  */
 export class StackFeed {
-  readonly #stack = new LayerStack();
+  readonly #stack: LayerStack;
   readonly #layers: readonly FeedLayer[];
   /** The lowest layer that is not completely stacked. */
   #position = 0;
 
-  constructor(names: readonly (DiffId | ContentDigest)[]) {
+  constructor(names: readonly (DiffId | ContentDigest)[], options?: StackOptions) {
+    this.#stack = new LayerStack(options);
     this.#layers = names.map((name) => ({ name, kept: [], isImported: false, isComplete: false }));
     this.#begin();
+  }
+
+  /** Where composefs-rs would read the layers differently; complete after `finish`. */
+  get differences(): LayerDifferences {
+    return this.#stack.differences;
   }
 
   /** Takes the entries of one layer while it is imported. */

@@ -1,6 +1,8 @@
 import { type ImageView, openImageView, type ViewEntry } from '#work/browse';
 import { previewImage } from '#work/preview';
 import { type Context, textOption } from '../context.ts';
+import { UsageError } from '../output.ts';
+import { readingOption } from '../reading-option.ts';
 import { openIfPresent, openSelected } from '../repository.ts';
 import { platformOption } from './platform.ts';
 
@@ -22,7 +24,14 @@ export async function openView(
 ): Promise<OpenedView> {
   if (REFERENCE.test(name)) {
     const platform = platformOption(textOption(options, 'platform'));
-    return await previewImage(name, { ...context.operation, ...(await formOf(context)), platform });
+    const reading = readingOption(options);
+    const form = await formOf(context);
+    return await previewImage(name, { ...context.operation, ...form, platform, reading });
+  }
+  if (readingOption(options) !== undefined) {
+    throw new UsageError(
+      `Cannot look into "${name}": --compat applies to references, not to stored images`,
+    );
   }
   const repository = await openSelected(context);
   try {

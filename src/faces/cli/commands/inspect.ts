@@ -31,6 +31,7 @@ function inspection(name: string, image: OciImage) {
     manifest: jsonOf(image.manifest.bytes),
     config: jsonOf(image.configBytes),
     imageIds: Object.fromEntries(image.images),
+    reading: readingOf(image),
     streams: { manifest: image.manifestStreamId, config: image.configStreamId },
     layers: image.layers.map(({ digest, diffId, id }, index) => ({
       digest,
@@ -43,12 +44,21 @@ function inspection(name: string, image: OciImage) {
   };
 }
 
+/** Null when there is no EROFS image. */
+function readingOf({ images, reading }: OciImage): string | null {
+  return images.size === 0 ? null : reading;
+}
+
 function printInspection(name: string, image: OciImage, line: (text: string) => void): void {
   const { config, manifest } = image;
   line(`Name:      ${name}`);
   line(`Manifest:  ${image.manifestDigest}`);
   line(`Config:    ${manifest.config.digest}`);
   for (const [slot, id] of image.images) line(`Image:     ${id} (${slot})`);
+  if (readingOf(image) !== null) {
+    const how = image.reading === 'cfsctl' ? 'as cfsctl' : 'by the specifications, cfsctl differs';
+    line(`Reading:   ${how}`);
+  }
   if (config?.platform !== undefined) {
     line(`Platform:  ${config.platform.os}/${config.platform.architecture}`);
   }

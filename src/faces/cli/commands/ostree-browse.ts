@@ -22,6 +22,7 @@ import {
 import { type Action, flag, textOption, wholeNumber } from '../context.ts';
 import { formatName } from '../entry.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
+import { readingOption } from '../reading-option.ts';
 import { openSelected } from '../repository.ts';
 
 /** `ostree images`: the refs that name commits. */
@@ -180,22 +181,22 @@ export const diff: Action = async (context, [before = '', after = ''], options) 
 export const dump: Action = async (context, [name = ''], options) => {
   if (context.out.json) throw new UsageError('Cannot print a dumpfile as JSON: use ls');
   using repository = await openSelected(context);
-  const compatXattrNul = flag(options, 'compatXattrNul') ? true : undefined;
-  await context.out.bytes(dumpCommit(repository, name, { compatXattrNul }));
+  const reading = readingOption(options);
+  await context.out.bytes(dumpCommit(repository, name, { reading }));
   return 0;
 };
 
 /** `ostree compute-id`: the id of the image of a commit, which is made when it is missing. */
 export const computeId: Action = async (context, [name = ''], options) => {
   using repository = await openSelected(context);
-  const compatXattrNul = flag(options, 'compatXattrNul') ? true : undefined;
+  const reading = readingOption(options);
   const version = wholeNumber(textOption(options, 'erofsVersion'), '--erofs-version');
   if (version !== undefined && version !== 0 && version !== 1 && version !== 2) {
     throw new UsageError(`Cannot read --erofs-version: expected 0, 1 or 2, found "${version}"`);
   }
   const imageId =
-    context.dryRun || version !== undefined || compatXattrNul !== undefined
-      ? computeCommitImageId(repository, name, { compatXattrNul, version })
+    context.dryRun || version !== undefined || reading !== undefined
+      ? computeCommitImageId(repository, name, { reading, version })
       : (await ensureCommitImage(repository, name, context.operation)).imageId;
   if (context.out.json) context.out.document({ name, imageId });
   context.out.line(imageId);

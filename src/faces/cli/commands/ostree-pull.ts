@@ -17,6 +17,7 @@ import {
 import { locateRepository, openOrCreate } from '#work/repository';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { readingOption } from '../reading-option.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatSize } from '../units.ts';
 import { configuredRemote, remoteOf, summaryOption } from './ostree-remote.ts';
@@ -204,7 +205,7 @@ async function pullOptions(
     subpaths: subpaths.length === 0 ? undefined : subpaths,
     commitOnly,
     depth: depthOption(textOption(options, 'depth')),
-    compatXattrNul: flag(options, 'compatXattrNul') ? true : undefined,
+    reading: readingOption(options),
     workers: context.jobs,
   };
 }

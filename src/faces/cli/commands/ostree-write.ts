@@ -24,6 +24,7 @@ import { applyDeltaFile, planDeltaFile, type TrustPolicy } from '#work/pull-comm
 import { openOrCreate } from '#work/repository';
 import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
+import { readingOption } from '../reading-option.ts';
 import { openIfPresent, openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
 import { trustOptions } from './ostree-trust.ts';
@@ -190,7 +191,7 @@ export const applyDelta: Action = async (context, [path = ''], options) => {
     ...context.operation,
     ref: textOption(options, 'reference'),
     trust,
-    compatXattrNul: flag(options, 'compatXattrNul') ? true : undefined,
+    reading: readingOption(options),
   });
   if (context.out.json) context.out.document({ ...report, upstreamId: undefined });
   const { line } = context.out;
@@ -275,7 +276,7 @@ async function commitOptions(options: Readonly<Record<string, unknown>>): Promis
     skipPaths: skipList === undefined ? undefined : parseSkipList(await readFile(skipList, 'utf8')),
     statOverrides:
       overrides === undefined ? undefined : parseStatOverrides(await readFile(overrides, 'utf8')),
-    compatXattrNul: flag(options, 'compatXattrNul') ? true : undefined,
+    reading: readingOption(options),
   };
 }
 

@@ -8,8 +8,9 @@ import {
 } from '#work/pull-image';
 import { locateRepository, openOrCreate } from '#work/repository';
 import { refuseOptions } from '../applies.ts';
-import { type Action, flag, textOption } from '../context.ts';
+import { type Action, flag, textOption, wholeNumber } from '../context.ts';
 import { type Output, UsageError } from '../output.ts';
+import { readingOption } from '../reading-option.ts';
 import { openIfPresent } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
 import { IMAGE_PULL_OPTIONS } from '../verbs.ts';
@@ -36,9 +37,10 @@ export const pull: Action = async (context, [reference = '', ...names], options)
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }
   const platform = platformOption(textOption(options, 'platform'));
+  const reading = readingOption(options);
   if (context.dryRun) {
     using repository = await openIfPresent(context);
-    const plan = await planPull(repository, reference, { platform });
+    const plan = await planPull(repository, reference, { platform, reading });
     const wouldCreate = repository === undefined;
     if (context.out.json) context.out.document({ dryRun: true, name, wouldCreate, ...plan });
     if (wouldCreate) context.out.line(`Would create ${locateRepository(context.selection)}`);
@@ -58,10 +60,14 @@ export const pull: Action = async (context, [reference = '', ...names], options)
     keepBlobs: flag(options, 'keepBlobs'),
     verifyReused: flag(options, 'verifyReused'),
     jobs: context.jobs,
+    reading,
+    entriesMax: wholeNumber(textOption(options, 'maxEntries'), '--max-entries', 1),
+    layerBytesMax: wholeNumber(textOption(options, 'maxLayerSize'), '--max-layer-size', 1),
     requireVerity: context.requireVerity,
   });
   if (context.out.json) context.out.document({ dryRun: false, ...report });
   else printReport(report, context.out.line);
+  sayDifferences(report, context.out);
   return 0;
 };
 
@@ -72,6 +78,28 @@ function warnAboutZstd(out: Output): void {
   out.warn(
     `warning: this Node compresses with libzstd ${version}, not ${ZSTD_EXACT_VERSION}: new streams get other ids than cfsctl gives them`,
   );
+}
+
+const DIFFERENCE_TEXTS = {
+  'size-without-data':
+    'states a size although its type has no data: cfsctl passes over that many bytes',
+  prefix: 'has a prefix that cfsctl does not see',
+  'old-directory': 'is a directory by the slash at its end: a file for cfsctl',
+  'own-whiteout':
+    'hides only what lower layers brought: cfsctl removes what its own layer brought, too',
+} as const;
+
+/** Says that cfsctl would make another image, and where it reads the layers differently. */
+function sayDifferences({ differences }: PullReport, out: Output): void {
+  if (differences === undefined || differences.count === 0) return;
+  const { count, named } = differences;
+  out.warn(
+    `note: cfsctl reads ${count} ${count === 1 ? 'entry' : 'entries'} of this image differently, and may give it another id; --compat cfsctl reads as it does`,
+  );
+  for (const { difference, path, layer } of named) {
+    out.warn(`  ${path} ${DIFFERENCE_TEXTS[difference]} (layer ${formatDigest(layer)})`);
+  }
+  if (count > named.length) out.warn(`  and ${count - named.length} more`);
 }
 
 function printPlan(plan: PullPlan, line: (text: string) => void): void {

@@ -9,13 +9,13 @@ import { gunzip, type RoomFor } from './gunzip.ts';
 const PIECE_BYTES = 256 << 10;
 /** Pieces that may wait between the decompressor's thread and this one, in bytes. */
 const WAITING_BYTES = 1 << 20;
-/** Largest layer that is unpacked, in bytes, unless the caller says otherwise. Far above any real one, far below a full disk array. */
-export const LAYER_BYTES_MAX = 2 ** 40;
+/** Largest layer that is unpacked, in bytes, unless the caller says otherwise: above any that a public registry takes. */
+export const LAYER_BYTES_MAX = 2 ** 37;
 /**
- * Largest ratio of unpacked to packed bytes once more than RATIO_FREE_BYTES have come out. gzip ends at 1032:1 (RFC 1951: 258 bytes
- * from 2 bits); only zstd goes beyond, and no file of use does.
+ * Largest ratio of unpacked to packed bytes once more than RATIO_FREE_BYTES have come out, unless the caller says how many there may be.
+ * Files of programs reach 10, of zeros 1032 with gzip (RFC 1951: 258 bytes from 2 bits).
  */
-export const LAYER_RATIO_MAX = 4096;
+export const LAYER_RATIO_MAX = 200;
 const RATIO_FREE_BYTES = 2 ** 30;
 
 /** What unpacking may produce. */
@@ -132,14 +132,14 @@ class Meter {
 
   addOutput(bytes: number): void {
     this.#outputBytes += bytes;
-    const { layerBytesMax = LAYER_BYTES_MAX } = this.#limits;
     const ratioLimit = Math.max(RATIO_FREE_BYTES, this.inputBytes * LAYER_RATIO_MAX);
-    const limit = Math.min(layerBytesMax, ratioLimit);
+    const limit = this.#limits.layerBytesMax ?? Math.min(LAYER_BYTES_MAX, ratioLimit);
     if (this.#outputBytes <= limit) return;
     throw new FormatError(
       'LAYER_TOO_LARGE',
       `Cannot unpack ${this.#limits.what}: expected at most ${limit} bytes from ${this.inputBytes}, found more`,
       { offset: this.#outputBytes, what: this.#limits.what, limit },
+      { hint: 'If you trust the image, allow as much as it needs with --max-layer-size' },
     );
   }
 

@@ -15,6 +15,7 @@ import {
   type Superblock,
   splitPartFile,
 } from '#formats/ostree';
+import type { Reading } from '#formats/tree';
 import { Dir, readAll } from '#host';
 import type { Repository } from '#stores/composefs';
 import { openBase, storeCommit } from '#work/commits';
@@ -34,7 +35,7 @@ export interface ApplyDeltaOptions extends OperationOptions {
   readonly ref?: string | undefined;
   /** Gates of commits are asked about the delta's own signatures first, then about the commit's detached metadata inside. */
   readonly trust?: TrustPolicy | undefined;
-  readonly compatXattrNul?: boolean | undefined;
+  readonly reading?: Reading | undefined;
   readonly withUpstreamId?: boolean | undefined;
 }
 
