@@ -128,7 +128,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/tree',
     'host',
   ],
-  'work/mount': ['base/bytes', 'base/errors', 'host', 'stores/composefs'],
+  'work/mount': ['base/bytes', 'base/digest', 'base/errors', 'host', 'stores/composefs'],
   'work/trust': [
     'base/bytes',
     'base/digest',
@@ -161,6 +161,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/splitstream',
     'stores/composefs',
     'work/image',
+    'work/mount',
   ],
   'work/export': [
     'base/bytes',

@@ -209,6 +209,7 @@ export const VERBS: readonly Verb[] = [
       ['--root <name>', 'keep this stream or image too', 'repeated'],
       ['--plan <file>', 'write what would be removed to a new file, and remove nothing'],
       ['--apply <file>', 'remove what a plan names and what still nothing reaches'],
+      ['--force', 'remove images that are mounted, too; reading those mounts then fails'],
       ['--timeout <seconds>', 'wait at most this long for other users of the repository'],
       ['--depth <n>', 'keep only this many ancestors of each OSTree commit that has a name'],
     ],

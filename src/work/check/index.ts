@@ -3,9 +3,7 @@
  * are values; only what makes it impossible to go on is thrown.
  */
 export {
-  applyGc,
   checkRepository,
-  collectGarbage,
   type Finding,
   type FsckOptions,
   type FsckReport,
@@ -13,7 +11,6 @@ export {
   type GcOptions,
   type GcPlan,
   type GcResult,
-  planGc,
 } from '#stores/composefs';
 export {
   type CheckOptions,
@@ -21,6 +18,7 @@ export {
   checkEverything,
   type ReportedFinding,
 } from './everything.ts';
+export { applyGc, collectGarbage, type ForceOption, type MountEffects, planGc } from './gc.ts';
 export { encodeGcPlan, parseGcPlan } from './gc-plan.ts';
 export { checkOciImages, type OciCheckOptions, type OciCheckReport } from './oci.ts';
 export { OCI_FINDING_KINDS, type OciFinding, type OciFindingKind } from './oci-findings.ts';

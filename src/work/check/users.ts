@@ -1,8 +1,8 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { isOnecopyError } from '#base/errors';
 import { openImage, walkImage } from '#formats/erofs';
 import { decodeTag, type Repository } from '#stores/composefs';
+import { attempt } from './attempt.ts';
 
 /** What of an image an object is. */
 export interface ObjectUse {
@@ -114,15 +114,5 @@ class UseSearch {
     this.uses.set(id, uses);
     const isKnown = uses.some(({ image, path }) => image === use.image && path === use.path);
     if (!isKnown && uses.length < USES_MAX) uses.push(use);
-  }
-}
-
-/** What cannot be read is passed over: it is a finding of its own. */
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
   }
 }

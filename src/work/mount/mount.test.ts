@@ -40,7 +40,7 @@ test('an image is mounted over a directory, listed, and taken away', async (t) =
     assert.throws(() => writeFileSync(join(target, 'new'), ''), { code: 'EROFS' });
     assert.deepEqual(
       listMounts().filter((mount) => mount.target === target),
-      [{ target, image: 'image' }],
+      [{ target, image: 'image', imageId }],
     );
   } finally {
     assert.equal(unmountImage(target).image, 'image');

@@ -11,6 +11,7 @@ import {
   unmount,
 } from '#host';
 import type { Repository } from '#stores/composefs';
+import { sourceOf } from './source.ts';
 
 /** A writable layer above the image: both directories on one filesystem, `work` empty. */
 export interface UpperLayer {
@@ -20,7 +21,7 @@ export interface UpperLayer {
 
 /** How to mount an image. */
 export interface MountOptions {
-  /** Name shown in the mount table behind `composefs:` (default: the image id). */
+  /** Name shown in the mount table beside the image id. */
   readonly label?: string;
   readonly writable?: UpperLayer | undefined;
 }
@@ -52,7 +53,7 @@ export function mountImage(
   try {
     using tree = mountErofs(opened.object.fd);
     using merged = mountOverlay(tree, objects, {
-      source: `composefs:${options.label ?? opened.id}`,
+      source: sourceOf(opened.id, options.label),
       verity: opened.wantVerity,
       writable: options.writable,
     });

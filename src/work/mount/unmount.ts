@@ -1,11 +1,11 @@
 import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { Dir, pathOf, readAll, unmount } from '#host';
+import { parseSource, SOURCE_PREFIX } from './source.ts';
 
 /** Most bytes of the mount table that are read. */
 const MOUNT_TABLE_BYTES_MAX = 64 << 20;
-/** What our mounts call their source, before the image's name. */
-const SOURCE_PREFIX = 'composefs:';
 
 /** A mounted image, as the mount table shows it. */
 export interface MountedImage {
@@ -13,6 +13,8 @@ export interface MountedImage {
   readonly target: string;
   /** Name or id that it was mounted by. */
   readonly image: string;
+  /** Undefined where another tool mounted it by a name. */
+  readonly imageId: ObjectId | undefined;
 }
 
 /** Octal escapes of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
@@ -31,12 +33,9 @@ export function listMounts(): MountedImage[] {
     const [before = '', after = ''] = line.split(' - ');
     const source = unescapeField(after.split(' ')[1] ?? '');
     if (!source.startsWith(SOURCE_PREFIX)) return [];
-    return [
-      {
-        target: displayText(unescapeField(before.split(' ')[4] ?? '')),
-        image: displayText(source.slice(SOURCE_PREFIX.length) as ByteString),
-      },
-    ];
+    const target = displayText(unescapeField(before.split(' ')[4] ?? ''));
+    const { name, id } = parseSource(displayText(source.slice(SOURCE_PREFIX.length) as ByteString));
+    return [{ target, image: name, imageId: id }];
   });
 }
 

@@ -6,12 +6,13 @@ import {
   encodeGcPlan,
   type GcPlan,
   type GcResult,
+  type MountEffects,
   parseGcPlan,
   planGc,
 } from '#work/check';
 import { forgetAncestors } from '#work/commits';
 import type { Repository } from '#work/repository';
-import { type Action, type Context, textOption, wholeNumber } from '../context.ts';
+import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
 import { openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
@@ -22,6 +23,7 @@ interface Request {
   readonly timeoutMs: number | undefined;
   readonly planPath: string | undefined;
   readonly applyPath: string | undefined;
+  readonly force: boolean;
 }
 
 /** `gc`: removes what no name reaches; with --dry-run or --plan says what would go. */
@@ -32,6 +34,7 @@ export const gc: Action = async (context, _operands, options) => {
     timeoutMs: seconds === undefined ? undefined : seconds * 1000,
     planPath: textOption(options, 'plan'),
     applyPath: textOption(options, 'apply'),
+    force: flag(options, 'force'),
   };
   if (request.applyPath !== undefined && (request.planPath !== undefined || request.roots.length)) {
     throw new UsageError('Cannot apply a plan: expected --apply alone, without --plan and --root');
@@ -55,6 +58,7 @@ export const gc: Action = async (context, _operands, options) => {
     context.out.document({ dryRun: isPlan, plan, ...counts, freedBytes: objectsBytes });
   }
   print(context, report, isPlan);
+  printMounts(context, report, request.force);
   if (request.planPath !== undefined) {
     context.out.line(`Plan written; do it with: onecopy gc --apply ${request.planPath}`);
   }
@@ -64,19 +68,21 @@ export const gc: Action = async (context, _operands, options) => {
 async function run(
   context: Context,
   repository: Repository,
-  { roots, timeoutMs, planPath, applyPath }: Request,
+  { roots, timeoutMs, planPath, applyPath, force }: Request,
   isPlan: boolean,
-): Promise<GcResult> {
+): Promise<GcResult & MountEffects> {
   const workers = context.jobs ?? availableParallelism();
-  const options = { ...context.operation, roots, timeoutMs, workers };
+  const options = { ...context.operation, roots, timeoutMs, workers, force };
   if (applyPath !== undefined) {
     const plan = readPlan(applyPath);
-    return isPlan ? resultOf(plan) : await applyGc(repository, plan, options);
+    return isPlan
+      ? { ...resultOf(plan), heldByMounts: [] }
+      : await applyGc(repository, plan, options);
   }
   if (!isPlan) return await collectGarbage(repository, options);
   const plan = await planGc(repository, options);
   if (planPath !== undefined && !context.dryRun) writePlan(planPath, plan);
-  return resultOf(plan);
+  return { ...resultOf(plan), heldByMounts: plan.heldByMounts };
 }
 
 /** An existing file is never replaced. @throws UsageError */
@@ -115,6 +121,16 @@ function resultOf(plan: GcPlan): GcResult {
     leftoversRemoved: plan.leftovers.length,
     findings: plan.findings,
   };
+}
+
+/** Mounted images are kept unless that was not wanted; then reading what is mounted fails. */
+function printMounts(context: Context, { heldByMounts }: MountEffects, force: boolean): void {
+  for (const { image, target } of heldByMounts) {
+    const text = force
+      ? `Broken by --force: "${target}", where image ${image} is mounted`
+      : `Kept: image ${image}, which is mounted at "${target}" and nothing else keeps`;
+    context.out.note(text);
+  }
 }
 
 function print(context: Context, report: GcResult, isPlan: boolean): void {

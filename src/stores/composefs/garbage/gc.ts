@@ -19,6 +19,8 @@ export interface GcApplyOptions extends LockOptions, RemoveOptions {}
 export interface GcOptions extends GcApplyOptions {
   /** Exact names of streams or images to keep with all they need, beside what references keep. */
   readonly roots?: readonly string[] | undefined;
+  /** Images to keep with all they need although nothing may name them: those that are mounted. */
+  readonly images?: readonly ObjectId[] | undefined;
 }
 
 /** An object that nothing reaches. */
@@ -49,6 +51,8 @@ export interface GcPlan {
   readonly keptObjects: number;
   /** The names given as roots. */
   readonly roots: readonly string[];
+  /** Of the images given to be kept, those that nothing else keeps. */
+  readonly held: readonly ObjectId[];
   readonly findings: readonly Finding[];
 }
 
@@ -91,6 +95,7 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
   const marker = new Marker(repository);
   marker.markRoots(roots, signal);
   for (const { category, name } of kept) marker.markEntry(category, name);
+  const held = (options.images ?? []).filter((id) => marker.markHeld(id));
   const rescued = rescueLostStreams(repository, marker);
   const referrers = marker.markReferrers();
   const swept = sweepObjects(repository, marker.live, signal);
@@ -102,6 +107,7 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
     leftovers: findLeftovers(repository),
     keptObjects: swept.kept,
     roots,
+    held,
     findings: [...marker.findings, ...rescued, ...swept.findings],
   };
 }
@@ -114,7 +120,7 @@ function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]
 export function applyGc(
   repository: Repository,
   planned: GcPlan,
-  options: GcApplyOptions = {},
+  options: GcApplyOptions & Pick<GcOptions, 'images'> = {},
 ): Promise<GcResult> {
   const again = { ...options, roots: planned.roots };
   return collect(repository, options, () => {

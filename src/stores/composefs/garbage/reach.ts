@@ -120,6 +120,13 @@ export class Marker implements Reach {
     return true;
   }
 
+  /** Marks an image that nothing may name, with all it needs; true when nothing had marked it yet. Called when the roots are marked. */
+  markHeld(id: ObjectId): boolean {
+    if (this.live.has(id) || !this.#repository.objects.has(id)) return false;
+    this.markEntry('images', id as string as ByteString);
+    return true;
+  }
+
   /** Marks what a first-level entry reaches, as if a reference named it. */
   markEntry(category: RefCategory, name: ByteString): void {
     this.#markName(category, name, `${category}/${name}`);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { type Dir, flock, type LockMode, tryFlock, unlockFlock } from '#host';
+import { type Dir, type LockMode, tryFlock, unlockFlock } from '#host';
 
 /** How long to wait for the lock of a repository. */
 export interface LockOptions extends OperationOptions {
@@ -46,22 +46,27 @@ export async function acquireLock(
 
 /**
  * Runs `work` under the exclusive lock of a directory that is locked shared, and takes the shared lock again afterwards, also after a
- * failure.
+ * failure. It never waits for that: somebody may have come between, who holds it for as long as it takes to collect garbage.
+ * @param onLost called when the shared lock could not be taken again
  * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
  */
 export async function withExclusiveLock<T>(
   root: Dir,
   options: LockOptions,
   work: () => Promise<T>,
+  onLost: () => void,
 ): Promise<T> {
   try {
     await acquireLock(root, 'exclusive', options);
     return await work();
   } finally {
-    // From exclusive to shared nobody is in the way. After a time-out somebody may hold it exclusively, and there is nothing to do but
-    // wait for them: they are collecting garbage, and what this process does next must not run meanwhile.
-    flock(root, 'shared');
+    if (!tryFlock(root, 'shared')) onLost();
   }
+}
+
+/** Takes the shared lock again that was lost to somebody else. @throws BusyError REPO_LOCKED while they hold it */
+export function retakeLock(root: Dir): void {
+  if (!tryFlock(root, 'shared')) throw locked(root, 'shared', 0);
 }
 
 /** Gives the lock back before the descriptor is closed, because a child process may still hold a copy of it. */

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict';
 import {
   existsSync,
   mkdirSync,
@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '#base/errors';
-import { setSyscallObserver } from '#host';
+import { Dir, setSyscallObserver, tryFlock, unlockFlock } from '#host';
 import { watchDescriptors } from '../../../../test/support/fd-leak.ts';
 import { readGolden, unpackGoldenRepository } from '../../../../test/support/golden-repo.ts';
 import { makeTempDir } from '../../../../test/support/temp-dir.ts';
@@ -256,4 +256,27 @@ test('a meta.json that is a directory is a host error, not a crash', async () =>
   rmSync(join(temp.path, 'meta.json'), { recursive: true });
   writeFileSync(join(temp.path, 'meta.json'), 'x'.repeat(2 << 20));
   await rejects(openRepository(temp.path), withCode('SYSCALL_FAILED'));
+});
+
+test('whoever cannot have the exclusive lock does not wait for the shared one either', async () => {
+  using temp = makeTempDir();
+  const made = await initRepository(join(temp.path, 'repo'), {
+    algorithm: 'sha256',
+    insecure: true,
+  });
+  using repository = made.repository;
+  using other = Dir.open(join(temp.path, 'repo'));
+  unlockFlock(repository.root);
+  ok(tryFlock(other, 'exclusive'), 'somebody came between');
+  await rejects(
+    repository.exclusively({ timeoutMs: 0 }, async () => {}),
+    (error) => hasCode(error, 'REPO_LOCKED'),
+  );
+  throws(
+    () => repository.ensureWritable(),
+    (error) => hasCode(error, 'REPO_LOCKED'),
+  );
+  unlockFlock(other);
+  repository.ensureWritable();
+  equal(tryFlock(other, 'exclusive'), false, 'the shared lock is there again');
 });

@@ -9,7 +9,7 @@ import { StreamStore } from '../names/streams.ts';
 import { TagStore } from '../names/tags.ts';
 import { ObjectStore } from '../objects/objects.ts';
 import type { StoreContext, VerityPolicy } from './context.ts';
-import { type LockOptions, releaseLock, withExclusiveLock } from './lock.ts';
+import { type LockOptions, releaseLock, retakeLock, withExclusiveLock } from './lock.ts';
 import {
   type ErofsFormats,
   type ErofsVersion,
@@ -54,6 +54,7 @@ export class Repository implements StoreContext, Disposable {
   readonly #unknownReadOnly: readonly string[];
   #isWritable = false;
   #isOpen = true;
+  #isLocked = true;
 
   constructor(parts: RepositoryParts) {
     this.root = parts.root;
@@ -77,8 +78,13 @@ export class Repository implements StoreContext, Disposable {
     return versionsOf(this.formats);
   }
 
-  /** Requires that the repository may be changed; asked once per opening. @throws UnsupportedError REPO_READ_ONLY */
+  /**
+   * Requires that the repository may be changed; asked once per opening.
+   * @throws UnsupportedError REPO_READ_ONLY; BusyError REPO_LOCKED when the lock was lost to somebody who collects garbage
+   */
   ensureWritable(): void {
+    if (!this.#isLocked) retakeLock(this.root);
+    this.#isLocked = true;
     if (this.#isWritable) return;
     const reason = whyReadOnly(this.root, this.#unknownReadOnly);
     if (reason !== undefined) {
@@ -107,11 +113,14 @@ export class Repository implements StoreContext, Disposable {
   }
 
   /**
-   * Runs `work` while nobody else has the repository open.
+   * Runs `work` while nobody else has the repository open. When it could not, the repository may be left unlocked: it must then not be
+   * read on, and writing asks for the lock again.
    * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
    */
   exclusively<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
-    return withExclusiveLock(this.root, options, work);
+    return withExclusiveLock(this.root, options, work, () => {
+      this.#isLocked = false;
+    });
   }
 
   /** Gives the lock back and closes everything; twice is harmless. */
