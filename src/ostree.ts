@@ -73,6 +73,7 @@ export {
   gatesOfKeys,
   type HistoryEnd,
   type KeyPlaces,
+  listLocalRefs,
   listRemoteRefs,
   openConfiguredRemote,
   type PullCommitOptions,
@@ -103,3 +104,11 @@ export {
   type UsedDelta,
   verifyCommit,
 } from '#work/pull-commit';
+export {
+  type ArrangeOptions,
+  imageRefName,
+  type SynthesisOptions,
+  type SynthesisReport,
+  type SynthesizedDetails,
+  synthesizeCommit,
+} from '#work/synthesize';

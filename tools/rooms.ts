@@ -326,6 +326,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/pull-commit',
     'work/pull-image',
     'work/repository',
+    'work/synthesize',
   ],
   'index.ts': [
     'base/bytes',
@@ -344,7 +345,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/pull-image',
     'work/repository',
   ],
-  'ostree.ts': ['work/commits', 'work/export-commit', 'work/make-commit', 'work/pull-commit'],
+  'ostree.ts': [
+    'work/commits',
+    'work/export-commit',
+    'work/make-commit',
+    'work/pull-commit',
+    'work/synthesize',
+  ],
 };
 
 /** Modules of Node and packages that a room may import. */

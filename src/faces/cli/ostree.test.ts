@@ -304,3 +304,30 @@ test('a configured remote has a URL of its own, and the refs of a local reposito
 function nameAndCommit({ name, commit }: { readonly name: string; readonly commit: string }) {
   return [name, commit];
 }
+
+test('an image is exported as a commit into an OSTree repository', () => {
+  using temp = makeTempDir();
+  const repo = `${temp.path}/repo`;
+  const layout = new URL('../../../test/golden/unified/cases/01-rules-policy/oci', import.meta.url);
+  ok(repo, 'init', '--insecure');
+  ok(repo, 'pull', `oci:${layout.pathname}:latest`, 'app');
+  const target = `ostree-local:${temp.path}/out`;
+  assert.equal(onecopy(repo, 'export', 'app', `${target}:x`).status, 4);
+  assert.equal(onecopy(repo, 'export', 'app', `${target}:x`, '--mode', 'odd').status, 2);
+  assert.equal(onecopy(repo, 'export', 'app', `${target}:x`, '--compression', 'gzip').status, 2);
+  assert.equal(onecopy(repo, 'export', 'app', `oci:${temp.path}/l:x`, '--empty-boot').status, 2);
+  const planned = json(repo, 'export', 'app', target, '-n', '--mode', 'bare-user');
+  assert.deepEqual(
+    [planned.dryRun, planned.ref],
+    [true, 'ostree/container/image/docker_3A__2F__2F_app'],
+  );
+  const made = json(repo, 'export', 'app', target, '--mode', 'bare-user');
+  assert.deepEqual([made.kind, made.isLabelled, made.refs], ['ostree', true, [planned.ref]]);
+  const less = json(repo, 'export', 'app', `${target}:less`, '--empty-boot', '--empty-sysroot');
+  assert.notEqual(less.rootTree, made.rootTree);
+  const refs = json(repo, 'ostree', 'list-refs', `${temp.path}/out`).refs;
+  assert.deepEqual(refs.map(nameAndCommit), [
+    ['less', less.commit],
+    [planned.ref, made.commit],
+  ]);
+});

@@ -1,4 +1,5 @@
 import type { Action } from './context.ts';
+import { COMMIT_TARGET_OPTIONS, FILE_TARGET_OPTIONS } from './export-options.ts';
 import { COMPAT } from './reading-option.ts';
 import { OSTREE_PULL_OPTIONS, OSTREE_VERBS } from './verbs-ostree.ts';
 
@@ -83,12 +84,9 @@ export const VERBS: readonly Verb[] = [
   },
   {
     usage: 'export <name> <reference>',
-    summary: 'write an image to oci:, oci-archive:, dir: or a plain directory',
-    options: [
-      ['--compression <name>', 'of layers whose blob was not kept: none (default), gzip or zstd'],
-      ['--no-owners', 'a plain directory: everything belongs to you'],
-    ],
-    help: 'A target without a transport is a plain directory, which must be new or empty.',
+    summary: 'write an image to oci:, oci-archive:, dir:, ostree-local: or a plain directory',
+    options: [...FILE_TARGET_OPTIONS, ...COMMIT_TARGET_OPTIONS],
+    help: 'A target without a transport is a plain directory, which must be new or empty. ostree-local:PATH[:REF] makes a commit of the image in an OSTree repository.',
     load: async () => (await import('./commands/export.ts')).exportVerb,
   },
   {

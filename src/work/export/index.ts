@@ -2,7 +2,12 @@
  * Export: a stored image leaves the repository, as a layout, an archive, or plain files. Contents are shared by reflink where both
  * filesystems can, and everything is verified on its way out.
  */
-export { type ImageReference, type LocalReference, parseReference } from '#formats/oci';
+export {
+  type ImageReference,
+  type LocalReference,
+  type OstreeReference,
+  parseReference,
+} from '#formats/oci';
 export type { CheckoutCounts, LeftOut } from './checkout.ts';
 export {
   type DirectoryOptions,

@@ -22,6 +22,9 @@ const MORE = ['10-no-usr', '21-missing-parents', '42-run-symlink'];
 /** Capabilities that the kernel changes, and empty xattrs: upstream hashes what a bare repository never gives back. */
 const UNSTABLE = ['40-cap-v3-rootid0', '41-xattr-zero-length'];
 
+/** Marks of deletion after entries of the same layer hit these too for upstream. */
+const OTHER_READING = ['15-opaque-order', '45-whiteout-same-layer'];
+
 /** What upstream made of an image. */
 interface Expected {
   readonly ok: boolean;
@@ -117,7 +120,7 @@ for (const name of readdirSync(CASES).sort()) {
     assert.equal(again.commit, report.commit);
     assert.deepEqual([again.metadataWritten, again.filesWritten, again.filesReflinked], [0, 0, 0]);
     if (!synth.ok) return;
-    if (!UNSTABLE.includes(name)) {
+    if (![...UNSTABLE, ...OTHER_READING].includes(name)) {
       assert.deepEqual([report.rootTree, report.rootMeta], [filtered.dirtree, filtered.dirmeta]);
     }
     const ref = imageRefName(`oci:/img/${name}`);
@@ -125,6 +128,7 @@ for (const name of readdirSync(CASES).sort()) {
     const theirs = await synthesizeCommit(repository, name, `${path}/theirs`, {
       createMode,
       refs: [ref],
+      reading: 'cfsctl',
       xattrs: 'all',
       normaliseXattrs: false,
       details: upstreamDetails(BigInt.asUintN(64, BigInt(Number(synth.timestamp) || 0))),

@@ -3,7 +3,7 @@ import { hasCode, isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { computeMetadataChecksum, encodeCommit, requireRefName } from '#formats/ostree';
 import type { Precedence } from '#formats/selinux';
-import type { Tree, XattrMode } from '#formats/tree';
+import type { Reading, Tree, XattrMode } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import {
   initOstreeRepo,
@@ -24,6 +24,8 @@ export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
   readonly refs?: readonly string[] | undefined;
   /** Creates a missing repository in this mode; without it a missing one is an error. */
   readonly createMode?: OstreeMode | undefined;
+  /** How layers are read: as the specifications say (default: as the image was built), or as cfsctl does. */
+  readonly reading?: Reading | undefined;
   /** `all` keeps what the allowlist of composefs-rs 0.9 drops. */
   readonly xattrs?: XattrMode | 'all' | undefined;
   /** Default `composefs`, which decides ids. */
@@ -65,7 +67,8 @@ export async function synthesizeCommit(
   const { refs = [], signal, onProgress, normaliseXattrs = true, labels = 'composefs' } = options;
   for (const ref of refs) requireRefName(ref);
   const image = openOciImage(repository, name);
-  const tree = buildTree(repository, image, { signal, xattrs: options.xattrs });
+  const { xattrs, reading } = options;
+  const tree = buildTree(repository, image, { signal, xattrs, reading });
   const labeler = await readPolicy(repository, tree, labels);
   const arranged = arrangeTree(tree, labeler, options);
   requireCommittable(tree, arranged);

@@ -176,6 +176,7 @@ export class TreeWriter {
         return await this.#object(header, leaf);
       }
       default:
+        // Layers give no other kind of file: sparse members come expanded.
         throw notCommittable(path, leaf.kind);
     }
   }

@@ -1,9 +1,21 @@
-import { exportDirectory, exportImage, type LocalReference, parseReference } from '#work/export';
+import {
+  exportDirectory,
+  exportImage,
+  type LocalReference,
+  type OstreeReference,
+  parseReference,
+} from '#work/export';
 import { openOciImage, resolveImageId } from '#work/image';
+import { refuseOptions } from '../applies.ts';
 import { type Action, textOption } from '../context.ts';
+import {
+  COMMIT_TARGET_OPTIONS as COMMIT_OPTIONS,
+  FILE_TARGET_OPTIONS as FILE_OPTIONS,
+} from '../export-options.ts';
 import { UsageError } from '../output.ts';
 import { openSelected } from '../repository.ts';
 import { formatDigest, formatSize } from '../units.ts';
+import { exportToOstree } from './export-ostree.ts';
 
 const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 
@@ -11,6 +23,11 @@ const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 export const exportVerb: Action = async (context, [name = '', target = ''], options) => {
   using repository = await openSelected(context);
   const reference = targetOf(target);
+  if (typeof reference !== 'string' && 'location' in reference) {
+    refuseOptions(FILE_OPTIONS, options, `export to ${target}`);
+    return await exportToOstree(context, repository, name, reference, options);
+  }
+  refuseOptions(COMMIT_OPTIONS, options, `export to ${target}`);
   const compression = compressionOf(textOption(options, 'compression'));
   if (context.dryRun) {
     const isFolder = typeof reference === 'string';
@@ -48,8 +65,8 @@ export const exportVerb: Action = async (context, [name = '', target = ''], opti
   return 0;
 };
 
-/** A layout or archive, or the path of a plain directory. */
-function targetOf(text: string): LocalReference | string {
+/** A layout, an archive or an OSTree repository, or the path of a plain directory. */
+function targetOf(text: string): LocalReference | OstreeReference | string {
   if (!/^[a-z][a-z-]+:/.test(text)) return text;
   const reference = parseReference(text);
   switch (reference.transport) {
@@ -57,10 +74,11 @@ function targetOf(text: string): LocalReference | string {
     case 'oci-archive':
     case 'docker-archive':
     case 'dir':
+    case 'ostree-local':
       return reference;
     default:
       throw new UsageError(
-        `Cannot export to "${text}": expected oci:, oci-archive:, dir: or the path of a directory`,
+        `Cannot export to "${text}": expected oci:, oci-archive:, dir:, ostree-local: or the path of a directory`,
       );
   }
 }
