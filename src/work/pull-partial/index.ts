@@ -2,9 +2,9 @@
  * Pulling a layer in parts: what of it is here, what is to be fetched, whether that is cheaper than its blob, and the tar that
  * the parts make.
  *
- *     descriptor ─▶ planMetadata ─▶ TOC and tar-split ─▶ planLayer ─▶ nothing | ranges | the whole blob, and why
- *                                                            ▲ LocalIndex: files and chunks that are here
- *     plan, tar-split, local sources, ranges ─▶ assembleLayer ─▶ the exact tar, every chunk verified
+ *     openLayerParts: descriptor ─▶ planMetadata ─▶ TOC and tar-split ─▶ planLayer ─▶ assembleLayer ─▶ the exact tar
+ *                         LocalIndex: files and chunks that are here ──────┘   │           ▲ local sources, ranges
+ *                                                                               └─▶ or the whole blob, and why
  */
 export {
   type AssembledBytes,
@@ -15,9 +15,10 @@ export {
   type LocalReader,
 } from './assemble.ts';
 export type { RangeAbility, Transfer, TransferCost } from './cost.ts';
+export { type LayerParts, type LayerPartsOptions, openLayerParts } from './layer-parts.ts';
+export type { LayerMetadata, MetadataStore } from './metadata.ts';
 export {
   type ContentBytes,
-  type KeptMetadata,
   type MetadataPlan,
   type PartialPlan,
   type PlanTerms,

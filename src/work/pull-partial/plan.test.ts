@@ -125,68 +125,30 @@ test('a server without ranges gives the blob, whatever the strategy', async () =
       reason: 'the server does not serve ranges',
       transfer: { requests: 1, bytes: 1_000_000 },
     });
-    const before = planMetadata(
-      location,
-      { toc: false, tarSplit: false },
-      terms({ ability: 'none', strategy }),
-    );
+    const before = planMetadata(location, terms({ ability: 'none', strategy }));
     assert.equal(before.decision, 'whole');
   }
 });
 
-test('TOC and tar-split are one range; what is kept is not asked for', async () => {
+test('TOC and tar-split are asked for as one range', async () => {
   const { location, blobBytes } = await golden('oci/zc-v1');
-  const plan = (toc: boolean, tarSplit: boolean) => {
-    const found = planMetadata(location, { toc, tarSplit }, terms({ blobBytes }));
-    assert.ok(found.decision === 'metadata');
-    return [found.ranges, found.transfer];
-  };
-  assert.deepEqual(plan(false, false), [
-    [{ offset: 1142817, length: 5726 + 8 + 3366 }],
-    { requests: 1, bytes: 9100 },
-  ]);
-  assert.deepEqual(plan(true, false), [
-    [{ offset: 1148551, length: 3366 }],
-    { requests: 1, bytes: 3366 },
-  ]);
-  assert.deepEqual(plan(true, true), [[], { requests: 0, bytes: 0 }]);
+  const plan = planMetadata(location, terms({ blobBytes }));
+  const range = { offset: 1142817, length: 5726 + 8 + 3366 };
+  const transfer = { requests: 1, bytes: 9100 };
+  assert.deepEqual(plan, { decision: 'metadata', ranges: [range], transfer });
 });
 
 test('a layer hardly larger than its TOC is taken whole before any request', async () => {
   const { location, blobBytes } = await golden('extra/oci/late-dir');
-  const none = { toc: false, tarSplit: false };
-  const plan = planMetadata(location, none, terms({ blobBytes }));
+  const plan = planMetadata(location, terms({ blobBytes }));
   assert.deepEqual(plan, {
     decision: 'whole',
     reason: `its TOC and tar-split of 587 bytes cost as much as the blob of ${blobBytes}`,
     transfer: { requests: 1, bytes: blobBytes },
   });
   assert.equal(
-    planMetadata(location, none, terms({ blobBytes, strategy: 'partial' })).decision,
+    planMetadata(location, terms({ blobBytes, strategy: 'partial' })).decision,
     'metadata',
-  );
-  assert.equal(
-    planMetadata(location, { toc: true, tarSplit: true }, terms({ blobBytes })).decision,
-    'metadata',
-  );
-});
-
-test('a layer is taken whole without a request when it has no TOC, one of no use, or none is wanted', async () => {
-  const none = { toc: false, tarSplit: false };
-  const reasonOf = (...args: Parameters<typeof planMetadata>) => {
-    const plan = planMetadata(...args);
-    return plan.decision === 'whole' ? plan.reason : plan.decision;
-  };
-  const { location } = await golden('oci/zc-v1');
-  assert.equal(reasonOf(undefined, none, terms()), 'the layer has no TOC');
-  assert.equal(
-    reasonOf(location, none, terms({ strategy: 'whole' })),
-    'the whole blob was asked for',
-  );
-  const odd = { kind: 'unusable', reason: 'version', message: 'its version is 2, not 1' } as const;
-  assert.equal(
-    reasonOf(odd, none, terms({ strategy: 'partial' })),
-    'its TOC cannot be used: its version is 2, not 1',
   );
 });
 

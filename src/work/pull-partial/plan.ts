@@ -1,5 +1,5 @@
 import type { ByteRange } from '#base/flow';
-import type { ChunkedLayer, ChunkedLocation, TocUnusable } from '#formats/chunked';
+import type { ChunkedLayer, ChunkedLocation } from '#formats/chunked';
 import {
   addTransfers,
   NO_TRANSFER,
@@ -62,41 +62,35 @@ export interface ContentBytes {
 /** Where to get TOC and tar-split from. */
 export interface MetadataPlan {
   readonly decision: 'metadata';
-  /** What is to be fetched; empty when both are here. */
   readonly ranges: readonly ByteRange[];
   readonly transfer: Transfer;
 }
 
-/** Which of the two documents are kept from an earlier pull. */
-export interface KeptMetadata {
-  readonly toc: boolean;
-  readonly tarSplit: boolean;
-}
-
+const NO_RANGES = 'the server does not serve ranges';
 /** Gap between TOC and tar-split that one range bridges: the header of a skippable frame, and what other writers put there. */
 const METADATA_GAP_BYTES = 4096;
+
+/** The whole blob, for a reason; `spent` is what was fetched in vain. */
+export function planWhole(
+  { blobBytes }: PlanTerms,
+  reason: string,
+  spent = NO_TRANSFER,
+): WholePlan {
+  const transfer = addTransfers(spent, { requests: 1, bytes: blobBytes });
+  return { decision: 'whole', reason, transfer };
+}
 
 /**
  * Decides before any request whether the TOC is worth asking for: a layer that is hardly larger than its TOC and tar-split is
  * not, and a server without ranges gives none.
  */
 export function planMetadata(
-  location: ChunkedLocation | TocUnusable | undefined,
-  kept: KeptMetadata,
+  location: ChunkedLocation,
   terms: PlanTerms,
 ): MetadataPlan | WholePlan {
   const { strategy, ability, blobBytes, cost } = terms;
-  if (strategy === 'whole') return whole(terms, 'the whole blob was asked for');
-  if (location === undefined) return whole(terms, 'the layer has no TOC');
-  if (location.kind === 'unusable') {
-    return whole(terms, `its TOC cannot be used: ${location.message}`);
-  }
-  if (ability === 'none') return whole(terms, 'the server does not serve ranges');
-  const positions = [
-    ...(kept.toc ? [] : [location.toc]),
-    ...(kept.tarSplit ? [] : [location.tarSplit]),
-  ];
-  const wanted = positions
+  if (ability === 'none') return planWhole(terms, NO_RANGES);
+  const wanted = [location.toc, location.tarSplit]
     .map(({ offset, lengthBytes: length }) => ({ offset, length }))
     .sort((a, b) => a.offset - b.offset);
   const ranges = joinRanges(wanted, METADATA_GAP_BYTES);
@@ -105,8 +99,8 @@ export function planMetadata(
   const leastMs = transferMs(transfer, cost) + cost.requestMs;
   const blobMs = transferMs({ requests: 1, bytes: blobBytes }, cost);
   const isCheaper = leastMs < blobMs && transfer.bytes < blobBytes;
-  if (strategy === 'auto' && ranges.length > 0 && !isCheaper) {
-    return whole(
+  if (strategy === 'auto' && !isCheaper) {
+    return planWhole(
       terms,
       `its TOC and tar-split of ${transfer.bytes} bytes cost as much as the blob of ${blobBytes}`,
     );
@@ -132,14 +126,18 @@ export function planLayer<S>(
     const reason = `all content of ${count(files.length, 'file')} is here`;
     return { decision: 'nothing', reason, files, ranges: [], transfer: spent, content };
   }
-  if (ability === 'none') return whole(terms, 'the server does not serve ranges', spent);
+  if (ability === 'none') return planWhole(terms, NO_RANGES, spent);
   const { ranges, transfer } = planFetch(wanted, ability, cost);
   const blob = { requests: 1, bytes: blobBytes };
   const isCheaper =
     transferMs(transfer, cost) < transferMs(blob, cost) && transfer.bytes < blobBytes;
   const amount = `${count(transfer.requests, 'request')} of ${transfer.bytes} bytes`;
   if (!isCheaper && strategy === 'auto') {
-    return whole(terms, `${amount} for its parts cost as much as the blob of ${blobBytes}`, spent);
+    return planWhole(
+      terms,
+      `${amount} for its parts cost as much as the blob of ${blobBytes}`,
+      spent,
+    );
   }
   const missing = files.filter(({ segments }) => segments.some(({ kind }) => kind === 'remote'));
   return {
@@ -158,11 +156,6 @@ function contentBytes<S>(files: readonly FilePlan<S>[]): ContentBytes {
     for (const { kind, sizeBytes } of segments) bytes[kind] += sizeBytes;
   }
   return bytes;
-}
-
-function whole({ blobBytes }: PlanTerms, reason: string, spent = NO_TRANSFER): WholePlan {
-  const transfer = addTransfers(spent, { requests: 1, bytes: blobBytes });
-  return { decision: 'whole', reason, transfer };
 }
 
 function count(number: number, noun: string): string {
