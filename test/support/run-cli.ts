@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The program, as a checkout starts it. */
-export const ONECOPY = join(ROOT, 'bin/onecopy');
+/** The program as a checkout starts it, or another one, as an installed package has it. */
+export const ONECOPY = process.env['ONECOPY_PROGRAM'] ?? join(ROOT, 'bin/onecopy');
 
 /** Environment of a run: without what the machine says about colours and repositories. */
 export function cliEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {

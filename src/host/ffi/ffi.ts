@@ -1,5 +1,5 @@
+import { createRequire } from 'node:module';
 import { ErrnoKeeper, type ForeignCall } from './errno-keeper.ts';
-import { loadKoffi } from './koffi.ts';
 
 /**
  * The one file that owns koffi, the C library and pinned memory.
@@ -183,7 +183,7 @@ let loaded: Loaded | undefined;
 
 function load(): Loaded {
   if (loaded !== undefined) return loaded;
-  const koffi = loadKoffi<Koffi>();
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
   const library = koffi.load(null);
   const calls = {} as Record<keyof SystemCalls, AnyCall>;
   const kept = {} as Record<keyof SystemCalls, AnyCall>;
