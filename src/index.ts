@@ -54,5 +54,11 @@ export {
   zstdParity,
 } from '#work/pull-image';
 export * from '#work/repository';
+export {
+  createLocalJudge,
+  type ImageJudge,
+  type TrustOptions,
+  type TrustReport,
+} from '#work/trust';
 /** OSTree commits in the repository. */
 export * as ostree from './ostree.ts';

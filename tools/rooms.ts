@@ -281,6 +281,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/oci-layout',
     'work/image',
     'work/ingest',
+    'work/trust',
   ],
   'work/preview': [
     'base/digest',
@@ -326,6 +327,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/pull-image',
     'work/repository',
     'work/synthesize',
+    'work/trust',
   ],
   'index.ts': [
     'base/bytes',
@@ -343,6 +345,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/preview',
     'work/pull-image',
     'work/repository',
+    'work/trust',
   ],
   'ostree.ts': [
     'work/commits',

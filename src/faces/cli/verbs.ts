@@ -50,6 +50,11 @@ const PLATFORM: OptionRow = ['--platform <os/arch[/variant]>', "another platform
 export const IMAGE_PULL_OPTIONS: readonly OptionRow[] = [
   PLATFORM,
   ['--keep-blobs', 'also keep the compressed blobs, so that an export is byte-identical'],
+  [
+    '--signature-policy <file>',
+    'judge the image by this policy, not by the policy.json of this host',
+  ],
+  ['--require-policy', 'fail if this host has no policy.json; otherwise it accepts every image'],
   ['--verify-reused', 'verify the contents of all that is there already before it is used'],
   ['--max-entries <n>', 'refuse an image of more files and directories (4000000)'],
   ['--max-layer-size <bytes>', 'refuse a layer that unpacks to more (128 GiB)'],

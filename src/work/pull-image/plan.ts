@@ -145,7 +145,7 @@ export function describePlan(
   image: ResolvedImage,
   layers: readonly PlannedLayer[],
   reading?: Reading | undefined,
-): PullPlan {
+): Omit<PullPlan, 'trust'> {
   const rows = layers.map(({ descriptor, diffId, sameAs, presentId }) => ({
     diffId,
     digest: descriptor.digest,

@@ -6,6 +6,7 @@ import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
+import type { ImageJudge, TrustReport } from '#work/trust';
 import { Importer, type ImportTotals } from './importer.ts';
 import {
   arrangeLayers,
@@ -36,6 +37,8 @@ export interface PullOptions extends OperationOptions {
    * found something wrong with them.
    */
   readonly verifyReused?: boolean | undefined;
+  /** Asked about the image before anything is stored; it throws to refuse. Without one every image is accepted. */
+  readonly judge?: ImageJudge | undefined;
   /** Threads that write, and layers at once; default: the cores of this machine. */
   readonly jobs?: number | undefined;
   /** Largest unpacked layer, in bytes. */
@@ -74,13 +77,14 @@ export async function pullImage(
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
-  options: Pick<PullOptions, 'platform' | 'reading' | 'signal'> = {},
+  options: Pick<PullOptions, 'platform' | 'reading' | 'judge' | 'signal'> = {},
 ): Promise<PullPlan> {
   await using opened = await openSource(from);
   const image = await opened.source.resolve({ platform: options.platform });
+  const trust = await options.judge?.(image.manifest.digest, options);
   const layers =
     repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
-  return describePlan(repository, image, layers, options.reading);
+  return { ...describePlan(repository, image, layers, options.reading), trust };
 }
 
 function requireVerity(repository: Repository): void {
@@ -99,6 +103,7 @@ class Pull {
   readonly #source: PullSource;
   readonly #options: PullOptions;
   readonly #clock = new PhaseClock();
+  #trust: TrustReport | undefined;
 
   constructor(repository: Repository, source: PullSource, options: PullOptions) {
     this.#repository = repository;
@@ -110,6 +115,7 @@ class Pull {
     const { platform, verifyReused = false, keepBlobs, signal } = this.#options;
     const image = await this.#source.resolve({ platform });
     requireTarLayers(image);
+    this.#trust = await this.#options.judge?.(image.manifest.digest, this.#options);
     if (verifyReused) this.#repository.objects.distrustAll();
     const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
     this.#clock.end('resolve');
@@ -182,6 +188,7 @@ class Pull {
       kind: image.config === undefined ? 'artifact' : 'image',
       manifestDigest: image.manifest.digest,
       configDigest: image.manifest.config.digest,
+      trust: this.#trust,
       manifestStreamId: published.manifestId,
       firstManifestStreamId: published.firstManifestId,
       imageId: published.slots.get(imageSlot(this.#repository.formats.default)),

@@ -1,6 +1,7 @@
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
 import type { LayerDifferences } from '#formats/oci';
 import type { Reading } from '#formats/tree';
+import type { TrustReport } from '#work/trust';
 
 /** What became of one layer. */
 export interface LayerReport {
@@ -22,6 +23,8 @@ export interface PullReport {
   readonly kind: 'image' | 'artifact';
   readonly manifestDigest: ContentDigest;
   readonly configDigest: ContentDigest;
+  /** What accepted the image; undefined when nobody was asked. */
+  readonly trust: TrustReport | undefined;
   /** The manifest's splitstream, as the repository has it now. */
   readonly manifestStreamId: ObjectId;
   /**
@@ -70,6 +73,8 @@ export interface PullPlan {
   readonly kind: 'image' | 'artifact';
   readonly manifestDigest: ContentDigest;
   readonly configDigest: ContentDigest;
+  /** What accepts the image; undefined when nobody was asked. */
+  readonly trust: TrustReport | undefined;
   readonly layers: readonly {
     readonly diffId: DiffId | undefined;
     readonly digest: ContentDigest;

@@ -20,7 +20,7 @@ export interface AttachedManifest {
 
 /** Options of every request. */
 export interface AttachmentRequest {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -13,5 +13,6 @@ export {
   type LocalQuestion,
   type RegistryQuestion,
 } from './judge.ts';
+export { createLocalJudge, type ImageJudge } from './local-judge.ts';
 export { type HostTrust, openTrust, type TrustOptions } from './open.ts';
 export type { TrustReport } from './report.ts';

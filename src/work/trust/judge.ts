@@ -48,7 +48,7 @@ export interface LocalQuestion {
 
 /** The last parameter of both judgements. */
 export interface JudgeOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   zstdParity,
 } from '#work/pull-image';
 import { locateRepository, openOrCreate } from '#work/repository';
+import { createLocalJudge, type ImageJudge, type TrustReport } from '#work/trust';
 import { refuseOptions } from '../applies.ts';
 import { type Action, flag, textOption, wholeNumber } from '../context.ts';
 import { type Output, UsageError } from '../output.ts';
@@ -38,9 +39,11 @@ export const pull: Action = async (context, [reference = '', ...names], options)
   }
   const platform = platformOption(textOption(options, 'platform'));
   const reading = readingOption(options);
+  const judge = judgeOf(reference, options);
   if (context.dryRun) {
     using repository = await openIfPresent(context);
-    const plan = await planPull(repository, reference, { platform, reading });
+    const asked = { ...context.operation, platform, reading, judge };
+    const plan = await planPull(repository, reference, asked);
     const wouldCreate = repository === undefined;
     if (context.out.json) context.out.document({ dryRun: true, name, wouldCreate, ...plan });
     if (wouldCreate) context.out.line(`Would create ${locateRepository(context.selection)}`);
@@ -57,6 +60,7 @@ export const pull: Action = async (context, [reference = '', ...names], options)
     ...context.operation,
     name,
     platform,
+    judge,
     keepBlobs: flag(options, 'keepBlobs'),
     verifyReused: flag(options, 'verifyReused'),
     jobs: context.jobs,
@@ -70,6 +74,15 @@ export const pull: Action = async (context, [reference = '', ...names], options)
   sayDifferences(report, context.out);
   return 0;
 };
+
+/** This host's policy decides about every image. */
+function judgeOf(reference: string, options: Parameters<Action>[2]): ImageJudge {
+  const signaturePolicy = textOption(options, 'signaturePolicy');
+  return createLocalJudge(reference, {
+    ...(signaturePolicy === undefined ? {} : { signaturePolicy }),
+    requirePolicy: flag(options, 'requirePolicy'),
+  });
+}
 
 /** The ids of new streams depend on the exact compressor, so another one is said whatever is asked for. */
 function warnAboutZstd(out: Output): void {
@@ -112,11 +125,22 @@ function printPlan(plan: PullPlan, line: (text: string) => void): void {
   );
 }
 
+/** Nothing is said where nothing was demanded. */
+function printTrust(trust: TrustReport | undefined, line: (text: string) => void): void {
+  for (const { requirements } of trust?.manifests ?? []) {
+    for (const one of requirements) {
+      if (one.type !== 'sigstoreSigned') continue;
+      line(`  signed:   ${one.signedIdentity}, by ${one.key.source} (${one.key.fingerprint})`);
+    }
+  }
+}
+
 function printReport(report: PullReport, line: (text: string) => void): void {
   const { objects, bytes, layers, ms } = report;
   const present = layers.filter(({ status }) => status !== 'imported').length;
   line(`Pulled ${report.name ?? report.manifestDigest}`);
   line(`  manifest: ${report.manifestDigest}`);
+  printTrust(report.trust, line);
   if (report.imageId !== undefined) line(`  image:    ${report.imageId}`);
   line(`  layers:   ${layers.length}, of which ${present} were already here`);
   line(
