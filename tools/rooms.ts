@@ -92,7 +92,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
   ],
   'remotes/http': ['base/errors', 'base/flow'],
-  'remotes/registry': [],
+  'remotes/registry': [
+    'base/digest',
+    'base/errors',
+    'base/flow',
+    'formats/containers-config',
+    'formats/oci',
+    'remotes/http',
+  ],
   'remotes/ostree': ['base/bytes', 'base/digest', 'base/errors', 'formats/ostree', 'remotes/http'],
   'work/compose': [
     'base/bytes',
@@ -382,6 +389,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'remotes/http': ['node:dns', 'node:net', 'node:timers/promises', 'node:tls', 'undici'],
   'remotes/ostree': ['node:zlib'],
   'work/pull-partial': ['node:assert'],
+  'remotes/registry': ['node:tls'],
   'work/export': ['node:zlib'],
   'work/image': ['node:timers/promises'],
   'work/inspect-format': ['node:zlib'],

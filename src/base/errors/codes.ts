@@ -39,6 +39,16 @@ export const ERROR_CODES = {
     meaning: 'A compressed image archive unpacks to more than its limit',
     keys: ['offset', 'what', 'expected', 'found'],
   },
+  AUTH_CHALLENGE_UNUSABLE: {
+    kind: 'transport',
+    meaning: 'A registry asks for a token in a way that cannot be followed, or not safely',
+    keys: ['url', 'reason', 'retryable'],
+  },
+  AUTH_TOKEN_INVALID: {
+    kind: 'transport',
+    meaning: 'A token server answers without a token, or with one that cannot be sent',
+    keys: ['url', 'expected', 'found', 'retryable'],
+  },
   BLOB_DIGEST_MISMATCH: {
     kind: 'integrity',
     meaning: 'The bytes of a blob do not hash to the digest of its descriptor',
@@ -307,6 +317,11 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'There are no credentials of this registry where logout removes them',
     keys: ['key', 'place'],
+  },
+  MANIFEST_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A registry has no manifest under a tag or digest',
+    keys: ['registry', 'repository', 'reference'],
   },
   MEDIA_TYPE_UNSUPPORTED: {
     kind: 'unsupported',
@@ -714,11 +729,21 @@ export const ERROR_CODES = {
     meaning: 'A name cannot be used for a reference, stream or tag',
     keys: ['offset', 'what'],
   },
+  REGISTRY_ANSWER_INVALID: {
+    kind: 'transport',
+    meaning: 'An answer of a registry breaks the protocol of registries',
+    keys: ['url', 'expected', 'found', 'retryable'],
+  },
   REGISTRY_BLOCKED: {
     kind: 'unsupported',
     meaning: 'The configuration of this host blocks the registry',
     keys: ['registry', 'file'],
     exit: 12,
+  },
+  REGISTRY_NAME_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A registry knows no repository of this name',
+    keys: ['registry', 'repository'],
   },
   REPO_ENTRY_INVALID: {
     kind: 'integrity',

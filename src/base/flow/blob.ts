@@ -34,7 +34,7 @@ export interface BlobPiece {
 
 /** What came of asking for ranges. Both kinds are iterated once; leaving the loop early gives the transfer up. */
 export type BlobPieces =
-  /** Exactly the bytes of the ranges, in ascending order. */
+  /** Exactly the bytes of the ranges, each once, in the order in which the server sends them. */
   | { readonly kind: 'ranges'; readonly pieces: AsyncIterable<BlobPiece> }
   /** The server does not serve ranges and sends the whole blob instead, from its first byte. */
   | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> };

@@ -240,7 +240,17 @@ export class HttpClient implements AsyncDisposable {
       if (stays || location === undefined || !isRepeatable(request)) return { response, url };
       await drain(response);
       const insecure = this.#options.tls?.permissive === true;
-      url = redirectTarget({ from: url, location, status, hop, asked, method, insecure });
+      const staysHome = request.staysHome === true;
+      url = redirectTarget({
+        from: url,
+        location,
+        status,
+        hop,
+        asked,
+        method,
+        insecure,
+        staysHome,
+      });
       // Who was sent away and back again comes as a stranger: another host chose this URL.
       if (url.origin !== asked.origin) foreign = asked;
     }

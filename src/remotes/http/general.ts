@@ -17,8 +17,9 @@ import {
 export interface TlsSettings {
   /** Trust anchors that replace the system's. */
   readonly caPem?: string | readonly string[] | undefined;
-  readonly certPem?: string | undefined;
-  readonly keyPem?: string | undefined;
+  readonly certPem?: string | readonly string[] | undefined;
+  /** In the order of `certPem`. */
+  readonly keyPem?: string | readonly string[] | undefined;
   /** Accepts any certificate. For tests and for remotes whose content is verified by signatures. */
   readonly permissive?: boolean | undefined;
 }
@@ -114,8 +115,8 @@ export class GeneralTransport implements Transport {
     const isAsked = foreign === undefined;
     const secure = {
       ...trust,
-      ...(isAsked && tls.certPem !== undefined ? { cert: tls.certPem } : {}),
-      ...(isAsked && tls.keyPem !== undefined ? { key: tls.keyPem } : {}),
+      ...(isAsked && tls.certPem !== undefined ? { cert: tls.certPem as string | string[] } : {}),
+      ...(isAsked && tls.keyPem !== undefined ? { key: tls.keyPem as string | string[] } : {}),
     };
     const lookup = isAsked ? {} : { lookup: lookupFor(foreign) };
     const connect = buildConnector({ ...secure, ...lookup, timeout: connectTimeoutMs });

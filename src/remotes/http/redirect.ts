@@ -15,6 +15,8 @@ export interface Redirect {
   readonly method: string;
   /** True where plain HTTP may follow HTTPS. */
   readonly insecure: boolean;
+  /** True where another origin may not be asked at all. */
+  readonly staysHome: boolean;
 }
 
 /** True for a status that leads elsewhere. */
@@ -51,6 +53,7 @@ export function redirectTarget(redirect: Redirect): URL {
   if (from.protocol === 'https:' && target.protocol === 'http:' && !redirect.insecure) {
     refuse('a redirect from https to http');
   }
+  if (redirect.staysHome && target.origin !== asked.origin) refuse('a redirect to another host');
   requireReachable(asked, target, method);
   return target;
 }

@@ -37,6 +37,8 @@ export interface HttpRequest {
    * one after a redirect: no credentials, and no place that only this host can reach.
    */
   readonly namedBy?: URL | undefined;
+  /** A redirect to another origin is refused. */
+  readonly staysHome?: boolean;
   /**
    * The part of the body that is wanted, of bytes that never change. The body is exactly this part, whatever the server
    * sends. `of` is the size of the whole, where it is known.

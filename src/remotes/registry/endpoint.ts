@@ -1,21 +1,6 @@
-/** Credentials for one registry. They go to its scheme, host and port, and to the token server that it names. */
-export type Credentials =
-  /** Sent as Basic, or to the token server for a token. */
-  | { readonly kind: 'password'; readonly user: string; readonly password: string }
-  /**
-   * A refresh token, exchanged at the token server. User and password, where both are there, are what is tried when that
-   * server does not take refresh tokens.
-   */
-  | {
-      readonly kind: 'identity-token';
-      readonly token: string;
-      readonly user?: string;
-      readonly password?: string;
-    }
-  /** A token that is sent as Bearer as it is; no other is asked for. */
-  | { readonly kind: 'registry-token'; readonly token: string };
+import { type Credentials, isLoopbackHost } from '#formats/containers-config';
 
-/** Credentials and where they come from. */
+/** Credentials and where they come from. They go to one scheme, host and port, and to the token server that it names. */
 export interface FoundCredentials {
   readonly credentials: Credentials;
   /** A file, a helper or an option, as a message names it: never anything secret. */
@@ -23,8 +8,7 @@ export interface FoundCredentials {
 }
 
 /**
- * Finds the credentials for an endpoint, when a registry first asks for some; undefined for none. Called once for an
- * endpoint.
+ * Finds the credentials for an endpoint; undefined for none. Called once, before the endpoint is asked for anything.
  * @throws whatever stands in the way, such as a file that is no JSON: nobody is then asked anonymously instead
  */
 export type CredentialsLookup = (
@@ -47,6 +31,11 @@ export interface Endpoint {
   readonly repository: string;
   /** Certificates are not verified, and plain HTTP is spoken where TLS fails. */
   readonly insecure: boolean;
+  /**
+   * Plain HTTP may be spoken where no TLS is; when omitted, by loopback hosts as they are written (127.0.0.0/8, `::1`,
+   * `localhost`), as Docker allows.
+   */
+  readonly mayUsePlainHttp?: boolean;
   readonly tls?: EndpointTls;
   /** Omitted where nobody is logged in. */
   readonly credentials?: CredentialsLookup;
@@ -54,7 +43,7 @@ export interface Endpoint {
   readonly namespace?: string;
 }
 
-/** Hosts that are one registry under several names. Source: registry-client spec §1, seen with skopeo 1.22. */
+/** Hosts that are one registry under several names. */
 const DOCKER_HUB = new Set(['docker.io', 'index.docker.io']);
 
 /** The authority of the URLs of an endpoint. */
@@ -62,11 +51,7 @@ export function authorityOf({ host }: Pick<Endpoint, 'host'>): string {
   return DOCKER_HUB.has(host) ? 'registry-1.docker.io' : host;
 }
 
-/**
- * True for a host that is this one as it is written, never after resolving a name: 127.0.0.0/8, `::1`, `localhost`. Such a
- * host may speak plain HTTP where it speaks no TLS, as Docker allows.
- */
-export function isLoopback({ host }: Pick<Endpoint, 'host'>): boolean {
-  const name = host.replace(/:[0-9]+$/, '');
-  return name === 'localhost' || name === '[::1]' || /^127(?:\.[0-9]{1,3}){3}$/.test(name);
+/** True when the endpoint may be asked without TLS, where it speaks none. */
+export function mayUsePlainHttp(endpoint: Endpoint): boolean {
+  return endpoint.insecure || (endpoint.mayUsePlainHttp ?? isLoopbackHost(endpoint.host));
 }

@@ -1,13 +1,23 @@
 /**
- * A client for registries (OCI distribution 1.1, Docker registry v2). Nothing here reads a file: endpoints come as values.
+ * A client for registries (OCI distribution 1.1, Docker registry v2). Nothing here reads a file: endpoints, credentials and
+ * certificates come as values, and credentials stay with the scheme, host and port that they are for.
+ *
+ *     Endpoint[] ─▶ RegistryRepository ─▶ fail-over ─▶ EndpointAccess ─▶ ping, challenge, token ─▶ remotes/http
+ *                     manifests · blobs · tags · referrers · uploads
  */
+export type { BlobName } from './blob.ts';
 export { type Challenge, parseChallenges } from './challenge.ts';
 export {
   authorityOf,
-  type Credentials,
   type CredentialsLookup,
   type Endpoint,
   type EndpointTls,
   type FoundCredentials,
-  isLoopback,
 } from './endpoint.ts';
+export type { RegistrySettings } from './host.ts';
+export { nextLink } from './links.ts';
+export type { FetchedManifest, ManifestReference } from './manifest.ts';
+export type { ManifestToPush, PushedManifest } from './push-manifest.ts';
+export { referrersTag } from './referrers.ts';
+export { type RegistryCounts, RegistryRepository, type RequestOptions } from './repository.ts';
+export type { BlobToPush, PushBlobOptions, PushedBlob, UploadState } from './upload.ts';

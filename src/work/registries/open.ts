@@ -92,6 +92,7 @@ export async function openRegistryConfiguration(
       host: endpoint.registry,
       repository: endpoint.repository,
       insecure: endpoint.insecure,
+      mayUsePlainHttp: endpoint.mayUsePlainHttp,
       tls: tlsFor(endpoint).tls,
       credentials: (signal) =>
         credentials.find(endpoint, written, signal === undefined ? {} : { signal }),

@@ -1,0 +1,250 @@
+import type { TransportError } from '#base/errors';
+import {
+  type Authorizer,
+  type HttpBytes,
+  type HttpRequest,
+  type HttpResponse,
+  transportError,
+} from '#remotes/http';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import { authorityOf, type Endpoint, type FoundCredentials } from './endpoint.ts';
+import { RegistryHost, type RegistrySettings } from './host.ts';
+import { RATE_REMAINING_LOW } from './layout.ts';
+import { refusalOf } from './problem.ts';
+import { coversScopes, parseScopes, type Scopes, uniteScopes } from './scope.ts';
+import { Shared } from './shared.ts';
+import { basicOf, fetchToken, type Token } from './token.ts';
+
+/** A request to the registry of an endpoint. */
+export type AccessRequest = Omit<HttpRequest, 'url' | 'authorizer' | 'onRefused'> & {
+  /** Below `/v2/REPOSITORY/`, encoded. */
+  readonly path?: string;
+  /** The whole URL in place of `path`: what the registry named in an answer. */
+  readonly at?: URL;
+  readonly scopes: Scopes;
+};
+
+/** What the registry wants next to its name in a request. */
+interface KeptToken {
+  readonly key: string;
+  readonly scopes: Scopes;
+  readonly token: Token;
+}
+
+/** Requests to one endpoint with its credentials, which go nowhere else. */
+export class EndpointAccess implements AsyncDisposable {
+  readonly endpoint: Endpoint;
+  readonly #host: RegistryHost;
+  readonly #onWarning: (text: string) => void;
+  readonly #found = new Shared<FoundCredentials | undefined>();
+  readonly #asking = new Map<string, Shared<Token>>();
+  #tokens: KeptToken[] = [];
+  #credentials: FoundCredentials | undefined;
+  /** Challenges of a refusal, which stand before those of the ping. */
+  #challenges: readonly Challenge[] | undefined;
+  /** Scopes that refusals asked for beyond those that we know of. */
+  #learnt: Scopes = new Map();
+  /** Requests that were made, answered or not; those for tokens and the ping are not among them. */
+  requests = 0;
+  /** False once the registry, or where it redirects to, refused several ranges in one request. */
+  mayAskSeveral = true;
+
+  constructor(endpoint: Endpoint, settings: RegistrySettings) {
+    this.endpoint = endpoint;
+    this.#host = new RegistryHost(endpoint, settings);
+    const said = new Set<string>();
+    this.#onWarning = (text) => {
+      if (!said.has(text)) settings.onWarning?.(text);
+      said.add(text);
+    };
+  }
+
+  /** Sends a request and reads the answer whole. @throws as `send` */
+  async ask(request: AccessRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
+    const ready = await this.#prepare(request);
+    const answer = await this.#host.http.fetchBytes({ ...ready, maxBytes: request.maxBytes });
+    this.#hear(answer);
+    return answer;
+  }
+
+  /**
+   * Sends a request.
+   * @throws TransportError HTTP_DENIED, HTTP_STATUS, RATE_LIMITED with the registry's words; AUTH_CHALLENGE_UNUSABLE,
+   * AUTH_TOKEN_INVALID; as the HTTP client; what the lookup of credentials throws
+   */
+  async send(request: AccessRequest): Promise<HttpResponse> {
+    const answer = await this.#host.http.fetch(await this.#prepare(request));
+    this.#hear(answer);
+    return answer;
+  }
+
+  /**
+   * Tries the credentials: a login is good when the registry then answers 200.
+   * @throws TransportError HTTP_DENIED and as `send`
+   */
+  async verifyLogin(signal: AbortSignal | undefined): Promise<void> {
+    const { base } = await this.#reach(signal);
+    const at = new URL('/v2/', base);
+    await this.ask({ at, scopes: new Map(), maxBytes: 65_536, signal });
+  }
+
+  /** The URL that requests begin with. @throws as `send` */
+  async base(signal: AbortSignal | undefined): Promise<URL> {
+    return (await this.#reach(signal)).base;
+  }
+
+  /** The error for an answer of this endpoint that is final. */
+  refusal(answer: HttpBytes, method: string, attempts: number): TransportError {
+    const registry = this.endpoint.host;
+    return refusalOf(answer, { method, who: this.who, attempts, registry });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#host[Symbol.asyncDispose]();
+  }
+
+  /** Who asks, in a message. */
+  get who(): string {
+    const found = this.#credentials;
+    return found === undefined ? 'nobody is logged in' : `credentials of ${found.source}`;
+  }
+
+  /** Credentials first: a file that cannot be read is told before anything is asked. */
+  async #reach(signal: AbortSignal | undefined) {
+    const lookup = async () => await this.endpoint.credentials?.(signal);
+    this.#credentials = await this.#found.get(lookup, signal);
+    return await this.#host.reach(signal);
+  }
+
+  async #prepare({ path, at, scopes, ...request }: AccessRequest): Promise<HttpRequest> {
+    const { base } = await this.#reach(request.signal);
+    this.requests++;
+    const { repository, namespace } = this.endpoint;
+    const url = at ?? new URL(`/v2/${repository}/${path}`, base);
+    if (namespace !== undefined && at === undefined) url.searchParams.set('ns', namespace);
+    const method = request.method ?? 'GET';
+    return {
+      ...request,
+      url,
+      namedBy: base,
+      headers: { 'accept-encoding': 'identity', ...request.headers },
+      ...(url.origin === base.origin ? { authorizer: this.#authorizer(scopes) } : {}),
+      onRefused: (answer, attempts) => this.refusal(answer, method, attempts),
+    };
+  }
+
+  #authorizer(scopes: Scopes): Authorizer {
+    let sent: string | undefined;
+    const headers = async (signal: AbortSignal | undefined) => {
+      sent = await this.#authorization(scopes, signal);
+      return sent === undefined ? {} : { authorization: sent };
+    };
+    return {
+      headers,
+      onDenied: async (answer, signal) => {
+        const challenges = parseChallenges(answer.get('www-authenticate') ?? '');
+        if (challenges.length > 0) this.#challenges = challenges;
+        const asked = challenges.find(({ scheme }) => scheme === 'bearer');
+        const scope = parseScopes(asked?.parameters.get('scope') ?? '');
+        this.#learnt = uniteScopes(this.#learnt, this.#ownOf(scope));
+        this.#tokens = this.#tokens.filter(({ token }) => `Bearer ${token.text}` !== sent);
+        const next = await this.#authorization(scopes, signal);
+        return next !== undefined && (next !== sent || next.startsWith('Bearer '));
+      },
+    };
+  }
+
+  /** A refusal may ask for more of this repository, not for other resources. */
+  #ownOf(scopes: Scopes): Scopes {
+    const own = `repository:${this.endpoint.repository}`;
+    return new Map([...scopes].filter(([resource]) => resource === own));
+  }
+
+  async #authorization(
+    scopes: Scopes,
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    const { base, challenges } = await this.#reach(signal);
+    const credentials = this.#credentials?.credentials;
+    const challenge = chooseChallenge(this.#challenges ?? challenges, credentials?.kind);
+    if (challenge === undefined) return undefined;
+    if (credentials?.kind === 'registry-token') return `Bearer ${this.#printable(credentials)}`;
+    if (challenge.scheme === 'bearer') {
+      return `Bearer ${await this.#token(challenge, scopes, base, signal)}`;
+    }
+    if (credentials?.kind !== 'password') return undefined;
+    return basicOf(credentials.user, credentials.password);
+  }
+
+  #printable({ token }: { readonly token: string }): string {
+    if (/^[\x21-\x7e]+$/.test(token)) return token;
+    const where = { url: `https://${authorityOf(this.endpoint)}/v2/`, method: 'GET' };
+    const found = `other characters in the token of ${this.#credentials?.source}`;
+    throw transportError('AUTH_TOKEN_INVALID', where, `expected visible ASCII, found ${found}`, {
+      retryable: false,
+      details: { expected: 'visible ASCII', found },
+    });
+  }
+
+  /** A token that is still good for these scopes, or a new one; one request at a time for the same. */
+  async #token(
+    challenge: Challenge,
+    asked: Scopes,
+    namedBy: URL,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    // Login asks for no scope at all.
+    const scopes = asked.size === 0 ? asked : uniteScopes(asked, this.#learnt);
+    const key = JSON.stringify(
+      [...challenge.parameters].filter(([name]) => name !== 'scope' && name !== 'error'),
+    );
+    const nowMs = performance.now();
+    this.#tokens = this.#tokens.filter(({ token }) => token.renewAtMs > nowMs);
+    const kept = this.#tokens.find((one) => one.key === key && coversScopes(one.scopes, scopes));
+    if (kept !== undefined && (scopes.size > 0 || kept.scopes.size === 0)) return kept.token.text;
+    const wanted = JSON.stringify([key, [...scopes].map(([name, actions]) => [name, ...actions])]);
+    const asking = this.#asking.get(wanted) ?? new Shared<Token>();
+    this.#asking.set(wanted, asking);
+    try {
+      const request = {
+        challenge,
+        scopes,
+        credentials: this.#credentials?.credentials,
+        who: this.who,
+        endpoint: this.endpoint,
+        namedBy,
+        signal,
+      };
+      const token = await asking.get(() => fetchToken(this.#host.tokens, request), signal);
+      if (!this.#tokens.some((one) => one.token === token))
+        this.#tokens.push({ key, scopes, token });
+      return token.text;
+    } finally {
+      this.#asking.delete(wanted);
+    }
+  }
+
+  /** What registries say in passing. */
+  #hear({ headers }: Pick<HttpResponse, 'headers'>): void {
+    const { host } = this.endpoint;
+    const [, warning] = /^299 - "([^"\\]{1,500})"$/.exec(headers.get('warning') ?? '') ?? [];
+    if (warning !== undefined) this.#onWarning(`${host} warns: ${warning}`);
+    const [, left, windowSec] =
+      /^([0-9]+);w=([0-9]+)$/.exec(headers.get('ratelimit-remaining') ?? '') ?? [];
+    if (left !== undefined && Number(left) <= RATE_REMAINING_LOW) {
+      this.#onWarning(`${host} allows ${left} more requests within ${windowSec} s`);
+    }
+  }
+}
+
+/**
+ * The challenge to answer: the first whose scheme we speak, but Bearer where Basic has no password to send.
+ */
+function chooseChallenge(
+  challenges: readonly Challenge[],
+  kind: string | undefined,
+): Challenge | undefined {
+  const spoken = challenges.filter(({ scheme }) => scheme === 'basic' || scheme === 'bearer');
+  const bearer = spoken.find(({ scheme }) => scheme === 'bearer');
+  return kind === 'password' ? spoken[0] : (bearer ?? spoken[0]);
+}

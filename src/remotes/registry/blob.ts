@@ -1,0 +1,278 @@
+import type { ContentDigest } from '#base/digest';
+import { NotFoundError, type TransportError } from '#base/errors';
+import {
+  type BlobPiece,
+  type BlobPieces,
+  type BlobReadOptions,
+  type ByteRange,
+  type RemoteBlob,
+  verifySize,
+} from '#base/flow';
+import { isRetryable, RangeBody, readRangeHead } from '#remotes/http';
+import type { EndpointAccess } from './access.ts';
+import { authorityOf } from './endpoint.ts';
+import type { FailOver } from './fail-over.ts';
+import { RANGES_PER_REQUEST_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
+import { brokenAnswer, requireIdentity } from './problem.ts';
+import { repositoryScopes } from './scope.ts';
+
+/** What names a blob of a registry. */
+export interface BlobName {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+}
+
+/** What was transferred for blobs. */
+export interface BlobCounts {
+  /** Bytes that were handed on. */
+  bodyBytes: number;
+  /** Bytes that a server sent before those that were wanted. */
+  skippedBytes: number;
+}
+
+/** Times that ranges are asked for again after nothing of them came. */
+const FRUITLESS_MAX = 4;
+
+/**
+ * A blob of a repository. A transfer that breaks goes on at the same endpoint, and when that gives out, at the next one from
+ * the same byte.
+ */
+export class RegistryBlob implements RemoteBlob {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  readonly #endpoints: FailOver;
+  readonly #counts: BlobCounts;
+
+  constructor({ digest, sizeBytes }: BlobName, endpoints: FailOver, counts: BlobCounts) {
+    this.digest = digest;
+    this.sizeBytes = sizeBytes;
+    this.#endpoints = endpoints;
+    this.#counts = counts;
+  }
+
+  /** @throws NotFoundError BLOB_NOT_FOUND; IntegrityError BLOB_SIZE_MISMATCH; TransportError as `EndpointAccess.send`, RANGE_MISMATCH, REGISTRY_ANSWER_INVALID */
+  async *read(
+    options: BlobReadOptions & { readonly offset?: number } = {},
+  ): AsyncGenerator<Uint8Array> {
+    const { signal } = options;
+    let offset = options.offset ?? 0;
+    const turn = this.#endpoints.begin();
+    while (offset < this.sizeBytes) {
+      const { access } = turn;
+      const before = offset;
+      try {
+        for await (const piece of this.#from(access, offset, this.sizeBytes - offset, signal)) {
+          offset += piece.length;
+          turn.onProgress();
+          yield piece;
+        }
+        if (offset === before) throw this.#empty(access);
+      } catch (error) {
+        turn.onFailure(error, signal);
+      }
+    }
+  }
+
+  async readRanges(
+    ranges: readonly ByteRange[],
+    options: BlobReadOptions = {},
+  ): Promise<BlobPieces> {
+    const { signal } = options;
+    const turn = this.#endpoints.begin();
+    for (;;) {
+      const { access } = turn;
+      try {
+        const first = ranges.slice(0, RANGES_PER_REQUEST_MAX);
+        const answer = await this.#several(access, first, signal);
+        if (answer?.kind === 'whole') {
+          return { kind: 'whole', bytes: this.#counted(answer.bytes) };
+        }
+        return { kind: 'ranges', pieces: this.#pieces(ranges, first, answer, signal) };
+      } catch (error) {
+        turn.onFailure(error, signal);
+      }
+    }
+  }
+
+  /** The bytes of all ranges: the answer to the first of them is there, or is not to be had so. */
+  async *#pieces(
+    ranges: readonly ByteRange[],
+    first: readonly ByteRange[],
+    answer: RangesAnswer | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<BlobPiece> {
+    let missing = yield* this.#take(answer, first, signal);
+    const rest = ranges.slice(first.length);
+    const turn = this.#endpoints.begin();
+    for (let fruitless = 0; missing.length > 0 || rest.length > 0; ) {
+      const room = RANGES_PER_REQUEST_MAX - missing.length;
+      const wanted = [...missing, ...rest.splice(0, Math.max(0, room))];
+      if (fruitless >= FRUITLESS_MAX || wanted.length === 1 || !turn.access.mayAskSeveral) {
+        yield* this.#oneByOne(wanted, signal);
+        missing = [];
+        continue;
+      }
+      try {
+        const next = await this.#several(turn.access, wanted, signal);
+        missing = yield* this.#take(next, wanted, signal);
+        fruitless = bytesIn(missing) < bytesIn(wanted) ? 0 : fruitless + 1;
+      } catch (error) {
+        turn.onFailure(error, signal);
+        missing = wanted;
+        fruitless++;
+      }
+    }
+  }
+
+  async *#oneByOne(
+    wanted: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<BlobPiece> {
+    for (const range of wanted) {
+      const turn = this.#endpoints.begin();
+      const end = range.offset + range.length;
+      for (let offset = range.offset; offset < end; ) {
+        const before = offset;
+        try {
+          for await (const bytes of this.#from(turn.access, offset, end - offset, signal)) {
+            yield { offset, bytes };
+            offset += bytes.length;
+            turn.onProgress();
+          }
+          if (offset === before) throw this.#empty(turn.access);
+        } catch (error) {
+          turn.onFailure(error, signal);
+        }
+      }
+    }
+  }
+
+  /** @returns the ranges that did not come */
+  async *#take(
+    answer: RangesAnswer | undefined,
+    wanted: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<BlobPiece, ByteRange[]> {
+    if (answer === undefined) return [...wanted];
+    const reader =
+      answer.kind === 'whole'
+        ? new RangeBody(this.#wholeHead(), wanted, this.sizeBytes)
+        : answer.reader;
+    let transferred = 0;
+    let used = 0;
+    try {
+      for await (const piece of answer.bytes) {
+        transferred += piece.length;
+        for (const part of reader.push(piece)) {
+          used += part.bytes.length;
+          yield part;
+        }
+        if (answer.kind === 'whole' && reader.end().length === 0) break;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      // What did not come is asked for again.
+      if (!isRetryable(error)) throw error;
+    } finally {
+      this.#counts.bodyBytes += used;
+      this.#counts.skippedBytes += transferred - used;
+    }
+    return reader.end();
+  }
+
+  #wholeHead() {
+    return { kind: 'single', range: { offset: 0, length: this.sizeBytes } } as const;
+  }
+
+  /** Asks for several ranges at once. @returns undefined when this server does not do that */
+  async #several(
+    access: EndpointAccess,
+    wanted: readonly ByteRange[],
+    signal: AbortSignal | undefined,
+  ): Promise<RangesAnswer | undefined> {
+    if (wanted.length < 2 || !access.mayAskSeveral) return undefined;
+    const list = wanted.map(({ offset, length }) => `${offset}-${offset + length - 1}`);
+    const answer = await access.send({
+      path: `blobs/${this.digest}`,
+      headers: { range: `bytes=${list.join(',')}` },
+      accept: [200, 206, 400, 404, 416, 501],
+      immutable: true,
+      scopes: repositoryScopes(access.endpoint.repository, ['pull']),
+      signal,
+    });
+    if (answer.status === 404) throw this.#notFound(access);
+    const head = readRangeHead(answer.status, answer.headers, this.sizeBytes);
+    if (head.kind === 'refused') {
+      access.mayAskSeveral = false;
+      return undefined;
+    }
+    requireIdentity(answer, 'GET');
+    const bytes = piecesOf(answer.body);
+    if (head.kind === 'whole') return { kind: 'whole', bytes };
+    return { kind: 'ranges', bytes, reader: new RangeBody(head, wanted, this.sizeBytes) };
+  }
+
+  async *#from(
+    access: EndpointAccess,
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    const answer = await access.send({
+      path: `blobs/${this.digest}`,
+      ...(offset === 0 && length === this.sizeBytes
+        ? { immutable: true }
+        : { range: { offset, length, of: this.sizeBytes } }),
+      accept: [200, 404],
+      onSkipped: (count) => {
+        this.#counts.skippedBytes += count;
+      },
+      maxBytes: Math.max(this.sizeBytes + 1, SMALL_ANSWER_MAX_BYTES),
+      scopes: repositoryScopes(access.endpoint.repository, ['pull']),
+      signal,
+    });
+    if (answer.status === 404) throw this.#notFound(access);
+    requireIdentity(answer, 'GET');
+    const isWhole = answer.status === 200 && offset === 0 && length === this.sizeBytes;
+    if (isWhole && answer.sizeBytes !== undefined) verifySize(this, answer.sizeBytes);
+    yield* this.#counted(piecesOf(answer.body));
+  }
+
+  async *#counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytes) {
+      this.#counts.bodyBytes += piece.length;
+      yield piece;
+    }
+  }
+
+  #empty({ endpoint }: EndpointAccess): TransportError {
+    const url = `https://${authorityOf(endpoint)}/v2/${endpoint.repository}/blobs/${this.digest}`;
+    return brokenAnswer({ url, method: 'GET' }, `${this.sizeBytes} bytes`, 'none');
+  }
+
+  #notFound({ endpoint }: EndpointAccess): NotFoundError {
+    const source = `${endpoint.host}/${endpoint.repository}`;
+    return new NotFoundError(
+      'BLOB_NOT_FOUND',
+      `Cannot find blob ${this.digest} in "${source}": expected it beside its manifest, found nothing`,
+      { digest: this.digest, source },
+    );
+  }
+}
+
+type RangesAnswer =
+  | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> }
+  | {
+      readonly kind: 'ranges';
+      readonly bytes: AsyncIterable<Uint8Array>;
+      readonly reader: RangeBody;
+    };
+
+function bytesIn(ranges: readonly ByteRange[]): number {
+  return ranges.reduce((sum, { length }) => sum + length, 0);
+}
+
+async function* piecesOf(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (body instanceof Uint8Array) yield body;
+  else yield* body;
+}

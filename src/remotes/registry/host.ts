@@ -1,0 +1,100 @@
+import { getCACertificates } from 'node:tls';
+import { hasCode, isOnecopyError } from '#base/errors';
+import { HttpClient, type HttpClientOptions } from '#remotes/http';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import { authorityOf, type Endpoint, mayUsePlainHttp } from './endpoint.ts';
+import { HOST_CONNECTIONS_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
+import { refusalOf } from './problem.ts';
+import { Shared } from './shared.ts';
+
+/** Settings that hold for every endpoint. */
+export type RegistrySettings = Pick<
+  HttpClientOptions,
+  'userAgent' | 'proxy' | 'retry' | 'connectTimeoutMs' | 'noDataTimeoutMs' | 'resolve'
+> & {
+  /** Hears what a user should read once: warnings of registries, rate limits that run out. */
+  readonly onWarning?: (text: string) => void;
+};
+
+/** How a registry answered the first request. */
+export interface Reached {
+  /** Scheme, host and port that are asked from now on. */
+  readonly base: URL;
+  readonly challenges: readonly Challenge[];
+}
+
+/** One registry host: its connections, and how it is reached. */
+export class RegistryHost implements AsyncDisposable {
+  readonly http: HttpClient;
+  /** The same trust, without a client certificate: for token servers. */
+  readonly tokens: HttpClient;
+  readonly #endpoint: Endpoint;
+  readonly #reached = new Shared<Reached>();
+
+  constructor(endpoint: Endpoint, settings: RegistrySettings) {
+    const { onWarning: _, ...http } = settings;
+    const { caPem = [], client } = endpoint.tls ?? {};
+    const trust = {
+      ...(caPem.length === 0 ? {} : { caPem: [...getCACertificates('default'), ...caPem] }),
+      ...(endpoint.insecure ? { permissive: true } : {}),
+    };
+    // Five tries, and a host that asks for a pause is given up to a quarter of an hour.
+    const retry = { attempts: 5, baseMs: 500, maxRetryAfterMs: 900_000, ...settings.retry };
+    const common = { ...http, retry, maxConnections: HOST_CONNECTIONS_MAX };
+    this.#endpoint = endpoint;
+    this.http = new HttpClient({ ...common, tls: { ...trust, ...client } });
+    this.tokens = new HttpClient({ ...common, tls: trust });
+  }
+
+  /**
+   * Finds out, once, how the registry is spoken to, and what it wants to know about who asks.
+   * @throws as the HTTP client; HTTP_STATUS for what is no registry
+   */
+  async reach(signal: AbortSignal | undefined): Promise<Reached> {
+    return await this.#reached.get(() => this.#find(signal), signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.http[Symbol.asyncDispose]();
+    await this.tokens[Symbol.asyncDispose]();
+  }
+
+  async #find(signal: AbortSignal | undefined): Promise<Reached> {
+    const { insecure } = this.#endpoint;
+    const host = authorityOf(this.#endpoint);
+    const mayFallBack = mayUsePlainHttp(this.#endpoint);
+    try {
+      return await this.#ping(new URL(`https://${host}/v2/`), mayFallBack ? 1 : undefined, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!mayFallBack || !isOnecopyError(error)) throw error;
+      // A host that speaks TLS with a certificate of nobody's is not asked without TLS, unless the user said so.
+      if (!insecure && !hasCode(error, 'CONNECTION_LOST')) throw error;
+    }
+    return await this.#ping(new URL(`http://${host}/v2/`), undefined, signal);
+  }
+
+  async #ping(
+    url: URL,
+    attempts: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Reached> {
+    const { namespace, host: registry } = this.#endpoint;
+    if (namespace !== undefined) url.searchParams.set('ns', namespace);
+    const answer = await this.http.fetchBytes({
+      url,
+      accept: [200, 401],
+      maxBytes: SMALL_ANSWER_MAX_BYTES,
+      ...(attempts === undefined ? {} : { attempts }),
+      signal,
+      onRefused: (refused, count) => {
+        const who = 'a first request has no credentials';
+        return refusalOf(refused, { method: 'GET', who, attempts: count, registry });
+      },
+    });
+    // Whoever answers after a redirect does not decide where credentials go.
+    const isOwn = new URL(answer.url).origin === url.origin && answer.status === 401;
+    const header = isOwn ? (answer.headers.get('www-authenticate') ?? '') : '';
+    return { base: new URL('/', url.origin), challenges: parseChallenges(header) };
+  }
+}

@@ -1,0 +1,262 @@
+import type { ContentDigest } from '#base/digest';
+import { isOnecopyError, NotFoundError, type OnecopyError } from '#base/errors';
+import { type RemoteBlob, verified } from '#base/flow';
+import {
+  CONFIG_MAX_BYTES,
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  type ResolvedImage,
+  type ResolveOptions,
+  requireDocumentSize,
+  resolveImage,
+} from '#formats/oci';
+import { EndpointAccess } from './access.ts';
+import { type BlobCounts, type BlobName, RegistryBlob } from './blob.ts';
+import type { Endpoint } from './endpoint.ts';
+import { FailOver, withOthers } from './fail-over.ts';
+import type { RegistrySettings } from './host.ts';
+import { type FetchedManifest, fetchManifest, type ManifestReference } from './manifest.ts';
+import {
+  addReferrer,
+  type ManifestToPush,
+  type PushedManifest,
+  pushManifest,
+} from './push-manifest.ts';
+import { fetchReferrers } from './referrers.ts';
+import { repositoryScopes } from './scope.ts';
+import { fetchTags } from './tags.ts';
+import {
+  type BlobToPush,
+  hasBlob,
+  type PushBlobOptions,
+  type PushedBlob,
+  pushBlob,
+} from './upload.ts';
+
+/** Options of a request. */
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a session has cost so far. */
+export interface RegistryCounts extends Readonly<BlobCounts> {
+  /** Requests for manifests, blobs, lists and uploads, without those for tokens. */
+  readonly requests: number;
+}
+
+/**
+ * A repository of a registry, at all the places where it may be asked for. Reading moves on from an endpoint that fails to
+ * the next; writing asks the first alone. Dispose it to close its connections.
+ */
+export class RegistryRepository implements AsyncDisposable {
+  readonly #all: readonly EndpointAccess[];
+  readonly #endpoints: FailOver;
+  readonly #blobs: BlobCounts = { bodyBytes: 0, skippedBytes: 0 };
+  readonly #knowsReferrers = new Map<EndpointAccess, boolean>();
+  /** True once a manifest came: who delivered it is asked first for all that belongs to it. */
+  #hasDelivered = false;
+
+  /** @param endpoints in the order of the configuration, at least one */
+  constructor(endpoints: readonly Endpoint[], settings: RegistrySettings = {}) {
+    if (endpoints.length === 0) throw new RangeError('A repository needs an endpoint');
+    this.#all = endpoints.map((endpoint) => new EndpointAccess(endpoint, settings));
+    this.#endpoints = new FailOver(this.#all);
+  }
+
+  /** Costs so far. */
+  get counts(): RegistryCounts {
+    const requests = this.#all.reduce((sum, access) => sum + access.requests, 0);
+    return { ...this.#blobs, requests };
+  }
+
+  /** The endpoint that is asked first now. */
+  get endpoint(): Endpoint {
+    return this.#endpoints.preferred.endpoint;
+  }
+
+  /**
+   * Reads a manifest or index and verifies it; undefined when the registry has none. Bounded by 4 MiB.
+   * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError and UnsupportedError as `parseManifest`; TransportError
+   */
+  async readManifest(
+    reference: ManifestReference,
+    { signal }: RequestOptions = {},
+  ): Promise<FetchedManifest | undefined> {
+    const failures: OnecopyError[] = [];
+    // A tag means what it means at the place that delivered; a digest is the same everywhere.
+    const isOnlyThere = this.#hasDelivered && 'tag' in reference;
+    for (const access of this.#endpoints.ordered) {
+      try {
+        const found = await fetchManifest(access, reference, signal);
+        if (found !== undefined) {
+          this.#hasDelivered = true;
+          this.#endpoints.prefer(access);
+          return found;
+        }
+        if (isOnlyThere) return undefined;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isOnecopyError(error) || error.kind === 'host') throw error;
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw withOthers(failures);
+    return undefined;
+  }
+
+  /** Reads a manifest that must be there. @throws NotFoundError MANIFEST_NOT_FOUND; as `readManifest` */
+  async requireManifest(
+    reference: ManifestReference,
+    options: RequestOptions = {},
+  ): Promise<FetchedManifest> {
+    const found = await this.readManifest(reference, options);
+    if (found !== undefined) return found;
+    const access = this.#all.at(-1) as EndpointAccess;
+    const { host: registry, repository } = access.endpoint;
+    const wanted = 'tag' in reference ? reference.tag : reference.digest;
+    const joint = 'tag' in reference ? ':' : '@';
+    throw new NotFoundError(
+      'MANIFEST_NOT_FOUND',
+      `Cannot find ${registry}/${repository}${joint}${wanted}: expected a manifest, found none (${access.who})`,
+      { registry, repository, reference: wanted },
+      {
+        hint:
+          access.who === 'nobody is logged in'
+            ? `Check the name; registries also say so of private images: run \`onecopy login ${registry}\``
+            : `Check the name: run \`onecopy tags docker://${registry}/${repository}\``,
+      },
+    );
+  }
+
+  /** Chooses the image for a platform and reads it down to its config. @throws as `requireManifest`, `resolveImage`, `readBlob` */
+  async resolve(
+    reference: ManifestReference,
+    options: ResolveOptions & RequestOptions = {},
+  ): Promise<ResolvedImage> {
+    const { signal, platform } = options;
+    const top = await this.requireManifest(reference, { signal });
+    const known = new Map([[top.digest, top.bytes]]);
+    const { bytes, digest, mediaType } = top;
+    const candidate = {
+      mediaType,
+      digest,
+      sizeBytes: bytes.length,
+      annotations: new Map(),
+      urls: [],
+    };
+    const search = resolveImage([candidate], { platform });
+    let step = search.next();
+    while (step.done !== true) {
+      const { descriptor, maximumBytes } = step.value;
+      const found =
+        known.get(descriptor.digest) ?? (await this.#document(descriptor, maximumBytes, signal));
+      known.set(descriptor.digest, found);
+      step = search.next(found);
+    }
+    return step.value;
+  }
+
+  /** A blob to read, whole or by ranges, now or later; nothing is asked yet. */
+  openBlob(name: BlobName): RemoteBlob {
+    return new RegistryBlob(name, this.#endpoints, this.#blobs);
+  }
+
+  /**
+   * Reads a small blob whole and verifies it.
+   * @throws FormatError OCI_DOCUMENT_TOO_LARGE; IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; as `RegistryBlob.read`
+   */
+  async readBlob(
+    { digest, sizeBytes }: BlobName,
+    options: RequestOptions & { readonly maximumBytes?: number } = {},
+  ): Promise<Uint8Array> {
+    const { maximumBytes = CONFIG_MAX_BYTES, signal } = options;
+    requireDocumentSize(sizeBytes, `blob ${digest}`, maximumBytes);
+    const pieces: Uint8Array[] = [];
+    const source = this.openBlob({ digest, sizeBytes }).read({ signal });
+    for await (const piece of verified(source, { digest, sizeBytes })) {
+      pieces.push(new Uint8Array(piece));
+    }
+    return Buffer.concat(pieces);
+  }
+
+  /** Tags, in the order of the registry. @throws NotFoundError REGISTRY_NAME_NOT_FOUND; as `fetchTags` */
+  async listTags({ signal }: RequestOptions = {}): Promise<readonly string[]> {
+    const access = this.#endpoints.preferred;
+    const tags = await fetchTags(access, signal);
+    if (tags !== undefined) return tags;
+    const { host: registry, repository } = access.endpoint;
+    throw new NotFoundError(
+      'REGISTRY_NAME_NOT_FOUND',
+      `Cannot list tags of ${registry}/${repository}: the registry knows no such repository (${access.who})`,
+      { registry, repository },
+      { hint: `Check the name, or run \`onecopy login ${registry}\`: private ones are denied so` },
+    );
+  }
+
+  /** What refers to a manifest, by the API or under its tag. @throws TransportError, FormatError */
+  async listReferrers(
+    subject: ContentDigest,
+    { signal }: RequestOptions = {},
+  ): Promise<readonly Descriptor[]> {
+    const access = this.#endpoints.preferred;
+    const known = this.#knowsReferrers.get(access);
+    const { referrers, knowsApi } = await fetchReferrers(access, subject, known, signal);
+    this.#knowsReferrers.set(access, knowsApi);
+    return referrers;
+  }
+
+  /** True when the blob is in this repository. */
+  async hasBlob(digest: ContentDigest, { signal }: RequestOptions = {}): Promise<boolean> {
+    const access = this.#first;
+    const scopes = repositoryScopes(access.endpoint.repository, ['pull']);
+    return await hasBlob(access, digest, { scopes, signal });
+  }
+
+  /** Brings a blob into the repository. @throws as `pushBlob` */
+  async pushBlob(blob: BlobToPush, options: PushBlobOptions = {}): Promise<PushedBlob> {
+    return await pushBlob(this.#first, blob, options);
+  }
+
+  /**
+   * Pushes a manifest, whose blobs and children are there. One with a subject is listed among its referrers, by the registry
+   * or, where that does not, under the tag of the subject.
+   * @throws IntegrityError BLOB_DIGEST_MISMATCH; TransportError
+   */
+  async pushManifest(
+    manifest: ManifestToPush,
+    { signal }: RequestOptions = {},
+  ): Promise<PushedManifest> {
+    const pushed = await pushManifest(this.#first, manifest, signal);
+    if (pushed.subject !== undefined && !pushed.isListed) {
+      await addReferrer(this.#first, pushed, manifest, signal);
+    }
+    return pushed;
+  }
+
+  /** Tries the credentials of the endpoint. @throws TransportError HTTP_DENIED and others */
+  async verifyLogin({ signal }: RequestOptions = {}): Promise<void> {
+    await this.#first.verifyLogin(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const access of this.#all) await access[Symbol.asyncDispose]();
+  }
+
+  get #first(): EndpointAccess {
+    return this.#all[0] as EndpointAccess;
+  }
+
+  /** A child manifest, or a config. */
+  async #document(
+    descriptor: Descriptor,
+    maximumBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const { digest } = descriptor;
+    if (isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType)) {
+      return (await this.requireManifest({ digest }, { signal })).bytes;
+    }
+    return await this.readBlob(descriptor, { maximumBytes, signal });
+  }
+}

@@ -1,0 +1,281 @@
+import type { ContentDigest } from '#base/digest';
+import { isOnecopyError, type OnecopyError } from '#base/errors';
+import type { HttpBytes } from '#remotes/http';
+import type { AccessRequest, EndpointAccess } from './access.ts';
+import {
+  CHUNK_MAX_BYTES,
+  CHUNK_MIN_BYTES,
+  MONOLITHIC_MAX_BYTES,
+  SMALL_ANSWER_MAX_BYTES,
+  UPLOAD_TRIES_MAX,
+} from './layout.ts';
+import { closing, locationOf } from './location.ts';
+import { brokenAnswer } from './problem.ts';
+import { repositoryScopes, type Scopes } from './scope.ts';
+
+/** A blob to push. Its bytes can be read again, from any offset, since a transfer may break. */
+export interface BlobToPush {
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  open(offset: number): AsyncIterable<Uint8Array>;
+}
+
+/** An upload as far as it has come: what another run needs to go on. The URL lets whoever knows it write. */
+export interface UploadState {
+  readonly location: string;
+  readonly sentBytes: number;
+}
+
+/** How a blob is pushed. */
+export interface PushBlobOptions {
+  /** Repositories of the same registry that have the blob, most likely first. */
+  readonly mountFrom?: readonly string[];
+  /** What `onState` gave in an earlier run. */
+  readonly state?: UploadState;
+  readonly onState?: (state: UploadState) => void;
+  readonly onProgress?: (sentBytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a blob came to be in the registry. */
+export type PushedBlob = 'present' | 'mounted' | 'uploaded';
+
+/**
+ * Brings a blob into a repository: looks whether it is there, mounts it from another repository, or sends it. A transfer that
+ * broke goes on from what the registry says that it has, where it says so, else from the first byte.
+ * @throws TransportError REGISTRY_ANSWER_INVALID and as `EndpointAccess.ask`; what `open` throws
+ */
+export async function pushBlob(
+  access: EndpointAccess,
+  blob: BlobToPush,
+  options: PushBlobOptions = {},
+): Promise<PushedBlob> {
+  const upload = new BlobUpload(access, blob, options);
+  if (await upload.isPresent()) return 'present';
+  for (const from of options.mountFrom ?? []) if (await upload.mount(from)) return 'mounted';
+  await upload.send();
+  return 'uploaded';
+}
+
+/** True when the registry has the blob in this repository. */
+export async function hasBlob(
+  access: EndpointAccess,
+  digest: ContentDigest,
+  options: { readonly scopes: Scopes; readonly signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  const answer = await access.ask({
+    path: `blobs/${digest}`,
+    method: 'HEAD',
+    accept: 'any',
+    maxBytes: SMALL_ANSWER_MAX_BYTES,
+    ...options,
+  });
+  if (answer.status === 401) throw access.refusal(answer, 'HEAD', 1);
+  return answer.status === 200;
+}
+
+class BlobUpload {
+  readonly #access: EndpointAccess;
+  readonly #blob: BlobToPush;
+  readonly #options: PushBlobOptions;
+  readonly #scopes: Scopes;
+  /** Where the next request of the open upload goes; an answer brings the next one. */
+  #location: URL | undefined;
+  #sentBytes = 0;
+  /** Least size of a chunk that the registry announced. */
+  #chunkMinBytes: number | undefined;
+  /** True once the registry has told how far an upload came after a break. */
+  #knowsStatus = false;
+  /** True once an upload went on after a break: bytes may then have been lost or doubled. */
+  #wasResumed = false;
+  #tries = 0;
+
+  constructor(access: EndpointAccess, blob: BlobToPush, options: PushBlobOptions) {
+    this.#access = access;
+    this.#blob = blob;
+    this.#options = options;
+    const from = options.mountFrom ?? [];
+    this.#scopes = repositoryScopes(access.endpoint.repository, ['pull', 'push'], from);
+    if (options.state !== undefined && URL.canParse(options.state.location)) {
+      this.#location = new URL(options.state.location);
+      this.#sentBytes = options.state.sentBytes;
+    }
+  }
+
+  async isPresent(): Promise<boolean> {
+    const { signal } = this.#options;
+    return await hasBlob(this.#access, this.#blob.digest, { scopes: this.#scopes, signal });
+  }
+
+  /** @returns false when the registry did not mount; it may have opened an upload instead, which is then used */
+  async mount(from: string): Promise<boolean> {
+    const query = new URLSearchParams({ mount: this.#blob.digest, from });
+    const answer = await this.#ask({
+      path: `blobs/uploads/?${query}`,
+      method: 'POST',
+      accept: 'any',
+    });
+    if (answer.status === 201) return true;
+    if (answer.status === 202) this.#take(answer, 0);
+    return false;
+  }
+
+  /** Sends the bytes and closes the upload. */
+  async send(): Promise<void> {
+    if (this.#options.state !== undefined) await this.#askStatus();
+    for (;;) {
+      this.#options.signal?.throwIfAborted();
+      const before = this.#sentBytes;
+      try {
+        if (this.#location === undefined) await this.#begin();
+        return await this.#sendRest();
+      } catch (error) {
+        if (await this.#recover(error, before)) return;
+      }
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const answer = await this.#ask({ path: 'blobs/uploads/', method: 'POST', accept: [202] });
+    const announced = Number(answer.headers.get('oci-chunk-min-length') ?? Number.NaN);
+    if (Number.isSafeInteger(announced) && announced > 0 && announced <= CHUNK_MAX_BYTES) {
+      this.#chunkMinBytes = announced;
+    }
+    this.#take(answer, 0);
+  }
+
+  async #sendRest(): Promise<void> {
+    const { sizeBytes } = this.#blob;
+    const isSmall = sizeBytes <= MONOLITHIC_MAX_BYTES && this.#chunkMinBytes === undefined;
+    if (this.#sentBytes === 0 && isSmall) return await this.#close(true);
+    while (this.#sentBytes < sizeBytes) await this.#sendPart();
+    await this.#close(false);
+  }
+
+  /** Sends a chunk, or all that is left where chunks are not known to be understood. */
+  async #sendPart(): Promise<void> {
+    const { sizeBytes } = this.#blob;
+    const offset = this.#sentBytes;
+    const inChunks = this.#chunkMinBytes !== undefined || this.#knowsStatus;
+    const chunkBytes = inChunks ? Math.max(CHUNK_MIN_BYTES, this.#chunkMinBytes ?? 0) : sizeBytes;
+    const end = Math.min(sizeBytes, offset + chunkBytes);
+    const isPart = offset > 0 || end < sizeBytes;
+    const answer = await this.#ask({
+      at: this.#open(),
+      method: 'PATCH',
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(end - offset),
+        // No unit and no total, unlike Content-Range elsewhere. Source: distribution-spec 1.1, "Pushing a blob in chunks".
+        ...(isPart ? { 'content-range': `${offset}-${end - 1}` } : {}),
+      },
+      content: () => this.#bytes(offset, end),
+      // 201 and 204 are what some registries answer.
+      accept: [202, 201, 204],
+    });
+    const stored = storedBytes(answer);
+    // A registry may take less than was sent, or repeat what it said before although it took all: the digest decides.
+    const isShort = stored !== undefined && stored > offset && stored < end;
+    this.#take(answer, isShort ? stored : end);
+    if (this.#sentBytes > offset) this.#tries = 0;
+  }
+
+  async #close(withBody: boolean): Promise<void> {
+    const { digest, sizeBytes } = this.#blob;
+    const answer = await this.#ask({
+      at: closing(this.#open(), digest),
+      method: 'PUT',
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(withBody ? sizeBytes : 0),
+      },
+      ...(withBody && sizeBytes > 0 ? { content: () => this.#bytes(0, sizeBytes) } : {}),
+      attempts: 1,
+      accept: [201, 204],
+    });
+    const stated = answer.headers.get('docker-content-digest') ?? digest;
+    if (stated !== digest) {
+      throw brokenAnswer({ url: answer.url, method: 'PUT' }, `the digest ${digest}`, stated);
+    }
+    this.#options.onProgress?.(sizeBytes);
+  }
+
+  /**
+   * After a failure: finds out whether the blob arrived, else how much of it, else begins again.
+   * @returns true when it arrived: the answer alone was lost
+   */
+  async #recover(error: unknown, sentBefore: number): Promise<boolean> {
+    this.#options.signal?.throwIfAborted();
+    if (!isOnecopyError(error) || error.kind !== 'transport' || !this.#mayGoOn(error)) throw error;
+    if (this.#sentBytes <= sentBefore && ++this.#tries >= UPLOAD_TRIES_MAX) throw error;
+    if (await this.isPresent()) return true;
+    if (error.details['status'] === undefined) await this.#askStatus();
+    else this.#forget();
+    return false;
+  }
+
+  /** True for a lost connection, an upload that the registry forgot, and bytes that were spoilt when an upload went on. */
+  #mayGoOn({ details }: OnecopyError): boolean {
+    const { status } = details;
+    if (status === 400) return this.#wasResumed;
+    return status === 404 || status === 416 || details['retryable'] === true;
+  }
+
+  /** Asks an open upload how far it came; begins again when the registry does not say, or says what cannot be. */
+  async #askStatus(): Promise<void> {
+    const location = this.#location;
+    if (location === undefined) return this.#forget();
+    const answer = await this.#ask({ at: location, accept: 'any' });
+    const stored = answer.status === 204 ? storedBytes(answer) : undefined;
+    const { sizeBytes } = this.#blob;
+    if (stored === undefined || stored > sizeBytes || stored < this.#sentBytes) this.#forget();
+    else {
+      this.#knowsStatus = true;
+      this.#wasResumed = true;
+      this.#take(answer, stored, location);
+    }
+  }
+
+  #forget(): void {
+    this.#wasResumed = false;
+    this.#knowsStatus = false;
+    this.#location = undefined;
+    this.#sentBytes = 0;
+  }
+
+  #take(answer: HttpBytes, sentBytes: number, otherwise?: URL): void {
+    const isNamed = answer.headers.has('location') || otherwise === undefined;
+    this.#location = isNamed ? locationOf(answer, 'POST') : otherwise;
+    this.#sentBytes = sentBytes;
+    this.#options.onState?.({ location: this.#open().href, sentBytes });
+  }
+
+  #open(): URL {
+    if (this.#location === undefined) throw new TypeError('The upload is not open');
+    return this.#location;
+  }
+
+  async *#bytes(offset: number, end: number): AsyncGenerator<Uint8Array> {
+    let at = offset;
+    for await (const piece of this.#blob.open(offset)) {
+      const part = piece.subarray(0, end - at);
+      if (part.length > 0) yield part;
+      at += part.length;
+      this.#options.onProgress?.(at);
+      if (at === end) return;
+    }
+  }
+
+  async #ask(request: Omit<AccessRequest, 'scopes' | 'signal' | 'maxBytes'>): Promise<HttpBytes> {
+    const { signal } = this.#options;
+    const common = { scopes: this.#scopes, signal, maxBytes: SMALL_ANSWER_MAX_BYTES };
+    return await this.#access.ask({ ...request, ...common });
+  }
+}
+
+/** Bytes that the registry says it has, from `0-LAST`; one byte and none are written alike, and count as none. */
+function storedBytes({ headers }: HttpBytes): number | undefined {
+  const [, last] = /^(?:bytes=)?0-([0-9]{1,15})$/.exec(headers.get('range') ?? '') ?? [];
+  if (last === undefined) return undefined;
+  return last === '0' ? 0 : Number(last) + 1;
+}
