@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { findProgram, recordSkip } from './capability.ts';
+
+/** A podman with a store of its own that pulls layers in parts. */
+export interface Podman extends Disposable {
+  /** Runs a command; stdout and stderr together, and the exit status. */
+  run(...args: string[]): Promise<{ readonly status: number | null; readonly output: string }>;
+}
+
+/**
+ * A podman of version 5 or later: that of the host, or of the root filesystem named by ONECOPY_PODMAN_ROOT (as root). Debian 12 has an
+ * older one that pulls in parts by other rules, so the test is skipped there, and that does not count.
+ */
+export async function openPodman(t: TestContext): Promise<Podman | undefined> {
+  const root = process.env['ONECOPY_PODMAN_ROOT'] ?? '';
+  const skip = (why: string) => {
+    recordSkip(t.name, `optional, tool:podman: ${why}`);
+    t.skip(why);
+    return undefined;
+  };
+  if (process.geteuid?.() !== 0) return skip('podman stores owners, which needs root');
+  if (root === '' && findProgram('podman') === undefined) return skip('"podman" is not installed');
+  const podman = podmanIn(root);
+  const { output } = await podman.run('--version');
+  if (Number(/version ([0-9]+)/.exec(output)?.[1] ?? 0) >= 5) return podman;
+  podman[Symbol.dispose]();
+  return skip(`podman 5 is wanted, found ${JSON.stringify(output.trim())}`);
+}
+
+function podmanIn(root: string): Podman {
+  const folder = mkdtempSync(join(root, '/tmp/onecopy-podman-'));
+  const inside = folder.slice(root.length);
+  writeFileSync(
+    join(folder, 'storage.conf'),
+    [
+      '[storage]',
+      'driver = "overlay"',
+      `graphroot = "${inside}/graph"`,
+      `runroot = "${inside}/run"`,
+      '[storage.options.pull_options]',
+      'enable_partial_images = "true"',
+      '',
+    ].join('\n'),
+  );
+  const env = { ...process.env, CONTAINERS_STORAGE_CONF: `${inside}/storage.conf` };
+  return {
+    run: (...args) => run(root === '' ? args : chrooted(root, args), env),
+    [Symbol.dispose]() {
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Mounts go with the namespace when the command ends. */
+function chrooted(root: string, args: readonly string[]): string[] {
+  const script = [
+    'mount --rbind "$0" "$0"; mount -t proc proc "$0/proc"; mount --rbind /sys "$0/sys"; mount --rbind /dev "$0/dev"',
+    'exec chroot "$0" podman "$@"',
+  ].join('\n');
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, root, ...args];
+}
+
+function run(command: readonly string[], env: NodeJS.ProcessEnv) {
+  const [program = '', ...args] = command[0] === 'unshare' ? command : ['podman', ...command];
+  return new Promise<{ status: number | null; output: string }>((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const add = (piece: Buffer) => {
+      output += piece.toString('utf8');
+    };
+    child.stdout.on('data', add);
+    child.stderr.on('data', add);
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
