@@ -92,6 +92,7 @@ test('an endpoint for the client has the certificates of its host, and looks cre
     host: 'm.test',
     repository: 'img',
     insecure: true,
+    mayUsePlainHttp: true,
     namespace: 'reg.test',
     tls: {
       caPem: [PEM['$CA']],
