@@ -207,6 +207,8 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
   );
   assert.match(ok(repo, 'ostree', 'images'), /test\/main +fcb2\w* +\/dup1 \/sort/);
   assert.equal(json(repo, 'ostree', 'log', 'test/main').commits.length, 2);
+  assert.match(ok(repo, 'ostree', 'inspect', 'test/main'), /only {4}\/dup1 \/sort/);
+  assert.deepEqual(json(repo, 'ostree', 'ls', 'test/main', '/dup1').subpaths, ['/dup1', '/sort']);
   ok(repo, 'ostree', 'untag', 'test/main');
   assert.equal(onecopy(repo, 'ostree', 'log', 'test/main').status, 4);
   const mirror = json(repo, 'pull', archive, '--mirror');

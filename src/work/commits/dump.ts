@@ -1,7 +1,7 @@
 import { encodeDumpfile } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import { type CommitImageOptions, treeOfOpened } from './image.ts';
-import { openCommit } from './open.ts';
+import { type CommitImageOptions, requireTree, treeOfOpened } from './image.ts';
+import { openStored } from './partials.ts';
 
 /** The tree of a stored commit as a composefs dumpfile, in the form of `cfsctl ostree dump`. @throws as `openCommit`, `treeOfCommit` */
 export function dumpCommit(
@@ -9,5 +9,5 @@ export function dumpCommit(
   name: string,
   options: CommitImageOptions = {},
 ): Uint8Array {
-  return encodeDumpfile(treeOfOpened(openCommit(repository, name), options));
+  return encodeDumpfile(treeOfOpened(requireTree(openStored(repository, name)), options));
 }

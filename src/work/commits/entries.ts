@@ -12,6 +12,7 @@ import {
 } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import type { OpenedCommit } from './open.ts';
+import { presentEntries } from './subpaths.ts';
 
 /** One file, link or directory of a commit. */
 export interface CommitEntry {
@@ -77,6 +78,7 @@ export function* listEntries(
 /** One entry by its path; links are not followed. @throws as `listEntries` */
 export function findEntry(stored: OpenedCommit, path: string): CommitEntry {
   const { rootTree, rootMeta } = stored.commit;
+  if (stored.subpaths?.length === 0) throw pathNotFound(stored, path, 'the commit object alone');
   let entry = directoryEntry(stored, '/' as ByteString, rootTree, rootMeta);
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue;
@@ -116,11 +118,12 @@ export function* readEntry(
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
 
-/** A dirtree of the commit, verified. @throws as `listEntries` */
+/** A dirtree of the commit, verified; of a commit of which only some paths are here what is. @throws as `listEntries` */
 export function readTree(stored: OpenedCommit, checksum: OstreeChecksum): Dirtree {
   const bytes = stored.objects.metadata(checksum, 'dirtree');
   verifyMetadata(bytes, checksum, 'dirtree');
-  return parseDirtree(bytes);
+  const tree = parseDirtree(bytes);
+  return stored.subpaths === undefined ? tree : presentEntries(stored.objects, tree);
 }
 
 /** The entry of a file object under some path. */
@@ -183,7 +186,7 @@ function childOf(stored: OpenedCommit, parent: CommitEntry, text: string): Commi
 function pathNotFound(stored: OpenedCommit, path: string, found = 'none'): NotFoundError {
   return new NotFoundError(
     'OSTREE_PATH_NOT_FOUND',
-    `Cannot find "${path}" in commit ${stored.checksum}: expected ${found === 'none' ? 'such a path' : 'a file'}, found ${found}`,
+    `Cannot find "${path}" in commit ${stored.checksum}: expected ${found.startsWith('a ') ? 'a file' : 'such a path'}, found ${found}`,
     { path, commit: stored.checksum },
   );
 }

@@ -1,11 +1,10 @@
 import type { OstreeChecksum } from '#base/digest';
-import { hasCode, isOnecopyError, NotFoundError } from '#base/errors';
+import { NotFoundError } from '#base/errors';
 import { lookupVariant, STRING } from '#formats/gvariant';
 import { type Commit, computeContentChecksum } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
-import { readPartialRef, resolveCommit } from './names.ts';
 import { tryOpenCommit } from './open.ts';
-import { openPartial } from './partials.ts';
+import { openPartial, resolveStored } from './partials.ts';
 
 /** What a person wants to know of a commit. */
 export interface CommitSummary {
@@ -37,7 +36,7 @@ export function readHistory(
 ): History {
   const commits: CommitSummary[] = [];
   const seen = new Set<OstreeChecksum>();
-  let next: OstreeChecksum | undefined = resolveAny(repository, name);
+  let next: OstreeChecksum | undefined = resolveStored(repository, name);
   while (next !== undefined && commits.length < limit && !seen.has(next)) {
     seen.add(next);
     const stored: { readonly commit: Commit } | undefined =
@@ -54,22 +53,6 @@ export function readHistory(
     next = stored.commit.parent;
   }
   return { commits, missing: undefined };
-}
-
-/** The commit that a person means, also when only a part of it is stored. */
-function resolveAny(repository: Repository, name: string): OstreeChecksum {
-  try {
-    return resolveCommit(repository, name);
-  } catch (error) {
-    if (!isOnecopyError(error) || !hasCode(error, 'OSTREE_COMMIT_NOT_FOUND')) throw error;
-    const partial = readPartialRef(repository, name) ?? wholeId(name);
-    if (partial === undefined || openPartial(repository, partial) === undefined) throw error;
-    return partial;
-  }
-}
-
-function wholeId(name: string): OstreeChecksum | undefined {
-  return /^[0-9a-f]{64}$/.test(name) ? (name as OstreeChecksum) : undefined;
 }
 
 /** The part of a commit that `log` and `show` print. */

@@ -1,12 +1,21 @@
 import type { ObjectId } from '#base/digest';
+import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
-import { commitStreamName, encodeCommitStream, IMAGE_REF, treeOfCommit } from '#formats/ostree';
+import {
+  commitStreamName,
+  encodeCommitStream,
+  IMAGE_REF,
+  partialStreamName,
+  treeOfCommit,
+} from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
-import { type OpenedCommit, openCommit } from './open.ts';
+import type { OpenedCommit } from './open.ts';
+import { openStored } from './partials.ts';
 import { type StoredCommit, storeImage } from './store.ts';
+import { parseSubpaths, presentObjects, pruneTree } from './subpaths.ts';
 
 /** How the tree of a commit is made. */
 export interface CommitImageOptions extends OperationOptions {
@@ -17,9 +26,13 @@ export interface CommitImageOptions extends OperationOptions {
   readonly reading?: Reading | undefined;
 }
 
-/** The tree of a stored commit. @throws as `treeOfCommit` */
+/** The tree of a stored commit, of one that is here in part the paths that are. @throws as `treeOfCommit` */
 export function treeOfOpened(stored: OpenedCommit, options: CommitImageOptions = {}): Tree {
-  return treeOfCommit(stored.checksum, stored.objects, treeOptions(options));
+  const { checksum, objects, subpaths } = stored;
+  if (subpaths === undefined) return treeOfCommit(checksum, objects, treeOptions(options));
+  const tree = treeOfCommit(checksum, presentObjects(objects), treeOptions(options));
+  pruneTree(tree, parseSubpaths(subpaths));
+  return tree;
 }
 
 /**
@@ -31,7 +44,7 @@ export function computeCommitImageId(
   name: string,
   options: CommitImageOptions & { readonly version?: ErofsVersion | undefined } = {},
 ): ObjectId {
-  const tree = treeOfOpened(openCommit(repository, name), options);
+  const tree = treeOfOpened(requireTree(openStored(repository, name)), options);
   const bytes = encodeCommitImage(repository, tree, options.version);
   return computeVerity(bytes, repository.algorithm);
 }
@@ -46,7 +59,7 @@ export async function ensureCommitImage(
   name: string,
   options: CommitImageOptions = {},
 ): Promise<StoredCommit & { readonly built: boolean }> {
-  const stored = openCommit(repository, name);
+  const stored = requireTree(openStored(repository, name));
   const { checksum: commit, streamId, imageId: named } = stored;
   const ids = { commit, streamId, upstreamId: undefined };
   const isThere = named !== undefined && repository.images.has(named);
@@ -54,7 +67,9 @@ export async function ensureCommitImage(
     return { ...ids, imageId: named, built: false };
   }
   options.signal?.throwIfAborted();
+  const { subpaths } = stored;
   const imageId = storeImage(repository, stored.objects, {
+    subpaths,
     reading: options.reading ?? 'standard',
   });
   if (imageId === named) return { ...ids, imageId, built: !isThere };
@@ -64,8 +79,21 @@ export async function ensureCommitImage(
     { content, objectRefs },
     { algorithm: repository.algorithm, image: imageId, namedRefs: new Map(others) },
   );
-  const newId = repository.streams.publish(commitStreamName(commit), stream);
+  const streamName = subpaths === undefined ? commitStreamName(commit) : partialStreamName(commit);
+  const newId = repository.streams.publish(streamName, stream);
   return { ...ids, streamId: newId, imageId, built: true };
+}
+
+/** @throws NotFoundError OSTREE_OBJECT_MISSING for a commit of which nothing but its commit object is here */
+export function requireTree(stored: OpenedCommit): OpenedCommit {
+  if (stored.subpaths?.length !== 0) return stored;
+  const { checksum, commit } = stored;
+  throw new NotFoundError(
+    'OSTREE_OBJECT_MISSING',
+    `Cannot read the tree of commit ${checksum}: nothing but its commit object is here`,
+    { checksum: commit.rootTree, kind: 'dirtree' },
+    { hint: 'Pull it again without --commit-metadata-only' },
+  );
 }
 
 function encodeCommitImage(

@@ -53,6 +53,7 @@ export {
 export {
   listPartialCommits,
   openPartial,
+  openStored,
   type PartialCommit,
   type PartialCommitRef,
 } from './partials.ts';

@@ -27,8 +27,10 @@ export interface OpenedCommit {
   /** The EROFS image made from the commit, when the stream names one. */
   readonly imageId: ObjectId | undefined;
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
-  /** All objects of the commit; larger files lead to objects of the repository. */
+  /** The objects of the commit; larger files lead to objects of the repository. */
   readonly objects: CommitStream;
+  /** The only paths that are here; empty for the commit object alone, undefined for a whole commit. */
+  readonly subpaths?: readonly string[] | undefined;
 }
 
 /**

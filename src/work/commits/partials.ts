@@ -1,5 +1,5 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { isOnecopyError } from '#base/errors';
+import { hasCode, isOnecopyError } from '#base/errors';
 import {
   type Commit,
   type CommitStream,
@@ -13,6 +13,8 @@ import {
 } from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
+import { readPartialRef, resolveCommit } from './names.ts';
+import { type OpenedCommit, openCommit, tryOpenCommit } from './open.ts';
 import { PARTIAL_REF_DIRECTORY } from './store.ts';
 import { PARTIAL_REF, parseSubpathsDocument } from './subpaths.ts';
 
@@ -25,6 +27,7 @@ export interface PartialCommit {
   /** Empty when only the commit object is here. */
   readonly subpaths: readonly string[];
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
+  readonly streamId: ObjectId;
 }
 
 /** Largest list of subpaths, in bytes. */
@@ -46,11 +49,41 @@ export function openPartial(
     const bytes = objects.metadata(checksum, 'commit');
     verifyMetadata(bytes, checksum, 'commit');
     const namedRefs = new Map(opened.stream.namedRefs);
-    return { commit: parseCommit(bytes), bytes, objects, subpaths, namedRefs };
+    const { id: streamId } = opened;
+    return { commit: parseCommit(bytes), bytes, objects, subpaths, namedRefs, streamId };
   } catch (error) {
     if (!isOnecopyError(error) || error.kind === 'host') throw error;
     return undefined;
   }
+}
+
+/**
+ * As `openCommit`, but also a commit of which only some paths are here, which `subpaths` of the result lists. A whole one is preferred.
+ * @throws as `openCommit`
+ */
+export function openStored(repository: Repository, name: string): OpenedCommit {
+  const checksum = resolveStored(repository, name);
+  const whole = tryOpenCommit(repository, checksum);
+  if (whole !== undefined) return whole;
+  const partial = openPartial(repository, checksum);
+  if (partial === undefined) return openCommit(repository, name);
+  return { ...partial, checksum, imageId: partial.namedRefs.get(IMAGE_REF) };
+}
+
+/** The commit that a person means, also when only a part of it is stored. @throws as `resolveCommit` */
+export function resolveStored(repository: Repository, name: string): OstreeChecksum {
+  try {
+    return resolveCommit(repository, name);
+  } catch (error) {
+    if (!isOnecopyError(error) || !hasCode(error, 'OSTREE_COMMIT_NOT_FOUND')) throw error;
+    const partial = readPartialRef(repository, name) ?? wholeId(name);
+    if (partial === undefined || openPartial(repository, partial) === undefined) throw error;
+    return partial;
+  }
+}
+
+function wholeId(name: string): OstreeChecksum | undefined {
+  return /^[0-9a-f]{64}$/.test(name) ? (name as OstreeChecksum) : undefined;
 }
 
 /** A name of a commit of which not everything is here. */

@@ -4,6 +4,7 @@ import { FormatError, NotFoundError } from '#base/errors';
 import {
   type CommitObjects,
   type CommitStream,
+  type Dirtree,
   encodeDirtree,
   parseCommit,
   parseDirtree,
@@ -109,13 +110,19 @@ export function presentObjects(stream: CommitStream): CommitObjects {
     file: (checksum) => stream.file(checksum),
     metadata(checksum, kind) {
       const bytes = stream.metadata(checksum, kind);
-      if (kind !== 'dirtree') return bytes;
-      const { files, directories } = parseDirtree(bytes);
-      return encodeDirtree({
-        files: files.filter((file) => stream.has(file.checksum)),
-        directories: directories.filter(({ tree, meta }) => stream.has(tree) && stream.has(meta)),
-      });
+      return kind === 'dirtree'
+        ? encodeDirtree(presentEntries(stream, parseDirtree(bytes)))
+        : bytes;
     },
+  };
+}
+
+/** The entries of a directory that are in a stream. */
+export function presentEntries(stream: CommitStream, tree: Dirtree): Dirtree {
+  return {
+    ...tree,
+    files: tree.files.filter(({ checksum }) => stream.has(checksum)),
+    directories: tree.directories.filter((one) => stream.has(one.tree) && stream.has(one.meta)),
   };
 }
 

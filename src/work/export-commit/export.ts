@@ -12,7 +12,7 @@ import {
   requireFit,
   type TransactionReport,
 } from '#stores/ostree';
-import { COMMITMETA_REF, type OpenedCommit, openCommit } from '#work/commits';
+import { COMMITMETA_REF, type OpenedCommit, openStored } from '#work/commits';
 
 /** How to write a commit to an OSTree repository. */
 export interface ExportCommitOptions extends OperationOptions {
@@ -24,6 +24,8 @@ export interface ExportCommitOptions extends OperationOptions {
 
 /** What was written. */
 export interface ExportCommitReport extends TransactionReport {
+  /** The only paths that were here to be written; undefined for a whole commit. */
+  readonly subpaths: readonly string[] | undefined;
   readonly commit: OstreeChecksum;
   readonly path: string;
   readonly mode: OstreeMode;
@@ -42,6 +44,7 @@ const WHOLE_FILE_BYTES = 1 << 20;
  * Writes a stored commit to an OSTree repository of mode archive, bare, bare-user or bare-user-only: everything it reaches, its
  * detached metadata, then refs. Contents share extents with our objects where the filesystem can; all objects are verified while
  * they are written. Nothing is visible before everything is synced, and nothing is written when the commit does not fit the mode.
+ * A commit of which only some paths are here is marked as a partial one there.
  * @throws as `openCommit`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY;
  * FormatError OSTREE_XATTR_INVALID, OSTREE_REF_INVALID; IntegrityError OSTREE_CHECKSUM_MISMATCH; BusyError REPO_LOCKED; HostError
  */
@@ -51,7 +54,7 @@ export async function exportCommit(
   path: string,
   options: ExportCommitOptions = {},
 ): Promise<ExportCommitReport> {
-  const stored = openCommit(repository, name);
+  const stored = openStored(repository, name);
   const refs = options.refs ?? [];
   for (const ref of refs) requireRefName(ref);
   using existing = tryOpenTarget(path, options.createMode);
@@ -68,10 +71,11 @@ export async function exportCommit(
     transaction.setDetached(stored.checksum, repository.objects.read(detached, METADATA_MAX_BYTES));
   }
   for (const ref of refs) transaction.setRef(ref, stored.checksum);
-  transaction.setPartial(stored.checksum, false);
+  transaction.setPartial(stored.checksum, stored.subpaths !== undefined);
   const report = transaction.commit(options);
   const created = made !== undefined;
-  return { commit: stored.checksum, path, mode, created, refs, ...report };
+  const { checksum: commit, subpaths } = stored;
+  return { commit, subpaths, path, mode, created, refs, ...report };
 }
 
 interface PlannedObject {
@@ -81,10 +85,13 @@ interface PlannedObject {
 
 /** Everything the commit reaches, verified as far as the stream goes, and found to fit the mode. */
 function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
-  const { objects, checksum: commit } = stored;
-  const lookup = (checksum: OstreeChecksum, kind: MetadataKind) => objects.metadata(checksum, kind);
+  const { objects, checksum: commit, subpaths } = stored;
+  const isWhole = subpaths === undefined;
+  const lookup = (checksum: OstreeChecksum, kind: MetadataKind) =>
+    isWhole || objects.has(checksum) ? objects.metadata(checksum, kind) : undefined;
   const plan: PlannedObject[] = [];
   for (const { kind, checksum } of walkCommit(commit, lookup, { verify: true })) {
+    if (!isWhole && !objects.has(checksum)) continue;
     plan.push({ kind, checksum });
     // Names of xattrs must be complete: libostree cannot check out files with names that lack their NUL.
     if (kind !== 'file') continue;

@@ -11,13 +11,22 @@ import {
   partialStreamName,
 } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
+import { openOstreeRepo } from '#stores/ostree';
 import {
   COMMITMETA_REF,
+  computeCommitImageId,
+  dumpCommit,
+  ensureCommitImage,
+  findEntry,
   listCommitRefs,
+  listEntries,
+  openStored,
+  readEntry,
   readHistory,
   tryOpenCommit,
   untagCommit,
 } from '#work/commits';
+import { exportCommit } from '#work/export-commit';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
 import { type OstreeFixture, unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
@@ -313,4 +322,37 @@ test('detached metadata are asked for again, and a change alone makes the stream
   const changed = await keep('two');
   assert.deepEqual([changed.pulled.wasPresent, changed.objects], [false, 0]);
   assert.equal(changed.pulled.imageId, first.pulled.imageId);
+});
+
+test('a commit of which only some paths are here is opened, listed, read, dumped and exported as far as it is', async () => {
+  using temp = await makeTempRepository();
+  const { repository, path } = temp;
+  const source = sourceOf('local', 'r-archive');
+  await pullCommit(repository, source, 'test/main', { ...PLAIN, subpaths: ['/sort', '/dup1'] });
+  const stored = openStored(repository, 'test/main');
+  assert.deepEqual(stored.subpaths, ['/dup1', '/sort']);
+  const listed = [...listEntries(stored, '/', { recursive: true })].map((one) => String(one.path));
+  assert.ok(listed.includes('/dup1') && listed.some((one) => one.startsWith('/sort/')));
+  assert.ok(!listed.includes('/mode'));
+  assert.ok([...readEntry(repository, stored, '/dup1')].length > 0);
+  assert.throws(() => findEntry(stored, '/mode'), { code: 'OSTREE_PATH_NOT_FOUND' });
+  const { imageId } = await ensureCommitImage(repository, 'test/main');
+  assert.equal(imageId, stored.imageId);
+  assert.equal(computeCommitImageId(repository, V2), imageId);
+  assert.match(Buffer.from(dumpCommit(repository, 'test/main')).toString(), /\n\/sort /);
+  const report = await exportCommit(repository, 'test/main', `${path}/out`, {
+    createMode: 'archive',
+  });
+  assert.deepEqual(report.subpaths, stored.subpaths);
+  using repo = openOstreeRepo(`${path}/out`);
+  assert.notEqual(repo.state.partialReason(V2), undefined);
+  assert.ok(repo.has('commit', V2));
+  using other = await makeTempRepository();
+  await pullCommit(other.repository, source, 'test/main', { ...PLAIN, commitOnly: true });
+  const bare = openStored(other.repository, 'test/main');
+  assert.deepEqual(bare.subpaths, []);
+  assert.throws(() => findEntry(bare, '/'), { code: 'OSTREE_PATH_NOT_FOUND' });
+  await assert.rejects(ensureCommitImage(other.repository, 'test/main'), {
+    code: 'OSTREE_OBJECT_MISSING',
+  });
 });

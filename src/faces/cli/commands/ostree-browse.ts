@@ -14,12 +14,13 @@ import {
   listEntries,
   listPartialCommits,
   type OpenedCommit,
-  openCommit,
+  openStored,
   readEntry,
   readHistory,
   summarizeCommit,
 } from '#work/commits';
-import { type Action, flag, textOption, wholeNumber } from '../context.ts';
+import type { Repository } from '#work/repository';
+import { type Action, type Context, flag, textOption, wholeNumber } from '../context.ts';
 import { formatName } from '../entry.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
 import { readingOption } from '../reading-option.ts';
@@ -36,7 +37,7 @@ export const images: Action = async (context) => {
         name,
         commit,
         streamId: streamId ?? null,
-        imageId: streamId === undefined ? null : (openCommit(repository, commit).imageId ?? null),
+        imageId: streamId === undefined ? null : (openStored(repository, commit).imageId ?? null),
       })),
       partial: partial.map(({ subpaths, imageId, ...one }) => ({
         ...one,
@@ -67,6 +68,17 @@ function pathsText(subpaths: readonly string[] | undefined): string {
   return subpaths.length === 0 ? 'commit object only' : subpaths.join(' ');
 }
 
+/** Says of a commit of which not everything is here what is. */
+export function sayOnly({ out }: Context, { subpaths }: Pick<OpenedCommit, 'subpaths'>): void {
+  if (subpaths !== undefined) out.note(`only: ${pathsText(subpaths)}`);
+}
+
+function ofOne(context: Context, repository: Repository, name: string): OpenedCommit {
+  const stored = openStored(repository, name);
+  sayOnly(context, stored);
+  return stored;
+}
+
 /** `ostree log`: a commit and its stored ancestors, newest first. */
 export const log: Action = async (context, [name = ''], options) => {
   using repository = await openSelected(context);
@@ -84,16 +96,19 @@ export const log: Action = async (context, [name = ''], options) => {
 /** `ostree show`: one commit, as `log` prints it, with all its metadata in JSON. */
 export const show: Action = async (context, [name = '']) => {
   using repository = await openSelected(context);
-  const stored = openCommit(repository, name);
+  const stored = openStored(repository, name);
   if (context.out.json) context.out.document(commitDocument(stored));
-  else printSummary(summarizeCommit(stored.checksum, stored.commit), context.out.line);
+  else {
+    printSummary(summarizeCommit(stored.checksum, stored.commit), context.out.line);
+    sayOnly(context, stored);
+  }
   return 0;
 };
 
 /** `ostree inspect`: the commit object, or with `--metadata` its metadata line by line. */
 export const inspect: Action = async (context, [name = ''], options) => {
   using repository = await openSelected(context);
-  const stored = openCommit(repository, name);
+  const stored = openStored(repository, name);
   const { line } = context.out;
   if (context.out.json) {
     context.out.document(commitDocument(stored));
@@ -109,6 +124,7 @@ export const inspect: Action = async (context, [name = ''], options) => {
   line(`date    ${dateText(commit.timestampSec)} UTC`);
   line(`tree    ${commit.rootTree}`);
   line(`dirmeta ${commit.rootMeta}`);
+  if (stored.subpaths !== undefined) line(`only    ${pathsText(stored.subpaths)}`);
   for (const text of [commit.subject, commit.body]) {
     if (text !== '') for (const one of ['', ...text.split('\n')]) line(one);
   }
@@ -118,13 +134,15 @@ export const inspect: Action = async (context, [name = ''], options) => {
 /** `ostree ls`: files of a commit; `-RXC` prints exactly what `ostree ls -RXC` does. */
 export const ls: Action = async (context, [name = '', path = '/'], options) => {
   using repository = await openSelected(context);
-  const stored = openCommit(repository, name);
+  const stored = openStored(repository, name);
+  sayOnly(context, stored);
   const entries = listEntries(stored, path, {
     recursive: flag(options, 'recursive'),
     directoryOnly: flag(options, 'dironly'),
   });
   if (context.out.json) {
-    context.out.document({ commit: stored.checksum, entries: [...entries].map(entryDocument) });
+    const { checksum: commit, subpaths = null } = stored;
+    context.out.document({ commit, subpaths, entries: [...entries].map(entryDocument) });
     return 0;
   }
   const shown = { checksums: flag(options, 'checksum'), xattrs: flag(options, 'xattrs') };
@@ -138,7 +156,7 @@ export const cat: Action = async (context, [name = '', ...paths]) => {
     throw new UsageError('Cannot print files as JSON: use ls for their metadata');
   }
   using repository = await openSelected(context);
-  const stored = openCommit(repository, name);
+  const stored = openStored(repository, name);
   for (const path of paths) {
     for (const piece of readEntry(repository, stored, path)) {
       context.signal.throwIfAborted();
@@ -152,7 +170,7 @@ export const cat: Action = async (context, [name = '', ...paths]) => {
 export const diff: Action = async (context, [before = '', after = ''], options) => {
   using repository = await openSelected(context);
   const changes = [
-    ...compareCommits(openCommit(repository, before), openCommit(repository, after)),
+    ...compareCommits(ofOne(context, repository, before), ofOne(context, repository, after)),
   ];
   if (context.out.json) {
     context.out.document({
@@ -214,6 +232,7 @@ function commitDocument(stored: OpenedCommit) {
     objects: objects.size,
     streamId,
     imageId: imageId ?? null,
+    subpaths: stored.subpaths ?? null,
   };
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import {
   ensureCommitImage,
-  openCommit,
+  openStored,
   resolveCommit,
   tagCommit,
   untagCommit,
@@ -27,6 +27,7 @@ import { UsageError } from '../output.ts';
 import { readingOption } from '../reading-option.ts';
 import { openIfPresent, openSelected } from '../repository.ts';
 import { formatSize } from '../units.ts';
+import { sayOnly } from './ostree-browse.ts';
 import { trustOptions } from './ostree-trust.ts';
 
 /** `ostree tag`: gives a commit another name. */
@@ -57,7 +58,7 @@ export const exportVerb: Action = async (context, [source = '', path = ''], opti
   const createMode = modeOption(textOption(options, 'mode'));
   const refs = listOption(options, 'reference');
   if (context.dryRun) {
-    const { checksum: commit, objects } = openCommit(repository, source);
+    const { checksum: commit, objects } = openStored(repository, source);
     const plan = { dryRun: true, commit, path: resolve(path), refs, objects: objects.size };
     if (context.out.json) context.out.document(plan);
     context.out.line(`Would write ${objects.size} objects of commit ${commit} to ${plan.path}`);
@@ -71,6 +72,7 @@ export const exportVerb: Action = async (context, [source = '', path = ''], opti
   if (context.out.json) context.out.document({ dryRun: false, ...report });
   const { line } = context.out;
   line(`commit  ${report.commit}`);
+  sayOnly(context, report);
   for (const ref of report.refs) line(`tagged  ${ref}`);
   context.out.detail(
     `${report.metadataWritten} metadata and ${report.filesWritten + report.filesReflinked} files written ` +
@@ -130,7 +132,7 @@ export const mount: Action = async (context, [name = '', directory = ''], option
   using repository = await openSelected(context);
   const target = resolve(directory);
   if (context.dryRun) {
-    const { checksum, imageId } = openCommit(repository, name);
+    const { checksum, imageId } = openStored(repository, name);
     const plan = { commit: checksum, imageId: imageId ?? null, target };
     if (context.out.json) context.out.document({ dryRun: true, mount: plan });
     context.out.line(`Would mount ${checksum} over ${target}`);
@@ -149,6 +151,7 @@ export const mount: Action = async (context, [name = '', directory = ''], option
   if (context.out.json) {
     context.out.document({ dryRun: false, mount: { ...report, commit: checksum } });
   }
+  sayOnly(context, openStored(repository, name));
   context.out.line(`Mounted ${name} over ${target}${report.readOnly ? '' : ', writable'}`);
   return 0;
 };
@@ -158,7 +161,7 @@ export const checkout: Action = async (context, [name = '', directory = ''], opt
   using repository = await openSelected(context);
   const path = resolve(directory);
   if (context.dryRun) {
-    const { checksum } = openCommit(repository, name);
+    const { checksum } = openStored(repository, name);
     if (context.out.json) context.out.document({ dryRun: true, commit: checksum, path });
     context.out.line(`Would write ${checksum} to ${path}`);
     return 0;
@@ -173,6 +176,7 @@ export const checkout: Action = async (context, [name = '', directory = ''], opt
     ...(options['owners'] === false ? { owners: false } : {}),
   });
   if (context.out.json) context.out.document({ dryRun: false, commit: checksum, ...report });
+  sayOnly(context, openStored(repository, name));
   context.out.line(`Wrote ${checksum} to ${report.path}`);
   return 0;
 };
