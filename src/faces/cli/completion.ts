@@ -92,7 +92,6 @@ async function namesFor(words: readonly string[]): Promise<KnownNames> {
   try {
     using repository = await openChosen(selectionOf(optionsIn(words)), {
       timeoutMs: 0,
-      upgrade: false,
     });
     const names = listOciImages(repository)
       .map(({ name }) => name)

@@ -2,11 +2,11 @@ import { hasCode } from '#base/errors';
 import { locateRepository, openChosen, type Repository } from '#work/repository';
 import type { Context } from './context.ts';
 
-/** Opens the repository that the global options select. A dry run does not even bring old metadata up to date. */
+/** Opens the repository that the global options select. */
 export async function openSelected(context: Context): Promise<Repository> {
-  const { out, selection, operation, requireVerity, dryRun } = context;
+  const { out, selection, operation, requireVerity } = context;
   out.detail(`repository ${locateRepository(selection)}`);
-  return await openChosen(selection, { ...operation, requireVerity, upgrade: !dryRun });
+  return await openChosen(selection, { ...operation, requireVerity });
 }
 
 /**

@@ -221,7 +221,14 @@ export const VERBS: readonly Verb[] = [
   {
     usage: 'fsck [name...]',
     summary: 'check objects, streams, images and names; exit 3 with findings',
-    options: [['--metadata-only', 'do not read the objects']],
+    options: [
+      [
+        '--metadata-only',
+        'do not read contents: objects, diff ids and EROFS images are not checked',
+      ],
+      ['--repair', 'bring back or rebuild what is damaged, and remove what cannot be repaired'],
+      ['--from <reference>', 'with --repair: pull this image again, without a name', 'repeated'],
+    ],
     load: async () => (await import('./commands/fsck.ts')).fsck,
   },
   {

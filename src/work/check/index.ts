@@ -22,4 +22,10 @@ export { applyGc, collectGarbage, type ForceOption, type MountEffects, planGc } 
 export { encodeGcPlan, parseGcPlan } from './gc-plan.ts';
 export { checkOciImages, type OciCheckOptions, type OciCheckReport } from './oci.ts';
 export { OCI_FINDING_KINDS, type OciFinding, type OciFindingKind } from './oci-findings.ts';
+export {
+  type RemovedObject,
+  type RepairOptions,
+  type RepairReport,
+  repairRepository,
+} from './repair.ts';
 export { findUses, type ObjectUse } from './users.ts';

@@ -18,6 +18,8 @@ export interface ObjectUse {
 export const USES_MAX = 16;
 
 const TAGS = 'oci/';
+/** Labels of streams that consist of one object. */
+const DOCUMENT = /^(?:manifest$|config:|blob:)/;
 
 /**
  * Finds out which images use objects, and as which files. Looks at what references lead to, as far as it can be read; reads every image,
@@ -75,7 +77,8 @@ class UseSearch {
         using opened = this.#repository.streams.open({ id });
         const { objectRefs, namedRefs } = opened.stream;
         // A document is one object; the files of a layer are found in the image.
-        if (objectRefs.length === 1) this.#note(objectRefs[0], { image, path: undefined, part });
+        if (DOCUMENT.test(part) && objectRefs.length === 1)
+          this.#note(objectRefs[0], { image, path: undefined, part });
         for (const [label, ref] of namedRefs) pending.push([ref, label]);
       });
     }

@@ -115,16 +115,16 @@ export interface BuiltImage {
 
 /**
  * Makes sure that a stored image has an EROFS image in every configured version, linked from its config. The JSON of config and
- * manifest stays byte for byte; only their streams change, the config's first.
+ * manifest stays byte for byte; only their streams change, the config's first. With `force` it builds also what is there.
  * @throws as `openOciImage`, `buildTree`; HostError SYSCALL_FAILED, NO_SPACE
  */
 export async function buildImage(
   repository: Repository,
   name: string,
-  options: BuildOptions = {},
+  options: BuildOptions & { readonly force?: boolean | undefined } = {},
 ): Promise<BuiltImage> {
   const image = openOciImage(repository, name);
-  const present = presentImages(repository, image);
+  const present = options.force === true ? undefined : presentImages(repository, image);
   if (present !== undefined) return { images: present, built: false };
   const stack = stackLayers(repository, image, options);
   const reading = stack.differences.count > 0 ? 'standard' : 'cfsctl';

@@ -127,7 +127,8 @@ export function resolveManifest(repository: Repository, name: string): ContentDi
 }
 
 /**
- * The EROFS image that a name means: of an OCI image its plain image in the repository's default version, else what `images/` knows.
+ * The EROFS image that a name means: of an OCI image its plain image in the repository's default version, else the one that is there in
+ * another version, else what `images/` knows.
  * @throws NotFoundError IMAGE_NOT_FOUND; as `openOciImage`
  */
 export function resolveImageId(repository: Repository, name: string): ObjectId {
@@ -135,13 +136,24 @@ export function resolveImageId(repository: Repository, name: string): ObjectId {
   if (!isDigest && (name.startsWith('refs/') || repository.tags.resolve(name) === undefined)) {
     return repository.images.resolve(name);
   }
-  const id = openOciImage(repository, name).imageId(repository.formats.default);
-  if (id !== undefined) return id;
-  throw new NotFoundError(
+  const image = openOciImage(repository, name);
+  const versions = [...repository.versions, 1, 2] as const;
+  for (const version of versions) {
+    const id = image.imageId(version);
+    if (id !== undefined && repository.images.has(id) && repository.objects.has(id)) return id;
+  }
+  throw missingFilesystem(name, image);
+}
+
+function missingFilesystem(name: string, image: OciImage): NotFoundError {
+  const isArtifact = image.config === undefined;
+  return new NotFoundError(
     'IMAGE_NOT_FOUND',
-    `Cannot find the filesystem of image "${name}": it has none in EROFS version ${repository.formats.default}`,
+    `Cannot find the filesystem of image "${name}": ${isArtifact ? 'it is an artifact, which has none' : 'it is missing'}`,
     { name },
-    { hint: 'Pull the image again to have it built' },
+    isArtifact
+      ? {}
+      : { hint: `Build it from the stored layers with: onecopy fsck --repair ${name}` },
   );
 }
 

@@ -138,7 +138,7 @@ export async function initChosen(
   const repository =
     request.resetMetadata === true
       ? undefined
-      : await tryOpen(path, { requireVerity: request.requireVerity }, true);
+      : await tryOpen(path, { requireVerity: request.requireVerity, upgrade: true }, true);
   if (repository === undefined) {
     const { insecure, requireVerity } = request;
     const created = await createRepository(path, { ...options, insecure, requireVerity });

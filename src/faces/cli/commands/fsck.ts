@@ -1,28 +1,75 @@
 import { availableParallelism } from 'node:os';
-import { type CheckReport, checkEverything, type ReportedFinding } from '#work/check';
+import {
+  type CheckReport,
+  checkEverything,
+  type RepairOptions,
+  type ReportedFinding,
+  repairRepository,
+} from '#work/check';
+import type { Repository } from '#work/repository';
 import { type Action, type Context, flag } from '../context.ts';
-import { EXIT_FINDINGS } from '../output.ts';
+import { EXIT_FINDINGS, UsageError } from '../output.ts';
 import { openSelected } from '../repository.ts';
 
 /**
  * `fsck`: objects, streams, images, names, what the tags promise, layers put together and images built again; with names those images
- * alone. Exit 3 when something is wrong.
+ * alone. With --repair it mends what it can. Exit 3 when something is (still) wrong.
  */
 export const fsck: Action = async (context, names, options) => {
-  using repository = await openSelected(context);
-  const report = await checkEverything(repository, {
-    ...context.operation,
-    names,
-    metadataOnly: flag(options, 'metadataOnly'),
-    workers: context.jobs ?? availableParallelism(),
-  });
-  const { ok, tags, findings, notChecked } = report;
-  if (context.out.json) {
-    context.out.document({ ok, repository: report.repository ?? null, tags, findings, notChecked });
+  const from = (options['from'] ?? []) as readonly string[];
+  const metadataOnly = flag(options, 'metadataOnly');
+  const wantsRepair = flag(options, 'repair');
+  if (from.length > 0 && !wantsRepair) {
+    throw new UsageError('Cannot use --from alone: expected --repair with it');
   }
+  if (wantsRepair && metadataOnly) {
+    throw new UsageError('Cannot repair with --metadata-only: what is damaged shows in contents');
+  }
+  using repository = await openSelected(context);
+  const workers = context.jobs ?? availableParallelism();
+  const wanted = { ...context.operation, names, metadataOnly, workers };
+  if (wantsRepair && !context.dryRun) {
+    return await repair(context, repository, {
+      ...wanted,
+      refetch: refetchFrom(context, repository, from),
+    });
+  }
+  const report = await checkEverything(repository, wanted);
+  if (context.out.json) context.out.document(documentOf(report));
   print(context, report);
-  return ok ? 0 : EXIT_FINDINGS;
+  return report.ok ? 0 : EXIT_FINDINGS;
 };
+
+/** Pulls without a name: what is damaged is verified and replaced, and no tag moves. */
+function refetchFrom(context: Context, repository: Repository, references: readonly string[]) {
+  return async () => {
+    const { pullImage } = await import('#work/pull-image');
+    for (const reference of references) {
+      await pullImage(repository, reference, { ...context.operation, jobs: context.jobs });
+    }
+  };
+}
+
+async function repair(
+  context: Context,
+  repository: Repository,
+  options: RepairOptions,
+): Promise<number> {
+  const { repaired, removed, after } = await repairRepository(repository, options);
+  if (context.out.json) context.out.document({ ...documentOf(after), repaired, removed });
+  const { line } = context.out;
+  for (const finding of repaired) printFinding(line, finding, 'Repaired: ');
+  for (const { path, usedBy } of removed) {
+    line(`Removed: ${path}`);
+    for (const use of usedBy) line(`    missing from ${use.image}: ${use.path ?? use.part}`);
+  }
+  print(context, after);
+  return after.ok ? 0 : EXIT_FINDINGS;
+}
+
+function documentOf({ ok, repository, tags, findings, notChecked }: CheckReport) {
+  return { ok, repository: repository ?? null, tags, findings, notChecked };
+}
 
 function print(context: Context, { repository, tags, findings, notChecked }: CheckReport): void {
   const { line } = context.out;
@@ -48,9 +95,9 @@ function verdict(count: number): string {
   return count === 1 ? '1 finding' : `${count} findings`;
 }
 
-function printFinding(line: (text: string) => void, finding: ReportedFinding): void {
+function printFinding(line: (text: string) => void, finding: ReportedFinding, before = '  '): void {
   const { kind, detail, usedBy } = finding;
   const place = 'path' in finding ? finding.path : finding.image;
-  line(`  ${kind}: ${place}${detail === '' ? '' : `: ${detail}`}`);
+  line(`${before}${kind}: ${place}${detail === '' ? '' : `: ${detail}`}`);
   for (const { image, path, part } of usedBy) line(`    used by ${image}: ${path ?? part}`);
 }

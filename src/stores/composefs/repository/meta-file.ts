@@ -1,12 +1,26 @@
 import type { ObjectId } from '#base/digest';
-import { NotFoundError } from '#base/errors';
+import { isOnecopyError, NotFoundError } from '#base/errors';
+import { type ErofsVersion, openImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { type Dir, publish, readAll, tryMeasureVerity } from '#host';
-import { FILE_MODE, META_BYTES_MAX, META_NAME, OBJECTS, objectNameLength } from '../layout.ts';
+import { type Dir, type HostFile, publish, readAll, readAt, statFd, tryMeasureVerity } from '#host';
+import {
+  FILE_MODE,
+  META_BYTES_MAX,
+  META_NAME,
+  OBJECTS,
+  objectNameLength,
+  REFS,
+} from '../layout.ts';
 import { readSorted } from '../names/links.ts';
 import { protect } from '../objects/verity.ts';
 import type { VerityPolicy } from './context.ts';
-import { createMeta, encodeMeta, parseMeta, type RepositoryMeta } from './meta.ts';
+import {
+  createMeta,
+  type ErofsFormats,
+  encodeMeta,
+  parseMeta,
+  type RepositoryMeta,
+} from './meta.ts';
 
 /** The metadata of a directory, and whether fs-verity protects it. */
 export interface StoredMeta {
@@ -38,16 +52,17 @@ export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPol
 }
 
 /**
- * Infers the metadata of a repository from before meta.json: the length of the first object's name tells the algorithm, its fs-verity
- * state the rest. Such repositories made EROFS V2 images, so V2 is what is inferred: the images made from now on keep their ids.
- * (composefs-rs 0.9 writes V1 here, against its own documentation; a file it has written is read as it stands.)
+ * Infers the metadata of a repository without meta.json: the length of the first object's name tells the algorithm, its fs-verity state
+ * whether that is demanded, and the images that are there say in which EROFS versions they were made. One without images is from before
+ * meta.json, when they were V2: the images made from now on keep their ids. (composefs-rs 0.9 writes V1 here, against its own
+ * documentation; a file it has written is read as it stands.)
  * @throws NotFoundError REPO_METADATA_MISSING when there is no object to infer from
  */
 export function inferMeta(root: Dir): StoredMeta {
   for (const [path, algorithm] of firstObjects(root)) {
     using file = root.openFile(path);
     const measured: ObjectId | undefined = tryMeasureVerity(file, algorithm);
-    const meta = createMeta(algorithm, { default: 2, extra: [] });
+    const meta = createMeta(algorithm, inferFormats(root));
     return { meta, isProtected: measured !== undefined };
   }
   throw new NotFoundError(
@@ -56,6 +71,34 @@ export function inferMeta(root: Dir): StoredMeta {
     { path: root.label },
     { hint: 'Create the repository with init' },
   );
+}
+
+/** Images that are looked at: all of a repository are made alike. */
+const IMAGES_LOOKED_AT = 64;
+
+function inferFormats(root: Dir): ErofsFormats {
+  const found = new Set<ErofsVersion>();
+  for (const { name } of readSorted(root, 'images').slice(0, IMAGES_LOOKED_AT)) {
+    if (name === REFS || root.stat(`images/${name}`)?.type !== 'file') continue;
+    using file = root.openFile(`images/${name}`);
+    const version = versionOfImage(file);
+    if (version !== undefined) found.add(version);
+  }
+  const [first, ...extra] = [...found].sort((a, b) => a - b);
+  return first === undefined ? { default: 2, extra: [] } : { default: first, extra };
+}
+
+function versionOfImage(file: HostFile): ErofsVersion | undefined {
+  const reader = {
+    sizeBytes: statFd(file).sizeBytes,
+    read: (offset: number, into: Uint8Array) => readAt(file, into, offset),
+  };
+  try {
+    return openImage(reader).header.composefsVersion as ErofsVersion;
+  } catch (error) {
+    if (!isOnecopyError(error) || error.kind !== 'format') throw error;
+    return undefined;
+  }
 }
 
 function* firstObjects(root: Dir): Generator<[path: string, algorithm: VerityAlgorithm]> {

@@ -178,17 +178,19 @@ test('open works on a directory handle, and leaves that handle alone', async () 
   equal(dir.stat('meta.json')?.type, 'file');
 });
 
-for (const [name, algorithm] of [
-  ['basic/repo-sha256-v1', 'sha256'],
-  ['basic/repo-sha512-v2', 'sha512'],
+for (const [name, algorithm, version] of [
+  ['basic/repo-sha256-v1', 'sha256', 1],
+  ['basic/repo-sha512-v2', 'sha512', 2],
 ] as const) {
-  test(`an old-format repository is read as it stands, or upgraded: ${name}`, async () => {
+  test(`a repository without meta.json is read, not written to, and restored as its images say: ${name}`, async () => {
     using temp = makeTempDir();
     const path = unpackGoldenRepository(name, temp.path);
     rmSync(join(path, 'meta.json'));
     {
-      using repository = await openRepository(path, { upgrade: false });
-      deepEqual([repository.algorithm, repository.upgraded], [algorithm, false]);
+      using repository = await openRepository(path);
+      const { upgraded, versions } = repository;
+      deepEqual([repository.algorithm, upgraded, versions], [algorithm, false, [version]]);
+      throws(() => repository.ensureWritable(), withCode('REPO_METADATA_MISSING'));
       equal(existsSync(join(path, 'meta.json')), false);
     }
     await rejects(
@@ -199,13 +201,18 @@ for (const [name, algorithm] of [
     repository[Symbol.dispose]();
     equal(outcome, 'upgraded');
     using again = await openRepository(path);
-    deepEqual(
-      [again.upgraded, again.versions],
-      [false, [2]],
-      'its images were V2 and keep their ids',
-    );
+    deepEqual([again.upgraded, again.versions], [false, [version]]);
+    again.ensureWritable();
   });
 }
+
+test('a repository from before meta.json that has no images is one of V2', async () => {
+  using temp = makeTempDir();
+  const path = unpackGoldenRepository('basic/repo-sha256-v1', temp.path);
+  for (const name of ['meta.json', 'images']) rmSync(join(path, name), { recursive: true });
+  using repository = await openRepository(path, { upgrade: true });
+  deepEqual(repository.versions, [2]);
+});
 
 test('resetMetadata keeps the objects only', async () => {
   using temp = makeTempDir();

@@ -25,7 +25,7 @@ export interface OpenOptions extends LockOptions {
   readonly requireVerity?: boolean | undefined;
   /** Accept objects without fs-verity even where the repository demands it. */
   readonly insecure?: boolean | undefined;
-  /** Write meta.json into an old-format repository when that is possible; default true. */
+  /** Write meta.json where it is missing, as what is there says it was. */
   readonly upgrade?: boolean | undefined;
   /** Make images in this one EROFS version, until it is closed. */
   readonly erofsVersion?: ErofsVersion | undefined;
@@ -49,8 +49,9 @@ export function userRepository(home: string): string {
 }
 
 /**
- * Opens a repository and locks it shared; waits while somebody holds it exclusively. A repository from before meta.json is read with
- * inferred metadata, which is also written down unless `upgrade` is false or the directory cannot be written.
+ * Opens a repository and locks it shared; waits while somebody holds it exclusively. A repository without meta.json is read with
+ * metadata inferred from what it holds; it can be written to only once that was written down, by `upgrade`, because a wrong guess would
+ * change what images are made.
  * @throws NotFoundError REPO_NOT_FOUND, REPO_METADATA_MISSING; FormatError REPO_METADATA_INVALID; ConflictError ALGORITHM_MISMATCH;
  *   UnsupportedError REPO_VERSION_UNSUPPORTED, REPO_FEATURE_UNKNOWN; IntegrityError VERITY_NOT_ENABLED; BusyError REPO_LOCKED
  */
@@ -65,7 +66,8 @@ export async function openRepository(
     const { meta, isProtected } = stored ?? inferMeta(root);
     const { unknownReadOnly } = checkMeta(root, meta, options.algorithm);
     if (options.requireVerity === true) requireVerity(root, isProtected);
-    const upgraded = stored === undefined && upgrade(root, { meta, isProtected }, options);
+    const upgraded =
+      stored === undefined && options.upgrade === true && upgrade(root, { meta, isProtected });
     const { erofsVersion } = options;
     return new Repository({
       root,
@@ -75,6 +77,7 @@ export async function openRepository(
       verity: isProtected ? (options.insecure === true ? 'try' : 'require') : 'off',
       formats: erofsVersion === undefined ? undefined : { default: erofsVersion, extra: [] },
       upgraded,
+      isInferred: stored === undefined && options.upgrade !== true,
     });
   } catch (error) {
     root[Symbol.dispose]();
@@ -133,7 +136,8 @@ export async function ensureRepository(
   options: LockOptions = {},
 ): Promise<EnsureResult> {
   try {
-    const repository = await openRepository(path, { ...options, algorithm: config.algorithm });
+    const { algorithm } = config;
+    const repository = await openRepository(path, { ...options, algorithm, upgrade: true });
     return { repository, outcome: repository.upgraded ? 'upgraded' : 'opened' };
   } catch (error) {
     if (!hasCode(error, 'REPO_NOT_FOUND') && !hasCode(error, 'REPO_METADATA_MISSING')) throw error;
@@ -189,8 +193,8 @@ function checkMeta(root: Dir, meta: RepositoryMeta, algorithm: VerityAlgorithm |
 }
 
 /** True when meta.json was written. Somebody else may have been faster, and a read-only place stays as it is. */
-function upgrade(root: Dir, stored: StoredMeta, options: OpenOptions): boolean {
-  if (options.upgrade === false || !root.isWritable()) return false;
+function upgrade(root: Dir, stored: StoredMeta): boolean {
+  if (!root.isWritable()) return false;
   return writeMetaFile(root, stored.meta, stored.isProtected ? 'require' : 'off');
 }
 

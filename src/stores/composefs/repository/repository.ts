@@ -1,7 +1,7 @@
-import { IntegrityError, UnsupportedError } from '#base/errors';
-import type { VerityAlgorithm } from '#formats/fsverity';
+import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
+import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, readFilesystemState, syncfs } from '#host';
-import { DIRECTORY_MODE, OWN } from '../layout.ts';
+import { DIRECTORY_MODE, META_NAME, OWN } from '../layout.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
@@ -28,8 +28,10 @@ export interface RepositoryParts {
   readonly verity: VerityPolicy;
   /** EROFS formats until it is closed, instead of those of the repository. */
   readonly formats: ErofsFormats | undefined;
-  /** True when meta.json was written just now into an old-format repository. */
+  /** True when meta.json was written just now where it was missing. */
   readonly upgraded: boolean;
+  /** True when meta.json is missing. */
+  readonly isInferred: boolean;
 }
 
 /**
@@ -52,6 +54,7 @@ export class Repository implements StoreContext, Disposable {
   readonly tags: TagStore;
   readonly suspects: SuspectStore;
   readonly #unknownReadOnly: readonly string[];
+  readonly #isInferred: boolean;
   #isWritable = false;
   #isOpen = true;
   #isLocked = true;
@@ -65,6 +68,7 @@ export class Repository implements StoreContext, Disposable {
     this.formats = parts.formats ?? effectiveFormats(parts.meta);
     this.upgraded = parts.upgraded;
     this.#unknownReadOnly = parts.unknownReadOnly;
+    this.#isInferred = parts.isInferred;
     this.suspects = new SuspectStore(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
@@ -80,12 +84,13 @@ export class Repository implements StoreContext, Disposable {
 
   /**
    * Requires that the repository may be changed; asked once per opening.
-   * @throws UnsupportedError REPO_READ_ONLY; BusyError REPO_LOCKED when the lock was lost to somebody who collects garbage
+   * @throws UnsupportedError REPO_READ_ONLY; NotFoundError REPO_METADATA_MISSING; BusyError REPO_LOCKED when the lock was lost to somebody who collects garbage
    */
   ensureWritable(): void {
     if (!this.#isLocked) retakeLock(this.root);
     this.#isLocked = true;
     if (this.#isWritable) return;
+    if (this.#isInferred) throw missingMeta(this);
     const reason = whyReadOnly(this.root, this.#unknownReadOnly);
     if (reason !== undefined) {
       throw new UnsupportedError(
@@ -144,6 +149,16 @@ export function requireVerity(root: Dir, isProtected: boolean): void {
     `Cannot open repository "${root.label}": fs-verity is demanded, but the repository was created without it`,
     { what: root.label },
     { hint: 'Create the repository anew on a filesystem with fs-verity (ext4, btrfs)' },
+  );
+}
+
+function missingMeta({ root, algorithm, versions }: Repository): NotFoundError {
+  const found = `${formatAlgorithmId(algorithm)} and EROFS version ${versions.join(', ')}`;
+  return new NotFoundError(
+    'REPO_METADATA_MISSING',
+    `Cannot change repository "${root.label}": expected a ${META_NAME}, found none; what is there looks like ${found}`,
+    { path: root.label },
+    { hint: `Write it anew, as what is there says, with: onecopy --repo ${root.label} init` },
   );
 }
 

@@ -1,0 +1,112 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ByteString } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { objectPath } from '#formats/fsverity';
+import { initRepository, type Repository } from '#stores/composefs';
+import { openImageView } from '#work/browse';
+import { openOciImage, resolveImageId } from '#work/image';
+import { pullImage } from '#work/pull-image';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { writeTinyImage } from '../../../test/support/tiny-images.ts';
+import { checkEverything, repairRepository } from './index.ts';
+
+const CONTENT = 'content '.repeat(100);
+
+interface Place {
+  readonly path: string;
+  readonly repository: Repository;
+  readonly reference: string;
+  pathOf(id: ObjectId): string;
+}
+
+async function withImage(work: (place: Place) => Promise<void>): Promise<void> {
+  using temp = makeTempDir();
+  const path = join(temp.path, 'repo');
+  const { reference } = await writeTinyImage(join(temp.path, 'layout'), 'a', [
+    { files: { 'usr/': '', 'usr/file': CONTENT } },
+  ]);
+  const { repository } = await initRepository(path, { algorithm: 'sha256', insecure: true });
+  using open = repository;
+  await pullImage(open, reference, { name: 'app' });
+  const pathOf = (id: ObjectId) => join(path, 'objects', objectPath(id));
+  await work({ path, repository: open, reference, pathOf });
+}
+
+function flip(path: string): void {
+  const bytes = readFileSync(path);
+  bytes.writeUInt8((bytes[0] ?? 0) ^ 1, 0);
+  writeFileSync(path, bytes);
+}
+
+function fileOf({ repository, pathOf }: Place): string {
+  using view = openImageView(repository, 'app');
+  return pathOf(view.stat('/usr/file' as ByteString).objectId as ObjectId);
+}
+
+test('a finding about an object names the images and paths that use it', async () => {
+  await withImage(async (place) => {
+    flip(fileOf(place));
+    const { findings } = await checkEverything(place.repository);
+    const found = findings.find(({ kind }) => kind === 'object-digest-mismatch');
+    deepEqual(found?.usedBy, [{ image: 'app', path: '/usr/file', part: undefined }]);
+  });
+});
+
+test('a repair brings damaged files again from where the image is', async () => {
+  await withImage(async (place) => {
+    const { repository, reference } = place;
+    const file = fileOf(place);
+    flip(file);
+    const report = await repairRepository(repository, {
+      refetch: async () => void (await pullImage(repository, reference)),
+    });
+    ok(report.repaired.some(({ kind }) => kind === 'object-digest-mismatch'));
+    deepEqual([report.removed, report.after.findings], [[], []]);
+    equal(readFileSync(file, 'utf8'), CONTENT);
+  });
+});
+
+test('a repair without a source removes what is damaged and says who misses it', async () => {
+  await withImage(async (place) => {
+    const file = fileOf(place);
+    flip(file);
+    const { removed, after } = await repairRepository(place.repository);
+    deepEqual(
+      removed.map(({ usedBy }) => usedBy),
+      [[{ image: 'app', path: '/usr/file', part: undefined }]],
+    );
+    equal(existsSync(file), false);
+    ok(after.findings.every(({ kind }) => kind !== 'object-digest-mismatch'));
+    ok(after.findings.some(({ usedBy }) => usedBy.some((use) => use.path === '/usr/file')));
+  });
+});
+
+for (const [what, damage] of [
+  ['is missing', (path: string) => rmSync(path)],
+  ['is damaged', flip],
+] as const) {
+  test(`a repair builds an EROFS image that ${what} from its layers, without a source`, async () => {
+    await withImage(async ({ repository, pathOf }) => {
+      const id = resolveImageId(repository, 'app');
+      damage(pathOf(id));
+      const { after } = await repairRepository(repository);
+      deepEqual(after.findings, []);
+      equal(resolveImageId(repository, 'app'), id);
+    });
+  });
+}
+
+test('a repair names streams anew that only their image still leads to', async () => {
+  await withImage(async ({ path, repository }) => {
+    const { layers } = openOciImage(repository, 'app');
+    const link = join(path, 'streams', `oci-layer-${layers[0]?.diffId}`);
+    rmSync(link);
+    equal((await checkEverything(repository)).ok, false);
+    const { after } = await repairRepository(repository);
+    deepEqual(after.findings, []);
+    ok(existsSync(link));
+  });
+});

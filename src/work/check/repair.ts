@@ -1,0 +1,132 @@
+import { isOnecopyError } from '#base/errors';
+import { type Finding, isIntact, type Repository } from '#stores/composefs';
+import { buildImage, configStreamName, layerStreamName, openOciImage } from '#work/image';
+import { attempt } from './attempt.ts';
+import {
+  type CheckOptions,
+  type CheckReport,
+  checkEverything,
+  objectsOf,
+  type ReportedFinding,
+} from './everything.ts';
+import type { ObjectUse } from './users.ts';
+
+/** How to repair. */
+export interface RepairOptions extends CheckOptions {
+  /** Brings again, from where it came, what was found damaged; what a check has marked is verified and replaced by any pull. */
+  readonly refetch?: (() => Promise<void>) | undefined;
+}
+
+/** A damaged object that was removed because nothing gave it back, and who misses it now. */
+export interface RemovedObject {
+  readonly path: string;
+  readonly usedBy: readonly ObjectUse[];
+}
+
+/** What a repair found and did. */
+export interface RepairReport {
+  readonly before: CheckReport;
+  /** What was wrong and no longer is. */
+  readonly repaired: readonly ReportedFinding[];
+  readonly removed: readonly RemovedObject[];
+  /** What is still wrong. */
+  readonly after: CheckReport;
+}
+
+/**
+ * Repairs what a check finds: brings damaged contents again where that is possible, names streams anew, builds EROFS images again from
+ * their layers, and removes damaged objects that nothing gave back, so that whoever needs them misses them instead of reading something
+ * else. Tags stay, also those that lost something.
+ * @throws as `checkEverything`, `refetch` and `buildImage`; UnsupportedError REPO_READ_ONLY; BusyError REPO_LOCKED
+ */
+export async function repairRepository(
+  repository: Repository,
+  { refetch, ...options }: RepairOptions = {},
+): Promise<RepairReport> {
+  repository.ensureWritable();
+  const before = await checkEverything(repository, options);
+  if (before.ok) return { before, repaired: [], removed: [], after: before };
+  await refetch?.();
+  const odd = new Set(
+    before.findings.flatMap((finding) =>
+      finding.kind === 'image-id-mismatch' && 'image' in finding ? [finding.image] : [],
+    ),
+  );
+  for (const { name } of repository.tags.list()) {
+    options.signal?.throwIfAborted();
+    await restoreImage(repository, name, { isOdd: odd.has(name), signal: options.signal });
+  }
+  repository.sync();
+  const removed = await removeDamaged(repository, before.findings, options);
+  const after = await checkEverything(repository, options);
+  const left = new Set(after.findings.map(keyOf));
+  const repaired = before.findings.filter((finding) => !left.has(keyOf(finding)));
+  return { before, repaired, removed, after };
+}
+
+function keyOf(finding: ReportedFinding): string {
+  const place = 'path' in finding ? finding.path : finding.image;
+  return [finding.kind, place, finding.detail].join('\0');
+}
+
+/** Names the streams that an image leads to, and builds its EROFS images where they are missing or not what its layers make. */
+async function restoreImage(
+  repository: Repository,
+  name: string,
+  { isOdd, signal }: Pick<CheckOptions, 'signal'> & { readonly isOdd: boolean },
+): Promise<void> {
+  const image = attempt(() => openOciImage(repository, name));
+  if (image === undefined) return;
+  const { streams } = repository;
+  const names = [
+    [configStreamName(image.manifest.config.digest), image.configStreamId],
+    ...image.layers.map(
+      ({ diffId, digest, id }) => [layerStreamName(diffId ?? digest), id] as const,
+    ),
+  ] as const;
+  for (const [stream, id] of names) {
+    if (!streams.leadsTo(stream, id) && isIntact(repository, id)) streams.register(stream, id);
+  }
+  if (image.config === undefined) return;
+  const ids = [...image.images.values()];
+  const isWhole =
+    ids.length > 0 && ids.every((id) => repository.images.has(id) && isIntact(repository, id));
+  if (isWhole && !isOdd) return;
+  try {
+    await buildImage(repository, name, { signal, force: true });
+  } catch (error) {
+    // Its layers are damaged too: the check afterwards says so.
+    if (!isOnecopyError(error) || error.kind === 'host') throw error;
+  }
+}
+
+/** Kinds of findings about an object whose content cannot be what its name says. */
+const DAMAGED: ReadonlySet<Finding['kind']> = new Set<Finding['kind']>([
+  'object-digest-mismatch',
+  'object-open-failed',
+  'object-verity-failed',
+  'object-verity-missing',
+]);
+
+/** Alone in the repository, so that nobody has just replaced what is removed. */
+async function removeDamaged(
+  repository: Repository,
+  findings: readonly ReportedFinding[],
+  { signal, onProgress }: CheckOptions,
+): Promise<RemovedObject[]> {
+  const damaged = findings.filter(
+    (finding): finding is Finding & ReportedFinding =>
+      'path' in finding && DAMAGED.has(finding.kind),
+  );
+  if (damaged.length === 0) return [];
+  return await repository.exclusively({ signal, onProgress }, async () => {
+    const removed: RemovedObject[] = [];
+    for (const finding of damaged) {
+      const [id] = objectsOf(finding);
+      if (id === undefined || isIntact(repository, id)) continue;
+      const { path, usedBy } = finding;
+      if (repository.root.unlink(path)) removed.push({ path, usedBy });
+    }
+    return removed;
+  });
+}
