@@ -121,7 +121,6 @@ async function outcomeOf(one: TrustCase, more: TrustOptions = {}): Promise<Outco
     };
   } catch (error) {
     if (hasCode(error, 'REFERENCE_INVALID')) return { class: 'reference-invalid' };
-    if (hasCode(error, 'CONFIG_INVALID')) return { class: 'registries.d-invalid' };
     if (!isOnecopyError(error)) throw error;
     return { class: String(error.details['class']) };
   }

@@ -14,17 +14,26 @@ export interface ConfigFault {
   readonly line?: number;
   readonly cause?: unknown;
   readonly hint?: string;
+  /** Why images are refused while the file is so, for reports. */
+  readonly class?: string;
 }
 
 /** The error of every configuration file: CONFIG_INVALID with file, and line where there is one. */
 export function configInvalid(file: string, fault: ConfigFault): FormatError {
-  const { expected, line, cause, hint } = fault;
+  const { expected, line, cause, hint, class: kind } = fault;
   const found = fault.found.slice(0, 200);
   const place = line === undefined ? '' : ` line ${line}`;
   return new FormatError(
     'CONFIG_INVALID',
     `Cannot read "${file}"${place}: expected ${expected}, found ${found}`,
-    { offset: 0, what: file, expected, found, ...(line === undefined ? {} : { line }) },
+    {
+      offset: 0,
+      what: file,
+      expected,
+      found,
+      ...(line === undefined ? {} : { line }),
+      ...(kind === undefined ? {} : { class: kind }),
+    },
     { ...(cause === undefined ? {} : { cause }), ...(hint === undefined ? {} : { hint }) },
   );
 }

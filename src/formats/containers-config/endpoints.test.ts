@@ -99,14 +99,20 @@ test('a short name without candidate, or with two under enforcing, is refused wi
   );
 });
 
-test('an alias keeps tag and digest of the short name, and is the only candidate', async () => {
+test('an alias keeps tag or digest of the short name, and is the only candidate', async () => {
   const config = await configOf(
     'unqualified-search-registries=["a.test"]\n[aliases]\nimg="b.test/x/img"',
   );
   const digest = `sha256:${'a'.repeat(64)}`;
-  for (const end of [':1', `@${digest}`, `:1@${digest}`, '']) {
+  const ENDS = {
+    ':1': ':1',
+    [`@${digest}`]: `@${digest}`,
+    [`:1@${digest}`]: `@${digest}`,
+    '': ':latest',
+  };
+  for (const [end, kept] of Object.entries(ENDS)) {
     const { by, names } = resolveShortName(config, `img${end}`);
     assert.equal(by, 'alias');
-    assert.deepEqual(names, [parseImageName(`b.test/x/img${end}`)]);
+    assert.deepEqual(names, [parseImageName(`b.test/x/img${kept}`)]);
   }
 });

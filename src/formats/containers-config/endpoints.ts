@@ -40,7 +40,7 @@ export function chooseEndpoints(
   name: ImageName,
   options: EndpointOptions = {},
 ): readonly ImageEndpoint[] {
-  const asked = withoutBothTagAndDigest(name);
+  const asked = completeName(name);
   const table = findTable(config, asked);
   if (table === undefined) return [endpoint(asked, { insecure: false }, options)];
   requireAllowed(table, asked);
@@ -69,7 +69,7 @@ export function choosePushEndpoint(
   name: ImageName,
   options: EndpointOptions = {},
 ): ImageEndpoint {
-  const asked = withoutBothTagAndDigest(name);
+  const asked = completeName(name);
   const table = findTable(config, asked);
   if (table !== undefined) requireAllowed(table, asked);
   return endpoint(asked, table ?? { insecure: false }, options);
@@ -151,7 +151,8 @@ export function isLoopbackHost(registry: string): boolean {
   );
 }
 
-function withoutBothTagAndDigest(name: ImageName): ImageName {
+/** The name as it is asked for, and as a policy sees it: `latest` when it has neither tag nor digest, without the tag when it has both. */
+export function completeName(name: ImageName): ImageName {
   const { registry, repository, tag, digest } = name;
   if (digest !== undefined) return { registry, repository, digest };
   return { registry, repository, tag: tag ?? 'latest' };

@@ -1,5 +1,6 @@
 import type { Node, Pair } from 'yaml';
-import { type ConfigFile, configInvalid } from './config-file.ts';
+import type { FormatError } from '#base/errors';
+import { type ConfigFault, type ConfigFile, configInvalid } from './config-file.ts';
 
 /** What one section says; what it does not say is undefined. */
 export interface AttachmentSection {
@@ -91,13 +92,12 @@ function readRoot(file: YamlFile): ReadonlyMap<string, Member> {
   });
   if (!Array.isArray(documents) || documents.length === 0) return new Map();
   const [document, second] = documents;
-  if (second !== undefined)
-    throw configInvalid(file.name, { expected: 'one document', found: 'several' });
+  if (second !== undefined) throw invalid(file, { expected: 'one document', found: 'several' });
   const error = document?.errors[0] ?? document?.warnings[0];
   if (error !== undefined) {
     const line = error.linePos?.[0].line;
     const found = error.message.split('\n', 1)[0] ?? '';
-    throw configInvalid(file.name, {
+    throw invalid(file, {
       expected: 'YAML',
       found,
       cause: error,
@@ -116,13 +116,13 @@ function membersOf(
   if (node === undefined || isNothing(file, node)) return new Map();
   refuseReferences(file, node);
   if (!file.yaml.isMap(node))
-    throw configInvalid(file.name, { expected: `a map for ${what}`, found: 'something else' });
+    throw invalid(file, { expected: `a map for ${what}`, found: 'something else' });
   const members = new Map<string, Member>();
   for (const pair of node.items as Pair<Member, Member>[]) {
     const key = textOf(file, `a key of ${what}`, pair.key);
     if (members.has(key) || key === '<<') {
       const found = key === '<<' ? 'a merge key' : `"${key}" twice`;
-      throw configInvalid(file.name, { expected: `each key of ${what} once`, found });
+      throw invalid(file, { expected: `each key of ${what} once`, found });
     }
     members.set(key, pair.value);
   }
@@ -161,13 +161,13 @@ function booleanOf(file: YamlFile, node: Member | undefined): boolean | undefine
   if (yes.test(word)) return true;
   if (no.test(word)) return false;
   const expected = 'true or false in use-sigstore-attachments';
-  throw configInvalid(file.name, { expected, found: `"${word}"` });
+  throw invalid(file, { expected, found: `"${word}"` });
 }
 
 function textOf(file: YamlFile, what: string, node: Member): string {
   refuseReferences(file, node);
   if (file.yaml.isScalar(node) && typeof node.value === 'string') return node.value;
-  throw configInvalid(file.name, { expected: `a text in ${what}`, found: 'something else' });
+  throw invalid(file, { expected: `a text in ${what}`, found: 'something else' });
 }
 
 /** Anchors, aliases and tags are refused by name: no real file has them, and they may change what a reader sees. */
@@ -179,7 +179,7 @@ function refuseReferences(file: YamlFile, node: Member): void {
       : node?.tag !== undefined
         ? 'a tag'
         : undefined;
-  if (found !== undefined) throw configInvalid(file.name, { expected: 'plain YAML', found });
+  if (found !== undefined) throw invalid(file, { expected: 'plain YAML', found });
 }
 
 function isNothing(file: YamlFile, node: Member): boolean {
@@ -193,8 +193,13 @@ function isNothing(file: YamlFile, node: Member): boolean {
 
 function refuseSecond(file: YamlFile, what: string, first: AttachmentSection | undefined): void {
   if (first === undefined) return;
-  throw configInvalid(file.name, {
+  throw invalid(file, {
     expected: `${what} in one file only`,
     found: `it in "${first.file}" too`,
   });
+}
+
+/** A broken file stops every use of a registry. */
+function invalid(file: YamlFile, fault: ConfigFault): FormatError {
+  return configInvalid(file.name, { ...fault, class: 'registries.d-invalid' });
 }

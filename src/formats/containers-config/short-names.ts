@@ -1,11 +1,12 @@
 import { ConflictError, NotFoundError } from '#base/errors';
 import { type ImageName, isShortName, parseImageName } from '#formats/oci';
-import { isBlocked } from './endpoints.ts';
+import { completeName, isBlocked } from './endpoints.ts';
 import type { RegistriesConfig } from './registries.ts';
 
 /** What a name without transport stands for: full names to try in order, and what said so. */
 export interface NamedCandidates {
   readonly by: 'host' | 'alias' | 'search';
+  /** Each with a tag or a digest, never both. */
   readonly names: readonly ImageName[];
 }
 
@@ -16,12 +17,13 @@ export interface NamedCandidates {
  */
 export function resolveShortName(config: RegistriesConfig, text: string): NamedCandidates {
   const parsed = parseImageName(text);
-  if (!isShortName(text)) return { by: 'host', names: [parsed] };
+  if (!isShortName(text)) return { by: 'host', names: [completeName(parsed)] };
   const end = text.slice(bareLength(text));
   const alias = config.aliases.get(text.slice(0, bareLength(text)));
-  if (alias !== undefined) return { by: 'alias', names: [parseImageName(`${alias}${end}`)] };
+  if (alias !== undefined)
+    return { by: 'alias', names: [completeName(parseImageName(`${alias}${end}`))] };
   const names = config.searchRegistries
-    .map((registry) => parseImageName(`${registry}/${text}`))
+    .map((registry) => completeName(parseImageName(`${registry}/${text}`)))
     .filter((name) => !isBlocked(config, name));
   if (names.length === 0) throw unresolved(config, text);
   if (config.shortNameMode === 'enforcing' && names.length > 1) throw ambiguous(text, names);
