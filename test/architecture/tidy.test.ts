@@ -1,17 +1,28 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FILE_LINES_MAX = 400;
+/** Sources of one folder that fit on a screen, its door and tests aside. */
+const FOLDER_FILES_MAX = 15;
 const FUNCTION_LINES_MAX = 70;
 const NO_ROOM_FOR = /^(utils?|helpers?|common|misc|types)(\.ts)?$/;
 
 /** Files that may be longer, each with its reason. */
 const LONG_FILES: Readonly<Record<string, string>> = {
   'src/base/errors/codes.ts': 'one table of all codes',
+};
+
+/** Folders that may hold more, each with its reason. */
+const LARGE_FOLDERS: Readonly<Record<string, string>> = {
+  'src/faces/cli': 'what a command line is made of, beside its verbs',
+  'src/faces/cli/commands': 'one file a verb',
+  'src/faces/cli/grammar': 'one file a verb',
+  'src/remotes/http': 'one exchange from its limits to its answer; the fast road is a folder',
+  'src/work/verbs': 'one file a verb',
 };
 
 function sources(folder: string): string[] {
@@ -53,6 +64,19 @@ test('no source file is longer than the limit, but for the listed ones', () => {
   const long = PRODUCT.filter((file) => lines(file).length > FILE_LINES_MAX + 1);
   assert.deepEqual(
     long.filter((file) => LONG_FILES[file] === undefined),
+    [],
+  );
+});
+
+test('no folder holds more files than a screen, but for the listed ones', () => {
+  const counts = new Map<string, number>();
+  for (const file of PRODUCT) {
+    if (basename(file) === 'index.ts') continue;
+    counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+  }
+  const large = [...counts].filter(([, count]) => count > FOLDER_FILES_MAX);
+  assert.deepEqual(
+    large.filter(([folder]) => LARGE_FOLDERS[folder] === undefined),
     [],
   );
 });
