@@ -7,6 +7,8 @@
  *            shared xattrs, padding to 4096
  *            data blocks: directories, larger inline contents
  */
+
+export type { ErofsVersion } from './layout.ts';
 export {
   type BackingFile,
   backingFileOf,
@@ -14,25 +16,24 @@ export {
   isEscapedWhiteout,
   isStubEntry,
   rootNameOf,
-} from './dump.ts';
+} from './read/dump.ts';
 export type {
   ErofsEntry,
   ErofsInode,
   InodeType,
   ObjectReference,
   StoredXattr,
-} from './inode.ts';
+} from './read/inode.ts';
 export {
   checkImage,
   type ImageFinding,
   type ImageFindingCode,
   listObjectRefs,
   visitObjectRefs,
-} from './inspect.ts';
-export type { ErofsVersion } from './layout.ts';
-export { readTree } from './read-tree.ts';
-export { ErofsImage, openImage } from './reader.ts';
-export { type DigestVisitor, scanObjectRefs } from './scan-refs.ts';
-export type { ImageHeader, OpenOptions } from './superblock.ts';
-export { type WalkedEntry, walkImage } from './walk.ts';
-export { type EncodeOptions, encodeImage } from './writer.ts';
+} from './read/inspect.ts';
+export { readTree } from './read/read-tree.ts';
+export { ErofsImage, openImage } from './read/reader.ts';
+export { type DigestVisitor, scanObjectRefs } from './read/scan-refs.ts';
+export type { ImageHeader, OpenOptions } from './read/superblock.ts';
+export { type WalkedEntry, walkImage } from './read/walk.ts';
+export { type EncodeOptions, encodeImage } from './write/writer.ts';

@@ -7,16 +7,16 @@ import {
   type VariantDict,
   type VariantType,
 } from '#formats/gvariant';
-import { type Commit, computeContentChecksum, parseCommit } from './commit.ts';
-import { type DeltaObject, parseDelta } from './delta.ts';
-import { type Dirmeta, parseDirmeta } from './dirmeta.ts';
-import { parseDirtree } from './dirtree.ts';
-import type { SizedFileHeader } from './file.ts';
-import { computeFileChecksum } from './file.ts';
-import { inflateContent, listFilezWarnings, parseFilez } from './filez.ts';
-import { computeMetadataChecksum } from './objects.ts';
+import { type DeltaObject, parseDelta } from './delta/delta.ts';
+import { type Commit, computeContentChecksum, parseCommit } from './objects/commit.ts';
+import { type Dirmeta, parseDirmeta } from './objects/dirmeta.ts';
+import { parseDirtree } from './objects/dirtree.ts';
+import type { SizedFileHeader } from './objects/file.ts';
+import { computeFileChecksum } from './objects/file.ts';
+import { inflateContent, listFilezWarnings, parseFilez } from './objects/filez.ts';
+import { computeMetadataChecksum } from './objects/objects.ts';
+import type { OstreeXattr } from './objects/xattrs.ts';
 import { parseSummary, parseSummaryIndex } from './summary.ts';
-import type { OstreeXattr } from './xattrs.ts';
 
 /*
  * JSON forms of every OSTree object, for inspection. Checksums and byte arrays are hex, values of xattrs base64, times and

@@ -6,50 +6,7 @@
  *
  * Pure bytes and values; repositories on disk are stores/ostree, over HTTP remotes/ostree.
  */
-export {
-  type BindingExpectation,
-  COLLECTION_BINDING_KEY,
-  collectionBindingOf,
-  REF_BINDING_KEY,
-  refBindingOf,
-  verifyBindings,
-  verifyNotOlder,
-} from './bindings.ts';
-export {
-  type Commit,
-  computeContentChecksum,
-  encodeCommit,
-  parseCommit,
-} from './commit.ts';
-export {
-  CommitStreamBuilder,
-  type CommitStreamContent,
-  type CommitStreamOptions,
-  encodeCommitStream,
-  inlineMaxBytes,
-} from './commit-stream.ts';
-export {
-  type CheckStreamOptions,
-  checkCommitStream,
-  STREAM_FINDINGS,
-  type StreamFinding,
-  type StreamFindingCode,
-} from './commit-stream-check.ts';
-export { IMAGE_REF } from './commit-stream-layout.ts';
-export {
-  CommitStream,
-  readCommitStream,
-  readInline,
-  type StreamFile,
-  type StreamObject,
-} from './commit-stream-reader.ts';
-export {
-  type CommitObjects,
-  type CommitTreeOptions,
-  TREE_ENTRIES_MAX,
-  treeOfCommit,
-} from './commit-tree.ts';
-export { type MetadataLookup, type ReachedObject, walkCommit } from './commit-walk.ts';
+
 export {
   DELTA_PART_MAX_BYTES,
   DELTA_PART_UNPACKED_MAX_BYTES,
@@ -64,8 +21,8 @@ export {
   type Superblock,
   splitPartFile,
   verifyDeltaName,
-} from './delta.ts';
-export { applyDeltaPart, type DeltaFileSink, type DeltaTarget } from './delta-apply.ts';
+} from './delta/delta.ts';
+export { applyDeltaPart, type DeltaFileSink, type DeltaTarget } from './delta/delta-apply.ts';
 export {
   type DeltaName,
   deltaFolder,
@@ -74,8 +31,8 @@ export {
   formatDeltaName,
   parseDeltaName,
   superblockPath,
-} from './delta-names.ts';
-export { type DeltaMode, type DeltaPart, parseDeltaPart } from './delta-part.ts';
+} from './delta/delta-names.ts';
+export { type DeltaMode, type DeltaPart, parseDeltaPart } from './delta/delta-part.ts';
 export {
   describeCommit,
   describeDelta,
@@ -88,56 +45,6 @@ export {
   jsonOfMetadata,
   jsonOfVariant,
 } from './describe.ts';
-export {
-  encodeMetadataDict,
-  encodeTombstone,
-  type ObjectSize,
-  objectSizesOf,
-  parseMetadataDict,
-  parseTombstone,
-} from './detached.ts';
-export {
-  type Dirmeta,
-  encodeDirmeta,
-  encodeFileXattrs,
-  encodeOstreemeta,
-  parseDirmeta,
-  parseFileXattrs,
-  parseOstreemeta,
-} from './dirmeta.ts';
-export {
-  type Dirtree,
-  type DirtreeDirectory,
-  type DirtreeFile,
-  encodeDirtree,
-  parseDirtree,
-  requireEntryName,
-} from './dirtree.ts';
-export {
-  computeFileChecksum,
-  computeFramedChecksum,
-  encodeFileHeader,
-  encodeZlibHeader,
-  FileHasher,
-  type FileHeader,
-  frameHeader,
-  parseHeaderPrefix,
-  parseZlibHeader,
-  type SizedFileHeader,
-} from './file.ts';
-export {
-  encodeFilez,
-  FILEZ_WARNINGS,
-  type Filez,
-  type FilezWarning,
-  inflateContent,
-  inflateSource,
-  isPrefixClear,
-  listFilezWarnings,
-  parseFilez,
-  requireNoLinkPayload,
-  type WholeInflater,
-} from './filez.ts';
 export {
   encodeKeyFile,
   escapeKeyValue,
@@ -162,7 +69,84 @@ export {
   S_IFREG,
   TREE_DEPTH_MAX,
 } from './layout.ts';
-export { isLinkMode, isRegularMode, requireDirectoryMode, requireFileMode } from './mode.ts';
+export {
+  type BindingExpectation,
+  COLLECTION_BINDING_KEY,
+  collectionBindingOf,
+  REF_BINDING_KEY,
+  refBindingOf,
+  verifyBindings,
+  verifyNotOlder,
+} from './objects/bindings.ts';
+export {
+  type Commit,
+  computeContentChecksum,
+  encodeCommit,
+  parseCommit,
+} from './objects/commit.ts';
+export {
+  type CommitObjects,
+  type CommitTreeOptions,
+  TREE_ENTRIES_MAX,
+  treeOfCommit,
+} from './objects/commit-tree.ts';
+export { type MetadataLookup, type ReachedObject, walkCommit } from './objects/commit-walk.ts';
+export {
+  encodeMetadataDict,
+  encodeTombstone,
+  type ObjectSize,
+  objectSizesOf,
+  parseMetadataDict,
+  parseTombstone,
+} from './objects/detached.ts';
+export {
+  type Dirmeta,
+  encodeDirmeta,
+  encodeFileXattrs,
+  encodeOstreemeta,
+  parseDirmeta,
+  parseFileXattrs,
+  parseOstreemeta,
+} from './objects/dirmeta.ts';
+export {
+  type Dirtree,
+  type DirtreeDirectory,
+  type DirtreeFile,
+  encodeDirtree,
+  parseDirtree,
+  requireEntryName,
+} from './objects/dirtree.ts';
+export {
+  computeFileChecksum,
+  computeFramedChecksum,
+  encodeFileHeader,
+  encodeZlibHeader,
+  FileHasher,
+  type FileHeader,
+  frameHeader,
+  parseHeaderPrefix,
+  parseZlibHeader,
+  type SizedFileHeader,
+} from './objects/file.ts';
+export {
+  encodeFilez,
+  FILEZ_WARNINGS,
+  type Filez,
+  type FilezWarning,
+  inflateContent,
+  inflateSource,
+  isPrefixClear,
+  listFilezWarnings,
+  parseFilez,
+  requireNoLinkPayload,
+  type WholeInflater,
+} from './objects/filez.ts';
+export {
+  isLinkMode,
+  isRegularMode,
+  requireDirectoryMode,
+  requireFileMode,
+} from './objects/mode.ts';
 export {
   checksumBytes,
   checksumOf,
@@ -176,7 +160,14 @@ export {
   ostreeObjectPath,
   requireChecksum,
   verifyMetadata,
-} from './objects.ts';
+} from './objects/objects.ts';
+export {
+  isSorted,
+  type OstreeXattr,
+  sortXattrs,
+  type XattrRules,
+  xattrsOnDisk,
+} from './objects/xattrs.ts';
 export {
   decodeStreamRef,
   encodeRefFile,
@@ -202,18 +193,40 @@ export {
   withSignature,
 } from './signatures.ts';
 export {
+  CommitStreamBuilder,
+  type CommitStreamContent,
+  type CommitStreamOptions,
+  encodeCommitStream,
+  inlineMaxBytes,
+} from './stream/commit-stream.ts';
+export {
+  type CheckStreamOptions,
+  checkCommitStream,
+  STREAM_FINDINGS,
+  type StreamFinding,
+  type StreamFindingCode,
+} from './stream/commit-stream-check.ts';
+export { IMAGE_REF } from './stream/commit-stream-layout.ts';
+export {
+  CommitStream,
+  readCommitStream,
+  readInline,
+  type StreamFile,
+  type StreamObject,
+} from './stream/commit-stream-reader.ts';
+export {
   describeCommitStream,
   type StreamDocument,
   type StreamObjectDocument,
   streamFromJson,
-} from './stream-json.ts';
+} from './stream/stream-json.ts';
 export {
   commitStreamName,
   parseCommitStreamName,
   parsePartialStreamName,
   partialStreamName,
   summaryStreamName,
-} from './stream-names.ts';
+} from './stream/stream-names.ts';
 export {
   collectionMapOf,
   deltaSumsOf,
@@ -234,4 +247,3 @@ export {
   verifyNotExpired,
 } from './summary.ts';
 export { type CachedSummary, encodeSummaryCache, parseSummaryCache } from './summary-cache.ts';
-export { isSorted, type OstreeXattr, sortXattrs, type XattrRules, xattrsOnDisk } from './xattrs.ts';

@@ -1,7 +1,7 @@
 import { ByteCursor, concatBytes, encodeHex } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
 import { CHECKSUM_BYTES } from './layout.ts';
-import { checksumBytes } from './objects.ts';
+import { checksumBytes } from './objects/objects.ts';
 
 /** A summary as it was fetched, with what a conditional request for the next one needs. */
 export interface CachedSummary {

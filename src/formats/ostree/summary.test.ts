@@ -39,7 +39,7 @@ import {
   verifyNotExpired,
 } from './index.ts';
 import { SUMMARY_TYPE } from './layout.ts';
-import { swap64 } from './swap.ts';
+import { swap64 } from './objects/swap.ts';
 
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
 const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as OstreeChecksum;

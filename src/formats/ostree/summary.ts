@@ -12,8 +12,8 @@ import {
   type VariantDict,
 } from '#formats/gvariant';
 import { COLLECTION_MAP_TYPE, SUMMARY_INDEX_TYPE, SUMMARY_TYPE } from './layout.ts';
-import { checksumBytes, checksumOf } from './objects.ts';
-import { swap64 } from './swap.ts';
+import { checksumBytes, checksumOf } from './objects/objects.ts';
+import { swap64 } from './objects/swap.ts';
 
 /** Largest summary or summary index, in bytes. Source: OSTree spec 9.5. */
 export const SUMMARY_MAX_BYTES = 256 * 1024 * 1024;

@@ -1,0 +1,145 @@
+import type { ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import {
+  BLOCK_SIZE,
+  METACOPY_SUFFIX,
+  REDIRECT_SUFFIX,
+  STUB_NAMES,
+  TRUSTED_INDEX,
+} from '../layout.ts';
+import { parseMetacopy, parseRedirect, WHITEOUT_MARKER } from '../xattr-names.ts';
+import { type ErofsImage, openImage } from './reader.ts';
+import { type DigestVisitor, RefReader } from './scan-refs.ts';
+import { invalidImage, type OpenOptions } from './superblock.ts';
+import { walkImage } from './walk.ts';
+
+/** What may be wrong with the metadata of an image. */
+export type ImageFindingCode =
+  | 'symlink-crosses-block'
+  | 'stub-missing'
+  | 'whiteout-native'
+  | 'whiteout-escaped'
+  | 'unreadable';
+
+/** One thing that is wrong with an image. `path` has no leading slash; the root is empty. */
+export interface ImageFinding {
+  readonly code: ImageFindingCode;
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * Checks the metadata of an image beyond what opening checks: symlinks that kernels before 6.12 refuse, the stubs and
+ * whiteouts of its version, and everything that cannot be read. An empty list is a healthy image.
+ * @throws FormatError as {@link openImage}. Source: core spec 6.4
+ */
+export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageFinding[] {
+  return inspect(openImage(bytes, options), () => {});
+}
+
+/** Checks an image and shows every inode once, as far as it can be read. */
+function inspect(image: ErofsImage, visit: (inode: Inode) => void): ImageFinding[] {
+  const findings: ImageFinding[] = [];
+  const add = (code: ImageFindingCode, path: string, message: string): void => {
+    findings.push({ code, path, message });
+  };
+  const unreadable = (path: string, error: unknown): void => {
+    if (!isOnecopyError(error)) throw error;
+    add('unreadable', path, error.message);
+  };
+  const missing = new Set(image.header.composefsVersion <= 1 ? STUB_NAMES : []);
+  try {
+    for (const { path, name, inode, depth, isRepeat } of walkImage(image, unreadable)) {
+      if (depth === 1) missing.delete(name);
+      if (isRepeat) continue;
+      visit(inode);
+      if (inode.type === 'symlink') checkSymlink(image, inode, path, add);
+      else checkWhiteout(image, inode, { path, depth }, add);
+    }
+  } catch (error) {
+    unreadable('', error);
+  }
+  for (const name of missing) add('stub-missing', name, `the root has no entry "${name}"`);
+  return findings;
+}
+
+type Add = (code: ImageFindingCode, path: string, message: string) => void;
+type Inode = ReturnType<ErofsImage['inode']>;
+
+function checkSymlink(image: ErofsImage, inode: Inode, path: string, add: Add): void {
+  const tail = inode.sizeBytes % BLOCK_SIZE;
+  if (image.header.composefsVersion > 1 || inode.layout !== 'flatInline' || tail === 0) return;
+  const end = (inode.offset % BLOCK_SIZE) + inode.headerBytes + inode.xattrBytes + tail;
+  if (end > BLOCK_SIZE)
+    add('symlink-crosses-block', path, `its target ends ${end - BLOCK_SIZE} bytes late`);
+}
+
+function checkWhiteout(
+  image: ErofsImage,
+  inode: Inode,
+  at: { readonly path: string; readonly depth: number },
+  add: Add,
+): void {
+  const { composefsVersion } = image.header;
+  if (composefsVersion <= 1) {
+    const isNative = inode.type === 'chr' && inode.rdev === 0;
+    if (isNative && at.depth !== 1) add('whiteout-native', at.path, 'a whiteout outside the root');
+    return;
+  }
+  if (composefsVersion !== 2 || inode.type !== 'regular') return;
+  const isEscaped = image.rawXattrs(inode).some(([name]) => name === WHITEOUT_MARKER);
+  if (isEscaped) add('whiteout-escaped', at.path, 'an escaped whiteout in V2');
+}
+
+/**
+ * Ids of all objects an image needs: every valid metacopy and redirect of every inode that can be reached. Malformed
+ * ones name nothing and are passed over, as upstream does; an image that fails {@link checkImage} is refused whole.
+ * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
+ */
+export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {
+  const image = openImage(bytes, options);
+  const ids = new Set<ObjectId>();
+  const [finding] = inspect(image, (inode) => addObjectRefs(image, inode, ids));
+  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
+  return ids;
+}
+
+/**
+ * As {@link listObjectRefs}, but shows the digests of this size as they lie in the image, some more than once; ids of another size are
+ * returned. For images with tens of thousands of files.
+ * @throws as {@link listObjectRefs}
+ */
+export function visitObjectRefs(
+  bytes: Uint8Array,
+  digestBytes: number,
+  visit: DigestVisitor,
+): Set<ObjectId> {
+  const image = openImage(bytes);
+  const others = new Set<ObjectId>();
+  const refs = new RefReader(bytes, digestBytes, visit);
+  const [finding] = inspect(image, (inode) => {
+    let isOdd = false;
+    image.visitXattrs(inode, (offset) => {
+      // Metadata and xattrs lie at multiples of four bytes.
+      const word = offset / 4;
+      if (refs.isRef(word) && !refs.show(word)) isOdd = true;
+    });
+    if (isOdd) addObjectRefs(image, inode, others);
+  });
+  if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
+  const idLength = digestBytes * 2;
+  return new Set([...others].filter((id) => id.length !== idLength));
+}
+
+function addObjectRefs(image: ErofsImage, inode: Inode, ids: Set<ObjectId>): void {
+  for (const { index, suffix, value } of image.storedXattrs(inode)) {
+    if (index !== TRUSTED_INDEX) continue;
+    const id =
+      suffix === METACOPY_SUFFIX
+        ? parseMetacopy(value)
+        : suffix === REDIRECT_SUFFIX
+          ? parseRedirect(value)
+          : undefined;
+    if (id !== undefined) ids.add(id);
+  }
+}

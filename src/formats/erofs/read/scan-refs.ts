@@ -1,0 +1,130 @@
+import { HEX_VALUES } from '#base/bytes';
+import {
+  KERNEL_HASH_IDS,
+  METACOPY_HEADER_BYTES,
+  METACOPY_SUFFIX,
+  REDIRECT_SUFFIX,
+  TRUSTED_INDEX,
+} from '../layout.ts';
+import { openImage } from './reader.ts';
+import type { OpenOptions } from './superblock.ts';
+
+/** Bytes of `overlay.metacopy` and of `overlay.redirect`. */
+const SUFFIX_BYTES = METACOPY_SUFFIX.length;
+/** Low half of the header of such an xattr, as a little-endian number: length of the name, then index of the prefix. */
+const ENTRY_MARK = SUFFIX_BYTES | (TRUSTED_INDEX << 8);
+/** Words of four bytes: header, name, then the value. */
+const VALUE_WORDS = 1 + SUFFIX_BYTES / 4;
+const METACOPY = wordsOf(METACOPY_SUFFIX);
+const REDIRECT = wordsOf(REDIRECT_SUFFIX);
+const SLASH = 0x2f;
+
+/** Takes one digest: `words` from index `at`, valid until this returns. */
+export type DigestVisitor = (words: Uint32Array, at: number) => void;
+
+/**
+ * Shows at least the digests of this size that {@link listObjectRefs} names, some more than once, without walking the tree: an xattr is
+ * stored in one piece at a multiple of four bytes (Linux erofs_fs.h EROFS_XATTR_ALIGN), so every metacopy and redirect that a walk could
+ * reach lies there as its header, its name and its value. Shows more only where file content looks like such an xattr. It does not check
+ * the structure of the image: use it where too much is harmless and the bytes are known to be what was written.
+ * @param digestBytes 32 or 64; digests of another size are passed over
+ * @throws FormatError as {@link openImage}
+ */
+export function scanObjectRefs(
+  bytes: Uint8Array,
+  digestBytes: number,
+  visit: DigestVisitor,
+  options: OpenOptions = {},
+): void {
+  openImage(bytes, options);
+  const refs = new RefReader(bytes, digestBytes, visit);
+  const { length } = refs.words;
+  for (let at = 0; at < length; at += 1) {
+    if (refs.isRef(at)) refs.show(at);
+  }
+}
+
+/** Reads digests from the xattrs of an image as they lie there. */
+export class RefReader {
+  /** The image. */
+  readonly words: Uint32Array;
+  readonly #image: Uint8Array;
+  readonly #digestBytes: number;
+  readonly #metacopyMark: number;
+  readonly #visit: DigestVisitor;
+  readonly #pathBytes: Uint8Array;
+  readonly #pathWords: Uint32Array;
+
+  constructor(bytes: Uint8Array, digestBytes: number, visit: DigestVisitor) {
+    this.#image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    const { buffer, byteOffset, length } = this.#image;
+    this.words = new Uint32Array(buffer, byteOffset, length >>> 2);
+    this.#digestBytes = digestBytes;
+    this.#metacopyMark = metacopyMarkOf(digestBytes);
+    this.#visit = visit;
+    this.#pathBytes = new Uint8Array(digestBytes);
+    this.#pathWords = new Uint32Array(this.#pathBytes.buffer);
+  }
+
+  /** True when the xattr that begins at word `at` may be a metacopy or a redirect. */
+  isRef(at: number): boolean {
+    return ((this.words[at] as number) & 0xffff) === ENTRY_MARK;
+  }
+
+  /** Shows the digest of the xattr that begins at word `at`; false when it is none with a digest of this size. */
+  show(at: number): boolean {
+    const { words } = this;
+    const header = words[at] ?? 0;
+    const value = at + VALUE_WORDS;
+    const valueBytes = header >>> 16;
+    const end = value * 4 + valueBytes;
+    if (end > this.#image.length) return false;
+    if (hasName(words, at + 1, METACOPY)) {
+      const isWhole = valueBytes === METACOPY_HEADER_BYTES + this.#digestBytes;
+      if (!isWhole || words[value] !== this.#metacopyMark) return false;
+      this.#visit(words, value + 1);
+      return true;
+    }
+    if (!hasName(words, at + 1, REDIRECT)) return false;
+    if (!parsePath(this.#image, end, valueBytes, this.#pathBytes)) return false;
+    this.#visit(this.#pathWords, 0);
+    return true;
+  }
+}
+
+/** Value bytes {0, length, 0, hash id} as a little-endian number. */
+function metacopyMarkOf(digestBytes: number): number {
+  return ((METACOPY_HEADER_BYTES + digestBytes) << 8) | ((KERNEL_HASH_IDS[digestBytes] ?? 0) << 24);
+}
+
+function wordsOf(suffix: string): Uint32Array {
+  const bytes = Buffer.from(suffix, 'latin1');
+  return Uint32Array.from({ length: bytes.length / 4 }, (_, word) => bytes.readUInt32LE(word * 4));
+}
+
+function hasName(words: Uint32Array, at: number, name: Uint32Array): boolean {
+  for (let word = 0; word < name.length; word += 1) {
+    if (words[at + word] !== name[word]) return false;
+  }
+  return true;
+}
+
+/** Reads the digest of `xx/…`, the last bytes of the value that ends at `end`. False when it is no such path. */
+function parsePath(
+  bytes: Uint8Array,
+  end: number,
+  valueBytes: number,
+  digest: Uint8Array,
+): boolean {
+  const start = end - (digest.length * 2 + 1);
+  if (valueBytes < digest.length * 2 + 1 || bytes[start + 2] !== SLASH) return false;
+  let seen = 0;
+  for (let index = 0; index < digest.length; index += 1) {
+    const at = start + index * 2 + (index === 0 ? 0 : 1);
+    const high = HEX_VALUES[bytes[at] as number] as number;
+    const low = HEX_VALUES[bytes[at + 1] as number] as number;
+    seen |= high | low;
+    digest[index] = (high << 4) | low;
+  }
+  return seen >= 0;
+}

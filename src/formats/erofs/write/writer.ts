@@ -1,0 +1,305 @@
+import type { ImageOverrides, InlineLeaf, SymlinkLeaf, Tree } from '#formats/tree';
+import {
+  BLOCK_BITS,
+  BLOCK_SIZE,
+  COMPACT,
+  COMPOSEFS_MAGIC,
+  DIRENT,
+  EROFS_MAGIC,
+  type ErofsVersion,
+  EXTENDED,
+  FEATURE_COMPAT,
+  HEADER,
+  HEADER_FLAG_ACL,
+  NULL_CHUNK,
+  SLOT_SIZE,
+  SUPERBLOCK,
+  SUPERBLOCK_OFFSET,
+} from '../layout.ts';
+import { type InodeList, listInodes } from './inode-list.ts';
+import {
+  describeInodes,
+  FILE_TYPE_OF_KIND,
+  type InodeTable,
+  KIND,
+  type StatRow,
+} from './inode-table.ts';
+import { dotPositions, type Placement, placeInodes } from './placement.ts';
+import { XattrWriter } from './xattr-section.ts';
+
+/** How to write an image. */
+export interface EncodeOptions {
+  readonly version: ErofsVersion;
+  /** Hash of the object ids in the tree; every id must have its length. */
+  readonly algorithm: 'sha256' | 'sha512';
+  /**
+   * Follow C mkcomposefs where it and composefs-rs write different bytes for one tree: whiteouts that look like stubs,
+   * markers over a user's xattrs of the same name, more than 128 shared xattrs. Default false.
+   */
+  readonly likeC?: boolean;
+  /** What a dumpfile read in the C dialect said that a tree cannot hold. */
+  readonly overrides?: ImageOverrides;
+}
+
+/**
+ * Encodes a tree as a mountable image, byte for byte as composefs-rs (or C, see `likeC`) does. The tree is not changed;
+ * the result is deterministic, its length a multiple of 4096.
+ * @throws FormatError TREE_INVALID on what no image can hold; EROFS_TOO_LARGE. Source: core spec 5
+ */
+export function encodeImage(tree: Tree, options: EncodeOptions): Uint8Array {
+  const { version, algorithm, likeC = false, overrides } = options;
+  const list = listInodes(tree, version, overrides);
+  const digestBytes = algorithm === 'sha256' ? 32 : 64;
+  const table = describeInodes(tree, list, { version, digestBytes, likeC, overrides });
+  const placement = placeInodes(table, version, likeC);
+  return new ImageWriter(tree, table, placement, version).run();
+}
+
+/** Names up to this length are copied by a loop; longer ones by the runtime, whose call costs as much as the loop here. */
+const SHORT_NAME = 24;
+
+class ImageWriter {
+  readonly #tree: Tree;
+  readonly #table: InodeTable;
+  readonly #list: InodeList;
+  readonly #placement: Placement;
+  readonly #version: ErofsVersion;
+  readonly #bytes: Buffer;
+  readonly #view: DataView;
+  readonly #xattrBlock: number;
+
+  constructor(tree: Tree, table: InodeTable, placement: Placement, version: ErofsVersion) {
+    this.#tree = tree;
+    this.#table = table;
+    this.#list = table.list;
+    this.#placement = placement;
+    this.#version = version;
+    const memory = new ArrayBuffer(placement.sizeBytes);
+    this.#bytes = Buffer.from(memory);
+    this.#view = new DataView(memory);
+    this.#xattrBlock = version === 2 ? 0 : Math.floor(placement.inodesEnd / BLOCK_SIZE);
+  }
+
+  run(): Uint8Array {
+    this.#header();
+    this.#superblock();
+    const { inodesEnd, sharedLimit, nid, isExtended, xattrBytes } = this.#placement;
+    const sharedBase = inodesEnd - this.#xattrBlock * BLOCK_SIZE;
+    const xattrs = new XattrWriter(this.#table, this.#bytes, sharedLimit, sharedBase);
+    for (let inode = 0; inode < this.#list.count; inode += 1) {
+      const at = (nid[inode] as number) * SLOT_SIZE;
+      const header = isExtended[inode] === 1 ? this.#extended(inode, at) : this.#compact(inode, at);
+      const section = xattrBytes[inode] as number;
+      if (section > 0) xattrs.section(inode, at + header);
+      this.#content(inode, at + header + section);
+    }
+    let at = inodesEnd;
+    for (const entry of this.#table.xattrs.shared) at = xattrs.entry(at, entry);
+    return new Uint8Array(this.#bytes.buffer);
+  }
+
+  #header(): void {
+    const view = this.#view;
+    view.setUint32(HEADER.magic, COMPOSEFS_MAGIC, true);
+    view.setUint32(HEADER.version, 1, true);
+    view.setUint32(HEADER.flags, this.#table.xattrs.hasAcl ? HEADER_FLAG_ACL : 0, true);
+    view.setUint32(HEADER.composefsVersion, this.#version, true);
+  }
+
+  #superblock(): void {
+    const view = this.#view;
+    const at = SUPERBLOCK_OFFSET;
+    view.setUint32(at + SUPERBLOCK.magic, EROFS_MAGIC, true);
+    view.setUint32(at + SUPERBLOCK.featureCompat, FEATURE_COMPAT, true);
+    view.setUint8(at + SUPERBLOCK.blockBits, BLOCK_BITS);
+    view.setUint16(at + SUPERBLOCK.rootNid, this.#placement.nid[0] as number, true);
+    view.setUint32(at + SUPERBLOCK.inodeCount, this.#list.count, true);
+    view.setUint32(at + SUPERBLOCK.blocks, this.#placement.sizeBytes / BLOCK_SIZE, true);
+    view.setUint32(at + SUPERBLOCK.xattrBlock, this.#xattrBlock, true);
+    if (this.#version === 2) return;
+    const { minimum } = this.#table;
+    view.setUint32(at + SUPERBLOCK.buildTimeSec, minimum.mtimeLow, true);
+    view.setUint32(at + SUPERBLOCK.buildTimeSec + 4, minimum.mtimeHigh, true);
+    view.setUint32(at + SUPERBLOCK.buildTimeNsec, minimum.mtimeNsec, true);
+  }
+
+  #format(inode: number): number {
+    const { layout, isExtended } = this.#placement;
+    return (layout[inode] as number) | (isExtended[inode] as number);
+  }
+
+  #xattrCount(inode: number): number {
+    const bytes = this.#placement.xattrBytes[inode] as number;
+    return bytes === 0 ? 0 : 1 + (bytes - 12) / 4;
+  }
+
+  #mode(inode: number): number {
+    return (TYPE_BITS_OF_KIND[this.#table.kind[inode] as number] as number) | this.#row(inode).mode;
+  }
+
+  #row(inode: number): StatRow {
+    return this.#table.rows[inode] as StatRow;
+  }
+
+  #ino(inode: number): number {
+    return this.#version === 2 ? (this.#placement.nid[inode] as number) : inode;
+  }
+
+  #compact(inode: number, at: number): number {
+    const view = this.#view;
+    const row = this.#row(inode);
+    view.setUint16(at + COMPACT.format, this.#format(inode), true);
+    view.setUint16(at + COMPACT.xattrCount, this.#xattrCount(inode), true);
+    view.setUint16(at + COMPACT.mode, this.#mode(inode), true);
+    view.setUint16(at + COMPACT.nlink, this.#table.nlink[inode] as number, true);
+    view.setUint32(at + COMPACT.size, this.#table.sizeBytes[inode] as number, true);
+    view.setUint32(at + COMPACT.union, this.#union(inode), true);
+    view.setUint32(at + COMPACT.ino, this.#ino(inode), true);
+    view.setUint16(at + COMPACT.uid, row.uid, true);
+    view.setUint16(at + COMPACT.gid, row.gid, true);
+    return COMPACT.sizeBytes;
+  }
+
+  #extended(inode: number, at: number): number {
+    const view = this.#view;
+    const row = this.#row(inode);
+    const size = this.#table.sizeBytes[inode] as number;
+    view.setUint16(at + EXTENDED.format, this.#format(inode), true);
+    view.setUint16(at + EXTENDED.xattrCount, this.#xattrCount(inode), true);
+    view.setUint16(at + EXTENDED.mode, this.#mode(inode), true);
+    view.setUint32(at + EXTENDED.size, size % 2 ** 32, true);
+    view.setUint32(at + EXTENDED.size + 4, Math.floor(size / 2 ** 32), true);
+    view.setUint32(at + EXTENDED.union, this.#union(inode), true);
+    view.setUint32(at + EXTENDED.ino, this.#ino(inode), true);
+    view.setUint32(at + EXTENDED.uid, row.uid, true);
+    view.setUint32(at + EXTENDED.gid, row.gid, true);
+    view.setUint32(at + EXTENDED.mtimeSec, row.mtimeLow, true);
+    view.setUint32(at + EXTENDED.mtimeSec + 4, row.mtimeHigh, true);
+    if (this.#version !== 2) view.setUint32(at + EXTENDED.mtimeNsec, row.mtimeNsec, true);
+    view.setUint32(at + EXTENDED.nlink, this.#table.nlink[inode] as number, true);
+    return EXTENDED.sizeBytes;
+  }
+
+  /** First block of the image that holds data of an inode. */
+  #block(inode: number): number {
+    const { dataOffset, firstBlock } = this.#placement;
+    return dataOffset / BLOCK_SIZE + (firstBlock[inode] as number);
+  }
+
+  /** i_u: block number, chunk format or device number. */
+  #union(inode: number): number {
+    const { blocks, chunkBits } = this.#placement;
+    const hasBlocks = (blocks[inode] as number) > 0;
+    switch (this.#table.kind[inode]) {
+      case KIND.chr:
+      case KIND.blk:
+        return this.#rdev(inode);
+      case KIND.chunked: {
+        const format = (chunkBits[inode] as number) - BLOCK_BITS;
+        // A moved chunk table keeps only the upper half of its block number, as C does.
+        return hasBlocks ? ((this.#block(inode) & 0xffff0000) | format) >>> 0 : format;
+      }
+      default:
+        return hasBlocks ? this.#block(inode) : 0;
+    }
+  }
+
+  #rdev(inode: number): number {
+    const leaf = this.#tree.leaves[this.#list.leafOf[inode] as number];
+    return leaf?.kind === 'chr' || leaf?.kind === 'blk' ? leaf.rdev : 0;
+  }
+
+  /** Inline bytes at `at`, and data blocks. */
+  #content(inode: number, at: number): void {
+    const { blocks, inlineBytes } = this.#placement;
+    const data = this.#block(inode) * BLOCK_SIZE;
+    const leaf = this.#tree.leaves[this.#list.leafOf[inode] as number];
+    switch (this.#table.kind[inode]) {
+      case KIND.directory:
+        this.#directory(inode, at, data);
+        break;
+      case KIND.inline: {
+        const { content } = leaf as InlineLeaf;
+        const split = Math.min((blocks[inode] as number) * BLOCK_SIZE, content.length);
+        if (split > 0) this.#bytes.set(content.subarray(0, split), data);
+        this.#bytes.set(content.subarray(split), at);
+        break;
+      }
+      case KIND.symlink:
+        this.#text((leaf as SymlinkLeaf).target, (blocks[inode] as number) > 0 ? data : at);
+        break;
+      case KIND.chunked:
+        if ((blocks[inode] as number) > 0) this.#bytes.fill(0xff, data, data + BLOCK_SIZE);
+        for (let entry = 0; entry < (inlineBytes[inode] as number); entry += 4) {
+          this.#view.setUint32(at + entry, NULL_CHUNK, true);
+        }
+        break;
+    }
+  }
+
+  #text(text: string, at: number): void {
+    const { length } = text;
+    if (length > SHORT_NAME) {
+      this.#bytes.write(text, at, 'latin1');
+      return;
+    }
+    for (let index = 0; index < length; index += 1)
+      this.#bytes[at + index] = text.charCodeAt(index);
+  }
+
+  /** Packs the entries of a directory into its blocks and its tail. */
+  #directory(inode: number, tail: number, data: number): void {
+    const list = this.#list;
+    const position = list.directoryOf[inode] as number;
+    const first = list.directoryFirst[position] as number;
+    const end = list.directoryEnd[position] as number;
+    const [dot, dotDot] = dotPositions(list.names, first, end);
+    const total = end - first + 2;
+    const blockCount = this.#placement.blocks[inode] as number;
+    const parent = list.directoryParent[position] as number;
+    /** Entry of the directory at a place in the order that includes the dots; -1 and -2 are the dots. */
+    const source = (place: number): number => {
+      if (place === dot) return -1;
+      if (place === dotDot) return -2;
+      return first + place - (place > dot ? 1 : 0) - (place > dotDot ? 1 : 0);
+    };
+    let place = 0;
+    for (let block = 0; place < total; block += 1) {
+      const start = block < blockCount ? data + block * BLOCK_SIZE : tail;
+      const from = place;
+      let used = 0;
+      for (; place < total; place += 1) {
+        const length = DIRENT.sizeBytes + this.#nameOf(source(place)).length;
+        if (used + length > BLOCK_SIZE) break;
+        used += length;
+      }
+      let nameOffset = (place - from) * DIRENT.sizeBytes;
+      for (let at = from; at < place; at += 1) {
+        const entry = source(at);
+        const target =
+          entry === -1 ? inode : entry === -2 ? parent : (list.children[entry] as number);
+        const name = this.#nameOf(entry);
+        this.#dirent(start + (at - from) * DIRENT.sizeBytes, target, nameOffset);
+        this.#text(name, start + nameOffset);
+        nameOffset += name.length;
+      }
+    }
+  }
+
+  #nameOf(entry: number): string {
+    if (entry < 0) return entry === -1 ? '.' : '..';
+    return this.#list.names[entry] as string;
+  }
+
+  #dirent(at: number, inode: number, nameOffset: number): void {
+    this.#view.setUint32(at + DIRENT.nid, this.#placement.nid[inode] as number, true);
+    this.#view.setUint16(at + DIRENT.nameOffset, nameOffset, true);
+    const type = FILE_TYPE_OF_KIND[this.#table.kind[inode] as number] as number;
+    this.#bytes[at + DIRENT.fileType] = type;
+  }
+}
+
+/** S_IFMT bits by {@link KIND} (stat(2)). */
+const TYPE_BITS_OF_KIND = [
+  0o040000, 0o100000, 0o100000, 0o120000, 0o020000, 0o060000, 0o010000, 0o140000, 0o100000,
+] as const;
