@@ -22,6 +22,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   'src/faces/cli/commands': 'one file a verb',
   'src/faces/cli/grammar': 'one file a verb',
   'src/remotes/http': 'one exchange from its limits to its answer; the fast road is a folder',
+  'src/remotes/registry': 'one file a question that a registry answers',
   'src/work/verbs': 'one file a verb',
 };
 
