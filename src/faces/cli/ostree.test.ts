@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FakeHttp } from '../../../test/support/fake-http.ts';
@@ -306,6 +306,27 @@ test('a configured remote has a URL of its own, and the refs of a local reposito
 function nameAndCommit({ name, commit }: { readonly name: string; readonly commit: string }) {
   return [name, commit];
 }
+
+test('fsck of a commit reads all of it, and says what is damaged or missing', () => {
+  using fixture = unpackOstree('mini');
+  const repo = `${fixture.path}/repo`;
+  ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
+  ok(repo, 'pull', `ostree-local:${fixture.path}/fxmini/r-archive:test/v1`);
+  const { commits } = json(repo, 'fsck', 'test/v1');
+  assert.deepEqual([commits[0].commit, commits[0].findings], [V1, []]);
+  const [file = ''] = globSync(`${repo}/objects/*/*`).filter(
+    (one) => statSync(one).size === 20_000,
+  );
+  writeFileSync(file, Buffer.alloc(20_000, 7));
+  const damaged = onecopy(repo, 'fsck', 'test/v1');
+  assert.equal(damaged.status, 3);
+  assert.match(damaged.stdout, /CONTENT_DAMAGED/);
+  assert.equal(onecopy(repo, 'fsck', 'test/v1', '--metadata-only').status, 0);
+  rmSync(file);
+  const missing = onecopy(repo, 'fsck', 'test/v1', '--metadata-only');
+  assert.equal(missing.status, 3);
+  assert.match(missing.stdout, /CONTENT_MISSING/);
+});
 
 test('an image is exported as a commit into an OSTree repository', () => {
   using temp = makeTempDir();

@@ -220,7 +220,8 @@ export const VERBS: readonly Verb[] = [
   },
   {
     usage: 'fsck [name...]',
-    summary: 'check objects, streams, images and names; exit 3 with findings',
+    summary:
+      'check objects, streams, images and names, or images and commits alone; exit 3 with findings',
     options: [
       [
         '--metadata-only',

@@ -7,6 +7,7 @@
 
 export { jsonOfMetadata } from '#formats/ostree';
 export { forgetAncestors, keepAncestors, tagCommit } from './ancestors.ts';
+export { type CommitCheck, type CommitFinding, checkCommit, isCommitName } from './check.ts';
 export { type CommitChange, compareCommits } from './compare.ts';
 export { dumpCommit } from './dump.ts';
 export {

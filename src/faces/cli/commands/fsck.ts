@@ -10,10 +10,11 @@ import type { Repository } from '#work/repository';
 import { type Action, type Context, flag } from '../context.ts';
 import { EXIT_FINDINGS, UsageError } from '../output.ts';
 import { openSelected } from '../repository.ts';
+import { checkNamedCommits, finishCommits, isSound } from './fsck-commits.ts';
 
 /**
  * `fsck`: objects, streams, images, names, what the tags promise, layers put together and images built again; with names those images
- * alone. With --repair it mends what it can. Exit 3 when something is (still) wrong.
+ * and OSTree commits alone. With --repair it mends what it can. Exit 3 when something is (still) wrong.
  */
 export const fsck: Action = async (context, names, options) => {
   const from = (options['from'] ?? []) as readonly string[];
@@ -26,8 +27,13 @@ export const fsck: Action = async (context, names, options) => {
     throw new UsageError('Cannot repair with --metadata-only: what is damaged shows in contents');
   }
   using repository = await openSelected(context);
+  const { commits, others } = checkNamedCommits(context, repository, names, metadataOnly);
+  if (commits.length > 0 && wantsRepair) {
+    throw new UsageError('Cannot repair commits: pull them again, which replaces what is damaged');
+  }
+  if (commits.length > 0 && others.length === 0) return finishCommits(context, commits);
   const workers = context.jobs ?? availableParallelism();
-  const wanted = { ...context.operation, names, metadataOnly, workers };
+  const wanted = { ...context.operation, names: others, metadataOnly, workers };
   if (wantsRepair && !context.dryRun) {
     return await repair(context, repository, {
       ...wanted,
@@ -35,9 +41,13 @@ export const fsck: Action = async (context, names, options) => {
     });
   }
   const report = await checkEverything(repository, wanted);
-  if (context.out.json) context.out.document(documentOf(report));
+  const ok = report.ok && commits.every(isSound);
+  if (context.out.json) {
+    const found = documentOf(report);
+    context.out.document(commits.length === 0 ? found : { ...found, ok, commits });
+  }
   print(context, report);
-  return report.ok ? 0 : EXIT_FINDINGS;
+  return ok ? 0 : EXIT_FINDINGS;
 };
 
 /** Pulls without a name: what is damaged is verified and replaced, and no tag moves. */
