@@ -10,6 +10,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   'mkfs.btrfs': 'btrfs-progs',
   'mkfs.ext4': 'e2fsprogs',
   'mkfs.xfs': 'xfsprogs',
+  'docker-registry': 'docker-registry',
   fsverity: 'fsverity',
   getfattr: 'attr',
   gpg: 'gnupg',

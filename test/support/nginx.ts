@@ -1,15 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, untilAccepts } from './free-port.ts';
 
 /** How long nginx may take until it listens, in milliseconds. */
 const START_MS = 10_000;
-/** Time between two looks whether it listens, in milliseconds. */
-const LOOK_MS = 25;
 
 /** nginx that serves a folder on a loopback port, with a configuration of its own and no log. */
 export class Nginx implements AsyncDisposable {
@@ -31,14 +28,9 @@ export class Nginx implements AsyncDisposable {
     writeFileSync(config, configuration({ root, port, scratch }));
     const child = spawn(program, ['-p', scratch, '-c', config], { stdio: ['ignore', 2, 2] });
     const server = new Nginx(child, scratch, `http://127.0.0.1:${port}`);
-    for (const limitMs = Date.now() + START_MS; !(await accepts(port)); ) {
-      if (child.exitCode !== null || Date.now() > limitMs) {
-        await server[Symbol.asyncDispose]();
-        throw new Error(`nginx does not listen on port ${port}`);
-      }
-      await sleep(LOOK_MS);
-    }
-    return server;
+    if (await untilAccepts(port, START_MS, () => child.exitCode !== null)) return server;
+    await server[Symbol.asyncDispose]();
+    throw new Error(`nginx does not listen on port ${port}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -67,28 +59,4 @@ http {
   server { listen 127.0.0.1:${port}; root "${root}"; }
 }
 `;
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const exit = once(server, 'close');
-  server.close();
-  await exit;
-  if (typeof address !== 'object' || address === null) throw new Error('the socket has no port');
-  return address.port;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

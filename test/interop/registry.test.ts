@@ -1,0 +1,227 @@
+/**
+ * Debian's docker-registry: what we push is read by skopeo, what skopeo pushes is read here, byte for byte; with Basic, and
+ * with a token server of the test.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createSign, randomBytes, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type ContentDigest, computeContentDigest, hexOf } from '#base/digest';
+import { hasCode } from '#base/errors';
+import type { Credentials } from '#formats/containers-config';
+import { type Descriptor, type Manifest, MEDIA_TYPES, parseManifest } from '#formats/oci';
+import { RegistryRepository } from '#remotes/registry';
+import { needs } from '../support/capability.ts';
+import { DockerRegistry } from '../support/docker-registry.ts';
+import { makePair } from '../support/fake-registry.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { writeTinyImage } from '../support/tiny-images.ts';
+
+const skopeo = (...words: readonly string[]) =>
+  execFileSync('skopeo', ['--insecure-policy', ...words], { encoding: 'utf8', stdio: 'pipe' });
+
+function open(registry: DockerRegistry, name: string, credentials?: Credentials) {
+  const endpoint = {
+    host: registry.host,
+    repository: name,
+    insecure: false,
+    credentials: () => credentials && { credentials, source: 'a test' },
+  };
+  return new RegistryRepository([endpoint]);
+}
+
+/** A layout with one image of two layers. */
+async function writeImage(path: string) {
+  const layers = [
+    { files: { 'etc/': '', 'etc/os-release': 'NAME=test\n' } },
+    { files: { 'big.txt': randomBytes(700_000).toString('base64') } },
+  ];
+  const { digest } = await writeTinyImage(path, 'v1', layers);
+  const blobOf = (one: string) => readFileSync(join(path, 'blobs/sha256', one.slice(7)));
+  const manifest = parseManifest(blobOf(digest), MEDIA_TYPES.ociManifest) as Manifest;
+  return { manifest, blobOf };
+}
+
+const inPieces = (bytes: Buffer) => ({
+  digest: computeContentDigest(bytes),
+  sizeBytes: bytes.length,
+  open: async function* (offset: number) {
+    for (let at = offset; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+  },
+});
+
+/** Pushes an image in the way of `push`: blobs, then the manifest. */
+async function push(
+  repository: RegistryRepository,
+  { manifest, blobOf }: Awaited<ReturnType<typeof writeImage>>,
+): Promise<string[]> {
+  const ways: string[] = [];
+  for (const { digest } of [manifest.config, ...manifest.layers]) {
+    ways.push(await repository.pushBlob(inPieces(blobOf(digest))));
+  }
+  const { bytes, mediaType } = manifest;
+  await repository.pushManifest({ bytes, mediaType, tag: 'v1' });
+  return ways;
+}
+
+test('what is pushed here is read by skopeo, and is not sent twice', async (t) => {
+  if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
+  using temp = makeTempDir();
+  const image = await writeImage(join(temp.path, 'layout'));
+  await using registry = await DockerRegistry.start();
+  await using repository = open(registry, 'ns/img');
+  assert.deepEqual(await push(repository, image), ['uploaded', 'uploaded', 'uploaded']);
+  assert.deepEqual(await push(repository, image), ['present', 'present', 'present']);
+  await using other = open(registry, 'ns/other');
+  const big = image.blobOf(image.manifest.layers[1]?.digest ?? '');
+  assert.equal(await other.pushBlob(inPieces(big), { mountFrom: ['ns/img'] }), 'mounted');
+  const from = `docker://${registry.host}/ns/img:v1`;
+  skopeo('copy', '--quiet', '--src-tls-verify=false', from, `dir:${temp.path}/back`);
+  assert.deepEqual(
+    readFileSync(join(temp.path, 'back/manifest.json')),
+    Buffer.from(image.manifest.bytes),
+  );
+  const layer = image.manifest.layers[1] as Descriptor;
+  assert.deepEqual(readFileSync(join(temp.path, 'back', hexOf(layer.digest))), big);
+});
+
+test('what skopeo pushes is read here, whole, by ranges and from the middle', async (t) => {
+  if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
+  using temp = makeTempDir();
+  const layout = join(temp.path, 'layout');
+  const { manifest, blobOf } = await writeImage(layout);
+  await using registry = await DockerRegistry.start();
+  const to = `docker://${registry.host}/ns/img:v1`;
+  skopeo('copy', '--quiet', '--dest-tls-verify=false', `oci:${layout}:v1`, to);
+  await using repository = open(registry, 'ns/img');
+  const found = await repository.resolve({ tag: 'v1' });
+  assert.deepEqual(Buffer.from(found.manifest.bytes), Buffer.from(manifest.bytes));
+  assert.equal(
+    (await repository.requireManifest({ digest: manifest.digest })).digest,
+    manifest.digest,
+  );
+  assert.deepEqual(await repository.listTags(), ['v1']);
+  const layer = manifest.layers[1] as Descriptor;
+  const bytes = blobOf(layer.digest);
+  const blob = repository.openBlob(layer);
+  const whole: Uint8Array[] = [];
+  for await (const piece of blob.read({ offset: 500_000 })) whole.push(piece);
+  assert.deepEqual(Buffer.concat(whole), bytes.subarray(500_000));
+  const ranges = [
+    { offset: 3, length: 5 },
+    { offset: 300_000, length: 100_000 },
+  ];
+  const answer = await blob.readRanges(ranges);
+  assert.ok(answer.kind === 'ranges');
+  let length = 0;
+  for await (const piece of answer.pieces) {
+    const expected = bytes.subarray(piece.offset, piece.offset + piece.bytes.length);
+    assert.ok(expected.equals(piece.bytes));
+    length += piece.bytes.length;
+  }
+  assert.equal(length, 100_005);
+  assert.deepEqual(await repository.listReferrers(manifest.digest), []);
+});
+
+test('a blob of more than 64 MiB is streamed, and what is missing is said by name', async (t) => {
+  if (!needs(t, 'tool:docker-registry')) return;
+  await using registry = await DockerRegistry.start();
+  await using repository = open(registry, 'ns/img');
+  const big = Buffer.alloc((64 << 20) + 1, randomBytes(4096));
+  assert.equal(await repository.pushBlob(inPieces(big)), 'uploaded');
+  const digest = computeContentDigest(Buffer.from('nowhere')) as ContentDigest;
+  assert.equal(await repository.hasBlob(digest), false);
+  await assert.rejects(repository.readBlob({ digest, sizeBytes: 7 }), (error) =>
+    hasCode(error, 'BLOB_NOT_FOUND'),
+  );
+  await assert.rejects(repository.requireManifest({ tag: 'none' }), (error) =>
+    hasCode(error, 'MANIFEST_NOT_FOUND'),
+  );
+  await assert.rejects(open(registry, 'no/such').listTags(), (error) =>
+    hasCode(error, 'REGISTRY_NAME_NOT_FOUND'),
+  );
+});
+
+/** `abc`, by bcrypt. */
+const HTPASSWD = 'u:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\n';
+
+test('Basic: the right password pushes and pulls, a wrong one and none are refused', async (t) => {
+  if (!needs(t, 'tool:docker-registry')) return;
+  using temp = makeTempDir();
+  const image = await writeImage(join(temp.path, 'layout'));
+  await using registry = await DockerRegistry.start({ htpasswd: HTPASSWD });
+  await using repository = open(registry, 'a/b', { kind: 'password', user: 'u', password: 'abc' });
+  await repository.verifyLogin();
+  await push(repository, image);
+  await repository.resolve({ tag: 'v1' });
+  for (const credentials of [
+    undefined,
+    { kind: 'password', user: 'u', password: 'wrong' } as const,
+  ]) {
+    await using stranger = open(registry, 'a/b', credentials);
+    await assert.rejects(stranger.verifyLogin(), (error) => hasCode(error, 'HTTP_DENIED'));
+    await assert.rejects(stranger.resolve({ tag: 'v1' }), (error) => {
+      assert.ok(hasCode(error, 'HTTP_DENIED'));
+      assert.match(error.hint ?? '', /^Run `onecopy login 127\.0\.0\.1:[0-9]+`/);
+      return true;
+    });
+  }
+});
+
+/** A token as docker-registry takes it: RS256 with its certificate. */
+function signToken(issuer: { cert: string; key: string }, scopes: readonly string[]): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const x5c = [new X509Certificate(issuer.cert).raw.toString('base64')];
+  const nowSec = Math.floor(Date.now() / 1000);
+  const access = scopes.map((scope) => {
+    const [type = '', name = '', actions = ''] = scope.split(':');
+    return { type, name, actions: actions.split(',') };
+  });
+  const claims = { iss: 'test', sub: 'u', aud: 'test', exp: nowSec + 300, nbf: nowSec - 10 };
+  const signed = `${part({ typ: 'JWT', alg: 'ES256', x5c })}.${part({ ...claims, iat: nowSec, jti: `${Math.random()}`, access })}`;
+  const sign = createSign('sha256').update(signed);
+  const signature = sign.sign({ key: issuer.key, dsaEncoding: 'ieee-p1363' });
+  return `${signed}.${signature.toString('base64url')}`;
+}
+
+test('Bearer: tokens for what is done are fetched from the token server, few of them', async (t) => {
+  if (!needs(t, 'tool:docker-registry')) return;
+  using temp = makeTempDir();
+  const image = await writeImage(join(temp.path, 'layout'));
+  const issuer = makePair();
+  const asked: string[][] = [];
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://any');
+    const scopes = url.searchParams.getAll('scope');
+    asked.push(scopes);
+    const isKnown =
+      request.headers.authorization === `Basic ${Buffer.from('u:p').toString('base64')}`;
+    response
+      .writeHead(isKnown ? 200 : 401)
+      .end(JSON.stringify({ token: signToken(issuer, scopes) }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const realm = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
+  try {
+    await using registry = await DockerRegistry.start({
+      token: { realm, certificate: issuer.cert },
+    });
+    const credentials = { kind: 'password', user: 'u', password: 'p' } as const;
+    await using repository = open(registry, 'a/b', credentials);
+    await repository.verifyLogin();
+    await push(repository, image);
+    await repository.resolve({ tag: 'v1' });
+    assert.deepEqual(asked, [[], ['repository:a/b:pull,push']], 'one token serves push and pull');
+    await using other = open(registry, 'a/c', credentials);
+    const big = image.blobOf(image.manifest.layers[1]?.digest ?? '');
+    assert.equal(await other.pushBlob(inPieces(big), { mountFrom: ['a/b'] }), 'mounted');
+    assert.deepEqual(asked.at(-1), ['repository:a/c:pull,push', 'repository:a/b:pull']);
+  } finally {
+    server.close();
+  }
+});
