@@ -90,6 +90,22 @@ test('logout --all empties the file and keeps its other keys', async () => {
   );
 });
 
+test('a helper of the list that is not installed is passed over; without any the login is refused', async () => {
+  const conf = '/etc/containers/registries.conf';
+  using both = recordedHost({ [conf]: 'credential-helpers = ["none", "containers-auth.json"]' });
+  const report = await login(await contextOf(both), 'a.test', PAIR, ANYBODY);
+  assert.deepEqual(report.storedIn, { file: AUTH_JSON });
+  const loggedOut = await logout(await contextOf(both), 'a.test');
+  assert.deepEqual(loggedOut.removedFrom, { file: AUTH_JSON });
+  using alone = recordedHost({ [conf]: 'credential-helpers = ["none"]' });
+  for (const registry of ['a.test', 'a.test/ns']) {
+    await assert.rejects(
+      login(await contextOf(alone), registry, PAIR, ANYBODY),
+      (error) => hasCode(error, 'CREDENTIAL_HELPER_FAILED') && error.details['helper'] === 'none',
+    );
+  }
+});
+
 test('logout asks the helper to erase', async () => {
   const script =
     '#!/bin/sh\nread -r host\ncase "$host" in a.test) ;; *) echo "credentials not found in native keychain"; exit 1;; esac\n';

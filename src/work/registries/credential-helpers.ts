@@ -34,18 +34,22 @@ export async function askHelper(
     : { kind: 'password', user: answer.user, password: answer.secret };
 }
 
-/** Stores a name and password. @throws HostError CREDENTIAL_HELPER_FAILED, also for a missing program */
+/** Stores a name and password; false when there is no such program. @throws HostError CREDENTIAL_HELPER_FAILED */
 export async function storeByHelper(
   question: HelperQuestion,
   pair: { readonly user: string; readonly password: string },
-): Promise<void> {
+): Promise<boolean> {
   const document = { ServerURL: question.server, Username: pair.user, Secret: pair.password };
-  textOf(question, 'store', await run(question, 'store', JSON.stringify(document)));
+  const outcome = await run(question, 'store', JSON.stringify(document));
+  if (outcome.kind === 'missing') return false;
+  textOf(question, 'store', outcome);
+  return true;
 }
 
-/** Removes what is stored; false when there was nothing. @throws HostError CREDENTIAL_HELPER_FAILED */
+/** Removes what is stored; false when there was nothing, or there is no such program. @throws HostError CREDENTIAL_HELPER_FAILED */
 export async function eraseByHelper(question: HelperQuestion): Promise<boolean> {
   const outcome = await run(question, 'erase', question.server);
+  if (outcome.kind === 'missing') return false;
   return textOf(question, 'erase', outcome, NOTHING_FOUND) !== undefined;
 }
 

@@ -13,7 +13,7 @@ import {
 import { isRegistryHost, isShortName, parseImageName } from '#formats/oci';
 import type { Endpoint } from '#remotes/registry';
 import { type ConfigRoot, configNotFound } from './config-root.ts';
-import { eraseByHelper, type HelperQuestion, storeByHelper } from './credential-helpers.ts';
+import { eraseByHelper, failed, type HelperQuestion, storeByHelper } from './credential-helpers.ts';
 import type { RegistryConfiguration } from './open.ts';
 import { replacePrivateFile } from './private-file.ts';
 
@@ -73,16 +73,21 @@ export async function login(
   const before = await configuration.credentials.find(scope, '', options);
   const hasReplaced = before !== undefined;
   const { key } = scope;
-  const helper = helperFor(context, scope);
-  if (helper !== undefined) {
-    await storeByHelper(question(context, helper, scope.registry), pair);
-    return { key, storedIn: { helper }, hasReplaced };
+  const keepers = keepersFor(context, scope);
+  for (const keeper of keepers) {
+    if (keeper === AUTH_FILES_HELPER) {
+      const file = configuration.credentials.search.writeTo;
+      replacePrivateFile(context.root, file, (text) =>
+        encodeWithEntry(parseIfAny(file, text), key, pair),
+      );
+      return { key, storedIn: { file }, hasReplaced };
+    }
+    const isStored = await storeByHelper(question(context, keeper, scope.registry), pair);
+    if (isStored) return { key, storedIn: { helper: keeper }, hasReplaced };
   }
-  const file = configuration.credentials.search.writeTo;
-  replacePrivateFile(context.root, file, (text) =>
-    encodeWithEntry(parseIfAny(file, text), key, pair),
-  );
-  return { key, storedIn: { file }, hasReplaced };
+  const [helper = ''] = [...keepers, ...configuration.credentials.helpers];
+  const found = scope.repository === undefined ? 'no program of any helper' : 'a namespace';
+  throw failed(question(context, helper, key), 'store', found);
 }
 
 /**
@@ -92,13 +97,19 @@ export async function login(
 export async function logout(context: LoginContext, registry: string): Promise<LogoutReport> {
   const scope = parseLoginKey(registry);
   const { key } = scope;
-  const helper = helperFor(context, scope);
-  if (helper !== undefined) {
-    const isErased = await eraseByHelper(question(context, helper, scope.registry));
-    if (isErased) return { key, removedFrom: { helper } };
-    throw notLoggedIn(key, `docker-credential-${helper}`, undefined);
-  }
   const file = context.configuration.credentials.search.writeTo;
+  const keepers = keepersFor(context, scope);
+  for (const keeper of keepers) {
+    if (keeper !== AUTH_FILES_HELPER) {
+      const isErased = await eraseByHelper(question(context, keeper, scope.registry));
+      if (isErased) return { key, removedFrom: { helper: keeper } };
+    } else if (removeFromFile(context, file, key)) return { key, removedFrom: { file } };
+  }
+  const place = keepers.includes(AUTH_FILES_HELPER) ? file : keepers.join(', ');
+  throw notLoggedIn(key, place, otherFileWith(context, scope));
+}
+
+function removeFromFile(context: LoginContext, file: string, key: string): boolean {
   let isRemoved = false;
   replacePrivateFile(context.root, file, (text) => {
     const parsed = parseIfAny(file, text);
@@ -106,8 +117,7 @@ export async function logout(context: LoginContext, registry: string): Promise<L
     isRemoved = without !== undefined;
     return without;
   });
-  if (isRemoved) return { key, removedFrom: { file } };
-  throw notLoggedIn(key, file, otherFileWith(context, scope));
+  return isRemoved;
 }
 
 /** Empties auth.json: every entry goes, other keys stay. Returns the file. @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND */
@@ -151,16 +161,17 @@ function hostOf(host: string): string {
   return /^(?:index|registry-1)\.docker\.io$/.test(host) ? DOCKER_HUB : host;
 }
 
-/** The helper that keeps credentials of this host: of auth.json, else the first of registries.conf. Helpers know hosts alone. */
-function helperFor(context: LoginContext, scope: LoginKey): string | undefined {
-  if (scope.repository !== undefined) return undefined;
+/**
+ * What keeps credentials of this host, in order: the helpers of registries.conf, and auth.json at its place among them, or in its place the
+ * helper that it names for this host. Helpers know hosts alone.
+ */
+function keepersFor(context: LoginContext, scope: LoginKey): readonly string[] {
   const { search, helpers } = context.configuration.credentials;
-  const [first = AUTH_FILES_HELPER] = helpers;
-  if (first !== AUTH_FILES_HELPER) return first;
+  if (scope.repository !== undefined) return helpers.filter((one) => one === AUTH_FILES_HELPER);
   const file = context.root.tryReadFile(search.writeTo);
-  const helper =
-    file === undefined ? undefined : parseAuthFile(file).credHelpers.get(scope.registry);
-  return helper === '' ? undefined : helper;
+  const own = file === undefined ? '' : parseAuthFile(file).credHelpers.get(scope.registry);
+  if (own === undefined || own === '') return helpers;
+  return helpers.map((one) => (one === AUTH_FILES_HELPER ? own : one));
 }
 
 function otherFileWith(context: LoginContext, scope: LoginKey): string | undefined {

@@ -5,6 +5,7 @@ import {
   chooseCertificateFiles,
   planCertificatesSearch,
 } from '#formats/containers-config';
+import { hasErrno } from '#host';
 import type { EndpointTls } from '#remotes/registry';
 import { type ConfigRoot, configNotFound } from './config-root.ts';
 
@@ -58,11 +59,21 @@ function findFolder(
   certDir: string | undefined,
 ): { readonly path: string; readonly names: readonly string[] } | undefined {
   for (const path of paths) {
-    const names = root.tryListNames(path);
+    const names = tryList(root, path);
     if (names !== undefined) return { path: root.absolute(path), names };
   }
   if (certDir === undefined) return undefined;
   throw configNotFound(root.absolute(certDir));
+}
+
+/** A folder that this user may not read is none, as in the other tools: it adds certificates, and takes none away. */
+function tryList(root: ConfigRoot, path: string): readonly string[] | undefined {
+  try {
+    return root.tryListNames(path);
+  } catch (error) {
+    if (hasErrno(error, 'EACCES')) return undefined;
+    throw error;
+  }
 }
 
 function isCertificate(text: string): boolean {
