@@ -239,12 +239,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'work/pull-partial': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'base/flow',
     'formats/chunked',
     'formats/tar-split',
     'host',
+    'stores/composefs',
   ],
   'work/pull-commit': [
     'base/bytes',

@@ -3,6 +3,7 @@ import { hasCode } from '#base/errors';
 import type { RemoteBlob } from '#base/flow';
 import { type ChunkedLocation, locateToc, readChunkedLayer, readToc } from '#formats/chunked';
 import type { Dir } from '#host';
+import type { ObjectWriter } from '#stores/composefs';
 import {
   type AssembledBytes,
   assembleLayer,
@@ -36,6 +37,8 @@ export interface LayerPartsOptions<S> {
   readonly store?: MetadataStore | undefined;
   /** Where content waits that the layer has several times. */
   readonly scratch: Dir;
+  /** See `AssembleOptions`. */
+  readonly objects?: ObjectWriter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
