@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { crc32, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { needs } from '../../../test/support/capability.ts';
 import { tryOpenLibrary } from '../ffi/ffi.ts';
-import { type Inflater, tryOpenInflater } from './inflate.ts';
+import { type Inflater, isKnownRelease, tryOpenInflater } from './inflate.ts';
 
 const MARK = 0xa5;
 
@@ -149,4 +150,30 @@ test('no library is opened where the environment says so, nor one that lacks a f
     if (before === undefined) delete process.env['ONECOPY_ACCELERATION'];
     else process.env['ONECOPY_ACCELERATION'] = before;
   }
+});
+
+/** Where Debian puts the library, by processor. */
+const INSTALLED = ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/libisal.so.2`);
+
+test('a host that has a release we know uses it', (t) => {
+  if (
+    process.env['ONECOPY_ACCELERATION'] === 'off' ||
+    !INSTALLED.some((path) => existsSync(path))
+  ) {
+    t.skip('the library is not installed');
+    return;
+  }
+  // Not by the capability: a correction that is lost would make the library fail its trial, and everybody do without it.
+  assert.notEqual(tryOpenInflater(), undefined);
+});
+
+test('a later release of the library than those we know is not used', () => {
+  const maps = (name: string) =>
+    `7f00-7f01 r-xp 00000000 fe:00 12 /usr/lib/x86_64-linux-gnu/${name}\n`;
+  assert.equal(isKnownRelease(maps('libisal.so.2.0.30')), true);
+  assert.equal(isKnownRelease(`${maps('libc.so.6')}${maps('libisal.so.2.0.31')}`), true);
+  assert.equal(isKnownRelease(maps('libisal.so.2.0.32')), false);
+  assert.equal(isKnownRelease(maps('libisal.so.2.1.0')), false);
+  assert.equal(isKnownRelease(maps('libisal.so.2')), false);
+  assert.equal(isKnownRelease(''), false);
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   ADDRESS,
   addressOf,
@@ -12,6 +13,8 @@ import {
  * its package libisal2. Whoever wants an inflater must have another way for hosts without it.
  */
 const LIBRARY_NAMES = ['libisal.so.2'];
+/** Newest minor release whose struct was read; it is a part of the file's name. A later one may lay its memory out in another way. */
+const NEWEST_MINOR = 31;
 
 interface Isal {
   isal_inflate_init(state: number): void;
@@ -169,9 +172,17 @@ let library: Isal | 'untried' | undefined = 'untried';
 export function tryOpenInflater(): Inflater | undefined {
   if (library === 'untried') {
     library = tryOpenLibrary<Isal>(LIBRARY_NAMES, SIGNATURES);
-    if (library !== undefined && !passesSelfTest(library)) library = undefined;
+    const isKnown =
+      library !== undefined && isKnownRelease(readFileSync('/proc/self/maps', 'latin1'));
+    if (library !== undefined && !(isKnown && passesSelfTest(library))) library = undefined;
   }
   return library === undefined ? undefined : (idle.pop() ?? new Inflater(library));
+}
+
+/** Whether the library that the memory map of a process names is of a release that we know. Source: proc_pid_maps(5). */
+export function isKnownRelease(maps: string): boolean {
+  const minor = /\/libisal\.so\.2\.0\.([0-9]+)$/m.exec(maps)?.[1];
+  return minor !== undefined && Number(minor) <= NEWEST_MINOR;
 }
 
 function addressIn(bytes: Uint8Array): number {

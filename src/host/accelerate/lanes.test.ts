@@ -10,7 +10,7 @@ import {
   VerityHasher,
 } from '#formats/fsverity';
 import { needs } from '../../../test/support/capability.ts';
-import { openBlockHash, tryOpenLaneHash } from './lanes.ts';
+import { openBlockHash, tryOpenLaneHash, unitsOf } from './lanes.ts';
 
 const BOTH = ['sha256', 'sha512'] as const;
 
@@ -105,3 +105,9 @@ for (const algorithm of BOTH) {
     );
   });
 }
+
+test('releases of the library before and after those we know are not used', () => {
+  assert.equal(unitsOf(0x010300)?.[5], 'avx512');
+  assert.equal(unitsOf(0x020001)?.[3], 'avx512');
+  for (const version of [0x010200, 0x020100, 0x030000]) assert.equal(unitsOf(version), undefined);
+});

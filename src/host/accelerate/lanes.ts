@@ -16,7 +16,9 @@ import { ADDRESS, addressOf, allocatePinned, type Slab, tryOpenLibrary } from '.
  * which agree in everything used here but the numbers of the vector units.
  */
 const LIBRARY_NAMES = ['libIPSec_MB.so.2', 'libIPSec_MB.so.1'];
+/** First and last release whose job was read: 1.3 and 2.0 with its corrections. A later one may lay its memory out in another way. */
 const OLDEST_VERSION = 0x010300;
+const NEWEST_VERSION = 0x0200ff;
 
 type VectorUnit = 'avx2' | 'avx512';
 
@@ -86,8 +88,8 @@ function openManager(library: string): Manager | undefined {
   const setup = tryOpenLibrary<SetupCalls>([library], SETUP_SIGNATURES);
   if (setup === undefined) return undefined;
   const version = setup.imb_get_version();
-  const units = VECTOR_UNITS[Math.floor(version / 0x10000)];
-  if (version < OLDEST_VERSION || units === undefined) return undefined;
+  const units = unitsOf(version);
+  if (units === undefined) return undefined;
   const memory = allocatePinned(setup.imb_get_mb_mgr_size() + 2 * ALIGNMENT_BYTES);
   const address = Math.ceil(memory.address / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   setup.imb_set_pointers_mb_mgr(address, 0, 1);
@@ -97,6 +99,12 @@ function openManager(library: string): Manager | undefined {
   const unit = units[memory.view.getUint32(unitOffset, true)];
   const calls = unit === undefined ? undefined : openJobCalls(library, unit);
   return calls === undefined ? undefined : { calls, memory, address };
+}
+
+/** The vector units of a release, by their numbers; undefined for a release that we do not know. */
+export function unitsOf(version: number): Readonly<Record<number, VectorUnit>> | undefined {
+  if (version < OLDEST_VERSION || version > NEWEST_VERSION) return undefined;
+  return VECTOR_UNITS[Math.floor(version / 0x10000)];
 }
 
 function openJobCalls(library: string, unit: VectorUnit): JobCalls | undefined {
