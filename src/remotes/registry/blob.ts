@@ -8,7 +8,8 @@ import {
   type RemoteBlob,
   verifySize,
 } from '#base/flow';
-import { isRetryable, RangeBody, readRangeHead } from '#remotes/http';
+import { parseLayerType } from '#formats/oci';
+import { type HttpResponse, isRetryable, RangeBody, readRangeHead } from '#remotes/http';
 import type { EndpointAccess } from './access.ts';
 import { authorityOf } from './endpoint.ts';
 import type { FailOver } from './fail-over.ts';
@@ -16,10 +17,13 @@ import { RANGES_PER_REQUEST_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
 import { brokenAnswer, requireIdentity } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
-/** What names a blob of a registry. */
+/** What names a blob of a registry; a descriptor does. */
 export interface BlobName {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
+  readonly mediaType?: string;
+  /** Where a foreign layer lies that its licence keeps out of registries; asked last, and without credentials. */
+  readonly urls?: readonly string[];
 }
 
 /** What was transferred for blobs. */
@@ -40,14 +44,25 @@ const FRUITLESS_MAX = 4;
 export class RegistryBlob implements RemoteBlob {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
+  readonly #foreignUrls: readonly string[];
   readonly #endpoints: FailOver;
   readonly #counts: BlobCounts;
 
-  constructor({ digest, sizeBytes }: BlobName, endpoints: FailOver, counts: BlobCounts) {
-    this.digest = digest;
-    this.sizeBytes = sizeBytes;
+  constructor(name: BlobName, endpoints: FailOver, counts: BlobCounts) {
+    this.digest = name.digest;
+    this.sizeBytes = name.sizeBytes;
+    const isForeign = parseLayerType(name.mediaType ?? '')?.foreign === true;
+    this.#foreignUrls = isForeign ? (name.urls ?? []).filter(isWebUrl) : [];
     this.#endpoints = endpoints;
     this.#counts = counts;
+  }
+
+  /**
+   * The bytes did not hash to the digest: from now on the endpoint that was asked first is asked last.
+   * @returns false when there is no other
+   */
+  distrust(): boolean {
+    return this.#endpoints.demote();
   }
 
   /** @throws NotFoundError BLOB_NOT_FOUND; IntegrityError BLOB_SIZE_MISMATCH; TransportError as `EndpointAccess.send`, RANGE_MISMATCH, REGISTRY_ANSWER_INVALID */
@@ -218,24 +233,39 @@ export class RegistryBlob implements RemoteBlob {
     length: number,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    const answer = await access.send({
-      path: `blobs/${this.digest}`,
-      ...(offset === 0 && length === this.sizeBytes
-        ? { immutable: true }
-        : { range: { offset, length, of: this.sizeBytes } }),
-      accept: [200, 404],
-      onSkipped: (count) => {
-        this.#counts.skippedBytes += count;
-      },
-      maxBytes: Math.max(this.sizeBytes + 1, SMALL_ANSWER_MAX_BYTES),
-      scopes: repositoryScopes(access.endpoint.repository, ['pull']),
-      signal,
-    });
-    if (answer.status === 404) throw this.#notFound(access);
+    const answer = await this.#find(access, offset, length, signal);
     requireIdentity(answer, 'GET');
     const isWhole = answer.status === 200 && offset === 0 && length === this.sizeBytes;
     if (isWhole && answer.sizeBytes !== undefined) verifySize(this, answer.sizeBytes);
     yield* this.#counted(piecesOf(answer.body));
+  }
+
+  async #find(
+    access: EndpointAccess,
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpResponse> {
+    const request = {
+      ...(offset === 0 && length === this.sizeBytes
+        ? { immutable: true }
+        : { range: { offset, length, of: this.sizeBytes } }),
+      onSkipped: (count: number) => {
+        this.#counts.skippedBytes += count;
+      },
+      // One byte more than there should be is enough to know.
+      maxBytes: Math.max(this.sizeBytes + 1, SMALL_ANSWER_MAX_BYTES),
+      scopes: repositoryScopes(access.endpoint.repository, ['pull']),
+      accept: [200, 404],
+      signal,
+    };
+    const answer = await access.send({ ...request, path: `blobs/${this.digest}` });
+    if (answer.status !== 404) return answer;
+    for (const url of this.#foreignUrls) {
+      const elsewhere = await access.send({ ...request, at: new URL(url) });
+      if (elsewhere.status !== 404) return elsewhere;
+    }
+    throw this.#notFound(access);
   }
 
   async *#counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -275,4 +305,8 @@ function bytesIn(ranges: readonly ByteRange[]): number {
 async function* piecesOf(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (body instanceof Uint8Array) yield body;
   else yield* body;
+}
+
+function isWebUrl(url: string): boolean {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 }

@@ -29,6 +29,12 @@ export class FailOver {
     this.#preferred = Math.max(0, this.#endpoints.indexOf(access));
   }
 
+  /** Asks the preferred one last from now on. @returns false when it is the only one */
+  demote(): boolean {
+    this.#preferred = (this.#preferred + 1) % this.#endpoints.length;
+    return this.#endpoints.length > 1;
+  }
+
   /** Begins to read something that every endpoint has in the same bytes. */
   begin(): Turn {
     return new Turn(this.ordered);

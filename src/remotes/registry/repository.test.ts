@@ -308,6 +308,40 @@ test('a mirror that dies in the middle of a blob is followed by the next one, at
   assert.equal(last?.headers.range, 'bytes=400000-699999');
 });
 
+test('a blob that is wrong at a mirror is read at the next endpoint', async () => {
+  const registry = new MemoryRegistry();
+  registry.addBlob('ns/img', BLOB);
+  const wrong = Buffer.from(BLOB).fill(0, 5, 6);
+  await using session = await open(
+    (request) => {
+      const isMirror = request.url.host === 'mirror-a.test' && request.url.pathname !== '/v2/';
+      return isMirror ? { status: 200, body: wrong } : registry.handler(request);
+    },
+    ['mirror-a.test', 'reg.test'],
+  );
+  assert.deepEqual(await session.repository.readBlob(NAME), BLOB);
+  const blob = session.repository.openBlob(NAME);
+  assert.equal(session.repository.endpoint.host, 'reg.test');
+  assert.equal(blob.distrust(), true);
+  assert.equal(session.repository.endpoint.host, 'mirror-a.test');
+});
+
+test('a foreign layer that the registry has not is fetched where its descriptor says, without credentials', async () => {
+  const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+  const urls = ['file:///etc/passwd', 'https://other.test/gone', 'https://other.test/layer'];
+  const handler: FakeHandler = ({ url }) => {
+    if (url.pathname === '/v2/') return { status: 200 };
+    return url.pathname === '/layer' ? { status: 200, body: BLOB } : { status: 404 };
+  };
+  await using session = await open(handler);
+  assert.deepEqual(await session.repository.readBlob({ ...NAME, mediaType, urls }), BLOB);
+  assert.deepEqual(lines(session).slice(2), ['GET other.test/gone', 'GET other.test/layer']);
+  const plain = { ...NAME, mediaType: MEDIA_TYPES.ociLayer, urls };
+  await assert.rejects(session.repository.readBlob(plain), (error) =>
+    hasCode(error, 'BLOB_NOT_FOUND'),
+  );
+});
+
 test('a manifest comes from the first endpoint that has it, which is asked for all that follows', async () => {
   const registry = new MemoryRegistry();
   const { manifests } = addImages(registry);

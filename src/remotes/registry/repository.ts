@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { isOnecopyError, NotFoundError, type OnecopyError } from '#base/errors';
-import { type RemoteBlob, verified } from '#base/flow';
+import { verified } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
   type Descriptor,
@@ -158,26 +158,34 @@ export class RegistryRepository implements AsyncDisposable {
   }
 
   /** A blob to read, whole or by ranges, now or later; nothing is asked yet. */
-  openBlob(name: BlobName): RemoteBlob {
+  openBlob(name: BlobName): RegistryBlob {
     return new RegistryBlob(name, this.#endpoints, this.#blobs);
   }
 
   /**
-   * Reads a small blob whole and verifies it.
+   * Reads a small blob whole and verifies it; one that is wrong at an endpoint is read at the next.
    * @throws FormatError OCI_DOCUMENT_TOO_LARGE; IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; as `RegistryBlob.read`
    */
   async readBlob(
-    { digest, sizeBytes }: BlobName,
+    name: BlobName,
     options: RequestOptions & { readonly maximumBytes?: number } = {},
   ): Promise<Uint8Array> {
     const { maximumBytes = CONFIG_MAX_BYTES, signal } = options;
+    const { digest, sizeBytes } = name;
     requireDocumentSize(sizeBytes, `blob ${digest}`, maximumBytes);
-    const pieces: Uint8Array[] = [];
-    const source = this.openBlob({ digest, sizeBytes }).read({ signal });
-    for await (const piece of verified(source, { digest, sizeBytes })) {
-      pieces.push(new Uint8Array(piece));
+    for (let left = this.#all.length; ; left--) {
+      const blob = this.openBlob(name);
+      try {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of verified(blob.read({ signal }), { digest, sizeBytes })) {
+          pieces.push(new Uint8Array(piece));
+        }
+        return Buffer.concat(pieces);
+      } catch (error) {
+        const isWrong = isOnecopyError(error) && error.kind === 'integrity';
+        if (!isWrong || left <= 1 || !blob.distrust()) throw error;
+      }
     }
-    return Buffer.concat(pieces);
   }
 
   /** Tags, in the order of the registry. @throws NotFoundError REGISTRY_NAME_NOT_FOUND; as `fetchTags` */
