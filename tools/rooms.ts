@@ -146,6 +146,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
     'stores/oci-layout',
     'work/registries',
+    'remotes/registry',
   ],
   'work/repository': ['base/errors', 'base/flow', 'formats/fsverity', 'stores/composefs'],
   'work/browse': [

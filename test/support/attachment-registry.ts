@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ContentDigest } from '#base/digest';
 import { type Descriptor, MEDIA_TYPES, parseManifest } from '#formats/oci';
 import type { AttachedManifest, AttachmentStore } from '#work/trust';
+import type { MemoryRegistry } from './memory-registry.ts';
 
 const GOLDEN = new URL('../golden/trust/', import.meta.url);
 
@@ -27,6 +28,16 @@ export function trustBlob(digest: string): Uint8Array {
 export function trustManifest(repository: string, reference: string): StoredManifest | undefined {
   const manifests = REPOSITORIES[repository]?.manifests ?? [];
   return manifests.find(({ tag, digest }) => tag === reference || digest === reference);
+}
+
+/** Puts the recorded repositories into a registry. */
+export function fillRegistry(registry: MemoryRegistry): void {
+  for (const [repository, { blobs, manifests }] of Object.entries(REPOSITORIES)) {
+    for (const digest of blobs) registry.addBlob(repository, trustBlob(digest));
+    for (const { digest, mediaType, tag } of manifests) {
+      registry.addManifest(repository, trustBlob(digest), mediaType, tag);
+    }
+  }
 }
 
 /** The recorded registry, without a network: it has no referrers API, only the tag. Counts what is asked. */

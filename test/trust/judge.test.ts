@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type ContentDigest, parseContentDigest } from '#base/digest';
 import { hasCode, isOnecopyError, type OnecopyError, TransportError } from '#base/errors';
-import { chooseEndpoints, mergeRegistries } from '#formats/containers-config';
 import { type Descriptor, parseImageName } from '#formats/oci';
 import { Dir } from '#host';
 import { ConfigRoot } from '#work/registries';
@@ -61,8 +60,7 @@ async function judge(repository: string, setting: Setting): Promise<TrustReport>
   const env = { uid: 4242, home: '/home', variables: {} };
   const trust = openTrust(root, env, setting.options);
   const name = parseImageName(`r.test/${repository}:1`);
-  const [endpoint] = chooseEndpoints(mergeRegistries([]), name);
-  assert.ok(endpoint !== undefined);
+  const endpoint = { host: name.registry, repository: name.repository };
   const found = trustManifest(repository, '1');
   const manifests = [parseContentDigest(found?.digest ?? '')];
   const store = setting.store ?? new RecordedAttachments(repository);
@@ -179,8 +177,7 @@ test('a referrer that belongs to another manifest does not count', async () => {
     },
   );
   const name = parseImageName('registry.example/sig/referrer:1');
-  const [endpoint] = chooseEndpoints(mergeRegistries([]), name);
-  assert.ok(endpoint !== undefined);
+  const endpoint = { host: name.registry, repository: name.repository };
   const error = await refusalOf(
     judgeRegistryImage(trust, { name, endpoint, manifests: [other], store: lying }),
   );

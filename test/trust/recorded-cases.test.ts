@@ -2,21 +2,29 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ContentDigest, computeContentDigest } from '#base/digest';
+import { computeContentDigest } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
 import type { ConfigEnvironment } from '#formats/containers-config';
-import { parseManifest, parseReference, resolveImage } from '#formats/oci';
-import { ConfigRoot, openRegistryConfiguration } from '#work/registries';
+import { parseReference, type RegistryReference } from '#formats/oci';
+import { RegistryRepository } from '#remotes/registry';
 import {
+  ConfigRoot,
+  openRegistryConfiguration,
+  type RegistryConfiguration,
+} from '#work/registries';
+import {
+  type HostTrust,
   judgeLocalImage,
   judgeRegistryImage,
   openTrust,
   type TrustOptions,
   type TrustReport,
 } from '#work/trust';
-import { RecordedAttachments, trustBlob, trustManifest } from '../support/attachment-registry.ts';
+import { fillRegistry, trustBlob, trustManifest } from '../support/attachment-registry.ts';
+import { FakeRegistry } from '../support/fake-registry.ts';
+import { MemoryRegistry } from '../support/memory-registry.ts';
 import { makeMemoryDir } from '../support/temp-dir.ts';
 
 interface TrustCase {
@@ -30,7 +38,7 @@ interface TrustCase {
 }
 
 const GOLDEN = fileURLToPath(new URL('../golden/trust/', import.meta.url)).replace(/\/$/, '');
-const REGISTRY = '127.0.0.1:5999';
+const REGISTRY = 'reg.test:5000';
 const CASES = JSON.parse(readFileSync(`${GOLDEN}/cases.json`, 'utf8')) as readonly TrustCase[];
 const ENV: ConfigEnvironment = { uid: 0, home: '/nowhere', variables: {} };
 
@@ -53,26 +61,33 @@ function fill(text: string): string {
 /** What becomes of an image: accepted with a report, or the class of the refusal. */
 type Outcome = { readonly report: TrustReport } | { readonly class: string };
 
-/** Manifests that would be stored: the platform's, or all with `--all`. */
-function manifestsOf(repository: string, reference: string, all: boolean): ContentDigest[] {
-  const top = trustManifest(repository, reference);
-  if (top === undefined) return [];
-  const parsed = parseManifest(trustBlob(top.digest), top.mediaType);
-  if (parsed.kind === 'manifest') return [parsed.digest];
-  if (all) return parsed.manifests.map(({ digest }) => digest);
+const memory = new MemoryRegistry();
+const server = await FakeRegistry.start(memory.handler);
+after(() => server[Symbol.asyncDispose]());
+fillRegistry(memory);
+
+/** Judges an image of the recorded registry as a pull would: resolved and signatures fetched by the client, at the rewritten location. */
+async function judgeServed(
+  trust: HostTrust,
+  configuration: RegistryConfiguration,
+  name: RegistryReference,
+  all: boolean,
+): Promise<TrustReport> {
+  const endpoints = configuration
+    .endpointsFor(name)
+    .map((endpoint) => configuration.clientEndpoint(endpoint, name.registry));
+  await using store = new RegistryRepository(endpoints, { resolve: server.resolve });
+  const wanted =
+    name.digest === undefined ? { tag: name.tag ?? 'latest' } : { digest: name.digest };
+  const { document } = await store.requireManifest(wanted);
   const platform = { os: 'linux', architecture: 'amd64' };
-  const sizeBytes = parsed.bytes.length;
-  const entry = {
-    mediaType: top.mediaType,
-    digest: top.digest,
-    sizeBytes,
-    annotations: new Map(),
-    urls: [],
-  };
-  const search = resolveImage([entry], { platform });
-  let step = search.next();
-  while (step.done !== true) step = search.next(trustBlob(step.value.descriptor.digest));
-  return [step.value.manifest.digest];
+  const manifests =
+    all && document.kind === 'index'
+      ? document.manifests.map(({ digest }) => digest)
+      : [(await store.resolve(wanted, { platform })).manifest.digest];
+  const { endpoint } = store;
+  assert.equal(endpoint.host, REGISTRY);
+  return await judgeRegistryImage(trust, { name, endpoint, manifests, store });
 }
 
 async function outcomeOf(one: TrustCase, more: TrustOptions = {}): Promise<Outcome> {
@@ -110,17 +125,11 @@ async function outcomeOf(one: TrustCase, more: TrustOptions = {}): Promise<Outco
     }
     const registriesConf = join(temp.path, 'registries.conf');
     const configuration = await openRegistryConfiguration(root, ENV, { registriesConf });
-    const [endpoint] = configuration.endpointsFor(reference);
-    assert.equal(endpoint?.registry, REGISTRY);
     const all = one.flags?.includes('--all') === true;
-    const manifests = manifestsOf(endpoint.repository, endpoint.value, all);
-    if (manifests.length === 0) return { class: 'manifest-unknown' };
-    const store = new RecordedAttachments(endpoint.repository);
-    return {
-      report: await judgeRegistryImage(trust, { name: reference, endpoint, manifests, store }),
-    };
+    return { report: await judgeServed(trust, configuration, reference, all) };
   } catch (error) {
     if (hasCode(error, 'REFERENCE_INVALID')) return { class: 'reference-invalid' };
+    if (hasCode(error, 'MANIFEST_NOT_FOUND')) return { class: 'manifest-unknown' };
     if (!isOnecopyError(error)) throw error;
     return { class: String(error.details['class']) };
   }

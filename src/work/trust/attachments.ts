@@ -24,8 +24,8 @@ export interface AttachmentRequest {
 }
 
 /**
- * What lies beside an image in its repository, at the place that is really asked (mirror or rewritten location). A registry client is one;
- * every answer but "there is none" that is not the content is thrown.
+ * What lies beside an image in its repository, at the place that is really asked (mirror or rewritten location): `RegistryRepository` is one.
+ * Every answer but "there is none" that is not the content is thrown.
  */
 export interface AttachmentStore {
   /** Undefined only for 404 with MANIFEST_UNKNOWN, or without a JSON body. At most 4 MiB. */

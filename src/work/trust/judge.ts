@@ -1,7 +1,7 @@
 import { byteStringFromText, bytesOf } from '#base/bytes';
 import type { ContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import type { AttachmentChoice, ImageEndpoint } from '#formats/containers-config';
+import type { AttachmentChoice } from '#formats/containers-config';
 import {
   type Acceptance,
   type AttachedSignature,
@@ -18,6 +18,7 @@ import {
 } from '#formats/image-trust';
 import { formatImageName, type ImageName, type LocalReference } from '#formats/oci';
 import { Dir, resolvedPathOf } from '#host';
+import type { Endpoint } from '#remotes/registry';
 import { readSignatureFiles } from '#stores/oci-layout';
 import {
   type AttachmentStore,
@@ -33,7 +34,7 @@ export interface RegistryQuestion {
   /** As the user wrote it, after short names: what the policy sees. */
   readonly name: ImageName;
   /** The place that gave the manifest: what registries.d sees, and where signatures lie. */
-  readonly endpoint: ImageEndpoint;
+  readonly endpoint: Pick<Endpoint, 'host' | 'repository'>;
   /** The sha256 digest of each platform's manifest that will be stored; never of the index. */
   readonly manifests: readonly ContentDigest[];
   readonly store: AttachmentStore;
@@ -63,7 +64,8 @@ export async function judgeRegistryImage(
 ): Promise<TrustReport> {
   const { name, endpoint, store } = question;
   // Read even when no signature is asked for: a broken file stops every use of a registry.
-  const attachments = await trust.attachmentsAt(endpoint);
+  const { host: registry, repository } = endpoint;
+  const attachments = await trust.attachmentsAt({ ...name, registry, repository });
   const signaturesOf = async (manifest: ContentDigest): Promise<readonly AttachedSignature[]> => {
     if (!attachments.isOn) return [];
     const tagged = await fetchTaggedSignatures(store, manifest, options);

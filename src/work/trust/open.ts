@@ -1,11 +1,9 @@
-import { type ContentDigest, parseContentDigest } from '#base/digest';
 import { isOnecopyError, NotFoundError } from '#base/errors';
 import {
   type AttachmentChoice,
   type AttachmentConfig,
   type ConfigEnvironment,
   chooseAttachments,
-  type ImageEndpoint,
   orderDropIns,
   parseAttachmentFiles,
   planAttachmentsSearch,
@@ -18,6 +16,7 @@ import {
   scopesOfName,
   TRUST_DOCUMENT_MAX_BYTES,
 } from '#formats/image-trust';
+import type { ImageName } from '#formats/oci';
 import type { ConfigRoot } from '#work/registries';
 
 /** Options of the command line about trust. */
@@ -38,7 +37,7 @@ export interface HostTrust {
   readonly policy: Policy | undefined;
   readonly acceptsReferrers: boolean;
   /** Whether signatures are attached at the place that is really asked. @throws FormatError CONFIG_INVALID */
-  attachmentsAt(endpoint: ImageEndpoint): Promise<AttachmentChoice>;
+  attachmentsAt(place: ImageName): Promise<AttachmentChoice>;
   /** Bytes of key files, or why one cannot be read; a missing one is left out. */
   readKeys(paths: readonly string[]): ReadonlyMap<string, Uint8Array | string>;
 }
@@ -57,9 +56,9 @@ export function openTrust(
   return {
     policy,
     acceptsReferrers: options.acceptReferrers === true,
-    async attachmentsAt(endpoint) {
+    async attachmentsAt(place) {
       attachments ??= await readAttachments(root, env, options.registriesD);
-      return chooseAttachments(attachments, scopesOfName(nameOf(endpoint)));
+      return chooseAttachments(attachments, scopesOfName(place));
     },
     readKeys: (paths) => readKeys(root, paths),
   };
@@ -114,12 +113,4 @@ function readKeys(
     }
   }
   return keys;
-}
-
-function nameOf(endpoint: ImageEndpoint) {
-  const { registry, repository, by, value } = endpoint;
-  const digest: ContentDigest | undefined = by === 'digest' ? parseContentDigest(value) : undefined;
-  return digest === undefined
-    ? { registry, repository, tag: value }
-    : { registry, repository, digest };
 }
