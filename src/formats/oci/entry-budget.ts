@@ -13,6 +13,16 @@ export const ENTRY_BYTES = 512;
 /** What a directory entry costs beside its bytes, for each extended attribute: the objects that hold it. */
 const XATTR_OVERHEAD_BYTES = 128;
 
+/** How many entries a member counts for, with `contentBytes` of inline content. */
+export function entryWeight(entry: TarEntry, contentBytes: number): number {
+  const nameBytes = entry.path.length - entry.path.lastIndexOf('/') - 1;
+  let bytes = nameBytes + contentBytes + entry.linkTarget.length;
+  for (const [name, value] of entry.xattrs) {
+    bytes += XATTR_OVERHEAD_BYTES + name.length + value.length;
+  }
+  return bytes <= ENTRY_BYTES ? 1 : Math.ceil(bytes / ENTRY_BYTES);
+}
+
 /** Counts the entries of an image and refuses one too many before it takes memory. */
 export class EntryBudget {
   readonly #limit: number;
@@ -24,12 +34,7 @@ export class EntryBudget {
 
   /** Counts an entry with `contentBytes` of inline content. @throws FormatError IMAGE_TOO_MANY_ENTRIES */
   take(entry: TarEntry, contentBytes: number): void {
-    const nameBytes = entry.path.length - entry.path.lastIndexOf('/') - 1;
-    let bytes = nameBytes + contentBytes + entry.linkTarget.length;
-    for (const [name, value] of entry.xattrs) {
-      bytes += XATTR_OVERHEAD_BYTES + name.length + value.length;
-    }
-    this.#add(bytes <= ENTRY_BYTES ? 1 : Math.ceil(bytes / ENTRY_BYTES), entry.offset);
+    this.#add(entryWeight(entry, contentBytes), entry.offset);
   }
 
   /** Counts a directory that is made as the parent of an entry. @throws FormatError IMAGE_TOO_MANY_ENTRIES */

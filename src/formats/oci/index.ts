@@ -12,7 +12,7 @@ export {
   encodeManifest,
   parseDockerArchive,
 } from './docker-archive.ts';
-export { ENTRIES_MAX, EntryBudget } from './entry-budget.ts';
+export { ENTRIES_MAX, EntryBudget, entryWeight } from './entry-budget.ts';
 export {
   addToLayoutIndex,
   LAYOUT_MARKER,

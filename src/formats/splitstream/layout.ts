@@ -69,7 +69,7 @@ export const CHUNKS_MAX = 2 ** 26;
 export const NAMED_REFS_BYTES_MAX = 64 * 2 ** 20;
 
 /** Longest run of inline bytes a writer holds back, because its length stands before it. Our limit; upstream has none. */
-export const INLINE_RUN_BYTES_MAX = 2 ** 30;
+export const INLINE_RUN_BYTES_MAX = 2 ** 32;
 
 /** Content types: eight ASCII bytes read as a little-endian number (OCI), or constants (OSTree). Source: composefs-rs 0.9. */
 export const CONTENT_TYPES = {

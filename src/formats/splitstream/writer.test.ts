@@ -174,10 +174,29 @@ test('a named ref with a NUL is refused', () => {
   );
 });
 
+test('a long run of inline bytes, packed while it waits, gives the bytes of one written at once', async () => {
+  const bytes = Buffer.alloc(9 * 2 ** 20 + 5);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = (at * at) >>> (at % 23);
+  const whole = new HandleEncoder();
+  const length = Buffer.alloc(8);
+  length.writeBigInt64LE(BigInt(-bytes.length));
+  whole.write(Buffer.concat([length, bytes]));
+  const expected = await whole.finish();
+  for (const cut of [bytes.length, 1_000_003]) {
+    const writer = new SplitstreamWriter(NONE);
+    for (let at = 0; at < bytes.length; at += cut) writer.writeInline(bytes.subarray(at, at + cut));
+    const stream = Buffer.from(await writer.finish());
+    assert.ok(stream.subarray(-expected.length).equals(expected));
+  }
+});
+
 test('a run of inline bytes over the limit is refused before it is copied', () => {
   using writer = new SplitstreamWriter(NONE);
+  const endless = Object.defineProperty(new Uint8Array(0), 'length', {
+    value: INLINE_RUN_BYTES_MAX + 1,
+  });
   assert.throws(
-    () => writer.writeInline(new Uint8Array(INLINE_RUN_BYTES_MAX + 1)),
+    () => writer.writeInline(endless),
     (error) => hasCode(error, 'SPLITSTREAM_INLINE_TOO_LARGE'),
   );
   assert.equal(writer.sizeBytes, 0);

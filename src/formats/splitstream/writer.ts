@@ -9,13 +9,13 @@ import {
   type VerityAlgorithm,
 } from '#formats/fsverity';
 import { type BodyEncoder, createBodyEncoder } from './body-encoder.ts';
+import { InlineRun } from './inline-run.ts';
 import {
   CHUNK_HEADER_BYTES,
   HEADER,
   HEADER_BYTES,
   INFO,
   INFO_BYTES,
-  INLINE_RUN_BYTES_MAX,
   MAGIC,
   REFS_MAX,
   VERSION,
@@ -29,8 +29,8 @@ export interface SplitstreamWriterOptions {
 }
 
 /**
- * Builds one splitstream in memory. The body is compressed as it grows, so memory is the compressed bytes plus the current
- * run of inline bytes (its length must stand before it). The same calls give the same bytes, however inline bytes are cut.
+ * Builds one splitstream in memory. The body is compressed as it grows, so memory is the compressed bytes plus the
+ * current run of inline bytes, which is packed too (its length must stand before it). The same calls give the same bytes, however inline bytes are cut.
  * An abandoned writer frees its compressor when it is disposed.
  */
 export class SplitstreamWriter implements Disposable {
@@ -41,8 +41,7 @@ export class SplitstreamWriter implements Disposable {
   readonly #namedRefs = new Map<string, number>();
   readonly #body: BodyEncoder;
   readonly #chunkHeader = Buffer.alloc(CHUNK_HEADER_BYTES);
-  #run = new Uint8Array(4096);
-  #runBytes = 0;
+  readonly #run = new InlineRun();
   #sizeBytes = 0;
 
   constructor(options: SplitstreamWriterOptions, body = createBodyEncoder()) {
@@ -86,10 +85,7 @@ export class SplitstreamWriter implements Disposable {
    * @throws FormatError SPLITSTREAM_INLINE_TOO_LARGE
    */
   writeInline(bytes: Uint8Array): void {
-    const wanted = this.#runBytes + bytes.length;
-    if (wanted > this.#run.length) this.#grow(wanted);
-    this.#run.set(bytes, this.#runBytes);
-    this.#runBytes = wanted;
+    this.#run.append(bytes);
     this.#sizeBytes += bytes.length;
   }
 
@@ -140,24 +136,10 @@ export class SplitstreamWriter implements Disposable {
     return table.size - 1;
   }
 
-  #grow(wanted: number): void {
-    if (wanted > INLINE_RUN_BYTES_MAX) {
-      throw new FormatError(
-        'SPLITSTREAM_INLINE_TOO_LARGE',
-        `Cannot write splitstream: expected at most ${INLINE_RUN_BYTES_MAX} inline bytes in a row, found ${wanted}`,
-        { offset: this.#sizeBytes, what: 'inline chunk', limit: INLINE_RUN_BYTES_MAX },
-      );
-    }
-    const larger = new Uint8Array(Math.max(wanted, this.#run.length * 2));
-    larger.set(this.#run.subarray(0, this.#runBytes));
-    this.#run = larger;
-  }
-
   #flushRun(): void {
-    if (this.#runBytes === 0) return;
-    this.#writeChunkHeader(-this.#runBytes);
-    this.#body.write(this.#run.subarray(0, this.#runBytes));
-    this.#runBytes = 0;
+    if (this.#run.sizeBytes === 0) return;
+    this.#writeChunkHeader(-this.#run.sizeBytes);
+    for (const piece of this.#run.take()) this.#body.write(piece);
   }
 
   #writeChunkHeader(value: number): void {

@@ -47,12 +47,12 @@ function dump(feed: StackFeed): string {
   return Buffer.from(encodeDumpfile(tree)).toString();
 }
 
-test('layers give one tree, in whatever order and mixture they are imported or read back', () => {
+test('layers give one tree, in whatever order and mixture they are imported, kept or read back', () => {
   const expected = dump(new StackFeed(NAMES));
   const order = fc.shuffledSubarray([0, 1, 2, 3, 4]);
   fc.assert(
-    fc.property(order, fc.infiniteStream(fc.nat(4)), (imported, choices) => {
-      const feed = new StackFeed(NAMES);
+    fc.property(order, fc.infiniteStream(fc.nat(4)), fc.nat(8), (imported, choices, keptMax) => {
+      const feed = new StackFeed(NAMES, { keptMax });
       const running = imported.map((position) => ({
         position,
         listen: feed.listener(position),
