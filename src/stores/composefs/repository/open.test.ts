@@ -6,9 +6,10 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '#base/errors';
 import { Dir, setSyscallObserver, tryFlock, unlockFlock } from '#host';
@@ -287,3 +288,21 @@ test('whoever cannot have the exclusive lock does not wait for the shared one ei
   repository.ensureWritable();
   equal(tryFlock(other, 'exclusive'), false, 'the shared lock is there again');
 });
+
+for (const folder of ['objects', 'streams', 'images', 'streams/refs', 'images/refs', '.onecopy']) {
+  test(`a repository whose ${folder} is a symlink is refused, also when it is reset`, async () => {
+    using temp = makeTempDir();
+    const path = join(temp.path, 'r');
+    await init(path, { algorithm: 'sha256', insecure: true });
+    mkdirSync(join(temp.path, 'elsewhere'));
+    mkdirSync(dirname(join(path, folder)), { recursive: true });
+    rmSync(join(path, folder), { recursive: true, force: true });
+    symlinkSync(join(temp.path, 'elsewhere'), join(path, folder));
+    await rejects(openRepository(path), withCode('REPO_ENTRY_INVALID'));
+    await rejects(resetMetadata(path), withCode('REPO_ENTRY_INVALID'));
+    await rejects(
+      initRepository(path, { algorithm: 'sha256', insecure: true }),
+      withCode('REPO_ENTRY_INVALID'),
+    );
+  });
+}

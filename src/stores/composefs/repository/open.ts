@@ -1,8 +1,9 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { ConflictError, hasCode, NotFoundError } from '#base/errors';
+import { type ByteString, displayText } from '#base/bytes';
+import { ConflictError, hasCode, IntegrityError, NotFoundError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { Dir, hasErrno, pathOf, statFd, tryFlock } from '#host';
-import { CATEGORIES, META_NAME, REPOSITORY_MODE } from '../layout.ts';
+import { CATEGORIES, META_NAME, OBJECTS, OWN, REFS, REPOSITORY_MODE } from '../layout.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import {
   checkCompatibility,
@@ -61,6 +62,7 @@ export async function openRepository(
 ): Promise<Repository> {
   const root = openRoot(at);
   try {
+    refuseLinkedFolders(root);
     await acquireLock(root, 'shared', options);
     const stored = readMetaFile(root);
     const { meta, isProtected } = stored ?? inferMeta(root);
@@ -152,6 +154,7 @@ export async function ensureRepository(
  */
 export async function resetMetadata(path: string, options: LockOptions = {}): Promise<void> {
   using root = openRoot(path);
+  refuseLinkedFolders(root);
   await acquireLock(root, 'exclusive', options);
   for (const category of CATEGORIES) removeTree(root, category);
   root.unlink(META_NAME);
@@ -174,6 +177,26 @@ function openRoot(at: string | Dir): Dir {
       `Cannot open repository "${path}": there is no such directory`,
       { path },
       { cause: error, hint: 'Create it with init, or name another one with --repo' },
+    );
+  }
+}
+
+/** Folders that everything in a repository is looked up through. */
+const FOLDERS = [OBJECTS, OWN, ...CATEGORIES.flatMap((name) => [name, `${name}/${REFS}`])];
+
+/**
+ * Refuses a repository that leads out of its place: what is read, written and removed would be somebody else's.
+ * @throws IntegrityError REPO_ENTRY_INVALID
+ */
+function refuseLinkedFolders(root: Dir): void {
+  for (const folder of FOLDERS) {
+    if (root.lstat(folder)?.type !== 'symlink') continue;
+    const target = displayText(root.readlink(folder) as ByteString);
+    throw new IntegrityError(
+      'REPO_ENTRY_INVALID',
+      `Cannot open repository "${root.label}": expected "${folder}" to be a directory, found a symlink to "${target}"`,
+      { path: folder, target },
+      { hint: 'To keep a part elsewhere, mount it there, for example with mount --bind' },
     );
   }
 }
