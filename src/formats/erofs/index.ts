@@ -33,7 +33,7 @@ export {
 } from './read/inspect.ts';
 export { readTree } from './read/read-tree.ts';
 export { ErofsImage, openImage } from './read/reader.ts';
-export { type DigestVisitor, scanObjectRefs } from './read/scan-refs.ts';
+export { type DigestVisitor, scanObjectRefs, scanPieces } from './read/scan-refs.ts';
 export type { ImageHeader, OpenOptions } from './read/superblock.ts';
 export { type WalkedEntry, walkImage } from './read/walk.ts';
 export { type EncodeOptions, encodeImage } from './write/writer.ts';

@@ -1,5 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import type { RandomReader } from '#base/flow';
 import {
   BLOCK_SIZE,
   METACOPY_SUFFIX,
@@ -110,19 +111,20 @@ export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Se
  * @throws as {@link listObjectRefs}
  */
 export function visitObjectRefs(
-  bytes: Uint8Array,
+  source: Uint8Array | RandomReader,
   digestBytes: number,
   visit: DigestVisitor,
 ): Set<ObjectId> {
-  const image = openImage(bytes);
+  const image = openImage(source);
   const others = new Set<ObjectId>();
-  const refs = new RefReader(bytes, digestBytes, visit);
+  const refs = new RefReader(digestBytes, visit);
   const [finding] = inspect(image, (inode) => {
     let isOdd = false;
-    image.visitXattrs(inode, (offset) => {
-      // Metadata and xattrs lie at multiples of four bytes.
-      const word = offset / 4;
-      if (refs.isRef(word) && !refs.show(word)) isOdd = true;
+    image.visitXattrs(inode, (offset, end) => {
+      // Metadata, xattrs and the pieces in which an image is read lie at multiples of four bytes.
+      const { buffer, at } = image.bytesAt(offset, end - offset);
+      refs.image = buffer;
+      if (refs.isRef(at / 4) && !refs.show(at / 4)) isOdd = true;
     });
     if (isOdd) addObjectRefs(image, inode, others);
   });

@@ -59,9 +59,6 @@ export class ErofsImage {
     const format = bytes.u16(offset);
     const isExtended = (format & 1) === 1;
     const headerBytes = isExtended ? EXTENDED.sizeBytes : COMPACT.sizeBytes;
-    if (offset + headerBytes > this.sizeBytes) {
-      throw invalidImage(offset, `inode ${nid}`, 'is cut short');
-    }
     const at = bytes.locate(offset, headerBytes);
     const { view } = bytes;
     const layout = layoutOf(format);
@@ -155,10 +152,10 @@ export class ErofsImage {
   }
 
   /**
-   * Shows where each xattr of an inode begins, shared ones first, once it is sure that it lies in the image whole.
+   * Shows where each xattr of an inode begins and ends, shared ones first, once it is sure that it lies in the image whole.
    * @throws FormatError EROFS_INVALID
    */
-  visitXattrs(inode: ErofsInode, visit: (offset: number) => void): void {
+  visitXattrs(inode: ErofsInode, visit: (offset: number, end: number) => void): void {
     if (inode.xattrBytes === 0) return;
     const start = inode.offset + inode.headerBytes;
     const end = start + inode.xattrBytes;
@@ -175,15 +172,20 @@ export class ErofsImage {
     for (let count = 0; count < sharedCount; count += 1) {
       const id = bytes.u32(at);
       const shared = this.header.xattrOffset + id * 4;
-      this.#endOfXattr(shared, this.sizeBytes);
-      visit(shared);
+      visit(shared, Math.min(this.#endOfXattr(shared, this.sizeBytes), this.sizeBytes));
       at += 4;
     }
     while (at < end) {
       const next = this.#endOfXattr(at, end);
-      visit(at);
+      visit(at, Math.min(next, end));
       at = next;
     }
+  }
+
+  /** A span of the image in one piece, and where in it that begins. */
+  bytesAt(offset: number, length: number): { readonly buffer: Buffer; readonly at: number } {
+    const at = this.#bytes.locate(offset, length);
+    return { buffer: this.#bytes.buffer, at };
   }
 
   /** Xattrs with their full names, as stored. */
@@ -243,7 +245,7 @@ export class ErofsImage {
     return filled === whole.length ? whole : whole.subarray(0, filled);
   }
 
-  /** What {@link readInline} gives, block by block; views into the image. */
+  /** What {@link readInline} gives, block by block. */
   *inlinePieces(inode: ErofsInode): Generator<Uint8Array> {
     for (const [start, end] of this.#extents(inode)) {
       const at = this.#bytes.locate(start, end - start);
@@ -332,8 +334,8 @@ export class ErofsImage {
   }
 
   /**
-   * The inode number behind a name in a directory, as the kernel finds it: names are sorted, so it takes a logarithm of the
-   * entries. Stubs are not found. @throws FormatError EROFS_INVALID. Source: Linux fs/erofs/namei.c erofs_find_target_block
+   * The inode number behind a name, by halving the sorted entries as the kernel does; stubs are not found.
+   * @throws FormatError EROFS_INVALID. Source: Linux fs/erofs/namei.c erofs_find_target_block
    */
   lookup(directory: ErofsInode, name: string): number | undefined {
     if (directory.type !== 'directory') throw notDirectory(directory);
@@ -386,7 +388,7 @@ function notDirectory(inode: ErofsInode): FormatError {
 }
 
 /**
- * Opens an image held in memory, or one that is read page by page as it is needed. Its bytes must not change while it is used.
+ * Opens an image held in memory, or one read page by page as it is needed. Its bytes must not change while it is used.
  * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID; as the reader
  */
 export function openImage(

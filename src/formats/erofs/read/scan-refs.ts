@@ -1,4 +1,5 @@
 import { HEX_VALUES } from '#base/bytes';
+import { type RandomReader, readerOf } from '#base/flow';
 import {
   KERNEL_HASH_IDS,
   METACOPY_HEADER_BYTES,
@@ -31,34 +32,61 @@ export type DigestVisitor = (words: Uint32Array, at: number) => void;
  * @throws FormatError as {@link openImage}
  */
 export function scanObjectRefs(
-  bytes: Uint8Array,
+  source: Uint8Array | RandomReader,
   digestBytes: number,
   visit: DigestVisitor,
   options: OpenOptions = {},
 ): void {
-  openImage(bytes, options);
-  const refs = new RefReader(bytes, digestBytes, visit);
-  const { length } = refs.words;
-  for (let at = 0; at < length; at += 1) {
-    if (refs.isRef(at)) refs.show(at);
+  const image = openImage(source, options);
+  const reader = source instanceof Uint8Array ? readerOf(source) : source;
+  for (const _done of scanPieces(reader, image.sizeBytes, digestBytes, visit));
+}
+
+/**
+ * As {@link scanObjectRefs}, piece by piece, each of which is shown too: whoever hashes an image reads it once. What was opened before is
+ * not opened again.
+ */
+export function* scanPieces(
+  reader: RandomReader,
+  sizeBytes: number,
+  digestBytes: number,
+  visit: DigestVisitor,
+): Generator<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES + TAIL_BYTES);
+  const refs = new RefReader(digestBytes, visit);
+  let filled = 0;
+  for (let offset = 0; offset < sizeBytes; ) {
+    const count = reader.read(offset, buffer.subarray(filled));
+    if (count === 0) return;
+    yield buffer.subarray(filled, filled + count);
+    offset += count;
+    filled += count;
+    const isLast = offset >= sizeBytes;
+    if (filled < buffer.length && !isLast) continue;
+    refs.image = buffer.subarray(0, filled);
+    const words = (isLast ? filled : PIECE_BYTES) >>> 2;
+    for (let at = 0; at < words; at += 1) if (refs.isRef(at)) refs.show(at);
+    buffer.copyWithin(0, PIECE_BYTES, filled);
+    filled -= PIECE_BYTES;
   }
 }
 
+/** Bytes that are scanned at once, a multiple of four. */
+const PIECE_BYTES = 1 << 20;
+/** Bytes behind them that an xattr which begins there may reach: header, name and the longest value, in whole words. */
+const TAIL_BYTES = 4 + SUFFIX_BYTES + 0x10000;
+
 /** Reads digests from the xattrs of an image as they lie there. */
 export class RefReader {
-  /** The image. */
-  readonly words: Uint32Array;
-  readonly #image: Uint8Array;
+  #words: Uint32Array = new Uint32Array(0);
+  #image: Uint8Array = new Uint8Array(0);
   readonly #digestBytes: number;
   readonly #metacopyMark: number;
   readonly #visit: DigestVisitor;
   readonly #pathBytes: Uint8Array;
   readonly #pathWords: Uint32Array;
 
-  constructor(bytes: Uint8Array, digestBytes: number, visit: DigestVisitor) {
-    this.#image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-    const { buffer, byteOffset, length } = this.#image;
-    this.words = new Uint32Array(buffer, byteOffset, length >>> 2);
+  constructor(digestBytes: number, visit: DigestVisitor) {
     this.#digestBytes = digestBytes;
     this.#metacopyMark = metacopyMarkOf(digestBytes);
     this.#visit = visit;
@@ -66,14 +94,22 @@ export class RefReader {
     this.#pathWords = new Uint32Array(this.#pathBytes.buffer);
   }
 
+  /** The image, or a part of it that begins at a multiple of four bytes: words are counted from its start. */
+  set image(bytes: Uint8Array) {
+    if (bytes === this.#image) return;
+    this.#image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    const { buffer, byteOffset, length } = this.#image;
+    this.#words = new Uint32Array(buffer, byteOffset, length >>> 2);
+  }
+
   /** True when the xattr that begins at word `at` may be a metacopy or a redirect. */
   isRef(at: number): boolean {
-    return ((this.words[at] as number) & 0xffff) === ENTRY_MARK;
+    return ((this.#words[at] as number) & 0xffff) === ENTRY_MARK;
   }
 
   /** Shows the digest of the xattr that begins at word `at`; false when it is none with a digest of this size. */
   show(at: number): boolean {
-    const { words } = this;
+    const words = this.#words;
     const header = words[at] ?? 0;
     const value = at + VALUE_WORDS;
     const valueBytes = header >>> 16;

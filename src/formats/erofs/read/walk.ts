@@ -1,4 +1,5 @@
 import { DEPTH_LIMIT } from '#formats/tree';
+import { SLOT_SIZE } from '../layout.ts';
 import type { ErofsEntry, ErofsInode } from './inode.ts';
 import type { ErofsImage } from './reader.ts';
 import { invalidImage } from './superblock.ts';
@@ -23,6 +24,24 @@ export class WalkBudget {
   }
 }
 
+/** Inode numbers of an image, one bit each: a set of a million numbers takes forty times as much. */
+class NidSet {
+  readonly #bits: Uint8Array;
+
+  constructor(image: ErofsImage) {
+    this.#bits = new Uint8Array(Math.ceil(image.sizeBytes / SLOT_SIZE / 8) + 1);
+  }
+
+  has(nid: number): boolean {
+    return ((this.#bits[Math.floor(nid / 8)] as number) & (1 << (nid % 8))) !== 0;
+  }
+
+  add(nid: number): void {
+    this.#bits[Math.floor(nid / 8)] =
+      (this.#bits[Math.floor(nid / 8)] as number) | (1 << (nid % 8));
+  }
+}
+
 /** An inode met on a walk, under one of its names. */
 export interface WalkedEntry {
   /** Path from the root without a leading slash; empty for the root. */
@@ -44,7 +63,7 @@ export function* walkImage(
   onUnreadable?: (path: string, error: unknown) => void,
 ): Generator<WalkedEntry> {
   const budget = new WalkBudget(image);
-  const known = new Set<number>();
+  const known = new NidSet(image);
   const attempt = <T>(path: string, read: () => T): T | undefined => {
     if (onUnreadable === undefined) return read();
     try {

@@ -4,8 +4,8 @@ import type { OperationOptions } from '#base/flow';
 import { visitObjectRefs } from '#formats/erofs';
 import { ALGORITHMS } from '#formats/fsverity';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
-import { type HostFile, readAll, readAt, statFd } from '#host';
-import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
+import { type HostFile, readAt, statFd } from '#host';
+import { REFS } from '../layout.ts';
 import { type RefCategory, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
 import type { ObjectList } from '../objects/object-list.ts';
 import { ObjectSet } from '../objects/object-set.ts';
@@ -223,13 +223,7 @@ export class NameChecker {
       this.corrupted.images += 1;
       return;
     }
-    const bytes = attempt(() => readAll(file, IMAGE_BYTES_MAX));
-    if (bytes.value === undefined) {
-      this.#find('image-read-failed', path, bytes.error?.message ?? '');
-      this.corrupted.images += 1;
-      return;
-    }
-    const image = bytes.value;
+    const image = readerOf(file);
     const { digestBytes } = ALGORITHMS[this.#repository.algorithm];
     const unlisted = new ObjectSet(digestBytes);
     const refs = attempt(() =>
@@ -238,7 +232,8 @@ export class NameChecker {
       }),
     );
     if (refs.value === undefined) {
-      this.#find('image-invalid', path, refs.error.message);
+      const kind = refs.error.kind === 'host' ? 'image-read-failed' : 'image-invalid';
+      this.#find(kind, path, refs.error.message);
       this.corrupted.images += 1;
       return;
     }

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ByteString } from '#base/bytes';
 import { displayText } from '#base/bytes';
 import { ALGORITHMS } from '#formats/fsverity';
@@ -20,11 +21,11 @@ export interface Sweep extends Garbage {
 }
 
 /** Looks at every object and finds those that are not live. */
-export function sweepObjects(
+export async function sweepObjects(
   { root, algorithm }: Repository,
   live: ObjectSet,
   signal: AbortSignal | undefined,
-): Sweep {
+): Promise<Sweep> {
   const { digestBytes } = ALGORITHMS[algorithm];
   const findings: Finding[] = [];
   const garbage = new ObjectSet(digestBytes);
@@ -32,6 +33,7 @@ export function sweepObjects(
   const decoder = new ObjectNameDecoder(digestBytes);
   let kept = 0;
   for (const [number, fanOut] of FAN_OUT.entries()) {
+    await yieldToEvents();
     signal?.throwIfAborted();
     using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
     dir?.visitEntries((bytes, start, end, type, inode) => {

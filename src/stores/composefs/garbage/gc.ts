@@ -72,7 +72,7 @@ export interface GcResult {
  * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
-  const found = plan(repository, options, []);
+  const found = await plan(repository, options, []);
   const { garbage, inodes: _inodes, ...rest } = found;
   const objects: GarbageObject[] = [];
   for (const id of garbage.ids()) {
@@ -88,17 +88,22 @@ interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {}
 /**
  * Plans as if references named the entries of `kept` too. All that the roots need is read and verified before anything is called garbage.
  */
-function plan(repository: Repository, options: GcOptions, kept: readonly Entry[]): SweepPlan {
+async function plan(
+  repository: Repository,
+  options: GcOptions,
+  kept: readonly Entry[],
+): Promise<SweepPlan> {
   const { signal, onProgress } = options;
   const roots = options.roots ?? [];
   onProgress?.({ type: 'started', id: 'gc:mark', unit: 'items' });
-  const marker = new Marker(repository);
-  marker.markRoots(roots, signal);
-  for (const { category, name } of kept) marker.markEntry(category, name);
-  const held = (options.images ?? []).filter((id) => marker.markHeld(id));
-  const rescued = rescueLostStreams(repository, marker);
-  const referrers = marker.markReferrers();
-  const swept = sweepObjects(repository, marker.live, signal);
+  const marker = new Marker(repository, signal);
+  await marker.markRoots(roots);
+  for (const { category, name } of kept) await marker.markEntry(category, name);
+  const held: ObjectId[] = [];
+  for (const id of options.images ?? []) if (await marker.markHeld(id)) held.push(id);
+  const rescued = await rescueLostStreams(repository, marker);
+  const referrers = await marker.markReferrers();
+  const swept = await sweepObjects(repository, marker.live, signal);
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
   return {
     garbage: swept.garbage,
@@ -123,11 +128,12 @@ export function applyGc(
   options: GcApplyOptions & Pick<GcOptions, 'images'> = {},
 ): Promise<GcResult> {
   const again = { ...options, roots: planned.roots };
-  return collect(repository, options, () => {
+  return collect(repository, options, async () => {
     const names = new Set(planned.links.map(({ path }) => path));
-    const since = plan(repository, again, []).links.filter(({ path }) => !names.has(path));
+    const { links } = await plan(repository, again, []);
+    const since = links.filter(({ path }) => !names.has(path));
     const kept = since.flatMap((link) => entryOf(repository, link));
-    return intersect(plan(repository, again, kept), planned);
+    return intersect(await plan(repository, again, kept), planned);
   });
 }
 
@@ -139,12 +145,12 @@ export function collectGarbage(repository: Repository, options: GcOptions = {}):
 function collect(
   repository: Repository,
   options: GcApplyOptions,
-  decide: () => SweepPlan,
+  decide: () => Promise<SweepPlan>,
 ): Promise<GcResult> {
   repository.ensureWritable();
   return repository.exclusively(options, async () => {
     options.signal?.throwIfAborted();
-    const decided = decide();
+    const decided = await decide();
     options.signal?.throwIfAborted();
     return remove(repository, decided, options);
   });

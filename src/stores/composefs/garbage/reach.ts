@@ -1,10 +1,11 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { type ByteString, displayText } from '#base/bytes';
 import { isContentDigest, type ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
-import { listObjectRefs, scanObjectRefs } from '#formats/erofs';
+import { listObjectRefs, openImage, scanPieces } from '#formats/erofs';
 import { ALGORITHMS } from '#formats/fsverity';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
-import { hashContent, readAll, tryMeasureVerity } from '#host';
+import { openVerityHasher, readAll, tryMeasureVerity } from '#host';
 import type { Finding, FindingKind } from '../check/findings.ts';
 import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from '../layout.ts';
 import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from '../names/links.ts';
@@ -53,40 +54,41 @@ export class Marker implements Reach {
   readonly #repository: Repository;
   readonly #walked = new Set<ObjectId>();
   readonly #referrers: Referrer[] = [];
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(repository: Repository) {
+  constructor(repository: Repository, signal?: AbortSignal) {
+    this.#signal = signal;
     this.#repository = repository;
-    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes);
+    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes, undefined, KEY_BYTES);
   }
 
   /** Marks what the references of both categories and the given names reach. */
-  markRoots(names: readonly string[], signal?: AbortSignal): void {
+  async markRoots(names: readonly string[]): Promise<void> {
     for (const category of ['images', 'streams'] as const) {
       for (const ref of walkRefs(this.#repository.root, category)) {
-        signal?.throwIfAborted();
         const path = `${category}/${REFS}/${ref.name}`;
         if (LINK_NAME.test(ref.name.slice(ref.name.lastIndexOf('/') + 1))) continue;
         const target = ref.target === undefined ? undefined : baseNameOf(ref.target);
         const subject = category === 'streams' ? subjectOf(ref.name) : undefined;
         if (ref.target === undefined) this.#find('unexpected-file-type', path, ref.type);
         else if (target === undefined) continue;
-        else if (subject === undefined) this.#markName(category, target, path);
+        else if (subject === undefined) await this.#markName(category, target, path);
         else this.#referrers.push({ path, subject, target });
       }
     }
-    for (const name of names) this.#markGiven(name);
+    for (const name of names) await this.#markGiven(name);
   }
 
   /**
    * Marks the artifacts whose subject is kept, and those whose subject is such an artifact, and so on. Returns the references of all
    * others: what they are about is gone. (composefs-rs 0.9 keeps them for ever.) Called when all other roots are marked.
    */
-  markReferrers(): readonly Referrer[] {
+  async markReferrers(): Promise<readonly Referrer[]> {
     let left: readonly Referrer[] = this.#referrers;
     for (;;) {
       const kept = left.filter(({ subject }) => this.#isLive(subject));
       if (kept.length === 0) return left;
-      for (const { path, target } of kept) this.#markName('streams', target, path);
+      for (const { path, target } of kept) await this.#markName('streams', target, path);
       left = left.filter((referrer) => !kept.includes(referrer));
     }
   }
@@ -100,8 +102,8 @@ export class Marker implements Reach {
   }
 
   /** Marks one stream by its object, and all it needs. */
-  markStream(id: ObjectId, via: string): void {
-    this.#walk(id, 'stream', via);
+  async markStream(id: ObjectId, via: string): Promise<void> {
+    await this.#walk(id, 'stream', via);
   }
 
   /** Marks a plain object. */
@@ -110,26 +112,26 @@ export class Marker implements Reach {
   }
 
   /** Marks `streams/<name>` when there is such a name. */
-  markStreamName(name: string, via: string): boolean {
+  async markStreamName(name: string, via: string): Promise<boolean> {
     const { root, algorithm } = this.#repository;
     const path = `streams/${fileNameOf(name)}`;
     const link = readObjectLink(root, path, algorithm);
     if (link.kind !== 'object' || !this.#repository.objects.has(link.id)) return false;
     this.rooted.add(path);
-    this.markStream(link.id, via);
+    await this.markStream(link.id, via);
     return true;
   }
 
   /** Marks an image that nothing may name, with all it needs; true when nothing had marked it yet. Called when the roots are marked. */
-  markHeld(id: ObjectId): boolean {
+  async markHeld(id: ObjectId): Promise<boolean> {
     if (this.live.has(id) || !this.#repository.objects.has(id)) return false;
-    this.markEntry('images', id as string as ByteString);
+    await this.markEntry('images', id as string as ByteString);
     return true;
   }
 
   /** Marks what a first-level entry reaches, as if a reference named it. */
-  markEntry(category: RefCategory, name: ByteString): void {
-    this.#markName(category, name, `${category}/${name}`);
+  async markEntry(category: RefCategory, name: ByteString): Promise<void> {
+    await this.#markName(category, name, `${category}/${name}`);
   }
 
   /** Adds a finding. */
@@ -138,7 +140,7 @@ export class Marker implements Reach {
   }
 
   /** A name that a user gave: one that does not exist is an error, because a slip of the pen would delete what it should keep. */
-  #markGiven(name: string): void {
+  async #markGiven(name: string): Promise<void> {
     const { root, algorithm } = this.#repository;
     let found = false;
     for (const category of ['images', 'streams'] as const) {
@@ -147,7 +149,7 @@ export class Marker implements Reach {
         break;
       if (readObjectLink(root, path, algorithm).kind === 'missing') continue;
       found = true;
-      this.#markName(category, fileNameOf(name), path);
+      await this.#markName(category, fileNameOf(name), path);
     }
     if (found) return;
     throw new NotFoundError(
@@ -158,7 +160,7 @@ export class Marker implements Reach {
     );
   }
 
-  #markName(category: RefCategory, name: ByteString, via: string): void {
+  async #markName(category: RefCategory, name: ByteString, via: string): Promise<void> {
     const path = `${category}/${name}`;
     if (this.rooted.has(path)) return;
     this.rooted.add(path);
@@ -166,31 +168,38 @@ export class Marker implements Reach {
     const link = readObjectLink(root, path, algorithm);
     if (link.kind === 'invalid') throw unreadable(path, via, link.reason);
     if (link.kind === 'object' && objects.has(link.id)) {
-      this.#walk(link.id, category === 'images' ? 'image' : 'stream', path);
+      await this.#walk(link.id, category === 'images' ? 'image' : 'stream', path);
       return;
     }
     this.#find('broken-symlink', via, link.kind === 'object' ? `object ${link.id} is missing` : '');
     if (category === 'streams') this.lostStreams.push(name);
     // The name of an image is its id, so a missing link loses nothing.
     else if (objects.has(name as string as ObjectId))
-      this.#walk(name as string as ObjectId, 'image', path);
+      await this.#walk(name as string as ObjectId, 'image', path);
   }
 
   /**
    * Marks an object and what it needs. `role` is what it must be: a root's image or stream; `derived`, an image that the layers beside
    * it keep complete; `any`, whatever a stream refers to.
    */
-  #walk(id: ObjectId, role: Role, via: string): void {
+  async #walk(id: ObjectId, role: Role, via: string): Promise<void> {
     const pending: Step[] = [{ id, role, via }];
     for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
       this.live.add(step.id);
       if (this.#walked.has(step.id)) continue;
       this.#walked.add(step.id);
-      pending.push(...this.#visit(step));
+      await this.#turn();
+      pending.push(...(await this.#visit(step)));
     }
   }
 
-  #visit(step: Step): readonly Step[] {
+  /** Lets events have their turn, a signal among them. */
+  async #turn(): Promise<void> {
+    await yieldToEvents();
+    this.#signal?.throwIfAborted();
+  }
+
+  async #visit(step: Step): Promise<readonly Step[]> {
     const { objects } = this.#repository;
     if (!objects.has(step.id)) {
       this.#find('missing-named-ref', step.via, step.id);
@@ -199,7 +208,7 @@ export class Marker implements Reach {
     using object = objects.openUnverified(step.id);
     const kind = kindOf(object);
     if (kind === 'stream') return this.#visitStream(object, step);
-    if (kind === 'image') return this.#visitImage(object, step);
+    if (kind === 'image') return await this.#visitImage(object, step);
     if (step.role === 'derived') {
       this.#find('image-invalid', `images/${step.id}`, 'it is no EROFS image');
       return [];
@@ -255,16 +264,14 @@ export class Marker implements Reach {
     }
   }
 
-  #visitImage(object: OpenObject, step: Step): readonly Step[] {
-    const bytes = readAll(object, IMAGE_BYTES_MAX);
-    const { algorithm } = this.#repository;
-    const isIntact = hashContent(bytes, algorithm) === step.id;
+  async #visitImage(object: OpenObject, step: Step): Promise<readonly Step[]> {
     // Of an intact image more may be kept than it needs, which a scan finds out at a tenth of the cost. A damaged one is read strictly.
+    const isIntact = await this.#scanImage(object, step.id);
     try {
-      if (isIntact) {
-        const { digestBytes } = ALGORITHMS[algorithm];
-        scanObjectRefs(bytes, digestBytes, (words, at) => this.live.addWords(words, at));
-      } else for (const id of listObjectRefs(bytes)) this.live.add(id);
+      if (isIntact) openImage(object);
+      else {
+        for (const id of listObjectRefs(readAll(object, IMAGE_BYTES_MAX))) this.live.add(id);
+      }
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
       if (step.role !== 'derived')
@@ -278,6 +285,23 @@ export class Marker implements Reach {
     }
     this.#find('object-digest-mismatch', `images/${step.id}`, '');
     return [];
+  }
+
+  /** Marks what an image may need, in one pass that also computes its digest; true when that is its id. Memory is constant. */
+  async #scanImage(object: OpenObject, id: ObjectId): Promise<boolean> {
+    const { algorithm } = this.#repository;
+    const hasher = openVerityHasher(algorithm);
+    const addWords = (words: Uint32Array, at: number) => this.live.addWords(words, at);
+    const { digestBytes } = ALGORITHMS[algorithm];
+    let sinceTurn = 0;
+    for (const piece of scanPieces(object, object.sizeBytes, digestBytes, addWords)) {
+      hasher.update(piece);
+      sinceTurn += piece.length;
+      if (sinceTurn < TURN_BYTES) continue;
+      sinceTurn = 0;
+      await this.#turn();
+    }
+    return hasher.finish() === id;
   }
 
   #isIntact(object: OpenObject, id: ObjectId): boolean {
@@ -302,6 +326,11 @@ export class Marker implements Reach {
     return frame.equals(ZSTD_MAGIC) && refs.every((id) => this.#repository.objects.has(id));
   }
 }
+
+/** First bytes of an id by which what is live is known. */
+const KEY_BYTES = 16;
+/** Bytes of an image that are scanned before events get their turn. */
+const TURN_BYTES = 8 << 20;
 
 type Role = 'image' | 'stream' | 'derived' | 'any';
 

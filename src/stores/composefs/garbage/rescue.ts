@@ -16,7 +16,10 @@ const LOST_NAME = /^oci-(manifest|config)-(.*)$/;
  * the objects, everything they need is kept, because one link would make the image whole again. Costs one look at every small
  * object that nothing reaches, and only when a root is lost.
  */
-export function rescueLostStreams(repository: Repository, marker: Marker): Finding[] {
+export async function rescueLostStreams(
+  repository: Repository,
+  marker: Marker,
+): Promise<Finding[]> {
   const wanted = new Map<string, string>();
   for (const name of marker.lostStreams) {
     const digest = LOST_NAME.exec(name)?.[2];
@@ -36,11 +39,12 @@ export function rescueLostStreams(repository: Repository, marker: Marker): Findi
       detail: `object ${document.id}`,
     });
     marker.markObject(document.id);
-    for (const stream of document.streams) marker.markStream(stream, `streams/${name}`);
+    for (const stream of document.streams) await marker.markStream(stream, `streams/${name}`);
     const config = configOf(document.bytes);
     if (config === undefined || wanted.has(config)) continue;
     wanted.set(config, `oci-config-${config}`);
-    if (!marker.markStreamName(`oci-config-${config}`, `streams/${name}`)) queue.push(config);
+    const isNamed = await marker.markStreamName(`oci-config-${config}`, `streams/${name}`);
+    if (!isNamed) queue.push(config);
   }
   return findings;
 }
