@@ -21,7 +21,7 @@ import {
 } from '#formats/gvariant';
 import { encodeFilez } from '#formats/ostree';
 import { checkRepository } from '#stores/composefs';
-import { type PullSource, type PullTargets, pullCommits } from '#work/pull-commit';
+import { type OstreeAddress, type PullTargets, pullCommits } from '#work/pull-commit';
 import { FakeHttp } from '../support/fake-http.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
@@ -543,7 +543,7 @@ after(async () => {
 
 /** Pulls `t`, or every ref, and demands that nothing is left of a refused pull. */
 async function outcome(
-  source: PullSource,
+  source: OstreeAddress,
   label: string,
   targets: PullTargets = ['t'],
 ): Promise<Expected> {

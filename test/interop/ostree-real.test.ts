@@ -19,7 +19,7 @@ import { checkRepository, initRepository, type Repository } from '#stores/compos
 import { listCommitRefs } from '#work/commits';
 import { exportCommit } from '#work/export-commit';
 import { mountImage, unmountImage } from '#work/mount';
-import { type PullSource, pullCommit } from '#work/pull-commit';
+import { type OstreeAddress, pullCommit } from '#work/pull-commit';
 import { findProgram, needs } from '../support/capability.ts';
 import { Nginx } from '../support/nginx.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -88,7 +88,7 @@ function xattrs(root: string): string {
   return run('getfattr', ...args, ...paths).replaceAll(root, '');
 }
 
-async function pullInto(path: string, source: PullSource, ref: string) {
+async function pullInto(path: string, source: OstreeAddress, ref: string) {
   const { repository } = await initRepository(path, { algorithm: 'sha256', insecure: true });
   const pulled = await pullCommit(repository, source, ref);
   assert.deepEqual(

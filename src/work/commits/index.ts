@@ -59,10 +59,10 @@ export {
   type PartialCommitRef,
 } from './partials.ts';
 export {
-  type FinishOptions,
   historyRefFolder,
   historyRefName,
   partialRefName,
+  type StoreCommitOptions,
   type StoredCommit,
   storeCommit,
   storeImage,

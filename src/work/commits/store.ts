@@ -22,7 +22,7 @@ import {
 } from './subpaths.ts';
 
 /** How a commit is put into the repository. */
-export interface FinishOptions {
+export interface StoreCommitOptions {
   /** Also points this OSTree ref at the commit. */
   readonly ref?: string | undefined;
   /** Named refs of the stream beside the image, such as detached metadata; they change its id. */
@@ -89,7 +89,7 @@ export async function storeCommit(
   repository: Repository,
   commit: OstreeChecksum,
   content: CommitStreamContent,
-  options: FinishOptions = {},
+  options: StoreCommitOptions = {},
 ): Promise<StoredCommit> {
   const { ref, reading, signal } = options;
   signal?.throwIfAborted();
@@ -116,7 +116,7 @@ export async function storePartialCommit(
   commit: OstreeChecksum,
   content: CommitStreamContent,
   subpaths: readonly string[],
-  options: Omit<FinishOptions, 'ref' | 'objects'> = {},
+  options: Omit<StoreCommitOptions, 'ref' | 'objects'> = {},
 ): Promise<StoredPartialCommit> {
   const { reading, signal } = options;
   signal?.throwIfAborted();
@@ -137,7 +137,7 @@ async function encodeStream(
   { algorithm }: Repository,
   content: CommitStreamContent,
   imageId: ObjectId | undefined,
-  { namedRefs, withUpstreamId }: Pick<FinishOptions, 'namedRefs' | 'withUpstreamId'>,
+  { namedRefs, withUpstreamId }: Pick<StoreCommitOptions, 'namedRefs' | 'withUpstreamId'>,
 ): Promise<{ readonly stream: Uint8Array; readonly upstreamId: ObjectId | undefined }> {
   const upstreamId =
     withUpstreamId === true

@@ -13,8 +13,8 @@ export {
   planDeltaFile,
 } from './delta/apply-delta.ts';
 export type { DeltaPolicy, UsedDelta } from './delta/delta.ts';
-export type { FetchCounts } from './gather/gather.ts';
-export type { PullCommitOptions, PullSource, PullTargets } from './options.ts';
+export type { GatherCounts } from './gather/gather.ts';
+export type { OstreeAddress, PullCommitOptions, PullTargets } from './options.ts';
 export { type PullCommitPlan, planPullCommits } from './plan.ts';
 export { pullCommit, pullCommits } from './pull.ts';
 export type {

@@ -8,7 +8,7 @@ import type { SuppliedSummary } from './resolve/resolve.ts';
 import type { TrustPolicy } from './trust/trust.ts';
 
 /** Where to pull from: a served repository, or one on this host. */
-export type PullSource =
+export type OstreeAddress =
   | ({ readonly kind: 'remote' } & OstreeRemoteOptions)
   | { readonly kind: 'local'; readonly path: string };
 

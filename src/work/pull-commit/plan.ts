@@ -4,7 +4,7 @@ import { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { readCommitRef } from '#work/commits';
-import type { PullCommitOptions, PullOrigin, PullSource, PullTargets } from './options.ts';
+import type { OstreeAddress, PullCommitOptions, PullOrigin, PullTargets } from './options.ts';
 import { parseTarget } from './resolve/target.ts';
 import { resolveTargets } from './resolve/targets.ts';
 
@@ -25,7 +25,7 @@ export interface PullCommitPlan {
  */
 export async function planPullCommits(
   repository: Repository | undefined,
-  source: PullSource,
+  source: OstreeAddress,
   targets: PullTargets,
   options: PullCommitOptions = {},
 ): Promise<PullCommitPlan[]> {

@@ -23,7 +23,7 @@ import { type AskedSource, askAhead } from './delta/delta-ahead.ts';
 import { localDeltas, localSummary } from './delta/local-deltas.ts';
 import { FilePool } from './files/file-pool.ts';
 import { addBases } from './gather/bases.ts';
-import { type FetchCounts, gatherCommit } from './gather/gather.ts';
+import { type GatherCounts, gatherCommit } from './gather/gather.ts';
 import { GatheredCommit } from './gather/gathered.ts';
 import { PullJournal } from './gather/journal.ts';
 import { KnownObjects } from './gather/known.ts';
@@ -37,7 +37,7 @@ import { type TrustPolicy, verifyCommit } from './trust/trust.ts';
 /** Threads for files beside this one, which does them as well. */
 const FILE_WORKERS = Math.min(3, availableParallelism() - 1);
 
-const NOTHING_FETCHED: FetchCounts = {
+const NOTHING_FETCHED: GatherCounts = {
   metadataFetched: 0,
   filesFetched: 0,
   metadataKnown: 0,
@@ -55,10 +55,10 @@ export async function pullOne(
   options: PullOneOptions,
   origin: PullOrigin,
 ): Promise<OnePulled> {
-  return await new Pull(repository, target, options, origin).run();
+  return await new CommitPull(repository, target, options, origin).run();
 }
 
-class Pull {
+class CommitPull {
   readonly #repository: Repository;
   readonly #target: ResolvedTarget;
   readonly #options: PullOneOptions;

@@ -4,7 +4,7 @@ import { OstreeRemote } from '#remotes/ostree';
 import type { Repository } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { nameCommit } from './name-commit.ts';
-import type { PullCommitOptions, PullOrigin, PullSource, PullTargets } from './options.ts';
+import type { OstreeAddress, PullCommitOptions, PullOrigin, PullTargets } from './options.ts';
 import { pullHistory } from './pull-history.ts';
 import { pullOne } from './pull-one.ts';
 import type { OnePulled, PulledCommit, PulledCommits, PulledHistory } from './report.ts';
@@ -25,7 +25,7 @@ const RECENT_BASES_MAX = 3;
  */
 export async function pullCommit(
   repository: Repository,
-  source: PullSource,
+  source: OstreeAddress,
   target: string,
   options: PullCommitOptions = {},
 ): Promise<PulledCommit> {
@@ -42,7 +42,7 @@ export async function pullCommit(
  */
 export async function pullCommits(
   repository: Repository,
-  source: PullSource,
+  source: OstreeAddress,
   targets: PullTargets,
   options: PullCommitOptions = {},
 ): Promise<PulledCommits> {

@@ -1,7 +1,7 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import type { RemoteTraffic } from '#remotes/ostree';
 import type { UsedDelta } from './delta/delta.ts';
-import type { FetchCounts } from './gather/gather.ts';
+import type { GatherCounts } from './gather/gather.ts';
 
 /** What a pull did. */
 export interface PulledCommit {
@@ -19,7 +19,7 @@ export interface PulledCommit {
   readonly subpaths: readonly string[] | undefined;
   /** The ancestors that were pulled too; undefined when none were asked for. */
   readonly history: PulledHistory | undefined;
-  readonly counts: FetchCounts;
+  readonly counts: GatherCounts;
   readonly delta: UsedDelta | undefined;
   /** Undefined for a local pull. */
   readonly traffic: RemoteTraffic | undefined;

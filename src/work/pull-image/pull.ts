@@ -70,7 +70,7 @@ export async function pullImage(
   repository.ensureWritable();
   if (options.requireVerity === true) requireVerity(repository);
   await using opened = await openSource(from);
-  return await new Pull(repository, opened.source, options).run();
+  return await new ImagePull(repository, opened.source, options).run();
 }
 
 /** What `pullImage` would do; nothing is written. Without a repository everything is wanted. @throws as resolving the source */
@@ -98,7 +98,7 @@ function requireVerity(repository: Repository): void {
 }
 
 /** One pull from resolving to tagging. */
-class Pull {
+class ImagePull {
   readonly #repository: Repository;
   readonly #source: PullSource;
   readonly #options: PullOptions;

@@ -4,10 +4,10 @@ import {
   type HistoryEnd,
   listLocalRefs,
   listRemoteRefs,
+  type OstreeAddress,
   type PullCommitOptions,
   type PulledCommit,
   type PulledCommits,
-  type PullSource,
   type PullTargets,
   planPullCommits,
   pullCommits,
@@ -27,7 +27,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 /** What a pull is asked for. */
 interface Request {
-  readonly source: PullSource;
+  readonly source: OstreeAddress;
   readonly targets: PullTargets;
   readonly options: PullCommitOptions;
   /** One ref or commit: then the document is that of one, not a list. */
@@ -176,7 +176,7 @@ function configuredReference(text: string): ReturnType<typeof parseReference> {
 async function localSourceOf(
   location: string,
   options: Options,
-): Promise<{ readonly source: PullSource; readonly trust: TrustPolicy }> {
+): Promise<{ readonly source: OstreeAddress; readonly trust: TrustPolicy }> {
   const configured = await configuredRemote(options);
   return { source: { kind: 'local', path: resolve(location) }, trust: configured?.trust ?? {} };
 }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import {
   type ConfiguredRemote,
+  type OstreeAddress,
   openConfiguredRemote,
-  type PullSource,
   type SuppliedSummary,
   type TrustPolicy,
 } from '#work/pull-commit';
@@ -11,7 +11,7 @@ import { textOption, wholeNumber } from '../context.ts';
 import { UsageError } from '../output.ts';
 
 type Options = Readonly<Record<string, unknown>>;
-type RemoteSource = Extract<PullSource, { readonly kind: 'remote' }>;
+type RemoteSource = Extract<OstreeAddress, { readonly kind: 'remote' }>;
 
 /**
  * How to reach a remote, and whom to trust: a URL, or, without one, what a configured remote says; a URL that is given counts instead

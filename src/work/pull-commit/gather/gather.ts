@@ -20,7 +20,7 @@ import { encodeRecord, type ObjectRecord } from './records.ts';
 import type { CommitSource } from './source.ts';
 
 /** What a fetch works with. */
-export interface FetchContext extends OperationOptions {
+export interface GatherContext extends OperationOptions {
   readonly source: CommitSource;
   readonly known: KnownObjects;
   readonly gathered: GatheredCommit;
@@ -30,7 +30,7 @@ export interface FetchContext extends OperationOptions {
 }
 
 /** What a fetch did. */
-export interface FetchCounts {
+export interface GatherCounts {
   metadataFetched: number;
   filesFetched: number;
   /** Objects that were at hand: in a base, or from an earlier attempt. */
@@ -57,7 +57,7 @@ const MISSING_MAX = 1000;
  * @throws NotFoundError OSTREE_OBJECT_MISSING with all objects that the source lacks; FormatError of the parsers;
  * IntegrityError OSTREE_CHECKSUM_MISMATCH; errors of the source
  */
-export async function gatherCommit(context: FetchContext): Promise<FetchCounts> {
+export async function gatherCommit(context: GatherContext): Promise<GatherCounts> {
   const { commit } = context.gathered;
   const gatherer = new Gatherer(context);
   const { rootTree, rootMeta } = parseCommit(context.gathered.metadata(commit, 'commit'));
@@ -74,14 +74,14 @@ export async function gatherCommit(context: FetchContext): Promise<FetchCounts> 
 }
 
 class Gatherer implements FileSink {
-  readonly counts: FetchCounts = {
+  readonly counts: GatherCounts = {
     metadataFetched: 0,
     filesFetched: 0,
     metadataKnown: 0,
     filesKnown: 0,
   };
   readonly progress: GatherProgress;
-  readonly #context: FetchContext;
+  readonly #context: GatherContext;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
   readonly #seen = {
@@ -103,7 +103,7 @@ class Gatherer implements FileSink {
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(context: FetchContext) {
+  constructor(context: GatherContext) {
     this.#context = context;
     const { signal } = context;
     this.#signal =
@@ -315,12 +315,12 @@ class GatherProgress {
     listener?.({ type: 'started', id: 'files', unit: 'items' });
   }
 
-  metadata({ metadataFetched, metadataKnown }: FetchCounts): void {
+  metadata({ metadataFetched, metadataKnown }: GatherCounts): void {
     this.#metadataDone = metadataFetched + metadataKnown;
     this.#listener?.({ type: 'advanced', id: 'metadata', done: this.#metadataDone });
   }
 
-  files({ filesFetched, filesKnown }: FetchCounts, total: number): void {
+  files({ filesFetched, filesKnown }: GatherCounts, total: number): void {
     this.#filesDone = filesFetched + filesKnown;
     this.#listener?.({ type: 'advanced', id: 'files', done: this.#filesDone, total });
   }

@@ -1,7 +1,7 @@
 import { FormatError, UnsupportedError } from '#base/errors';
 import { Dir, readAll } from '#host';
 import type { OstreeRemoteConfig } from '#stores/ostree';
-import type { PullSource } from '../options.ts';
+import type { OstreeAddress } from '../options.ts';
 
 /** Largest certificate or key file, in bytes. */
 const PEM_MAX_BYTES = 16 * 1024 * 1024;
@@ -12,7 +12,7 @@ const PEM_MAX_BYTES = 16 * 1024 * 1024;
  */
 export function remoteSourceOf(
   config: OstreeRemoteConfig,
-): Extract<PullSource, { readonly kind: 'remote' }> {
+): Extract<OstreeAddress, { readonly kind: 'remote' }> {
   const { name, url, contentUrl, proxy, unconfiguredState } = config;
   if (unconfiguredState !== undefined) {
     throw new UnsupportedError(

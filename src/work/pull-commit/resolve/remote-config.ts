@@ -1,14 +1,14 @@
 import { NotFoundError } from '#base/errors';
 import { parseKeyFile } from '#formats/ostree';
 import { parseRemotes } from '#stores/ostree';
-import type { PullSource } from '../options.ts';
+import type { OstreeAddress } from '../options.ts';
 import { type KeyPlaces, remoteTrustPolicy, tryReadFile } from '../trust/gates.ts';
 import type { TrustPolicy } from '../trust/trust.ts';
 import { remoteSourceOf } from './remote-address.ts';
 
 /** A remote as a configuration file describes it. */
 export interface ConfiguredRemote {
-  readonly source: Extract<PullSource, { readonly kind: 'remote' }>;
+  readonly source: Extract<OstreeAddress, { readonly kind: 'remote' }>;
   readonly trust: TrustPolicy;
 }
 
