@@ -194,15 +194,15 @@ export class TreeWriter {
     using object = this.#repository.objects.open(id, { verify: 'content' });
     const hasher = new FileHasher(header);
     let at = 0;
-    for (let length = 1; length > 0; at += length) {
+    for (let length = 1; length > 0 && at < sizeBytes; at += length) {
       length = object.read(at, this.#piece);
       hasher.update(this.#piece.subarray(0, length));
     }
-    if (at !== sizeBytes) {
+    if (at !== sizeBytes || object.sizeBytes !== sizeBytes) {
       throw new IntegrityError(
         'OBJECT_SIZE_MISMATCH',
-        `Cannot read object ${id}: expected ${sizeBytes} bytes, found ${at}`,
-        { id, expected: sizeBytes, found: at },
+        `Cannot read object ${id}: expected ${sizeBytes} bytes, found ${object.sizeBytes}`,
+        { id, expected: sizeBytes, found: object.sizeBytes },
       );
     }
     const checksum = hasher.finish();
