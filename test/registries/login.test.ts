@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import {
+  createLoginVerifier,
   type LoginContext,
   login,
   logout,
   logoutAll,
   openRegistryConfiguration,
 } from '#work/registries';
+import { FakeRegistry } from '../support/fake-registry.ts';
 import { type RecordedHost, recordedHost } from '../support/recorded-host.ts';
 
 const AUTH_JSON = '/run/containers/0/auth.json';
@@ -32,6 +34,24 @@ test('login keeps a key as it was typed, with its namespace, and says what it re
   assert.equal(second.hasReplaced, true);
   assert.deepEqual(Object.keys(JSON.parse(host.read(AUTH_JSON)).auths), ['a.test/ns']);
   assert.deepEqual(readdirSync(join(host.folder, 'run/containers/0')), ['auth.json']);
+});
+
+test('a login is tried at the registry, and stored only when that takes it', async () => {
+  await using server = await FakeRegistry.start(({ headers }) =>
+    headers.authorization === `Basic ${Buffer.from('u:p').toString('base64')}`
+      ? { status: 200, body: '{}' }
+      : { status: 401, headers: { 'www-authenticate': 'Basic realm="reg"' }, body: '{}' },
+  );
+  const verifier = createLoginVerifier({ resolve: server.resolve });
+  using host = recordedHost({ '/etc/containers/certs.d/reg.test/ca.crt': server.authority });
+  const context = await contextOf(host);
+  await assert.rejects(
+    login(context, 'reg.test', { user: 'u', password: 'bad' }, verifier),
+    (error) => hasCode(error, 'HTTP_DENIED'),
+  );
+  assert.ok(!existsSync(join(host.folder, AUTH_JSON)));
+  const { storedIn } = await login(context, 'reg.test', PAIR, verifier);
+  assert.deepEqual(storedIn, { file: AUTH_JSON });
 });
 
 test('two logins at once are both there afterwards, in a file for its owner alone', async () => {

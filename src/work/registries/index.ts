@@ -8,6 +8,7 @@ export { ConfigRoot, configNotFound } from './config-root.ts';
 export { type CredentialOptions, CredentialSearch } from './credentials.ts';
 export { hostEnvironment } from './environment.ts';
 export {
+  createLoginVerifier,
   type LoginContext,
   type LoginReport,
   type LoginVerifier,

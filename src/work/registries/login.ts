@@ -11,15 +11,27 @@ import {
   parseAuthFile,
 } from '#formats/containers-config';
 import { isRegistryHost, isShortName, parseImageName } from '#formats/oci';
-import type { Endpoint } from '#remotes/registry';
+import type { Endpoint, RegistrySettings } from '#remotes/registry';
 import { type ConfigRoot, configNotFound } from './config-root.ts';
 import { eraseByHelper, failed, type HelperQuestion, storeByHelper } from './credential-helpers.ts';
 import type { RegistryConfiguration } from './open.ts';
 import { replacePrivateFile } from './private-file.ts';
 
-/** Asks a registry whether the credentials of an endpoint are right. A registry client is one; it throws when they are not. */
+/** Asks a registry whether the credentials of an endpoint are right; throws when they are not. */
 export interface LoginVerifier {
   verifyLogin(endpoint: Endpoint, options: { readonly signal?: AbortSignal }): Promise<void>;
+}
+
+/** Verifies a login at the registry itself. */
+export function createLoginVerifier(settings: RegistrySettings = {}): LoginVerifier {
+  return {
+    async verifyLogin(endpoint, options) {
+      // Loaded only here: who judges a local image must not wait for the client.
+      const { RegistryRepository } = await import('#remotes/registry');
+      await using repository = new RegistryRepository([endpoint], settings);
+      await repository.verifyLogin(options);
+    },
+  };
 }
 
 /** Where and as whom login and logout work. */
@@ -56,7 +68,7 @@ export async function login(
   context: LoginContext,
   registry: string,
   pair: { readonly user: string; readonly password: string },
-  verifier: LoginVerifier,
+  verifier: LoginVerifier = createLoginVerifier(),
 ): Promise<LoginReport> {
   const scope = parseLoginKey(registry);
   const { configuration, signal } = context;
