@@ -155,11 +155,16 @@ export class HttpClient implements AsyncDisposable {
     return { ...response, body: new Uint8Array(0), url: url.href };
   }
 
-  /** The short way to files of the same scheme and host as `base`; undefined where the fast road does not lead. */
-  openShort(base: URL, signal: AbortSignal | undefined): ShortWay | undefined {
+  /**
+   * The short way to files of the same scheme and host as `base`; undefined where the fast road does not lead.
+   * @param namedBy as in a request
+   */
+  openShort(base: URL, signal: AbortSignal | undefined, namedBy?: URL): ShortWay | undefined {
     if (!this.#fast.takes({ method: 'GET', url: base })) return undefined;
     const { headers = {} } = this.#options;
-    const sample = attemptOf({ url: base }, base, COLLECT_BYTES, headers, undefined);
+    const foreign = namedBy === undefined || namedBy.origin === base.origin ? undefined : namedBy;
+    if (foreign !== undefined) requireReachable(foreign, base, 'GET');
+    const sample = attemptOf({ url: base }, base, COLLECT_BYTES, headers, foreign);
     return this.#fast.openShort(base, sample.headers, signal);
   }
 
@@ -264,7 +269,8 @@ export class HttpClient implements AsyncDisposable {
   ): Promise<RawResponse> {
     await this.#pauses.wait(url.origin, request.signal);
     const attempt = attemptOf(request, url, collectBytes, this.#options.headers ?? {}, foreign);
-    const isSmall = request.small === true && request.rest === undefined;
+    const isRedirected = foreign !== undefined && url.origin !== urlOf(request).origin;
+    const isSmall = request.small === true && request.rest === undefined && !isRedirected;
     const road = isSmall && this.#fast.takes(attempt) ? this.#fast : this.#general;
     const response = await road.send(attempt);
     this.#pauses.onAnswer(url.origin, response.status, response.headers.get('retry-after'));

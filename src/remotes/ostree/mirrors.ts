@@ -38,6 +38,11 @@ export class Mirrors {
     return (await this.#ordered(signal))[0];
   }
 
+  /** The list that names the mirrors: one at another origin than it gets no header that was meant for it. */
+  get namedBy(): URL | undefined {
+    return this.#location.mirrorList;
+  }
+
   /** True while every mirror served what it was asked for. */
   get isFlawless(): boolean {
     return this.#demerits.size === 0;
@@ -79,16 +84,17 @@ export class Mirrors {
     signal: AbortSignal | undefined,
     first: FirstLook['outcome'] | undefined,
   ): Promise<T | undefined> {
+    const { namedBy } = this;
     try {
-      if (first === undefined) return await use({ url, signal });
+      if (first === undefined) return await use({ url, signal, namedBy });
       if ('refused' in first) throw first.refused;
-      return await use({ url, signal, begun: first.begun });
+      return await use({ url, signal, namedBy, begun: first.begun });
     } catch (error) {
       const isCorrupt =
         isOnecopyError(error) && (error.kind === 'integrity' || error.kind === 'format');
       if (!isCorrupt) throw error;
       Object.assign(error.details, { url: redactUrl(url.href) });
-      return await use({ url, signal, bypassCaches: true });
+      return await use({ url, signal, namedBy, bypassCaches: true });
     }
   }
 

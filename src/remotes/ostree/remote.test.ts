@@ -189,6 +189,28 @@ test('mirrors are tried in order: absent, failing and corrupt ones lead to the n
   assert.equal((await failing.read()).log.length, 2, 'a mirror that failed is asked last');
 });
 
+test('a mirror that a list names at another origin gets no header that is for the list', async () => {
+  const list = join(fixture.path, 'named');
+  await using server = await FakeHttp.start({ root: fixture.path });
+  await using mirror = await FakeHttp.start({ root: fixture.path });
+  writeFileSync(list, `${mirror.url}/fxmini/r-archive\n`);
+  const http = { headers: { authorization: 'Bearer t' } };
+  await using remote = open(`mirrorlist=${server.url}/named`, { http });
+  const commit = await remote.metadata('commit', V1);
+  const { rootTree } = parseCommit(commit ?? assert.fail('no commit'));
+  const tree = parseDirtree((await remote.metadata('dirtree', rootTree)) ?? assert.fail());
+  const [file] = tree.files;
+  const short = await remote.openShort(undefined);
+  await new Promise<void>((resolve, reject) => {
+    const onBegun = () => reject(new Error('the file did not come the short way'));
+    short?.fetch(file?.checksum ?? NOTHING, { onBytes: () => resolve(), onBegun });
+  });
+  const headersOf = async (one: FakeHttp) =>
+    (await one.read()).log.map(({ headers }) => headers['authorization']);
+  assert.deepEqual(await headersOf(server), ['Bearer t']);
+  assert.deepEqual(await headersOf(mirror), [undefined, undefined, undefined]);
+});
+
 test('objects come from contenturl, refs and summaries from url', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   await using remote = open(`${server.url}/fxmini/r-partial`, {

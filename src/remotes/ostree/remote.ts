@@ -246,7 +246,8 @@ export class OstreeRemote implements AsyncDisposable {
    */
   async openShort(signal: AbortSignal | undefined): Promise<ShortFiles | undefined> {
     const base = await this.#content.preferred(signal);
-    const way = base === undefined ? undefined : this.#client.openShort(base, signal);
+    const { namedBy } = this.#content;
+    const way = base === undefined ? undefined : this.#client.openShort(base, signal, namedBy);
     if (base === undefined || way === undefined) return undefined;
     return new ShortFiles(way, base, this.#content, (bodyBytes) => {
       if (bodyBytes === undefined) this.#requests++;

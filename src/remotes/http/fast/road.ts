@@ -37,12 +37,11 @@ export class FastRoad implements Transport {
   }
 
   /** True for what this road does: reads, straight from the host, without a client certificate. */
-  takes({ method, url, content, foreign }: Pick<Attempt, 'method' | 'url'> & Partial<Attempt>) {
+  takes({ method, url, content }: Pick<Attempt, 'method' | 'url'> & Partial<Attempt>) {
     const { tls, proxy } = this.#settings;
     return (
       (method === 'GET' || method === 'HEAD') &&
       content === undefined &&
-      foreign === undefined &&
       tls.certPem === undefined &&
       tls.permissive !== true &&
       proxyFor(proxy, url) === undefined
