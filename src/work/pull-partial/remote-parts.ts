@@ -1,9 +1,14 @@
 import { TransportError } from '#base/errors';
 import type { BlobPiece, ByteRange } from '#base/flow';
 
-/** Ranges of a blob that are being fetched, read once from front to back. */
+/** Bytes that came before their turn and are held, at most; a server that mixes more is asked again. */
+const HELD_BYTES_MAX = 32 * 2 ** 20;
+
+/** Ranges of a blob that are being fetched, read once from front to back. Parts that come early wait for their turn. */
 export class RemoteParts implements AsyncDisposable {
   readonly #iterator: AsyncIterator<BlobPiece>;
+  readonly #early: BlobPiece[] = [];
+  #earlyBytes = 0;
   #piece: BlobPiece | undefined;
 
   constructor(pieces: AsyncIterable<BlobPiece>) {
@@ -11,7 +16,7 @@ export class RemoteParts implements AsyncDisposable {
   }
 
   /**
-   * The bytes of a range, in pieces; what lies before it is passed over.
+   * The bytes of a range, in pieces; what lies before it and is not asked for any more is passed over.
    * @throws TransportError RANGE_MISMATCH when the server left some of them out
    */
   async *take({ offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
@@ -26,15 +31,35 @@ export class RemoteParts implements AsyncDisposable {
   }
 
   async #pieceWith(offset: number): Promise<BlobPiece> {
+    const isAt = (piece: BlobPiece) =>
+      piece.offset <= offset && offset < piece.offset + piece.bytes.length;
     for (;;) {
+      const early = this.#early.find(isAt);
+      if (early !== undefined) return early;
       const piece = this.#piece;
-      if (piece !== undefined) {
-        if (piece.offset > offset) return failMissing(offset, piece.offset);
-        if (offset < piece.offset + piece.bytes.length) return piece;
-      }
+      if (piece !== undefined && isAt(piece)) return piece;
+      if (piece !== undefined && piece.offset > offset) this.#hold(piece, offset);
       const next = await this.#iterator.next();
+      this.#piece = next.done === true ? undefined : next.value;
       if (next.done === true) return failMissing(offset, 'the end');
-      this.#piece = next.value;
+      this.#release(offset);
+    }
+  }
+
+  /** Keeps a copy: the piece may be used again by whoever sends it. */
+  #hold({ offset, bytes }: BlobPiece, wanted: number): void {
+    this.#earlyBytes += bytes.length;
+    if (this.#earlyBytes > HELD_BYTES_MAX) failMissing(wanted, `${offset}`);
+    this.#early.push({ offset, bytes: Uint8Array.from(bytes) });
+  }
+
+  /** Drops what lies before the place that is read: it is not asked for again. */
+  #release(offset: number): void {
+    for (let at = this.#early.length - 1; at >= 0; at -= 1) {
+      const piece = this.#early[at];
+      if (piece === undefined || piece.offset + piece.bytes.length > offset) continue;
+      this.#earlyBytes -= piece.bytes.length;
+      this.#early.splice(at, 1);
     }
   }
 
@@ -44,7 +69,7 @@ export class RemoteParts implements AsyncDisposable {
   }
 }
 
-function failMissing(expected: number, found: number | string): never {
+function failMissing(expected: number, found: string): never {
   throw new TransportError(
     'RANGE_MISMATCH',
     `Cannot fetch range of layer: expected the byte at ${expected}, found ${found}`,
