@@ -1,5 +1,5 @@
 import type { ContentDigest } from '#base/digest';
-import { NotFoundError, type TransportError } from '#base/errors';
+import { hasCode, NotFoundError, type TransportError } from '#base/errors';
 import {
   type BlobPiece,
   type BlobPieces,
@@ -9,7 +9,13 @@ import {
   verifySize,
 } from '#base/flow';
 import { parseLayerType } from '#formats/oci';
-import { type HttpResponse, isRetryable, RangeBody, readRangeHead } from '#remotes/http';
+import {
+  type HttpResponse,
+  isRetryable,
+  RangeBody,
+  type RangeHead,
+  readRangeHead,
+} from '#remotes/http';
 import type { EndpointAccess } from './access.ts';
 import { authorityOf } from './endpoint.ts';
 import type { FailOver } from './fail-over.ts';
@@ -97,7 +103,8 @@ export class RegistryBlob implements RemoteBlob {
     for (;;) {
       const { access } = turn;
       try {
-        const first = ranges.slice(0, RANGES_PER_REQUEST_MAX);
+        // Also where several are refused: a whole blob in answer to one range is to be told, too.
+        const first = ranges.slice(0, access.mayAskSeveral ? RANGES_PER_REQUEST_MAX : 1);
         const answer = await this.#several(access, first, signal);
         if (answer?.kind === 'whole') {
           return { kind: 'whole', bytes: this.#counted(answer.bytes) };
@@ -187,7 +194,7 @@ export class RegistryBlob implements RemoteBlob {
     } catch (error) {
       signal?.throwIfAborted();
       // What did not come is asked for again.
-      if (!isRetryable(error)) throw error;
+      if (!isRetryable(error) && !hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
     } finally {
       this.#counts.bodyBytes += used;
       this.#counts.skippedBytes += transferred - used;
@@ -199,13 +206,13 @@ export class RegistryBlob implements RemoteBlob {
     return { kind: 'single', range: { offset: 0, length: this.sizeBytes } } as const;
   }
 
-  /** Asks for several ranges at once. @returns undefined when this server does not do that */
+  /** Asks for ranges by one request. @returns undefined when this server does not do that */
   async #several(
     access: EndpointAccess,
     wanted: readonly ByteRange[],
     signal: AbortSignal | undefined,
   ): Promise<RangesAnswer | undefined> {
-    if (wanted.length < 2 || !access.mayAskSeveral) return undefined;
+    if (wanted.length > 1 && !access.mayAskSeveral) return undefined;
     const list = wanted.map(({ offset, length }) => `${offset}-${offset + length - 1}`);
     const answer = await access.send({
       path: `blobs/${this.digest}`,
@@ -216,15 +223,27 @@ export class RegistryBlob implements RemoteBlob {
       signal,
     });
     if (answer.status === 404) throw this.#notFound(access);
-    const head = readRangeHead(answer.status, answer.headers, this.sizeBytes);
+    const head = this.#rangeHead(answer);
+    const bytes = piecesOf(answer.body);
     if (head.kind === 'refused') {
-      access.mayAskSeveral = false;
+      // The transfer of a body that is of no use ends here.
+      await bytes.return(undefined);
+      if (wanted.length > 1) access.mayAskSeveral = false;
       return undefined;
     }
     requireIdentity(answer, 'GET');
-    const bytes = piecesOf(answer.body);
     if (head.kind === 'whole') return { kind: 'whole', bytes };
     return { kind: 'ranges', bytes, reader: new RangeBody(head, wanted, this.sizeBytes) };
+  }
+
+  /** A 206 that does not say which bytes it brings is as good as a refusal. */
+  #rangeHead({ status, headers }: HttpResponse): RangeHead {
+    try {
+      return readRangeHead(status, headers, this.sizeBytes);
+    } catch (error) {
+      if (!hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
+      return { kind: 'refused', status };
+    }
   }
 
   async *#from(

@@ -66,6 +66,17 @@ export type LayerParts<S> =
  * TransportError; while the tar is read, as `assembleLayer`
  */
 export async function openLayerParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S>> {
+  try {
+    return await openParts(options);
+  } catch (error) {
+    if (!hasCode(error, 'RANGE_MISMATCH')) throw error;
+    return unbegun(
+      planWhole(options.terms, 'the server sends other bytes than the ranges asked for'),
+    );
+  }
+}
+
+async function openParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S>> {
   const { blob, annotations, terms, store, signal } = options;
   if (terms.strategy === 'whole') return unbegun(planWhole(terms, 'the whole blob was asked for'));
   const location = locateToc(annotations, terms.blobBytes);
