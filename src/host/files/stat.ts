@@ -26,6 +26,9 @@ export interface FileStat {
   readonly blocks512: number;
   readonly mtimeSec: bigint;
   readonly mtimeNsec: number;
+  /** When content or metadata changed last, in seconds; nobody can set it. */
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
   /** Device that holds the inode, as glibc's makedev (the same number as `fs.Stats.dev`). */
   readonly dev: number;
   readonly ino: bigint;
@@ -62,6 +65,8 @@ const STATX = {
   ino: 32,
   size: 40,
   blocks: 48,
+  ctimeSec: 96,
+  ctimeNsec: 104,
   mtimeSec: 112,
   mtimeNsec: 120,
   rdevMajor: 128,
@@ -137,6 +142,8 @@ function decodeStatx(view: DataView, at: number): FileStat {
     blocks512: readSize(view, at + STATX.blocks),
     mtimeSec: view.getBigInt64(at + STATX.mtimeSec, true),
     mtimeNsec: view.getUint32(at + STATX.mtimeNsec, true),
+    ctimeSec: Number(view.getBigInt64(at + STATX.ctimeSec, true)),
+    ctimeNsec: view.getUint32(at + STATX.ctimeNsec, true),
     dev: encodeDevice(
       view.getUint32(at + STATX.devMajor, true),
       view.getUint32(at + STATX.devMinor, true),

@@ -6,6 +6,8 @@ export const META_NAME = 'meta.json';
 export const OWN = '.onecopy';
 /** What a check of the repository found damaged: one empty file for each object (by id) and stream (by name). */
 export const SUSPECTS = `${OWN}/suspect`;
+/** Images whose content was hashed: one small file for each. */
+export const VERIFIED = `${OWN}/verified`;
 /** Most marks of suspects; where more is damaged, everything is suspect. */
 export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */

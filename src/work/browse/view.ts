@@ -261,7 +261,7 @@ interface Found {
  */
 export function openImageView(repository: Repository, name: string): ImageView {
   const imageId = resolveImageId(repository, name);
-  const { object } = repository.images.open(imageId);
+  const { object } = repository.images.openVerifiedOnce(imageId);
   try {
     return new ImageView(repository.objects, imageId, openImage(object), object);
   } catch (error) {

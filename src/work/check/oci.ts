@@ -8,7 +8,6 @@ import {
 import { isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import {
   CONFIG_MAX_BYTES,
   isArtifact,
@@ -18,6 +17,7 @@ import {
   parseManifest,
 } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
+import { hashContent } from '#host';
 import type { ErofsVersion, Repository, StreamDocument, Suspect } from '#stores/composefs';
 import {
   buildTree,
@@ -239,9 +239,12 @@ class ImageCheck {
       for (const [slot, versions] of slots) {
         const id = refs.get(slot);
         if (id === undefined) continue;
-        const built = versions.map((version) =>
-          computeVerity(encodeImage(tree, { version, algorithm }), algorithm),
-        );
+        const built: ObjectId[] = [];
+        for (const version of versions) {
+          if (!built.includes(id)) {
+            built.push(hashContent(encodeImage(tree, { version, algorithm }), algorithm));
+          }
+        }
         if (!built.includes(id)) {
           this.#find('image-id-mismatch', `${slot}: expected ${id}, found ${built[0]}`);
         }

@@ -2,7 +2,7 @@ import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from '../check/findings.ts';
-import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME } from '../layout.ts';
+import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME, VERIFIED } from '../layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
 import type { ObjectSet } from '../objects/object-set.ts';
 import type { LockOptions } from '../repository/lock.ts';
@@ -276,6 +276,10 @@ function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
+  for (const { name } of readSorted(root, VERIFIED)) {
+    const isGone = !repository.objects.has(name as string as ObjectId);
+    if (isGone) paths.push(`${VERIFIED}/${name}` as ByteString);
+  }
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);

@@ -3,7 +3,10 @@ import { isOnecopyError, NotFoundError } from '#base/errors';
 import { ALGORITHMS } from '#formats/fsverity';
 import { tryMeasureVerity } from '#host';
 import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
+import { VerifiedMarks } from '../marks/verified.ts';
+import { digestMismatch } from '../objects/object-writer.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
+import { hashFile } from '../objects/verity.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { ensureLink, isLinkTo, readObjectLink, readSorted, repositoryPath } from './links.ts';
 import { splitRefName } from './names.ts';
@@ -69,6 +72,31 @@ export class ImageStore {
     const object = this.#objects.open(id, { verify: 'content' });
     const { insecure, algorithm } = this.#context;
     const wantVerity = !insecure && tryMeasureVerity(object, algorithm) !== undefined;
+    return { id, object, wantVerity, [Symbol.dispose]: () => object[Symbol.dispose]() };
+  }
+
+  /**
+   * As `open`, but content that was hashed before and was not touched since is not hashed again: for looking at paths. Where the kernel
+   * verifies, it is asked; what a check has marked as suspect is hashed.
+   * @throws as `open`
+   */
+  openVerifiedOnce(name: string): OpenImage {
+    const id = this.resolve(name);
+    const { insecure, algorithm, suspects, root } = this.#context;
+    using kept = new DisposableStack();
+    const object = kept.use(this.#objects.open(id));
+    const isMeasured = tryMeasureVerity(object, algorithm) !== undefined;
+    const marked = suspects.read();
+    const isSuspect = marked === 'all' || marked.ids.has(id);
+    const marks = new VerifiedMarks(root);
+    if (!isMeasured && (isSuspect || !marks.has(id, object))) {
+      const startedMs = Date.now();
+      const found = hashFile(object, algorithm);
+      if (found !== id) throw digestMismatch(id, found);
+      marks.add(id, object, startedMs);
+    }
+    kept.move();
+    const wantVerity = !insecure && isMeasured;
     return { id, object, wantVerity, [Symbol.dispose]: () => object[Symbol.dispose]() };
   }
 
