@@ -380,6 +380,9 @@ test('where composefs-rs would make another image the pull says so, and the imag
 
     const theirs = await pullImage(repository, reference, { name: 'img', reading: 'cfsctl' });
     assert.notEqual(theirs.imageId, ours.imageId);
+    // What `cfsctl 0.9.4 oci compute-id` prints for these layers.
+    const recorded = '329e35a8a2c29ccbf0372d3c33131396dca1d0f979d4d9ee21cfbb1a5fc0333f';
+    assert.equal(theirs.imageId, recorded);
     assert.deepEqual([theirs.built, theirs.reading], [true, 'cfsctl']);
     assert.equal(computeImageId(repository, 'img'), theirs.imageId);
     assert.equal(computeImageId(repository, 'img', { reading: 'standard' }), ours.imageId);
