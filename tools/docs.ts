@@ -1,7 +1,8 @@
-/** Writes the generated pages: `docs/errors.md` from the registry and the room graph of `docs/ARCHITECTURE.md`. */
+/** Writes what is generated: `docs/errors.md` from the registry, the room graph of `docs/ARCHITECTURE.md`, and `schemas/`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ERROR_CODES } from '../src/base/errors/index.ts';
 import { ROOMS } from './rooms.ts';
+import { writeSchemas } from './schemas.ts';
 
 const DOCS = new URL('../docs/', import.meta.url);
 const EXIT: Readonly<Record<string, number>> = {
@@ -13,6 +14,7 @@ const EXIT: Readonly<Record<string, number>> = {
   busy: 9,
   transport: 10,
   host: 11,
+  usage: 2,
 };
 
 /** The page of all error codes. */
@@ -48,6 +50,7 @@ export function replaceBetween(page: string, mark: string, text: string): string
 }
 
 if (import.meta.main) {
+  await writeSchemas();
   writeFileSync(new URL('errors.md', DOCS), errorsPage());
   const architecture = new URL('ARCHITECTURE.md', DOCS);
   writeFileSync(

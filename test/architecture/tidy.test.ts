@@ -19,8 +19,8 @@ const LONG_FILES: Readonly<Record<string, string>> = {
 /** Folders that may hold more, each with its reason. */
 const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   'src/faces/cli': 'what a command line is made of, beside its verbs',
-  'src/faces/cli/commands': 'one file a verb',
   'src/faces/cli/grammar': 'one file a verb',
+  'src/faces/cli/text': 'one file a verb',
   'src/remotes/http': 'one exchange from its limits to its answer; the fast road is a folder',
   'src/remotes/registry': 'one file a question that a registry answers',
   'src/work/verbs': 'one file a verb',

@@ -57,7 +57,7 @@ test('bash completes verbs, options, values, live names with colons, and files',
     ['--repo', '/nonexistent', 'ls', ''],
   ]);
   deepEqual(found, [
-    'images',
+    'image images',
     'app host/app:v1',
     'host/app:v1',
     'v1',
@@ -67,7 +67,7 @@ test('bash completes verbs, options, values, live names with colons, and files',
     'files',
     'files',
     '',
-    'complete -o default -F __onecopy_complete_words onecopy',
+    'complete -o default -F __onecopy_complete onecopy',
   ]);
 });
 

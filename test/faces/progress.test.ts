@@ -144,7 +144,7 @@ test('on a terminal bars are drawn and taken away', (t) => {
     ],
     { encoding: 'utf8', env: cliEnvironment({ TERM: 'xterm' }) },
   ).stdout.split('\r\n');
-  const heads = colourless.filter((line) => line.includes('MANIFEST'));
+  const heads = colourless.filter((line) => line.includes('PLATFORM'));
   deepEqual(
     heads.map((line) => line.includes('\u001b[1m')),
     [true, false, false],

@@ -102,7 +102,7 @@ test('contents and JSON stay exact, and JSON shows what a terminal would obey as
   equal(plainJson(history), history);
   const [step] = JSON.parse(history).history;
   deepEqual([step.createdBy, step.comment], [CREATED_BY, HOSTILE]);
-  const error = runCli(['--json', 'pull', `oci:/nowhere${HOSTILE}`], { repo }).stderr;
+  const error = runCli(['--json', 'pull', `oci:/nowhere${HOSTILE}`, 'x'], { repo }).stderr;
   equal(plainJson(error), error);
   equal(JSON.parse(error).error.message.includes(HOSTILE), true);
 });

@@ -21,9 +21,9 @@ let repo: string;
 
 type Json = { readonly [key: string]: unknown };
 
-/** Runs a verb that must succeed with nothing but data on stdout. */
+/** Runs a verb that must succeed with nothing but its report on stdout, and no progress. */
 function say(...args: string[]): string {
-  const { status, stdout, stderr } = runCli(['-q', ...args], { repo });
+  const { status, stdout, stderr } = runCli(['--progress', 'none', ...args], { repo });
   equal(status, 0, `${args.join(' ')}: ${stderr}`);
   equal(stderr, '');
   return stdout;
@@ -107,7 +107,7 @@ test('init finds what is there, and forgets it only when asked and told yes', ()
 test('images, inspect and history show what is stored', () => {
   match(
     say('images'),
-    /^NAME +MANIFEST +IMAGE +PLATFORM +LAYERS +DOWNLOAD\napp +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +1 +185 B\n$/,
+    /^NAME +KIND +ID +IMAGE +PLATFORM +LAYERS +DOWNLOAD\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +1 +185 B\n$/,
   );
   match(say('--no-trunc', 'images'), new RegExp(`${MANIFEST} +${IMAGE_ID}`));
   const [image] = document('images')['images'] as Json[];
@@ -199,12 +199,11 @@ test('tag, untag and rm manage names, and rehearse', () => {
   equal(say('untag', 'host/app:v2'), 'Removed name host/app:v2\n');
   equal(runCli(['-n', 'untag', 'host/app:v2'], { repo }).status, 4);
   say('tag', 'app', 'b');
+  const image = { kind: 'image', manifestDigest: MANIFEST, commit: null, imageId: null };
   deepEqual(document('-n', 'rm', `@${MANIFEST}`)['removed'], [
-    { manifestDigest: MANIFEST, names: ['app', 'b'], remaining: [] },
+    { ...image, names: ['app', 'b'], remaining: [] },
   ]);
-  deepEqual(document('rm', 'b')['removed'], [
-    { manifestDigest: MANIFEST, names: ['b'], remaining: ['app'] },
-  ]);
+  deepEqual(document('rm', 'b')['removed'], [{ ...image, names: ['b'], remaining: ['app'] }]);
 });
 
 test('diff shows what changed and says so in its exit status when asked', () => {
@@ -219,7 +218,7 @@ test('diff shows what changed and says so in its exit status when asked', () => 
 });
 
 test('gc does what its plan says, and fsck is content before and after', () => {
-  say('rm', 'other');
+  equal(say('-q', 'rm', 'other'), '');
   const plan = join(scratch.path, 'plan.json');
   const planned = document('gc', '--plan', plan);
   const count = planned['objectsRemoved'] as number;
@@ -259,10 +258,12 @@ test('mount and umount do what they rehearsed', (t) => {
   });
   try {
     equal(readFileSync(join(place, 'hello.txt'), 'utf8'), HELLO);
+    const again = runCli([...store, '--json', 'mount', 'app', place]);
+    deepEqual([again.status, JSON.parse(again.stderr).error.code], [5, 'MOUNT_EXISTS']);
     equal(say('-n', 'umount', place), `Would unmount app from ${place}\n`);
   } finally {
     const gone = document('umount', place)['unmounted'];
-    deepEqual(gone, { target: place, image: 'app' });
+    deepEqual(gone, { target: place, image: 'app', imageId: IMAGE_ID });
   }
   deepEqual(readdirSync(place), []);
   equal(runCli([...store, 'mount', 'app', place, '--upper', place]).status, 2);

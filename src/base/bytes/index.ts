@@ -14,5 +14,5 @@ export { roundUp, safeNumber } from './checked.ts';
 export { concatBytes, equalBytes } from './concat.ts';
 export { ByteCursor } from './cursor.ts';
 export { encodeHex, HEX_VALUES, parseHex } from './hex.ts';
-export { isPlainLine, plainJson, plainLine, plainText } from './plain-text.ts';
+export { isPlainLine, isUtf8, plainJson, plainLine, plainName, plainText } from './plain-text.ts';
 export { xxh32 } from './xxh32.ts';

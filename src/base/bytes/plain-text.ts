@@ -1,3 +1,5 @@
+import { type ByteString, bytesOf, displayText } from './byte-string.ts';
+
 /**
  * What a terminal obeys instead of showing: control characters, which begin escape sequences, the controls that turn the direction of
  * text, and the separators that some programs take for the end of a line. Source: Unicode 16 general category Cc, property
@@ -24,6 +26,24 @@ export function isPlainLine(text: string): boolean {
 /** JSON that says the same and that a terminal shows: what it would obey stands in strings, as `\uHHHH`. */
 export function plainJson(json: string): string {
   return json.replace(OBEYED_BUT_LINE_FEED, (character) => `\\u${hex(character, 4)}`);
+}
+
+/** True when the bytes of a name are UTF-8, so that its text says all of it. */
+export function isUtf8(name: ByteString): boolean {
+  return Buffer.from(displayText(name), 'utf8').equals(bytesOf(name));
+}
+
+/** A name for people: what a terminal would obey and what is not UTF-8 is written as `\xHH`. */
+export function plainName(name: ByteString): string {
+  const text = displayText(name);
+  if (isUtf8(name) && isPlainLine(text)) return text;
+  return [...name]
+    .map((character) => {
+      const code = character.charCodeAt(0);
+      const isShown = code >= 0x20 && code < 0x7f && character !== '\\';
+      return isShown ? character : `\\x${code.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
 }
 
 function escaped(character: string): string {

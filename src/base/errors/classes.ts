@@ -25,6 +25,16 @@ const EXIT_BY_KIND: Record<ErrorKind, number> = {
   busy: 9,
   transport: 10,
   host: 11,
+  usage: 2,
+};
+
+/** What a refusal of the kernel is to a user, who named a path that is missing, taken or in use. */
+const EXIT_BY_ERRNO: Readonly<Record<string, number>> = {
+  ENOENT: EXIT_BY_KIND['not-found'],
+  ENOTDIR: EXIT_BY_KIND['not-found'],
+  EEXIST: EXIT_BY_KIND.conflict,
+  EBUSY: EXIT_BY_KIND.busy,
+  ETXTBSY: EXIT_BY_KIND.busy,
 };
 
 /**
@@ -46,10 +56,12 @@ export abstract class OnecopyError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** Exit status of the command line for this error (cli: 4 to 14). */
+  /** Exit status of the command line for this error (cli: 2, 4 to 14). A refusal of the kernel says by its errno what the caller can do. */
   get exitCode(): number {
     const entry: { kind: ErrorKind; exit?: number } = ERROR_CODES[this.code];
-    return entry.exit ?? EXIT_BY_KIND[entry.kind];
+    const byErrno =
+      entry.kind === 'host' ? EXIT_BY_ERRNO[String(this.details['errno'])] : undefined;
+    return entry.exit ?? byErrno ?? EXIT_BY_KIND[entry.kind];
   }
 }
 
@@ -124,6 +136,14 @@ export class TransportError<
   readonly kind = 'transport';
   constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
     super(code, message, details, extras);
+  }
+}
+
+/** The request itself is wrong, whatever there is: ask otherwise. The one class without a choice of codes. */
+export class UsageError extends OnecopyError {
+  readonly kind = 'usage';
+  constructor(message: string, hint?: string, extras: Pick<ErrorExtras, 'cause'> = {}) {
+    super('USAGE', message, {}, { ...extras, ...(hint === undefined ? {} : { hint }) });
   }
 }
 

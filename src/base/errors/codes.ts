@@ -12,7 +12,8 @@ export type ErrorKind =
   | 'unsupported'
   | 'busy'
   | 'transport'
-  | 'host';
+  | 'host'
+  | 'usage';
 
 /** One row of the registry. `exit` overrides the exit status of the class (cli: 12 not authorised, 14 no space). */
 export interface CodeEntry {
@@ -272,6 +273,11 @@ export const ERROR_CODES = {
     meaning: 'No image version is inside the range asked for',
     keys: ['min', 'max'],
   },
+  IMAGE_WITHOUT_HISTORY: {
+    kind: 'unsupported',
+    meaning: 'An artifact or a bare EROFS image has no history',
+    keys: ['image', 'found'],
+  },
   IMPORT_WOULD_COPY: {
     kind: 'unsupported',
     meaning:
@@ -328,6 +334,11 @@ export const ERROR_CODES = {
     meaning: 'A document or blob has a media type this version does not read',
     keys: ['mediaType'],
   },
+  MOUNT_EXISTS: {
+    kind: 'conflict',
+    meaning: 'An image is mounted already where another should be',
+    keys: ['target', 'image'],
+  },
   MOUNT_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'No image is mounted at this place',
@@ -337,6 +348,11 @@ export const ERROR_CODES = {
     kind: 'unsupported',
     meaning: 'The kernel does not mount this image here, or this user may not',
     keys: ['image', 'errno'],
+  },
+  NAME_AMBIGUOUS: {
+    kind: 'conflict',
+    meaning: 'A name or the beginning of an id leads to several images or commits',
+    keys: ['name', 'found'],
   },
   NO_SPACE: {
     kind: 'host',
@@ -1101,6 +1117,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The name of an xattr filter mode is none of the known ones',
     keys: ['offset', 'what'],
+  },
+  USAGE: {
+    kind: 'usage',
+    meaning: 'A request or a command line asks for what cannot be, or what does not fit together',
+    keys: [],
   },
   VERITY_ALGORITHM_MISMATCH: {
     kind: 'integrity',

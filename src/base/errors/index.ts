@@ -1,5 +1,5 @@
 /**
- * Errors: one registry of permanent codes, eight classes that say what the caller can do, and their two renderings.
+ * Errors: one registry of permanent codes, nine classes that say what the caller can do, and their two renderings.
  */
 export {
   BusyError,
@@ -14,6 +14,7 @@ export {
   OnecopyError,
   TransportError,
   UnsupportedError,
+  UsageError,
 } from './classes.ts';
 export {
   type CodeOf,

@@ -1,20 +1,23 @@
 import { plainLine } from '#base/bytes';
-import type { Context } from './context.ts';
-import { UsageError } from './output.ts';
+import { UsageError } from '#base/errors';
 
 /**
  * Asks on the terminal before something that cannot be undone; `--yes` answers.
  * @throws UsageError when the answer is not yes, or nobody can be asked
  */
-export async function confirm(context: Context, question: string): Promise<void> {
-  if (context.assumeYes) return;
+export async function confirm(
+  { signal }: { readonly signal: AbortSignal },
+  assumeYes: boolean,
+  question: string,
+): Promise<void> {
+  if (assumeYes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new UsageError(`Cannot ask "${question}": there is no terminal`, 'answer with --yes');
   }
   const { createInterface } = await import('node:readline/promises');
   using terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${plainLine(question)} [y/N] `, {
-    signal: context.signal,
+    signal,
   });
   if (!/^y(es)?$/i.test(answer.trim()))
     throw new UsageError(`Cannot go on: "${question}" was not answered with yes`);

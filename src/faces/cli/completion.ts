@@ -1,75 +1,85 @@
 import type { Argument, Option, RootCommand } from '@bomb.sh/tab';
 import type { Command } from 'commander';
-import { isOnecopyError } from '#base/errors';
+import { isOnecopyError, UsageError } from '#base/errors';
 import { stdout } from '#faces/terminal';
-import { listOciImages } from '#work/image';
-import { openChosen } from '#work/repository';
-import { type GlobalOptions, PROGRESS_MODES, selectionOf } from './context.ts';
-
-/** Operands that are names of images in the repository, as `usage` in the table of verbs calls them. */
-const NAME_OPERANDS: readonly string[] = ['name', 'other-name'];
-/** Operands that are names of OSTree commits. */
-const COMMIT_OPERANDS: readonly string[] = ['commit', 'other-commit'];
-/** Operands and options that are files or folders: the shell completes them. */
-const PATH_OPERANDS: readonly string[] = ['reference', 'directory', 'destination', 'path'];
-const PATH_OPTIONS: readonly string[] = [
-  'repo',
-  'plan',
-  'apply',
-  'upper',
-  'work',
-  'summary',
-  'summary-signatures',
-];
-/** Verbs whose `path` lies inside an image, where the shell knows nothing. */
-const IMAGE_PATH_VERBS: readonly string[] = ['ls', 'tree', 'cat', 'stat', 'find'];
-const OPTION_VALUES: Readonly<Record<string, readonly string[]>> = {
-  progress: PROGRESS_MODES,
-  compression: ['none', 'gzip', 'zstd'],
-  algorithm: ['fsverity-sha512-12', 'fsverity-sha256-12'],
-  'erofs-version': ['0', '1', '2'],
-};
+import { listNamed } from '#work/catalog';
+import { openChosen, type Repository } from '#work/repository';
+import { BASH_SCRIPT } from './bash-completion.ts';
+import { type GlobalOptions, selectionOf } from './globals.ts';
+import { GRAMMARS } from './grammar/table.ts';
+import { PROGRESS_MODES } from './progress.ts';
+import { longFlagOf } from './request.ts';
 
 /** Directives that the scripts understand: the shell's own file completion when nothing is offered, or none. */
 const FILES = 0;
 const NO_FILES = 4;
+const SHELLS: readonly string[] = ['bash', 'zsh', 'fish'];
 
 /**
  * Adds `completion SHELL` (prints the script for a shell) and the hidden `complete -- WORDS` that the script calls.
  * @param words the whole command line; with `complete` in front, the names of the repository it selects are offered
  */
 export async function addCompletion(program: Command, words: readonly string[]): Promise<void> {
+  if (words[0] === 'completion' && words[1] === 'bash') {
+    program.command('completion <shell>').action(() => stdout.write(BASH_SCRIPT));
+    return;
+  }
+  const shell = words[1];
+  if (words[0] === 'completion' && shell !== undefined && !shell.startsWith('-')) {
+    requireShell(shell);
+  }
   const { default: tab } = await import('@bomb.sh/tab/commander');
   // The library writes to the stream itself.
-  const { stream } = stdout;
+  void stdout.stream;
   const root = tab(program, { completionCommandName: 'completion' });
   if (words[0] === 'complete') offer(root, await namesFor(words.slice(1)));
-  else if (words[1] === 'bash') process.once('exit', () => stream.write(BASH_MORE));
 }
 
-function offer(root: RootCommand, { names, commits }: KnownNames): void {
+function requireShell(shell: string): void {
+  if (SHELLS.includes(shell)) return;
+  throw new UsageError(
+    `Cannot print a completion script: expected ${SHELLS.join(', ')}, found "${shell}"`,
+  );
+}
+
+function offer(root: RootCommand, known: KnownNames): void {
   let directive = NO_FILES;
   const files = () => {
     directive = FILES;
   };
   // The library always forbids the completion of files; the last word on that is ours.
   Object.defineProperty(root, 'directive', { get: () => directive, set: () => {} });
-  for (const [verb, command] of [['', root] as const, ...root.commands]) {
-    for (const option of command.options.values()) {
-      const values = OPTION_VALUES[option.value];
-      if (values !== undefined) setHandler(option, values);
-      else if (PATH_OPTIONS.includes(option.value)) option.handler = files;
+  const answer = (target: Argument | Option, kind: string | undefined) => {
+    if (kind === 'files') target.handler = files;
+    else if (kind === 'names') setHandler(target, known.all);
+    else if (kind === 'commits') setHandler(target, known.commits);
+    else if (kind === 'names:/') {
+      setHandler(
+        target,
+        known.all.map((name) => `${name}:/`),
+      );
     }
-    for (const argument of command.arguments.values()) {
-      if (NAME_OPERANDS.includes(argument.name)) setHandler(argument, names);
-      else if (COMMIT_OPERANDS.includes(argument.name)) setHandler(argument, commits);
-      else if (argument.name === 'name:path')
-        setHandler(
-          argument,
-          names.map((name) => `${name}:/`),
-        );
-      else if (IMAGE_PATH_VERBS.includes(verb)) continue;
-      else if (PATH_OPERANDS.includes(argument.name)) argument.handler = files;
+  };
+  for (const [option, values] of [['progress', PROGRESS_MODES]] as const) {
+    for (const command of [root, ...root.commands.values()]) {
+      const target = command.options.get(option);
+      if (target !== undefined) setHandler(target, values);
+    }
+  }
+  const repo = root.options.get('repo');
+  if (repo !== undefined) answer(repo, 'files');
+  for (const [verb, command] of root.commands) {
+    const { operands = [], options = [] } = GRAMMARS[verb] ?? {};
+    const places = [...command.arguments.values()];
+    for (const [at, { completes }] of operands.entries()) {
+      const place = places[at];
+      if (place !== undefined) answer(place, completes);
+    }
+    for (const option of options) {
+      const target = command.options.get(longFlagOf(option).slice('--'.length));
+      if (target === undefined) continue;
+      if (option.values !== undefined) setHandler(target, option.values);
+      else answer(target, option.completes);
     }
   }
 }
@@ -82,8 +92,7 @@ function setHandler(target: Argument | Option, values: readonly string[]): void 
 
 /** What a repository can be asked about. */
 interface KnownNames {
-  readonly names: readonly string[];
-  /** Refs of commits; looked up for the verbs of `ostree` only. */
+  readonly all: readonly string[];
   readonly commits: readonly string[];
 }
 
@@ -93,21 +102,29 @@ async function namesFor(words: readonly string[]): Promise<KnownNames> {
     using repository = await openChosen(selectionOf(optionsIn(words)), {
       timeoutMs: 0,
     });
-    const names = listOciImages(repository)
-      .map(({ name }) => name)
-      .filter(isOffered);
-    if (!words.includes('ostree')) return { names, commits: [] };
-    const { listCommitRefs } = await import('#work/commits');
-    return {
-      names,
-      commits: listCommitRefs(repository)
-        .map(({ name }) => name)
-        .filter(isOffered),
-    };
+    return namesIn(repository, words.at(-1) ?? '');
   } catch (error) {
-    if (isOnecopyError(error)) return { names: [], commits: [] };
+    if (isOnecopyError(error)) return { all: [], commits: [] };
     throw error;
   }
+}
+
+/** Ids are offered where a word looks like the beginning of one: else they would hide the names. */
+function namesIn(repository: Repository, word: string): KnownNames {
+  const rows = listNamed(repository);
+  const isIdLike = /^@?(?:sha256:)?[0-9a-f]{2,}$/.test(word);
+  const all = rows.map((row) => (row.kind === 'erofs' ? `refs/${row.name}` : row.name));
+  const commits = rows.filter(({ kind }) => kind === 'commit').map(({ name }) => name);
+  if (!isIdLike) return { all: all.filter(isOffered), commits: commits.filter(isOffered) };
+  const digests = rows.flatMap((row) => (row.kind === 'image' ? [row.manifestDigest] : []));
+  const checksums = rows.flatMap((row) => ('commit' in row ? [row.commit] : []));
+  const images = rows.flatMap((row) => (row.kind === 'image' ? [] : [row.imageId ?? '']));
+  const spelled = digests.flatMap((digest) => [digest, `@${digest}`, digest.replace(/^\w+:/, '')]);
+  const ids = [...new Set([...spelled, ...checksums, ...images])].filter((id) => id !== '');
+  return {
+    all: [...all, ...ids].filter(isOffered),
+    commits: [...commits, ...checksums].filter(isOffered),
+  };
 }
 
 /**
@@ -128,36 +145,3 @@ function optionsIn(words: readonly string[]): GlobalOptions {
     system: words.includes('--system'),
   };
 }
-
-/**
- * What the library's script for bash lacks: it works without the package bash-completion, completes names with a colon, at which
- * bash breaks words, and falls back to files.
- */
-const BASH_MORE = String.raw`
-# Words of the command line with those joined again that bash broke at = and :, when bash-completion is not loaded
-if ! declare -F _get_comp_words_by_ref >/dev/null; then
-    _get_comp_words_by_ref() {
-        local i word joined=() current=0
-        for ((i = 0; i < \${#COMP_WORDS[@]}; i++)); do
-            word=\${COMP_WORDS[i]}
-            if ((i > 1)) && [[ $word == [:=]* || \${COMP_WORDS[i-1]} == *[:=] ]] && [[ -n $word ]]; then
-                joined[-1]+=$word
-            else
-                joined+=("$word")
-            fi
-            ((i <= COMP_CWORD)) && current=$((\${#joined[@]} - 1))
-        done
-        words=("\${joined[@]}") cword=$current cur=\${joined[current]} prev=\${joined[current > 0 ? current - 1 : 0]}
-    }
-fi
-
-__onecopy_complete_words() {
-    __onecopy_complete
-    local cur prev words cword colon i
-    _get_comp_words_by_ref -n "=:" cur prev words cword
-    [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] || return 0
-    colon=\${cur%"\${cur##*:}"}
-    for i in "\${!COMPREPLY[@]}"; do COMPREPLY[i]=\${COMPREPLY[i]#"$colon"}; done
-}
-complete -o default -F __onecopy_complete_words onecopy
-`.replaceAll('\\${', '${');

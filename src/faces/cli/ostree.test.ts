@@ -19,10 +19,13 @@ interface Run {
   readonly stderr: string;
 }
 
-/** Runs the command line on a repository of its own, quietly. */
+/** Runs the command line on a repository of its own, without progress. */
 function onecopy(repo: string, ...args: readonly string[]): Run {
   const { SOURCE_DATE_EPOCH: _, ...env } = process.env;
-  return spawnSync(PROGRAM, ['--repo', repo, '-q', ...args], { encoding: 'utf8', env });
+  return spawnSync(PROGRAM, ['--repo', repo, '--progress', 'none', ...args], {
+    encoding: 'utf8',
+    env,
+  });
 }
 
 function ok(repo: string, ...args: readonly string[]): string {
@@ -53,13 +56,13 @@ test('verbs that cfsctl has print what it prints', () => {
     compared += 1;
   }
   assert.equal(compared, 6);
-  const words = ['complete', '--', '--repo', repo, 'ostree', 'log', ''];
+  const words = ['complete', '--', '--repo', repo, 'ostree', 'show', ''];
   const completed = spawnSync(PROGRAM, words, { encoding: 'utf8' }).stdout.split('\n');
   assert.deepEqual(
     completed.map((line) => line.split('\t')[0]).filter((name) => !name?.startsWith(':')),
     ['copy/of', 't', ''],
   );
-  assert.equal(ok(repo, 'ostree', 'untag', 't'), '');
+  assert.equal(ok(repo, 'ostree', 'untag', 't'), 'Removed name t\n');
   assert.equal(onecopy(repo, 'ostree', 'untag', 't').status, 4);
   const { images } = json(repo, 'ostree', 'images');
   assert.deepEqual(
@@ -89,7 +92,9 @@ test('a pulled commit is listed, compared, exported and found present again', ()
     /^commit fcb2.*\nParent: {2}79d9.*\nContentChecksum: {2}\w{64}\nDate: {2}2024-02-03 04:05:06 \+0000\nVersion: 2\.0\n\n {4}Second commit\n\ncommit 79d9/,
   );
   const changes = ok(repo, 'ostree', 'diff', 'test/v1', 'test/main').split('\n');
-  assert.deepEqual(changes.slice(4, 6), ['D    /delta/removed-in-v2', 'A    /delta/new-big.bin']);
+  for (const line of ['- /delta/removed-in-v2', '+ /delta/new-big.bin']) {
+    assert.ok(changes.includes(line), line);
+  }
   assert.equal(onecopy(repo, 'ostree', 'diff', 'test/v1', 'test/main', '--exit-code').status, 3);
   assert.equal(ok(repo, 'ostree', 'cat', 'test/v1', '/hello.txt'), 'hello world\n');
   const out = `${fixture.path}/out`;
@@ -205,7 +210,10 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
     [images, partial[0].name, partial[0].subpaths],
     [[], 'test/main', ['/dup1', '/sort']],
   );
-  assert.match(ok(repo, 'ostree', 'images'), /test\/main +fcb2\w* +\/dup1 \/sort/);
+  assert.match(
+    ok(repo, 'ostree', 'images'),
+    /test\/main +partial +fcb2\w+ +\w+ +only \/dup1 \/sort/,
+  );
   assert.equal(json(repo, 'ostree', 'log', 'test/main').commits.length, 2);
   assert.match(ok(repo, 'ostree', 'inspect', 'test/main'), /only {4}\/dup1 \/sort/);
   assert.deepEqual(json(repo, 'ostree', 'ls', 'test/main', '/dup1').subpaths, ['/dup1', '/sort']);

@@ -2,9 +2,7 @@ import { styleText } from 'node:util';
 import { plainJson, plainLine } from '#base/bytes';
 import type { JsonValue } from '#base/errors';
 import { isOnecopyError, renderErrorDocument, renderErrorText } from '#base/errors';
-import { stderr, stdout, UsageError } from '#faces/terminal';
-
-export { UsageError };
+import { stderr, stdout } from '#faces/terminal';
 
 /** Version of every JSON document; keys are only ever added. */
 const SCHEMA_VERSION = 1;
@@ -28,7 +26,7 @@ export interface Output {
   bytes(piece: Uint8Array): Promise<void>;
   /** Prints a table for people; columns named in `right` are right-aligned. */
   table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
-  /** Says something on stderr unless quiet. */
+  /** Says something on stderr, unless quiet or with `--json`. */
   note(text: string): void;
   /** Says on stderr, also when quiet, what changes the worth of the result. */
   warn(text: string): void;
@@ -70,7 +68,7 @@ export function createOutput(options: {
       stdout.writeStyled(`${table.toString().replace(/ +$/gm, '')}\n`);
     },
     note(text) {
-      if (!quiet) say(text);
+      if (!quiet && !json) say(text);
     },
     warn: say,
     detail(text) {
@@ -109,23 +107,18 @@ export interface ReportOptions {
 export function reportError(error: unknown, options: ReportOptions): number {
   const shown = error instanceof Error ? error : new Error(String(error));
   const isInterrupted = options.interrupted !== undefined && !isOnecopyError(shown);
-  const isBug = !isInterrupted && !isOnecopyError(shown) && !(shown instanceof UsageError);
   if (options.json) {
-    const document = { ...renderErrorDocument(shown), ...ownParts(shown, isInterrupted) };
-    stderr.write(`${plainJson(JSON.stringify({ error: document }, toJson))}\n`);
+    const code = isInterrupted ? { code: 'INTERRUPTED' } : {};
+    const document = {
+      schemaVersion: SCHEMA_VERSION,
+      error: { ...renderErrorDocument(shown), ...code },
+    };
+    stderr.write(`${plainJson(JSON.stringify(document, toJson))}\n`);
   } else {
     stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
-    if (shown instanceof UsageError && shown.hint)
-      stderr.write(`  hint: ${plainLine(shown.hint)}\n`);
+    const isBug = !isInterrupted && !isOnecopyError(shown);
     if ((isBug || options.verbose) && shown.stack) stderr.write(`${shown.stack}\n`);
   }
   if (options.interrupted !== undefined) return options.interrupted;
-  if (isOnecopyError(shown)) return shown.exitCode;
-  return shown instanceof UsageError ? EXIT_USAGE : 1;
-}
-
-/** Codes that only a command line has. */
-function ownParts(error: Error, isInterrupted: boolean): { code?: string; hint?: string | null } {
-  if (error instanceof UsageError) return { code: 'USAGE', hint: error.hint ?? null };
-  return isInterrupted ? { code: 'INTERRUPTED' } : {};
+  return isOnecopyError(shown) ? shown.exitCode : 1;
 }

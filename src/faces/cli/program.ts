@@ -1,16 +1,17 @@
-import { Command, CommanderError } from 'commander';
-import { leave, stderr, stdout } from '#faces/terminal';
-import {
-  type Context,
-  type GlobalOptions,
-  progressModeOf,
-  selectionOf,
-  wholeNumber,
-} from './context.ts';
+import { type Command, CommanderError } from 'commander';
+import { UsageError } from '#base/errors';
+import { leave } from '#faces/terminal';
+import { locateRepository } from '#work/repository';
+import type { Verb, VerbContext } from '#work/verbs';
+import { confirm } from './ask.ts';
+import { type Asked, buildCommands, findCommand } from './commands.ts';
+import { type GlobalOptions, progressModeOf, selectionOf, wholeNumber } from './globals.ts';
 import { Interruption } from './interruption.ts';
-import { createOutput, EXIT_USAGE, reportError, UsageError } from './output.ts';
+import { createOutput, EXIT_FINDINGS, EXIT_USAGE, type Output, reportError } from './output.ts';
 import { createProgress } from './progress.ts';
-import { GLOBAL_OPTIONS, VERBS, type Verb } from './verbs.ts';
+import { requestOf } from './request.ts';
+import { TEXTS } from './text/table.ts';
+import type { Text } from './text/text.ts';
 
 export { leave };
 
@@ -21,14 +22,11 @@ export { leave };
 export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   using interruption = new Interruption();
   let status = 0;
-  const program = buildProgram(version, argv, interruption, (code) => {
-    status = code;
+  const program = buildCommands(version, async (asked) => {
+    status = await runVerb(asked, interruption);
   });
   try {
-    if (argv[0] === 'completion' || argv[0] === 'complete') {
-      const { addCompletion } = await import('./completion.ts');
-      await addCompletion(program, argv);
-    } else describeCompletion(program);
+    await prepare(program, argv);
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
@@ -40,6 +38,29 @@ export async function runProgram(argv: readonly string[], version: string): Prom
       interrupted: interruption.exitStatus,
     });
   }
+}
+
+/** Adds completion, and refuses to explain a verb that there is not. */
+async function prepare(program: Command, argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'completion' || argv[0] === 'complete') {
+    const { addCompletion } = await import('./completion.ts');
+    await addCompletion(program, argv);
+    return;
+  }
+  describeCompletion(program);
+  if (!argv.includes('--help') && !argv.includes('-h')) return;
+  // Commander would explain the program, as if nothing were wrong.
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const first = program.commands.find((one) => one.name() === words[0]);
+  if (words[0] !== undefined && !isValueOfOption(argv, words[0])) {
+    findCommand(program, first?.commands.length ? words.slice(0, 2) : words.slice(0, 1));
+  }
+}
+
+/** True for a word that stands behind an option with a value. */
+function isValueOfOption(argv: readonly string[], word: string): boolean {
+  const before = argv[argv.indexOf(word) - 1];
+  return before !== undefined && /^--(?:repo|progress|progress-fd|jobs)$/.test(before);
 }
 
 /** Help and version were printed by commander itself; help that nobody asked for is a wrong command line. */
@@ -60,52 +81,12 @@ function misuseOf(error: CommanderError): UsageError | undefined {
   );
 }
 
-/** Words that may need the options of every verb. */
-const WORDS_ABOUT_ALL: readonly string[] = ['completion', 'complete', 'help', '--help', '-h'];
-
-/**
- * The command tree; `setStatus` receives the exit status of the verb that ran. Where a word names one, the others are there by name alone:
- * the options of all of them together take a tenth of a short run.
- */
-function buildProgram(
-  version: string,
-  argv: readonly string[],
-  interruption: Interruption,
-  setStatus: (code: number) => void,
-): Command {
-  const program = new Command('onecopy')
-    .usage('[options] <verb>')
-    .description('Keeps one copy of every image byte on this host, whichever store reads it')
-    .version(`onecopy ${version}`, '-V, --version')
-    .helpCommand(false)
-    .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true, optionDescription: (option) => option.description })
-    .configureOutput({
-      writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
-      outputError: () => {},
-    })
-    .exitOverride();
-  for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
-  program.commandsGroup('Verbs:');
-  const isNamed = ({ usage }: Verb) => argv.includes(usage.split(' ', 1)[0] ?? '');
-  const isWhole = argv.some((word) => WORDS_ABOUT_ALL.includes(word)) || !VERBS.some(isNamed);
-  for (const verb of VERBS) {
-    if (isWhole || isNamed(verb)) addVerb(program, verb, interruption, setStatus);
-    else program.command(verb.usage).description(verb.summary);
-  }
-  program
-    .command('help [verb...]')
-    .description('explain a verb')
-    .action((words: readonly string[]) => explain(program, words));
-  return program;
-}
-
 /** The row of `completion` on the help pages; its code is only loaded when it is the first word. */
 function describeCompletion(program: Command): void {
   program
     .command('completion <shell>')
     .description('print a script that completes in bash, zsh or fish, with live names')
+    .helpGroup('Help:')
     .addHelpText('after', '\nFor bash: source <(onecopy completion bash)')
     .action(() => {
       throw new UsageError(
@@ -114,60 +95,8 @@ function describeCompletion(program: Command): void {
     });
 }
 
-/** Prints the help of the verb that the words lead to. */
-function explain(program: Command, words: readonly string[]): void {
-  let command = program;
-  for (const word of words) {
-    const next = command.commands.find((candidate) => candidate.name() === word);
-    // Commander knows how to complain, with a suggestion.
-    if (next === undefined) {
-      command.parse([word], { from: 'user' });
-      throw new UsageError(`Cannot explain "${words.join(' ')}": there is no such verb`);
-    }
-    command = next;
-  }
-  command.help();
-}
-
-function addVerb(
-  parent: Command,
-  verb: Verb,
-  interruption: Interruption,
-  setStatus: (code: number) => void,
-): void {
-  const command = parent.command(verb.usage).description(verb.summary);
-  for (const [flags, description, repeated] of verb.options ?? []) {
-    if (repeated === 'repeated') command.option(flags, description, collect, []);
-    else command.option(flags, description);
-  }
-  if (verb.help !== undefined) command.addHelpText('after', `\n${verb.help}`);
-  if (verb.verbs !== undefined) {
-    command.usage('[options] <verb>').helpCommand(false).commandsGroup('Verbs:');
-  }
-  for (const inner of verb.verbs ?? []) addVerb(command, inner, interruption, setStatus);
-  const { load } = verb;
-  if (load === undefined) return;
-  command.action(async (...parameters: unknown[]) => {
-    const self = parameters.at(-1) as Command;
-    const operands = parameters
-      .slice(0, -2)
-      .flat()
-      .filter((operand): operand is string => typeof operand === 'string');
-    setStatus(await runVerb(load, operands, self.optsWithGlobals(), interruption));
-  });
-}
-
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value];
-}
-
-async function runVerb(
-  load: NonNullable<Verb['load']>,
-  operands: readonly string[],
-  options: GlobalOptions & Readonly<Record<string, unknown>>,
-  interruption: Interruption,
-): Promise<number> {
-  const { signal } = interruption;
+async function runVerb(asked: Asked, interruption: Interruption): Promise<number> {
+  const options = asked.options as GlobalOptions;
   if (options.color === false) process.env['NO_COLOR'] = '1';
   const out = createOutput({
     json: options.json === true,
@@ -179,25 +108,70 @@ async function runVerb(
     wholeNumber(options.progressFd, '--progress-fd', 1),
   );
   interruption.onLeave(progress.stop);
-  const context: Context = {
-    out,
-    signal,
+  const context: VerbContext = {
+    repository: selectionOf(options),
+    signal: interruption.signal,
     onProgress: progress.listen,
-    operation: { signal, onProgress: progress.listen },
-    selection: selectionOf(options),
-    dryRun: options.dryRun === true,
-    assumeYes: options.yes === true,
-    noTrunc: options.trunc === false,
+    jobs: wholeNumber(options.jobs, '--jobs', 1),
     mayInit: options.init !== false,
     requireVerity: options.requireVerity === true,
-    jobs: wholeNumber(options.jobs, '--jobs', 1),
+    warn: (text) => out.warn(`warning: ${text}`),
+    detail: out.detail,
+    write: out.bytes,
   };
   const startSeconds = process.uptime();
   try {
-    const action = await load();
-    return (await action(context, operands, options)) ?? 0;
+    return await answer(asked, context, { out, options });
   } finally {
     progress.stop();
     out.detail(`took ${(process.uptime() - startSeconds).toFixed(3)} s`);
   }
+}
+
+/** How a run speaks, and what it was told beside the request. */
+interface Manner {
+  readonly out: Output;
+  readonly options: GlobalOptions;
+}
+
+/** Makes the request, does it or plans it, and prints the report. */
+async function answer(asked: Asked, context: VerbContext, manner: Manner): Promise<number> {
+  const { out, options } = manner;
+  const spelled = requestOf(asked.grammar, asked, asked.alias);
+  const verb = await asked.row.load();
+  const request = verb.parse(spelled) as Readonly<Record<string, unknown>>;
+  const givesContents = verb.givesContents?.(request) === true;
+  if (out.json && givesContents) {
+    throw new UsageError(
+      'Cannot print files as JSON: expected a verb with a report',
+      'stat --json and inspect --json show metadata',
+    );
+  }
+  const isPlan = options.dryRun === true && verb.plan !== undefined;
+  const question = isPlan ? undefined : asked.grammar.question?.(request, placeOf(context));
+  if (question !== undefined) await confirm(context, options.yes === true, question);
+  const report = isPlan ? await verb.plan?.(context, request) : await verb.run(context, request);
+  const isWanted = isPlan || !changes(verb) || verb.isQuestion?.(request) === true;
+  const isSilent = givesContents || (options.quiet === true && !isWanted);
+  if (out.json) out.document(report as Readonly<Record<string, unknown>>);
+  else if (!isSilent) await print(asked, report, { ...manner, request });
+  return verb.hasFindings?.(report, request) === true ? EXIT_FINDINGS : 0;
+}
+
+function placeOf({ repository }: VerbContext): string {
+  return locateRepository(repository);
+}
+
+/** A verb with a plan changes something; its report says what, and nobody asked for data. */
+function changes(verb: Verb): boolean {
+  return verb.plan !== undefined;
+}
+
+async function print(
+  { row }: Asked,
+  report: unknown,
+  { out, options, request }: Manner & { readonly request: Readonly<Record<string, unknown>> },
+): Promise<void> {
+  const text = (await TEXTS[row.name]?.()) as Text<unknown> | undefined;
+  await text?.(report, { ...out, noTrunc: options.trunc === false }, request);
 }

@@ -1,12 +1,15 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { plainJson, plainLine } from '#base/bytes';
+import { UsageError } from '#base/errors';
 import type { ProgressEvent, ProgressListener } from '#base/flow';
 import { stderr } from '#faces/terminal';
-import { UsageError } from './output.ts';
+
 import { formatSize } from './units.ts';
 
 /** How progress is shown; `auto` is bars on a terminal and lines elsewhere. */
-export type ProgressMode = 'auto' | 'plain' | 'json' | 'none';
+export const PROGRESS_MODES = ['auto', 'plain', 'json', 'none'] as const;
+/** One of them. */
+export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
 /** A renderer of progress; `stop` clears what must not stay on the screen. */
 export interface ProgressRenderer {

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { describe, it, mock } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { UsageError } from '#faces/terminal';
+import { UsageError } from '#base/errors';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { main as composefsInfo } from './composefs-info.ts';
 import { escapeName } from './escape.ts';

@@ -3,7 +3,8 @@
  * status of C. Options may stand before or after the command.
  */
 
-import { stdout, UsageError } from '#faces/terminal';
+import { UsageError } from '#base/errors';
+import { stdout } from '#faces/terminal';
 import {
   dumpImageFile,
   type ListedEntry,

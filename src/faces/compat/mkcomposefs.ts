@@ -3,7 +3,8 @@
  * takes `--hardlinks`, as composefs-rs does. `--threads` is checked and otherwise has no effect.
  */
 
-import { stderr, stdout, UsageError } from '#faces/terminal';
+import { UsageError } from '#base/errors';
+import { stderr, stdout } from '#faces/terminal';
 import {
   type ComposeSource,
   composeImage,

@@ -1,4 +1,4 @@
-import { UsageError } from '#faces/terminal';
+import { UsageError } from '#base/errors';
 
 /**
  * Long options as getopt_long reads them: `--name`, `--name=value`, `--name value`, any unique beginning of a name, mixed

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { plainText } from '#base/bytes';
-import { isOnecopyError, renderErrorText } from '#base/errors';
-import { stderr, stdout, UsageError } from '#faces/terminal';
+import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
+import { stderr, stdout } from '#faces/terminal';
 
 /** Characters gathered before they are written. */
 const PIECE_LENGTH = 64 * 1024;

@@ -1,6 +1,4 @@
 /**
- * What every program with a terminal needs: standard output and standard error as channels, broken pipes, and the mistake of a person who
- * typed the command.
+ * What every program with a terminal needs: standard output and standard error as channels, and broken pipes.
  */
 export { Channel, leave, stderr, stdout } from './channels.ts';
-export { UsageError } from './usage-error.ts';

@@ -12,6 +12,7 @@ import {
   type OnecopyError,
   TransportError,
   UnsupportedError,
+  UsageError,
 } from '#base/errors';
 
 /** Longest cause chain that is carried. */
@@ -50,7 +51,7 @@ type AnyErrorClass = new (
   extras: { cause?: unknown; hint?: string },
 ) => OnecopyError;
 
-const CLASS_BY_KIND: Record<ErrorKind, AnyErrorClass> = {
+const CLASS_BY_KIND: Record<Exclude<ErrorKind, 'usage'>, AnyErrorClass> = {
   'not-found': NotFoundError,
   conflict: ConflictError,
   integrity: IntegrityError,
@@ -78,6 +79,7 @@ function reviveClass(carried: CarriedError, cause: Error | undefined): Error {
   };
   if (carried.code !== undefined && carried.code in ERROR_CODES) {
     const kind: ErrorKind = ERROR_CODES[carried.code].kind;
+    if (kind === 'usage') return new UsageError(carried.message, carried.hint, extras);
     const Class = CLASS_BY_KIND[kind];
     return new Class(
       carried.code as never,

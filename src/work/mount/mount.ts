@@ -1,5 +1,5 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
-import { hasCode, isOnecopyError, UnsupportedError } from '#base/errors';
+import { ConflictError, hasCode, isOnecopyError, UnsupportedError } from '#base/errors';
 import {
   attachMount,
   attachMountOver,
@@ -12,6 +12,7 @@ import {
 } from '#host';
 import type { Repository } from '#stores/composefs';
 import { sourceOf } from './source.ts';
+import { mountedAt } from './unmount.ts';
 
 /** A writable layer above the image: both directories on one filesystem, `work` empty. */
 export interface UpperLayer {
@@ -49,6 +50,7 @@ export function mountImage(
 ): MountReport {
   using opened = repository.images.open(image);
   using directory = Dir.open(target);
+  requireFree(directory, target);
   using objects = repository.root.openDir('objects');
   try {
     using tree = mountErofs(opened.object.fd);
@@ -67,6 +69,18 @@ export function mountImage(
     verity: opened.wantVerity,
     readOnly: options.writable === undefined,
   };
+}
+
+/** A mount over a mount would hide it, and `umount` would bring it back. @throws ConflictError MOUNT_EXISTS */
+function requireFree(directory: Dir, target: string): void {
+  const mounted = mountedAt(directory, target);
+  if (mounted === undefined) return;
+  throw new ConflictError(
+    'MOUNT_EXISTS',
+    `Cannot mount over "${target}": "${mounted.image}" is mounted there`,
+    { target, image: mounted.image },
+    { hint: `Unmount it first: onecopy umount ${target}` },
+  );
 }
 
 /** The reason why a mount failed, with what to do about it. */

@@ -48,11 +48,21 @@ export function findMount(target: string): MountedImage {
   return mountAt(directory, target);
 }
 
-function mountAt(directory: Dir, target: string): MountedImage {
+/** The image that is mounted at an open directory, the topmost of several; undefined without one. */
+export function mountedAt(directory: Dir, target: string): MountedImage | undefined {
+  const whole = wholePath(directory, target);
+  return listMounts().findLast((mount) => mount.target === whole);
+}
+
+function wholePath(directory: Dir, target: string): string {
   using proc = Dir.open('/proc/self');
-  const whole = displayText(proc.readlink(`fd/${directory.fd}`) ?? pathOf(target));
-  const mounted = listMounts().findLast((mount) => mount.target === whole);
+  return displayText(proc.readlink(`fd/${directory.fd}`) ?? pathOf(target));
+}
+
+function mountAt(directory: Dir, target: string): MountedImage {
+  const mounted = mountedAt(directory, target);
   if (mounted !== undefined) return mounted;
+  const whole = wholePath(directory, target);
   throw new NotFoundError(
     'MOUNT_NOT_FOUND',
     `Cannot unmount "${whole}": no image is mounted there`,

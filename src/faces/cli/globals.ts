@@ -1,0 +1,76 @@
+import { UsageError } from '#base/errors';
+import type { RepositoryChoice } from '#work/repository';
+import { PROGRESS_MODES, type ProgressMode } from './progress.ts';
+
+/** Options of every verb: flags as commander reads them, and what they do. */
+export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[] = [
+  [
+    '--repo <path>',
+    'use this repository (else ONECOPY_REPO, else --system for root, --user for others)',
+  ],
+  ['--user', "use the user's repository, ~/.var/lib/composefs"],
+  ['--system', "use the system's repository, /sysroot/composefs"],
+  ['--json', 'print exactly one JSON document on stdout'],
+  ['--progress <mode>', 'show progress as auto, plain, json or none'],
+  ['--progress-fd <n>', 'also write progress as JSON lines to this descriptor'],
+  ['-q, --quiet', 'print no progress, no notes, and no report of what was changed'],
+  ['-v, --verbose', 'say more on stderr'],
+  ['--no-color', 'use no colours (also NO_COLOR)'],
+  ['-n, --dry-run', 'say what would be done and do nothing'],
+  ['-y, --yes', 'do not ask'],
+  ['--jobs <n>', 'use this many workers at most'],
+  ['--no-trunc', 'do not shorten digests'],
+  ['--no-init', 'do not create a missing repository'],
+  ['--require-verity', 'refuse a repository without fs-verity'],
+];
+
+/** The same as commander delivers them. */
+export interface GlobalOptions {
+  readonly repo?: string;
+  readonly user?: boolean;
+  readonly system?: boolean;
+  readonly json?: boolean;
+  readonly progress?: string;
+  readonly progressFd?: string;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly jobs?: string;
+  readonly init?: boolean;
+  readonly requireVerity?: boolean;
+  readonly trunc?: boolean;
+}
+
+/** The repository that the options select. @throws UsageError when more than one is named */
+export function selectionOf(options: GlobalOptions): RepositoryChoice {
+  const named = [options.repo !== undefined, options.user === true, options.system === true];
+  if (named.filter(Boolean).length > 1) {
+    throw new UsageError('Cannot choose a repository: expected one of --repo, --user and --system');
+  }
+  if (options.user === true) return { user: true };
+  if (options.system === true) return { system: true };
+  const path = options.repo ?? process.env['ONECOPY_REPO'];
+  return path === undefined || path === '' ? {} : { path };
+}
+
+/** Parses an option that must be a whole number. @throws UsageError */
+export function wholeNumber(text: string | undefined, option: string, min = 0): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value;
+  throw new UsageError(
+    `Cannot read ${option}: expected a whole number from ${min}, found "${text}"`,
+  );
+}
+
+/** The progress mode that the options choose; a document on its own unless progress was asked for. @throws UsageError */
+export function progressModeOf({ progress, quiet, json }: GlobalOptions): ProgressMode {
+  const mode = progress ?? (quiet === true || json === true ? 'none' : 'auto');
+  const found = PROGRESS_MODES.find((one) => one === mode);
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `Cannot read --progress: expected ${PROGRESS_MODES.join(', ')}, found "${mode}"`,
+  );
+}

@@ -1,0 +1,22 @@
+import { UsageError } from '#base/errors';
+import { NO_OWNERS } from './files.ts';
+import type { Grammar } from './grammar.ts';
+
+/** `cp` on a command line. */
+export const grammar: Grammar = {
+  operands: [
+    { usage: '<name:path>', key: 'name', take: takeNameAndPath, completes: 'names:/' },
+    { usage: '<destination>', key: 'to', take: 'path', completes: 'files' },
+  ],
+  options: [NO_OWNERS],
+};
+
+/** `NAME:/PATH`: the name may hold colons, so the path starts at the first colon with a slash behind it. */
+function takeNameAndPath(text: string): { readonly name: string; readonly path: string } {
+  const at = text.indexOf(':/');
+  if (at > 0) return { name: text.slice(0, at), path: text.slice(at + 1) };
+  throw new UsageError(
+    `Cannot read "${text}": expected NAME:/PATH`,
+    'the path starts with a slash, for example app:/etc/os-release',
+  );
+}

@@ -1,0 +1,64 @@
+import { resolve } from 'node:path';
+import { NAME, NO_OWNERS } from './files.ts';
+import type { Grammar } from './grammar.ts';
+import { COMPAT } from './ostree.ts';
+
+const OF_OSTREE = 'Options of ostree-local:';
+const MODES = ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'];
+
+/** `export` on a command line. */
+export const grammar: Grammar = {
+  operands: [
+    NAME,
+    {
+      usage: '<reference>',
+      key: 'target',
+      take: (text) => ({ target: targetOf(text) }),
+      completes: 'files',
+    },
+  ],
+  options: [
+    {
+      flags: '--compression <name>',
+      says: 'compress layers whose blob was not kept like this (default: none)',
+      key: 'compression',
+      values: ['none', 'gzip', 'zstd'],
+    },
+    { ...NO_OWNERS, says: 'do not restore owners in a plain directory' },
+    {
+      flags: '--mode <mode>',
+      says: 'create a missing OSTree repository of this mode',
+      key: 'mode',
+      values: MODES,
+      heading: OF_OSTREE,
+    },
+    {
+      flags: '--empty-boot',
+      says: 'leave out what is in /boot',
+      key: 'emptyBoot',
+      heading: OF_OSTREE,
+    },
+    {
+      flags: '--empty-sysroot',
+      says: 'leave out what is in /sysroot',
+      key: 'emptySysroot',
+      heading: OF_OSTREE,
+    },
+    {
+      flags: '--keep-user-xattrs',
+      says: 'keep extended attributes of user. as well',
+      key: 'keepUserXattrs',
+      heading: OF_OSTREE,
+    },
+    { ...COMPAT, heading: OF_OSTREE },
+  ],
+  help:
+    'A target without a transport is a plain directory, which must be new or empty. ostree-local:PATH[:REF] makes a commit of the\n' +
+    'image in an OSTree repository.',
+  aliases: [{ name: 'ostree checkout' }],
+};
+
+/** A reference as it is, a plain directory as an absolute path. */
+function targetOf(text: string): string {
+  return /^[a-z][a-z-]+:/.test(text) ? text : resolve(text);
+}

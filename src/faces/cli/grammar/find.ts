@@ -1,0 +1,64 @@
+import { UsageError } from '#base/errors';
+import { ALSO_REFERENCES, DEPTH, NAME, PATH, PLATFORM } from './files.ts';
+import type { Grammar } from './grammar.ts';
+import { COMPAT } from './ostree.ts';
+
+/** `find` on a command line. */
+export const grammar: Grammar = {
+  operands: [NAME, PATH],
+  options: [
+    {
+      flags: '--name <pattern>',
+      says: 'match the last component of the path with this shell pattern',
+      key: 'fileName',
+    },
+    {
+      flags: '--path <pattern>',
+      says: 'match the whole path with this shell pattern',
+      key: 'wholePath',
+    },
+    {
+      flags: '--type <letters>',
+      says: 'find these types: any of f d l c b p s',
+      key: 'type',
+      take: takeTypes,
+    },
+    {
+      flags: '--min-size <bytes>',
+      says: 'find files of at least this many bytes',
+      key: 'minSizeBytes',
+      take: 'number',
+    },
+    {
+      flags: '--max-size <bytes>',
+      says: 'find files of at most this many bytes',
+      key: 'maxSizeBytes',
+      take: 'number',
+    },
+    DEPTH,
+    PLATFORM,
+    COMPAT,
+  ],
+  help: ALSO_REFERENCES,
+};
+
+/** Letters as find(1) has them. */
+const KIND_BY_LETTER: Readonly<Record<string, string>> = {
+  f: 'file',
+  d: 'directory',
+  l: 'symlink',
+  c: 'chr',
+  b: 'blk',
+  p: 'fifo',
+  s: 'socket',
+};
+
+function takeTypes(letters: string): string[] {
+  return letters.split('').map((letter) => {
+    const kind = KIND_BY_LETTER[letter];
+    if (kind !== undefined) return kind;
+    throw new UsageError(
+      `Cannot read --type: expected letters of f d l c b p s, found "${letter}"`,
+    );
+  });
+}

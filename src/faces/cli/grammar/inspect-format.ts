@@ -1,0 +1,9 @@
+import type { Grammar } from './grammar.ts';
+
+/** `inspect-format` on a command line. */
+export const grammar: Grammar = {
+  operands: [{ usage: '<file>', key: 'path', take: 'path', completes: 'files' }],
+  options: [
+    { flags: '--as <format>', says: 'read the file as this format (default: detect)', key: 'as' },
+  ],
+};

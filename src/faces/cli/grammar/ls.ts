@@ -1,0 +1,23 @@
+import { ALSO_REFERENCES, NAME, PATH, PLATFORM } from './files.ts';
+import type { Grammar } from './grammar.ts';
+import { COMPAT } from './ostree.ts';
+
+/** `ls` on a command line. */
+export const grammar: Grammar = {
+  operands: [NAME, PATH],
+  options: [
+    { flags: '-l, --long', says: 'show mode, owner, size and time', key: 'long' },
+    { flags: '-R, --recursive', says: 'list everything below', key: 'recursive' },
+    {
+      flags: '-d, --dironly',
+      says: 'list the directory of a commit itself, not what is in it',
+      key: 'dironly',
+    },
+    { flags: '-C, --checksum', says: 'show the ids of the objects of a commit', key: 'checksum' },
+    { flags: '-X, --xattrs', says: 'show the extended attributes of a commit', key: 'xattrs' },
+    PLATFORM,
+    COMPAT,
+  ],
+  help: ALSO_REFERENCES,
+  aliases: [{ name: 'ostree ls' }],
+};

@@ -1,0 +1,6 @@
+import type { Grammar } from './grammar.ts';
+
+/** `ostree show` on a command line. */
+export const grammar: Grammar = {
+  operands: [{ usage: '<commit>', key: 'commit', completes: 'commits' }],
+};

@@ -1,0 +1,40 @@
+import type { ExportReport } from '#work/verbs';
+import { formatDigest, formatSize } from '../units.ts';
+import { noteLeftOut } from './checkout.ts';
+import type { Speaker, Text } from './text.ts';
+
+/** The text of `export`. */
+export const text: Text<ExportReport> = (report, speaker, request) => {
+  const { line, note } = speaker;
+  const name = report.dryRun ? report.name : request['name'];
+  if (report.dryRun) line(`Would write ${name} to ${report.target}`);
+  else if (report.kind === 'directory') {
+    line(`Wrote ${name} to ${report.path}`);
+    noteLeftOut(report, note);
+  } else if (report.kind === 'ostree') printCommit(report, speaker);
+  else {
+    line(`Wrote ${name} to ${request['target']}`);
+    line(`  manifest: ${report.manifestDigest}`);
+    if (!report.identical) {
+      line('  The layers are packed anew: same diff ids and config, another manifest.');
+      line('  (pull --keep-blobs keeps the blobs, then an export is byte-identical.)');
+    }
+    for (const { digest, sizeBytes, method } of report.layers) {
+      line(`  layer ${formatDigest(digest)}  ${formatSize(sizeBytes)}  ${method}`);
+    }
+  }
+};
+
+function printCommit(
+  report: Extract<ExportReport, { kind: 'ostree'; dryRun: false }>,
+  { line, detail }: Speaker,
+): void {
+  line(`commit  ${report.commit}`);
+  for (const tagged of report.refs) line(`tagged  ${tagged}`);
+  if (!report.isLabelled) line('labels  none: the image has no SELinux policy');
+  const files = report.filesWritten + report.filesReflinked;
+  detail(
+    `${report.metadataWritten} metadata and ${files} files written (${report.filesReflinked} by reflink), ` +
+      `${report.objectsPresent} were there, ${formatSize(report.contentBytes)}`,
+  );
+}

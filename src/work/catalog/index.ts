@@ -1,0 +1,30 @@
+/**
+ * The one world of names of a repository: OCI images, OSTree commits and bare EROFS images, found, listed, named and opened alike.
+ *
+ *     name, id, beginning of an id ─▶ findNamed ─▶ image · commit · erofs ─▶ openNamedView ─▶ files
+ */
+export { type CatalogRow, listNamed } from './list.ts';
+export {
+  findName,
+  planRemoveNamed,
+  planTag,
+  type Removed,
+  removeNamed,
+  type Tagged,
+  tagNamed,
+  untagNamed,
+} from './manage.ts';
+export {
+  findNamed,
+  type Named,
+  type NamedCommit,
+  type NamedErofs,
+  type NamedImage,
+} from './named.ts';
+export {
+  computeNamedId,
+  dumpNamed,
+  ensureNamedImage,
+  openNamedView,
+  type TreeChoice,
+} from './view.ts';

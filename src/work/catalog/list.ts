@@ -1,0 +1,66 @@
+import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
+import type { OnecopyError } from '#base/errors';
+import type { Repository } from '#stores/composefs';
+import { listCommitRefs, listPartialCommits, openStored } from '#work/commits';
+import { listOciImages, type OciImage } from '#work/image';
+
+/** A name of an OCI image or artifact. */
+export interface ImageEntryRow {
+  readonly kind: 'image';
+  readonly name: string;
+  readonly manifestDigest: ContentDigest;
+  /** Undefined when `problem` is set. */
+  readonly image: OciImage | undefined;
+  /** Artifacts stored with this image as their subject. */
+  readonly referrers: number;
+  readonly problem: OnecopyError | undefined;
+}
+
+/** A ref of a complete OSTree commit. */
+export interface CommitEntryRow {
+  readonly kind: 'commit';
+  readonly name: string;
+  readonly commit: OstreeChecksum;
+  /** Undefined when the ref leads to a commit that is gone. */
+  readonly streamId: ObjectId | undefined;
+  readonly imageId: ObjectId | undefined;
+}
+
+/** A ref of a commit of which only some paths are here. */
+export interface PartialEntryRow {
+  readonly kind: 'partial';
+  readonly name: string;
+  readonly commit: OstreeChecksum;
+  readonly subpaths: readonly string[] | undefined;
+  readonly imageId: ObjectId | undefined;
+}
+
+/** A name of an EROFS image that stands for itself. */
+export interface ErofsEntryRow {
+  readonly kind: 'erofs';
+  /** Without `refs/`. */
+  readonly name: string;
+  /** Undefined when the name leads nowhere. */
+  readonly imageId: ObjectId | undefined;
+}
+
+/** One name of the repository. */
+export type CatalogRow = ImageEntryRow | CommitEntryRow | PartialEntryRow | ErofsEntryRow;
+
+/** All names: tags, then refs of commits, then names below `images/refs`, each in order. What cannot be read is a row too. */
+export function listNamed(repository: Repository): CatalogRow[] {
+  return [
+    ...listOciImages(repository).map((row) => ({ kind: 'image' as const, ...row })),
+    ...listCommitRefs(repository).map(({ name, commit, streamId }) => ({
+      kind: 'commit' as const,
+      name,
+      commit,
+      streamId,
+      imageId: streamId === undefined ? undefined : openStored(repository, commit).imageId,
+    })),
+    ...listPartialCommits(repository).map((row) => ({ kind: 'partial' as const, ...row })),
+    ...repository.refs
+      .list('images')
+      .map(({ name, id }) => ({ kind: 'erofs' as const, name, imageId: id })),
+  ];
+}

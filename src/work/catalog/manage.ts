@@ -1,0 +1,147 @@
+import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
+import { ConflictError, NotFoundError } from '#base/errors';
+import type { Repository } from '#stores/composefs';
+import { listCommitRefs, listPartialCommits, tagCommit, untagCommit } from '#work/commits';
+import { planRemoval, tagImage, untagImage } from '#work/image';
+import { exactlyNamed, findNamed, type Named, spellingOf } from './named.ts';
+
+/** What a name was given to, with the ids that its kind has. */
+export interface Tagged {
+  readonly kind: Named['kind'];
+  readonly name: string;
+  readonly manifestDigest: ContentDigest | undefined;
+  readonly commit: OstreeChecksum | undefined;
+  readonly imageId: ObjectId | undefined;
+}
+
+/** What giving a name would do. @throws as `findNamed` */
+export function planTag(repository: Repository, source: string, name: string): Tagged {
+  return taggedOf(findNamed(repository, source), name);
+}
+
+/**
+ * Gives an image or a commit another name, in its own world; a name that is in use there moves. Atomic.
+ * @throws as `findNamed`; FormatError REF_NAME_INVALID, OSTREE_REF_INVALID
+ */
+export function tagNamed(repository: Repository, source: string, name: string): Tagged {
+  const named = findNamed(repository, source);
+  if (named.kind === 'image') tagImage(repository, `@${named.manifestDigest}`, name);
+  else if (named.kind === 'commit') tagCommit(repository, named.commit, name);
+  else repository.refs.set('images', withoutFolder(name), named.imageId);
+  return taggedOf(named, name);
+}
+
+function taggedOf(named: Named, name: string): Tagged {
+  return {
+    kind: named.kind,
+    name,
+    manifestDigest: named.kind === 'image' ? named.manifestDigest : undefined,
+    commit: named.kind === 'commit' ? named.commit : undefined,
+    imageId: named.kind === 'erofs' ? named.imageId : undefined,
+  };
+}
+
+/** The one thing that has this name. @throws NotFoundError TAG_NOT_FOUND; ConflictError NAME_AMBIGUOUS */
+export function findName(repository: Repository, name: string): Named {
+  const found = spelledOrExact(repository, name);
+  const [first, ...others] = found;
+  if (first === undefined) {
+    throw new NotFoundError(
+      'TAG_NOT_FOUND',
+      `Cannot remove name "${name}": the repository has no such name`,
+      { tag: name, available: namesOf(repository) },
+      { hint: 'List what there is with: onecopy images' },
+    );
+  }
+  if (others.length === 0) return first;
+  const spellings = found.map(spellingOf);
+  throw new ConflictError(
+    'NAME_AMBIGUOUS',
+    `Cannot remove name "${name}": it names ${spellings.join(' and ')}`,
+    { name, found: spellings },
+    { hint: `Name one of them: ${spellings.join(', ')}` },
+  );
+}
+
+/** Takes a name away, also one that leads nowhere. @throws as `findName` */
+export function untagNamed(repository: Repository, name: string): void {
+  removeName(repository, findName(repository, name));
+}
+
+function removeName(repository: Repository, named: Named): void {
+  if (named.kind === 'image') untagImage(repository, named.tag ?? '');
+  else if (named.kind === 'commit') untagCommit(repository, named.ref ?? '');
+  else repository.refs.remove('images', named.ref ?? '');
+}
+
+/** What removing an image or a commit does. */
+export interface Removed {
+  readonly kind: Named['kind'];
+  /** Undefined unless it is an image of a manifest. */
+  readonly manifestDigest: ContentDigest | undefined;
+  readonly commit: OstreeChecksum | undefined;
+  readonly imageId: ObjectId | undefined;
+  /** Names that are removed. */
+  readonly names: readonly string[];
+  /** Names that still lead to it; when there is none the next garbage collection frees it. */
+  readonly remaining: readonly string[];
+}
+
+/** What `removeNamed` would do. @throws as `findNamed` */
+export function planRemoveNamed(repository: Repository, name: string): Removed {
+  const named = findNamed(repository, name);
+  if (named.kind === 'image') {
+    const plan = planRemoval(repository, named.tag ?? `@${named.manifestDigest}`);
+    return { kind: 'image', commit: undefined, imageId: undefined, ...plan };
+  }
+  const all = namesFor(repository, named);
+  const names = named.ref === undefined ? all : [named.ref];
+  return {
+    kind: named.kind,
+    manifestDigest: undefined,
+    commit: named.kind === 'commit' ? named.commit : undefined,
+    imageId: named.kind === 'erofs' ? named.imageId : undefined,
+    names,
+    remaining: all.filter((one) => !names.includes(one)),
+  };
+}
+
+/** Removes an image or a commit by name, or by id with all its names. Its bytes go with the next garbage collection. @throws as `findNamed` */
+export function removeNamed(repository: Repository, name: string): Removed {
+  const plan = planRemoveNamed(repository, name);
+  for (const one of plan.names) {
+    if (plan.kind === 'image') untagImage(repository, one);
+    else if (plan.kind === 'commit') untagCommit(repository, one);
+    else repository.refs.remove('images', one);
+  }
+  return plan;
+}
+
+function namesFor(repository: Repository, named: Exclude<Named, { kind: 'image' }>): string[] {
+  if (named.kind === 'erofs') {
+    return [...(repository.images.list().find(({ id }) => id === named.imageId)?.refs ?? [])];
+  }
+  const refs = [...listCommitRefs(repository), ...listPartialCommits(repository)];
+  const names = refs.filter(({ commit }) => commit === named.commit).map(({ name }) => name);
+  return [...new Set(names)];
+}
+
+function namesOf(repository: Repository): string[] {
+  return [
+    ...repository.tags.list().map(({ name }) => name),
+    ...listCommitRefs(repository).map(({ name }) => name),
+    ...listPartialCommits(repository).map(({ name }) => name),
+    ...repository.refs.list('images').map(({ name }) => `refs/${name}`),
+  ];
+}
+
+function spelledOrExact(repository: Repository, name: string): Named[] {
+  const exact = exactlyNamed(repository, name);
+  if (exact.length > 0) return exact;
+  const [, prefix = '', rest = ''] = /^(image:|commit:|refs\/)(.+)$/.exec(name) ?? [];
+  return exactlyNamed(repository, rest).filter((named) => spellingOf(named) === prefix + rest);
+}
+
+function withoutFolder(name: string): string {
+  return name.startsWith('refs/') ? name.slice('refs/'.length) : name;
+}

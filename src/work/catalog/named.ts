@@ -1,0 +1,161 @@
+import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
+import { isContentDigest } from '#base/digest';
+import { ConflictError, hasCode, NotFoundError } from '#base/errors';
+import { MANIFEST_STREAM_PREFIX, type Repository } from '#stores/composefs';
+import { listCommits, listPartialCommits, readCommitRef } from '#work/commits';
+import { listOciImages, manifestStreamName } from '#work/image';
+
+/** What a name of the repository leads to. */
+export type Named = NamedImage | NamedCommit | NamedErofs;
+
+/** An OCI image or artifact. */
+export interface NamedImage {
+  readonly kind: 'image';
+  readonly manifestDigest: ContentDigest;
+  /** The tag, when it was given by its tag. */
+  readonly tag: string | undefined;
+}
+
+/** An OSTree commit, complete or partial. */
+export interface NamedCommit {
+  readonly kind: 'commit';
+  readonly commit: OstreeChecksum;
+  /** The ref, when it was given by its ref. */
+  readonly ref: string | undefined;
+}
+
+/** An EROFS image that stands for itself: given by its id, or by its name below `images/refs`. */
+export interface NamedErofs {
+  readonly kind: 'erofs';
+  readonly imageId: ObjectId;
+  /** The name, when it was given by its name. */
+  readonly ref: string | undefined;
+}
+
+/** Fewest digits of the beginning of an id: shorter ones are too easily a mistyped name. */
+const PREFIX_MIN_DIGITS = 4;
+/** Spellings that say in which world a name is looked for. A name that is spelled exactly like this comes first. */
+const SPELLINGS = { image: 'image:', commit: 'commit:', erofs: 'refs/' } as const;
+
+/**
+ * What a name means: a tag, an OSTree ref, a name below `images/refs`, an id (a manifest's or config's digest, a commit's checksum, an
+ * EROFS image's id; with or without `@` and `sha256:`), or the beginning of one that no other shares. `image:NAME`, `commit:NAME` and
+ * `refs/NAME` choose when several have the name.
+ * @throws NotFoundError IMAGE_NOT_FOUND; ConflictError NAME_AMBIGUOUS
+ */
+export function findNamed(repository: Repository, name: string): Named {
+  const exact = exactlyNamed(repository, name);
+  if (exact.length > 0) return theOnly(name, exact, spellingOf);
+  const spelled = spelledNamed(repository, name);
+  if (spelled !== undefined) return spelled;
+  const byId = withIdLike(repository, name);
+  if (byId.length > 0) return theOnly(name, byId, idOf);
+  throw new NotFoundError(
+    'IMAGE_NOT_FOUND',
+    `Cannot find "${name}": the repository has no image or commit of this name or id`,
+    { name },
+    { hint: 'List what there is with: onecopy images' },
+  );
+}
+
+/** Everything that has exactly this name, in any world. */
+export function exactlyNamed(repository: Repository, name: string): Named[] {
+  const found: Named[] = [];
+  const tag = lenient(() => repository.tags.resolve(name));
+  if (tag !== undefined) {
+    found.push({ kind: 'image', manifestDigest: tag.manifestDigest, tag: name });
+  }
+  const commit = lenient(() => readCommitRef(repository, name)) ?? partialOf(repository, name);
+  if (commit !== undefined) found.push({ kind: 'commit', commit, ref: name });
+  const erofs = lenient(() => repository.refs.resolve('images', name))?.id;
+  if (erofs !== undefined) found.push({ kind: 'erofs', imageId: erofs, ref: name });
+  return found;
+}
+
+/** How to name this one and no other. */
+export function spellingOf(named: Named): string {
+  const name = named.kind === 'image' ? named.tag : named.ref;
+  return name === undefined ? idOf(named) : SPELLINGS[named.kind] + name;
+}
+
+function idOf(named: Named): string {
+  if (named.kind === 'image') return `@${named.manifestDigest}`;
+  return named.kind === 'commit' ? named.commit : named.imageId;
+}
+
+function theOnly(name: string, found: readonly Named[], spell: (named: Named) => string): Named {
+  const [first, ...others] = found;
+  if (first !== undefined && others.length === 0) return first;
+  const spellings = found.map(spell);
+  throw new ConflictError(
+    'NAME_AMBIGUOUS',
+    `Cannot tell what "${name}" means: expected one image or commit, found ${spellings.join(' and ')}`,
+    { name, found: spellings },
+    { hint: `Name one of them: ${spellings.join(', ')}` },
+  );
+}
+
+function spelledNamed(repository: Repository, name: string): Named | undefined {
+  for (const [kind, prefix] of Object.entries(SPELLINGS)) {
+    if (!name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length);
+    const found = exactlyNamed(repository, rest).find((named) => named.kind === kind);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** What has an id that is this, or begins with it. A whole id is looked up; the beginning of one is compared with all. */
+function withIdLike(repository: Repository, name: string): Named[] {
+  const text = name.startsWith('@') ? name.slice(1) : name;
+  if (isContentDigest(text) && repository.streams.has(manifestStreamName(text))) {
+    return [{ kind: 'image', manifestDigest: text, tag: undefined }];
+  }
+  const [, algorithm, prefix = ''] = /^(?:(sha256|sha512):)?([0-9a-f]+)$/.exec(text) ?? [];
+  if (prefix.length < PREFIX_MIN_DIGITS) return [];
+  const images = imagesLike(repository, prefix, algorithm);
+  if (name.startsWith('@') || algorithm !== undefined) return images;
+  const commits = commitsLike(repository, prefix);
+  const erofs = repository.images.list().filter(({ id }) => id.startsWith(prefix));
+  return [
+    ...images,
+    ...commits.map((commit) => ({ kind: 'commit', commit, ref: undefined }) as const),
+    ...erofs.map(({ id }) => ({ kind: 'erofs', imageId: id, ref: undefined }) as const),
+  ];
+}
+
+/** Images whose manifest or config has such a digest; manifests without a tag too. */
+function imagesLike(repository: Repository, prefix: string, algorithm = '\\w+'): NamedImage[] {
+  const isLike = (digest: string) => new RegExp(`^${algorithm}:${prefix}`).test(digest);
+  const digests = new Set<ContentDigest>();
+  for (const { name } of repository.streams.list()) {
+    if (!name.startsWith(MANIFEST_STREAM_PREFIX)) continue;
+    const digest = name.slice(MANIFEST_STREAM_PREFIX.length);
+    if (isContentDigest(digest) && isLike(digest)) digests.add(digest);
+  }
+  for (const { manifestDigest, image } of listOciImages(repository)) {
+    if (image !== undefined && isLike(image.manifest.config.digest)) digests.add(manifestDigest);
+  }
+  return [...digests].map((manifestDigest) => ({ kind: 'image', manifestDigest, tag: undefined }));
+}
+
+function commitsLike(repository: Repository, prefix: string): OstreeChecksum[] {
+  const complete = listCommits(repository).filter(({ streamId }) => streamId !== undefined);
+  const all = [...complete, ...listPartialCommits(repository)].map(({ commit }) => commit);
+  return [...new Set(all)].filter((commit) => commit.startsWith(prefix));
+}
+
+function partialOf(repository: Repository, name: string): OstreeChecksum | undefined {
+  return listPartialCommits(repository).find((partial) => partial.name === name)?.commit;
+}
+
+/** A name that a world cannot have is not found there. */
+function lenient<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (hasCode(error, 'REF_NAME_INVALID') || hasCode(error, 'OSTREE_REF_INVALID'))
+      return undefined;
+    throw error;
+  }
+}

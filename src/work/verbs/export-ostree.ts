@@ -1,0 +1,90 @@
+import * as v from 'valibot';
+import { UsageError } from '#base/errors';
+import type { Named } from '#work/catalog';
+import type { LocalReference, OstreeReference } from '#work/export';
+import { OSTREE_MODES } from '#work/export-commit';
+import { openOciImage } from '#work/image';
+import type { Repository } from '#work/repository';
+import { imageRefName, synthesizeCommit } from '#work/synthesize';
+import type { ExportRequest } from './export.ts';
+import { count, list, orNull, text } from './schemas.ts';
+import type { VerbContext } from './verb.ts';
+
+/** Keys that apply to OSTree repositories alone. */
+export const OSTREE_KEYS = ['mode', 'emptyBoot', 'emptySysroot', 'keepUserXattrs', 'compat'];
+
+/** What making a commit of an image, straight in an OSTree repository, did. */
+export const ostreeReport = v.object({
+  dryRun: v.literal(false),
+  kind: v.literal('ostree'),
+  commit: text,
+  rootTree: text,
+  rootMeta: text,
+  manifestDigest: text,
+  path: text,
+  mode: v.picklist(OSTREE_MODES),
+  created: v.boolean(),
+  refs: list(text),
+  /** True when the image chooses a SELinux policy, so that files have its labels. */
+  isLabelled: v.boolean(),
+  metadataWritten: count,
+  filesWritten: count,
+  filesReflinked: count,
+  objectsPresent: count,
+  contentBytes: count,
+});
+
+/** Where to, and what. */
+interface Export {
+  readonly place: OstreeReference;
+  readonly named: Named;
+}
+
+/** True for an OSTree repository. */
+export function isOstree(
+  place: LocalReference | OstreeReference | string,
+): place is OstreeReference {
+  return typeof place !== 'string' && 'location' in place;
+}
+
+/** What `writeOstree` would do. */
+export function planOstree(repository: Repository, { name, target }: ExportRequest, to: Export) {
+  const { manifestDigest } = openOciImage(repository, imageOf(name, to));
+  const ref = orNull(to.place.ref ?? defaultRef(name));
+  const place = { path: to.place.location, ref };
+  return { dryRun: true as const, kind: 'ostree' as const, name, target, manifestDigest, ...place };
+}
+
+/** Makes the commit. @throws as `synthesizeCommit` */
+export async function writeOstree(
+  { signal, onProgress }: VerbContext,
+  repository: Repository,
+  asked: ExportRequest,
+  to: Export,
+): Promise<v.InferOutput<typeof ostreeReport>> {
+  const ref = to.place.ref ?? defaultRef(asked.name);
+  const done = await synthesizeCommit(repository, imageOf(asked.name, to), to.place.location, {
+    signal,
+    onProgress,
+    refs: ref === undefined ? [] : [ref],
+    createMode: asked.mode,
+    reading: asked.compat,
+    emptyBoot: asked.emptyBoot,
+    emptySysroot: asked.emptySysroot,
+    xattrs: asked.keepUserXattrs === true ? 'keep-user-xattrs' : undefined,
+  });
+  return { dryRun: false, kind: 'ostree', ...done };
+}
+
+function imageOf(name: string, { named }: Export): string {
+  if (named.kind === 'image') return `@${named.manifestDigest}`;
+  throw new UsageError(
+    `Cannot make a commit of "${name}": expected a container image, found a ${named.kind}`,
+    'a commit is written by: onecopy ostree export',
+  );
+}
+
+/** The ref where bootc and rpm-ostree look for the image; a digest is no name of one. */
+function defaultRef(name: string): string | undefined {
+  return name.startsWith('@') ? undefined : imageRefName(`docker://${name}`);
+}

@@ -1,0 +1,184 @@
+import * as v from 'valibot';
+import { UsageError } from '#base/errors';
+import { ensureNamedImage, findNamed, type Named, openNamedView } from '#work/catalog';
+import {
+  exportDirectory,
+  exportImage,
+  type LocalReference,
+  type OstreeReference,
+  parseReference,
+} from '#work/export';
+import { OSTREE_MODES } from '#work/export-commit';
+import { openOciImage } from '#work/image';
+import { checkoutReport } from './checkout-report.ts';
+import { isOstree, OSTREE_KEYS, ostreeReport, planOstree, writeOstree } from './export-ostree.ts';
+import { noteOnly } from './files.ts';
+import { openSelected } from './repository.ts';
+import { compat, count, flag, list, orNull, text } from './schemas.ts';
+import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
+
+/** How layers whose blob was not kept are packed. */
+export const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
+
+const request = v.strictObject({
+  name: text,
+  /** `oci:`, `oci-archive:`, `dir:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
+  target: text,
+  compression: v.optional(v.picklist(COMPRESSIONS)),
+  /** False leaves a plain directory to the running user. */
+  owners: v.optional(v.boolean()),
+  /** Of an OSTree repository that is created. */
+  mode: v.optional(v.picklist(OSTREE_MODES)),
+  /** Leave out what is in these folders. */
+  emptyBoot: flag,
+  emptySysroot: flag,
+  keepUserXattrs: flag,
+  compat,
+});
+export type ExportRequest = v.InferOutput<typeof request>;
+
+const plannedReport = v.object({
+  dryRun: v.literal(true),
+  kind: v.picklist(['image', 'directory', 'ostree']),
+  name: text,
+  target: text,
+  /** What would be written: of an image its manifest, of a directory its EROFS image. */
+  manifestDigest: v.optional(text),
+  imageId: v.optional(text),
+  commit: v.optional(text),
+  path: v.optional(text),
+  ref: v.optional(v.nullable(text)),
+});
+const directoryReport = v.object({
+  dryRun: v.literal(false),
+  kind: v.literal('directory'),
+  /** Only of a commit. */
+  commit: v.optional(text),
+  ...checkoutReport,
+});
+const imageReport = v.object({
+  dryRun: v.literal(false),
+  kind: v.literal('image'),
+  transport: v.picklist(['oci', 'oci-archive', 'docker-archive', 'dir']),
+  path: text,
+  tag: v.nullable(text),
+  manifestDigest: text,
+  originalManifestDigest: text,
+  /** True when the manifest is the one that was pulled. */
+  identical: v.boolean(),
+  configDigest: text,
+  layers: list(
+    v.object({
+      digest: text,
+      originalDigest: text,
+      diffId: v.nullable(text),
+      sizeBytes: count,
+      mediaType: text,
+      method: v.picklist(['present', 'reflinked', 'copied', 'rebuilt', 'repacked']),
+    }),
+  ),
+});
+const report = v.union([plannedReport, directoryReport, imageReport, ostreeReport]);
+export type ExportReport = v.InferOutput<typeof report>;
+
+/** `export`: writes an image into a layout or an archive, an image or a commit into a plain directory. */
+export const exportVerb = defineVerb({
+  request,
+  report,
+  examples: [
+    { request: { name: 'app', target: 'oci:out:v1' }, says: 'Write an image into an OCI layout' },
+    {
+      request: { name: 'os', target: '/tmp/os', owners: false },
+      says: 'Write the files of a commit into a directory',
+    },
+  ],
+  async plan(context, asked) {
+    const place = placeOf(asked);
+    using repository = await openSelected(context);
+    const named = findNamed(repository, asked.name);
+    noteOnly(context, repository, named);
+    const { name, target } = asked;
+    if (isOstree(place)) return planOstree(repository, asked, { place, named });
+    if (typeof place === 'string') {
+      const { imageId } = openNamedView(repository, named);
+      const rest = { imageId, path: place, ...commitOf(named) };
+      return { dryRun: true as const, kind: 'directory' as const, name, target, ...rest };
+    }
+    const { manifestDigest } = openOciImage(repository, imageNameOf(asked, named));
+    return { dryRun: true as const, kind: 'image' as const, name, target, manifestDigest };
+  },
+  async run(context, asked) {
+    const place = placeOf(asked);
+    using repository = await openSelected(context);
+    const named = findNamed(repository, asked.name);
+    noteOnly(context, repository, named);
+    const { signal, onProgress } = context;
+    if (isOstree(place)) return await writeOstree(context, repository, asked, { place, named });
+    if (typeof place === 'string') {
+      const { imageId } = await ensureNamedImage(repository, named, { signal });
+      const options = { signal, onProgress, owners: asked.owners };
+      const done = await exportDirectory(repository, imageId, place, options);
+      const kind = 'directory' as const;
+      return { dryRun: false as const, kind, ...commitOf(named), ...done };
+    }
+    return await writeImage(context, place, asked, { repository, named });
+  },
+});
+
+async function writeImage(
+  { signal, onProgress }: VerbContext,
+  place: LocalReference,
+  asked: ExportRequest,
+  { repository, named }: { repository: Parameters<typeof exportImage>[0]; named: Named },
+): Promise<v.InferOutput<typeof imageReport>> {
+  const { compression } = asked;
+  const options = { signal, onProgress, compression };
+  const done = await exportImage(repository, imageNameOf(asked, named), place, options);
+  return {
+    dryRun: false,
+    kind: 'image',
+    ...done,
+    tag: orNull(done.tag),
+    layers: done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) })),
+  };
+}
+
+/** The name of an image; layouts and archives take nothing else. @throws UsageError */
+function imageNameOf({ name, target }: ExportRequest, named: Named): string {
+  if (named.kind === 'image') return `@${named.manifestDigest}`;
+  throw new UsageError(
+    `Cannot export "${name}" to "${target}": expected a container image, found a ${named.kind}`,
+    named.kind === 'commit'
+      ? 'a commit is written by: onecopy ostree export, or into a plain directory'
+      : 'its files can be written into a plain directory',
+  );
+}
+
+function commitOf(named: Named): { readonly commit?: string } {
+  return named.kind === 'commit' ? { commit: named.commit } : {};
+}
+
+/** A layout or archive, or the path of a plain directory; options of the other kind are refused. */
+function placeOf(asked: ExportRequest): LocalReference | OstreeReference | string {
+  const { target } = asked;
+  const subject = `export to "${target}"`;
+  if (!/^[a-z][a-z-]+:/.test(target)) {
+    refuseKeys(asked, ['compression', ...OSTREE_KEYS], subject);
+    return target;
+  }
+  const reference = parseReference(target);
+  const isCommit = reference.transport === 'ostree-local';
+  refuseKeys(asked, ['owners', ...(isCommit ? ['compression'] : OSTREE_KEYS)], subject);
+  switch (reference.transport) {
+    case 'oci':
+    case 'oci-archive':
+    case 'docker-archive':
+    case 'dir':
+    case 'ostree-local':
+      return reference;
+    default:
+      throw new UsageError(
+        `Cannot export to "${target}": expected oci:, oci-archive:, dir:, ostree-local: or the path of a directory`,
+      );
+  }
+}

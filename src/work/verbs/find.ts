@@ -1,0 +1,46 @@
+import * as v from 'valibot';
+import { byteStringFromText } from '#base/bytes';
+import { findFiles } from '#work/browse';
+import { entriesReport, entryOf, entrySchema } from './entry.ts';
+import { openFiles, pathOf } from './files.ts';
+import { compat, list, maybeCount, maybeText, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+export type FindReport = v.InferOutput<typeof entriesReport>;
+
+/** `find`: files by name, kind and size. */
+export const find = defineVerb({
+  request: v.strictObject({
+    name: text,
+    path: maybeText,
+    /** A shell pattern of the last component. */
+    fileName: maybeText,
+    /** A shell pattern of the whole path. */
+    wholePath: maybeText,
+    type: v.optional(list(entrySchema.entries.kind)),
+    minSizeBytes: maybeCount,
+    maxSizeBytes: maybeCount,
+    depth: maybeCount,
+    platform: maybeText,
+    compat,
+  }),
+  report: entriesReport,
+  examples: [
+    { request: { name: 'app', fileName: '*.txt' }, says: 'Find files by their name' },
+    { request: { name: 'os', type: ['directory'] }, says: 'Find the directories of a commit' },
+  ],
+  async run(context, request) {
+    const pattern = (one: string | undefined) =>
+      one === undefined ? undefined : byteStringFromText(one);
+    await using opened = await openFiles(context, request.name, request);
+    const found = findFiles(opened.view, pathOf(request.path), {
+      name: pattern(request.fileName),
+      path: pattern(request.wholePath),
+      kinds: request.type,
+      minSizeBytes: request.minSizeBytes,
+      maxSizeBytes: request.maxSizeBytes,
+      maxDepth: request.depth,
+    });
+    return { entries: [...found].map(entryOf) };
+  },
+});

@@ -1,0 +1,186 @@
+import { availableParallelism } from 'node:os';
+import * as v from 'valibot';
+import { byteStringFromText } from '#base/bytes';
+import { isOnecopyError, UsageError } from '#base/errors';
+import { findNamed, type Named, type NamedImage, openNamedView } from '#work/catalog';
+import {
+  type CheckReport,
+  checkEverything,
+  type ObjectUse,
+  type RepairReport,
+  repairRepository,
+} from '#work/check';
+import { checkCommit } from '#work/commits';
+import type { Repository } from '#work/repository';
+import { type FsckReport, type fsckCommit, fsckReport, type imageFinding } from './fsck-report.ts';
+import { openSelected } from './repository.ts';
+import { flag, orNull, texts } from './schemas.ts';
+import { defineVerb, type VerbContext } from './verb.ts';
+
+const ROOT = byteStringFromText('/');
+
+const request = v.strictObject({
+  names: texts,
+  metadataOnly: flag,
+  /** Bring back or rebuild what is damaged, and remove what cannot be repaired. */
+  repair: flag,
+  /** Images to pull again for that, without a name. */
+  from: texts,
+});
+type FsckRequest = v.InferOutput<typeof request>;
+type CommitRow = v.InferOutput<typeof fsckCommit>;
+type ImageFinding = v.InferOutput<typeof imageFinding>;
+
+/**
+ * `fsck`: objects, streams, images, names, what the tags promise, layers put together and images built; with names those images
+ * and commits alone. With `repair` it mends what it can.
+ */
+export const fsck = defineVerb({
+  request,
+  report: fsckReport,
+  examples: [
+    { request: {}, says: 'Check the whole repository' },
+    { request: { names: ['app', 'os'] }, says: 'Check an image and a commit' },
+    {
+      request: { repair: true, from: ['oci:layout:latest'] },
+      says: 'Repair what is damaged with the help of an image at its source',
+    },
+  ],
+  plan: async (context, asked) => await check(context, asked, false),
+  run: async (context, asked) => await check(context, asked, asked.repair === true),
+  hasFindings: ({ ok }) => !ok,
+  isQuestion: ({ repair }) => repair !== true,
+});
+
+async function check(
+  context: VerbContext,
+  asked: FsckRequest,
+  doesRepair: boolean,
+): Promise<FsckReport> {
+  requireFit(asked);
+  const { names, metadataOnly = false } = asked;
+  using repository = await openSelected(context);
+  const named = names.map((name) => findNamed(repository, name));
+  const images = named.filter(isImage).map((one) => nameOf(one, repository));
+  const others = named.filter((one) => !isImage(one));
+  if (asked.repair === true && others.length > 0) {
+    throw new UsageError('Cannot repair commits: pull them again, which replaces what is damaged');
+  }
+  const { signal, onProgress, jobs } = context;
+  const workers = jobs ?? availableParallelism();
+  const options = { signal, onProgress, workers, metadataOnly, names: images };
+  const commits = checkCommits(context, repository, named, metadataOnly);
+  const bare = checkBare(context, repository, named, metadataOnly);
+  if (doesRepair) {
+    const refetch = refetchFrom(context, repository, asked.from);
+    return reportOf(await repairRepository(repository, { ...options, refetch }), [], []);
+  }
+  const isNeeded = names.length === 0 || images.length > 0;
+  const found = isNeeded ? await checkEverything(repository, options) : undefined;
+  return reportOf(found, commits, bare);
+}
+
+function requireFit({ repair, from, metadataOnly }: FsckRequest): void {
+  if (from.length > 0 && repair !== true) {
+    throw new UsageError('Cannot use --from alone: expected --repair with it');
+  }
+  if (repair === true && metadataOnly === true) {
+    throw new UsageError('Cannot repair with --metadata-only: what is damaged shows in contents');
+  }
+}
+
+/** Pulls without a name: what is damaged is verified and replaced, and no tag moves. */
+function refetchFrom(
+  { signal, onProgress, jobs }: VerbContext,
+  repository: Repository,
+  references: readonly string[],
+) {
+  return async () => {
+    const { pullImage } = await import('#work/pull-image');
+    for (const reference of references) {
+      await pullImage(repository, reference, { signal, onProgress, jobs });
+    }
+  };
+}
+
+function isImage(named: Named): named is NamedImage {
+  return named.kind === 'image';
+}
+
+/** The check goes by tags; an image that was given by its id is checked under any of its names. */
+function nameOf({ tag, manifestDigest }: NamedImage, repository: Repository): string {
+  if (tag !== undefined) return tag;
+  const named = repository.tags.list().find((one) => one.manifestDigest === manifestDigest);
+  return named?.name ?? `@${manifestDigest}`;
+}
+
+function checkCommits(
+  { signal, onProgress }: VerbContext,
+  repository: Repository,
+  named: readonly Named[],
+  metadataOnly: boolean,
+): CommitRow[] {
+  return named.flatMap((one) => {
+    if (one.kind !== 'commit') return [];
+    const name = one.ref ?? one.commit;
+    const found = checkCommit(repository, name, { signal, onProgress, content: !metadataOnly });
+    const findings = found.findings.map((finding) => ({
+      ...finding,
+      checksum: orNull(finding.checksum),
+    }));
+    return [{ ...found, subpaths: orNull(found.subpaths), findings }];
+  });
+}
+
+/** Bare images that were named: their trees, and every object of a file. */
+function checkBare(
+  { signal }: VerbContext,
+  repository: Repository,
+  named: readonly Named[],
+  metadataOnly: boolean,
+): ImageFinding[] {
+  return named.flatMap((one) => {
+    if (one.kind !== 'erofs') return [];
+    try {
+      const view = openNamedView(repository, one);
+      for (const entry of view.walk(ROOT)) {
+        signal.throwIfAborted();
+        if (entry.kind === 'file' && !metadataOnly) for (const _ of view.read(entry));
+      }
+      return [];
+    } catch (error) {
+      if (!isOnecopyError(error)) throw error;
+      const image = one.ref ?? one.imageId;
+      return [{ kind: 'image-check-failed', image, detail: error.message, usedBy: [] }];
+    }
+  });
+}
+
+function reportOf(
+  done: CheckReport | RepairReport | undefined,
+  commits: readonly CommitRow[],
+  bare: readonly ImageFinding[],
+): FsckReport {
+  const repair = done !== undefined && 'after' in done ? done : undefined;
+  const found = done !== undefined && 'after' in done ? done.after : done;
+  const findings = [...(found?.findings ?? []).map(withUses), ...bare];
+  return {
+    ok: findings.length === 0 && commits.every((one) => one.findings.length === 0),
+    repository: orNull(found?.repository),
+    tags: found?.tags ?? { imagesChecked: 0, imagesCorrupted: 0 },
+    findings,
+    commits,
+    repaired: repair === undefined ? null : repair.repaired.map(withUses),
+    removed: repair === undefined ? null : repair.removed.map(withUses),
+    notChecked: found?.notChecked ?? ['what only other images use'],
+  };
+}
+
+function withUses<Finding extends { readonly usedBy: readonly ObjectUse[] }>(finding: Finding) {
+  const usedBy = finding.usedBy.map(({ image, path, part }) => ({
+    image,
+    path: orNull(path),
+    part: orNull(part),
+  }));
+  return { ...finding, usedBy };
+}

@@ -1,0 +1,91 @@
+import * as v from 'valibot';
+import { UnsupportedError } from '#base/errors';
+import { findNamed } from '#work/catalog';
+import { readHistory } from '#work/commits';
+import { openOciImage } from '#work/image';
+import type { Repository } from '#work/repository';
+import { summaryOf, summarySchema } from './commit-summary.ts';
+import { openSelected } from './repository.ts';
+import { count, list, orNull, text } from './schemas.ts';
+import { defineVerb, refuseKeys } from './verb.ts';
+
+const imageReport = v.object({
+  name: text,
+  kind: v.literal('image'),
+  history: list(
+    v.object({
+      created: v.nullable(text),
+      createdBy: v.nullable(text),
+      comment: v.nullable(text),
+      author: v.nullable(text),
+      /** The layer that this step made. */
+      diffId: v.nullable(text),
+      sizeBytes: count,
+    }),
+  ),
+});
+const commitReport = v.object({
+  name: text,
+  kind: v.literal('commit'),
+  commits: list(summarySchema),
+  /** The first ancestor that is not stored. */
+  missing: v.nullable(text),
+});
+const report = v.variant('kind', [imageReport, commitReport]);
+export type HistoryReport = v.InferOutput<typeof report>;
+
+/** `history`: how an image was built, newest step last; a commit and its stored ancestors, newest first. */
+export const history = defineVerb({
+  request: v.strictObject({
+    name: text,
+    limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  }),
+  report,
+  examples: [
+    { request: { name: 'app' }, says: 'Show how an image was built' },
+    { request: { name: 'os', limit: 5 }, says: 'Show a commit and its stored ancestors' },
+  ],
+  async run(context, asked) {
+    using repository = await openSelected(context);
+    const named = findNamed(repository, asked.name);
+    if (named.kind === 'commit') {
+      const { commits, missing } = readHistory(repository, named.ref ?? named.commit, asked.limit);
+      const list = commits.map(summaryOf);
+      return { name: asked.name, kind: 'commit' as const, commits: list, missing: orNull(missing) };
+    }
+    refuseKeys(asked, ['limit'], `show the history of "${asked.name}"`);
+    const digest = named.kind === 'image' ? named.manifestDigest : undefined;
+    return {
+      name: asked.name,
+      kind: 'image' as const,
+      history: stepsOf(repository, asked.name, digest),
+    };
+  },
+});
+
+function stepsOf(repository: Repository, name: string, digest: string | undefined) {
+  const image = digest === undefined ? undefined : openOciImage(repository, `@${digest}`);
+  if (image?.config === undefined) throw withoutHistory(name, digest === undefined);
+  let layer = 0;
+  return image.config.history.map((step) => {
+    const index = step.emptyLayer ? undefined : layer++;
+    return {
+      created: orNull(step.created),
+      createdBy: orNull(step.createdBy),
+      comment: orNull(step.comment),
+      author: orNull(step.author),
+      diffId: orNull(index === undefined ? undefined : image.layers[index]?.diffId),
+      sizeBytes: (index === undefined ? 0 : image.manifest.layers[index]?.sizeBytes) ?? 0,
+    };
+  });
+}
+
+function withoutHistory(name: string, isErofs: boolean): UnsupportedError {
+  const found = isErofs ? 'a bare EROFS image' : 'an artifact';
+  return new UnsupportedError(
+    'IMAGE_WITHOUT_HISTORY',
+    `Cannot show the history of "${name}": expected a container image or a commit, found ${found}`,
+    { image: name, found },
+    { hint: `onecopy inspect ${name} shows what there is` },
+  );
+}

@@ -1,0 +1,112 @@
+import * as v from 'valibot';
+import { type CatalogRow, listNamed } from '#work/catalog';
+import type { ErofsVersion } from '#work/repository';
+import { openSelected } from './repository.ts';
+import { count, list, orNull, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const row = v.object({
+  name: text,
+  /** Null for a tag whose image cannot be read. */
+  kind: v.nullable(v.picklist(['image', 'artifact', 'commit', 'erofs'])),
+  manifestDigest: v.nullable(text),
+  configDigest: v.nullable(text),
+  commit: v.nullable(text),
+  streamId: v.nullable(text),
+  imageId: v.nullable(text),
+  platform: v.nullable(
+    v.object({
+      os: text,
+      architecture: text,
+      variant: v.optional(text),
+      osVersion: v.optional(text),
+    }),
+  ),
+  created: v.nullable(text),
+  layers: list(v.object({ digest: text, diffId: v.nullable(text) })),
+  downloadSizeBytes: count,
+  referrers: count,
+  problem: v.nullable(v.object({ code: text, message: text })),
+});
+const report = v.object({
+  images: list(row),
+  /** Commits of which only some paths are here: none for the commit object alone, null for a damaged one. */
+  partial: list(
+    v.object({
+      name: text,
+      commit: text,
+      subpaths: v.nullable(list(text)),
+      imageId: v.nullable(text),
+    }),
+  ),
+});
+type Row = v.InferOutput<typeof row>;
+export type ImagesReport = v.InferOutput<typeof report>;
+
+/** `images`: every name of the repository; what cannot be read is a row with its problem. */
+export const images = defineVerb({
+  request: v.strictObject({ kind: v.optional(v.picklist(['image', 'commit', 'erofs'])) }),
+  report,
+  examples: [
+    { request: {}, says: 'List images and commits' },
+    { request: { kind: 'commit' }, says: 'List OSTree commits alone' },
+  ],
+  async run(context, { kind }) {
+    using repository = await openSelected(context);
+    const version = repository.formats.default;
+    const isWanted = (one: CatalogRow) =>
+      kind === undefined || one.kind === kind || (one.kind === 'partial' && kind === 'commit');
+    const rows = listNamed(repository).filter(isWanted);
+    return {
+      images: rows.filter((one) => one.kind !== 'partial').map((one) => rowOf(one, version)),
+      partial: rows
+        .filter((one) => one.kind === 'partial')
+        .map((one) => ({
+          name: one.name,
+          commit: one.commit,
+          subpaths: orNull(one.subpaths),
+          imageId: orNull(one.imageId),
+        })),
+    };
+  },
+});
+
+const NOTHING = {
+  manifestDigest: null,
+  configDigest: null,
+  commit: null,
+  streamId: null,
+  imageId: null,
+  platform: null,
+  created: null,
+  layers: [],
+  downloadSizeBytes: 0,
+  referrers: 0,
+  problem: null,
+} as const;
+
+function rowOf(one: Exclude<CatalogRow, { kind: 'partial' }>, version: ErofsVersion): Row {
+  const { name } = one;
+  if (one.kind === 'erofs')
+    return { ...NOTHING, name, kind: 'erofs', imageId: orNull(one.imageId) };
+  if (one.kind === 'commit') {
+    const { commit } = one;
+    const ids = { streamId: orNull(one.streamId), imageId: orNull(one.imageId) };
+    return { ...NOTHING, name, kind: 'commit', commit, ...ids };
+  }
+  const { image, problem, manifestDigest, referrers } = one;
+  return {
+    ...NOTHING,
+    name,
+    kind: image === undefined ? null : image.config === undefined ? 'artifact' : 'image',
+    manifestDigest,
+    configDigest: orNull(image?.manifest.config.digest),
+    imageId: orNull(image?.imageId(version)),
+    platform: orNull(image?.config?.platform),
+    created: orNull(image?.config?.created),
+    layers: image?.layers.map(({ digest, diffId }) => ({ digest, diffId: orNull(diffId) })) ?? [],
+    downloadSizeBytes: image?.manifest.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0) ?? 0,
+    referrers,
+    problem: problem === undefined ? null : { code: problem.code, message: problem.message },
+  };
+}

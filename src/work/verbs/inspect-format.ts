@@ -1,0 +1,24 @@
+import * as v from 'valibot';
+import { describeFile, FILE_FORMATS } from '#work/inspect-format';
+import { count, list, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.object({
+  path: text,
+  format: v.picklist(FILE_FORMATS),
+  sizeBytes: count,
+  document: v.unknown(),
+  findings: list(v.object({ code: text, message: text })),
+});
+export type InspectFormatReport = v.InferOutput<typeof report>;
+
+/** `inspect-format`: a file of any format we know as JSON, and what is wrong with its structure. */
+export const inspectFormat = defineVerb({
+  request: v.strictObject({ path: text, as: v.optional(v.picklist(FILE_FORMATS)) }),
+  report,
+  examples: [],
+  async run(_context, { path, as }) {
+    return { path, ...describeFile(path, { format: as }) };
+  },
+  hasFindings: ({ findings }) => findings.length > 0,
+});

@@ -1,0 +1,111 @@
+import * as v from 'valibot';
+import { displayText, plainName } from '#base/bytes';
+import { findNamed, openNamedView } from '#work/catalog';
+import { type CommitEntry, formatEntry, listEntries, openStored } from '#work/commits';
+import { entryOf, entrySchema } from './entry.ts';
+import { openFiles, pathOf } from './files.ts';
+import { openSelected } from './repository.ts';
+import { compat, flag, list, maybeText, orNull, text } from './schemas.ts';
+import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
+
+/** What only commits have: ids of their objects, and their own order and form of a listing. */
+const COMMIT_KEYS = ['checksum', 'xattrs', 'dironly'] as const;
+
+const request = v.strictObject({
+  name: text,
+  path: maybeText,
+  long: flag,
+  recursive: flag,
+  checksum: flag,
+  xattrs: flag,
+  dironly: flag,
+  platform: maybeText,
+  compat,
+});
+const report = v.object({
+  /** The commit, when its objects were listed. */
+  commit: v.optional(text),
+  /** Of a commit of which not everything is here, the paths that are. */
+  subpaths: v.optional(v.nullable(list(text))),
+  entries: list(
+    v.object({
+      ...entrySchema.entries,
+      checksum: v.optional(text),
+      dirmeta: v.optional(v.nullable(text)),
+      xattrs: v.optional(v.record(text, text)),
+      /** The line of `ostree ls`, when the objects of a commit were listed. */
+      line: v.optional(text),
+    }),
+  ),
+});
+export type LsRequest = v.InferOutput<typeof request>;
+export type LsReport = v.InferOutput<typeof report>;
+
+/** `ls`: one directory, or everything below. */
+export const ls = defineVerb({
+  request,
+  report,
+  examples: [
+    { request: { name: 'app', path: '/usr' }, says: 'List a directory of an image' },
+    {
+      request: { name: 'os', recursive: true, checksum: true },
+      says: 'List a commit with the ids of its objects',
+    },
+    {
+      request: { name: 'oci:layout:latest' },
+      says: 'List an image where it lies, without storing it',
+    },
+  ],
+  async run(context, asked) {
+    if (COMMIT_KEYS.some((key) => asked[key] === true)) return await listCommit(context, asked);
+    await using opened = await openFiles(context, asked.name, asked);
+    const at = pathOf(asked.path);
+    const found = asked.recursive === true ? opened.view.walk(at) : opened.view.list(at);
+    const { subpaths } = opened;
+    const only = subpaths === undefined ? {} : { subpaths };
+    return { ...only, entries: [...found].map(entryOf) };
+  },
+});
+
+async function listCommit(context: VerbContext, asked: LsRequest): Promise<LsReport> {
+  using repository = await openSelected(context);
+  const named = findNamed(repository, asked.name);
+  if (named.kind !== 'commit') {
+    refuseKeys(asked, COMMIT_KEYS, `list "${asked.name}"`);
+  }
+  refuseKeys(asked, ['platform', 'compat', 'long'], `list the objects of "${asked.name}"`);
+  const stored = openStored(repository, named.kind === 'commit' ? named.commit : asked.name);
+  const options = { recursive: asked.recursive === true, directoryOnly: asked.dironly === true };
+  const shown = { checksums: asked.checksum === true, xattrs: asked.xattrs === true };
+  const found = listEntries(stored, asked.path ?? '/', options);
+  const view = openNamedView(repository, {
+    kind: 'commit',
+    commit: stored.checksum,
+    ref: undefined,
+  });
+  return {
+    commit: stored.checksum,
+    subpaths: orNull(stored.subpaths),
+    entries: [...found].map((entry) => ({
+      ...entryOf(view.stat(entry.path)),
+      ...commitParts(entry),
+      line: formatEntry(entry, shown),
+    })),
+  };
+}
+
+function commitParts(entry: CommitEntry) {
+  return {
+    path: displayText(entry.path),
+    kind: entry.kind,
+    sizeBytes: entry.sizeBytes,
+    checksum: entry.checksum,
+    dirmeta: orNull(entry.meta),
+    xattrs: Object.fromEntries(
+      entry.xattrs.map(({ name, value }) => [
+        plainName(name),
+        Buffer.from(value).toString('base64'),
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,78 @@
+import * as v from 'valibot';
+import { UsageError } from '#base/errors';
+import { ensureNamedImage, findNamed, type Named, openNamedView } from '#work/catalog';
+import { mountImage } from '#work/mount';
+import { openSelected } from './repository.ts';
+import { maybeText, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.variant('dryRun', [
+  v.object({
+    dryRun: v.literal(true),
+    name: text,
+    imageId: text,
+    target: text,
+    commit: v.nullable(text),
+    mount: v.object({ imageId: text, target: text, commit: v.optional(text) }),
+  }),
+  v.object({
+    dryRun: v.literal(false),
+    name: text,
+    mount: v.object({
+      imageId: text,
+      target: text,
+      /** True when the kernel checks every file against its fs-verity digest. */
+      verity: v.boolean(),
+      readOnly: v.boolean(),
+      /** Only of a commit. */
+      commit: v.optional(text),
+    }),
+  }),
+]);
+export type MountReport = v.InferOutput<typeof report>;
+
+const request = v.strictObject({
+  name: text,
+  /** Absolute path of the directory. */
+  directory: text,
+  /** Absolute path of a writable layer above; goes with `work`. */
+  upper: maybeText,
+  /** Absolute path of overlayfs's work directory. */
+  work: maybeText,
+});
+
+/** `mount`: mounts an image or a commit over a directory. */
+export const mount = defineVerb({
+  request,
+  report,
+  examples: [],
+  async plan(context, asked) {
+    writableOf(asked);
+    using repository = await openSelected(context);
+    const named = findNamed(repository, asked.name);
+    const { imageId } = openNamedView(repository, named);
+    const place = { imageId, target: asked.directory };
+    const commit = named.kind === 'commit' ? named.commit : null;
+    const mount = { ...place, ...commitOf(named) };
+    return { dryRun: true as const, name: asked.name, ...place, commit, mount };
+  },
+  async run(context, asked) {
+    const writable = writableOf(asked);
+    using repository = await openSelected(context);
+    const named = findNamed(repository, asked.name);
+    const { signal } = context;
+    const { imageId } = await ensureNamedImage(repository, named, { signal });
+    const done = mountImage(repository, imageId, asked.directory, { label: asked.name, writable });
+    return { dryRun: false as const, name: asked.name, mount: { ...done, ...commitOf(named) } };
+  },
+});
+
+function commitOf(named: Named): { readonly commit?: string } {
+  return named.kind === 'commit' ? { commit: named.commit } : {};
+}
+
+function writableOf({ upper, work }: v.InferOutput<typeof request>) {
+  if (upper !== undefined && work !== undefined) return { upper, work };
+  if (upper === undefined && work === undefined) return undefined;
+  throw new UsageError('Cannot mount a writable layer: expected both --upper and --work');
+}

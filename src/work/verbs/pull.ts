@@ -1,0 +1,236 @@
+import * as v from 'valibot';
+import { UsageError } from '#base/errors';
+import { checkTagName } from '#stores/composefs';
+import { parseReference } from '#work/export';
+import {
+  type PullReport as ImageReport,
+  openSource,
+  type PullPlan,
+  parsePlatform,
+  planPull,
+  pullImage,
+  ZSTD_EXACT_VERSION,
+  zstdParity,
+} from '#work/pull-image';
+import { createLocalJudge } from '#work/trust';
+import { defaultName } from './default-name.ts';
+import { type CommitPullRequest, commitPullKeys } from './ostree-keys.ts';
+import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
+import { openIfPresent, openToFill } from './repository.ts';
+import { count, flag, list, maybeText, orNull, text, texts } from './schemas.ts';
+import { trustReport } from './trust-report.ts';
+import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
+
+const maybePositive = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
+
+/** What only images have. */
+const imageKeys = {
+  platform: maybeText,
+  /** Keep the compressed blobs too, so that an export is byte-identical. */
+  keepBlobs: flag,
+  /** Verify the contents of all that is there already before it is used. */
+  verifyReused: flag,
+  /** Absolute path of the policy to judge the image by, instead of this host's policy.json. */
+  signaturePolicy: maybeText,
+  /** Fail if this host has no policy.json. */
+  requirePolicy: flag,
+  /** Refuse an image of more files and directories. */
+  maxEntries: maybePositive,
+  /** Refuse a layer that unpacks to more. */
+  maxLayerSizeBytes: maybePositive,
+};
+
+const request = v.strictObject({
+  reference: text,
+  /** Of an image one name; of commits further refs of the same source. */
+  names: texts,
+  ...imageKeys,
+  ...commitPullKeys,
+});
+export type PullRequest = v.InferOutput<typeof request>;
+
+const kind = v.picklist(['image', 'artifact']);
+const planLayer = v.object({
+  diffId: v.nullable(text),
+  digest: text,
+  sizeBytes: count,
+  status: v.picklist(['wanted', 'present', 'repeated']),
+});
+const trust = v.nullable(trustReport);
+const imagePlanReport = v.object({
+  dryRun: v.literal(true),
+  kind,
+  /** What accepts the image. */
+  trust,
+  name: text,
+  wouldCreate: v.boolean(),
+  manifestDigest: text,
+  configDigest: text,
+  layers: list(planLayer),
+  /** Bytes of the blobs that would be read. */
+  wantedBytes: count,
+  presentBytes: count,
+  /** True when EROFS images would be built. */
+  wouldBuild: v.boolean(),
+});
+const imagePullReport = v.object({
+  dryRun: v.literal(false),
+  kind,
+  /** What accepted the image. */
+  trust,
+  name: v.nullable(text),
+  manifestDigest: text,
+  configDigest: text,
+  manifestStreamId: text,
+  firstManifestStreamId: text,
+  /** Null for an artifact. */
+  imageId: v.nullable(text),
+  imageIds: v.record(text, text),
+  built: v.boolean(),
+  /** How the layers were read; null for an artifact. */
+  reading: v.nullable(v.picklist(['standard', 'cfsctl'])),
+  /** Where cfsctl reads them differently; known when the images were built now. */
+  differences: v.nullable(
+    v.object({
+      count,
+      named: list(v.object({ difference: text, layer: text, path: text })),
+    }),
+  ),
+  layers: list(
+    v.object({
+      diffId: v.nullable(text),
+      digest: text,
+      status: v.picklist(['imported', 'present', 'repeated']),
+      sizeBytes: count,
+      streamId: text,
+    }),
+  ),
+  objects: v.object({ stored: count, reused: count, reflinked: count, copied: count }),
+  bytes: v.object({ fetched: count, local: count, stored: count, inlined: count }),
+  /** Wall time by phase, in milliseconds. */
+  ms: v.object({
+    resolve: v.number(),
+    layers: v.number(),
+    image: v.number(),
+    publish: v.number(),
+    total: v.number(),
+  }),
+});
+const report = v.union([imagePlanReport, imagePullReport, commitPlanReport, commitPullReport]);
+export type PullReport = v.InferOutput<typeof report>;
+
+/** `pull`: brings an image or OSTree commits into the repository, verified. */
+export const pull = defineVerb({
+  request,
+  report,
+  examples: [
+    {
+      request: { reference: 'oci:layout:latest', names: ['app'] },
+      says: 'Pull an image of an OCI layout',
+    },
+    { request: { reference: 'ostree-local:os-repo:os' }, says: 'Pull an OSTree commit' },
+  ],
+  async plan(context, asked) {
+    warnOfOtherZstd(context);
+    if (isOstree(asked.reference)) {
+      const { plan } = await ostreeVerb();
+      return await plan(context, commitRequest(asked));
+    }
+    const { name, ...choice } = imageChoice(asked);
+    using repository = await openIfPresent(context);
+    const { signal } = context;
+    const plan = await planPull(repository, asked.reference, { signal, ...choice });
+    return planReport(plan, name, repository === undefined);
+  },
+  async run(context, asked) {
+    warnOfOtherZstd(context);
+    if (isOstree(asked.reference)) {
+      const { run } = await ostreeVerb();
+      return await run(context, commitRequest(asked));
+    }
+    const { name, ...choice } = imageChoice(asked);
+    await using opened = await openSource(asked.reference);
+    const image = await opened.source.resolve(choice);
+    using repository = await openToFill(context);
+    const { signal, onProgress, jobs, requireVerity } = context;
+    const source = {
+      resolve: () => image,
+      openBlob: opened.source.openBlob.bind(opened.source),
+    };
+    const { keepBlobs, verifyReused, maxEntries, maxLayerSizeBytes } = asked;
+    const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
+    const how = { name, ...choice, keepBlobs, verifyReused, ...limits, jobs, requireVerity };
+    return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+  },
+});
+
+function isOstree(reference: string): boolean {
+  return /^ostree(?:-local)?:/.test(reference);
+}
+
+/** Loaded only where it is needed: the HTTP client would cost every other pull its start-up time. */
+async function ostreeVerb() {
+  const { planPullOf, pullCommitsOf } = await import('./ostree-pull.ts');
+  return { plan: planPullOf, run: pullCommitsOf };
+}
+
+/** The part of a request that is about commits. @throws UsageError for the rest */
+function commitRequest(asked: PullRequest): CommitPullRequest {
+  refuseKeys(asked, Object.keys(imageKeys), `pull "${asked.reference}"`);
+  const rest = Object.entries(asked).filter(([key]) => !(key in imageKeys));
+  return Object.fromEntries(rest) as CommitPullRequest;
+}
+
+/** What an image is called and which one is meant. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
+function imageChoice(asked: PullRequest) {
+  const { reference, names, platform } = asked;
+  const others = Object.keys(commitPullKeys).filter((key) => key !== 'compat');
+  refuseKeys(asked, others, `pull "${reference}"`);
+  if (names.length > 1) {
+    throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
+  }
+  const name = names[0] ?? defaultName(parseReference(reference));
+  checkTagName(name);
+  const { signaturePolicy, requirePolicy = false, compat: reading } = asked;
+  return {
+    name,
+    reading,
+    platform: platform === undefined ? undefined : parsePlatform(platform),
+    judge: createLocalJudge(reference, {
+      ...(signaturePolicy === undefined ? {} : { signaturePolicy }),
+      requirePolicy,
+    }),
+  };
+}
+
+/** The ids of new streams depend on the exact compressor, so another one is said whatever is asked for. */
+function warnOfOtherZstd({ warn }: VerbContext): void {
+  const { exact, version } = zstdParity();
+  if (exact) return;
+  warn(
+    `this Node compresses with libzstd ${version}, not ${ZSTD_EXACT_VERSION}: ids of new streams will differ from cfsctl's`,
+  );
+}
+
+function planReport(
+  { layers, ...plan }: PullPlan,
+  name: string,
+  wouldCreate: boolean,
+): v.InferOutput<typeof imagePlanReport> {
+  const rows = layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
+  const { trust: accepted, ...rest } = plan;
+  return { dryRun: true, name, wouldCreate, ...rest, trust: orNull(accepted), layers: rows };
+}
+
+function pullReport({ layers, ...done }: ImageReport): v.InferOutput<typeof imagePullReport> {
+  return {
+    dryRun: false,
+    ...done,
+    name: orNull(done.name),
+    trust: orNull(done.trust),
+    imageId: orNull(done.imageId),
+    reading: orNull(done.reading),
+    differences: orNull(done.differences),
+    layers: layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) })),
+  };
+}

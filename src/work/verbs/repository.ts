@@ -1,0 +1,34 @@
+import { hasCode } from '#base/errors';
+import { locateRepository, openChosen, openOrCreate, type Repository } from '#work/repository';
+import type { VerbContext } from './verb.ts';
+
+/** Opens the repository that the request is about. @throws as `openChosen` */
+export async function openSelected(context: VerbContext): Promise<Repository> {
+  const { repository, signal, onProgress, requireVerity } = context;
+  context.detail(`repository ${locateRepository(repository)}`);
+  return await openChosen(repository, { signal, onProgress, requireVerity });
+}
+
+/**
+ * Opens the repository for a verb that can do without, by default the dry run of one that would create it; undefined when it is missing.
+ * @throws NotFoundError REPO_NOT_FOUND unless it `mayMiss`, by default where none may be created
+ */
+export async function openIfPresent(
+  context: VerbContext,
+  mayMiss: boolean = context.mayInit,
+): Promise<Repository | undefined> {
+  try {
+    return await openSelected(context);
+  } catch (error) {
+    const isMissing = hasCode(error, 'REPO_NOT_FOUND') || hasCode(error, 'REPO_METADATA_MISSING');
+    if (!isMissing || !mayMiss) throw error;
+    return undefined;
+  }
+}
+
+/** Opens the repository for a verb that fills it, and creates it when it is missing. @throws as `openOrCreate` */
+export async function openToFill(context: VerbContext): Promise<Repository> {
+  const { repository, signal, onProgress, mayInit, requireVerity } = context;
+  return (await openOrCreate(repository, { signal, onProgress, mayInit, requireVerity }))
+    .repository;
+}

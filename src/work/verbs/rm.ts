@@ -1,0 +1,49 @@
+import * as v from 'valibot';
+import { planRemoveNamed, type Removed, removeNamed } from '#work/catalog';
+import { openSelected } from './repository.ts';
+import { list, orNull, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.object({
+  dryRun: v.boolean(),
+  removed: list(
+    v.object({
+      kind: v.picklist(['image', 'commit', 'erofs']),
+      manifestDigest: v.nullable(text),
+      commit: v.nullable(text),
+      imageId: v.nullable(text),
+      names: list(text),
+      /** Names that still lead to it. */
+      remaining: list(text),
+    }),
+  ),
+});
+export type RmReport = v.InferOutput<typeof report>;
+
+/** `rm`: removes images and commits by name, or by id with all their names. Their bytes go with the next gc. */
+export const rm = defineVerb({
+  request: v.strictObject({ names: list(text) }),
+  report,
+  examples: [{ request: { names: ['extra'] }, says: 'Remove an image' }],
+  async plan(context, { names }) {
+    using repository = await openSelected(context);
+    const removed = names.map((name) => rowOf(planRemoveNamed(repository, name)));
+    return { dryRun: true, removed };
+  },
+  async run(context, { names }) {
+    using repository = await openSelected(context);
+    const removed = names.map((name) => rowOf(removeNamed(repository, name)));
+    return { dryRun: false, removed };
+  },
+});
+
+function rowOf({ kind, manifestDigest, commit, imageId, names, remaining }: Removed) {
+  return {
+    kind,
+    manifestDigest: orNull(manifestDigest),
+    commit: orNull(commit),
+    imageId: orNull(imageId),
+    names,
+    remaining,
+  };
+}

@@ -1,0 +1,46 @@
+import * as v from 'valibot';
+import { planTag, type Tagged, tagNamed } from '#work/catalog';
+import { openSelected } from './repository.ts';
+import { orNull, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.object({
+  dryRun: v.boolean(),
+  kind: v.picklist(['image', 'commit', 'erofs']),
+  name: text,
+  manifestDigest: v.nullable(text),
+  commit: v.nullable(text),
+  imageId: v.nullable(text),
+});
+export type TagReport = v.InferOutput<typeof report>;
+
+/** `tag`: gives an image or a commit another name. */
+export const tag = defineVerb({
+  request: v.strictObject({ name: text, newName: text }),
+  report,
+  examples: [
+    { request: { name: 'app', newName: 'app:stable' }, says: 'Give an image another name' },
+  ],
+  async plan(context, { name, newName }) {
+    using repository = await openSelected(context);
+    return reportOf(true, planTag(repository, name, newName));
+  },
+  async run(context, { name, newName }) {
+    using repository = await openSelected(context);
+    return reportOf(false, tagNamed(repository, name, newName));
+  },
+});
+
+function reportOf(
+  dryRun: boolean,
+  { kind, name, manifestDigest, commit, imageId }: Tagged,
+): TagReport {
+  return {
+    dryRun,
+    kind,
+    name,
+    manifestDigest: orNull(manifestDigest),
+    commit: orNull(commit),
+    imageId: orNull(imageId),
+  };
+}

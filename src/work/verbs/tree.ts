@@ -1,0 +1,28 @@
+import * as v from 'valibot';
+import { entryOf, entrySchema } from './entry.ts';
+import { openFiles, pathOf } from './files.ts';
+import { compat, count, list, maybeCount, maybeText, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.object({ entries: list(v.object({ ...entrySchema.entries, depth: count })) });
+export type TreeReport = v.InferOutput<typeof report>;
+
+/** `tree`: what is below a path. */
+export const tree = defineVerb({
+  request: v.strictObject({
+    name: text,
+    path: maybeText,
+    depth: maybeCount,
+    platform: maybeText,
+    compat,
+  }),
+  report,
+  examples: [
+    { request: { name: 'app', path: '/usr', depth: 2 }, says: 'Draw the tree below /usr' },
+  ],
+  async run(context, request) {
+    await using opened = await openFiles(context, request.name, request);
+    const entries = opened.view.walk(pathOf(request.path), { maxDepth: request.depth });
+    return { entries: [...entries].map((entry) => ({ ...entryOf(entry), depth: entry.depth })) };
+  },
+});

@@ -1,0 +1,25 @@
+import * as v from 'valibot';
+import { findName, untagNamed } from '#work/catalog';
+import { openSelected } from './repository.ts';
+import { list, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+const report = v.object({ dryRun: v.boolean(), removed: list(text) });
+export type UntagReport = v.InferOutput<typeof report>;
+
+/** `untag`: takes names away; also names that lead nowhere. */
+export const untag = defineVerb({
+  request: v.strictObject({ names: list(text) }),
+  report,
+  examples: [{ request: { names: ['extra'] }, says: 'Take a name away' }],
+  async plan(context, { names }) {
+    using repository = await openSelected(context);
+    for (const name of names) findName(repository, name);
+    return { dryRun: true, removed: names };
+  },
+  async run(context, { names }) {
+    using repository = await openSelected(context);
+    for (const name of names) untagNamed(repository, name);
+    return { dryRun: false, removed: names };
+  },
+});
