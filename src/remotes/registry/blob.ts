@@ -226,8 +226,8 @@ export class RegistryBlob implements RemoteBlob {
     const head = this.#rangeHead(answer);
     const bytes = piecesOf(answer.body);
     if (head.kind === 'refused') {
-      // The transfer of a body that is of no use ends here.
-      await bytes.return(undefined);
+      // Leaving the loop gives up the transfer of a body that is of no use.
+      for await (const _ of bytes) break;
       if (wanted.length > 1) access.mayAskSeveral = false;
       return undefined;
     }
