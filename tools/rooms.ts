@@ -279,6 +279,15 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/composefs',
     'work/image',
   ],
+  'work/registry-image': [
+    'base/digest',
+    'base/flow',
+    'formats/containers-config',
+    'formats/oci',
+    'remotes/registry',
+    'work/registries',
+    'work/trust',
+  ],
   'work/pull-image': [
     'base/digest',
     'base/errors',
@@ -291,6 +300,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/oci-layout',
     'work/image',
     'work/ingest',
+    'work/registry-image',
     'work/trust',
   ],
   'work/preview': [

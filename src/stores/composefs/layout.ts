@@ -8,6 +8,8 @@ export const OWN = '.onecopy';
 export const SUSPECTS = `${OWN}/suspect`;
 /** Images whose content was hashed: one small file for each. */
 export const VERIFIED = `${OWN}/verified`;
+/** Blobs that are being fetched, one file each, named by digest. */
+export const PARTIALS = `${OWN}/partial`;
 /** Most marks of suspects; where more is damaged, everything is suspect. */
 export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */

@@ -17,6 +17,7 @@ import {
   LayerReader,
   type LayerReaderOptions,
   nameOf,
+  type OpenSourceOptions,
   openSource,
   type PlannedLayer,
   type PullSource,
@@ -26,7 +27,7 @@ import { ScratchObjects } from './scratch.ts';
 import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 
 /** What an image is looked at as. */
-export interface PreviewOptions extends LayerReaderOptions, StackOptions {
+export interface PreviewOptions extends LayerReaderOptions, OpenSourceOptions, StackOptions {
   readonly platform?: Platform | undefined;
   /** Hash of the object ids; default sha512. A repository of this algorithm would have the same ids. */
   readonly algorithm?: VerityAlgorithm | undefined;
@@ -82,8 +83,8 @@ export async function previewImage(
 ): Promise<ImagePreview> {
   const { algorithm = 'sha512', version = 1 } = options;
   await using owned = new AsyncDisposableStack();
-  const { source } = owned.use(await openSource(from));
-  const image = await source.resolve({ platform: options.platform });
+  const { source } = owned.use(await openSource(from, options));
+  const image = await source.resolve(options);
   requireContainer(image);
   const survey = owned.use(new Survey(source, image, { ...options, algorithm }));
   const bytes = encodeImage(await survey.readTree(), { version, algorithm });

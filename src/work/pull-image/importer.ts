@@ -1,8 +1,14 @@
 import assert from 'node:assert';
 import type { ContentDigest, ObjectId } from '#base/digest';
-import { type BlobContent, type OperationOptions, pool as runPool } from '#base/flow';
+import { isOnecopyError } from '#base/errors';
+import {
+  type BlobContent,
+  type OperationOptions,
+  type RemoteBlob,
+  pool as runPool,
+} from '#base/flow';
 import type { Reading } from '#formats/tree';
-import type { Repository } from '#stores/composefs';
+import type { PartialBlob, Repository } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
 import {
   BatchPool,
@@ -15,6 +21,7 @@ import {
   UnpackThread,
 } from '#work/ingest';
 import { nameOf, type PlannedLayer } from './plan.ts';
+import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
 import type { StackFeed } from './stack-feed.ts';
 
 /** What an importer works for. */
@@ -23,7 +30,9 @@ export interface ImporterOptions extends OperationOptions {
   readonly openBlob: (
     digest: ContentDigest,
     sizeBytes: number,
-  ) => BlobContent | Promise<BlobContent>;
+  ) => BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
+  /** Finds a layer that another pull has stored since this one was planned. */
+  readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
   readonly keepBlobs: boolean;
   /** Threads that split and write, and layers at once. */
   readonly jobs: number;
@@ -59,6 +68,8 @@ export class Importer implements AsyncDisposable {
     fetchedBytes: 0,
     localBytes: 0,
   };
+  /** True when bytes that an earlier pull left were not those of the blob: they are gone now. */
+  hasDroppedPartial = false;
   /** Streams of the blobs that are kept as they are. */
   readonly blobs = new Map<ContentDigest, ObjectId>();
   readonly #options: ImporterOptions;
@@ -148,14 +159,70 @@ export class Importer implements AsyncDisposable {
     const id = nameOf(job.layer);
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
     const content = await openBlob(digest, sizeBytes);
-    const isBlob = job.layer.diffId === undefined || !job.isMissing;
-    const streamId = isBlob
-      ? await this.#importBlob(job, content)
-      : await this.#importLayer(job, content, feed);
+    const streamId = isRemote(content)
+      ? await this.#importRemote(job, content, feed)
+      : await this.#importContent(job, content, feed);
     if ('fd' in content) this.totals.localBytes += sizeBytes;
-    else this.totals.fetchedBytes += sizeBytes;
     onProgress?.({ type: 'done', id, transferred: sizeBytes });
     return streamId;
+  }
+
+  #importContent(
+    job: ImportJob,
+    content: BlobContent,
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const isBlob = job.layer.diffId === undefined || !job.isMissing;
+    return isBlob ? this.#importBlob(job, content) : this.#importLayer(job, content, feed);
+  }
+
+  /** Fetches a blob, and keeps what came until the layer has its name. Another pull that fetches it is waited for. */
+  async #importRemote(
+    job: ImportJob,
+    blob: RemoteBlob,
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { repository, signal, findLayer } = this.#options;
+    if (blob.sizeBytes < PARTIAL_BYTES_MIN) {
+      const id = await this.#importContent(job, contentOf(blob, { signal }), feed);
+      this.totals.fetchedBytes += blob.sizeBytes;
+      return id;
+    }
+    const partial = await repository.partials.open(blob.digest, { signal });
+    try {
+      const found = partial.hasWaited && job.isMissing ? await findLayer(job.layer) : undefined;
+      if (found !== undefined) {
+        partial.remove();
+        partial[Symbol.dispose]();
+        return found;
+      }
+      const id = await this.#importContent(job, resumeBlob(blob, partial, { signal }), feed);
+      this.totals.localBytes += partial.heldBytes;
+      this.totals.fetchedBytes += blob.sizeBytes - partial.heldBytes;
+      this.#release(partial);
+      return id;
+    } catch (error) {
+      // What is not this blob would be so again.
+      if (isOnecopyError(error) && error.kind !== 'transport' && error.kind !== 'host') {
+        partial.remove();
+        this.hasDroppedPartial ||= partial.heldBytes > 0;
+      }
+      partial[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Lets the next pull have a blob when its stream has its name. */
+  #release(partial: PartialBlob): void {
+    const registration = this.#registrations.at(-1);
+    const released = Promise.resolve(registration).then(
+      () => {
+        partial.remove();
+        partial[Symbol.dispose]();
+      },
+      () => partial[Symbol.dispose](),
+    );
+    this.#registrations.push(released);
   }
 
   async #importBlob({ layer }: ImportJob, content: BlobContent): Promise<ObjectId> {

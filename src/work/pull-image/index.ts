@@ -10,4 +10,9 @@ export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
-export { openSource, type PullSource, requireTarLayers } from './source.ts';
+export {
+  type OpenSourceOptions,
+  openSource,
+  type PullSource,
+  requireTarLayers,
+} from './source.ts';

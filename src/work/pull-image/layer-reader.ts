@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import type { OperationOptions } from '#base/flow';
 import { THREAD_BYTES_MIN, UnpackThread, unpackBlob } from '#work/ingest';
 import { nameOf, type PlannedLayer } from './plan.ts';
+import { contentOf } from './resume.ts';
 import type { PullSource } from './source.ts';
 
 /** How to read layers. */
@@ -33,7 +34,7 @@ export class LayerReader implements AsyncDisposable {
     const expected = { digest, sizeBytes, diffId, layerBytesMax };
     const id = nameOf(layer);
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
-    const content = await this.#source.openBlob(digest, sizeBytes);
+    const content = contentOf(await this.#source.openBlob(digest, sizeBytes), { signal });
     await unpackBlob(content, expected, {
       thread: sizeBytes < THREAD_BYTES_MIN ? undefined : this.#startThread(),
       onTar(piece) {

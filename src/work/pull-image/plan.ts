@@ -64,11 +64,8 @@ export async function planLayers(
   const reuse = new Reuse(repository, options);
   const layers: PlannedLayer[] = [];
   for (const layer of arrangeLayers(image)) {
-    const { diffId, descriptor, streamName, sameAs } = layer;
-    const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
-    const like = diffId ?? descriptor.digest;
-    const presentId =
-      sameAs === undefined ? await reuse.find(streamName, contentType, like) : undefined;
+    const { diffId, descriptor, sameAs } = layer;
+    const presentId = sameAs === undefined ? await reuse.findLayer(layer) : undefined;
     const keeps = options.keepBlobs === true && diffId !== undefined;
     const blobName = blobStreamName(descriptor.digest);
     const blobId = keeps
@@ -77,6 +74,15 @@ export async function planLayers(
     layers.push({ ...layer, presentId, blobId });
   }
   return layers;
+}
+
+/** The stream of a layer, when the repository has it now with all that it needs. */
+export async function findLayer(
+  repository: Repository,
+  layer: PlannedLayer,
+  options: PlanOptions = {},
+): Promise<ObjectId | undefined> {
+  return await new Reuse(repository, options).findLayer(layer);
 }
 
 /** Finds streams that need not be read from the source. */
@@ -89,6 +95,12 @@ class Reuse {
     this.#repository = repository;
     this.#options = options;
     this.#suspects = repository.suspects.read();
+  }
+
+  /** The id of a layer's stream. */
+  findLayer({ diffId, descriptor, streamName }: PlannedLayer): Promise<ObjectId | undefined> {
+    const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
+    return this.find(streamName, contentType, diffId ?? descriptor.digest);
   }
 
   /** The id of a stream with all that it needs; a damaged stream is as good as none. */

@@ -11,6 +11,7 @@ import { Importer, type ImportTotals } from './importer.ts';
 import {
   arrangeLayers,
   describePlan,
+  findLayer,
   isBuilt,
   nameOf,
   type PlannedLayer,
@@ -18,12 +19,12 @@ import {
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage } from './publish.ts';
 import type { LayerReport, PullPlan, PullReport } from './report.ts';
-import { openSource, type PullSource, requireTarLayers } from './source.ts';
+import { type OpenSourceOptions, openSource, type PullSource, requireTarLayers } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
 import { settleSuspects } from './suspects.ts';
 
 /** How to pull. */
-export interface PullOptions extends OperationOptions {
+export interface PullOptions extends OperationOptions, OpenSourceOptions {
   /** Tag to give the image; without one the next garbage collection removes it. */
   readonly name?: string | undefined;
   readonly platform?: Platform | undefined;
@@ -37,7 +38,10 @@ export interface PullOptions extends OperationOptions {
    * found something wrong with them.
    */
   readonly verifyReused?: boolean | undefined;
-  /** Asked about the image before anything is stored; it throws to refuse. Without one every image is accepted. */
+  /**
+   * Asked about the image before anything is stored; it throws to refuse. Without one the source's own judge is asked: this host's policy for
+   * a registry, nobody for others.
+   */
   readonly judge?: ImageJudge | undefined;
   /** Threads that write, and layers at once; default: the cores of this machine. */
   readonly jobs?: number | undefined;
@@ -57,7 +61,7 @@ const JOBS_MAX = 16;
  * name before both are right. Layers that the repository has are not read. The tag comes last: it appears when everything is on the
  * disk. An interrupted pull leaves its complete layers, which the next one does not read again, and otherwise unnamed objects that the
  * next garbage collection removes.
- * @param from a reference to a local layout or archive, or an open source (which stays open)
+ * @param from a reference to a registry, local layout or archive, or an open source (which stays open)
  * @throws NotFoundError, FormatError, IntegrityError, UnsupportedError as the source, `importLayer` and `buildImage` say; the reason of
  *   the signal
  */
@@ -69,7 +73,7 @@ export async function pullImage(
   options.signal?.throwIfAborted();
   repository.ensureWritable();
   if (options.requireVerity === true) requireVerity(repository);
-  await using opened = await openSource(from);
+  await using opened = await openSource(from, options);
   return await new ImagePull(repository, opened.source, options).run();
 }
 
@@ -77,11 +81,13 @@ export async function pullImage(
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
-  options: Pick<PullOptions, 'platform' | 'reading' | 'judge' | 'signal'> = {},
+  options: Pick<PullOptions, 'platform' | 'reading' | 'judge' | 'registry' | 'signal'> = {},
 ): Promise<PullPlan> {
-  await using opened = await openSource(from);
-  const image = await opened.source.resolve({ platform: options.platform });
-  const trust = await options.judge?.(image.manifest.digest, options);
+  await using opened = await openSource(from, options);
+  const { source } = opened;
+  const image = await source.resolve(options);
+  const judge = options.judge ?? source.judge;
+  const trust = await judge?.call(source, image.manifest.digest, options);
   const layers =
     repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
   return { ...describePlan(repository, image, layers, options.reading), trust };
@@ -104,6 +110,7 @@ class ImagePull {
   readonly #options: PullOptions;
   readonly #clock = new PhaseClock();
   #trust: TrustReport | undefined;
+  #hasDroppedPartial = false;
 
   constructor(repository: Repository, source: PullSource, options: PullOptions) {
     this.#repository = repository;
@@ -113,15 +120,23 @@ class ImagePull {
 
   async run(): Promise<PullReport> {
     const { platform, verifyReused = false, keepBlobs, signal } = this.#options;
-    const image = await this.#source.resolve({ platform });
+    const source = this.#source;
+    const image = await source.resolve({ platform, signal });
     requireTarLayers(image);
-    this.#trust = await this.#options.judge?.(image.manifest.digest, this.#options);
+    const judge = this.#options.judge ?? source.judge;
+    this.#trust = await judge?.call(source, image.manifest.digest, { signal });
     if (verifyReused) this.#repository.objects.distrustAll();
     const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
     this.#clock.end('resolve');
     try {
       return await this.#bring(image, layers);
     } catch (error) {
+      if (this.#hasDroppedPartial && isOnecopyError(error)) {
+        // What an earlier pull left of a blob was not that blob. It is gone, so everything is fetched now.
+        this.#hasDroppedPartial = false;
+        const asked = { verifyReused, keepBlobs, signal };
+        return await this.#bring(image, await planLayers(this.#repository, image, asked));
+      }
       // A stored layer may have been split in the other reading; then it is imported once more.
       const isStored = layers.some(({ presentId }) => presentId !== undefined);
       if (!isStored || !isSplitOtherwise(error)) throw error;
@@ -138,7 +153,10 @@ class ImagePull {
       (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, digest, reading));
     const feed = isWanted ? new StackFeed(layers.map(nameOf), { reading, entriesMax }) : undefined;
     await using importer = this.#openImporter(layers);
-    const ids = await importer.run(feed);
+    const ids = await importer.run(feed).catch((error: unknown) => {
+      this.#hasDroppedPartial = importer.hasDroppedPartial;
+      throw error;
+    });
     this.#clock.end('layers');
     signal?.throwIfAborted();
     const images = feed === undefined ? undefined : this.#build(feed, ids, { signal, onProgress });
@@ -160,6 +178,7 @@ class ImagePull {
     return new Importer(layers, {
       repository: this.#repository,
       openBlob: (digest, sizeBytes) => this.#source.openBlob(digest, sizeBytes),
+      findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
       keepBlobs: keepBlobs === true,
       jobs: Math.max(1, Math.min(jobs ?? availableParallelism(), JOBS_MAX)),
       layerBytesMax,

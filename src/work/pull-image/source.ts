@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
-import type { BlobContent } from '#base/flow';
+import type { BlobContent, RemoteBlob } from '#base/flow';
 import {
   type ImageReference,
   parseLayerType,
@@ -9,13 +9,31 @@ import {
   type ResolveOptions,
 } from '#formats/oci';
 import { openImageSource } from '#stores/oci-layout';
+import type { RegistryImageOptions } from '#work/registry-image';
+import type { ImageJudge } from '#work/trust';
 
 /** Where an image comes from: an opened layout or archive, or a registry. */
 export interface PullSource {
   /** Chooses one image and verifies it down to its config. */
-  resolve(options?: ResolveOptions): ResolvedImage | Promise<ResolvedImage>;
-  /** Opens a blob; its bytes are verified here, not there. */
-  openBlob(digest: ContentDigest, sizeBytes?: number): BlobContent | Promise<BlobContent>;
+  resolve(options?: SourceResolveOptions): ResolvedImage | Promise<ResolvedImage>;
+  /** Opens a blob; its bytes are verified here, not there. What is remote is kept as far as it came, for the next pull. */
+  openBlob(
+    digest: ContentDigest,
+    sizeBytes?: number,
+  ): BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
+  /** Asked about the resolved image where the caller has no judge of its own. */
+  readonly judge?: ImageJudge | undefined;
+}
+
+/** Options of resolving. */
+export interface SourceResolveOptions extends ResolveOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of opening what a reference names. */
+export interface OpenSourceOptions {
+  /** For references to registries. */
+  readonly registry?: RegistryImageOptions | undefined;
 }
 
 /** A source and what closes it, when it was opened here. */
@@ -26,6 +44,7 @@ export interface OpenedSource extends AsyncDisposable {
 /** Opens what a reference names; an open source stays the caller's. @throws UnsupportedError TRANSPORT_UNSUPPORTED; as `openImageSource` */
 export async function openSource(
   from: string | ImageReference | PullSource,
+  options: OpenSourceOptions = {},
 ): Promise<OpenedSource> {
   if (typeof from === 'object' && 'openBlob' in from) {
     return { source: from, async [Symbol.asyncDispose]() {} };
@@ -39,10 +58,16 @@ export async function openSource(
       const source = await openImageSource(reference);
       return { source, [Symbol.asyncDispose]: async () => source[Symbol.dispose]() };
     }
+    case 'docker': {
+      // Loaded only here: a registry client costs every other pull its start-up time.
+      const { openRegistryImage } = await import('#work/registry-image');
+      const source = await openRegistryImage(reference, options.registry);
+      return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
+    }
     default:
       throw new UnsupportedError(
         'TRANSPORT_UNSUPPORTED',
-        `Cannot pull from "${reference.transport}": expected oci, oci-archive, docker-archive or dir`,
+        `Cannot pull from "${reference.transport}": expected docker, oci, oci-archive, docker-archive or dir`,
         { transport: reference.transport },
       );
   }

@@ -8,6 +8,7 @@ import { RefStore } from '../names/refs.ts';
 import { StreamStore } from '../names/streams.ts';
 import { TagStore } from '../names/tags.ts';
 import { ObjectStore } from '../objects/objects.ts';
+import { PartialStore } from '../partial/partials.ts';
 import type { StoreContext, VerityPolicy } from './context.ts';
 import { type LockOptions, releaseLock, retakeLock, withExclusiveLock } from './lock.ts';
 import {
@@ -53,6 +54,7 @@ export class Repository implements StoreContext, Disposable {
   readonly refs: RefStore;
   readonly tags: TagStore;
   readonly suspects: SuspectStore;
+  readonly partials: PartialStore;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
   #isWritable = false;
@@ -70,6 +72,7 @@ export class Repository implements StoreContext, Disposable {
     this.#unknownReadOnly = parts.unknownReadOnly;
     this.#isInferred = parts.isInferred;
     this.suspects = new SuspectStore(this.root);
+    this.partials = new PartialStore(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);

@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ContentDigest } from '#base/digest';
+import {
+  type Dir,
+  type HostFile,
+  OPEN,
+  readPieces,
+  statFd,
+  truncate,
+  tryFlock,
+  writeAt,
+} from '#host';
+import { DIRECTORY_MODE, OWN, PARTIALS } from '../layout.ts';
+import { readUnsorted } from '../names/links.ts';
+
+/** A partial blob belongs to its owner alone: it may be of a private registry. */
+const PARTIAL_MODE = 0o600;
+/** Milliseconds between two looks at a partial blob that another pull fetches. */
+const POLL_MS = 50;
+
+/** Options of opening. */
+export interface OpenPartialOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Blobs that are being fetched, as far as they have come: a pull that was interrupted goes on where it stopped. Each is a file of our own
+ * directory, locked by the pull that fetches it, so that two pulls of one blob fetch it once. Any of them may be deleted at any time. The bytes
+ * are not trusted: whoever reads the blob verifies all of it.
+ */
+export class PartialStore {
+  readonly #root: Dir;
+
+  constructor(root: Dir) {
+    this.#root = root;
+  }
+
+  /**
+   * Opens what there is of a blob, or begins it. Waits while another pull fetches the same blob.
+   * @throws HostError SYSCALL_FAILED; the reason of the signal
+   */
+  async open(digest: ContentDigest, { signal }: OpenPartialOptions = {}): Promise<PartialBlob> {
+    this.#root.mkdir(OWN, DIRECTORY_MODE);
+    this.#root.mkdir(PARTIALS, DIRECTORY_MODE);
+    const name = `${PARTIALS}/${nameOf(digest)}`;
+    let hasWaited = false;
+    for (;;) {
+      signal?.throwIfAborted();
+      const file = this.#root.openFile(
+        name,
+        OPEN.readWrite | OPEN.create | OPEN.noFollow | OPEN.nonBlock,
+        PARTIAL_MODE,
+      );
+      if (!tryFlock(file, 'exclusive')) {
+        hasWaited = true;
+        file[Symbol.dispose]();
+        await delay(POLL_MS, undefined, { signal });
+        continue;
+      }
+      // Who had the lock may have removed the file under this name.
+      if (this.#root.lstat(name)?.ino === statFd(file).ino) {
+        return new PartialBlob(this.#root, name, file, hasWaited);
+      }
+      file[Symbol.dispose]();
+    }
+  }
+
+  /** Bytes of a blob that an interrupted pull left. */
+  heldBytes(digest: ContentDigest): number {
+    return this.#root.fileSizeOf(`${PARTIALS}/${nameOf(digest)}`) ?? 0;
+  }
+
+  /** Names and sizes in bytes of all that interrupted pulls left, and when each last grew. */
+  list(): { readonly name: string; readonly sizeBytes: number; readonly mtimeSec: bigint }[] {
+    return readUnsorted(this.#root, PARTIALS).flatMap(({ name }) => {
+      const stat = this.#root.lstat(`${PARTIALS}/${name}`);
+      return stat === undefined
+        ? []
+        : [{ name, sizeBytes: stat.sizeBytes, mtimeSec: stat.mtimeSec }];
+    });
+  }
+
+  /** Removes one that nobody fetches now; false when a pull has it. @param name as `list` gives it */
+  remove(name: string): boolean {
+    const path = `${PARTIALS}/${name}`;
+    using file = this.#root.tryOpenFile(path, OPEN.read | OPEN.noFollow | OPEN.nonBlock);
+    if (file === undefined) return true;
+    if (!tryFlock(file, 'exclusive')) return false;
+    this.#root.unlink(path);
+    return true;
+  }
+}
+
+/** A blob that is being fetched; nobody else has it open. Disposing it leaves what came. */
+export class PartialBlob implements Disposable {
+  /** True when another pull fetched this blob meanwhile. */
+  readonly hasWaited: boolean;
+  /** Bytes that were there when it was opened. */
+  readonly heldBytes: number;
+  readonly #root: Dir;
+  readonly #name: string;
+  readonly #file: HostFile;
+  #sizeBytes: number;
+
+  constructor(root: Dir, name: string, file: HostFile, hasWaited: boolean) {
+    this.#root = root;
+    this.#name = name;
+    this.#file = file;
+    this.hasWaited = hasWaited;
+    this.heldBytes = statFd(file).sizeBytes;
+    this.#sizeBytes = this.heldBytes;
+  }
+
+  /** Bytes that are there now. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** What was there when it was opened, in pieces that are valid until the next one. @throws HostError SYSCALL_FAILED */
+  pieces(): Iterable<Uint8Array> {
+    return readPieces(this.#file);
+  }
+
+  /** Adds bytes at the end. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  append(bytes: Uint8Array): void {
+    writeAt(this.#file, bytes, this.#sizeBytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  /** Forgets what is there. @throws HostError SYSCALL_FAILED */
+  clear(): void {
+    truncate(this.#file, 0);
+    this.#sizeBytes = 0;
+  }
+
+  /** Removes it: the blob has arrived, or is another one than was expected. */
+  remove(): void {
+    this.#root.unlink(this.#name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/** A digest as a file name. */
+function nameOf(digest: ContentDigest): string {
+  return digest.replace(':', '-');
+}

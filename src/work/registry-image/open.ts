@@ -1,0 +1,127 @@
+import type { ContentDigest } from '#base/digest';
+import type { RemoteBlob } from '#base/flow';
+import type { ImageEndpoint } from '#formats/containers-config';
+import type { RegistryReference, ResolvedImage, ResolveOptions } from '#formats/oci';
+import {
+  type Endpoint,
+  type ManifestReference,
+  type RegistryCounts,
+  RegistryRepository,
+  type RegistrySettings,
+  type RequestOptions,
+} from '#remotes/registry';
+import {
+  ConfigRoot,
+  hostEnvironment,
+  openRegistryConfiguration,
+  type RegistryOptions,
+} from '#work/registries';
+import {
+  type ImageJudge,
+  judgeRegistryImage,
+  openTrust,
+  type TrustOptions,
+  type TrustReport,
+} from '#work/trust';
+
+/** Options that stand before the configuration of this host. */
+export interface RegistryImageOptions extends RegistryOptions, TrustOptions {
+  /** How the client connects; the default suits everybody but tests. */
+  readonly settings?: RegistrySettings | undefined;
+}
+
+/** Opens the repository of an image at the places where this host asks for it. Nothing is requested yet. @throws as `openRegistryConfiguration`, `openTrust` */
+export async function openRegistryImage(
+  reference: RegistryReference,
+  options: RegistryImageOptions = {},
+): Promise<RegistryImage> {
+  const root = ConfigRoot.open(process.cwd());
+  try {
+    const env = hostEnvironment();
+    const configuration = await openRegistryConfiguration(root, env, options);
+    const trust = openTrust(root, env, options);
+    const endpoints = new Map<Endpoint, ImageEndpoint>();
+    for (const endpoint of configuration.endpointsFor(reference)) {
+      endpoints.set(configuration.clientEndpoint(endpoint, reference.registry), endpoint);
+    }
+    const repository = new RegistryRepository([...endpoints.keys()], options.settings);
+    const judge: ImageJudge = (manifest, judgeOptions) =>
+      judgeRegistryImage(
+        trust,
+        {
+          name: reference,
+          endpoint: endpoints.get(repository.endpoint) as ImageEndpoint,
+          manifests: [manifest],
+          store: repository,
+        },
+        judgeOptions,
+      );
+    return new RegistryImage(reference, {
+      repository,
+      root,
+      judge,
+      warnings: configuration.warnings,
+    });
+  } catch (error) {
+    root[Symbol.dispose]();
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly repository: RegistryRepository;
+  readonly root: ConfigRoot;
+  readonly judge: ImageJudge;
+  readonly warnings: readonly string[];
+}
+
+/** An image in a registry. Dispose it to close its connections. */
+export class RegistryImage implements AsyncDisposable {
+  readonly reference: RegistryReference;
+  /** What the configuration of this host wants a user to hear once. */
+  readonly warnings: readonly string[];
+  readonly #opened: Opened;
+  readonly #sizes = new Map<ContentDigest, number>();
+
+  constructor(reference: RegistryReference, opened: Opened) {
+    this.reference = reference;
+    this.warnings = opened.warnings;
+    this.#opened = opened;
+  }
+
+  /** Costs so far. */
+  get counts(): RegistryCounts {
+    return this.#opened.repository.counts;
+  }
+
+  /** Asks the policy of this host about the image. Call it after `resolve`, which finds out who delivers. @throws as `judgeRegistryImage` */
+  judge(manifest: ContentDigest, options: RequestOptions = {}): Promise<TrustReport> {
+    return this.#opened.judge(manifest, options);
+  }
+
+  /** Chooses the image for a platform and verifies it down to its config. @throws as `RegistryRepository.resolve` */
+  async resolve(options: ResolveOptions & RequestOptions = {}): Promise<ResolvedImage> {
+    const image = await this.#opened.repository.resolve(manifestOf(this.reference), options);
+    for (const { digest, sizeBytes } of image.manifest.layers) this.#sizes.set(digest, sizeBytes);
+    return image;
+  }
+
+  /**
+   * A blob of the resolved image; nothing is asked before it is read.
+   * @param sizeBytes as its descriptor says; may be omitted for layers of the resolved image
+   */
+  openBlob(digest: ContentDigest, sizeBytes?: number): RemoteBlob {
+    const size = sizeBytes ?? this.#sizes.get(digest);
+    if (size === undefined) throw new RangeError(`Size of blob ${digest} is not known`);
+    return this.#opened.repository.openBlob({ digest, sizeBytes: size });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.repository[Symbol.asyncDispose]();
+    this.#opened.root[Symbol.dispose]();
+  }
+}
+
+function manifestOf({ digest, tag }: RegistryReference): ManifestReference {
+  return digest === undefined ? { tag: tag ?? 'latest' } : { digest };
+}
