@@ -65,7 +65,9 @@ export class GeneralTransport implements Transport {
     attempt.signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
       const exchange = new GeneralExchange(attempt, this.#guard, {
-        onWhole: (head, body) => resolve(responseOf(head, new Uint8Array(body))),
+        onWhole: (head, body, isView) => {
+          resolve(responseOf(head, isView ? new Uint8Array(body) : body));
+        },
         onStream: (head, body) => resolve(responseOf(head, body)),
         onFail: reject,
       });

@@ -1,5 +1,8 @@
 /** Bodies up to this size arrive as one array, in bytes. */
 export const COLLECT_BYTES = 262_144;
+/** Least and largest array of a body of unknown length that is put together, in bytes. */
+export const COLLECT_STEP_MIN_BYTES = 4_096;
+export const COLLECT_STEP_MAX_BYTES = 4_194_304;
 /** Body of an answer that nobody wants, up to which it is read to keep the connection, in bytes. */
 export const MAX_DRAIN_BYTES = 65_536;
 /** Redirects followed before giving up; curl and browsers use 20 to 50, a registry needs one or two. */

@@ -1,5 +1,6 @@
 import type { TransportError } from '#base/errors';
 import { BodyStream } from './body.ts';
+import { Collected } from './collected.ts';
 import { tooLarge } from './errors.ts';
 
 /** Status line and headers of one final response (never 1xx). Header names are lower-case, repeats joined by `, `. */
@@ -20,8 +21,8 @@ export interface Carrier {
 
 /** Who gets the response to a request: exactly one of the calls is made, and none may throw. */
 export interface ResponseSink {
-  /** The whole body, when it is small. A view, valid only during the call. */
-  onWhole(head: ResponseHead, body: Uint8Array): void;
+  /** The whole body, when it is small. As a view it is valid only during the call. */
+  onWhole(head: ResponseHead, body: Uint8Array, isView: boolean): void;
   /** A body that is longer than what is collected, once so much of it is there. */
   onStream(head: ResponseHead, body: AsyncIterable<Uint8Array>): void;
   onFail(error: unknown): void;
@@ -52,7 +53,9 @@ export abstract class Receiver {
   readonly #sink: ResponseSink;
   #unwatch: (() => unknown) | undefined;
   #head: ResponseHead | undefined;
-  #collected: Uint8Array = EMPTY;
+  /** The whole body, when it came in one piece. */
+  #view: Uint8Array | undefined;
+  #collected: Collected | undefined;
   #length = 0;
   #stream: BodyStream | undefined;
 
@@ -98,8 +101,8 @@ export abstract class Receiver {
     if (this.#stream !== undefined) this.#stream.push(piece);
     else if (length > collectBytes) this.#startStream(head)?.push(piece);
     // The end is told within the same call of the parser, so the view is still good then.
-    else if (piece.length === head.contentLength) this.#collected = piece;
-    else this.#collect(piece, length);
+    else if (piece.length === head.contentLength) this.#view = piece;
+    else this.#collect(piece);
     this.#length = length;
   }
 
@@ -107,9 +110,9 @@ export abstract class Receiver {
     this.#unwatch?.();
     if (this.#stream !== undefined) this.#stream.end();
     else if (this.#head !== undefined) {
-      this.#sink.onWhole(this.#head, this.#collected.subarray(0, this.#length));
+      this.#hand(this.#head);
     }
-    this.#collected = EMPTY;
+    this.#view = undefined;
   }
 
   onFail(error: TransportError): void {
@@ -136,7 +139,7 @@ export abstract class Receiver {
     const { carrier } = this;
     this.cancelled = true;
     if (this.#stream !== undefined) this.#stream.end();
-    else this.#sink.onWhole(head, this.#collected.subarray(0, this.#length));
+    else this.#hand(head);
     carrier?.abandon(this);
   }
 
@@ -145,20 +148,23 @@ export abstract class Receiver {
     if (carrier === undefined) return undefined;
     const stream = new BodyStream(this, carrier);
     this.#stream = stream;
-    if (this.#length > 0) stream.push(this.#collected.subarray(0, this.#length));
-    this.#collected = EMPTY;
+    if (this.#collected !== undefined) stream.push(this.#collected.take());
+    this.#collected = undefined;
     this.#sink.onStream(head, stream);
     return stream;
   }
 
-  #collect(piece: Uint8Array, length: number): void {
-    if (length > this.#collected.length) {
-      const roomBytes = this.#head?.contentLength ?? Math.max(this.#collected.length * 2, 4096);
-      const grown = new Uint8Array(Math.max(length, roomBytes));
-      grown.set(this.#collected.subarray(0, this.#length));
-      this.#collected = grown;
-    }
-    this.#collected.set(piece, this.#length);
+  /** Tells the sink what came, as a view or as an array of its own. */
+  #hand(head: ResponseHead): void {
+    const view = this.#view;
+    if (view !== undefined) this.#sink.onWhole(head, view, true);
+    else this.#sink.onWhole(head, this.#collected?.take() ?? EMPTY, false);
+    this.#collected = undefined;
+  }
+
+  #collect(piece: Uint8Array): void {
+    this.#collected ??= new Collected(this.#head?.contentLength);
+    this.#collected.push(piece);
   }
 }
 

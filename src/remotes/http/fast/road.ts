@@ -79,7 +79,9 @@ export class FastRoad implements Transport {
         maxBytes,
       } as const;
       const receiver = new Exchange(request, {
-        onWhole: (head, body) => resolve(responseOf(head, new Uint8Array(body))),
+        onWhole: (head, body, isView) => {
+          resolve(responseOf(head, isView ? new Uint8Array(body) : body));
+        },
         onStream: (head, body) => resolve(responseOf(head, body)),
         onFail: reject,
       });
