@@ -18,6 +18,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./pull.ts'),
   () => import('./startup.ts'),
   () => import('./ostree.ts'),
+  () => import('./scale.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 
