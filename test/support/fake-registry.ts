@@ -107,6 +107,11 @@ export class FakeRegistry implements AsyncDisposable {
     return this.#connections;
   }
 
+  /** `127.0.0.1:PORT`, where plain HTTP is spoken: for those who cannot be led by `resolve`. */
+  get plainHost(): string {
+    return `127.0.0.1:${(this.#plain.address() as AddressInfo).port}`;
+  }
+
   /** Where a client is to go for a host and port. */
   readonly resolve = (host: string, port: number): { address: string; port: number } => {
     const isPlain = port === 80 || this.plain.has(`${host}:${port}`);

@@ -11,6 +11,7 @@ export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
 export { type PullOptions, planPull, pullImage } from './pull.ts';
 export type { LayerReport, PullPlan, PullReport } from './report.ts';
 export {
+  type OpenedSource,
   type OpenSourceOptions,
   openSource,
   type PullSource,

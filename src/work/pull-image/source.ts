@@ -23,6 +23,8 @@ export interface PullSource {
   ): BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
   /** Asked about the resolved image where the caller has no judge of its own. */
   readonly judge?: ImageJudge | undefined;
+  /** What a user should hear once. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** Options of resolving. */

@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import type { ImageView, ViewEntry } from '#work/browse';
-import { openFiles, pathOf } from './files.ts';
-import { compat, count, list, maybeText, text } from './schemas.ts';
+import { elsewhereKeys, openFiles, pathOf } from './files.ts';
+import { count, list, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 /** `cat`: the contents of files; each is verified before its first byte. */
 export const cat = defineVerb({
-  request: v.strictObject({ name: text, paths: list(text), platform: maybeText, compat }),
+  request: v.strictObject({ name: text, paths: list(text), ...elsewhereKeys }),
   report: v.object({ files: count, sizeBytes: count }),
   examples: [{ request: { name: 'app', paths: ['/hello.txt'] }, says: 'Print a file of an image' }],
   async run(context, { name, paths, ...choice }) {

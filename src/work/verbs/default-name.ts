@@ -10,8 +10,8 @@ const TRANSPORT =
  */
 export function defaultName(reference: ImageReference): string {
   if (reference.transport === 'docker') {
-    const { registry, repository, tag = 'latest' } = reference;
-    return `${registry}/${repository}:${tag}`;
+    const { registry, repository, tag = 'latest', digest } = reference;
+    return `${registry}/${repository}${digest === undefined ? `:${tag}` : `@${digest}`}`;
   }
   if ('name' in reference) return reference.name;
   if (!('path' in reference)) return 'image';

@@ -2,8 +2,9 @@ import * as v from 'valibot';
 import { plainName } from '#base/bytes';
 import { diffViews } from '#work/browse';
 import { entryOf, entrySchema } from './entry.ts';
-import { isReference, openFiles } from './files.ts';
-import { compat, flag, list, maybeText, text } from './schemas.ts';
+import { elsewhereKeys, isReference, openFiles } from './files.ts';
+import { isRegistryReference } from './registry-keys.ts';
+import { flag, list, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.object({
@@ -37,8 +38,7 @@ export const diff = defineVerb({
     name: text,
     otherName: text,
     exitCode: flag,
-    platform: maybeText,
-    compat,
+    ...elsewhereKeys,
   }),
   report,
   examples: [
@@ -48,11 +48,17 @@ export const diff = defineVerb({
       says: 'Compare a commit with an image, and say it by the exit status',
     },
   ],
-  async run(context, { name, otherName, platform, compat: reading }) {
-    // A platform is for what lies elsewhere; where neither does, it says nothing.
-    const both = [name, otherName].filter(isReference);
-    const forOne = (one: string) =>
-      isReference(one) || both.length === 0 ? { platform, compat: reading } : {};
+  async run(context, { name, otherName, exitCode: _, ...elsewhere }) {
+    const { platform, compat } = elsewhere;
+    // What says how to look at one of the two is passed on to that one, and refused where it is about neither.
+    const [isOne, isRegistry] = [isReference, isRegistryReference].map((is) =>
+      [name, otherName].some(is),
+    );
+    const forOne = (one: string) => {
+      if (isRegistryReference(one) || (isReference(one) && isRegistry !== true)) return elsewhere;
+      if (isReference(one)) return { platform, compat };
+      return isOne === true ? {} : elsewhere;
+    };
     await using first = await openFiles(context, name, forOne(name));
     await using second = await openFiles(context, otherName, forOne(otherName));
     return {

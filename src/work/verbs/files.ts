@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
 import type { ImageView, ViewEntry } from '#work/browse';
 import { findNamed, type Named, openNamedView } from '#work/catalog';
@@ -5,7 +6,14 @@ import { openStored } from '#work/commits';
 import { previewImage } from '#work/preview';
 import { parsePlatform } from '#work/pull-image';
 import type { Repository } from '#work/repository';
+import {
+  isRegistryReference,
+  refuseRegistryKeys,
+  registryKeys,
+  registryOptions,
+} from './registry-keys.ts';
 import { openIfPresent, openSelected } from './repository.ts';
+import { compat, maybeText } from './schemas.ts';
 import { refuseKeys, type VerbContext } from './verb.ts';
 
 /** The files of an image or a commit of the repository, or of an image that lies elsewhere. */
@@ -17,8 +25,13 @@ export interface OpenedFiles extends AsyncDisposable {
   bring(entries: Iterable<ViewEntry>): Promise<void>;
 }
 
+/** What says how an image outside of the repository is looked at. */
+export const elsewhereKeys = { platform: maybeText, compat, ...registryKeys };
+const filesRequest = v.object(elsewhereKeys);
+type FilesRequest = v.InferOutput<typeof filesRequest>;
+
 /** References whose images can be looked at where they lie. */
-const REFERENCE = /^(?:oci|oci-archive|docker-archive|dir):/;
+const REFERENCE = /^(?:(?:oci|oci-archive|docker-archive|dir):|docker:\/\/)/;
 
 /** True for what lies outside of the repository. */
 export function isReference(name: string): boolean {
@@ -32,16 +45,19 @@ export function isReference(name: string): boolean {
 export async function openFiles(
   context: VerbContext,
   name: string,
-  request: { readonly platform?: string | undefined; readonly compat?: 'cfsctl' | undefined },
+  request: FilesRequest,
 ): Promise<OpenedFiles> {
   const { signal, onProgress } = context;
   if (isReference(name)) {
     const { platform, compat: reading } = request;
     const wanted = platform === undefined ? undefined : parsePlatform(platform);
     const form = await formOf(context);
-    return await previewImage(name, { signal, onProgress, ...form, platform: wanted, reading });
+    if (!isRegistryReference(name)) refuseRegistryKeys(request, `look into "${name}"`);
+    const registry = registryOptions(request);
+    const choice = { ...form, platform: wanted, reading, registry };
+    return await previewImage(name, { signal, onProgress, ...choice });
   }
-  refuseKeys({ ...request }, ['platform', 'compat'], `look into "${name}"`);
+  refuseKeys({ ...request }, Object.keys(elsewhereKeys), `look into "${name}"`);
   const repository = await openSelected(context);
   try {
     const named = findNamed(repository, name);

@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
 import { findFiles } from '#work/browse';
 import { entriesReport, entryOf, entrySchema } from './entry.ts';
-import { openFiles, pathOf } from './files.ts';
-import { compat, list, maybeCount, maybeText, text } from './schemas.ts';
+import { elsewhereKeys, openFiles, pathOf } from './files.ts';
+import { list, maybeCount, maybeText, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 export type FindReport = v.InferOutput<typeof entriesReport>;
@@ -21,8 +21,7 @@ export const find = defineVerb({
     minSizeBytes: maybeCount,
     maxSizeBytes: maybeCount,
     depth: maybeCount,
-    platform: maybeText,
-    compat,
+    ...elsewhereKeys,
   }),
   report: entriesReport,
   examples: [

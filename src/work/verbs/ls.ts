@@ -3,9 +3,9 @@ import { displayText, plainName } from '#base/bytes';
 import { findNamed, openNamedView } from '#work/catalog';
 import { type CommitEntry, formatEntry, listEntries, openStored } from '#work/commits';
 import { entryOf, entrySchema } from './entry.ts';
-import { openFiles, pathOf } from './files.ts';
+import { elsewhereKeys, openFiles, pathOf } from './files.ts';
 import { openSelected } from './repository.ts';
-import { compat, flag, list, maybeText, orNull, text } from './schemas.ts';
+import { flag, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 /** What only commits have: ids of their objects, and their own order and form of a listing. */
@@ -19,8 +19,7 @@ const request = v.strictObject({
   checksum: flag,
   xattrs: flag,
   dironly: flag,
-  platform: maybeText,
-  compat,
+  ...elsewhereKeys,
 });
 const report = v.object({
   /** The commit, when its objects were listed. */

@@ -4,6 +4,7 @@ import { checkTagName } from '#stores/composefs';
 import { parseReference } from '#work/export';
 import {
   type PullReport as ImageReport,
+  type OpenedSource,
   openSource,
   type PullPlan,
   parsePlatform,
@@ -16,6 +17,13 @@ import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
 import { type CommitPullRequest, commitPullKeys } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
+import {
+  isRegistryReference,
+  policyKeys,
+  refuseRegistryKeys,
+  registryKeys,
+  registryOptions,
+} from './registry-keys.ts';
 import { openIfPresent, openToFill } from './repository.ts';
 import { count, flag, list, maybeText, orNull, text, texts } from './schemas.ts';
 import { trustReport } from './trust-report.ts';
@@ -30,10 +38,8 @@ const imageKeys = {
   keepBlobs: flag,
   /** Verify the contents of all that is there already before it is used. */
   verifyReused: flag,
-  /** Absolute path of the policy to judge the image by, instead of this host's policy.json. */
-  signaturePolicy: maybeText,
-  /** Fail if this host has no policy.json. */
-  requirePolicy: flag,
+  ...policyKeys,
+  ...registryKeys,
   /** Refuse an image of more files and directories. */
   maxEntries: maybePositive,
   /** Refuse a layer that unpacks to more. */
@@ -139,7 +145,8 @@ export const pull = defineVerb({
     const { name, ...choice } = imageChoice(asked);
     using repository = await openIfPresent(context);
     const { signal } = context;
-    const plan = await planPull(repository, asked.reference, { signal, ...choice });
+    await using opened = await openReference(context, asked);
+    const plan = await planPull(repository, opened.source, { signal, ...choice });
     return planReport(plan, name, repository === undefined);
   },
   async run(context, asked) {
@@ -149,13 +156,15 @@ export const pull = defineVerb({
       return await run(context, commitRequest(asked));
     }
     const { name, ...choice } = imageChoice(asked);
-    await using opened = await openSource(asked.reference);
-    const image = await opened.source.resolve(choice);
-    using repository = await openToFill(context);
+    await using opened = await openReference(context, asked);
+    const { source: found } = opened;
     const { signal, onProgress, jobs, requireVerity } = context;
+    const image = await found.resolve({ ...choice, signal });
+    using repository = await openToFill(context);
     const source = {
       resolve: () => image,
-      openBlob: opened.source.openBlob.bind(opened.source),
+      openBlob: found.openBlob.bind(found),
+      judge: found.judge?.bind(found),
     };
     const { keepBlobs, verifyReused, maxEntries, maxLayerSizeBytes } = asked;
     const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
@@ -163,6 +172,15 @@ export const pull = defineVerb({
     return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
   },
 });
+
+/** Opens the source, and passes on what this host's configuration of registries warns of. */
+async function openReference(context: VerbContext, asked: PullRequest): Promise<OpenedSource> {
+  const { reference } = asked;
+  if (!isRegistryReference(reference)) refuseRegistryKeys(asked, `pull "${reference}"`);
+  const opened = await openSource(reference, { registry: registryOptions(asked) });
+  for (const warning of opened.source.warnings ?? []) context.warn(warning);
+  return opened;
+}
 
 function isOstree(reference: string): boolean {
   return /^ostree(?:-local)?:/.test(reference);
@@ -196,10 +214,13 @@ function imageChoice(asked: PullRequest) {
     name,
     reading,
     platform: platform === undefined ? undefined : parsePlatform(platform),
-    judge: createLocalJudge(reference, {
-      ...(signaturePolicy === undefined ? {} : { signaturePolicy }),
-      requirePolicy,
-    }),
+    // A registry's image is judged by its source, which knows where the signatures lie.
+    judge: isRegistryReference(reference)
+      ? undefined
+      : createLocalJudge(reference, {
+          ...(signaturePolicy === undefined ? {} : { signaturePolicy }),
+          requirePolicy,
+        }),
   };
 }
 

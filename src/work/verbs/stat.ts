@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { entryOf, entrySchema, xattrsOf, xattrsSchema } from './entry.ts';
-import { openFiles, pathOf } from './files.ts';
-import { compat, list, maybeText, text } from './schemas.ts';
+import { elsewhereKeys, openFiles, pathOf } from './files.ts';
+import { list, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.object({
@@ -11,7 +11,7 @@ export type StatReport = v.InferOutput<typeof report>;
 
 /** `stat`: everything known of files. */
 export const stat = defineVerb({
-  request: v.strictObject({ name: text, paths: list(text), platform: maybeText, compat }),
+  request: v.strictObject({ name: text, paths: list(text), ...elsewhereKeys }),
   report,
   examples: [
     { request: { name: 'app', paths: ['/hello.txt'] }, says: 'Show everything known of a file' },

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { entryOf, entrySchema } from './entry.ts';
-import { openFiles, pathOf } from './files.ts';
-import { compat, count, list, maybeCount, maybeText, text } from './schemas.ts';
+import { elsewhereKeys, openFiles, pathOf } from './files.ts';
+import { count, list, maybeCount, maybeText, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.object({ entries: list(v.object({ ...entrySchema.entries, depth: count })) });
@@ -13,8 +13,7 @@ export const tree = defineVerb({
     name: text,
     path: maybeText,
     depth: maybeCount,
-    platform: maybeText,
-    compat,
+    ...elsewhereKeys,
   }),
   report,
   examples: [

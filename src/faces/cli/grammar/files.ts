@@ -1,9 +1,11 @@
 import type { OperandGrammar, OptionGrammar } from './grammar.ts';
+import { COMPAT } from './ostree.ts';
+import { REGISTRY } from './registry.ts';
 
 /** Help of the verbs that look into an image. */
 export const ALSO_REFERENCES =
-  'A name is that of an image or a commit, or the unique beginning of a printed id. It may also be a reference, oci:DIR[:TAG],\n' +
-  'oci-archive:, docker-archive: or dir:. Its layers are read and verified; nothing is stored.';
+  'A name is that of an image or a commit, or the unique beginning of a printed id. It may also be a reference, docker://HOST/NAME[:TAG],\n' +
+  'oci:DIR[:TAG], oci-archive:, docker-archive: or dir:. Its layers are read and verified; nothing is stored.';
 
 /** The name of an image or a commit. */
 export const NAME: OperandGrammar = { usage: '<name>', key: 'name', completes: 'names' };
@@ -20,6 +22,8 @@ export const PLATFORM: OptionGrammar = {
   says: "choose another platform than this host's",
   key: 'platform',
 };
+/** How to look at what lies outside of the repository. */
+export const ELSEWHERE: readonly OptionGrammar[] = [PLATFORM, COMPAT, ...REGISTRY];
 /** How deep. */
 export const DEPTH: OptionGrammar = {
   flags: '--depth <n>',

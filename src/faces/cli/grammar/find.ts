@@ -1,7 +1,6 @@
 import { UsageError } from '#base/errors';
-import { ALSO_REFERENCES, DEPTH, NAME, PATH, PLATFORM } from './files.ts';
+import { ALSO_REFERENCES, DEPTH, ELSEWHERE, NAME, PATH } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { COMPAT } from './ostree.ts';
 
 /** `find` on a command line. */
 export const grammar: Grammar = {
@@ -36,8 +35,7 @@ export const grammar: Grammar = {
       take: 'number',
     },
     DEPTH,
-    PLATFORM,
-    COMPAT,
+    ...ELSEWHERE,
   ],
   help: ALSO_REFERENCES,
 };

@@ -1,6 +1,5 @@
-import { ALSO_REFERENCES, NAME, PATH, PLATFORM } from './files.ts';
+import { ALSO_REFERENCES, ELSEWHERE, NAME, PATH } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { COMPAT } from './ostree.ts';
 
 /** `ls` on a command line. */
 export const grammar: Grammar = {
@@ -15,8 +14,7 @@ export const grammar: Grammar = {
     },
     { flags: '-C, --checksum', says: 'show the ids of the objects of a commit', key: 'checksum' },
     { flags: '-X, --xattrs', says: 'show the extended attributes of a commit', key: 'xattrs' },
-    PLATFORM,
-    COMPAT,
+    ...ELSEWHERE,
   ],
   help: ALSO_REFERENCES,
   aliases: [{ name: 'ostree ls' }],

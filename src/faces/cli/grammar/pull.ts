@@ -1,6 +1,7 @@
 import { PLATFORM } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMMON_PULL, FURTHER_PULL } from './ostree.ts';
+import { REGISTRY } from './registry.ts';
 
 /** `pull` on a command line. */
 export const grammar: Grammar = {
@@ -44,6 +45,7 @@ export const grammar: Grammar = {
       says: 'verify the contents of all that is there already before it is used',
       key: 'verifyReused',
     },
+    ...REGISTRY,
     ...COMMON_PULL.map((option) => ({
       ...option,
       heading: 'Options of ostree: and ostree-local:',
@@ -51,7 +53,8 @@ export const grammar: Grammar = {
     ...FURTHER_PULL.map((option) => ({ ...option, isHidden: option.key !== 'compat' })),
   ],
   help: [
-    'References: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF]',
+    'References: docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR,',
+    'ostree:URL[:REF], ostree-local:PATH[:REF]',
     'Without a name an image is called like its source, for example app:v1 from oci:/srv/app:v1; a commit is called like its ref.',
     'For OSTree the names are further refs of the same source: REF, a commit id, or REF@ID to choose both. All refs of one call are set',
     'together, when everything is here. onecopy ostree pull has the rest of the options for commits.',

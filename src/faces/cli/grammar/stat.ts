@@ -1,10 +1,9 @@
-import { ALSO_REFERENCES, NAME, PATHS, PLATFORM } from './files.ts';
+import { ALSO_REFERENCES, ELSEWHERE, NAME, PATHS } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { COMPAT } from './ostree.ts';
 
 /** `stat` on a command line. */
 export const grammar: Grammar = {
   operands: [NAME, PATHS],
-  options: [PLATFORM, COMPAT],
+  options: [...ELSEWHERE],
   help: ALSO_REFERENCES,
 };

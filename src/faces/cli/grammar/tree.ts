@@ -1,10 +1,9 @@
-import { ALSO_REFERENCES, DEPTH, NAME, PATH, PLATFORM } from './files.ts';
+import { ALSO_REFERENCES, DEPTH, ELSEWHERE, NAME, PATH } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { COMPAT } from './ostree.ts';
 
 /** `tree` on a command line. */
 export const grammar: Grammar = {
   operands: [NAME, PATH],
-  options: [DEPTH, PLATFORM, COMPAT],
+  options: [DEPTH, ...ELSEWHERE],
   help: ALSO_REFERENCES,
 };

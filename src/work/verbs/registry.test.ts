@@ -1,0 +1,171 @@
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as v from 'valibot';
+import {
+  type FakeAnswer,
+  FakeRegistry,
+  type SeenRequest,
+} from '../../../test/support/fake-registry.ts';
+import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
+import { testTar } from '../../../test/support/tar-archive.ts';
+import { makeMemoryDir } from '../../../test/support/temp-dir.ts';
+import { noise, type TestLayout, writeTestLayout } from '../../../test/support/test-layout.ts';
+import { VERBS, type VerbContext } from './index.ts';
+
+type Json = { readonly [key: string]: unknown };
+
+/** A registry of this machine that speaks plain HTTP, with an image of a layout, and a folder for repositories. */
+class World implements AsyncDisposable {
+  readonly #temp = makeMemoryDir();
+  readonly memory = new MemoryRegistry();
+  readonly server: FakeRegistry;
+  readonly layout: TestLayout;
+  /** Answers in the place of the registry where it does not give undefined. */
+  answer: ((request: SeenRequest) => FakeAnswer | undefined) | undefined;
+
+  private constructor(server: FakeRegistry) {
+    this.server = server;
+    const tar = testTar([
+      { name: 'etc/', flag: '5' },
+      { name: 'etc/name', content: Buffer.from('app\n') },
+      { name: 'etc/big', content: noise(200_000, 1) },
+    ]);
+    this.layout = writeTestLayout(this.path('app'), [{ tar }, { tar: testTar([]) }]);
+    const blobs = join(this.path('app'), 'blobs/sha256');
+    for (const name of readdirSync(blobs)) {
+      this.memory.addBlob('ns/app', readFileSync(join(blobs, name)));
+    }
+    const manifest = readFileSync(join(blobs, this.layout.manifestDigest.slice(7)));
+    const type = 'application/vnd.oci.image.manifest.v1+json';
+    this.memory.addManifest('ns/app', manifest, type, '1');
+  }
+
+  static async start(): Promise<World> {
+    let world: World | undefined;
+    const server = await FakeRegistry.start(
+      (request) => world?.answer?.(request) ?? (world as World).memory.handler(request),
+    );
+    world = new World(server);
+    return world;
+  }
+
+  path(name: string): string {
+    return join(this.#temp.path, name);
+  }
+
+  get host(): string {
+    return this.server.plainHost;
+  }
+
+  get reference(): string {
+    return `docker://${this.host}/ns/app:1`;
+  }
+
+  /** Runs a verb and gives what JSON says of its report, which must be all that its schema says. */
+  async ask(name: string, request: unknown, isPlan = false): Promise<Json> {
+    const verb = await VERBS.find((row) => row.name === name)?.load();
+    if (verb === undefined) throw new Error(`there is no verb ${name}`);
+    const asked = verb.parse(request);
+    const report = isPlan
+      ? await verb.plan?.(this.#context, asked)
+      : await verb.run(this.#context, asked);
+    const said: unknown = JSON.parse(JSON.stringify(report));
+    deepEqual(v.parse(verb.report, said), said, `${name} says what its schema does not know`);
+    return said as Json;
+  }
+
+  /** Fails with this code. */
+  async refuses(code: string, name: string, request: unknown): Promise<void> {
+    await rejects(this.ask(name, request), { code }, `${name} ${JSON.stringify(request)}`);
+  }
+
+  readonly written: Buffer[] = [];
+
+  get #context(): VerbContext {
+    return {
+      repository: { path: this.path('repo') },
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      jobs: 1,
+      mayInit: true,
+      requireVerity: false,
+      warn: () => {},
+      detail: () => {},
+      write: async (piece) => {
+        this.written.push(Buffer.from(piece));
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+    this.#temp[Symbol.dispose]();
+  }
+}
+
+/** Wants this user and password for everything. */
+function basic(user: string, password: string) {
+  const wanted = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  return ({ headers }: SeenRequest): FakeAnswer | undefined =>
+    headers.authorization === wanted
+      ? undefined
+      : { status: 401, headers: { 'www-authenticate': 'Basic realm="test"' }, body: '' };
+}
+
+test('pull brings an image of a registry, named by its reference and judged as the plan says', async () => {
+  await using world = await World.start();
+  const { reference, host } = world;
+  const plan = await world.ask('pull', { reference }, true);
+  equal(plan['manifestDigest'], world.layout.manifestDigest);
+  const done = await world.ask('pull', { reference });
+  equal(done['name'], `${host}/ns/app:1`);
+  equal((done['bytes'] as Json)['fetched'], plan['wantedBytes']);
+  deepEqual(done['trust'], plan['trust']);
+  const byDigest = `docker://${host}/ns/app@${world.layout.manifestDigest}`;
+  equal((await world.ask('pull', { reference: byDigest }))['name'], byDigest.slice(9));
+  await world.ask('cat', { name: `${host}/ns/app:1`, paths: ['/etc/name'] });
+  equal(Buffer.concat(world.written).toString(), 'app\n');
+});
+
+test('a policy of the request decides about an image of a registry before a layer is asked for', async () => {
+  await using world = await World.start();
+  const { reference } = world;
+  const signaturePolicy = world.path('policy.json');
+  writeFileSync(signaturePolicy, '{"default":[{"type":"reject"}]}');
+  await world.refuses('IMAGE_REJECTED', 'pull', { reference, signaturePolicy });
+  const blobs = world.server.seen.filter(({ url }) => url.pathname.includes('/blobs/'));
+  equal(blobs.length, 1, 'only the config');
+});
+
+test('the files of an image are read in its registry, without a repository', async () => {
+  await using world = await World.start();
+  const { reference: name } = world;
+  const { entries } = (await world.ask('ls', { name, path: '/etc' })) as { entries: Json[] };
+  deepEqual(
+    entries.map(({ path }) => path),
+    ['/etc/big', '/etc/name'],
+  );
+  await world.ask('cat', { name, paths: ['/etc/name'] });
+  equal(Buffer.concat(world.written).toString(), 'app\n');
+  const diff = await world.ask('diff', { name, otherName: world.layout.reference });
+  deepEqual(diff['changes'], []);
+  ok(!readdirSync(world.path('.')).includes('repo'));
+});
+
+test('credentials of the request are for registries, and for what is asked there', async () => {
+  await using world = await World.start();
+  const { reference } = world;
+  const authFile = world.path('auth.json');
+  writeFileSync(authFile, '{}');
+  world.answer = basic('user', 'right');
+  await world.refuses('HTTP_DENIED', 'pull', { reference, authFile });
+  const creds = { user: 'user', password: 'right' };
+  await world.ask('pull', { reference, creds });
+  await world.ask('stat', { name: reference, paths: ['/etc'], creds });
+  const { layout } = world;
+  await world.refuses('USAGE', 'pull', { reference: layout.reference, creds });
+  await world.refuses('USAGE', 'ls', { name: layout.reference, creds });
+  match(JSON.stringify(world.server.seen.at(-1)?.headers), /Basic/);
+});
