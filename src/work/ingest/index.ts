@@ -3,12 +3,12 @@
  * knows what an image is.
  *
  *     blob ─▶ digest ─▶ inflate ─▶ diff id ─▶ tar split ─┬─ batches ─▶ writer threads: fs-verity, objects
- *                       (a thread)                       └─ layer stream, entries
+ *                       (a thread)                       └─ layer stream ─▶ splitstream, entries
  */
 export { BatchPool } from './batches/batch-pool.ts';
 export { BlobReader } from './blob.ts';
 export { importBlob, importLayer } from './layer.ts';
-export { countFile, type EntryListener, type LayerCounts } from './layer-split.ts';
+export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack/unpack.ts';
 export { THREAD_BYTES_MIN, unpackBlob } from './unpack/unpack-blob.ts';
 export { UnpackThread } from './unpack/unpack-thread.ts';

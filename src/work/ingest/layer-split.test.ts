@@ -12,6 +12,7 @@ import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { noise } from '../../../test/support/test-layout.ts';
 import { BatchPool } from './batches/batch-pool.ts';
 import { LayerSplit } from './layer-split.ts';
+import { type EntryListener, LayerStream } from './layer-stream.ts';
 
 const ALGORITHM = 'sha256';
 
@@ -83,19 +84,16 @@ for (const workers of [0, 1, 2]) {
             const members = membersOf(lengths, salt);
             const tar = testTar(members);
             const seen: string[] = [];
-            using split = new LayerSplit({
-              pool,
-              repository,
-              onEntry: (entry, content) => {
-                const id =
-                  content.kind === 'inline' ? computeVerity(content.bytes, ALGORITHM) : content.id;
-                seen.push(`${entry.path} ${id}`);
-              },
-            });
-            for (let at = 0; at < tar.length; at += cut)
-              await split.push(tar.subarray(at, at + cut));
+            const onEntry: EntryListener = (entry, content) => {
+              const id =
+                content.kind === 'inline' ? computeVerity(content.bytes, ALGORITHM) : content.id;
+              seen.push(`${entry.path} ${id}`);
+            };
+            using stream = new LayerStream({ pool, repository, onEntry });
+            const { objects } = repository;
+            await splitTar(new LayerSplit(stream, { pool, objects }), tar, cut);
             assert.deepEqual(
-              Buffer.from(await split.finish()),
+              readObject(path, await stream.publish()),
               Buffer.from(await referenceStream(tar, members)),
             );
             assert.deepEqual(
@@ -114,26 +112,33 @@ for (const workers of [0, 1, 2]) {
   });
 }
 
+async function splitTar(split: LayerSplit, tar: Buffer, cutBytes: number): Promise<void> {
+  for (let at = 0; at < tar.length; at += cutBytes) {
+    await split.push(tar.subarray(at, at + cutBytes));
+  }
+  split.end();
+}
+
 function readObject(path: string, id: ObjectId): Buffer {
   return readFileSync(join(path, 'objects', objectPath(id)));
 }
 
 test('many inline bytes behind one file neither wait without limit nor disturb the file that follows', async () => {
-  await withRepository(async (repository) => {
-    await using pool = new BatchPool(repository.objects.writerSeed(), { workers: 1, slots: 10 });
+  await withRepository(async (repository, path) => {
+    const { objects } = repository;
+    await using pool = new BatchPool(objects.writerSeed(), { workers: 1, slots: 10 });
     // More than 8 MiB of headers behind a small file: splitting pauses, but not in the step in which the next file has begun.
     const lengths = [100, ...Array<number>(16_500).fill(0), 900_000, 70];
     const members = membersOf(lengths, 1);
     const tar = testTar(members);
-    using split = new LayerSplit({ pool, repository, onEntry: () => {} });
-    for (let at = 0; at < tar.length; at += 100_000)
-      await split.push(tar.subarray(at, at + 100_000));
+    using stream = new LayerStream({ pool, repository, onEntry: () => {} });
+    await splitTar(new LayerSplit(stream, { pool, objects }), tar, 100_000);
     assert.deepEqual(
-      Buffer.from(await split.finish()),
+      readObject(path, await stream.publish()),
       Buffer.from(await referenceStream(tar, members)),
     );
-    assert.equal(split.counts.storedObjects, 3);
-    assert.equal(split.counts.storedBytes, 900_170);
+    assert.equal(stream.counts.storedObjects, 3);
+    assert.equal(stream.counts.storedBytes, 900_170);
   });
 });
 
@@ -142,16 +147,47 @@ test('a failing writer fails the split with its own error, also when it is waiti
     const seed = { ...repository.objects.writerSeed(), objectsFd: 1_000_000 };
     for (const workers of [0, 1]) {
       await using pool = new BatchPool(seed, { workers, slots: 10 });
-      using split = new LayerSplit({ pool, repository, onEntry: () => {} });
+      using stream = new LayerStream({ pool, repository, onEntry: () => {} });
       const tar = testTar(membersOf(Array<number>(400).fill(100_000), 3));
+      const { objects } = repository;
       await assert.rejects(
         async () => {
-          for (let at = 0; at < tar.length; at += 1 << 20)
-            await split.push(tar.subarray(at, at + (1 << 20)));
-          await split.finish();
+          await splitTar(new LayerSplit(stream, { pool, objects }), tar, 1 << 20);
+          await stream.publish();
         },
         { code: 'SYSCALL_FAILED' },
       );
     }
+  });
+});
+
+test('a stream of parts whose objects are there is the stream that the tar gives', async () => {
+  await withRepository(async (repository, path) => {
+    const { objects } = repository;
+    await using pool = new BatchPool(objects.writerSeed(), { workers: 1, slots: 10 });
+    const members = membersOf([100, 3, 20_000, 0, 1_500_000], 5);
+    const tar = testTar(members);
+    using stream = new LayerStream({ pool, repository, onEntry: () => {} });
+    let at = 0;
+    for (const { content } of members) {
+      const end = at + 512 + content.length;
+      if (content.length > 64) {
+        stream.inline(tar.subarray(at, at + 512));
+        const { id } = objects.ensureBytes(content);
+        stream.file({ id, sizeBytes: content.length, wasPresent: true });
+      } else {
+        stream.inline(tar.subarray(at, end));
+      }
+      at = 512 * Math.ceil(end / 512);
+      stream.inline(tar.subarray(end, at));
+      assert.ok(stream.isIdle, 'what is known waits for nothing');
+    }
+    stream.inline(tar.subarray(at));
+    assert.deepEqual(
+      readObject(path, await stream.publish()),
+      Buffer.from(await referenceStream(tar, members)),
+    );
+    const { reusedObjects, reusedBytes, storedObjects } = stream.counts;
+    assert.deepEqual([reusedObjects, reusedBytes, storedObjects], [3, 1_520_100, 0]);
   });
 });

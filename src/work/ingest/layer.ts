@@ -9,7 +9,8 @@ import { storeDocument } from '#work/image';
 import type { BatchPool, PendingFile } from './batches/batch-pool.ts';
 import { LargeObject } from './batches/large-object.ts';
 import { type BlobReader, sourceOf } from './blob.ts';
-import { type EntryListener, type LayerCounts, LayerSplit } from './layer-split.ts';
+import { LayerSplit } from './layer-split.ts';
+import { type EntryListener, type LayerCounts, LayerStream } from './layer-stream.ts';
 import { unpackBlob } from './unpack/unpack-blob.ts';
 import type { LayerExpectation } from './unpack/unpack-layer.ts';
 import type { UnpackThread } from './unpack/unpack-thread.ts';
@@ -54,12 +55,14 @@ export async function importLayer(
   const { repository, pool, signal } = context;
   try {
     const kept = order.keepBlob ? new LargeObject(pool, repository.objects) : undefined;
-    using split = new LayerSplit({ pool, repository, ...order });
+    using stream = new LayerStream({ pool, repository, onEntry: order.onEntry });
+    const { reading } = order;
+    const split = new LayerSplit(stream, { pool, objects: repository.objects, reading });
     await unpackInto(split, context, order, kept);
-    const content = await split.finish();
-    const id = repository.objects.ensureBytes(content).id;
+    split.end();
+    const id = await stream.publish();
     const blobId = kept === undefined ? undefined : await finishBlob(context, kept);
-    return { id, counts: split.counts, blobId };
+    return { id, counts: stream.counts, blobId };
   } catch (error) {
     throw explain(error, order.expected.digest, signal);
   }
