@@ -163,6 +163,7 @@ export class Importer implements AsyncDisposable {
       ? await this.#importRemote(job, content, feed)
       : await this.#importContent(job, content, feed);
     if ('fd' in content) this.totals.localBytes += sizeBytes;
+    else if (!isRemote(content)) this.totals.fetchedBytes += sizeBytes;
     onProgress?.({ type: 'done', id, transferred: sizeBytes });
     return streamId;
   }
