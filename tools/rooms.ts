@@ -357,6 +357,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/preview',
     'work/pull-commit',
     'work/pull-image',
+    'work/registries',
     'work/registry-image',
     'work/repository',
     'work/synthesize',

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FakeAnswer, FakeHandler, SeenRequest } from './fake-registry.ts';
 
 /** How a registry of a test behaves. */
@@ -47,6 +49,18 @@ export class MemoryRegistry {
       this.manifests.set(`${repository} ${name}`, { type, bytes: Buffer.from(bytes) });
     }
     return digest;
+  }
+
+  /** Everything of an OCI layout with one image of this tag; its manifest is the only one of the index. */
+  addLayout(repository: string, path: string, tag: string): void {
+    const { manifests } = JSON.parse(readFileSync(join(path, 'index.json'), 'utf8'));
+    const [{ mediaType, digest }] = manifests as [{ mediaType: string; digest: string }];
+    const blobs = join(path, 'blobs/sha256');
+    for (const name of readdirSync(blobs)) {
+      const bytes = readFileSync(join(blobs, name));
+      if (name === digest.slice(7)) this.addManifest(repository, bytes, mediaType, tag);
+      else this.addBlob(repository, bytes);
+    }
   }
 
   /** Bytes of the upload that is open. */

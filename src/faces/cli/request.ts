@@ -58,7 +58,7 @@ function optionOf(option: OptionGrammar, given: unknown): unknown {
   if (Array.isArray(given)) {
     return given.length === 0 ? undefined : given.map((one) => readValue(option, String(one)));
   }
-  return given === true ? true : undefined;
+  return given === true ? (option.gives ?? true) : undefined;
 }
 
 function readValue(option: OptionGrammar, text: string): unknown {

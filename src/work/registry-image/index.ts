@@ -4,4 +4,5 @@
  *     docker:// reference ──► work/registries (endpoints, credentials) ──► remotes/registry ──► RegistryImage
  *                         └─► work/trust (policy, signatures beside the manifest) ──► judge
  */
-export { openRegistryImage, RegistryImage, type RegistryImageOptions } from './open.ts';
+export { manifestOf, openRegistryImage, RegistryImage, type RegistryImageOptions } from './open.ts';
+export { openRegistryPlace, type RegistryPlace } from './place.ts';

@@ -122,6 +122,7 @@ export class RegistryImage implements AsyncDisposable {
   }
 }
 
-function manifestOf({ digest, tag }: RegistryReference): ManifestReference {
+/** What of the repository a reference means. */
+export function manifestOf({ digest, tag }: RegistryReference): ManifestReference {
   return digest === undefined ? { tag: tag ?? 'latest' } : { digest };
 }

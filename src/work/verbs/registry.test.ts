@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as v from 'valibot';
@@ -33,13 +33,7 @@ class World implements AsyncDisposable {
       { name: 'etc/big', content: noise(200_000, 1) },
     ]);
     this.layout = writeTestLayout(this.path('app'), [{ tar }, { tar: testTar([]) }]);
-    const blobs = join(this.path('app'), 'blobs/sha256');
-    for (const name of readdirSync(blobs)) {
-      this.memory.addBlob('ns/app', readFileSync(join(blobs, name)));
-    }
-    const manifest = readFileSync(join(blobs, this.layout.manifestDigest.slice(7)));
-    const type = 'application/vnd.oci.image.manifest.v1+json';
-    this.memory.addManifest('ns/app', manifest, type, '1');
+    this.memory.addLayout('ns/app', this.path('app'), '1');
   }
 
   static async start(): Promise<World> {
@@ -168,4 +162,68 @@ test('credentials of the request are for registries, and for what is asked there
   await world.refuses('USAGE', 'pull', { reference: layout.reference, creds });
   await world.refuses('USAGE', 'ls', { name: layout.reference, creds });
   match(JSON.stringify(world.server.seen.at(-1)?.headers), /Basic/);
+});
+
+test('tags hides those of attachments unless all are asked for', async () => {
+  await using world = await World.start();
+  const { memory, reference } = world;
+  const hidden = `sha256-${'ab'.repeat(32)}.sig`;
+  memory.addManifest('ns/app', Buffer.from('{}'), 'application/json', hidden);
+  deepEqual((await world.ask('tags', { reference }))['tags'], ['1']);
+  deepEqual((await world.ask('tags', { reference, all: true }))['tags'], ['1', hidden]);
+  await world.refuses('USAGE', 'tags', { reference: 'oci:app' });
+});
+
+test('referrers lists what refers to an image, and only one type where one is asked for', async () => {
+  await using world = await World.start();
+  const { memory, reference, layout } = world;
+  const type = 'application/vnd.oci.image.manifest.v1+json';
+  const artifact = {
+    schemaVersion: 2,
+    mediaType: type,
+    artifactType: 'text/sbom',
+    config: {
+      mediaType: 'application/vnd.oci.empty.v1+json',
+      digest: layout.manifestDigest,
+      size: 2,
+    },
+    layers: [],
+    subject: { mediaType: type, digest: layout.manifestDigest, size: 1 },
+  };
+  const bytes = Buffer.from(JSON.stringify(artifact));
+  const digest = memory.addManifest('ns/app', bytes, type);
+  const entry = { mediaType: type, digest, size: bytes.length, artifactType: 'text/sbom' };
+  const index = { schemaVersion: 2, manifests: [entry] };
+  const tag = layout.manifestDigest.replace(':', '-');
+  const list = Buffer.from(JSON.stringify(index));
+  memory.addManifest('ns/app', list, 'application/vnd.oci.image.index.v1+json', tag);
+  const found = await world.ask('referrers', { reference });
+  equal(found['subject'], layout.manifestDigest);
+  deepEqual(
+    (found['referrers'] as Json[]).map((one) => [one['digest'], one['artifactType']]),
+    [[digest, 'text/sbom']],
+  );
+  deepEqual((await world.ask('referrers', { reference, artifactType: 'x/y' }))['referrers'], []);
+});
+
+test('login keeps a password that the registry accepts, pulls use it, and logout forgets it', async () => {
+  await using world = await World.start();
+  const { reference, host: registry } = world;
+  const authFile = world.path('auth.json');
+  world.answer = basic('user', 'right');
+  const wrong = { registry, user: 'user', password: 'wrong', authFile };
+  await world.refuses('HTTP_DENIED', 'login', wrong);
+  ok(!readdirSync(world.path('.')).includes('auth.json'));
+  const passwordFile = world.path('password');
+  writeFileSync(passwordFile, 'right\n');
+  const done = await world.ask('login', { registry, user: 'user', passwordFile, authFile });
+  deepEqual(done, { registry, storedIn: { file: authFile }, hasReplaced: false });
+  deepEqual((await world.ask('tags', { reference, authFile }))['tags'], ['1']);
+  deepEqual(await world.ask('logout', { registry, authFile }), {
+    registries: [registry],
+    removedFrom: { file: authFile },
+  });
+  await world.refuses('LOGIN_NOT_FOUND', 'logout', { registry, authFile });
+  await world.refuses('USAGE', 'login', { registry, user: 'user', authFile });
+  await world.refuses('USAGE', 'logout', { registry, all: true, authFile });
 });

@@ -4,6 +4,7 @@ import type { Verb } from './verb.ts';
 export const VERB_GROUPS = {
   move: 'Bring and take away',
   names: 'Names',
+  registry: 'Registries',
   files: 'Files',
   image: 'EROFS images',
   ostree: 'OSTree',
@@ -70,6 +71,30 @@ export const VERBS: readonly VerbRow[] = [
     group: 'names',
     summary: 'remove images and commits by name, or by id with all their names',
     load: async () => (await import('./rm.ts')).rm,
+  },
+  {
+    name: 'tags',
+    group: 'registry',
+    summary: 'list the tags of an image in a registry',
+    load: async () => (await import('./tags.ts')).tags,
+  },
+  {
+    name: 'referrers',
+    group: 'registry',
+    summary: 'list what a registry keeps beside an image: signatures and other attachments',
+    load: async () => (await import('./referrers.ts')).referrers,
+  },
+  {
+    name: 'login',
+    group: 'registry',
+    summary: 'verify a password at a registry and keep it',
+    load: async () => (await import('./login.ts')).login,
+  },
+  {
+    name: 'logout',
+    group: 'registry',
+    summary: 'forget the password for a registry',
+    load: async () => (await import('./logout.ts')).logout,
   },
   {
     name: 'ls',

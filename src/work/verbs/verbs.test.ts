@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { FakeRegistry } from '../../../test/support/fake-registry.ts';
+import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
 import { makeMemoryDir, type TempDir } from '../../../test/support/temp-dir.ts';
 import { VERBS, type VerbContext } from './index.ts';
 
@@ -13,6 +15,7 @@ const HERE = process.cwd();
 let scratch: TempDir;
 let context: VerbContext;
 let written: Buffer[];
+let registry: FakeRegistry;
 
 type Json = { readonly [key: string]: unknown };
 
@@ -50,6 +53,9 @@ before(async () => {
     },
   };
   cpSync(join(GOLDEN, 'basic/layout'), 'layout', { recursive: true });
+  const memory = new MemoryRegistry({ referrers: true });
+  memory.addLayout('ns/app', 'layout', '1');
+  registry = await FakeRegistry.start(memory.handler);
   await ask('pull', { reference: 'oci:layout:latest', names: ['app'] });
   await ask('pull', {
     reference: `oci:${join(GOLDEN, 'whiteouts/layout')}:latest`,
@@ -64,14 +70,19 @@ before(async () => {
   await ask('ostree export', { ...exported, mode: 'archive' });
   await ask('tag', { name: 'app', newName: 'extra' });
 });
-after(() => {
+after(async () => {
+  await registry[Symbol.asyncDispose]();
   process.chdir(HERE);
   scratch[Symbol.dispose]();
 });
 
 test('every example of every verb is planned and run, and answers as its schema says', async () => {
   const inScratch = (value: unknown) =>
-    JSON.parse(JSON.stringify(value).replaceAll('"/tmp', `"${scratch.path}`)) as unknown;
+    JSON.parse(
+      JSON.stringify(value)
+        .replaceAll('"/tmp', `"${scratch.path}`)
+        .replaceAll('localhost:5000', registry.plainHost),
+    ) as unknown;
   for (const { name, load } of VERBS) {
     const verb = await load();
     for (const { request } of verb.examples) {

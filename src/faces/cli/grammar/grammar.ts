@@ -22,6 +22,8 @@ export interface OptionGrammar {
   readonly key: string;
   /** `flag` for an option without a value, else `text`, unless it says otherwise. */
   readonly take?: Take;
+  /** The value that the flag gives; true when absent. */
+  readonly gives?: string;
   /** True when it may be given several times and `take` reads one. */
   readonly isRepeated?: boolean;
   /** All values that it can have. */

@@ -15,6 +15,8 @@ import { grammar as images } from './images.ts';
 import { grammar as init } from './init.ts';
 import { grammar as inspect } from './inspect.ts';
 import { grammar as inspectFormat } from './inspect-format.ts';
+import { grammar as login } from './login.ts';
+import { grammar as logout } from './logout.ts';
 import { grammar as ls } from './ls.ts';
 import { grammar as mount } from './mount.ts';
 import { grammar as ostreeApplyDelta } from './ostree-apply-delta.ts';
@@ -24,9 +26,11 @@ import { grammar as ostreeListRefs } from './ostree-list-refs.ts';
 import { grammar as ostreePull } from './ostree-pull.ts';
 import { grammar as ostreeShow } from './ostree-show.ts';
 import { grammar as pull } from './pull.ts';
+import { grammar as referrers } from './referrers.ts';
 import { grammar as rm } from './rm.ts';
 import { grammar as stat } from './stat.ts';
 import { grammar as tag } from './tag.ts';
+import { grammar as tags } from './tags.ts';
 import { grammar as tree } from './tree.ts';
 import { grammar as umount } from './umount.ts';
 import { grammar as untag } from './untag.ts';
@@ -41,6 +45,10 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   tag,
   untag,
   rm,
+  tags,
+  referrers,
+  login,
+  logout,
   ls,
   tree,
   cat,

@@ -1,0 +1,34 @@
+import * as v from 'valibot';
+import { registryKeys, registryOptions } from './registry-keys.ts';
+import { parseRegistryReference } from './registry-reference.ts';
+import { flag, list, text } from './schemas.ts';
+import { defineVerb } from './verb.ts';
+
+/** Tags under which signatures and lists of referrers lie. */
+const ATTACHMENT = /^sha\d+-[0-9a-f]{32,}(?:\.\w+)?$/;
+
+const report = v.object({ registry: text, repository: text, tags: list(text) });
+export type TagsReport = v.InferOutput<typeof report>;
+
+/** `tags`: what a repository of a registry has. */
+export const tags = defineVerb({
+  request: v.strictObject({
+    reference: text,
+    /** Also tags under which signatures and other attachments lie. */
+    all: flag,
+    ...registryKeys,
+  }),
+  report,
+  examples: [
+    { request: { reference: 'docker://localhost:5000/ns/app' }, says: 'List the tags of an image' },
+  ],
+  async run(context, { all = false, ...asked }) {
+    const { registry, repository } = parseRegistryReference(asked.reference);
+    // Loaded only here: a registry client costs every other verb its start-up time.
+    const { openRegistryPlace } = await import('#work/registry-image');
+    await using place = await openRegistryPlace({ registry, repository }, registryOptions(asked));
+    for (const warning of place.warnings) context.warn(warning);
+    const found = await place.repository.listTags({ signal: context.signal });
+    return { registry, repository, tags: found.filter((tag) => all || !ATTACHMENT.test(tag)) };
+  },
+});
