@@ -6,7 +6,7 @@
  *                                       ^         corrupt: once past caches, then the next mirror
  */
 
-export type { FirstLook } from './mirrors.ts';
+export type { FirstAttempt } from './mirrors.ts';
 export { OstreeRemote } from './remote.ts';
 export type {
   Conditional,

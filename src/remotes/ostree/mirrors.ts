@@ -10,8 +10,8 @@ export const ABSENT = [403, 404, 410] as const;
 /** What a reader of one copy does with it; it throws IntegrityError or FormatError for bytes that are wrong. */
 export type UseCopy<T> = (request: HttpRequest) => Promise<T | undefined>;
 
-/** The first look for a file, which was taken elsewhere: what came of it at this base. */
-export interface FirstLook {
+/** The first attempt at a file, which was made elsewhere: what came of it at this base. */
+export interface FirstAttempt {
   readonly base: URL;
   /** The request that is on its way, or the error with which its bytes were refused. */
   readonly outcome: { readonly begun: BegunRequest } | { readonly refused: unknown };
@@ -57,7 +57,7 @@ export class Mirrors {
     path: string,
     use: UseCopy<T>,
     signal: AbortSignal | undefined,
-    first?: FirstLook,
+    first?: FirstAttempt,
   ): Promise<T | undefined> {
     let failure: OnecopyError | undefined;
     const ordered = await this.#ordered(signal);
@@ -82,7 +82,7 @@ export class Mirrors {
     url: URL,
     use: UseCopy<T>,
     signal: AbortSignal | undefined,
-    first: FirstLook['outcome'] | undefined,
+    first: FirstAttempt['outcome'] | undefined,
   ): Promise<T | undefined> {
     const { namedBy } = this;
     try {

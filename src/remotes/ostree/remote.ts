@@ -27,7 +27,7 @@ import {
   SIGNATURES_MAX_BYTES,
   SUPERBLOCK_MAX_BYTES,
 } from './layout.ts';
-import { ABSENT, type FirstLook, Mirrors } from './mirrors.ts';
+import { ABSENT, type FirstAttempt, Mirrors } from './mirrors.ts';
 import type {
   Conditional,
   FetchOptions,
@@ -225,7 +225,7 @@ export class OstreeRemote implements AsyncDisposable {
   file<T>(
     checksum: OstreeChecksum,
     use: (file: RemoteFile) => Promise<T> | T,
-    options: FetchOptions & { readonly first?: FirstLook } = {},
+    options: FetchOptions & { readonly first?: FirstAttempt } = {},
   ): Promise<T | undefined> {
     const path = ostreeObjectPath(checksum, 'file', true);
     return this.#content.find<T>(

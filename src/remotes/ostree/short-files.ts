@@ -2,7 +2,7 @@ import type { OstreeChecksum } from '#base/digest';
 import { ostreeObjectPath } from '#formats/ostree';
 import type { ShortWay } from '#remotes/http';
 import { PRIORITY } from './layout.ts';
-import type { FirstLook, Mirrors } from './mirrors.ts';
+import type { FirstAttempt, Mirrors } from './mirrors.ts';
 import { fileUrl } from './urls.ts';
 
 /** Who gets the file objects that were asked for the short way: one call for each, which may not throw. */
@@ -13,7 +13,7 @@ export interface ShortFileReceiver {
    */
   onBytes(checksum: OstreeChecksum, filez: Uint8Array): void;
   /** It is not small, not there, or there was trouble: `OstreeRemote.file` goes on from here. */
-  onBegun(checksum: OstreeChecksum, first: FirstLook): void;
+  onBegun(checksum: OstreeChecksum, first: FirstAttempt): void;
 }
 
 /** File objects of one base by `ShortWay`. */
@@ -64,7 +64,7 @@ export class ShortFiles {
   }
 
   /** The first look of a file whose bytes were refused with this error. */
-  refused(error: unknown): FirstLook {
+  refused(error: unknown): FirstAttempt {
     return { base: this.#base, outcome: { refused: error } };
   }
 }

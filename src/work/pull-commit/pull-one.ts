@@ -142,7 +142,7 @@ class CommitPull {
     const signedBy = await this.#verify(commit, commitBytes);
     const { parent } = parseCommit(commitBytes);
     if (subpaths?.length !== 0) this.#addBases(known, parent, partial);
-    const gathered = new GatheredCommit(commit, commitBytes, known.likest);
+    const gathered = new GatheredCommit(commit, commitBytes, known.closest);
     let counts = NOTHING_FETCHED;
     let delta: PulledCommit['delta'];
     if (subpaths?.length !== 0) {

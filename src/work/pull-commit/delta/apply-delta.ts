@@ -157,7 +157,7 @@ export async function applyDeltaFile(
     applyDeltaPart(parseDeltaPart(files.part(superblock, info), info), info, receiver);
     receiver.closeSources();
   }
-  const gathered = new GatheredCommit(superblock.to, superblock.commitBytes, known.likest);
+  const gathered = new GatheredCommit(superblock.to, superblock.commitBytes, known.closest);
   const context = {
     source: NOWHERE,
     known,

@@ -1,7 +1,7 @@
 import type { OstreeChecksum } from '#base/digest';
 import type { FilezWarning } from '#formats/ostree';
 import type {
-  FirstLook,
+  FirstAttempt,
   OstreeRemote,
   RemoteFile,
   ShortFileReceiver,
@@ -197,7 +197,7 @@ export class FileFetcher implements ShortFileReceiver {
     void this.#fetch(remote, checksum, first);
   }
 
-  onBegun(checksum: OstreeChecksum, first: FirstLook): void {
+  onBegun(checksum: OstreeChecksum, first: FirstAttempt): void {
     const { origin } = this.#options;
     if (origin.kind === 'remote') void this.#fetch(origin.remote, checksum, first);
   }
@@ -205,7 +205,7 @@ export class FileFetcher implements ShortFileReceiver {
   async #fetch(
     remote: OstreeRemote,
     checksum: OstreeChecksum,
-    first: FirstLook | undefined,
+    first: FirstAttempt | undefined,
   ): Promise<void> {
     const { signal } = this.#options;
     try {

@@ -64,8 +64,8 @@ export class KnownObjects {
     return this.#bases;
   }
 
-  /** The commit that is likest to the one to be pulled: what it has of that is taken as it is. */
-  get likest(): CommitStream | undefined {
+  /** The commit closest to the one to be pulled: what it has of that is taken as it is. */
+  get closest(): CommitStream | undefined {
     return this.#bases[0];
   }
 
