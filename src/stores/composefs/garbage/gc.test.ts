@@ -356,6 +356,24 @@ test('what a tag needs stays when the name of its manifest is lost', () =>
     equal([...objects.list()].length, 2);
   }));
 
+test('the config that only a label still speaks of stays', () =>
+  withRepository(async (repository) => {
+    const { algorithm, streams, objects } = repository;
+    const config = Buffer.from(JSON.stringify({ rootfs: 'x'.repeat(100) }));
+    const { id } = objects.ensureBytes(config);
+    using writer = new SplitstreamWriter({ algorithm, contentType: 1n });
+    writer.addNamedRef(`config:${computeContentDigest(config)}`, 'e'.repeat(64) as ObjectId);
+    streams.publish('manifest', await writer.finish(), { ref: 'oci/tag' });
+    objects.ensureBytes(Buffer.from('garbage'));
+    const result = await collectGarbage(repository);
+    equal(result.objectsRemoved, 1);
+    deepEqual(
+      result.findings.map(({ kind }) => kind),
+      ['missing-named-ref', 'rescued-root'],
+    );
+    ok(objects.has(id));
+  }));
+
 test('a cancelled gc stops with the reason of the signal', () =>
   withRepository(async (repository) => {
     repository.objects.ensureBytes(Buffer.from('garbage'));
