@@ -1,6 +1,7 @@
-/** Writes what is generated: `docs/errors.md` from the registry, the room graph of `docs/ARCHITECTURE.md`, and `schemas/`. */
+/** Writes what is generated: `docs/errors.md`, `docs/cli.md`, `man/`, `schemas/`, and the marked parts of README and `docs/ARCHITECTURE.md`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ERROR_CODES } from '../src/base/errors/index.ts';
+import { exitCodeTable, writeManual } from './manual.ts';
 import { ROOMS } from './rooms.ts';
 import { writeSchemas } from './schemas.ts';
 
@@ -51,10 +52,16 @@ export function replaceBetween(page: string, mark: string, text: string): string
 
 if (import.meta.main) {
   await writeSchemas();
+  await writeManual();
   writeFileSync(new URL('errors.md', DOCS), errorsPage());
   const architecture = new URL('ARCHITECTURE.md', DOCS);
   writeFileSync(
     architecture,
     replaceBetween(readFileSync(architecture, 'utf8'), 'rooms', roomList()),
+  );
+  const readme = new URL('../README.md', DOCS);
+  writeFileSync(
+    readme,
+    replaceBetween(readFileSync(readme, 'utf8'), 'exit-codes', exitCodeTable()),
   );
 }

@@ -14,6 +14,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   fsverity: 'fsverity',
   getfattr: 'attr',
   gpg: 'gnupg',
+  man: 'man-db',
   nginx: 'nginx-light',
   ostree: 'ostree',
   'qemu-system-x86_64': 'qemu-system-x86',

@@ -73,7 +73,7 @@ test('help explains every level on stdout', () => {
   const verb = run('help', 'gc');
   match(
     verb.stdout,
-    /^Usage: onecopy gc \[options\]\n[\s\S]*--plan <file>[\s\S]*Global Options:\n/,
+    /^Usage: onecopy gc \[options\]\n[\s\S]*--plan <file>[\s\S]*Global options:\n[\s\S]*Examples:\n/,
   );
   deepEqual(run('gc', '--help'), verb);
   equal(run('-V').stdout, `onecopy ${packageVersion()}\n`);

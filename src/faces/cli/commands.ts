@@ -1,9 +1,14 @@
 import { Command, Option } from 'commander';
 import { stderr, stdout } from '#faces/terminal';
-import { VERB_GROUPS, VERBS, type VerbRow } from '#work/verbs';
+import { VERBS, type Verb, type VerbRow } from '#work/verbs';
 import { GLOBAL_OPTIONS } from './globals.ts';
 import type { AliasGrammar, Grammar, OptionGrammar } from './grammar/grammar.ts';
 import { GRAMMARS } from './grammar/table.ts';
+import type { Page } from './manual/page.ts';
+import { folderPage, programPage } from './manual/program-page.ts';
+import { pageText } from './manual/text.ts';
+import { TOPICS } from './manual/topics.ts';
+import { verbPage } from './manual/verb-page.ts';
 import { type CommandLine, isRepeated } from './request.ts';
 
 /** A verb that a command line asks for, by its name or another spelling. */
@@ -14,20 +19,23 @@ export interface Asked extends CommandLine {
 }
 
 /** Words before which verbs stand, and what their help says. */
-const FOLDERS: Readonly<Record<string, string>> = {
-  image: 'EROFS images: dump, compute ids, make',
-  ostree: 'OSTree: pull with all options, make, export',
+export const FOLDERS: Readonly<Record<string, string>> = {
+  image: 'dump, identify and create EROFS images',
+  ostree: 'pull, create and export OSTree commits',
 };
+const COLUMNS_DEFAULT = 80;
+
+/** The help of each verb. The code of a verb holds its examples, so it is loaded before its page is drawn. */
+const explained = new WeakMap<Command, Pick<Asked, 'row' | 'grammar' | 'alias'>>();
+const loaded = new Map<VerbRow, Verb>();
 
 /** The command tree: every verb of the table, with its grammar. `run` is called for the verb that a command line names. */
 export function buildCommands(version: string, run: (asked: Asked) => Promise<void>): Command {
   const program = new Command('onecopy')
-    .usage('[options] <verb>')
-    .description('Keeps one copy of every image byte on this host, whichever store reads it')
     .version(`onecopy ${version}`, '-V, --version')
     .helpCommand(false)
     .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true, optionDescription: (option) => option.description })
+    .configureHelp({ formatHelp: (command) => pageText(pageOf(command), columns()) })
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
@@ -56,15 +64,12 @@ function parentOf(program: Command, folders: Map<string, Command>, name: string)
   if (verb === undefined) return program;
   const known = folders.get(folder);
   if (known !== undefined) return known;
-  const made = program.command(folder).description(FOLDERS[folder] ?? '');
-  made.usage('[options] <verb>').helpCommand(false).helpGroup(headingOf(folder));
+  const made = program
+    .command(folder)
+    .description(FOLDERS[folder] ?? '')
+    .helpCommand(false);
   folders.set(folder, made);
   return made;
-}
-
-function headingOf(folder: string): string {
-  const row = VERBS.find(({ name }) => name.startsWith(`${folder} `));
-  return `${VERB_GROUPS[row?.group ?? 'repository']}:`;
 }
 
 /** A verb, or another spelling of it, which the help page leaves out. */
@@ -77,11 +82,8 @@ function addVerb(parent: Command, name: string, { row, grammar, alias, run }: Ad
   const operands = (grammar.operands ?? []).map(({ usage }) => usage);
   const usage = [name.split(' ').at(-1), ...operands].join(' ');
   const command = parent.command(usage, { hidden: alias !== undefined }).description(row.summary);
-  if (!name.includes(' ')) command.helpGroup(`${VERB_GROUPS[row.group]}:`);
   for (const option of grammar.options ?? []) command.addOption(optionFor(option));
-  const also = alias === undefined ? '' : `\n\nAnother spelling of: onecopy ${row.name}`;
-  const help = `${grammar.help ?? ''}${also}`.trim();
-  if (help !== '') command.addHelpText('after', `\n${help}`);
+  explained.set(command, { row, grammar, alias });
   command.action(async (...parameters: unknown[]) => {
     const self = parameters.at(-1) as Command;
     const given = parameters.slice(0, -2) as Asked['operands'];
@@ -91,8 +93,6 @@ function addVerb(parent: Command, name: string, { row, grammar, alias, run }: Ad
 
 function optionFor(grammar: OptionGrammar): Option {
   const option = new Option(grammar.flags, grammar.says);
-  if (grammar.heading !== undefined) option.helpGroup(`${grammar.heading}:`);
-  if (grammar.isHidden === true) option.hideHelp();
   if (!isRepeated(grammar)) return option;
   const collect = (value: string, previous: readonly string[]) => [...previous, value];
   return option.default([]).argParser(collect);
@@ -102,13 +102,37 @@ function addHelp(parent: Command): void {
   parent
     .command('help [verb...]')
     .description('explain a verb')
-    .helpGroup('Help:')
-    .action((words: readonly string[]) => explain(parent, words));
+    .action(async (words: readonly string[]) => {
+      const topic = TOPICS[words.join(' ')];
+      if (topic !== undefined && parent.parent === null) stdout.write(pageText(topic, columns()));
+      else (await prepareHelp(findCommand(parent, words))).help();
+    });
 }
 
-/** Prints the help of the verb that the words lead to. Commander complains about others, with a suggestion. */
-function explain(parent: Command, words: readonly string[]): void {
-  findCommand(parent, words).help();
+/** Loads what the help of a command needs. */
+export async function prepareHelp(command: Command): Promise<Command> {
+  const row = explained.get(command)?.row;
+  if (row !== undefined) loaded.set(row, await row.load());
+  return command;
+}
+
+function pageOf(command: Command): Page {
+  const subject = explained.get(command);
+  const verb = subject === undefined ? undefined : loaded.get(subject.row);
+  if (subject !== undefined && verb !== undefined) {
+    const { row, grammar, alias } = subject;
+    const page = verbPage(row, grammar, verb);
+    if (alias === undefined) return page;
+    const paragraphs = [`onecopy ${alias.name} is another spelling of onecopy ${row.name}.`];
+    return { ...page, sections: [{ heading: 'Description', paragraphs }, ...page.sections] };
+  }
+  const name = command.name();
+  if (command.parent === null) return programPage();
+  return TOPICS[name] ?? folderPage(name, FOLDERS[name] ?? command.description());
+}
+
+function columns(): number {
+  return stdout.stream.columns ?? COLUMNS_DEFAULT;
 }
 
 /** The command that words lead to. @throws CommanderError for a word that leads nowhere */

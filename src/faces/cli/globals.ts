@@ -6,22 +6,22 @@ import { PROGRESS_MODES, type ProgressMode } from './progress.ts';
 export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[] = [
   [
     '--repo <path>',
-    'use this repository (else ONECOPY_REPO, else --system for root, --user for others)',
+    'path of the repository (default: ONECOPY_REPO, else --system for root and --user for others)',
   ],
-  ['--user', "use the user's repository, ~/.var/lib/composefs"],
-  ['--system', "use the system's repository, /sysroot/composefs"],
+  ['--user', 'use the repository of the user, ~/.var/lib/composefs'],
+  ['--system', 'use the repository of the system, /sysroot/composefs'],
   ['--json', 'print exactly one JSON document on stdout'],
-  ['--progress <mode>', 'show progress as auto, plain, json or none'],
-  ['--progress-fd <n>', 'also write progress as JSON lines to this descriptor'],
+  ['--progress <mode>', 'form of the progress display: auto, plain, json or none'],
+  ['--progress-fd <n>', 'also write progress as JSON lines to this file descriptor'],
   ['-q, --quiet', 'print no progress, no notes, and no report of what was changed'],
-  ['-v, --verbose', 'say more on stderr'],
-  ['--no-color', 'use no colours (also NO_COLOR)'],
-  ['-n, --dry-run', 'say what would be done and do nothing'],
-  ['-y, --yes', 'do not ask'],
-  ['--jobs <n>', 'use this many workers at most'],
+  ['-v, --verbose', 'print details on stderr'],
+  ['--no-color', 'print no colours (also NO_COLOR)'],
+  ['-n, --dry-run', 'print what the command would do; change nothing'],
+  ['-y, --yes', 'answer yes to questions'],
+  ['--jobs <n>', 'number of threads (default: number of processors)'],
   ['--no-trunc', 'do not shorten digests'],
   ['--no-init', 'do not create a missing repository'],
-  ['--require-verity', 'refuse a repository without fs-verity'],
+  ['--require-verity', 'fail if the repository does not enforce fs-verity'],
 ];
 
 /** The same as commander delivers them. */

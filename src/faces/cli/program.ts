@@ -4,7 +4,7 @@ import { leave } from '#faces/terminal';
 import { locateRepository } from '#work/repository';
 import type { Verb, VerbContext } from '#work/verbs';
 import { confirm } from './ask.ts';
-import { type Asked, buildCommands, findCommand } from './commands.ts';
+import { type Asked, buildCommands, findCommand, prepareHelp } from './commands.ts';
 import { type GlobalOptions, progressModeOf, selectionOf, wholeNumber } from './globals.ts';
 import { Interruption } from './interruption.ts';
 import { createOutput, EXIT_FINDINGS, EXIT_USAGE, type Output, reportError } from './output.ts';
@@ -53,7 +53,9 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
   const words = argv.filter((word) => !word.startsWith('-'));
   const first = program.commands.find((one) => one.name() === words[0]);
   if (words[0] !== undefined && !isValueOfOption(argv, words[0])) {
-    findCommand(program, first?.commands.length ? words.slice(0, 2) : words.slice(0, 1));
+    await prepareHelp(
+      findCommand(program, first?.commands.length ? words.slice(0, 2) : words.slice(0, 1)),
+    );
   }
 }
 
@@ -85,9 +87,7 @@ function misuseOf(error: CommanderError): UsageError | undefined {
 function describeCompletion(program: Command): void {
   program
     .command('completion <shell>')
-    .description('print a script that completes in bash, zsh or fish, with live names')
-    .helpGroup('Help:')
-    .addHelpText('after', '\nFor bash: source <(onecopy completion bash)')
+    .description('print a completion script for bash, zsh or fish')
     .action(() => {
       throw new UsageError(
         'Cannot print a completion script: expected completion as the first word',

@@ -16,7 +16,13 @@ export type InspectFormatReport = v.InferOutput<typeof report>;
 export const inspectFormat = defineVerb({
   request: v.strictObject({ path: text, as: v.optional(v.picklist(FILE_FORMATS)) }),
   report,
-  examples: [],
+  examples: [
+    { request: { path: '/tmp/app.dump' }, says: 'Decode a composefs dumpfile' },
+    {
+      request: { path: '/tmp/app.dump', as: 'dumpfile' },
+      says: 'Name the format instead of detecting it',
+    },
+  ],
   async run(_context, { path, as }) {
     return { path, ...describeFile(path, { format: as }) };
   },

@@ -45,7 +45,7 @@ const request = v.strictObject({
 export const mount = defineVerb({
   request,
   report,
-  examples: [],
+  examples: [{ request: { name: 'app', directory: '/tmp/mnt' }, says: 'Mount an image' }],
   async plan(context, asked) {
     writableOf(asked);
     using repository = await openSelected(context);

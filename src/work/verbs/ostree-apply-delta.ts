@@ -48,7 +48,12 @@ export const ostreeApplyDelta = defineVerb({
     compat,
   }),
   report,
-  examples: [],
+  examples: [
+    {
+      request: { path: '/tmp/update.delta', reference: 'v1' },
+      says: 'Apply a delta and set a ref to its commit',
+    },
+  ],
   async plan(context, request) {
     const trust = await trustOf(request);
     using repository = await openIfPresent(context);

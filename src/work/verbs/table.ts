@@ -2,7 +2,7 @@ import type { Verb } from './verb.ts';
 
 /** Headings under which verbs are listed, in order. */
 export const VERB_GROUPS = {
-  move: 'Bring and take away',
+  move: 'Pull and export',
   names: 'Names',
   registry: 'Registries',
   files: 'Files',
@@ -27,13 +27,13 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'pull',
     group: 'move',
-    summary: 'bring an image or an OSTree commit into the repository, verified',
+    summary: 'pull an image or an OSTree commit into the repository',
     load: async () => (await import('./pull.ts')).pull,
   },
   {
     name: 'export',
     group: 'move',
-    summary: 'write an image to oci:, oci-archive:, dir: or ostree-local:, or files to a directory',
+    summary: 'write an image or a commit to another store, or its files to a directory',
     load: async () => (await import('./export.ts')).exportVerb,
   },
   {
@@ -45,31 +45,31 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'inspect',
     group: 'names',
-    summary: 'show what an image or a commit says of itself',
+    summary: 'show the manifest and config of an image, or the object of a commit',
     load: async () => (await import('./inspect.ts')).inspect,
   },
   {
     name: 'history',
     group: 'names',
-    summary: 'show how an image was built, or a commit and its stored ancestors',
+    summary: 'show the build steps of an image, or the ancestors of a commit',
     load: async () => (await import('./history.ts')).history,
   },
   {
     name: 'tag',
     group: 'names',
-    summary: 'give an image or a commit another name',
+    summary: 'add a name to an image or a commit',
     load: async () => (await import('./tag.ts')).tag,
   },
   {
     name: 'untag',
     group: 'names',
-    summary: 'take names away; gc frees what nothing names any more',
+    summary: 'remove names; gc then removes unused objects',
     load: async () => (await import('./untag.ts')).untag,
   },
   {
     name: 'rm',
     group: 'names',
-    summary: 'remove images and commits by name, or by id with all their names',
+    summary: 'remove images and commits',
     load: async () => (await import('./rm.ts')).rm,
   },
   {
@@ -81,43 +81,43 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'referrers',
     group: 'registry',
-    summary: 'list what a registry keeps beside an image: signatures and other attachments',
+    summary: 'list the signatures and other attachments of an image in a registry',
     load: async () => (await import('./referrers.ts')).referrers,
   },
   {
     name: 'login',
     group: 'registry',
-    summary: 'verify a password at a registry and keep it',
+    summary: 'store credentials for a registry',
     load: async () => (await import('./login.ts')).login,
   },
   {
     name: 'logout',
     group: 'registry',
-    summary: 'forget the password for a registry',
+    summary: 'remove the credentials for a registry',
     load: async () => (await import('./logout.ts')).logout,
   },
   {
     name: 'ls',
     group: 'files',
-    summary: 'list a directory of an image or a commit, without mounting',
+    summary: 'list a directory of an image or a commit',
     load: async () => (await import('./ls.ts')).ls,
   },
   {
     name: 'tree',
     group: 'files',
-    summary: 'draw the tree of an image or a commit',
+    summary: 'print the file tree of an image or a commit',
     load: async () => (await import('./tree.ts')).tree,
   },
   {
     name: 'cat',
     group: 'files',
-    summary: 'print files',
+    summary: 'print the contents of files',
     load: async () => (await import('./cat.ts')).cat,
   },
   {
     name: 'stat',
     group: 'files',
-    summary: 'show everything known of a file',
+    summary: 'show the metadata of files',
     load: async () => (await import('./stat.ts')).stat,
   },
   {
@@ -129,7 +129,7 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'cp',
     group: 'files',
-    summary: 'copy a file or directory out of an image or a commit',
+    summary: 'copy a file or a directory out of an image or a commit',
     load: async () => (await import('./cp.ts')).cp,
   },
   {
@@ -141,7 +141,7 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'mount',
     group: 'files',
-    summary: 'mount an image or a commit (root): EROFS for the tree, overlay for the files',
+    summary: 'mount an image or a commit (requires root)',
     load: async () => (await import('./mount.ts')).mount,
   },
   {
@@ -159,49 +159,49 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'image id',
     group: 'image',
-    summary: 'compute the id of the EROFS image of an image or a commit',
+    summary: 'compute the id of an EROFS image',
     load: async () => (await import('./image-id.ts')).imageId,
   },
   {
     name: 'image create',
     group: 'image',
-    summary: 'make the EROFS image of a stored image or commit where it is missing',
+    summary: 'create the EROFS image of an image or a commit',
     load: async () => (await import('./image-create.ts')).imageCreate,
   },
   {
     name: 'ostree pull',
     group: 'ostree',
-    summary: 'pull commits, with every option of OSTree',
+    summary: 'pull OSTree commits, with all options',
     load: async () => (await import('./ostree-pull.ts')).ostreePull,
   },
   {
     name: 'ostree list-refs',
     group: 'ostree',
-    summary: 'list the refs of a remote by its URL, or of a repository on this host by its path',
+    summary: 'list the refs of an OSTree remote or repository',
     load: async () => (await import('./ostree-list-refs.ts')).ostreeListRefs,
   },
   {
     name: 'ostree show',
     group: 'ostree',
-    summary: 'show one commit',
+    summary: 'show a commit object',
     load: async () => (await import('./ostree-show.ts')).ostreeShow,
   },
   {
     name: 'ostree commit',
     group: 'ostree',
-    summary: 'make a commit of an image, directories, tars and commits',
+    summary: 'create a commit from images, directories, tar archives and commits',
     load: async () => (await import('./ostree-commit.ts')).ostreeCommit,
   },
   {
     name: 'ostree export',
     group: 'ostree',
-    summary: 'write a commit to an OSTree repository, contents by reflink',
+    summary: 'write a commit to an OSTree repository',
     load: async () => (await import('./ostree-export.ts')).ostreeExport,
   },
   {
     name: 'ostree apply-delta',
     group: 'ostree',
-    summary: 'apply a static delta from a file or directory',
+    summary: 'apply a static delta',
     load: async () => (await import('./ostree-apply-delta.ts')).ostreeApplyDelta,
   },
   {
@@ -219,20 +219,19 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'fsck',
     group: 'repository',
-    summary:
-      'check objects, streams, images and names, or images and commits alone; exit 3 with findings',
+    summary: 'verify objects, streams, images and refs',
     load: async () => (await import('./fsck.ts')).fsck,
   },
   {
     name: 'inspect-format',
     group: 'repository',
-    summary: 'print what a file of any known format says, as JSON, and what is wrong with it',
+    summary: 'decode and verify a file of any supported format',
     load: async () => (await import('./inspect-format.ts')).inspectFormat,
   },
   {
     name: 'doctor',
     group: 'repository',
-    summary: 'report supported features of this host, and how to enable the rest',
+    summary: 'report supported features, and how to enable the rest',
     load: async () => (await import('./doctor.ts')).doctor,
   },
 ];

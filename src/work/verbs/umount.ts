@@ -13,7 +13,7 @@ export type UmountReport = v.InferOutput<typeof report>;
 export const umount = defineVerb({
   request: v.strictObject({ directory: text }),
   report,
-  examples: [],
+  examples: [{ request: { directory: '/tmp/mnt' }, says: 'Unmount an image' }],
   async plan(_context, { directory }) {
     return { dryRun: true, unmounted: mountedOf(findMount(directory)) };
   },

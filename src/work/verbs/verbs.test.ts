@@ -1,11 +1,13 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { needs } from '../../../test/support/capability.ts';
 import { FakeRegistry } from '../../../test/support/fake-registry.ts';
 import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
+import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
 import { makeMemoryDir, type TempDir } from '../../../test/support/temp-dir.ts';
 import { VERBS, type VerbContext } from './index.ts';
 
@@ -69,6 +71,11 @@ before(async () => {
   const exported = { commit: 'os', path: join(scratch.path, 'os-repo'), reference: ['os'] };
   await ask('ostree export', { ...exported, mode: 'archive' });
   await ask('tag', { name: 'app', newName: 'extra' });
+  await ask('image dump', { name: 'app' });
+  writeFileSync('app.dump', Buffer.concat(written));
+  using fixture = unpackOstree('mini');
+  cpSync(join(fixture.path, 'fxmini/deltafiles/scratch-v1-inline.delta'), 'update.delta');
+  mkdirSync('mnt');
 });
 after(async () => {
   await registry[Symbol.asyncDispose]();
@@ -76,21 +83,31 @@ after(async () => {
   scratch[Symbol.dispose]();
 });
 
-test('every example of every verb is planned and run, and answers as its schema says', async () => {
-  const inScratch = (value: unknown) =>
-    JSON.parse(
-      JSON.stringify(value)
+/** Plans and runs the examples of a verb. */
+async function askExamples(name: string): Promise<void> {
+  const verb = await VERBS.find((row) => row.name === name)?.load();
+  for (const { request } of verb?.examples ?? []) {
+    const inScratch: unknown = JSON.parse(
+      JSON.stringify(request)
         .replaceAll('"/tmp', `"${scratch.path}`)
         .replaceAll('localhost:5000', registry.plainHost),
-    ) as unknown;
-  for (const { name, load } of VERBS) {
-    const verb = await load();
-    for (const { request } of verb.examples) {
-      if (verb.plan !== undefined) await ask(name, inScratch(request), true);
-      await ask(name, inScratch(request));
-      // What an example takes away is there again for the next.
-      await ask('tag', { name: 'app', newName: 'extra' });
-    }
+    );
+    if (verb?.plan !== undefined) await ask(name, inScratch, true);
+    await ask(name, inScratch);
+    // What an example removes exists again for the next.
+    await ask('tag', { name: 'app', newName: 'extra' });
+  }
+}
+
+test('the examples of mount and umount are planned and run', async (t) => {
+  if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay-lower-by-fd')) return;
+  await askExamples('mount');
+  await askExamples('umount');
+});
+
+test('every other example of every verb is planned and run, and answers as its schema says', async () => {
+  for (const { name } of VERBS) {
+    if (!['mount', 'umount'].includes(name)) await askExamples(name);
   }
 });
 

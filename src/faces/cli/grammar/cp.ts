@@ -5,8 +5,21 @@ import type { Grammar } from './grammar.ts';
 /** `cp` on a command line. */
 export const grammar: Grammar = {
   operands: [
-    { usage: '<name:path>', key: 'name', take: takeNameAndPath, completes: 'names:/' },
-    { usage: '<destination>', key: 'to', take: 'path', completes: 'files' },
+    {
+      usage: '<name:path>',
+      says: 'image or commit, and the path inside it',
+      key: 'name',
+      take: takeNameAndPath,
+      spell: ({ name, path }) => `${name}:${path}`,
+      completes: 'names:/',
+    },
+    {
+      usage: '<destination>',
+      says: 'new file or directory',
+      key: 'to',
+      take: 'path',
+      completes: 'files',
+    },
   ],
   options: [NO_OWNERS],
 };

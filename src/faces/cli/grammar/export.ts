@@ -3,7 +3,7 @@ import { NAME, NO_OWNERS } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMPAT } from './ostree.ts';
 
-const OF_OSTREE = 'Options of ostree-local:';
+const OF_OSTREE = 'OSTree options';
 const MODES = ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'];
 
 /** `export` on a command line. */
@@ -12,6 +12,7 @@ export const grammar: Grammar = {
     NAME,
     {
       usage: '<reference>',
+      says: 'target: oci:, oci-archive:, dir: or ostree-local:, or a directory',
       key: 'target',
       take: (text) => ({ target: targetOf(text) }),
       completes: 'files',
@@ -20,33 +21,33 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--compression <name>',
-      says: 'compress layers whose blob was not kept like this (default: none)',
+      says: 'compress layers without a stored blob with this method (default: none)',
       key: 'compression',
       values: ['none', 'gzip', 'zstd'],
     },
     { ...NO_OWNERS, says: 'do not restore owners in a plain directory' },
     {
       flags: '--mode <mode>',
-      says: 'create a missing OSTree repository of this mode',
+      says: 'mode of an OSTree repository that is created',
       key: 'mode',
       values: MODES,
       heading: OF_OSTREE,
     },
     {
       flags: '--empty-boot',
-      says: 'leave out what is in /boot',
+      says: 'omit the contents of /boot',
       key: 'emptyBoot',
       heading: OF_OSTREE,
     },
     {
       flags: '--empty-sysroot',
-      says: 'leave out what is in /sysroot',
+      says: 'omit the contents of /sysroot',
       key: 'emptySysroot',
       heading: OF_OSTREE,
     },
     {
       flags: '--keep-user-xattrs',
-      says: 'keep extended attributes of user. as well',
+      says: 'keep extended attributes of the user namespace',
       key: 'keepUserXattrs',
       heading: OF_OSTREE,
     },

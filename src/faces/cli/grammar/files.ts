@@ -2,36 +2,55 @@ import type { OperandGrammar, OptionGrammar } from './grammar.ts';
 import { COMPAT } from './ostree.ts';
 import { REGISTRY } from './registry.ts';
 
-/** Help of the verbs that look into an image. */
+/** Help of the verbs that read files of an image. */
 export const ALSO_REFERENCES =
-  'A name is that of an image or a commit, or the unique beginning of a printed id. It may also be a reference, docker://HOST/NAME[:TAG],\n' +
-  'oci:DIR[:TAG], oci-archive:, docker-archive: or dir:. Its layers are read and verified; nothing is stored.';
+  'A name is the name of an image or commit, or a unique prefix of an id. Instead of a name, a reference is accepted:\n' +
+  'docker://HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR. The layers are read and\n' +
+  'verified; nothing is stored.';
 
 /** The name of an image or a commit. */
-export const NAME: OperandGrammar = { usage: '<name>', key: 'name', completes: 'names' };
+export const NAME: OperandGrammar = {
+  usage: '<name>',
+  says: 'name or id of an image or commit',
+  key: 'name',
+  completes: 'names',
+};
 /** Names of images and commits. */
-export const NAMES: OperandGrammar = { usage: '<name...>', key: 'names', completes: 'names' };
-/** A path inside an image, of which the shell knows nothing. */
-export const PATH: OperandGrammar = { usage: '[path]', key: 'path' };
+export const NAMES: OperandGrammar = {
+  usage: '<name...>',
+  says: 'names or ids of images and commits',
+  key: 'names',
+  completes: 'names',
+};
+/** A path inside an image, which a shell cannot complete. */
+export const PATH: OperandGrammar = {
+  usage: '[path]',
+  says: 'path inside the image (default: /)',
+  key: 'path',
+};
 /** Paths inside an image. */
-export const PATHS: OperandGrammar = { usage: '<path...>', key: 'paths' };
+export const PATHS: OperandGrammar = {
+  usage: '<path...>',
+  says: 'paths inside the image',
+  key: 'paths',
+};
 
 /** Which image of several. */
 export const PLATFORM: OptionGrammar = {
   flags: '--platform <os/arch[/variant]>',
-  says: "choose another platform than this host's",
+  says: 'read the image of this platform (default: the platform of this host)',
   key: 'platform',
 };
-/** How to look at what lies outside of the repository. */
+/** Options for images outside of the repository. */
 export const ELSEWHERE: readonly OptionGrammar[] = [PLATFORM, COMPAT, ...REGISTRY];
-/** How deep. */
+/** Limit of the depth. */
 export const DEPTH: OptionGrammar = {
   flags: '--depth <n>',
-  says: 'go at most this deep',
+  says: 'descend at most this many levels',
   key: 'depth',
   take: 'number',
 };
-/** Whose files. */
+/** Owners of copied files. */
 export const NO_OWNERS: OptionGrammar = {
   flags: '--no-owners',
   says: 'do not restore owners',

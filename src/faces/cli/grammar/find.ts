@@ -8,7 +8,7 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--name <pattern>',
-      says: 'match the last component of the path with this shell pattern',
+      says: 'match the file name with this shell pattern',
       key: 'fileName',
     },
     {
@@ -18,9 +18,10 @@ export const grammar: Grammar = {
     },
     {
       flags: '--type <letters>',
-      says: 'find these types: any of f d l c b p s',
+      says: 'find only these types: any of f d l c b p s',
       key: 'type',
       take: takeTypes,
+      spell: spellTypes,
     },
     {
       flags: '--min-size <bytes>',
@@ -50,6 +51,14 @@ const KIND_BY_LETTER: Readonly<Record<string, string>> = {
   p: 'fifo',
   s: 'socket',
 };
+
+/** The opposite of `takeTypes`. */
+function spellTypes(kinds: unknown): string {
+  const letters = Object.entries(KIND_BY_LETTER);
+  return letters
+    .flatMap(([letter, kind]) => ((kinds as string[]).includes(kind) ? [letter] : []))
+    .join('');
+}
 
 function takeTypes(letters: string): string[] {
   return letters.split('').map((letter) => {

@@ -24,6 +24,8 @@ export interface OptionGrammar {
   readonly take?: Take;
   /** The value that the flag gives; true when absent. */
   readonly gives?: string;
+  /** How a value is spelled where `take` is a function whose opposite is not `String`. */
+  readonly spell?: (value: unknown) => string;
   /** True when it may be given several times and `take` reads one. */
   readonly isRepeated?: boolean;
   /** All values that it can have. */
@@ -40,8 +42,12 @@ export interface OptionGrammar {
 export interface OperandGrammar {
   /** As commander reads it: `<name>`, `[path]`, `<name...>`. */
   readonly usage: string;
+  /** What it is, for the help page: a phrase without a full stop. */
+  readonly says: string;
   readonly key: string;
   readonly take?: 'text' | 'path' | 'paths' | ((text: string) => Readonly<Record<string, unknown>>);
+  /** How it is spelled, where it gives several keys. */
+  readonly spell?: (request: Readonly<Record<string, unknown>>) => string;
   readonly completes?: 'files' | 'names' | 'names:/' | 'commits';
 }
 
@@ -56,8 +62,12 @@ export interface AliasGrammar {
 export interface Grammar {
   readonly operands?: readonly OperandGrammar[];
   readonly options?: readonly OptionGrammar[];
-  /** Text after the options. */
+  /** Text below the summary; an empty line ends a paragraph. */
   readonly help?: string;
+  /** What exit status 3 means, where the verb can have findings. */
+  readonly finding?: string;
+  /** Names of verbs to read about next; without it the others of the group. */
+  readonly seeAlso?: readonly string[];
   readonly aliases?: readonly AliasGrammar[];
   /** Keys that the environment gives where the command line does not. */
   readonly environment?: () => Readonly<Record<string, unknown>>;

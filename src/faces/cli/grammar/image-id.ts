@@ -9,7 +9,7 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--erofs-version <n>',
-      says: 'compute it in this version of the format',
+      says: 'use this version of the image format',
       key: 'erofsVersion',
       take: takeVersion,
       values: VERSIONS,

@@ -5,7 +5,7 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--kind <kind>',
-      says: 'list these alone',
+      says: 'list only this kind',
       key: 'kind',
       values: ['image', 'commit', 'erofs'],
     },

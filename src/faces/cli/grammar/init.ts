@@ -6,14 +6,14 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--algorithm <id>',
-      says: 'use this digest (default: fsverity-sha512-12)',
+      says: 'digest algorithm of fs-verity (default: fsverity-sha512-12)',
       key: 'algorithm',
       values: ['fsverity-sha512-12', 'fsverity-sha256-12'],
     },
     { flags: '--insecure', says: 'create the repository without fs-verity', key: 'insecure' },
     {
       flags: '--erofs-version <n>',
-      says: 'write images of this version (default: 1); the first is the default',
+      says: 'version of the images to write (default: 1); the first one given becomes the default',
       key: 'erofsVersion',
       take: takeVersion,
       isRepeated: true,

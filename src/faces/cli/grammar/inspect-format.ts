@@ -2,7 +2,10 @@ import type { Grammar } from './grammar.ts';
 
 /** `inspect-format` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '<file>', key: 'path', take: 'path', completes: 'files' }],
+  operands: [
+    { usage: '<file>', says: 'file to read', key: 'path', take: 'path', completes: 'files' },
+  ],
+  finding: 'the file violates its format',
   options: [
     { flags: '--as <format>', says: 'read the file as this format (default: detect)', key: 'as' },
   ],

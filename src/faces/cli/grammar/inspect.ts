@@ -17,7 +17,7 @@ export const grammar: Grammar = {
     },
     {
       flags: '--metadata',
-      says: 'print the metadata of a commit alone, one key a line',
+      says: 'print only the metadata of a commit, one key a line',
       key: 'metadata',
     },
   ],

@@ -7,12 +7,14 @@ const OF_LOGIN = REGISTRY.filter(({ key }) => key !== 'creds').map(
 
 /** `login` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '<registry>', key: 'registry' }],
+  operands: [
+    { usage: '<registry>', says: 'HOST[:PORT] or HOST[:PORT]/NAMESPACE', key: 'registry' },
+  ],
   options: [
-    { flags: '-u, --username <name>', says: 'the user', key: 'user' },
+    { flags: '-u, --username <name>', says: 'name of the user', key: 'user' },
     {
       flags: '-p, --password <password>',
-      says: 'the password; other users of this host may see it, so --password-stdin is better',
+      says: 'password; other users of this host can see it, so prefer --password-stdin',
       key: 'password',
     },
     {
@@ -23,5 +25,5 @@ export const grammar: Grammar = {
     },
     ...OF_LOGIN,
   ],
-  help: 'The registry is HOST[:PORT], or HOST[:PORT]/NAMESPACE. Nothing is kept when the registry refuses the password.',
+  help: 'The credentials are stored only after the registry has accepted them.',
 };

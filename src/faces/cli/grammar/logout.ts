@@ -5,9 +5,14 @@ const AUTHFILE = REGISTRY.filter(({ key }) => key === 'authFile');
 
 /** `logout` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '[registry]', key: 'registry' }],
+  operands: [
+    { usage: '[registry]', says: 'HOST[:PORT] or HOST[:PORT]/NAMESPACE', key: 'registry' },
+  ],
   options: [
-    { flags: '-a, --all', says: 'forget all credentials of the file', key: 'all' },
-    ...AUTHFILE.map(({ heading: _, ...rest }) => ({ ...rest, says: 'change this file' })),
+    { flags: '-a, --all', says: 'remove all credentials of the file', key: 'all' },
+    ...AUTHFILE.map(({ heading: _, ...rest }) => ({
+      ...rest,
+      says: 'remove credentials from this file',
+    })),
   ],
 };

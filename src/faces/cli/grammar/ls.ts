@@ -6,14 +6,14 @@ export const grammar: Grammar = {
   operands: [NAME, PATH],
   options: [
     { flags: '-l, --long', says: 'show mode, owner, size and time', key: 'long' },
-    { flags: '-R, --recursive', says: 'list everything below', key: 'recursive' },
+    { flags: '-R, --recursive', says: 'list subdirectories recursively', key: 'recursive' },
     {
       flags: '-d, --dironly',
-      says: 'list the directory of a commit itself, not what is in it',
+      says: 'list the directory itself, not its contents (commits only)',
       key: 'dironly',
     },
-    { flags: '-C, --checksum', says: 'show the ids of the objects of a commit', key: 'checksum' },
-    { flags: '-X, --xattrs', says: 'show the extended attributes of a commit', key: 'xattrs' },
+    { flags: '-C, --checksum', says: 'show the ids of objects (commits only)', key: 'checksum' },
+    { flags: '-X, --xattrs', says: 'show extended attributes (commits only)', key: 'xattrs' },
     ...ELSEWHERE,
   ],
   help: ALSO_REFERENCES,

@@ -3,18 +3,27 @@ import type { Grammar } from './grammar.ts';
 
 /** `mount` on a command line. */
 export const grammar: Grammar = {
-  operands: [NAME, { usage: '<directory>', key: 'directory', take: 'path', completes: 'files' }],
+  operands: [
+    NAME,
+    {
+      usage: '<directory>',
+      says: 'mount point',
+      key: 'directory',
+      take: 'path',
+      completes: 'files',
+    },
+  ],
   options: [
     {
       flags: '--upper <dir>',
-      says: 'put a writable layer above; needs --work',
+      says: 'writable directory of overlayfs; requires --work',
       key: 'upper',
       take: 'path',
       completes: 'files',
     },
     {
       flags: '--work <dir>',
-      says: "overlayfs's work directory, beside --upper",
+      says: 'work directory of overlayfs; requires --upper',
       key: 'work',
       take: 'path',
       completes: 'files',

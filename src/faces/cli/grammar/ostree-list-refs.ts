@@ -3,6 +3,13 @@ import { CONFIGURED, SERVER, TRUST } from './ostree.ts';
 
 /** `ostree list-refs` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '[source]', key: 'source', completes: 'files' }],
+  operands: [
+    {
+      usage: '[source]',
+      says: 'URL of a remote, or path of a repository',
+      key: 'source',
+      completes: 'files',
+    },
+  ],
   options: [...TRUST, ...CONFIGURED, ...SERVER],
 };

@@ -1,49 +1,49 @@
 import { wholeNumber } from '../globals.ts';
 import type { OptionGrammar } from './grammar.ts';
 
-/** The switch of every verb that reads layers or commits. */
+/** The option of every verb that reads layers or commits. */
 export const COMPAT: OptionGrammar = {
   flags: '--compat <tool>',
-  says: 'read layers and commits as cfsctl does where it departs from the specifications, for its ids',
+  says: 'reproduce the deviations of cfsctl from the specifications, to get the same ids',
   key: 'compat',
   values: ['cfsctl'],
 };
 
-/** Whom to believe. */
+/** Keys to trust. */
 export const TRUST: readonly OptionGrammar[] = [
   {
     flags: '--gpg-key <file>',
-    says: 'demand a GPG signature by a key of this keyring',
+    says: 'require a GPG signature by a key of this keyring',
     key: 'gpgKey',
     take: 'paths',
     completes: 'files',
   },
   {
     flags: '--sign-key <key>',
-    says: 'demand a signature by this ed25519 key (base64) or key file',
+    says: 'require a signature by this ed25519 key (base64 or key file)',
     key: 'signKey',
     take: 'texts',
     completes: 'files',
   },
 ];
 
-/** Which remote. */
+/** Configuration of the remote. */
 export const CONFIGURED: readonly OptionGrammar[] = [
   {
     flags: '--remote-config <file>',
-    says: 'read the settings of the remote from this config or file of remotes.d',
+    says: 'read the remote from this OSTree config file',
     key: 'remoteConfig',
     take: 'path',
     completes: 'files',
   },
-  { flags: '--remote <name>', says: 'name of the remote in that file', key: 'remote' },
+  { flags: '--remote <name>', says: 'name of the remote in the config file', key: 'remote' },
 ];
 
-/** How to speak with a server. */
+/** Requests to a server. */
 export const SERVER: readonly OptionGrammar[] = [
   {
     flags: '--verify-summary',
-    says: 'demand the signatures of summaries too',
+    says: 'require signatures of summaries, too',
     key: 'verifySummary',
   },
   {
@@ -51,7 +51,7 @@ export const SERVER: readonly OptionGrammar[] = [
     says: 'accept a summary past its expiry',
     key: 'acceptExpired',
   },
-  { flags: '--subset <key>', says: "key of flatpak's summary index", key: 'subset' },
+  { flags: '--subset <key>', says: 'subset of the summary index of flatpak', key: 'subset' },
   {
     flags: '--http-header <name=value>',
     says: 'send this header to the remote',
@@ -60,7 +60,7 @@ export const SERVER: readonly OptionGrammar[] = [
   },
   {
     flags: '--retries <n>',
-    says: 'repeat a failed request this often (default: 5)',
+    says: 'retry a failed request this many times (default: 5)',
     key: 'retries',
     take: 'number',
   },
@@ -72,41 +72,41 @@ export const SERVER: readonly OptionGrammar[] = [
   },
 ];
 
-/** What a pull of commits is mostly asked for. */
+/** Frequent options of a pull of commits. */
 export const COMMON_PULL: readonly OptionGrammar[] = [
-  { flags: '--mirror', says: 'pull every ref that the source lists', key: 'mirror' },
+  { flags: '--mirror', says: 'pull every ref of the source', key: 'mirror' },
   {
     flags: '--depth <n>',
-    says: 'pull this many ancestors too; -1: all',
+    says: 'also pull this many ancestors (-1: all)',
     key: 'depth',
     take: (text, flag) => (text === '-1' ? -1 : wholeNumber(text, flag)),
   },
-  { flags: '--no-delta', says: 'fetch objects one by one', key: 'delta' },
+  { flags: '--no-delta', says: 'fetch objects, not static deltas', key: 'delta' },
   {
     flags: '--require-delta',
-    says: 'refuse to fetch without a static delta',
+    says: 'fail if there is no static delta',
     key: 'requireDelta',
   },
   ...TRUST,
   ...CONFIGURED,
 ];
 
-/** The rest of what a pull of commits can be asked for. */
+/** Further options of a pull of commits. */
 export const FURTHER_PULL: readonly OptionGrammar[] = [
   {
     flags: '--subpath <path>',
-    says: 'pull only what lies here, as a partial commit',
+    says: 'pull only this path, as a partial commit',
     key: 'subpath',
     take: 'texts',
   },
   {
     flags: '--commit-metadata-only',
-    says: 'pull the commit objects alone',
+    says: 'pull only commit objects',
     key: 'commitMetadataOnly',
   },
   {
     flags: '--base <ref>',
-    says: 'do not fetch objects that this commit has',
+    says: 'reuse the objects of this commit',
     key: 'base',
     take: 'texts',
     completes: 'names',
@@ -114,21 +114,21 @@ export const FURTHER_PULL: readonly OptionGrammar[] = [
   ...SERVER,
   {
     flags: '--summary <file>',
-    says: 'believe this summary instead of asking for it',
+    says: 'use this file as the summary',
     key: 'summary',
     take: 'path',
     completes: 'files',
   },
   {
     flags: '--summary-signatures <file>',
-    says: 'the signatures of that summary',
+    says: 'file of the signatures of the summary',
     key: 'summarySignatures',
     take: 'path',
     completes: 'files',
   },
   {
     flags: '--collection <id>',
-    says: 'demand that the commit is bound to this collection',
+    says: 'require that the commit is bound to this collection',
     key: 'collection',
   },
   {
@@ -143,12 +143,12 @@ export const FURTHER_PULL: readonly OptionGrammar[] = [
   },
   {
     flags: '--timestamp-check-from <id>',
-    says: 'refuse a commit older than this one, which must be here',
+    says: 'refuse a commit older than this stored commit',
     key: 'timestampCheckFrom',
   },
   {
     flags: '--keep-signatures',
-    says: 'store detached metadata too',
+    says: 'store detached metadata, too',
     key: 'keepSignatures',
   },
   COMPAT,

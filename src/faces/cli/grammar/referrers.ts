@@ -3,14 +3,14 @@ import { REGISTRY } from './registry.ts';
 
 /** `referrers` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '<reference>', key: 'reference' }],
+  operands: [{ usage: '<reference>', says: 'docker://HOST/NAME[:TAG|@DIGEST]', key: 'reference' }],
   options: [
     {
       flags: '--artifact-type <type>',
-      says: 'only referrers of this type',
+      says: 'list only referrers of this artifact type',
       key: 'artifactType',
     },
     ...REGISTRY,
   ],
-  help: 'The reference is docker://HOST/NAME[:TAG|@DIGEST]. Of an index the referrers of the index itself are listed.',
+  help: 'For an image index, the referrers of the index itself are listed.',
 };

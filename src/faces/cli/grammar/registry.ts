@@ -1,13 +1,13 @@
 import { UsageError } from '#base/errors';
 import type { OptionGrammar } from './grammar.ts';
 
-const heading = 'Options of docker://';
+const heading = 'Registry options';
 
-/** How registries are asked. */
+/** Options for requests to a registry. */
 export const REGISTRY: readonly OptionGrammar[] = [
   {
     flags: '--tls-verify <bool>',
-    says: 'false: neither verify TLS nor demand it; true: do both, whatever registries.conf says',
+    says: 'true or false: require and verify TLS (default: as registries.conf says)',
     key: 'tlsVerify',
     take: readBoolean,
     values: ['true', 'false'],
@@ -15,7 +15,7 @@ export const REGISTRY: readonly OptionGrammar[] = [
   },
   {
     flags: '--authfile <file>',
-    says: 'read credentials from this file alone',
+    says: 'read credentials only from this file',
     key: 'authFile',
     take: 'path',
     completes: 'files',
@@ -23,14 +23,15 @@ export const REGISTRY: readonly OptionGrammar[] = [
   },
   {
     flags: '--creds <user[:password]>',
-    says: 'log in to the registry of the reference with these',
+    says: 'credentials for the registry of the reference',
     key: 'creds',
     take: readCredentials,
+    spell: spellCredentials,
     heading,
   },
   {
     flags: '--cert-dir <dir>',
-    says: 'read *.crt, *.cert and *.key from this folder, not from certs.d',
+    says: 'read *.crt, *.cert and *.key from this directory instead of certs.d',
     key: 'certDir',
     take: 'path',
     completes: 'files',
@@ -41,6 +42,12 @@ export const REGISTRY: readonly OptionGrammar[] = [
 function readBoolean(text: string, option: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new UsageError(`Cannot read ${option}: expected true or false, found "${text}"`);
+}
+
+/** The opposite of `readCredentials`. */
+function spellCredentials(value: unknown): string {
+  const { user, password } = value as { readonly user: string; readonly password: string };
+  return `${user}:${password}`;
 }
 
 /** The first colon ends the user. A password is not repeated in the error. */

@@ -3,10 +3,11 @@ import { REGISTRY } from './registry.ts';
 
 /** `tags` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '<reference>', key: 'reference' }],
+  operands: [
+    { usage: '<reference>', says: 'docker://HOST/NAME; a tag is ignored', key: 'reference' },
+  ],
   options: [
-    { flags: '-a, --all', says: 'also tags of signatures and other attachments', key: 'all' },
+    { flags: '-a, --all', says: 'also list tags of signatures and other attachments', key: 'all' },
     ...REGISTRY,
   ],
-  help: 'The reference is docker://HOST/NAME; a tag in it is ignored.',
 };
