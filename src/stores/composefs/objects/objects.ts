@@ -16,6 +16,7 @@ import { FAN_OUT, OBJECTS } from '../layout.ts';
 import { readSorted, repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { type Imported, type ImportMode, importFile } from './import.ts';
+import { ObjectReader } from './object-reader.ts';
 import {
   type Distrusted,
   digestMismatch,
@@ -139,6 +140,11 @@ export class ObjectStore {
     const found = hashContent(bytes, this.#context.algorithm);
     if (found !== id) throw digestMismatch(id, found);
     return bytes;
+  }
+
+  /** For reading many objects one after the other. The caller disposes it, and the repository must stay open meanwhile. */
+  reader(): ObjectReader {
+    return new ObjectReader(this.#context, (id) => this.open(id)[Symbol.dispose]());
   }
 
   /** Content without any verification, for tools that look at damage. @throws NotFoundError OBJECT_NOT_FOUND */
