@@ -61,6 +61,7 @@ say(`onecopy: ${files.length} test files`);
 const run = spawnSync(
   process.execPath,
   [
+    `--import=${new URL('../test/support/no-exit.ts', import.meta.url).href}`,
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     `--test-timeout=${TEST_MS_MAX}`,

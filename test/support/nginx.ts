@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, untilAccepts } from './free-port.ts';
@@ -26,11 +26,16 @@ export class Nginx implements AsyncDisposable {
     const scratch = mkdtempSync(join(tmpdir(), 'onecopy-nginx-'));
     const config = join(scratch, 'nginx.conf');
     writeFileSync(config, configuration({ root, port, scratch }));
-    const child = spawn(program, ['-p', scratch, '-c', config], { stdio: ['ignore', 2, 2] });
+    // Not our own: when this process is killed, whoever waits for the end of its output would wait for nginx.
+    const output = join(scratch, 'output');
+    const fd = openSync(output, 'w');
+    const child = spawn(program, ['-p', scratch, '-c', config], { stdio: ['ignore', fd, fd] });
+    closeSync(fd);
     const server = new Nginx(child, scratch, `http://127.0.0.1:${port}`);
     if (await untilAccepts(port, START_MS, () => child.exitCode !== null)) return server;
+    const said = readFileSync(output, 'utf8');
     await server[Symbol.asyncDispose]();
-    throw new Error(`nginx does not listen on port ${port}`);
+    throw new Error(`nginx does not listen on port ${port}: ${said}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
