@@ -761,6 +761,11 @@ export const ERROR_CODES = {
     meaning: 'A registry knows no repository of this name',
     keys: ['registry', 'repository'],
   },
+  REPO_DIRECTORY_FOREIGN: {
+    kind: 'conflict',
+    meaning: 'A directory where a repository should be holds something else',
+    keys: ['path', 'found'],
+  },
   REPO_ENTRY_INVALID: {
     kind: 'integrity',
     meaning:

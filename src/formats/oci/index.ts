@@ -75,6 +75,7 @@ export {
 } from './reference.ts';
 export {
   type DocumentRequest,
+  isAttestation,
   type ResolvedImage,
   type ResolveOptions,
   resolveImage,

@@ -137,7 +137,7 @@ function rankImage(image: ResolvedImage, wanted: Platform): number | undefined {
 }
 
 /** Attestations (provenance, SBOM) sit in an index beside the images that they describe. Source: BuildKit attestation storage. */
-function isAttestation(descriptor: Descriptor): boolean {
+export function isAttestation(descriptor: Descriptor): boolean {
   return (
     descriptor.annotations.get('vnd.docker.reference.type') === 'attestation-manifest' ||
     (descriptor.platform !== undefined && isUnknownPlatform(descriptor.platform))

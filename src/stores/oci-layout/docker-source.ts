@@ -5,7 +5,7 @@ import {
   type DiffId,
   isContentDigest,
 } from '#base/digest';
-import { ConflictError, FormatError } from '#base/errors';
+import { FormatError } from '#base/errors';
 import type { BlobRange } from '#base/flow';
 import {
   type BlobFacts,
@@ -28,6 +28,7 @@ import { readAt } from '#host';
 import { type FileSet, readRange } from './files.ts';
 import { DOCKER_ARCHIVE_INDEX } from './layout.ts';
 import {
+  ambiguousImage,
   blobNotFound,
   type ImageListing,
   type ImageSource,
@@ -114,8 +115,12 @@ export class DockerSource implements ImageSource {
     const wanted = tag ?? digest ?? `@${index ?? 0}`;
     if (first === undefined) throw tagNotFound(wanted, this.#files.label, names);
     // Images of one digest are one image, whatever their names.
-    if (second !== undefined && digest === undefined)
-      throw ambiguous(this.#files.label, this.#images);
+    if (second !== undefined && digest === undefined) {
+      throw ambiguousImage(
+        this.#files.label,
+        this.#images.map((image, at) => image.repoTags[0] ?? `@${at}`),
+      );
+    }
     return first;
   }
 
@@ -204,16 +209,6 @@ function requireLayerCount(image: DockerArchiveImage, diffIds: readonly DiffId[]
     'LAYER_COUNT_MISMATCH',
     `Cannot use image "${image.configPath}": expected ${expected} diff ids in its config, found ${found}`,
     { offset: 0, what: image.configPath.slice(0, 200), expected, found },
-  );
-}
-
-function ambiguous(label: string, images: readonly DockerArchiveImage[]): ConflictError {
-  const available = images.map((image, at) => image.repoTags[0] ?? `@${at}`);
-  return new ConflictError(
-    'IMAGE_AMBIGUOUS',
-    `Cannot choose an image of "${label}": expected one match, found several of ${available.join(', ')}`,
-    { available },
-    { hint: 'Add :NAME:TAG or :@N (counted from 0) to the reference' },
   );
 }
 

@@ -7,6 +7,7 @@ import {
   type Descriptor,
   formatPlatform,
   type ImageIndex,
+  isAttestation,
   type LocalReference,
   MANIFEST_MAX_BYTES,
   MEDIA_TYPES,
@@ -18,6 +19,7 @@ import {
 } from '#formats/oci';
 import type { FileSet } from './files.ts';
 import {
+  ambiguousImage,
   blobNotFound,
   type ImageListing,
   type ImageSource,
@@ -78,7 +80,10 @@ export class OciSource implements ImageSource {
     this.#files[Symbol.dispose]();
   }
 
-  /** What the reference leaves to choose from: everything without a selector, as composefs-rs does. */
+  /**
+   * What the reference leaves to choose from: without a selector everything, where that is one image, perhaps for several platforms.
+   * (composefs-rs takes the first that fits of whatever lies there.)
+   */
   #candidates(): readonly Descriptor[] {
     const { tag, index, digest } = this.#reference;
     const { manifests } = this.#index;
@@ -88,7 +93,11 @@ export class OciSource implements ImageSource {
       if (found === undefined) throw this.#notFound(`@${index}`);
       return [found];
     }
-    if (tag === undefined) return manifests;
+    if (tag === undefined) {
+      const images = listImages(manifests);
+      if (images.length > 1) throw ambiguousImage(this.#files.label, images);
+      return manifests;
+    }
     const named = manifests.filter((descriptor) => namesOf(descriptor).includes(tag));
     if (named.length === 0) throw this.#notFound(tag);
     return named;
@@ -106,6 +115,25 @@ export class OciSource implements ImageSource {
     const available = [...new Set(this.#index.manifests.flatMap(namesOf))];
     return tagNotFound(wanted, this.#files.label, available);
   }
+}
+
+/**
+ * The images that an index offers, each by its first name or else its position. Entries of one name, and entries without a name that
+ * state a platform, are one image for several platforms; names of one digest are one image. Attestations are none.
+ */
+function listImages(manifests: readonly Descriptor[]): readonly string[] {
+  const known = new Set<ContentDigest>();
+  const images = new Set<string>();
+  let platforms: string | undefined;
+  for (const [at, descriptor] of manifests.entries()) {
+    if (isAttestation(descriptor) || known.has(descriptor.digest)) continue;
+    known.add(descriptor.digest);
+    const [name = `@${at}`] = namesOf(descriptor);
+    const isPart = name === `@${at}` && descriptor.platform !== undefined;
+    if (isPart) platforms ??= name;
+    images.add(isPart ? (platforms ?? name) : name);
+  }
+  return [...images];
 }
 
 /** The tag and, as containerd and Docker write it, the whole name. */

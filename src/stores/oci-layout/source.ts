@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { algorithmOf, computeContentDigest } from '#base/digest';
-import { NotFoundError } from '#base/errors';
+import { ConflictError, NotFoundError } from '#base/errors';
 import { type BlobRange, verifyDigest, verifySize } from '#base/flow';
 import type { LocalReference, ResolvedImage, ResolveOptions } from '#formats/oci';
 import { CONFIG_MAX_BYTES, requireDocumentSize, resolveImage } from '#formats/oci';
@@ -21,7 +21,7 @@ export interface ImageSource extends Disposable {
   readonly transport: LocalReference['transport'];
   /** What the layout offers, in its own order. */
   listImages(): readonly ImageListing[];
-  /** Chooses and verifies the image that the reference names. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND */
+  /** Chooses and verifies the image that the reference names. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS */
   resolve(options?: ResolveOptions): ResolvedImage;
   /**
    * Finds a blob; with `sizeBytes`, of its descriptor, refuses one of another size before a byte is read.
@@ -95,5 +95,15 @@ export function tagNotFound(
     `Cannot find "${wanted}" in "${label}": expected a tag of its index, found ${names}`,
     { tag: wanted, available },
     available[0] === undefined ? {} : { hint: `Choose one of: ${available.join(', ')}` },
+  );
+}
+
+/** The error for a source of several images, none of which was named. `available` are selectors that name one each. */
+export function ambiguousImage(label: string, available: readonly string[]): ConflictError {
+  return new ConflictError(
+    'IMAGE_AMBIGUOUS',
+    `Cannot choose an image of "${label}": expected one match, found several of ${available.join(', ')}`,
+    { available },
+    { hint: `Add one of them to the reference, for example :${available[0] ?? '@0'}` },
   );
 }

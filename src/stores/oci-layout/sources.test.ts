@@ -42,7 +42,6 @@ const MANIFESTS: [string, string][] = [
   ['basic/layout:latest', 'af9c4727598b7'],
   ['two-tags/layout:v1', '30e978cb847df'],
   ['two-tags/layout:v2', 'd8bf207f471f0'],
-  ['two-tags/layout', '30e978cb847df'],
   ['two-tags/layout:@1', 'd8bf207f471f0'],
   ['multiarch/layout:latest', '798f9080ee2e1'],
   ['multiarch-flat/layout', '798f9080ee2e1'],
@@ -310,6 +309,51 @@ test('a Docker archive gives an OCI manifest over its config and layers, the sam
   assert.equal((await resolve(`docker-archive:${path}`)).manifest.digest, manifest.digest);
   assert.deepEqual(source.listImages()[0]?.names, ['docker.io/library/x:1']);
   assert.equal(source.readBlob(manifest.digest).length, manifest.bytes.length);
+});
+
+test('several images of a layout and no selector: refused, with the selectors there are', async () => {
+  using temp = makeTempDir();
+  const layout = `${GOLDEN}two-tags/layout`;
+  const archive = tarOf(layout, `${temp.path}/a.tar`);
+  for (const reference of [`oci:${layout}`, `oci-archive:${archive}`]) {
+    await assert.rejects(resolve(reference), (error) => {
+      assert.ok(hasCode(error, 'IMAGE_AMBIGUOUS'));
+      assert.deepEqual(error.details, { available: ['v1', 'v2'] });
+      return true;
+    });
+  }
+  const [first, second] = JSON.parse(readFileSync(`${layout}/index.json`, 'utf8')).manifests;
+  const bare = { ...first, annotations: {} };
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const other = { ...second, annotations: {}, platform: { os: 'linux', architecture: 'arm64' } };
+  const attestation = { ...second, platform: { os: 'unknown', architecture: 'unknown' } };
+  const cases: readonly [manifests: readonly object[], available: readonly string[]][] = [
+    [
+      [first, { ...second, annotations: {} }],
+      ['v1', '@1'],
+    ],
+    [
+      [bare, other],
+      ['@0', '@1'],
+    ],
+    [[first, { ...first, annotations: second.annotations }], []],
+    [[{ ...bare, platform }, other], []],
+    [[first, attestation], []],
+  ];
+  execFileSync('cp', ['-r', `${layout}/.`, `${temp.path}/l`]);
+  for (const [manifests, available] of cases) {
+    writeFileSync(`${temp.path}/l/index.json`, JSON.stringify({ schemaVersion: 2, manifests }));
+    const outcome = resolve(`oci:${temp.path}/l`);
+    if (available.length === 0) {
+      assert.equal((await outcome).manifest.digest, first.digest);
+    } else {
+      const { code, details } = await outcome.then(
+        () => assert.fail(),
+        (error) => error,
+      );
+      assert.deepEqual([code, details], ['IMAGE_AMBIGUOUS', { available }]);
+    }
+  }
 });
 
 test('an image of a Docker archive is chosen by name, tag, position or digest', async () => {

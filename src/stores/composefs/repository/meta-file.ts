@@ -1,13 +1,16 @@
+import { displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { isOnecopyError, NotFoundError } from '#base/errors';
+import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
 import { type ErofsVersion, openImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, type HostFile, publish, readAll, readAt, statFd, tryMeasureVerity } from '#host';
 import {
+  CATEGORIES,
   FILE_MODE,
   META_BYTES_MAX,
   META_NAME,
   OBJECTS,
+  OWN,
   objectNameLength,
   REFS,
 } from '../layout.ts';
@@ -51,12 +54,41 @@ export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPol
   return outcome === 'published';
 }
 
+/** What may lie in a directory that becomes a repository: parts of one, and what mkfs makes. */
+const OWN_ENTRIES: ReadonlySet<string> = new Set([
+  META_NAME,
+  OBJECTS,
+  ...CATEGORIES,
+  OWN,
+  'lost+found',
+]);
+
+/**
+ * Refuses a directory that holds something else than parts of a repository: one made there by mistake, for example in /etc, would lie
+ * between files of somebody else. What has objects and streams is a repository, whatever lies beside them.
+ * @throws ConflictError REPO_DIRECTORY_FOREIGN
+ */
+export function refuseForeignDirectory(root: Dir): void {
+  const entries = readSorted(root, '.').map(({ name }) => name);
+  const foreign = entries.find((name) => !OWN_ENTRIES.has(name));
+  if (foreign === undefined) return;
+  const names = new Set<string>(entries);
+  if (names.has(OBJECTS) && names.has('streams')) return;
+  const found = displayText(foreign);
+  throw new ConflictError(
+    'REPO_DIRECTORY_FOREIGN',
+    `Cannot use directory "${root.label}" as a repository: expected an empty directory or a repository, found "${found}" in it`,
+    { path: root.label, found },
+    { hint: 'Name a repository, or a directory that is new or empty' },
+  );
+}
+
 /**
  * Infers the metadata of a repository without meta.json: the length of the first object's name tells the algorithm, its fs-verity state
  * whether that is demanded, and the images that are there say in which EROFS versions they were made. One without images is from before
  * meta.json, when they were V2: the images made from now on keep their ids. (composefs-rs 0.9 writes V1 here, against its own
  * documentation; a file it has written is read as it stands.)
- * @throws NotFoundError REPO_METADATA_MISSING when there is no object to infer from
+ * @throws NotFoundError REPO_METADATA_MISSING when there is no object to infer from; as `refuseForeignDirectory`
  */
 export function inferMeta(root: Dir): StoredMeta {
   for (const [path, algorithm] of firstObjects(root)) {
@@ -65,6 +97,7 @@ export function inferMeta(root: Dir): StoredMeta {
     const meta = createMeta(algorithm, inferFormats(root));
     return { meta, isProtected: measured !== undefined };
   }
+  refuseForeignDirectory(root);
   throw new NotFoundError(
     'REPO_METADATA_MISSING',
     `Cannot open repository "${root.label}": it has no ${META_NAME}, and no objects to infer it from`,

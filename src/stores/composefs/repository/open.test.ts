@@ -157,6 +157,38 @@ test('open says what is missing: the directory, or the metadata', async () => {
   equal(readRepositoryAlgorithm(temp.path), undefined);
 });
 
+test('a directory of something else becomes no repository, whoever asks, and stays as it is', async () => {
+  using _leaks = watchDescriptors();
+  using temp = makeTempDir();
+  const config = { algorithm: 'sha256', insecure: true } as const;
+  const cases: readonly (readonly [entries: readonly string[], foreign: string | undefined])[] = [
+    [['passwd', 'ssh/'], 'passwd'],
+    [['config', 'objects/', 'refs/'], 'config'],
+    [['objects/', 'z'], 'z'],
+    [['.onecopy/', 'images/', 'lost+found/', 'objects/', 'streams/'], undefined],
+    [['notes', 'objects/', 'streams/'], undefined],
+  ];
+  for (const [at, [entries, foreign]] of cases.entries()) {
+    const path = join(temp.path, `${at}`);
+    for (const entry of entries) mkdirSync(join(path, entry), { recursive: true });
+    const refusal = withCode(
+      foreign === undefined ? 'REPO_METADATA_MISSING' : 'REPO_DIRECTORY_FOREIGN',
+    );
+    await rejects(openRepository(path), refusal);
+    if (foreign === undefined) {
+      await init(path, config);
+      continue;
+    }
+    await rejects(initRepository(path, config), refusal);
+    await rejects(ensureRepository(path, config), refusal);
+    await rejects(resetMetadata(path), refusal);
+    deepEqual(
+      readdirSync(path),
+      entries.map((entry) => entry.replace('/', '')),
+    );
+  }
+});
+
 test('open refuses another algorithm, and protection that is not there', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'r');

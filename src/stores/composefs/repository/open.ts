@@ -15,7 +15,13 @@ import {
   type RepositoryMeta,
   versionsOf,
 } from './meta.ts';
-import { inferMeta, readMetaFile, type StoredMeta, writeMetaFile } from './meta-file.ts';
+import {
+  inferMeta,
+  readMetaFile,
+  refuseForeignDirectory,
+  type StoredMeta,
+  writeMetaFile,
+} from './meta-file.ts';
 import { Repository, requireVerity } from './repository.ts';
 
 /** How to open a repository. */
@@ -97,7 +103,7 @@ export interface InitResult {
 /**
  * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; whether
  * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless somebody else is at it.
- * @throws ConflictError REPO_EXISTS when there is one with another configuration; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
+ * @throws ConflictError REPO_EXISTS when there is one with another configuration, REPO_DIRECTORY_FOREIGN; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
  */
 export async function initRepository(
   path: string,
@@ -110,6 +116,7 @@ export async function initRepository(
   let created = false;
   try {
     const existing = readMetaFile(open);
+    if (existing === undefined) refuseForeignDirectory(open);
     created =
       existing === undefined &&
       writeMetaFile(open, meta, config.insecure === true ? 'off' : 'require');
@@ -150,11 +157,12 @@ export async function ensureRepository(
 
 /**
  * Deletes all streams, images and the meta.json of a repository, keeping its objects, under the exclusive lock.
- * @throws NotFoundError REPO_NOT_FOUND; BusyError REPO_LOCKED; HostError SYSCALL_FAILED
+ * @throws NotFoundError REPO_NOT_FOUND; ConflictError REPO_DIRECTORY_FOREIGN; BusyError REPO_LOCKED; HostError SYSCALL_FAILED
  */
 export async function resetMetadata(path: string, options: LockOptions = {}): Promise<void> {
   using root = openRoot(path);
   refuseLinkedFolders(root);
+  if (readMetaFile(root) === undefined) refuseForeignDirectory(root);
   await acquireLock(root, 'exclusive', options);
   for (const category of CATEGORIES) removeTree(root, category);
   root.unlink(META_NAME);
