@@ -363,7 +363,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/synthesize',
     'work/trust',
   ],
-  'faces/terminal': ['base/bytes'],
+  'faces/terminal': ['base/bytes', 'base/errors'],
   'faces/compat': ['base/bytes', 'base/errors', 'faces/terminal', 'work/compose'],
   'faces/cli': [
     'base/bytes',

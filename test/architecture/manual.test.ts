@@ -98,9 +98,10 @@ test('the list of environment variables has every one that the source reads', ()
     ].map(([, direct, looked]) => direct ?? looked ?? ''),
   );
   ok(asked.length > 10);
-  // REQUEST_METHOD is no setting: it marks a CGI script, in which HTTP_PROXY is a header of the client.
+  // No settings: REQUEST_METHOD marks a CGI script, in which HTTP_PROXY is a header of the client, ONECOPY_STDOUT is from the launcher.
+  const marks = ['REQUEST_METHOD', 'ONECOPY_STDOUT'];
   const missing = new Set(
-    asked.filter((name) => ![...known, 'REQUEST_METHOD'].includes(name)).map(lowerProxy),
+    asked.filter((name) => ![...known, ...marks].includes(name)).map(lowerProxy),
   );
   deepEqual(
     [...missing].filter((name) => !known.includes(name)),

@@ -93,6 +93,15 @@ test('what is missing exits 4 with the way to find it', () => {
       'onecopy: Cannot find "nope": the repository has no image or commit of this name or id\n' +
       '  hint: List what there is with: onecopy images\n',
   });
+  const image = JSON.parse(run('images', '--json').stdout).images[0].name;
+  for (const verb of ['ls', 'tree', 'cat', 'stat', 'find']) {
+    const file = run(verb, image, '/nope');
+    deepEqual(file, {
+      status: 4,
+      stdout: '',
+      stderr: `onecopy: Cannot find "/nope" in "${image}"\n`,
+    });
+  }
   const json = run('history', 'nope', '--json');
   deepEqual([json.status, errorOf(json).code], [4, 'IMAGE_NOT_FOUND']);
   const tag = run('untag', 'nope', '--json');
@@ -132,6 +141,16 @@ test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () =
   deepEqual([form.status, errorOf(form).code], [7, 'GC_PLAN_INVALID']);
   const transport = run('pull', 'containers-storage:x', '--json');
   deepEqual([transport.status, errorOf(transport).code], [8, 'TRANSPORT_UNSUPPORTED']);
+  const bare = run('pull', 'app:1');
+  deepEqual(bare, {
+    status: 8,
+    stdout: '',
+    stderr:
+      'onecopy: Cannot pull "app:1": expected a transport before the name, found none\n' +
+      '  hint: From a registry: docker://app:1; from a layout: oci:DIRECTORY:TAG\n',
+  });
+  const settled = run('--repo', '/etc', 'pull', goldenReference('basic'), 'x', '--json');
+  deepEqual([settled.status, errorOf(settled).code], [5, 'REPO_DIRECTORY_FOREIGN']);
   equal(run('fsck', '-q').status, 0);
 });
 

@@ -14,7 +14,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { needs } from '../support/capability.ts';
+import { cliEnvironment, ONECOPY } from '../support/run-cli.ts';
+import { testTar } from '../support/tar-archive.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
+import { writeTestLayout } from '../support/test-layout.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/onecopy', import.meta.url));
 const PATH = `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`;
@@ -95,4 +98,32 @@ test('root takes no compiled code from a folder of somebody else', (t) => {
     chownSync(folder, 0, 0);
   }
   assert.equal(cacheUsed(program, { HOME: home }), cache);
+});
+
+test('standard output that is full or closed is one line and an exit status, a reader that left is none', () => {
+  using scratch = makeTempDir();
+  const layout = join(scratch.path, 'layout');
+  const tar = testTar(Array.from({ length: 3000 }, (_, at) => ({ name: `file-${at}` })));
+  const { reference } = writeTestLayout(layout, [{ tar }]);
+  const run = (verb: string, redirection: string) => {
+    const script = `"$0" ${verb} ${redirection}`;
+    const environment = cliEnvironment({ ONECOPY_REPO: join(scratch.path, 'repo') });
+    return spawnSync('sh', ['-c', script, ONECOPY], { encoding: 'utf8', env: environment });
+  };
+  assert.equal(run(`pull -q ${reference} x`, '').status, 0);
+  for (const verb of ['--version', 'images --json', 'ls -R x', 'help']) {
+    const full = run(verb, '>/dev/full');
+    assert.equal(full.status, 14, `${verb}: ${full.stderr}`);
+    assert.match(full.stderr, /^onecopy: Cannot write to standard output: no space .*ENOSPC\)\n$/);
+    const closed = run(verb, '>&-');
+    assert.equal(closed.status, 11, `${verb}: ${closed.stderr}`);
+    assert.match(
+      closed.stderr,
+      /^onecopy: Cannot write to standard output: it is closed \(EBADF\)\n$/,
+    );
+  }
+  assert.deepEqual(
+    [run('ls -R x', '| head -n 1').stderr, run('images', '2>/dev/full').status],
+    ['', 0],
+  );
 });

@@ -25,11 +25,13 @@ async function run(): Promise<void> {
   leave(await runProgram(process.argv.slice(2), VERSION));
 }
 
-/** Writes without process.stdout: setting up a stream costs a tenth of a start. */
+/** Writes without process.stdout, if it can: setting up a stream costs a tenth of a start. */
 function printVersion(): void {
   try {
+    if (process.env['ONECOPY_STDOUT'] === 'closed') throw new Error('standard output is closed');
     process.getBuiltinModule('node:fs').writeSync(1, `onecopy ${VERSION}\n`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  } catch {
+    // What went wrong is said where all other output is written.
+    void run();
   }
 }

@@ -69,6 +69,8 @@ const PIECE_BYTES = 1 << 20;
  */
 export class ImageView implements Disposable {
   readonly imageId: ObjectId;
+  /** What whoever asked calls the image, for messages; its id while it is undefined. */
+  name: string | undefined;
   readonly #contents: ContentStore;
   readonly #image: ErofsImage;
   readonly #file: Disposable | undefined;
@@ -214,7 +216,7 @@ export class ImageView implements Disposable {
       const path = pathOf(place);
       throw new NotFoundError(
         'TREE_PATH_NOT_FOUND',
-        `Cannot find "${displayText(path)}" in image ${this.imageId}`,
+        `Cannot find "${displayText(path)}" in ${this.name === undefined ? `image ${this.imageId}` : `"${this.name}"`}`,
         { path: displayText(path) },
       );
     }

@@ -2,6 +2,7 @@ import type { ContentDigest } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
 import type { BlobContent, RemoteBlob } from '#base/flow';
 import {
+  formatReference,
   type ImageReference,
   parseLayerType,
   parseReference,
@@ -66,6 +67,8 @@ export async function openSource(
       const source = await openRegistryImage(reference, options.registry);
       return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
     }
+    case 'stored':
+      throw bareName(reference);
     default:
       throw new UnsupportedError(
         'TRANSPORT_UNSUPPORTED',
@@ -73,6 +76,19 @@ export async function openSource(
         { transport: reference.transport },
       );
   }
+}
+
+/** The error for a name that says nothing of where it is. */
+function bareName(reference: ImageReference): UnsupportedError {
+  const text = formatReference(reference);
+  return new UnsupportedError(
+    'TRANSPORT_UNSUPPORTED',
+    `Cannot pull "${text}": expected a transport before the name, found none`,
+    { transport: 'stored' },
+    {
+      hint: `From a registry: docker://${text.startsWith('@') ? `NAME${text}` : text}; from a layout: oci:DIRECTORY:TAG`,
+    },
+  );
 }
 
 /** @throws UnsupportedError MEDIA_TYPE_UNSUPPORTED when a container image has a layer that is no tar */

@@ -62,8 +62,10 @@ export async function openFiles(
   try {
     const named = findNamed(repository, name);
     const subpaths = noteOnly(context, repository, named);
+    const view = openNamedView(repository, named);
+    view.name = name;
     return {
-      view: openNamedView(repository, named),
+      view,
       subpaths,
       async bring() {},
       [Symbol.asyncDispose]: async () => repository[Symbol.dispose](),
