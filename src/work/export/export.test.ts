@@ -309,6 +309,8 @@ test('an empty directory is filled, anything else is refused and left alone', as
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const path = `${temp.path}/tree`;
   mkdirSync(path);
+  // What a killed run left goes.
+  mkdirSync(`${temp.path}/.onecopy-abandoned123`);
   await exportDirectory(repository, 'img', `${path}/`);
   assert.ok(readdirSync(path).length > 0);
   const before = readdirSync(path);

@@ -4,12 +4,13 @@ import { ConflictError, FormatError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { readTree } from '#formats/erofs';
 import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
-import { Dir, fsync, hasErrno, pathOf, randomName, syncfs } from '#host';
+import { Dir, fsync, hasErrno, pathOf, syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
 import { openImageView } from '#work/browse';
 import { resolveImageId } from '#work/image';
 import { type CheckoutCounts, TreeWriter } from './checkout.ts';
 import { removeTree } from './remove.ts';
+import { removeAbandoned, StagingFolder } from './staging.ts';
 
 /** How to write an image as plain files. */
 export interface DirectoryOptions extends OperationOptions {
@@ -112,7 +113,10 @@ function treeBelow(directory: Directory, tree: Tree): Tree {
 /** Gives what was written under a temporary name its own; the last step. */
 type Publish = (parent: Dir, temporary: ByteString, base: ByteString, path: string) => void;
 
-/** Writes a tree under a temporary name beside its target, and removes it again when anything fails. */
+/**
+ * Writes a tree under a temporary name beside its target, and removes it again when anything fails. What a killed run left there goes
+ * first.
+ */
 function writeBeside(
   repository: Repository,
   tree: Tree,
@@ -123,8 +127,8 @@ function writeBeside(
   const { parent, base } = openTarget(path);
   using _parent = parent;
   requireFree(parent, base, path);
-  const temporary = `.onecopy-${randomName()}` as ByteString;
-  parent.mkdir(temporary, 0o700);
+  removeAbandoned(parent);
+  using staging = StagingFolder.make(parent);
   try {
     const writer = new TreeWriter(repository, tree, {
       owners: options.owners ?? process.geteuid?.() === 0,
@@ -132,15 +136,14 @@ function writeBeside(
       signal: options.signal,
       onProgress: options.onProgress,
     });
-    using root = parent.openDir(temporary, { noFollow: true });
-    writer.write(root);
-    syncfs(root);
+    writer.write(staging.root);
+    syncfs(staging.root);
     options.signal?.throwIfAborted();
-    publish(parent, temporary, base, path);
+    publish(parent, staging.name, base, path);
     fsync(parent);
     return writer.counts;
   } catch (error) {
-    removeTree(parent, temporary);
+    removeTree(parent, staging.name);
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import {
   parseGcPlan,
   planGc,
 } from '#work/check';
-import { forgetAncestors } from '#work/commits';
+import type { Repository } from '#work/repository';
 import { openSelected } from './repository.ts';
 import { count, flag, list, maybeCount, maybeText, orNull, text, texts } from './schemas.ts';
 import { readNamedFile, writeNamedFile } from './small-file.ts';
@@ -84,7 +84,7 @@ export const gc = defineVerb({
       return reportOf(resultOf(plan), true, asked.plan);
     }
     const forgotten =
-      asked.depth === undefined ? undefined : forgetAncestors(repository, asked.depth);
+      asked.depth === undefined ? undefined : await forgetAncestors(repository, asked.depth);
     if (asked.apply === undefined) {
       const result = await collectGarbage(repository, options);
       return { ...reportOf(result, false, undefined), ancestorsForgotten: orNull(forgotten) };
@@ -95,6 +95,12 @@ export const gc = defineVerb({
   },
   hasFindings: ({ findings }) => findings.length > 0,
 });
+
+/** OSTree is loaded where it is asked for. */
+async function forgetAncestors(repository: Repository, depth: number): Promise<number> {
+  const commits = await import('#work/commits');
+  return commits.forgetAncestors(repository, depth);
+}
 
 function requireFit({ apply, plan, root }: GcRequest): void {
   if (apply === undefined || (plan === undefined && root.length === 0)) return;
