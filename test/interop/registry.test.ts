@@ -3,7 +3,7 @@
  * with a token server of the test.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createSign, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { type ContentDigest, computeContentDigest, hexOf } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { Credentials } from '#formats/containers-config';
@@ -19,11 +20,18 @@ import { RegistryRepository } from '#remotes/registry';
 import { needs } from '../support/capability.ts';
 import { DockerRegistry } from '../support/docker-registry.ts';
 import { makePair } from '../support/fake-registry.ts';
+import { cliEnvironment, ONECOPY } from '../support/run-cli.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { writeTinyImage } from '../support/tiny-images.ts';
 
 const skopeo = (...words: readonly string[]) =>
   execFileSync('skopeo', ['--insecure-policy', ...words], { encoding: 'utf8', stdio: 'pipe' });
+
+/** Runs onecopy without blocking this process, and gives what it printed. */
+async function runProgram(words: readonly string[], repo: string): Promise<string> {
+  const env = cliEnvironment({ ONECOPY_REPO: repo });
+  return (await promisify(execFile)(ONECOPY, words, { env })).stdout;
+}
 
 function open(registry: DockerRegistry, name: string, credentials?: Credentials) {
   const endpoint = {
@@ -224,4 +232,30 @@ test('Bearer: tokens for what is done are fetched from the token server, few of 
   } finally {
     server.close();
   }
+});
+
+test('the command line pulls what skopeo pushed, and skopeo reads what it pushes', async (t) => {
+  if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
+  using temp = makeTempDir();
+  const path = join(temp.path, 'layout');
+  const { manifest } = await writeImage(path);
+  await using registry = await DockerRegistry.start();
+  const theirs = `docker://${registry.host}/theirs/img:v1`;
+  skopeo('copy', '--dest-tls-verify=false', `oci:${path}:v1`, theirs);
+  const run = async (...words: string[]) =>
+    JSON.parse(await runProgram([...words, '--json'], join(temp.path, 'repo')));
+  await run('init', '--insecure');
+  const pulled = await run('pull', theirs, '--keep-blobs');
+  assert.equal(pulled.manifestDigest, computeContentDigest(manifest.bytes));
+  const ours = `docker://${registry.host}/ours/img:v2`;
+  const pushed = await run('push', pulled.name, ours, '--same-digest');
+  assert.deepEqual(
+    pushed.layers.map(({ method }: { method: string }) => method),
+    ['mounted', 'mounted'],
+  );
+  assert.deepEqual(pushed.manifestDigest, pulled.manifestDigest);
+  const target = join(temp.path, 'back');
+  skopeo('copy', '--src-tls-verify=false', ours, `dir:${target}`);
+  assert.deepEqual(readFileSync(join(target, 'manifest.json')), Buffer.from(manifest.bytes));
+  assert.deepEqual((await run('tags', ours)).tags, ['v2']);
 });

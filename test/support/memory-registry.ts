@@ -175,6 +175,10 @@ export class MemoryRegistry {
     if (method === 'POST') return this.#open(url, repository);
     const held = this.#uploads.get(id);
     if (held === undefined) return refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'upload unknown');
+    if (method === 'DELETE') {
+      this.#uploads.delete(id);
+      return { status: 204 };
+    }
     const location = `${this.#base(url)}/v2/${repository}/blobs/uploads/${id}?step=${++this.#count}`;
     const answer = (status: number, length: number) => ({
       status,

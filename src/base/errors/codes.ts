@@ -329,6 +329,12 @@ export const ERROR_CODES = {
     meaning: 'A registry has no manifest under a tag or digest',
     keys: ['registry', 'repository', 'reference'],
   },
+  MANIFEST_WOULD_CHANGE: {
+    kind: 'conflict',
+    meaning:
+      'The image cannot be pushed under its own digest, since a layer would be compressed anew.',
+    keys: ['manifest', 'layer'],
+  },
   MEDIA_TYPE_UNSUPPORTED: {
     kind: 'unsupported',
     meaning: 'A document or blob has a media type this version does not read',

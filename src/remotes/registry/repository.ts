@@ -29,6 +29,7 @@ import { fetchTags } from './tags.ts';
 import {
   type BlobToPush,
   hasBlob,
+  offerBlob,
   type PushBlobOptions,
   type PushedBlob,
   pushBlob,
@@ -219,6 +220,14 @@ export class RegistryRepository implements AsyncDisposable {
     const access = this.#first;
     const scopes = repositoryScopes(access.endpoint.repository, ['pull']);
     return await hasBlob(access, digest, { scopes, signal });
+  }
+
+  /** Finds a blob in the repository, or mounts it there; nothing is sent. @throws as `offerBlob` */
+  async offerBlob(
+    blob: Pick<BlobToPush, 'digest' | 'sizeBytes'>,
+    options: Pick<PushBlobOptions, 'mountFrom' | 'signal'> = {},
+  ): Promise<'present' | 'mounted' | undefined> {
+    return await offerBlob(this.#first, blob, options);
   }
 
   /** Brings a blob into the repository. @throws as `pushBlob` */

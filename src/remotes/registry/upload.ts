@@ -57,6 +57,25 @@ export async function pushBlob(
   return 'uploaded';
 }
 
+/**
+ * Looks whether a blob is there, or can be mounted from another repository; nothing is sent.
+ * @returns undefined when the registry has it nowhere that is known
+ */
+export async function offerBlob(
+  access: EndpointAccess,
+  blob: Pick<BlobToPush, 'digest' | 'sizeBytes'>,
+  options: Pick<PushBlobOptions, 'mountFrom' | 'signal'> = {},
+): Promise<'present' | 'mounted' | undefined> {
+  const open = () => {
+    throw new TypeError('A blob that is only offered has no bytes');
+  };
+  const upload = new BlobUpload(access, { ...blob, open }, options);
+  if (await upload.isPresent()) return 'present';
+  for (const from of options.mountFrom ?? []) if (await upload.mount(from)) return 'mounted';
+  await upload.cancel();
+  return undefined;
+}
+
 /** True when the registry has the blob in this repository. */
 export async function hasBlob(
   access: EndpointAccess,
@@ -118,6 +137,18 @@ class BlobUpload {
     if (answer.status === 201) return true;
     if (answer.status === 202) this.#take(answer, 0);
     return false;
+  }
+
+  /** Gives an upload up that a mount opened. Whether the registry minds does not matter: it forgets it by itself. */
+  async cancel(): Promise<void> {
+    const location = this.#location;
+    this.#forget();
+    if (location === undefined) return;
+    try {
+      await this.#ask({ at: location, method: 'DELETE', attempts: 1, accept: 'any' });
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'transport') throw error;
+    }
   }
 
   /** Sends the bytes and closes the upload. */

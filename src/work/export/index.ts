@@ -1,5 +1,5 @@
 /**
- * Export: a stored image leaves the repository, as a layout, an archive, or plain files. Contents are shared by reflink where both
+ * Export: a stored image leaves the repository, as a layout, an archive, plain files, or into a registry. Contents are shared by reflink where both
  * filesystems can, and everything is verified on its way out.
  */
 export {
@@ -22,3 +22,10 @@ export {
   exportImage,
   type LayerMethod,
 } from './to-layout.ts';
+export {
+  type PushedLayer,
+  type PushMethod,
+  type PushOptions,
+  type PushReport,
+  pushImage,
+} from './to-registry.ts';

@@ -1,10 +1,8 @@
 import { type ContentDigest, computeContentDigest, type DiffId, type ObjectId } from '#base/digest';
-import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   type Compression,
   type Descriptor,
-  encodeManifest,
   hostPlatform,
   type LayoutEntry,
   type LocalReference,
@@ -14,7 +12,9 @@ import {
 import type { Repository } from '#stores/composefs';
 import { type ImageTarget, openImageTarget, type WrittenBlob } from '#stores/oci-layout';
 import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
+import { wholeObjectOf } from './layer-blobs.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
+import { manifestOf } from './manifest.ts';
 
 /** How to export an image into a layout or archive. */
 export interface ExportOptions extends OperationOptions {
@@ -130,19 +130,6 @@ async function copyKept(job: LayerJob, kept: ObjectId): Promise<ExportedLayer> {
   return exported(job, written, written.method === 'reflinked' ? 'reflinked' : 'copied');
 }
 
-/** The only object in the body of a blob's stream. @throws NotFoundError BLOB_NOT_FOUND when the body is something else */
-function wholeObjectOf(repository: Repository, streamId: ObjectId): ObjectId {
-  using opened = repository.streams.open({ id: streamId });
-  for (const part of opened.stream.parts()) {
-    if (part.kind === 'external') return part.id;
-  }
-  throw new NotFoundError(
-    'BLOB_NOT_FOUND',
-    `Cannot export blob: expected an object in stream ${streamId}, found none`,
-    { digest: streamId },
-  );
-}
-
 async function rebuild(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
   const { repository, layer, descriptor, target } = job;
   const expected = layer.diffId ?? layer.digest;
@@ -185,14 +172,6 @@ function writeBlob(target: ImageTarget, expected: Descriptor, bytes: Uint8Array)
   using blob = target.createBlob(expected.digest);
   blob.write(bytes);
   blob.commit(expected);
-}
-
-/** The stored manifest when it is still true, else one for the layers as they are now. */
-function manifestOf(image: OciImage, layers: readonly ExportedLayer[]): Uint8Array {
-  const { manifest } = image;
-  if (layers.every(({ digest, originalDigest }) => digest === originalDigest))
-    return manifest.bytes;
-  return encodeManifest(manifest.config, layers, manifest.annotations);
 }
 
 function entryOf(image: OciImage, bytes: Uint8Array, tag: string | undefined): LayoutEntry {

@@ -33,6 +33,7 @@ export type { OstreeListRefsReport } from './ostree-list-refs.ts';
 export type { CommitPlanReport, CommitPullReport } from './ostree-pull-report.ts';
 export type { OstreeShowReport } from './ostree-show.ts';
 export type { PullReport } from './pull.ts';
+export type { PushReport } from './push.ts';
 export type { ReferrersReport } from './referrers.ts';
 export type { RmReport } from './rm.ts';
 export type { StatReport } from './stat.ts';

@@ -227,3 +227,51 @@ test('login keeps a password that the registry accepts, pulls use it, and logout
   await world.refuses('USAGE', 'login', { registry, user: 'user', authFile });
   await world.refuses('USAGE', 'logout', { registry, all: true, authFile });
 });
+
+test('push gives a registry the same image, and sends nothing twice', async () => {
+  await using world = await World.start();
+  const { host, memory } = world;
+  await world.ask('pull', { reference: world.layout.reference, names: ['app'], keepBlobs: true });
+  const request = { name: 'app', target: `docker://${host}/ns/new:v1`, sameDigest: true };
+  memory.blobs.clear();
+  const done = await world.ask('push', request);
+  equal(done['manifestDigest'], world.layout.manifestDigest);
+  equal(done['identical'], true);
+  const methods = (report: Json) => (report['layers'] as Json[]).map(({ method }) => method);
+  deepEqual(methods(done), ['uploaded', 'uploaded']);
+  ok((done['sentBytes'] as number) > 200_000);
+  const again = await world.ask('push', request);
+  deepEqual([methods(again), again['sentBytes']], [['present', 'present'], 0]);
+  const pulled = await world.ask('pull', { reference: request.target });
+  equal(pulled['manifestDigest'], world.layout.manifestDigest);
+});
+
+test('push mounts what the image was pulled from, else compresses anew and says so', async () => {
+  await using world = await World.start();
+  const { host, reference, memory } = world;
+  await world.ask('pull', { reference });
+  const name = `${host}/ns/app:1`;
+  const target = `docker://${host}/ns/copy:v1`;
+  const mounted = await world.ask('push', { name, target });
+  deepEqual(
+    [mounted['identical'], (mounted['layers'] as Json[]).map(({ method }) => method)],
+    [true, ['mounted', 'mounted']],
+  );
+  memory.blobs.clear();
+  memory.links.clear();
+  await world.refuses('MANIFEST_WOULD_CHANGE', 'push', { name, target, sameDigest: true });
+  equal(memory.blobs.size, 0);
+  deepEqual(memory.uploadedBytes, []);
+  const anew = await world.ask('push', { name, target, forceCompression: 'zstd' });
+  equal(anew['identical'], false);
+  const layers = anew['layers'] as Json[];
+  deepEqual(
+    layers.map(({ method, mediaType }) => [method, mediaType]),
+    [0, 1].map(() => ['repacked', 'application/vnd.oci.image.layer.v1.tar+zstd']),
+  );
+  const pulled = await world.ask('pull', { reference: target, names: ['again'] });
+  equal(pulled['manifestDigest'], anew['manifestDigest']);
+  const byDigest = `docker://${host}/ns/copy@${anew['manifestDigest']}`;
+  await world.refuses('USAGE', 'push', { name, target: byDigest });
+  await world.refuses('USAGE', 'push', { name, target: 'oci:x' });
+});

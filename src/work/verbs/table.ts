@@ -37,6 +37,12 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./export.ts')).exportVerb,
   },
   {
+    name: 'push',
+    group: 'move',
+    summary: 'send an image into a registry',
+    load: async () => (await import('./push.ts')).push,
+  },
+  {
     name: 'images',
     group: 'names',
     summary: 'list images and commits',

@@ -26,6 +26,7 @@ import { grammar as ostreeListRefs } from './ostree-list-refs.ts';
 import { grammar as ostreePull } from './ostree-pull.ts';
 import { grammar as ostreeShow } from './ostree-show.ts';
 import { grammar as pull } from './pull.ts';
+import { grammar as push } from './push.ts';
 import { grammar as referrers } from './referrers.ts';
 import { grammar as rm } from './rm.ts';
 import { grammar as stat } from './stat.ts';
@@ -39,6 +40,7 @@ import { grammar as untag } from './untag.ts';
 export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   pull,
   export: exportVerb,
+  push,
   images,
   inspect,
   history,

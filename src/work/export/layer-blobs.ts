@@ -1,0 +1,119 @@
+import { tmpdir } from 'node:os';
+import { type ContentDigest, createContentHasher, type ObjectId } from '#base/digest';
+import { NotFoundError } from '#base/errors';
+import type { Compression } from '#formats/oci';
+import { createTmpFile, Dir, readAt, writeAll } from '#host';
+import type { BlobToPush } from '#remotes/registry';
+import type { Repository } from '#stores/composefs';
+import type { StoredLayer } from '#work/image';
+import { packed, rebuildLayer } from './layer-bytes.ts';
+
+/** Pieces in which a blob is sent, in bytes. */
+const PIECE_BYTES = 256 * 1024;
+
+/** The only object in the body of a blob's stream. @throws NotFoundError BLOB_NOT_FOUND when the body is something else */
+export function wholeObjectOf(repository: Repository, streamId: ObjectId): ObjectId {
+  using opened = repository.streams.open({ id: streamId });
+  for (const part of opened.stream.parts()) {
+    if (part.kind === 'external') return part.id;
+  }
+  throw new NotFoundError(
+    'BLOB_NOT_FOUND',
+    `Cannot export blob: expected an object in stream ${streamId}, found none`,
+    { digest: streamId },
+  );
+}
+
+/** A blob that was kept as fetched. @throws as `wholeObjectOf` */
+export function keptBlob(
+  repository: Repository,
+  digest: ContentDigest,
+  streamId: ObjectId,
+): BlobToPush {
+  const id = wholeObjectOf(repository, streamId);
+  using object = repository.objects.open(id);
+  const { sizeBytes } = object;
+  return {
+    digest,
+    sizeBytes,
+    async *open(offset) {
+      using content = repository.objects.open(id);
+      yield* piecesFrom(offset, (at, into) => content.read(at, into));
+    },
+  };
+}
+
+/** A blob that was never compressed, put together again from its stream and objects. */
+export function plainBlob(
+  repository: Repository,
+  { id, digest }: StoredLayer,
+  sizeBytes: number,
+): BlobToPush {
+  return {
+    digest,
+    sizeBytes,
+    async *open(offset) {
+      let left = offset;
+      for (const piece of rebuildLayer(repository, id, digest)) {
+        const skipped = Math.min(left, piece.length);
+        left -= skipped;
+        // Copied: the piece is overwritten by the next while it is sent.
+        if (skipped < piece.length) yield new Uint8Array(piece.subarray(skipped));
+      }
+    },
+  };
+}
+
+/** Small bytes as a blob. */
+export function bytesBlob(digest: ContentDigest, bytes: Uint8Array): BlobToPush {
+  return {
+    digest,
+    sizeBytes: bytes.length,
+    async *open(offset) {
+      if (offset < bytes.length) yield bytes.subarray(offset);
+    },
+  };
+}
+
+/**
+ * Compresses a layer anew, into an unnamed file in the folder for temporary files, since a registry wants the digest first. Dispose it after the
+ * push.
+ * @throws as `rebuildLayer`; HostError NO_SPACE
+ */
+export async function repackedBlob(
+  repository: Repository,
+  layer: StoredLayer,
+  compression: Compression,
+): Promise<BlobToPush & Disposable> {
+  using owned = new DisposableStack();
+  const file = owned.use(createTmpFile(owned.use(Dir.open(tmpdir())), 0o600));
+  const hasher = createContentHasher('sha256');
+  let sizeBytes = 0;
+  const pieces = rebuildLayer(repository, layer.id, layer.diffId ?? layer.digest);
+  for await (const piece of packed(pieces, compression)) {
+    hasher.update(piece);
+    writeAll(file, piece);
+    sizeBytes += piece.length;
+  }
+  const digest = hasher.finish();
+  const kept = owned.move();
+  return {
+    digest,
+    sizeBytes,
+    open: (offset) => piecesFrom(offset, (at, into) => readAt(file, into, at)),
+    [Symbol.dispose]: () => kept.dispose(),
+  };
+}
+
+async function* piecesFrom(
+  offset: number,
+  read: (at: number, into: Uint8Array) => number,
+): AsyncGenerator<Uint8Array> {
+  for (let at = offset; ; ) {
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    const length = read(at, piece);
+    if (length === 0) return;
+    yield piece.subarray(0, length);
+    at += length;
+  }
+}

@@ -1,0 +1,19 @@
+import type { ContentDigest } from '#base/digest';
+import { encodeManifest } from '#formats/oci';
+import type { OciImage } from '#work/image';
+
+/** A layer at its target. */
+export interface PlacedLayer {
+  readonly digest: ContentDigest;
+  readonly originalDigest: ContentDigest;
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+}
+
+/** The stored manifest, the same bytes, when it is still true; else one for the layers as they are now. */
+export function manifestOf({ manifest }: OciImage, layers: readonly PlacedLayer[]): Uint8Array {
+  if (layers.every(({ digest, originalDigest }) => digest === originalDigest)) {
+    return manifest.bytes;
+  }
+  return encodeManifest(manifest.config, layers, manifest.annotations);
+}

@@ -1,0 +1,195 @@
+import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
+import { ConflictError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import {
+  type Compression,
+  type Descriptor,
+  MEDIA_TYPES,
+  ociLayerType,
+  parseLayerType,
+} from '#formats/oci';
+import type { BlobToPush, PushedBlob, RegistryRepository } from '#remotes/registry';
+import type { Repository } from '#stores/composefs';
+import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
+import { bytesBlob, keptBlob, plainBlob, repackedBlob } from './layer-blobs.ts';
+import { manifestOf } from './manifest.ts';
+
+/** How to push an image. */
+export interface PushOptions extends OperationOptions {
+  /** Without one the manifest has its digest alone. */
+  readonly tag?: string | undefined;
+  /** How layers are packed of which the blob is neither kept nor in the registry; default `gzip`. */
+  readonly compression?: Compression | undefined;
+  /** Pack all layers like this that are packed otherwise. */
+  readonly forceCompression?: Compression | undefined;
+  /** Refuse to push an image under another digest than it was pulled. */
+  readonly sameDigest?: boolean | undefined;
+  /** Repositories of the same registry that may have the blobs. */
+  readonly mountFrom?: readonly string[] | undefined;
+}
+
+/** How a layer came into the registry: sent, or without sending it. The blob is the one that was pulled unless it was `repacked`. */
+export type PushMethod = 'present' | 'mounted' | 'uploaded' | 'repacked';
+
+/** One pushed layer. */
+export interface PushedLayer {
+  readonly digest: ContentDigest;
+  readonly originalDigest: ContentDigest;
+  readonly diffId: DiffId | undefined;
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+  readonly method: PushMethod;
+}
+
+/** What a push did. */
+export interface PushReport {
+  readonly tag: string | undefined;
+  readonly manifestDigest: ContentDigest;
+  readonly originalManifestDigest: ContentDigest;
+  /** True when manifest, config and all layers are the bytes that were pulled. */
+  readonly identical: boolean;
+  readonly configDigest: ContentDigest;
+  readonly layers: readonly PushedLayer[];
+  /** Bytes of the blobs that were sent. */
+  readonly sentBytes: number;
+}
+
+/**
+ * Pushes a stored image or artifact: layers, config, and the manifest last. A blob that the registry has is not sent, and one that another
+ * of its repositories has is mounted. Else the blob is sent as it was kept, or put together again where it was never compressed. What is left is
+ * compressed anew, and then the manifest is a new one.
+ * @param target of a registry that this host lets push
+ * @throws ConflictError MANIFEST_WOULD_CHANGE with `sameDigest`, before the first byte; as `openOciImage` and `RegistryRepository.pushBlob`
+ */
+export async function pushImage(
+  repository: Repository,
+  name: string,
+  target: RegistryRepository,
+  options: PushOptions = {},
+): Promise<PushReport> {
+  const image = openOciImage(repository, name);
+  const push = new ImagePush(repository, image, { target, options });
+  const layers = await push.layers();
+  const { tag, signal } = options;
+  const { config } = image.manifest;
+  const sentConfig = await push.send(bytesBlob(config.digest, image.configBytes));
+  const bytes = manifestOf(image, layers);
+  const isOriginal = bytes === image.manifest.bytes;
+  const mediaType = isOriginal ? image.manifest.mediaType : MEDIA_TYPES.ociManifest;
+  const named = tag === undefined ? {} : { tag };
+  await target.pushManifest({ bytes, mediaType, ...named }, { signal });
+  const sent = layers.filter(({ method }) => method === 'uploaded' || method === 'repacked');
+  const first = new Map(sent.map((layer) => [layer.digest, layer.sizeBytes]));
+  const configBytes = sentConfig === 'uploaded' ? config.sizeBytes : 0;
+  return {
+    tag,
+    manifestDigest: isOriginal ? image.manifestDigest : computeContentDigest(bytes),
+    originalManifestDigest: image.manifestDigest,
+    identical: isOriginal,
+    configDigest: config.digest,
+    layers,
+    sentBytes: [...first.values()].reduce((sum, size) => sum + size, configBytes),
+  };
+}
+
+interface PushJob {
+  readonly target: RegistryRepository;
+  readonly options: PushOptions;
+}
+
+/** A layer, and what is known of its blob before anything is sent. */
+interface OfferedLayer {
+  readonly layer: StoredLayer;
+  readonly descriptor: Descriptor;
+  /** Undefined for one that has to be packed anew. */
+  readonly blob: BlobToPush | 'present' | 'mounted' | undefined;
+}
+
+class ImagePush {
+  readonly #repository: Repository;
+  readonly #image: OciImage;
+  readonly #job: PushJob;
+
+  constructor(repository: Repository, image: OciImage, job: PushJob) {
+    this.#repository = repository;
+    this.#image = image;
+    this.#job = job;
+  }
+
+  /** Brings all layers; each blob once. */
+  async layers(): Promise<PushedLayer[]> {
+    const offered = new Map<ContentDigest, OfferedLayer>();
+    for (const [at, layer] of this.#image.layers.entries()) {
+      const descriptor = this.#image.manifest.layers[at] as Descriptor;
+      if (offered.has(layer.digest)) continue;
+      offered.set(layer.digest, await this.#offer(layer, descriptor));
+    }
+    const lost = [...offered.values()].find(({ blob }) => blob === undefined);
+    if (lost !== undefined && this.#job.options.sameDigest === true) throw this.#changes(lost);
+    const done = new Map<ContentDigest, PushedLayer>();
+    for (const [digest, one] of offered) done.set(digest, await this.#bring(one));
+    return this.#image.layers.map(({ digest }) => done.get(digest) as PushedLayer);
+  }
+
+  /** Sends a blob unless the registry has it. */
+  async send(blob: BlobToPush): Promise<PushedBlob> {
+    const { target, options } = this.#job;
+    const { mountFrom = [], signal, onProgress } = options;
+    const id = blob.digest;
+    onProgress?.({ type: 'started', id, unit: 'bytes', total: blob.sizeBytes });
+    const how = await target.pushBlob(blob, { mountFrom, signal });
+    onProgress?.(
+      how === 'uploaded'
+        ? { type: 'done', id, transferred: blob.sizeBytes }
+        : { type: 'skipped', id },
+    );
+    return how;
+  }
+
+  async #offer(layer: StoredLayer, descriptor: Descriptor): Promise<OfferedLayer> {
+    const { target, options } = this.#job;
+    const { forceCompression, mountFrom = [], signal } = options;
+    const { digest } = layer;
+    const found = { layer, descriptor };
+    const compression = parseLayerType(descriptor.mediaType)?.compression;
+    if (forceCompression !== undefined && layer.diffId !== undefined) {
+      if (compression !== forceCompression) return { ...found, blob: undefined };
+    }
+    const kept = this.#image.blobs.get(digest);
+    if (kept !== undefined) return { ...found, blob: keptBlob(this.#repository, digest, kept) };
+    const { sizeBytes } = descriptor;
+    if ((layer.diffId ?? digest) === (digest as string)) {
+      return { ...found, blob: plainBlob(this.#repository, layer, sizeBytes) };
+    }
+    return { ...found, blob: await target.offerBlob({ digest, sizeBytes }, { mountFrom, signal }) };
+  }
+
+  async #bring({ layer, descriptor, blob }: OfferedLayer): Promise<PushedLayer> {
+    const { digest: originalDigest, diffId } = layer;
+    const { mediaType, sizeBytes } = descriptor;
+    const facts = { digest: originalDigest, originalDigest, diffId, sizeBytes, mediaType };
+    if (blob === 'present' || blob === 'mounted') return { ...facts, method: blob };
+    if (blob !== undefined) return { ...facts, method: await this.send(blob) };
+    const { forceCompression, compression = 'gzip' } = this.#job.options;
+    const packing = forceCompression ?? compression;
+    using anew = await repackedBlob(this.#repository, layer, packing);
+    const how = await this.send(anew);
+    return {
+      ...facts,
+      digest: anew.digest,
+      sizeBytes: anew.sizeBytes,
+      mediaType: ociLayerType(packing),
+      method: how === 'uploaded' ? 'repacked' : how,
+    };
+  }
+
+  #changes({ layer }: OfferedLayer): ConflictError {
+    const { manifestDigest } = this.#image;
+    return new ConflictError(
+      'MANIFEST_WOULD_CHANGE',
+      `Cannot push ${manifestDigest} as it is: layer ${layer.digest} would be compressed anew, which changes the digest of the manifest`,
+      { manifest: manifestDigest, layer: layer.digest },
+      { hint: 'Pull with --keep-blobs to keep the blobs of an image as they are' },
+    );
+  }
+}
