@@ -1,5 +1,5 @@
 import { deepEqual, equal, match } from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { flippedFileObject } from '../damaged/flipped-file-object.ts';
@@ -126,6 +126,29 @@ test('what is missing exits 4 with the way to find it', () => {
   equal(refused.status, 4);
   const homeless = runCli(['--user', 'images', '--json'], { env: { HOME: '' } });
   deepEqual([homeless.status, errorOf(homeless).code], [4, 'HOME_UNSET']);
+});
+
+test('a name of a bare image that is gone is taken away', () => {
+  using temp = makeMemoryDir();
+  const own = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
+  mkdirSync(join(own, 'images/refs'), { recursive: true });
+  for (const name of ['gone', 'lost'])
+    symlinkSync(`../${'0'.repeat(64)}`, join(own, 'images/refs', name));
+  const untag = (...args: readonly string[]) => runCli([...args], { repo: own });
+  deepEqual(untag('untag', 'gone'), { status: 0, stdout: 'Removed name gone\n', stderr: '' });
+  equal(untag('-n', 'untag', 'refs/lost').status, 0);
+  equal(untag('untag', 'refs/lost').status, 0);
+  equal(untag('untag', 'refs/lost').status, 4);
+});
+
+test('unknown names and verbs exit alike, whichever way they are asked', () => {
+  equal(run('fsck', 'nope', '--json').status, 4);
+  const unknown = run('frob', '--help');
+  deepEqual([unknown.status, unknown.stdout], [2, '']);
+  match(unknown.stderr, /unknown verb 'frob'/);
+  const help = run('ostree', 'help', 'show');
+  deepEqual([help.status, help.stderr], [0, '']);
+  match(help.stdout, /^Usage: onecopy ostree show /);
 });
 
 test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () => {

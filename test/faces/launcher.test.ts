@@ -127,3 +127,14 @@ test('standard output that is full or closed is one line and an exit status, a r
     ['', 0],
   );
 });
+
+test('a link by another name is refused, and starts nothing', () => {
+  using scratch = makeTempDir();
+  for (const name of ['mount.composefs', 'sh', 'composefs']) {
+    const link = join(scratch.path, name);
+    symlinkSync(LAUNCHER, link);
+    const { status, stdout, stderr } = spawnSync(link, ['--version'], { encoding: 'utf8' });
+    const message = `onecopy: Cannot start as "${name}": expected onecopy, mkcomposefs or composefs-info\n`;
+    assert.deepEqual([status, stdout, stderr], [2, '', message]);
+  }
+});

@@ -19,4 +19,5 @@ export type {
   ProgressUnit,
 } from './progress.ts';
 export { type RandomReader, readerOf } from './random-reader.ts';
+export { drained, gather } from './turns.ts';
 export { type Expected, verified, verifyDigest, verifySize } from './verified.ts';

@@ -10,6 +10,7 @@ export class Interruption implements Disposable {
   readonly #abort = new AbortController();
   readonly #handlers = new Map<Ending, () => void>();
   #leave: () => void = () => {};
+  #afterwards = 'a repeated run starts again';
   #ended: Ending | undefined;
 
   constructor() {
@@ -35,13 +36,18 @@ export class Interruption implements Disposable {
     this.#leave = leave;
   }
 
+  /** What is true of a run that is cancelled: how a repeated one begins. */
+  sayAfterwards(afterwards: string): void {
+    this.#afterwards = afterwards;
+  }
+
   #receive(name: Ending): void {
     if (this.#ended !== undefined) {
       this.#leave();
       process.exit(EXIT_BY_SIGNAL[name]);
     }
     this.#ended = name;
-    this.#abort.abort(new Error('Interrupted; a repeated run goes on from here'));
+    this.#abort.abort(new Error(`Interrupted; ${this.#afterwards}`));
   }
 
   [Symbol.dispose](): void {

@@ -108,6 +108,7 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
     wholeNumber(options.progressFd, '--progress-fd', 1),
   );
   interruption.onLeave(progress.stop);
+  if (/pull$/.test(asked.row.name)) interruption.sayAfterwards('a repeated run goes on from here');
   const context: VerbContext = {
     repository: selectionOf(options),
     signal: interruption.signal,

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError, isOnecopyError, NotFoundError } from '#base/errors';
-import type { BlobRange, OperationOptions, RandomReader } from '#base/flow';
+import { type BlobRange, drained, type OperationOptions, type RandomReader } from '#base/flow';
 import { COMPRESSION_PROBE_BYTES, type Compression, detectCompression } from '#formats/oci';
 import { type ArchiveIndex, readArchiveIndex } from '#formats/tar';
 import {
@@ -152,8 +152,7 @@ async function* decompressed(
       if (stream.destroyed) return;
       // A copy: the stream keeps the piece until it has been worked off, and the reader uses its buffer again.
       const isRoomy = stream.write(Uint8Array.prototype.slice.call(piece));
-      if (!isRoomy)
-        await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
+      if (!isRoomy) await drained(stream);
     }
     stream.end();
   })();

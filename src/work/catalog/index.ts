@@ -5,11 +5,11 @@
  */
 export { type CatalogRow, listNamed } from './list.ts';
 export {
-  findName,
   planRemoveNamed,
   planTag,
   type Removed,
   removeNamed,
+  requireName,
   type Tagged,
   tagNamed,
   untagNamed,

@@ -42,7 +42,7 @@ function taggedOf(named: Named, name: string): Tagged {
 }
 
 /** The one thing that has this name. @throws NotFoundError TAG_NOT_FOUND; ConflictError NAME_AMBIGUOUS */
-export function findName(repository: Repository, name: string): Named {
+function findName(repository: Repository, name: string): Named {
   const found = spelledOrExact(repository, name);
   const [first, ...others] = found;
   if (first === undefined) {
@@ -63,9 +63,22 @@ export function findName(repository: Repository, name: string): Named {
   );
 }
 
-/** Takes a name away, also one that leads nowhere. @throws as `findName` */
+/** Takes a name away, also one that leads nowhere. @throws as `requireName` */
 export function untagNamed(repository: Repository, name: string): void {
-  removeName(repository, findName(repository, name));
+  if (leadsNowhere(repository, name)) repository.refs.remove('images', withoutFolder(name));
+  else removeName(repository, findName(repository, name));
+}
+
+/** Refuses a name that `untagNamed` would not find. @throws as `findName` */
+export function requireName(repository: Repository, name: string): void {
+  if (!leadsNowhere(repository, name)) findName(repository, name);
+}
+
+/** True for a name of a bare image that is no longer there, where nothing else has this name. */
+function leadsNowhere(repository: Repository, name: string): boolean {
+  if (spelledOrExact(repository, name).length > 0) return false;
+  const wanted = withoutFolder(name);
+  return repository.refs.list('images').some((ref) => ref.name === wanted && ref.id === undefined);
 }
 
 function removeName(repository: Repository, named: Named): void {

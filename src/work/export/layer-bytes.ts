@@ -1,7 +1,7 @@
 import { createGzip, createZstdCompress, constants as zlib } from 'node:zlib';
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { createHasherLike, type DiffId } from '#base/digest';
-import { verifyDigest } from '#base/flow';
+import { drained, verifyDigest } from '#base/flow';
 import type { Compression } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 
@@ -103,12 +103,7 @@ async function feed(
     if (stream.destroyed) return;
     // Copied: the compressor works on it while the next piece overwrites it.
     const isRoomy = stream.write(Uint8Array.prototype.slice.call(piece));
-    if (!isRoomy) {
-      await new Promise<void>((resolve) => {
-        stream.once('drain', resolve);
-        stream.once('close', resolve);
-      });
-    }
+    if (!isRoomy) await drained(stream);
   }
   stream.end();
 }

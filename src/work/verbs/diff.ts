@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { plainName } from '#base/bytes';
-import { diffViews } from '#work/browse';
+import { gather } from '#base/flow';
+import { diffViews, type FileChange } from '#work/browse';
 import { entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, isReference, openFiles } from './files.ts';
 import { isRegistryReference } from './registry-keys.ts';
@@ -61,15 +62,17 @@ export const diff = defineVerb({
     };
     await using first = await openFiles(context, name, forOne(name));
     await using second = await openFiles(context, otherName, forOne(otherName));
-    return {
-      changes: [...diffViews(first.view, second.view)].map((change) => ({
-        path: plainName(change.path),
-        change: change.change,
-        differences: change.differences,
-        before: change.before === undefined ? null : entryOf(change.before),
-        after: change.after === undefined ? null : entryOf(change.after),
-      })),
-    };
+    return { changes: await gather(diffViews(first.view, second.view), changeOf, context) };
   },
   hasFindings: ({ changes }, { exitCode }) => exitCode === true && changes.length > 0,
 });
+
+function changeOf(change: FileChange) {
+  return {
+    path: plainName(change.path),
+    change: change.change,
+    differences: change.differences,
+    before: change.before === undefined ? null : entryOf(change.before),
+    after: change.after === undefined ? null : entryOf(change.after),
+  };
+}

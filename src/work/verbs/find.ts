@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
+import { gather } from '#base/flow';
 import { findFiles } from '#work/browse';
 import { entriesReport, entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, openFiles, pathOf } from './files.ts';
@@ -40,6 +41,6 @@ export const find = defineVerb({
       maxSizeBytes: request.maxSizeBytes,
       maxDepth: request.depth,
     });
-    return { entries: [...found].map(entryOf) };
+    return { entries: await gather(found, entryOf, context) };
   },
 });

@@ -1,8 +1,10 @@
 import * as v from 'valibot';
 import { displayText, plainName } from '#base/bytes';
+import { gather } from '#base/flow';
+import type { ViewEntry } from '#work/browse';
 import { findNamed, openNamedView } from '#work/catalog';
 import { type CommitEntry, formatEntry, listEntries, openStored } from '#work/commits';
-import { entryOf, entrySchema } from './entry.ts';
+import { type Entry, entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, openFiles, pathOf } from './files.ts';
 import { openSelected } from './repository.ts';
 import { flag, list, maybeText, orNull, text } from './schemas.ts';
@@ -60,9 +62,10 @@ export const ls = defineVerb({
     await using opened = await openFiles(context, asked.name, asked);
     const at = pathOf(asked.path);
     const found = asked.recursive === true ? opened.view.walk(at) : opened.view.list(at);
+    const entries = await gather<ViewEntry, Entry>(found, entryOf, context);
     const { subpaths } = opened;
     const only = subpaths === undefined ? {} : { subpaths };
-    return { ...only, entries: [...found].map(entryOf) };
+    return { ...only, entries };
   },
 });
 

@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { gather } from '#base/flow';
+import type { WalkedViewEntry } from '#work/browse';
 import { entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, openFiles, pathOf } from './files.ts';
 import { count, list, maybeCount, maybeText, text } from './schemas.ts';
@@ -22,6 +24,7 @@ export const tree = defineVerb({
   async run(context, request) {
     await using opened = await openFiles(context, request.name, request);
     const entries = opened.view.walk(pathOf(request.path), { maxDepth: request.depth });
-    return { entries: [...entries].map((entry) => ({ ...entryOf(entry), depth: entry.depth })) };
+    const row = (entry: WalkedViewEntry) => ({ ...entryOf(entry), depth: entry.depth });
+    return { entries: await gather(entries, row, context) };
   },
 });

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { findName, untagNamed } from '#work/catalog';
+import { requireName, untagNamed } from '#work/catalog';
 import { openSelected } from './repository.ts';
 import { list, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -14,7 +14,7 @@ export const untag = defineVerb({
   examples: [{ request: { names: ['extra'] }, says: 'Take a name away' }],
   async plan(context, { names }) {
     using repository = await openSelected(context);
-    for (const name of names) findName(repository, name);
+    for (const name of names) requireName(repository, name);
     return { dryRun: true, removed: names };
   },
   async run(context, { names }) {
