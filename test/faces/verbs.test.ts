@@ -107,9 +107,23 @@ test('init finds what is there, and forgets it only when asked and told yes', ()
 test('images, inspect and history show what is stored', () => {
   match(
     say('images'),
-    /^NAME +KIND +ID +IMAGE +PLATFORM +LAYERS +DOWNLOAD\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +1 +185 B\n$/,
+    /^NAME +KIND +ID +IMAGE +PLATFORM +CREATED +LAYERS +DOWNLOAD\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +2023-11-14 22:13 +1 +185 B\n$/,
   );
   match(say('--no-trunc', 'images'), new RegExp(`${MANIFEST} +${IMAGE_ID}`));
+  equal(say('-q', 'images'), 'af9c4727598b\n');
+  equal(say('images', '--format', '{{.Name}} {{ .ID }}'), 'app af9c4727598b\n');
+  equal(say('images', '--format', 'json'), say('--json', 'images'));
+  equal(say('-q', 'images', '--filter', 'name=a*p', '--filter', 'id=af9c'), 'af9c4727598b\n');
+  for (const filter of ['name=b*', 'name=ap', 'id=bf']) {
+    equal(say('-q', 'images', '--filter', filter), '', filter);
+  }
+  for (const [flag, value] of [
+    ['--filter', 'size=1'],
+    ['--format', '{{.Size}}'],
+  ] as const) {
+    const wrong = runCli(['images', flag, value], { repo });
+    deepEqual([wrong.status, wrong.stdout], [2, ''], flag);
+  }
   const [image] = document('images')['images'] as Json[];
   deepEqual(
     [image?.['name'], image?.['manifestDigest'], image?.['imageId'], image?.['downloadSizeBytes']],

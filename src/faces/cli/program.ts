@@ -174,5 +174,9 @@ async function print(
   { out, options, request }: Manner & { readonly request: Readonly<Record<string, unknown>> },
 ): Promise<void> {
   const text = (await TEXTS[row.name]?.()) as Text<unknown> | undefined;
-  await text?.(report, { ...out, noTrunc: options.trunc === false }, request);
+  await text?.(
+    report,
+    { ...out, noTrunc: options.trunc === false, quiet: options.quiet === true },
+    request,
+  );
 }

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { UsageError } from '#base/errors';
 import { type CatalogRow, listNamed } from '#work/catalog';
 import type { ErofsVersion } from '#work/repository';
 import { openSelected } from './repository.ts';
-import { count, list, orNull, text } from './schemas.ts';
+import { count, list, maybeText, orNull, text, texts } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const row = v.object({
@@ -45,18 +46,29 @@ export type ImagesReport = v.InferOutput<typeof report>;
 
 /** `images`: every name of the repository; what cannot be read is a row with its problem. */
 export const images = defineVerb({
-  request: v.strictObject({ kind: v.optional(v.picklist(['image', 'commit', 'erofs'])) }),
+  request: v.strictObject({
+    kind: v.optional(v.picklist(['image', 'commit', 'erofs'])),
+    /** `name=PATTERN` or `id=PREFIX`; all must match. */
+    filter: texts,
+    /** How a face prints the rows: `json`, or a line with `{{.Field}}` for each row. */
+    format: maybeText,
+  }),
   report,
   examples: [
     { request: {}, says: 'List images and commits' },
-    { request: { kind: 'commit' }, says: 'List OSTree commits alone' },
+    { request: { kind: 'commit' }, says: 'List only OSTree commits' },
+    { request: { filter: ['name=app*'] }, says: 'List images by a pattern' },
+    { request: { format: '{{.Name}} {{.ID}}' }, says: 'Print two columns, for a script' },
   ],
-  async run(context, { kind }) {
+  async run(context, { kind, filter }) {
+    const matches = filter.map(matcherOf);
     using repository = await openSelected(context);
     const version = repository.formats.default;
     const isWanted = (one: CatalogRow) =>
       kind === undefined || one.kind === kind || (one.kind === 'partial' && kind === 'commit');
-    const rows = listNamed(repository).filter(isWanted);
+    const rows = listNamed(repository)
+      .filter(isWanted)
+      .filter((one) => matches.every((match) => match(one)));
     return {
       images: rows.filter((one) => one.kind !== 'partial').map((one) => rowOf(one, version)),
       partial: rows
@@ -70,6 +82,29 @@ export const images = defineVerb({
     };
   },
 });
+
+/** What a row must have for a filter. @throws UsageError */
+function matcherOf(filter: string): (row: CatalogRow) => boolean {
+  const [, key = '', value = ''] = /^(\w+)=(.+)$/s.exec(filter) ?? [];
+  if (key === 'name') {
+    const pattern = value.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+    const whole = new RegExp(`^${pattern.join('.*')}$`, 's');
+    return ({ name }) => whole.test(name);
+  }
+  if (key === 'id') {
+    const prefix = value.replace(/^sha256:/, '');
+    return (row) => idsOf(row).some((id) => id?.replace(/^sha256:/, '').startsWith(prefix));
+  }
+  throw new UsageError(
+    `Cannot read --filter: expected name=PATTERN or id=PREFIX, found "${filter}"`,
+  );
+}
+
+/** The ids that the list prints of a row. */
+function idsOf(row: CatalogRow): (string | undefined)[] {
+  if (row.kind === 'image') return [row.manifestDigest];
+  return [row.kind === 'erofs' ? undefined : row.commit, row.imageId];
+}
 
 const NOTHING = {
   manifestDigest: null,

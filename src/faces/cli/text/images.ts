@@ -1,42 +1,91 @@
+import { UsageError } from '#base/errors';
 import type { ImagesReport } from '#work/verbs';
 import { formatDigest, formatSize } from '../units.ts';
 import type { Text } from './text.ts';
 
+/** A row for people: the value of each field of `--format`, which is also a column of the table. */
+type Fields = Readonly<Record<(typeof FIELDS)[number], string>>;
+
+const FIELDS = [
+  'Name',
+  'Kind',
+  'ID',
+  'Image',
+  'Platform',
+  'Created',
+  'Layers',
+  'Download',
+] as const;
+
 /** The text of `images`. */
-export const text: Text<ImagesReport> = async ({ images, partial }, speaker) => {
-  if (images.length + partial.length === 0) {
-    speaker.note('No images yet; bring one with: onecopy pull oci:DIR[:TAG] NAME');
+export const text: Text<ImagesReport> = async (report, speaker, request) => {
+  const format = request['format'];
+  if (format === 'json') {
+    speaker.document({ ...report });
     return;
   }
-  const short = (id: string | null) => formatDigest(id ?? '-', speaker.noTrunc);
-  await speaker.table(
-    ['NAME', 'KIND', 'ID', 'IMAGE', 'PLATFORM', 'LAYERS', 'DOWNLOAD'],
-    [
-      ...images.map((row) => [
-        row.kind === 'erofs' ? `refs/${row.name}` : row.name,
-        row.kind ?? 'unreadable',
-        short(row.manifestDigest ?? row.commit),
-        short(row.imageId),
-        platformText(row),
-        row.kind === 'image' || row.kind === 'artifact' ? `${row.layers.length}` : '-',
-        row.kind === 'image' || row.kind === 'artifact' ? formatSize(row.downloadSizeBytes) : '-',
-      ]),
-      ...partial.map((row) => [
-        row.name,
-        'partial',
-        short(row.commit),
-        short(row.imageId),
-        pathsText(row.subpaths),
-        '-',
-        '-',
-      ]),
-    ],
-    ['LAYERS', 'DOWNLOAD'],
-  );
-  for (const { name, problem } of images) {
+  const rows = rowsOf(report, speaker.noTrunc);
+  if (typeof format === 'string') {
+    for (const row of rows) speaker.line(fill(format, row));
+  } else if (speaker.quiet) {
+    for (const row of rows) speaker.line(row.ID === '-' ? row.Image : row.ID);
+  } else if (rows.length === 0) {
+    speaker.note('No images found; pull one with: onecopy pull oci:DIR[:TAG] NAME');
+  } else {
+    await speaker.table(
+      FIELDS.map((field) => field.toUpperCase()),
+      rows.map((row) => FIELDS.map((field) => row[field])),
+      ['LAYERS', 'DOWNLOAD'],
+    );
+  }
+  for (const { name, problem } of report.images) {
     if (problem !== null) speaker.note(`${name}: ${problem.message}`);
   }
 };
+
+/** The format with each `{{.Field}}` replaced. @throws UsageError for an unknown field */
+function fill(format: string, row: Fields): string {
+  return format.replace(/\{\{\s*\.(\w+)\s*\}\}/g, (_, word: string) => {
+    const field = FIELDS.find((one) => one === word);
+    if (field !== undefined) return row[field];
+    throw new UsageError(`Cannot read --format: expected ${FIELDS.join(', ')}, found "${word}"`);
+  });
+}
+
+function rowsOf({ images, partial }: ImagesReport, noTrunc: boolean): Fields[] {
+  const short = (id: string | null) => formatDigest(id ?? '-', noTrunc);
+  return [
+    ...images.map((row) => {
+      const hasLayers = row.kind === 'image' || row.kind === 'artifact';
+      return {
+        Name: row.kind === 'erofs' ? `refs/${row.name}` : row.name,
+        Kind: row.kind ?? 'unreadable',
+        ID: short(row.manifestDigest ?? row.commit),
+        Image: short(row.imageId),
+        Platform: platformText(row),
+        Created: dateText(row.created),
+        Layers: hasLayers ? `${row.layers.length}` : '-',
+        Download: hasLayers ? formatSize(row.downloadSizeBytes) : '-',
+      };
+    }),
+    ...partial.map((row) => ({
+      Name: row.name,
+      Kind: 'partial',
+      ID: short(row.commit),
+      Image: short(row.imageId),
+      Platform: pathsText(row.subpaths),
+      Created: '-',
+      Layers: '-',
+      Download: '-',
+    })),
+  ];
+}
+
+/** The minute, UTC. An image may say anything. */
+function dateText(created: string | null): string {
+  const millis = Date.parse(created ?? '');
+  return Number.isNaN(millis) ? '-' : new Date(millis).toISOString().slice(0, 16).replace('T', ' ');
+}
 
 function platformText({ platform }: ImagesReport['images'][number]): string {
   if (platform === null) return '-';

@@ -8,5 +8,5 @@ export const text: Text<RmReport> = ({ dryRun, removed }, { line, note }) => {
     line(`${dryRun ? 'Would remove' : 'Removed'} ${names.join(', ')} (${id})`);
     if (remaining.length > 0) line(`  still named ${remaining.join(', ')}`);
   }
-  note('gc frees what nothing names any more');
+  note('Run onecopy gc to remove unused objects');
 };
