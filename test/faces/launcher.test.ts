@@ -83,7 +83,7 @@ test('no compiled code comes from where others can write', () => {
   assert.equal(cacheUsed(program, { NODE_COMPILE_CACHE: 'relative' }), 'none');
 });
 
-test('root takes no compiled code from a folder of somebody else', (t) => {
+test('root takes no compiled code from a folder of another user', (t) => {
   if (!needs(t, 'root')) return;
   using scratch = makeTempDir();
   const program = install(join(scratch.path, 'package'));

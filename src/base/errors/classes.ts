@@ -121,7 +121,7 @@ export class UnsupportedError<
   }
 }
 
-/** Somebody else holds it: wait, or stop the other one. */
+/** Another process holds the lock: wait, or stop that process. */
 export class BusyError<C extends CodeOf<'busy'> = CodeOf<'busy'>> extends OnecopyError {
   readonly kind = 'busy';
   constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {

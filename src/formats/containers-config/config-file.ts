@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** A configuration file that somebody else read: its path for messages, and its text. */
+/** A configuration file that the caller has read: its path for messages, and its text. */
 export interface ConfigFile {
   readonly name: string;
   readonly text: string;

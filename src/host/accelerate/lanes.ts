@@ -233,7 +233,7 @@ const kept = new Map<VerityAlgorithm, LaneHash | undefined>();
 
 /**
  * What hashes blocks fastest in this thread: by lanes where the host can, else the plain one. Opening takes some milliseconds the first
- * time, so small work should do without.
+ * time, so small work should not use them.
  */
 export function openBlockHash(algorithm: VerityAlgorithm): BlockHash {
   return tryOpenLaneHash(algorithm) ?? new PlainBlockHash(algorithm);

@@ -127,7 +127,7 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
 
 /**
  * Calls that are made once, whatever they say: a descriptor is closed even when closing fails, and may be another file's by then; a failed
- * sync is told once, the next one succeeds; and locks say EAGAIN when somebody else has them.
+ * sync is told once, the next one succeeds; and locks fail with EAGAIN when another process holds them.
  */
 const NEVER_REPEATED: ReadonlySet<string> = new Set<keyof SystemCalls>([
   'close',
@@ -273,7 +273,7 @@ export function syncfsInBackground(fd: number): Promise<number> {
 export type Signatures<Calls> = Record<keyof Calls & string, readonly string[]>;
 
 /**
- * Opens a shared library of the host that we can do without, by the first of these names that the dynamic linker finds. Undefined
+ * Opens an optional shared library of the host, by the first of these names that the dynamic linker finds. Undefined
  * when none is there or a function is missing, and always with ONECOPY_ACCELERATION=off in the environment.
  */
 export function tryOpenLibrary<Calls>(

@@ -456,7 +456,7 @@ for (const referrers of [true, false]) {
   });
 }
 
-test('a list of referrers that somebody else overwrites is written again, and given up in the end', async () => {
+test('a list of referrers that another client overwrites is written again, a limited number of times', async () => {
   const registry = new MemoryRegistry();
   let overwrites = 2;
   await using session = await open((request) => {

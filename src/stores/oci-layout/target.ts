@@ -119,7 +119,7 @@ export class BlobWriter implements Disposable {
 /** What files are called that a writer has not given their name yet; one that died may leave them. */
 const TEMPORARY_NAME = /^\.(?:onecopy|tmp-object)-/;
 
-/** Writes a whole small file under a name that is free; durable. Somebody else's file of this name stays. */
+/** Writes a whole small file under a name that is free; durable. An existing file of this name is kept. */
 export function createFile(directory: Dir, name: Name, bytes: Uint8Array): void {
   using file = directory.tmpfile(0o644);
   file.write(bytes);

@@ -86,7 +86,7 @@ export function resolveCommit(repository: Repository, name: string): OstreeCheck
 }
 
 /**
- * Takes a name away, also one of a partial commit, and the history it keeps; gc removes the commits when nothing names them any more.
+ * Removes a name, also of a partial commit, and its history. gc removes the commits once no ref uses them.
  * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND
  */
 export function untagCommit(repository: Repository, ref: string): void {

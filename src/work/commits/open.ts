@@ -80,8 +80,8 @@ export function tryOpenCommit(
 }
 
 /**
- * A stored commit that spares a pull some transfers, or undefined. One that is damaged is no base and no result: it is pulled anew,
- * and its stream replaced.
+ * A stored commit whose objects a pull reuses, or undefined. A damaged commit is ignored and pulled again, and its stream is
+ * replaced.
  */
 export function openBase(
   repository: Repository,

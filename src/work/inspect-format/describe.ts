@@ -39,7 +39,7 @@ export interface FileDescription {
 
 /** How to look at a file. */
 export interface InspectOptions {
-  /** Takes the file for this instead of finding out. */
+  /** Reads the file as this format (default: detect). */
   readonly format?: FileFormat | undefined;
 }
 

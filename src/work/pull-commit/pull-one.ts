@@ -45,7 +45,7 @@ const NOTHING_FETCHED: GatherCounts = {
 };
 
 /**
- * Pulls one commit, without its ref: verify, fetch what is not here, store image and commit stream. Nothing names the commit afterwards
+ * Pulls one commit, without its ref: verify, fetch what is not here, store image and commit stream. No ref names the commit afterwards
  * but its id.
  * @throws as `pullCommit`
  */

@@ -117,7 +117,7 @@ export interface InitRequest extends OperationOptions {
 }
 
 /**
- * Creates the chosen repository, or checks that the one there is as asked.
+ * Creates the chosen repository, or verifies that an existing one matches these options.
  * @throws ConflictError REPO_EXISTS when it differs; FormatError FSVERITY_ALGORITHM_INVALID
  */
 export async function initChosen(

@@ -10,7 +10,7 @@ export async function openSelected(context: VerbContext): Promise<Repository> {
 }
 
 /**
- * Opens the repository for a verb that can do without, by default the dry run of one that would create it; undefined when it is missing.
+ * Opens the repository for a verb that also works without a repository, by default the dry run of one that would create it; undefined when it is missing.
  * @throws NotFoundError REPO_NOT_FOUND unless it `mayMiss`, by default where none may be created
  */
 export async function openIfPresent(

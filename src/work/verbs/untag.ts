@@ -11,7 +11,7 @@ export type UntagReport = v.InferOutput<typeof report>;
 export const untag = defineVerb({
   request: v.strictObject({ names: list(text) }),
   report,
-  examples: [{ request: { names: ['extra'] }, says: 'Take a name away' }],
+  examples: [{ request: { names: ['extra'] }, says: 'Remove a name' }],
   async plan(context, { names }) {
     using repository = await openSelected(context);
     for (const name of names) requireName(repository, name);

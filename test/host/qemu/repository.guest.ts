@@ -117,7 +117,7 @@ for (const top of ['/ext4', '/btrfs']) {
       assert.equal(tryMeasureVerity(object, ALGORITHM), id);
     });
 
-    it('is clean but for what is no image, and collects what nothing names', async () => {
+    it('has no findings but the broken images, and gc removes unused objects', async () => {
       using repository = await open();
       repository.refs.remove('images', 'i');
       await collectGarbage(repository);

@@ -23,7 +23,7 @@ export interface NameCheckOptions extends OperationOptions {
 type Rest = () => void;
 
 /**
- * Checks streams, images and references: first all that needs no sizes of objects, which threads are finding out meanwhile, then the
+ * Checks streams, images and references: first all that needs no sizes of objects, which threads read meanwhile, then the
  * rest. Findings are in the order of the entries.
  */
 export class NameChecker {

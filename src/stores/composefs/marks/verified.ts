@@ -56,7 +56,7 @@ export class VerifiedMarks {
     });
   }
 
-  /** What only spares time must not fail. */
+  /** A failed optimisation must not fail the command. */
   #quietly(work: () => boolean): boolean {
     try {
       return work();

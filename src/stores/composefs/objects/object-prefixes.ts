@@ -104,7 +104,7 @@ export class ObjectPrefixes {
   }
 }
 
-/** Other in every process, so that nobody can write a table of ids that all fall into one slot. */
+/** Random per process, against hash flooding. */
 const FACTORS = [0, 1].map(() => Math.floor(Math.random() * 2 ** 31) * 2 + 1) as [number, number];
 
 function hashOf(first: number, second: number): number {

@@ -149,7 +149,7 @@ export class ObjectSet {
   }
 }
 
-/** Other in every process, so that nobody can write a table of ids that all fall into one slot. */
+/** Random per process, against hash flooding. */
 const SEED = Math.floor(Math.random() * 2 ** 31);
 
 function hashOf(words: Uint32Array, at: number, stride: number): number {

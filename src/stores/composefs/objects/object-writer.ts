@@ -288,6 +288,8 @@ export function digestMismatch(expected: ObjectId, found: ObjectId): IntegrityEr
     'OBJECT_DIGEST_MISMATCH',
     `Cannot accept object ${expected}: its content has the digest ${found}`,
     { expected, found },
-    { hint: 'Run fsck to find all damaged objects, then pull again what used them' },
+    {
+      hint: 'Run `onecopy fsck` to list the images that use damaged objects, then pull those again',
+    },
   );
 }

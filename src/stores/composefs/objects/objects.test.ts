@@ -252,7 +252,7 @@ test('a writer refuses a directory that this user may not write', () =>
     const isRoot = process.geteuid?.() === 0;
     chmodSync(path, 0o500);
     try {
-      // Permission bits mean nothing to root, so root becomes somebody else for a moment.
+      // Permission bits mean nothing to root, so root becomes another user for a moment.
       if (isRoot) process.seteuid?.(65534);
       throws(() => repository.objects.ensureBytes(generate(1)), withCode('REPO_READ_ONLY'));
     } finally {

@@ -214,7 +214,9 @@ export class ObjectStore {
         'OBJECT_NOT_FOUND',
         `Cannot open object ${id}: it is not in the repository`,
         { id },
-        { hint: 'Pull again what used it; fsck names everything that misses it' },
+        {
+          hint: 'Run `onecopy fsck` to list the images that use this object, then pull those again',
+        },
       );
     }
     return new OpenObject(file);

@@ -64,7 +64,7 @@ export async function withExclusiveLock<T>(
   }
 }
 
-/** Takes the shared lock again that was lost to somebody else. @throws BusyError REPO_LOCKED while they hold it */
+/** Takes the shared lock again after another process took it. @throws BusyError REPO_LOCKED while that process holds it */
 export function retakeLock(root: Dir): void {
   if (!tryFlock(root, 'shared')) throw locked(root, 'shared', 0);
 }

@@ -102,7 +102,7 @@ export interface InitResult {
 
 /**
  * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; whether
- * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless somebody else is at it.
+ * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless another process uses it.
  * @throws ConflictError REPO_EXISTS when there is one with another configuration, REPO_DIRECTORY_FOREIGN; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
  */
 export async function initRepository(
@@ -193,7 +193,7 @@ function openRoot(at: string | Dir): Dir {
 const FOLDERS = [OBJECTS, OWN, ...CATEGORIES.flatMap((name) => [name, `${name}/${REFS}`])];
 
 /**
- * Refuses a repository that leads out of its place: what is read, written and removed would be somebody else's.
+ * Refuses a repository that leads out of its place: it would read, write and remove files outside of the repository.
  * @throws IntegrityError REPO_ENTRY_INVALID
  */
 function refuseLinkedFolders(root: Dir): void {
@@ -223,7 +223,7 @@ function checkMeta(root: Dir, meta: RepositoryMeta, algorithm: VerityAlgorithm |
   return compatibility;
 }
 
-/** True when meta.json was written. Somebody else may have been faster, and a read-only place stays as it is. */
+/** True when meta.json was written. Another process may have written it first; a read-only directory is not changed. */
 function upgrade(root: Dir, stored: StoredMeta): boolean {
   if (!root.isWritable()) return false;
   return writeMetaFile(root, stored.meta, stored.isProtected ? 'require' : 'off');
@@ -314,7 +314,7 @@ function makeDirectory(path: string): boolean {
   return base.mkdir(below + pathOf(basename(absolute)), REPOSITORY_MODE);
 }
 
-/** Takes back a directory that was made for nothing; one that somebody else uses, or has filled meanwhile, stays. */
+/** Removes an unused new directory, unless another process uses it or has filled it. */
 function removeDirectory(root: Dir, path: string): void {
   if (!tryFlock(root, 'exclusive') || !isAt(root, path)) return;
   const absolute = resolve(path);

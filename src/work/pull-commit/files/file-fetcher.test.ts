@@ -14,7 +14,7 @@ const REMOTE = {
   openShort: async () => undefined,
 } as unknown as OstreeRemote;
 
-test('an answer that waits when all is over goes nowhere, and least of all into the journal', async () => {
+test('a response still queued at `finish()` is dropped and never written to the journal', async () => {
   using target = await makeTempRepository();
   const journal = `${target.path}/journal`;
   const journalFd = openSync(journal, 'a');

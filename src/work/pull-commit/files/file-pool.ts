@@ -102,7 +102,7 @@ export class FilePool implements AsyncDisposable {
         this.#start();
         this.tools.prepare();
       } catch {
-        // It only spares time: what is wrong shows again when the first files need it.
+        // This is an optimisation: an error occurs again when the first files need it.
       }
     });
   }
@@ -272,7 +272,7 @@ export class FilePool implements AsyncDisposable {
 }
 
 /**
- * Only spares time to the sync that comes before the name of the commit: the kernel tells every open file of a lost write, so that one
+ * An optimisation of the sync before the ref is set: the kernel tells every open file of a lost write, so that one
  * fails as well, because this opens one of its own.
  */
 async function syncInBackground({ objectsFd, label }: ObjectWriterSeed): Promise<void> {

@@ -262,7 +262,7 @@ export async function absorbLocal(file: OstreeFile, tools: FileTools): Promise<O
   using staged = tools.writer.stage();
   const isShared = cloneFile(plain, staged.fd);
   const hashes = new FileHashes(header, tools.algorithm);
-  // The clone is read, not the source: somebody else may change that between the two steps.
+  // The clone is read, not the source: another process may change the source between the two steps.
   for (const piece of readPieces(isShared ? staged.fd : plain)) {
     hashes.update(piece);
     if (!isShared) staged.write(piece);

@@ -64,7 +64,7 @@ export class KnownObjects {
     return this.#bases;
   }
 
-  /** The commit closest to the one to be pulled: what it has of that is taken as it is. */
+  /** The commit closest to the one to be pulled: its objects are reused. */
   get closest(): CommitStream | undefined {
     return this.#bases[0];
   }

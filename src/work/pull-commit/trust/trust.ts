@@ -24,7 +24,7 @@ export interface TrustPolicy {
   readonly collectionId?: string | undefined;
   /** Default true: a commit that is bound to refs must be bound to the one asked for. */
   readonly verifyBindings?: boolean | undefined;
-  /** Refuse a commit older than the ref's present one, or than a commit named here. */
+  /** Refuse a commit older than the one the ref names now, or older than a commit named here. */
   readonly notOlderThan?: 'current' | OstreeChecksum | undefined;
   /** Accept a summary past its `ostree.summary.expires`. */
   readonly acceptExpired?: boolean | undefined;
