@@ -65,7 +65,7 @@ const OWN_ENTRIES: ReadonlySet<string> = new Set([
 
 /**
  * Refuses a directory that holds something else than parts of a repository: one made there by mistake, for example in /etc, would lie
- * between files of somebody else. What has objects and streams is a repository, whatever lies beside them.
+ * between files of another process. What has objects and streams is a repository, whatever lies beside them.
  * @throws ConflictError REPO_DIRECTORY_FOREIGN
  */
 export function refuseForeignDirectory(root: Dir): void {
