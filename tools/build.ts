@@ -18,6 +18,9 @@ const { 'bundle-into': elsewhere } = parseArgs({
 }).values;
 const DIST = elsewhere ?? join(ROOT, 'dist');
 
+/** The oldest Node that runs what is built. */
+const NODE_OLDEST = 'node22';
+
 /** By the name of their file in `dist/`. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   'program/onecopy': 'faces/cli/main.ts',
@@ -38,7 +41,7 @@ const DOORS: Readonly<Record<string, string>> = {
  * the first, the doors of single formats only two. The entry of a thread lies in none: whoever imported it would run it.
  */
 const CHUNKS = [
-  { name: 'base', test: /\/src\/base\// },
+  { name: 'base', test: /\/src\/base\/|@oxc-project[+/]runtime/ },
   { name: 'formats', test: /\/src\/formats\/(erofs|fsverity|oci|splitstream|tar|tree)\// },
   {
     name: 'core',
@@ -66,6 +69,8 @@ function workers(): Record<string, string> {
 
 /** Packages that every verb needs go into the bundle, with their licence beside it: finding and opening their files costs more. */
 const BUNDLED = ['commander'];
+/** Packages whose licence goes with the bundle: those, and the one that rolldown takes the helper of `using` from. */
+const LICENSED = { commander: 'commander', '@oxc-project/types': 'oxc' } as const;
 
 function sources(entries: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(SRC, path)]));
@@ -75,8 +80,10 @@ rmSync(DIST, { recursive: true, force: true });
 await build({
   cwd: ROOT,
   platform: 'node',
-  external: new RegExp(`^(?!#|\\.|/|(?:${BUNDLED.join('|')})$)`),
+  external: new RegExp(`^(?!#|\\.|/|\\0|@oxc-project/runtime/|(?:${BUNDLED.join('|')})$)`),
   treeshake: { propertyReadSideEffects: false },
+  // Hosts of the library (Electron, VS Code) bring Node 22 or 24. `using` becomes try and finally, nothing else changes.
+  transform: { target: NODE_OLDEST },
   input: { ...sources(DOORS), ...sources(PROGRAMS), ...workers() },
   output: {
     dir: DIST,
@@ -88,8 +95,8 @@ await build({
     chunkFileNames: '[name]-[hash].js',
   },
 });
-for (const name of BUNDLED) {
-  copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(DIST, `LICENSE-${name}`));
+for (const [name, short] of Object.entries(LICENSED)) {
+  copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(DIST, `LICENSE-${short}`));
 }
 if (elsewhere === undefined) {
   const types = spawnSync(

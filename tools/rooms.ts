@@ -408,6 +408,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/fsverity': ['node:assert', 'node:crypto'],
   'formats/xz': ['node:crypto', 'node:zlib'],
   'formats/splitstream': ['node:assert', 'node:zlib'],
+  'formats/oci': ['node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],
   'formats/chunked': ['node:buffer', 'node:zlib'],
   'formats/chunked-writer': ['node:crypto', 'node:zlib'],

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { capabilityTable } from '../test/support/capability.ts';
 import { ensureHostTools } from './host-tools.ts';
+import { ensureOlderNodes } from './older-nodes.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** A test that takes longer is hung. */
@@ -52,7 +53,10 @@ const { values } = parseArgs({
   },
 });
 
-if (!values['no-install']) ensureHostTools();
+if (!values['no-install']) {
+  ensureHostTools();
+  ensureOlderNodes();
+}
 const scratch = mkdtempSync(join(tmpdir(), 'onecopy-test-'));
 const skipLog = join(scratch, 'skips');
 const files = testFiles(values.only);

@@ -50,9 +50,12 @@ export {
   isImageConfigType,
   isIndexType,
   isManifestType,
+  isSecondFrame,
   type LayerType,
   ociLayerType,
   parseLayerType,
+  readsZstdFrames,
+  zstdFramesUnsupported,
 } from './media-type.ts';
 export {
   formatPlatform,

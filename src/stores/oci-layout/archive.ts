@@ -2,7 +2,14 @@ import { tmpdir } from 'node:os';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError, isOnecopyError, NotFoundError } from '#base/errors';
 import { type BlobRange, drained, type OperationOptions, type RandomReader } from '#base/flow';
-import { COMPRESSION_PROBE_BYTES, type Compression, detectCompression } from '#formats/oci';
+import {
+  COMPRESSION_PROBE_BYTES,
+  type Compression,
+  detectCompression,
+  isSecondFrame,
+  readsZstdFrames,
+  zstdFramesUnsupported,
+} from '#formats/oci';
 import { type ArchiveIndex, readArchiveIndex } from '#formats/tar';
 import {
   type Descriptor,
@@ -130,6 +137,7 @@ async function unpack(
     return spool;
   } catch (error) {
     spool[Symbol.dispose]();
+    if (isSecondFrame(error)) throw zstdFramesUnsupported(`image archive "${packed.label}"`, error);
     if (!isZlibError(error)) throw error;
     throw new FormatError(
       'ARCHIVE_INVALID',
@@ -146,7 +154,9 @@ async function* decompressed(
 ): AsyncGenerator<Uint8Array> {
   const chunkSize = 1 << 20;
   const stream =
-    compression === 'gzip' ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize });
+    compression === 'gzip'
+      ? createGunzip({ chunkSize })
+      : createZstdDecompress({ chunkSize, rejectGarbageAfterEnd: !readsZstdFrames() });
   const feeding = (async () => {
     for (const piece of readPieces(packed)) {
       if (stream.destroyed) return;

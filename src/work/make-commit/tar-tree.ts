@@ -4,7 +4,14 @@ import type { ObjectId } from '#base/digest';
 import { FormatError, isOnecopyError, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { VerityHasher } from '#formats/fsverity';
-import { COMPRESSION_PROBE_BYTES, detectCompression, EntryBudget } from '#formats/oci';
+import {
+  COMPRESSION_PROBE_BYTES,
+  detectCompression,
+  EntryBudget,
+  isSecondFrame,
+  readsZstdFrames,
+  zstdFramesUnsupported,
+} from '#formats/oci';
 import {
   checkTarEntry,
   type SplitContent,
@@ -62,7 +69,10 @@ async function* unpacked(source: Iterable<Uint8Array>, label: string): AsyncGene
     yield* { [Symbol.iterator]: () => iterator };
     return;
   }
-  const stream = compression === 'gzip' ? createGunzip() : createZstdDecompress();
+  const stream =
+    compression === 'gzip'
+      ? createGunzip()
+      : createZstdDecompress({ rejectGarbageAfterEnd: !readsZstdFrames() });
   feed(stream, first, iterator).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
   });
@@ -70,6 +80,7 @@ async function* unpacked(source: Iterable<Uint8Array>, label: string): AsyncGene
     for await (const piece of stream) yield piece as Uint8Array;
   } catch (cause) {
     if (isOnecopyError(cause)) throw cause;
+    if (isSecondFrame(cause)) throw zstdFramesUnsupported(`tar "${label}"`, cause);
     throw new FormatError(
       'OSTREE_TAR_INVALID',
       `Cannot unpack tar: ${cause instanceof Error ? cause.message : 'unknown'}`,

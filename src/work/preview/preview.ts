@@ -48,14 +48,13 @@ interface Location {
 export class ImagePreview implements AsyncDisposable {
   readonly view: ImageView;
   readonly #survey: Survey;
-  /** Source and survey. */
-  readonly #owned: AsyncDisposableStack;
+  readonly #source: AsyncDisposable;
 
   /** Use {@link previewImage}. */
-  constructor(view: ImageView, survey: Survey, owned: AsyncDisposableStack) {
+  constructor(view: ImageView, survey: Survey, source: AsyncDisposable) {
     this.view = view;
     this.#survey = survey;
-    this.#owned = owned;
+    this.#source = source;
   }
 
   /**
@@ -67,7 +66,7 @@ export class ImagePreview implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#owned.disposeAsync();
+    await closeBoth(this.#survey, this.#source);
   }
 }
 
@@ -82,14 +81,28 @@ export async function previewImage(
   options: PreviewOptions = {},
 ): Promise<ImagePreview> {
   const { algorithm = 'sha512', version = 1 } = options;
-  await using owned = new AsyncDisposableStack();
-  const { source } = owned.use(await openSource(from, options));
-  const image = await source.resolve(options);
-  requireContainer(image);
-  const survey = owned.use(new Survey(source, image, { ...options, algorithm }));
-  const bytes = encodeImage(await survey.readTree(), { version, algorithm });
-  const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
-  return new ImagePreview(view, survey, owned.move());
+  const opened = await openSource(from, options);
+  let survey: Survey | undefined;
+  try {
+    const image = await opened.source.resolve(options);
+    requireContainer(image);
+    survey = new Survey(opened.source, image, { ...options, algorithm });
+    const bytes = encodeImage(await survey.readTree(), { version, algorithm });
+    const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
+    return new ImagePreview(view, survey, opened);
+  } catch (error) {
+    await closeBoth(survey, opened);
+    throw error;
+  }
+}
+
+/** Closes the source even when the survey cannot be closed. */
+async function closeBoth(survey: Survey | undefined, source: AsyncDisposable): Promise<void> {
+  try {
+    await survey?.[Symbol.asyncDispose]();
+  } finally {
+    await source[Symbol.asyncDispose]();
+  }
 }
 
 function requireContainer(image: ResolvedImage): void {

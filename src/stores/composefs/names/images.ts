@@ -83,21 +83,24 @@ export class ImageStore {
   openVerifiedOnce(name: string): OpenImage {
     const id = this.resolve(name);
     const { insecure, algorithm, suspects, root } = this.#context;
-    using kept = new DisposableStack();
-    const object = kept.use(this.#objects.open(id));
-    const isMeasured = tryMeasureVerity(object, algorithm) !== undefined;
-    const marked = suspects.read();
-    const isSuspect = marked === 'all' || marked.ids.has(id);
-    const marks = new VerifiedMarks(root);
-    if (!isMeasured && (isSuspect || !marks.has(id, object))) {
-      const startedMs = Date.now();
-      const found = hashFile(object, algorithm);
-      if (found !== id) throw digestMismatch(id, found);
-      marks.add(id, object, startedMs);
+    const object = this.#objects.open(id);
+    try {
+      const isMeasured = tryMeasureVerity(object, algorithm) !== undefined;
+      const marked = suspects.read();
+      const isSuspect = marked === 'all' || marked.ids.has(id);
+      const marks = new VerifiedMarks(root);
+      if (!isMeasured && (isSuspect || !marks.has(id, object))) {
+        const startedMs = Date.now();
+        const found = hashFile(object, algorithm);
+        if (found !== id) throw digestMismatch(id, found);
+        marks.add(id, object, startedMs);
+      }
+      const wantVerity = !insecure && isMeasured;
+      return { id, object, wantVerity, [Symbol.dispose]: () => object[Symbol.dispose]() };
+    } catch (error) {
+      object[Symbol.dispose]();
+      throw error;
     }
-    kept.move();
-    const wantVerity = !insecure && isMeasured;
-    return { id, object, wantVerity, [Symbol.dispose]: () => object[Symbol.dispose]() };
   }
 
   /** The whole image, verified; see `open`. @throws FormatError OBJECT_TOO_LARGE above 1 GiB */

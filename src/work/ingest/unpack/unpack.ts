@@ -1,7 +1,7 @@
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError, type OnecopyError } from '#base/errors';
 import type { Source } from '#base/flow';
-import type { Compression } from '#formats/oci';
+import { type Compression, isSecondFrame, zstdFramesUnsupported } from '#formats/oci';
 import { type Inflater, tryOpenInflater } from '#host';
 import { gunzip, type RoomFor } from './gunzip.ts';
 
@@ -145,6 +145,7 @@ class Meter {
 
   /** Errors of zlib become ours; those of the source pass. */
   explain(error: unknown): unknown {
+    if (isSecondFrame(error)) return zstdFramesUnsupported(this.#limits.what, error);
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const isZlib = /^(Z_|ZSTD_|ERR_TRAILING_JUNK|ERR_ZLIB|ERR_ZSTD)/.test(code);
     return isZlib ? this.invalid((error as Error).message, error) : error;

@@ -40,8 +40,8 @@ export interface CarriedFiles {
 
 serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data, context) => {
   const { seed, journalFd } = data;
-  await using stack = new AsyncDisposableStack();
-  const origin = openOrigin(data.origin, stack);
+  const origin = openOrigin(data.origin);
+  await using _held = origin.kind === 'local' ? origin.repo : origin.remote;
   const stop = new AbortController();
   const tools = new FileTools(seed, journalFd);
   const fetcher = new FileFetcher({
@@ -64,10 +64,10 @@ serveWorker<FileWorkerData, FileWorkerTask, FileWorkerMessage, void>(async (data
   fetcher.finish();
 });
 
-function openOrigin(origin: FileWorkerOrigin, stack: AsyncDisposableStack) {
+function openOrigin(origin: FileWorkerOrigin) {
   return origin.kind === 'local'
-    ? ({ kind: 'local', repo: stack.use(openOstreeRepo(origin.path)) } as const)
-    : ({ kind: 'remote', remote: stack.use(new OstreeRemote(origin.options)) } as const);
+    ? ({ kind: 'local', repo: openOstreeRepo(origin.path) } as const)
+    : ({ kind: 'remote', remote: new OstreeRemote(origin.options) } as const);
 }
 
 function carry(

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { NODE_VERSIONS, nodeProgram } from '../../tools/older-nodes.ts';
+import { recordSkip } from '../support/capability.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const IMAGES = join(ROOT, 'test/golden/cfsctl/oci');
+/** These stop after the first frame. */
+const ONE_FRAME: readonly string[] = ['22.21.1', '22.23.5', '24.11.1'];
+const WORKERS = ['batch', 'file', 'fsck', 'gc', 'unpack'];
+
+let scratch = '';
+
+before(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'onecopy-library-'));
+  const modules = join(scratch, 'node_modules');
+  mkdirSync(join(modules, 'onecopy'), { recursive: true });
+  const into = join(modules, 'onecopy/dist');
+  const tool = join(ROOT, 'tools/build.ts');
+  const built = spawnSync(process.execPath, [tool, '--bundle-into', into], { encoding: 'utf8' });
+  assert.equal(built.status, 0, built.stderr);
+  cpSync(join(ROOT, 'package.json'), join(modules, 'onecopy/package.json'));
+  for (const name of ['koffi', '@koromix', 'undici', 're2js', 'yaml', 'valibot', 'smol-toml']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+  }
+  cpSync(join(ROOT, 'test/support/library-program.mjs'), join(scratch, 'program.mjs'));
+  await build({
+    absWorkingDir: scratch,
+    entryPoints: {
+      program: 'program.mjs',
+      ...Object.fromEntries(WORKERS.map((name) => [`${name}-worker`, `onecopy/workers/${name}`])),
+    },
+    outdir: join(scratch, 'bundle'),
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    external: ['koffi', 'openpgp'],
+    // Packages in the style of CommonJS ask for modules of Node by require.
+    banner: {
+      js: "import { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);",
+    },
+    logLevel: 'silent',
+  });
+});
+after(() => rmSync(scratch, { recursive: true }));
+
+function isMissing(t: TestContext, node: string): boolean {
+  if (existsSync(node)) return false;
+  recordSkip(t.name, `"${node}" is not installed`);
+  t.skip('npm test brings it');
+  return true;
+}
+
+function run(node: string, program: string, image: string, file: string): unknown {
+  const repository = mkdtempSync(join(scratch, 'repo-'));
+  rmSync(repository, { recursive: true });
+  const args = [join(scratch, program), repository, `oci:${IMAGES}/${image}/layout:latest`, file];
+  const done = spawnSync(node, args, { encoding: 'utf8', timeout: 60_000 });
+  assert.equal(done.status, 0, done.stderr);
+  return JSON.parse(done.stdout);
+}
+
+for (const version of [...NODE_VERSIONS, process.versions.node]) {
+  const node = version === process.versions.node ? process.execPath : nodeProgram(version);
+  const major = version.split('.')[0];
+  const expected = { major, layers: 1, text: 'hello from test layer\n', findings: 0 };
+
+  for (const program of ['program.mjs', 'bundle/program.js']) {
+    test(`${program} pulls, reads, checks and collects on Node ${version}`, (t) => {
+      if (isMissing(t, node)) return;
+      assert.deepEqual(run(node, program, 'basic', '/hello.txt'), expected);
+    });
+  }
+
+  test(`Node ${version} reads all frames of a zstd layer, or refuses it by name`, (t) => {
+    if (isMissing(t, node)) return;
+    const found = run(node, 'program.mjs', 'quirk-zstd-multi', '/etc/hostname') as {
+      readonly cause?: string;
+      readonly layers?: number;
+    };
+    if (ONE_FRAME.includes(version)) assert.equal(found.cause, 'ZSTD_FRAMES_UNSUPPORTED');
+    else assert.equal(found.layers, 1);
+  });
+}
