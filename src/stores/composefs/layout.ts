@@ -10,6 +10,10 @@ export const SUSPECTS = `${OWN}/suspect`;
 export const VERIFIED = `${OWN}/verified`;
 /** Blobs that are being fetched, one file each, named by digest. */
 export const PARTIALS = `${OWN}/partial`;
+/** Most bytes of partial blobs that a garbage collection leaves. */
+export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
+/** How long after it last grew a garbage collection leaves a partial blob, in seconds. */
+export const PARTIAL_KEPT_SEC = 7 * 24 * 3600;
 /** Most marks of suspects; where more is damaged, everything is suspect. */
 export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */

@@ -202,6 +202,7 @@ async function remove(
   const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
   syncDirectories(root, changed);
   const removed = await removeObjects(root, decided, options);
+  forgetVerified(repository);
   return {
     ...removed,
     imagesPruned: pruned.images,
@@ -209,6 +210,13 @@ async function remove(
     leftoversRemoved,
     findings: decided.findings,
   };
+}
+
+/** Takes away what says that an image was verified, where the image is gone. */
+function forgetVerified({ root, objects }: Repository): void {
+  for (const { name } of readSorted(root, VERIFIED)) {
+    if (!objects.has(name as string as ObjectId)) root.unlink(`${VERIFIED}/${name}`);
+  }
 }
 
 function removeIfEmpty(root: Dir, path: string): boolean {
@@ -276,10 +284,7 @@ function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  for (const { name } of readSorted(root, VERIFIED)) {
-    const isGone = !repository.objects.has(name as string as ObjectId);
-    if (isGone) paths.push(`${VERIFIED}/${name}` as ByteString);
-  }
+  paths.push(...repository.partials.findStale());
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);

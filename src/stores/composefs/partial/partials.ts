@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ByteString } from '#base/bytes';
 import type { ContentDigest } from '#base/digest';
 import {
   type Dir,
@@ -10,7 +11,7 @@ import {
   tryFlock,
   writeAt,
 } from '#host';
-import { DIRECTORY_MODE, OWN, PARTIALS } from '../layout.ts';
+import { DIRECTORY_MODE, OWN, PARTIAL_KEPT_SEC, PARTIALS, PARTIALS_BYTES_MAX } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
 
 /** A partial blob belongs to its owner alone: it may be of a private registry. */
@@ -65,29 +66,25 @@ export class PartialStore {
     }
   }
 
-  /** Bytes of a blob that an interrupted pull left. */
-  heldBytes(digest: ContentDigest): number {
-    return this.#root.fileSizeOf(`${PARTIALS}/${nameOf(digest)}`) ?? 0;
-  }
-
-  /** Names and sizes in bytes of all that interrupted pulls left, and when each last grew. */
-  list(): { readonly name: string; readonly sizeBytes: number; readonly mtimeSec: bigint }[] {
-    return readUnsorted(this.#root, PARTIALS).flatMap(({ name }) => {
-      const stat = this.#root.lstat(`${PARTIALS}/${name}`);
-      return stat === undefined
-        ? []
-        : [{ name, sizeBytes: stat.sizeBytes, mtimeSec: stat.mtimeSec }];
+  /**
+   * Paths of what no pull is likely to go on with: blobs that last grew more than a week ago, and the oldest beyond `PARTIALS_BYTES_MAX`
+   * together. Whoever removes them holds the exclusive lock of the repository, so that no pull has one.
+   */
+  findStale(nowSec: number = Date.now() / 1000): ByteString[] {
+    const found = readUnsorted(this.#root, PARTIALS).flatMap(({ name }) => {
+      const path = `${PARTIALS}/${name}` as ByteString;
+      const stat = this.#root.lstat(path);
+      return stat === undefined ? [] : [{ path, ...stat }];
     });
-  }
-
-  /** Removes one that nobody fetches now; false when a pull has it. @param name as `list` gives it */
-  remove(name: string): boolean {
-    const path = `${PARTIALS}/${name}`;
-    using file = this.#root.tryOpenFile(path, OPEN.read | OPEN.noFollow | OPEN.nonBlock);
-    if (file === undefined) return true;
-    if (!tryFlock(file, 'exclusive')) return false;
-    this.#root.unlink(path);
-    return true;
+    found.sort((a, b) => Number(b.mtimeSec - a.mtimeSec));
+    let heldBytes = 0;
+    return found
+      .filter(({ sizeBytes, mtimeSec }) => {
+        heldBytes += sizeBytes;
+        const isOld = nowSec - Number(mtimeSec) > PARTIAL_KEPT_SEC;
+        return isOld || heldBytes > PARTIALS_BYTES_MAX;
+      })
+      .map(({ path }) => path);
   }
 }
 
