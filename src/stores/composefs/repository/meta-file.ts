@@ -1,9 +1,18 @@
-import { displayText } from '#base/bytes';
+import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
 import { type ErofsVersion, openImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { type Dir, type HostFile, publish, readAll, readAt, statFd, tryMeasureVerity } from '#host';
+import {
+  type Dir,
+  type HostFile,
+  hasErrno,
+  publish,
+  readAll,
+  readAt,
+  statFd,
+  tryMeasureVerity,
+} from '#host';
 import {
   CATEGORIES,
   FILE_MODE,
@@ -69,7 +78,7 @@ const OWN_ENTRIES: ReadonlySet<string> = new Set([
  * @throws ConflictError REPO_DIRECTORY_FOREIGN
  */
 export function refuseForeignDirectory(root: Dir): void {
-  const entries = readSorted(root, '.').map(({ name }) => name);
+  const entries = namesIn(root);
   const foreign = entries.find((name) => !OWN_ENTRIES.has(name));
   if (foreign === undefined) return;
   const names = new Set<string>(entries);
@@ -81,6 +90,16 @@ export function refuseForeignDirectory(root: Dir): void {
     { path: root.label, found },
     { hint: 'Name a repository, or a directory that is new or empty' },
   );
+}
+
+/** Names in a directory; none in one that another process removed after it was opened here. */
+function namesIn(root: Dir): ByteString[] {
+  try {
+    return readSorted(root, '.').map(({ name }) => name);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 /**
