@@ -26,7 +26,9 @@ const SERVER = OPTIONS.filter(({ key }) => (SERVER_KEYS as readonly string[]).in
 
 /** An option as it stands on a command line, with a value when it takes one. */
 function spelled(option: OptionGrammar): string {
-  return option.flags.includes('<') ? `${longFlagOf(option)}=1` : longFlagOf(option);
+  if (!option.flags.includes('<')) return longFlagOf(option);
+  const value = option.flags.includes('<bool>') ? 'true' : '1';
+  return `${longFlagOf(option)}=${value}`;
 }
 
 const KINDS: readonly (readonly [reference: string, options: readonly OptionGrammar[]])[] = [

@@ -13,9 +13,9 @@ import { maybeText, text } from './schemas.ts';
 import { readNamedFile } from './small-file.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
 
-const { tlsVerify, authFile, certDir } = registryKeys;
+const { tlsVerify, authfile, certDir } = registryKeys;
 /** What a login can say about where credentials lie and how the registry is asked. */
-export const loginKeys = { tlsVerify, authFile, certDir };
+export const loginKeys = { tlsVerify, authfile, certDir };
 
 /** Where credentials lie: a file, or a credential helper. */
 export const keeperReport = v.union([v.object({ file: text }), v.object({ helper: text })]);
@@ -46,7 +46,7 @@ export const login = defineVerb({
         registry: 'localhost:5000',
         user: 'me',
         password: 'secret',
-        authFile: '/tmp/auth.json',
+        authfile: '/tmp/auth.json',
       },
       says: 'Keep credentials for a registry',
     },

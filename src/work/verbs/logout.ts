@@ -18,12 +18,12 @@ export const logout = defineVerb({
   request: v.strictObject({
     registry: maybeText,
     all: flag,
-    authFile: registryKeys.authFile,
+    authfile: registryKeys.authfile,
   }),
   report,
   examples: [
     {
-      request: { all: true, authFile: '/tmp/auth.json' },
+      request: { all: true, authfile: '/tmp/auth.json' },
       says: 'Forget all credentials of a file',
     },
   ],

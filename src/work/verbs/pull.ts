@@ -17,13 +17,7 @@ import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
 import { type CommitPullRequest, commitPullKeys } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
-import {
-  isRegistryReference,
-  policyKeys,
-  refuseRegistryKeys,
-  registryKeys,
-  registryOptions,
-} from './registry-keys.ts';
+import { isRegistryReference, policyKeys, registryKeys, registryOptions } from './registry-keys.ts';
 import { openIfPresent, openToFill } from './repository.ts';
 import { count, flag, list, maybeText, orNull, text, texts } from './schemas.ts';
 import { trustReport } from './trust-report.ts';
@@ -176,7 +170,6 @@ export const pull = defineVerb({
 /** Opens the source, and passes on what this host's configuration of registries warns of. */
 async function openReference(context: VerbContext, asked: PullRequest): Promise<OpenedSource> {
   const { reference } = asked;
-  if (!isRegistryReference(reference)) refuseRegistryKeys(asked, `pull "${reference}"`);
   const opened = await openSource(reference, { registry: registryOptions(asked) });
   for (const warning of opened.source.warnings ?? []) context.warn(warning);
   return opened;
@@ -203,7 +196,8 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
   const others = Object.keys(commitPullKeys).filter((key) => key !== 'compat');
-  refuseKeys(asked, others, `pull "${reference}"`);
+  const ofRegistries = isRegistryReference(reference) ? [] : Object.keys(registryKeys);
+  refuseKeys(asked, [...others, ...ofRegistries], `pull "${reference}"`);
   if (names.length > 1) {
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }

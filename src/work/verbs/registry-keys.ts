@@ -8,7 +8,7 @@ export const registryKeys = {
   /** False asks all endpoints without verified TLS, true none, whatever registries.conf says. */
   tlsVerify: v.optional(v.boolean()),
   /** Absolute path of the only file of credentials. */
-  authFile: maybeText,
+  authfile: maybeText,
   /** Absolute path of a folder of certificates, in the place of certs.d. */
   certDir: maybeText,
   /** For the host of the reference alone. */
@@ -36,10 +36,10 @@ export function isRegistryReference(reference: string): boolean {
 
 /** Options of a request as the registry client takes them. */
 export function registryOptions(asked: RegistryRequest & PolicyRequest): RegistryImageOptions {
-  const { tlsVerify, authFile, certDir, creds, signaturePolicy, requirePolicy } = asked;
+  const { tlsVerify, authfile, certDir, creds, signaturePolicy, requirePolicy } = asked;
   return {
     ...(tlsVerify === undefined ? {} : { tlsVerify }),
-    ...(authFile === undefined ? {} : { authFile }),
+    ...(authfile === undefined ? {} : { authFile: authfile }),
     ...(certDir === undefined ? {} : { certDir }),
     ...(creds === undefined ? {} : { creds }),
     ...(signaturePolicy === undefined ? {} : { signaturePolicy }),

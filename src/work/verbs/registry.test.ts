@@ -151,10 +151,10 @@ test('the files of an image are read in its registry, without a repository', asy
 test('credentials of the request are for registries, and for what is asked there', async () => {
   await using world = await World.start();
   const { reference } = world;
-  const authFile = world.path('auth.json');
-  writeFileSync(authFile, '{}');
+  const authfile = world.path('auth.json');
+  writeFileSync(authfile, '{}');
   world.answer = basic('user', 'right');
-  await world.refuses('HTTP_DENIED', 'pull', { reference, authFile });
+  await world.refuses('HTTP_DENIED', 'pull', { reference, authfile });
   const creds = { user: 'user', password: 'right' };
   await world.ask('pull', { reference, creds });
   await world.ask('stat', { name: reference, paths: ['/etc'], creds });
@@ -209,23 +209,28 @@ test('referrers lists what refers to an image, and only one type where one is as
 test('login keeps a password that the registry accepts, pulls use it, and logout forgets it', async () => {
   await using world = await World.start();
   const { reference, host: registry } = world;
-  const authFile = world.path('auth.json');
+  const authfile = world.path('auth.json');
   world.answer = basic('user', 'right');
-  const wrong = { registry, user: 'user', password: 'wrong', authFile };
+  const wrong = { registry, user: 'user', password: 'wrong', authfile };
   await world.refuses('HTTP_DENIED', 'login', wrong);
   ok(!readdirSync(world.path('.')).includes('auth.json'));
   const passwordFile = world.path('password');
   writeFileSync(passwordFile, 'right\n');
-  const done = await world.ask('login', { registry, user: 'user', passwordFile, authFile });
-  deepEqual(done, { registry, storedIn: { file: authFile }, hasReplaced: false });
-  deepEqual((await world.ask('tags', { reference, authFile }))['tags'], ['1']);
-  deepEqual(await world.ask('logout', { registry, authFile }), {
-    registries: [registry],
-    removedFrom: { file: authFile },
+  const done = await world.ask('login', {
+    registry,
+    user: 'user',
+    passwordFile,
+    authfile,
   });
-  await world.refuses('LOGIN_NOT_FOUND', 'logout', { registry, authFile });
-  await world.refuses('USAGE', 'login', { registry, user: 'user', authFile });
-  await world.refuses('USAGE', 'logout', { registry, all: true, authFile });
+  deepEqual(done, { registry, storedIn: { file: authfile }, hasReplaced: false });
+  deepEqual((await world.ask('tags', { reference, authfile }))['tags'], ['1']);
+  deepEqual(await world.ask('logout', { registry, authfile }), {
+    registries: [registry],
+    removedFrom: { file: authfile },
+  });
+  await world.refuses('LOGIN_NOT_FOUND', 'logout', { registry, authfile });
+  await world.refuses('USAGE', 'login', { registry, user: 'user', authfile });
+  await world.refuses('USAGE', 'logout', { registry, all: true, authfile });
 });
 
 test('push gives a registry the same image, and sends nothing twice', async () => {

@@ -1,7 +1,7 @@
 import type { Grammar } from './grammar.ts';
 import { REGISTRY } from './registry.ts';
 
-const AUTHFILE = REGISTRY.filter(({ key }) => key === 'authFile');
+const AUTHFILE = REGISTRY.filter(({ key }) => key === 'authfile');
 
 /** `logout` on a command line. */
 export const grammar: Grammar = {

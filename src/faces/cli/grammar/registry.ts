@@ -16,7 +16,7 @@ export const REGISTRY: readonly OptionGrammar[] = [
   {
     flags: '--authfile <file>',
     says: 'read credentials only from this file',
-    key: 'authFile',
+    key: 'authfile',
     take: 'path',
     completes: 'files',
     heading,
