@@ -213,10 +213,9 @@ export class Importer implements AsyncDisposable {
     }
   }
 
-  /** Lets the next pull have a blob when its stream has its name. */
+  /** Lets the next pull have a blob when its stream, one of those imported so far, has its name. */
   #release(partial: PartialBlob): void {
-    const registration = this.#registrations.at(-1);
-    const released = Promise.resolve(registration).then(
+    const released = Promise.all(this.#registrations).then(
       () => {
         partial.remove();
         partial[Symbol.dispose]();

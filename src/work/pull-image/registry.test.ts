@@ -176,6 +176,19 @@ test('what an earlier pull left of another blob is noticed, and everything is fe
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
 });
 
+test('what an earlier pull left is not counted when it is longer than the blob', async () => {
+  await using place = await Place.start();
+  const repository = await place.repository('a');
+  const { layers, wantedBytes } = await planPull(repository, REFERENCE, place.registry);
+  const large = layers.find(({ sizeBytes }) => sizeBytes >= PARTIAL_BYTES_MIN);
+  assert.ok(large !== undefined);
+  const held = await repository.partials.open(large.digest);
+  held.append(new Uint8Array(large.sizeBytes + 1));
+  held[Symbol.dispose]();
+  const { bytes } = await place.pull(repository);
+  assert.deepEqual([bytes.local, bytes.fetched], [0, wantedBytes]);
+});
+
 test('two pulls of one image fetch its layers once', async () => {
   await using place = await Place.start();
   const first = await place.repository('a');

@@ -92,11 +92,10 @@ export class PartialStore {
 export class PartialBlob implements Disposable {
   /** True when another pull fetched this blob meanwhile. */
   readonly hasWaited: boolean;
-  /** Bytes that were there when it was opened. */
-  readonly heldBytes: number;
   readonly #root: Dir;
   readonly #name: string;
   readonly #file: HostFile;
+  #heldBytes: number;
   #sizeBytes: number;
 
   constructor(root: Dir, name: string, file: HostFile, hasWaited: boolean) {
@@ -104,8 +103,13 @@ export class PartialBlob implements Disposable {
     this.#name = name;
     this.#file = file;
     this.hasWaited = hasWaited;
-    this.heldBytes = statFd(file).sizeBytes;
-    this.#sizeBytes = this.heldBytes;
+    this.#heldBytes = statFd(file).sizeBytes;
+    this.#sizeBytes = this.#heldBytes;
+  }
+
+  /** Bytes that were there when it was opened, and were not cleared. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   /** Bytes that are there now. */
@@ -127,6 +131,7 @@ export class PartialBlob implements Disposable {
   /** Forgets what is there. @throws HostError SYSCALL_FAILED */
   clear(): void {
     truncate(this.#file, 0);
+    this.#heldBytes = 0;
     this.#sizeBytes = 0;
   }
 
