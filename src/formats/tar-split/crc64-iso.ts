@@ -1,88 +1,21 @@
-/** CRC-64/ISO polynomial, reflected; its low half is zero. Source: ISO 3309; Go hash/crc64, ISO. */
-const POLYNOMIAL_HIGH = 0xd8000000;
-/** Bytes taken per step. */
-const SLICES = 8;
+import { Crc64 } from '#base/bytes';
 
-const [HIGH, LOW] = makeTables();
+/** CRC-64/ISO polynomial, reflected. Source: ISO 3309; Go hash/crc64, ISO. */
+const TABLES = Crc64.tablesOf({ high: 0xd8000000, low: 0 });
 
 /** CRC-64/ISO of bytes that come in pieces: what a tar-split keeps of every file. */
 export class Crc64Iso {
-  #high = 0xffffffff | 0;
-  #low = 0xffffffff | 0;
+  readonly #crc = new Crc64(TABLES);
 
   /** Takes the next bytes. */
   update(bytes: Uint8Array): void {
-    let high = this.#high;
-    let low = this.#low;
-    let at = 0;
-    for (const end = bytes.length - (SLICES - 1); at < end; at += SLICES) {
-      const a = low ^ word(bytes, at);
-      const b = high ^ word(bytes, at + 4);
-      const i0 = 0x700 + (a & 0xff);
-      const i1 = 0x600 + ((a >>> 8) & 0xff);
-      const i2 = 0x500 + ((a >>> 16) & 0xff);
-      const i3 = 0x400 + (a >>> 24);
-      const i4 = 0x300 + (b & 0xff);
-      const i5 = 0x200 + ((b >>> 8) & 0xff);
-      const i6 = 0x100 + ((b >>> 16) & 0xff);
-      const i7 = b >>> 24;
-      low = xor4(LOW, i0, i1, i2, i3) ^ xor4(LOW, i4, i5, i6, i7);
-      high = xor4(HIGH, i0, i1, i2, i3) ^ xor4(HIGH, i4, i5, i6, i7);
-    }
-    for (; at < bytes.length; at += 1) {
-      const index = (low ^ (bytes[at] as number)) & 0xff;
-      low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number);
-      high = (high >>> 8) ^ (HIGH[index] as number);
-    }
-    this.#high = high;
-    this.#low = low;
+    this.#crc.update(bytes);
   }
 
   /** The checksum of all bytes so far: 8 bytes, big-endian. */
   finish(): Uint8Array {
     const bytes = new Uint8Array(8);
-    const view = new DataView(bytes.buffer);
-    view.setInt32(0, ~this.#high);
-    view.setInt32(4, ~this.#low);
+    new DataView(bytes.buffer).setBigUint64(0, this.#crc.finish());
     return bytes;
   }
-}
-
-function xor4(table: Int32Array, a: number, b: number, c: number, d: number): number {
-  return (table[a] as number) ^ (table[b] as number) ^ (table[c] as number) ^ (table[d] as number);
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
-}
-
-/** Table k gives the effect of a byte that is followed by k zero bytes. */
-function makeTables(): [Int32Array, Int32Array] {
-  const highs = new Int32Array(SLICES * 256);
-  const lows = new Int32Array(SLICES * 256);
-  for (let byte = 0; byte < 256; byte += 1) {
-    let high = 0;
-    let low = byte;
-    for (let bit = 0; bit < 8; bit += 1) {
-      const isSet = (low & 1) !== 0;
-      low = (low >>> 1) | (high << 31);
-      high = high >>> 1;
-      if (isSet) high ^= POLYNOMIAL_HIGH;
-    }
-    highs[byte] = high;
-    lows[byte] = low;
-  }
-  for (let at = 256; at < SLICES * 256; at += 1) {
-    const high = highs[at - 256] as number;
-    const low = lows[at - 256] as number;
-    const index = low & 0xff;
-    lows[at] = ((low >>> 8) | (high << 24)) ^ (lows[index] as number);
-    highs[at] = (high >>> 8) ^ (highs[index] as number);
-  }
-  return [highs, lows];
 }

@@ -1,76 +1,11 @@
-/** CRC-64/XZ polynomial (ECMA-182, reflected), as two halves. Source: The .xz file format 1.2.0, section 6. */
-const POLYNOMIAL_HIGH = 0xc96c5795;
-const POLYNOMIAL_LOW = 0xd7870f42;
-/** Bytes taken per step. */
-const SLICES = 8;
+import { Crc64 } from '#base/bytes';
 
-const [HIGH, LOW] = makeTables();
+/** CRC-64/XZ polynomial (ECMA-182, reflected). Source: The .xz file format 1.2.0, section 6. */
+const TABLES = Crc64.tablesOf({ high: 0xc96c5795, low: 0xd7870f42 });
 
 /** CRC64 of bytes as a number of 64 bits. */
 export function crc64(bytes: Uint8Array): bigint {
-  let high = 0xffffffff | 0;
-  let low = 0xffffffff | 0;
-  let at = 0;
-  for (const end = bytes.length - (SLICES - 1); at < end; at += SLICES) {
-    const a = (low ^ word(bytes, at)) >>> 0;
-    const b = (high ^ word(bytes, at + 4)) >>> 0;
-    const i0 = 0x700 + (a & 0xff);
-    const i1 = 0x600 + ((a >>> 8) & 0xff);
-    const i2 = 0x500 + ((a >>> 16) & 0xff);
-    const i3 = 0x400 + (a >>> 24);
-    const i4 = 0x300 + (b & 0xff);
-    const i5 = 0x200 + ((b >>> 8) & 0xff);
-    const i6 = 0x100 + ((b >>> 16) & 0xff);
-    const i7 = b >>> 24;
-    low = xor8(LOW, i0, i1, i2, i3) ^ xor8(LOW, i4, i5, i6, i7);
-    high = xor8(HIGH, i0, i1, i2, i3) ^ xor8(HIGH, i4, i5, i6, i7);
-  }
-  for (; at < bytes.length; at++) {
-    const index = (low ^ (bytes[at] as number)) & 0xff;
-    low = ((low >>> 8) | (high << 24)) ^ (LOW[index] as number);
-    high = (high >>> 8) ^ (HIGH[index] as number);
-  }
-  return (BigInt(~high >>> 0) << 32n) | BigInt(~low >>> 0);
-}
-
-function xor8(table: Int32Array, a: number, b: number, c: number, d: number): number {
-  return (table[a] as number) ^ (table[b] as number) ^ (table[c] as number) ^ (table[d] as number);
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
-}
-
-/** Table k gives the effect of a byte that is followed by k zero bytes. */
-function makeTables(): [Int32Array, Int32Array] {
-  const highs = new Int32Array(SLICES * 256);
-  const lows = new Int32Array(SLICES * 256);
-  for (let byte = 0; byte < 256; byte++) {
-    let high = 0;
-    let low = byte;
-    for (let bit = 0; bit < 8; bit++) {
-      const isSet = (low & 1) !== 0;
-      low = (low >>> 1) | (high << 31);
-      high = high >>> 1;
-      if (isSet) {
-        low ^= POLYNOMIAL_LOW;
-        high ^= POLYNOMIAL_HIGH;
-      }
-    }
-    highs[byte] = high;
-    lows[byte] = low;
-  }
-  for (let at = 256; at < SLICES * 256; at++) {
-    const high = highs[at - 256] as number;
-    const low = lows[at - 256] as number;
-    const index = low & 0xff;
-    lows[at] = ((low >>> 8) | (high << 24)) ^ (lows[index] as number);
-    highs[at] = (high >>> 8) ^ (highs[index] as number);
-  }
-  return [highs, lows];
+  const crc = new Crc64(TABLES);
+  crc.update(bytes);
+  return crc.finish();
 }
