@@ -1,7 +1,8 @@
 // Invariant: any bytes give a TOC whose chunks tile every file inside the blob, in any pieces alike, a reason, or one FormatError.
 import assert from 'node:assert/strict';
 import { FormatError } from '#base/errors';
-import { parseChunkedFooter, parseStargzFooter, type Toc, walkZstdFrames } from '#formats/chunked';
+import { parseChunkedFooter, parseStargzFooter, type Toc } from '#formats/chunked';
+import { walkZstdFrames } from '#formats/zstd';
 import { TocParser } from '../../src/formats/chunked/toc.ts';
 import { UnusableToc } from '../../src/formats/chunked/verdict.ts';
 import { inflateAt, readChunkedImages } from '../../test/support/chunked-layers.ts';

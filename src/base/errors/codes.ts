@@ -1179,11 +1179,6 @@ export const ERROR_CODES = {
     meaning: 'An xz stream uses a filter or check that is not known',
     keys: ['what', 'found'],
   },
-  ZSTD_FRAMES_UNSUPPORTED: {
-    kind: 'unsupported',
-    meaning: 'Zstd data has several frames, and this Node reads only the first',
-    keys: ['what', 'node'],
-  },
   ZSTD_FRAME_INVALID: {
     kind: 'format',
     meaning: 'A frame of zstd data is not built as the format demands',

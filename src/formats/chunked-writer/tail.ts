@@ -6,12 +6,12 @@ import {
   encodeSkippableFrame,
   METADATA_BYTES_MAX,
   type MetadataPosition,
-  SKIPPABLE_HEADER_BYTES,
   TOC_BYTES_MAX,
   TOC_ENTRIES_MAX,
   TOC_TYPE,
   TOC_VERSION,
 } from '#formats/chunked';
+import { SKIPPABLE_HEADER_BYTES } from '#formats/zstd';
 import { compressFrame } from './compress.ts';
 import { type PlainLayer, plainLayer } from './refusal.ts';
 import type { TarSplitFrames } from './tar-split-frames.ts';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import { FOOTER_TAIL_BYTES, parseChunkedFooter, walkZstdFrames } from '#formats/chunked';
+import { FOOTER_TAIL_BYTES, parseChunkedFooter } from '#formats/chunked';
+import { walkZstdFrames } from '#formats/zstd';
 import {
   type ChunkedFixture,
   inflateAt,

@@ -1,9 +1,9 @@
 import { type ContentDigest, isContentDigest } from '#base/digest';
 import { FormatError } from '#base/errors';
+import { SKIPPABLE_HEADER_BYTES } from '#formats/zstd';
 import {
   CHUNKED_ANNOTATION,
   METADATA_BYTES_MAX,
-  SKIPPABLE_HEADER_BYTES,
   TAR_SPLIT_BYTES_MAX,
   TOC_BYTES_MAX,
   TOC_TYPE,

@@ -1,12 +1,11 @@
 import { ByteCursor } from '#base/bytes';
+import { SKIPPABLE_HEADER_BYTES, SKIPPABLE_MAGIC } from '#formats/zstd';
 import type { MetadataPosition } from './annotations.ts';
 import {
   FOOTER_BYTES,
   FOOTER_MAGIC,
   OLD_FOOTER_BYTES,
   OLD_STARGZ_FOOTER_BYTES,
-  SKIPPABLE_HEADER_BYTES,
-  SKIPPABLE_MAGIC,
   STARGZ_FOOTER_BYTES,
   TOC_TYPE,
 } from './layout.ts';

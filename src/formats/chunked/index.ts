@@ -16,14 +16,12 @@ export {
   parseChunkedFooter,
   parseStargzFooter,
 } from './footer.ts';
-export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
 export { decodeChunk, inflateChunk } from './inflate.ts';
 export { type BlobInspection, inspectChunkedBlob, type TocFault } from './inspect.ts';
 export { type ChunkedFile, type ChunkedLayer, tocTypeOf } from './layer.ts';
 export {
   CHUNKED_ANNOTATION,
   METADATA_BYTES_MAX,
-  SKIPPABLE_HEADER_BYTES,
   TAR_SPLIT_BYTES_MAX,
   TOC_BYTES_MAX,
   TOC_ENTRIES_MAX,

@@ -1,7 +1,7 @@
-import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
-import { FormatError, IntegrityError, isOnecopyError } from '#base/errors';
+import { constants } from 'node:zlib';
+import { FormatError, hasCode, IntegrityError, isOnecopyError } from '#base/errors';
+import { inflateZstd, inflateZstdSync, measureInflatedMax } from '#formats/zstd';
 import type { MetadataPosition } from './annotations.ts';
-import { measureInflatedMax } from './frames.ts';
 import { UnusableToc } from './verdict.ts';
 
 /**
@@ -9,6 +9,11 @@ import { UnusableToc } from './verdict.ts';
  * Source: klauspost/compress zstd, SpeedBestCompression.
  */
 const WINDOW_LOG_MAX = 25;
+/** Of zlib, beside those that begin with `ZSTD_`: a cut, and bytes behind the last frame. */
+const INPUT_FAULTS: ReadonlySet<string> = new Set([
+  'Z_BUF_ERROR',
+  'ERR_TRAILING_JUNK_AFTER_STREAM_END',
+]);
 const DECODER = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
 
 /**
@@ -39,10 +44,8 @@ export async function* inflateMetadata(
 }
 
 async function* inflate(what: string, bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  const stream = createZstdDecompress(DECODER);
-  stream.end(bytes);
   try {
-    yield* stream as AsyncIterable<Uint8Array>;
+    yield* inflateZstd([bytes], DECODER);
   } catch (error) {
     throw notZstd(what, error);
   }
@@ -77,11 +80,11 @@ function refuseBomb(what: string, expected: number, found: number): never {
 export function decodeChunk(range: Uint8Array, sizeBytes: number): Uint8Array {
   try {
     // One byte more is allowed to tell an overflow from other failures by its length.
-    const content = zstdDecompressSync(range, { ...DECODER, maxOutputLength: sizeBytes + 1 });
+    const content = inflateZstdSync(range, { ...DECODER, maxOutputLength: sizeBytes + 1 });
     if (content.length === sizeBytes) return content;
     return failChunk(sizeBytes, `${content.length} bytes`);
   } catch (error) {
-    if (isOnecopyError(error)) throw error;
+    if (isOnecopyError(error) && hasCode(error, 'CHUNK_CONTENT_MISMATCH')) throw error;
     return failChunk(sizeBytes, (error as Error).message);
   }
 }
@@ -94,44 +97,20 @@ export async function* inflateChunk(
   range: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   sizeBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  const stream = createZstdDecompress(DECODER);
-  void feed(stream, range);
   let found = 0;
   try {
-    for await (const piece of stream as AsyncIterable<Uint8Array>) {
+    for await (const piece of inflateZstd(range, DECODER)) {
       found += piece.length;
       if (found > sizeBytes) break;
       yield piece;
     }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (code.startsWith('ZSTD_') || code === 'Z_BUF_ERROR')
+    if (code.startsWith('ZSTD_') || INPUT_FAULTS.has(code))
       failChunk(sizeBytes, (error as Error).message);
     throw error;
   }
   if (found !== sizeBytes) failChunk(sizeBytes, found > sizeBytes ? 'more' : `${found} bytes`);
-}
-
-/** Writes the range into the decoder piece by piece; a failure of the source becomes one of the decoder. */
-async function feed(
-  stream: ReturnType<typeof createZstdDecompress>,
-  range: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  let release = () => {};
-  stream.once('close', () => release());
-  try {
-    for await (const piece of range) {
-      if (stream.destroyed) return;
-      // A producer may use the piece again once it is asked for the next one.
-      await new Promise<void>((resolve) => {
-        release = resolve;
-        stream.write(piece, () => resolve());
-      });
-    }
-    stream.end();
-  } catch (error) {
-    stream.destroy(error as Error);
-  }
 }
 
 /** Refuses a range whose content is not what the TOC promises. */

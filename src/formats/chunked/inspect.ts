@@ -1,7 +1,8 @@
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import { type ContentDigest, computeContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
+import { inflateZstdSync } from '#formats/zstd';
 import type { MetadataPosition } from './annotations.ts';
 import { tocOfTar } from './estargz.ts';
 import { FOOTER_TAIL_BYTES, parseChunkedFooter, parseStargzFooter } from './footer.ts';
@@ -115,7 +116,7 @@ function inflateWhole(
     );
   }
   const maxOutputLength = Math.max(inflatedBytes, 1);
-  const text = attempt(what, () => zstdDecompressSync(bytes, { maxOutputLength }));
+  const text = attempt(what, () => inflateZstdSync(bytes, { maxOutputLength }));
   if (text.length === inflatedBytes) return text;
   throw new UnusableToc(
     'length',

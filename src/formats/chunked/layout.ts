@@ -33,15 +33,6 @@ export const TOC_ENTRIES_MAX = 500_000;
 /** Longest entry of a TOC: a PAX header of 1 MiB of extended attributes in base64, and names. */
 export const TOC_ENTRY_BYTES_MAX = 4 * 2 ** 20;
 
-/** Magic of a zstd frame, little-endian. Source: RFC 8878, section 3.1.1. */
-export const ZSTD_MAGIC = 0xfd2fb528;
-/** First of sixteen magics of a skippable frame. Source: RFC 8878, section 3.1.2. */
-export const SKIPPABLE_MAGIC = 0x184d2a50;
-/** Magic and length of a skippable frame. */
-export const SKIPPABLE_HEADER_BYTES = 8;
-/** Largest content of one zstd block. Source: RFC 8878, section 3.1.1.2.4. */
-export const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
-
 /** Payload of the skippable frame at the end: seven numbers of 64 bits and the magic. */
 export const FOOTER_BYTES = 64;
 /** The footer of writers before the tar-split: four numbers and the magic. */

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { type ContentDigest, computeContentDigest } from '#base/digest';
 import { hasCode } from '#base/errors';
 import { replayTarSplit } from '#formats/tar-split';
+import { walkZstdFrames } from '#formats/zstd';
 import {
   type ChunkedFixture,
   readChunkedGolden,
@@ -27,7 +28,6 @@ import {
   readStargzToc,
   readToc,
   tarSplitRecords,
-  walkZstdFrames,
 } from './index.ts';
 import { TocJsonParser } from './toc-json.ts';
 

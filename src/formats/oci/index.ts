@@ -50,12 +50,9 @@ export {
   isImageConfigType,
   isIndexType,
   isManifestType,
-  isSecondFrame,
   type LayerType,
   ociLayerType,
   parseLayerType,
-  readsZstdFrames,
-  zstdFramesUnsupported,
 } from './media-type.ts';
 export {
   formatPlatform,

@@ -1,4 +1,3 @@
-import { zstdDecompressSync } from 'node:zlib';
 import { UnsupportedError } from '#base/errors';
 import { MEDIA_TYPES } from './layout.ts';
 
@@ -102,35 +101,4 @@ function unsupported(compression: string, { what, hint }: CompressedSubject): Un
     { compression },
     { hint },
   );
-}
-
-/** `a` and `b`, each in a frame of its own. Source: RFC 8878 section 3.1.1: one raw block in a single segment. */
-const TWO_FRAMES = Buffer.from('28b52ffd200109000061' + '28b52ffd200109000062', 'hex');
-
-let reads: boolean | undefined;
-
-/** Whether this Node reads all frames of zstd data. Node 22 and early releases of Node 24 stop after the first
- * one and say nothing. Asked once. */
-export function readsZstdFrames(): boolean {
-  reads ??= zstdDecompressSync(TWO_FRAMES).length === 2;
-  return reads;
-}
-
-/**
- * The refusal of zstd data of several frames, for a Node whose decoder was told to reject what follows the first.
- * @param what the data, for the message
- */
-export function zstdFramesUnsupported(what: string, cause: unknown): UnsupportedError {
-  return new UnsupportedError(
-    'ZSTD_FRAMES_UNSUPPORTED',
-    `Cannot unpack ${what}: expected one zstd frame, which is all that Node ${process.versions.node} reads, found more`,
-    { what, node: process.versions.node },
-    { hint: 'Run Node 26, or the newest Node 24', cause },
-  );
-}
-
-/** Whether an error says that a Node without support for several frames has found more than one. */
-export function isSecondFrame(error: unknown): boolean {
-  if (readsZstdFrames() || !(error instanceof Error) || !('code' in error)) return false;
-  return error.code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END';
 }

@@ -1,16 +1,10 @@
 import { tmpdir } from 'node:os';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { FormatError, isOnecopyError, NotFoundError } from '#base/errors';
 import { type BlobRange, drained, type OperationOptions, type RandomReader } from '#base/flow';
-import {
-  COMPRESSION_PROBE_BYTES,
-  type Compression,
-  detectCompression,
-  isSecondFrame,
-  readsZstdFrames,
-  zstdFramesUnsupported,
-} from '#formats/oci';
+import { COMPRESSION_PROBE_BYTES, type Compression, detectCompression } from '#formats/oci';
 import { type ArchiveIndex, readArchiveIndex } from '#formats/tar';
+import { inflateZstd } from '#formats/zstd';
 import {
   type Descriptor,
   Dir,
@@ -24,6 +18,9 @@ import {
 } from '#host';
 import type { FileSet } from './files.ts';
 import { SPOOL_MAX_BYTES } from './layout.ts';
+
+/** Bytes that a decompressor gives at a time. */
+const CHUNK_BYTES = 1 << 20;
 
 /** Where and how far a compressed archive is unpacked. */
 export interface SpoolOptions extends OperationOptions {
@@ -128,7 +125,11 @@ async function unpack(
   const spool = directory.tmpfile(0o600);
   let sizeBytes = 0;
   try {
-    for await (const piece of decompressed(packed, compression)) {
+    const pieces =
+      compression === 'gzip'
+        ? gunzipped(packed)
+        : inflateZstd(readPieces(packed), { chunkSize: CHUNK_BYTES });
+    for await (const piece of pieces) {
       options.signal?.throwIfAborted();
       sizeBytes += piece.length;
       if (sizeBytes > limit) throw tooLarge(packed.label, limit);
@@ -137,7 +138,6 @@ async function unpack(
     return spool;
   } catch (error) {
     spool[Symbol.dispose]();
-    if (isSecondFrame(error)) throw zstdFramesUnsupported(`image archive "${packed.label}"`, error);
     if (!isZlibError(error)) throw error;
     throw new FormatError(
       'ARCHIVE_INVALID',
@@ -148,15 +148,8 @@ async function unpack(
   }
 }
 
-async function* decompressed(
-  packed: HostFile,
-  compression: Exclude<Compression, 'none'>,
-): AsyncGenerator<Uint8Array> {
-  const chunkSize = 1 << 20;
-  const stream =
-    compression === 'gzip'
-      ? createGunzip({ chunkSize })
-      : createZstdDecompress({ chunkSize, rejectGarbageAfterEnd: !readsZstdFrames() });
+async function* gunzipped(packed: HostFile): AsyncGenerator<Uint8Array> {
+  const stream = createGunzip({ chunkSize: CHUNK_BYTES });
   const feeding = (async () => {
     for (const piece of readPieces(packed)) {
       if (stream.destroyed) return;
@@ -177,7 +170,8 @@ async function* decompressed(
 function isZlibError(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return (
-    typeof code === 'string' && /^(Z_|ZSTD_|ERR_ZLIB|ERR_BUFFER|ERR_STREAM_PREMATURE)/.test(code)
+    typeof code === 'string' &&
+    /^(Z_|ZSTD_|ERR_ZLIB|ERR_TRAILING_JUNK|ERR_BUFFER|ERR_STREAM_PREMATURE)/.test(code)
   );
 }
 

@@ -1,17 +1,10 @@
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { FormatError, isOnecopyError, UnsupportedError } from '#base/errors';
+import { FormatError, hasCode, isOnecopyError, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { VerityHasher } from '#formats/fsverity';
-import {
-  COMPRESSION_PROBE_BYTES,
-  detectCompression,
-  EntryBudget,
-  isSecondFrame,
-  readsZstdFrames,
-  zstdFramesUnsupported,
-} from '#formats/oci';
+import { COMPRESSION_PROBE_BYTES, detectCompression, EntryBudget } from '#formats/oci';
 import {
   checkTarEntry,
   type SplitContent,
@@ -29,6 +22,7 @@ import {
   Tree,
   UNSET_STAT,
 } from '#formats/tree';
+import { inflateZstd } from '#formats/zstd';
 import { Dir, openVerityHasher, readPieces } from '#host';
 import type { Repository, StagedObject } from '#stores/composefs';
 
@@ -69,37 +63,59 @@ async function* unpacked(source: Iterable<Uint8Array>, label: string): AsyncGene
     yield* { [Symbol.iterator]: () => iterator };
     return;
   }
-  const stream =
-    compression === 'gzip'
-      ? createGunzip()
-      : createZstdDecompress({ rejectGarbageAfterEnd: !readsZstdFrames() });
-  feed(stream, first, iterator).catch((error: unknown) => {
+  const packed = new Counted(first.value, iterator);
+  try {
+    if (compression === 'gzip') yield* gunzipped(packed);
+    else yield* inflateZstd(packed);
+  } catch (cause) {
+    if (isOnecopyError(cause) && !hasCode(cause, 'ZSTD_FRAME_INVALID')) throw cause;
+    throw new FormatError(
+      'OSTREE_TAR_INVALID',
+      `Cannot unpack tar: ${cause instanceof Error ? cause.message : 'unknown'}`,
+      { offset: packed.bytes, what: 'tar', found: compression },
+      { cause },
+    );
+  }
+}
+
+/** The pieces of a file whose first has been read, and how many bytes of them were taken. */
+class Counted implements Iterable<Uint8Array> {
+  bytes = 0;
+  readonly #first: Uint8Array;
+  readonly #rest: Iterator<Uint8Array>;
+
+  constructor(first: Uint8Array, rest: Iterator<Uint8Array>) {
+    this.#first = first;
+    this.#rest = rest;
+  }
+
+  *[Symbol.iterator](): Generator<Uint8Array> {
+    this.bytes += this.#first.length;
+    yield this.#first;
+    for (let next = this.#rest.next(); next.done !== true; next = this.#rest.next()) {
+      this.bytes += next.value.length;
+      yield next.value;
+    }
+  }
+}
+
+async function* gunzipped(packed: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const stream = createGunzip();
+  feed(stream, packed).catch((error: unknown) => {
     stream.destroy(error instanceof Error ? error : new Error(String(error)));
   });
   try {
     for await (const piece of stream) yield piece as Uint8Array;
-  } catch (cause) {
-    if (isOnecopyError(cause)) throw cause;
-    if (isSecondFrame(cause)) throw zstdFramesUnsupported(`tar "${label}"`, cause);
-    throw new FormatError(
-      'OSTREE_TAR_INVALID',
-      `Cannot unpack tar: ${cause instanceof Error ? cause.message : 'unknown'}`,
-      { offset: stream.bytesWritten, what: 'tar', found: compression },
-      { cause },
-    );
   } finally {
     stream.destroy();
   }
 }
 
-async function feed(
-  stream: ReturnType<typeof createGunzip | typeof createZstdDecompress>,
-  first: IteratorResult<Uint8Array>,
-  rest: Iterator<Uint8Array>,
-): Promise<void> {
-  for (let next = first; next.done !== true && !stream.destroyed; next = rest.next()) {
+async function feed(stream: Gunzip, packed: Iterable<Uint8Array>): Promise<void> {
+  for (const piece of packed) {
+    if (stream.destroyed) return;
     // zlib reads the piece in its own thread after this returns, and the next piece reuses the memory.
-    if (!stream.write(next.value.slice())) {
+    if (!stream.write(piece.slice())) {
       await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
     }
   }

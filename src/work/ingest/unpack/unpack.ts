@@ -1,7 +1,8 @@
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { constants, createGunzip, type Gunzip } from 'node:zlib';
 import { FormatError, type OnecopyError } from '#base/errors';
 import type { Source } from '#base/flow';
-import { type Compression, isSecondFrame, zstdFramesUnsupported } from '#formats/oci';
+import type { Compression } from '#formats/oci';
+import { inflateZstd } from '#formats/zstd';
 import { type Inflater, tryOpenInflater } from '#host';
 import { gunzip, type RoomFor } from './gunzip.ts';
 
@@ -9,6 +10,8 @@ import { gunzip, type RoomFor } from './gunzip.ts';
 const PIECE_BYTES = 256 << 10;
 /** Pieces that may wait between the decompressor's thread and this one, in bytes. */
 const WAITING_BYTES = 1 << 20;
+/** Largest window of a zstd frame, as a power of two: 128 MiB. */
+const WINDOW_LOG_MAX = 27;
 /** Largest layer that is unpacked, in bytes, unless the caller says otherwise: above any that a public registry takes. */
 export const LAYER_BYTES_MAX = 2 ** 37;
 /**
@@ -53,7 +56,9 @@ export async function* unpack(
       ? gunzip(counted, inflater, (reason) => meter.invalid(reason), roomFor)
       : compression === 'none'
         ? counted
-        : decompress(counted, compression, meter);
+        : compression === 'gzip'
+          ? zlibGunzip(counted, meter)
+          : unzstd(counted, meter);
   for await (const piece of pieces) {
     meter.addOutput(piece.length);
     yield piece;
@@ -67,25 +72,29 @@ async function* countInput(source: Source, meter: Meter): AsyncGenerator<Uint8Ar
   }
 }
 
-type Decompressor = ReturnType<typeof createGunzip | typeof createZstdDecompress>;
+/** Of both decompressors. */
+const STREAM = { chunkSize: PIECE_BYTES, readableHighWaterMark: WAITING_BYTES };
 
-function openDecompressor(compression: 'gzip' | 'zstd'): Decompressor {
-  const options = { chunkSize: PIECE_BYTES, readableHighWaterMark: WAITING_BYTES };
-  if (compression === 'gzip') return createGunzip(options);
-  return createZstdDecompress({
-    ...options,
-    rejectGarbageAfterEnd: true,
-    params: { [constants.ZSTD_d_windowLogMax]: 27 },
-  });
+async function* unzstd(
+  source: AsyncIterable<Uint8Array>,
+  meter: Meter,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* inflateZstd(source, {
+      ...STREAM,
+      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+    });
+  } catch (error) {
+    throw meter.explain(error);
+  }
 }
 
 /** Feeding and reading run side by side: the work happens in a thread of libuv's pool meanwhile. */
-async function* decompress(
+async function* zlibGunzip(
   source: AsyncIterable<Uint8Array>,
-  compression: 'gzip' | 'zstd',
   meter: Meter,
 ): AsyncGenerator<Uint8Array> {
-  const stream = openDecompressor(compression);
+  const stream = createGunzip(STREAM);
   const feeding = feed(source, stream);
   // Reported below, or overtaken by the stream's own error.
   feeding.catch(() => {});
@@ -103,7 +112,7 @@ async function* decompress(
   }
 }
 
-async function feed(source: AsyncIterable<Uint8Array>, stream: Decompressor): Promise<void> {
+async function feed(source: AsyncIterable<Uint8Array>, stream: Gunzip): Promise<void> {
   const closed = new Promise<void>((resolve) => stream.once('close', resolve));
   try {
     for await (const piece of source) {
@@ -145,7 +154,6 @@ class Meter {
 
   /** Errors of zlib become ours; those of the source pass. */
   explain(error: unknown): unknown {
-    if (isSecondFrame(error)) return zstdFramesUnsupported(this.#limits.what, error);
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const isZlib = /^(Z_|ZSTD_|ERR_TRAILING_JUNK|ERR_ZLIB|ERR_ZSTD)/.test(code);
     return isZlib ? this.invalid((error as Error).message, error) : error;

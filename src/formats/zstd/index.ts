@@ -1,0 +1,16 @@
+/**
+ * zstd: frames by their headers, and inflating data of several frames on Nodes whose own zstd stops after the first.
+ *
+ *     pieces ─ ZstdFrameSplitter ─▶ frames ─▶ node:zlib, one frame at a time ─▶ content
+ *
+ * Compressing, and what a Node gets right by itself, is left to `node:zlib`.
+ */
+export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
+export { inflateZstd, inflateZstdSync } from './inflate.ts';
+export {
+  SKIPPABLE_HEADER_BYTES,
+  SKIPPABLE_MAGIC,
+  ZSTD_BLOCK_BYTES_MAX,
+  ZSTD_MAGIC,
+} from './layout.ts';
+export { type FramePart, ZstdFrameSplitter } from './splitter.ts';
