@@ -11,6 +11,7 @@ export class FakeBlob implements RemoteBlob {
   ignoresRanges = false;
   /** Changes the bytes of an answer; called once for each range. */
   damage: (bytes: Buffer, range: ByteRange, request: number) => Buffer = (bytes) => bytes;
+  readonly traffic = { requests: 0, bodyBytes: 0, skippedBytes: 0 };
   readonly #bytes: Buffer;
 
   constructor(bytes: Buffer) {
@@ -26,6 +27,7 @@ export class FakeBlob implements RemoteBlob {
 
   async readRanges(ranges: readonly ByteRange[]) {
     this.requests.push(ranges);
+    this.traffic.requests += 1;
     if (this.ignoresRanges) return { kind: 'whole', bytes: this.read() } as const;
     return { kind: 'ranges', pieces: this.#pieces(ranges, this.requests.length) } as const;
   }
@@ -37,6 +39,7 @@ export class FakeBlob implements RemoteBlob {
       const bytes = this.damage(whole, range, request);
       for (let at = 0; at < bytes.length; at += piece.length) {
         const length = bytes.copy(piece, 0, at);
+        this.traffic.bodyBytes += length;
         yield { offset: range.offset + at, bytes: piece.subarray(0, length) };
         piece.fill(0xee);
       }

@@ -39,6 +39,16 @@ export type BlobPieces =
   /** The server does not serve ranges and sends the whole blob instead, from its first byte. */
   | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> };
 
+/** What something over a network has cost so far. */
+export interface Traffic {
+  /** Requests that were sent, answered or not. */
+  readonly requests: number;
+  /** Bytes that came and were wanted. */
+  readonly bodyBytes: number;
+  /** Bytes that came and were thrown away. */
+  readonly skippedBytes: number;
+}
+
 /** Options of a read. */
 export interface BlobReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -52,6 +62,8 @@ export interface BlobReadOptions {
 export interface RemoteBlob {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
+  /** What reading it has cost so far. */
+  readonly traffic: Traffic;
   /** The bytes from `offset` (0 when omitted) to the end, in pieces. */
   read(options?: BlobReadOptions & { readonly offset?: number }): AsyncIterable<Uint8Array>;
   /**

@@ -10,6 +10,7 @@ export type {
   ByteRange,
   RemoteBlob,
   Source,
+  Traffic,
 } from './blob.ts';
 export { pool } from './pool.ts';
 export type {

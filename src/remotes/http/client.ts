@@ -236,6 +236,7 @@ export class HttpClient implements AsyncDisposable {
     let url = start;
     let foreign = start.origin === asked.origin ? undefined : asked;
     if (foreign !== undefined) requireReachable(asked, start, method);
+    request.onSent?.();
     for (let hop = 0; ; hop++) {
       const answer = hop === 0 ? begun?.answer : undefined;
       const response = await (answer ?? this.#once(request, url, collectBytes, foreign));

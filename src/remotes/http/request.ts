@@ -46,6 +46,8 @@ export interface HttpRequest {
   readonly range?: { readonly offset: number; readonly length: number; readonly of?: number };
   /** Told how many bytes of a body were transferred in vain, because the server sent it from its first byte. */
   readonly onSkipped?: (count: number) => void;
+  /** Told of each time that the request is sent, also to go on after a break; redirects that are followed are not told. */
+  readonly onSent?: () => void;
   /** Makes the error for an answer that is not accepted, from its page, of which at most 64 KiB are read. */
   readonly onRefused?: (answer: HttpBytes, attempts: number) => unknown;
   /** Statuses that are an answer; any other is an error. Default: 200 only. */

@@ -44,7 +44,7 @@ export class EndpointAccess implements AsyncDisposable {
   #challenges: readonly Challenge[] | undefined;
   /** Scopes that refusals asked for beyond those that we know of. */
   #learnt: Scopes = new Map();
-  /** Requests that were made, answered or not; those for tokens and the ping are not among them. */
+  /** Requests that were sent, answered or not; those for tokens and the ping are not among them. */
   requests = 0;
   /** False once the registry, or where it redirects to, refused several ranges in one request. */
   mayAskSeveral = true;
@@ -118,7 +118,6 @@ export class EndpointAccess implements AsyncDisposable {
 
   async #prepare({ path, at, scopes, ...request }: AccessRequest): Promise<HttpRequest> {
     const { base } = await this.#reach(request.signal);
-    this.requests++;
     const { repository, namespace } = this.endpoint;
     const url = at ?? new URL(`/v2/${repository}/${path}`, base);
     if (namespace !== undefined && at === undefined) url.searchParams.set('ns', namespace);
@@ -129,6 +128,10 @@ export class EndpointAccess implements AsyncDisposable {
       namedBy: base,
       headers: { 'accept-encoding': 'identity', ...request.headers },
       ...(url.origin === base.origin ? { authorizer: this.#authorizer(scopes) } : {}),
+      onSent: () => {
+        this.requests++;
+        request.onSent?.();
+      },
       onRefused: (answer, attempts) => this.refusal(answer, method, attempts),
     };
   }

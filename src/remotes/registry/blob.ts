@@ -6,6 +6,7 @@ import {
   type BlobReadOptions,
   type ByteRange,
   type RemoteBlob,
+  type Traffic,
   verifySize,
 } from '#base/flow';
 import { parseLayerType } from '#formats/oci';
@@ -32,13 +33,8 @@ export interface BlobName {
   readonly urls?: readonly string[];
 }
 
-/** What was transferred for blobs. */
-export interface BlobCounts {
-  /** Bytes that were handed on. */
-  bodyBytes: number;
-  /** Bytes that a server sent before those that were wanted. */
-  skippedBytes: number;
-}
+/** A running count of what was transferred. */
+export type TrafficCount = { -readonly [Key in keyof Traffic]: Traffic[Key] };
 
 /** Times that ranges are asked for again after nothing of them came. */
 const FRUITLESS_MAX = 4;
@@ -52,15 +48,25 @@ export class RegistryBlob implements RemoteBlob {
   readonly sizeBytes: number;
   readonly #foreignUrls: readonly string[];
   readonly #endpoints: FailOver;
-  readonly #counts: BlobCounts;
+  readonly #onTraffic: (part: Partial<Traffic>) => void;
+  readonly #traffic: TrafficCount = { requests: 0, bodyBytes: 0, skippedBytes: 0 };
 
-  constructor(name: BlobName, endpoints: FailOver, counts: BlobCounts) {
+  /** @param onTraffic told of each request and of bytes as they come */
+  constructor(
+    name: BlobName,
+    endpoints: FailOver,
+    onTraffic: (part: Partial<Traffic>) => void = () => {},
+  ) {
     this.digest = name.digest;
     this.sizeBytes = name.sizeBytes;
     const isForeign = parseLayerType(name.mediaType ?? '')?.foreign === true;
     this.#foreignUrls = isForeign ? (name.urls ?? []).filter(isWebUrl) : [];
     this.#endpoints = endpoints;
-    this.#counts = counts;
+    this.#onTraffic = onTraffic;
+  }
+
+  get traffic(): Traffic {
+    return this.#traffic;
   }
 
   /**
@@ -196,8 +202,7 @@ export class RegistryBlob implements RemoteBlob {
       // What did not come is asked for again.
       if (!isRetryable(error) && !hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
     } finally {
-      this.#counts.bodyBytes += used;
-      this.#counts.skippedBytes += transferred - used;
+      this.#count({ bodyBytes: used, skippedBytes: transferred - used });
     }
     return reader.end();
   }
@@ -215,6 +220,7 @@ export class RegistryBlob implements RemoteBlob {
     if (wanted.length > 1 && !access.mayAskSeveral) return undefined;
     const list = wanted.map(({ offset, length }) => `${offset}-${offset + length - 1}`);
     const answer = await access.send({
+      onSent: this.#onSent,
       path: `blobs/${this.digest}`,
       headers: { range: `bytes=${list.join(',')}` },
       accept: [200, 206, 400, 404, 416, 501],
@@ -269,8 +275,9 @@ export class RegistryBlob implements RemoteBlob {
       ...(offset === 0 && length === this.sizeBytes
         ? { immutable: true }
         : { range: { offset, length, of: this.sizeBytes } }),
+      onSent: this.#onSent,
       onSkipped: (count: number) => {
-        this.#counts.skippedBytes += count;
+        this.#count({ skippedBytes: count });
       },
       // One byte more than there should be is enough to know.
       maxBytes: Math.max(this.sizeBytes + 1, SMALL_ANSWER_MAX_BYTES),
@@ -289,9 +296,16 @@ export class RegistryBlob implements RemoteBlob {
 
   async *#counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of bytes) {
-      this.#counts.bodyBytes += piece.length;
+      this.#count({ bodyBytes: piece.length });
       yield piece;
     }
+  }
+
+  readonly #onSent = () => this.#count({ requests: 1 });
+
+  #count(part: Partial<Traffic>): void {
+    addTraffic(this.#traffic, part);
+    this.#onTraffic(part);
   }
 
   #empty({ endpoint }: EndpointAccess): TransportError {
@@ -307,6 +321,13 @@ export class RegistryBlob implements RemoteBlob {
       { digest: this.digest, source },
     );
   }
+}
+
+/** Adds to a running count. */
+export function addTraffic(count: TrafficCount, part: Partial<Traffic>): void {
+  count.requests += part.requests ?? 0;
+  count.bodyBytes += part.bodyBytes ?? 0;
+  count.skippedBytes += part.skippedBytes ?? 0;
 }
 
 type RangesAnswer =

@@ -106,7 +106,7 @@ test('an image is resolved by tag and by digest, for a platform, each document f
     assert.equal(found.manifest.digest, manifests[1]);
     assert.equal(found.indexes[0]?.digest, index);
     assert.equal(lines(session).length, 4);
-    assert.equal(repository.counts.requests, 3);
+    assert.equal(repository.traffic.requests, 3);
   }
 });
 
@@ -213,7 +213,7 @@ test('a blob is read whole and from any offset, over a redirect too, by closed r
     assert.deepEqual(await bytesIn(blob.read({ offset: 650_000 })), BLOB.subarray(650_000));
     assert.equal(session.server.seen.at(-1)?.headers.range, 'bytes=650000-699999');
     assert.equal((await bytesIn(blob.read({ offset: BLOB.length }))).length, 0);
-    assert.equal(session.repository.counts.bodyBytes, 750_000);
+    assert.equal(session.repository.traffic.bodyBytes, 750_000);
   }
 });
 
@@ -246,7 +246,7 @@ for (const parts of [true, false]) {
     }
     // The ping, then one request a round, or one that is refused and never made again.
     assert.equal(session.server.seen.length, parts ? 3 : 1 + 1 + 3 + 3);
-    assert.equal(session.repository.counts.bodyBytes, 2 * 90_101);
+    assert.equal(session.repository.traffic.bodyBytes, 2 * 90_101);
   });
 }
 
@@ -279,7 +279,7 @@ test('ranges that break off in the middle of their parts are asked for again, no
   assert.ok(answer.kind === 'ranges');
   const found = await collect(answer.pieces);
   assert.equal(found.size, 90_101);
-  assert.ok(session.repository.counts.bodyBytes === 90_101);
+  assert.ok(session.repository.traffic.bodyBytes === 90_101);
 });
 
 test('a mirror that dies in the middle of a blob is followed by the next one, at the same byte', async () => {

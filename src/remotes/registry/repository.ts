@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { isOnecopyError, NotFoundError, type OnecopyError } from '#base/errors';
-import { verified } from '#base/flow';
+import { type Traffic, verified } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
   type Descriptor,
@@ -12,7 +12,7 @@ import {
   resolveImage,
 } from '#formats/oci';
 import { EndpointAccess } from './access.ts';
-import { type BlobCounts, type BlobName, RegistryBlob } from './blob.ts';
+import { addTraffic, type BlobName, RegistryBlob, type TrafficCount } from './blob.ts';
 import type { Endpoint } from './endpoint.ts';
 import { FailOver, withOthers } from './fail-over.ts';
 import type { RegistrySettings } from './host.ts';
@@ -40,12 +40,6 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a session has cost so far. */
-export interface RegistryCounts extends Readonly<BlobCounts> {
-  /** Requests for manifests, blobs, lists and uploads, without those for tokens. */
-  readonly requests: number;
-}
-
 /**
  * A repository of a registry, at all the places where it may be asked for. Reading moves on from an endpoint that fails to
  * the next; writing asks the first alone. Dispose it to close its connections.
@@ -53,7 +47,7 @@ export interface RegistryCounts extends Readonly<BlobCounts> {
 export class RegistryRepository implements AsyncDisposable {
   readonly #all: readonly EndpointAccess[];
   readonly #endpoints: FailOver;
-  readonly #blobs: BlobCounts = { bodyBytes: 0, skippedBytes: 0 };
+  readonly #read: TrafficCount = { requests: 0, bodyBytes: 0, skippedBytes: 0 };
   readonly #knowsReferrers = new Map<EndpointAccess, boolean>();
   /** True once a manifest came: who delivered it is asked first for all that belongs to it. */
   #hasDelivered = false;
@@ -65,10 +59,12 @@ export class RegistryRepository implements AsyncDisposable {
     this.#endpoints = new FailOver(this.#all);
   }
 
-  /** Costs so far. */
-  get counts(): RegistryCounts {
+  /**
+   * Costs so far: requests for manifests, blobs, lists and uploads, without those for tokens; bytes of manifests and blobs that were read.
+   */
+  get traffic(): Traffic {
     const requests = this.#all.reduce((sum, access) => sum + access.requests, 0);
-    return { ...this.#blobs, requests };
+    return { ...this.#read, requests };
   }
 
   /** The endpoint that is asked first now. */
@@ -91,6 +87,7 @@ export class RegistryRepository implements AsyncDisposable {
       try {
         const found = await fetchManifest(access, reference, signal);
         if (found !== undefined) {
+          addTraffic(this.#read, { bodyBytes: found.bytes.length });
           this.#hasDelivered = true;
           this.#endpoints.prefer(access);
           return found;
@@ -160,7 +157,7 @@ export class RegistryRepository implements AsyncDisposable {
 
   /** A blob to read, whole or by ranges, now or later; nothing is asked yet. */
   openBlob(name: BlobName): RegistryBlob {
-    return new RegistryBlob(name, this.#endpoints, this.#blobs);
+    return new RegistryBlob(name, this.#endpoints, (part) => addTraffic(this.#read, part));
   }
 
   /**

@@ -14,14 +14,18 @@ import {
   BatchPool,
   BlobReader,
   countFile,
+  type ImportedLayer,
   importBlob,
   importLayer,
   type LayerCounts,
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
+import { BLOB_ONLY, CostCount } from './cost.ts';
 import { nameOf, type PlannedLayer } from './plan.ts';
+import type { LayerCost } from './report.ts';
 import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
+import { forecastKnown, type LayerPlanner } from './route.ts';
 import type { StackFeed } from './stack-feed.ts';
 
 /** What an importer works for. */
@@ -31,6 +35,8 @@ export interface ImporterOptions extends OperationOptions {
     digest: ContentDigest,
     sizeBytes: number,
   ) => BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
+  /** Decides how a layer comes. */
+  readonly planLayer: LayerPlanner;
   /** Finds a layer that another pull has stored since this one was planned. */
   readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
   readonly keepBlobs: boolean;
@@ -70,6 +76,8 @@ export class Importer implements AsyncDisposable {
   };
   /** True when bytes that an earlier pull left were not those of the blob: they are gone now. */
   hasDroppedPartial = false;
+  /** What each layer has cost, by position. */
+  readonly costs: LayerCost[] = [];
   /** Streams of the blobs that are kept as they are. */
   readonly blobs = new Map<ContentDigest, ObjectId>();
   readonly #options: ImporterOptions;
@@ -145,6 +153,8 @@ export class Importer implements AsyncDisposable {
       if (layer.blobId !== undefined) this.blobs.set(digest, layer.blobId);
       const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
       const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
+      const known = forecastKnown(layer);
+      if (known !== undefined) this.costs[layer.position] = new CostCount(known).value;
       if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
       else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
       seen.add(digest);
@@ -153,39 +163,66 @@ export class Importer implements AsyncDisposable {
   }
 
   async #import(job: ImportJob, feed: StackFeed | undefined): Promise<ObjectId> {
-    const { signal, onProgress, openBlob } = this.#options;
+    const { repository, signal, onProgress, openBlob, planLayer } = this.#options;
     signal?.throwIfAborted();
     const { digest, sizeBytes } = job.layer.descriptor;
     const id = nameOf(job.layer);
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
     const content = await openBlob(digest, sizeBytes);
-    const streamId = isRemote(content)
-      ? await this.#importRemote(job, content, feed)
-      : await this.#importContent(job, content, feed);
-    if ('fd' in content) this.totals.localBytes += sizeBytes;
-    else if (!isRemote(content)) this.totals.fetchedBytes += sizeBytes;
-    onProgress?.({ type: 'done', id, transferred: sizeBytes });
-    return streamId;
+    const heldBytes = repository.partials.heldBytes(digest);
+    const { route, reason } = await planLayer({ layer: job.layer, content, heldBytes, signal });
+    const cost = new CostCount(job.isMissing ? { route, reason } : BLOB_ONLY);
+    try {
+      const streamId = isRemote(content)
+        ? await this.#importRemote(job, { blob: content, cost }, feed)
+        : await this.#importLocal(job, { content, cost }, feed);
+      onProgress?.({ type: 'done', id, transferred: sizeBytes });
+      return streamId;
+    } finally {
+      if (isRemote(content)) cost.addTraffic(content.traffic);
+      this.costs[job.layer.position] = cost.value;
+    }
   }
 
-  #importContent(
+  async #importLocal(
     job: ImportJob,
-    content: BlobContent,
+    { content, cost }: { readonly content: BlobContent; readonly cost: CostCount },
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { sizeBytes } = job.layer.descriptor;
+    const id = await this.#importContent(job, { content, cost }, feed);
+    if ('fd' in content) {
+      cost.reused.file += sizeBytes;
+      this.totals.localBytes += sizeBytes;
+    } else {
+      cost.fetchedBytes += sizeBytes;
+      this.totals.fetchedBytes += sizeBytes;
+    }
+    return id;
+  }
+
+  async #importContent(
+    job: ImportJob,
+    { content, cost }: { readonly content: BlobContent; readonly cost: CostCount },
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
     const isBlob = job.layer.diffId === undefined || !job.isMissing;
-    return isBlob ? this.#importBlob(job, content) : this.#importLayer(job, content, feed);
+    if (isBlob) return await this.#importBlob(job, content);
+    const { id, counts } = await this.#importLayer(job, content, feed);
+    cost.reused.objects += counts.reusedBytes;
+    return id;
   }
 
   /** Fetches a blob, and keeps what came until the layer has its name. Another pull that fetches it is waited for. */
   async #importRemote(
     job: ImportJob,
-    blob: RemoteBlob,
+    { blob, cost }: { readonly blob: RemoteBlob; readonly cost: CostCount },
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
     const { repository, signal, findLayer } = this.#options;
     if (blob.sizeBytes < PARTIAL_BYTES_MIN) {
-      const id = await this.#importContent(job, contentOf(blob, { signal }), feed);
+      const content = contentOf(blob, { signal });
+      const id = await this.#importContent(job, { content, cost }, feed);
       this.totals.fetchedBytes += blob.sizeBytes;
       return id;
     }
@@ -195,9 +232,12 @@ export class Importer implements AsyncDisposable {
       if (found !== undefined) {
         partial.remove();
         partial[Symbol.dispose]();
+        cost.way = { route: 'linked', reason: 'another pull has stored it meanwhile' };
         return found;
       }
-      const id = await this.#importContent(job, resumeBlob(blob, partial, { signal }), feed);
+      const content = resumeBlob(blob, partial, { signal });
+      const id = await this.#importContent(job, { content, cost }, feed);
+      cost.reused.partial += partial.heldBytes;
       this.totals.localBytes += partial.heldBytes;
       this.totals.fetchedBytes += blob.sizeBytes - partial.heldBytes;
       this.#release(partial);
@@ -242,7 +282,7 @@ export class Importer implements AsyncDisposable {
     { layer, keepBlob }: ImportJob,
     content: BlobContent,
     feed: StackFeed | undefined,
-  ): Promise<ObjectId> {
+  ): Promise<ImportedLayer> {
     const { repository, signal, layerBytesMax, reading } = this.#options;
     const { diffId, position, descriptor } = layer;
     assert(diffId !== undefined, 'a layer without a diff id is a blob');
@@ -263,7 +303,7 @@ export class Importer implements AsyncDisposable {
     this.#count(imported.counts);
     this.#register(layer.streamName, imported.id);
     if (imported.blobId !== undefined) this.#keep(digest, imported.blobId);
-    return imported.id;
+    return imported;
   }
 
   #takeThread(): UnpackThread {

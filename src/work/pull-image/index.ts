@@ -8,8 +8,22 @@ export { type Platform, parsePlatform } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
-export { type PullOptions, planPull, pullImage } from './pull.ts';
-export type { LayerReport, PullPlan, PullReport } from './report.ts';
+export { type PlanPullOptions, type PullOptions, planPull, pullImage } from './pull.ts';
+export type {
+  LayerCost,
+  LayerPlan,
+  LayerReport,
+  PullPlan,
+  PullReport,
+  ReusedBytes,
+} from './report.ts';
+export {
+  type ForecastInput,
+  type LayerForecast,
+  type LayerPlanner,
+  type LayerRoute,
+  planWholeBlob,
+} from './route.ts';
 export {
   type OpenedSource,
   type OpenSourceOptions,

@@ -14,6 +14,7 @@ import {
   presentImages,
 } from '#work/image';
 import type { PullPlan } from './report.ts';
+import type { LayerForecast } from './route.ts';
 
 /** One layer of the image to be pulled, and where it stands. */
 export interface PlannedLayer {
@@ -151,14 +152,26 @@ export function isBuilt(
   }
 }
 
-/** The plan as a plain value. */
-export function describePlan(
-  repository: Repository | undefined,
-  image: ResolvedImage,
-  layers: readonly PlannedLayer[],
-  reading?: Reading | undefined,
-): Omit<PullPlan, 'trust'> {
-  const rows = layers.map(({ descriptor, diffId, sameAs, presentId }) => ({
+/** What a plan is made of. */
+export interface PlanParts {
+  readonly repository: Repository | undefined;
+  readonly image: ResolvedImage;
+  readonly layers: readonly PlannedLayer[];
+  /** How each layer would come. */
+  readonly forecasts: readonly LayerForecast[];
+  readonly reading: Reading | undefined;
+}
+
+/** The plan as a plain value, with the traffic of the layers alone. */
+export function describePlan({
+  repository,
+  image,
+  layers,
+  forecasts,
+  reading,
+}: PlanParts): Omit<PullPlan, 'trust'> {
+  const rows = layers.map(({ descriptor, diffId, sameAs, presentId }, index) => ({
+    ...(forecasts[index] as LayerForecast),
     diffId,
     digest: descriptor.digest,
     sizeBytes: descriptor.sizeBytes,
@@ -178,6 +191,8 @@ export function describePlan(
     layers: rows,
     wantedBytes: bytesOf('wanted'),
     presentBytes: bytesOf('present'),
+    fetchBytes: rows.reduce((sum, row) => sum + row.fetchBytes, 0),
+    requests: rows.reduce((sum, row) => sum + row.requests, 0),
     wouldBuild:
       image.config !== undefined &&
       (repository === undefined || !isBuilt(repository, image.manifest.digest, reading)),

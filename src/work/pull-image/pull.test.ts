@@ -106,6 +106,7 @@ test('layers that are present are not opened, and one that the image has twice i
       ['present', 'wanted', 'repeated'],
     );
     assert.equal(plan.wouldBuild, true);
+    opened.length = 0;
     const report = await pullImage(repository, watched, { name: 'second' });
     assert.deepEqual(
       report.layers.map(({ status }) => status),

@@ -7,6 +7,7 @@ import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
 import type { ImageJudge, TrustReport } from '#work/trust';
+import { joinCosts } from './cost.ts';
 import { Importer, type ImportTotals } from './importer.ts';
 import {
   arrangeLayers,
@@ -18,7 +19,8 @@ import {
   planLayers,
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage } from './publish.ts';
-import type { LayerReport, PullPlan, PullReport } from './report.ts';
+import type { LayerCost, LayerReport, PullPlan, PullReport } from './report.ts';
+import { forecastKnown, type LayerForecast, type LayerPlanner, planWholeBlob } from './route.ts';
 import { type OpenSourceOptions, openSource, type PullSource, requireTarLayers } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
 import { settleSuspects } from './suspects.ts';
@@ -49,6 +51,8 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly layerBytesMax?: number | undefined;
   /** Most files and directories of the image. */
   readonly entriesMax?: number | undefined;
+  /** Decides how layers come that are not here; without it by their whole blobs. */
+  readonly planLayer?: LayerPlanner | undefined;
   /** How layers are read; without it `standard`, and an image that is stored already keeps its own. */
   readonly reading?: Reading | undefined;
 }
@@ -77,11 +81,17 @@ export async function pullImage(
   return await new ImagePull(repository, opened.source, options).run();
 }
 
+/** Options of a plan. */
+export type PlanPullOptions = Pick<
+  PullOptions,
+  'platform' | 'reading' | 'judge' | 'registry' | 'planLayer' | 'signal'
+>;
+
 /** What `pullImage` would do; nothing is written. Without a repository everything is wanted. @throws as resolving the source */
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
-  options: Pick<PullOptions, 'platform' | 'reading' | 'judge' | 'registry' | 'signal'> = {},
+  options: PlanPullOptions = {},
 ): Promise<PullPlan> {
   await using opened = await openSource(from, options);
   const { source } = opened;
@@ -90,7 +100,32 @@ export async function planPull(
   const trust = await judge?.call(source, image.manifest.digest, options);
   const layers =
     repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
-  return { ...describePlan(repository, image, layers, options.reading), trust };
+  // What came up to here, a pull asks for again.
+  const { requests = 0, bodyBytes = 0 } = source.traffic ?? {};
+  const forecasts = await forecastLayers(repository, source, layers, options);
+  const plan = describePlan({ repository, image, layers, forecasts, reading: options.reading });
+  const costs = { fetchBytes: plan.fetchBytes + bodyBytes, requests: plan.requests + requests };
+  return { ...plan, ...costs, trust };
+}
+
+async function forecastLayers(
+  repository: Repository | undefined,
+  source: PullSource,
+  layers: readonly PlannedLayer[],
+  { planLayer = planWholeBlob, signal }: PlanPullOptions,
+): Promise<LayerForecast[]> {
+  const forecasts: LayerForecast[] = [];
+  for (const layer of layers) {
+    const { digest, sizeBytes } = layer.descriptor;
+    const known = forecastKnown(layer);
+    if (known !== undefined) forecasts.push(known);
+    else {
+      const content = await source.openBlob(digest, sizeBytes);
+      const heldBytes = repository?.partials.heldBytes(digest) ?? 0;
+      forecasts.push(await planLayer({ layer, content, heldBytes, signal }));
+    }
+  }
+  return forecasts;
 }
 
 function requireVerity(repository: Repository): void {
@@ -111,6 +146,8 @@ class ImagePull {
   readonly #clock = new PhaseClock();
   #trust: TrustReport | undefined;
   #hasDroppedPartial = false;
+  /** What an attempt that failed has cost, by position of the layer. */
+  #costsBefore: readonly (LayerCost | undefined)[] = [];
 
   constructor(repository: Repository, source: PullSource, options: PullOptions) {
     this.#repository = repository;
@@ -155,6 +192,7 @@ class ImagePull {
     await using importer = this.#openImporter(layers);
     const ids = await importer.run(feed).catch((error: unknown) => {
       this.#hasDroppedPartial = importer.hasDroppedPartial;
+      this.#costsBefore = importer.costs;
       throw error;
     });
     this.#clock.end('layers');
@@ -163,6 +201,7 @@ class ImagePull {
     this.#clock.end('image');
     await importer.named();
     const { totals, blobs } = importer;
+    const costs = importer.costs.map((cost, at) => joinCosts(this.#costsBefore[at], cost));
     const differences = feed?.differences;
     const built = differences === undefined ? {} : { reading: readingOf(differences) };
     const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
@@ -170,12 +209,13 @@ class ImagePull {
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
     settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');
-    return { ...this.#report(input, published, totals), differences };
+    return { ...this.#report(input, published, { totals, costs }), differences };
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
     const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading } = this.#options;
     return new Importer(layers, {
+      planLayer: this.#options.planLayer ?? planWholeBlob,
       repository: this.#repository,
       openBlob: (digest, sizeBytes) => this.#source.openBlob(digest, sizeBytes),
       findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
@@ -199,7 +239,7 @@ class ImagePull {
   #report(
     input: PublishInput,
     published: Published,
-    totals: ImportTotals,
+    { totals, costs }: { readonly totals: ImportTotals; readonly costs: readonly LayerCost[] },
   ): Omit<PullReport, 'differences'> {
     const { image, layers, ids, images } = input;
     return {
@@ -214,7 +254,9 @@ class ImagePull {
       imageIds: Object.fromEntries(published.slots),
       built: images !== undefined,
       reading: image.config === undefined ? undefined : published.reading,
-      layers: layers.map((layer, index) => reportLayer(layer, ids[index] as ObjectId)),
+      layers: layers.map((layer, index) =>
+        reportLayer(layer, ids[index] as ObjectId, costs[index] as LayerCost),
+      ),
       objects: {
         stored: totals.storedObjects,
         reused: totals.reusedObjects,
@@ -227,6 +269,7 @@ class ImagePull {
         stored: totals.storedBytes,
         inlined: totals.inlinedBytes,
       },
+      traffic: this.#source.traffic,
       ms: this.#clock.phases(),
     };
   }
@@ -246,7 +289,7 @@ function isSplitOtherwise(error: unknown): boolean {
   return isOnecopyError(error) && error.code.startsWith('TAR_');
 }
 
-function reportLayer(layer: PlannedLayer, streamId: ObjectId): LayerReport {
+function reportLayer(layer: PlannedLayer, streamId: ObjectId, cost: LayerCost): LayerReport {
   const { diffId, descriptor, sameAs, presentId } = layer;
   const isPresent = presentId !== undefined;
   return {
@@ -255,6 +298,7 @@ function reportLayer(layer: PlannedLayer, streamId: ObjectId): LayerReport {
     status: sameAs !== undefined ? 'repeated' : isPresent ? 'present' : 'imported',
     sizeBytes: descriptor.sizeBytes,
     streamId,
+    ...cost,
   };
 }
 

@@ -15,7 +15,7 @@ import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { noise, type TestLayout, writeTestLayout } from '../../../test/support/test-layout.ts';
-import { type PullOptions, planPull, pullImage } from './index.ts';
+import { type LayerReport, type PullOptions, planPull, pullImage } from './index.ts';
 import { PARTIAL_BYTES_MIN } from './resume.ts';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -110,6 +110,8 @@ class Place implements AsyncDisposable {
   }
 }
 
+const isLarge = ({ sizeBytes }: { readonly sizeBytes: number }) => sizeBytes >= PARTIAL_BYTES_MIN;
+
 /** Sends `count` bytes of an answer and breaks the connection. */
 function cutAt(answer: FakeAnswer, count: number): FakeAnswer {
   if (typeof answer === 'function' || answer.body === undefined) return answer;
@@ -129,14 +131,35 @@ test('an image of a registry gets the ids that it gets from a layout', async () 
   assert.equal(here.manifestDigest, there.manifestDigest);
   assert.equal(here.imageId, there.imageId);
   assert.equal(here.manifestStreamId, there.manifestStreamId);
-  assert.deepEqual(here.layers, there.layers);
+  const idOf = ({ diffId, streamId }: LayerReport) => [diffId, streamId];
+  assert.deepEqual(here.layers.map(idOf), there.layers.map(idOf));
+  assert.deepEqual(
+    there.layers.map(({ route, fetchedBytes, reusedBytes }) => [
+      route,
+      fetchedBytes,
+      reusedBytes.file,
+    ]),
+    there.layers.map(({ sizeBytes }) => ['whole', 0, sizeBytes]),
+  );
+  assert.deepEqual(
+    here.layers.map(({ route, fetchedBytes, requests }) => [route, fetchedBytes, requests]),
+    plan.layers.map(({ route, fetchBytes, requests }) => [route, fetchBytes, requests]),
+  );
+  assert.equal(here.traffic?.bodyBytes, plan.fetchBytes);
+  assert.equal(here.traffic?.requests, plan.requests);
   assert.equal(here.bytes.fetched, plan.wantedBytes);
   assert.equal(here.bytes.local, 0);
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
   const before = place.blobRequests.length;
-  await place.pull(fromRegistry);
+  const planAgain = await planPull(fromRegistry, REFERENCE, place.registry);
+  const again = await place.pull(fromRegistry);
+  assert.deepEqual(
+    again.layers.map(({ route, requests }) => [route, requests]),
+    again.layers.map(() => ['present', 0]),
+  );
+  assert.equal(again.traffic?.bodyBytes, planAgain.fetchBytes);
   // The config is read to know the layers; no layer is.
-  assert.equal(place.blobRequests.length, before + 1);
+  assert.equal(place.blobRequests.length, before + 2);
 });
 
 test('a pull that was cut off goes on at the byte where it stopped', async () => {
@@ -157,8 +180,17 @@ test('a pull that was cut off goes on at the byte where it stopped', async () =>
   assert.ok(heldBytes > 0 && heldBytes <= cut, `${heldBytes}`);
   place.answerBlob = undefined;
   place.server.seen.length = 0;
-  const report = await place.pull(await place.again('a'), { jobs: 1 });
+  const again = await place.again('a');
+  const plan = await planPull(again, REFERENCE, place.registry);
+  const report = await place.pull(again, { jobs: 1 });
   assert.equal(report.bytes.local, heldBytes);
+  assert.equal(report.traffic?.bodyBytes, plan.fetchBytes);
+  const [planned, large] = [plan, report].map(({ layers }) => layers.find(isLarge));
+  assert.ok(planned !== undefined && large !== undefined && 'reusedBytes' in large);
+  assert.equal(planned.reason, large.reason);
+  assert.match(large.reason, /interrupted pull left [0-9]+ of/);
+  assert.deepEqual([large.reusedBytes.partial, large.wastedBytes], [heldBytes, 0]);
+  assert.equal(large.fetchedBytes, large.sizeBytes - heldBytes);
   assert.ok(place.blobRequests.some((range) => range.startsWith(`bytes=${heldBytes}-`)));
 });
 
@@ -173,6 +205,10 @@ test('what an earlier pull left of another blob is noticed, and everything is fe
   const report = await place.pull(repository);
   assert.equal(report.layers.length, 3);
   assert.equal(report.bytes.local, 0);
+  const { sizeBytes, fetchedBytes, wastedBytes, requests } = report.layers[0] as LayerReport;
+  // Everything but the first 5000 bytes came in vain, and then all of it.
+  assert.deepEqual([fetchedBytes, wastedBytes], [2 * sizeBytes - 5000, sizeBytes - 5000]);
+  assert.equal(requests, 2);
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
 });
 
@@ -195,6 +231,8 @@ test('two pulls of one image fetch its layers once', async () => {
   const second = await place.again('a');
   const reports = await Promise.all([place.pull(first), place.pull(second)]);
   assert.equal(reports[0]?.imageId, reports[1]?.imageId);
+  const routes = reports.map((report) => report?.layers.find(isLarge)?.route).sort();
+  assert.deepEqual(routes, ['linked', 'whole']);
   const { layers } = await planPull(undefined, REFERENCE, place.registry);
   const large = layers.filter(({ sizeBytes }) => sizeBytes >= PARTIAL_BYTES_MIN);
   const requested = place.server.seen.map(({ url }) => url.pathname.split('/').at(-1));

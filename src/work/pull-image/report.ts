@@ -1,10 +1,37 @@
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
+import type { Traffic } from '#base/flow';
 import type { LayerDifferences } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { TrustReport } from '#work/trust';
+import type { LayerForecast, LayerRoute } from './route.ts';
+
+/** What was not fetched, by where it came from, in bytes. */
+export interface ReusedBytes {
+  /** Of files whose objects the repository had: content, not compressed. */
+  objects: number;
+  /** Of pieces of files that the repository had: content, not compressed. */
+  chunks: number;
+  /** Of the blob, left by an interrupted pull. */
+  partial: number;
+  /** Of the blob, in a file of this host. */
+  file: number;
+}
+
+/** What bringing a layer has cost. */
+export interface LayerCost {
+  readonly route: LayerRoute;
+  /** One sentence, without a capital letter and a full stop. */
+  readonly reason: string;
+  /** Bytes that came over a network, those that were of no use included. */
+  readonly fetchedBytes: number;
+  /** Of those, bytes that were of no use. */
+  readonly wastedBytes: number;
+  readonly reusedBytes: ReusedBytes;
+  readonly requests: number;
+}
 
 /** What became of one layer. */
-export interface LayerReport {
+export interface LayerReport extends LayerCost {
   /** Undefined for a layer of an artifact. */
   readonly diffId: DiffId | undefined;
   readonly digest: ContentDigest;
@@ -58,6 +85,8 @@ export interface PullReport {
     readonly stored: number;
     readonly inlined: number;
   };
+  /** What the whole pull cost on the network, documents and signatures included; undefined for a source on this host. */
+  readonly traffic: Traffic | undefined;
   /** Wall time by phase, in milliseconds. */
   readonly ms: {
     readonly resolve: number;
@@ -68,6 +97,14 @@ export interface PullReport {
   };
 }
 
+/** What would become of one layer. */
+export interface LayerPlan extends LayerForecast {
+  readonly diffId: DiffId | undefined;
+  readonly digest: ContentDigest;
+  readonly sizeBytes: number;
+  readonly status: 'wanted' | 'present' | 'repeated';
+}
+
 /** What a pull would do. */
 export interface PullPlan {
   readonly kind: 'image' | 'artifact';
@@ -75,15 +112,14 @@ export interface PullPlan {
   readonly configDigest: ContentDigest;
   /** What accepts the image; undefined when nobody was asked. */
   readonly trust: TrustReport | undefined;
-  readonly layers: readonly {
-    readonly diffId: DiffId | undefined;
-    readonly digest: ContentDigest;
-    readonly sizeBytes: number;
-    readonly status: 'wanted' | 'present' | 'repeated';
-  }[];
+  readonly layers: readonly LayerPlan[];
   /** Bytes of the blobs that would be read. */
   readonly wantedBytes: number;
   readonly presentBytes: number;
+  /** Bytes that would come over a network: manifest, config and signatures too. */
+  readonly fetchBytes: number;
+  /** Requests to the registry, those for tokens not included. */
+  readonly requests: number;
   /** True when EROFS images would be built. */
   readonly wouldBuild: boolean;
 }

@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
-import type { BlobContent, RemoteBlob } from '#base/flow';
+import type { BlobContent, RemoteBlob, Traffic } from '#base/flow';
 import {
   formatReference,
   type ImageReference,
@@ -24,6 +24,8 @@ export interface PullSource {
   ): BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
   /** Asked about the resolved image where the caller has no judge of its own. */
   readonly judge?: ImageJudge | undefined;
+  /** What it has cost on the network so far; undefined for a source on this host. */
+  readonly traffic?: Traffic | undefined;
   /** What a user should hear once. */
   readonly warnings?: readonly string[] | undefined;
 }

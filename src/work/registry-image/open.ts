@@ -1,11 +1,10 @@
 import type { ContentDigest } from '#base/digest';
-import type { RemoteBlob } from '#base/flow';
+import type { RemoteBlob, Traffic } from '#base/flow';
 import type { ImageEndpoint } from '#formats/containers-config';
 import type { RegistryReference, ResolvedImage, ResolveOptions } from '#formats/oci';
 import {
   type Endpoint,
   type ManifestReference,
-  type RegistryCounts,
   RegistryRepository,
   type RegistrySettings,
   type RequestOptions,
@@ -90,8 +89,8 @@ export class RegistryImage implements AsyncDisposable {
   }
 
   /** Costs so far. */
-  get counts(): RegistryCounts {
-    return this.#opened.repository.counts;
+  get traffic(): Traffic {
+    return this.#opened.repository.traffic;
   }
 
   /** Asks the policy of this host about the image. Call it after `resolve`, which finds out who delivers. @throws as `judgeRegistryImage` */

@@ -50,7 +50,15 @@ const request = v.strictObject({
 export type PullRequest = v.InferOutput<typeof request>;
 
 const kind = v.picklist(['image', 'artifact']);
+const route = v.picklist(['whole', 'partial', 'present', 'linked']);
 const planLayer = v.object({
+  route,
+  /** Why this route. */
+  reason: text,
+  /** Bytes that need not be fetched, and that have to be. */
+  hereBytes: count,
+  fetchBytes: count,
+  requests: count,
   diffId: v.nullable(text),
   digest: text,
   sizeBytes: count,
@@ -70,6 +78,10 @@ const imagePlanReport = v.object({
   /** Bytes of the blobs that would be read. */
   wantedBytes: count,
   presentBytes: count,
+  /** Bytes that would come over a network: manifest, config and signatures too. */
+  fetchBytes: count,
+  /** Requests to the registry, those for tokens not included. */
+  requests: count,
   /** True when EROFS images would be built. */
   wouldBuild: v.boolean(),
 });
@@ -103,10 +115,20 @@ const imagePullReport = v.object({
       status: v.picklist(['imported', 'present', 'repeated']),
       sizeBytes: count,
       streamId: text,
+      route,
+      reason: text,
+      /** Bytes that came over a network, and of those what was of no use. */
+      fetchedBytes: count,
+      wastedBytes: count,
+      /** Content of objects and of chunks of objects; bytes of the blob from an interrupted pull and from a file of this host. */
+      reusedBytes: v.object({ objects: count, chunks: count, partial: count, file: count }),
+      requests: count,
     }),
   ),
   objects: v.object({ stored: count, reused: count, reflinked: count, copied: count }),
   bytes: v.object({ fetched: count, local: count, stored: count, inlined: count }),
+  /** Of the whole pull, documents included; null for a source on this host. */
+  traffic: v.nullable(v.object({ requests: count, bodyBytes: count, skippedBytes: count })),
   /** Wall time by phase, in milliseconds. */
   ms: v.object({
     resolve: v.number(),
@@ -159,6 +181,9 @@ export const pull = defineVerb({
       resolve: () => image,
       openBlob: found.openBlob.bind(found),
       judge: found.judge?.bind(found),
+      get traffic() {
+        return found.traffic;
+      },
     };
     const { keepBlobs, verifyReused, maxEntries, maxLayerSizeBytes } = asked;
     const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
@@ -246,6 +271,7 @@ function pullReport({ layers, ...done }: ImageReport): v.InferOutput<typeof imag
     imageId: orNull(done.imageId),
     reading: orNull(done.reading),
     differences: orNull(done.differences),
+    traffic: orNull(done.traffic),
     layers: layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) })),
   };
 }

@@ -1,5 +1,6 @@
 import type { PullReport } from '#work/verbs';
 import { formatDigest, formatSize } from '../units.ts';
+import { countOf } from './checkout.ts';
 import { text as commitText } from './ostree-pull.ts';
 import type { Speaker, Text } from './text.ts';
 
@@ -10,11 +11,16 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   if (report.dryRun) {
     if (report.wouldCreate) line('Would create the repository');
     line(`Would pull ${report.kind} ${report.manifestDigest}`);
-    for (const { diffId, digest, sizeBytes, status } of report.layers) {
-      line(`  layer ${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}  ${status}`);
+    for (const { diffId, digest, sizeBytes, route, reason } of report.layers) {
+      const what = `${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}`;
+      line(`  layer ${what}  ${route}: ${reason}`);
     }
     const [wanted, present] = [report.wantedBytes, report.presentBytes].map(formatSize);
     line(`  to read: ${wanted}, already here: ${present}`);
+    if (report.requests > 0) {
+      const fetched = formatSize(report.fetchBytes);
+      line(`  to fetch: ${fetched} in ${countOf(report.requests, 'request')}`);
+    }
     return;
   }
   const { objects, bytes, layers, ms } = report;
@@ -28,11 +34,17 @@ export const text: Text<PullReport> = (report, speaker, request) => {
     `  files:    ${objects.stored} new (${formatSize(bytes.stored)}), ${objects.reused} already here, ` +
       `${formatSize(bytes.inlined)} of small files and headers`,
   );
+  if (report.traffic !== null) line(`  network:  ${trafficText(report.traffic)}`);
   line(`  time:     ${(ms.total / 1000).toFixed(2)} s`);
   printDifferences(report.differences, speaker);
 };
 
 type Pulled = Extract<PullReport, { dryRun: false; kind: 'image' | 'artifact' }>;
+
+function trafficText({ requests, bodyBytes, skippedBytes }: NonNullable<Pulled['traffic']>) {
+  const wasted = skippedBytes > 0 ? `, of which ${formatSize(skippedBytes)} were of no use` : '';
+  return `${countOf(requests, 'request')}, ${formatSize(bodyBytes + skippedBytes)}${wasted}`;
+}
 
 /** Nothing is said where nothing was demanded. */
 function printTrust(trust: Pulled['trust'], line: Speaker['line']): void {

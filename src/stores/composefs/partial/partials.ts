@@ -66,6 +66,11 @@ export class PartialStore {
     }
   }
 
+  /** Bytes that are there of a blob; others may add to them meanwhile. */
+  heldBytes(digest: ContentDigest): number {
+    return this.#root.lstat(`${PARTIALS}/${nameOf(digest)}`)?.sizeBytes ?? 0;
+  }
+
   /**
    * Paths of what no pull is likely to go on with: blobs that last grew more than a week ago, and the oldest beyond `PARTIALS_BYTES_MAX`
    * together. Whoever removes them holds the exclusive lock of the repository, so that no pull has one.
