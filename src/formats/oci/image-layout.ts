@@ -38,6 +38,8 @@ export interface LayoutEntry {
   readonly tag?: string | undefined;
   /** Said where readers cannot find it in the config: for artifacts. */
   readonly platform?: Platform | undefined;
+  /** Said of what refers to another manifest, so that nobody takes it for an image of the layout. */
+  readonly artifactType?: string | undefined;
 }
 
 /** What of an index is rewritten; everything else in it is kept as it is. */
@@ -82,12 +84,13 @@ function existingIndex(bytes: Uint8Array): IndexDocument {
 }
 
 function encodeEntry(entry: LayoutEntry): IndexItem {
-  const { mediaType, digest, sizeBytes, tag, platform } = entry;
+  const { mediaType, digest, sizeBytes, tag, platform, artifactType } = entry;
   return {
     mediaType,
     digest,
     size: sizeBytes,
     ...(platform === undefined ? {} : { platform }),
+    ...(artifactType === undefined ? {} : { artifactType }),
     ...(tag === undefined ? {} : { annotations: { [REF_NAME_ANNOTATION]: tag } }),
   } as IndexItem;
 }

@@ -1,4 +1,4 @@
-import { type ContentDigest, parseContentDigest } from '#base/digest';
+import { algorithmOf, type ContentDigest, hexOf, parseContentDigest } from '#base/digest';
 import { FormatError } from '#base/errors';
 
 /** The name of an image in a registry, normalised: the host is always there, and Docker Hub's is `docker.io`. */
@@ -128,4 +128,12 @@ export function invalidReference(
     { offset: 0, what: 'reference', expected, found: found.slice(0, 200) },
     extras,
   );
+}
+
+/**
+ * The tag under which clients keep the referrers of a manifest where the registry does not.
+ * Source: distribution-spec 1.1, "Referrers tag schema": algorithm cut to 32, hex to 64 characters.
+ */
+export function referrersTag(subject: ContentDigest): string {
+  return `${algorithmOf(subject).slice(0, 32)}-${hexOf(subject).slice(0, 64)}`;
 }

@@ -26,6 +26,7 @@ export {
   isRepositoryPath,
   isShortName,
   parseImageName,
+  referrersTag,
 } from './image-name.ts';
 export { requireDocumentSize } from './json.ts';
 export {
@@ -37,6 +38,7 @@ export {
 export {
   CONFIG_MAX_BYTES,
   CONTAINERD_NAME_ANNOTATION,
+  INDEX_DEPTH_MAX,
   MANIFEST_MAX_BYTES,
   MEDIA_TYPES,
   REF_NAME_ANNOTATION,

@@ -27,6 +27,8 @@ export interface ImageIndex {
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];
   readonly annotations: ReadonlyMap<string, string>;
+  readonly artifactType?: string;
+  readonly subject?: Descriptor;
 }
 
 /**
@@ -50,9 +52,17 @@ export function isArtifact(manifest: Manifest): boolean {
   return !isImageConfigType(manifest.config.mediaType);
 }
 
-function readManifest(document: JsonField, bytes: Uint8Array, mediaType: string): Manifest {
+/** What a document says that refers to another one. */
+function readReferral(document: JsonField) {
   const artifactType = document.get('artifactType').optionalString();
   const subject = document.get('subject');
+  return {
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(subject.isAbsent ? {} : { subject: readDescriptor(subject) }),
+  };
+}
+
+function readManifest(document: JsonField, bytes: Uint8Array, mediaType: string): Manifest {
   return {
     kind: 'manifest',
     bytes,
@@ -61,8 +71,7 @@ function readManifest(document: JsonField, bytes: Uint8Array, mediaType: string)
     config: readDescriptor(document.get('config')),
     layers: document.get('layers').list(LAYERS_MAX).map(readDescriptor),
     annotations: document.get('annotations').stringMap(),
-    ...(artifactType === undefined ? {} : { artifactType }),
-    ...(subject.isAbsent ? {} : { subject: readDescriptor(subject) }),
+    ...readReferral(document),
   };
 }
 
@@ -75,6 +84,7 @@ function readIndex(document: JsonField, bytes: Uint8Array, mediaType: string): I
     // umoci writes null for an empty list.
     manifests: document.get('manifests').list(MANIFEST_MAX_BYTES).map(readDescriptor),
     annotations: document.get('annotations').stringMap(),
+    ...readReferral(document),
   };
 }
 

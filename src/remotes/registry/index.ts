@@ -18,6 +18,5 @@ export type { RegistrySettings } from './host.ts';
 export { nextLink } from './links.ts';
 export type { FetchedManifest, ManifestReference } from './manifest.ts';
 export type { ManifestToPush, PushedManifest } from './push-manifest.ts';
-export { referrersTag } from './referrers.ts';
 export { RegistryRepository, type RequestOptions } from './repository.ts';
 export type { BlobToPush, PushBlobOptions, PushedBlob, UploadState } from './upload.ts';

@@ -10,13 +10,13 @@ import {
   MANIFEST_MAX_BYTES,
   MEDIA_TYPES,
   parseManifest,
+  referrersTag,
   requireDocumentSize,
 } from '#formats/oci';
 import { transportError } from '#remotes/http';
 import type { EndpointAccess } from './access.ts';
 import { REFERRERS_WRITES_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
 import { fetchManifest, type ManifestReference, manifestPath } from './manifest.ts';
-import { referrersTag } from './referrers.ts';
 import { repositoryScopes } from './scope.ts';
 
 /** A manifest or index to push. */
@@ -25,6 +25,8 @@ export interface ManifestToPush {
   readonly mediaType: string;
   /** Its digest alone when omitted: a child of an index, or a referrer. */
   readonly tag?: string;
+  /** Digest of the bytes by which others name it; the sha256 one when omitted. */
+  readonly digest?: ContentDigest;
 }
 
 /** A manifest that was pushed. */
@@ -38,11 +40,11 @@ export interface PushedManifest {
 /** PUTs a manifest; repeated after a failure, since the same bytes under the same name change nothing. */
 export async function pushManifest(
   access: EndpointAccess,
-  { bytes, mediaType, tag }: ManifestToPush,
+  { bytes, mediaType, tag, digest = computeContentDigest(bytes) }: ManifestToPush,
   signal: AbortSignal | undefined,
 ): Promise<PushedManifest> {
   requireDocumentSize(bytes.length, 'manifest', MANIFEST_MAX_BYTES);
-  const digest = computeContentDigest(bytes);
+  verifyDigest(digest, computeContentDigest(bytes, algorithmOf(digest)));
   const reference: ManifestReference = tag === undefined ? { digest } : { tag };
   const answer = await access.ask({
     path: manifestPath(reference),
@@ -59,8 +61,7 @@ export async function pushManifest(
   if (stated !== undefined && isContentDigest(stated)) {
     verifyDigest(stated, computeContentDigest(bytes, algorithmOf(stated)));
   }
-  const document = parseManifest(bytes, mediaType);
-  const subject = document.kind === 'manifest' ? document.subject?.digest : undefined;
+  const subject = parseManifest(bytes, mediaType).subject?.digest;
   const isListed = subject !== undefined && answer.headers.get('oci-subject') === subject;
   return { digest, subject, isListed };
 }
@@ -111,8 +112,7 @@ function entriesOf(bytes: Uint8Array): unknown[] | undefined {
 function entryOf({ digest }: PushedManifest, { bytes, mediaType }: ManifestToPush): object {
   const document = parseManifest(bytes, mediaType);
   const config: Descriptor | undefined = document.kind === 'manifest' ? document.config : undefined;
-  const stated = document.kind === 'manifest' ? document.artifactType : undefined;
-  const artifactType = stated ?? config?.mediaType;
+  const artifactType = document.artifactType ?? config?.mediaType;
   const annotations = Object.fromEntries(document.annotations);
   return {
     mediaType,

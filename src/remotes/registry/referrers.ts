@@ -1,5 +1,5 @@
-import { algorithmOf, type ContentDigest, hexOf } from '#base/digest';
-import { type Descriptor, isIndexType, parseManifest } from '#formats/oci';
+import type { ContentDigest } from '#base/digest';
+import { type Descriptor, isIndexType, parseManifest, referrersTag } from '#formats/oci';
 import type { HttpBytes } from '#remotes/http';
 import type { EndpointAccess } from './access.ts';
 import { fetchManifest } from './manifest.ts';
@@ -9,14 +9,6 @@ import { repositoryScopes } from './scope.ts';
 
 /** Statuses of registries that do not know the API. */
 const UNKNOWN_API = [400, 404, 405, 501];
-
-/**
- * The tag under which clients keep the referrers of a manifest where the registry does not.
- * Source: distribution-spec 1.1, "Referrers tag schema": algorithm cut to 32, hex to 64 characters.
- */
-export function referrersTag(subject: ContentDigest): string {
-  return `${algorithmOf(subject).slice(0, 32)}-${hexOf(subject).slice(0, 64)}`;
-}
 
 /**
  * What refers to a manifest: by the API, and under the tag, since a registry may have learnt the API later; each once.

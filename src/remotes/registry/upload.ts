@@ -1,5 +1,5 @@
 import type { ContentDigest } from '#base/digest';
-import { isOnecopyError, type OnecopyError } from '#base/errors';
+import { hasCode, isOnecopyError, type OnecopyError } from '#base/errors';
 import type { HttpBytes } from '#remotes/http';
 import type { AccessRequest, EndpointAccess } from './access.ts';
 import {
@@ -98,6 +98,8 @@ class BlobUpload {
   readonly #blob: BlobToPush;
   readonly #options: PushBlobOptions;
   readonly #scopes: Scopes;
+  /** Of a mount: also of the repositories that have the blob, which some registries do not let everybody ask for. */
+  readonly #mountScopes: Scopes;
   /** Where the next request of the open upload goes; an answer brings the next one. */
   #location: URL | undefined;
   #sentBytes = 0;
@@ -114,7 +116,8 @@ class BlobUpload {
     this.#blob = blob;
     this.#options = options;
     const from = options.mountFrom ?? [];
-    this.#scopes = repositoryScopes(access.endpoint.repository, ['pull', 'push'], from);
+    this.#scopes = repositoryScopes(access.endpoint.repository, ['pull', 'push']);
+    this.#mountScopes = repositoryScopes(access.endpoint.repository, ['pull', 'push'], from);
     if (options.state !== undefined && URL.canParse(options.state.location)) {
       this.#location = new URL(options.state.location);
       this.#sentBytes = options.state.sentBytes;
@@ -126,16 +129,22 @@ class BlobUpload {
     return await hasBlob(this.#access, this.#blob.digest, { scopes: this.#scopes, signal });
   }
 
-  /** @returns false when the registry did not mount; it may have opened an upload instead, which is then used */
+  /**
+   * @returns false when the registry did not mount; it may have opened an upload instead, which is then used. A refusal of the other
+   * repository, also by the token server, is none of this one.
+   */
   async mount(from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: this.#blob.digest, from });
-    const answer = await this.#ask({
-      path: `blobs/uploads/?${query}`,
-      method: 'POST',
-      accept: 'any',
-    });
-    if (answer.status === 201) return true;
-    if (answer.status === 202) this.#take(answer, 0);
+    try {
+      const answer = await this.#ask(
+        { path: `blobs/uploads/?${query}`, method: 'POST', accept: 'any' },
+        this.#mountScopes,
+      );
+      if (answer.status === 201) return true;
+      if (answer.status === 202) this.#take(answer, 0);
+    } catch (error) {
+      if (!hasCode(error, 'HTTP_DENIED')) throw error;
+    }
     return false;
   }
 
@@ -297,9 +306,12 @@ class BlobUpload {
     }
   }
 
-  async #ask(request: Omit<AccessRequest, 'scopes' | 'signal' | 'maxBytes'>): Promise<HttpBytes> {
+  async #ask(
+    request: Omit<AccessRequest, 'scopes' | 'signal' | 'maxBytes'>,
+    scopes: Scopes = this.#scopes,
+  ): Promise<HttpBytes> {
     const { signal } = this.#options;
-    const common = { scopes: this.#scopes, signal, maxBytes: SMALL_ANSWER_MAX_BYTES };
+    const common = { scopes, signal, maxBytes: SMALL_ANSWER_MAX_BYTES };
     return await this.#access.ask({ ...request, ...common });
   }
 }

@@ -59,11 +59,20 @@ export class ArchiveTarget implements ImageTarget {
     return new BlobWriter(this.#parent.tmpfile(0o600), place, expected);
   }
 
-  commit(entry: LayoutEntry, manifestBytes: Uint8Array): void {
-    using blob = this.createBlob(entry.digest);
-    blob.write(manifestBytes);
-    blob.commit(entry);
-    this.#addBytes('index.json', addToLayoutIndex(undefined, entry));
+  addManifest(digest: ContentDigest, bytes: Uint8Array): void {
+    using blob = this.createBlob(digest);
+    blob.write(bytes);
+    blob.commit({ digest, sizeBytes: bytes.length });
+  }
+
+  commit(
+    entry: LayoutEntry,
+    manifestBytes: Uint8Array,
+    referrers: readonly LayoutEntry[] = [],
+  ): void {
+    this.addManifest(entry.digest, manifestBytes);
+    const listed = addToLayoutIndex(undefined, entry);
+    this.#addBytes('index.json', referrers.reduce(addToLayoutIndex, listed));
     this.#append(TAR_END);
     publishReplacing(this.#file, this.#parent, this.#name);
   }

@@ -60,6 +60,14 @@ export class DirSource implements ImageSource {
     );
   }
 
+  listCandidates(): readonly Descriptor[] {
+    return [this.#descriptor];
+  }
+
+  listReferrers(): readonly Descriptor[] {
+    return [];
+  }
+
   openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange {
     const hex = hexOf(digest);
     for (const name of [`${hex}.manifest.json`, hex, `${hex}.tar`]) {

@@ -10,6 +10,7 @@ import {
   hasFileOfSize,
   type ImageTarget,
   type Place,
+  publishReplacing,
   replaceFile,
   requireEmpty,
   type WrittenBlob,
@@ -46,6 +47,13 @@ export class DirTarget implements ImageTarget {
       publish(file, this.#directory, name, { durable: false });
     };
     return new BlobWriter(this.#directory.tmpfile(0o644), place, expected);
+  }
+
+  addManifest(digest: ContentDigest, bytes: Uint8Array): void {
+    verifyDigest(digest, computeContentDigest(bytes, algorithmOf(digest)));
+    using file = this.#directory.tmpfile(0o644);
+    file.write(bytes);
+    publishReplacing(file, this.#directory, `${hexOf(digest)}.manifest.json`);
   }
 
   commit(entry: LayoutEntry, manifestBytes: Uint8Array): void {

@@ -86,6 +86,14 @@ export class DockerSource implements ImageSource {
     );
   }
 
+  listCandidates(): readonly Descriptor[] {
+    return [this.#make(this.#choose()).descriptor];
+  }
+
+  listReferrers(): readonly Descriptor[] {
+    return [];
+  }
+
   openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange {
     const known = this.#blobs.get(digest);
     if (known === undefined) throw blobNotFound(digest, this.#files.label);

@@ -8,13 +8,17 @@ import {
   formatPlatform,
   type ImageIndex,
   isAttestation,
+  isIndexType,
+  isManifestType,
   type LocalReference,
   MANIFEST_MAX_BYTES,
+  type Manifest,
   MEDIA_TYPES,
   parseManifest,
   REF_NAME_ANNOTATION,
   type ResolvedImage,
   type ResolveOptions,
+  referrersTag,
   verifyLayoutMarker,
 } from '#formats/oci';
 import type { FileSet } from './files.ts';
@@ -61,30 +65,16 @@ export class OciSource implements ImageSource {
   }
 
   resolve(options: ResolveOptions = {}): ResolvedImage {
-    return resolveBlocking(this.#candidates(), options, (digest, maximumBytes) =>
+    return resolveBlocking(this.listCandidates(), options, (digest, maximumBytes) =>
       readLimited(this.openBlob(digest), `blob ${digest}`, maximumBytes),
     );
-  }
-
-  openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange {
-    const range = this.#files.find(`blobs/${algorithmOf(digest)}/${hexOf(digest)}`);
-    if (range === undefined) throw blobNotFound(digest, this.#files.label);
-    return sized(range, digest, sizeBytes);
-  }
-
-  readBlob(digest: ContentDigest, maximumBytes: number = CONFIG_MAX_BYTES): Uint8Array {
-    return readVerified(this.openBlob(digest), digest, maximumBytes);
-  }
-
-  [Symbol.dispose](): void {
-    this.#files[Symbol.dispose]();
   }
 
   /**
    * What the reference leaves to choose from: without a selector everything, where that is one image, perhaps for several platforms.
    * (composefs-rs takes the first that fits of whatever lies there.)
    */
-  #candidates(): readonly Descriptor[] {
+  listCandidates(): readonly Descriptor[] {
     const { tag, index, digest } = this.#reference;
     const { manifests } = this.#index;
     if (digest !== undefined) return [this.#byDigest(digest)];
@@ -103,6 +93,44 @@ export class OciSource implements ImageSource {
     return named;
   }
 
+  /**
+   * Manifests of the index whose subject it is, and what the index of the tag for referrers names.
+   * Source: image-spec image-layout.md; distribution-spec 1.1, "Referrers tag schema".
+   */
+  listReferrers(subject: ContentDigest): readonly Descriptor[] {
+    const found = new Map<ContentDigest, Descriptor>();
+    for (const descriptor of this.#index.manifests) {
+      const { digest, mediaType } = descriptor;
+      if (!isManifestType(mediaType) && !isIndexType(mediaType)) continue;
+      if (descriptor.sizeBytes > MANIFEST_MAX_BYTES || !this.#has(digest)) continue;
+      const document = parseManifest(this.readBlob(digest, MANIFEST_MAX_BYTES), mediaType);
+      if (document.subject?.digest === subject) {
+        found.set(digest, typed(descriptor, document));
+      } else if (document.kind === 'index' && namesOf(descriptor).includes(referrersTag(subject))) {
+        for (const one of document.manifests) found.set(one.digest, one);
+      }
+    }
+    return [...found.values()];
+  }
+
+  openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange {
+    const range = this.#files.find(`blobs/${algorithmOf(digest)}/${hexOf(digest)}`);
+    if (range === undefined) throw blobNotFound(digest, this.#files.label);
+    return sized(range, digest, sizeBytes);
+  }
+
+  readBlob(digest: ContentDigest, maximumBytes: number = CONFIG_MAX_BYTES): Uint8Array {
+    return readVerified(this.openBlob(digest), digest, maximumBytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#files[Symbol.dispose]();
+  }
+
+  #has(digest: ContentDigest): boolean {
+    return this.#files.find(`blobs/${algorithmOf(digest)}/${hexOf(digest)}`) !== undefined;
+  }
+
   /** A descriptor of the index, or of any manifest among the blobs. */
   #byDigest(digest: ContentDigest): Descriptor {
     const listed = this.#index.manifests.find((descriptor) => descriptor.digest === digest);
@@ -119,14 +147,19 @@ export class OciSource implements ImageSource {
 
 /**
  * The images that an index offers, each by its first name or else its position. Entries of one name, and entries without a name that
- * state a platform, are one image for several platforms; names of one digest are one image. Attestations are none.
+ * state a platform, are one image for several platforms; names of one digest are one image. Attestations are none, and so are
+ * referrers (without a name, but with an artifact type) beside images.
  */
 function listImages(manifests: readonly Descriptor[]): readonly string[] {
   const known = new Set<ContentDigest>();
   const images = new Set<string>();
   let platforms: string | undefined;
+  const isReferrer = (one: Descriptor) =>
+    one.artifactType !== undefined && namesOf(one).length === 0;
+  const isListed = manifests.every(isReferrer) ? () => true : (one: Descriptor) => !isReferrer(one);
   for (const [at, descriptor] of manifests.entries()) {
-    if (isAttestation(descriptor) || known.has(descriptor.digest)) continue;
+    if (isAttestation(descriptor) || known.has(descriptor.digest) || !isListed(descriptor))
+      continue;
     known.add(descriptor.digest);
     const [name = `@${at}`] = namesOf(descriptor);
     const isPart = name === `@${at}` && descriptor.platform !== undefined;
@@ -134,6 +167,15 @@ function listImages(manifests: readonly Descriptor[]): readonly string[] {
     images.add(isPart ? (platforms ?? name) : name);
   }
   return [...images];
+}
+
+/** The descriptor of a referrer with what its manifest says of its type. */
+function typed(descriptor: Descriptor, document: Manifest | ImageIndex): Descriptor {
+  const { artifactType = document.artifactType, ...rest } = descriptor;
+  const type =
+    artifactType ?? (document.kind === 'manifest' ? document.config.mediaType : undefined);
+  const { annotations } = document;
+  return { ...rest, annotations, ...(type === undefined ? {} : { artifactType: type }) };
 }
 
 /** The tag and, as containerd and Docker write it, the whole name. */

@@ -59,17 +59,26 @@ export class OciTarget implements ImageTarget {
     return new BlobWriter(this.#directory.tmpfile(0o644), place, expected);
   }
 
-  commit(entry: LayoutEntry, manifestBytes: Uint8Array): void {
-    using blob = this.createBlob(entry.digest);
-    blob.write(manifestBytes);
-    blob.commit(entry);
+  addManifest(digest: ContentDigest, bytes: Uint8Array): void {
+    using blob = this.createBlob(digest);
+    blob.write(bytes);
+    blob.commit({ digest, sizeBytes: bytes.length });
+  }
+
+  commit(
+    entry: LayoutEntry,
+    manifestBytes: Uint8Array,
+    referrers: readonly LayoutEntry[] = [],
+  ): void {
+    this.addManifest(entry.digest, manifestBytes);
     syncfs(this.#directory);
     flock(this.#directory, 'exclusive');
     try {
       const existing = tryReadFile(this.#directory, 'index.json', (file) =>
         readAll(file, MANIFEST_MAX_BYTES),
       );
-      replaceFile(this.#directory, 'index.json', addToLayoutIndex(existing, entry));
+      const listed = addToLayoutIndex(existing, entry);
+      replaceFile(this.#directory, 'index.json', referrers.reduce(addToLayoutIndex, listed));
     } finally {
       unlockFlock(this.#directory);
     }

@@ -2,7 +2,7 @@ import type { ContentDigest } from '#base/digest';
 import { algorithmOf, computeContentDigest } from '#base/digest';
 import { ConflictError, NotFoundError } from '#base/errors';
 import { type BlobRange, verifyDigest, verifySize } from '#base/flow';
-import type { LocalReference, ResolvedImage, ResolveOptions } from '#formats/oci';
+import type { Descriptor, LocalReference, ResolvedImage, ResolveOptions } from '#formats/oci';
 import { CONFIG_MAX_BYTES, requireDocumentSize, resolveImage } from '#formats/oci';
 import { readRange } from './files.ts';
 
@@ -23,6 +23,13 @@ export interface ImageSource extends Disposable {
   listImages(): readonly ImageListing[];
   /** Chooses and verifies the image that the reference names. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS */
   resolve(options?: ResolveOptions): ResolvedImage;
+  /**
+   * Manifests and indexes that the reference leaves to choose from; where it names one, that alone.
+   * @throws NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS
+   */
+  listCandidates(): readonly Descriptor[];
+  /** What of the source refers to a manifest: a layout lists it; the other transports have no place for it. @throws as `readBlob` */
+  listReferrers(subject: ContentDigest): readonly Descriptor[];
   /**
    * Finds a blob; with `sizeBytes`, of its descriptor, refuses one of another size before a byte is read.
    * @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_SIZE_MISMATCH

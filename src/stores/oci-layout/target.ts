@@ -44,10 +44,15 @@ export interface ImageTarget extends Disposable {
   /** Starts a blob; write, then `commit` it. It is hashed with the algorithm of `expected`, SHA-256 without. */
   createBlob(expected?: ContentDigest): BlobWriter;
   /**
-   * Writes the manifest and lists it. Durable when it returns.
+   * Writes a manifest that another one names, without listing it.
+   * @throws IntegrityError BLOB_DIGEST_MISMATCH
+   */
+  addManifest(digest: ContentDigest, bytes: Uint8Array): void;
+  /**
+   * Writes the manifest and lists it, and lists what refers to it, which was added before. Durable when it returns.
    * @throws IntegrityError BLOB_DIGEST_MISMATCH when the bytes are not those of the entry
    */
-  commit(entry: LayoutEntry, manifestBytes: Uint8Array): void;
+  commit(entry: LayoutEntry, manifestBytes: Uint8Array, referrers?: readonly LayoutEntry[]): void;
 }
 
 /** Puts a finished, verified blob where it belongs. */
@@ -93,6 +98,32 @@ export class BlobWriter implements Disposable {
       if (length === 0) return;
       this.#hasher.update(piece.subarray(0, length));
       this.#sizeBytes += length;
+    }
+  }
+
+  /** As `take`, in steps that let events have their turn in between. @throws as `take`; the signal's reason */
+  async takeInTurns(
+    range: BlobRange,
+    onProgress: (doneBytes: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const isWhole = range.offsetBytes === 0 && statFd(range.fd).sizeBytes === range.sizeBytes;
+    const isCloned = isWhole && cloneFile(range.fd, this.#file);
+    this.#method = isCloned ? 'reflinked' : 'copied';
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, range.sizeBytes)));
+    while (this.#sizeBytes < range.sizeBytes) {
+      const left = piece.subarray(0, range.sizeBytes - this.#sizeBytes);
+      const length = isCloned
+        ? readAt(this.#file, left, this.#sizeBytes)
+        : readAt(range.fd, left, range.offsetBytes + this.#sizeBytes);
+      if (length === 0) return;
+      const bytes = left.subarray(0, length);
+      if (!isCloned) writeAt(this.#file, bytes, this.#sizeBytes);
+      this.#hasher.update(bytes);
+      this.#sizeBytes += length;
+      onProgress(this.#sizeBytes);
+      await new Promise(setImmediate);
+      signal?.throwIfAborted();
     }
   }
 

@@ -93,6 +93,11 @@ export class RegistryImage implements AsyncDisposable {
     return this.#opened.repository.traffic;
   }
 
+  /** The repository, at the places where this host asks for it. */
+  get repository(): RegistryRepository {
+    return this.#opened.repository;
+  }
+
   /** Asks the policy of this host about the image. Call it after `resolve`, which finds out who delivers. @throws as `judgeRegistryImage` */
   judge(manifest: ContentDigest, options: RequestOptions = {}): Promise<TrustReport> {
     return this.#opened.judge(manifest, options);

@@ -7,6 +7,7 @@
  * that is published as `onecopy/schemas/*.json`.
  */
 
+export type { CopyReport } from './copy.ts';
 export type { CpReport, CpRequest } from './cp.ts';
 export type { DiffReport } from './diff.ts';
 export type { DoctorReport } from './doctor.ts';

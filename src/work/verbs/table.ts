@@ -43,6 +43,12 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./push.ts')).push,
   },
   {
+    name: 'copy',
+    group: 'move',
+    summary: 'copy an image between registries, layouts and archives',
+    load: async () => (await import('./copy.ts')).copy,
+  },
+  {
     name: 'images',
     group: 'names',
     summary: 'list images and commits',

@@ -1,6 +1,7 @@
 import { PLATFORM } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMMON_PULL, FURTHER_PULL } from './ostree.ts';
+import { POLICY } from './policy.ts';
 import { REGISTRY } from './registry.ts';
 
 /** `pull` on a command line. */
@@ -21,18 +22,7 @@ export const grammar: Grammar = {
       says: 'store the compressed blobs, so that an export is byte-identical',
       key: 'keepBlobs',
     },
-    {
-      flags: '--signature-policy <file>',
-      says: 'use this signature policy instead of policy.json',
-      key: 'signaturePolicy',
-      take: 'path',
-      completes: 'files',
-    },
-    {
-      flags: '--require-policy',
-      says: 'fail if this host has no policy.json (default: accept every image)',
-      key: 'requirePolicy',
-    },
+    ...POLICY,
     {
       flags: '--max-entries <n>',
       says: 'refuse an image with more files and directories (default: 4000000)',

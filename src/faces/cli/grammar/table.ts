@@ -1,4 +1,5 @@
 import { grammar as cat } from './cat.ts';
+import { grammar as copy } from './copy.ts';
 import { grammar as cp } from './cp.ts';
 import { grammar as diff } from './diff.ts';
 import { grammar as doctor } from './doctor.ts';
@@ -41,6 +42,7 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   pull,
   export: exportVerb,
   push,
+  copy,
   images,
   inspect,
   history,

@@ -3,6 +3,7 @@ import { formatDigest, formatSize } from '../units.ts';
 import { countOf } from './checkout.ts';
 import { text as commitText } from './ostree-pull.ts';
 import type { Speaker, Text } from './text.ts';
+import { printTrust } from './trust.ts';
 
 /** The text of `pull`. */
 export const text: Text<PullReport> = (report, speaker, request) => {
@@ -44,16 +45,6 @@ type Pulled = Extract<PullReport, { dryRun: false; kind: 'image' | 'artifact' }>
 function trafficText({ requests, bodyBytes, skippedBytes }: NonNullable<Pulled['traffic']>) {
   const wasted = skippedBytes > 0 ? `, of which ${formatSize(skippedBytes)} were of no use` : '';
   return `${countOf(requests, 'request')}, ${formatSize(bodyBytes + skippedBytes)}${wasted}`;
-}
-
-/** Nothing is said where nothing was demanded. */
-function printTrust(trust: Pulled['trust'], line: Speaker['line']): void {
-  for (const { requirements } of trust?.manifests ?? []) {
-    for (const one of requirements) {
-      if (one.type !== 'sigstoreSigned') continue;
-      line(`  signed:   ${one.signedIdentity}, by ${one.key.source} (${one.key.fingerprint})`);
-    }
-  }
 }
 
 const DIFFERENCE_TEXTS: Readonly<Record<string, string>> = {

@@ -8,6 +8,7 @@ export const TEXTS: Readonly<Record<string, LoadText>> = {
   pull: async () => (await import('./pull.ts')).text,
   export: async () => (await import('./export.ts')).text,
   push: async () => (await import('./push.ts')).text,
+  copy: async () => (await import('./copy.ts')).text,
   images: async () => (await import('./images.ts')).text,
   inspect: async () => (await import('./inspect.ts')).text,
   history: async () => (await import('./history.ts')).text,

@@ -1,0 +1,17 @@
+import type { OptionGrammar } from './grammar.ts';
+
+/** Options about the policy that decides whether an image is accepted. */
+export const POLICY: readonly OptionGrammar[] = [
+  {
+    flags: '--signature-policy <file>',
+    says: 'use this signature policy instead of policy.json',
+    key: 'signaturePolicy',
+    take: 'path',
+    completes: 'files',
+  },
+  {
+    flags: '--require-policy',
+    says: 'fail if this host has no policy.json (default: accept every image)',
+    key: 'requirePolicy',
+  },
+];
