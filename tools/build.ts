@@ -2,7 +2,7 @@
  * Builds `dist/` for the published package by rolldown, as modules: the library, and in `dist/program` the programs, split so that each verb
  * loads only its own code; and type declarations by tsc. A checkout runs its sources and never needs it.
  *
- * Usage: npm run build [-- --bundle-into FOLDER]   (there, and without declarations: for the benches)
+ * Usage: npm run build [-- --into FOLDER | --bundle-into FOLDER]   (there; the second without declarations: for the benches)
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,10 +13,10 @@ import { build } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SRC = join(ROOT, 'src');
-const { 'bundle-into': elsewhere } = parseArgs({
-  options: { 'bundle-into': { type: 'string' } },
+const { 'bundle-into': bundle, into } = parseArgs({
+  options: { 'bundle-into': { type: 'string' }, into: { type: 'string' } },
 }).values;
-const DIST = elsewhere ?? join(ROOT, 'dist');
+const DIST = bundle ?? into ?? join(ROOT, 'dist');
 
 /** The oldest Node that runs what is built. */
 const NODE_OLDEST = 'node22';
@@ -98,10 +98,11 @@ await build({
 for (const [name, short] of Object.entries(LICENSED)) {
   copyFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), join(DIST, `LICENSE-${short}`));
 }
-if (elsewhere === undefined) {
+if (bundle === undefined) {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   const types = spawnSync(
     process.execPath,
-    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json')],
+    [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', DIST],
     { cwd: ROOT, stdio: 'inherit' },
   );
   process.exitCode = types.status ?? 1;

@@ -20,7 +20,7 @@ function dependenciesAreCurrent() {
   const installed = packagesOf('node_modules/.package-lock.json');
   return Object.entries(packagesOf('package-lock.json')).every(
     ([path, wanted]) =>
-      !path.startsWith('node_modules/') ||
+      !path.includes('node_modules/') ||
       wanted.optional === true ||
       wanted.devOptional === true ||
       wanted.link === true ||

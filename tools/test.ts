@@ -26,7 +26,7 @@ function testFiles(only: readonly string[]): string[] {
         join(folder, name),
       ),
     )
-    .filter((name) => name.endsWith('.test.ts') && !name.includes('golden/'))
+    .filter((name) => name.endsWith('.test.ts') && !/(?:golden|node_modules)\//.test(name))
     .filter((name) => only.length === 0 || only.some((part) => name.includes(part)))
     .sort();
 }

@@ -28,7 +28,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
 
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith('.ts') && !name.includes('node_modules/'))
     .map((name) => join(folder, name));
 }
 

@@ -38,7 +38,7 @@ test('help, messages, comments and pages name their subject and use the terms of
   const folders = ['src', 'test', 'tools', 'fuzz', 'bench', 'docs', 'man'];
   const files = folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(?:ts|md|1)$/.test(name) && !name.startsWith('golden'))
+      .filter((name) => /\.(?:ts|md|1)$/.test(name) && !/^golden|node_modules\/|^api\//.test(name))
       .map((name) => join(folder, name)),
   );
   const found = [...pages, ...files]

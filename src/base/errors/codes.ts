@@ -411,6 +411,12 @@ export const ERROR_CODES = {
     meaning: 'The file oci-layout names a version this library does not read',
     keys: ['version'],
   },
+  OPENPGP_MISSING: {
+    kind: 'unsupported',
+    meaning:
+      'OpenPGP signatures must be verified, and the optional package openpgp is not installed',
+    keys: ['package'],
+  },
   OSTREE_BINDING_MISMATCH: {
     kind: 'integrity',
     meaning: 'A commit is bound to another ref or collection than the one it was asked for as',

@@ -1,5 +1,5 @@
 import type { AnyKeyPacket, PublicKey, SignaturePacket } from 'openpgp';
-import { FormatError } from '#base/errors';
+import { FormatError, UnsupportedError } from '#base/errors';
 import type { SignatureVerifier } from '#formats/ostree';
 import { GpgKeys, type OpenPgp } from './gpg-keys.ts';
 
@@ -12,12 +12,12 @@ const PACKETS_MAX = 64;
  * A verifier for detached OpenPGP signatures by any key of the keyrings (binary or armored). Keys are
  * judged as of now: expired and revoked ones do not count, whatever was true on the day of the signature, and renewed ones do.
  * Neither do weak keys and digests that are no longer safe.
- * @throws FormatError OSTREE_KEY_INVALID
+ * @throws FormatError OSTREE_KEY_INVALID; UnsupportedError OPENPGP_MISSING where the optional package is not installed
  */
 export async function createGpgVerifier(
   keyrings: readonly Uint8Array[],
 ): Promise<SignatureVerifier> {
-  const openpgp = await import('openpgp');
+  const openpgp = await loadOpenPgp();
   const keys: PublicKey[] = [];
   for (const keyring of keyrings) keys.push(...(await readKeyring(openpgp, keyring)));
   const ring = new GpgKeys(openpgp, keys);
@@ -25,6 +25,23 @@ export async function createGpgVerifier(
     scheme: 'gpg',
     verify: async (data, signature) => await signerOf(openpgp, ring, data, signature),
   };
+}
+
+/** An optional peer: most users verify no OpenPGP signature, and the package is larger than all others together. */
+async function loadOpenPgp(): Promise<OpenPgp> {
+  try {
+    return await import('openpgp');
+  } catch (cause) {
+    throw new UnsupportedError(
+      'OPENPGP_MISSING',
+      'Cannot verify OpenPGP signatures: expected the package "openpgp", found none that loads',
+      { package: 'openpgp' },
+      {
+        hint: 'Run "npm install openpgp" where onecopy is installed, with --global if onecopy was installed with it',
+        cause,
+      },
+    );
+  }
 }
 
 /** Whether a file begins as an OpenPGP key does, binary or armored; other files lie beside keyrings too. */
