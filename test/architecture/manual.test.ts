@@ -1,19 +1,21 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ERROR_CODES } from '#base/errors';
 import { type Asked, buildCommands } from '../../src/faces/cli/commands.ts';
 import { GRAMMARS } from '../../src/faces/cli/grammar/table.ts';
+import type { CommandExample, Section } from '../../src/faces/cli/manual/page.ts';
 import { spellRequest } from '../../src/faces/cli/manual/spell.ts';
 import { ENVIRONMENT, EXIT_CODES, TOPICS } from '../../src/faces/cli/manual/topics.ts';
 import { requestOf } from '../../src/faces/cli/request.ts';
 import { VERBS } from '../../src/work/verbs/index.ts';
 import { errorsPage, replaceBetween } from '../../tools/docs.ts';
-import { exitCodeTable, manualFiles } from '../../tools/manual.ts';
+import { exitCodeTable, manualFiles, manualPages } from '../../tools/manual.ts';
 import { findProgram, needs } from '../support/capability.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -62,6 +64,29 @@ test('every example of the manual is a command line that makes its request', asy
 /** The words of a command line with single quotes. */
 function wordsOf(command: string): string[] {
   return [...command.matchAll(/(?:'[^']*'|[^\s'])+/g)].map(([word]) => word.replaceAll("'", ''));
+}
+
+test('the examples of mkcomposefs and composefs-info run', async () => {
+  using scratch = makeTempDir();
+  mkdirSync(join(scratch.path, 'rootfs'));
+  writeFileSync(join(scratch.path, 'rootfs/hello.txt'), 'hello'.repeat(100));
+  const pages = (await manualPages()).filter(({ title }) => !title.startsWith('onecopy'));
+  deepEqual(
+    pages.map(({ title }) => title),
+    ['mkcomposefs', 'composefs-info'],
+  );
+  for (const { command } of pages.flatMap(({ sections }) => sections.flatMap(examplesOf))) {
+    const [program = '', ...args] = wordsOf(command);
+    const done = spawnSync(join(ROOT, 'bin', program), args, {
+      cwd: scratch.path,
+      encoding: 'utf8',
+    });
+    deepEqual([done.status, done.stderr], [0, ''], command);
+  }
+});
+
+function examplesOf({ examples = [] }: Section): readonly CommandExample[] {
+  return examples;
 }
 
 test('a verb that can have findings says what they are, and names verbs that exist', async () => {

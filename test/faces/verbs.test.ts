@@ -107,7 +107,7 @@ test('init finds what is there, and forgets it only when asked and told yes', ()
 test('images, inspect and history show what is stored', () => {
   match(
     say('images'),
-    /^NAME +KIND +ID +IMAGE +PLATFORM +CREATED +LAYERS +DOWNLOAD\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +2023-11-14 22:13 +1 +185 B\n$/,
+    /^NAME +KIND +ID +IMAGE +PLATFORM +CREATED +LAYERS +DOWNLOAD +SIZE\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +2023-11-14 22:13 +1 +185 B +10.0 KiB\n$/,
   );
   match(say('--no-trunc', 'images'), new RegExp(`${MANIFEST} +${IMAGE_ID}`));
   equal(say('-q', 'images'), 'af9c4727598b\n');
@@ -119,7 +119,7 @@ test('images, inspect and history show what is stored', () => {
   }
   for (const [flag, value] of [
     ['--filter', 'size=1'],
-    ['--format', '{{.Size}}'],
+    ['--format', '{{.Sizes}}'],
   ] as const) {
     const wrong = runCli(['images', flag, value], { repo });
     deepEqual([wrong.status, wrong.stdout], [2, ''], flag);
@@ -137,7 +137,10 @@ test('images, inspect and history show what is stored', () => {
   match(say('inspect', 'app'), /^Name: +app\nManifest: +sha256:af9c4727/);
   const blobs = join(REFERENCE.slice('oci:'.length, -':latest'.length), 'blobs/sha256');
   equal(say('inspect', 'app', '--config'), readFileSync(join(blobs, CONFIG.slice(7)), 'utf8'));
-  equal(say('inspect', 'app', '--manifest'), readFileSync(join(blobs, MANIFEST.slice(7)), 'utf8'));
+  const manifest = readFileSync(join(blobs, MANIFEST.slice(7)), 'utf8');
+  equal(say('inspect', 'app', '--manifest'), manifest);
+  equal(say('inspect', 'app', '--raw'), manifest);
+  equal(say('inspect', 'app', '--raw', '--config'), say('inspect', 'app', '--config'));
   ok(Array.isArray(document('history', 'app')['history']));
 });
 

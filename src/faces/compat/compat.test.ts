@@ -328,7 +328,11 @@ describe('composefs-info', () => {
 });
 
 describe('parseOptions', () => {
-  const table = { 'print-digest': 'flag', 'print-digest-only': 'flag', threads: 'value' } as const;
+  const table = {
+    'print-digest': { says: 'a flag' },
+    'print-digest-only': { says: 'a flag that begins with the name of another' },
+    threads: { value: 'N', says: 'an option with a value' },
+  };
   const parse = (...argv: string[]): ReturnType<typeof parseOptions> =>
     parseOptions(argv, table, 'p');
 

@@ -16,14 +16,31 @@ import {
   openImageFile,
 } from '#work/compose';
 import { escapeName } from './escape.ts';
-import { lastValue, parseOptions } from './options.ts';
+import { lastValue, type OptionTable, parseOptions } from './options.ts';
 import { printLines, runTool } from './run.ts';
 
 const PROGRAM = 'composefs-info';
 const USAGE =
   'usage: composefs-info [--basedir=path] [--filter=name]... [ls|objects|dump|missing-objects|measure-file] IMAGES...\n';
-const OPTIONS = { basedir: 'value', filter: 'value', help: 'flag' } as const;
-const COMMANDS = ['ls', 'dump', 'objects', 'missing-objects', 'measure-file'] as const;
+
+/** The options of composefs-info. The manual page is made from this table. */
+export const OPTIONS: OptionTable = {
+  basedir: { value: 'PATH', says: 'directory of the objects that missing-objects looks for' },
+  filter: {
+    value: 'NAME',
+    says: 'ls and dump: print only this entry of the root directory; may be repeated',
+  },
+  help: { says: 'print the usage' },
+};
+
+/** What each command prints, for the manual page. */
+export const COMMANDS = {
+  ls: 'list the files of the images, each with the object that holds its content',
+  objects: 'list the objects that the images refer to',
+  dump: 'print the images as composefs dumpfiles',
+  'missing-objects': 'list the objects that the images refer to and that --basedir does not hold',
+  'measure-file': 'print the fs-verity digests of plain files',
+} as const;
 
 /** Runs composefs-info with arguments (without the program's name) and returns the exit status. */
 export function main(argv: readonly string[]): Promise<number> {
@@ -35,7 +52,7 @@ export function main(argv: readonly string[]): Promise<number> {
     }
     const [command, ...paths] = options.operands;
     if (command === undefined) throw new UsageError('No command specified');
-    const known = COMMANDS.find((name) => name === command);
+    const known = commandOf(command);
     if (known === undefined) throw new UsageError(`${PROGRAM}: Unknown command '${command}'`);
     if (paths.length === 0) throw new UsageError('No image path specified');
     if (known === 'measure-file') {
@@ -52,6 +69,10 @@ export function main(argv: readonly string[]): Promise<number> {
     const shown = known === 'objects' ? needed : listMissing(needed, lastValue(options, 'basedir'));
     await printLines(shown.map((path) => `${path}\n`));
   });
+}
+
+function commandOf(word: string): keyof typeof COMMANDS | undefined {
+  return Object.hasOwn(COMMANDS, word) ? (word as keyof typeof COMMANDS) : undefined;
 }
 
 function* listing(opened: OpenedImage): Generator<string> {

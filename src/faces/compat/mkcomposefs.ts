@@ -13,41 +13,44 @@ import {
   readDumpfile,
   writeImage,
 } from '#work/compose';
-import { lastValue, type ParsedOptions, parseOptions } from './options.ts';
+import {
+  lastValue,
+  type OptionTable,
+  type ParsedOptions,
+  parseOptions,
+  spellOption,
+} from './options.ts';
 import { runTool } from './run.ts';
 
 const PROGRAM = 'mkcomposefs';
-const USAGE = `Usage: mkcomposefs [OPTIONS] SOURCE IMAGE
-Options:
-  --digest-store=PATH   Store content files in this directory
-  --use-epoch           Make all mtimes zero
-  --skip-devices        Don't store device nodes
-  --skip-xattrs         Don't store file xattrs
-  --user-xattrs         Only store user.* xattrs
-  --print-digest        Print the digest of the image
-  --print-digest-only   Print the digest of the image, don't write image
-  --from-file           The source is a dump file, not a directory
-  --min-version=N       Use this minimal format version (default=0)
-  --max-version=N       Use this maximum format version (default=1)
-  --hardlinks           Keep the hard links of the source directory
-  --threads=N           Accepted for compatibility
-`;
+/** Columns of an option in the help. */
+const TERM_WIDTH = 22;
 
-const OPTIONS = {
-  'digest-store': 'value',
-  'use-epoch': 'flag',
-  'skip-devices': 'flag',
-  'skip-xattrs': 'flag',
-  'user-xattrs': 'flag',
-  'print-digest': 'flag',
-  'print-digest-only': 'flag',
-  'from-file': 'flag',
-  'min-version': 'value',
-  'max-version': 'value',
-  hardlinks: 'flag',
-  threads: 'value',
-  help: 'flag',
-} as const;
+/** The options of mkcomposefs. The help and the manual page are made from this table. */
+export const OPTIONS: OptionTable = {
+  'digest-store': { value: 'PATH', says: 'Store content files in this directory' },
+  'use-epoch': { says: 'Make all mtimes zero' },
+  'skip-devices': { says: "Don't store device nodes" },
+  'skip-xattrs': { says: "Don't store file xattrs" },
+  'user-xattrs': { says: 'Only store user.* xattrs' },
+  'print-digest': { says: 'Print the digest of the image' },
+  'print-digest-only': { says: "Print the digest of the image, don't write image" },
+  'from-file': { says: 'The source is a dump file, not a directory' },
+  'min-version': { value: 'N', says: 'Use this minimal format version (default=0)' },
+  'max-version': { value: 'N', says: 'Use this maximum format version (default=1)' },
+  hardlinks: { says: 'Keep the hard links of the source directory' },
+  threads: { value: 'N', says: 'Accepted for compatibility' },
+  help: { says: 'Print this help' },
+};
+
+const USAGE = [
+  'Usage: mkcomposefs [OPTIONS] SOURCE IMAGE',
+  'Options:',
+  ...Object.entries(OPTIONS).map(
+    ([name, option]) => `  ${spellOption(name, option).padEnd(TERM_WIDTH)}${option.says}`,
+  ),
+  '',
+].join('\n');
 
 /** Options that shape a directory and that C ignores for a dumpfile. */
 const DIRECTORY_ONLY = ['use-epoch', 'skip-devices', 'skip-xattrs', 'user-xattrs', 'hardlinks'];

@@ -5,8 +5,21 @@ import { UsageError } from '#base/errors';
  * with operands, and `--` to end them.
  */
 
-/** What follows an option: nothing, or a value. */
-export type OptionTable = Readonly<Record<string, 'flag' | 'value'>>;
+/** A long option. */
+export interface LongOption {
+  /** Placeholder of its value in the help, for example `PATH`; undefined for a flag. */
+  readonly value?: string;
+  /** What it does, as a phrase without a full stop. */
+  readonly says: string;
+}
+
+/** The options of a tool by name, in the order of its help. */
+export type OptionTable = Readonly<Record<string, LongOption>>;
+
+/** An option as help and manual print it, for example `--filter=NAME`. */
+export function spellOption(name: string, { value }: LongOption): string {
+  return value === undefined ? `--${name}` : `--${name}=${value}`;
+}
 
 /** A parsed command line. A repeated option keeps all its values, in order. */
 export interface ParsedOptions {
@@ -36,7 +49,7 @@ export function parseOptions(
     }
     const equals = text.indexOf('=');
     const name = matchName(equals < 0 ? text : text.slice(0, equals), table, program);
-    if (table[name] === 'flag') {
+    if (table[name]?.value === undefined) {
       if (equals >= 0)
         throw new UsageError(`${program}: option '--${name}' doesn't allow an argument`);
       flags.add(name);

@@ -11,6 +11,7 @@ export { CONTENT_TYPES } from './layout.ts';
 export {
   type OpenSplitstreamOptions,
   openSplitstream,
+  readStreamSize,
   type Splitstream,
   type SplitstreamPart,
 } from './reader.ts';

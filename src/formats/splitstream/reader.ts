@@ -72,18 +72,12 @@ export function openSplitstream(
   options: OpenSplitstreamOptions,
 ): Splitstream {
   const reader = source instanceof Uint8Array ? readerOf(source) : source;
-  const infoRange = readHeader(reader, options.algorithm);
-  const infoBytes = infoRange.end - infoRange.start;
-  if (infoBytes < INFO_BYTES) {
-    const reason = `expected at least ${INFO_BYTES} bytes, found ${infoBytes}`;
-    fail('SPLITSTREAM_INFO_TOO_SHORT', 'info section', infoRange.start, reason);
-  }
-  const info = readRange(reader, { ...infoRange, end: infoRange.start + INFO_BYTES });
+  const { bytes: info, start: infoStart } = readInfo(reader, options.algorithm);
   const field = (offset: number) => new ByteCursor(info, 'splitstream info', offset);
   const contentType = field(INFO.contentType).u64();
   if (options.contentType !== undefined && options.contentType !== contentType) {
     const reason = `expected ${showType(options.contentType)}, found ${showType(contentType)}`;
-    fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoRange.start + INFO.contentType, reason);
+    fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoStart + INFO.contentType, reason);
   }
   const range = (offset: number, what: string) => parseRange(field(offset), what);
   const { algorithm } = options;
@@ -115,6 +109,31 @@ export function openSplitstream(
     namedRefs,
     parts: () => decodeBody({ reader, body, objectCount, objectIdAt, sizeBytes }),
   };
+}
+
+/**
+ * Size of the byte stream that a splitstream rebuilds, in bytes, as its info section states it. Reads 112 bytes; the tables and the body are
+ * not checked.
+ * @throws FormatError as `openSplitstream` for the header and the info section
+ */
+export function readStreamSize(reader: RandomReader, algorithm: VerityAlgorithm): number {
+  const info = readInfo(reader, algorithm);
+  return new ByteCursor(info.bytes, 'splitstream info', INFO.sizeBytes).size64('size');
+}
+
+/** The fixed part of the info section, and its offset in the file. */
+function readInfo(
+  reader: RandomReader,
+  algorithm: VerityAlgorithm,
+): { readonly bytes: Uint8Array; readonly start: number } {
+  const range = readHeader(reader, algorithm);
+  const infoBytes = range.end - range.start;
+  if (infoBytes < INFO_BYTES) {
+    const reason = `expected at least ${INFO_BYTES} bytes, found ${infoBytes}`;
+    fail('SPLITSTREAM_INFO_TOO_SHORT', 'info section', range.start, reason);
+  }
+  const bytes = readRange(reader, { ...range, end: range.start + INFO_BYTES });
+  return { bytes, start: range.start };
 }
 
 /** Checks the header in either layout and returns the range of the info section. */

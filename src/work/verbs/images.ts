@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
 import { type CatalogRow, listNamed } from '#work/catalog';
-import type { ErofsVersion } from '#work/repository';
+import type { OciImage } from '#work/image';
+import type { Repository } from '#work/repository';
 import { openSelected } from './repository.ts';
 import { count, list, maybeText, orNull, text, texts } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -25,7 +26,10 @@ const row = v.object({
   ),
   created: v.nullable(text),
   layers: list(v.object({ digest: text, diffId: v.nullable(text) })),
+  /** Size of the layers in the manifest: what a pull without any stored layer fetches. */
   downloadSizeBytes: count,
+  /** Size of the distinct layers after decompression, or of all objects of a commit; null when it is not known. */
+  sizeBytes: v.nullable(count),
   referrers: count,
   problem: v.nullable(v.object({ code: text, message: text })),
 });
@@ -63,14 +67,13 @@ export const images = defineVerb({
   async run(context, { kind, filter }) {
     const matches = filter.map(matcherOf);
     using repository = await openSelected(context);
-    const version = repository.formats.default;
     const isWanted = (one: CatalogRow) =>
       kind === undefined || one.kind === kind || (one.kind === 'partial' && kind === 'commit');
     const rows = listNamed(repository)
       .filter(isWanted)
       .filter((one) => matches.every((match) => match(one)));
     return {
-      images: rows.filter((one) => one.kind !== 'partial').map((one) => rowOf(one, version)),
+      images: rows.filter((one) => one.kind !== 'partial').map((one) => rowOf(repository, one)),
       partial: rows
         .filter((one) => one.kind === 'partial')
         .map((one) => ({
@@ -116,18 +119,20 @@ const NOTHING = {
   created: null,
   layers: [],
   downloadSizeBytes: 0,
+  sizeBytes: null,
   referrers: 0,
   problem: null,
 } as const;
 
-function rowOf(one: Exclude<CatalogRow, { kind: 'partial' }>, version: ErofsVersion): Row {
+function rowOf(repository: Repository, one: Exclude<CatalogRow, { kind: 'partial' }>): Row {
   const { name } = one;
   if (one.kind === 'erofs')
     return { ...NOTHING, name, kind: 'erofs', imageId: orNull(one.imageId) };
   if (one.kind === 'commit') {
-    const { commit } = one;
-    const ids = { streamId: orNull(one.streamId), imageId: orNull(one.imageId) };
-    return { ...NOTHING, name, kind: 'commit', commit, ...ids };
+    const { commit, streamId } = one;
+    const ids = { streamId: orNull(streamId), imageId: orNull(one.imageId) };
+    const sizeBytes = streamId === undefined ? null : sumOfStreams(repository, [streamId]);
+    return { ...NOTHING, name, kind: 'commit', commit, ...ids, sizeBytes };
   }
   const { image, problem, manifestDigest, referrers } = one;
   return {
@@ -136,12 +141,32 @@ function rowOf(one: Exclude<CatalogRow, { kind: 'partial' }>, version: ErofsVers
     kind: image === undefined ? null : image.config === undefined ? 'artifact' : 'image',
     manifestDigest,
     configDigest: orNull(image?.manifest.config.digest),
-    imageId: orNull(image?.imageId(version)),
+    imageId: orNull(image?.imageId(repository.formats.default)),
     platform: orNull(image?.config?.platform),
     created: orNull(image?.config?.created),
     layers: image?.layers.map(({ digest, diffId }) => ({ digest, diffId: orNull(diffId) })) ?? [],
     downloadSizeBytes: image?.manifest.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0) ?? 0,
+    sizeBytes: image === undefined ? null : layersSize(repository, image),
     referrers,
     problem: problem === undefined ? null : { code: problem.code, message: problem.message },
   };
+}
+
+/** Size of the distinct layers after decompression. Null when the stream of a layer cannot be read. */
+function layersSize(repository: Repository, image: OciImage): number | null {
+  return sumOfStreams(
+    repository,
+    image.layers.map(({ id }) => id),
+  );
+}
+
+/** Sum of the sizes of distinct streams. Null when one of them is not known. */
+function sumOfStreams(repository: Repository, ids: readonly OciImage['configStreamId'][]): number | null {
+  let sum = 0;
+  for (const id of new Set(ids)) {
+    const sizeBytes = repository.streams.sizeOf(id);
+    if (sizeBytes === undefined) return null;
+    sum += sizeBytes;
+  }
+  return sum;
 }

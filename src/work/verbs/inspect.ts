@@ -47,6 +47,8 @@ export type InspectReport = v.InferOutput<typeof report>;
 
 const request = v.strictObject({
   name: text,
+  /** Give the stored document byte for byte: the manifest or, with `config`, the config; of a commit, the commit object. */
+  raw: flag,
   /** Give the stored manifest, byte for byte. */
   manifest: flag,
   /** Give the stored config, byte for byte. */
@@ -62,28 +64,35 @@ export const inspect = defineVerb({
   report,
   examples: [
     { request: { name: 'app' }, says: 'Show manifest, config and ids of an image' },
+    { request: { name: 'app', raw: true }, says: 'Print the stored manifest, byte for byte' },
     { request: { name: 'os' }, says: 'Show the commit object of a commit' },
   ],
   async run(context, asked) {
     if (asked.manifest === true && asked.config === true) {
       throw new UsageError('Cannot print both: expected one of --manifest and --config');
     }
+    if (asked.raw === true && asked.metadata === true) {
+      throw new UsageError('Cannot print both: expected one of --raw and --metadata');
+    }
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
     if (named.kind !== 'image')
       refuseKeys(asked, ['manifest', 'config'], `inspect "${asked.name}"`);
     if (named.kind !== 'commit') refuseKeys(asked, ['metadata'], `inspect "${asked.name}"`);
+    if (named.kind === 'erofs') refuseKeys(asked, ['raw'], `inspect "${asked.name}"`);
     if (named.kind === 'erofs') return inspectErofs(repository, asked.name, named.imageId);
     if (named.kind === 'commit') {
       const stored = openStored(repository, named.commit);
+      if (asked.raw === true) await context.write(stored.bytes);
       return { name: asked.name, kind: 'commit' as const, ...commitOf(stored) };
     }
     const image = openOciImage(repository, `@${named.manifestDigest}`);
-    if (asked.manifest === true) await context.write(image.manifest.bytes);
     if (asked.config === true) await context.write(image.configBytes);
+    else if (asked.manifest === true || asked.raw === true)
+      await context.write(image.manifest.bytes);
     return inspectImage(asked.name, image);
   },
-  givesContents: ({ manifest, config }) => manifest === true || config === true,
+  givesContents: ({ raw, manifest, config }) => [raw, manifest, config].includes(true),
 });
 
 function inspectImage(name: string, image: OciImage): v.InferOutput<typeof imageReport> {

@@ -21,6 +21,10 @@ export const grammar: Grammar = {
       key: 'format',
     },
   ],
-  help: 'With --quiet only ids are printed. Fields of --format are Name, Kind, ID, Image, Platform, Created, Layers and Download.',
+  help: [
+    'With --quiet, only ids are printed.',
+    'DOWNLOAD is the size of the layers in the manifest. SIZE is the size of the layers after decompression; a layer that occurs twice in an image counts once. For a commit, SIZE is the size of its objects. Objects that several images share count in each of them, so the sum of the column can exceed the size of the repository.',
+    'The fields of --format are Name, Kind, ID, Image, Platform, Created, Layers, Download and Size.',
+  ].join('\n\n'),
   aliases: [{ name: 'ostree images', request: { kind: 'commit' } }],
 };

@@ -6,13 +6,18 @@ export const grammar: Grammar = {
   operands: [NAME],
   options: [
     {
+      flags: '--raw',
+      says: 'print the stored manifest of an image, or the stored object of a commit, byte for byte',
+      key: 'raw',
+    },
+    {
       flags: '--manifest',
-      says: 'print the stored manifest of an image, byte for byte',
+      says: 'same as --raw, for images only',
       key: 'manifest',
     },
     {
       flags: '--config',
-      says: 'print the stored config of an image, byte for byte',
+      says: 'print the stored config of an image, byte for byte (also --raw --config)',
       key: 'config',
     },
     {

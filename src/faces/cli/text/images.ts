@@ -15,6 +15,7 @@ const FIELDS = [
   'Created',
   'Layers',
   'Download',
+  'Size',
 ] as const;
 
 /** The text of `images`. */
@@ -35,7 +36,7 @@ export const text: Text<ImagesReport> = async (report, speaker, request) => {
     await speaker.table(
       FIELDS.map((field) => field.toUpperCase()),
       rows.map((row) => FIELDS.map((field) => row[field])),
-      ['LAYERS', 'DOWNLOAD'],
+      ['LAYERS', 'DOWNLOAD', 'SIZE'],
     );
   }
   for (const { name, problem } of report.images) {
@@ -66,6 +67,7 @@ function rowsOf({ images, partial }: ImagesReport, noTrunc: boolean): Fields[] {
         Created: dateText(row.created),
         Layers: hasLayers ? `${row.layers.length}` : '-',
         Download: hasLayers ? formatSize(row.downloadSizeBytes) : '-',
+        Size: row.sizeBytes === null ? '-' : formatSize(row.sizeBytes),
       };
     }),
     ...partial.map((row) => ({
@@ -77,6 +79,7 @@ function rowsOf({ images, partial }: ImagesReport, noTrunc: boolean): Fields[] {
       Created: '-',
       Layers: '-',
       Download: '-',
+      Size: '-',
     })),
   ];
 }

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
-import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
-import { openSplitstream, type Splitstream } from '#formats/splitstream';
+import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
+import { openSplitstream, readStreamSize, type Splitstream } from '#formats/splitstream';
 import { syncfs } from '#host';
 import { LINK_NAME, REFS } from '../layout.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
@@ -140,6 +140,20 @@ export class StreamStore {
       bytes: this.#objects.read(first.value.id, options.limitBytes),
       namedRefs: opened.stream.namedRefs,
     };
+  }
+
+  /**
+   * Size of the byte stream that a stored stream rebuilds, in bytes. Only the header is read, and it is not verified. Undefined when the
+   * object is missing or its header is malformed.
+   */
+  sizeOf(id: ObjectId): number | undefined {
+    try {
+      using object = this.#objects.openUnverified(id);
+      return readStreamSize(object, this.#context.algorithm);
+    } catch (error) {
+      if (isOnecopyError(error) && error.kind !== 'host') return undefined;
+      throw error;
+    }
   }
 
   /** All streams in byte order of their names. Names that are not UTF-8 are left out (fsck reports them), and so are temporary links. */
