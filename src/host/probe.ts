@@ -10,7 +10,7 @@ import { getXattr, setXattr } from './files/xattr.ts';
 import { MountContext } from './mounts/mount.ts';
 import { cloneFile } from './sharing/reflink.ts';
 
-/** What a host may be able to do; `root` and below do not depend on the directory. */
+/** Names of the capabilities. `root` and all after it do not depend on the directory. */
 export const CAPABILITY_NAMES = [
   'tmpfile',
   'reflink',
@@ -31,7 +31,7 @@ export const CAPABILITY_NAMES = [
 ] as const;
 export type CapabilityName = (typeof CAPABILITY_NAMES)[number];
 
-/** One row of the table: present or not, and why not. */
+/** One row of the table: whether the capability is present, and the reason if it is not. */
 export interface Capability {
   readonly name: CapabilityName;
   readonly available: boolean;
@@ -50,8 +50,8 @@ const PROC_FILE_BYTES_MAX = 1 << 20;
 type Answer = true | string;
 
 /**
- * Finds out by trying, not by asking for versions. Every probe cleans up after itself: it uses files without names only, and mounts
- * nothing. A probe that fails unexpectedly counts as "no" with the error as its reason.
+ * Probes by trying the operation, not by comparing versions. A probe leaves nothing behind: it uses unnamed files only, and mounts nothing.
+ * A probe that fails unexpectedly counts as "no" with the error as its reason.
  */
 export function probeHost(directory: Dir): CapabilityTable {
   const probes: Record<CapabilityName, () => Answer> = {
@@ -125,7 +125,7 @@ function probeVerity(directory: Dir, algorithm: 'sha256' | 'sha512'): Answer {
 function probeXattr(directory: Dir, name: string): Answer {
   using file = directory.tmpfile(0o600);
   setXattr(file, name, new Uint8Array([1]));
-  return getXattr(file, name)?.[0] === 1 || 'the value was not readable again';
+  return getXattr(file, name)?.[0] === 1 || 'the value could not be read back';
 }
 
 function readProc(path: string): string | undefined {

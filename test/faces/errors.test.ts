@@ -39,7 +39,7 @@ test('a wrong command line exits 2, says what is wrong and where to look', () =>
     status: 2,
     stdout: '',
     stderr:
-      "onecopy: Cannot read the command line: unknown verb 'imgaes'\n  hint: did you mean images?\n",
+      "onecopy: Cannot read the command line: unknown verb 'imgaes'\n  hint: Did you mean images?\n",
   });
   const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
     [['frobnicate', '--json'], /unknown verb 'frobnicate'/],
@@ -53,7 +53,7 @@ test('a wrong command line exits 2, says what is wrong and where to look', () =>
     [['find', 'x', '--type', 'q', '--json'], /Cannot read --type/],
     [['gc', '--apply', 'a', '--plan', 'b', '--json'], /expected --apply alone/],
     [['cp', 'nopath', 'x', '--json'], /expected NAME:\/PATH/],
-    [['cat', 'x', '/y', '--json'], /Cannot print files as JSON/],
+    [['cat', 'x', '/y', '--json'], /Cannot print contents of files as JSON/],
   ];
   for (const [args, message] of cases) {
     const answer = run(...args);
@@ -91,7 +91,7 @@ test('what is missing exits 4 with the way to find it', () => {
     stdout: '',
     stderr:
       'onecopy: Cannot find "nope": the repository has no image or commit of this name or id\n' +
-      '  hint: List what there is with: onecopy images\n',
+      '  hint: List all names with: onecopy images\n',
   });
   const image = JSON.parse(run('images', '--json').stdout).images[0].name;
   for (const verb of ['ls', 'tree', 'cat', 'stat', 'find']) {

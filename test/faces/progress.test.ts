@@ -191,7 +191,7 @@ test('SIGINT during a pull exits 130 and leaves a clean repository, where the ne
   const target = join(scratch.path, 'interrupted');
   const { status, stdout, error } = await end(await startPull(target), 'SIGINT');
   deepEqual([status, stdout, error.code], [130, '', 'INTERRUPTED']);
-  match(error.message, /a repeated run goes on from here/);
+  match(error.message, /repeat the command to resume/);
   deepEqual(JSON.parse(runCli(['images', '--json'], { repo: target }).stdout).images, []);
   equal(runCli(['-q', 'fsck'], { repo: target }).status, 0);
   const again = runCli(['-q', 'pull', large, 'big', '--json'], { repo: target });

@@ -74,7 +74,7 @@ test('pull creates the repository, tags the image, and says what upstream would'
   equal(typeof (first['ms'] as Json)['total'], 'number');
   const again = runCli(['pull', REFERENCE, 'app'], { repo });
   match(again.stdout, /^Pulled app\n {2}manifest: sha256:af9c4727.*\n {2}image: {4}d06f1f6a/);
-  match(again.stdout, /1, of which 1 were already here/);
+  match(again.stdout, /1, 1 of them already stored/);
   equal(again.stderr, 'sha256:cd8fddcd749a: already present\n');
 });
 
@@ -98,7 +98,7 @@ test('init finds what is there, and forgets it only when asked and told yes', ()
   match(differs.stderr, /hint: .*--reset-metadata/);
   const unasked = runCli([...args, '--reset-metadata']);
   equal(unasked.status, 2);
-  match(unasked.stderr, /hint: answer with --yes/);
+  match(unasked.stderr, /hint: To answer yes, add --yes/);
   const reset = runCli([...args, '--reset-metadata', '--yes', '--json']);
   equal(reset.status, 0, reset.stderr);
   equal((JSON.parse(reset.stdout) as Json)['algorithm'], 'fsverity-sha256-12');
@@ -251,7 +251,7 @@ test('gc does what its plan says, and fsck is content before and after', () => {
   deepEqual([checked['ok'], checked['findings']], [true, []]);
   match(
     say('fsck', 'app'),
-    /tags: +1\/1 ok\nNot checked: what only other images use\nNothing wrong\n$/,
+    /tags: +1\/1 ok\nNot checked: objects that only other images use\nNothing wrong\n$/,
   );
   equal(say('cat', 'app', '/hello.txt'), HELLO);
 });

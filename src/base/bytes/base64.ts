@@ -1,8 +1,8 @@
 const STANDARD = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
- * Decodes standard base64 with padding; line breaks inside are ignored. Undefined for any other text: Buffer would take the URL-safe alphabet,
- * missing padding and plain garbage. Source: RFC 4648 section 4.
+ * Decodes standard base64 with padding; line breaks inside are ignored. Undefined for any other text: Buffer also accepts the URL-safe
+ * alphabet, missing padding and invalid characters. Source: RFC 4648 section 4.
  */
 export function decodeBase64(text: string): Uint8Array | undefined {
   const compact = text.replace(/[\r\n]/g, '');

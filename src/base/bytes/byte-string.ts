@@ -1,10 +1,10 @@
 /**
- * A byte sequence as a JavaScript string with one byte per UTF-16 code unit (latin1). Linux names need not be UTF-8;
- * this form keeps them exactly, compares with plain `<` in memcmp order, and is a fast Map key.
+ * A byte sequence as a JavaScript string with one byte per UTF-16 code unit (latin1). Linux names need not be UTF-8. This form stores them
+ * exactly, plain `<` compares them in memcmp order, and they are fast Map keys.
  */
 export type ByteString = string & { readonly __brand: 'ByteString' };
 
-/** Decodes raw bytes into a ByteString. Exact for every input. */
+/** Decodes raw bytes into a ByteString. Lossless for every input. */
 export function byteStringOf(bytes: Uint8Array): ByteString {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
     'latin1',
@@ -21,7 +21,7 @@ export function bytesOf(value: ByteString): Buffer {
   return Buffer.from(value, 'latin1');
 }
 
-/** The text for display: UTF-8 where valid, else with replacement characters. Only for people, never for names. */
+/** The text for display: UTF-8 where valid, else with replacement characters. Use it for output only, never to open a file. */
 export function displayText(value: ByteString): string {
   return bytesOf(value).toString('utf8');
 }

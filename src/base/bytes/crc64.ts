@@ -4,7 +4,7 @@ export interface Crc64Polynomial {
   readonly low: number;
 }
 
-/** Tables of a polynomial: make them once. */
+/** Lookup tables of a polynomial. Create them once for each polynomial. */
 export interface Crc64Tables {
   readonly highs: Int32Array;
   readonly lows: Int32Array;
@@ -13,7 +13,7 @@ export interface Crc64Tables {
 /** Bytes taken per step. */
 const SLICES = 8;
 
-/** A CRC of 64 bits over bytes that come in pieces; begins and ends with all bits inverted, as XZ and ISO 3309 have it. */
+/** An incremental 64-bit CRC. Initial value and result are inverted, as in XZ and ISO 3309. */
 export class Crc64 {
   readonly #tables: Crc64Tables;
   #high = 0xffffffff | 0;

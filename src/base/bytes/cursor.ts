@@ -2,8 +2,8 @@ import { FormatError } from '#base/errors';
 import { safeNumber } from './checked.ts';
 
 /**
- * A bounds-checked reader over bytes that trusts nothing: every read that would pass the end throws
- * FormatError BYTES_OUT_OF_RANGE with the offset and `what` is being read. Integers are little-endian.
+ * A bounds-checked reader over untrusted bytes. A read past the end throws FormatError BYTES_OUT_OF_RANGE with the offset and `what` is
+ * read. Integers are little-endian.
  */
 export class ByteCursor {
   readonly bytes: Uint8Array;

@@ -5,7 +5,7 @@ export function encodeHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
-/** Value of each character code that is a hex digit, of either case; -1 for all others. For loops over bytes. */
+/** Value of each character code that is a hex digit, of either case; -1 for all others. A table for hot loops. */
 export const HEX_VALUES: Int8Array = Int8Array.from({ length: 256 }, (_, code) =>
   '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()),
 );
@@ -16,7 +16,7 @@ export const HEX_VALUES: Int8Array = Int8Array.from({ length: 256 }, (_, code) =
  */
 export function parseHex(text: string, lengthBytes: number, what = 'hex'): Uint8Array {
   if (text.length === lengthBytes * 2) {
-    // Stops at the first character that is no digit.
+    // Stops at the first character that is not a hex digit.
     const bytes = Buffer.from(text, 'hex');
     if (bytes.length === lengthBytes) return new Uint8Array(bytes);
   }

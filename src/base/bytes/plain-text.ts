@@ -1,39 +1,39 @@
 import { type ByteString, bytesOf, displayText } from './byte-string.ts';
 
 /**
- * What a terminal obeys instead of showing: control characters, which begin escape sequences, the controls that turn the direction of
- * text, and the separators that some programs take for the end of a line. Source: Unicode 16 general category Cc, property
- * Bidi_Control; ECMA-48 for what terminals do with them.
+ * Characters that a terminal interprets instead of printing: control characters, which begin escape sequences, bidirectional controls, and
+ * the separators that some programs treat as line ends. Source: Unicode 16 general category Cc, property Bidi_Control; ECMA-48 for what
+ * terminals do with them.
  */
 const OBEYED = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 const OBEYED_BUT_LINE_FEED = /(?!\n)[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
-/** Text for people with what a terminal would obey written as `\xHH` or `\uHHHH`; line feeds stay. */
+/** Text for a terminal: characters that a terminal interprets are written as `\xHH` or `\uHHHH`. Line feeds are kept. */
 export function plainText(text: string): string {
   return text.replace(OBEYED_BUT_LINE_FEED, escaped);
 }
 
-/** As `plainText`, on one line: line feeds are written as `\x0a` too. */
+/** As `plainText`, on one line: line feeds are also written, as `\x0a`. */
 export function plainLine(text: string): string {
   return text.replace(OBEYED, escaped);
 }
 
-/** True when a terminal would show all of the text. */
+/** True when a terminal prints every character of the text. */
 export function isPlainLine(text: string): boolean {
   return text.search(OBEYED) < 0;
 }
 
-/** JSON that says the same and that a terminal shows: what it would obey stands in strings, as `\uHHHH`. */
+/** Equivalent JSON for a terminal: characters that a terminal interprets occur in strings only, and are escaped as `\uHHHH`. */
 export function plainJson(json: string): string {
   return json.replace(OBEYED_BUT_LINE_FEED, (character) => `\\u${hex(character, 4)}`);
 }
 
-/** True when the bytes of a name are UTF-8, so that its text says all of it. */
+/** True when the bytes of a name are UTF-8, so that decoding loses nothing. */
 export function isUtf8(name: ByteString): boolean {
   return Buffer.from(displayText(name), 'utf8').equals(bytesOf(name));
 }
 
-/** A name for people: what a terminal would obey and what is not UTF-8 is written as `\xHH`. */
+/** A name for a terminal: characters that a terminal interprets, and bytes that are not UTF-8, are written as `\xHH`. */
 export function plainName(name: ByteString): string {
   const text = displayText(name);
   if (isUtf8(name) && isPlainLine(text)) return text;

@@ -22,7 +22,7 @@ export function createHasherLike(expected: ContentDigest | DiffId): ContentHashe
   return createContentHasher(algorithmOf(expected));
 }
 
-/** The OCI digest of bytes at hand. */
+/** The OCI digest of bytes in memory. */
 export function computeContentDigest(
   bytes: Uint8Array,
   algorithm: ContentAlgorithm = 'sha256',

@@ -8,7 +8,7 @@ import {
 
 const BRAND = Symbol.for('onecopy.error');
 
-/** What every constructor takes beside code, message and details. */
+/** Options of every constructor, beside code, message and details. */
 export interface ErrorExtras {
   /** The error below this one; shown as a `cause:` line. */
   readonly cause?: unknown;
@@ -28,7 +28,7 @@ const EXIT_BY_KIND: Record<ErrorKind, number> = {
   usage: 2,
 };
 
-/** What a refusal of the kernel is to a user, who named a path that is missing, taken or in use. */
+/** Exit status for system calls that fail because of a path of the user: it is missing, exists already, or is in use. */
 const EXIT_BY_ERRNO: Readonly<Record<string, number>> = {
   ENOENT: EXIT_BY_KIND['not-found'],
   ENOTDIR: EXIT_BY_KIND['not-found'],
@@ -56,7 +56,7 @@ export abstract class OnecopyError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** Exit status of the command line for this error (cli: 2, 4 to 14). A refusal of the kernel says by its errno what the caller can do. */
+  /** Exit status of the command line for this error (cli: 2, 4 to 14). For a failed system call, the status depends on errno. */
   get exitCode(): number {
     const entry: { kind: ErrorKind; exit?: number } = ERROR_CODES[this.code];
     const byErrno =
@@ -65,17 +65,17 @@ export abstract class OnecopyError extends Error {
   }
 }
 
-/** True for our errors, also those of another loaded copy of the library. */
+/** True for errors of this library, also of another loaded copy of it. */
 export function isOnecopyError(value: unknown): value is OnecopyError {
   return value instanceof Error && BRAND in value;
 }
 
-/** True when `value` is one of our errors with this code. */
+/** True when `value` is an error of this library with this code. */
 export function hasCode<C extends ErrorCode>(value: unknown, code: C): value is OnecopyError {
   return isOnecopyError(value) && value.code === code;
 }
 
-/** The name asked for does not exist: choose another. */
+/** The requested name does not exist: choose another. */
 export class NotFoundError<
   C extends CodeOf<'not-found'> = CodeOf<'not-found'>,
 > extends OnecopyError {
@@ -85,7 +85,7 @@ export class NotFoundError<
   }
 }
 
-/** Something else is already there: rename, or accept it. */
+/** The target already exists: rename, or accept it. */
 export class ConflictError<C extends CodeOf<'conflict'> = CodeOf<'conflict'>> extends OnecopyError {
   readonly kind = 'conflict';
   constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
@@ -93,7 +93,7 @@ export class ConflictError<C extends CodeOf<'conflict'> = CodeOf<'conflict'>> ex
   }
 }
 
-/** Bytes are not what their name promises: distrust the source, run fsck. */
+/** Bytes do not match their digest: distrust the source, run fsck. */
 export class IntegrityError<
   C extends CodeOf<'integrity'> = CodeOf<'integrity'>,
 > extends OnecopyError {
@@ -103,7 +103,7 @@ export class IntegrityError<
   }
 }
 
-/** The input breaks the rules of its format: reject it. */
+/** The input violates its format: reject it. */
 export class FormatError<C extends CodeOf<'format'> = CodeOf<'format'>> extends OnecopyError {
   readonly kind = 'format';
   constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {
@@ -111,7 +111,7 @@ export class FormatError<C extends CodeOf<'format'> = CodeOf<'format'>> extends 
   }
 }
 
-/** This host, kernel or version cannot do it: use another, or another option. */
+/** This host, kernel or version does not support the operation: use another one, or another option. */
 export class UnsupportedError<
   C extends CodeOf<'unsupported'> = CodeOf<'unsupported'>,
 > extends OnecopyError {
@@ -139,7 +139,7 @@ export class TransportError<
   }
 }
 
-/** The request itself is wrong, whatever there is: ask otherwise. The one class without a choice of codes. */
+/** The request itself is invalid: change it. The only class with a single code. */
 export class UsageError extends OnecopyError {
   readonly kind = 'usage';
   constructor(message: string, hint?: string, extras: Pick<ErrorExtras, 'cause'> = {}) {
@@ -147,7 +147,7 @@ export class UsageError extends OnecopyError {
   }
 }
 
-/** The kernel refused: fix the host. `details` holds errno, syscall and target. */
+/** A system call failed: fix the host. `details` holds errno, syscall and target. */
 export class HostError<C extends CodeOf<'host'> = CodeOf<'host'>> extends OnecopyError {
   readonly kind = 'host';
   constructor(code: C, message: string, details: DetailsOf<C>, extras?: ErrorExtras) {

@@ -3,7 +3,7 @@
  * Codes are permanent, sentences may improve; match on `code`, never on `message`. Sorted by name (a test holds it so).
  */
 
-/** The caller's possible move, one per error class; see `classes.ts`. */
+/** What the caller can do, one kind for each error class; see `classes.ts`. */
 export type ErrorKind =
   | 'not-found'
   | 'conflict'
@@ -27,27 +27,27 @@ export interface CodeEntry {
 export const ERROR_CODES = {
   ALGORITHM_MISMATCH: {
     kind: 'conflict',
-    meaning: 'A repository uses another fs-verity algorithm than the one asked for',
+    meaning: 'The fs-verity algorithm of a repository differs from the requested one',
     keys: ['expected', 'found'],
   },
   ARCHIVE_INVALID: {
     kind: 'format',
-    meaning: 'An image archive is not a tar archive with the members that its format demands',
+    meaning: 'An image archive is not a tar archive, or lacks a member that its format requires',
     keys: ['offset', 'what'],
   },
   ARCHIVE_TOO_LARGE: {
     kind: 'format',
-    meaning: 'A compressed image archive unpacks to more than its limit',
+    meaning: 'A compressed image archive is larger than the limit after decompression',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   AUTH_CHALLENGE_UNUSABLE: {
     kind: 'transport',
-    meaning: 'A registry asks for a token in a way that cannot be followed, or not safely',
+    meaning: 'The challenge of a registry for a token is malformed or not safe to follow',
     keys: ['url', 'reason', 'retryable'],
   },
   AUTH_TOKEN_INVALID: {
     kind: 'transport',
-    meaning: 'A token server answers without a token, or with one that cannot be sent',
+    meaning: 'The response of a token server holds no token, or an invalid one',
     keys: ['url', 'expected', 'found', 'retryable'],
   },
   BLOB_DIGEST_MISMATCH: {
@@ -57,7 +57,7 @@ export const ERROR_CODES = {
   },
   BLOB_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'A blob that a manifest or index names is not in the source',
+    meaning: 'The source does not hold a blob that a manifest or index lists',
     keys: ['digest'],
   },
   BLOB_SIZE_MISMATCH: {
@@ -67,57 +67,57 @@ export const ERROR_CODES = {
   },
   BYTES_OUT_OF_RANGE: {
     kind: 'format',
-    meaning: 'A field, length or offset points outside the bytes at hand',
+    meaning: 'A field, length or offset is outside of the input',
     keys: ['offset', 'what'],
   },
   CHUNKED_ANNOTATION_CONFLICT: {
     kind: 'format',
-    meaning: 'A layer is annotated with a TOC of zstd:chunked and one of eStargz',
+    meaning: 'A layer has annotations for two TOCs, zstd:chunked and eStargz',
     keys: ['offset', 'what', 'chunked', 'stargz'],
   },
   CHUNKED_METADATA_TOO_LARGE: {
     kind: 'format',
-    meaning: 'A TOC or tar-split could inflate past its limit, behind a smaller claim',
+    meaning: 'A TOC or tar-split may decompress to more than its limit, although it claims less',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   CHUNKED_TOC_INVALID: {
     kind: 'format',
-    meaning: 'A TOC has chunk tables or paths that no honest writer makes',
+    meaning: 'A TOC has chunk tables or paths that no valid writer creates',
     keys: ['offset', 'what', 'reason'],
   },
   CHUNKED_TOC_MISMATCH: {
     kind: 'integrity',
-    meaning: 'The TOC of a layer says something else than its tar',
+    meaning: 'The TOC of a layer differs from its tar archive',
     keys: ['what', 'expected', 'found'],
   },
   CHUNK_CONTENT_MISMATCH: {
     kind: 'integrity',
-    meaning: 'A range of a layer does not inflate to the content that its TOC promises',
+    meaning: 'A range of a layer does not decompress to the content that its TOC states',
     keys: ['expected', 'found'],
   },
   COMPRESSION_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'A blob is compressed in a way this version does not read',
+    meaning: 'This version does not support the compression of a blob',
     keys: ['compression'],
   },
   CONFIG_INVALID: {
     kind: 'format',
-    meaning: 'A configuration file of containers breaks the rules of its format',
+    meaning: 'A configuration file for containers violates its format',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   CONFIG_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'A configuration file that an option or the environment names is not there',
+    meaning: 'A configuration file that an option or the environment names does not exist',
     keys: ['path'],
   },
   CONNECTION_LOST: {
     kind: 'transport',
-    meaning: 'No connection could be made, or it ended before the response was complete',
+    meaning: 'The connection failed, or ended before the response was complete',
     keys: ['url', 'retryable'],
   },
   CREDENTIAL_HELPER_FAILED: {
     kind: 'host',
-    meaning: 'A credential helper is missing, failed, or gave no answer that can be read',
+    meaning: 'A credential helper is missing, failed, or gave an invalid answer',
     keys: ['helper', 'verb', 'found'],
   },
   DIFF_ID_MISMATCH: {
@@ -127,17 +127,17 @@ export const ERROR_CODES = {
   },
   DIGEST_INVALID: {
     kind: 'format',
-    meaning: 'A digest or object id is not written as its algorithm demands',
+    meaning: 'A digest or object id does not have the form of its algorithm',
     keys: ['offset', 'what'],
   },
   DUMPFILE_INVALID: {
     kind: 'format',
-    meaning: 'A line of a composefs dumpfile breaks the rules of the dialect it is read by',
+    meaning: 'A line of a composefs dumpfile violates the rules of its dialect',
     keys: ['offset', 'what'],
   },
   EROFS_FEATURE_UNKNOWN: {
     kind: 'format',
-    meaning: 'An image uses an EROFS feature that composefs images never have',
+    meaning: 'An image uses an EROFS feature that composefs does not use',
     keys: ['offset', 'what'],
   },
   EROFS_INVALID: {
@@ -147,7 +147,7 @@ export const ERROR_CODES = {
   },
   EROFS_MAGIC_INVALID: {
     kind: 'format',
-    meaning: 'A file does not begin as a composefs image does',
+    meaning: 'A file does not begin with the header of a composefs image',
     keys: ['offset', 'what'],
   },
   EROFS_TOO_LARGE: {
@@ -162,12 +162,12 @@ export const ERROR_CODES = {
   },
   FILE_OPEN_FOR_WRITE: {
     kind: 'busy',
-    meaning: 'fs-verity cannot be enabled because somebody has the file open for writing',
+    meaning: 'fs-verity cannot be enabled because a process has the file open for writing',
     keys: ['target'],
   },
   FORMAT_UNKNOWN: {
     kind: 'format',
-    meaning: 'A file is of no format that this program knows',
+    meaning: 'The format of a file is not known',
     keys: ['offset', 'what'],
   },
   FSVERITY_ALGORITHM_INVALID: {
@@ -182,13 +182,13 @@ export const ERROR_CODES = {
   },
   GC_PLAN_INVALID: {
     kind: 'format',
-    meaning: 'A file is no plan that garbage collection wrote',
+    meaning: 'A file is not a plan that garbage collection wrote',
     keys: ['offset', 'what'],
   },
   GC_UNREADABLE: {
     kind: 'integrity',
     meaning:
-      'Something that a root reaches cannot be read, so garbage collection cannot know what it needs',
+      'A stream or image that a root reaches cannot be read, so garbage collection cannot find the objects that it uses',
     keys: ['path'],
   },
   GVARIANT_NOT_NORMAL: {
@@ -198,7 +198,7 @@ export const ERROR_CODES = {
   },
   GVARIANT_TEXT_INVALID: {
     kind: 'format',
-    meaning: 'A text is no value in GVariant text format',
+    meaning: 'A text is not a value in GVariant text format',
     keys: ['offset', 'what'],
   },
   GVARIANT_TOO_LARGE: {
@@ -213,38 +213,38 @@ export const ERROR_CODES = {
   },
   HOME_UNSET: {
     kind: 'not-found',
-    meaning: 'The user has no home directory in which a repository could be looked for',
+    meaning: 'The user has no home directory, so the repository of the user has no path',
     keys: ['variable'],
   },
   HTTP_DENIED: {
     kind: 'transport',
-    meaning: 'The server refused access: credentials are missing, wrong or not enough',
+    meaning: 'The server refused access: credentials are missing, wrong or insufficient',
     keys: ['url', 'status', 'retryable'],
     exit: 12,
   },
   HTTP_STATUS: {
     kind: 'transport',
-    meaning: 'The server answered with a status that is no answer to the request',
+    meaning: 'The server answered with an unexpected status',
     keys: ['url', 'status', 'retryable'],
   },
   IMAGE_AMBIGUOUS: {
     kind: 'conflict',
-    meaning: 'A source offers several images and the reference names none of them',
+    meaning: 'A source holds several images, and the reference selects none of them',
     keys: ['available'],
   },
   IMAGE_INCOMPLETE: {
     kind: 'integrity',
-    meaning: 'A stored image lacks the reference to a part of it',
+    meaning: 'A stored image does not refer to one of its parts',
     keys: ['image', 'missing'],
   },
   IMAGE_NOT_BUILDABLE: {
     kind: 'unsupported',
-    meaning: 'An artifact has no filesystem to build an image from',
+    meaning: 'An artifact has no filesystem',
     keys: ['image'],
   },
   IMAGE_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'No image in the repository has this id or name',
+    meaning: 'The repository has no image of this name or id',
     keys: ['name'],
   },
   IMAGE_OUTPUT_IS_TERMINAL: {
@@ -254,7 +254,7 @@ export const ERROR_CODES = {
   },
   IMAGE_REJECTED: {
     kind: 'integrity',
-    meaning: 'The policy of this host does not accept the image; the class says why',
+    meaning: 'The policy of this host does not accept the image; the class gives the reason',
     keys: ['class', 'policy', 'scope'],
     exit: 12,
   },
@@ -270,7 +270,7 @@ export const ERROR_CODES = {
   },
   IMAGE_VERSION_RANGE: {
     kind: 'conflict',
-    meaning: 'No image version is inside the range asked for',
+    meaning: 'The requested range contains no version of the image format',
     keys: ['min', 'max'],
   },
   IMAGE_WITHOUT_HISTORY: {
@@ -291,37 +291,37 @@ export const ERROR_CODES = {
   },
   KEY_UNUSABLE: {
     kind: 'format',
-    meaning: 'A key that a policy names is missing, or no public key that is understood',
+    meaning: 'A key that a policy names is missing, or not a supported public key',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   LAYER_COMPRESSION_INVALID: {
     kind: 'format',
-    meaning: 'A compressed layer is cut, damaged, or followed by other bytes',
+    meaning: 'A compressed layer is truncated, damaged, or followed by other bytes',
     keys: ['offset', 'what'],
   },
   LAYER_COUNT_MISMATCH: {
     kind: 'format',
-    meaning: 'A manifest has another number of layers than its config has diff ids',
+    meaning: 'The number of layers in a manifest differs from the number of diff ids in its config',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   LAYER_LINK_INVALID: {
     kind: 'format',
-    meaning: 'A hard link of a layer names nothing, or a directory',
+    meaning: 'The target of a hard link in a layer does not exist, or is a directory',
     keys: ['offset', 'what'],
   },
   LAYER_PATH_INVALID: {
     kind: 'format',
-    meaning: 'A path of a layer leaves the image or passes through something that is no directory',
+    meaning: 'A path of a layer leaves the image, or a parent of it is not a directory',
     keys: ['offset', 'what'],
   },
   LAYER_TOO_LARGE: {
     kind: 'format',
-    meaning: 'A layer unpacks to more than the limit, as a decompression bomb does',
+    meaning: 'A layer is larger than the limit after decompression, like a decompression bomb',
     keys: ['offset', 'what', 'limit'],
   },
   LOGIN_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'There are no credentials of this registry where logout removes them',
+    meaning: 'The credential store that logout changes has no credentials for this registry',
     keys: ['key', 'place'],
   },
   MANIFEST_NOT_FOUND: {
@@ -332,37 +332,37 @@ export const ERROR_CODES = {
   MANIFEST_WOULD_CHANGE: {
     kind: 'conflict',
     meaning:
-      'The image cannot be pushed under its own digest, since a layer would be compressed anew.',
+      'The image cannot be pushed with its own digest, because a layer would be compressed again',
     keys: ['manifest', 'layer'],
   },
   MEDIA_TYPE_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'A document or blob has a media type this version does not read',
+    meaning: 'This version does not support the media type of a document or blob',
     keys: ['mediaType'],
   },
   MOUNT_EXISTS: {
     kind: 'conflict',
-    meaning: 'An image is mounted already where another should be',
+    meaning: 'An image is already mounted on the mount point',
     keys: ['target', 'image'],
   },
   MOUNT_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'No image is mounted at this place',
+    meaning: 'No image is mounted at this path',
     keys: ['target'],
   },
   MOUNT_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'The kernel does not mount this image here, or this user may not',
+    meaning: 'The kernel cannot mount this image, or the user may not mount',
     keys: ['image', 'errno'],
   },
   NAME_AMBIGUOUS: {
     kind: 'conflict',
-    meaning: 'A name or the beginning of an id leads to several images or commits',
+    meaning: 'A name or a prefix of an id matches several images or commits',
     keys: ['name', 'found'],
   },
   NO_SPACE: {
     kind: 'host',
-    meaning: 'The filesystem has no room (or no quota) left for what must be written',
+    meaning: 'The filesystem has no space or no quota left',
     keys: ['errno', 'syscall', 'target'],
     exit: 14,
   },
@@ -383,12 +383,12 @@ export const ERROR_CODES = {
   },
   OBJECT_SIZE_MISMATCH: {
     kind: 'integrity',
-    meaning: 'An object is longer or shorter than what its user expects',
+    meaning: 'The size of an object differs from the size that its image states',
     keys: ['id', 'expected', 'found'],
   },
   OBJECT_TOO_LARGE: {
     kind: 'format',
-    meaning: 'An object is larger than the limit of what reads it whole',
+    meaning: 'An object is larger than the limit for objects that are read as a whole',
     keys: ['offset', 'what'],
   },
   OCI_DOCUMENT_INVALID: {
@@ -403,12 +403,12 @@ export const ERROR_CODES = {
   },
   OCI_LAYOUT_INVALID: {
     kind: 'format',
-    meaning: 'A directory is not an image layout of the version this library reads',
+    meaning: 'A directory is not an image layout of a supported version',
     keys: ['offset', 'what'],
   },
   OCI_LAYOUT_VERSION_UNKNOWN: {
     kind: 'unsupported',
-    meaning: 'The file oci-layout names a version this library does not read',
+    meaning: 'The file oci-layout names a version that is not supported',
     keys: ['version'],
   },
   OPENPGP_MISSING: {
@@ -419,7 +419,7 @@ export const ERROR_CODES = {
   },
   OSTREE_BINDING_MISMATCH: {
     kind: 'integrity',
-    meaning: 'A commit is bound to another ref or collection than the one it was asked for as',
+    meaning: 'A commit is bound to a ref or collection other than the requested one',
     keys: ['expected', 'found'],
   },
   OSTREE_CHECKSUM_LENGTH: {
@@ -439,7 +439,7 @@ export const ERROR_CODES = {
   },
   OSTREE_CONFIG_INVALID: {
     kind: 'format',
-    meaning: 'A setting of an OSTree repository has no meaning',
+    meaning: 'A setting of an OSTree repository has an invalid value',
     keys: ['offset', 'what'],
   },
   OSTREE_DELTA_CHECKSUM_MISMATCH: {
@@ -449,7 +449,7 @@ export const ERROR_CODES = {
   },
   OSTREE_DELTA_INVALID: {
     kind: 'format',
-    meaning: 'A static delta is damaged, or its operations break the rules',
+    meaning: 'A static delta is damaged, or its operations are invalid',
     keys: ['offset', 'what'],
   },
   OSTREE_DELTA_NAME_INVALID: {
@@ -459,7 +459,7 @@ export const ERROR_CODES = {
   },
   OSTREE_DELTA_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'No usable static delta leads to the commit',
+    meaning: 'There is no usable static delta to the commit',
     keys: ['commit'],
   },
   OSTREE_DELTA_TOO_LARGE: {
@@ -469,17 +469,17 @@ export const ERROR_CODES = {
   },
   OSTREE_DELTA_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'A static delta uses a newer version, a recursion or a compression that is not known',
+    meaning: 'A static delta uses an unknown version, recursion or compression',
     keys: ['what', 'found'],
   },
   OSTREE_DOWNGRADE: {
     kind: 'integrity',
-    meaning: 'A commit is older than the one it should replace',
+    meaning: 'A commit is older than the commit that it would replace',
     keys: ['expected', 'found'],
   },
   OSTREE_FILE_TYPE_INVALID: {
     kind: 'format',
-    meaning: 'A file of an OSTree repository has another type than its place demands',
+    meaning: 'A file of an OSTree repository has the wrong file type for its path',
     keys: ['offset', 'what'],
   },
   OSTREE_FILE_UNFIT: {
@@ -489,7 +489,7 @@ export const ERROR_CODES = {
   },
   OSTREE_HEADER_INVALID: {
     kind: 'format',
-    meaning: 'The header of an OSTree file object is damaged or does not fit the object',
+    meaning: 'The header of an OSTree file object is damaged, or does not match the object',
     keys: ['offset', 'what'],
   },
   OSTREE_KERNEL_NOT_FOUND: {
@@ -499,12 +499,12 @@ export const ERROR_CODES = {
   },
   OSTREE_KEYS_MISSING: {
     kind: 'not-found',
-    meaning: 'Signatures must be verified, but no key is trusted or a key file is not there',
+    meaning: 'Signatures must be verified, but no key is trusted, or a key file does not exist',
     keys: ['expected'],
   },
   OSTREE_KEY_FILE_INVALID: {
     kind: 'format',
-    meaning: 'A key file (config, origin) is not written as GLib demands',
+    meaning: 'A key file (config, origin) violates the format of GLib',
     keys: ['offset', 'what'],
   },
   OSTREE_KEY_INVALID: {
@@ -529,7 +529,7 @@ export const ERROR_CODES = {
   },
   OSTREE_MODE_READ_ONLY: {
     kind: 'unsupported',
-    meaning: 'OSTree repositories of this mode are only read',
+    meaning: 'OSTree repositories of this mode are read-only',
     keys: ['mode'],
   },
   OSTREE_MODIFIERS_CONFLICT: {
@@ -549,27 +549,27 @@ export const ERROR_CODES = {
   },
   OSTREE_NOT_COMMITTABLE: {
     kind: 'unsupported',
-    meaning: 'OSTree has no form for a file of this type',
+    meaning: 'OSTree cannot store a file of this type',
     keys: ['path', 'found'],
   },
   OSTREE_OBJECT_MISSING: {
     kind: 'not-found',
-    meaning: 'An OSTree source lacks an object that a commit needs',
+    meaning: 'An OSTree source does not hold an object that a commit needs',
     keys: ['checksum', 'kind'],
   },
   OSTREE_OBJECT_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'An object that an OSTree commit needs is not there',
+    meaning: 'The repository does not hold an object that an OSTree commit needs',
     keys: ['object'],
   },
   OSTREE_OVERLAY_CONFLICT: {
     kind: 'conflict',
-    meaning: 'Trees cannot be laid over each other: a file meets a directory',
+    meaning: 'Trees cannot be merged: a path is a file in one and a directory in another',
     keys: ['path'],
   },
   OSTREE_OVERRIDE_INVALID: {
     kind: 'format',
-    meaning: 'A line of a statoverride file breaks the rules',
+    meaning: 'A line of a statoverride file is malformed',
     keys: ['offset', 'what'],
   },
   OSTREE_OVERRIDE_UNMATCHED: {
@@ -590,17 +590,17 @@ export const ERROR_CODES = {
   },
   OSTREE_REF_AMBIGUOUS: {
     kind: 'conflict',
-    meaning: 'A name may mean more than one OSTree commit',
+    meaning: 'A name matches more than one OSTree commit',
     keys: ['name'],
   },
   OSTREE_REF_EXISTS: {
     kind: 'conflict',
-    meaning: 'An OSTree ref of this name, or one that its name collides with, is there already',
+    meaning: 'An OSTree ref of this name, or with a conflicting name, already exists',
     keys: ['name'],
   },
   OSTREE_REF_INVALID: {
     kind: 'format',
-    meaning: 'An OSTree ref name or ref file breaks the rules',
+    meaning: 'An OSTree ref name or ref file is invalid',
     keys: ['offset', 'what'],
   },
   OSTREE_REF_NOT_FOUND: {
@@ -610,47 +610,47 @@ export const ERROR_CODES = {
   },
   OSTREE_REMOTE_INVALID: {
     kind: 'format',
-    meaning: 'The settings of an OSTree remote name no usable source',
+    meaning: 'The settings of an OSTree remote contain no usable source',
     keys: ['offset', 'what'],
   },
   OSTREE_REMOTE_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'A configuration file describes no OSTree remote of this name',
+    meaning: 'A configuration file has no OSTree remote of this name',
     keys: ['name', 'path'],
   },
   OSTREE_REMOTE_UNCONFIGURED: {
     kind: 'unsupported',
-    meaning: 'The OSTree remote says that it needs configuring first',
+    meaning: 'The OSTree remote must be configured first, as its setting unconfigured-state says',
     keys: ['name', 'reason'],
   },
   OSTREE_REPO_EXISTS: {
     kind: 'conflict',
-    meaning: 'There is an OSTree repository already',
+    meaning: 'The path already holds an OSTree repository',
     keys: ['path'],
   },
   OSTREE_REPO_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'There is no OSTree repository at this place',
+    meaning: 'There is no OSTree repository at this path',
     keys: ['path'],
   },
   OSTREE_SIGNATURE_INVALID: {
     kind: 'integrity',
-    meaning: 'No signature was made by a trusted key over these bytes',
+    meaning: 'No signature over these bytes was made by a trusted key',
     keys: ['what', 'scheme'],
   },
   OSTREE_SIGNATURE_MISSING: {
     kind: 'integrity',
-    meaning: 'A signature is required and there is none of this scheme',
+    meaning: 'A signature is required, and none has this scheme',
     keys: ['what', 'scheme'],
   },
   OSTREE_SIGNATURE_SCHEME_UNKNOWN: {
     kind: 'unsupported',
-    meaning: 'A remote demands signatures of a scheme this library does not verify',
+    meaning: 'A remote requires signatures of a scheme that is not supported',
     keys: ['found'],
   },
   OSTREE_STREAM_INVALID: {
     kind: 'format',
-    meaning: 'The content of a commit stream breaks its rules',
+    meaning: 'The content of a commit stream is malformed',
     keys: ['offset', 'what'],
   },
   OSTREE_SUMMARY_CHECKSUM_MISMATCH: {
@@ -660,7 +660,7 @@ export const ERROR_CODES = {
   },
   OSTREE_SUMMARY_EXPIRED: {
     kind: 'integrity',
-    meaning: 'A summary says that it has expired',
+    meaning: 'A summary has expired',
     keys: ['expected', 'found'],
   },
   OSTREE_SUMMARY_NOT_FOUND: {
@@ -670,17 +670,17 @@ export const ERROR_CODES = {
   },
   OSTREE_TAR_INVALID: {
     kind: 'format',
-    meaning: 'A tar cannot become the tree of an OSTree commit',
+    meaning: 'A tar archive cannot be converted to the tree of an OSTree commit',
     keys: ['offset', 'what'],
   },
   OSTREE_TREE_TOO_LARGE: {
     kind: 'format',
-    meaning: 'A commit describes more entries or deeper directories than the limit',
+    meaning: 'A commit has more entries or deeper directories than the limit',
     keys: ['offset', 'what'],
   },
   OSTREE_VERSION_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'An OSTree repository has another version than 1',
+    meaning: 'The version of an OSTree repository is not 1',
     keys: ['found'],
   },
   OSTREE_XATTR_INVALID: {
@@ -691,60 +691,58 @@ export const ERROR_CODES = {
   },
   PATH_LINK_LOOP: {
     kind: 'not-found',
-    meaning: 'A path in an image leads through more symbolic links than Linux follows',
+    meaning: 'A path in an image contains more symbolic links than Linux follows',
     keys: ['path'],
   },
   PATTERN_INVALID: {
     kind: 'format',
-    meaning: 'A pattern for file names cannot be used',
+    meaning: 'A pattern for file names is invalid',
     keys: ['offset', 'what'],
   },
   PLATFORM_INVALID: {
     kind: 'format',
-    meaning: 'A platform is not written os/architecture[/variant]',
+    meaning: 'A platform does not have the form os/architecture[/variant]',
     keys: ['offset', 'what'],
   },
   PLATFORM_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'No image for the wanted platform is offered',
+    meaning: 'The source has no image for the platform',
     keys: ['wanted', 'available'],
   },
   POLICY_INVALID: {
     kind: 'format',
-    meaning: 'A policy.json breaks the rules of its format',
+    meaning: 'A policy.json violates its format',
     keys: ['offset', 'what', 'file', 'expected', 'found', 'class'],
   },
   POLICY_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'A policy.json that is named or demanded is not there',
+    meaning: 'A policy.json that is named or required does not exist',
     keys: ['class', 'candidates'],
     exit: 12,
   },
   PROTOCOL_BROKEN: {
     kind: 'transport',
-    meaning: 'The peer does not speak HTTP/1.1 as RFC 9112 demands',
+    meaning: 'The peer violates HTTP/1.1 (RFC 9112)',
     keys: ['url', 'retryable'],
   },
   RANGE_MISMATCH: {
     kind: 'transport',
-    meaning:
-      'The server sent other bytes than the range that was asked for, or a body of another size',
+    meaning: 'The server sent other bytes than the requested range, or a body of the wrong size',
     keys: ['url', 'expected', 'found', 'retryable'],
   },
   RANGE_RESPONSE_INVALID: {
     kind: 'format',
-    meaning:
-      'A response to a range request does not say which bytes it brings, or says what cannot be',
+    meaning: 'A response to a range request states no range, or an invalid one',
     keys: ['offset', 'what', 'reason'],
   },
   RATE_LIMITED: {
     kind: 'transport',
-    meaning: 'The server asked to slow down until the attempts were used up',
+    meaning: 'The server answered every attempt with a request to slow down',
     keys: ['url', 'status', 'retryable'],
   },
   REDIRECT_REFUSED: {
     kind: 'transport',
-    meaning: 'A redirect is one too many, insecure, or names no HTTP URL',
+    meaning: 'There are too many redirects, or a redirect is insecure or has no HTTP URL',
     keys: ['url', 'retryable'],
   },
   REFERENCE_INVALID: {
@@ -754,12 +752,12 @@ export const ERROR_CODES = {
   },
   REF_NAME_INVALID: {
     kind: 'format',
-    meaning: 'A name cannot be used for a reference, stream or tag',
+    meaning: 'A name is not allowed for a reference, stream or tag',
     keys: ['offset', 'what'],
   },
   REGISTRY_ANSWER_INVALID: {
     kind: 'transport',
-    meaning: 'An answer of a registry breaks the protocol of registries',
+    meaning: 'An answer of a registry violates the distribution specification',
     keys: ['url', 'expected', 'found', 'retryable'],
   },
   REGISTRY_BLOCKED: {
@@ -770,28 +768,27 @@ export const ERROR_CODES = {
   },
   REGISTRY_NAME_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'A registry knows no repository of this name',
+    meaning: 'A registry has no repository of this name',
     keys: ['registry', 'repository'],
   },
   REPO_DIRECTORY_FOREIGN: {
     kind: 'conflict',
-    meaning: 'A directory where a repository should be holds something else',
+    meaning: 'A directory holds files that do not belong to a repository',
     keys: ['path', 'found'],
   },
   REPO_ENTRY_INVALID: {
     kind: 'integrity',
-    meaning:
-      'An entry of a repository is not the kind of file, or does not point where, the layout demands',
+    meaning: 'An entry of a repository has the wrong file type, or the wrong target',
     keys: ['path'],
   },
   REPO_EXISTS: {
     kind: 'conflict',
-    meaning: 'A repository is already there with a different configuration',
+    meaning: 'A repository with a different configuration already exists',
     keys: ['expected', 'found'],
   },
   REPO_FEATURE_UNKNOWN: {
     kind: 'unsupported',
-    meaning: 'A repository needs features that this version does not know',
+    meaning: 'A repository requires features that this version does not support',
     keys: ['features'],
   },
   REPO_LOCKED: {
@@ -801,7 +798,7 @@ export const ERROR_CODES = {
   },
   REPO_METADATA_INVALID: {
     kind: 'format',
-    meaning: 'The meta.json of a repository is not JSON or breaks its rules',
+    meaning: 'The meta.json of a repository is not JSON, or violates its format',
     keys: ['offset', 'what'],
   },
   REPO_METADATA_MISSING: {
@@ -826,42 +823,42 @@ export const ERROR_CODES = {
   },
   RESPONSE_MALFORMED: {
     kind: 'format',
-    meaning: 'The bytes of a response break the rules of HTTP/1.1',
+    meaning: 'A response violates HTTP/1.1',
     keys: ['offset', 'what'],
   },
   RESPONSE_TOO_LARGE: {
     kind: 'transport',
-    meaning: 'A response body is longer than its purpose allows',
+    meaning: 'A response body is longer than the limit',
     keys: ['url', 'limitBytes', 'retryable'],
   },
   SELINUX_POLICY_INVALID: {
     kind: 'format',
-    meaning: 'A file of the SELinux policy in an image is not written as libselinux demands',
+    meaning: 'A file of the SELinux policy in an image violates the format of libselinux',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   SELINUX_POLICY_TOO_COSTLY: {
     kind: 'format',
-    meaning: 'The patterns of a SELinux policy are too large, or matching paths takes too long',
+    meaning: 'The patterns of an SELinux policy are too large, or matching takes too long',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   SHORT_NAME_AMBIGUOUS: {
     kind: 'conflict',
-    meaning: 'A short name has several candidates, and the configuration demands one',
+    meaning: 'A short name has several candidates, and the configuration requires one',
     keys: ['name', 'candidates'],
   },
   SHORT_NAME_UNRESOLVED: {
     kind: 'not-found',
-    meaning: 'A name without a host has neither an alias nor a registry to search',
+    meaning: 'A short name has no alias, and there is no registry to search',
     keys: ['name', 'files'],
   },
   SIGNATURE_FILE_INVALID: {
     kind: 'format',
-    meaning: 'A file or manifest with signatures is not written as its format demands',
+    meaning: 'A file or manifest with signatures violates its format',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   SIGNATURE_PAYLOAD_INVALID: {
     kind: 'format',
-    meaning: 'What a signature signs is no statement about an image',
+    meaning: 'The signed payload is not a statement about an image',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   SPLITSTREAM_ALGORITHM: {
@@ -876,7 +873,7 @@ export const ERROR_CODES = {
   },
   SPLITSTREAM_BODY_TOO_LARGE: {
     kind: 'format',
-    meaning: 'The body of a splitstream holds more than its declared size or the chunk limit allow',
+    meaning: 'The body of a splitstream exceeds its declared size or the limit of chunks',
     keys: ['offset', 'what', 'reason'],
   },
   SPLITSTREAM_COMPRESSION: {
@@ -886,7 +883,7 @@ export const ERROR_CODES = {
   },
   SPLITSTREAM_CONTENT_TYPE: {
     kind: 'format',
-    meaning: 'A splitstream holds another kind of content than asked for',
+    meaning: 'A splitstream has an unexpected content type',
     keys: ['offset', 'what', 'reason'],
   },
   SPLITSTREAM_EXTERNAL_UNEXPECTED: {
@@ -911,7 +908,7 @@ export const ERROR_CODES = {
   },
   SPLITSTREAM_NAMED_REF_INVALID: {
     kind: 'format',
-    meaning: 'A record of the named-ref table of a splitstream is malformed; reason says how',
+    meaning: 'A record of the named-ref table of a splitstream is malformed; reason gives details',
     keys: ['offset', 'what', 'reason'],
   },
   SPLITSTREAM_RANGE: {
@@ -931,12 +928,12 @@ export const ERROR_CODES = {
   },
   SPLITSTREAM_SIZE_MISMATCH: {
     kind: 'format',
-    meaning: 'A splitstream rebuilds to another size than it declares',
+    meaning: 'The rebuilt size of a splitstream differs from its declared size',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   SPLITSTREAM_SYNC_UNAVAILABLE: {
     kind: 'unsupported',
-    meaning: 'This Node has no synchronous streaming zstd encoder that gives the known answers',
+    meaning: 'This Node has no synchronous streaming zstd encoder that passes the self-test',
     keys: [],
   },
   SPLITSTREAM_TABLE_SIZE: {
@@ -971,7 +968,7 @@ export const ERROR_CODES = {
   },
   SYSCALL_FAILED: {
     kind: 'host',
-    meaning: 'A system call failed; errno, syscall and target say which',
+    meaning: 'A system call failed; errno, syscall and target give details',
     keys: ['errno', 'syscall', 'target'],
   },
   TAG_NOT_FOUND: {
@@ -981,12 +978,12 @@ export const ERROR_CODES = {
   },
   TARGET_NOT_EMPTY: {
     kind: 'conflict',
-    meaning: 'What would be written is already there, and is not of the kind that can be added to',
+    meaning: 'The target already exists, and cannot be added to',
     keys: ['path'],
   },
   TARGET_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'Images cannot be written to this transport',
+    meaning: 'This transport is not supported as a target',
     keys: ['transport'],
   },
   TAR_CONTENT_FORM: {
@@ -1001,7 +998,7 @@ export const ERROR_CODES = {
   },
   TAR_EXTENSION_ORPHANED: {
     kind: 'format',
-    meaning: 'Extension headers of a tar have no member after them',
+    meaning: 'No member follows the extension headers of a tar',
     keys: ['offset', 'what', 'reason'],
   },
   TAR_EXTENSION_TOO_LARGE: {
@@ -1016,12 +1013,12 @@ export const ERROR_CODES = {
   },
   TAR_HEADER_CHECKSUM: {
     kind: 'format',
-    meaning: 'The checksum of a tar header does not fit its bytes',
+    meaning: 'The checksum of a tar header does not match its bytes',
     keys: ['offset', 'what', 'reason'],
   },
   TAR_NOT_ENCODABLE: {
     kind: 'format',
-    meaning: 'A member cannot be written into a tar; reason says why',
+    meaning: 'A member cannot be written to a tar; reason gives details',
     keys: ['offset', 'what', 'reason'],
   },
   TAR_PATH_EMPTY: {
@@ -1046,7 +1043,7 @@ export const ERROR_CODES = {
   },
   TAR_SIZE_MISMATCH: {
     kind: 'format',
-    meaning: 'The content given for a tar member is longer or shorter than its size',
+    meaning: 'The content of a tar member is longer or shorter than its size',
     keys: ['offset', 'what', 'expected', 'found'],
   },
   TAR_SPARSE_INVALID: {
@@ -1056,12 +1053,12 @@ export const ERROR_CODES = {
   },
   TAR_SPLIT_CONTENT_MISMATCH: {
     kind: 'integrity',
-    meaning: 'The content of a file is not what the tar-split of its layer says',
+    meaning: 'The content of a file does not match the tar-split of its layer',
     keys: ['expected', 'found', 'name'],
   },
   TAR_SPLIT_INVALID: {
     kind: 'format',
-    meaning: 'A tar-split is not lines of the JSON records it is made of',
+    meaning: 'A tar-split is not a list of JSON records, one a line',
     keys: ['offset', 'what', 'reason'],
   },
   TAR_TOO_MANY_MEMBERS: {
@@ -1076,73 +1073,73 @@ export const ERROR_CODES = {
   },
   TAR_TYPE_UNKNOWN: {
     kind: 'format',
-    meaning: 'A tar member has a type that cannot become a file',
+    meaning: 'A tar member has an unsupported type',
     keys: ['offset', 'what', 'reason'],
   },
   TIMEOUT: {
     kind: 'transport',
-    meaning: 'The peer sent nothing, or next to nothing, for too long',
+    meaning: 'The peer sent no data, or too little, for too long',
     keys: ['url', 'retryable'],
   },
   TLS_UNTRUSTED: {
     kind: 'transport',
-    meaning: 'The certificate of the peer was not accepted',
+    meaning: 'The certificate of the server was not accepted',
     keys: ['url', 'retryable'],
   },
   TRANSPORT_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'Images cannot be had in this way',
+    meaning: 'This transport is not supported as a source',
     keys: ['transport'],
   },
   TREE_INVALID: {
     kind: 'format',
     meaning:
-      'A tree cannot be written as an image or dumpfile: an index, a size, a name or a depth is out of its range',
+      'A tree cannot be written as an image or dumpfile: an index, a size, a name or a depth is out of range',
     keys: ['offset', 'what'],
   },
   TREE_IS_A_DIRECTORY: {
     kind: 'not-found',
-    meaning: 'The path names a directory where a file is needed',
+    meaning: 'The path names a directory, not a file',
     keys: ['path'],
   },
   TREE_NOT_A_DIRECTORY: {
     kind: 'not-found',
-    meaning: 'The path, or a parent of it, names a file where a directory is needed',
+    meaning: 'The path, or a parent of it, names a file, not a directory',
     keys: ['path'],
   },
   TREE_NOT_REGULAR: {
     kind: 'not-found',
-    meaning: 'The path names something else than a regular file',
+    meaning: 'The path does not name a regular file',
     keys: ['path'],
   },
   TREE_PATH_INVALID: {
     kind: 'format',
-    meaning: 'A path inside a tree has a component that is no file name',
+    meaning: 'A path inside a tree has a component that is not a valid file name',
     keys: ['offset', 'what'],
   },
   TREE_PATH_NOT_FOUND: {
     kind: 'not-found',
-    meaning: 'Nothing in the tree has this path',
+    meaning: 'The tree has no such path',
     keys: ['path'],
   },
   TREE_TRANSFORM_IMPOSSIBLE: {
     kind: 'format',
-    meaning: 'A tree lacks a directory that a transform needs',
+    meaning: 'A tree does not have a directory that a transform needs',
     keys: ['offset', 'what'],
   },
   TREE_XATTR_MODE_UNKNOWN: {
     kind: 'format',
-    meaning: 'The name of an xattr filter mode is none of the known ones',
+    meaning: 'The name of an xattr filter mode is not known',
     keys: ['offset', 'what'],
   },
   USAGE: {
     kind: 'usage',
-    meaning: 'A request or a command line asks for what cannot be, or what does not fit together',
+    meaning: 'A request or a command line is invalid, or contradicts itself',
     keys: [],
   },
   VERITY_ALGORITHM_MISMATCH: {
     kind: 'integrity',
-    meaning: 'A file has fs-verity of another algorithm than the repository uses',
+    meaning: 'The fs-verity algorithm of a file differs from that of the repository',
     keys: ['expected', 'found', 'target'],
   },
   VERITY_ALREADY_ENABLED: {
@@ -1152,17 +1149,17 @@ export const ERROR_CODES = {
   },
   VERITY_NOT_ENABLED: {
     kind: 'integrity',
-    meaning: 'fs-verity protection was demanded but a file or repository does not have it',
+    meaning: 'fs-verity is required, but a file or repository does not have it',
     keys: ['what'],
   },
   VERITY_SIGNATURE_REJECTED: {
     kind: 'integrity',
-    meaning: 'The kernel demands a signature of fs-verity files and did not accept this one',
+    meaning: 'The kernel requires signatures for fs-verity and did not accept this one',
     keys: ['target'],
   },
   WORKER_FAILED: {
     kind: 'host',
-    meaning: 'A worker thread ended without an answer, or with an error that is not ours',
+    meaning: 'A worker thread ended without an answer, or with an unexpected error',
     keys: ['reason'],
   },
   XZ_DIGEST_MISMATCH: {
@@ -1177,17 +1174,17 @@ export const ERROR_CODES = {
   },
   XZ_TOO_LARGE: {
     kind: 'format',
-    meaning: 'An xz stream needs a larger dictionary, or gives more bytes, than the limit',
+    meaning: 'An xz stream needs a larger dictionary than the limit, or decompresses to more',
     keys: ['offset', 'what'],
   },
   XZ_UNSUPPORTED: {
     kind: 'unsupported',
-    meaning: 'An xz stream uses a filter or check that is not known',
+    meaning: 'An xz stream uses an unknown filter or check',
     keys: ['what', 'found'],
   },
   ZSTD_FRAME_INVALID: {
     kind: 'format',
-    meaning: 'A frame of zstd data is not built as the format demands',
+    meaning: 'A frame of zstd data is malformed',
     keys: ['offset', 'what', 'reason'],
   },
 } as const satisfies Record<string, CodeEntry>;
@@ -1209,7 +1206,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** Details of an error with code `C`: the keys of its row at least, more are welcome. */
+/** Details of an error with code `C`: at least the keys of its row. */
 export type DetailsOf<C extends ErrorCode> = {
   readonly [K in (typeof ERROR_CODES)[C]['keys'][number]]: JsonValue;
 } & { readonly [key: string]: JsonValue };

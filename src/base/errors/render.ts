@@ -1,6 +1,6 @@
 import { isOnecopyError, type OnecopyError } from './classes.ts';
 
-/** Longest cause chain that is shown; a longer (or circular) one is cut. */
+/** Longest cause chain that is printed; a longer (or circular) chain is truncated. */
 const CAUSES_MAX = 8;
 
 /** JSON form of an error, as `--json` prints it under the key `error`. */
@@ -36,12 +36,12 @@ export function renderErrorText(error: Error): string {
   return lines.map(onOneLine).join('\n');
 }
 
-/** A message may quote what a server or a file says: that must not look like a line of ours. */
+/** A message may quote a server or a file: the quoted text must not look like a line of this program. */
 function onOneLine(text: string): string {
   return text.replace(/\s*[\r\n]+\s*/g, ' ');
 }
 
-/** The error as a JSON-safe document. Errors that are not ours get the code `INTERNAL`. */
+/** The error as a JSON-safe document. Errors of other libraries get the code `INTERNAL`. */
 export function renderErrorDocument(error: Error): ErrorDocument {
   return {
     code: isOnecopyError(error) ? error.code : 'INTERNAL',

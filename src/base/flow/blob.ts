@@ -1,15 +1,15 @@
 import type { ContentDigest } from '#base/digest';
 
 /**
- * A pull of bytes: the consumer asks, so back-pressure is built in; an error is a throw; `finally` runs on early exit.
- * An array of Uint8Array is a source too. A piece may be reused by the producer after the next pull: copy to keep.
+ * A stream of bytes that the consumer pulls, so back-pressure is built in. An error is thrown, and `finally` runs on an early exit. An
+ * array of Uint8Array is a source, too. The producer may reuse a piece after the next one is requested: copy it to keep it.
  */
 export type Source = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
- * Where the bytes of a local blob lie: `sizeBytes` bytes from `offsetBytes` of an open file. Plain data: the descriptor is
- * valid in every worker of this process until whoever opened it disposes it. Read it with positional reads only (its own
- * offset is shared). The bytes are not verified: whoever streams them compares size and digest.
+ * Where the bytes of a local blob lie: `sizeBytes` bytes from `offsetBytes` of an open file. Plain data: the descriptor is valid in every
+ * worker of this process until its owner disposes it. Use positional reads only, because the file offset is shared. The bytes are not
+ * verified: the reader compares size and digest.
  */
 export interface BlobRange {
   readonly fd: number;
@@ -17,7 +17,7 @@ export interface BlobRange {
   readonly sizeBytes: number;
 }
 
-/** Where the bytes of a blob come from: a range of a local file, or whoever fetches them. */
+/** Where the bytes of a blob come from: a range of a local file, or a function that fetches them. */
 export type BlobContent = BlobRange | Source;
 
 /** A part of a blob, in bytes. */
@@ -26,13 +26,13 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** Bytes of a blob and where they belong. `bytes` is valid until the next piece is asked for. */
+/** Bytes of a blob and where they belong. `bytes` is valid until the next piece is requested. */
 export interface BlobPiece {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** What came of asking for ranges. Both kinds are iterated once; leaving the loop early gives the transfer up. */
+/** The result of a request for ranges. Both kinds are iterated once; leaving the loop early cancels the transfer. */
 export type BlobPieces =
   /** Exactly the bytes of the ranges, each once, in the order in which the server sends them. */
   | { readonly kind: 'ranges'; readonly pieces: AsyncIterable<BlobPiece> }
@@ -55,9 +55,9 @@ export interface BlobReadOptions {
 }
 
 /**
- * A blob that is fetched when it is read, whole or by ranges, as often as wanted. A transfer that breaks goes on where it
- * stopped. No byte is verified here: who reads the blob whole compares size and digest (`verified`), who reads ranges
- * knows the digests of what lies in them.
+ * A blob that is fetched when it is read, completely or by ranges, any number of times. A broken transfer is resumed. The bytes are not
+ * verified here: a reader of the complete blob compares size and digest (`verified`), a reader of ranges knows the digests of their
+ * contents.
  */
 export interface RemoteBlob {
   readonly digest: ContentDigest;
@@ -67,7 +67,7 @@ export interface RemoteBlob {
   /** The bytes from `offset` (0 when omitted) to the end, in pieces. */
   read(options?: BlobReadOptions & { readonly offset?: number }): AsyncIterable<Uint8Array>;
   /**
-   * Several parts, in as few requests as the server allows.
+   * Several ranges, in as few requests as the server allows.
    * @param ranges in ascending order, not empty, not overlapping, within the blob
    */
   readRanges(ranges: readonly ByteRange[], options?: BlobReadOptions): Promise<BlobPieces>;

@@ -1,6 +1,6 @@
 /**
- * Runs `work` over all items, at most `limit` at once, and returns the results in the order of the items. The first
- * failure is thrown after the running ones have settled; no further item is started then.
+ * Runs `work` over all items, at most `limit` at once, and returns the results in the order of the items. After a failure, no further item
+ * is started; the failure is thrown when the running items have settled.
  */
 export async function pool<T, R>(
   items: Iterable<T>,

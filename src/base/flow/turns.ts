@@ -1,11 +1,11 @@
 import type { OperationOptions } from './progress.ts';
 
-/** How long work that never waits may keep events waiting, in milliseconds. A signal is to act within 100. */
+/** Longest time that synchronous work may block the event loop, in milliseconds. A signal must act within 100. */
 const TURN_MS = 20;
 
 /**
- * Gathers what `each` makes of the items, in order, and lets events have their turn in between, so that a signal acts. An item must be
- * quick. The items are closed when it ends early.
+ * Collects the results of `each` over the items, in order, and yields to the event loop in between, so that a signal acts. One item must be
+ * fast. The iterator is closed on an early exit.
  * @throws what the items and `each` throw; the signal's reason
  */
 export async function gather<Item, Result>(
@@ -26,13 +26,13 @@ export async function gather<Item, Result>(
   return results;
 }
 
-/** What is waited for of a stream that is written to. */
+/** The part of a writable stream that `drained` needs. */
 interface Filling {
   on(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
 }
 
-/** Waits until a full stream has room or is closed, and leaves no listener behind: Node warns of many. */
+/** Waits until a full stream drains or is closed, and removes its listeners: Node warns of many listeners. */
 export async function drained(stream: Filling): Promise<void> {
   await new Promise<void>((resolve) => {
     const go = () => {

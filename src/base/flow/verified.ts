@@ -2,7 +2,7 @@ import { type ContentDigest, createHasherLike, type DiffId } from '#base/digest'
 import { IntegrityError } from '#base/errors';
 import type { Source } from './blob.ts';
 
-/** What the bytes of a blob must be. */
+/** Expected size and digest of a blob. */
 export interface Expected {
   readonly digest: ContentDigest | DiffId;
   /** Size in bytes; omitted for an uncompressed layer, whose size no descriptor states. */
@@ -10,8 +10,8 @@ export interface Expected {
 }
 
 /**
- * Passes the bytes of a source on and refuses to end unless size and digest are as expected; a source that is too long
- * is stopped at the first byte too many.
+ * Passes on the bytes of a source, and throws at the end unless size and digest match. A source that is too long fails at the first excess
+ * byte.
  * @throws IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH
  */
 export async function* verified(source: Source, expected: Expected): AsyncGenerator<Uint8Array> {

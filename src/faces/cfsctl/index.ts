@@ -1,6 +1,4 @@
-/**
- * What `cfsctl` prints, in text and JSON, to the byte. Source: composefs-rs 0.9.4.
- */
+/** The output of `cfsctl`, in text and JSON, byte for byte. Source: composefs-rs 0.9.4. */
 export {
   type FsckDocument,
   fsckDocument,

@@ -2,8 +2,8 @@ import { plainLine } from '#base/bytes';
 import { UsageError } from '#base/errors';
 
 /**
- * Asks on the terminal before something that cannot be undone; `--yes` answers.
- * @throws UsageError when the answer is not yes, or nobody can be asked
+ * Asks on the terminal before a change that cannot be undone; `--yes` answers.
+ * @throws UsageError when the answer is not yes, or there is no terminal
  */
 export async function confirm(
   { signal }: { readonly signal: AbortSignal },
@@ -12,7 +12,10 @@ export async function confirm(
 ): Promise<void> {
   if (assumeYes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new UsageError(`Cannot ask "${question}": there is no terminal`, 'answer with --yes');
+    throw new UsageError(
+      `Cannot ask "${question}": there is no terminal`,
+      'To answer yes, add --yes',
+    );
   }
   const { createInterface } = await import('node:readline/promises');
   using terminal = createInterface({ input: process.stdin, output: process.stderr });

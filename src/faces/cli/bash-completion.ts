@@ -1,6 +1,6 @@
 /**
- * The script for bash. It works without the package bash-completion, can be read twice, expands nothing that it is offered, completes
- * names with a colon, at which bash breaks words, and falls back to files.
+ * The script for bash. It does not need the package bash-completion, can be sourced twice, does not expand candidates, completes names with
+ * a colon (where bash splits words), and falls back to files.
  */
 export const BASH_SCRIPT = String.raw`# bash completion for onecopy
 

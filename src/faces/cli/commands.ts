@@ -11,14 +11,14 @@ import { TOPICS } from './manual/topics.ts';
 import { verbPage } from './manual/verb-page.ts';
 import { type CommandLine, isRepeated } from './request.ts';
 
-/** A verb that a command line asks for, by its name or another spelling. */
+/** The verb of a command line, by its name or an alias. */
 export interface Asked extends CommandLine {
   readonly row: VerbRow;
   readonly grammar: Grammar;
   readonly alias: AliasGrammar | undefined;
 }
 
-/** Words before which verbs stand, and what their help says. */
+/** The first words of verbs of two words, with their help. */
 export const FOLDERS: Readonly<Record<string, string>> = {
   image: 'dump, identify and create EROFS images',
   ostree: 'pull, create and export OSTree commits',
@@ -58,7 +58,7 @@ export function buildCommands(version: string, run: (asked: Asked) => Promise<vo
   return program;
 }
 
-/** The command that a verb lies below: the program, or a folder, which is made where its first verb stands. */
+/** The parent command of a verb: the program, or a folder command, which the first of its verbs creates. */
 function parentOf(program: Command, folders: Map<string, Command>, name: string): Command {
   const [folder = '', verb] = name.split(' ');
   if (verb === undefined) return program;
@@ -72,7 +72,7 @@ function parentOf(program: Command, folders: Map<string, Command>, name: string)
   return made;
 }
 
-/** A verb, or another spelling of it, which the help page leaves out. */
+/** A verb, or an alias, which the help page omits. */
 interface Addition extends Pick<Asked, 'row' | 'grammar'> {
   readonly alias?: AliasGrammar;
   readonly run: (asked: Asked) => Promise<void>;
@@ -109,7 +109,7 @@ function addHelp(parent: Command): void {
     });
 }
 
-/** Loads what the help of a command needs. */
+/** Loads the code that the help of a command needs. */
 export async function prepareHelp(command: Command): Promise<Command> {
   const row = explained.get(command)?.row;
   if (row !== undefined) loaded.set(row, await row.load());
@@ -135,7 +135,7 @@ function columns(): number {
   return stdout.stream.columns ?? COLUMNS_DEFAULT;
 }
 
-/** The command that words lead to. @throws CommanderError for a word that leads nowhere */
+/** The command that the words select. @throws CommanderError for an unknown word */
 export function findCommand(program: Command, words: readonly string[]): Command {
   let command = program;
   for (const word of words) {

@@ -10,7 +10,7 @@ import { GRAMMARS } from './grammar/table.ts';
 import { PROGRESS_MODES } from './progress.ts';
 import { longFlagOf } from './request.ts';
 
-/** Directives that the scripts understand: the shell's own file completion when nothing is offered, or none. */
+/** Directives for the scripts: complete files if there is no candidate, or do not. */
 const FILES = 0;
 const NO_FILES = 4;
 const SHELLS: readonly string[] = ['bash', 'zsh', 'fish'];
@@ -47,7 +47,7 @@ function offer(root: RootCommand, known: KnownNames): void {
   const files = () => {
     directive = FILES;
   };
-  // The library always forbids the completion of files; the last word on that is ours.
+  // The library always disables the completion of files. This property overrides that.
   Object.defineProperty(root, 'directive', { get: () => directive, set: () => {} });
   const answer = (target: Argument | Option, kind: string | undefined) => {
     if (kind === 'files') target.handler = files;
@@ -90,13 +90,13 @@ function setHandler(target: Argument | Option, values: readonly string[]): void 
   };
 }
 
-/** What a repository can be asked about. */
+/** Names that a repository holds. */
 interface KnownNames {
   readonly all: readonly string[];
   readonly commits: readonly string[];
 }
 
-/** Names in the repository that the words select; none when it cannot be read: completion never complains. */
+/** Names in the repository that the words select; none when the repository cannot be read, because completion reports no errors. */
 async function namesFor(words: readonly string[]): Promise<KnownNames> {
   try {
     using repository = await openChosen(selectionOf(optionsIn(words)), {
@@ -109,7 +109,7 @@ async function namesFor(words: readonly string[]): Promise<KnownNames> {
   }
 }
 
-/** Ids are offered where a word looks like the beginning of one: else they would hide the names. */
+/** Ids are offered only if the word looks like a prefix of an id: otherwise they would hide the names. */
 function namesIn(repository: Repository, word: string): KnownNames {
   const rows = listNamed(repository);
   const isIdLike = /^@?(?:sha256:)?[0-9a-f]{2,}$/.test(word);
@@ -128,8 +128,8 @@ function namesIn(repository: Repository, word: string): KnownNames {
 }
 
 /**
- * False for names with characters that mean something to a shell or a terminal: the scripts of shells expand what they are offered, so
- * such a name, which an image brought, would be run when somebody presses the tab key.
+ * False for names with characters that are special to a shell or a terminal. The shell scripts expand candidates, so a hostile name from an
+ * image would be executed when the user presses the tab key.
  */
 function isOffered(name: string): boolean {
   return /^[\p{L}\p{N}\w./:@%+=,-]+$/u.test(name);

@@ -2,7 +2,7 @@ import { UsageError } from '#base/errors';
 import type { RepositoryChoice } from '#work/repository';
 import { PROGRESS_MODES, type ProgressMode } from './progress.ts';
 
-/** Options of every verb: flags as commander reads them, and what they do. */
+/** Options of every verb: flags in the syntax of commander, and their help. */
 export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[] = [
   [
     '--repo <path>',
@@ -24,7 +24,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[]
   ['--require-verity', 'fail if the repository does not enforce fs-verity'],
 ];
 
-/** The same as commander delivers them. */
+/** The parsed global options. */
 export interface GlobalOptions {
   readonly repo?: string;
   readonly user?: boolean;
@@ -65,7 +65,7 @@ export function wholeNumber(text: string | undefined, option: string, min = 0): 
   );
 }
 
-/** The progress mode that the options choose; a document on its own unless progress was asked for. @throws UsageError */
+/** The progress mode that the options select; none with `--json`, unless `--progress` is given. @throws UsageError */
 export function progressModeOf({ progress, quiet, json }: GlobalOptions): ProgressMode {
   const mode = progress ?? (quiet === true || json === true ? 'none' : 'auto');
   const found = PROGRESS_MODES.find((one) => one === mode);

@@ -1,4 +1,4 @@
-/** Exit status of a run that a signal ended, as shells count: 128 + number. What it left behind is resumable. */
+/** Exit status of a run that a signal ended: 128 + signal number, as in shells. The state that the run leaves can be resumed. */
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 type Ending = keyof typeof EXIT_BY_SIGNAL;
 
@@ -10,7 +10,7 @@ export class Interruption implements Disposable {
   readonly #abort = new AbortController();
   readonly #handlers = new Map<Ending, () => void>();
   #leave: () => void = () => {};
-  #afterwards = 'a repeated run starts again';
+  #afterwards = 'repeat the command to start again';
   #ended: Ending | undefined;
 
   constructor() {
@@ -31,12 +31,12 @@ export class Interruption implements Disposable {
     return this.#ended === undefined ? undefined : EXIT_BY_SIGNAL[this.#ended];
   }
 
-  /** What to do before leaving at once, for example showing the cursor again. */
+  /** Cleanup before an immediate exit, for example showing the cursor again. */
   onLeave(leave: () => void): void {
     this.#leave = leave;
   }
 
-  /** What is true of a run that is cancelled: how a repeated one begins. */
+  /** Text for a cancelled run: how to go on. */
   sayAfterwards(afterwards: string): void {
     this.#afterwards = afterwards;
   }

@@ -1,6 +1,6 @@
 /**
- * Entry of the `onecopy` program. `--version` answers without loading anything else, and a Node that is too old is told so before it
- * meets syntax that it cannot read.
+ * Entry of the `onecopy` program. `--version` loads nothing else. An old version of Node is refused before it loads syntax that it cannot
+ * parse.
  */
 import { VERSION } from './version.ts';
 
@@ -25,13 +25,13 @@ async function run(): Promise<void> {
   leave(await runProgram(process.argv.slice(2), VERSION));
 }
 
-/** Writes without process.stdout, if it can: setting up a stream costs a tenth of a start. */
+/** Writes without process.stdout if possible: creating that stream takes a tenth of the start-up time. */
 function printVersion(): void {
   try {
     if (process.env['ONECOPY_STDOUT'] === 'closed') throw new Error('standard output is closed');
     process.getBuiltinModule('node:fs').writeSync(1, `onecopy ${VERSION}\n`);
   } catch {
-    // What went wrong is said where all other output is written.
+    // Errors are reported where the other output is written.
     void run();
   }
 }

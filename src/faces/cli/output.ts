@@ -15,22 +15,22 @@ export const EXIT_FINDINGS = 3;
 /** One cell row of a table for people. */
 export type Row = readonly string[];
 
-/** How a run speaks: data on stdout, everything else on stderr. */
+/** Output of a run: data on stdout, everything else on stderr. */
 export interface Output {
   readonly json: boolean;
   /** Prints the one JSON document of the run. */
   document(value: { readonly [key: string]: unknown }): void;
-  /** Prints a line of data for people; nothing with `--json`. A line feed in it is shown as its number. */
+  /** Prints a line of data as text; nothing with `--json`. Line feeds in the text are escaped. */
   line(text: string): void;
   /** Prints raw bytes of data. */
   bytes(piece: Uint8Array): Promise<void>;
   /** Prints a table for people; columns named in `right` are right-aligned. */
   table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
-  /** Says something on stderr, unless quiet or with `--json`. */
+  /** Prints a note on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void;
-  /** Says on stderr, also when quiet, what changes the worth of the result. */
+  /** Prints a warning on stderr, also with `--quiet`. */
   warn(text: string): void;
-  /** Says something on stderr with `--verbose`. */
+  /** Prints a detail on stderr, with `--verbose` only. */
   detail(text: string): void;
 }
 

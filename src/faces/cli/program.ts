@@ -16,8 +16,8 @@ import type { Text } from './text/text.ts';
 export { leave };
 
 /**
- * Runs the command line and returns its exit status. Everything that goes wrong is reported, nothing is thrown.
- * @param version what `--version` says; a parameter, so that the entry answers that without sharing a file with us
+ * Runs the command line and returns its exit status. Reports every error and never throws.
+ * @param version text of `--version`; a parameter, so that the entry can answer `--version` without this module
  */
 export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   using interruption = new Interruption();
@@ -40,7 +40,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
   }
 }
 
-/** Adds completion, and refuses to explain a verb that there is not. */
+/** Adds completion, and refuses to print the help of an unknown verb. */
 async function prepare(program: Command, argv: readonly string[]): Promise<void> {
   if (argv[0] === 'completion' || argv[0] === 'complete') {
     const { addCompletion } = await import('./completion.ts');
@@ -49,7 +49,7 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
   }
   describeCompletion(program);
   if (!argv.includes('--help') && !argv.includes('-h')) return;
-  // Commander would explain the program, as if nothing were wrong.
+  // Commander would print the help of the program and exit with 0.
   const words = argv.filter((word) => !word.startsWith('-'));
   const first = program.commands.find((one) => one.name() === words[0]);
   if (words[0] !== undefined && !isValueOfOption(argv, words[0])) {
@@ -59,18 +59,18 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
   }
 }
 
-/** True for a word that stands behind an option with a value. */
+/** True for the value of an option. */
 function isValueOfOption(argv: readonly string[], word: string): boolean {
   const before = argv[argv.indexOf(word) - 1];
   return before !== undefined && /^--(?:repo|progress|progress-fd|jobs)$/.test(before);
 }
 
-/** Help and version were printed by commander itself; help that nobody asked for is a wrong command line. */
+/** Commander has printed help or version itself. Help that was not requested is a usage error. */
 function exitOf(error: CommanderError): number {
   return error.exitCode === 0 ? 0 : EXIT_USAGE;
 }
 
-/** What commander has against a command line, in our words; undefined when it only printed help. */
+/** The usage error that commander reports; undefined when it only printed help. */
 function misuseOf(error: CommanderError): UsageError | undefined {
   if (/^commander\.(help|version)/.test(error.code)) return undefined;
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
@@ -78,12 +78,12 @@ function misuseOf(error: CommanderError): UsageError | undefined {
   return new UsageError(
     `Cannot read the command line: ${first.replace(/^unknown command/, 'unknown verb').replace(/\.$/, '')}`,
     guess === undefined
-      ? 'onecopy help lists the verbs, onecopy help VERB explains one'
-      : `did you mean ${guess}?`,
+      ? 'Run `onecopy help` for a list of verbs, or `onecopy help VERB` for one of them'
+      : `Did you mean ${guess}?`,
   );
 }
 
-/** The row of `completion` on the help pages; its code is only loaded when it is the first word. */
+/** The row of `completion` on the help pages; its code is loaded only if `completion` is the first word. */
 function describeCompletion(program: Command): void {
   program
     .command('completion <shell>')
@@ -108,7 +108,7 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
     wholeNumber(options.progressFd, '--progress-fd', 1),
   );
   interruption.onLeave(progress.stop);
-  if (/pull$/.test(asked.row.name)) interruption.sayAfterwards('a repeated run goes on from here');
+  if (/pull$/.test(asked.row.name)) interruption.sayAfterwards('repeat the command to resume');
   const context: VerbContext = {
     repository: selectionOf(options),
     signal: interruption.signal,
@@ -129,13 +129,13 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
   }
 }
 
-/** How a run speaks, and what it was told beside the request. */
+/** Output of a run, and its options beside the request. */
 interface Manner {
   readonly out: Output;
   readonly options: GlobalOptions;
 }
 
-/** Makes the request, does it or plans it, and prints the report. */
+/** Builds the request, runs or plans it, and prints the report. */
 async function answer(asked: Asked, context: VerbContext, manner: Manner): Promise<number> {
   const { out, options } = manner;
   const spelled = requestOf(asked.grammar, asked, asked.alias);
@@ -144,8 +144,8 @@ async function answer(asked: Asked, context: VerbContext, manner: Manner): Promi
   const givesContents = verb.givesContents?.(request) === true;
   if (out.json && givesContents) {
     throw new UsageError(
-      'Cannot print files as JSON: expected a verb with a report',
-      'stat --json and inspect --json show metadata',
+      'Cannot print contents of files as JSON',
+      'Use --json with stat or inspect to print metadata',
     );
   }
   const isPlan = options.dryRun === true && verb.plan !== undefined;
@@ -163,7 +163,7 @@ function placeOf({ repository }: VerbContext): string {
   return locateRepository(repository);
 }
 
-/** A verb with a plan changes something; its report says what, and nobody asked for data. */
+/** A verb with a plan changes something: its report is a message, not data. */
 function changes(verb: Verb): boolean {
   return verb.plan !== undefined;
 }

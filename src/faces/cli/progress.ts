@@ -6,12 +6,12 @@ import { stderr } from '#faces/terminal';
 
 import { formatSize } from './units.ts';
 
-/** How progress is shown; `auto` is bars on a terminal and lines elsewhere. */
+/** Forms of the progress display; `auto` means bars on a terminal and lines elsewhere. */
 export const PROGRESS_MODES = ['auto', 'plain', 'json', 'none'] as const;
 /** One of them. */
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** A renderer of progress; `stop` clears what must not stay on the screen. */
+/** A renderer of progress; `stop` removes the bars from the screen. */
 export interface ProgressRenderer {
   readonly listen: ProgressListener;
   stop(): void;
@@ -51,7 +51,7 @@ async function createShown(mode: ProgressMode): Promise<ProgressRenderer> {
   return mode === 'auto' && isTerminal() ? createBars() : createLines();
 }
 
-/** Whether standard error is a terminal; asks its stream only when it may be one. */
+/** Whether standard error is a terminal; creates the stream only if it may be one. */
 function isTerminal(): boolean {
   return fstatSync(2).isCharacterDevice() && stderr.stream.isTTY;
 }
@@ -66,7 +66,7 @@ function checkedFd(fd: number): number {
   }
 }
 
-/** Writes events as JSON lines. Whoever stops reading them does not stop the work. */
+/** Writes events as JSON lines. A closed reader does not stop the work. */
 function jsonTo(fd: number): ProgressListener {
   let isOpen = true;
   return (event) => {
@@ -74,7 +74,7 @@ function jsonTo(fd: number): ProgressListener {
     try {
       writeSync(fd, `${plainJson(JSON.stringify(event))}\n`);
     } catch (error) {
-      // A full pipe in non-blocking mode only loses this line.
+      // If a non-blocking pipe is full, only this line is lost.
       isOpen = (error as NodeJS.ErrnoException).code === 'EAGAIN';
     }
   };
@@ -122,7 +122,7 @@ async function createBars(): Promise<ProgressRenderer> {
     Presets.shades_grey,
   );
   const running = new Map<string, { bar: ReturnType<typeof bars.create>; component: Component }>();
-  // Bars keep lines for their next drawing, which only comes while one is running.
+  // The library prints lines at the next redraw only, and redraws only while a bar is active.
   const say = (line: string) => {
     const text = plainLine(line);
     if (running.size > 0) bars.log(`${text}\n`);

@@ -3,13 +3,13 @@ import { UsageError } from '#base/errors';
 import { wholeNumber } from './globals.ts';
 import type { AliasGrammar, Grammar, OperandGrammar, OptionGrammar } from './grammar/grammar.ts';
 
-/** What commander read: operands in order, a list for one that repeats, and options by their names. */
+/** The parsed command line: operands in order (a repeated operand is a list), and options by name. */
 export interface CommandLine {
   readonly operands: readonly (string | readonly string[] | undefined)[];
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** The request that a command line makes, by the grammar of its verb. @throws UsageError for a value that cannot be */
+/** Converts a command line to a request by the grammar of its verb. @throws UsageError for an invalid value */
 export function requestOf(
   grammar: Grammar,
   line: CommandLine,
@@ -37,7 +37,7 @@ export function isRepeated({ take, isRepeated: repeated }: OptionGrammar): boole
   return repeated === true || take === 'texts' || take === 'paths';
 }
 
-/** Commander keeps `--no-x` as `x`, and others under their name in camel case. */
+/** Commander stores `--no-x` as `x`, and other options under their names in camel case. */
 function propertyOf(option: OptionGrammar): string {
   const name = longFlagOf(option).replace(/^--(?:no-)?/, '');
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());

@@ -1,6 +1,6 @@
 /**
- * Drop-in for C mkcomposefs: same options, same image bytes, same exit status (0, or 1 for every failure). Beyond C it
- * takes `--hardlinks`, as composefs-rs does. `--threads` is checked and otherwise has no effect.
+ * Drop-in for C mkcomposefs: same options, same image bytes, same exit status (0, or 1 for every failure). In addition, it has
+ * `--hardlinks`, as in composefs-rs. `--threads` is validated and otherwise ignored.
  */
 
 import { UsageError } from '#base/errors';
@@ -52,7 +52,7 @@ const USAGE = [
   '',
 ].join('\n');
 
-/** Options that shape a directory and that C ignores for a dumpfile. */
+/** Options for a source directory, which C ignores for a dumpfile. */
 const DIRECTORY_ONLY = ['use-epoch', 'skip-devices', 'skip-xattrs', 'user-xattrs', 'hardlinks'];
 
 /** Runs mkcomposefs with arguments (without the program's name) and returns the exit status. */

@@ -1,8 +1,8 @@
 import { UsageError } from '#base/errors';
 
 /**
- * Long options as getopt_long reads them: `--name`, `--name=value`, `--name value`, any unique beginning of a name, mixed
- * with operands, and `--` to end them.
+ * Long options as in getopt_long: `--name`, `--name=value`, `--name value`, any unique prefix of a name, mixed with operands, and `--` to
+ * end them.
  */
 
 /** A long option. */

@@ -3,11 +3,11 @@ import { plainText } from '#base/bytes';
 import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
 import { stderr, stdout } from '#faces/terminal';
 
-/** Characters gathered before they are written. */
+/** Characters that are buffered before a write. */
 const PIECE_LENGTH = 64 * 1024;
 
 /**
- * Runs a program as the C tools run: 0 for success, 1 for every failure, usage mistakes included, and the reason on
+ * Runs a program with the exit codes of the C tools: 0 for success, 1 for every failure, usage errors included. The reason is printed on
  * standard error.
  */
 export async function runTool(

@@ -2,17 +2,17 @@ import { writeSync } from 'node:fs';
 import { plainText } from '#base/bytes';
 import { HostError, renderErrorText } from '#base/errors';
 
-/** Set by the launcher where standard output is closed: Node puts /dev/null in its place, and what is said would be lost in silence. */
+/** Set by the launcher if standard output is closed: Node then opens /dev/null in its place, and output would be lost silently. */
 const CLOSED = process.env['ONECOPY_STDOUT'] === 'closed';
 
-/** What a pipe takes at once as long as nothing is in it (Linux limits.h PIPE_BUF): writing so much waits for nobody. */
+/** Size of a write to an empty pipe that never blocks (Linux limits.h PIPE_BUF). */
 const DIRECT_BYTES_MAX = 4096;
 
 /**
- * Standard output or standard error. The first few lines go straight to the descriptor, and most runs say no more: Node's stream, which
- * does not hold up the run for a slow reader, takes a twentieth of a short run to set up. A reader that goes away (`onecopy ls x | head`)
- * ends the run without an error. Standard output that takes nothing, because it is full or closed, ends it with one; of standard error
- * there is nobody to tell.
+ * Standard output or standard error. The first few lines are written directly to the descriptor, because creating the stream of Node takes
+ * a twentieth of a short run. Longer output uses the stream, which does not block for a slow reader. If the reader goes away (`onecopy ls x
+ * | head`), the run ends without an error. If standard output is full or closed, the run ends with an error. Errors of standard error are
+ * ignored.
  */
 export class Channel {
   readonly #fd: 1 | 2;
@@ -23,7 +23,7 @@ export class Channel {
     this.#fd = fd;
   }
 
-  /** Node's stream, for who writes much, or wants to know about the terminal. */
+  /** The stream of Node, for long output, and for properties of the terminal. */
   get stream(): NodeJS.WriteStream {
     if (this.#stream === undefined) {
       this.#refuseClosed();
@@ -33,25 +33,25 @@ export class Channel {
     return this.#stream;
   }
 
-  /** True while something that was written has not reached its reader. */
+  /** True while written data has not reached the reader. */
   get isPending(): boolean {
     return (this.#stream?.writableLength ?? 0) > 0;
   }
 
-  /** Ends the run if the reader has refused something and the stream has yet to say so. */
+  /** Ends the run if a write failed and the stream has not reported it yet. */
   settle(): void {
     if (this.#stream?.errored) this.#end(this.#stream.errored);
   }
 
   /**
-   * Writes text for people now, or as soon as what was written before is gone. This is the gate for whatever an image, a server or a
-   * file brought: what a terminal would obey is written as its number.
+   * Writes text now, or after the output that is still queued. This is the gate for text from an image, a server or a file: characters that
+   * a terminal interprets are escaped.
    */
   write(text: string): void {
     this.writeStyled(plainText(text));
   }
 
-  /** As `write`, for text with our own escape sequences, every other part of which has been through `plainLine`. */
+  /** As `write`, for text with escape sequences of this program; all other parts must have passed `plainLine`. */
   writeStyled(text: string): void {
     const bytes = Buffer.from(text);
     const isDirect = this.#stream === undefined && bytes.length <= this.#directBytesLeft;
@@ -60,7 +60,7 @@ export class Channel {
     if (done < bytes.length) this.stream.write(bytes.subarray(done));
   }
 
-  /** Returns how many bytes the reader took; fewer than all when it would have to be waited for. */
+  /** Returns the number of bytes written; fewer than all if the write would block. */
   #writeNow(bytes: Uint8Array): number {
     let done = 0;
     this.#refuseClosed();
@@ -77,7 +77,7 @@ export class Channel {
     if (this.#fd === 1 && CLOSED) this.#end({ name: 'Error', message: '', code: 'EBADF' });
   }
 
-  /** Ends the run, because nobody takes what it says. */
+  /** Ends the run, because its output cannot be written. */
   #end({ code = 'EIO' }: NodeJS.ErrnoException): void {
     if (code === 'EPIPE') process.exit();
     if (this.#fd === 2) return;
@@ -87,10 +87,10 @@ export class Channel {
   }
 }
 
-/** The error for standard output that takes nothing. */
+/** The error for standard output that cannot be written. */
 function outputError(errno: string): HostError {
   const isFull = errno === 'ENOSPC' || errno === 'EDQUOT';
-  const reason = isFull ? 'no space is left where it goes' : 'it takes nothing';
+  const reason = isFull ? 'no space is left on the device' : 'the write failed';
   return new HostError(
     isFull ? 'NO_SPACE' : 'SYSCALL_FAILED',
     `Cannot write to standard output: ${errno === 'EBADF' ? 'it is closed' : reason} (${errno})`,
@@ -103,7 +103,7 @@ export const stdout = new Channel(1);
 /** Standard error. */
 export const stderr = new Channel(2);
 
-/** Ends the process at once, which spares taking the heap apart piece by piece, unless a slow reader has yet to take some of our output. */
+/** Exits immediately, which avoids the cleanup of the heap, unless output is still queued for a slow reader. */
 export function leave(status: number): void {
   stdout.settle();
   process.exitCode = status;

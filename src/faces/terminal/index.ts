@@ -1,4 +1,2 @@
-/**
- * What every program with a terminal needs: standard output and standard error as channels, and broken pipes.
- */
+/** Terminal code of every program: standard output and standard error as channels, and broken pipes. */
 export { Channel, leave, stderr, stdout } from './channels.ts';

@@ -89,5 +89,5 @@ function positionText({ offset, lengthBytes, inflatedBytes }: MetadataPosition):
 }
 
 function tooLarge(): PlainLayer {
-  return plainLayer('too-large', 'its TOC or tar-split is longer than readers take');
+  return plainLayer('too-large', 'its TOC or tar-split is longer than readers accept');
 }

@@ -112,7 +112,7 @@ export class ChunkedWriter {
   #startMember(header: TarMemberHeader): void {
     if (this.#plain !== undefined) return;
     const plain = this.#split.isTooLarge
-      ? plainLayer('too-large', 'its tar-split is longer than readers take')
+      ? plainLayer('too-large', 'its tar-split is longer than readers accept')
       : this.#rules.check(header);
     if (plain !== undefined) {
       this.#refuse(plain);

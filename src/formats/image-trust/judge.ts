@@ -140,7 +140,10 @@ function satisfy(
   if (first !== undefined && more.length === 0) {
     return { ...refusal(at, first.class, first.reason), faults };
   }
-  return { ...refusal(at, 'none-accepted', `none of ${faults.length} signatures fits`), faults };
+  return {
+    ...refusal(at, 'none-accepted', `none of ${faults.length} signatures satisfies the policy`),
+    faults,
+  };
 }
 
 /** The key, or the reason why it cannot be used. */
@@ -179,10 +182,10 @@ function verifySignature(
     return fault('annotation-missing', `there is no annotation "${SIGNATURE_ANNOTATION}"`);
   }
   const bytes = decodeBase64(annotation);
-  if (bytes === undefined) return fault('signature-invalid', 'the signature is no base64');
+  if (bytes === undefined) return fault('signature-invalid', 'the signature is not base64');
   const key = keys.find((one) => isSignedBy(one, signature.payload, bytes));
   if (key === undefined) {
-    return fault('signature-invalid', `the signature is of none of ${keys.length} keys`);
+    return fault('signature-invalid', `none of ${keys.length} keys made the signature`);
   }
   const payload = tryParsePayload(signature.payload);
   if (typeof payload === 'string') return fault('payload-invalid', printable(payload));

@@ -47,7 +47,7 @@ export class EntryBudget {
     if (this.#count <= this.#limit) return;
     throw new FormatError(
       'IMAGE_TOO_MANY_ENTRIES',
-      `Cannot stack the layers: expected at most ${this.#limit} files and directories, found more`,
+      `Cannot merge the layers: expected at most ${this.#limit} files and directories, found more`,
       { offset, what: 'image', limit: this.#limit },
       {
         hint: 'Entries with long names, attributes or links count as several. If you trust the image, raise --max-entries',

@@ -105,7 +105,7 @@ export function parseDocument(bytes: Uint8Array, what: string, maximumBytes: num
   } catch (cause) {
     throw new FormatError(
       'OCI_DOCUMENT_INVALID',
-      `Cannot read ${what}: expected JSON, found ${bytes.length} bytes that are none`,
+      `Cannot read ${what}: expected JSON, found ${bytes.length} other bytes`,
       { offset: 0, what, sizeBytes: bytes.length },
       { cause },
     );

@@ -129,7 +129,7 @@ test('resolveImage names what is available when nothing fits', () => {
     (error) =>
       hasCode(error, 'PLATFORM_NOT_FOUND') &&
       JSON.stringify(error.details['available']) === '["linux/arm64"]' &&
-      error.hint === 'Choose another with --platform linux/arm64',
+      error.hint === 'Choose another platform, for example with --platform linux/arm64',
   );
 });
 

@@ -75,9 +75,11 @@ export function* resolveImage(
   const names = offered.length === 0 ? 'none' : offered.join(', ');
   throw new NotFoundError(
     'PLATFORM_NOT_FOUND',
-    `Cannot find an image for platform ${formatPlatform(wanted)}: expected it among the images, found ${names}`,
+    `Cannot find an image for platform ${formatPlatform(wanted)}: expected one of the platforms of the image, found ${names}`,
     { wanted: formatPlatform(wanted), available: offered },
-    offered[0] === undefined ? {} : { hint: `Choose another with --platform ${offered[0]}` },
+    offered[0] === undefined
+      ? {}
+      : { hint: `Choose another platform, for example with --platform ${offered[0]}` },
   );
 }
 

@@ -72,7 +72,7 @@ export async function verifySignatures(
   }
   throw new IntegrityError(
     'OSTREE_SIGNATURE_INVALID',
-    `Cannot trust ${what}: expected a signature of scheme ${scheme} by a trusted key, found ${signatures.length} others`,
+    `Cannot trust ${what}: expected a signature of scheme ${scheme} by a trusted key, found ${signatures.length} by other keys`,
     { what, scheme, found: signatures.length },
   );
 }

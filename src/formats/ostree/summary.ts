@@ -126,7 +126,9 @@ export function verifyNotExpired(summary: Pick<Summary, 'metadata'>, nowSec: big
     'OSTREE_SUMMARY_EXPIRED',
     `Cannot trust summary: expected one that is still valid, found that it expired on ${dateOf(expiresSec)}`,
     { expected: String(expiresSec), found: String(nowSec) },
-    { hint: 'The publisher must renew it; --accept-expired takes it as it is' },
+    {
+      hint: 'The publisher must renew the summary. To accept the expired summary, use --accept-expired',
+    },
   );
 }
 

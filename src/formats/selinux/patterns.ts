@@ -96,6 +96,6 @@ function failCost(expected: string, found: string): never {
     'SELINUX_POLICY_TOO_COSTLY',
     `Cannot use the SELinux policy: expected ${expected}, found ${found}`,
     { offset: 0, what: 'file_contexts', expected, found },
-    { hint: 'No policy in use comes near this limit: the image may be hostile' },
+    { hint: 'Policies of real systems are far below this limit: the image may be hostile' },
   );
 }

@@ -103,7 +103,7 @@ export class StreamEncoder implements BodyEncoder {
       'SPLITSTREAM_SYNC_UNAVAILABLE',
       'Cannot finish a splitstream without waiting: expected a synchronous zstd encoder, found none',
       {},
-      { hint: 'Use the asynchronous finish, or the Node version this package names' },
+      { hint: 'Use the asynchronous finish, or a Node version that this package supports' },
     );
   }
 

@@ -28,7 +28,7 @@ const stored = fc
   })
   .map(({ content, ...options }) => ({ content, stream: deflateRawSync(content, options) }));
 
-/** Inflates a stream in pieces of these sizes, into a buffer between marks that must stay. */
+/** Inflates a stream in pieces of these sizes into a buffer between guard bytes. */
 function inPieces(inflater: Inflater, input: Uint8Array, inputBytes: number, outputBytes: number) {
   const parts: Buffer[] = [];
   const room = Buffer.alloc(outputBytes + 128, MARK);
@@ -163,7 +163,7 @@ test('a host that has a release we know uses it', (t) => {
     t.skip('the library is not installed');
     return;
   }
-  // Not by the capability: a correction that is lost would make the library fail its trial, and everybody do without it.
+  // Does not use the capability: with a broken library, the self-test would fail and the test would be skipped.
   assert.notEqual(tryOpenInflater(), undefined);
 });
 

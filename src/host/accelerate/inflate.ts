@@ -9,11 +9,11 @@ import {
 } from '../ffi/ffi.ts';
 
 /**
- * ISA-L, a library of the host that inflates about twice as fast as zlib, without a stream object for each small file. Debian calls
- * its package libisal2. Whoever wants an inflater must have another way for hosts without it.
+ * ISA-L, a library of the host that inflates about twice as fast as zlib, without a stream object for each small file. Debian calls its
+ * package libisal2. Callers need a fallback for hosts without it.
  */
 const LIBRARY_NAMES = ['libisal.so.2'];
-/** Newest minor release whose struct was read; it is a part of the file's name. A later one may lay its memory out in another way. */
+/** Newest minor release with a known struct layout; it is part of the file name. A later release may have another layout. */
 const NEWEST_MINOR = 31;
 
 interface Isal {
@@ -36,17 +36,17 @@ const STATE = {
   availOut: 8,
   nextIn: 16,
   availIn: 32,
-  /** Bits that were taken from the input and not used. */
+  /** Bits that were read from the input and not consumed. */
   readInLength: 36,
   blockState: 21160,
   crcFlag: 21172,
   crc: 21176,
 } as const;
-/** Room for the struct: it has 87,368 bytes in the versions that we know. */
+/** Size of the memory for the struct, which has 87,368 bytes in the known versions. */
 const STATE_BYTES = 131_072;
-/** Value of `blockState` when all has come out. */
+/** Value of `blockState` at the end of the output. */
 const ISAL_BLOCK_FINISH = 5;
-/** Values of `crcFlag` for a deflate stream: nothing else is computed; its CRC-32 is, and compared with nothing. */
+/** Values of `crcFlag` for a deflate stream: compute nothing, or compute the CRC-32 without comparing it. */
 const ISAL_DEFLATE = 0;
 const ISAL_GZIP_NO_HDR = 2;
 /** Results below zero. Source: igzip_lib.h. */
@@ -56,14 +56,17 @@ const DAMAGE: Readonly<Record<number, string>> = {
   [-3]: 'invalid distance too far back',
 };
 
-/** Most bytes of one call: the counters of the library have 32 bits. */
+/** Largest number of bytes of one call: the counters of the library have 32 bits. */
 const STEP_BYTES_MAX = 1 << 30;
-/** Up to this size, in bytes, both sides of a whole stream go through pinned memory: a copy costs less than an address. */
+/** Up to this size, in bytes, both sides of a whole stream go through pinned memory: a copy costs less than looking up an address. */
 const SMALL_BYTES = 65_536;
 
 /** What a step did. */
 export interface InflateStep {
-  /** Bytes of the input that were used. At the end it may be below zero: bytes of an earlier input that belong to the stream no more. */
+  /**
+   * Bytes of the input that were consumed. At the end of the stream it may be negative: bytes of an earlier input that do not belong to the
+   * stream.
+   */
   readonly usedBytes: number;
   /** Bytes at the start of the output that are valid now. */
   readonly madeBytes: number;
@@ -73,7 +76,7 @@ export interface InflateStep {
   readonly reason: string | undefined;
 }
 
-/** Inflates raw deflate streams, one after the other. Every call blocks; disposing gives the memory to the next one. */
+/** Inflates raw deflate streams, one after the other. Every call blocks. Disposing releases the memory for the next inflater. */
 export class Inflater implements Disposable {
   readonly #library: Isal;
   readonly #state: Slab = allocatePinned(STATE_BYTES);
@@ -84,14 +87,14 @@ export class Inflater implements Disposable {
     library.isal_inflate_init(this.#state.address);
   }
 
-  /** Begins a stream; whatever was before is forgotten. */
+  /** Begins a new stream and discards the state of the previous one. */
   begin(): void {
     this.#reset(ISAL_GZIP_NO_HDR);
   }
 
   /**
-   * Takes the next bytes of the stream, until they are used up, the output is full, or the stream ends. Nothing is written outside
-   * `output`; what lies behind the valid bytes may have changed.
+   * Inflates the next bytes of the stream until they are consumed, the output is full, or the stream ends. Nothing is written outside
+   * `output`; bytes of `output` after the valid bytes may have changed.
    */
   step(input: Uint8Array, output: Uint8Array): InflateStep {
     const { view } = this.#state;
@@ -112,14 +115,14 @@ export class Inflater implements Disposable {
     return { usedBytes, madeBytes, state: 'end', reason: undefined };
   }
 
-  /** CRC-32 of what came out, once the stream has ended. */
+  /** CRC-32 of the output, after the end of the stream. */
   get crc32(): number {
     return this.#state.view.getUint32(STATE.crc, true);
   }
 
   /**
-   * Inflates a stream that is in memory. False when it is not whole, gives another number of bytes than `output` has, or is followed by
-   * others: then nothing is known of the output, and another inflater can say what is wrong.
+   * Inflates a stream that is in memory. False when the stream is incomplete, does not fill `output` exactly, or is followed by other
+   * bytes. Then the output is undefined, and the caller uses another inflater to get the error.
    */
   inflateWhole(input: Uint8Array, output: Uint8Array): boolean {
     if (input.length > STEP_BYTES_MAX || output.length > STEP_BYTES_MAX) return false;
@@ -161,13 +164,13 @@ export class Inflater implements Disposable {
   }
 }
 
-/** Inflaters of this thread that nobody uses: their memory is never freed. */
+/** Unused inflaters of this thread. Their memory is never freed. */
 const idle: Inflater[] = [];
 let library: Isal | 'untried' | undefined = 'untried';
 
 /**
- * An inflater of this thread; undefined when the host lacks the library, or it does not give what is known of a small stream (which is
- * tried once per thread).
+ * An inflater of this thread; undefined if the host lacks the library, or if the library fails the self-test with a known stream (once per
+ * thread).
  */
 export function tryOpenInflater(): Inflater | undefined {
   if (library === 'untried') {
@@ -179,7 +182,7 @@ export function tryOpenInflater(): Inflater | undefined {
   return library === undefined ? undefined : (idle.pop() ?? new Inflater(library));
 }
 
-/** Whether the library that the memory map of a process names is of a release that we know. Source: proc_pid_maps(5). */
+/** Whether the library in the memory map of a process has a known release. Source: proc_pid_maps(5). */
 export function isKnownRelease(maps: string): boolean {
   const minor = /\/libisal\.so\.2\.0\.([0-9]+)$/m.exec(maps)?.[1];
   return minor !== undefined && Number(minor) <= NEWEST_MINOR;
@@ -189,7 +192,7 @@ function addressIn(bytes: Uint8Array): number {
   return addressOf(bytes.buffer) + bytes.byteOffset;
 }
 
-/** A stream with one block of each kind (stored, fixed and dynamic codes), what it inflates to, and the CRC-32 of that. */
+/** A stream with one block of each kind (stored, fixed and dynamic codes), its content, and the CRC-32 of the content. */
 const KNOWN = {
   stream:
     '000a00f5ff30206f6e65636f707920000000ffff32b734b454c8cf4b4dce2fa854303634333783f3cc0d8dcc0de13c43233373031385fc3c0000' +
@@ -201,7 +204,7 @@ const KNOWN = {
 const TAIL_BYTES = 5;
 const MARK = 0xa5;
 
-/** True when the known stream inflates to what it should, at once and in pieces, and ends where it should. */
+/** True when the known stream inflates correctly, at once and in pieces, and ends at the correct byte. */
 function passesSelfTest(candidate: Isal): boolean {
   const inflater = new Inflater(candidate);
   const stream = Buffer.from(KNOWN.stream, 'hex');

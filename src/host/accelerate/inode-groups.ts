@@ -9,12 +9,12 @@ const EXT4 = 0xef53n;
 const XFS_IOC_FSGEOMETRY_V1 = 0x80705864;
 /** Offsets in that structure, 32 bits each. */
 const GEOMETRY = { blockBytes: 0, groupBlocks: 8, groups: 12, inodeBytes: 24 } as const;
-/** Inodes of a group as mke2fs makes it unless asked otherwise: 32,768 blocks, and an inode for every 16 KiB. */
+/** Inodes of a group with the defaults of mke2fs: 32,768 blocks, and an inode for every 16 KiB. */
 const EXT4_GROUP_INODES = 8192;
 
 /**
- * The parts in which a filesystem keeps its inodes. Threads that create or remove files in the same group of XFS wait for each other,
- * two up to three times as long as one alone takes; in groups of their own they do not, and on ext4 they hardly do anywhere.
+ * The groups of inodes of a filesystem. On XFS, threads that create or remove files in the same group wait for each other: two threads take
+ * two to three times as long as one. Threads in different groups do not wait. On ext4, the effect is small.
  */
 export interface InodeGroups {
   /** Number of the group that an inode is in. */
@@ -23,7 +23,7 @@ export interface InodeGroups {
   readonly followDirectories: boolean;
 }
 
-/** The groups of the filesystem that a file is on; undefined when it has none that we know of. @throws HostError SYSCALL_FAILED */
+/** The groups of the filesystem of a file; undefined for other filesystems. @throws HostError SYSCALL_FAILED */
 export function readInodeGroups(file: Descriptor): InodeGroups | undefined {
   const memory = slab();
   const address = memory.address + SLAB.struct;
@@ -35,7 +35,7 @@ export function readInodeGroups(file: Descriptor): InodeGroups | undefined {
   if (type !== XFS || sys.ioctl(fdOf(file), XFS_IOC_FSGEOMETRY_V1, address) !== 0) return undefined;
   const field = (offset: number) => memory.view.getUint32(SLAB.struct + offset, true);
   const inodesOfBlock = field(GEOMETRY.blockBytes) / field(GEOMETRY.inodeBytes);
-  // A number has the group before bits enough for any block of a group, and those before the inode in its block.
+  // An inode number consists of the group, the block in the group, and the inode in the block.
   const numbers = 2 ** Math.ceil(Math.log2(field(GEOMETRY.groupBlocks))) * inodesOfBlock;
   if (field(GEOMETRY.groups) < 2) return undefined;
   return { followDirectories: true, of: (inode) => Math.floor(inode / numbers) };

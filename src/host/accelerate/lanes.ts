@@ -10,19 +10,19 @@ import {
 import { ADDRESS, addressOf, allocatePinned, type Slab, tryOpenLibrary } from '../ffi/ffi.ts';
 
 /**
- * Hashes with wide vector registers, one message in each lane: eight lanes of SHA-512 or sixteen of SHA-256 with AVX-512, half of that
- * with AVX2. The blocks of fs-verity are messages that need not wait for one another, and OpenSSL takes one at a time. By Intel's
- * multi-buffer library (Debian: libipsec-mb1, libipsec-mb2), where the host has it. Source: intel-ipsec-mb.h of releases 1.3 and 2.0,
- * which agree in everything used here but the numbers of the vector units.
+ * Hashes with wide vector registers, one message in each lane: eight lanes of SHA-512 or sixteen of SHA-256 with AVX-512, half of that with
+ * AVX2. The blocks of fs-verity are independent messages, and OpenSSL hashes one at a time. Uses the multi-buffer library of Intel (Debian:
+ * libipsec-mb1, libipsec-mb2), if the host has it. Source: intel-ipsec-mb.h of releases 1.3 and 2.0, which agree in everything used here
+ * but the numbers of the vector units.
  */
 const LIBRARY_NAMES = ['libIPSec_MB.so.2', 'libIPSec_MB.so.1'];
-/** First and last release whose job was read: 1.3 and 2.0 with its corrections. A later one may lay its memory out in another way. */
+/** First and last release with a known job layout: 1.3 and 2.0 with its patch releases. A later release may have another layout. */
 const OLDEST_VERSION = 0x010300;
 const NEWEST_VERSION = 0x0200ff;
 
 type VectorUnit = 'avx2' | 'avx512';
 
-/** `IMB_ARCH` by major release: the units whose lanes are worth the trouble. */
+/** `IMB_ARCH` by major release: the vector units that are faster than OpenSSL. */
 const VECTOR_UNITS: Readonly<Record<number, Readonly<Record<number, VectorUnit>>>> = {
   1: { 4: 'avx2', 5: 'avx512' },
   2: { 2: 'avx2', 3: 'avx512' },
@@ -45,9 +45,9 @@ const SETUP_SIGNATURES = {
 interface JobCalls {
   /** A job to fill in. */
   readonly next: (manager: number) => number;
-  /** Takes the job that was filled in; returns one that is complete. */
+  /** Submits the filled job; returns a completed job. */
   readonly submit: (manager: number) => number;
-  /** Completes the oldest job, however few there are. */
+  /** Completes the oldest job, even if not all lanes are filled. */
   readonly flush: (manager: number) => number;
 }
 
@@ -75,7 +75,7 @@ const HASH_NUMBERS: Record<VerityAlgorithm, number> = { sha256: 15, sha512: 17 }
 /** The manager holds registers and must lie at a multiple of their size. */
 const ALIGNMENT_BYTES = 64;
 
-/** A manager of jobs: the library, set up in memory of ours. */
+/** A job manager of the library, in memory of this program. */
 interface Manager {
   readonly calls: JobCalls;
   readonly memory: Slab;
@@ -83,7 +83,7 @@ interface Manager {
   readonly address: number;
 }
 
-/** Everything comes from one library: the two releases must not see each other's memory. */
+/** All functions come from one library: the two releases must not share memory. */
 function openManager(library: string): Manager | undefined {
   const setup = tryOpenLibrary<SetupCalls>([library], SETUP_SIGNATURES);
   if (setup === undefined) return undefined;
@@ -93,7 +93,7 @@ function openManager(library: string): Manager | undefined {
   const memory = allocatePinned(setup.imb_get_mb_mgr_size() + 2 * ALIGNMENT_BYTES);
   const address = Math.ceil(memory.address / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
   setup.imb_set_pointers_mb_mgr(address, 0, 1);
-  // The number of the unit goes behind the manager.
+  // The number of the vector unit is stored after the manager.
   const unitOffset = memory.bytes.length - 4;
   setup.init_mb_mgr_auto(address, memory.address + unitOffset);
   const unit = units[memory.view.getUint32(unitOffset, true)];
@@ -101,7 +101,7 @@ function openManager(library: string): Manager | undefined {
   return calls === undefined ? undefined : { calls, memory, address };
 }
 
-/** The vector units of a release, by their numbers; undefined for a release that we do not know. */
+/** The vector units of a release by number; undefined for an unknown release. */
 export function unitsOf(version: number): Readonly<Record<number, VectorUnit>> | undefined {
   if (version < OLDEST_VERSION || version > NEWEST_VERSION) return undefined;
   return VECTOR_UNITS[Math.floor(version / 0x10000)];
@@ -129,7 +129,7 @@ class LaneHash implements BlockHash {
   readonly #words: Uint32Array;
   readonly #base: number;
   readonly #digestBytes: number;
-  /** What the jobs in the lanes read and write: their addresses keep nothing alive. */
+  /** Buffers that the jobs in the lanes read and write, referenced here because addresses keep nothing alive. */
   readonly #held: Uint8Array[] = [];
   readonly #sources = new LastAddress();
   readonly #targets = new LastAddress();
@@ -169,7 +169,7 @@ class LaneHash implements BlockHash {
     const words = this.#words;
     const job = this.#wordOf(this.#calls.next(this.#manager));
     if (words[job + JOB.hash] !== HASH_NUMBERS[this.algorithm]) this.#prepare(job);
-    // A word takes the low 32 bits of what is stored into it.
+    // Storing into a word keeps the low 32 bits of the value.
     words[job + JOB.source] = source;
     words[job + JOB.source + 1] = Math.floor(source / 2 ** 32);
     words[job + JOB.lengthBytes] = lengthBytes;
@@ -188,7 +188,7 @@ class LaneHash implements BlockHash {
     this.#held.length = 0;
   }
 
-  /** Fills in what stays the same in a job's place; all else in it is zero. */
+  /** Fills the constant fields of a job slot; all other fields are zero. */
   #prepare(job: number): void {
     const words = this.#words;
     words[job + JOB.digestBytes] = this.#digestBytes;
@@ -214,7 +214,10 @@ class LaneHash implements BlockHash {
   }
 }
 
-/** Remembers where the last buffer lies: many messages come from one, and asking costs as much as adding one. */
+/**
+ * Caches the address of the last buffer: many messages come from the same buffer, and looking up an address costs as much as adding a
+ * message.
+ */
 class LastAddress {
   #buffer: ArrayBufferLike | undefined;
   #address = 0;
@@ -228,34 +231,34 @@ class LastAddress {
   }
 }
 
-/** One of each algorithm in a thread; undefined when it was looked for in vain. */
+/** One per algorithm and thread; undefined if the library is missing. */
 const kept = new Map<VerityAlgorithm, LaneHash | undefined>();
 
 /**
- * What hashes blocks fastest in this thread: by lanes where the host can, else the plain one. Opening takes some milliseconds the first
- * time, so small work should not use them.
+ * The fastest block hasher of this thread: lanes if the host supports them, otherwise the plain one. The first use takes some milliseconds,
+ * so small work should not use lanes.
  */
 export function openBlockHash(algorithm: VerityAlgorithm): BlockHash {
   return tryOpenLaneHash(algorithm) ?? new PlainBlockHash(algorithm);
 }
 
-/** A hasher for a file that comes in pieces, by what hashes blocks fastest in this thread. */
+/** A hasher for a file that arrives in pieces, with the fastest block hasher of this thread. */
 export function openVerityHasher(algorithm: VerityAlgorithm): VerityHasher {
   return new VerityHasher(algorithm, openBlockHash(algorithm));
 }
 
-/** Least content for which lanes are looked for, in bytes: hashing less takes no longer than opening them. */
+/** Smallest content for which lanes are opened, in bytes: hashing less is faster than opening lanes. */
 const OPEN_BYTES = 2 << 20;
-/** Least content for which lanes that are open win, in bytes. */
+/** Smallest content for which open lanes are faster, in bytes. */
 const USE_BYTES = 16 << 10;
 
-/** The fs-verity digest of bytes at hand: `computeVerity`, by lanes where that is faster. */
+/** The fs-verity digest of bytes in memory: `computeVerity`, with lanes if they are faster. */
 export function hashContent(bytes: Uint8Array, algorithm: VerityAlgorithm): ObjectId {
   const wanted = kept.has(algorithm) ? bytes.length >= USE_BYTES : bytes.length >= OPEN_BYTES;
   return computeVerity(bytes, algorithm, wanted ? tryOpenLaneHash(algorithm) : undefined);
 }
 
-/** The hash by lanes, or undefined where the host has no library for it, or one that fails the known answers. */
+/** The hash with lanes; undefined if the host has no library for it, or if the library fails the self-test. */
 export function tryOpenLaneHash(algorithm: VerityAlgorithm): BlockHash | undefined {
   if (kept.has(algorithm)) return kept.get(algorithm);
   let usable: LaneHash | undefined;

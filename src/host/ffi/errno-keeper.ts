@@ -1,7 +1,7 @@
 /**
- * errno, which belongs to the thread and not to a call: whatever the engine does between a foreign call and the question for errno may
- * change it. It waits for its own threads, which leaves EAGAIN, and it does so where a function begins or returns. So errno is read at
- * once after a failed call, and where it says EAGAIN a call that may be repeated is made again: it failed, so it has done nothing.
+ * Keeps errno. errno belongs to the thread, so any work of the engine between a foreign call and the read of errno may change it: the
+ * engine waits for its own threads at the start or the end of a function, which sets EAGAIN. Therefore errno is read immediately after a
+ * failed call. If it is EAGAIN, a repeatable call is made again: it failed, so it had no effect.
  */
 
 /** Linux asm-generic/errno-base.h. */
@@ -11,20 +11,21 @@ const TRIES_MAX = 4;
 /** A foreign function; it returns -1 when it fails. */
 export type ForeignCall = (...parameters: (number | Uint8Array)[]) => number;
 
-/** Makes foreign functions whose errno is kept until the next one fails. */
+/** Wraps foreign functions so that errno is kept until the next failure. */
 export class ErrnoKeeper {
   /** errno of the last call that failed. */
   errno = 0;
   readonly #read: () => number;
 
-  /** @param read asks for the errno of this thread */
+  /** @param read reads errno of this thread */
   constructor(read: () => number) {
     this.#read = read;
   }
 
   /**
-   * The same function with this number of parameters. Written out for each, since a call is as cheap as the wrapper around it.
-   * @param mayRepeat false for one that says another thing when it is asked again, or has its own reasons for EAGAIN
+   * The same function with this number of parameters. Written out for each number, because a generic wrapper would cost as much as the
+   * call.
+   * @param mayRepeat false for a function whose second call returns another result, or that has its own meaning of EAGAIN
    */
   wrap(call: ForeignCall, parameters: number, mayRepeat: boolean): ForeignCall {
     const read = this.#read;

@@ -47,7 +47,7 @@ const MEANINGS: { readonly [name: string]: string } = {
   EBADF: 'the descriptor is not open for this',
   EBUSY: 'it is in use',
   EDQUOT: 'the disk quota is exceeded',
-  EEXIST: 'it exists already',
+  EEXIST: 'it already exists',
   EFBIG: 'the file would become too large',
   EINVAL: 'an argument is not valid for it',
   EIO: 'the device reported an input or output error',
@@ -85,7 +85,7 @@ export function errnoName(errno: number): string {
 /**
  * The error for a failed system call. ENOSPC and EDQUOT become NO_SPACE, everything else SYSCALL_FAILED.
  * @param syscall name of the call, for `details.syscall`
- * @param target what it was done to, for people
+ * @param target the file of the call, for messages
  */
 export function hostError(errno: number, syscall: string, target: string): HostError {
   const name = errnoName(errno);
@@ -101,7 +101,7 @@ export function hostError(errno: number, syscall: string, target: string): HostE
   );
 }
 
-/** Throws the error for the system call that has just failed; nothing may be called between the two. @throws HostError */
+/** Throws the error for the system call that has just failed. Call it immediately after the failure. @throws HostError */
 export function failSyscall(syscall: keyof SystemCalls | (string & {}), target: string): never {
   throw hostError(lastErrno(), syscall, target);
 }

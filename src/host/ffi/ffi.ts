@@ -2,14 +2,14 @@ import { createRequire } from 'node:module';
 import { ErrnoKeeper, type ForeignCall } from './errno-keeper.ts';
 
 /**
- * The one file that owns koffi, the C library and pinned memory.
+ * The only file that uses koffi, the C library and pinned memory.
  *
- * Every system call of the project goes through the table `sys`. Its first use loads koffi (a few milliseconds), so that programs
- * which never touch the disk do not pay for it. Pointers to names and small structures point into one slab that lives as long as the
- * thread: a raw address keeps nothing alive, so nothing else may ever be passed as a number.
+ * Every system call of the project goes through the table `sys`. The first use loads koffi (a few milliseconds), so programs without file
+ * access do not load it. Pointers to names and small structures point into one slab that lives as long as the thread. A raw address keeps
+ * nothing alive, so no other memory may be passed as a number.
  */
 
-/** What koffi gives us; declared here because only this file sees it. */
+/** The API of koffi, declared here because only this file uses it. */
 interface Koffi {
   load(path: string | null): {
     func(name: string, result: string, parameters: readonly string[]): AnyCall;
@@ -126,8 +126,8 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
 };
 
 /**
- * Calls that are made once, whatever they say: a descriptor is closed even when closing fails, and may be another file's by then; a failed
- * sync is told once, the next one succeeds; and locks fail with EAGAIN when another process holds them.
+ * Calls that must not be repeated. A failed close still closes the descriptor, which may then belong to another file. A failed sync is
+ * reported once, and the next one succeeds. Locks fail with EAGAIN when another process holds them.
  */
 const NEVER_REPEATED: ReadonlySet<string> = new Set<keyof SystemCalls>([
   'close',
@@ -141,7 +141,7 @@ const NEVER_REPEATED: ReadonlySet<string> = new Set<keyof SystemCalls>([
 const SYSTEM_CALL_NAMES = Object.keys(SIGNATURES) as (keyof SystemCalls)[];
 type AnyCall = (...parameters: never[]) => number;
 
-/** Where things live in the slab, in bytes from its start. */
+/** Offsets in the slab, in bytes. */
 export const SLAB = {
   /** First name or path of a call, NUL terminated; a path is at most 4096 bytes with its NUL (PATH_MAX). */
   nameA: 0,
@@ -173,7 +173,7 @@ interface Loaded {
   readonly koffi: Koffi;
   /** The bare foreign functions. */
   readonly calls: Record<keyof SystemCalls, AnyCall>;
-  /** The same, by a keeper of errno. */
+  /** The same functions with a kept errno. */
   readonly kept: Record<keyof SystemCalls, AnyCall>;
   readonly keeper: ErrnoKeeper;
   readonly slab: Slab;
@@ -234,9 +234,9 @@ function unloaded(): SystemCalls {
 }
 
 /**
- * Called before every system call with its name. Returning nothing lets the call happen; returning an errno number makes it fail with
- * that errno without reaching the kernel, and 0 makes it answer 0 without reaching the kernel (a sync that is lost, say); throwing ends
- * the operation there, as a crash would. `first` is the first argument: for most calls a descriptor.
+ * Called before every system call with its name. Returning undefined makes the call. Returning an errno number fails the call with that
+ * errno, and returning 0 makes it return 0, both without reaching the kernel (for example a lost sync). Throwing ends the operation at this
+ * point, like a crash. `first` is the first argument: for most calls a descriptor.
  */
 export type SyscallObserver = (syscall: keyof SystemCalls, first: number) => number | undefined;
 
@@ -258,8 +258,7 @@ type CallInBackground = {
 };
 
 /**
- * `syncfs` in a thread of libuv's pool: the answer of the call, whose errno stays in that thread. An observer sees it as an ordinary
- * call.
+ * `syncfs` in a thread of the libuv pool. Returns the result of the call; errno stays in that thread. An observer sees an ordinary call.
  */
 export function syncfsInBackground(fd: number): Promise<number> {
   if (observer !== undefined) return Promise.resolve(sys.syncfs(fd));
@@ -273,8 +272,8 @@ export function syncfsInBackground(fd: number): Promise<number> {
 export type Signatures<Calls> = Record<keyof Calls & string, readonly string[]>;
 
 /**
- * Opens an optional shared library of the host, by the first of these names that the dynamic linker finds. Undefined
- * when none is there or a function is missing, and always with ONECOPY_ACCELERATION=off in the environment.
+ * Opens an optional shared library of the host, by the first of these names that the dynamic linker finds. Undefined if there is none or a
+ * function is missing, and always with ONECOPY_ACCELERATION=off in the environment.
  */
 export function tryOpenLibrary<Calls>(
   names: readonly string[],
@@ -292,7 +291,7 @@ export function tryOpenLibrary<Calls>(
       }
       return calls as Calls;
     } catch {
-      // Not this one: koffi throws for a missing library as for a missing function.
+      // Try the next name: koffi throws for a missing library and for a missing function.
     }
   }
   return undefined;
@@ -304,7 +303,7 @@ export function allocatePinned(sizeBytes: number): Slab {
 }
 
 function pin(koffi: Koffi, sizeBytes: number): Slab {
-  // Memory from koffi would outlive the thread. That of an ArrayBuffer does not move either, and goes with the thread.
+  // Memory from koffi would outlive the thread. The memory of an ArrayBuffer does not move either, and is freed with the thread.
   const buffer = new ArrayBuffer(sizeBytes);
   pinned.push(buffer);
   return {
@@ -314,12 +313,12 @@ function pin(koffi: Koffi, sizeBytes: number): Slab {
   };
 }
 
-/** An address keeps nothing alive: these are kept for as long as the thread lives. */
+/** An address keeps nothing alive, so these are kept as long as the thread lives. */
 const pinned: ArrayBuffer[] = [];
 
 /**
- * Where a buffer lies: valid while the caller holds the buffer, which is never moved (its memory lies outside the heap), so for one
- * synchronous call.
+ * Address of a buffer. It is valid while the caller holds the buffer, which is never moved (its memory is outside of the heap): use it for
+ * one synchronous call.
  */
 export function addressOf(buffer: ArrayBufferLike): number {
   const { koffi } = loaded ?? load();

@@ -15,7 +15,7 @@ export const OPEN = {
   noFollow: constants.O_NOFOLLOW,
   directory: constants.O_DIRECTORY,
   nonBlock: constants.O_NONBLOCK,
-  /** O_PATH: a place in the tree, not its content. */
+  /** O_PATH: a location in the tree, without access to the content. */
   path: 0x200000,
   cloexec: 0x80000,
   /** __O_TMPFILE | O_DIRECTORY: 0x410000 on x86-64, 0x404000 on arm64. */

@@ -5,7 +5,7 @@ import { PATH_BYTES_MAX, SLAB, slab } from './ffi.ts';
 /** A relative name below a directory: one byte per code unit. Text that is not ASCII must go through `byteStringFromText`. */
 export type Name = string | ByteString;
 
-/** Anything that stands for an open descriptor: a bare number, or a file or directory that knows its label for messages. */
+/** An open descriptor: a bare number, or a file or directory with a label for messages. */
 export type Descriptor = number | { readonly fd: number; readonly label: string };
 
 /** The descriptor number. */
@@ -13,7 +13,7 @@ export function fdOf(file: Descriptor): number {
   return typeof file === 'number' ? file : file.fd;
 }
 
-/** What to call it in messages. */
+/** Name in messages. */
 export function labelOf(file: Descriptor): string {
   return typeof file === 'number' ? `descriptor ${file}` : file.label;
 }
@@ -25,7 +25,7 @@ export function displayPath(directory: string, name: Name): string {
   return `${parent}/${displayText(name as ByteString)}`;
 }
 
-/** The bytes of a path that the user wrote as text. */
+/** The bytes of a path that is given as text. */
 export function pathOf(text: string): ByteString {
   return byteStringFromText(text);
 }

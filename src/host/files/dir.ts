@@ -22,7 +22,7 @@ const TEMPORARY_NAME_TRIES = 16;
 /** Rename flags (Linux fs.h). */
 const RENAME = { noReplace: 1, exchange: 2 } as const;
 
-/** What a node of `makeNode` is; S_IF bits (Linux stat.h). */
+/** Types of nodes for `makeNode`; S_IF bits (Linux stat.h). */
 const NODE_BITS = { fifo: 0x1000, character: 0x2000, block: 0x6000, socket: 0xc000 } as const;
 
 /** How to follow symbolic links when opening. */
@@ -50,7 +50,7 @@ export class Dir implements Disposable {
     this.label = label;
   }
 
-  /** Opens a directory by a path that a person wrote (text, relative to the working directory). */
+  /** Opens a directory by a path given as text, relative to the working directory. */
   static open(path: string): Dir {
     return Dir.openPath(pathOf(path));
   }
@@ -80,7 +80,7 @@ export class Dir implements Disposable {
     return this.tryOpenDir(name, options) ?? this.#fail(ERRNO.ENOENT, 'openat', name);
   }
 
-  /** Opens a directory below; undefined when there is nothing of this name. */
+  /** Opens a directory below this one; undefined if the name does not exist. */
   tryOpenDir(name: Name, options: OpenDirOptions = {}): Dir | undefined {
     const follow = options.noFollow === true ? OPEN.noFollow : 0;
     const fd = this.#open_(name, OPEN.read | OPEN.directory | follow, 0);
@@ -92,13 +92,13 @@ export class Dir implements Disposable {
     return this.tryOpenFile(name, flags, mode) ?? this.#fail(ERRNO.ENOENT, 'openat', name);
   }
 
-  /** Opens a file below; undefined when there is nothing of this name. */
+  /** Opens a file below this directory; undefined if the name does not exist. */
   tryOpenFile(name: Name, flags: number = OPEN.read, mode = 0o666): HostFile | undefined {
     const fd = this.#open_(name, flags, mode);
     return fd === undefined ? undefined : new HostFile(fd, this.displayPath(name));
   }
 
-  /** As `tryOpenFile`, but bare: the caller closes it with `closeFd`. For loops over tens of thousands of files. */
+  /** As `tryOpenFile`, but returns a bare descriptor, which the caller closes with `closeFd`. For loops over tens of thousands of files. */
   tryOpenFd(name: Name, flags: number = OPEN.read): number | undefined {
     return this.#open_(name, flags, 0);
   }
@@ -117,24 +117,24 @@ export class Dir implements Disposable {
     return readDirEntries(this);
   }
 
-  /** Shows all entries once, see `visitDirEntries`. @throws HostError SYSCALL_FAILED */
+  /** Visits all entries once, see `visitDirEntries`. @throws HostError SYSCALL_FAILED */
   visitEntries(visit: EntryVisitor): void {
     visitDirEntries(this, visit);
   }
 
-  /** State of what a name leads to, following a symbolic link; undefined when there is nothing. */
+  /** State of a file, following a symbolic link; undefined if it does not exist. */
   stat(name: Name): FileStat | undefined {
     const address = putName(name, SLAB.nameA, 'statx');
     return statAt(this.fd, address, 0, () => this.displayPath(name));
   }
 
-  /** Size in bytes of the regular file that a name leads to; undefined when there is nothing, or something else. */
+  /** Size in bytes of a regular file, following a symbolic link; undefined if it does not exist or has another type. */
   fileSizeOf(name: Name): number | undefined {
     const address = putName(name, SLAB.nameA, 'statx');
     return fileSizeAt(this.fd, address, () => this.displayPath(name));
   }
 
-  /** State of the name itself; undefined when there is nothing. */
+  /** State of a file without following a symbolic link; undefined if it does not exist. */
   lstat(name: Name): FileStat | undefined {
     const address = putName(name, SLAB.nameA, 'statx');
     return statAt(this.fd, address, AT.symlinkNoFollow, () => this.displayPath(name));
@@ -145,7 +145,7 @@ export class Dir implements Disposable {
     return statFd(this);
   }
 
-  /** Creates a directory; false when something of this name is already there. `mode` is subject to the umask. */
+  /** Creates a directory; false if the name exists. `mode` is subject to the umask. */
   mkdir(name: Name, mode = 0o777): boolean {
     if (sys.mkdirat(this.fd, putName(name, SLAB.nameA, 'mkdirat'), mode) === 0) return true;
     const errno = lastErrno();
@@ -153,7 +153,7 @@ export class Dir implements Disposable {
     return this.#fail(errno, 'mkdirat', name);
   }
 
-  /** Creates a symbolic link with exactly these bytes; false when something of this name is already there. */
+  /** Creates a symbolic link with exactly these bytes; false if the name exists. */
   symlink(target: Name, name: Name): boolean {
     const to = putBytes(target, SLAB.nameB, 'symlinkat');
     if (sys.symlinkat(to, this.fd, putName(name, SLAB.nameA, 'symlinkat')) === 0) return true;
@@ -162,7 +162,7 @@ export class Dir implements Disposable {
     return this.#fail(errno, 'symlinkat', name);
   }
 
-  /** The bytes of a symbolic link; undefined when there is nothing of this name. EINVAL when it is no link. */
+  /** The bytes of a symbolic link; undefined if the name does not exist. EINVAL if it is not a link. */
   readlink(name: Name): ByteString | undefined {
     const memory = slab();
     const address = putName(name, SLAB.nameA, 'readlinkat');
@@ -177,8 +177,8 @@ export class Dir implements Disposable {
   }
 
   /**
-   * Makes `name` a symbolic link to `target`, replacing what is there (but not a directory) in one step: readers see the old or the
-   * new link, never none. Returns false when it was already so. Source: composefs core spec 2.2.
+   * Makes `name` a symbolic link to `target`. An existing file (not a directory) is replaced atomically: readers see the old or the new
+   * link. Returns false if the link already existed. Source: composefs core spec 2.2.
    */
   replaceSymlink(target: Name, name: Name): boolean {
     if (this.symlink(target, name)) return true;
@@ -198,17 +198,17 @@ export class Dir implements Disposable {
     return this.#fail(ERRNO.EEXIST, 'symlinkat', name);
   }
 
-  /** Renames, replacing what is at `to`, also into another directory of the same filesystem. */
+  /** Renames, replacing `to`, also into another directory of the same filesystem. */
   rename(from: Name, to: Name, toDir: Dir = this): void {
     this.#rename(from, toDir, to, 0);
   }
 
-  /** Renames; false when something is already at `to`. */
+  /** Renames without replacing; false if `to` exists. */
   renameNoReplace(from: Name, to: Name, toDir: Dir = this): boolean {
     return this.#rename(from, toDir, to, RENAME.noReplace);
   }
 
-  /** Swaps two names in one step. */
+  /** Swaps two names atomically. */
   renameExchange(from: Name, to: Name, toDir: Dir = this): void {
     this.#rename(from, toDir, to, RENAME.exchange);
   }
@@ -222,12 +222,12 @@ export class Dir implements Disposable {
     return this.#fail(errno, 'renameat2', from);
   }
 
-  /** Removes a name that is no directory; false when there was nothing. */
+  /** Removes a file that is not a directory; false if it did not exist. */
   unlink(name: Name): boolean {
     return this.#remove(name, 0);
   }
 
-  /** Removes an empty directory; false when there was nothing. */
+  /** Removes an empty directory; false if it did not exist. */
   rmdir(name: Name): boolean {
     return this.#remove(name, AT.removeDir);
   }
@@ -239,7 +239,7 @@ export class Dir implements Disposable {
     return this.#fail(errno, 'unlinkat', name);
   }
 
-  /** Gives an inode a second name; symbolic links are linked, not followed. False when `to` is already there. */
+  /** Creates a hard link; symbolic links are linked, not followed. False if `to` exists. */
   link(from: Name, to: Name, toDir: Dir = this): boolean {
     const source = putName(from, SLAB.nameA, 'linkat');
     const destination = putName(to, SLAB.nameB, 'linkat');
@@ -250,8 +250,8 @@ export class Dir implements Disposable {
   }
 
   /**
-   * A new file without a name in this directory's filesystem, see `TmpFile`. `mode` is subject to the umask. `inside` names a directory
-   * in this one that the filesystem takes for its parent when it looks for a place.
+   * A new file without a name in this directory's filesystem, see `TmpFile`. `mode` is subject to the umask. `inside` is a directory below
+   * this one near which the filesystem allocates the inode.
    */
   tmpfile(mode = 0o644, inside?: Name): TmpFile {
     return createTmpFile(this, mode, inside);
@@ -273,7 +273,7 @@ export class Dir implements Disposable {
     }
   }
 
-  /** Sets owner and group of the name itself (not of what a symbolic link leads to). */
+  /** Sets owner and group without following a symbolic link. */
   lchown(name: Name, uid: number, gid: number): void {
     const address = putName(name, SLAB.nameA, 'fchownat');
     if (sys.fchownat(this.fd, address, uid, gid, AT.symlinkNoFollow) !== 0) {
@@ -281,7 +281,7 @@ export class Dir implements Disposable {
     }
   }
 
-  /** Sets access and modification time of the name itself. */
+  /** Sets access and modification time without following a symbolic link. */
   lutimens(name: Name, atime: FileTime, mtime: FileTime): void {
     const address = putName(name, SLAB.nameA, 'utimensat');
     if (sys.utimensat(this.fd, address, putTimes(atime, mtime), AT.symlinkNoFollow) !== 0) {
@@ -305,7 +305,7 @@ export class Dir implements Disposable {
   }
 }
 
-/** The absolute path of an open file or directory, without symbolic links, as the kernel knows it. @throws HostError SYSCALL_FAILED */
+/** The absolute path of an open file or directory, without symbolic links, from the kernel. @throws HostError SYSCALL_FAILED */
 export function resolvedPathOf(file: Descriptor): ByteString {
   using descriptors = Dir.openPath('/proc/self/fd' as ByteString);
   const name = String(fdOf(file));

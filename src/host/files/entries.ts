@@ -20,8 +20,8 @@ const DIRENT = { inode: 0, recordLength: 16, type: 18, name: 19 } as const;
 const RECORD_ALIGNMENT = 8;
 
 /**
- * All entries of a directory but `.` and `..`, in the order of the filesystem. The directory is opened anew, so that two readers
- * of one descriptor do not share an offset.
+ * All entries of a directory but `.` and `..`, in the order of the filesystem. The directory is opened again, so that two readers of one
+ * descriptor do not share an offset.
  * @throws HostError SYSCALL_FAILED
  */
 export function readDirEntries(dir: { readonly fd: number; readonly label: string }): DirEntry[] {
@@ -36,8 +36,8 @@ export function readDirEntries(dir: { readonly fd: number; readonly label: strin
 }
 
 /**
- * Takes one entry: its name is `bytes[start, end)`, valid until this returns; `inode` is exact below 2^53. It may make system calls,
- * but none that returns a value of any length.
+ * Receives one entry: its name is `bytes[start, end)`, valid until the function returns; `inode` is exact below 2^53. The function may make
+ * system calls, except calls that return values of variable length.
  */
 export type EntryVisitor = (
   bytes: Buffer,
@@ -48,8 +48,8 @@ export type EntryVisitor = (
 ) => void;
 
 /**
- * Shows all entries of a directory but `.` and `..` without making anything of them: for directories with tens of thousands. Reads at
- * the descriptor's own offset, so it must have been opened for this.
+ * Visits all entries of a directory but `.` and `..` without allocating objects, for directories with tens of thousands of entries. Reads
+ * at the offset of the descriptor, so the descriptor must not be shared.
  * @throws HostError SYSCALL_FAILED
  */
 export function visitDirEntries(

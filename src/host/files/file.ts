@@ -28,7 +28,7 @@ export class HostFile implements Disposable {
     sys.close(this.fd);
   }
 
-  /** Gives the descriptor away: the caller closes it, disposing does nothing from now on. */
+  /** Transfers ownership of the descriptor: the caller closes it, and disposing does nothing. */
   detach(): number {
     this.#open = false;
     return this.fd;
@@ -106,12 +106,12 @@ function tooLarge(file: Descriptor): Error {
   return hostError(ERRNO.EFBIG, 'read', labelOf(file));
 }
 
-/** Piece buffers that nobody reads into now: one a file would keep the garbage collector busy when there are many small files. */
+/** Unused piece buffers. One buffer for each file would burden the garbage collector when there are many small files. */
 const spareBuffers: Buffer[] = [];
 const SPARE_BUFFERS_MAX = 4;
 
 /**
- * The content in pieces of at most 1 MiB, from offset 0. A piece is valid only until the next one is asked for, or the loop is left.
+ * The content in pieces of at most 1 MiB, from offset 0. A piece is valid only until the next one is requested, or the loop ends.
  * @throws HostError SYSCALL_FAILED
  */
 export function* readPieces(
@@ -182,7 +182,7 @@ export function syncfs(file: Descriptor): void {
 /** As `syncfs`, while this thread goes on. @throws HostError */
 export async function syncfsAsync(file: Descriptor): Promise<void> {
   if ((await syncfsInBackground(fdOf(file))) === 0) return;
-  // The errno is in another thread. Asking again tells it, unless the kernel reports a lost write only once.
+  // errno is in another thread. A second call returns it, unless the kernel reports a lost write only once.
   syncfs(file);
   throw hostError(ERRNO.EIO, 'syncfs', labelOf(file));
 }

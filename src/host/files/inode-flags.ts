@@ -7,7 +7,7 @@ const FS_IOC_GETFLAGS = 0x80086601;
 const FS_IOC_SETFLAGS = 0x40086602;
 const IMMUTABLE = 0x10;
 
-/** True when nobody, root included, may change the inode. @throws HostError SYSCALL_FAILED */
+/** True when no user, not even root, can change the inode. @throws HostError SYSCALL_FAILED */
 export function isImmutable(file: Descriptor): boolean {
   return (readFlags(file) & IMMUTABLE) !== 0;
 }

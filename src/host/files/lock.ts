@@ -23,7 +23,7 @@ export function flock(file: Descriptor, mode: LockMode): void {
   }
 }
 
-/** Takes (or converts) the flock if nobody else is in the way; false when somebody is. @throws HostError SYSCALL_FAILED */
+/** Takes (or converts) the flock without waiting; false if another holder conflicts. @throws HostError SYSCALL_FAILED */
 export function tryFlock(file: Descriptor, mode: LockMode): boolean {
   if (sys.flock(fdOf(file), LOCK[mode] | LOCK.nonBlocking) === 0) return true;
   const errno = lastErrno();
@@ -31,14 +31,14 @@ export function tryFlock(file: Descriptor, mode: LockMode): boolean {
   throw hostError(errno, 'flock', labelOf(file));
 }
 
-/** Gives the flock back. @throws HostError SYSCALL_FAILED */
+/** Releases the flock. @throws HostError SYSCALL_FAILED */
 export function unlockFlock(file: Descriptor): void {
   if (sys.flock(fdOf(file), LOCK.unlock) !== 0) failSyscall('flock', labelOf(file));
 }
 
 /**
  * Takes an open file description lock on the whole file (fcntl F_OFD_SETLKW), waiting as long as it takes. An exclusive lock needs a
- * writable descriptor. OSTree's `.lock` and containers-storage use this kind; it does not see flock, nor the reverse.
+ * writable descriptor. OSTree's `.lock` and containers-storage use this kind. It is independent of flock.
  * @throws HostError SYSCALL_FAILED
  */
 export function lockOfd(file: Descriptor, mode: LockMode): void {
@@ -47,7 +47,7 @@ export function lockOfd(file: Descriptor, mode: LockMode): void {
   }
 }
 
-/** Takes an open file description lock if nobody else is in the way; false when somebody is. @throws HostError SYSCALL_FAILED */
+/** Takes an open file description lock without waiting; false if another holder conflicts. @throws HostError SYSCALL_FAILED */
 export function tryLockOfd(file: Descriptor, mode: LockMode): boolean {
   if (ofd(file, F_OFD_SETLK, FLOCK_TYPE[mode]) === 0) return true;
   const errno = lastErrno();
@@ -55,7 +55,7 @@ export function tryLockOfd(file: Descriptor, mode: LockMode): boolean {
   throw hostError(errno, 'fcntl', labelOf(file));
 }
 
-/** Gives the open file description lock back. @throws HostError SYSCALL_FAILED */
+/** Releases the open file description lock. @throws HostError SYSCALL_FAILED */
 export function unlockOfd(file: Descriptor): void {
   if (ofd(file, F_OFD_SETLK, FLOCK_TYPE.unlock) !== 0) failSyscall('fcntl', labelOf(file));
 }

@@ -3,23 +3,24 @@ import type { Dir } from './dir.ts';
 import { fsync } from './file.ts';
 import type { PublishOutcome, TmpFile } from './tmpfile.ts';
 
-/** What makes a file visible, step by step. */
+/** Options of publishing a file. */
 export interface PublishOptions {
   /** Checks the sealed (read-only) file and throws to refuse it, for example by enabling or measuring fs-verity. */
   readonly verify?: (file: TmpFile) => void;
   /**
-   * `true` makes the file and its name survive a power loss before this returns. `false` leaves that to one later `syncfs`, which
-   * is far cheaper for many files.
+   * `true` makes the file and its name survive a power loss before this returns. With `false`, a later `syncfs` does that, which is much
+   * cheaper for many files.
    */
   readonly durable: boolean;
 }
 
 /**
- * The one publish order of the project: (write) - seal - verify - fsync the file - link without replacing - fsync the directory.
+ * Publishes a file in the order that all writers use: (write) - seal - verify - fsync the file - link without replacing - fsync the
+ * directory.
  *
- * A reader therefore never sees a name whose content is incomplete or unverified; after a crash the name either does not exist or
- * names the whole content (with `durable`, or after `syncfs`). Nothing is ever replaced: `exists` means that the name was taken, and
- * the caller decides whether that is the same content.
+ * A reader therefore never sees a name whose content is incomplete or unverified; after a crash the name either does not exist or names the
+ * whole content (with `durable`, or after `syncfs`). Nothing is replaced: `exists` means that the name exists, and the caller decides
+ * whether it has the same content.
  * @throws what `verify` throws
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */

@@ -3,7 +3,7 @@ import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
 import { AT } from '../ffi/flags.ts';
 import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
 
-/** What a directory entry is. */
+/** Type of a directory entry. */
 export type FileType =
   | 'file'
   | 'directory'
@@ -26,16 +26,16 @@ export interface FileStat {
   readonly blocks512: number;
   readonly mtimeSec: bigint;
   readonly mtimeNsec: number;
-  /** When content or metadata changed last, in seconds; nobody can set it. */
+  /** Time of the last change of content or metadata, in seconds. Users cannot set it. */
   readonly ctimeSec: number;
   readonly ctimeNsec: number;
   /** Device that holds the inode, as glibc's makedev (the same number as `fs.Stats.dev`). */
   readonly dev: number;
   readonly ino: bigint;
   readonly nlink: number;
-  /** Device that a device node stands for, in the kernel's 32-bit encoding (new_encode_dev); else 0. */
+  /** Device number of a device node, in the 32-bit encoding of the kernel (new_encode_dev); otherwise 0. */
   readonly rdev: number;
-  /** The kernel says that fs-verity is enabled (STATX_ATTR_VERITY); false also when it cannot say. */
+  /** True if the kernel reports fs-verity as enabled (STATX_ATTR_VERITY); also false if it does not report it. */
   readonly verity: boolean;
 }
 
@@ -79,7 +79,7 @@ const STATX_TYPE_AND_SIZE = 0x201;
 const STATX_ATTR_VERITY = 0x100000n;
 
 /**
- * State of what `address` (a name in the slab) names below `dirfd`; undefined when there is nothing.
+ * State of the file with the name at `address` (in the slab) below `dirfd`; undefined if it does not exist.
  * @throws HostError SYSCALL_FAILED
  */
 export function statAt(
@@ -92,7 +92,7 @@ export function statAt(
   return isThere ? decodeStatx(slab().view, SLAB.struct) : undefined;
 }
 
-/** Has the kernel fill the structure in the slab; false when there is nothing. */
+/** Fills the structure in the slab; false if the file does not exist. */
 function fillStruct(
   dirfd: number,
   address: number,
@@ -107,8 +107,8 @@ function fillStruct(
 }
 
 /**
- * Size of the regular file that `address` (a name in the slab) leads to below `dirfd`; undefined when there is nothing or something
- * else. For callers that ask about tens of thousands of files and want to know no more.
+ * Size of the regular file with the name at `address` (in the slab) below `dirfd`; undefined if it does not exist or has another type. For
+ * callers that need only the size of tens of thousands of files.
  * @throws HostError SYSCALL_FAILED
  */
 export function fileSizeAt(

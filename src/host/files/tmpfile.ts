@@ -9,13 +9,13 @@ import { randomName } from './random.ts';
 /** Attempts at a free temporary name before giving up (composefs core spec 2.5). */
 const TEMPORARY_NAME_TRIES = 16;
 
-/** What publishing did: made the name, or found that it is taken (then nothing changed). */
+/** Result of publishing: the name was created, or it exists (then nothing changed). */
 export type PublishOutcome = 'published' | 'exists';
 
 /**
- * A file being written that nobody can see: without a name (O_TMPFILE) or, where the filesystem cannot do that, under a temporary
- * name. Disposing it without `publish` leaves nothing behind. A crash leaves nothing of an unnamed file, and a `.tmp-object-` file
- * of a named one.
+ * An invisible file that is being written: unnamed (O_TMPFILE) or, if the filesystem does not support that, with a temporary name.
+ * Disposing it without `publish` leaves nothing behind. A crash leaves nothing of an unnamed file, and a `.tmp-object-` file of a named
+ * one.
  */
 export class TmpFile implements Disposable {
   /** Read-write descriptor until `seal`, then read-only. */
@@ -47,7 +47,7 @@ export class TmpFile implements Disposable {
     writeAll(this.fd, bytes);
   }
 
-  /** Replaces the read-write descriptor by a read-only one, as fs-verity demands. @throws HostError SYSCALL_FAILED */
+  /** Replaces the read-write descriptor by a read-only one, which fs-verity requires. @throws HostError SYSCALL_FAILED */
   seal(): void {
     const readOnly = reopen(this, OPEN.read);
     sys.close(this.fd);
@@ -55,7 +55,7 @@ export class TmpFile implements Disposable {
   }
 
   /**
-   * Takes over the content of `other` (a copy that has fs-verity, say): from now on this is that inode, and the old one is gone.
+   * Replaces this file by the inode of `other` (for example a copy with fs-verity), and drops the old inode.
    * @throws HostError SYSCALL_FAILED when the old one had a temporary name that cannot be removed
    */
   replaceWith(other: TmpFile): void {
@@ -68,7 +68,7 @@ export class TmpFile implements Disposable {
   }
 
   /**
-   * Gives the file its name below `directory`, never replacing anything. The descriptor stays open until disposal.
+   * Links the file under its name below `directory`, without replacing an existing file. The descriptor stays open until disposal.
    * @throws HostError SYSCALL_FAILED, NO_SPACE
    */
   publish(directory: Dir, name: Name): PublishOutcome {
@@ -87,7 +87,7 @@ export class TmpFile implements Disposable {
   }
 }
 
-/** O_TMPFILE is missing when the filesystem says so (EOPNOTSUPP) or the kernel takes it for a plain directory open (EISDIR). */
+/** O_TMPFILE is not supported if the filesystem returns EOPNOTSUPP, or the kernel treats it as a plain open of a directory (EISDIR). */
 function lacksTmpfile(errno: number): boolean {
   return errno === ERRNO.EOPNOTSUPP || errno === ERRNO.EISDIR || errno === ERRNO.ENOSYS;
 }
@@ -102,8 +102,8 @@ export function openUnnamed(directory: Dir, mode: number, inside?: Name): number
 }
 
 /**
- * A new invisible file in `directory`: unnamed, or with a temporary name where O_TMPFILE is missing.
- * @param inside a directory in it whose place on the disk an unnamed file gets
+ * A new invisible file in `directory`: unnamed, or with a temporary name if O_TMPFILE is not supported.
+ * @param inside a directory below it near which the inode of an unnamed file is allocated
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
 export function createTmpFile(directory: Dir, mode: number, inside?: Name): TmpFile {
@@ -127,7 +127,7 @@ export function createTmpFile(directory: Dir, mode: number, inside?: Name): TmpF
  */
 let linkByDescriptor = true;
 
-/** Gives an unnamed file a name, never replacing anything. @throws HostError SYSCALL_FAILED, NO_SPACE */
+/** Links an unnamed file under a name, without replacing an existing file. @throws HostError SYSCALL_FAILED, NO_SPACE */
 export function linkUnnamed(fd: number, directory: Dir, name: Name): PublishOutcome {
   const memory = slab();
   const destination = putName(name, SLAB.nameB, 'linkat');
@@ -140,7 +140,7 @@ export function linkUnnamed(fd: number, directory: Dir, name: Name): PublishOutc
   }
   const source = putProcPath(fd, undefined, 'linkat');
   if (sys.linkat(AT.fdcwd, source, directory.fd, destination, AT.symlinkFollow) === 0) {
-    // ENOENT above came from the missing capability, not from a missing directory: do not try again.
+    // ENOENT above came from the missing capability, not from a missing directory: do not retry.
     linkByDescriptor = false;
     return 'published';
   }

@@ -177,13 +177,13 @@ describe('measuring fs-verity, by the answer of the kernel', () => {
   it('refuses a digest of another algorithm and a digest that differs', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
-    // The request is left in place as the answer: algorithm 1 with the 64 bytes of room that were offered.
+    // The request stays in place as the answer: algorithm 1 with the 64 bytes of capacity of the request.
     answerIoctl(0);
     assert.throws(
       () => measureVerity(file, 'sha256'),
       (error) => hasCode(error, 'VERITY_ALGORITHM_MISMATCH'),
     );
-    // With SHA-512 the room is the right size, and the digest is whatever was there: not the expected one.
+    // With SHA-512 the capacity equals the correct size, and the digest is old memory: not the expected one.
     assert.throws(
       () => verifyVerity(file, ID, 'sha512'),
       (error) => hasCode(error, 'OBJECT_DIGEST_MISMATCH') && error.details['expected'] === ID,

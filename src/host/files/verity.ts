@@ -29,15 +29,15 @@ const BLOCK_BYTES = 4096;
 /** Attempts to enable in total, and the pause between them (composefs core spec 1.5). */
 const ENABLE_TRIES = 3;
 const ENABLE_PAUSE_MS = 1;
-/** Copies to make before giving up on a file that somebody keeps open for writing. */
+/** Number of copies before giving up on a file that another process keeps open for writing. */
 const COPY_TRIES = 8;
 
-/** What enabling did, for the outcomes that callers handle. */
+/** Results of enabling that callers handle. */
 export type EnableOutcome = 'enabled' | 'already-enabled' | 'open-for-write' | 'unsupported';
 
 /**
- * One attempt to enable fs-verity. `file` must be open read-only, and nobody may have it open for writing or mapped writable.
- * The outcomes that callers handle are values, because throwing for each of 50,000 objects costs more than the call.
+ * One attempt to enable fs-verity. `file` must be open read-only, and no process may have it open for writing or mapped writable. Results
+ * that callers handle are values, because throwing for each of 50,000 objects costs more than the call.
  * @throws IntegrityError VERITY_SIGNATURE_REJECTED
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
@@ -111,7 +111,7 @@ export function errorOfOutcome(
     case 'open-for-write':
       return new BusyError(
         'FILE_OPEN_FOR_WRITE',
-        `Cannot enable fs-verity on "${target}": somebody has the file open for writing`,
+        `Cannot enable fs-verity on "${target}": a process has the file open for writing`,
         { target },
       );
     case 'already-enabled':
@@ -126,14 +126,14 @@ export function errorOfOutcome(
 /** Result of `enableVerityOrCopy`: the outcome, and whether the file is now another inode. */
 export interface EnableOrCopyResult {
   readonly outcome: EnableOutcome;
-  /** True when `file` took over a fresh copy. */
+  /** True when `file` was replaced by a new copy. */
   readonly copied: boolean;
 }
 
 /**
- * Enables fs-verity on a sealed temporary file; when somebody keeps it open for writing, copies the content into a fresh file until
- * enabling works, and lets `file` take over that copy, so that publishing it always publishes the inode that has fs-verity.
- * The mode is kept. No fsync. Source: composefs core spec 1.5 (which sets no bound on the copies; here 8).
+ * Enables fs-verity on a sealed temporary file. If another process keeps it open for writing, copies the content to a new file until
+ * enabling works, and replaces `file` by the copy, so that the published inode always has fs-verity. The mode is kept. No fsync. Source:
+ * composefs core spec 1.5 (which sets no bound on the copies; here 8).
  * @throws as `tryEnableVerity`
  */
 export function enableVerityOrCopy(
@@ -159,7 +159,7 @@ export function enableVerityOrCopy(
 }
 
 /**
- * The fs-verity digest that the kernel keeps for a file; undefined when the file has none or the filesystem cannot.
+ * The fs-verity digest of a file from the kernel; undefined if the file has none or the filesystem does not support fs-verity.
  * @throws IntegrityError VERITY_ALGORITHM_MISMATCH when it is of another algorithm
  * @throws HostError SYSCALL_FAILED
  */
@@ -172,8 +172,7 @@ export function tryMeasureVerity(
 }
 
 /**
- * As `tryMeasureVerity`, and says whether the filesystem can have fs-verity at all: where it cannot for one file, asking for others
- * is in vain.
+ * As `tryMeasureVerity`, and reports whether the filesystem supports fs-verity: if not, callers need not ask for other files.
  * @throws as `tryMeasureVerity`
  */
 export function probeVerity(
@@ -186,7 +185,7 @@ export function probeVerity(
 }
 
 /**
- * The fs-verity digest that the kernel keeps for a file.
+ * The fs-verity digest of a file from the kernel.
  * @throws IntegrityError VERITY_NOT_ENABLED, VERITY_ALGORITHM_MISMATCH
  * @throws UnsupportedError FSVERITY_UNSUPPORTED
  * @throws HostError SYSCALL_FAILED
@@ -210,8 +209,8 @@ export function measureVerity(file: Descriptor, algorithm: VerityAlgorithm): Obj
 }
 
 /**
- * The digest from the kernel, or computed by `compute` where the kernel has none. `compute` reads the file and hashes it (see
- * `computeVerity` in formats/fsverity).
+ * The digest from the kernel, or computed by `compute` if the kernel has none. `compute` reads the file and hashes it (see `computeVerity`
+ * in formats/fsverity).
  * @throws as `tryMeasureVerity`
  */
 export function measureVerityOr<F extends Descriptor>(
@@ -246,12 +245,12 @@ export function verifyVerity(
   );
 }
 
-/** The digest, or the errno of "none": ENODATA (not enabled), EOPNOTSUPP (not possible). */
+/** The digest, or the errno if there is none: ENODATA (not enabled), EOPNOTSUPP (not supported). */
 function measure(file: Descriptor, algorithm: VerityAlgorithm): ObjectId | number {
   const memory = slab();
   const { kernelId } = ALGORITHMS[algorithm];
   memory.view.setUint16(SLAB.struct + MEASURE.algorithm, kernelId, true);
-  // Room for the largest digest, so that another algorithm is reported as such and not as a size (EOVERFLOW).
+  // Capacity for the largest digest, so that another algorithm is reported as such and not as EOVERFLOW.
   memory.view.setUint16(SLAB.struct + MEASURE.size, MEASURE.capacity, true);
   if (sys.ioctl(fdOf(file), FS_IOC_MEASURE_VERITY, memory.address + SLAB.struct) !== 0) {
     const errno = lastErrno();

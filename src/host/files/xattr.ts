@@ -4,8 +4,8 @@ import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
 import { type Descriptor, fdOf, labelOf, type Name, putBytes, putProcPath } from '../ffi/name.ts';
 
 /**
- * What carries the attributes: an open descriptor, or a name below a directory (`{ dir, name }`), which is not followed when it is a
- * symbolic link. Note that a symbolic link cannot have `user.` attributes.
+ * The file of the attributes: an open descriptor, or a name below a directory (`{ dir, name }`). A symbolic link is not followed. Note that
+ * a symbolic link cannot have `user.` attributes.
  */
 export type XattrTarget = Descriptor | { readonly dir: Descriptor; readonly name: Name };
 
@@ -34,7 +34,7 @@ function describe(target: XattrTarget): string {
 }
 
 /**
- * The value of one attribute; undefined when it is not set, or when the filesystem has no attributes at all.
+ * The value of one attribute; undefined if it is not set, or if the filesystem does not support attributes.
  * @throws HostError SYSCALL_FAILED
  */
 export function getXattr(target: XattrTarget, name: Name): Buffer | undefined {
@@ -72,7 +72,7 @@ export function listXattrs(target: XattrTarget): ByteString[] {
 }
 
 /**
- * All attributes with their values. One that vanishes between listing and reading is left out.
+ * All attributes with their values. An attribute that is removed between listing and reading is omitted.
  * @throws HostError SYSCALL_FAILED
  */
 export function readXattrs(target: XattrTarget): Xattrs {

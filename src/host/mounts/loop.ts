@@ -13,7 +13,7 @@ const LOOP_CLR_FD = 0x4c01;
 const LOOP_CONFIG = { fd: 0, blockSize: 4, flags: 60, sizeBytes: 304 } as const;
 const FLAGS = { readOnly: 1, autoClear: 4, directIo: 16 } as const;
 const BLOCK_BYTES = 4096;
-/** Another process may take the free device between asking and configuring. */
+/** Another process may take the free device before it is configured. */
 const CONFIGURE_TRIES = 16;
 
 /** A loop device that shows a file as a block device. */
@@ -23,7 +23,7 @@ export interface LoopDevice extends Disposable {
   readonly file: HostFile;
 }
 
-/** How to set up a loop device. */
+/** Options of a loop device. */
 export interface LoopOptions {
   readonly readOnly?: boolean;
   /** Bypass the page cache of the backing file. */

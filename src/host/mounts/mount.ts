@@ -39,9 +39,7 @@ const MOUNT_ATTR_SIZE = 32;
 const LOG_LINE_BYTES = 4096;
 const LOG_LINES_MAX = 32;
 
-/**
- * A filesystem being configured (fsopen). The kernel's own explanations are added to the errors. Dispose it when mounted.
- */
+/** A filesystem that is being configured (fsopen). Errors include the messages of the kernel. Dispose it after mounting. */
 export class MountContext implements Disposable {
   readonly #file: HostFile;
   readonly #type: string;
@@ -60,7 +58,7 @@ export class MountContext implements Disposable {
     this.#check(this.#configure(FSCONFIG.flag, key, 0, 0), key);
   }
 
-  /** Sets an option to a string, such as `source`; bytes in a ByteString stay as they are. @throws HostError SYSCALL_FAILED */
+  /** Sets an option to a string, such as `source`; the bytes of a ByteString are passed unchanged. @throws HostError SYSCALL_FAILED */
   setString(key: string, value: Name): void {
     this.#check(this.trySetString(key, value), key);
   }
@@ -102,7 +100,7 @@ export class MountContext implements Disposable {
     return new HostFile(fd, `${this.#type} mount`);
   }
 
-  /** What the kernel has said about this context and has not been read yet, oldest first. */
+  /** Messages of the kernel about this context that have not been read yet, oldest first. */
   readLog(): string[] {
     const lines: string[] = [];
     const line = Buffer.alloc(LOG_LINE_BYTES);
@@ -158,7 +156,7 @@ export function cloneMount(directory: Descriptor, recursive = false): HostFile {
 /** Changes of a mount's attributes. */
 export interface MountAttributes {
   readonly readOnly?: boolean;
-  /** A user namespace (open /proc/PID/ns/user) whose id mapping the mount is to show. */
+  /** A user namespace (open /proc/PID/ns/user) whose id mapping the mount uses. */
   readonly idMap?: Descriptor;
 }
 
@@ -183,7 +181,7 @@ export function setMountAttributes(mount: Descriptor, attributes: MountAttribute
 
 /** How to unmount. */
 export interface UnmountOptions {
-  /** Detach from the tree now, and finish when nobody uses it any more. */
+  /** Detach from the tree now, and unmount when the last user is gone. */
   readonly lazy?: boolean;
 }
 
@@ -203,7 +201,7 @@ const RESOLVE = { noMagicLinks: 0x2, noSymlinks: 0x4, beneath: 0x8, inRoot: 0x10
 export type SymlinkRule = 'beneath' | 'in-root' | 'refuse';
 
 /**
- * Opens a name in an untrusted tree with openat2: nothing outside the directory can be reached. `beneath` follows symbolic links that
+ * Opens a name in an untrusted tree with openat2: the name cannot reach outside of the directory. `beneath` follows symbolic links that
  * stay inside (EXDEV otherwise), `in-root` treats the directory as `/`, `refuse` follows none (ELOOP).
  * @throws HostError SYSCALL_FAILED
  */

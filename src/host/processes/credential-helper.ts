@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 /** Programs that may be started: credential helpers, found on PATH by their name. */
 const HELPER_PROGRAM = /^docker-credential-[A-Za-z0-9._-]{1,128}$/;
 
-/** A program to start; nothing passes a shell. */
+/** A program to start, without a shell. */
 export interface HelperCall {
   /** Name of the program without a path. */
   readonly program: string;
@@ -25,8 +25,8 @@ export type HelperOutcome =
   | { readonly kind: 'missing' | 'not-started' | 'killed' | 'timed-out' | 'output-too-large' };
 
 /**
- * Runs a helper to its end; its standard error goes to ours. The only place that starts programs.
- * @throws TypeError for a program that is no helper; the reason of the signal
+ * Runs a helper to its end; it inherits standard error. The only function that starts programs.
+ * @throws TypeError for a program that is not a helper; the reason of the signal
  */
 export async function runHelper(call: HelperCall): Promise<HelperOutcome> {
   if (!HELPER_PROGRAM.test(call.program)) throw new TypeError(`no helper: ${call.program}`);

@@ -2,16 +2,16 @@ import { failSyscall } from '../ffi/errno.ts';
 import { SLAB, slab, sys } from '../ffi/ffi.ts';
 import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
 
-/** One extent of a file: where its bytes lie on the device. */
+/** One extent of a file: the location of its bytes on the device. */
 export interface Extent {
   /** Offset in the file. */
   readonly logicalOffset: number;
   /** Offset on the device; meaningful only when `exact`. */
   readonly physicalOffset: number;
   readonly sizeBytes: number;
-  /** Another file (or another place of this one) has the same blocks. */
+  /** True when another file, or another range of this file, shares the blocks. */
   readonly shared: boolean;
-  /** The physical offset says where the bytes are: not inline in metadata, not packed with others, known, and already allocated. */
+  /** True when the physical offset is the location of the bytes: known, allocated, not inline in metadata, and not packed with others. */
   readonly exact: boolean;
 }
 
@@ -36,8 +36,8 @@ const EXTENT_INEXACT = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400;
 const EXTENTS_PER_CALL = Math.floor((SLAB.valueBytes - FIEMAP.headerBytes) / FIEMAP.extentBytes);
 
 /**
- * The extents of a file in order of their offset, after its data has been written out (FIEMAP_FLAG_SYNC). Holes have none.
- * @throws HostError SYSCALL_FAILED (EOPNOTSUPP where the filesystem does not know)
+ * The extents of a file in order of their offset, after its data has been written to the disk (FIEMAP_FLAG_SYNC). Holes have no extents.
+ * @throws HostError SYSCALL_FAILED (EOPNOTSUPP if the filesystem does not support it)
  */
 export function readExtents(file: Descriptor): Extent[] {
   const { view, address } = slab();
@@ -78,7 +78,7 @@ function decodeExtent(view: DataView, at: number, flags: number): Extent {
   };
 }
 
-/** True when the file has data and every extent of it is shared with something else. @throws as `readExtents` */
+/** True when the file has data and every extent is shared. @throws as `readExtents` */
 export function isFullyShared(file: Descriptor): boolean {
   const extents = readExtents(file);
   return extents.length > 0 && extents.every((extent) => extent.shared);

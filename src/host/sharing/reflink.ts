@@ -6,9 +6,9 @@ import { readAt, writeAt } from '../files/file.ts';
 /** ioctl numbers (Linux fs.h): _IOW(0x94, 9, int) and _IOW(0x94, 13, struct file_clone_range). */
 const FICLONE = 0x40049409;
 const FICLONERANGE = 0x4020940d;
-/** Most that one copy_file_range call is asked for, so that a signal or a fault loses little. */
+/** Largest size of one copy_file_range call, so that a signal or an error loses little. */
 const COPY_STEP_BYTES = 1 << 30;
-/** Pieces of the plain copy, when the kernel cannot copy between two files itself. */
+/** Size of the pieces of the plain copy, if the kernel cannot copy between the two files. */
 const COPY_PIECE_BYTES = 1 << 20;
 
 /** Errors that mean "these two files cannot share extents", as opposed to a real failure. */
@@ -24,8 +24,8 @@ function cannotShare(errno: number): boolean {
 }
 
 /**
- * Makes `to` (open for writing) a reflink of all of `from`: same bytes, shared extents, one step. False when this pair of filesystems
- * or files cannot (EOPNOTSUPP, EXDEV, ENOTTY, EINVAL, ENOSYS, EPERM); nothing has changed then.
+ * Makes `to` (open for writing) a reflink of all of `from`: same bytes, shared extents, atomic. False if this pair of files does not
+ * support reflinks (EOPNOTSUPP, EXDEV, ENOTTY, EINVAL, ENOSYS, EPERM); then nothing has changed.
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
 export function cloneFile(from: Descriptor, to: Descriptor): boolean {
@@ -43,8 +43,8 @@ export interface FileRange {
 }
 
 /**
- * Reflinks a range. Offsets (and the size, unless it ends at the end of the source) must be multiples of the filesystem's block size.
- * False when it cannot be done, as for `cloneFile`.
+ * Reflinks a range. Offsets (and the size, unless it ends at the end of the source) must be multiples of the filesystem's block size. False
+ * if it is not supported, as for `cloneFile`.
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
 export function cloneRange(from: Descriptor, to: Descriptor, range: FileRange): boolean {
@@ -60,8 +60,8 @@ export function cloneRange(from: Descriptor, to: Descriptor, range: FileRange): 
 }
 
 /**
- * Copies a range inside the kernel (copy_file_range), or through memory where the kernel cannot. Returns the number of bytes copied:
- * less than asked only when the source ends.
+ * Copies a range inside the kernel (copy_file_range), or through memory if the kernel does not support it. Returns the number of bytes
+ * copied: less than asked only when the source ends.
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
 export function copyRange(from: Descriptor, to: Descriptor, range: FileRange): number {
@@ -83,7 +83,7 @@ export function copyRange(from: Descriptor, to: Descriptor, range: FileRange): n
     if (cannotShare(errno)) return done + copyThroughMemory(from, to, advance(range, done));
     throw hostError(errno, 'copy_file_range', labelOf(to));
   }
-  // A source in /proc or on some network filesystems says 0 at once: ask plain reads before believing it.
+  // For a source in /proc or on some network filesystems, the call returns 0 immediately: confirm the end with a plain read.
   return done > 0 || range.sizeBytes === 0 ? done : copyThroughMemory(from, to, range);
 }
 

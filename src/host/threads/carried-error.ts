@@ -62,7 +62,10 @@ const CLASS_BY_KIND: Record<Exclude<ErrorKind, 'usage'>, AnyErrorClass> = {
   host: HostError,
 };
 
-/** The error again: one of our classes when it had a code of ours, else an Error of the same name. The stack is the original one. */
+/**
+ * Rebuilds the error: a class of this library if it had one of its codes, otherwise an Error of the same name. The stack is the original
+ * one.
+ */
 export function reviveError(carried: CarriedError): Error {
   const cause = carried.cause === undefined ? undefined : reviveError(carried.cause);
   const error = reviveClass(carried, cause);

@@ -1,9 +1,8 @@
 import { type CarriedError, carryError, reviveError } from './carried-error.ts';
 
 /**
- * Words of the control block (Int32). Positions count bytes modulo 2^32; the capacity is a power of two, so they also index.
- * Each side has an event word that grows whenever the other side may have to look again, so a wake-up cannot be lost between
- * looking and waiting.
+ * Words of the control block (Int32). Positions count bytes modulo 2^32; the capacity is a power of two, so they also index. Each side has
+ * an event word that is incremented whenever the other side must check again, so a wake-up between checking and waiting is not lost.
  */
 const WORD = {
   written: 0,
@@ -34,8 +33,8 @@ export interface Ring {
 }
 
 /**
- * Makes a byte queue between exactly one producer and one consumer, in different threads. A full ring makes the producer wait and an
- * empty one the consumer, so memory stays bounded.
+ * Creates a byte queue between exactly one producer and one consumer in different threads. The producer waits while the ring is full, and
+ * the consumer waits while it is empty, so memory is bounded.
  * @param capacityBytes is rounded up to a power of two
  */
 export function createRing(capacityBytes: number): Ring {
@@ -68,14 +67,14 @@ function waitFor(words: Int32Array, word: number, seen: number): Promise<unknown
   return waiting.async ? waiting.value : Promise.resolve();
 }
 
-/** Bytes that are written and not yet read. */
+/** Bytes that are written, but not read yet. */
 function usedBytes(words: Int32Array): number {
   return (Atomics.load(words, WORD.written) - Atomics.load(words, WORD.read)) >>> 0;
 }
 
 /**
- * The producing end. `write` and `reserve` block the thread; `writeAsync` lets the event loop run, for the main thread.
- * Disposing without `end` fails the stream, so that a consumer never takes an abandoned stream for a complete one.
+ * The producing end. `write` and `reserve` block the thread; `writeAsync` lets the event loop run, for the main thread. Disposing without
+ * `end` fails the stream, so that a consumer does not treat an abandoned stream as complete.
  */
 export class RingWriter implements Disposable {
   readonly #parts: Parts;
@@ -84,14 +83,14 @@ export class RingWriter implements Disposable {
     this.#parts = partsOf(ring);
   }
 
-  /** True when the consumer has said that it wants no more. */
+  /** True when the consumer has cancelled. */
   get cancelled(): boolean {
     return Atomics.load(this.#parts.words, WORD.cancelled) !== 0;
   }
 
   /**
-   * A writable view of the free space in one piece (it may be shorter than all free space); waits until there is some. Fill a prefix
-   * of it and `commit` its length. Undefined when the consumer has cancelled.
+   * A contiguous writable view of free space (it may be shorter than all free space); waits until there is some. Fill a prefix of it and
+   * `commit` its length. Undefined when the consumer has cancelled.
    */
   reserve(): Uint8Array | undefined {
     const { words } = this.#parts;
@@ -105,8 +104,8 @@ export class RingWriter implements Disposable {
   }
 
   /**
-   * As `reserve`, without blocking the thread, and of this length unless the ring begins anew before. What was written into it goes to
-   * the consumer by `commit`, or by `writeAsync` of the same memory. One call at a time.
+   * As `reserve`, without blocking the thread. The view has this length, unless the ring wraps before. `commit`, or `writeAsync` of the
+   * same memory, passes its content to the consumer. One call at a time.
    */
   async reserveAsync(lengthBytes: number): Promise<Uint8Array | undefined> {
     const { words, data } = this.#parts;
@@ -134,7 +133,7 @@ export class RingWriter implements Disposable {
     announce(this.#parts.words, WORD.producerEvents);
   }
 
-  /** Copies all bytes into the ring, waiting for room. False when the consumer has cancelled. */
+  /** Copies all bytes into the ring, and waits for free space. False when the consumer has cancelled. */
   write(bytes: Uint8Array): boolean {
     for (let done = 0; done < bytes.length; ) {
       const free = this.reserve();
@@ -144,7 +143,7 @@ export class RingWriter implements Disposable {
     return !this.cancelled;
   }
 
-  /** As `write`, without blocking the thread; nothing is copied of what was reserved. One call at a time. */
+  /** As `write`, without blocking the thread. Reserved memory is not copied. One call at a time. */
   async writeAsync(bytes: Uint8Array): Promise<boolean> {
     const { words, data } = this.#parts;
     if (bytes.buffer === data.buffer) {
@@ -168,12 +167,12 @@ export class RingWriter implements Disposable {
     return count;
   }
 
-  /** Says that the stream is complete. The first of `end` and `fail` counts. */
+  /** Marks the stream as complete. The first call of `end` or `fail` counts. */
   end(): void {
     this.#finish(ENDED);
   }
 
-  /** Ends the stream with an error, which the consumer throws after it has read what was written before. */
+  /** Ends the stream with an error, which the consumer throws after it has read the bytes before it. */
   fail(error: unknown): void {
     const { words, error: room } = this.#parts;
     if (Atomics.load(words, WORD.end) !== FLOWING) return;
@@ -218,8 +217,8 @@ export class RingReader implements Disposable {
   }
 
   /**
-   * A view of what can be read in one piece, valid until it is released; waits until there is some. `release` what was used.
-   * Undefined at the end of the stream.
+   * A contiguous view of the bytes that can be read, valid until `release`; waits until there are some. Call `release` for the consumed
+   * bytes. Undefined at the end of the stream.
    * @throws the error that the producer failed with
    */
   peek(): Uint8Array | undefined {
@@ -245,7 +244,7 @@ export class RingReader implements Disposable {
 
   #piece(): Uint8Array | undefined | typeof WAIT {
     const { words, data } = this.#parts;
-    // The end is read before the amount: everything written before the end is then seen.
+    // Reads the end mark before the amount, so that all bytes written before the end are seen.
     const end = Atomics.load(words, WORD.end);
     const used = usedBytes(words);
     if (used > 0) {
@@ -262,7 +261,7 @@ export class RingReader implements Disposable {
     return reviveError(JSON.parse(bytes.toString()) as CarriedError);
   }
 
-  /** Gives `lengthBytes` of the peeked view back to the producer. */
+  /** Releases `lengthBytes` of the peeked view to the producer. */
   release(lengthBytes: number): void {
     Atomics.add(this.#parts.words, WORD.read, lengthBytes);
     announce(this.#parts.words, WORD.consumerEvents);
@@ -282,7 +281,7 @@ export class RingReader implements Disposable {
     return done;
   }
 
-  /** Says that no more is wanted: the producer's writes return false from now on. */
+  /** Cancels the stream: further writes of the producer return false. */
   cancel(): void {
     const { words } = this.#parts;
     Atomics.store(words, WORD.cancelled, 1);

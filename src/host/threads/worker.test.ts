@@ -75,7 +75,7 @@ describe('startWorker', () => {
     const controller = new AbortController();
     await using worker = start({ do: 'spin' }, { signal: controller.signal });
     controller.abort(new Error('enough'));
-    // This worker stops cleanly when cancelled, and its result is then a result like any other.
+    // This worker stops cleanly when cancelled, and returns an ordinary result.
     assert.equal(await worker.done, 1);
     assert.throws(() => start({ do: 'spin' }, { signal: controller.signal }), /enough/);
   });

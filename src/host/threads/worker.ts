@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-// By default export: what is packed then loads it when a thread is started or served, and most runs do neither.
+// By default export: a bundle then loads this module only when a thread is started or served, which most runs do not do.
 import threads, { type MessagePort, type Worker } from 'node:worker_threads';
 import { HostError } from '#base/errors';
 import { type CarriedError, carryError, reviveError } from './carried-error.ts';
@@ -14,30 +14,30 @@ export interface WorkerOptions<Out> {
   /** Shown by debuggers and in error messages. */
   readonly name?: string;
   /**
-   * Room for young objects in MiB. A thread that makes only short-lived ones needs little, and what is small stays in the processor's
-   * cache; the default lets every thread grow to several tens of MiB.
+   * Size of the young generation in MiB. A thread with only short-lived objects needs little, and a small heap stays in the cache of the
+   * processor; with the default, each thread grows to several tens of MiB.
    */
   readonly youngHeapMb?: number;
 }
 
 /**
- * A running worker thread. Disposing waits until it is gone, and terminates it at once if it has not reported its end; what the worker
- * holds in descriptors of its own is lost then, so let it finish, or cancel it, where that matters.
+ * A running worker thread. Disposing terminates the thread if it has not finished, and waits for its exit. Descriptors of a terminated
+ * worker are lost: let it finish or cancel it, where that matters.
  */
 export interface WorkerHandle<In, Result> extends AsyncDisposable {
   /** Sends a message; SharedArrayBuffers are shared, the listed buffers move. */
   post(message: In, transfer?: readonly ArrayBuffer[]): void;
   /** Asks the worker to stop at its next unit boundary. */
   cancel(): void;
-  /** What the worker function returned. Rejects with its error, our typed errors included, or HostError WORKER_FAILED. */
+  /** The result of the worker function. Rejects with its error (typed errors included), or HostError WORKER_FAILED. */
   readonly done: Promise<Result>;
 }
 
-/** What a worker function gets beside its data. */
+/** The context of a worker function. */
 export interface WorkerContext<In, Out> {
-  /** Sends a message to the thread that started this one. */
+  /** Sends a message to the parent thread. */
   post(message: Out, transfer?: readonly ArrayBuffer[]): void;
-  /** Messages from the thread that started this one; ends only with the worker. */
+  /** Messages from the parent thread; ends only with the worker. */
   messages(): AsyncIterable<In>;
   /** True once the parent has cancelled. Cheap and readable in the middle of blocking work. */
   isCancelled(): boolean;
@@ -55,10 +55,11 @@ type Report =
 
 /**
  * Starts `module` in a thread. The module calls `serveWorker` once at its top level.
- * @param module `new URL('../ffi/name.ts', import.meta.url)`; in a bundle, where this does not exist, `name.js` beside the bundle or in the
+ * @param module `new URL('../ffi/name.ts', import.meta.url)`; in a bundle, where that file does not exist, `name.js` beside the bundle or
+ * in the
  *   directory above it is used
  * @param data plain data (structured clone); open descriptors may be passed as numbers, SharedArrayBuffers are shared
- * @throws HostError WORKER_FAILED when there is no such module
+ * @throws HostError WORKER_FAILED if the module does not exist
  */
 export function startWorker<Data, In, Out, Result>(
   module: URL,
@@ -83,7 +84,7 @@ export function startWorker<Data, In, Out, Result>(
     isRunning = false;
     options.signal?.removeEventListener('abort', cancel);
   });
-  // A failure is reported to whoever awaits `done`; nobody may be doing so yet.
+  // `done` reports a failure. This handler avoids an unhandled rejection while no caller awaits it yet.
   done.catch(() => {});
   return {
     post: (message, transfer) => worker.postMessage(message, [...(transfer ?? [])]),
@@ -115,7 +116,7 @@ function workerFailed(reason: string, cause?: unknown): HostError {
   return new HostError('WORKER_FAILED', message, { reason }, cause === undefined ? {} : { cause });
 }
 
-/** The module itself from source; its bundled twin otherwise. */
+/** The source module, or the module of the bundle. */
 function locate(module: URL): URL {
   const base = module.pathname.slice(module.pathname.lastIndexOf('/') + 1);
   const bundled = base.replace(/\.ts$/, '.js');
@@ -125,14 +126,14 @@ function locate(module: URL): URL {
   return found;
 }
 
-/** Number of this thread in its process: 0 for the one that started first, and each other one has a higher one than those before it. */
+/** Number of this thread in its process: 0 for the main thread, increasing in the order of starts. */
 export function threadNumber(): number {
   return threads.threadId;
 }
 
 /**
- * Runs `work` with what `startWorker` passed, and reports its result or error. Called once, at the top level of a worker module;
- * the thread ends when the work does.
+ * Runs `work` with the data of `startWorker`, and reports its result or error. Called once, at the top level of a worker module; the thread
+ * ends when the work does.
  */
 export function serveWorker<Data, In, Out, Result>(
   work: (data: Data, context: WorkerContext<In, Out>) => Promise<Result> | Result,
@@ -153,7 +154,7 @@ export function serveWorker<Data, In, Out, Result>(
       (result) => send({ kind: 'result', result }),
       (error: unknown) => send({ kind: 'error', error: carryError(error) }),
     )
-    // Not by having nothing left to do: a connection kept open would hold the thread.
+    // Exits explicitly: an open connection would keep the thread alive.
     .finally(() => process.exit());
 }
 

@@ -92,7 +92,7 @@ export class GeneralExchange extends Receiver implements Dispatcher.DispatchHand
     this.#pieces++;
     this.#bytes += piece.length;
     if (this.#pieces > CRUMBS_MIN && this.#bytes < this.#pieces * CRUMB_BYTES_MIN) {
-      this.#end(this.#broken('a body in crumbs'));
+      this.#end(this.#broken('a body in very small chunks'));
     } else this.onBody(piece);
   }
 

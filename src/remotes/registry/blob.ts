@@ -317,7 +317,7 @@ export class RegistryBlob implements RemoteBlob {
     const source = `${endpoint.host}/${endpoint.repository}`;
     return new NotFoundError(
       'BLOB_NOT_FOUND',
-      `Cannot find blob ${this.digest} in "${source}": expected it beside its manifest, found nothing`,
+      `Cannot find blob ${this.digest} in "${source}": expected the blob that the manifest lists, found none`,
       { digest: this.digest, source },
     );
   }

@@ -121,7 +121,7 @@ export class RegistryRepository implements AsyncDisposable {
       {
         hint:
           access.who === 'nobody is logged in'
-            ? `Check the name; registries also say so of private images: run \`onecopy login ${registry}\``
+            ? `Check the name. For a private image, run \`onecopy login ${registry}\``
             : `Check the name: run \`onecopy tags docker://${registry}/${repository}\``,
       },
     );
@@ -194,9 +194,9 @@ export class RegistryRepository implements AsyncDisposable {
     const { host: registry, repository } = access.endpoint;
     throw new NotFoundError(
       'REGISTRY_NAME_NOT_FOUND',
-      `Cannot list tags of ${registry}/${repository}: the registry knows no such repository (${access.who})`,
+      `Cannot list tags of ${registry}/${repository}: the registry has no such repository (${access.who})`,
       { registry, repository },
-      { hint: `Check the name, or run \`onecopy login ${registry}\`: private ones are denied so` },
+      { hint: `Check the name. For a private repository, run \`onecopy login ${registry}\`` },
     );
   }
 

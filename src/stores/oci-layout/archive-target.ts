@@ -17,8 +17,8 @@ import {
 } from './target.ts';
 
 /**
- * An OCI image layout in a tar. It grows in a file without a name beside the target and takes its name when it is complete. Members
- * have owner 0 and time 0, so the same blobs in the same order give the same archive.
+ * An OCI image layout in a tar archive. It is written to an unnamed file in the directory of the target, and linked when it is complete.
+ * Members have owner 0 and time 0, so the same blobs in the same order give the same archive.
  */
 export class ArchiveTarget implements ImageTarget {
   readonly transport: LocalReference['transport'] = 'oci-archive';

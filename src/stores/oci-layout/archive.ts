@@ -22,11 +22,11 @@ import { SPOOL_MAX_BYTES } from './layout.ts';
 /** Bytes that a decompressor gives at a time. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Where and how far a compressed archive is unpacked. */
+/** Options for decompressing an archive. */
 export interface SpoolOptions extends OperationOptions {
   /** Directory for the unnamed temporary file; the system's when absent. */
   readonly temporaryDirectory?: string;
-  /** Most bytes it may unpack to. */
+  /** Largest size after decompression, in bytes. */
   readonly spoolLimitBytes?: number;
 }
 
@@ -55,7 +55,7 @@ export class ArchiveFiles implements FileSet {
 }
 
 /**
- * Opens a tar archive; one packed with gzip or zstd is unpacked once into an unnamed temporary file, which disappears when the
+ * Opens a tar archive. An archive compressed with gzip or zstd is decompressed once into an unnamed temporary file, which is freed when the
  * set is disposed.
  * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; FormatError ARCHIVE_INVALID, ARCHIVE_TOO_LARGE; UnsupportedError
  * COMPRESSION_UNSUPPORTED
@@ -68,7 +68,7 @@ export async function openArchive(path: string, options: SpoolOptions = {}): Pro
     const length = readAt(packed, head, 0);
     const compression = detectCompression(head.subarray(0, length), {
       what: `image archive "${path}"`,
-      hint: 'Unpack the archive with xz -dk or bunzip2 -k, and use the .tar',
+      hint: 'Decompress the archive with xz -dk or bunzip2 -k, and use the .tar file',
     });
     if (compression !== 'none') {
       file = await unpack(packed, compression, options);
@@ -111,7 +111,7 @@ function notFound(path: string, found: string): NotFoundError {
     'IMAGE_SOURCE_NOT_FOUND',
     `Cannot open image archive "${path}": expected a file, found ${found}`,
     { path },
-    found === 'a directory' ? { hint: 'Directories are opened with oci: or dir:' } : {},
+    found === 'a directory' ? { hint: 'Use oci: or dir: for a directory' } : {},
   );
 }
 
@@ -153,7 +153,7 @@ async function* gunzipped(packed: HostFile): AsyncGenerator<Uint8Array> {
   const feeding = (async () => {
     for (const piece of readPieces(packed)) {
       if (stream.destroyed) return;
-      // A copy: the stream keeps the piece until it has been worked off, and the reader uses its buffer again.
+      // A copy: the stream keeps the piece until it is processed, and the reader reuses its buffer.
       const isRoomy = stream.write(Uint8Array.prototype.slice.call(piece));
       if (!isRoomy) await drained(stream);
     }

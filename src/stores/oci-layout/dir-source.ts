@@ -34,7 +34,7 @@ export class DirSource implements ImageSource {
   readonly #manifest: Uint8Array;
   readonly #descriptor: Descriptor;
 
-  /** Takes over `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_TOO_LARGE */
+  /** Takes ownership of `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_TOO_LARGE */
   constructor(files: FileSet) {
     this.#files = files;
     this.#manifest = readTopManifest(files);
@@ -92,7 +92,7 @@ function readTopManifest(files: FileSet): Uint8Array {
   if (range !== undefined) return readLimited(range, 'manifest.json', MANIFEST_MAX_BYTES);
   throw new FormatError(
     'OCI_LAYOUT_INVALID',
-    `Cannot open image directory "${files.label}": expected manifest.json, found nothing of this name`,
+    `Cannot open image directory "${files.label}": expected manifest.json, found no such file`,
     { offset: 0, what: 'manifest.json', path: files.label },
     files.find('index.json') === undefined ? {} : { hint: 'This is an OCI layout: use oci:' },
   );

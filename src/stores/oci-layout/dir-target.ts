@@ -16,12 +16,12 @@ import {
   type WrittenBlob,
 } from './target.ts';
 
-/** skopeo's plain directory, which holds one image; writing another replaces its manifest, last. */
+/** The plain directory of skopeo, which holds one image. Writing another image replaces the manifest, as the last step. */
 export class DirTarget implements ImageTarget {
   readonly transport: LocalReference['transport'] = 'dir';
   readonly #directory: Dir;
 
-  /** Opens or makes the directory. @throws ConflictError TARGET_NOT_EMPTY when other things are in it */
+  /** Opens or creates the directory. @throws ConflictError TARGET_NOT_EMPTY if it holds other files */
   constructor(path: string) {
     this.#directory = ensureDirectory(path);
     try {

@@ -39,17 +39,17 @@ import {
   tagNotFound,
 } from './source.ts';
 
-/** An image of the archive with the manifest that was made for it. */
+/** An image of the archive with its generated manifest. */
 interface MadeImage {
   readonly bytes: Uint8Array;
   readonly descriptor: Descriptor;
 }
 
 /**
- * What `docker save` writes: a tar with `manifest.json`, configs and (mostly plain) layer tars, several images at once.
- * Its images have no manifest, so one is made: an OCI manifest over the stored config and layers, always the same bytes for
- * the same archive. A plain layer's digest is its diff id; the digest of a packed one is in its name or is computed.
- * Source: Docker image specification v1.2.
+ * The format of `docker save`: a tar with `manifest.json`, configs and (usually uncompressed) layer tars of one or more images. Its images
+ * have no OCI manifest, so one is generated from the config and the layers. The same archive always gives the same bytes. The digest of an
+ * uncompressed layer is its diff id; the digest of a compressed layer is in its name or is computed. Source: Docker image specification
+ * v1.2.
  */
 export class DockerSource implements ImageSource {
   readonly transport: LocalReference['transport'] = 'docker-archive';
@@ -59,7 +59,7 @@ export class DockerSource implements ImageSource {
   readonly #made = new Map<DockerArchiveImage, MadeImage>();
   readonly #blobs = new Map<ContentDigest, BlobRange>();
 
-  /** Takes over `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID */
+  /** Takes ownership of `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID */
   constructor(files: FileSet, reference: LocalReference) {
     this.#files = files;
     this.#reference = reference;
@@ -176,20 +176,20 @@ export class DockerSource implements ImageSource {
     if (range !== undefined) return range;
     throw new FormatError(
       'OCI_LAYOUT_INVALID',
-      `Cannot read Docker archive "${this.#files.label}": expected member "${path}", found nothing of this name`,
+      `Cannot read Docker archive "${this.#files.label}": expected member "${path}", found none`,
       { offset: 0, what: path.slice(0, 200), path: this.#files.label },
     );
   }
 }
 
-/** A whole name, with or without Docker Hub's prefixes, or its tag alone. */
+/** A complete name, with or without the prefixes of Docker Hub, or only the tag. */
 function isNamed(name: string, wanted: string): boolean {
   const short = (text: string) => text.replace(/^docker\.io\//, '').replace(/^library\//, '');
   const withTag = wanted.includes(':') ? wanted : `${wanted}:latest`;
   return short(name) === short(withTag) || name.slice(name.lastIndexOf(':') + 1) === wanted;
 }
 
-/** The digest in a member name of the form `blobs/sha256/<hex>`, as newer Docker writes it. */
+/** The digest in a member name of the form `blobs/sha256/<hex>`, which newer versions of Docker write. */
 function digestInName(path: string): ContentDigest | undefined {
   const match = /(?:^|\/)blobs\/(sha256|sha384|sha512)\/([0-9a-f]+)$/.exec(path);
   const digest = match === null ? '' : `${match[1]}:${match[2]}`;
@@ -223,7 +223,7 @@ function requireLayerCount(image: DockerArchiveImage, diffIds: readonly DiffId[]
 function notDocker(files: FileSet): FormatError {
   return new FormatError(
     'OCI_LAYOUT_INVALID',
-    `Cannot open Docker archive "${files.label}": expected manifest.json, found nothing of this name`,
+    `Cannot open Docker archive "${files.label}": expected manifest.json, found no such file`,
     { offset: 0, what: DOCKER_ARCHIVE_INDEX, path: files.label },
     files.find('index.json') === undefined
       ? {}

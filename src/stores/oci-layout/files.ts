@@ -2,11 +2,11 @@ import { FormatError, NotFoundError } from '#base/errors';
 import type { BlobRange } from '#base/flow';
 import { Dir, type HostFile, hasErrno, OPEN, readAt, statFd } from '#host';
 
-/** Files by name, whether they lie in a directory or inside an archive. Names come from code and checked digests only. */
+/** Files by name, in a directory or in an archive. Names come from code and validated digests only. */
 export interface FileSet extends Disposable {
-  /** What to call it in messages. */
+  /** Name in messages. */
   readonly label: string;
-  /** The bytes of a file; undefined when there is none. The range is valid until the set is disposed. */
+  /** The bytes of a file; undefined if it does not exist. The range is valid until the set is disposed. */
   find(name: string): BlobRange | undefined;
 }
 
@@ -25,7 +25,7 @@ export class DirectoryFiles implements FileSet {
   find(name: string): BlobRange | undefined {
     const known = this.#open.get(name);
     if (known !== undefined) return known.range;
-    // Not blocking: a fifo in the place of a blob must not hang the reader.
+    // Non-blocking: a fifo in place of a blob must not block the reader.
     const file = this.#directory.tryOpenFile(name, OPEN.read | OPEN.nonBlock);
     if (file === undefined) return undefined;
     const { type, sizeBytes } = statFd(file);
@@ -61,13 +61,13 @@ function openOrExplain(path: string): Dir {
       { path },
       {
         cause,
-        ...(isFile ? { hint: 'Archives are opened with oci-archive: or docker-archive:' } : {}),
+        ...(isFile ? { hint: 'Use oci-archive: or docker-archive: for a file' } : {}),
       },
     );
   }
 }
 
-/** Reads a range whole; shorter when the file has shrunk since it was opened. @throws HostError SYSCALL_FAILED */
+/** Reads a complete range; shorter if the file has shrunk since it was opened. @throws HostError SYSCALL_FAILED */
 export function readRange(range: BlobRange): Uint8Array {
   const bytes = new Uint8Array(range.sizeBytes);
   return bytes.subarray(0, readAt(range.fd, bytes, range.offsetBytes));

@@ -3,7 +3,7 @@
  * Sources: image-spec v1.1.1 image-layout.md; containers-transports(5) for `dir:` and `docker-archive:`.
  */
 
-/** Most bytes that a compressed archive may unpack to, unless the caller says another limit. */
+/** Default limit for the size of a compressed archive after decompression, in bytes. */
 export const SPOOL_MAX_BYTES = 64 * 1024 ** 3;
 
 /** Member of a Docker archive that lists its images. */

@@ -47,7 +47,7 @@ export class OciSource implements ImageSource {
   readonly #reference: LocalReference;
   readonly #index: ImageIndex;
 
-  /** Takes over `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID */
+  /** Takes ownership of `files`. @throws FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID */
   constructor(files: FileSet, reference: LocalReference) {
     this.transport = reference.transport;
     this.#files = files;
@@ -71,8 +71,8 @@ export class OciSource implements ImageSource {
   }
 
   /**
-   * What the reference leaves to choose from: without a selector everything, where that is one image, perhaps for several platforms.
-   * (composefs-rs takes the first that fits of whatever lies there.)
+   * The candidates for a reference: without a selector all entries, if they are one image, possibly for several platforms. (composefs-rs
+   * uses the first matching entry.)
    */
   listCandidates(): readonly Descriptor[] {
     const { tag, index, digest } = this.#reference;
@@ -178,7 +178,7 @@ function typed(descriptor: Descriptor, document: Manifest | ImageIndex): Descrip
   return { ...rest, annotations, ...(type === undefined ? {} : { artifactType: type }) };
 }
 
-/** The tag and, as containerd and Docker write it, the whole name. */
+/** The tag and the complete name, which containerd and Docker write. */
 function namesOf(descriptor: Descriptor): string[] {
   const names = [REF_NAME_ANNOTATION, CONTAINERD_NAME_ANNOTATION]
     .map((key) => descriptor.annotations.get(key))
@@ -190,7 +190,7 @@ function readIndex(files: FileSet): ImageIndex {
   const marker = files.find('oci-layout');
   if (marker !== undefined) verifyLayoutMarker(readLimited(marker, 'oci-layout', 4096));
   const range = files.find('index.json');
-  if (range === undefined) throw invalid(files.label, 'index.json', 'nothing of this name');
+  if (range === undefined) throw invalid(files.label, 'index.json', 'no such file');
   const bytes = readLimited(range, 'index.json', MANIFEST_MAX_BYTES);
   const index = parseManifest(bytes, MEDIA_TYPES.ociIndex);
   if (index.kind === 'index') return index;
@@ -202,6 +202,8 @@ function invalid(label: string, expected: string, found: string): FormatError {
     'OCI_LAYOUT_INVALID',
     `Cannot open image layout "${label}": expected ${expected}, found ${found}`,
     { offset: 0, what: 'index.json', path: label },
-    { hint: 'oci: wants the directory that holds index.json, oci-archive: a tar of it' },
+    {
+      hint: 'oci: takes the directory that holds index.json, oci-archive: takes a tar archive of that directory',
+    },
   );
 }

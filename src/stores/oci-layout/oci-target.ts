@@ -22,16 +22,16 @@ import {
 } from './target.ts';
 
 /**
- * An OCI image layout in a directory, new or existing. Blobs appear whole under their digests; `index.json` is replaced in one
- * step, last, after everything it names is on the disk. Two writers of one layout wait for each other at that step.
+ * An OCI image layout in a directory, new or existing. Blobs appear under their digests when they are complete. `index.json` is replaced
+ * atomically as the last step, after everything that it refers to is on the disk. Two writers of one layout take turns in that step.
  */
 export class OciTarget implements ImageTarget {
   readonly transport: LocalReference['transport'] = 'oci';
   readonly #directory: Dir;
 
   /**
-   * Opens or makes the layout.
-   * @throws ConflictError TARGET_NOT_EMPTY for a directory with other things in it; UnsupportedError OCI_LAYOUT_VERSION_UNKNOWN
+   * Opens or creates the layout.
+   * @throws ConflictError TARGET_NOT_EMPTY for a directory with other files; UnsupportedError OCI_LAYOUT_VERSION_UNKNOWN
    */
   constructor(path: string) {
     this.#directory = ensureDirectory(path);
@@ -52,7 +52,7 @@ export class OciTarget implements ImageTarget {
     const place: Place = (file, { digest, sizeBytes }) => {
       const name = blobName(digest);
       this.#directory.mkdir(`blobs/${algorithmOf(digest)}`, 0o755);
-      // A file of this name with another size is damage from elsewhere; the right bytes take its place.
+      // A file of this name with another size is damaged, and is replaced.
       if (!hasFileOfSize(this.#directory, name, sizeBytes)) this.#directory.unlink(name);
       publish(file, this.#directory, name, { durable: false });
     };

@@ -12,7 +12,7 @@ import type { ImageSource } from './source.ts';
 import type { ImageTarget } from './target.ts';
 
 /**
- * Opens a local image. Compressed archives are unpacked once into an unnamed temporary file.
+ * Opens a local image. Compressed archives are decompressed once into an unnamed temporary file.
  * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; FormatError OCI_LAYOUT_INVALID, OCI_DOCUMENT_INVALID, ARCHIVE_INVALID,
  * ARCHIVE_TOO_LARGE; UnsupportedError COMPRESSION_UNSUPPORTED, OCI_LAYOUT_VERSION_UNKNOWN
  */
@@ -39,7 +39,7 @@ function sourceOver(files: FileSet, reference: LocalReference): ImageSource {
 }
 
 /**
- * Opens a layout or archive for writing, and makes it when it is missing. The tag is said at its `commit`.
+ * Opens a layout or archive for writing, and creates it if it is missing. `commit` takes the tag.
  * @throws ConflictError TARGET_NOT_EMPTY; UnsupportedError TARGET_UNSUPPORTED for `docker-archive:`, OCI_LAYOUT_VERSION_UNKNOWN
  */
 export function openImageTarget(reference: LocalReference): ImageTarget {
@@ -55,7 +55,7 @@ export function openImageTarget(reference: LocalReference): ImageTarget {
         'TARGET_UNSUPPORTED',
         `Cannot write "${reference.path}": expected oci:, oci-archive: or dir:, found ${reference.transport}:`,
         { transport: reference.transport },
-        { hint: 'Docker reads OCI archives too: use oci-archive:' },
+        { hint: 'Use oci-archive:, which Docker reads, too' },
       );
   }
 }

@@ -2,7 +2,7 @@ import { FormatError } from '#base/errors';
 import { MANIFEST_MAX_BYTES } from '#formats/oci';
 import { Dir, OPEN, readAll, statFd } from '#host';
 
-/** Most files that are read. */
+/** Largest number of files that are read. */
 const SIGNATURE_FILES_MAX = 128;
 
 /** A file with a signature of an image in a plain directory. */
@@ -20,7 +20,7 @@ export function readSignatureFiles(path: string): readonly SignatureFile[] {
   const files: SignatureFile[] = [];
   for (;;) {
     const name = `signature-${files.length + 1}`;
-    // Not blocking: a fifo in the place of a signature must not hang the reader.
+    // Non-blocking: a fifo in place of a signature must not block the reader.
     using file = directory.tryOpenFile(name, OPEN.read | OPEN.nonBlock);
     if (file === undefined) return files;
     const { type } = statFd(file);

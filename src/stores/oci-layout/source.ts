@@ -10,7 +10,7 @@ import { readRange } from './files.ts';
 export interface ImageListing {
   readonly digest: ContentDigest;
   readonly mediaType: string;
-  /** Tags, or whole names in a Docker archive. */
+  /** Tags, or complete names in a Docker archive. */
   readonly names: readonly string[];
   /** `os/arch[/variant]` where the index states it. */
   readonly platform: string | undefined;
@@ -19,9 +19,11 @@ export interface ImageListing {
 /** An opened `oci:`, `oci-archive:`, `docker-archive:` or `dir:`. All calls block; close it with `using`. */
 export interface ImageSource extends Disposable {
   readonly transport: LocalReference['transport'];
-  /** What the layout offers, in its own order. */
+  /** The images of the layout, in the order of its index. */
   listImages(): readonly ImageListing[];
-  /** Chooses and verifies the image that the reference names. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS */
+  /**
+   * Selects and verifies the image of the reference. @throws as `resolveImage`, NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS
+   */
   resolve(options?: ResolveOptions): ResolvedImage;
   /**
    * Manifests and indexes that the reference leaves to choose from; where it names one, that alone.
@@ -31,15 +33,15 @@ export interface ImageSource extends Disposable {
   /** What of the source refers to a manifest: a layout lists it; the other transports have no place for it. @throws as `readBlob` */
   listReferrers(subject: ContentDigest): readonly Descriptor[];
   /**
-   * Finds a blob; with `sizeBytes`, of its descriptor, refuses one of another size before a byte is read.
+   * Finds a blob. With `sizeBytes` (from its descriptor), a blob of another size is refused before it is read.
    * @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_SIZE_MISMATCH
    */
   openBlob(digest: ContentDigest, sizeBytes?: number): BlobRange;
-  /** Reads a small blob whole and verifies it. @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_DIGEST_MISMATCH */
+  /** Reads and verifies a small blob. @throws NotFoundError BLOB_NOT_FOUND, IntegrityError BLOB_DIGEST_MISMATCH */
   readBlob(digest: ContentDigest, maximumBytes?: number): Uint8Array;
 }
 
-/** Runs the resolution over blocking reads. */
+/** Runs the resolution with blocking reads. */
 export function resolveBlocking(
   candidates: Parameters<typeof resolveImage>[0],
   options: ResolveOptions,
@@ -70,7 +72,7 @@ export function readVerified(
   return bytes;
 }
 
-/** The range, once it has the expected size, if one is. @throws IntegrityError BLOB_SIZE_MISMATCH */
+/** The range, if it has the expected size. @throws IntegrityError BLOB_SIZE_MISMATCH */
 export function sized(
   range: BlobRange,
   digest: ContentDigest,
@@ -80,17 +82,17 @@ export function sized(
   return range;
 }
 
-/** The error for a blob that is named but not there. */
+/** The error for a missing blob. */
 export function blobNotFound(digest: ContentDigest, label: string): NotFoundError {
   return new NotFoundError(
     'BLOB_NOT_FOUND',
-    `Cannot find blob ${digest} in "${label}": expected it beside its manifest, found nothing`,
+    `Cannot find blob ${digest} in "${label}": expected the blob that the manifest lists, found none`,
     { digest, source: label },
-    { hint: 'The copy is incomplete: make the layout or archive again' },
+    { hint: 'The layout or archive is incomplete: create it again' },
   );
 }
 
-/** The error for a tag, digest or position that is not there. */
+/** The error for a missing tag, digest or position. */
 export function tagNotFound(
   wanted: string,
   label: string,
@@ -105,12 +107,12 @@ export function tagNotFound(
   );
 }
 
-/** The error for a source of several images, none of which was named. `available` are selectors that name one each. */
+/** The error for a source of several images without a selector. `available` are the selectors of the images. */
 export function ambiguousImage(label: string, available: readonly string[]): ConflictError {
   return new ConflictError(
     'IMAGE_AMBIGUOUS',
-    `Cannot choose an image of "${label}": expected one match, found several of ${available.join(', ')}`,
+    `Cannot choose an image of "${label}": expected one image, found several: ${available.join(', ')}`,
     { available },
-    { hint: `Add one of them to the reference, for example :${available[0] ?? '@0'}` },
+    { hint: `Add a tag or an index to the reference, for example :${available[0] ?? '@0'}` },
   );
 }

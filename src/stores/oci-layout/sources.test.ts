@@ -267,7 +267,7 @@ const CONFIG = Buffer.from(
   }),
 );
 
-/** A Docker archive whose layers lie under these names and links. */
+/** A Docker archive whose layers have these names and links. */
 function dockerArchive(
   path: string,
   members: readonly TestMember[],

@@ -23,7 +23,7 @@ import {
   writeAt,
 } from '#host';
 
-/** How the bytes of a blob came into the target. */
+/** How the bytes of a blob were stored in the target. */
 export type BlobMethod = 'reflinked' | 'copied' | 'written' | 'present';
 
 /** A blob that is in the target. */
@@ -34,14 +34,14 @@ export interface WrittenBlob {
 }
 
 /**
- * A layout or archive being written. Blobs come first, in any order; `commit` lists the manifest and makes the image visible,
- * as its last step. Disposing it before that leaves an existing layout as it was (blobs without a manifest may stay).
+ * A layout or archive being written. Blobs come first, in any order; `commit` lists the manifest and makes the image visible, as its last
+ * step. Disposing it before `commit` leaves an existing layout unchanged (blobs without a manifest may remain).
  */
 export interface ImageTarget extends Disposable {
   readonly transport: LocalReference['transport'];
-  /** The blob, when the target holds it already with this size. */
+  /** The blob, if the target already holds it with this size. */
   findBlob(digest: ContentDigest, sizeBytes: number): WrittenBlob | undefined;
-  /** Starts a blob; write, then `commit` it. It is hashed with the algorithm of `expected`, SHA-256 without. */
+  /** Starts a blob; write, then `commit` it. It is hashed with the algorithm of `expected` (default: SHA-256). */
   createBlob(expected?: ContentDigest): BlobWriter;
   /**
    * Writes a manifest that another one names, without listing it.
@@ -50,17 +50,17 @@ export interface ImageTarget extends Disposable {
   addManifest(digest: ContentDigest, bytes: Uint8Array): void;
   /**
    * Writes the manifest and lists it, and lists what refers to it, which was added before. Durable when it returns.
-   * @throws IntegrityError BLOB_DIGEST_MISMATCH when the bytes are not those of the entry
+   * @throws IntegrityError BLOB_DIGEST_MISMATCH if the bytes do not match the entry
    */
   commit(entry: LayoutEntry, manifestBytes: Uint8Array, referrers?: readonly LayoutEntry[]): void;
 }
 
-/** Puts a finished, verified blob where it belongs. */
+/** Publishes a complete, verified blob. */
 export type Place = (file: TmpFile, blob: Omit<WrittenBlob, 'method'>) => void;
 
 const PIECE_BYTES = 1 << 20;
 
-/** A blob being written into a file that nobody sees; disposing it before `commit` leaves nothing. */
+/** A blob that is written to an invisible file. Disposing it before `commit` leaves nothing behind. */
 export class BlobWriter implements Disposable {
   readonly #file: TmpFile;
   readonly #place: Place;
@@ -82,8 +82,8 @@ export class BlobWriter implements Disposable {
   }
 
   /**
-   * Takes the bytes of a file as the whole blob: by reflink where source and target can share extents, else by a copy in the
-   * kernel. They are read once to compute the digest. Must be the only content.
+   * Uses the bytes of a file as the complete blob: by reflink if source and target can share extents, otherwise by a copy in the kernel.
+   * The bytes are read once to compute the digest. Must be the only content.
    */
   take(range: BlobRange): void {
     const isWhole = range.offsetBytes === 0 && statFd(range.fd).sizeBytes === range.sizeBytes;
@@ -128,7 +128,7 @@ export class BlobWriter implements Disposable {
   }
 
   /**
-   * Verifies the blob and puts it into the target.
+   * Verifies the blob and publishes it in the target.
    * @throws IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH
    */
   commit(expected?: { readonly digest: ContentDigest; readonly sizeBytes?: number }): WrittenBlob {
@@ -147,17 +147,17 @@ export class BlobWriter implements Disposable {
   }
 }
 
-/** What files are called that a writer has not given their name yet; one that died may leave them. */
+/** Prefix of temporary files, which a killed writer may leave behind. */
 const TEMPORARY_NAME = /^\.(?:onecopy|tmp-object)-/;
 
-/** Writes a whole small file under a name that is free; durable. An existing file of this name is kept. */
+/** Writes a small file, durable. An existing file of this name is kept. */
 export function createFile(directory: Dir, name: Name, bytes: Uint8Array): void {
   using file = directory.tmpfile(0o644);
   file.write(bytes);
   publish(file, directory, name, { durable: true });
 }
 
-/** Refuses to write among other people's files. @throws ConflictError TARGET_NOT_EMPTY */
+/** Refuses a directory with other files. @throws ConflictError TARGET_NOT_EMPTY */
 export function requireEmpty(directory: Dir, path: string, allowed: readonly string[] = []): void {
   const found = directory
     .readEntries()
@@ -171,14 +171,14 @@ export function requireEmpty(directory: Dir, path: string, allowed: readonly str
   );
 }
 
-/** Writes a whole small file and gives it its name, replacing what is there in one step; durable. */
+/** Writes a small file, durable. An existing file is replaced atomically. */
 export function replaceFile(directory: Dir, name: Name, bytes: Uint8Array): void {
   using file = directory.tmpfile(0o644);
   file.write(bytes);
   publishReplacing(file, directory, name);
 }
 
-/** Gives a finished file its name, replacing what is there in one step; durable. */
+/** Publishes a complete file, durable. An existing file is replaced atomically. */
 export function publishReplacing(file: TmpFile, directory: Dir, name: Name): void {
   fsync(file);
   const temporary = `.onecopy-${randomName()}`;
@@ -192,7 +192,7 @@ export function publishReplacing(file: TmpFile, directory: Dir, name: Name): voi
   fsync(directory);
 }
 
-/** Opens a directory by path, making it (but not its parents) where it is missing. */
+/** Opens a directory by path, and creates it (not its parents) if it is missing. */
 export function ensureDirectory(path: string): Dir {
   const trimmed = path.replace(/\/+$/, '');
   const slash = trimmed.lastIndexOf('/');
@@ -204,13 +204,13 @@ export function ensureDirectory(path: string): Dir {
   return Dir.open(path);
 }
 
-/** True when there is a regular file of this size. */
+/** True if a regular file of this size exists. */
 export function hasFileOfSize(directory: Dir, name: Name, sizeBytes: number): boolean {
   const stat = directory.stat(name);
   return stat?.type === 'file' && stat.sizeBytes === sizeBytes;
 }
 
-/** Reads a file of a limited size whole; undefined when there is none. */
+/** Reads a complete file of a limited size; undefined if it does not exist. */
 export function tryReadFile(
   directory: Dir,
   name: Name,

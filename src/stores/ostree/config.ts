@@ -11,11 +11,11 @@ export const OSTREE_MODES = [
 ] as const;
 export type OstreeMode = (typeof OSTREE_MODES)[number];
 
-/** The settings of a repository that we heed. */
+/** The supported settings of a repository. */
 export interface OstreeConfig {
   readonly mode: OstreeMode;
   readonly collectionId: string | undefined;
-  /** Path of the repository asked for objects that this one lacks. */
+  /** Path of the parent repository, which supplies objects that this one lacks. */
   readonly parent: string | undefined;
   /** False: nothing is synced to the disk. */
   readonly fsync: boolean;
@@ -25,13 +25,13 @@ export interface OstreeConfig {
   readonly lockTimeoutSec: number;
   readonly tombstoneCommits: boolean;
   readonly zlibLevel: number;
-  /** What writes leave free of the filesystem: so many bytes, or a percentage. */
+  /** Free space that writes preserve on the filesystem: a number of bytes, or a percentage. */
   readonly minFreeSpace: { readonly bytes: number } | { readonly percent: number };
-  /** Everything, for keys that are not listed here. */
+  /** All settings, for keys that are not listed here. */
   readonly file: KeyFile;
 }
 
-/** A signature gate: off, every built-in scheme, or the schemes listed. */
+/** Setting of signature verification: off, every built-in scheme, or the listed schemes. */
 export type SignVerify = boolean | readonly string[];
 
 /** A remote of a repository. Keys and defaults: OSTree spec 2.9. */
@@ -54,7 +54,7 @@ export interface OstreeRemoteConfig {
   readonly tlsClientKeyPath: string | undefined;
   readonly tlsCaPath: string | undefined;
   readonly proxy: string | undefined;
-  /** Text that explains why this remote cannot be used yet. */
+  /** The reason why this remote must be configured first. */
   readonly unconfiguredState: string | undefined;
 }
 
@@ -128,7 +128,7 @@ function parseMode(text: string | undefined): OstreeMode {
 const MIB = 2 ** 20;
 const SIZE_UNITS: Readonly<Record<string, number>> = { M: MIB, G: 2 ** 30, T: 2 ** 40 };
 
-/** A size that is not zero counts, else the percentage, which is 3 when neither is there. Source: libostree ostree-repo.c. */
+/** A size other than zero takes precedence, then the percentage (default: 3). Source: libostree ostree-repo.c. */
 function minFreeSpace(file: KeyFile): OstreeConfig['minFreeSpace'] {
   const key = 'min-free-space-size';
   const text = keyString(file, 'core', key);

@@ -35,7 +35,7 @@ import type { OstreeMode } from './config.ts';
 import { LINK_TARGET_MAX_BYTES, OSTREEMETA_XATTR } from './layout.ts';
 import { readRegular, readWithin, wrongType } from './regular.ts';
 
-/** What was a file a moment ago may be a link or a pipe now: that is neither followed nor waited for. */
+/** A file may be replaced by a link or a pipe at any time: links are not followed, and pipes do not block. */
 const NO_WAIT = OPEN.read | OPEN.noFollow | OPEN.nonBlock;
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
@@ -47,7 +47,7 @@ export class OstreeFile implements Disposable {
   /** The stored header with its prefix; only archive repositories have one. */
   readonly rawHeader: Uint8Array | undefined;
   readonly #file: HostFile | undefined;
-  /** Where deflated content starts; undefined when the file is the content. */
+  /** Offset of the deflated content; undefined if the file is the content. */
   readonly #deflatedAt: number | undefined;
 
   constructor(
@@ -71,7 +71,7 @@ export class OstreeFile implements Disposable {
     return this.#deflatedAt === undefined && !isLinkMode(this.header.mode) ? this.#file : undefined;
   }
 
-  /** The content, inflated where needed. Pieces are valid until the next one. Links have none. */
+  /** The content, inflated if needed. A piece is valid until the next one. Links have no content. */
   content(): Source {
     if (this.#file === undefined || isLinkMode(this.header.mode)) return [];
     if (this.#deflatedAt === undefined) return piecesOf(this.#file, 0);
@@ -79,7 +79,7 @@ export class OstreeFile implements Disposable {
   }
 
   /**
-   * Reads the whole content and compares header and content with the checksum.
+   * Reads the complete content and compares header and content with the checksum.
    * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; FormatError OSTREE_PAYLOAD_INVALID
    */
   async verify(): Promise<void> {
@@ -100,7 +100,7 @@ export class OstreeFile implements Disposable {
 }
 
 /**
- * Opens a file object as the mode of the repository stores it; undefined when it is not there.
+ * Opens a file object as the mode of the repository stores it; undefined if it does not exist.
  * @throws FormatError as the parsers of headers; OSTREE_FILE_TYPE_INVALID; NotFoundError OSTREE_OBJECT_MISSING
  */
 export function openFileObject(
@@ -180,7 +180,7 @@ function openBareUser(
   }
 }
 
-/** A header can hold nothing but UTF-8 without a NUL. */
+/** A header can store only UTF-8 without NUL. */
 function requireTarget(checksum: OstreeChecksum, target: ByteString): ByteString {
   if (isUtf8(bytesOf(target)) && !target.includes('\0')) return target;
   throw new FormatError(
@@ -218,7 +218,7 @@ function openBare(
   return new OstreeFile(checksum, header, { file });
 }
 
-/** Xattrs of a content file, sorted: the kernel lists them in an order of its own, and libostree leaves out those without a value. */
+/** Xattrs of a content file, sorted: the order of the kernel is arbitrary, and libostree omits xattrs without a value. */
 function diskXattrsOf(root: Dir, path: string): OstreeXattr[] {
   const found: OstreeXattr[] = [];
   for (const [name, value] of readXattrs({ dir: root, name: path })) {
@@ -248,7 +248,7 @@ function* piecesOf(file: HostFile, from: number): Generator<Uint8Array> {
   }
 }
 
-/** The inflater keeps what it is given, so each piece is its own. */
+/** The inflater keeps its input, so each piece needs its own memory. */
 async function* asyncPieces(file: HostFile, from: number): AsyncGenerator<Uint8Array> {
   for (let offset = from; ; ) {
     const piece = Buffer.allocUnsafe(PIECE_BYTES);

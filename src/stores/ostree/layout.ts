@@ -1,4 +1,4 @@
-/** Directories of a repository, as `ostree init` makes them. Source: OSTree spec 2.1. */
+/** Directories of a repository, as `ostree init` creates them. Source: OSTree spec 2.1. */
 export const DIRECTORIES = [
   'objects',
   'tmp',
@@ -35,9 +35,9 @@ export const OSTREEMETA_XATTR = 'user.ostreemeta';
 export const LINK_TARGET_MAX_BYTES = 65_536;
 
 /**
- * Prefix of our staging directories below `tmp`. Not `staging-`, which libostree would take over; it removes others by
- * age (`core.tmp-expiry-secs`).
+ * Prefix of staging directories of onecopy below `tmp`. It is not `staging-`, because libostree would reuse such a directory. libostree
+ * removes others by age (`core.tmp-expiry-secs`).
  */
 export const STAGING_PREFIX = 'onecopy-staging-';
-/** Content of a partial marker that fsck made; one that a pull made is empty. Source: OSTree spec 2.12. */
+/** Content of a partial marker of fsck; the marker of a pull is empty. Source: OSTree spec 2.12. */
 export const PARTIAL_BY_FSCK = 'f';

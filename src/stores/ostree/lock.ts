@@ -8,8 +8,8 @@ import { LOCK_FILE, LOCK_FILE_MODE } from './layout.ts';
 const PAUSE_MS = { first: 2, longest: 100 } as const;
 
 /**
- * Locks a repository through its `.lock`: shared for readers and writers, exclusive for prune. Undefined where a reader
- * may not create the file: nobody can then prune under it with a lock either.
+ * Locks a repository through its `.lock`: shared for readers and writers, exclusive for prune. Undefined if a reader may not create the
+ * file. In this case, no process can hold the lock for a prune either.
  * @param timeoutSec longest wait; negative = without limit
  * @throws BusyError REPO_LOCKED; HostError SYSCALL_FAILED for a writer that may not create the file
  */
@@ -32,7 +32,7 @@ export async function lockRepository(
 
 function openLockFile(root: Dir, isReader: boolean): HostFile | undefined {
   try {
-    // Without waiting: the neighbour may have put a pipe there.
+    // Non-blocking: another user may have created a pipe of this name.
     const flags = OPEN.readWrite | OPEN.create | OPEN.nonBlock;
     return root.openFile(LOCK_FILE, flags, LOCK_FILE_MODE);
   } catch (error) {
@@ -66,7 +66,7 @@ async function wait(
         'REPO_LOCKED',
         `Cannot take the ${mode} lock of "${file.label}": another process held it for ${timeoutSec} s`,
         { path: file.label, mode, timeoutMs: limitMs },
-        { hint: 'Wait for the other command, or raise core.lock-timeout-secs' },
+        { hint: 'Wait until the other process has finished, or raise core.lock-timeout-secs' },
       );
     }
     if (attempt === 0) onProgress?.({ type: 'note', text: `Waiting for the lock ${file.label}` });

@@ -33,7 +33,7 @@ export interface BrokenRef {
   readonly error: unknown;
 }
 
-/** Fewest hex digits of an abbreviated commit id: shorter ones are too easily a mistyped ref (OSTree spec 2.8). */
+/** Smallest number of hex digits of an abbreviated commit id: a shorter one could be a mistyped ref (OSTree spec 2.8). */
 const PREFIX_MIN_DIGITS = 4;
 const HEADS: RefSpace = { kind: 'heads' };
 
@@ -45,12 +45,12 @@ export class OstreeRefs {
     this.#root = root;
   }
 
-  /** The commit a ref names; undefined when there is no such ref. @throws FormatError OSTREE_REF_INVALID */
+  /** The commit of a ref; undefined if the ref does not exist. @throws FormatError OSTREE_REF_INVALID */
   read(name: string, space: RefSpace = HEADS): OstreeChecksum | undefined {
     return this.#readPath(pathOf(space, name));
   }
 
-  /** All refs, sorted by space and name. Files that are no refs are reported, not thrown. */
+  /** All refs, sorted by namespace and name. Other files are reported, not thrown. */
   list(onBroken?: (broken: BrokenRef) => void): OstreeRef[] {
     const found: OstreeRef[] = [];
     for (const { space, path } of this.#spaces()) {
@@ -72,8 +72,8 @@ export class OstreeRefs {
   }
 
   /**
-   * The commit that a pull from this repository means by `name`: 64 hex digits, a ref with its space written out
-   * (`remotes/R/x`, `heads/x`), or a head. Never an abbreviation.
+   * Resolves `name` for a pull from this repository: 64 hex digits, a ref with its namespace (`remotes/R/x`, `heads/x`), or a head. Never
+   * an abbreviation.
    */
   resolveForPull(name: string): OstreeChecksum | undefined {
     if (/^[0-9a-f]{64}$/.test(name)) return parseOstreeChecksum(name);
@@ -82,8 +82,8 @@ export class OstreeRefs {
   }
 
   /**
-   * The commit that a person means: as `resolveForPull`, then `REMOTE:REF`, any remote when only one has it, and an
-   * abbreviated commit id.
+   * Resolves a name from a command line: as `resolveForPull`, then `REMOTE:REF`, a ref that only one remote has, and an abbreviated commit
+   * id.
    * @throws ConflictError OSTREE_REF_AMBIGUOUS
    */
   resolve(name: string): OstreeChecksum | undefined {
@@ -99,7 +99,7 @@ export class OstreeRefs {
     return this.#byPrefix(name);
   }
 
-  /** Sets a ref: the new content appears in one step. `durable` syncs file and directory. */
+  /** Sets a ref atomically. `durable` syncs file and directory. */
   write(name: string, checksum: OstreeChecksum, space: RefSpace = HEADS, durable = true): void {
     const path = pathOf(space, name);
     const slash = path.lastIndexOf('/');
@@ -122,7 +122,7 @@ export class OstreeRefs {
     }
   }
 
-  /** Makes a ref that follows another ref of the same space. @throws ConflictError OSTREE_REF_EXISTS */
+  /** Creates a ref that is an alias of another ref of the same namespace. @throws ConflictError OSTREE_REF_EXISTS */
   writeAlias(name: string, target: string, space: RefSpace = HEADS): void {
     const path = pathOf(space, name);
     requireRefName(target);
@@ -131,12 +131,12 @@ export class OstreeRefs {
     if (this.#root.symlink(byteStringFromText(up + target), path)) return;
     throw new ConflictError(
       'OSTREE_REF_EXISTS',
-      `Cannot create alias "${name}": there is such a ref already`,
+      `Cannot create alias "${name}": a ref of this name exists`,
       { name },
     );
   }
 
-  /** Removes a ref and the directories that it leaves empty. @returns false when there was none */
+  /** Removes a ref and its empty parent directories. @returns false if it did not exist */
   delete(name: string, space: RefSpace = HEADS): boolean {
     const path = pathOf(space, name);
     if (!this.#root.unlink(path)) return false;
@@ -179,7 +179,7 @@ export class OstreeRefs {
   }
 
   #readPath(path: ByteString): OstreeChecksum | undefined {
-    // A prefix of a longer ref is a directory, a ref below a ref is nothing.
+    // A prefix of a longer ref is a directory; a ref below another ref does not exist.
     if (this.#root.stat(path)?.type !== 'file') return undefined;
     const bytes = readRegular(this.#root, path, REF_FILE_MAX_BYTES);
     return bytes === undefined ? undefined : parseRefFile(bytes);
@@ -257,7 +257,7 @@ function pathOf(space: RefSpace, name: string): ByteString {
 function inTheWay(name: string, cause: unknown): ConflictError {
   return new ConflictError(
     'OSTREE_REF_EXISTS',
-    `Cannot write ref "${name}": another ref is a part of its name, or it is a part of another`,
+    `Cannot write ref "${name}": a ref cannot also be a directory of refs`,
     { name },
     { cause },
   );
@@ -266,7 +266,7 @@ function inTheWay(name: string, cause: unknown): ConflictError {
 function ambiguous(name: string, candidates: readonly OstreeChecksum[]): ConflictError {
   return new ConflictError(
     'OSTREE_REF_AMBIGUOUS',
-    `Cannot resolve "${name}": it may mean ${candidates.length} commits`,
+    `Cannot resolve "${name}": it matches ${candidates.length} commits`,
     { name, candidates: candidates.slice(0, 20) },
   );
 }

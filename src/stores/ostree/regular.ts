@@ -2,8 +2,8 @@ import { FormatError } from '#base/errors';
 import { type Dir, type FileStat, type HostFile, hasErrno, OPEN, readAll, statFd } from '#host';
 
 /**
- * Opens a file of a repository that nobody vouches for: a pipe or a device in its place neither blocks nor is read. Symbolic links are
- * followed unless the flags say otherwise; undefined when there is nothing.
+ * Opens a file of an untrusted repository: a pipe or a device in its place neither blocks nor is read. Symbolic links are followed unless
+ * the flags disable that. Undefined if the file does not exist.
  * @throws FormatError OSTREE_FILE_TYPE_INVALID; HostError SYSCALL_FAILED
  */
 function tryOpenRegular(root: Dir, path: string, flags: number = OPEN.read): HostFile | undefined {
@@ -16,7 +16,7 @@ function tryOpenRegular(root: Dir, path: string, flags: number = OPEN.read): Hos
 }
 
 /**
- * Reads a whole file as `tryOpenRegular` opens it.
+ * Reads a complete file, opened as in `tryOpenRegular`.
  * @throws as `tryOpenRegular`; FormatError OSTREE_METADATA_TOO_LARGE
  */
 export function readRegular(root: Dir, path: string, limitBytes: number): Buffer | undefined {
@@ -39,7 +39,7 @@ export function readWithin(file: HostFile, path: string, limitBytes: number): Bu
   }
 }
 
-/** The error for something that is no regular file. */
+/** The error for a file that is not a regular file. */
 export function wrongType(path: string, found: FileStat['type']): FormatError {
   return new FormatError(
     'OSTREE_FILE_TYPE_INVALID',
@@ -52,7 +52,7 @@ function tryOpen(root: Dir, path: string, flags: number): HostFile | undefined {
   try {
     return root.tryOpenFile(path, flags | OPEN.nonBlock);
   } catch (error) {
-    // Links in a circle, a link that may not be followed, a socket, and a file where a folder should be.
+    // Errors for a cycle of links, a link that may not be followed, a socket, and a file in place of a directory.
     if (hasErrno(error, 'ELOOP')) throw wrongType(path, 'symlink');
     if (hasErrno(error, 'ENXIO')) throw wrongType(path, 'socket');
     if (hasErrno(error, 'ENOTDIR')) return undefined;

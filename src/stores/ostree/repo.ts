@@ -51,7 +51,7 @@ export interface OstreeObjectEntry {
   readonly checksum: OstreeChecksum;
 }
 
-/** What `initOstreeRepo` sets. */
+/** Settings of a new repository. */
 export interface InitOptions {
   readonly mode: OstreeMode;
   readonly collectionId?: string;
@@ -84,13 +84,13 @@ export class OstreeRepo implements Disposable {
     return parseRemotes(this.config.file);
   }
 
-  /** True when the object is here (not in the parent repository). */
+  /** True if the object is in this repository (not in its parent). */
   has(kind: ObjectKind, checksum: OstreeChecksum): boolean {
     return this.root.lstat(this.#pathOf(kind, checksum)) !== undefined;
   }
 
   /**
-   * A commit, dirtree or dirmeta, verified; undefined when neither this repository nor its parents have it.
+   * Reads and verifies a commit, dirtree or dirmeta; undefined if neither this repository nor its parents have it.
    * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH; FormatError OSTREE_METADATA_TOO_LARGE, OSTREE_FILE_TYPE_INVALID
    */
   readMetadata(kind: MetadataKind, checksum: OstreeChecksum): Uint8Array | undefined {
@@ -101,35 +101,36 @@ export class OstreeRepo implements Disposable {
   }
 
   /**
-   * Opens a file object; undefined when neither this repository nor its parents have it. The caller disposes it, and
-   * verifies it or hashes what it reads.
+   * Opens a file object; undefined if neither this repository nor its parents have it. The caller disposes it, and verifies it or hashes
+   * the bytes that it reads.
    */
   openFile(checksum: OstreeChecksum): OstreeFile | undefined {
     return openFileObject(this.root, this.mode, checksum) ?? this.#parent?.openFile(checksum);
   }
 
   /**
-   * The stored bytes of a file object of an archive, in as few system calls as can be; undefined in other modes, when it is not here
-   * (a parent may have it), and when it is longer than the limit. Nothing is verified. The bytes are valid until the next call.
+   * The stored bytes of a file object of an archive repository, with the fewest possible system calls; undefined in other modes, if it is
+   * not in this repository (a parent may have it), and if it is longer than the limit. Nothing is verified. The bytes are valid until the
+   * next call.
    */
   readFilez(checksum: OstreeChecksum, limitBytes: number): Uint8Array | undefined {
     if (this.mode !== 'archive') return undefined;
     try {
       return this.#readSmall(this.#pathOf('file', checksum), limitBytes);
     } catch (error) {
-      // A directory, a link, a socket, a pipe or a device: `openFile` says so.
+      // A directory, a link, a socket, a pipe or a device: `openFile` throws the error.
       const errors = ['EFBIG', 'EISDIR', 'ELOOP', 'ENXIO', 'ESPIPE'] as const;
       if (errors.some((name) => hasErrno(error, name))) return undefined;
       throw error;
     }
   }
 
-  /** A file of the repository that is no object (`summary`, a delta part); undefined when it is not there. */
+  /** A file of the repository that is not an object (`summary`, a delta part); undefined if it does not exist. */
   readFile(path: string, limitBytes: number): Uint8Array | undefined {
     return readRegular(this.root, path, limitBytes);
   }
 
-  /** Puts a file that is no object in its place in one step, durably. */
+  /** Writes a file that is not an object, atomic and durable. */
   writeFile(path: string, bytes: Uint8Array): void {
     replaceFile(this.root, path, bytes);
   }
@@ -158,7 +159,7 @@ export class OstreeRepo implements Disposable {
     }
   }
 
-  /** Holds the shared lock, so that no prune takes objects away meanwhile; disposing it gives it back. */
+  /** Takes the shared lock, so that no prune removes objects; disposing releases it. */
   async lockForReading(options: OperationOptions = {}): Promise<HostFile | undefined> {
     if (!this.config.locking) return undefined;
     const { lockTimeoutSec } = this.config;
@@ -186,7 +187,7 @@ export class OstreeRepo implements Disposable {
     this.root[Symbol.dispose]();
   }
 
-  /** Opened without waiting, as a pipe would make us. */
+  /** Non-blocking, because a pipe would block. */
   #readSmall(path: string, limitBytes: number): Uint8Array | undefined {
     using file = this.root.tryOpenFile(path, OPEN.read | OPEN.noFollow | OPEN.nonBlock);
     if (file === undefined) return undefined;
@@ -212,7 +213,7 @@ export function openOstreeRepo(path: string): OstreeRepo {
   return openChain(path, 0);
 }
 
-/** True when a directory looks like an OSTree repository: `config` and `objects` are there. */
+/** True if a directory looks like an OSTree repository: it holds `config` and `objects`. */
 export function isOstreeRepo(path: string): boolean {
   try {
     using root = Dir.open(path);
@@ -224,7 +225,7 @@ export function isOstreeRepo(path: string): boolean {
 }
 
 /**
- * Makes a repository; an empty directory, or none, may be there.
+ * Creates a repository in a new or empty directory.
  * @throws ConflictError OSTREE_REPO_EXISTS
  */
 export function initOstreeRepo(path: string, options: InitOptions): OstreeRepo {
@@ -237,7 +238,7 @@ export function initOstreeRepo(path: string, options: InitOptions): OstreeRepo {
   if (root.lstat(CONFIG) !== undefined) {
     throw new ConflictError(
       'OSTREE_REPO_EXISTS',
-      `Cannot create OSTree repository "${path}": there is one already`,
+      `Cannot create OSTree repository "${path}": the path already holds a repository`,
       { path },
     );
   }

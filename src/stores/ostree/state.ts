@@ -9,10 +9,10 @@ import { type Dir, fsync, fsyncParent, OPEN, randomName, writeAll } from '#host'
 import { DIRECTORY_MODE, OBJECT_MODE, PARTIAL_BY_FSCK } from './layout.ts';
 import { readRegular } from './regular.ts';
 
-/** Why a commit is partial: a pull was not finished (or asked for a part), or fsck removed objects. */
+/** Why a commit is partial: a pull did not finish (or requested a part), or fsck removed objects. */
 export type PartialReason = 'pull' | 'fsck';
 
-/** What a repository knows about commits beside their objects: partial markers, detached metadata, tombstones. */
+/** State of commits beside their objects: partial markers, detached metadata, tombstones. */
 export class OstreeState {
   readonly #root: Dir;
 
@@ -20,7 +20,7 @@ export class OstreeState {
     this.#root = root;
   }
 
-  /** Undefined: nothing says that objects of the commit are missing. */
+  /** Undefined if the commit has no partial marker. */
   partialReason(commit: OstreeChecksum): PartialReason | undefined {
     const content = this.#read(partialPath(commit), 64);
     if (content === undefined) return undefined;
@@ -42,7 +42,7 @@ export class OstreeState {
     return this.#read(ostreeObjectPath(commit, 'commitmeta'), METADATA_MAX_BYTES);
   }
 
-  /** Replaces the `.commitmeta` of a commit in one step; undefined removes it. */
+  /** Replaces the `.commitmeta` of a commit atomically; undefined removes it. */
   writeDetached(commit: OstreeChecksum, bytes: Uint8Array | undefined): void {
     const path = ostreeObjectPath(commit, 'commitmeta');
     if (bytes === undefined) {
@@ -53,7 +53,7 @@ export class OstreeState {
     this.#replace(path, bytes);
   }
 
-  /** True when the repository remembers that this commit was deleted. @throws FormatError OSTREE_METADATA_INVALID */
+  /** True if the repository has a tombstone of this commit. @throws FormatError OSTREE_METADATA_INVALID */
   hasTombstone(commit: OstreeChecksum): boolean {
     const bytes = this.#read(ostreeObjectPath(commit, 'tombstone'), METADATA_MAX_BYTES);
     return bytes !== undefined && parseTombstone(bytes) === commit;

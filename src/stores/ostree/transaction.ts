@@ -27,17 +27,17 @@ import type { OstreeRefs, RefSpace } from './refs.ts';
 import type { OstreeState } from './state.ts';
 import { type FileContent, type WriteMethod, writeFileObject } from './write-file.ts';
 
-/** What a transaction works on. */
+/** The target of a transaction. */
 export interface TransactionContext {
   readonly root: Dir;
   readonly config: OstreeConfig;
   readonly refs: OstreeRefs;
   readonly state: OstreeState;
-  /** The shared lock, which the transaction now owns. */
+  /** The shared lock, which the transaction owns. */
   readonly lock: HostFile | undefined;
 }
 
-/** What became of an object. */
+/** Result of writing an object. */
 export type StoreMethod = WriteMethod | 'present';
 
 /** What a transaction did. */
@@ -49,19 +49,19 @@ export interface TransactionReport {
   readonly contentBytes: number;
 }
 
-/** Bytes written between two looks at the free space. */
+/** Bytes written between two checks of the free space. */
 const SPACE_CHECK_BYTES = 64 * 1024 * 1024;
 
 /**
- * Writes to a repository that become visible together: objects are collected in a directory of their own below `tmp`, synced
- * once, and renamed into place, children before parents, then refs. Disposed without `commit`, or killed, it leaves the
- * repository as it was; what a killed one left is removed by the next.
+ * Writes to a repository that become visible together: objects are collected in a staging directory below `tmp`, synced once, and renamed
+ * into place, children before parents, then refs. Without `commit`, or after a kill, the repository is unchanged; the next transaction
+ * removes the leftovers of a killed one.
  */
 export class OstreeTransaction implements Disposable {
   readonly #context: TransactionContext;
   readonly #stagingName: string;
   readonly #staging: Dir;
-  /** Staged names to their places; commits apart, because they go last. */
+  /** Staged names with their destinations; commits separately, because they are renamed last. */
   readonly #objects = new Map<string, string>();
   readonly #commits = new Map<string, string>();
   readonly #refs: { name: string; checksum: OstreeChecksum | undefined; space: RefSpace }[] = [];
@@ -77,7 +77,7 @@ export class OstreeTransaction implements Disposable {
     if (mode === 'bare-split-xattrs') {
       throw new UnsupportedError(
         'OSTREE_MODE_READ_ONLY',
-        `Cannot write to "${context.root.label}": repositories of mode ${mode} are only read`,
+        `Cannot write to "${context.root.label}": repositories of mode ${mode} are read-only`,
         { mode },
       );
     }
@@ -91,7 +91,7 @@ export class OstreeTransaction implements Disposable {
     tryFlock(this.#staging, 'exclusive');
   }
 
-  /** True when the object is in the repository or staged here. */
+  /** True if the object is in the repository or staged. */
   has(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
     const name = this.#nameOf(kind, checksum);
     return (
@@ -119,7 +119,7 @@ export class OstreeTransaction implements Disposable {
   }
 
   /**
-   * Stages a file object and verifies it while it is written; `isHashed` says that the checksum was computed of this very content.
+   * Stages a file object and verifies it while it is written; `isHashed` states that the checksum was computed from this content.
    * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT
    */
   async writeFile(
@@ -143,7 +143,7 @@ export class OstreeTransaction implements Disposable {
       content,
       isHashed,
     });
-    // Two writers of one object inside a transaction are harmless: the second replaces the first by the same bytes.
+    // Two writers of one object in a transaction are harmless: the second replaces the object by the same bytes.
     this.#staging.rename(temporary, name);
     this.#objects.set(name, this.#pathOf('file', checksum));
     if (method === 'reflinked') this.#counts.reflinked++;
@@ -166,13 +166,13 @@ export class OstreeTransaction implements Disposable {
     this.#detached.set(commit, bytes);
   }
 
-  /** Marks a commit as partial before its objects appear, or as complete after they have. */
+  /** Marks a commit as partial before its objects appear, or as complete afterwards. */
   setPartial(commit: OstreeChecksum, isPartial: boolean): void {
     this.#partial.set(commit, isPartial);
   }
 
   /**
-   * Makes everything visible: sync, objects, sync, commits, refs, marks. After the first rename a cancellation is ignored.
+   * Publishes everything: sync, objects, sync, commits, refs, markers. After the first rename, a cancellation is ignored.
    * @throws the reason of `signal`; HostError
    */
   commit(options: OperationOptions = {}): TransactionReport {
@@ -239,7 +239,7 @@ export class OstreeTransaction implements Disposable {
     return 'present';
   }
 
-  /** Keeps the part of the filesystem free that the repository asks for. @throws HostError NO_SPACE */
+  /** Preserves the free space that the repository requires. @throws HostError NO_SPACE */
   #checkSpace(sizeBytes: number): void {
     this.#sinceSpaceCheck += sizeBytes;
     if (this.#sinceSpaceCheck < SPACE_CHECK_BYTES) return;
@@ -249,21 +249,21 @@ export class OstreeTransaction implements Disposable {
     const { minFreeSpace } = config;
     const [keep, setting] =
       'bytes' in minFreeSpace
-        ? [minFreeSpace.bytes, `core.min-free-space-size keeps ${minFreeSpace.bytes} bytes`]
+        ? [minFreeSpace.bytes, `core.min-free-space-size reserves ${minFreeSpace.bytes} bytes`]
         : [
             (totalBytes / 100) * minFreeSpace.percent,
-            `core.min-free-space-percent keeps ${minFreeSpace.percent} %`,
+            `core.min-free-space-percent reserves ${minFreeSpace.percent} %`,
           ];
     if (availableBytes - sizeBytes >= keep) return;
     throw new HostError(
       'NO_SPACE',
-      `Cannot write to "${root.label}": ${setting} of the filesystem free`,
+      `Cannot write to "${root.label}": ${setting} of the filesystem`,
       { errno: 'ENOSPC', syscall: 'fstatfs', target: root.label },
     );
   }
 }
 
-/** Removes what killed transactions left; a running one holds the lock of its directory. */
+/** Removes the leftovers of killed transactions; a running transaction holds the lock of its directory. */
 function removeAbandoned(tmp: Dir): void {
   for (const { name, type } of tmp.readEntries()) {
     if (type !== 'directory' || !name.startsWith(STAGING_PREFIX)) continue;

@@ -42,18 +42,18 @@ import {
   OSTREEMETA_XATTR,
 } from './layout.ts';
 
-/** Content of a file to be written. `file` is shared by reflink where the filesystem can, from offset 0. */
+/** Content of a file to write. `file` is shared by reflink if the filesystem supports it, from offset 0. */
 export type FileContent =
   | { readonly bytes: Uint8Array }
   | { readonly file: Descriptor }
   | { readonly pieces: Source };
 
-/** How much of the content was shared with its source. */
+/** Whether the content was shared with its source. */
 export type WriteMethod = 'reflinked' | 'written';
 
-/** What a write needs to know. */
+/** Options of a write. */
 export interface FileWrite {
-  /** A directory on the filesystem of the repository, and a free name in it. */
+  /** A directory on the filesystem of the repository, and an unused name in it. */
   readonly staging: Dir;
   readonly name: string;
   readonly mode: OstreeMode;
@@ -61,7 +61,7 @@ export interface FileWrite {
   readonly checksum: OstreeChecksum;
   readonly header: SizedFileHeader;
   readonly content: FileContent;
-  /** The content was hashed just now, so a clone of it needs no second look. */
+  /** The content has just been hashed, so a clone of it need not be verified again. */
   readonly isHashed?: boolean | undefined;
 }
 
@@ -70,8 +70,8 @@ const DEFLATE_AT_ONCE_BYTES = 1 << 20;
 const EPOCH = { sec: 0n, nsec: 0 } as const;
 
 /**
- * Writes one file object under a staging name, in the form of the repository's mode, and verifies header and content
- * against the checksum on the way. On an error the name may be left; the transaction removes its directory.
+ * Writes one file object under a staging name in the mode of the repository, and verifies header and content against the checksum. After an
+ * error, the name may remain; the transaction removes its directory.
  * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH, OBJECT_SIZE_MISMATCH; UnsupportedError OSTREE_FILE_UNFIT; HostError
  */
 export async function writeFileObject(write: FileWrite): Promise<WriteMethod> {
@@ -98,7 +98,7 @@ async function writeForm(write: FileWrite): Promise<WriteMethod> {
 }
 
 /**
- * Refuses what a repository of some mode cannot hold without losing a part of it.
+ * Refuses a file that a repository of this mode cannot store without loss.
  * @throws UnsupportedError OSTREE_FILE_UNFIT
  */
 export function requireFit(mode: OstreeMode, checksum: OstreeChecksum, header: FileHeader): void {
@@ -178,7 +178,7 @@ async function deflateInto(file: HostFile, write: FileWrite, hasher: FileHasher)
   try {
     for await (const piece of checkedPieces(write)) {
       hasher.update(piece);
-      // zlib reads the piece in its own thread after this returns, and the next piece may reuse the memory.
+      // zlib reads the piece in another thread after this returns, and the next piece may reuse the memory.
       if (!deflate.write(new Uint8Array(piece)))
         await new Promise((resolve) => deflate.once('drain', resolve));
     }
@@ -218,7 +218,7 @@ async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
       return 'reflinked';
     }
     let sizeBytes = 0;
-    // Both files are the same extents now; those of the source are more likely in the page cache than those of a file made just now.
+    // Both files share extents now. The source is more likely to be in the page cache than the new file.
     for (const piece of readPieces(content.file)) {
       sizeBytes += piece.length;
       hasher.update(piece);
@@ -241,7 +241,7 @@ async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
   return 'written';
 }
 
-/** Owner first: the kernel clears setuid and capabilities when it changes. */
+/** Set the owner first: the kernel clears setuid and capabilities when the owner changes. */
 function applyMetadata(file: HostFile, mode: OstreeMode, header: SizedFileHeader): void {
   const permissions = header.mode & PERMISSION_BITS;
   switch (mode) {
@@ -278,7 +278,7 @@ async function collect(write: FileWrite): Promise<Uint8Array> {
   return content;
 }
 
-/** The pieces of the content; ends with an error unless they add up to the size in the header. */
+/** The pieces of the content; ends with an error unless their sum equals the size in the header. */
 async function* checkedPieces({
   content,
   header,

@@ -285,7 +285,7 @@ function notDirectory(place: readonly ByteString[]): NotFoundError {
   const path = displayText(pathOf(place));
   return new NotFoundError(
     'TREE_NOT_A_DIRECTORY',
-    `Cannot look below "${path}": expected a directory, found another file`,
+    `Cannot list "${path}": expected a directory, found another type of file`,
     { path },
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The one world of names of a repository: OCI images, OSTree commits and bare EROFS images, found, listed, named and opened alike.
+ * Names of a repository: finds, lists, adds, removes and opens names of OCI images, OSTree commits and bare EROFS images alike.
  *
  *     name, id, beginning of an id ─▶ findNamed ─▶ image · commit · erofs ─▶ openNamedView ─▶ files
  */

@@ -21,12 +21,12 @@ export interface CommitEntryRow {
   readonly kind: 'commit';
   readonly name: string;
   readonly commit: OstreeChecksum;
-  /** Undefined when the ref leads to a commit that is gone. */
+  /** Undefined when the ref points to a missing commit. */
   readonly streamId: ObjectId | undefined;
   readonly imageId: ObjectId | undefined;
 }
 
-/** A ref of a commit of which only some paths are here. */
+/** A ref of a partial commit. */
 export interface PartialEntryRow {
   readonly kind: 'partial';
   readonly name: string;
@@ -35,19 +35,21 @@ export interface PartialEntryRow {
   readonly imageId: ObjectId | undefined;
 }
 
-/** A name of an EROFS image that stands for itself. */
+/** A name of a bare EROFS image. */
 export interface ErofsEntryRow {
   readonly kind: 'erofs';
   /** Without `refs/`. */
   readonly name: string;
-  /** Undefined when the name leads nowhere. */
+  /** Undefined when the name is dangling. */
   readonly imageId: ObjectId | undefined;
 }
 
 /** One name of the repository. */
 export type CatalogRow = ImageEntryRow | CommitEntryRow | PartialEntryRow | ErofsEntryRow;
 
-/** All names: tags, then refs of commits, then names below `images/refs`, each in order. What cannot be read is a row too. */
+/**
+ * All names: tags, then refs of commits, then names below `images/refs`, each in order. A name whose image cannot be read is a row, too.
+ */
 export function listNamed(repository: Repository): CatalogRow[] {
   return [
     ...listOciImages(repository).map((row) => ({ kind: 'image' as const, ...row })),

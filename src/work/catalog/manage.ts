@@ -5,7 +5,7 @@ import { listCommitRefs, listPartialCommits, tagCommit, untagCommit } from '#wor
 import { planRemoval, tagImage, untagImage } from '#work/image';
 import { exactlyNamed, findNamed, type Named, spellingOf } from './named.ts';
 
-/** What a name was given to, with the ids that its kind has. */
+/** The target of a new name, with the ids of its kind. */
 export interface Tagged {
   readonly kind: Named['kind'];
   readonly name: string;
@@ -14,13 +14,13 @@ export interface Tagged {
   readonly imageId: ObjectId | undefined;
 }
 
-/** What giving a name would do. @throws as `findNamed` */
+/** Plan of `tagNamed`. @throws as `findNamed` */
 export function planTag(repository: Repository, source: string, name: string): Tagged {
   return taggedOf(findNamed(repository, source), name);
 }
 
 /**
- * Gives an image or a commit another name, in its own world; a name that is in use there moves. Atomic.
+ * Adds a name of the same kind to an image or a commit. A name of this kind that is in use is moved. Atomic.
  * @throws as `findNamed`; FormatError REF_NAME_INVALID, OSTREE_REF_INVALID
  */
 export function tagNamed(repository: Repository, source: string, name: string): Tagged {
@@ -41,7 +41,7 @@ function taggedOf(named: Named, name: string): Tagged {
   };
 }
 
-/** The one thing that has this name. @throws NotFoundError TAG_NOT_FOUND; ConflictError NAME_AMBIGUOUS */
+/** The only image or commit that has this name. @throws NotFoundError TAG_NOT_FOUND; ConflictError NAME_AMBIGUOUS */
 function findName(repository: Repository, name: string): Named {
   const found = spelledOrExact(repository, name);
   const [first, ...others] = found;
@@ -50,31 +50,31 @@ function findName(repository: Repository, name: string): Named {
       'TAG_NOT_FOUND',
       `Cannot remove name "${name}": the repository has no such name`,
       { tag: name, available: namesOf(repository) },
-      { hint: 'List what there is with: onecopy images' },
+      { hint: 'List all names with: onecopy images' },
     );
   }
   if (others.length === 0) return first;
   const spellings = found.map(spellingOf);
   throw new ConflictError(
     'NAME_AMBIGUOUS',
-    `Cannot remove name "${name}": it names ${spellings.join(' and ')}`,
+    `Cannot remove name "${name}": expected one image or commit, found ${spellings.join(' and ')}`,
     { name, found: spellings },
-    { hint: `Name one of them: ${spellings.join(', ')}` },
+    { hint: `Use one of these names: ${spellings.join(', ')}` },
   );
 }
 
-/** Takes a name away, also one that leads nowhere. @throws as `requireName` */
+/** Removes a name, also a dangling one. @throws as `requireName` */
 export function untagNamed(repository: Repository, name: string): void {
   if (leadsNowhere(repository, name)) repository.refs.remove('images', withoutFolder(name));
   else removeName(repository, findName(repository, name));
 }
 
-/** Refuses a name that `untagNamed` would not find. @throws as `findName` */
+/** Throws if `untagNamed` would not find the name. @throws as `findName` */
 export function requireName(repository: Repository, name: string): void {
   if (!leadsNowhere(repository, name)) findName(repository, name);
 }
 
-/** True for a name of a bare image that is no longer there, where nothing else has this name. */
+/** True for a dangling name of a bare image, if nothing else has this name. */
 function leadsNowhere(repository: Repository, name: string): boolean {
   if (spelledOrExact(repository, name).length > 0) return false;
   const wanted = withoutFolder(name);
@@ -87,16 +87,16 @@ function removeName(repository: Repository, named: Named): void {
   else repository.refs.remove('images', named.ref ?? '');
 }
 
-/** What removing an image or a commit does. */
+/** Report of the removal of an image or a commit. */
 export interface Removed {
   readonly kind: Named['kind'];
-  /** Undefined unless it is an image of a manifest. */
+  /** Undefined unless it is an OCI image. */
   readonly manifestDigest: ContentDigest | undefined;
   readonly commit: OstreeChecksum | undefined;
   readonly imageId: ObjectId | undefined;
   /** Names that are removed. */
   readonly names: readonly string[];
-  /** Names that still lead to it; when there is none the next garbage collection frees it. */
+  /** Names that still point to it. Without any, the next garbage collection frees it. */
   readonly remaining: readonly string[];
 }
 
@@ -119,7 +119,9 @@ export function planRemoveNamed(repository: Repository, name: string): Removed {
   };
 }
 
-/** Removes an image or a commit by name, or by id with all its names. Its bytes go with the next garbage collection. @throws as `findNamed` */
+/**
+ * Removes an image or a commit by name, or by id with all its names. The next garbage collection frees its objects. @throws as `findNamed`
+ */
 export function removeNamed(repository: Repository, name: string): Removed {
   const plan = planRemoveNamed(repository, name);
   for (const one of plan.names) {

@@ -5,14 +5,14 @@ import { MANIFEST_STREAM_PREFIX, type Repository } from '#stores/composefs';
 import { listCommits, listPartialCommits, readCommitRef } from '#work/commits';
 import { listOciImages, manifestStreamName } from '#work/image';
 
-/** What a name of the repository leads to. */
+/** The target of a name of the repository. */
 export type Named = NamedImage | NamedCommit | NamedErofs;
 
 /** An OCI image or artifact. */
 export interface NamedImage {
   readonly kind: 'image';
   readonly manifestDigest: ContentDigest;
-  /** The tag, when it was given by its tag. */
+  /** The tag, if the name was a tag. */
   readonly tag: string | undefined;
 }
 
@@ -20,27 +20,27 @@ export interface NamedImage {
 export interface NamedCommit {
   readonly kind: 'commit';
   readonly commit: OstreeChecksum;
-  /** The ref, when it was given by its ref. */
+  /** The ref, if the name was a ref. */
   readonly ref: string | undefined;
 }
 
-/** An EROFS image that stands for itself: given by its id, or by its name below `images/refs`. */
+/** A bare EROFS image: given by its id, or by its name below `images/refs`. */
 export interface NamedErofs {
   readonly kind: 'erofs';
   readonly imageId: ObjectId;
-  /** The name, when it was given by its name. */
+  /** The name, if the image was given by its name. */
   readonly ref: string | undefined;
 }
 
-/** Fewest digits of the beginning of an id: shorter ones are too easily a mistyped name. */
+/** Smallest length of a prefix of an id: a shorter one could be a mistyped name. */
 const PREFIX_MIN_DIGITS = 4;
-/** Spellings that say in which world a name is looked for. A name that is spelled exactly like this comes first. */
+/** Prefixes that select the kind of a name. A name that begins with such a prefix itself takes precedence. */
 const SPELLINGS = { image: 'image:', commit: 'commit:', erofs: 'refs/' } as const;
 
 /**
- * What a name means: a tag, an OSTree ref, a name below `images/refs`, an id (a manifest's or config's digest, a commit's checksum, an
- * EROFS image's id; with or without `@` and `sha256:`), or the beginning of one that no other shares. `image:NAME`, `commit:NAME` and
- * `refs/NAME` choose when several have the name.
+ * Resolves a name: a tag, an OSTree ref, a name below `images/refs`, an id (digest of a manifest or config, checksum of a commit, id of an
+ * EROFS image; with or without `@` and `sha256:`), or a unique prefix of an id. `image:NAME`, `commit:NAME` and `refs/NAME` select a kind
+ * if several kinds have the name.
  * @throws NotFoundError IMAGE_NOT_FOUND; ConflictError NAME_AMBIGUOUS
  */
 export function findNamed(repository: Repository, name: string): Named {
@@ -54,11 +54,11 @@ export function findNamed(repository: Repository, name: string): Named {
     'IMAGE_NOT_FOUND',
     `Cannot find "${name}": the repository has no image or commit of this name or id`,
     { name },
-    { hint: 'List what there is with: onecopy images' },
+    { hint: 'List all names with: onecopy images' },
   );
 }
 
-/** Everything that has exactly this name, in any world. */
+/** Everything that has exactly this name, of any kind. */
 export function exactlyNamed(repository: Repository, name: string): Named[] {
   const found: Named[] = [];
   const tag = lenient(() => repository.tags.resolve(name));
@@ -72,7 +72,7 @@ export function exactlyNamed(repository: Repository, name: string): Named[] {
   return found;
 }
 
-/** How to name this one and no other. */
+/** The unambiguous spelling of a name. */
 export function spellingOf(named: Named): string {
   const name = named.kind === 'image' ? named.tag : named.ref;
   return name === undefined ? idOf(named) : SPELLINGS[named.kind] + name;
@@ -89,9 +89,9 @@ function theOnly(name: string, found: readonly Named[], spell: (named: Named) =>
   const spellings = found.map(spell);
   throw new ConflictError(
     'NAME_AMBIGUOUS',
-    `Cannot tell what "${name}" means: expected one image or commit, found ${spellings.join(' and ')}`,
+    `Cannot find "${name}": expected one image or commit, found ${spellings.join(' and ')}`,
     { name, found: spellings },
-    { hint: `Name one of them: ${spellings.join(', ')}` },
+    { hint: `Use one of these names: ${spellings.join(', ')}` },
   );
 }
 
@@ -105,7 +105,7 @@ function spelledNamed(repository: Repository, name: string): Named | undefined {
   return undefined;
 }
 
-/** What has an id that is this, or begins with it. A whole id is looked up; the beginning of one is compared with all. */
+/** Everything whose id equals the text or begins with it. A complete id is looked up; a prefix is compared with all ids. */
 function withIdLike(repository: Repository, name: string): Named[] {
   const text = name.startsWith('@') ? name.slice(1) : name;
   if (isContentDigest(text) && repository.streams.has(manifestStreamName(text))) {
@@ -124,7 +124,7 @@ function withIdLike(repository: Repository, name: string): Named[] {
   ];
 }
 
-/** Images whose manifest or config has such a digest; manifests without a tag too. */
+/** Images whose manifest or config has such a digest, including manifests without a tag. */
 function imagesLike(repository: Repository, prefix: string, algorithm = '\\w+'): NamedImage[] {
   const isLike = (digest: string) => new RegExp(`^${algorithm}:${prefix}`).test(digest);
   const digests = new Set<ContentDigest>();
@@ -149,7 +149,7 @@ function partialOf(repository: Repository, name: string): OstreeChecksum | undef
   return listPartialCommits(repository).find((partial) => partial.name === name)?.commit;
 }
 
-/** A name that a world cannot have is not found there. */
+/** A name that is invalid for a kind does not exist there. */
 function lenient<T>(find: () => T): T | undefined {
   try {
     return find();

@@ -11,8 +11,8 @@ import { buildImage, buildTree, openOciImage, type Reading } from '#work/image';
 import type { Named } from './named.ts';
 
 /**
- * The files of what a name leads to. A commit without an image gets one in memory; nothing is stored.
- * @throws as `openImageView`, `openStored`; UnsupportedError IMAGE_NOT_BUILDABLE for what has no files here
+ * Opens the files of a name. The image of a commit without one is built in memory; nothing is stored.
+ * @throws as `openImageView`, `openStored`; UnsupportedError IMAGE_NOT_BUILDABLE if no files are stored
  */
 export function openNamedView(repository: Repository, named: Named): ImageView {
   if (named.kind === 'image') {
@@ -29,8 +29,8 @@ export function openNamedView(repository: Repository, named: Named): ImageView {
 }
 
 /**
- * Makes sure that what a name leads to has its EROFS image; what is there is kept.
- * @returns the image in the default version, and whether it was made now
+ * Builds the EROFS image of a name, if it is missing.
+ * @returns the image in the default version, and whether it was built now
  * @throws as `buildImage`, `ensureCommitImage`
  */
 export async function ensureNamedImage(
@@ -53,14 +53,14 @@ export async function ensureNamedImage(
   return { imageId: openNamedView(repository, named).imageId, built };
 }
 
-/** How the tree of an image is made. */
+/** Options for building the tree of an image. */
 export interface TreeChoice {
-  /** How layers and commits are read; that of the image that is there when it is undefined. */
+  /** Reading of layers and commits (default: the reading of the stored image). */
   readonly reading?: Reading | undefined;
 }
 
 /**
- * The tree that the EROFS image of a name is made of, read back from layers, commit or image.
+ * The tree of the EROFS image of a name, built from layers, commit or image.
  * @throws as `buildTree`, `openStored`, `readTree`; UsageError for a choice that does not apply
  */
 export function treeOfNamed(
@@ -88,7 +88,7 @@ export function dumpNamed(
 }
 
 /**
- * The id that the EROFS image of a name has, in some version of the format; nothing is stored.
+ * Computes the id of the EROFS image of a name in a version of the format; nothing is stored.
  * @throws as `treeOfNamed`
  */
 export function computeNamedId(
@@ -104,15 +104,15 @@ export function computeNamedId(
   );
 }
 
-/** An artifact is stored, and has no files. */
+/** An artifact has no files. */
 function requireFiles(repository: Repository, digest: string): void {
   const image = openOciImage(repository, `@${digest}`);
   if (image.config !== undefined) return;
   const configType = image.manifest.config.mediaType;
   throw new UnsupportedError(
     'IMAGE_NOT_BUILDABLE',
-    `Cannot look into ${digest}: expected a container image, found an artifact (${configType})`,
+    `Cannot read files of ${digest}: expected a container image, found an artifact (${configType})`,
     { image: digest, configType },
-    { hint: 'onecopy inspect shows an artifact, onecopy export writes it' },
+    { hint: 'Use `onecopy inspect` to show an artifact, and `onecopy export` to copy it' },
   );
 }

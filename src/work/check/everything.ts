@@ -61,7 +61,7 @@ export async function checkEverything(
     tags: { imagesChecked, imagesCorrupted },
     findings,
     notChecked: [
-      ...(isWhole ? [] : ['what only other images use']),
+      ...(isWhole ? [] : ['objects that only other images use']),
       ...(metadataOnly ? ['contents of objects', 'diff ids of layers', 'EROFS images'] : []),
     ],
   };

@@ -59,7 +59,7 @@ function invalid(label: string, expected: string, found: string, cause?: unknown
     `Cannot read plan "${label}": expected ${expected}, found ${found}`,
     { offset: 0, what: label },
     {
-      hint: 'Make a new one with: onecopy gc --plan FILE',
+      hint: 'Create a new plan with: onecopy gc --plan FILE',
       ...(cause === undefined ? {} : { cause }),
     },
   );

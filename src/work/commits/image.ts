@@ -84,15 +84,15 @@ export async function ensureCommitImage(
   return { ...ids, streamId: newId, imageId, built: true };
 }
 
-/** @throws NotFoundError OSTREE_OBJECT_MISSING for a commit of which nothing but its commit object is here */
+/** @throws NotFoundError OSTREE_OBJECT_MISSING for a commit of which only its commit object is stored */
 export function requireTree(stored: OpenedCommit): OpenedCommit {
   if (stored.subpaths?.length !== 0) return stored;
   const { checksum, commit } = stored;
   throw new NotFoundError(
     'OSTREE_OBJECT_MISSING',
-    `Cannot read the tree of commit ${checksum}: nothing but its commit object is here`,
+    `Cannot read the tree of commit ${checksum}: only its commit object is stored`,
     { checksum: commit.rootTree, kind: 'dirtree' },
-    { hint: 'Pull it again without --commit-metadata-only' },
+    { hint: 'Pull the commit again without --commit-metadata-only' },
   );
 }
 

@@ -75,7 +75,7 @@ export function resolveCommit(repository: Repository, name: string): OstreeCheck
     throw notFound(name, `the ref points at ${named}, which is not stored`);
   }
   if (!/^[0-9a-f]+$/.test(name) || name.length > CHECKSUM_DIGITS) {
-    throw notFound(name, 'there is no such ref, and it is no commit id');
+    throw notFound(name, 'no ref has this name, and it is not a commit id');
   }
   if (name.length === CHECKSUM_DIGITS) {
     const commit = name as OstreeChecksum;
@@ -107,19 +107,22 @@ export function readPartialRef(repository: Repository, ref: string): OstreeCheck
 
 function resolvePrefix(repository: Repository, prefix: string): OstreeChecksum {
   if (prefix.length < PREFIX_MIN_DIGITS) {
-    throw notFound(prefix, `there is no such ref, and commit ids need ${PREFIX_MIN_DIGITS} digits`);
+    throw notFound(
+      prefix,
+      `no ref has this name, and a prefix of a commit id needs ${PREFIX_MIN_DIGITS} digits`,
+    );
   }
   const found = listCommits(repository).filter(
     ({ commit, streamId }) => streamId !== undefined && commit.startsWith(prefix),
   );
   const [first, ...others] = found;
-  if (first === undefined) throw notFound(prefix, 'no stored commit begins like this');
+  if (first === undefined) throw notFound(prefix, 'no stored commit has this prefix');
   if (others.length === 0) return first.commit;
   throw new ConflictError(
     'OSTREE_REF_AMBIGUOUS',
-    `Cannot find commit "${prefix}": ${found.length} commits begin like this`,
+    `Cannot find commit "${prefix}": ${found.length} commits have this prefix`,
     { name: prefix, found: found.map(({ commit }) => commit) },
-    { hint: 'Give more digits' },
+    { hint: 'Use a longer prefix' },
   );
 }
 
@@ -133,6 +136,6 @@ function notFound(name: string, reason: string): NotFoundError {
     'OSTREE_COMMIT_NOT_FOUND',
     `Cannot find commit "${name}": ${reason}`,
     { name },
-    { hint: 'List what there is with: onecopy ostree images' },
+    { hint: 'List all commits with: onecopy ostree images' },
   );
 }

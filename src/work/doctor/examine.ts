@@ -20,20 +20,20 @@ export interface Examination {
 
 const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: string]>> = {
   tmpfile: [
-    'files that vanish when a run is killed',
-    'any of XFS, btrfs, ext4 and tmpfs has it; without, interrupted runs leave files that gc removes',
+    'temporary files that the kernel removes when a process is killed',
+    'use XFS, btrfs, ext4 or tmpfs; on others, interrupted runs leave temporary files, which gc removes',
   ],
   reflink: [
-    'other stores show the same disk blocks',
-    'use btrfs, or XFS made with -m reflink=1; ext4 has none, files are then copied',
+    'disk blocks shared with other stores',
+    'use btrfs, or XFS created with -m reflink=1; on ext4, files are copied',
   ],
   'verity-sha256': [
-    'the kernel checks every read of a SHA-256 repository',
-    'a kernel with CONFIG_FS_VERITY and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
+    'reads of a SHA-256 repository verified by the kernel',
+    'use a kernel with CONFIG_FS_VERITY, and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
   ],
   'verity-sha512': [
-    'the kernel checks every read of a SHA-512 repository',
-    'a kernel with CONFIG_FS_VERITY and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
+    'reads of a SHA-512 repository verified by the kernel',
+    'use a kernel with CONFIG_FS_VERITY, and ext4 (tune2fs -O verity), btrfs, or a recent XFS',
   ],
   'xattr-user': ['extended attributes of exported trees', 'mount the filesystem with user_xattr'],
   'xattr-trusted': ['trusted attributes of exported trees', 'run as root'],
@@ -43,24 +43,27 @@ const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: st
   ],
   'initial-user-namespace': ['mounts with EROFS', 'run outside of the container'],
   'user-namespaces': [
-    'work as root inside a namespace of your own',
-    'sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone',
+    'root privileges inside a user namespace',
+    'set sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone',
   ],
   'mount-api': ['mounts', 'run as root on Linux 5.2 or later'],
-  erofs: ['mounts', 'modprobe erofs, as root'],
-  overlay: ['mounts', 'modprobe overlay, as root'],
+  erofs: ['mounts', 'run modprobe erofs as root'],
+  overlay: ['mounts', 'run modprobe overlay as root'],
   'overlay-lower-by-fd': [
     'mounts without a temporary directory',
-    'Linux 6.15 or later; not needed',
+    'use Linux 6.15 or later (optional)',
   ],
-  loop: ['mounts on kernels before 6.12', 'modprobe loop; not needed on later kernels'],
+  loop: [
+    'mounts on kernels before 6.12',
+    'run modprobe loop as root; later kernels do not need it',
+  ],
   'hash-lanes': [
-    'faster pull and fsck: many blocks are hashed at a time',
-    'install libipsec-mb1 (Debian 12), libipsec-mb2 (Debian 13) or intel-ipsec-mb (Fedora); not needed',
+    'faster pull and fsck: several blocks are hashed at once',
+    'install libipsec-mb1 (Debian 12), libipsec-mb2 (Debian 13) or intel-ipsec-mb (Fedora); optional',
   ],
   'fast-inflate': [
     'faster pulls of gzip layers and of commits',
-    'install libisal2 (Debian) or isa-l (Fedora); not needed',
+    'install libisal2 (Debian) or isa-l (Fedora); optional',
   ],
 };
 

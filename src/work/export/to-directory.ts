@@ -186,7 +186,7 @@ function publishDirectory(
 function notFree(path: string, cause?: unknown): ConflictError {
   return new ConflictError(
     'TARGET_NOT_EMPTY',
-    `Cannot write image to "${path}": expected nothing or an empty directory there, found something else`,
+    `Cannot write image to "${path}": expected a new path or an empty directory, found other content`,
     { path },
     { hint: 'Choose a new directory', ...(cause === undefined ? {} : { cause }) },
   );

@@ -187,9 +187,9 @@ class ImagePush {
     const { manifestDigest } = this.#image;
     return new ConflictError(
       'MANIFEST_WOULD_CHANGE',
-      `Cannot push ${manifestDigest} as it is: layer ${layer.digest} would be compressed anew, which changes the digest of the manifest`,
+      `Cannot push ${manifestDigest} unchanged: layer ${layer.digest} would be compressed again, which changes the digest of the manifest`,
       { manifest: manifestDigest, layer: layer.digest },
-      { hint: 'Pull with --keep-blobs to keep the blobs of an image as they are' },
+      { hint: 'Pull the image with --keep-blobs to store its compressed layers' },
     );
   }
 }

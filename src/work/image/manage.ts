@@ -72,7 +72,7 @@ function tagNotFound(repository: Repository, name: string): NotFoundError {
     'TAG_NOT_FOUND',
     `Cannot remove tag "${name}": the repository has no such tag`,
     { tag: name, available: repository.tags.list().map((tag) => tag.name) },
-    { hint: 'List what there is with: onecopy images' },
+    { hint: 'List all names with: onecopy images' },
   );
 }
 

@@ -120,9 +120,9 @@ export function resolveManifest(repository: Repository, name: string): ContentDi
   }
   throw new NotFoundError(
     'IMAGE_NOT_FOUND',
-    `Cannot open image "${name}": the repository has none of this name`,
+    `Cannot open image "${name}": the repository has no image of this name`,
     { name },
-    { hint: 'List what there is with: onecopy images' },
+    { hint: 'List all names with: onecopy images' },
   );
 }
 
@@ -149,11 +149,11 @@ function missingFilesystem(name: string, image: OciImage): NotFoundError {
   const isArtifact = image.config === undefined;
   return new NotFoundError(
     'IMAGE_NOT_FOUND',
-    `Cannot find the filesystem of image "${name}": ${isArtifact ? 'it is an artifact, which has none' : 'it is missing'}`,
+    `Cannot find the filesystem of image "${name}": ${isArtifact ? 'an artifact has none' : 'it is missing'}`,
     { name },
     isArtifact
       ? {}
-      : { hint: `Build it from the stored layers with: onecopy fsck --repair ${name}` },
+      : { hint: `Build the filesystem from the stored layers with: onecopy fsck --repair ${name}` },
   );
 }
 
@@ -190,6 +190,6 @@ function incomplete(manifestDigest: ContentDigest, missing: string): IntegrityEr
     'IMAGE_INCOMPLETE',
     `Cannot open image ${manifestDigest}: expected a reference to ${missing}, found none`,
     { image: manifestDigest, missing },
-    { hint: 'Pull the image again; what is stored already is not fetched twice' },
+    { hint: 'Pull the image again; stored layers are not fetched again' },
   );
 }

@@ -59,9 +59,9 @@ export function describeFile(path: string, options: InspectOptions = {}): FileDe
   if (format === undefined) {
     throw new FormatError(
       'FORMAT_UNKNOWN',
-      `Cannot tell what "${path}" is: expected a format that this program knows, found none`,
+      `Cannot detect the format of "${path}": expected a format that onecopy reads, found none`,
       { offset: 0, what: path },
-      { hint: 'Name the format with --as' },
+      { hint: 'Set the format with --as' },
     );
   }
   const { document, findings } = DESCRIBERS[format](bytes);

@@ -33,6 +33,6 @@ export function notCommittable(path: string, kind: string): UnsupportedError {
     'OSTREE_NOT_COMMITTABLE',
     `Cannot commit "${shown}": OSTree holds regular files, links and directories, found ${kind}`,
     { path: shown, found: kind },
-    { hint: 'Leave it out with a skip list' },
+    { hint: 'Omit the path with --skip-list' },
   );
 }

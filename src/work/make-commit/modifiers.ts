@@ -57,7 +57,7 @@ export class StatModifier {
     if (modifiers.canonicalPermissions === true && (ownerUid !== 0 || ownerGid !== 0)) {
       throw new ConflictError(
         'OSTREE_MODIFIERS_CONFLICT',
-        `Cannot commit with canonical permissions: they mean owner 0:0, found ${ownerUid}:${ownerGid}`,
+        `Cannot commit with canonical permissions: expected owner 0:0, found ${ownerUid}:${ownerGid}`,
         { found: `${ownerUid}:${ownerGid}` },
       );
     }

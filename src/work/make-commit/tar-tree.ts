@@ -56,7 +56,7 @@ async function* unpacked(source: Iterable<Uint8Array>, label: string): AsyncGene
   if (first.done === true) return;
   const compression = detectCompression(first.value.subarray(0, COMPRESSION_PROBE_BYTES), {
     what: `tar "${label}"`,
-    hint: 'Unpack the tar with xz -dk or bunzip2 -k',
+    hint: 'Decompress the archive with xz -dk or bunzip2 -k',
   });
   if (compression === 'none') {
     yield first.value;

@@ -148,7 +148,7 @@ function conflict(path: string, isDirectory: boolean): ConflictError {
   const [old, fresh] = isDirectory ? ['file', 'directory'] : ['directory', 'file'];
   return new ConflictError(
     'OSTREE_OVERLAY_CONFLICT',
-    `Cannot lay trees over each other: "${shown}" is a ${old} first and a ${fresh} later`,
+    `Cannot merge trees: "${shown}" is a ${old} in one tree and a ${fresh} in a later one`,
     { path: shown },
   );
 }

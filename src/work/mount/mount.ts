@@ -90,7 +90,7 @@ function explain(error: unknown, image: string): unknown {
     ? 'mounting needs root; ls, cat, find and cp read an image without mounting it'
     : hasErrno(error, 'ENODEV')
       ? 'this kernel needs EROFS and overlayfs (modprobe erofs overlay)'
-      : 'onecopy doctor says what this host can do';
+      : 'Run `onecopy doctor` to list what this host supports';
   return new UnsupportedError(
     'MOUNT_UNSUPPORTED',
     `Cannot mount image "${image}" on this host`,

@@ -67,7 +67,7 @@ function mountAt(directory: Dir, target: string): MountedImage {
     'MOUNT_NOT_FOUND',
     `Cannot unmount "${whole}": no image is mounted there`,
     { target: whole },
-    { hint: 'the mounted images are in /proc/self/mountinfo with a source of composefs:…' },
+    { hint: 'List the mounted images with: grep composefs: /proc/self/mountinfo' },
   );
 }
 

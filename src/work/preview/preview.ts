@@ -110,7 +110,7 @@ function requireContainer(image: ResolvedImage): void {
   if (image.config !== undefined) return;
   throw new UnsupportedError(
     'IMAGE_NOT_BUILDABLE',
-    `Cannot look into ${image.manifest.digest}: it is an artifact, which has no files`,
+    `Cannot read files of ${image.manifest.digest}: an artifact has no files`,
     { image: image.manifest.digest },
   );
 }
@@ -195,6 +195,6 @@ function changed(id: ObjectId, { descriptor }: PlannedLayer): IntegrityError {
     'OBJECT_DIGEST_MISMATCH',
     `Cannot read object ${id}: layer ${descriptor.digest} no longer holds it`,
     { expected: id, found: 'other contents' },
-    { hint: 'Somebody changed the source meanwhile: try again' },
+    { hint: 'The source changed while the command ran: run the command again' },
   );
 }

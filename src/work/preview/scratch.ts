@@ -53,7 +53,7 @@ export class ScratchObjects implements Disposable {
     if (file === undefined) {
       throw new NotFoundError(
         'OBJECT_NOT_FOUND',
-        `Cannot read object ${id}: its content was not brought from the source`,
+        `Cannot read object ${id}: its content was not read from the source`,
         { id },
       );
     }

@@ -132,9 +132,9 @@ function requireVerity(repository: Repository): void {
   if (!repository.insecure) return;
   throw new IntegrityError(
     'VERITY_NOT_ENABLED',
-    `Cannot pull into "${repository.root.label}": fs-verity is demanded, but the repository does not enforce it`,
+    `Cannot pull into "${repository.root.label}": fs-verity is required, but the repository does not enforce it`,
     { what: repository.root.label },
-    { hint: 'Create the repository anew on a filesystem with fs-verity (ext4, btrfs)' },
+    { hint: 'Create a new repository on a filesystem with fs-verity (ext4 or btrfs)' },
   );
 }
 

@@ -105,7 +105,7 @@ export function configNotFound(path: string): NotFoundError {
     'CONFIG_NOT_FOUND',
     `Cannot read "${path}": expected a configuration file, found nothing`,
     { path },
-    { hint: 'It was named by an option or an environment variable: correct that' },
+    { hint: 'Correct the option or the environment variable that names this file' },
   );
 }
 

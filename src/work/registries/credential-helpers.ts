@@ -99,7 +99,7 @@ function parseAnswer(
   try {
     value = JSON.parse(text);
   } catch {
-    throw failed(question, 'get', 'an answer that is no JSON'); // Its text may hold a secret.
+    throw failed(question, 'get', 'an answer that is not JSON'); // Its text may hold a secret.
   }
   const { Username: user, Secret: secret } = (value ?? {}) as { [key: string]: unknown };
   if (typeof user === 'string' && typeof secret === 'string') return { user, secret };

@@ -1,6 +1,4 @@
-/**
- * Which repository a verb is about: its default places, opening it, and creating it when it is needed and missing.
- */
+/** The repository of a verb: default paths, opening it, and creating it if it is missing. */
 
 export {
   type ErofsFormats,

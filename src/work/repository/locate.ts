@@ -1,7 +1,7 @@
 import { NotFoundError } from '#base/errors';
 import { SYSTEM_REPOSITORY, userRepository } from '#stores/composefs';
 
-/** Which repository is meant: a path, the user's or the system's; none of them means the default of the caller. */
+/** Selection of a repository: a path, that of the user, or that of the system; empty for the default of the caller. */
 export interface RepositoryChoice {
   readonly path?: string | undefined;
   readonly user?: boolean | undefined;
@@ -9,8 +9,8 @@ export interface RepositoryChoice {
 }
 
 /**
- * Path of the chosen repository. Without a choice it is the system's for root and the user's for everyone else.
- * @throws NotFoundError HOME_UNSET when the user's repository is meant and there is no home directory
+ * Path of the selected repository. The default is that of the system for root, and that of the user for others.
+ * @throws NotFoundError HOME_UNSET for the repository of the user without a home directory
  */
 export function locateRepository(choice: RepositoryChoice = {}): string {
   if (choice.path !== undefined) return choice.path;
@@ -22,7 +22,7 @@ export function locateRepository(choice: RepositoryChoice = {}): string {
       'HOME_UNSET',
       "Cannot find the user's repository: HOME is not set",
       { variable: 'HOME' },
-      { hint: 'name the repository with --repo PATH' },
+      { hint: 'Set the path of the repository with --repo PATH' },
     );
   }
   return userRepository(home);

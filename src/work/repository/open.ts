@@ -11,10 +11,10 @@ import {
 } from '#stores/composefs';
 import { locateRepository, type RepositoryChoice } from './locate.ts';
 
-/** Algorithm of a repository that nobody chose one for; `cfsctl init` has the same default. */
+/** Default algorithm of a new repository, the same as in `cfsctl init`. */
 export const DEFAULT_ALGORITHM: VerityAlgorithm = 'sha512';
 
-/** How a repository that is missing is created. */
+/** Options for the creation of a missing repository. */
 export interface CreateOptions extends OpenOptions {
   /** False refuses to create a missing repository (default true). */
   readonly mayInit?: boolean;
@@ -38,8 +38,8 @@ export async function openChosen(
 }
 
 /**
- * Opens a repository for a verb that writes, and creates it when it is missing: with fs-verity where the filesystem
- * has it, else without, which is said once as a progress note.
+ * Opens a repository for a verb that writes, and creates it if it is missing: with fs-verity if the filesystem supports it, otherwise
+ * without, with one progress note.
  * @throws NotFoundError REPO_NOT_FOUND with `mayInit: false`; UnsupportedError FSVERITY_UNSUPPORTED with `requireVerity`
  */
 export async function openOrCreate(
@@ -53,7 +53,7 @@ export async function openOrCreate(
   return { repository, path, created: true };
 }
 
-/** Opens what is there; undefined when there is no repository yet and `tolerant`. */
+/** Opens an existing repository; undefined when there is none and `tolerant`. */
 async function tryOpen(
   path: string,
   options: OpenOptions,
@@ -68,7 +68,7 @@ async function tryOpen(
   }
 }
 
-/** Creates a repository, with fs-verity where possible. `insecure: true` does not try, `requireVerity` insists. */
+/** Creates a repository, with fs-verity where possible. `insecure: true` does not use fs-verity, `requireVerity` requires it. */
 export async function createRepository(path: string, options: CreateOptions): Promise<Repository> {
   const config = {
     algorithm: options.algorithm ?? DEFAULT_ALGORITHM,
@@ -90,9 +90,9 @@ function noteMissingVerity(path: string, options: OperationOptions): void {
   options.onProgress?.({
     type: 'note',
     text:
-      `Creating ${path} without fs-verity: this filesystem has none, so the kernel will not check what is read. ` +
-      'Objects are verified when they are written and by `onecopy fsck`. To get it: ext4 with the verity feature, ' +
-      'btrfs, or XFS on a kernel that has it.',
+      `Creating ${path} without fs-verity: this filesystem does not support it, so the kernel does not verify reads. ` +
+      'Objects are verified when they are written, and by `onecopy fsck`. For fs-verity, use ext4 with the verity feature, ' +
+      'btrfs, or XFS on a kernel that supports it.',
   });
 }
 
@@ -104,7 +104,7 @@ async function resetIfPresent(path: string, options: OperationOptions): Promise<
   }
 }
 
-/** What `initChosen` was asked for; what is absent is not compared with an existing repository. */
+/** Options of `initChosen`. Absent options are not compared with an existing repository. */
 export interface InitRequest extends OperationOptions {
   /** For example `fsverity-sha512-12`. */
   readonly algorithmId?: string | undefined;
@@ -112,7 +112,7 @@ export interface InitRequest extends OperationOptions {
   readonly requireVerity?: boolean | undefined;
   /** EROFS versions to write, the default first; empty for the default. */
   readonly versions?: readonly (0 | 1 | 2)[];
-  /** Forgets every image, name and stream of the repository there, and keeps its objects; then it is made anew. */
+  /** Deletes every image, name and stream of an existing repository, keeps its objects, and creates the repository again. */
   readonly resetMetadata?: boolean | undefined;
 }
 
@@ -134,7 +134,7 @@ export async function initChosen(
   };
   const options = { ...asked, signal: request.signal, onProgress: request.onProgress };
   if (request.resetMetadata === true) await resetIfPresent(path, options);
-  // What is left after a reset looks like an old repository, which must not be brought up to date but made as asked.
+  // After a reset, the directory looks like an old repository. It must not be upgraded, but created with the given options.
   const repository =
     request.resetMetadata === true
       ? undefined

@@ -74,7 +74,7 @@ function failDirectory(path: string): never {
   const shown = displayText(path as ByteString);
   throw new FormatError(
     'TREE_TRANSFORM_IMPOSSIBLE',
-    `Cannot look for the SELinux policy of the image: expected "/${shown}" to be a directory, found a leaf`,
+    `Cannot read the SELinux policy of the image: expected "/${shown}" to be a directory, found a file`,
     { offset: 0, what: `/${shown}` },
   );
 }

@@ -79,7 +79,7 @@ function readPolicy(
   const paths = search.candidates.map((path) => `"${path}"`).join(', ');
   throw new NotFoundError(
     'POLICY_NOT_FOUND',
-    `Cannot judge images: expected a policy in ${paths}, found no file`,
+    `Cannot apply a signature policy: expected one in ${paths}, found no file`,
     { class: 'policy-missing', candidates: search.candidates },
     { hint: 'Write a policy.json, see containers-policy.json(5)' },
   );

@@ -28,7 +28,7 @@ export const cat = defineVerb({
   givesContents: () => true,
 });
 
-/** What the paths lead to, as far as the first that leads nowhere. */
+/** The files of the paths, up to the first path that does not exist. */
 function findAll(view: ImageView, paths: readonly string[]) {
   const entries: ViewEntry[] = [];
   try {

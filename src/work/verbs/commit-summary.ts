@@ -14,7 +14,7 @@ export const summarySchema = v.object({
   commit: text,
   parent: v.nullable(text),
   contentChecksum: text,
-  /** RFC 3339; null when no calendar reaches it. */
+  /** RFC 3339; null if the date is out of range. */
   date: v.nullable(text),
   /** Seconds since 1970 in decimal: the format has 64 bits. */
   timestampSec: text,
@@ -24,24 +24,24 @@ export const summarySchema = v.object({
 });
 export type Summary = v.InferOutput<typeof summarySchema>;
 
-/** A commit with all that its object says. */
+/** A commit with all fields of its object. */
 export const commitSchema = v.object({
   ...summarySchema.entries,
   rootTree: text,
   rootMeta: text,
-  /** A list, because keys may repeat and their order decides the checksum. */
+  /** A list, because keys may repeat, and the checksum depends on their order. */
   metadata: list(v.object({ key: text, type: text, value: v.unknown() })),
   /** The metadata as `ostree` prints it, one key a line. */
   metadataLines: list(text),
   objects: count,
   streamId: text,
   imageId: v.nullable(text),
-  /** The paths that are here; null for a complete commit, empty for the commit object alone. */
+  /** The stored paths; null for a complete commit, empty if only the commit object is stored. */
   subpaths: v.nullable(list(text)),
 });
 export type CommitDocument = v.InferOutput<typeof commitSchema>;
 
-/** A commit as a report lists it. */
+/** A commit in the form of a report. */
 export function summaryOf(commit: CommitSummary): Summary {
   return {
     commit: commit.checksum,
@@ -55,7 +55,7 @@ export function summaryOf(commit: CommitSummary): Summary {
   };
 }
 
-/** An opened commit as a report says it. */
+/** An opened commit in the form of a report. */
 export function commitOf(stored: OpenedCommit): CommitDocument {
   const { checksum, commit, streamId, imageId, objects } = stored;
   return {

@@ -17,9 +17,9 @@ export type CpReport = v.InferOutput<typeof report>;
 const request = v.strictObject({
   name: text,
   path: text,
-  /** Absolute path of what is made. */
+  /** Absolute path of the new file or directory. */
   to: text,
-  /** False leaves everything to the running user. */
+  /** False: do not restore owners. */
   owners: v.optional(v.boolean()),
 });
 export type CpRequest = v.InferOutput<typeof request>;

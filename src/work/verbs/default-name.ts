@@ -5,8 +5,8 @@ const TRANSPORT =
   /^(?:oci|oci-archive|docker-archive|dir|docker|ostree|ostree-local|composefs|containers-storage):/;
 
 /**
- * What an image is called that was pulled without a name: like its source, and so that the name can be used afterwards. The folder or
- * file of a layout, with the tag that was asked for; of a Docker archive the name in it.
+ * Name of an image that is pulled without a name: derived from its source, and always a valid name. It is the directory or file of a
+ * layout, with the requested tag; for a Docker archive, the name in the archive.
  */
 export function defaultName(reference: ImageReference): string {
   if (reference.transport === 'docker') {

@@ -46,12 +46,12 @@ export const diff = defineVerb({
     { request: { name: 'app', otherName: 'other' }, says: 'Compare the files of two images' },
     {
       request: { name: 'os', otherName: 'app', exitCode: true },
-      says: 'Compare a commit with an image, and say it by the exit status',
+      says: 'Compare a commit with an image, and exit with status 3 if they differ',
     },
   ],
   async run(context, { name, otherName, exitCode: _, ...elsewhere }) {
     const { platform, compat } = elsewhere;
-    // What says how to look at one of the two is passed on to that one, and refused where it is about neither.
+    // Options for images outside of the repository apply to each side that is a reference, and are refused if neither side is one.
     const [isOne, isRegistry] = [isReference, isRegistryReference].map((is) =>
       [name, otherName].some(is),
     );

@@ -20,7 +20,7 @@ export const doctor = defineVerb({
   request: v.strictObject({ paths: v.optional(list(text), []) }),
   report,
   examples: [
-    { request: { paths: ['/tmp'] }, says: 'Report what the host can do for a store below /tmp' },
+    { request: { paths: ['/tmp'] }, says: 'Report the features that a repository in /tmp can use' },
   ],
   async run(context, { paths }) {
     return { places: examineHost(paths.length > 0 ? paths : [context.repository.path ?? '.']) };

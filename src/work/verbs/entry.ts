@@ -14,7 +14,7 @@ export const entrySchema = v.object({
   uid: count,
   gid: count,
   sizeBytes: count,
-  /** RFC 3339, to the nanosecond where there are any. */
+  /** RFC 3339, with nanoseconds if they are not zero. */
   mtime: text,
   linkCount: count,
   target: v.nullable(text),
@@ -29,7 +29,7 @@ export type Entry = v.InferOutput<typeof entrySchema>;
 /** Entries of a listing. */
 export const entriesReport = v.object({ entries: list(entrySchema) });
 
-/** An entry as a report says it: a name that is not UTF-8 also as hex, so that nothing is lost. */
+/** An entry in the form of a report. A name that is not UTF-8 is also given as hex, so that nothing is lost. */
 export function entryOf(entry: ViewEntry): Entry {
   const { target } = entry;
   return {
@@ -54,7 +54,7 @@ export function entryOf(entry: ViewEntry): Entry {
 /** Xattrs by name, values in base64. */
 export const xattrsSchema = v.record(text, text);
 
-/** The xattrs of an entry as a report says them. */
+/** The xattrs of an entry in the form of a report. */
 export function xattrsOf(view: ImageView, entry: ViewEntry): Record<string, string> {
   return Object.fromEntries(
     [...view.xattrs(entry)].map(([key, value]) => [
@@ -64,7 +64,7 @@ export function xattrsOf(view: ImageView, entry: ViewEntry): Record<string, stri
   );
 }
 
-/** A time as RFC 3339 in UTC; seconds and nanoseconds where no calendar reaches it. */
+/** A time as RFC 3339 in UTC; seconds and nanoseconds if the date is out of range. */
 function timeText(seconds: bigint, nanoseconds: number): string {
   const date = new Date(Number(seconds) * 1000);
   if (Number.isNaN(date.getTime())) return `${seconds}.${`${nanoseconds}`.padStart(9, '0')}`;

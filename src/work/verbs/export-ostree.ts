@@ -10,10 +10,10 @@ import type { ExportRequest } from './export.ts';
 import { count, list, orNull, text } from './schemas.ts';
 import type { VerbContext } from './verb.ts';
 
-/** Keys that apply to OSTree repositories alone. */
+/** Keys that apply to OSTree repositories only. */
 export const OSTREE_KEYS = ['mode', 'emptyBoot', 'emptySysroot', 'keepUserXattrs', 'compat'];
 
-/** What making a commit of an image, straight in an OSTree repository, did. */
+/** Report of an export of an image as a commit of an OSTree repository. */
 export const ostreeReport = v.object({
   dryRun: v.literal(false),
   kind: v.literal('ostree'),
@@ -25,7 +25,7 @@ export const ostreeReport = v.object({
   mode: v.picklist(OSTREE_MODES),
   created: v.boolean(),
   refs: list(text),
-  /** True when the image chooses a SELinux policy, so that files have its labels. */
+  /** True when the image has an SELinux policy, whose labels the files get. */
   isLabelled: v.boolean(),
   metadataWritten: count,
   filesWritten: count,
@@ -80,11 +80,11 @@ function imageOf(name: string, { named }: Export): string {
   if (named.kind === 'image') return `@${named.manifestDigest}`;
   throw new UsageError(
     `Cannot make a commit of "${name}": expected a container image, found a ${named.kind}`,
-    'a commit is written by: onecopy ostree export',
+    'To write a commit, use: onecopy ostree export',
   );
 }
 
-/** The ref where bootc and rpm-ostree look for the image; a digest is no name of one. */
+/** The ref that bootc and rpm-ostree use for the image; undefined for a digest. */
 function defaultRef(name: string): string | undefined {
   return name.startsWith('@') ? undefined : imageRefName(`docker://${name}`);
 }

@@ -17,7 +17,7 @@ import { openSelected } from './repository.ts';
 import { compat, count, flag, list, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
-/** How layers whose blob was not kept are packed. */
+/** Compression of layers without a stored blob. */
 export const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 
 const request = v.strictObject({
@@ -25,11 +25,11 @@ const request = v.strictObject({
   /** `oci:`, `oci-archive:`, `dir:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
   target: text,
   compression: v.optional(v.picklist(COMPRESSIONS)),
-  /** False leaves a plain directory to the running user. */
+  /** False: do not restore owners in a plain directory. */
   owners: v.optional(v.boolean()),
-  /** Of an OSTree repository that is created. */
+  /** Mode of an OSTree repository that is created. */
   mode: v.optional(v.picklist(OSTREE_MODES)),
-  /** Leave out what is in these folders. */
+  /** Omit the contents of these directories. */
   emptyBoot: flag,
   emptySysroot: flag,
   keepUserXattrs: flag,
@@ -42,7 +42,7 @@ const plannedReport = v.object({
   kind: v.picklist(['image', 'directory', 'ostree']),
   name: text,
   target: text,
-  /** What would be written: of an image its manifest, of a directory its EROFS image. */
+  /** Digest of what would be written: the manifest of an image, or the EROFS image of a directory. */
   manifestDigest: v.optional(text),
   imageId: v.optional(text),
   commit: v.optional(text),
@@ -64,7 +64,7 @@ const imageReport = v.object({
   tag: v.nullable(text),
   manifestDigest: text,
   originalManifestDigest: text,
-  /** True when the manifest is the one that was pulled. */
+  /** True when the manifest is unchanged since the pull. */
   identical: v.boolean(),
   configDigest: text,
   layers: list(
@@ -81,7 +81,7 @@ const imageReport = v.object({
 const report = v.union([plannedReport, directoryReport, imageReport, ostreeReport]);
 export type ExportReport = v.InferOutput<typeof report>;
 
-/** `export`: writes an image into a layout or an archive, an image or a commit into a plain directory. */
+/** `export`: writes an image to a layout or an archive, or an image or a commit to a plain directory. */
 export const exportVerb = defineVerb({
   request,
   report,
@@ -143,14 +143,14 @@ async function writeImage(
   };
 }
 
-/** The name of an image; layouts and archives take nothing else. @throws UsageError */
+/** The name of an image, the only kind that layouts and archives can store. @throws UsageError */
 function imageNameOf({ name, target }: ExportRequest, named: Named): string {
   if (named.kind === 'image') return `@${named.manifestDigest}`;
   throw new UsageError(
     `Cannot export "${name}" to "${target}": expected a container image, found a ${named.kind}`,
     named.kind === 'commit'
-      ? 'a commit is written by: onecopy ostree export, or into a plain directory'
-      : 'its files can be written into a plain directory',
+      ? 'To write a commit, use `onecopy ostree export`, or export to a plain directory'
+      : 'Export to a plain directory to write its files',
   );
 }
 
@@ -158,7 +158,7 @@ function commitOf(named: Named): { readonly commit?: string } {
   return named.kind === 'commit' ? { commit: named.commit } : {};
 }
 
-/** A layout or archive, or the path of a plain directory; options of the other kind are refused. */
+/** A layout or archive, or the path of a plain directory. Options for the other kind are refused. */
 function placeOf(asked: ExportRequest): LocalReference | OstreeReference | string {
   const { target } = asked;
   const subject = `export to "${target}"`;

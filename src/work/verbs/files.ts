@@ -16,31 +16,31 @@ import { openIfPresent, openSelected } from './repository.ts';
 import { compat, maybeText } from './schemas.ts';
 import { refuseKeys, type VerbContext } from './verb.ts';
 
-/** The files of an image or a commit of the repository, or of an image that lies elsewhere. */
+/** The files of an image or a commit of the repository, or of an image at its source. */
 export interface OpenedFiles extends AsyncDisposable {
   readonly view: ImageView;
-  /** The paths of a commit of which not everything is here. */
+  /** The stored paths of a partial commit. */
   readonly subpaths?: readonly string[] | undefined;
   /** Makes the contents of files readable. */
   bring(entries: Iterable<ViewEntry>): Promise<void>;
 }
 
-/** What says how an image outside of the repository is looked at. */
+/** Options for images outside of the repository. */
 export const elsewhereKeys = { platform: maybeText, compat, ...registryKeys };
 const filesRequest = v.object(elsewhereKeys);
 type FilesRequest = v.InferOutput<typeof filesRequest>;
 
-/** References whose images can be looked at where they lie. */
+/** Transports whose images can be read at their source. */
 const REFERENCE = /^(?:(?:oci|oci-archive|docker-archive|dir):|docker:\/\/)/;
 
-/** True for what lies outside of the repository. */
+/** True for a reference to an image outside of the repository. */
 export function isReference(name: string): boolean {
   return REFERENCE.test(name);
 }
 
 /**
- * Opens what a request names: something of the repository, or a reference, which needs no repository.
- * @throws as `findNamed`, `openNamedView`, `previewImage`; UsageError for a platform of what has only one
+ * Opens the image or commit of a request: a name in the repository, or a reference, which needs no repository.
+ * @throws as `findNamed`, `openNamedView`, `previewImage`; UsageError for a platform of an image or commit that has only one
  */
 export async function openFiles(
   context: VerbContext,
@@ -52,12 +52,12 @@ export async function openFiles(
     const { platform, compat: reading } = request;
     const wanted = platform === undefined ? undefined : parsePlatform(platform);
     const form = await formOf(context);
-    if (!isRegistryReference(name)) refuseRegistryKeys(request, `look into "${name}"`);
+    if (!isRegistryReference(name)) refuseRegistryKeys(request, `read files of "${name}"`);
     const registry = registryOptions(request);
     const choice = { ...form, platform: wanted, reading, registry };
     return await previewImage(name, { signal, onProgress, ...choice });
   }
-  refuseKeys({ ...request }, Object.keys(elsewhereKeys), `look into "${name}"`);
+  refuseKeys({ ...request }, Object.keys(elsewhereKeys), `read files of "${name}"`);
   const repository = await openSelected(context);
   try {
     const named = findNamed(repository, name);
@@ -76,7 +76,7 @@ export async function openFiles(
   }
 }
 
-/** Says of a commit of which not everything is here what is, and returns that. */
+/** Notes which paths of a partial commit are stored, and returns them. */
 export function noteOnly(
   { onProgress }: VerbContext,
   repository: Repository,
@@ -90,7 +90,7 @@ export function noteOnly(
   return subpaths;
 }
 
-/** The hash and the version that the selected repository would use, so that ids are those that it has or would have. */
+/** Hash and EROFS version of the selected repository, so that ids equal those of the repository. */
 async function formOf(context: VerbContext) {
   using repository = await openIfPresent(context, true);
   if (repository === undefined) return {};

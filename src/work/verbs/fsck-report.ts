@@ -3,24 +3,24 @@ import { count, list, text } from './schemas.ts';
 
 const usedBy = list(v.object({ image: text, path: v.nullable(text), part: v.nullable(text) }));
 const finding = v.object({ kind: text, path: text, detail: text, usedBy });
-/** Something wrong with an image. */
+/** A problem of an image. */
 export const imageFinding = v.object({ kind: text, image: text, detail: text, usedBy });
 const findings = list(v.union([finding, imageFinding]));
 
-/** A commit that was checked by its name. */
+/** The result of a check of a named commit. */
 export const fsckCommit = v.object({
   name: text,
   commit: text,
-  /** The only paths that are here; null for a whole commit. */
+  /** The only stored paths; null for a complete commit. */
   subpaths: v.nullable(list(text)),
   objects: count,
   findings: list(v.object({ code: text, checksum: v.nullable(text), detail: text })),
 });
 
-/** What a check found, or what is left after a repair. */
+/** Findings of a check, or those left after a repair. */
 export const fsckReport = v.object({
   ok: v.boolean(),
-  /** Null when names were given: then those alone were checked. */
+  /** Null when names were given: then only those were checked. */
   repository: v.nullable(
     v.object({
       ok: v.boolean(),
@@ -40,11 +40,11 @@ export const fsckReport = v.object({
   findings,
   /** Commits that were named. */
   commits: list(fsckCommit),
-  /** What was wrong and no longer is; null unless a repair was asked for. */
+  /** Problems that were repaired; null unless a repair was requested. */
   repaired: v.nullable(findings),
-  /** Damaged objects that nothing gave back, and who misses them now. */
+  /** Damaged objects that could not be restored, and the images that use them. */
   removed: v.nullable(list(v.object({ path: text, usedBy }))),
-  /** What this run left out, in words. */
+  /** Names of the checks that this run skipped. */
   notChecked: list(text),
 });
 export type FsckReport = v.InferOutput<typeof fsckReport>;

@@ -22,9 +22,9 @@ const ROOT = byteStringFromText('/');
 const request = v.strictObject({
   names: texts,
   metadataOnly: flag,
-  /** Bring back or rebuild what is damaged, and remove what cannot be repaired. */
+  /** Restore or rebuild damaged objects, and remove those that cannot be repaired. */
   repair: flag,
-  /** Images to pull again for that, without a name. */
+  /** Images to pull again for the repair, without a name. */
   from: texts,
 });
 type FsckRequest = v.InferOutput<typeof request>;
@@ -32,8 +32,8 @@ type CommitRow = v.InferOutput<typeof fsckCommit>;
 type ImageFinding = v.InferOutput<typeof imageFinding>;
 
 /**
- * `fsck`: objects, streams, images, names, what the tags promise, layers put together and images built; with names those images
- * and commits alone. With `repair` it mends what it can.
+ * `fsck`: verifies objects, streams, images, names and tags, rebuilds layers and compares their diff ids, and rebuilds EROFS images. With
+ * names, only those images and commits are verified. With `repair`, damage is repaired if possible.
  */
 export const fsck = defineVerb({
   request,
@@ -43,7 +43,7 @@ export const fsck = defineVerb({
     { request: { names: ['app', 'os'] }, says: 'Check an image and a commit' },
     {
       request: { repair: true, from: ['oci:layout:latest'] },
-      says: 'Repair what is damaged with the help of an image at its source',
+      says: 'Repair damaged data, and pull missing objects again from an image',
     },
   ],
   plan: async (context, asked) => await check(context, asked, false),
@@ -64,7 +64,7 @@ async function check(
   const images = named.filter(isImage).map((one) => nameOf(one, repository));
   const others = named.filter((one) => !isImage(one));
   if (asked.repair === true && others.length > 0) {
-    throw new UsageError('Cannot repair commits: pull them again, which replaces what is damaged');
+    throw new UsageError('Cannot repair commits: pull them again to replace damaged objects');
   }
   const { signal, onProgress, jobs } = context;
   const workers = jobs ?? availableParallelism();
@@ -82,14 +82,14 @@ async function check(
 
 function requireFit({ repair, from, metadataOnly }: FsckRequest): void {
   if (from.length > 0 && repair !== true) {
-    throw new UsageError('Cannot use --from alone: expected --repair with it');
+    throw new UsageError('Cannot use --from: expected --repair, too');
   }
   if (repair === true && metadataOnly === true) {
-    throw new UsageError('Cannot repair with --metadata-only: what is damaged shows in contents');
+    throw new UsageError('Cannot repair with --metadata-only: a repair must verify contents');
   }
 }
 
-/** Pulls without a name: what is damaged is verified and replaced, and no tag moves. */
+/** Pulls without a name: damaged objects are replaced, and no tag changes. */
 function refetchFrom(
   { signal, onProgress, jobs }: VerbContext,
   repository: Repository,
@@ -107,7 +107,7 @@ function isImage(named: Named): named is NamedImage {
   return named.kind === 'image';
 }
 
-/** The check goes by tags; an image that was given by its id is checked under any of its names. */
+/** The check works on tags. An image that was given by its id is checked under one of its names. */
 function nameOf({ tag, manifestDigest }: NamedImage, repository: Repository): string {
   if (tag !== undefined) return tag;
   const named = repository.tags.list().find((one) => one.manifestDigest === manifestDigest);
@@ -132,7 +132,7 @@ function checkCommits(
   });
 }
 
-/** Bare images that were named: their trees, and every object of a file. */
+/** Checks named bare images: their trees, and the object of every file. */
 function checkBare(
   { signal }: VerbContext,
   repository: Repository,
@@ -172,7 +172,7 @@ function reportOf(
     commits,
     repaired: repair === undefined ? null : repair.repaired.map(withUses),
     removed: repair === undefined ? null : repair.removed.map(withUses),
-    notChecked: found?.notChecked ?? ['what only other images use'],
+    notChecked: found?.notChecked ?? ['objects that only other images use'],
   };
 }
 

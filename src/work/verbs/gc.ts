@@ -18,46 +18,46 @@ import { readNamedFile, writeNamedFile } from './small-file.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
 
 const request = v.strictObject({
-  /** Further streams or images to keep. */
+  /** Additional streams or images to keep. */
   root: texts,
-  /** Absolute path of a new file for the plan; then nothing is removed. */
+  /** Absolute path of a new file for the plan. With it, nothing is removed. */
   plan: maybeText,
-  /** Absolute path of a plan; what it names and what still nothing uses is removed. */
+  /** Absolute path of a plan. Entries of the plan that are still unused are removed. */
   apply: maybeText,
   timeoutSec: maybeCount,
-  /** Ancestors to keep of each OSTree commit that has a name; all when it is absent. */
+  /** Number of ancestors to keep of each OSTree commit that has a name (default: all). */
   depth: maybeCount,
-  /** Removes images that are mounted, too; reading those mounts then fails. */
+  /** Also removes mounted images; reads from those mounts then fail. */
   force: flag,
 });
 export type GcRequest = v.InferOutput<typeof request>;
 
 const report = v.object({
   dryRun: v.boolean(),
-  /** The file that the plan was written to. */
+  /** Path of the written plan. */
   plan: v.nullable(text),
   objectsRemoved: count,
   imagesPruned: count,
   streamsPruned: count,
   leftoversRemoved: count,
   freedBytes: count,
-  /** Commits that are kept no longer as ancestors; null when `depth` was not given. */
+  /** Number of ancestors that are no longer kept; null when `depth` was not given. */
   ancestorsForgotten: v.nullable(count),
-  /** Mounts whose image only they keep; with `force` those that break. */
+  /** Mounts whose image is kept only by the mount; with `force`, mounts that break. */
   heldByMounts: list(v.object({ image: text, target: text, imageId: v.nullable(text) })),
   findings: list(v.object({ kind: text, path: text, detail: text })),
 });
 export type GcReport = v.InferOutput<typeof report>;
 
-/** `gc`: removes objects that no image or ref uses; as a dry run or with a plan it says what would go. */
+/** `gc`: removes objects that no image or ref uses. A dry run or a plan reports what would be removed. */
 export const gc = defineVerb({
   request,
   report,
   examples: [
-    { request: {}, says: 'Remove what nothing uses any more' },
+    { request: {}, says: 'Remove unused objects' },
     {
       request: { timeoutSec: 5 },
-      says: 'Wait at most five seconds for other users',
+      says: 'Wait at most five seconds for the lock of the repository',
     },
   ],
   async plan(context, asked) {
@@ -96,7 +96,7 @@ export const gc = defineVerb({
   hasFindings: ({ findings }) => findings.length > 0,
 });
 
-/** OSTree is loaded where it is asked for. */
+/** The code of OSTree is loaded only for `depth`. */
 async function forgetAncestors(repository: Repository, depth: number): Promise<number> {
   const commits = await import('#work/commits');
   return commits.forgetAncestors(repository, depth);
@@ -110,7 +110,7 @@ function requireFit({ apply, plan, root }: GcRequest): void {
 function requireNoDepth({ depth }: GcRequest): void {
   if (depth === undefined) return;
   throw new UsageError(
-    'Cannot plan with --depth: it lets go of commits before anything is removed',
+    'Cannot use --plan with --depth: --depth releases commits before objects are removed',
   );
 }
 
@@ -129,7 +129,7 @@ function optionsOf(
   };
 }
 
-/** The plan counted as if it were done. */
+/** The counts of the plan, as in the report of a run. */
 function resultOf(plan: GcPlan & MountEffects): GcResult & MountEffects {
   const prunedBelow = (prefix: string) =>
     plan.links.filter(({ path }) => path.startsWith(prefix)).length;

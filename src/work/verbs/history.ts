@@ -18,7 +18,7 @@ const imageReport = v.object({
       createdBy: v.nullable(text),
       comment: v.nullable(text),
       author: v.nullable(text),
-      /** The layer that this step made. */
+      /** The layer that this step created. */
       diffId: v.nullable(text),
       sizeBytes: count,
     }),
@@ -34,7 +34,7 @@ const commitReport = v.object({
 const report = v.variant('kind', [imageReport, commitReport]);
 export type HistoryReport = v.InferOutput<typeof report>;
 
-/** `history`: how an image was built, newest step last; a commit and its stored ancestors, newest first. */
+/** `history`: lists the build steps of an image, newest last, or a commit and its stored ancestors, newest first. */
 export const history = defineVerb({
   request: v.strictObject({
     name: text,
@@ -86,6 +86,6 @@ function withoutHistory(name: string, isErofs: boolean): UnsupportedError {
     'IMAGE_WITHOUT_HISTORY',
     `Cannot show the history of "${name}": expected a container image or a commit, found ${found}`,
     { image: name, found },
-    { hint: `onecopy inspect ${name} shows what there is` },
+    { hint: `Show its documents with: onecopy inspect ${name}` },
   );
 }

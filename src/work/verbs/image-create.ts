@@ -13,12 +13,12 @@ const report = v.object({
 });
 export type ImageCreateReport = v.InferOutput<typeof report>;
 
-/** `image create`: makes the EROFS image of a stored image or commit where it is missing. */
+/** `image create`: creates the EROFS image of a stored image or commit, if it is missing. */
 export const imageCreate = defineVerb({
   request: v.strictObject({ name: text }),
   report,
   examples: [
-    { request: { name: 'os' }, says: 'Make the EROFS image of a commit where it is missing' },
+    { request: { name: 'os' }, says: 'Create the EROFS image of a commit, if it is missing' },
   ],
   async plan(context, { name }) {
     using repository = await openSelected(context);

@@ -4,7 +4,7 @@ import { openSelected } from './repository.ts';
 import { compat, count, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
-/** `image dump`: the tree of an image or a commit as a composefs dumpfile. */
+/** `image dump`: prints the tree of an image or a commit as a composefs dumpfile. */
 export const imageDump = defineVerb({
   request: v.strictObject({ name: text, compat }),
   report: v.object({ sizeBytes: count }),

@@ -7,7 +7,7 @@ import { defineVerb } from './verb.ts';
 const report = v.object({ name: text, imageId: text });
 export type ImageIdReport = v.InferOutput<typeof report>;
 
-/** `image id`: the id of the EROFS image, computed from the tree; nothing is stored. */
+/** `image id`: computes the id of the EROFS image from the tree, and stores nothing. */
 export const imageId = defineVerb({
   request: v.strictObject({
     name: text,

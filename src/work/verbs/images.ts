@@ -35,7 +35,7 @@ const row = v.object({
 });
 const report = v.object({
   images: list(row),
-  /** Commits of which only some paths are here: none for the commit object alone, null for a damaged one. */
+  /** Partial commits with their stored paths: empty if only the commit object is stored, null for a damaged commit. */
   partial: list(
     v.object({
       name: text,
@@ -48,13 +48,13 @@ const report = v.object({
 type Row = v.InferOutput<typeof row>;
 export type ImagesReport = v.InferOutput<typeof report>;
 
-/** `images`: every name of the repository; what cannot be read is a row with its problem. */
+/** `images`: lists every name of the repository. A tag whose image cannot be read is a row with its problem. */
 export const images = defineVerb({
   request: v.strictObject({
     kind: v.optional(v.picklist(['image', 'commit', 'erofs'])),
     /** `name=PATTERN` or `id=PREFIX`; all must match. */
     filter: texts,
-    /** How a face prints the rows: `json`, or a line with `{{.Field}}` for each row. */
+    /** Output format: `json`, or a line with `{{.Field}}` for each row. */
     format: maybeText,
   }),
   report,
@@ -86,7 +86,7 @@ export const images = defineVerb({
   },
 });
 
-/** What a row must have for a filter. @throws UsageError */
+/** The condition of a filter. @throws UsageError */
 function matcherOf(filter: string): (row: CatalogRow) => boolean {
   const [, key = '', value = ''] = /^(\w+)=(.+)$/s.exec(filter) ?? [];
   if (key === 'name') {
@@ -103,7 +103,7 @@ function matcherOf(filter: string): (row: CatalogRow) => boolean {
   );
 }
 
-/** The ids that the list prints of a row. */
+/** The ids of a row that the list prints. */
 function idsOf(row: CatalogRow): (string | undefined)[] {
   if (row.kind === 'image') return [row.manifestDigest];
   return [row.kind === 'erofs' ? undefined : row.commit, row.imageId];
@@ -161,7 +161,10 @@ function layersSize(repository: Repository, image: OciImage): number | null {
 }
 
 /** Sum of the sizes of distinct streams. Null when one of them is not known. */
-function sumOfStreams(repository: Repository, ids: readonly OciImage['configStreamId'][]): number | null {
+function sumOfStreams(
+  repository: Repository,
+  ids: readonly OciImage['configStreamId'][],
+): number | null {
   let sum = 0;
   for (const id of new Set(ids)) {
     const sizeBytes = repository.streams.sizeOf(id);

@@ -23,7 +23,7 @@ const report = v.variant('dryRun', [
 ]);
 export type InitReport = v.InferOutput<typeof report>;
 
-/** `init`: creates a repository, or verifies that the one there matches. */
+/** `init`: creates a repository, or verifies that an existing one matches. */
 export const init = defineVerb({
   request: v.strictObject({
     algorithm: maybeText,

@@ -12,7 +12,7 @@ const report = v.object({
 });
 export type InspectFormatReport = v.InferOutput<typeof report>;
 
-/** `inspect-format`: a file of any format we know as JSON, and what is wrong with its structure. */
+/** `inspect-format`: decodes a file of any supported format to JSON, and reports problems of its structure. */
 export const inspectFormat = defineVerb({
   request: v.strictObject({ path: text, as: v.optional(v.picklist(FILE_FORMATS)) }),
   report,

@@ -19,7 +19,7 @@ const imageReport = v.object({
   config: v.unknown(),
   /** EROFS images by their slot in the config stream. */
   imageIds: v.record(text, text),
-  /** How the layers were read for the EROFS images; null when there is none. */
+  /** Reading of the layers for the EROFS images; null when there is no EROFS image. */
   reading: v.nullable(v.picklist(['standard', 'cfsctl'])),
   streams: v.object({ manifest: text, config: text }),
   layers: list(
@@ -39,7 +39,7 @@ const erofsReport = v.object({
   kind: v.literal('erofs'),
   imageId: text,
   sizeBytes: count,
-  /** Names below `images/refs` that lead to it. */
+  /** Names below `images/refs` that point to the image. */
   names: list(text),
 });
 const report = v.variant('kind', [imageReport, commitReport, erofsReport]);
@@ -53,12 +53,12 @@ const request = v.strictObject({
   manifest: flag,
   /** Give the stored config, byte for byte. */
   config: flag,
-  /** The metadata of a commit alone. */
+  /** Only the metadata of a commit. */
   metadata: flag,
 });
 export type InspectRequest = v.InferOutput<typeof request>;
 
-/** `inspect`: what an image or a commit says of itself. */
+/** `inspect`: shows the manifest and config of an image, or the object of a commit. */
 export const inspect = defineVerb({
   request,
   report,
@@ -132,7 +132,7 @@ function jsonOf(bytes: Uint8Array): unknown {
   return JSON.parse(Buffer.from(bytes).toString('utf8'));
 }
 
-/** The config of an artifact may be anything. */
+/** The config of an artifact need not be JSON. */
 function jsonOrNull(bytes: Uint8Array): unknown {
   try {
     return jsonOf(bytes);

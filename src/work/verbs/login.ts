@@ -14,22 +14,22 @@ import { readNamedFile } from './small-file.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
 
 const { tlsVerify, authfile, certDir } = registryKeys;
-/** What a login can say about where credentials lie and how the registry is asked. */
+/** Options of a login: where credentials are stored, and how the registry is contacted. */
 export const loginKeys = { tlsVerify, authfile, certDir };
 
-/** Where credentials lie: a file, or a credential helper. */
+/** Where credentials are stored: a file, or a credential helper. */
 export const keeperReport = v.union([v.object({ file: text }), v.object({ helper: text })]);
 
 const report = v.object({
   /** Host, or host and namespace, as it was given. */
   registry: text,
   storedIn: keeperReport,
-  /** There were credentials for it before. */
+  /** True when credentials existed before. */
   hasReplaced: v.boolean(),
 });
 export type LoginReport = v.InferOutput<typeof report>;
 
-/** `login`: verifies a name and a password at a registry, and keeps them for later requests. */
+/** `login`: verifies a name and a password at a registry, and stores them for later requests. */
 export const login = defineVerb({
   request: v.strictObject({
     registry: text,
@@ -48,7 +48,7 @@ export const login = defineVerb({
         password: 'secret',
         authfile: '/tmp/auth.json',
       },
-      says: 'Keep credentials for a registry',
+      says: 'Store credentials for a registry',
     },
   ],
   async run(context, { registry, user, password, passwordFile, ...asked }) {
@@ -67,7 +67,7 @@ export const login = defineVerb({
   },
 });
 
-/** Opens what this host says about registries for one login or logout. */
+/** Opens the configuration of registries on this host for one login or logout. */
 export async function inConfiguration<Result>(
   { signal, warn }: VerbContext,
   options: RegistryOptions,

@@ -7,13 +7,13 @@ import { flag, list, maybeText, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.object({
-  /** What there are no credentials for any more; `*` for every registry of the file. */
+  /** The registry whose credentials were removed; `*` for every registry of the file. */
   registries: list(text),
   removedFrom: keeperReport,
 });
 export type LogoutReport = v.InferOutput<typeof report>;
 
-/** `logout`: forgets the credentials for a registry, or all of a file. */
+/** `logout`: removes the credentials for a registry, or all credentials of a file. */
 export const logout = defineVerb({
   request: v.strictObject({
     registry: maybeText,
@@ -24,7 +24,7 @@ export const logout = defineVerb({
   examples: [
     {
       request: { all: true, authfile: '/tmp/auth.json' },
-      says: 'Forget all credentials of a file',
+      says: 'Remove all credentials from a file',
     },
   ],
   async run(context, { registry, all = false, ...asked }) {

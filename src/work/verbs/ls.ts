@@ -10,7 +10,7 @@ import { openSelected } from './repository.ts';
 import { flag, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
-/** What only commits have: ids of their objects, and their own order and form of a listing. */
+/** Options for commits only: ids of objects, and the order and format of `ostree ls`. */
 const COMMIT_KEYS = ['checksum', 'xattrs', 'dironly'] as const;
 
 const request = v.strictObject({
@@ -26,7 +26,7 @@ const request = v.strictObject({
 const report = v.object({
   /** The commit, when its objects were listed. */
   commit: v.optional(text),
-  /** Of a commit of which not everything is here, the paths that are. */
+  /** The stored paths of a partial commit. */
   subpaths: v.optional(v.nullable(list(text))),
   entries: list(
     v.object({
@@ -42,7 +42,7 @@ const report = v.object({
 export type LsRequest = v.InferOutput<typeof request>;
 export type LsReport = v.InferOutput<typeof report>;
 
-/** `ls`: one directory, or everything below. */
+/** `ls`: lists a directory, recursively on request. */
 export const ls = defineVerb({
   request,
   report,
@@ -54,7 +54,7 @@ export const ls = defineVerb({
     },
     {
       request: { name: 'oci:layout:latest' },
-      says: 'List an image where it lies, without storing it',
+      says: 'List an image at its source, without storing it',
     },
   ],
   async run(context, asked) {

@@ -21,7 +21,7 @@ const report = v.variant('dryRun', [
     mount: v.object({
       imageId: text,
       target: text,
-      /** True when the kernel checks every file against its fs-verity digest. */
+      /** True when the kernel verifies the fs-verity digest of every file. */
       verity: v.boolean(),
       readOnly: v.boolean(),
       /** Only of a commit. */
@@ -35,9 +35,9 @@ const request = v.strictObject({
   name: text,
   /** Absolute path of the directory. */
   directory: text,
-  /** Absolute path of a writable layer above; goes with `work`. */
+  /** Absolute path of the writable layer; requires `work`. */
   upper: maybeText,
-  /** Absolute path of overlayfs's work directory. */
+  /** Absolute path of the work directory of overlayfs. */
   work: maybeText,
 });
 

@@ -19,7 +19,7 @@ const report = v.variant('dryRun', [
     unpackedBytes: count,
     metadata: count,
     files: count,
-    /** Objects that the delta needs and nobody has. */
+    /** Objects that the delta needs and that are not stored. */
     missing: list(text),
     signedBy: list(text),
   }),
@@ -42,7 +42,7 @@ export const ostreeApplyDelta = defineVerb({
   request: v.strictObject({
     /** Absolute path. */
     path: text,
-    /** What the commit is called. */
+    /** The ref of the commit. */
     reference: maybeText,
     ...trustKeys,
     compat,

@@ -25,7 +25,7 @@ import {
 import { readNamedFile } from './small-file.ts';
 import { defineVerb } from './verb.ts';
 
-/** Where a tree comes from. Paths are absolute. */
+/** The source of a tree. Paths are absolute. */
 const treeSource = v.variant('kind', [
   v.object({ kind: v.literal('directory'), path: text }),
   v.object({ kind: v.literal('tar'), path: text }),
@@ -34,12 +34,12 @@ const treeSource = v.variant('kind', [
 ]);
 
 const request = v.strictObject({
-  /** An OCI image to begin with. */
+  /** An OCI image as the first tree. */
   image: maybeText,
-  /** Laid over each other, later ones on top. */
+  /** Trees are merged in this order; later ones override earlier ones. */
   tree: v.optional(list(treeSource), []),
   base: maybeText,
-  /** The name of the commit; the commit that it names now becomes the parent. */
+  /** The ref of the commit; the current commit of the ref becomes the parent. */
   reference: maybeText,
   subject: maybeText,
   body: maybeText,
@@ -61,7 +61,7 @@ const request = v.strictObject({
   ownerGid: maybeCount,
   canonicalPermissions: flag,
   modeRoExecutables: flag,
-  /** False leaves extended attributes out. */
+  /** False omits extended attributes. */
   xattrs: v.optional(v.boolean()),
   keepEmptyXattrs: flag,
   /** Absolute paths. */
@@ -84,20 +84,20 @@ const report = v.variant('dryRun', [
     timestampSec: text,
     metadataObjects: count,
     fileObjects: count,
-    /** False when the tree is that of the parent, and no commit was made. */
+    /** False when the tree equals the tree of the parent, and no commit was created. */
     changed: v.boolean(),
   }),
 ]);
 export type OstreeCommitReport = v.InferOutput<typeof report>;
 
-/** `ostree commit`: makes a commit of an image, directories, tars and commits. */
+/** `ostree commit`: creates a commit from an image, directories, tar archives and commits. */
 export const ostreeCommit = defineVerb({
   request,
   report,
   examples: [
     {
       request: { image: 'app', reference: 'app/stable', subject: 'From the image' },
-      says: 'Make a commit of the files of an image',
+      says: 'Create a commit of the files of an image',
     },
   ],
   async plan(_context, asked) {
@@ -152,7 +152,7 @@ function optionsOf(asked: OstreeCommitRequest): CommitOptions {
   };
 }
 
-/** `orphan` binds to no ref at all, which an empty list says. */
+/** `orphan` binds the commit to no ref: an empty list. */
 function bindingsOf({ bindings, orphan, bindRef }: OstreeCommitRequest): CommitOptions['bindRefs'] {
   if (bindings === false) return 'none';
   if (orphan === true) return [];

@@ -37,7 +37,7 @@ export const ostreeExport = defineVerb({
     path: text,
     /** What it is called there. */
     reference: texts,
-    /** The mode of a repository that is created; a missing one is refused without. */
+    /** The mode of a repository that is created. Without it, a missing repository is refused. */
     mode: v.optional(v.picklist(OSTREE_MODES)),
   }),
   report,

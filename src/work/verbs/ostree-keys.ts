@@ -1,17 +1,17 @@
 import * as v from 'valibot';
 import { compat, flag, maybeCount, maybeText, text, texts } from './schemas.ts';
 
-/** Whom to believe. Keys are paths of keyrings; of ed25519 the key itself, in base64, or the path of its file. */
+/** Trusted keys: paths of keyrings for GPG; for ed25519 the key in base64, or the path of its file. */
 export const trustKeys = { gpgKey: texts, signKey: texts };
 
-/** Which remote, and how to speak with its server. Paths are absolute. */
+/** Selection of a remote, and options for its server. Paths are absolute. */
 export const remoteKeys = {
-  /** Settings of remotes: a config or a file of `remotes.d`; goes with `remote`, a name in it. */
+  /** Settings of remotes: a config file or a file of `remotes.d`; requires `remote`, a name in that file. */
   remoteConfig: maybeText,
   remote: maybeText,
   verifySummary: flag,
   acceptExpired: flag,
-  /** Key of flatpak's summary index. */
+  /** Key of the summary index of flatpak. */
   subset: maybeText,
   /** `NAME=VALUE` or `NAME: VALUE`. */
   httpHeader: texts,
@@ -22,12 +22,12 @@ export const remoteKeys = {
 /** Keys of a pull of commits beside the reference. Paths are absolute. */
 export const commitPullKeys = {
   mirror: flag,
-  /** Ancestors to pull too; -1: all. */
+  /** Number of ancestors to pull, too; -1 for all. */
   depth: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-1))),
   subpath: texts,
   commitMetadataOnly: flag,
   base: texts,
-  /** False fetches objects one by one. */
+  /** False fetches single objects instead of deltas. */
   delta: v.optional(v.boolean()),
   requireDelta: flag,
   ...trustKeys,
@@ -43,7 +43,7 @@ export const commitPullKeys = {
   compat,
 };
 
-/** Keys that say nothing about a repository on this host. */
+/** Keys that do not apply to a repository on this host. */
 export const SERVER_KEYS = [
   'verifySummary',
   'acceptExpired',
@@ -58,7 +58,7 @@ export const SERVER_KEYS = [
 /** A request with a configured remote. */
 export const remoteSchema = v.object(remoteKeys);
 export type RemoteKeys = v.InferOutput<typeof remoteSchema>;
-/** A request that says whom to believe. */
+/** A request with trusted keys. */
 export const trustSchema = v.object(trustKeys);
 export type TrustKeys = v.InferOutput<typeof trustSchema>;
 /** A pull of commits. */

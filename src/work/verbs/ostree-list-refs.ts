@@ -7,14 +7,14 @@ import { list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 const request = v.strictObject({
-  /** A URL, or a path; a configured remote has a URL of its own. */
+  /** A URL, or a path; absent for a configured remote. */
   source: maybeText,
   ...trustKeys,
   ...remoteKeys,
 });
 type ListRequest = v.InferOutput<typeof request>;
 
-/** What says nothing about a repository on this host, whose refs nobody signs. */
+/** Keys that do not apply to a repository on this host, whose refs are not signed. */
 const REMOTE_KEYS = [...Object.keys(trustKeys), ...Object.keys(remoteKeys)];
 
 const report = v.object({
@@ -23,7 +23,7 @@ const report = v.object({
 });
 export type OstreeListRefsReport = v.InferOutput<typeof report>;
 
-/** `ostree list-refs`: the refs that a remote, or a repository on this host, offers. */
+/** `ostree list-refs`: lists the refs of a remote, or of a repository on this host. */
 export const ostreeListRefs = defineVerb({
   request,
   report,

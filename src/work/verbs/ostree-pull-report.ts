@@ -2,16 +2,16 @@ import * as v from 'valibot';
 import { count, list, text } from './schemas.ts';
 
 const pulled = v.object({
-  /** The ref that now names it. */
+  /** The ref that now points to the commit. */
   ref: v.nullable(text),
   commit: text,
   parent: v.nullable(text),
   streamId: text,
-  /** Null when only the commit object was wanted. */
+  /** Null when only the commit object was requested. */
   imageId: v.nullable(text),
-  /** True when the commit was here already, complete. */
+  /** True when the complete commit was already stored. */
   wasPresent: v.boolean(),
-  /** The paths that are here now; null for a complete commit, empty for the commit object alone. */
+  /** The stored paths; null for a complete commit, empty if only the commit object is stored. */
   subpaths: v.nullable(list(text)),
   counts: v.object({
     metadataFetched: count,
@@ -22,7 +22,7 @@ const pulled = v.object({
   delta: v.nullable(v.object({ name: text, parts: count, metadata: count, files: count })),
   /** Keys whose signatures were accepted. */
   signedBy: list(text),
-  /** The ancestors that were pulled too; null when none were asked for. */
+  /** The ancestors that were pulled, too; null when none were requested. */
   history: v.nullable(
     v.object({
       commits: list(
@@ -40,7 +40,7 @@ const pulled = v.object({
   ),
 });
 
-/** What a pull of commits did. The only commit stands in the report itself too. */
+/** Report of a pull of commits. The fields of a single commit are also fields of the report. */
 export const commitPullReport = v.object({
   dryRun: v.literal(false),
   kind: v.literal('ostree'),
@@ -54,12 +54,12 @@ export type CommitPullReport = v.InferOutput<typeof commitPullReport>;
 const planned = v.object({
   commit: text,
   ref: v.nullable(text),
-  /** The commit that the ref names now. */
+  /** The current commit of the ref. */
   current: v.nullable(text),
   isPresent: v.boolean(),
 });
 
-/** What a pull of commits would do. */
+/** Plan of a pull of commits. */
 export const commitPlanReport = v.object({
   dryRun: v.literal(true),
   kind: v.literal('ostree'),

@@ -23,16 +23,16 @@ import { openIfPresent, openToFill } from './repository.ts';
 import { orNull } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
-/** What a pull is asked for. */
+/** The commits that a pull requests. */
 interface Pull {
   readonly source: OstreeAddress;
   readonly targets: PullTargets;
   readonly options: PullCommitOptions;
-  /** The only commit stands in the report itself too, not in the list alone. */
+  /** The fields of a single commit are also fields of the report. */
   readonly isSingle: boolean;
 }
 
-/** `ostree pull`: brings commits into the repository and names them by their refs, which are set together when everything is here. */
+/** `ostree pull`: stores commits in the repository and sets their refs, all together, after all commits are stored. */
 export const ostreePull = defineVerb({
   request: commitPullSchema,
   report: v.variant('dryRun', [commitPlanReport, commitPullReport]),
@@ -43,7 +43,7 @@ export const ostreePull = defineVerb({
     },
     {
       request: { reference: 'ostree-local:os-repo', mirror: true },
-      says: 'Pull every ref that it lists',
+      says: 'Pull every ref of a repository',
     },
   ],
   plan: planPullOf,
@@ -104,14 +104,14 @@ async function pullOf(context: VerbContext, request: CommitPullRequest): Promise
   return { source, targets: isMirror ? 'all' : refs, options, isSingle: refs.length === 1 };
 }
 
-/** With a configured remote `ostree:REF`, and `ostree:` for all refs, needs no URL. */
+/** With a configured remote, `ostree:REF`, and `ostree:` for all refs, need no URL. */
 function configuredReference(text: string): ReturnType<typeof parseReference> {
   const [, ref] = /^ostree:([^:]*)$/.exec(text) ?? [];
   if (ref === undefined) return parseReference(text);
   return { transport: 'ostree', location: '', ...(ref === '' ? {} : { ref }) };
 }
 
-/** A repository on this host; what a configured remote demands is demanded of it too. */
+/** A repository on this host. The requirements of a configured remote apply to it, too. */
 async function localSource(
   path: string,
   request: CommitPullRequest,

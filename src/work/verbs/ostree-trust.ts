@@ -14,10 +14,7 @@ import { readNamedFile } from './small-file.ts';
 
 type RemoteSource = Extract<OstreeAddress, { readonly kind: 'remote' }>;
 
-/**
- * How to reach a remote, and whom to trust: a URL, or, without one, what a configured remote says; a URL that is given counts instead
- * of the configured ones.
- */
+/** URL and trust policy of a remote: a given URL, otherwise the configured ones. A given URL replaces the configured ones. */
 export async function remoteOf(
   url: string | undefined,
   request: RemoteKeys,
@@ -34,7 +31,7 @@ export async function remoteOf(
   return { source: { ...where, http: { ...source.http, ...http } }, trust };
 }
 
-/** The remote that a request names: whom to trust, also for a source on this host. */
+/** The remote of a request, whose trust policy also applies to a source on this host. */
 export async function configuredRemote(request: RemoteKeys): Promise<ConfiguredRemote | undefined> {
   const { remoteConfig, remote } = request;
   if (remoteConfig !== undefined && remote !== undefined) {
@@ -46,7 +43,7 @@ export async function configuredRemote(request: RemoteKeys): Promise<ConfiguredR
   );
 }
 
-/** The trust policy that a request names: keys by hand, bindings, order of time. */
+/** The trust policy of a request: given keys, bindings, order of timestamps. */
 export async function trustOf(
   request: TrustKeys & Partial<Omit<CommitPullRequest, 'reference'>>,
   base: TrustPolicy = {},
@@ -83,7 +80,7 @@ function keyText(key: string): string {
   return readNamedFile(key).toString('latin1');
 }
 
-/** A summary that is at hand, so that several calls see one state of the remote. */
+/** A given summary file, so that several calls see the same state of the remote. */
 export function summaryOf(request: CommitPullRequest): SuppliedSummary | undefined {
   const { summary, summarySignatures } = request;
   if (summary === undefined && summarySignatures !== undefined) {

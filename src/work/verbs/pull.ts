@@ -30,19 +30,19 @@ const imageKeys = {
   platform: maybeText,
   /** Keep the compressed blobs too, so that an export is byte-identical. */
   keepBlobs: flag,
-  /** Verify the contents of all that is there already before it is used. */
+  /** Verify the contents of stored objects before they are reused. */
   verifyReused: flag,
   ...policyKeys,
   ...registryKeys,
-  /** Refuse an image of more files and directories. */
+  /** Refuse an image with more files and directories than this. */
   maxEntries: maybePositive,
-  /** Refuse a layer that unpacks to more. */
+  /** Refuse a layer larger than this after decompression. */
   maxLayerSizeBytes: maybePositive,
 };
 
 const request = v.strictObject({
   reference: text,
-  /** Of an image one name; of commits further refs of the same source. */
+  /** One name for an image; for commits, further refs of the same source. */
   names: texts,
   ...imageKeys,
   ...commitPullKeys,
@@ -75,7 +75,7 @@ const imagePlanReport = v.object({
   manifestDigest: text,
   configDigest: text,
   layers: list(planLayer),
-  /** Bytes of the blobs that would be read. */
+  /** Size of the blobs that would be read. */
   wantedBytes: count,
   presentBytes: count,
   /** Bytes that would come over a network: manifest, config and signatures too. */
@@ -101,7 +101,7 @@ const imagePullReport = v.object({
   built: v.boolean(),
   /** How the layers were read; null for an artifact. */
   reading: v.nullable(v.picklist(['standard', 'cfsctl'])),
-  /** Where cfsctl reads them differently; known when the images were built now. */
+  /** Entries that cfsctl reads differently; known only if this pull built the EROFS images. */
   differences: v.nullable(
     v.object({
       count,
@@ -141,7 +141,7 @@ const imagePullReport = v.object({
 const report = v.union([imagePlanReport, imagePullReport, commitPlanReport, commitPullReport]);
 export type PullReport = v.InferOutput<typeof report>;
 
-/** `pull`: brings an image or OSTree commits into the repository, verified. */
+/** `pull`: verifies an image or OSTree commits, and stores them in the repository. */
 export const pull = defineVerb({
   request,
   report,
@@ -192,7 +192,7 @@ export const pull = defineVerb({
   },
 });
 
-/** Opens the source, and passes on what this host's configuration of registries warns of. */
+/** Opens the source, and reports warnings about the configuration of registries. */
 async function openReference(context: VerbContext, asked: PullRequest): Promise<OpenedSource> {
   const { reference } = asked;
   const opened = await openSource(reference, { registry: registryOptions(asked) });
@@ -204,20 +204,20 @@ function isOstree(reference: string): boolean {
   return /^ostree(?:-local)?:/.test(reference);
 }
 
-/** Loaded only where it is needed: the HTTP client would cost every other pull its start-up time. */
+/** Loaded on demand: the HTTP client takes time to load, which other pulls do not need. */
 async function ostreeVerb() {
   const { planPullOf, pullCommitsOf } = await import('./ostree-pull.ts');
   return { plan: planPullOf, run: pullCommitsOf };
 }
 
-/** The part of a request that is about commits. @throws UsageError for the rest */
+/** The part of a request that applies to commits. @throws UsageError for other options */
 function commitRequest(asked: PullRequest): CommitPullRequest {
   refuseKeys(asked, Object.keys(imageKeys), `pull "${asked.reference}"`);
   const rest = Object.entries(asked).filter(([key]) => !(key in imageKeys));
   return Object.fromEntries(rest) as CommitPullRequest;
 }
 
-/** What an image is called and which one is meant. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
+/** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
   const others = Object.keys(commitPullKeys).filter((key) => key !== 'compat');
@@ -233,7 +233,7 @@ function imageChoice(asked: PullRequest) {
     name,
     reading,
     platform: platform === undefined ? undefined : parsePlatform(platform),
-    // A registry's image is judged by its source, which knows where the signatures lie.
+    // The source of an image in a registry applies the policy itself, because it knows the location of the signatures.
     judge: isRegistryReference(reference)
       ? undefined
       : createLocalJudge(reference, {
@@ -243,7 +243,7 @@ function imageChoice(asked: PullRequest) {
   };
 }
 
-/** The ids of new streams depend on the exact compressor, so another one is said whatever is asked for. */
+/** The ids of new streams depend on the exact compressor, so another version always causes a warning. */
 function warnOfOtherZstd({ warn }: VerbContext): void {
   const { exact, version } = zstdParity();
   if (exact) return;

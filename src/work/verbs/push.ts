@@ -10,7 +10,7 @@ import { openSelected } from './repository.ts';
 import { count, flag, list, orNull, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
-/** Most repositories of a registry that are asked for a blob. */
+/** Largest number of repositories of a registry from which a blob is mounted. */
 const MOUNTS_MAX = 4;
 
 const compression = v.optional(v.picklist(['none', 'gzip', 'zstd']));
@@ -18,11 +18,11 @@ const request = v.strictObject({
   name: text,
   /** `docker://HOST/NAME[:TAG]`. */
   target: text,
-  /** How layers are packed of which the blob is neither kept nor in the registry. */
+  /** Compression of layers whose blob is neither stored nor in the registry. */
   compression,
-  /** Pack all layers like this that are packed otherwise. */
+  /** Compress all layers with this method, if they are compressed otherwise. */
   forceCompression: compression,
-  /** Refuse to push under another digest. */
+  /** Refuse a push that changes the digest of the manifest. */
   sameDigest: flag,
   ...registryKeys,
 });
@@ -37,7 +37,7 @@ const planned = v.object({
     v.object({
       digest: text,
       sizeBytes: count,
-      /** The blob can be sent as it was pulled; else it is looked for in the registry, or compressed anew. */
+      /** True when the blob is stored. Otherwise the registry must have it, or it is compressed again. */
       kept: v.boolean(),
     }),
   ),
@@ -49,7 +49,7 @@ const pushed = v.object({
   tag: v.nullable(text),
   manifestDigest: text,
   originalManifestDigest: text,
-  /** True when the manifest is the one that was pulled. */
+  /** True when the manifest is unchanged since the pull. */
   identical: v.boolean(),
   configDigest: text,
   layers: list(
@@ -68,7 +68,7 @@ const pushed = v.object({
 const report = v.union([planned, pushed]);
 export type PushReport = v.InferOutput<typeof report>;
 
-/** `push`: sends an image into a registry; what that has is not sent. */
+/** `push`: sends an image to a registry, except blobs that the registry has. */
 export const push = defineVerb({
   request,
   report,
@@ -99,7 +99,7 @@ export const push = defineVerb({
     const reference = targetOf(asked);
     using repository = await openSelected(context);
     const { manifestDigest } = imageOf(repository, asked);
-    // Loaded only here: a registry client costs every other verb its start-up time.
+    // Loaded on demand: a registry client takes time to load, which other verbs do not need.
     const { openRegistryPlace } = await import('#work/registry-image');
     await using place = await openRegistryPlace(reference, registryOptions(asked));
     for (const warning of place.warnings) context.warn(warning);
@@ -119,14 +119,14 @@ export const push = defineVerb({
   },
 });
 
-/** Where to push. A digest is what an image has, not what it is given. @throws UsageError */
+/** The target of a push. A digest is refused, because the image already has one. @throws UsageError */
 function targetOf({ name, target }: PushRequest) {
   const reference = parseRegistryReference(target);
   if (reference.digest === undefined) return reference;
   throw new UsageError(`Cannot push "${name}" to "${target}": expected a tag, found a digest`);
 }
 
-/** @throws UsageError for what is no container image; as `findNamed`, `openOciImage` */
+/** @throws UsageError if it is not a container image; as `findNamed`, `openOciImage` */
 function imageOf(repository: Repository, { name, target }: PushRequest) {
   const named = findNamed(repository, name);
   if (named.kind === 'image') return openOciImage(repository, `@${named.manifestDigest}`);
@@ -135,7 +135,7 @@ function imageOf(repository: Repository, { name, target }: PushRequest) {
   );
 }
 
-/** Other repositories of the same registry from which this image was pulled, by its names. */
+/** Other repositories of the same registry that the names of the image point to. */
 function siblingsOf(
   repository: Repository,
   target: { readonly registry: string; readonly repository: string },

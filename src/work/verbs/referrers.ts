@@ -5,7 +5,7 @@ import { count, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.object({
-  /** Digest of the manifest or index that is referred to. */
+  /** Digest of the subject manifest or index. */
   subject: text,
   referrers: list(
     v.object({
@@ -19,14 +19,14 @@ const report = v.object({
 });
 export type ReferrersReport = v.InferOutput<typeof report>;
 
-/** `referrers`: signatures, lists of contents and whatever else a registry keeps beside an image. */
+/** `referrers`: lists signatures, SBOMs and other artifacts that a registry stores for an image. */
 export const referrers = defineVerb({
   request: v.strictObject({ reference: text, artifactType: maybeText, ...registryKeys }),
   report,
   examples: [
     {
       request: { reference: 'docker://localhost:5000/ns/app:1' },
-      says: 'List what refers to an image',
+      says: 'List the referrers of an image',
     },
   ],
   async run(context, { artifactType, ...asked }) {

@@ -3,30 +3,30 @@ import type { RegistryImageOptions } from '#work/registry-image';
 import { flag, maybeText } from './schemas.ts';
 import { refuseKeys } from './verb.ts';
 
-/** How registries are asked, where this host's configuration is not to decide. */
+/** Options for requests to registries, instead of the configuration of the host. */
 export const registryKeys = {
-  /** False asks all endpoints without verified TLS, true none, whatever registries.conf says. */
+  /** False disables verification of TLS for all endpoints, true enables it, whatever registries.conf says. */
   tlsVerify: v.optional(v.boolean()),
   /** Absolute path of the only file of credentials. */
   authfile: maybeText,
-  /** Absolute path of a folder of certificates, in the place of certs.d. */
+  /** Absolute path of a directory of certificates, instead of certs.d. */
   certDir: maybeText,
-  /** For the host of the reference alone. */
+  /** For the host of the reference only. */
   creds: v.optional(v.strictObject({ user: v.string(), password: v.string() })),
 };
-/** The policy that an image is judged by. */
+/** The signature policy for an image. */
 export const policyKeys = {
-  /** Absolute path of the policy to judge the image by, instead of this host's policy.json. */
+  /** Absolute path of the signature policy, instead of policy.json of this host. */
   signaturePolicy: maybeText,
   /** Fail if this host has no policy.json. */
   requirePolicy: flag,
 };
 
 const registryRequest = v.object(registryKeys);
-/** The part of a request that says how registries are asked. */
+/** The part of a request about requests to registries. */
 export type RegistryRequest = v.InferOutput<typeof registryRequest>;
 const policyRequest = v.object(policyKeys);
-/** The part of a request that says what an image is judged by. */
+/** The part of a request about the signature policy. */
 export type PolicyRequest = v.InferOutput<typeof policyRequest>;
 
 /** True for a reference to a registry. */
@@ -34,7 +34,7 @@ export function isRegistryReference(reference: string): boolean {
   return reference.startsWith('docker://');
 }
 
-/** Options of a request as the registry client takes them. */
+/** Options of a request in the form of the registry client. */
 export function registryOptions(asked: RegistryRequest & PolicyRequest): RegistryImageOptions {
   const { tlsVerify, authfile, certDir, creds, signaturePolicy, requirePolicy } = asked;
   return {
@@ -47,7 +47,7 @@ export function registryOptions(asked: RegistryRequest & PolicyRequest): Registr
   };
 }
 
-/** Refuses options of registries where none is asked. @throws UsageError */
+/** Refuses registry options for other sources. @throws UsageError */
 export function refuseRegistryKeys(
   asked: Readonly<Record<string, unknown>>,
   subject: string,

@@ -2,7 +2,7 @@ import { hasCode } from '#base/errors';
 import { locateRepository, openChosen, openOrCreate, type Repository } from '#work/repository';
 import type { VerbContext } from './verb.ts';
 
-/** Opens the repository that the request is about. @throws as `openChosen` */
+/** Opens the repository of the request. @throws as `openChosen` */
 export async function openSelected(context: VerbContext): Promise<Repository> {
   const { repository, signal, onProgress, requireVerity } = context;
   context.detail(`repository ${locateRepository(repository)}`);
@@ -11,7 +11,7 @@ export async function openSelected(context: VerbContext): Promise<Repository> {
 
 /**
  * Opens the repository for a verb that also works without a repository, by default the dry run of one that would create it; undefined when it is missing.
- * @throws NotFoundError REPO_NOT_FOUND unless it `mayMiss`, by default where none may be created
+ * @throws NotFoundError REPO_NOT_FOUND unless `mayMiss`, by default if none may be created
  */
 export async function openIfPresent(
   context: VerbContext,
@@ -26,7 +26,7 @@ export async function openIfPresent(
   }
 }
 
-/** Opens the repository for a verb that fills it, and creates it when it is missing. @throws as `openOrCreate` */
+/** Opens the repository for a verb that writes to it, and creates it if it is missing. @throws as `openOrCreate` */
 export async function openToFill(context: VerbContext): Promise<Repository> {
   const { repository, signal, onProgress, mayInit, requireVerity } = context;
   return (await openOrCreate(repository, { signal, onProgress, mayInit, requireVerity }))

@@ -13,14 +13,14 @@ const report = v.object({
       commit: v.nullable(text),
       imageId: v.nullable(text),
       names: list(text),
-      /** Names that still lead to it. */
+      /** Names that still point to it. */
       remaining: list(text),
     }),
   ),
 });
 export type RmReport = v.InferOutput<typeof report>;
 
-/** `rm`: removes images and commits by name, or by id with all their names. Their bytes go with the next gc. */
+/** `rm`: removes images and commits by name, or by id with all their names. The next `gc` frees their objects. */
 export const rm = defineVerb({
   request: v.strictObject({ names: list(text) }),
   report,

@@ -4,14 +4,14 @@ import * as v from 'valibot';
 export const text = v.string();
 /** A whole number from 0. */
 export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** A switch that is off when it is absent. */
+/** A switch that is off by default. */
 export const flag = v.optional(v.boolean());
 /** Text that may be absent from a request. */
 export const maybeText = v.optional(text);
 /** A number that may be absent from a request. */
 export const maybeCount = v.optional(count);
 
-/** A list that nobody changes. */
+/** A read-only list. */
 export function list<Item extends v.GenericSchema>(item: Item) {
   return v.pipe(v.array(item), v.readonly());
 }
@@ -22,10 +22,10 @@ export const texts = v.optional(list(text), []);
 /** A version of the EROFS images. */
 export const erofsVersion = v.picklist([0, 1, 2]);
 
-/** Whose reading of layers and commits is asked for, where it departs from the specifications. */
+/** Compatibility reading of layers and commits that is requested instead of the specifications. */
 export const compat = v.optional(v.picklist(['cfsctl']));
 
-/** Undefined as JSON says it. */
+/** Null for undefined, as JSON has no undefined. */
 export function orNull<Value>(value: Value | undefined): Value | null {
   return value ?? null;
 }

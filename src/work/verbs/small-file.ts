@@ -1,10 +1,10 @@
 import { byteStringFromText } from '#base/bytes';
 import { Dir, OPEN, readAll, writeAll } from '#host';
 
-/** Largest file that a request may name to be read whole, in bytes. */
+/** Size limit for a file that a request names and that is read completely, in bytes. */
 const FILE_BYTES_MAX = 64 * 2 ** 20;
 
-/** Reads a file that a request names. @throws HostError SYSCALL_FAILED, exit 4 for one that is missing */
+/** Reads a file that a request names. @throws HostError SYSCALL_FAILED, exit 4 if it is missing */
 export function readNamedFile(path: string): Buffer {
   const { folder, name } = splitPath(path);
   using directory = Dir.open(folder);
@@ -12,7 +12,7 @@ export function readNamedFile(path: string): Buffer {
   return readAll(file, FILE_BYTES_MAX);
 }
 
-/** Writes a file that a request names; an existing one is never replaced. @throws HostError SYSCALL_FAILED, exit 5 for one that is there */
+/** Writes a file that a request names; an existing one is never replaced. @throws HostError SYSCALL_FAILED, exit 5 if it exists */
 export function writeNamedFile(path: string, content: Uint8Array): void {
   const { folder, name } = splitPath(path);
   using directory = Dir.open(folder);

@@ -9,12 +9,12 @@ const report = v.object({
 });
 export type StatReport = v.InferOutput<typeof report>;
 
-/** `stat`: everything known of files. */
+/** `stat`: shows all metadata of files. */
 export const stat = defineVerb({
   request: v.strictObject({ name: text, paths: list(text), ...elsewhereKeys }),
   report,
   examples: [
-    { request: { name: 'app', paths: ['/hello.txt'] }, says: 'Show everything known of a file' },
+    { request: { name: 'app', paths: ['/hello.txt'] }, says: 'Show all metadata of a file' },
   ],
   async run(context, { name, paths, ...choice }) {
     await using opened = await openFiles(context, name, choice);

@@ -11,14 +11,14 @@ export const VERB_GROUPS = {
   repository: 'Repository and host',
 } as const;
 
-/** What is known of a verb without its code: enough for help, completion and lists. */
+/** The part of a verb that is known without loading its code: enough for help, completion and lists. */
 export interface VerbRow {
   /** One word, or a group and a word, for example `image dump`. */
   readonly name: string;
   readonly group: keyof typeof VERB_GROUPS;
   /** An imperative phrase without a full stop. */
   readonly summary: string;
-  /** Loads the code, for a run. */
+  /** Loads the code. */
   readonly load: () => Promise<Verb>;
 }
 

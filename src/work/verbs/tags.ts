@@ -4,17 +4,17 @@ import { parseRegistryReference } from './registry-reference.ts';
 import { flag, list, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
-/** Tags under which signatures and lists of referrers lie. */
+/** Tags of signatures and lists of referrers. */
 const ATTACHMENT = /^sha\d+-[0-9a-f]{32,}(?:\.\w+)?$/;
 
 const report = v.object({ registry: text, repository: text, tags: list(text) });
 export type TagsReport = v.InferOutput<typeof report>;
 
-/** `tags`: what a repository of a registry has. */
+/** `tags`: lists the tags of a repository of a registry. */
 export const tags = defineVerb({
   request: v.strictObject({
     reference: text,
-    /** Also tags under which signatures and other attachments lie. */
+    /** Also list tags of signatures and other attachments. */
     all: flag,
     ...registryKeys,
   }),
@@ -24,7 +24,7 @@ export const tags = defineVerb({
   ],
   async run(context, { all = false, ...asked }) {
     const { registry, repository } = parseRegistryReference(asked.reference);
-    // Loaded only here: a registry client costs every other verb its start-up time.
+    // Loaded on demand: a registry client takes time to load, which other verbs do not need.
     const { openRegistryPlace } = await import('#work/registry-image');
     await using place = await openRegistryPlace({ registry, repository }, registryOptions(asked));
     for (const warning of place.warnings) context.warn(warning);

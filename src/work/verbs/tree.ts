@@ -9,7 +9,7 @@ import { defineVerb } from './verb.ts';
 const report = v.object({ entries: list(v.object({ ...entrySchema.entries, depth: count })) });
 export type TreeReport = v.InferOutput<typeof report>;
 
-/** `tree`: what is below a path. */
+/** `tree`: prints the tree below a path. */
 export const tree = defineVerb({
   request: v.strictObject({
     name: text,

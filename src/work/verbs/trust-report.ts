@@ -22,6 +22,6 @@ export const trustReport = v.object({
       ),
     }),
   ),
-  /** A signature that podman does not read took part. */
+  /** True when a signature that podman does not read was used. */
   isWiderThanPodman: v.boolean(),
 });

@@ -7,7 +7,7 @@ import { defineVerb } from './verb.ts';
 const report = v.object({ dryRun: v.boolean(), removed: list(text) });
 export type UntagReport = v.InferOutput<typeof report>;
 
-/** `untag`: takes names away; also names that lead nowhere. */
+/** `untag`: removes names, also dangling ones. */
 export const untag = defineVerb({
   request: v.strictObject({ names: list(text) }),
   report,

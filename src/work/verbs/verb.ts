@@ -3,27 +3,27 @@ import { UsageError } from '#base/errors';
 import type { ProgressListener } from '#base/flow';
 import type { RepositoryChoice } from '#work/repository';
 
-/** What every verb may need, whichever face runs it. */
+/** The context of a verb, the same for every face. */
 export interface VerbContext {
-  /** Which repository it is about; opened when the verb needs it. */
+  /** Selection of the repository, which is opened when the verb needs it. */
   readonly repository: RepositoryChoice;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressListener;
-  /** Threads at most; as many as there are cores when undefined. */
+  /** Largest number of threads (default: number of processors). */
   readonly jobs: number | undefined;
   /** False refuses to create a missing repository. */
   readonly mayInit: boolean;
   /** Refuses a repository that does not enforce fs-verity. */
   readonly requireVerity: boolean;
-  /** Takes what changes the worth of the result, to be said whatever else is. */
+  /** Prints a warning about the result, also in quiet mode. */
   readonly warn: (text: string) => void;
-  /** Takes what only somebody who looks closely wants to know. */
+  /** Prints a detail, in verbose mode only. */
   readonly detail: (text: string) => void;
-  /** Takes contents of files, which are no report: exact bytes, in order. */
+  /** Writes contents of files, which are not part of the report: exact bytes, in order. */
   readonly write: (piece: Uint8Array) => Promise<void>;
 }
 
-/** A request that is tried by the tests, and shown on manual pages. */
+/** A request that the tests run and the manual pages show. */
 export interface Example<Request> {
   readonly request: Request;
   /** What it does, as an imperative sentence without a full stop. */
@@ -31,31 +31,31 @@ export interface Example<Request> {
 }
 
 /**
- * A verb as a value: what it takes, what it answers, and how it is done. It prints nothing and knows no face; it returns its report, or
- * throws a typed error.
+ * A verb as a value: request, report and implementation. It prints nothing and does not depend on a face; it returns its report, or throws
+ * a typed error.
  */
 export interface Verb<
   Request extends v.GenericSchema = v.GenericSchema,
   Report extends v.GenericSchema = v.GenericSchema,
 > {
   readonly request: Request;
-  /** A value that JSON can say; keys are only ever added. */
+  /** A JSON value; keys are only ever added. */
   readonly report: Report;
   readonly examples: readonly Example<v.InferInput<Request>>[];
-  /** Checks a request that came from outside. @throws UsageError that names the key */
+  /** Validates a request from outside. @throws UsageError that names the key */
   parse(value: unknown): v.InferOutput<Request>;
   /** The dry run: what `run` would do. Undefined for a verb that changes nothing. */
   plan?(context: VerbContext, request: v.InferOutput<Request>): Promise<v.InferOutput<Report>>;
   run(context: VerbContext, request: v.InferOutput<Request>): Promise<v.InferOutput<Report>>;
-  /** True when the report is done but has findings, which a command line says by its exit status. */
+  /** True when the report has findings: the command line then exits with status 3. */
   hasFindings?(report: v.InferOutput<Report>, request: v.InferOutput<Request>): boolean;
-  /** True when somebody wants to know the report itself, although the verb can change something. */
+  /** True when the request asks for data, although the verb can change something. */
   isQuestion?(request: v.InferOutput<Request>): boolean;
-  /** True when the answer to this request is contents, given to `write`, and the report only counts them. */
+  /** True when the request writes contents to `write`, and the report only counts them. */
   givesContents?(request: v.InferOutput<Request>): boolean;
 }
 
-/** Gives a verb the types of its schemas, and the check of its requests. */
+/** Adds the types of the schemas and the validation of requests to a verb. */
 export function defineVerb<Request extends v.GenericSchema, Report extends v.GenericSchema>(
   verb: Omit<Verb<Request, Report>, 'parse'>,
 ): Verb<Request, Report> {
@@ -75,16 +75,16 @@ function parseRequest<Request extends v.GenericSchema>(
   );
 }
 
-/** The key of a request as people spell it: `minSizeBytes` is `--min-size`. Units are part of the key alone. */
+/** The option for a key of a request: `--min-size` for `minSizeBytes`. Options have no units. */
 export function optionName(key: string): string {
   const words = key.replace(/(?:Bytes|Sec|Ms)$/, '');
   return `--${words.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /**
- * Refuses keys that say nothing about what the request is for: ignored, a demand such as `gpgKey` would be taken as fulfilled.
+ * Refuses keys that do not apply to the request. If a demand such as `gpgKey` were ignored, the user would believe it fulfilled.
  * @param keys those that do not apply
- * @param subject what they do not apply to, for example `pull "oci:app"`
+ * @param subject the operation, for example `pull "oci:app"`
  * @throws UsageError
  */
 export function refuseKeys(

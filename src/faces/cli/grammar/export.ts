@@ -59,7 +59,7 @@ export const grammar: Grammar = {
   aliases: [{ name: 'ostree checkout' }],
 };
 
-/** A reference as it is, a plain directory as an absolute path. */
+/** A reference unchanged, a plain directory as an absolute path. */
 function targetOf(text: string): string {
   return /^[a-z][a-z-]+:/.test(text) ? text : resolve(text);
 }

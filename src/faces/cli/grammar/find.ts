@@ -41,7 +41,7 @@ export const grammar: Grammar = {
   help: ALSO_REFERENCES,
 };
 
-/** Letters as find(1) has them. */
+/** Letters of find(1). */
 const KIND_BY_LETTER: Readonly<Record<string, string>> = {
   f: 'file',
   d: 'directory',
@@ -52,7 +52,7 @@ const KIND_BY_LETTER: Readonly<Record<string, string>> = {
   s: 'socket',
 };
 
-/** The opposite of `takeTypes`. */
+/** The inverse of `takeTypes`. */
 function spellTypes(kinds: unknown): string {
   const letters = Object.entries(KIND_BY_LETTER);
   return letters

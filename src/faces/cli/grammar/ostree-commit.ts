@@ -126,7 +126,7 @@ export const grammar: Grammar = {
   environment: sourceDateEpoch,
 };
 
-/** Where a tree comes from, by the word in front of it. */
+/** The kind of a tree source, by its prefix. */
 const PATHS: Readonly<Record<string, string>> = { dir: 'directory', tar: 'tar' };
 const NAMES: Readonly<Record<string, string>> = { ref: 'commit', image: 'image' };
 
@@ -154,7 +154,7 @@ function takeTime(text: string): string {
   throw new UsageError(`Cannot read --timestamp: expected a date or @SECONDS, found "${text}"`);
 }
 
-/** SOURCE_DATE_EPOCH is the time where none is given, so that builds can be repeated. */
+/** SOURCE_DATE_EPOCH is the default timestamp, for reproducible builds. */
 function sourceDateEpoch(): Readonly<Record<string, unknown>> {
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   return epoch === undefined || epoch === '' ? {} : { timestampSec: takeTime(`@${epoch}`) };

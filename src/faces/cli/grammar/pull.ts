@@ -25,13 +25,13 @@ export const grammar: Grammar = {
     ...POLICY,
     {
       flags: '--max-entries <n>',
-      says: 'refuse an image with more files and directories (default: 4000000)',
+      says: 'refuse an image with more files and directories than this (default: 4000000)',
       key: 'maxEntries',
       take: 'number',
     },
     {
       flags: '--max-layer-size <bytes>',
-      says: 'refuse a layer that unpacks to more (default: 128 GiB)',
+      says: 'refuse a layer larger than this after decompression (default: 128 GiB)',
       key: 'maxLayerSizeBytes',
       take: 'number',
     },

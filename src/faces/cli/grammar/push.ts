@@ -10,24 +10,24 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--compression <name>',
-      says: 'compress layers like this whose blob is neither kept nor in the registry (default: gzip)',
+      says: 'compress layers with this method if their blob is neither stored nor in the registry (default: gzip)',
       key: 'compression',
       values,
     },
     {
       flags: '--force-compression <name>',
-      says: 'compress all layers like this',
+      says: 'compress all layers with this method',
       key: 'forceCompression',
       values,
     },
     {
       flags: '--same-digest',
-      says: 'fail if the image would get another digest than it was pulled with',
+      says: 'fail if the digest of the manifest would change',
       key: 'sameDigest',
     },
     ...REGISTRY,
   ],
   help:
-    'The registry is asked for each blob first. A blob that another repository of the registry has, from which the image was pulled, is ' +
-    'mounted. onecopy pull --keep-blobs keeps what a push needs to send the same image.',
+    'Only blobs that the registry does not have are sent. If the image was pulled from another repository of the same registry, its blobs are ' +
+    'mounted from there. To push an image unchanged, pull it with --keep-blobs.',
 };

@@ -44,7 +44,7 @@ function readBoolean(text: string, option: string): boolean {
   throw new UsageError(`Cannot read ${option}: expected true or false, found "${text}"`);
 }
 
-/** The opposite of `readCredentials`. */
+/** The inverse of `readCredentials`. */
 function spellCredentials(value: unknown): string {
   const { user, password } = value as { readonly user: string; readonly password: string };
   return `${user}:${password}`;

@@ -37,7 +37,7 @@ import { grammar as tree } from './tree.ts';
 import { grammar as umount } from './umount.ts';
 import { grammar as untag } from './untag.ts';
 
-/** How each verb of the table of verbs is spelled. */
+/** The grammar of each verb of the table of verbs. */
 export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   pull,
   export: exportVerb,

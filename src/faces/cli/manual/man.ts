@@ -31,7 +31,7 @@ function sectionMan({ heading, paragraphs = [], entries = [], examples = [] }: S
   return body.length === 0 ? [] : [`.SH ${roff(heading.toUpperCase())}`, ...body];
 }
 
-/** A line of text, which must not look like a request. */
+/** A line of text, escaped so that troff does not read it as a request. */
 function line(text: string): string {
   return roff(text).replace(/^(?=[.'])/, '\\&');
 }

@@ -11,7 +11,7 @@ export interface CommandExample {
   readonly command: string;
 }
 
-/** A part of a page under a heading. What it lacks is not drawn. */
+/** A section of a page. Absent parts are omitted. */
 export interface Section {
   readonly heading: string;
   readonly paragraphs?: readonly string[];
@@ -19,13 +19,13 @@ export interface Section {
   readonly examples?: readonly CommandExample[];
 }
 
-/** A page of the manual, before it is drawn on a terminal, as a man page or in Markdown. */
+/** A page of the manual, independent of its output format (terminal, man page, Markdown). */
 export interface Page {
   /** What the page is about, for example `onecopy image dump`. */
   readonly title: string;
   /** An imperative phrase without a full stop. */
   readonly summary: string;
-  /** The command line in short; undefined on a page that explains no command. */
+  /** The synopsis; undefined on a page that does not explain a command. */
   readonly usage: string | undefined;
   readonly sections: readonly Section[];
 }

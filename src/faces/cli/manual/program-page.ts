@@ -35,7 +35,7 @@ export function programPage(): Page {
   };
 }
 
-/** The page of a word before which verbs stand, for example `ostree`. */
+/** The page of the first word of verbs of two words, for example `ostree`. */
 export function folderPage(folder: string, summary: string): Page {
   const names = VERBS.filter(({ name }) => name.startsWith(`${folder} `));
   return {

@@ -3,7 +3,7 @@ import { longFlagOf } from '../request.ts';
 
 type Request = Readonly<Record<string, unknown>>;
 
-/** The command line that makes a request: the opposite of `requestOf`. Options stand before the operands. */
+/** Converts a request to a command line: the inverse of `requestOf`. Options stand before the operands. */
 export function spellRequest(name: string, grammar: Grammar, request: Request): string {
   const options = (grammar.options ?? []).flatMap((option) => spellOption(option, request));
   const operands = (grammar.operands ?? []).flatMap((operand) => spellOperand(operand, request));

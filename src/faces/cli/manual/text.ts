@@ -5,7 +5,7 @@ const WIDTH_MIN = 40;
 const WIDTH_MAX = 100;
 const TERM_MAX = 34;
 
-/** A page for a terminal of so many columns. */
+/** A page as text for a terminal with this number of columns. */
 export function pageText(page: Page, columns: number): string {
   const width = Math.max(WIDTH_MIN, Math.min(columns, WIDTH_MAX));
   const first =
@@ -47,7 +47,7 @@ function entriesText(entries: readonly Entry[], width: number): string {
     .join('\n');
 }
 
-/** Breaks at spaces; a word that is too long stands alone. */
+/** Wraps at spaces; a word that is too long gets its own line. */
 function wrap(text: string, width: number, indent: string): string {
   const lines: string[] = [];
   let line = '';

@@ -49,7 +49,7 @@ export const ENVIRONMENT: readonly Entry[] = [
   },
 ];
 
-/** Pages that explain no verb, by the word after `onecopy help`. */
+/** Pages about other topics than verbs, by the word after `onecopy help`. */
 export const TOPICS: Readonly<Record<string, Page>> = {
   'exit-codes': {
     title: 'onecopy exit codes',

@@ -7,7 +7,7 @@ import { spellRequest } from './spell.ts';
 
 const SEE_ALSO_MAX = 6;
 
-/** The page of a verb. `verb` has its examples, and whether it has findings. */
+/** The page of a verb. `verb` supplies the examples. */
 export function verbPage(row: VerbRow, grammar: Grammar, verb: Verb): Page {
   const { name, summary } = row;
   return {
@@ -44,7 +44,7 @@ export function usageOf(name: string, { operands = [], options = [] }: Grammar):
   return ['onecopy', name, ...(options.length > 0 ? ['[options]'] : []), ...words].join(' ');
 }
 
-/** Paragraphs stand between empty lines. */
+/** Splits a text into paragraphs at empty lines. */
 function paragraphsOf(text = ''): string[] {
   return text
     .split(/\n\n+/)
@@ -78,7 +78,7 @@ function exitCodes({ finding }: Grammar, verb: Verb): Entry[] {
   ];
 }
 
-/** The verbs that the grammar names, else the others of its group. */
+/** The related verbs of the grammar, by default the other verbs of the group. */
 function seeAlso({ name, group }: VerbRow, grammar: Grammar): string[] {
   const near = VERBS.filter((row) => row.group === group && row.name !== name);
   const names = grammar.seeAlso ?? near.slice(0, SEE_ALSO_MAX).map((row) => row.name);

@@ -1,14 +1,14 @@
 import { formatSize } from '../units.ts';
 import type { Speaker } from './text.ts';
 
-/** What the text of a checkout needs of a report. */
+/** The keys of a report that the text of a checkout uses. */
 interface Checkout {
   readonly leftOut: readonly { readonly path: string; readonly reason: string }[];
 }
 
-/** Says what could not be restored. */
+/** Prints what could not be restored. */
 export function noteLeftOut({ leftOut }: Checkout, note: Speaker['note']): void {
-  for (const { path, reason } of leftOut) note(`left out ${path}: ${reason}`);
+  for (const { path, reason } of leftOut) note(`skipped ${path}: ${reason}`);
 }
 
 /** `1 file`, `2 files`. */
@@ -16,7 +16,7 @@ export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** How much was shared and copied. */
+/** Prints how much was shared and copied. */
 export function sharesText(report: {
   readonly reflinkedBytes: number;
   readonly copiedBytes: number;

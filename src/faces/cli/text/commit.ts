@@ -1,6 +1,6 @@
 import type { Speaker } from './text.ts';
 
-/** What the text of a commit needs of a report. */
+/** The keys of a report that the text of a commit uses. */
 export interface ShownCommit {
   readonly commit: string;
   readonly parent: string | null;
@@ -25,7 +25,7 @@ export function printCommit(commit: ShownCommit, line: Speaker['line']): void {
   line('');
 }
 
-/** `YYYY-MM-DD HH:MM:SS` in UTC; the number itself when no calendar reaches it. */
+/** `YYYY-MM-DD HH:MM:SS` in UTC; the number of seconds if the date is out of range. */
 export function dateText({ date, timestampSec }: ShownCommit): string {
   return date === null ? timestampSec : date.slice(0, 19).replace('T', ' ');
 }

@@ -34,14 +34,14 @@ export function formatDevice(rdev: number): string {
   return `${major},${minor}`;
 }
 
-/** The path of an entry, or its last component, for people. */
+/** The path of an entry, or its last component, as text. */
 export function formatPath(entry: Entry, isWhole = true): string {
   const path = bytesOf(entry.path, entry.pathHex);
   const name = path.slice(path.lastIndexOf('/') + 1) as ByteString;
   return plainName(isWhole || name === '' ? path : name);
 }
 
-/** The target of a link behind an arrow; nothing for another file. */
+/** The target of a link after an arrow; empty for other files. */
 export function formatTarget(entry: Entry): string {
   if (entry.target === null) return '';
   return ` -> ${plainName(bytesOf(entry.target, entry.targetHex))}`;

@@ -16,8 +16,10 @@ export const text: Text<ExportReport> = (report, speaker, request) => {
     line(`Wrote ${name} to ${request['target']}`);
     line(`  manifest: ${report.manifestDigest}`);
     if (!report.identical) {
-      line('  The layers are packed anew: same diff ids and config, another manifest.');
-      line('  (pull --keep-blobs keeps the blobs, then an export is byte-identical.)');
+      line(
+        '  The layers were compressed again: diff ids and config are the same, the manifest differs.',
+      );
+      line('  For a byte-identical export, pull the image with --keep-blobs.');
     }
     for (const { digest, sizeBytes, method } of report.layers) {
       line(`  layer ${formatDigest(digest)}  ${formatSize(sizeBytes)}  ${method}`);
@@ -35,6 +37,6 @@ function printCommit(
   const files = report.filesWritten + report.filesReflinked;
   detail(
     `${report.metadataWritten} metadata and ${files} files written (${report.filesReflinked} by reflink), ` +
-      `${report.objectsPresent} were there, ${formatSize(report.contentBytes)}`,
+      `${report.objectsPresent} already existed, ${formatSize(report.contentBytes)}`,
   );
 }

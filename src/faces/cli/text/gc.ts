@@ -5,7 +5,7 @@ import type { Text } from './text.ts';
 /** The text of `gc`. */
 export const text: Text<GcReport> = (report, { line, note }, { force }) => {
   if (report.ancestorsForgotten !== null) {
-    line(`Commits: ${report.ancestorsForgotten} kept no longer as ancestors`);
+    line(`Commits: ${report.ancestorsForgotten} ancestors are no longer kept`);
   }
   const would = report.dryRun ? 'would be removed' : 'removed';
   line(`Objects: ${report.objectsRemoved} ${would} (${formatSize(report.freedBytes)})`);
@@ -21,8 +21,9 @@ export const text: Text<GcReport> = (report, { line, note }, { force }) => {
     note(
       force === true
         ? `Broken by --force: "${target}", where image ${image} is mounted`
-        : `Kept: image ${image}, which is mounted at "${target}" and nothing else keeps`,
+        : `Kept: image ${image}, only because it is mounted at "${target}"`,
     );
   }
-  if (report.plan !== null) line(`Plan written; do it with: onecopy gc --apply ${report.plan}`);
+  if (report.plan !== null)
+    line(`Plan written. To apply it, run: onecopy gc --apply ${report.plan}`);
 };

@@ -3,7 +3,7 @@ import type { ImagesReport } from '#work/verbs';
 import { formatDigest, formatSize } from '../units.ts';
 import type { Text } from './text.ts';
 
-/** A row for people: the value of each field of `--format`, which is also a column of the table. */
+/** A row as text. Its keys are the fields of `--format` and the columns of the table. */
 type Fields = Readonly<Record<(typeof FIELDS)[number], string>>;
 
 const FIELDS = [
@@ -84,7 +84,7 @@ function rowsOf({ images, partial }: ImagesReport, noTrunc: boolean): Fields[] {
   ];
 }
 
-/** The minute, UTC. An image may say anything. */
+/** Date and minute, UTC; a dash if the image states no valid date. */
 function dateText(created: string | null): string {
   const millis = Date.parse(created ?? '');
   return Number.isNaN(millis) ? '-' : new Date(millis).toISOString().slice(0, 16).replace('T', ' ');
@@ -96,7 +96,7 @@ function platformText({ platform }: ImagesReport['images'][number]): string {
   return [os, architecture, variant].filter((part) => part !== undefined).join('/');
 }
 
-/** Which paths of a partial commit are here. */
+/** The stored paths of a partial commit. */
 function pathsText(subpaths: readonly string[] | null): string {
   if (subpaths === null) return 'damaged';
   return subpaths.length === 0 ? 'commit object only' : `only ${subpaths.join(' ')}`;

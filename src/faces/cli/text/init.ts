@@ -6,10 +6,10 @@ export const text: Text<InitReport> = (report, { line }) => {
   if (report.dryRun) {
     const place = report.repository;
     if (!report.exists) line(`Would create ${place}`);
-    else line(`${report.resetMetadata ? 'Would reset' : 'Already there:'} ${place}`);
+    else line(`${report.resetMetadata ? 'Would reset' : 'Already exists:'} ${place}`);
     return;
   }
-  line(`${report.created ? 'Created' : 'Already there:'} ${report.repository}`);
+  line(`${report.created ? 'Created' : 'Already exists:'} ${report.repository}`);
   line(`  algorithm: ${report.algorithm}`);
   line(`  fs-verity: ${report.insecure ? 'not used' : 'required'}`);
   line(`  EROFS:     version ${report.erofsVersions.join(', then ')}`);

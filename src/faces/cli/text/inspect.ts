@@ -40,7 +40,7 @@ function printCommitObject(
   }
 }
 
-/** What is shown of an image config. */
+/** The keys of an image config that are printed. */
 interface ShownConfig {
   readonly os?: string;
   readonly architecture?: string;

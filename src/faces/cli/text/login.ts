@@ -5,6 +5,6 @@ import type { Text } from './text.ts';
 export const text: Text<LoginReport> = ({ registry, storedIn, hasReplaced }, { line }) => {
   const keeper = 'file' in storedIn ? storedIn.file : `the credential helper ${storedIn.helper}`;
   line(
-    `Logged in to ${registry}; credentials are ${hasReplaced ? 'replaced' : 'kept'} in ${keeper}`,
+    `Logged in to ${registry}; credentials are ${hasReplaced ? 'replaced' : 'stored'} in ${keeper}`,
   );
 };

@@ -8,15 +8,15 @@ export const text: Text<OstreeApplyDeltaReport> = (report, { line }) => {
   if (report.dryRun) {
     line(
       report.isPresent
-        ? `Commit ${report.commit} is here already`
-        : `Would make commit ${report.commit} from ${report.from ?? 'nothing'}`,
+        ? `Commit ${report.commit} is already stored`
+        : `Would create commit ${report.commit} from ${report.from ?? 'nothing'}`,
     );
     line(
       `  objects: ${report.metadata} metadata + ${countOf(report.files, 'file')} in ${countOf(report.parts, 'part')}, ` +
         `${formatSize(report.partBytes)}, ${formatSize(report.unpackedBytes)} unpacked`,
     );
     if (report.missing.length > 0) {
-      line(`  missing: ${countOf(report.missing.length, 'object')}, so it cannot be applied`);
+      line(`  missing: ${countOf(report.missing.length, 'object')}; the delta cannot be applied`);
     }
     for (const key of report.signedBy) line(`  signed:  ${key}`);
     return;

@@ -13,5 +13,5 @@ export const text: Text<OstreeCommitReport> = (report, { line, note }, request) 
   line(`stream  ${report.streamId}`);
   line(`image   ${report.imageId}`);
   if (report.ref !== null) line(`tagged  ${report.ref}`);
-  if (!report.changed) note('The tree is that of the parent: no new commit');
+  if (!report.changed) note('The tree equals the tree of the parent: no commit was created');
 };

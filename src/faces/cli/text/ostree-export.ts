@@ -14,6 +14,6 @@ export const text: Text<OstreeExportReport> = (report, { line, detail }) => {
   const files = report.filesWritten + report.filesReflinked;
   detail(
     `${report.metadataWritten} metadata and ${countOf(files, 'file')} written (${report.filesReflinked} by reflink), ` +
-      `${report.objectsPresent} were there, ${formatSize(report.contentBytes)}`,
+      `${report.objectsPresent} already existed, ${formatSize(report.contentBytes)}`,
   );
 };

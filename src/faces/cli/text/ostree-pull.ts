@@ -12,7 +12,7 @@ export const text: Text<CommitPlanReport | CommitPullReport> = (report, { line }
       const name = isSingle || ref === null ? '' : ` for ${ref}`;
       line(
         isPresent
-          ? `Commit ${commit}${name} is here already`
+          ? `Commit ${commit}${name} is already stored`
           : `Would pull commit ${commit}${name}${current === null ? '' : `, after ${current}`}`,
       );
     }
@@ -27,13 +27,13 @@ export const text: Text<CommitPlanReport | CommitPullReport> = (report, { line }
 const HISTORY_ENDS = {
   depth: '',
   root: ', the whole history',
-  missing: ', the source lacks the next one',
+  missing: ', the source does not have the next one',
   deleted: ', the next one was deleted',
 } as const;
 
 function printPulled(one: CommitPullReport['commits'][number], line: Speaker['line']): void {
   const { counts, signedBy, history, subpaths } = one;
-  line(`Pulled ${one.ref ?? one.commit}${one.wasPresent ? ', which was here already' : ''}`);
+  line(`Pulled ${one.ref ?? one.commit}${one.wasPresent ? ', which was already stored' : ''}`);
   line(`  commit:   ${one.commit}`);
   if (one.imageId !== null) line(`  image:    ${one.imageId}`);
   if (subpaths?.length === 0) line('  only the commit object');
@@ -41,7 +41,7 @@ function printPulled(one: CommitPullReport['commits'][number], line: Speaker['li
   const known = counts.metadataKnown + counts.filesKnown;
   line(
     `  objects:  ${counts.metadataFetched} metadata + ${countOf(counts.filesFetched, 'file')} fetched, ` +
-      `${known} were here${one.delta === null ? '' : ', a static delta helped'}`,
+      `${known} already stored${one.delta === null ? '' : ', static delta used'}`,
   );
   if (history !== null) {
     const ancestors = countOf(history.commits.length, 'ancestor');

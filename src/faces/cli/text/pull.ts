@@ -17,7 +17,7 @@ export const text: Text<PullReport> = (report, speaker, request) => {
       line(`  layer ${what}  ${route}: ${reason}`);
     }
     const [wanted, present] = [report.wantedBytes, report.presentBytes].map(formatSize);
-    line(`  to read: ${wanted}, already here: ${present}`);
+    line(`  to read: ${wanted}, already stored: ${present}`);
     if (report.requests > 0) {
       const fetched = formatSize(report.fetchBytes);
       line(`  to fetch: ${fetched} in ${countOf(report.requests, 'request')}`);
@@ -30,9 +30,9 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   line(`  manifest: ${report.manifestDigest}`);
   printTrust(report.trust, line);
   if (report.imageId !== null) line(`  image:    ${report.imageId}`);
-  line(`  layers:   ${layers.length}, of which ${present} were already here`);
+  line(`  layers:   ${layers.length}, ${present} of them already stored`);
   line(
-    `  files:    ${objects.stored} new (${formatSize(bytes.stored)}), ${objects.reused} already here, ` +
+    `  files:    ${objects.stored} new (${formatSize(bytes.stored)}), ${objects.reused} already stored, ` +
       `${formatSize(bytes.inlined)} of small files and headers`,
   );
   if (report.traffic !== null) line(`  network:  ${trafficText(report.traffic)}`);
@@ -48,20 +48,19 @@ function trafficText({ requests, bodyBytes, skippedBytes }: NonNullable<Pulled['
 }
 
 const DIFFERENCE_TEXTS: Readonly<Record<string, string>> = {
-  'size-without-data':
-    'states a size although its type has no data: cfsctl passes over that many bytes',
-  prefix: 'has a prefix that cfsctl does not see',
-  'old-directory': 'is a directory by the slash at its end: a file for cfsctl',
+  'size-without-data': 'has a size although its type has no data; cfsctl skips that many bytes',
+  prefix: 'has a ustar prefix field that cfsctl ignores',
+  'old-directory': 'is a directory because its name ends in a slash; cfsctl reads it as a file',
   'own-whiteout':
-    'hides only what lower layers brought: cfsctl removes what its own layer brought, too',
+    'hides only entries of lower layers; cfsctl also removes entries of the same layer',
 };
 
-/** Says that cfsctl would make another image, and where it reads the layers differently. */
+/** Prints a note that cfsctl would build a different image, and the paths that it reads differently. */
 function printDifferences(differences: Pulled['differences'], { note }: Speaker): void {
   if (differences === null || differences.count === 0) return;
   const { count, named } = differences;
   note(
-    `note: cfsctl reads ${count} ${count === 1 ? 'entry' : 'entries'} of this image differently, and may give it another id; --compat cfsctl reads as it does`,
+    `note: cfsctl reads ${count} ${count === 1 ? 'entry' : 'entries'} of this image differently and may compute another id. To get the id of cfsctl, use --compat cfsctl`,
   );
   for (const { difference, path, layer } of named) {
     note(`  ${path} ${DIFFERENCE_TEXTS[difference] ?? difference} (layer ${formatDigest(layer)})`);

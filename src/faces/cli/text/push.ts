@@ -8,7 +8,7 @@ export const text: Text<PushReport> = (report, { line, note, noTrunc }) => {
   if (report.dryRun) {
     line(`Would push ${manifestDigest} to ${target}`);
     for (const { digest, sizeBytes, kept } of report.layers) {
-      const how = kept ? 'kept' : 'in the registry, or compressed anew';
+      const how = kept ? 'kept' : 'in the registry, or compressed again';
       line(`  layer ${formatDigest(digest, noTrunc)}  ${formatSize(sizeBytes)}  ${how}`);
     }
     return;
@@ -21,6 +21,6 @@ export const text: Text<PushReport> = (report, { line, note, noTrunc }) => {
   line(`  sent:     ${formatSize(report.sentBytes)}`);
   if (report.identical) return;
   note(
-    `note: the digest of the manifest changed, it was ${report.originalManifestDigest}: layers were compressed anew`,
+    `note: layers were compressed again, so the digest of the manifest changed (before: ${report.originalManifestDigest})`,
   );
 };

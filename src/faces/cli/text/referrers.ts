@@ -5,7 +5,7 @@ import type { Text } from './text.ts';
 /** The text of `referrers`. */
 export const text: Text<ReferrersReport> = async ({ subject, referrers }, speaker) => {
   if (referrers.length === 0) {
-    speaker.note(`Nothing refers to ${subject}`);
+    speaker.note(`No referrers of ${subject} found`);
     return;
   }
   await speaker.table(

@@ -1,6 +1,6 @@
 import type { Output } from '../output.ts';
 
-/** What the text of a report is written with. */
+/** The output functions for the text of a report. */
 export interface Speaker extends Pick<Output, 'line' | 'note' | 'detail' | 'table' | 'document'> {
   /** Digests stay whole. */
   readonly noTrunc: boolean;
@@ -8,7 +8,7 @@ export interface Speaker extends Pick<Output, 'line' | 'note' | 'detail' | 'tabl
   readonly quiet: boolean;
 }
 
-/** The text of a report for people. It gets the request too, which says how much is to be shown. */
+/** Prints a report as text. The request decides how much is printed. */
 export type Text<Report> = (
   report: Report,
   speaker: Speaker,

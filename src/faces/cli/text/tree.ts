@@ -18,7 +18,7 @@ export const text: Text<TreeReport> = ({ entries }, { line }) => {
   }
 };
 
-/** For each entry, whether nothing of its depth follows before a shallower one; read from the end, in one pass. */
+/** For each entry, whether it is the last one of its directory. Computed in one pass from the end. */
 function lastOfTheirFolders(entries: TreeReport['entries']): boolean[] {
   const isLast: boolean[] = [];
   let hasNext: boolean[] = [];

@@ -113,7 +113,7 @@ export class NameChecker {
     // Where meta.json names the wrong algorithm, every link is odd; the objects and streams say so already.
     const other = algorithm === 'sha256' ? 'sha512' : 'sha256';
     if (link.kind === 'invalid' && readObjectLink(root, path, other).kind === 'object') return;
-    const detail = link.kind === 'object' ? `leads to object ${link.id}` : 'leads to no object';
+    const detail = link.kind === 'object' ? `points to object ${link.id}` : 'points to no object';
     this.#find('entry-wrong-target', path, detail);
     this.corrupted[category] += 1;
   }
@@ -139,7 +139,7 @@ export class NameChecker {
     );
     if (stream.value === undefined) {
       const reason = opened.error ?? stream.error;
-      this.#find('stream-open-failed', path, reason?.message ?? 'it is no regular file');
+      this.#find('stream-open-failed', path, reason?.message ?? 'it is not a regular file');
       this.corrupted.streams += 1;
       return undefined;
     }
@@ -219,7 +219,7 @@ export class NameChecker {
     const opened = attempt(() => this.#openTarget(path));
     using file = opened.value;
     if (file === undefined) {
-      this.#find('image-open-failed', path, opened.error?.message ?? 'it is no regular file');
+      this.#find('image-open-failed', path, opened.error?.message ?? 'it is not a regular file');
       this.corrupted.images += 1;
       return;
     }

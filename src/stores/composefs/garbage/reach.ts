@@ -210,7 +210,7 @@ export class Marker implements Reach {
     if (kind === 'stream') return this.#visitStream(object, step);
     if (kind === 'image') return await this.#visitImage(object, step);
     if (step.role === 'derived') {
-      this.#find('image-invalid', `images/${step.id}`, 'it is no EROFS image');
+      this.#find('image-invalid', `images/${step.id}`, 'it is not an EROFS image');
       return [];
     }
     // An intact object that is neither was never a stream: it needs nothing. A damaged one may have been.
@@ -218,7 +218,7 @@ export class Marker implements Reach {
     throw unreadable(
       `object ${step.id}`,
       step.via,
-      `it is no ${step.role === 'image' ? 'EROFS image' : 'splitstream'}`,
+      `it is not ${step.role === 'image' ? 'an EROFS image' : 'a splitstream'}`,
     );
   }
 
@@ -383,7 +383,7 @@ function unreadable(what: string, via: string, reason: string, cause?: unknown):
     { path, reason },
     {
       ...(cause === undefined ? {} : { cause }),
-      hint: 'Nothing was deleted. Run fsck, then pull again or remove the reference that needs it',
+      hint: 'Nothing was deleted. Run `onecopy fsck`, then pull the damaged images again, or remove them',
     },
   );
 }

@@ -115,9 +115,9 @@ export class ImageStore {
     if (id !== undefined) return id;
     throw new NotFoundError(
       'IMAGE_NOT_FOUND',
-      `Cannot open image "${name}": the repository has none of this id or name`,
+      `Cannot open image "${name}": the repository has no image of this name or id`,
       { name },
-      { hint: 'List the images to see their names' },
+      { hint: 'List all images with: onecopy images' },
     );
   }
 

@@ -175,7 +175,7 @@ export class StreamStore {
     if (id !== undefined) return id;
     throw new NotFoundError(
       'STREAM_NOT_FOUND',
-      `Cannot open stream "${name}": the repository has none of this name`,
+      `Cannot open stream "${name}": the repository has no stream of this name`,
       { name },
     );
   }
@@ -197,7 +197,7 @@ export class StreamStore {
       'REPO_ENTRY_INVALID',
       `Cannot follow ${path}: ${link.reason}`,
       { path },
-      { hint: 'Run fsck to see all that is wrong with the repository' },
+      { hint: 'Run `onecopy fsck` to list all problems of the repository' },
     );
   }
 

@@ -70,11 +70,11 @@ export function importFile(file: Descriptor, options: ImportOptions): Imported {
   if (mode === 'auto' || mode === 'copy') return importByCopy(file, options);
   throw new UnsupportedError(
     'IMPORT_WOULD_COPY',
-    `Cannot import file without copying: mode ${mode} is not possible here`,
+    `Cannot import file without copying: the filesystem does not support mode ${mode}`,
     { reason: mode },
     {
       ...(refused[0] === undefined ? {} : { cause: refused[0] }),
-      hint: 'Allow copies, or put both stores on one filesystem that can reflink (XFS, btrfs)',
+      hint: 'Allow copies, or put both stores on one filesystem with reflinks (XFS or btrfs)',
     },
   );
 }

@@ -229,7 +229,7 @@ export class ObjectStore {
     if (measured === undefined && !insecure) {
       throw new IntegrityError(
         'VERITY_NOT_ENABLED',
-        `Cannot open object ${id}: fs-verity is not enabled on it, and this repository demands it`,
+        `Cannot open object ${id}: this repository requires fs-verity, and the object does not have it`,
         { what: id },
         { hint: 'Open the repository as insecure to accept it' },
       );

@@ -79,6 +79,6 @@ function locked(root: Dir, mode: LockMode, timeoutMs: number): BusyError {
     'REPO_LOCKED',
     `Cannot take the ${mode} lock of repository "${root.label}": another process held it for ${timeoutMs} ms`,
     { path: root.label, mode, timeoutMs },
-    { hint: 'Wait for the other command, or give a longer time-out' },
+    { hint: 'Wait until the other process has finished, or set a longer timeout' },
   );
 }

@@ -103,7 +103,7 @@ export function checkCompatibility(meta: RepositoryMeta): Compatibility {
       'REPO_VERSION_UNSUPPORTED',
       `Cannot open repository: expected format version ${META_VERSION} or older, found ${meta.version}`,
       { expected: META_VERSION, found: meta.version },
-      { hint: 'Use a newer version of this program for this repository' },
+      { hint: 'Open this repository with a newer version of onecopy' },
     );
   }
   const features = [...meta.features.incompatible];
@@ -112,7 +112,7 @@ export function checkCompatibility(meta: RepositoryMeta): Compatibility {
       'REPO_FEATURE_UNKNOWN',
       `Cannot open repository: it requires unknown incompatible features ${JSON.stringify(features)}`,
       { features },
-      { hint: 'Use a newer version of this program for this repository' },
+      { hint: 'Open this repository with a newer version of onecopy' },
     );
   }
   const known: readonly string[] = [FEATURE_V1_EROFS];

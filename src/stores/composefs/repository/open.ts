@@ -204,7 +204,9 @@ function refuseLinkedFolders(root: Dir): void {
       'REPO_ENTRY_INVALID',
       `Cannot open repository "${root.label}": expected "${folder}" to be a directory, found a symlink to "${target}"`,
       { path: folder, target },
-      { hint: 'To keep a part elsewhere, mount it there, for example with mount --bind' },
+      {
+        hint: 'To keep a directory of the repository on another filesystem, bind-mount it (mount --bind)',
+      },
     );
   }
 }
@@ -234,7 +236,9 @@ function differentConfiguration(path: string, found: RepositoryMeta, expected: R
     'REPO_EXISTS',
     `Cannot create repository "${path}": expected ${describe(expected)}, found one with ${describe(found)}`,
     { expected: describe(expected), found: describe(found) },
-    { hint: 'Use it as it is, or start over with --reset-metadata' },
+    {
+      hint: 'Use the repository as it is, or delete its images, refs and streams with --reset-metadata',
+    },
   );
 }
 

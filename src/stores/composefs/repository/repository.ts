@@ -149,9 +149,9 @@ export function requireVerity(root: Dir, isProtected: boolean): void {
   if (isProtected) return;
   throw new IntegrityError(
     'VERITY_NOT_ENABLED',
-    `Cannot open repository "${root.label}": fs-verity is demanded, but the repository was created without it`,
+    `Cannot open repository "${root.label}": fs-verity is required, but the repository was created without it`,
     { what: root.label },
-    { hint: 'Create the repository anew on a filesystem with fs-verity (ext4, btrfs)' },
+    { hint: 'Create a new repository on a filesystem with fs-verity (ext4 or btrfs)' },
   );
 }
 
@@ -159,15 +159,17 @@ function missingMeta({ root, algorithm, versions }: Repository): NotFoundError {
   const found = `${formatAlgorithmId(algorithm)} and EROFS version ${versions.join(', ')}`;
   return new NotFoundError(
     'REPO_METADATA_MISSING',
-    `Cannot change repository "${root.label}": expected a ${META_NAME}, found none; what is there looks like ${found}`,
+    `Cannot change repository "${root.label}": expected a ${META_NAME}, found none; its objects use ${found}`,
     { path: root.label },
-    { hint: `Write it anew, as what is there says, with: onecopy --repo ${root.label} init` },
+    {
+      hint: `Write a new ${META_NAME} that matches the objects with: onecopy --repo ${root.label} init`,
+    },
   );
 }
 
 function whyReadOnly(root: Dir, unknown: readonly string[]): string | undefined {
   if (unknown.length > 0) {
-    return `it has features this version can only read with: ${JSON.stringify(unknown)}`;
+    return `this version can only read repositories with the features ${JSON.stringify(unknown)}`;
   }
   if (readFilesystemState(root).readOnly) return 'its filesystem is mounted read-only';
   return root.isWritable() ? undefined : 'its directory is not writable for this user';

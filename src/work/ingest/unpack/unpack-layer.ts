@@ -65,7 +65,7 @@ function verifyDiffId(expected: DiffId, found: ContentDigest): void {
     'DIFF_ID_MISMATCH',
     `Cannot accept layer: expected diff id ${expected}, found ${found}`,
     { expected, found },
-    { hint: 'Manifest and config do not belong together: the image was made or copied wrongly' },
+    { hint: 'The manifest and the config do not match: the image was built or copied incorrectly' },
   );
 }
 

@@ -148,7 +148,7 @@ class Meter {
       'LAYER_TOO_LARGE',
       `Cannot unpack ${this.#limits.what}: expected at most ${limit} bytes from ${this.inputBytes}, found more`,
       { offset: this.#outputBytes, what: this.#limits.what, limit },
-      { hint: 'If you trust the image, allow as much as it needs with --max-layer-size' },
+      { hint: 'If you trust the image, raise --max-layer-size' },
     );
   }
 

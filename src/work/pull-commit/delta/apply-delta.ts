@@ -189,7 +189,7 @@ function failFallbacks(
 ): never {
   throw new NotFoundError(
     'OSTREE_OBJECT_MISSING',
-    `Cannot apply delta ${formatDeltaName(superblock)}: ${missing.length} objects that it leaves out are not here, the first is ${missing[0]}`,
+    `Cannot apply delta ${formatDeltaName(superblock)}: ${missing.length} objects that the delta omits are not stored, the first is ${missing[0]}`,
     {
       checksum: missing[0],
       kind: 'file',
@@ -244,7 +244,7 @@ function openSource(repository: Repository | undefined, from: OstreeChecksum | u
     'OSTREE_COMMIT_NOT_FOUND',
     `Cannot apply delta: it starts from commit ${from}, which is not stored`,
     { name: from },
-    { hint: 'Pull that commit first, or use a delta from nothing' },
+    { hint: 'Pull that commit first, or use a delta without a base commit' },
   );
 }
 

@@ -95,7 +95,7 @@ export async function tryDelta(
   if (policy !== 'require') return undefined;
   throw new NotFoundError(
     'OSTREE_DELTA_NOT_FOUND',
-    `Cannot find a static delta to commit ${to} from nothing or from a commit that is here`,
+    `Cannot find a static delta to commit ${to}: expected one without a base commit or from a stored commit, found none`,
     { commit: to },
   );
 }

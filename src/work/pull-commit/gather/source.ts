@@ -28,7 +28,7 @@ export function localSource(repo: OstreeRepo, pool: FilePool): CommitSource {
     label: repo.root.label,
     concurrency: 512,
     missingHint: hasDeltas(repo)
-      ? 'It has static deltas, which local pulls use on demand only: pull with --require-delta'
+      ? 'The repository has static deltas. A local pull uses them only with --require-delta'
       : undefined,
     metadata: (kind, checksum) => repo.readMetadata(kind, checksum),
     files: (sink, signal) => pool.open(sink, signal),

@@ -134,7 +134,7 @@ export function failNoSummary(what: string, url: string): never {
     'OSTREE_SUMMARY_NOT_FOUND',
     `Cannot ${what}: the remote has no summary`,
     { url: shownUrl(url) },
-    { hint: 'Pull by the name of a ref; without a summary the names cannot be listed' },
+    { hint: 'Pull a ref by its name; the refs cannot be listed without a summary' },
   );
 }
 

@@ -244,6 +244,6 @@ function failMissing(expected: string): never {
     'OSTREE_KEYS_MISSING',
     `Cannot verify signatures: expected ${expected}, found none`,
     { expected },
-    { hint: 'Name the keys, or switch verification off for this remote' },
+    { hint: 'Name the keys, or disable verification for this remote' },
   );
 }
