@@ -5,6 +5,7 @@
  * Usage: npm run prove -- NAME [NUMBER]   (without a name: lists them)
  */
 import { healFlips } from '../test/support/flips.ts';
+import { killPushes } from '../test/support/push-kills.ts';
 
 /** A long form. */
 interface Proof {
@@ -26,6 +27,20 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         const bad = outcomes.filter(({ left }) => left.length > 0);
         process.stdout.write(`${notice}: ${count - bad.length} of ${count} healed\n`);
         lines.push(...bad.map(({ what, left }) => `${notice}: ${what}: ${left.join('; ')}`));
+      }
+      return lines;
+    },
+  },
+  'push-kills': {
+    says: 'a push that was killed is completed by the next one, which sends no byte again that had arrived',
+    count: 50,
+    async run(count) {
+      const lines: string[] = [];
+      for (const tellsStatus of [true, false]) {
+        const { killed, brokenOff, wrong } = await killPushes(count, tellsStatus);
+        const kind = tellsStatus ? 'a registry that tells the status' : 'one that does not';
+        process.stdout.write(`${kind}: ${killed} of ${count} killed, ${brokenOff} inside a blob\n`);
+        lines.push(...wrong);
       }
       return lines;
     },

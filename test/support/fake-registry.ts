@@ -72,6 +72,10 @@ export class FakeRegistry implements AsyncDisposable {
   readonly plain = new Set<string>();
   /** The certificate that the servers show, which is its own authority. */
   readonly authority: string;
+  /** Hears of a request whose client gave up in the middle of the body, with what came of it. */
+  onBroken: ((request: Pick<SeenRequest, 'method' | 'url' | 'body'>) => void) | undefined;
+  /** Requests that are not answered yet. */
+  pending = 0;
   #handler: FakeHandler;
   readonly #secure;
   readonly #plain;
@@ -126,17 +130,23 @@ export class FakeRegistry implements AsyncDisposable {
 
   async #answer(scheme: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
+    const { method = '', headers } = request;
+    this.pending++;
+    response.once('close', () => {
+      this.pending--;
+    });
+    const url = new URL(request.url ?? '', `${scheme}://${headers.host}`);
     try {
       for await (const piece of request) pieces.push(piece);
     } catch {
-      return; // The client gave up in the middle of a body.
+      this.onBroken?.({ method, url, body: Buffer.concat(pieces) });
+      return;
     }
-    const { method = '', headers } = request;
     const certificate =
       scheme === 'https' ? (request.socket as TLSSocket).getPeerCertificate() : {};
     const seen: SeenRequest = {
       method,
-      url: new URL(request.url ?? '', `${scheme}://${headers.host}`),
+      url,
       headers,
       body: Buffer.concat(pieces),
       hasClientCertificate: Object.keys(certificate).length > 0,

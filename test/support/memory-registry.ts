@@ -73,6 +73,13 @@ export class MemoryRegistry {
     this.#uploads.set(id, bytes);
   };
 
+  /** Keeps what came of the body of a broken request, as distribution 3 does. */
+  readonly broken = ({ url, body }: Pick<SeenRequest, 'url' | 'body'>): void => {
+    const id = /\/uploads\/(u[0-9]+)$/.exec(url.pathname)?.[1];
+    const held = id === undefined ? undefined : this.#uploads.get(id);
+    if (id !== undefined && held !== undefined) this.partial(id, Buffer.concat([held, body]));
+  };
+
   readonly handler: FakeHandler = (request) => {
     const { pathname } = request.url;
     if (pathname === '/v2/') return { status: 200, body: '{}' };

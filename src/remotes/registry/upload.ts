@@ -52,7 +52,9 @@ export async function pushBlob(
 ): Promise<PushedBlob> {
   const upload = new BlobUpload(access, blob, options);
   if (await upload.isPresent()) return 'present';
-  for (const from of options.mountFrom ?? []) if (await upload.mount(from)) return 'mounted';
+  if (!(await upload.resume())) {
+    for (const from of options.mountFrom ?? []) if (await upload.mount(from)) return 'mounted';
+  }
   await upload.send();
   return 'uploaded';
 }
@@ -160,9 +162,21 @@ class BlobUpload {
     }
   }
 
+  /** @returns true when the upload of an earlier run goes on: the registry has some of it */
+  async resume(): Promise<boolean> {
+    if (this.#location === undefined) return false;
+    try {
+      await this.#askStatus();
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (!isOnecopyError(error) || error.kind !== 'transport') throw error;
+      this.#forget();
+    }
+    return this.#sentBytes > 0;
+  }
+
   /** Sends the bytes and closes the upload. */
   async send(): Promise<void> {
-    if (this.#options.state !== undefined) await this.#askStatus();
     for (;;) {
       this.#options.signal?.throwIfAborted();
       const before = this.#sentBytes;

@@ -64,6 +64,7 @@ export {
   type OpenObjectOptions,
   type VerifyMode,
 } from './objects/objects.ts';
+export { HeldNote, NoteStore } from './partial/notes.ts';
 export { PartialBlob, PartialStore } from './partial/partials.ts';
 export type { StoreContext, VerityPolicy } from './repository/context.ts';
 export type { LockOptions } from './repository/lock.ts';

@@ -14,6 +14,14 @@ export const PARTIALS = `${OWN}/partial`;
 export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
 /** How long after it last grew a garbage collection leaves a partial blob, in seconds. */
 export const PARTIAL_KEPT_SEC = 7 * 24 * 3600;
+/** Uploads that were begun: one note for each blob and repository of a registry. */
+export const UPLOADS = `${OWN}/uploads`;
+/** How long a garbage collection leaves the note of an upload, in seconds: registries forget uploads sooner. */
+export const UPLOAD_KEPT_SEC = 7 * 24 * 3600;
+/** What accepted an image when it was pulled: one note for each manifest. */
+export const ACCEPTED = `${OWN}/accepted`;
+/** Longest note that is read, in bytes. */
+export const NOTE_MAX_BYTES = 65_536;
 /** Most marks of suspects; where more is damaged, everything is suspect. */
 export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */

@@ -1,6 +1,6 @@
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { ConflictError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { type OperationOptions, pool } from '#base/flow';
 import {
   type Compression,
   type Descriptor,
@@ -8,7 +8,7 @@ import {
   ociLayerType,
   parseLayerType,
 } from '#formats/oci';
-import type { BlobToPush, PushedBlob, RegistryRepository } from '#remotes/registry';
+import type { BlobToPush, PushedBlob, RegistryRepository, UploadState } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
 import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
 import { bytesBlob, keptBlob, plainBlob, repackedBlob } from './layer-blobs.ts';
@@ -92,6 +92,30 @@ export async function pushImage(
   };
 }
 
+/** Blobs on their way into one registry at the same time. */
+const BLOBS_AT_ONCE = 6;
+
+/** Name of the note about the upload of a blob into a repository of a registry. */
+function uploadName({ endpoint }: RegistryRepository, digest: ContentDigest): string {
+  const { host, repository } = endpoint;
+  const key = computeContentDigest(Buffer.from(JSON.stringify([host, repository, digest])));
+  return key.replace(':', '-');
+}
+
+/** What a note says of an upload; undefined for anything else. */
+function parseState(text: string): UploadState | undefined {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    const { location, sentBytes } = JSON.parse(text) as Partial<UploadState>;
+    const isSound = typeof location === 'string' && URL.canParse(location);
+    if (!isSound || !Number.isSafeInteger(sentBytes) || Number(sentBytes) < 0) return undefined;
+    return { location, sentBytes: Number(sentBytes) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 interface PushJob {
   readonly target: RegistryRepository;
   readonly options: PushOptions;
@@ -118,16 +142,16 @@ class ImagePush {
 
   /** Brings all layers; each blob once. */
   async layers(): Promise<PushedLayer[]> {
-    const offered = new Map<ContentDigest, OfferedLayer>();
+    const distinct = new Map<ContentDigest, readonly [StoredLayer, Descriptor]>();
     for (const [at, layer] of this.#image.layers.entries()) {
       const descriptor = this.#image.manifest.layers[at] as Descriptor;
-      if (offered.has(layer.digest)) continue;
-      offered.set(layer.digest, await this.#offer(layer, descriptor));
+      if (!distinct.has(layer.digest)) distinct.set(layer.digest, [layer, descriptor]);
     }
-    const lost = [...offered.values()].find(({ blob }) => blob === undefined);
+    const offered = await pool(distinct.values(), BLOBS_AT_ONCE, (one) => this.#offer(...one));
+    const lost = offered.find(({ blob }) => blob === undefined);
     if (lost !== undefined && this.#job.options.sameDigest === true) throw this.#changes(lost);
-    const done = new Map<ContentDigest, PushedLayer>();
-    for (const [digest, one] of offered) done.set(digest, await this.#bring(one));
+    const pushed = await pool(offered, BLOBS_AT_ONCE, (one) => this.#bring(one));
+    const done = new Map(pushed.map((one) => [one.originalDigest, one]));
     return this.#image.layers.map(({ digest }) => done.get(digest) as PushedLayer);
   }
 
@@ -136,8 +160,19 @@ class ImagePush {
     const { target, options } = this.#job;
     const { mountFrom = [], signal, onProgress } = options;
     const id = blob.digest;
-    onProgress?.({ type: 'started', id, unit: 'bytes', total: blob.sizeBytes });
-    const how = await target.pushBlob(blob, { mountFrom, signal });
+    const total = blob.sizeBytes;
+    signal?.throwIfAborted();
+    onProgress?.({ type: 'started', id, unit: 'bytes', total });
+    using note = this.#repository.uploads.hold(uploadName(target, id));
+    const state = note === undefined ? undefined : parseState(note.text);
+    const how = await target.pushBlob(blob, {
+      mountFrom,
+      signal,
+      ...(state === undefined ? {} : { state }),
+      onState: (reached) => note?.write(JSON.stringify(reached)),
+      onProgress: (done) => onProgress?.({ type: 'advanced', id, done, total }),
+    });
+    note?.remove();
     onProgress?.(
       how === 'uploaded'
         ? { type: 'done', id, transferred: blob.sizeBytes }

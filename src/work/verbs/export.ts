@@ -13,6 +13,8 @@ import { openOciImage } from '#work/image';
 import { checkoutReport } from './checkout-report.ts';
 import { isOstree, OSTREE_KEYS, ostreeReport, planOstree, writeOstree } from './export-ostree.ts';
 import { noteOnly } from './files.ts';
+import { type PushRequest, planPush, pushReports, runPush } from './push.ts';
+import { isRegistryReference, registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
 import { compat, count, flag, list, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
@@ -22,7 +24,7 @@ export const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 
 const request = v.strictObject({
   name: text,
-  /** `oci:`, `oci-archive:`, `dir:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
+  /** `docker://`, `oci:`, `oci-archive:`, `dir:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
   target: text,
   compression: v.optional(v.picklist(COMPRESSIONS)),
   /** False: do not restore owners in a plain directory. */
@@ -34,6 +36,10 @@ const request = v.strictObject({
   emptySysroot: flag,
   keepUserXattrs: flag,
   compat,
+  /** Only for a registry: as `push` takes them. */
+  forceCompression: v.optional(v.picklist(COMPRESSIONS)),
+  sameDigest: flag,
+  ...registryKeys,
 });
 export type ExportRequest = v.InferOutput<typeof request>;
 
@@ -78,7 +84,12 @@ const imageReport = v.object({
     }),
   ),
 });
-const report = v.union([plannedReport, directoryReport, imageReport, ostreeReport]);
+const kindRegistry = { kind: v.literal('registry') };
+const registryReport = v.union([
+  v.object({ ...kindRegistry, ...pushReports.planned }),
+  v.object({ ...kindRegistry, ...pushReports.pushed }),
+]);
+const report = v.union([plannedReport, directoryReport, imageReport, ostreeReport, registryReport]);
 export type ExportReport = v.InferOutput<typeof report>;
 
 /** `export`: writes an image to a layout or an archive, or an image or a commit to a plain directory. */
@@ -93,6 +104,9 @@ export const exportVerb = defineVerb({
     },
   ],
   async plan(context, asked) {
+    if (isRegistryReference(asked.target)) {
+      return { kind: 'registry' as const, ...(await planPush(context, pushRequest(asked))) };
+    }
     const place = placeOf(asked);
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
@@ -108,6 +122,9 @@ export const exportVerb = defineVerb({
     return { dryRun: true as const, kind: 'image' as const, name, target, manifestDigest };
   },
   async run(context, asked) {
+    if (isRegistryReference(asked.target)) {
+      return { kind: 'registry' as const, ...(await runPush(context, pushRequest(asked))) };
+    }
     const place = placeOf(asked);
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
@@ -158,10 +175,23 @@ function commitOf(named: Named): { readonly commit?: string } {
   return named.kind === 'commit' ? { commit: named.commit } : {};
 }
 
+/** Options that only a registry has. */
+const REGISTRY_KEYS = ['forceCompression', 'sameDigest', ...Object.keys(registryKeys)] as const;
+
+/** An export into a registry is a push. @throws UsageError for options of other kinds */
+function pushRequest(asked: ExportRequest): PushRequest {
+  refuseKeys(asked, ['owners', ...OSTREE_KEYS], `export to "${asked.target}"`);
+  const { name, target, compression, forceCompression, sameDigest } = asked;
+  const { tlsVerify, authfile, certDir, creds } = asked;
+  const registry = { tlsVerify, authfile, certDir, creds };
+  return { name, target, compression, forceCompression, sameDigest, ...registry };
+}
+
 /** A layout or archive, or the path of a plain directory. Options for the other kind are refused. */
 function placeOf(asked: ExportRequest): LocalReference | OstreeReference | string {
   const { target } = asked;
   const subject = `export to "${target}"`;
+  refuseKeys(asked, REGISTRY_KEYS, subject);
   if (!/^[a-z][a-z-]+:/.test(target)) {
     refuseKeys(asked, ['compression', ...OSTREE_KEYS], subject);
     return target;
@@ -178,7 +208,7 @@ function placeOf(asked: ExportRequest): LocalReference | OstreeReference | strin
       return reference;
     default:
       throw new UsageError(
-        `Cannot export to "${target}": expected oci:, oci-archive:, dir:, ostree-local: or the path of a directory`,
+        `Cannot export to "${target}": expected docker://, oci:, oci-archive:, dir:, ostree-local: or the path of a directory`,
       );
   }
 }

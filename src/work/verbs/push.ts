@@ -8,7 +8,7 @@ import { registryKeys, registryOptions } from './registry-keys.ts';
 import { parseRegistryReference } from './registry-reference.ts';
 import { openSelected } from './repository.ts';
 import { count, flag, list, orNull, text } from './schemas.ts';
-import { defineVerb } from './verb.ts';
+import { defineVerb, type VerbContext } from './verb.ts';
 
 /** Largest number of repositories of a registry from which a blob is mounted. */
 const MOUNTS_MAX = 4;
@@ -26,9 +26,10 @@ const request = v.strictObject({
   sameDigest: flag,
   ...registryKeys,
 });
-type PushRequest = v.InferOutput<typeof request>;
+/** What a push is asked for. */
+export type PushRequest = v.InferOutput<typeof request>;
 
-const planned = v.object({
+const plannedFacts = {
   dryRun: v.literal(true),
   name: text,
   target: text,
@@ -41,8 +42,8 @@ const planned = v.object({
       kept: v.boolean(),
     }),
   ),
-});
-const pushed = v.object({
+};
+const pushedFacts = {
   dryRun: v.literal(false),
   name: text,
   target: text,
@@ -64,8 +65,10 @@ const pushed = v.object({
   ),
   /** Bytes of the blobs that were sent. */
   sentBytes: count,
-});
-const report = v.union([planned, pushed]);
+};
+/** Parts of reports: what would be pushed, and what was. */
+export const pushReports = { planned: plannedFacts, pushed: pushedFacts };
+const report = v.union([v.object(plannedFacts), v.object(pushedFacts)]);
 export type PushReport = v.InferOutput<typeof report>;
 
 /** `push`: sends an image to a registry, except blobs that the registry has. */
@@ -78,46 +81,52 @@ export const push = defineVerb({
       says: 'Push an image into a registry',
     },
   ],
-  async plan(context, asked) {
-    targetOf(asked);
-    using repository = await openSelected(context);
-    const { manifestDigest, layers, manifest, blobs } = imageOf(repository, asked);
-    const { name, target } = asked;
-    return {
-      dryRun: true as const,
-      name,
-      target,
-      manifestDigest,
-      layers: layers.map(({ digest, diffId }, at) => ({
-        digest,
-        sizeBytes: manifest.layers[at]?.sizeBytes ?? 0,
-        kept: blobs.has(digest) || (diffId ?? digest) === (digest as string),
-      })),
-    };
-  },
-  async run(context, asked) {
-    const reference = targetOf(asked);
-    using repository = await openSelected(context);
-    const { manifestDigest } = imageOf(repository, asked);
-    // Loaded on demand: a registry client takes time to load, which other verbs do not need.
-    const { openRegistryPlace } = await import('#work/registry-image');
-    await using place = await openRegistryPlace(reference, registryOptions(asked));
-    for (const warning of place.warnings) context.warn(warning);
-    const { signal, onProgress } = context;
-    const done = await pushImage(repository, `@${manifestDigest}`, place.repository, {
-      signal,
-      onProgress,
-      tag: reference.tag,
-      compression: asked.compression,
-      forceCompression: asked.forceCompression,
-      sameDigest: asked.sameDigest,
-      mountFrom: siblingsOf(repository, reference, manifestDigest),
-    });
-    const { name, target } = asked;
-    const layers = done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
-    return { dryRun: false as const, name, target, ...done, tag: orNull(done.tag), layers };
-  },
+  plan: planPush,
+  run: runPush,
 });
+
+/** What a push would send. */
+export async function planPush(context: VerbContext, asked: PushRequest) {
+  targetOf(asked);
+  using repository = await openSelected(context);
+  const { manifestDigest, layers, manifest, blobs } = imageOf(repository, asked);
+  const { name, target } = asked;
+  return {
+    dryRun: true as const,
+    name,
+    target,
+    manifestDigest,
+    layers: layers.map(({ digest, diffId }, at) => ({
+      digest,
+      sizeBytes: manifest.layers[at]?.sizeBytes ?? 0,
+      kept: blobs.has(digest) || (diffId ?? digest) === (digest as string),
+    })),
+  };
+}
+
+/** Pushes. */
+export async function runPush(context: VerbContext, asked: PushRequest) {
+  const reference = targetOf(asked);
+  using repository = await openSelected(context);
+  const { manifestDigest } = imageOf(repository, asked);
+  // Loaded on demand: a registry client takes time to load, which other verbs do not need.
+  const { openRegistryPlace } = await import('#work/registry-image');
+  await using place = await openRegistryPlace(reference, registryOptions(asked));
+  for (const warning of place.warnings) context.warn(warning);
+  const { signal, onProgress } = context;
+  const done = await pushImage(repository, `@${manifestDigest}`, place.repository, {
+    signal,
+    onProgress,
+    tag: reference.tag,
+    compression: asked.compression,
+    forceCompression: asked.forceCompression,
+    sameDigest: asked.sameDigest,
+    mountFrom: siblingsOf(repository, reference, manifestDigest),
+  });
+  const { name, target } = asked;
+  const layers = done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
+  return { dryRun: false as const, name, target, ...done, tag: orNull(done.tag), layers };
+}
 
 /** The target of a push. A digest is refused, because the image already has one. @throws UsageError */
 function targetOf({ name, target }: PushRequest) {

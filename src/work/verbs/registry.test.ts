@@ -280,3 +280,57 @@ test('push mounts what the image was pulled from, else compresses anew and says 
   await world.refuses('USAGE', 'push', { name, target: byDigest });
   await world.refuses('USAGE', 'push', { name, target: 'oci:x' });
 });
+
+test('export into a registry is a push, and the upload of a broken one is not kept longer than it is of use', async () => {
+  await using world = await World.start();
+  const { host, memory, layout } = world;
+  await world.ask('pull', { reference: layout.reference, names: ['app'], keepBlobs: true });
+  memory.blobs.clear();
+  const target = `docker://${host}/ns/exported:v1`;
+  const planned = await world.ask('export', { name: 'app', target }, true);
+  deepEqual([planned['kind'], planned['dryRun']], ['registry', true]);
+  // Every upload is refused: what was begun is noted.
+  world.answer = ({ method, url }) =>
+    method === 'PUT' && url.pathname.includes('/uploads/') ? { status: 403 } : undefined;
+  await world.refuses('HTTP_DENIED', 'export', { name: 'app', target });
+  const notes = () => readdirSync(world.path('repo/.onecopy/uploads'));
+  ok(notes().length > 0);
+  world.answer = undefined;
+  const done = await world.ask('export', { name: 'app', target, sameDigest: true });
+  deepEqual(
+    [done['kind'], done['identical'], done['manifestDigest']],
+    ['registry', true, layout.manifestDigest],
+  );
+  deepEqual(notes(), []);
+  await world.refuses('USAGE', 'export', { name: 'app', target, owners: false });
+  await world.refuses('USAGE', 'export', { name: 'app', target, emptyBoot: true });
+  const local = { name: 'app', target: `oci:${world.path('out')}` };
+  await world.refuses('USAGE', 'export', { ...local, sameDigest: true });
+  await world.refuses('USAGE', 'export', { ...local, creds: { user: 'a', password: 'b' } });
+});
+
+test('notes of uploads are no trust: one that was changed makes a push begin again, and nothing more', async () => {
+  await using world = await World.start();
+  const { host, memory, layout, server } = world;
+  await world.ask('pull', { reference: layout.reference, names: ['app'], keepBlobs: true });
+  memory.blobs.clear();
+  const target = `docker://${host}/ns/app2:v1`;
+  world.answer = ({ method, url }) =>
+    method === 'PUT' && url.pathname.includes('/uploads/') ? { status: 403 } : undefined;
+  await world.refuses('HTTP_DENIED', 'push', { name: 'app', target });
+  world.answer = undefined;
+  const folder = world.path('repo/.onecopy/uploads');
+  const lies = [
+    'no JSON',
+    '{"location":"http://169.254.169.254/latest","sentBytes":5}',
+    '{"location":"file:///etc/passwd","sentBytes":5}',
+    `{"location":"http://${host}/v2/ns/app2/blobs/uploads/none","sentBytes":-1}`,
+    `{"location":"http://${host}/v2/ns/app2/blobs/uploads/none","sentBytes":9007199254740993}`,
+  ];
+  for (const [at, name] of readdirSync(folder).entries()) {
+    writeFileSync(join(folder, name), lies[at % lies.length] ?? '');
+  }
+  const done = await world.ask('push', { name: 'app', target, sameDigest: true });
+  equal(done['manifestDigest'], layout.manifestDigest);
+  ok(server.seen.every(({ headers }) => headers.host === host));
+});

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { NAME, NO_OWNERS } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMPAT } from './ostree.ts';
+import { PACKING, REGISTRY } from './registry.ts';
 
 const OF_OSTREE = 'OSTree options';
 const MODES = ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'];
@@ -12,7 +13,7 @@ export const grammar: Grammar = {
     NAME,
     {
       usage: '<reference>',
-      says: 'target: oci:, oci-archive:, dir: or ostree-local:, or a directory',
+      says: 'target: docker://, oci:, oci-archive:, dir: or ostree-local:, or a directory',
       key: 'target',
       take: (text) => ({ target: targetOf(text) }),
       completes: 'files',
@@ -21,7 +22,7 @@ export const grammar: Grammar = {
   options: [
     {
       flags: '--compression <name>',
-      says: 'compress layers without a stored blob with this method (default: none)',
+      says: 'compress layers without a stored blob with this method (default: none, in a registry gzip)',
       key: 'compression',
       values: ['none', 'gzip', 'zstd'],
     },
@@ -52,10 +53,12 @@ export const grammar: Grammar = {
       heading: OF_OSTREE,
     },
     { ...COMPAT, heading: OF_OSTREE },
+    ...PACKING.map((option) => ({ ...option, heading: 'Registry options' })),
+    ...REGISTRY,
   ],
   help:
     'A target without a transport is a plain directory, which must be new or empty. ostree-local:PATH[:REF] makes a commit of the\n' +
-    'image in an OSTree repository.',
+    'image in an OSTree repository. For docker://HOST/NAME[:TAG], export is onecopy push.',
   aliases: [{ name: 'ostree checkout' }],
 };
 

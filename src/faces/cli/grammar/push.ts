@@ -1,8 +1,6 @@
 import { NAME } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { REGISTRY } from './registry.ts';
-
-const values = ['none', 'gzip', 'zstd'];
+import { PACKING, REGISTRY } from './registry.ts';
 
 /** `push` on a command line. */
 export const grammar: Grammar = {
@@ -12,19 +10,9 @@ export const grammar: Grammar = {
       flags: '--compression <name>',
       says: 'compress layers with this method if their blob is neither stored nor in the registry (default: gzip)',
       key: 'compression',
-      values,
+      values: ['none', 'gzip', 'zstd'],
     },
-    {
-      flags: '--force-compression <name>',
-      says: 'compress all layers with this method',
-      key: 'forceCompression',
-      values,
-    },
-    {
-      flags: '--same-digest',
-      says: 'fail if the digest of the manifest would change',
-      key: 'sameDigest',
-    },
+    ...PACKING,
     ...REGISTRY,
   ],
   help:

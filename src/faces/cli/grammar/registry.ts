@@ -39,6 +39,21 @@ export const REGISTRY: readonly OptionGrammar[] = [
   },
 ];
 
+/** Options for the compression of pushed layers. */
+export const PACKING: readonly OptionGrammar[] = [
+  {
+    flags: '--force-compression <name>',
+    says: 'compress all layers with this method',
+    key: 'forceCompression',
+    values: ['none', 'gzip', 'zstd'],
+  },
+  {
+    flags: '--same-digest',
+    says: 'fail if the digest of the manifest would change',
+    key: 'sameDigest',
+  },
+];
+
 function readBoolean(text: string, option: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new UsageError(`Cannot read ${option}: expected true or false, found "${text}"`);

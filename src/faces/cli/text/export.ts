@@ -1,10 +1,12 @@
 import type { ExportReport } from '#work/verbs';
 import { formatDigest, formatSize } from '../units.ts';
 import { noteLeftOut } from './checkout.ts';
+import { text as pushText } from './push.ts';
 import type { Speaker, Text } from './text.ts';
 
 /** The text of `export`. */
 export const text: Text<ExportReport> = (report, speaker, request) => {
+  if (report.kind === 'registry') return pushText(report, speaker, request);
   const { line, note } = speaker;
   const name = report.dryRun ? report.name : request['name'];
   if (report.dryRun) line(`Would write ${name} to ${report.target}`);

@@ -2,7 +2,15 @@ import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from '../check/findings.ts';
-import { CATEGORIES, LINK_NAME, OBJECTS, REFS, STAGING_NAME, VERIFIED } from '../layout.ts';
+import {
+  CATEGORIES,
+  LINK_NAME,
+  OBJECTS,
+  REFS,
+  STAGING_NAME,
+  UPLOAD_KEPT_SEC,
+  VERIFIED,
+} from '../layout.ts';
 import { baseNameOf, readObjectLink, readSorted, walkRefs } from '../names/links.ts';
 import type { ObjectSet } from '../objects/object-set.ts';
 import type { LockOptions } from '../repository/lock.ts';
@@ -284,7 +292,11 @@ function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  paths.push(...repository.partials.findStale());
+  const { partials, uploads, accepted } = repository;
+  paths.push(...partials.findStale());
+  paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
+  const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;
+  paths.push(...accepted.findStale((name) => root.lstat(manifestOf(name)) === undefined));
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);

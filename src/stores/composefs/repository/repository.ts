@@ -1,13 +1,14 @@
 import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, readFilesystemState, syncfs } from '#host';
-import { DIRECTORY_MODE, META_NAME, OWN } from '../layout.ts';
+import { ACCEPTED, DIRECTORY_MODE, META_NAME, OWN, UPLOADS } from '../layout.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
 import { StreamStore } from '../names/streams.ts';
 import { TagStore } from '../names/tags.ts';
 import { ObjectStore } from '../objects/objects.ts';
+import { NoteStore } from '../partial/notes.ts';
 import { PartialStore } from '../partial/partials.ts';
 import type { StoreContext, VerityPolicy } from './context.ts';
 import { type LockOptions, releaseLock, retakeLock, withExclusiveLock } from './lock.ts';
@@ -55,6 +56,10 @@ export class Repository implements StoreContext, Disposable {
   readonly tags: TagStore;
   readonly suspects: SuspectStore;
   readonly partials: PartialStore;
+  /** Uploads that were begun. */
+  readonly uploads: NoteStore;
+  /** What accepted images, by manifest. */
+  readonly accepted: NoteStore;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
   #isWritable = false;
@@ -73,6 +78,8 @@ export class Repository implements StoreContext, Disposable {
     this.#isInferred = parts.isInferred;
     this.suspects = new SuspectStore(this.root);
     this.partials = new PartialStore(this.root);
+    this.uploads = new NoteStore(this.root, UPLOADS);
+    this.accepted = new NoteStore(this.root, ACCEPTED);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);

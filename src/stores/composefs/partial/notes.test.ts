@@ -1,0 +1,81 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Dir } from '#host';
+import { makeTempDir } from '../../../../test/support/temp-dir.ts';
+import { OWN } from '../layout.ts';
+import { NoteStore } from './notes.ts';
+
+const FOLDER = `${OWN}/notes`;
+
+function open(path: string) {
+  const root = Dir.open(path);
+  return { root, notes: new NoteStore(root, FOLDER) };
+}
+
+test('a note is read as it was written last, by its owner alone', () => {
+  using temp = makeTempDir();
+  const { root, notes } = open(temp.path);
+  using _ = root;
+  equal(notes.read('a'), undefined);
+  notes.write('a', 'first, which is longer');
+  notes.write('a', 'second');
+  equal(notes.read('a'), 'second');
+  equal(statSync(join(temp.path, FOLDER, 'a')).mode & 0o777, 0o600);
+});
+
+test('a note that is held is nobody else’s, and goes when it is removed', () => {
+  using temp = makeTempDir();
+  const { root, notes } = open(temp.path);
+  using _ = root;
+  {
+    using held = notes.hold('a');
+    equal(held?.text, '');
+    held?.write('mine');
+    equal(notes.hold('a'), undefined);
+    notes.write('a', 'theirs');
+    equal(notes.read('a'), 'mine');
+  }
+  using again = notes.hold('a');
+  equal(again?.text, 'mine');
+  again?.remove();
+  equal(existsSync(join(temp.path, FOLDER, 'a')), false);
+});
+
+test('what is no note, or cannot be written, is none', () => {
+  using temp = makeTempDir();
+  const { root, notes } = open(temp.path);
+  using _ = root;
+  mkdirSync(join(temp.path, FOLDER), { recursive: true });
+  writeFileSync(join(temp.path, FOLDER, 'huge'), Buffer.alloc(70_000));
+  writeFileSync(join(temp.path, 'outside'), 'secret');
+  symlinkSync('../../outside', join(temp.path, FOLDER, 'link'));
+  mkdirSync(join(temp.path, FOLDER, 'folder'));
+  for (const name of ['huge', 'link', 'folder']) equal(notes.read(name), undefined);
+  equal(notes.hold('link'), undefined);
+  equal(notes.hold('folder'), undefined);
+  using file = open(join(temp.path)).root;
+  const blocked = new NoteStore(file, 'outside/notes');
+  blocked.write('a', 'b');
+  equal(blocked.read('a'), undefined);
+});
+
+test('only notes of no use are found stale', () => {
+  using temp = makeTempDir();
+  const { root, notes } = open(temp.path);
+  using _ = root;
+  deepEqual(
+    notes.findStale(() => true),
+    [],
+  );
+  notes.write('old', '');
+  notes.write('new', '');
+  deepEqual(
+    notes.findStale((name, ageSec) => {
+      ok(ageSec < 60);
+      return name === 'old';
+    }),
+    [`${FOLDER}/old`],
+  );
+});
