@@ -1,11 +1,12 @@
 /**
- * onecopy as a library: everything that the command line does, as functions over an open repository.
+ * onecopy as a library: everything that the command line does with images, as functions over an open repository.
  *
- *     openOrCreate, openRepository ─▶ Repository ─▶ pullImage · listOciImages · openImageView · exportImage · mountImage
- *                                                   · checkRepository · collectGarbage
+ *     openOrCreate, openRepository ─▶ Repository ─▶ planPull · pullImage · listOciImages · openImageView · exportImage · mountImage
+ *                                                   · checkEverything · collectGarbage
  *
  * Long operations take `{ signal, onProgress }` last; errors carry a permanent `code` (docs/errors.md); what is opened is
- * closed with `using`.
+ * closed with `using`. OSTree commits are in `onecopy/ostree`, image files without a repository in `onecopy/compose`, single formats in
+ * `onecopy/erofs`, `onecopy/fsverity`, `onecopy/splitstream` and `onecopy/tar`.
  */
 export {
   type ByteString,
@@ -19,46 +20,158 @@ export {
   type DiffId,
   type ObjectId,
   parseContentDigest,
-  parseDiffId,
   parseObjectId,
 } from '#base/digest';
-export * from '#base/errors';
+export {
+  type DetailsOf,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDocument,
+  type ErrorKind,
+  hasCode,
+  isOnecopyError,
+  type JsonValue,
+  type OnecopyError,
+  renderErrorDocument,
+  renderErrorText,
+} from '#base/errors';
 export type {
-  BlobContent,
   OperationOptions,
   ProgressEvent,
   ProgressListener,
   ProgressUnit,
+  Traffic,
 } from '#base/flow';
-export * from '#work/browse';
-export * from '#work/check';
-/** Images from directories and dumpfiles, without a repository. */
-export * as compose from '#work/compose';
-export * from '#work/doctor';
-export * from '#work/export';
-export * from '#work/image';
-export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from '#work/ingest';
-export * from '#work/mount';
-export * from '#work/preview';
+export type { VerityAlgorithm } from '#formats/fsverity';
+export type { AttachedSignature, SatisfiedRequirement } from '#formats/image-trust';
 export {
-  type LayerReport,
+  type ComposefsReference,
+  type Compression,
+  type ContainersReference,
+  type Descriptor,
+  type HistoryEntry,
+  type ImageConfig,
+  type ImageName,
+  type ImageReference,
+  type LayerDifference,
+  type LayerDifferences,
+  type LocalReference,
+  type Manifest,
+  type OstreeReference,
   type Platform,
+  parsePlatform,
+  parseReference,
+  type RegistryReference,
+  type StoredReference,
+} from '#formats/oci';
+export { type ZstdParity, zstdParity } from '#formats/splitstream';
+export type { Reading, ReadingDifference } from '#formats/tree';
+export type { GarbageLink, GarbageObject } from '#stores/composefs';
+export {
+  type Difference,
+  diffViews,
+  type FileChange,
+  type FileKind,
+  type FindQuery,
+  findFiles,
+  type ImageView,
+  type LookupOptions,
+  openImageView,
+  type ViewEntry,
+  type WalkedViewEntry,
+} from '#work/browse';
+export {
+  applyGc,
+  type CheckOptions,
+  type CheckReport,
+  checkEverything,
+  collectGarbage,
+  type Finding,
+  type ForceOption,
+  type FsckReport,
+  type GcApplyOptions,
+  type GcOptions,
+  type GcPlan,
+  type GcResult,
+  type MountEffects,
+  type ObjectUse,
+  type OciFinding,
+  planGc,
+  type RemovedObject,
+  type RepairOptions,
+  type RepairReport,
+  type ReportedFinding,
+  repairRepository,
+} from '#work/check';
+export { type Examination, type Examined, examineHost } from '#work/doctor';
+export {
+  type CheckoutCounts,
+  type DirectoryOptions,
+  type DirectoryReport,
+  type ExportedLayer,
+  type ExportOptions,
+  type ExportReport,
+  exportDirectory,
+  exportImage,
+  exportPath,
+  type LayerMethod,
+  type LeftOut,
+} from '#work/export';
+export {
+  type ImageRow,
+  listOciImages,
+  type OciImage,
+  openOciImage,
+  planRemoval,
+  type RemovedImage,
+  removeImage,
+  type StoredLayer,
+  tagImage,
+  untagImage,
+} from '#work/image';
+export {
+  listMounts,
+  type MountedImage,
+  type MountOptions,
+  type MountReport,
+  mountImage,
+  type UpperLayer,
+  unmountImage,
+} from '#work/mount';
+export { type ImagePreview, type PreviewOptions, previewImage } from '#work/preview';
+export {
+  type LayerCost,
+  type LayerPlan,
+  type LayerReport,
+  type LayerRoute,
+  type OpenSourceOptions,
+  type PlanPullOptions,
   type PullOptions,
   type PullPlan,
   type PullReport,
-  type PullSource,
-  parsePlatform,
   planPull,
   pullImage,
-  ZSTD_EXACT_VERSION,
-  zstdParity,
+  type ReusedBytes,
 } from '#work/pull-image';
-export * from '#work/repository';
+export type { CredentialOptions, RegistryOptions } from '#work/registries';
+export type { RegistryImageOptions } from '#work/registry-image';
+export {
+  type CreateOptions,
+  createRepository,
+  type ErofsFormats,
+  type ErofsVersion,
+  locateRepository,
+  type OpenOptions,
+  openOrCreate,
+  openRepository,
+  type Repository,
+  type RepositoryChoice,
+  type WritableRepository,
+} from '#work/repository';
 export {
   createLocalJudge,
   type ImageJudge,
+  type JudgeOptions,
   type TrustOptions,
   type TrustReport,
 } from '#work/trust';
-/** OSTree commits in the repository. */
-export * as ostree from './ostree.ts';

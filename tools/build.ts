@@ -33,6 +33,8 @@ const DOORS: Readonly<Record<string, string>> = {
   erofs: 'formats/erofs/index.ts',
   fsverity: 'formats/fsverity/index.ts',
   splitstream: 'formats/splitstream/index.ts',
+  ostree: 'ostree.ts',
+  compose: 'compose.ts',
   tar: 'formats/tar/index.ts',
 };
 

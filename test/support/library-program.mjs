@@ -1,7 +1,7 @@
 // A program that uses the built library, for whichever Node runs it: pull, list, read, check, collect. Prints one line of JSON.
 import {
   byteStringFromText,
-  checkRepository,
+  checkEverything,
   collectGarbage,
   openImageView,
   openOrCreate,
@@ -16,7 +16,7 @@ try {
   const pieces = [];
   for (const piece of view.read(byteStringFromText(file))) pieces.push(Buffer.from(piece));
   view[Symbol.dispose]();
-  const { findings } = await checkRepository(repository);
+  const { findings } = await checkEverything(repository);
   const { removed } = await collectGarbage(repository);
   const report = {
     major: process.versions.node.split('.')[0],

@@ -5,6 +5,7 @@
  *     [ext header + payload]* header | payload | padding to 512 | next member … | 0 × 1024 | anything
  *     inline                         | external when regular and over 64 bytes, else inline; the rest inline
  */
+export type { Source } from '#base/flow';
 export { type ArchiveIndex, type MemberRange, readArchiveIndex } from './archive-index.ts';
 export type {
   SparseRun,
@@ -19,6 +20,7 @@ export { INLINE_BYTES_MAX, TAR_BLOCK_BYTES, TYPE_FLAG as TAR_TYPE_FLAG } from '.
 export {
   parseTarMemberHeader,
   readTarBlockHead,
+  type TarBlockHead,
   type TarMemberHeader,
 } from './member-header.ts';
 export { checkTarEntry } from './path.ts';

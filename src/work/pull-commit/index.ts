@@ -32,7 +32,7 @@ export {
   type RemoteRef,
   type RemoteRefs,
 } from './resolve/remote-refs.ts';
-export type { SuppliedSummary } from './resolve/resolve.ts';
+export type { ResolveOptions, SuppliedSummary } from './resolve/resolve.ts';
 export { type PullTarget, parseTarget, publishedRefName } from './resolve/target.ts';
 export {
   createTrustPolicy,

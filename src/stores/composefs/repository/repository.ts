@@ -10,7 +10,7 @@ import { TagStore } from '../names/tags.ts';
 import { ObjectStore } from '../objects/objects.ts';
 import { NoteStore } from '../partial/notes.ts';
 import { PartialStore } from '../partial/partials.ts';
-import type { StoreContext, VerityPolicy } from './context.ts';
+import type { VerityPolicy } from './context.ts';
 import { type LockOptions, releaseLock, retakeLock, withExclusiveLock } from './lock.ts';
 import {
   type ErofsFormats,
@@ -40,21 +40,34 @@ export interface RepositoryParts {
  * An open repository, locked shared until it is disposed. Not for use by several threads: a worker makes an `ObjectWriter` from
  * `objects.writerSeed()`.
  */
-export class Repository implements StoreContext, Disposable {
+export class Repository implements Disposable {
+  /** @internal */
   readonly root: Dir;
+  /** @internal */
   readonly meta: RepositoryMeta;
+  /** Hash of the object ids. */
   readonly algorithm: VerityAlgorithm;
+  /** True when the repository does without fs-verity. */
   readonly insecure: boolean;
+  /** @internal */
   readonly verity: VerityPolicy;
   /** EROFS formats that images are made in. */
   readonly formats: ErofsFormats;
+  /** True when meta.json was written just now where it was missing. */
   readonly upgraded: boolean;
+  /** @internal */
   readonly objects: ObjectStore;
+  /** @internal */
   readonly streams: StreamStore;
+  /** @internal */
   readonly images: ImageStore;
+  /** @internal */
   readonly refs: RefStore;
+  /** @internal */
   readonly tags: TagStore;
+  /** @internal */
   readonly suspects: SuspectStore;
+  /** @internal */
   readonly partials: PartialStore;
   /** Uploads that were begun. */
   readonly uploads: NoteStore;
@@ -66,6 +79,7 @@ export class Repository implements StoreContext, Disposable {
   #isOpen = true;
   #isLocked = true;
 
+  /** @internal */
   constructor(parts: RepositoryParts) {
     this.root = parts.root;
     this.meta = parts.meta;
@@ -113,6 +127,7 @@ export class Repository implements StoreContext, Disposable {
   }
 
   /**
+   * @internal
    * Opens a directory of our own in the repository, made when it is missing. Every file there may be lost at any time without harm, and other
    * tools pass them over.
    */
@@ -128,6 +143,7 @@ export class Repository implements StoreContext, Disposable {
   }
 
   /**
+   * @internal
    * Runs `work` while nobody else has the repository open. When it could not, the repository may be left unlocked: it must then not be
    * read on, and writing asks for the lock again.
    * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
