@@ -23,6 +23,7 @@ export {
 } from './named.ts';
 export {
   computeNamedId,
+  createNamedImage,
   dumpNamed,
   ensureNamedImage,
   openNamedView,

@@ -7,21 +7,24 @@ import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { type ImageView, openImageView, viewImage } from '#work/browse';
 import { ensureCommitImage, openStored, treeOfOpened } from '#work/commits';
-import { buildImage, buildTree, openOciImage, type Reading } from '#work/image';
-import type { Named } from './named.ts';
+import {
+  buildImage,
+  buildTree,
+  type OciImage,
+  openOciImage,
+  presentImageId,
+  type Reading,
+  resolveImageId,
+} from '#work/image';
+import type { Named, NamedImage } from './named.ts';
 
 /**
- * Opens the files of a name. The image of a commit without one is built in memory; nothing is stored.
- * @throws as `openImageView`, `openStored`; UnsupportedError IMAGE_NOT_BUILDABLE if no files are stored
+ * Opens the files of a name. A missing EROFS image of an image or a commit is built in memory, from layers or objects; nothing is stored.
+ * @throws as `openImageView`, `openStored`, `buildTree`; UnsupportedError IMAGE_NOT_BUILDABLE if no files are stored
  */
 export function openNamedView(repository: Repository, named: Named): ImageView {
-  if (named.kind === 'image') {
-    requireFiles(repository, named.manifestDigest);
-    return openImageView(repository, `@${named.manifestDigest}`);
-  }
-  if (named.kind === 'erofs') return openImageView(repository, named.imageId);
-  const { imageId: id } = openStored(repository, named.commit);
-  if (id !== undefined && repository.images.has(id)) return openImageView(repository, id);
+  const id = storedImageId(repository, named);
+  if (id !== undefined) return openImageView(repository, id);
   const tree = treeOfNamed(repository, named);
   const { algorithm, formats } = repository;
   const bytes = encodeImage(tree, { version: formats.default, algorithm });
@@ -29,11 +32,26 @@ export function openNamedView(repository: Repository, named: Named): ImageView {
 }
 
 /**
- * Builds the EROFS image of a name, if it is missing.
- * @returns the image in the default version, and whether it was built now
+ * Builds the EROFS image of a name, if none of any version is stored.
+ * @returns the image, and whether it was built now
  * @throws as `buildImage`, `ensureCommitImage`
  */
 export async function ensureNamedImage(
+  repository: Repository,
+  named: Named,
+  options: OperationOptions = {},
+): Promise<{ readonly imageId: ObjectId; readonly built: boolean }> {
+  const stored = storedImageId(repository, named);
+  if (stored !== undefined) return { imageId: stored, built: false };
+  return await createNamedImage(repository, named, options);
+}
+
+/**
+ * Builds the EROFS images of a name that are missing, in every version that the repository is configured for.
+ * @returns the image in the default version, and whether any was built now
+ * @throws as `buildImage`, `ensureCommitImage`
+ */
+export async function createNamedImage(
   repository: Repository,
   named: Named,
   options: OperationOptions = {},
@@ -43,14 +61,18 @@ export async function ensureNamedImage(
     const { imageId, built } = await ensureCommitImage(repository, named.commit, options);
     return { imageId, built };
   }
-  requireFiles(repository, named.manifestDigest);
-  const name = `@${named.manifestDigest}`;
-  const stored = openOciImage(repository, name).imageId(repository.formats.default);
-  if (stored !== undefined && repository.images.has(stored)) {
-    return { imageId: stored, built: false };
-  }
+  const name = `@${openWithFiles(repository, named).manifestDigest}`;
   const { built } = await buildImage(repository, name, options);
-  return { imageId: openNamedView(repository, named).imageId, built };
+  return { imageId: resolveImageId(repository, name), built };
+}
+
+/** The EROFS image of a name, if it is stored. */
+function storedImageId(repository: Repository, named: Named): ObjectId | undefined {
+  if (named.kind === 'erofs') return named.imageId;
+  if (named.kind === 'image') return presentImageId(repository, openWithFiles(repository, named));
+  const { imageId: id } = openStored(repository, named.commit);
+  const isThere = id !== undefined && repository.images.has(id) && repository.objects.has(id);
+  return isThere ? id : undefined;
 }
 
 /** Options for building the tree of an image. */
@@ -72,7 +94,7 @@ export function treeOfNamed(
     return treeOfOpened(openStored(repository, named.commit), { reading });
   }
   if (named.kind === 'image') {
-    return buildTree(repository, openOciImage(repository, `@${named.manifestDigest}`), { reading });
+    return buildTree(repository, openWithFiles(repository, named), { reading });
   }
   if (reading === undefined) return readTree(repository.images.read(named.imageId).bytes);
   throw new UsageError('Cannot build the tree: --compat does not apply to an EROFS image');
@@ -105,9 +127,9 @@ export function computeNamedId(
 }
 
 /** An artifact has no files. */
-function requireFiles(repository: Repository, digest: string): void {
+function openWithFiles(repository: Repository, { manifestDigest: digest }: NamedImage): OciImage {
   const image = openOciImage(repository, `@${digest}`);
-  if (image.config !== undefined) return;
+  if (image.config !== undefined) return image;
   const configType = image.manifest.config.mediaType;
   throw new UnsupportedError(
     'IMAGE_NOT_BUILDABLE',

@@ -43,6 +43,12 @@ export {
   layerStreamName,
   manifestStreamName,
 } from './names.ts';
-export { type OciImage, openOciImage, resolveImageId, type StoredLayer } from './open.ts';
+export {
+  type OciImage,
+  openOciImage,
+  presentImageId,
+  resolveImageId,
+  type StoredLayer,
+} from './open.ts';
 export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';
 export { computeStreamDigest } from './stream-digest.ts';

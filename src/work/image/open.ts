@@ -137,12 +137,17 @@ export function resolveImageId(repository: Repository, name: string): ObjectId {
     return repository.images.resolve(name);
   }
   const image = openOciImage(repository, name);
+  const id = presentImageId(repository, image);
+  if (id === undefined) throw missingFilesystem(name, image);
+  return id;
+}
+
+/** The plain EROFS image that an OCI image has here: in the repository's default version, else in another; undefined when all are missing. */
+export function presentImageId(repository: Repository, image: OciImage): ObjectId | undefined {
   const versions = [...repository.versions, 1, 2] as const;
-  for (const version of versions) {
-    const id = image.imageId(version);
-    if (id !== undefined && repository.images.has(id) && repository.objects.has(id)) return id;
-  }
-  throw missingFilesystem(name, image);
+  return versions
+    .map((version) => image.imageId(version))
+    .find((id) => id !== undefined && repository.images.has(id) && repository.objects.has(id));
 }
 
 function missingFilesystem(name: string, image: OciImage): NotFoundError {

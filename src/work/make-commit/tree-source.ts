@@ -9,7 +9,13 @@ import { Dir, type HostFile, readAt, statFd } from '#host';
 import type { Repository } from '#stores/composefs';
 import { openCommit, treeOfOpened } from '#work/commits';
 import { scanDirectory } from '#work/compose';
-import { resolveImageId } from '#work/image';
+import {
+  buildTree,
+  type OciImage,
+  openOciImage,
+  presentImageId,
+  resolveImageId,
+} from '#work/image';
 import { readTarTree } from './tar-tree.ts';
 
 /** Where a tree to be committed comes from. */
@@ -29,16 +35,32 @@ export async function readTreeSource(
   options: OperationOptions = {},
 ): Promise<Tree> {
   switch (source.kind) {
-    case 'image': {
-      const id = resolveImageId(repository, source.name);
-      return readTree(repository.images.read(id).bytes);
-    }
+    case 'image':
+      return treeOfImage(repository, source.name);
     case 'commit':
       return treeOfOpened(openCommit(repository, source.name));
     case 'tar':
       return await readTarTree(repository, source.path, options);
     case 'directory':
       return readDirectoryTree(repository, source.path, options);
+  }
+}
+
+/** What its EROFS image has; of an OCI image whose EROFS image is missing what its layers have. */
+function treeOfImage(repository: Repository, name: string): Tree {
+  const image = tryOpenOciImage(repository, name);
+  const isMissing = image?.config !== undefined && presentImageId(repository, image) === undefined;
+  if (isMissing) return buildTree(repository, image);
+  return readTree(repository.images.read(resolveImageId(repository, name)).bytes);
+}
+
+/** Undefined for the id or the name of a bare EROFS image. */
+function tryOpenOciImage(repository: Repository, name: string): OciImage | undefined {
+  try {
+    return openOciImage(repository, name);
+  } catch (error) {
+    if (hasCode(error, 'IMAGE_NOT_FOUND') || hasCode(error, 'REF_NAME_INVALID')) return undefined;
+    throw error;
   }
 }
 

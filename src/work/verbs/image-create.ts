@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { ensureNamedImage, findNamed, openNamedView } from '#work/catalog';
+import { createNamedImage, findNamed, openNamedView } from '#work/catalog';
 import { openSelected } from './repository.ts';
 import { text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -29,7 +29,7 @@ export const imageCreate = defineVerb({
     using repository = await openSelected(context);
     const { signal, onProgress } = context;
     const named = findNamed(repository, name);
-    const { imageId, built } = await ensureNamedImage(repository, named, { signal, onProgress });
+    const { imageId, built } = await createNamedImage(repository, named, { signal, onProgress });
     return { dryRun: false, name, imageId, built };
   },
 });
