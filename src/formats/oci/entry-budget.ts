@@ -5,10 +5,13 @@ import type { TarEntry } from '#formats/tar';
 export const ENTRIES_MAX = 4_000_000;
 
 /**
- * Bytes of names, link targets, extended attributes and inline content that one entry may have; an entry with more counts as several.
- * So the memory of a tree is bounded by the number of entries alone.
+ * Bytes of names, link targets, extended attributes and inline content that an entry may have to count as one. So the memory of a tree is
+ * bounded by the number of entries alone.
  */
-export const ENTRY_BYTES = 512;
+export const ENTRY_BYTES = 256;
+
+/** An entry with more than that counts once for every this many bytes: few need them, and a bomb of attributes is made of them. */
+export const LARGE_ENTRY_BYTES = 64;
 
 /** What a directory entry costs beside its bytes, for each extended attribute: the objects that hold it. */
 const XATTR_OVERHEAD_BYTES = 128;
@@ -20,7 +23,7 @@ export function entryWeight(entry: TarEntry, contentBytes: number): number {
   for (const [name, value] of entry.xattrs) {
     bytes += XATTR_OVERHEAD_BYTES + name.length + value.length;
   }
-  return bytes <= ENTRY_BYTES ? 1 : Math.ceil(bytes / ENTRY_BYTES);
+  return bytes <= ENTRY_BYTES ? 1 : Math.ceil(bytes / LARGE_ENTRY_BYTES);
 }
 
 /** Counts the entries of an image and refuses one too many before it takes memory. */
