@@ -10,6 +10,8 @@ export const SUSPECTS = `${OWN}/suspect`;
 export const VERIFIED = `${OWN}/verified`;
 /** Blobs that are being fetched, one file each, named by digest. */
 export const PARTIALS = `${OWN}/partial`;
+/** Temporary folders of exports into folders, one small file for each run. */
+export const EXPORTS = `${OWN}/exports`;
 /** Most bytes of partial blobs that a garbage collection leaves. */
 export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
 /** How long after it last grew a garbage collection leaves a partial blob, in seconds. */

@@ -9,6 +9,7 @@ export {
   parseReference,
 } from '#formats/oci';
 export type { CheckoutCounts, LeftOut } from './checkout.ts';
+export { removeAbandonedExports } from './staging.ts';
 export {
   type DirectoryOptions,
   type DirectoryReport,

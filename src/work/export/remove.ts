@@ -1,5 +1,7 @@
 import type { ByteString } from '#base/bytes';
-import { type Dir, hasErrno } from '#host';
+import { Dir, fchmod, hasErrno, OPEN } from '#host';
+
+const OWNER_ALL = 0o700;
 
 /**
  * Removes a directory with everything in it, without following symbolic links. Modes that would be in the way are widened first.
@@ -16,13 +18,19 @@ export function removeTree(parent: Dir, name: ByteString): void {
   parent.rmdir(name);
 }
 
-/** A checkout may hold directories without permission for their owner. */
+/** A checkout may hold directories without permission for their owner. Modes change by descriptor: a name may be swapped for a link. */
 function openOwn(parent: Dir, name: ByteString): Dir | undefined {
+  const open = () => parent.tryOpenDir(name, { noFollow: true });
   try {
-    parent.chmod(name, 0o700);
-    return parent.tryOpenDir(name, { noFollow: true });
+    const directory = open();
+    if (directory !== undefined) fchmod(directory, OWNER_ALL);
+    return directory;
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw error;
+    if (!hasErrno(error, 'EACCES')) throw error;
+    using found = parent.tryOpenFile(name, OPEN.path | OPEN.directory | OPEN.noFollow);
+    if (found === undefined) return undefined;
+    using descriptors = Dir.openPath('/proc/self/fd' as ByteString);
+    descriptors.chmod(String(found.fd), OWNER_ALL);
+    return open();
   }
 }

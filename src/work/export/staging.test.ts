@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { ByteString } from '#base/bytes';
 import { Dir } from '#host';
+import { initRepository } from '#stores/composefs';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import { removeAbandoned, StagingFolder } from './staging.ts';
+import { removeTree } from './remove.ts';
+import { removeAbandoned, removeAbandonedExports, StagingFolder } from './staging.ts';
 
 test('a temporary folder goes when nobody holds it any more, and nothing else does', () => {
   using temp = makeTempDir();
@@ -20,4 +24,85 @@ test('a temporary folder goes when nobody holds it any more, and nothing else do
   staging[Symbol.dispose]();
   removeAbandoned(parent);
   assert.deepEqual(readdirSync(temp.path).sort(), kept.sort());
+});
+
+test('nothing is removed from a folder where others can rename, unless it is sticky', () => {
+  using temp = makeTempDir();
+  for (const [mode, left] of [
+    [0o777, 1],
+    [0o1777, 0],
+  ] as const) {
+    mkdirSync(join(temp.path, '.onecopy-AAAAAAAAAAAA'), { recursive: true });
+    chmodSync(temp.path, mode);
+    using parent = Dir.open(temp.path);
+    removeAbandoned(parent);
+    assert.equal(readdirSync(temp.path).length, left);
+  }
+});
+
+test('a tree goes whatever the modes in it, and a link in the place of a folder is not followed', () => {
+  using temp = makeTempDir();
+  mkdirSync(join(temp.path, 'tree/closed/below'), { recursive: true });
+  chmodSync(join(temp.path, 'tree/closed'), 0);
+  mkdirSync(join(temp.path, 'other'), { mode: 0o711 });
+  symlinkSync('other', join(temp.path, 'link'));
+  using parent = Dir.open(temp.path);
+  removeTree(parent, 'tree' as ByteString);
+  assert.throws(() => removeTree(parent, 'link' as ByteString));
+  assert.deepEqual(readdirSync(temp.path).sort(), ['link', 'other']);
+  assert.equal(statSync(join(temp.path, 'other')).mode & 0o777, 0o711);
+});
+
+/** Makes a folder below a parent, notes it in a repository, and is killed. */
+const KILLED = `
+  const { Dir } = await import('#host');
+  const { openRepository } = await import('#stores/composefs');
+  const { StagingFolder } = await import(${JSON.stringify(new URL('./staging.ts', import.meta.url).href)});
+  const [repo, parent] = process.argv.slice(1);
+  const repository = await openRepository(repo);
+  const staging = StagingFolder.make(Dir.open(parent));
+  repository.exports.add(staging.path);
+  process.kill(process.pid, 'SIGKILL');
+`;
+
+test('gc takes away what a killed export left anywhere, and not what a living one writes', async () => {
+  using temp = makeTempDir();
+  const [repo, killed, living] = ['repo', 'killed', 'living'].map((name) => join(temp.path, name));
+  for (const path of [killed, living]) mkdirSync(path as string);
+  const config = { algorithm: 'sha256', insecure: true } as const;
+  using repository = (await initRepository(repo as string, config)).repository;
+  const flags = ['--conditions=onecopy-source', '--input-type=module', '-e', KILLED];
+  const child = spawnSync(process.execPath, [...flags, repo as string, killed as string]);
+  assert.equal(child.signal, 'SIGKILL', child.stderr.toString());
+  assert.equal(readdirSync(killed as string).length, 1);
+  using parent = Dir.open(living as string);
+  using staging = StagingFolder.make(parent);
+  using _note = repository.exports.add(staging.path);
+  assert.equal(removeAbandonedExports(repository), 1);
+  assert.deepEqual(readdirSync(killed as string), []);
+  assert.deepEqual(readdirSync(living as string), [staging.name]);
+  assert.equal(readdirSync(join(repo as string, '.onecopy/exports')).length, 1);
+});
+
+test('a note that another user could write, or that names something else, removes nothing', async () => {
+  using temp = makeTempDir();
+  const repo = join(temp.path, 'repo');
+  const config = { algorithm: 'sha256', insecure: true } as const;
+  using repository = (await initRepository(repo, config)).repository;
+  const folder = join(temp.path, '.onecopy-AAAAAAAAAAAA');
+  mkdirSync(folder);
+  mkdirSync(join(temp.path, 'data'));
+  const notes = join(repo, '.onecopy/exports');
+  mkdirSync(notes, { recursive: true });
+  writeFileSync(join(notes, 'a'), folder);
+  chmodSync(join(notes, 'a'), 0o666);
+  writeFileSync(join(notes, 'b'), join(temp.path, 'data'));
+  writeFileSync(join(notes, 'c'), 'x'.repeat(5000));
+  symlinkSync(folder, join(notes, 'd'));
+  execFileSync('mkfifo', [join(notes, 'e')]);
+  assert.equal(removeAbandonedExports(repository), 0);
+  chmodSync(join(notes, 'a'), 0o644);
+  chmodSync(notes, 0o777);
+  assert.equal(removeAbandonedExports(repository), 0);
+  assert.deepEqual(readdirSync(temp.path).sort(), ['.onecopy-AAAAAAAAAAAA', 'data', 'repo']);
 });

@@ -1,10 +1,14 @@
 import type { ByteString } from '#base/bytes';
 import { isOnecopyError } from '#base/errors';
-import { type Dir, randomName, tryFlock } from '#host';
+import { Dir, randomName, resolvedPathOf, statFd, tryFlock } from '#host';
+import type { Repository } from '#stores/composefs';
 import { removeTree } from './remove.ts';
 
 /** What our temporary folders are called. */
 const PREFIX = '.onecopy-';
+/** Bits of a mode: others can write; only owners can rename. */
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
 const NAME = /^\.onecopy-[A-Za-z0-9]{12}$/;
 
 /**
@@ -35,6 +39,11 @@ export class StagingFolder implements Disposable {
     }
   }
 
+  /** Absolute. */
+  get path(): ByteString {
+    return resolvedPathOf(this.root);
+  }
+
   [Symbol.dispose](): void {
     this.root[Symbol.dispose]();
   }
@@ -42,19 +51,49 @@ export class StagingFolder implements Disposable {
 
 /**
  * Removes the temporary folders of this user in a folder whose maker was killed. One that cannot be removed stays: it is in nobody's way.
+ * In a folder where others can rename what this user has nothing is removed: it may be something else under such a name.
  */
 export function removeAbandoned(parent: Dir): void {
   attempt(() => {
+    if (!isSafe(parent)) return;
     for (const { name, type } of parent.readEntries()) {
       if (type === 'directory' && NAME.test(name)) attempt(() => removeIfAbandoned(parent, name));
     }
   });
 }
 
-function removeIfAbandoned(parent: Dir, name: ByteString): void {
-  if (parent.lstat(name)?.uid !== process.geteuid?.()) return;
+/**
+ * Removes what killed exports of a repository left anywhere on this host, and forgets it.
+ * @returns the number of folders
+ */
+export function removeAbandonedExports(repository: Repository): number {
+  let count = 0;
+  for (const { folder, forget } of repository.exports.listAbandoned()) {
+    const slash = folder.lastIndexOf('/');
+    const name = folder.slice(slash + 1) as ByteString;
+    const isRemoved = attempt(() => {
+      using parent = Dir.openPath((folder.slice(0, slash) || '/') as ByteString);
+      return NAME.test(name) && isSafe(parent) && removeIfAbandoned(parent, name);
+    });
+    if (isRemoved === true) count += 1;
+    forget();
+  }
+  return count;
+}
+
+function removeIfAbandoned(parent: Dir, name: ByteString): boolean {
+  if (parent.lstat(name)?.uid !== process.geteuid?.()) return false;
   using folder = parent.tryOpenDir(name, { noFollow: true });
-  if (folder !== undefined && lock(folder) === 'locked') removeTree(parent, name);
+  if (folder === undefined || lock(folder) !== 'locked') return false;
+  removeTree(parent, name);
+  return true;
+}
+
+/** Only this user and root can rename what this user has there: the folder is theirs, or sticky. */
+function isSafe(parent: Dir): boolean {
+  const { uid, mode } = statFd(parent);
+  const isOwned = uid === 0 || uid === process.geteuid?.();
+  return isOwned && ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0);
 }
 
 /** Where a filesystem has no locks, nothing is ever taken for abandoned. */

@@ -129,6 +129,7 @@ function writeBeside(
   requireFree(parent, base, path);
   removeAbandoned(parent);
   using staging = StagingFolder.make(parent);
+  using _note = repository.exports.add(staging.path);
   try {
     const writer = new TreeWriter(repository, tree, {
       owners: options.owners ?? process.geteuid?.() === 0,

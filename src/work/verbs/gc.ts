@@ -87,7 +87,9 @@ export const gc = defineVerb({
       asked.depth === undefined ? undefined : await forgetAncestors(repository, asked.depth);
     if (asked.apply === undefined) {
       const result = await collectGarbage(repository, options);
-      return { ...reportOf(result, false, undefined), ancestorsForgotten: orNull(forgotten) };
+      const report = reportOf(result, false, undefined);
+      const leftoversRemoved = report.leftoversRemoved + (await removeExports(repository));
+      return { ...report, leftoversRemoved, ancestorsForgotten: orNull(forgotten) };
     }
     const plan = parseGcPlan(readNamedFile(asked.apply).toString('utf8'), asked.apply);
     const result = await applyGc(repository, plan, options);
@@ -95,6 +97,13 @@ export const gc = defineVerb({
   },
   hasFindings: ({ findings }) => findings.length > 0,
 });
+
+/** Removes the temporary folders of killed exports. The code is loaded only if there are any. */
+async function removeExports(repository: Repository): Promise<number> {
+  if (repository.exports.listAbandoned().length === 0) return 0;
+  const { removeAbandonedExports } = await import('#work/export');
+  return removeAbandonedExports(repository);
+}
 
 /** The code of OSTree is loaded only for `depth`. */
 async function forgetAncestors(repository: Repository, depth: number): Promise<number> {

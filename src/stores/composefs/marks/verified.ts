@@ -2,13 +2,12 @@ import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { type Descriptor, type Dir, OPEN, readAll, statFd, truncate, writeAt } from '#host';
 import { DIRECTORY_MODE, FILE_MODE, OWN, VERIFIED } from '../layout.ts';
+import { isOursAlone } from './ours.ts';
 
 /** Bytes of a mark; a real one has about 80. */
 const MARK_BYTES_MAX = 256;
 /** A file that changed later than this before it was hashed may change once more with the same time. Source: ours; some clocks step by 2 s. */
 const SETTLED_SEC = 3;
-/** Bits of a mode that let others write. */
-const OTHERS_WRITE = 0o022;
 
 /**
  * Marks of images whose content was hashed and found right, so that a look at one path does not hash the whole image each time. A mark
@@ -26,7 +25,7 @@ export class VerifiedMarks {
   /** True when this very content was hashed before. */
   has(id: ObjectId, file: Descriptor): boolean {
     return this.#quietly(() => {
-      if (!this.#isOurs()) return false;
+      if (!isOursAlone(this.#root, [OWN, VERIFIED])) return false;
       using mark = this.#root.tryOpenFile(pathOf(id), OPEN.read | OPEN.noFollow | OPEN.nonBlock);
       return mark !== undefined && readAll(mark, MARK_BYTES_MAX).toString() === stampOf(file);
     });
@@ -38,21 +37,12 @@ export class VerifiedMarks {
       if (statFd(file).ctimeSec > startedMs / 1000 - SETTLED_SEC) return false;
       this.#root.mkdir(OWN, DIRECTORY_MODE);
       this.#root.mkdir(VERIFIED, DIRECTORY_MODE);
-      if (!this.#isOurs()) return false;
+      if (!isOursAlone(this.#root, [OWN, VERIFIED])) return false;
       const flags = OPEN.readWrite | OPEN.create | OPEN.noFollow | OPEN.nonBlock;
       using mark = this.#root.openFile(pathOf(id), flags, FILE_MODE);
       truncate(mark, 0);
       writeAt(mark, Buffer.from(stampOf(file)), 0);
       return true;
-    });
-  }
-
-  /** Only this user or root can have put marks there. */
-  #isOurs(): boolean {
-    return [OWN, VERIFIED].every((path) => {
-      const stat = this.#root.lstat(path);
-      const isTrusted = stat?.uid === 0 || stat?.uid === process.geteuid?.();
-      return stat?.type === 'directory' && isTrusted && (stat.mode & OTHERS_WRITE) === 0;
     });
   }
 

@@ -2,6 +2,7 @@ import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, readFilesystemState, syncfs } from '#host';
 import { ACCEPTED, DIRECTORY_MODE, META_NAME, OWN, UPLOADS } from '../layout.ts';
+import { ExportNotes } from '../marks/exports.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
@@ -73,6 +74,8 @@ export class Repository implements Disposable {
   readonly uploads: NoteStore;
   /** What accepted images, by manifest. */
   readonly accepted: NoteStore;
+  /** Temporary folders of exports. */
+  readonly exports: ExportNotes;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
   #isWritable = false;
@@ -94,6 +97,7 @@ export class Repository implements Disposable {
     this.partials = new PartialStore(this.root);
     this.uploads = new NoteStore(this.root, UPLOADS);
     this.accepted = new NoteStore(this.root, ACCEPTED);
+    this.exports = new ExportNotes(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);
