@@ -358,6 +358,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'work/verbs': [
     'base/bytes',
+    'base/digest',
     'base/errors',
     'base/flow',
     'host',

@@ -17,11 +17,11 @@ const IMAGE_KEYS: readonly string[] = [
   'requirePolicy',
   'maxEntries',
   'maxLayerSizeBytes',
-  'verifyReused',
 ];
 const IMAGE = OPTIONS.filter(({ key }) => IMAGE_KEYS.includes(key));
-/** `--compat` applies to both. */
-const COMMIT = OPTIONS.filter(({ key }) => !IMAGE_KEYS.includes(key) && key !== 'compat');
+/** These apply to both. */
+const SHARED = ['compat', 'verifyReused'];
+const COMMIT = OPTIONS.filter(({ key }) => !IMAGE_KEYS.includes(key) && !SHARED.includes(key));
 const SERVER = OPTIONS.filter(({ key }) => (SERVER_KEYS as readonly string[]).includes(key));
 
 /** An option as it stands on a command line, with a value when it takes one. */

@@ -15,7 +15,13 @@
 
 export { FINDING_KINDS, type Finding, type FindingKind } from './check/findings.ts';
 export { checkRepository, type FsckOptions, type FsckReport } from './check/fsck.ts';
-export { isIntact, isStreamWhole } from './check/stream-check.ts';
+export {
+  findSound,
+  isIntact,
+  isSound,
+  isStreamWhole,
+  settleObjects,
+} from './check/stream-check.ts';
 export {
   applyGc,
   collectGarbage,

@@ -26,7 +26,7 @@ export interface RemovedObject {
 /** What a repair found and did. */
 export interface RepairReport {
   readonly before: CheckReport;
-  /** What was wrong and no longer is. */
+  /** What was wrong and now is right. */
   readonly repaired: readonly ReportedFinding[];
   readonly removed: readonly RemovedObject[];
   /** What is still wrong. */
@@ -60,7 +60,10 @@ export async function repairRepository(
   const removed = await removeDamaged(repository, before.findings, options);
   const after = await checkEverything(repository, options);
   const left = new Set(after.findings.map(keyOf));
-  const repaired = before.findings.filter((finding) => !left.has(keyOf(finding)));
+  const gone = new Set(removed.map(({ path }) => path));
+  const repaired = before.findings.filter(
+    (finding) => !left.has(keyOf(finding)) && !('path' in finding && gone.has(finding.path)),
+  );
   return { before, repaired, removed, after };
 }
 
@@ -118,7 +121,10 @@ async function removeDamaged(
     (finding): finding is Finding & ReportedFinding =>
       'path' in finding && DAMAGED.has(finding.kind),
   );
-  if (damaged.length === 0) return [];
+  // What was brought again needs nobody to wait.
+  const isDamaged = (finding: Finding) =>
+    objectsOf(finding).some((id) => !isIntact(repository, id));
+  if (!damaged.some(isDamaged)) return [];
   return await repository.exclusively({ signal, onProgress }, async () => {
     const removed: RemovedObject[] = [];
     for (const finding of damaged) {

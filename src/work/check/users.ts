@@ -52,8 +52,9 @@ class UseSearch {
   run(): void {
     const { refs } = this.#repository;
     for (const { name, id } of refs.list('streams')) {
-      const image = name.startsWith(TAGS) ? decodeTag(name.slice(TAGS.length)) : name;
-      if (id !== undefined) this.#walk(image, id);
+      const isTag = name.startsWith(TAGS);
+      const image = isTag ? decodeTag(name.slice(TAGS.length)) : name;
+      if (id !== undefined) this.#walk(image, id, isTag ? 'manifest' : 'stream');
     }
     for (const { name, target } of refs.list('images')) {
       this.#visitImage(name, target as ObjectId, 'image');
@@ -61,9 +62,9 @@ class UseSearch {
   }
 
   /** Follows a stream through all that it refers to. */
-  #walk(image: string, root: ObjectId): void {
+  #walk(image: string, root: ObjectId, label: string): void {
     const seen = new Set<ObjectId>();
-    const pending: [id: ObjectId, part: string][] = [[root, 'manifest']];
+    const pending: [id: ObjectId, part: string][] = [[root, label]];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       const [id, part] = next;
       if (seen.has(id)) continue;

@@ -1,18 +1,27 @@
-import type { OstreeChecksum } from '#base/digest';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
+import { encodeImage } from '#formats/erofs';
+import { computeVerity } from '#formats/fsverity';
 import {
   type CommitStream,
   checkCommitStream,
   FileHasher,
   type StreamFindingCode,
 } from '#formats/ostree';
-import type { Repository } from '#stores/composefs';
+import type { ErofsVersion, Repository } from '#stores/composefs';
+import { treeOfOpened } from './image.ts';
+import type { OpenedCommit } from './open.ts';
 import { openStored, resolveStored } from './partials.ts';
 
 /** Something wrong with a stored commit. */
 export interface CommitFinding {
-  readonly code: StreamFindingCode | 'CONTENT_DAMAGED' | 'CONTENT_MISSING' | 'IMAGE_MISSING';
+  readonly code:
+    | StreamFindingCode
+    | 'CONTENT_DAMAGED'
+    | 'CONTENT_MISSING'
+    | 'IMAGE_MISSING'
+    | 'IMAGE_MISMATCH';
   /** The object of the commit; undefined for the commit as a whole. */
   readonly checksum: OstreeChecksum | undefined;
   readonly detail: string;
@@ -42,17 +51,26 @@ export function isCommitName(repository: Repository, name: string): boolean {
   }
 }
 
+/** How to check commits. */
+export interface CommitCheckOptions extends OperationOptions {
+  /** Verify that files have the checksums that the commit says, and build the image again. */
+  readonly content: boolean;
+  /** Objects by the checksum of their file that were verified before; those of this commit are added. Commits share most files. */
+  readonly verified?: Map<OstreeChecksum, ObjectId> | undefined;
+}
+
 /**
  * Checks a stored commit: its stream, that everything it reaches is there, and, with `content`, that every file has the checksum that the
- * commit says.
+ * commit says and that its image is the one that it would get now.
  * @throws as `openStored`; the reason of `signal`
  */
 export function checkCommit(
   repository: Repository,
   name: string,
-  options: OperationOptions & { readonly content: boolean },
+  { content, signal, verified = new Map() }: CommitCheckOptions,
 ): CommitCheck {
-  const { checksum: commit, objects, subpaths, imageId } = openStored(repository, name);
+  const stored = openStored(repository, name);
+  const { checksum: commit, objects, subpaths } = stored;
   const findings: CommitFinding[] = [];
   for (const found of checkCommitStream(objects, repository)) {
     // What is not here of a partial commit is not missing.
@@ -60,20 +78,52 @@ export function checkCommit(
     findings.push({ code: found.code, checksum: found.checksum, detail: found.message });
   }
   for (const { checksum, external } of objects.objects()) {
-    options.signal?.throwIfAborted();
-    if (external === undefined) continue;
+    signal?.throwIfAborted();
+    if (external === undefined || verified.get(checksum) === external) continue;
     if (!repository.objects.has(external)) {
       findings.push({ code: 'CONTENT_MISSING', checksum, detail: `object ${external} is missing` });
-    } else if (options.content) {
+    } else if (content) {
       const detail = findDamage(repository, objects, checksum);
-      if (detail !== undefined) findings.push({ code: 'CONTENT_DAMAGED', checksum, detail });
+      if (detail === undefined) verified.set(checksum, external);
+      else findings.push({ code: 'CONTENT_DAMAGED', checksum, detail });
     }
   }
-  if (imageId !== undefined && !repository.objects.has(imageId)) {
+  const isBuildable = content && findings.length === 0;
+  return {
+    name,
+    commit,
+    subpaths,
+    objects: objects.size,
+    findings: [...findings, ...checkImage(repository, stored, isBuildable)],
+  };
+}
+
+/** The image that the stream names: that it is there and, when it can be built, that it is the one that the commit gets. */
+function checkImage(
+  repository: Repository,
+  stored: OpenedCommit,
+  isBuildable: boolean,
+): CommitFinding[] {
+  const { imageId } = stored;
+  if (imageId === undefined) return [];
+  if (!repository.objects.has(imageId)) {
     const detail = `image ${imageId} is missing`;
-    findings.push({ code: 'IMAGE_MISSING', checksum: undefined, detail });
+    return [{ code: 'IMAGE_MISSING', checksum: undefined, detail }];
   }
-  return { name, commit, subpaths, objects: objects.size, findings };
+  if (!isBuildable || canBe(repository, stored, imageId)) return [];
+  const detail = `image ${imageId} is not the one that its tree has`;
+  return [{ code: 'IMAGE_MISMATCH', checksum: undefined, detail }];
+}
+
+/** True for the image of a commit in either reading and any version. */
+function canBe({ algorithm, versions }: Repository, stored: OpenedCommit, id: ObjectId): boolean {
+  return (['standard', 'cfsctl'] as const).some((reading) => {
+    const tree = treeOfOpened(stored, { reading });
+    const inOrder = new Set<ErofsVersion>([...versions, 2, 1, 0]);
+    return [...inOrder].some(
+      (version) => computeVerity(encodeImage(tree, { version, algorithm }), algorithm) === id,
+    );
+  });
 }
 
 /** What is wrong with the content of a file, or undefined. */

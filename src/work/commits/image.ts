@@ -1,4 +1,4 @@
-import type { ObjectId } from '#base/digest';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
@@ -11,7 +11,7 @@ import {
   treeOfCommit,
 } from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
-import type { ErofsVersion, Repository } from '#stores/composefs';
+import { type ErofsVersion, isIntact, type Repository } from '#stores/composefs';
 import type { OpenedCommit } from './open.ts';
 import { openStored } from './partials.ts';
 import { type StoredCommit, storeImage } from './store.ts';
@@ -82,6 +82,30 @@ export async function ensureCommitImage(
   const streamName = subpaths === undefined ? commitStreamName(commit) : partialStreamName(commit);
   const newId = repository.streams.publish(streamName, stream);
   return { ...ids, streamId: newId, imageId, built: true };
+}
+
+/**
+ * Builds the image of a stored commit again if it is missing or damaged, in the reading that it had.
+ * @returns whether the image was built now
+ * @throws as `ensureCommitImage`
+ */
+export async function restoreCommitImage(
+  repository: Repository,
+  commit: OstreeChecksum,
+  options: OperationOptions = {},
+): Promise<boolean> {
+  const stored = openStored(repository, commit);
+  const { imageId, subpaths } = stored;
+  if (subpaths?.length === 0) return false;
+  if (imageId !== undefined && repository.images.has(imageId) && isIntact(repository, imageId)) {
+    return false;
+  }
+  const tree = treeOfOpened(stored, { reading: 'cfsctl' });
+  const isUpstreams =
+    computeVerity(encodeCommitImage(repository, tree), repository.algorithm) === imageId;
+  const reading = isUpstreams ? 'cfsctl' : 'standard';
+  await ensureCommitImage(repository, commit, { ...options, reading });
+  return true;
 }
 
 /** @throws NotFoundError OSTREE_OBJECT_MISSING for a commit of which only its commit object is stored */

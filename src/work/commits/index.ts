@@ -29,6 +29,7 @@ export {
   type CommitImageOptions,
   computeCommitImageId,
   ensureCommitImage,
+  restoreCommitImage,
   treeOfOpened,
 } from './image.ts';
 export { formatMetadata } from './metadata.ts';
@@ -44,7 +45,7 @@ export {
 } from './names.ts';
 export {
   COMMITMETA_REF,
-  isComplete,
+  isWhole,
   type OpenedCommit,
   openBase,
   openCommit,

@@ -1,5 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { IntegrityError, isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
 import {
   type Commit,
   type CommitStream,
@@ -11,7 +12,7 @@ import {
   walkCommit,
 } from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
-import type { Repository } from '#stores/composefs';
+import { findSound, isSound, type Repository } from '#stores/composefs';
 import { resolveCommit } from './names.ts';
 
 /** Named ref of a commit stream: the object with the commit's detached metadata. Source: OSTree spec 9.3. */
@@ -95,10 +96,32 @@ export function openBase(
   }
 }
 
-/** Whether everything that a commit reaches is there: a stream made of a bad delta may lack objects, and objects may be lost. */
-export function isComplete(repository: Repository, stream: CommitStream): boolean {
-  for (const { external } of stream.objects()) {
-    if (external !== undefined && !repository.objects.has(external)) return false;
+/** Whether a stored commit needs nothing: it is complete, and its image is there and can be reused. */
+export async function isWhole(
+  repository: Repository,
+  { objects, imageId }: OpenedCommit,
+  options: Pick<OperationOptions, 'signal'> = {},
+): Promise<boolean> {
+  if (imageId === undefined || !repository.images.has(imageId)) return false;
+  return (
+    (await isSound(repository, imageId, options)) &&
+    (await isComplete(repository, objects, options))
+  );
+}
+
+/**
+ * Whether everything that a commit reaches is there and can be reused: a stream made of a bad delta may lack objects, and objects may be
+ * lost or damaged.
+ */
+async function isComplete(
+  repository: Repository,
+  stream: CommitStream,
+  options: Pick<OperationOptions, 'signal'> = {},
+): Promise<boolean> {
+  const sound = await findSound(repository, stream.objectDigests, options);
+  for (let index = 0; index < stream.size; index += 1) {
+    const external = stream.externalAt(index);
+    if (external !== undefined && sound[external] !== 1) return false;
   }
   const lookup = (checksum: OstreeChecksum) => stream.find(checksum)?.data;
   for (const { kind, checksum, isMissing } of walkCommit(stream.commit, lookup)) {

@@ -5,7 +5,7 @@ import { type Commit, parseCommit } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import {
   COMMITMETA_REF,
-  isComplete,
+  isWhole,
   normaliseSubpaths,
   openBase,
   openPartial,
@@ -88,12 +88,11 @@ class CommitPull {
   /** A commit that is here and complete needs a ref and perhaps an image, nothing else. */
   async #acceptPresent(commit: OstreeChecksum): Promise<OnePulled | undefined> {
     const repository = this.#repository;
+    const { signal } = this.#options;
     const stored = openBase(repository, commit);
-    if (stored === undefined) return undefined;
-    const { objects: stream, imageId } = stored;
-    if (!isComplete(repository, stream)) return undefined;
     // The image of another setting, or one that is gone, is made anew by the usual way.
-    if (imageId === undefined || !repository.objects.has(imageId)) return undefined;
+    if (stored === undefined || !(await isWhole(repository, stored, { signal }))) return undefined;
+    const { objects: stream, imageId } = stored;
     if (this.#options.reading !== undefined) {
       const reading = this.#options.reading;
       if (storeImage(repository, stream, { reading }) !== imageId) return undefined;
@@ -142,6 +141,7 @@ class CommitPull {
     const signedBy = await this.#verify(commit, commitBytes);
     const { parent } = parseCommit(commitBytes);
     if (subpaths?.length !== 0) this.#addBases(known, parent, partial);
+    await known.settle({ signal });
     const gathered = new GatheredCommit(commit, commitBytes, known.closest);
     let counts = NOTHING_FETCHED;
     let delta: PulledCommit['delta'];

@@ -1,7 +1,7 @@
 import type { OstreeChecksum } from '#base/digest';
 import type { ProgressListener } from '#base/flow';
 import { OstreeRemote } from '#remotes/ostree';
-import type { Repository } from '#stores/composefs';
+import { type Repository, settleObjects } from '#stores/composefs';
 import { openOstreeRepo } from '#stores/ostree';
 import { nameCommit } from './name-commit.ts';
 import type { OstreeAddress, PullCommitOptions, PullOrigin, PullTargets } from './options.ts';
@@ -48,6 +48,7 @@ export async function pullCommits(
 ): Promise<PulledCommits> {
   const parsed = targets === 'all' ? targets : targets.map(parseTarget);
   repository.ensureWritable();
+  if (options.verifyReused === true) repository.objects.distrustAll();
   if (source.kind === 'remote') {
     const onBytes = listenToBytes(options.onProgress);
     await using remote = new OstreeRemote({ ...source, onBytes });
@@ -76,6 +77,7 @@ async function pullFrom(
   const { depth = 0, signal, onProgress } = options;
   const done: { pulled: OnePulled; history: PulledHistory | undefined }[] = [];
   const recent: OstreeChecksum[] = [];
+  const suspects = repository.suspects.read();
   for (const target of await resolveTargets(repository, origin, targets, options)) {
     signal?.throwIfAborted();
     const pulled = await pullOne(repository, target, { ...options, recent }, origin);
@@ -89,6 +91,7 @@ async function pullFrom(
   signal?.throwIfAborted();
   for (const { pulled, history } of done) nameCommit(repository, pulled, history);
   if (done.some(({ pulled }) => pulled.wasPresent && pulled.ref !== undefined)) repository.sync();
+  settleObjects(repository, suspects);
   const traffic = 'remote' in origin ? origin.remote.traffic : undefined;
   if (traffic !== undefined) {
     onProgress?.({ type: 'done', id: TRANSFER_ID, transferred: traffic.bodyBytes });

@@ -1,5 +1,5 @@
 import type { ResolvedImage } from '#formats/oci';
-import { isIntact, type Repository, type Suspect, type Suspects } from '#stores/composefs';
+import { type Repository, type Suspects, settleObjects } from '#stores/composefs';
 import { blobStreamName, configStreamName, manifestStreamName } from '#work/image';
 import type { PlannedLayer } from './plan.ts';
 
@@ -23,9 +23,7 @@ export function settleSuspects(
       blobId === undefined ? [] : [blobStreamName(descriptor.digest)],
     ),
   ];
-  const settled: Suspect[] = [
-    ...[...before.ids].filter((id) => isIntact(repository, id)).map((id) => ({ id })),
-    ...names.filter((stream) => before.streams.has(stream)).map((stream) => ({ stream })),
-  ];
-  repository.suspects.clear(settled);
+  settleObjects(repository, before);
+  const settled = names.filter((stream) => before.streams.has(stream));
+  repository.suspects.clear(settled.map((stream) => ({ stream })));
 }

@@ -7,7 +7,7 @@ const finding = v.object({ kind: text, path: text, detail: text, usedBy });
 export const imageFinding = v.object({ kind: text, image: text, detail: text, usedBy });
 const findings = list(v.union([finding, imageFinding]));
 
-/** The result of a check of a named commit. */
+/** The result of the check of a commit. */
 export const fsckCommit = v.object({
   name: text,
   commit: text,
@@ -38,7 +38,7 @@ export const fsckReport = v.object({
   ),
   tags: v.object({ imagesChecked: count, imagesCorrupted: count }),
   findings,
-  /** Commits that were named. */
+  /** Commits that were named; without names all. */
   commits: list(fsckCommit),
   /** Problems that were repaired; null unless a repair was requested. */
   repaired: v.nullable(findings),

@@ -1,8 +1,15 @@
 import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
+import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError, UsageError } from '#base/errors';
-import { findNamed, type Named, type NamedImage, openNamedView } from '#work/catalog';
+import {
+  findNamed,
+  type Named,
+  type NamedCommit,
+  type NamedImage,
+  openNamedView,
+} from '#work/catalog';
 import {
   type CheckReport,
   checkEverything,
@@ -10,9 +17,17 @@ import {
   type RepairReport,
   repairRepository,
 } from '#work/check';
-import { checkCommit } from '#work/commits';
+import {
+  checkCommit,
+  listCommits,
+  listPartialCommits,
+  openBase,
+  openPartial,
+  restoreCommitImage,
+} from '#work/commits';
 import type { Repository } from '#work/repository';
 import { type FsckReport, type fsckCommit, fsckReport, type imageFinding } from './fsck-report.ts';
+import { refetchFrom } from './refetch.ts';
 import { openSelected } from './repository.ts';
 import { flag, orNull, texts } from './schemas.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
@@ -24,7 +39,7 @@ const request = v.strictObject({
   metadataOnly: flag,
   /** Restore or rebuild damaged objects, and remove those that cannot be repaired. */
   repair: flag,
-  /** Images to pull again for the repair, without a name. */
+  /** Images and commits to pull again for the repair; no name changes. */
   from: texts,
 });
 type FsckRequest = v.InferOutput<typeof request>;
@@ -64,17 +79,26 @@ async function check(
   const images = named.filter(isImage).map((one) => nameOf(one, repository));
   const others = named.filter((one) => !isImage(one));
   if (asked.repair === true && others.length > 0) {
-    throw new UsageError('Cannot repair commits: pull them again to replace damaged objects');
+    throw new UsageError(
+      'Cannot repair commits by name: expected images, or no name for the whole repository',
+      'onecopy fsck --repair --from ostree:URL:REF repairs commits',
+    );
   }
   const { signal, onProgress, jobs } = context;
   const workers = jobs ?? availableParallelism();
   const options = { signal, onProgress, workers, metadataOnly, names: images };
-  const commits = checkCommits(context, repository, named, metadataOnly);
   const bare = checkBare(context, repository, named, metadataOnly);
   if (doesRepair) {
-    const refetch = refetchFrom(context, repository, asked.from);
-    return reportOf(await repairRepository(repository, { ...options, refetch }), [], []);
+    const refetch = async () => {
+      await refetchFrom(context, repository, asked.from);
+      await restoreImages(context, repository);
+    };
+    const done = await repairRepository(repository, { ...options, refetch });
+    const left = names.length === 0 ? storedCommits(repository) : [];
+    return reportOf(done, checkCommits(context, repository, left, metadataOnly), []);
   }
+  const checked = names.length === 0 ? storedCommits(repository) : named;
+  const commits = checkCommits(context, repository, checked, metadataOnly);
   const isNeeded = names.length === 0 || images.length > 0;
   const found = isNeeded ? await checkEverything(repository, options) : undefined;
   return reportOf(found, commits, bare);
@@ -89,20 +113,6 @@ function requireFit({ repair, from, metadataOnly }: FsckRequest): void {
   }
 }
 
-/** Pulls without a name: damaged objects are replaced, and no tag changes. */
-function refetchFrom(
-  { signal, onProgress, jobs }: VerbContext,
-  repository: Repository,
-  references: readonly string[],
-) {
-  return async () => {
-    const { pullImage } = await import('#work/pull-image');
-    for (const reference of references) {
-      await pullImage(repository, reference, { signal, onProgress, jobs });
-    }
-  };
-}
-
 function isImage(named: Named): named is NamedImage {
   return named.kind === 'image';
 }
@@ -114,16 +124,41 @@ function nameOf({ tag, manifestDigest }: NamedImage, repository: Repository): st
   return named?.name ?? `@${manifestDigest}`;
 }
 
+/** Builds images of commits that are missing or damaged; a commit that lacks more stays as it is, and the check afterwards says so. */
+async function restoreImages({ signal }: VerbContext, repository: Repository): Promise<void> {
+  for (const { commit } of storedCommits(repository)) {
+    try {
+      await restoreCommitImage(repository, commit, { signal });
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind === 'host') throw error;
+    }
+  }
+}
+
+/** Every commit that can be opened, whole or in part; of one that cannot the check of its stream says why. */
+function storedCommits(repository: Repository): NamedCommit[] {
+  const whole = listCommits(repository).map(({ commit, refs: [ref] }) => ({ commit, ref }));
+  const partial = listPartialCommits(repository).map(({ commit, name: ref }) => ({ commit, ref }));
+  return [...whole, ...partial]
+    .filter(({ commit }) => canOpen(repository, commit))
+    .map(({ commit, ref }) => ({ kind: 'commit', commit, ref }));
+}
+
+function canOpen(repository: Repository, commit: OstreeChecksum): boolean {
+  return (openBase(repository, commit) ?? openPartial(repository, commit)) !== undefined;
+}
+
 function checkCommits(
   { signal, onProgress }: VerbContext,
   repository: Repository,
   named: readonly Named[],
   metadataOnly: boolean,
 ): CommitRow[] {
+  const verified = new Map<OstreeChecksum, ObjectId>();
+  const options = { signal, onProgress, content: !metadataOnly, verified };
   return named.flatMap((one) => {
     if (one.kind !== 'commit') return [];
-    const name = one.ref ?? one.commit;
-    const found = checkCommit(repository, name, { signal, onProgress, content: !metadataOnly });
+    const found = checkCommit(repository, one.ref ?? one.commit, options);
     const findings = found.findings.map((finding) => ({
       ...finding,
       checksum: orNull(finding.checksum),

@@ -40,8 +40,13 @@ export const commitPullKeys = {
   timestampCheck: flag,
   timestampCheckFrom: maybeText,
   keepSignatures: flag,
+  /** Verify the contents of stored objects before they are reused. */
+  verifyReused: flag,
   compat,
 };
+
+/** Keys that images have, too. */
+export const SHARED_KEYS: readonly string[] = ['verifyReused', 'compat'];
 
 /** Keys that do not apply to a repository on this host. */
 export const SERVER_KEYS = [

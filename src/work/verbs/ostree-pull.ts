@@ -144,6 +144,7 @@ async function optionsOf(
     commitOnly: commitMetadataOnly,
     depth: request.depth,
     reading: request.compat,
+    verifyReused: request.verifyReused,
     workers: jobs,
   };
 }

@@ -15,7 +15,7 @@ import {
 } from '#work/pull-image';
 import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
-import { type CommitPullRequest, commitPullKeys } from './ostree-keys.ts';
+import { type CommitPullRequest, commitPullKeys, SHARED_KEYS } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
 import { isRegistryReference, policyKeys, registryKeys, registryOptions } from './registry-keys.ts';
 import { openIfPresent, openToFill } from './repository.ts';
@@ -30,8 +30,6 @@ const imageKeys = {
   platform: maybeText,
   /** Keep the compressed blobs too, so that an export is byte-identical. */
   keepBlobs: flag,
-  /** Verify the contents of stored objects before they are reused. */
-  verifyReused: flag,
   ...policyKeys,
   ...registryKeys,
   /** Refuse an image with more files and directories than this. */
@@ -220,7 +218,7 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 /** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
-  const others = Object.keys(commitPullKeys).filter((key) => key !== 'compat');
+  const others = Object.keys(commitPullKeys).filter((key) => !SHARED_KEYS.includes(key));
   const ofRegistries = isRegistryReference(reference) ? [] : Object.keys(registryKeys);
   refuseKeys(asked, [...others, ...ofRegistries], `pull "${reference}"`);
   if (names.length > 1) {

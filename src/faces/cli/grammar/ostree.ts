@@ -91,6 +91,13 @@ export const COMMON_PULL: readonly OptionGrammar[] = [
   ...CONFIGURED,
 ];
 
+/** Verifies what a pull reuses. */
+export const VERIFY_REUSED: OptionGrammar = {
+  flags: '--verify-reused',
+  says: 'verify stored objects before they are reused',
+  key: 'verifyReused',
+};
+
 /** Further options of a pull of commits. */
 export const FURTHER_PULL: readonly OptionGrammar[] = [
   {
@@ -151,5 +158,6 @@ export const FURTHER_PULL: readonly OptionGrammar[] = [
     says: 'store detached metadata, too',
     key: 'keepSignatures',
   },
+  VERIFY_REUSED,
   COMPAT,
 ];

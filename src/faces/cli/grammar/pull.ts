@@ -1,6 +1,6 @@
 import { PLATFORM } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { COMMON_PULL, FURTHER_PULL } from './ostree.ts';
+import { COMMON_PULL, FURTHER_PULL, VERIFY_REUSED } from './ostree.ts';
 import { POLICY } from './policy.ts';
 import { REGISTRY } from './registry.ts';
 
@@ -35,17 +35,16 @@ export const grammar: Grammar = {
       key: 'maxLayerSizeBytes',
       take: 'number',
     },
-    {
-      flags: '--verify-reused',
-      says: 'verify stored objects before they are reused',
-      key: 'verifyReused',
-    },
+    VERIFY_REUSED,
     ...REGISTRY,
     ...COMMON_PULL.map((option) => ({
       ...option,
       heading: 'OSTree options',
     })),
-    ...FURTHER_PULL.map((option) => ({ ...option, isHidden: option.key !== 'compat' })),
+    ...FURTHER_PULL.filter(({ key }) => key !== 'verifyReused').map((option) => ({
+      ...option,
+      isHidden: option.key !== 'compat',
+    })),
   ],
   help: [
     'References: docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF].',

@@ -10,10 +10,17 @@ export const text: Text<FsckReport> = (report, { line }) => {
     line(`Removed: ${path}`);
     for (const use of usedBy) line(`    missing from ${use.image}: ${use.path ?? use.part}`);
   }
-  for (const commit of commits) printCommit(line, commit);
-  if (repository !== null) printRepository(line, repository, notChecked);
-  if (repository !== null || tags.imagesChecked > 0) {
+  const isWhole = repository !== null;
+  for (const commit of commits) {
+    if (!isWhole || commit.findings.length > 0) printCommit(line, commit);
+  }
+  if (isWhole) printRepository(line, repository, notChecked);
+  if (isWhole || tags.imagesChecked > 0) {
     line(`tags:      ${okOf(tags.imagesChecked, tags.imagesCorrupted)}`);
+  }
+  if (isWhole && commits.length > 0) {
+    const bad = commits.filter((one) => one.findings.length > 0).length;
+    line(`commits:   ${okOf(commits.length, bad)}`);
   }
   for (const finding of findings) printFinding(line, finding, '  ');
   if (notChecked.length > 0) line(`Not checked: ${notChecked.join(', ')}`);

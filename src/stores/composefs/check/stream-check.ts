@@ -2,9 +2,10 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { ALGORITHMS, objectIdOf } from '#formats/fsverity';
+import { ALGORITHMS, objectIdBytes, objectIdOf } from '#formats/fsverity';
 import type { Splitstream } from '#formats/splitstream';
 import { OBJECTS } from '../layout.ts';
+import type { Suspects } from '../marks/suspects.ts';
 import { repositoryPath } from '../names/links.ts';
 import type { Distrusted } from '../objects/object-writer.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -75,6 +76,55 @@ export function isIntact({ objects }: Repository, id: ObjectId): boolean {
     if (!isOnecopyError(error) || error.kind === 'busy') throw error;
     return false;
   }
+}
+
+/**
+ * Which of many objects can be reused, 1 or 0 for each: those that are there, protected where the repository demands it, and with the
+ * content that their names say where it is distrusted.
+ * @param digests one digest behind the other, from the start of a buffer
+ * @throws HostError SYSCALL_FAILED; the signal's reason
+ */
+export async function findSound(
+  repository: Repository,
+  digests: Uint8Array<ArrayBuffer>,
+  { signal }: Pick<OperationOptions, 'signal'> = {},
+): Promise<Uint8Array> {
+  const { objects, algorithm, insecure } = repository;
+  const sound = objects.findPresent(digests);
+  const distrusted = objects.distrusted();
+  if (insecure && distrusted !== 'all' && distrusted.size === 0) return sound;
+  const { digestBytes } = ALGORITHMS[algorithm];
+  for (let index = 0; index < sound.length; index += 1) {
+    const isVerified = distrusted === 'all';
+    if (isVerified || index % STEP_OBJECTS === STEP_OBJECTS - 1) {
+      await yieldToEvents();
+      signal?.throwIfAborted();
+    }
+    const start = index * digestBytes;
+    const id = objectIdOf(digests.subarray(start, start + digestBytes));
+    if (sound[index] === 0) continue;
+    const isProtected = insecure || sizeOf(repository, id) !== undefined;
+    const isSuspect = isVerified || distrusted.has(id);
+    sound[index] = isProtected && (!isSuspect || isIntact(repository, id)) ? 1 : 0;
+  }
+  return sound;
+}
+
+/** As `findSound`, of one object. */
+export async function isSound(
+  repository: Repository,
+  id: ObjectId,
+  options: Pick<OperationOptions, 'signal'> = {},
+): Promise<boolean> {
+  const [sound] = await findSound(repository, new Uint8Array(objectIdBytes(id)), options);
+  return sound === 1;
+}
+
+/** Takes back the marks of objects that by now are what their names say, as a pull has verified them or written them anew. */
+export function settleObjects(repository: Repository, before: Suspects): void {
+  if (before === 'all') return;
+  const sound = [...before.ids].filter((id) => isIntact(repository, id));
+  repository.suspects.clear(sound.map((id) => ({ id })));
 }
 
 async function verifiedSizes(

@@ -18,7 +18,7 @@ import {
 import type { Reading } from '#formats/tree';
 import { Dir, readAll } from '#host';
 import type { Repository } from '#stores/composefs';
-import { openBase, storeCommit } from '#work/commits';
+import { isWhole, openBase, storeCommit } from '#work/commits';
 import { FileTools } from '../files/file-tools.ts';
 import { gatherCommit } from '../gather/gather.ts';
 import { GatheredCommit } from '../gather/gathered.ts';
@@ -132,7 +132,7 @@ export async function applyDeltaFile(
   const { superblock, signedBy } = await openTrusted(files, trust);
   const present = openBase(repository, superblock.to);
   const ids = { commit: superblock.to, name: formatDeltaName(superblock), signedBy };
-  if (present?.imageId !== undefined && repository.objects.has(present.imageId)) {
+  if (present?.imageId !== undefined && (await isWhole(repository, present, { signal }))) {
     const { streamId, imageId } = present;
     return {
       ...ids,
@@ -148,6 +148,8 @@ export async function applyDeltaFile(
   using journal = PullJournal.open(repository, superblock.to);
   const known = new KnownObjects(repository, journal);
   if (from !== undefined) known.addBase(from);
+  if (present !== undefined) known.addBase(present.objects);
+  await known.settle({ signal });
   const [lacking, ...others] = missingFallbacks(superblock, (one) => isKnown(one, known));
   if (lacking !== undefined) failFallbacks(superblock, [lacking, ...others]);
   const tools = new FileTools(repository.objects.writerSeed(), journal?.fd);

@@ -1,5 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
 import {
   type CommitStream,
   computeFileChecksum,
@@ -13,7 +14,7 @@ import {
   verifyMetadata,
 } from '#formats/ostree';
 import { readPieces } from '#host';
-import type { Repository } from '#stores/composefs';
+import { type Distrusted, findSound, type Repository } from '#stores/composefs';
 import { openFilez, parseRawHeader, requireHeader } from '../files/file-work.ts';
 import type { PullJournal } from './journal.ts';
 import type { ObjectRecord } from './records.ts';
@@ -30,8 +31,9 @@ const UNTERMINATED = { acceptUnterminated: true } as const;
 export class KnownObjects {
   readonly #repository: Repository;
   readonly #bases: CommitStream[] = [];
-  /** Which object refs of a base are there, once somebody asked. */
-  readonly #present = new Map<CommitStream, Uint8Array>();
+  /** Which object refs of a base can be reused. */
+  readonly #sound = new Map<CommitStream, Uint8Array>();
+  readonly #distrusted: Distrusted;
   readonly #records = new Map<string, ObjectRecord>();
   readonly #isTrusted: boolean;
   /** Records of this very pull: their content was verified just now. */
@@ -40,6 +42,7 @@ export class KnownObjects {
   constructor(repository: Repository, journal: PullJournal | undefined) {
     this.#repository = repository;
     this.#isTrusted = journal?.isSameBoot ?? true;
+    this.#distrusted = repository.objects.distrusted();
     for (const record of journal?.records ?? []) this.#records.set(keyOf(record), record);
   }
 
@@ -57,6 +60,18 @@ export class KnownObjects {
   addBase(base: CommitStream): void {
     if (this.#bases.some(({ commit }) => commit === base.commit)) return;
     this.#bases.push(base);
+  }
+
+  /**
+   * Looks once at all that the bases have, and verifies what is distrusted; before that nothing of them is known. The lock of the
+   * repository keeps what is there from being collected.
+   * @throws HostError SYSCALL_FAILED; the signal's reason
+   */
+  async settle(options: Pick<OperationOptions, 'signal'> = {}): Promise<void> {
+    for (const base of this.#bases) {
+      if (this.#sound.has(base)) continue;
+      this.#sound.set(base, await findSound(this.#repository, base.objectDigests, options));
+    }
   }
 
   /** The commits added as bases. */
@@ -142,14 +157,8 @@ export class KnownObjects {
     return { kind: 'external', checksum, rawHeader, id, sizeBytes };
   }
 
-  /** Looks once at all that a base has: the lock of the repository keeps what is there from being collected. */
   #isPresent(base: CommitStream, external: number): boolean {
-    let present = this.#present.get(base);
-    if (present === undefined) {
-      present = this.#repository.objects.findPresent(base.objectDigests);
-      this.#present.set(base, present);
-    }
-    return present[external] === 1;
+    return this.#sound.get(base)?.[external] === 1;
   }
 
   #inBases(checksum: OstreeChecksum) {
@@ -169,7 +178,8 @@ export class KnownObjects {
       }
       if (record.kind !== 'external') return false;
       if (!this.#repository.objects.has(record.id, record.sizeBytes)) return false;
-      return this.#isTrusted || this.#contentIsRight(record);
+      const isSuspect = this.#distrusted === 'all' || this.#distrusted.has(record.id);
+      return (this.#isTrusted && !isSuspect) || this.#contentIsRight(record);
     } catch (error) {
       if (!isOnecopyError(error)) throw error;
       return false;
