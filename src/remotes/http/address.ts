@@ -3,7 +3,7 @@ import { BlockList, isIP, type LookupFunction } from 'node:net';
 import type { TransportError } from '#base/errors';
 import { transportError } from './errors.ts';
 
-/** What kind of place an address is. All but `elsewhere` are reached only from this host, or tell its secrets. */
+/** Class of an address. Addresses of all classes but `elsewhere` can be reached only from this host, or serve its secrets. */
 export type AddressClass = 'loopback' | 'link-local' | 'metadata' | 'unspecified' | 'elsewhere';
 
 /** Sources: RFC 6890 (special-purpose registries); the metadata addresses of AWS (IPv6) and Alibaba Cloud lie in private networks. */
@@ -29,7 +29,7 @@ export function classOfAddress(address: string): AddressClass {
   return LISTS.find(([, list]) => list.check(address, family))?.[0] ?? 'elsewhere';
 }
 
-/** The class of a host as it is written in a URL; undefined for a name, which says nothing before it is resolved. */
+/** The class of a host in a URL; undefined for a name, which must be resolved first. */
 export function classOfHost(hostname: string): AddressClass | undefined {
   const host = hostname.replace(/^\[|\]$/g, '');
   if (isIP(host) > 0) return classOfAddress(host);
@@ -37,8 +37,8 @@ export function classOfHost(hostname: string): AddressClass | undefined {
 }
 
 /**
- * Throws when a server sends its client to a place that is not the server's to name: loopback, link-local and metadata
- * addresses are reached from such a server only. Names are judged when they are resolved (`lookupFor`).
+ * Throws if a server redirects its client to a loopback, link-local or metadata address, unless the server itself has such an address.
+ * Names are checked when they are resolved (`lookupFor`).
  * @throws TransportError REDIRECT_REFUSED
  */
 export function requireReachable(asked: URL, target: URL, method: string): void {
@@ -47,7 +47,7 @@ export function requireReachable(asked: URL, target: URL, method: string): void 
   throw refusal({ url: target.href, method }, found);
 }
 
-/** Resolves the names of hosts that `asked` redirected to, and refuses as `requireReachable`. */
+/** Resolves the names of hosts that `asked` redirects to, and throws as `requireReachable`. */
 export function lookupFor(asked: URL): LookupFunction {
   return (hostname, options, callback) => {
     lookupName(hostname, { ...options, all: true }, (error, addresses) => {

@@ -4,8 +4,8 @@ import type { Carrier, Receiver } from './receiver.ts';
 const EMPTY = new Uint8Array(0);
 
 /**
- * A response body between the socket that pushes and the reader that pulls. Holds at most the high-water mark plus one
- * read buffer. Pieces belong to the reader. Iterate once; leaving the loop early gives the rest of the response up.
+ * A response body between the socket that pushes and the reader that pulls. Holds at most the high-water mark plus one read buffer. Pieces
+ * belong to the reader. Iterate once; leaving the loop early cancels the rest of the response.
  */
 export class BodyStream implements AsyncIterable<Uint8Array> {
   readonly #carrier: Carrier;
@@ -13,7 +13,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
   #pieces: Uint8Array[] = [];
   #head = 0;
   #heldBytes = 0;
-  /** The last piece held lies in this buffer, so many bytes of it; 0 when it is another. */
+  /** Number of bytes of this buffer that the last queued piece uses; 0 if the last piece has its own memory. */
   #gathered = 0;
   #buffer: Uint8Array = EMPTY;
   #ended = false;
@@ -25,7 +25,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
     this.#carrier = carrier;
   }
 
-  /** Takes a copy of a piece from the socket. Crumbs are put together, so that memory is bounded whatever their number. */
+  /** Queues a copy of a piece from the socket. Small pieces are joined, so that memory is bounded for any number of them. */
   push(piece: Uint8Array): void {
     if (piece.length < CRUMB_BUFFER_BYTES) this.#gather(piece);
     else {
@@ -69,7 +69,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Adds to the last piece that is held, when it has room. */
+  /** Appends to the last queued piece, if it has free space. */
   #gather(piece: Uint8Array): void {
     const last = this.#pieces.length - 1;
     const length = this.#gathered + piece.length;

@@ -33,7 +33,7 @@ import { drain, type RawResponse, readPage } from './transport.ts';
 /** Settings of a client; every member has a default. */
 export interface HttpClientOptions {
   readonly userAgent?: string;
-  /** Header lines for every request to the first host asked (not sent on to other hosts by a redirect). */
+  /** Header lines for every request to the original host (not sent to other hosts after a redirect). */
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: TlsSettings;
   readonly proxy?: ProxySettings;
@@ -43,17 +43,17 @@ export interface HttpClientOptions {
   readonly maxConnections?: number;
   /** Requests that may wait on one connection to a server that answers within a few milliseconds; 1 = no pipelining. */
   readonly pipelineDepth?: number;
-  /** How fast the servers are known to answer; found out when omitted. */
+  /** Known response time of the servers; measured if omitted. */
   readonly quickestMs?: number;
   readonly connectTimeoutMs?: number;
-  /** A peer that sends nothing, no complete head, or next to nothing for this long is given up. */
+  /** A request fails if the peer sends no data, no complete head, or too little data for this long. */
   readonly noDataTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
-  /** Where hosts are really asked, in place of the system's resolver and the port of the URL. */
+  /** Addresses of hosts, instead of the resolver of the system and the port of the URL. */
   readonly resolve?: Resolve;
 }
 
-/** How often a request asks the original URL for another link because the one it was redirected to was refused. */
+/** Number of times that a request returns to the original URL for a new link, because the redirect target refused access. */
 const MAX_FRESH_LINKS = 1;
 const DEFAULTS = {
   userAgent: 'onecopy',
@@ -67,9 +67,9 @@ const DEFAULTS = {
 } as const;
 
 /**
- * HTTP client: keeps connections, follows redirects, retries with back-off, resumes large bodies, and reports every
- * failure as a TransportError without credentials in it. Requests for many small objects may take the fast road, where
- * `priority` decides who goes first when more are asked for than may be in flight.
+ * HTTP client: keeps connections, follows redirects, retries with back-off, resumes large bodies, and reports every failure as a
+ * TransportError without credentials in it. Requests for many small objects can use the fast transport, where `priority` orders requests
+ * that wait for a free slot.
  */
 export class HttpClient implements AsyncDisposable {
   readonly #options: HttpClientOptions;
@@ -90,26 +90,26 @@ export class HttpClient implements AsyncDisposable {
     this.#maxInFlight = settings.inFlight.max;
   }
 
-  /** Upper bound of useful concurrency on the fast road: more requests than this only wait in the queue. */
+  /** Upper bound of useful concurrency on the fast transport: more requests only wait in the queue. */
   get maxInFlight(): number {
     return this.#maxInFlight;
   }
 
-  /** Time that the quickest answer of the fast road took so far; infinite before the first. */
+  /** Shortest response time of the fast transport so far; infinite before the first response. */
   get quickestMs(): number {
     return this.#fast.quickestMs;
   }
 
   /**
-   * Options, plain data, for clients of other threads that ask the same origins: each, and from now on this one too, asks for no more
-   * than its part, so that all `parts` together are to a server as one client.
+   * Options (plain data) for clients of other threads for the same origins. Each client, this one included, then uses only its part of the
+   * limits, so that all `parts` together load a server like one client.
    */
   share(parts: number): HttpClientOptions {
     const { inFlight, maxConnections = DEFAULTS.maxConnections } = this.#options;
     const { min, max } = { ...DEFAULTS.inFlight, ...inFlight };
     const part = (count: number) => Math.max(1, Math.ceil(count / parts));
     const bounds = {
-      // What the servers have borne so far need not be found out again.
+      // The measured concurrency of the servers is passed on.
       inFlight: { start: part(this.#fast.borne), min: part(min), max: part(max) },
       maxConnections: part(maxConnections),
       quickestMs: this.quickestMs,
@@ -120,8 +120,8 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and returns when the head of an accepted response is there. Bodies up to 256 KiB arrive whole; longer
-   * ones stream, and go on after a break where the server allows it.
+   * Sends a request and returns when the head of an accepted response has arrived. Bodies up to 256 KiB arrive as a whole; longer ones are
+   * streamed, and resumed after a break if the server allows it.
    * @throws TransportError CONNECTION_LOST, HTTP_DENIED, HTTP_STATUS, PROTOCOL_BROKEN, RATE_LIMITED, REDIRECT_REFUSED,
    * RESPONSE_TOO_LARGE, TIMEOUT, TLS_UNTRUSTED; the reason of `signal`
    */
@@ -143,20 +143,20 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and reads the body whole; `maxBytes` bounds the memory.
+   * Sends a request and reads the complete body; `maxBytes` bounds the memory.
    * @throws as `fetch`
    */
   async fetchBytes(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
     const { response, url } = await this.#repeat(request, urlOf(request), request.maxBytes);
     const { body } = response;
     if (body instanceof Uint8Array) return { ...response, body, url: url.href };
-    // Only an error page that is longer than what was asked for comes here, and only when its status was accepted.
+    // Reached only by an error page that is longer than the requested range and whose status was accepted.
     await drain(response);
     return { ...response, body: new Uint8Array(0), url: url.href };
   }
 
   /**
-   * The short way to files of the same scheme and host as `base`; undefined where the fast road does not lead.
+   * A requester for small files of the same scheme and host as `base`; undefined if the fast transport cannot be used.
    * @param namedBy as in a request
    */
   openShort(base: URL, signal: AbortSignal | undefined, namedBy?: URL): ShortWay | undefined {
@@ -173,7 +173,7 @@ export class HttpClient implements AsyncDisposable {
     await this.#general[Symbol.asyncDispose]();
   }
 
-  /** Attempts until an accepted answer, a final refusal, or the policy ends it. */
+  /** Repeats attempts until an accepted response, a final error, or the end of the retry policy. */
   async #repeat(request: HttpRequest, start: URL, collectBytes: number): Promise<Answer> {
     const patience = request.content === undefined ? this.#retry.attempts : 1;
     const attempts = isRepeatable(request) ? (request.attempts ?? patience) : 1;
@@ -202,7 +202,7 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
-  /** One attempt, and another when the origin asked first wants other credentials and there are some. */
+  /** One attempt, and a second one if the original origin requires other credentials and there are some. */
   async #authorized(
     request: HttpRequest,
     start: URL,
@@ -257,7 +257,7 @@ export class HttpClient implements AsyncDisposable {
         insecure,
         staysHome,
       });
-      // Who was sent away and back again comes as a stranger: another host chose this URL.
+      // A redirect to another host and back carries no credentials: the other host chose this URL.
       if (url.origin !== asked.origin) foreign = asked;
     }
   }

@@ -3,8 +3,8 @@ import { COLLECT_STEP_MAX_BYTES, COLLECT_STEP_MIN_BYTES } from './limits.ts';
 const EMPTY = new Uint8Array(0);
 
 /**
- * Bytes of a body that is put together. One of a known length lies in one array from the start; one of unknown length in
- * several, joined once at its end: growing one array would hold every byte three times over.
+ * Bytes of a body that is collected. A body of known length has one array from the start. A body of unknown length has several arrays,
+ * which are joined at the end: growing a single array would hold every byte three times.
  */
 export class Collected {
   readonly #lengthBytes: number | undefined;
@@ -27,7 +27,7 @@ export class Collected {
     }
   }
 
-  /** All of it, in an array of its own. */
+  /** The complete body, in its own array. */
   take(): Uint8Array {
     const last = this.#open.subarray(0, this.#used);
     return this.#full.length === 0 ? last : Buffer.concat([...this.#full, last]);

@@ -15,7 +15,7 @@ interface Seen {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** A server on loopback that notes what it is asked. */
+/** A server on loopback that records its requests. */
 class Notes implements AsyncDisposable {
   readonly seen: Seen[] = [];
   readonly #server;
@@ -40,7 +40,7 @@ class Notes implements AsyncDisposable {
   }
 }
 
-/** Serves BODY, from an offset where one is asked for; `cut` ends the connection after so many bytes. */
+/** Serves BODY, from a requested offset; `cut` ends the connection after this number of bytes. */
 function serve(response: ServerResponse, headers: IncomingHttpHeaders, cut?: number): void {
   const offset = Number(/^bytes=([0-9]+)-/.exec(headers.range ?? '')?.[1] ?? 0);
   const body = BODY.subarray(offset);
@@ -51,7 +51,7 @@ function serve(response: ServerResponse, headers: IncomingHttpHeaders, cut?: num
   else response.write(body.subarray(0, cut), () => response.destroy());
 }
 
-/** Asks with every secret there is, by `fetch` or the short way, and reads the body whole. */
+/** Sends a request with all kinds of secrets, with `fetch` or the requester for small files, and reads the complete body. */
 async function ask(url: string, short: boolean): Promise<Buffer> {
   await using client = new HttpClient({
     headers: SECRETS,
@@ -78,7 +78,7 @@ function beginShort(client: HttpClient, url: URL): Promise<BegunRequest> {
 const secretsIn = ({ headers }: Seen) =>
   [...Object.keys(SECRETS), 'x-request-key'].filter((name) => headers[name] !== undefined);
 
-/** What goes wrong at the other host, and how often it and the host asked first are then asked. */
+/** Failures at the other host, and the number of requests to it and to the original host. */
 const ROADS = {
   first: { requests: 1 },
   retry: { requests: 2, fault: (r: ServerResponse) => void r.writeHead(503).end() },
@@ -138,7 +138,7 @@ test('a host that was left by a redirect gets no credentials when another host s
 for (const status of [400, 401, 403, 404, 410]) {
   test(`a link that has expired (${status}) is asked for anew at the original URL`, async () => {
     let links = 0;
-    // Of four links the first is refused, the second breaks off, the third is refused, the last serves the rest.
+    // Four links: the first is refused, the second breaks off, the third is refused, the last serves the rest.
     await using other = new Notes((_url, response, headers) => {
       if (links === 1 || links === 3) response.writeHead(status).end('expired');
       else serve(response, headers, links === 2 ? 600_000 : undefined);

@@ -2,7 +2,7 @@ import { type CodeOf, type DetailsOf, TransportError } from '#base/errors';
 import { MIN_BYTES_PER_SEC } from './progress.ts';
 import { redactUrl } from './redact.ts';
 
-/** What every transport error of this room says beside its sentence. */
+/** Details of every transport error of this room. */
 export interface TransportContext {
   readonly url: string;
   readonly method: string;
@@ -17,7 +17,7 @@ export interface TransportExtras {
   readonly details?: { readonly [key: string]: string | number | boolean | null };
 }
 
-/** Builds a TransportError whose sentence and details never hold credentials or a query string. */
+/** Creates a TransportError whose message and details never contain credentials or a query string. */
 export function transportError<C extends CodeOf<'transport'>>(
   code: C,
   context: TransportContext,
@@ -41,7 +41,7 @@ export function transportError<C extends CodeOf<'transport'>>(
   );
 }
 
-/** What a peer failed to send in time: a connection, a head, any byte, or bytes at a bearable pace. */
+/** What timed out: the connection, the head, any byte, or the minimum data rate. */
 export type Missing = 'connection' | 'head' | 'data' | 'progress';
 
 /** The error for a peer that makes no progress. */
@@ -61,7 +61,7 @@ export function timeOutError(
   });
 }
 
-/** The error for a body that is longer than its bound. */
+/** The error for a body that exceeds its limit. */
 export function tooLarge(context: TransportContext, limitBytes: number): TransportError {
   return transportError(
     'RESPONSE_TOO_LARGE',
@@ -71,19 +71,19 @@ export function tooLarge(context: TransportContext, limitBytes: number): Transpo
   );
 }
 
-/** True for a transport error that the same request may not meet again. */
+/** True for a transport error after which the same request may succeed. */
 export function isRetryable(error: unknown): error is TransportError {
   return error instanceof TransportError && error.details['retryable'] === true;
 }
 
-/** OpenSSL verification results and Node's host name check, as they stand in `error.code`. */
+/** OpenSSL verification results and the host name check of Node, as in `error.code`. */
 export function isTrustFailure(code: string): boolean {
   return /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(
     code,
   );
 }
 
-/** System and TLS errors name hosts and ports only; messages of HTTP libraries may repeat the URL, so those are cut. */
+/** System and TLS errors contain hosts and ports only; messages of HTTP libraries may repeat the URL, so they are truncated. */
 function redactCause(cause: unknown): unknown {
   if (!(cause instanceof Error) || !/:\/\//.test(cause.message)) return cause;
   const clean = new Error(cause.message.replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, redactUrl));

@@ -7,7 +7,7 @@ import { CRUMB_BYTES_MIN, CRUMBS_MIN, MAX_INTERIM_HEADS } from './progress.ts';
 import { Receiver, type ResponseSink } from './receiver.ts';
 import type { Attempt } from './transport.ts';
 
-/** One request of the general road, as undici calls it and as the guard watches it. */
+/** One request of the general transport: the handler of undici, and a transfer for the guard. */
 export class GeneralExchange extends Receiver implements Dispatcher.DispatchHandler, Watched {
   readonly method: string;
   readonly url: string;
@@ -21,7 +21,7 @@ export class GeneralExchange extends Receiver implements Dispatcher.DispatchHand
   #interim = 0;
   #pieces = 0;
   #bytes = 0;
-  /** Why we ended the request, when undici then tells that it failed. */
+  /** The reason why this side ended the request; undici then reports a failure. */
   #reason: { readonly error: unknown } | undefined;
 
   constructor(attempt: Attempt, guard: ProgressGuard, sink: ResponseSink) {
@@ -32,7 +32,7 @@ export class GeneralExchange extends Receiver implements Dispatcher.DispatchHand
     this.#guard = guard;
   }
 
-  /** The body to send, in pieces that show whether the peer takes them. */
+  /** The body to send, in pieces, each of which is progress. */
   async *paced(content: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of content instanceof Uint8Array ? [content] : content) {
       for (let at = 0; at < piece.length; at += SEND_PIECE_BYTES) {
@@ -41,7 +41,7 @@ export class GeneralExchange extends Receiver implements Dispatcher.DispatchHand
         yield part;
         this.#guard.onBytes(this, part.length);
       }
-      // Until the next piece is there, it is our side that takes its time.
+      // While the next piece is not available, the delay is on this side.
       this.isPaused = true;
     }
     this.isPaused = false;

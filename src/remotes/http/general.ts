@@ -13,9 +13,9 @@ import {
   type Transport,
 } from './transport.ts';
 
-/** Material for TLS, as PEM text; undefined members mean the system's choice. */
+/** Material for TLS, as PEM text; undefined members mean the default of the system. */
 export interface TlsSettings {
-  /** Trust anchors that replace the system's. */
+  /** Trust anchors that replace those of the system. */
   readonly caPem?: string | readonly string[] | undefined;
   readonly certPem?: string | readonly string[] | undefined;
   /** In the order of `certPem`. */
@@ -24,10 +24,7 @@ export interface TlsSettings {
   readonly permissive?: boolean | undefined;
 }
 
-/**
- * Where a host is really asked. The certificate is compared with the host that was meant, and addresses that this gives
- * are trusted as they are.
- */
+/** Maps a host to an address. The certificate is compared with the original host, and mapped addresses are not checked. */
 export type Resolve = (
   host: string,
   port: number,
@@ -46,8 +43,8 @@ export interface GeneralSettings {
 }
 
 /**
- * The road for everything but many small objects: large bodies, registries, proxies, client certificates, other hosts
- * after a redirect, requests with a body. undici is loaded at the first use.
+ * The transport for everything but many small objects: large bodies, registries, proxies, client certificates, other hosts after a
+ * redirect, requests with a body. undici is loaded on first use.
  */
 export class GeneralTransport implements Transport {
   readonly #settings: GeneralSettings;
@@ -97,7 +94,7 @@ export class GeneralTransport implements Transport {
 
   #agentFor({ url, foreign }: Attempt): Promise<Dispatcher> {
     const proxy = proxyFor(this.#settings.proxy, url) ?? '';
-    // A client certificate is shown to the origin that was asked, as any other credential.
+    // A client certificate is sent only to the origin of the request, like other credentials.
     const key = `${foreign === undefined ? url.origin : `from ${foreign.origin}`} ${proxy}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
@@ -123,7 +120,7 @@ export class GeneralTransport implements Transport {
     const lookup = isAsked ? {} : { lookup: lookupFor(foreign) };
     const connect = buildConnector({ ...secure, ...lookup, timeout: connectTimeoutMs });
     const common: Agent.Options = {
-      // Time is kept by the guard, which knows progress from noise.
+      // Timeouts are handled by the guard, which distinguishes progress from noise.
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: idleTimeoutMs,

@@ -1,21 +1,21 @@
 import type { Missing } from './errors.ts';
 import { Pace, Punctuality } from './progress.ts';
 
-/** A transfer that is given up when it makes no progress. */
+/** A transfer that fails if it makes no progress. */
 export interface Watched {
   readonly origin: string;
-  /** True while whoever reads or writes on our side takes its time. */
+  /** True while the delay is on this side. */
   readonly isPaused: boolean;
-  /** True while the head of the response has not come. */
+  /** True while the head of the response has not arrived. */
   readonly isHeadless: boolean;
-  /** When the last byte passed, in milliseconds of `performance.now()`. */
+  /** Time of the last byte, in milliseconds of `performance.now()`. */
   lastMs: number;
-  /** Since when bytes have been waited for without a pause of ours. */
+  /** Start of the current wait for bytes, without pauses of this side. */
   sinceMs: number;
   onStall(missing: Missing, waitedMs: number): void;
 }
 
-/** Watches transfers: each must go on, and all from one origin together at a bearable pace. */
+/** Watches transfers: each must make progress, and all transfers from one origin together must reach the minimum data rate. */
 export class ProgressGuard implements Disposable {
   readonly #stallMs: number;
   readonly #watched = new Set<Watched>();
@@ -47,7 +47,7 @@ export class ProgressGuard implements Disposable {
     this[Symbol.dispose]();
   }
 
-  /** Bytes of a transfer passed, in either direction. */
+  /** Reports transferred bytes, in either direction. */
   onBytes(watched: Watched, count: number): void {
     watched.lastMs = performance.now();
     this.#paces.get(watched.origin)?.onBytes(count);

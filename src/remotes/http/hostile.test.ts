@@ -7,7 +7,7 @@ import { HttpClient } from './client.ts';
 
 const STALL_MS = 400;
 
-/** A server that never ends what it says. @param say called for each connection once its request has come */
+/** A server whose responses never end. @param say called for each connection after its request has arrived */
 async function endless(say: (socket: Socket) => unknown) {
   const timers = new Set<NodeJS.Timeout>();
   const server = createServer((socket) => {
@@ -30,7 +30,7 @@ async function endless(say: (socket: Socket) => unknown) {
   };
 }
 
-/** Writes `text` again and again, as fast as it is taken. */
+/** Writes `text` repeatedly, as fast as the client reads. */
 function flood(socket: Socket, text: string): void {
   const block = Buffer.from(text.repeat(Math.ceil(65_536 / text.length)));
   const more = () => {
@@ -43,7 +43,7 @@ function flood(socket: Socket, text: string): void {
 const HEAD = 'HTTP/1.1 200 OK\r\n';
 const CHUNKED = `${HEAD}transfer-encoding: chunked\r\n\r\n`;
 
-/** What an endless server says, and what a client makes of it. */
+/** Responses of an endless server, and the expected errors of the client. */
 const CASES = {
   'a storm of interim heads': {
     say: (socket: Socket) => flood(socket, 'HTTP/1.1 102 Processing\r\n\r\n'),

@@ -5,7 +5,7 @@ export class Pauses {
   readonly #longestMs: number;
   readonly #untilMs = new Map<string, number>();
 
-  /** @param longestMs a longer pause is not made; the request fails instead */
+  /** @param longestMs with a longer pause, the request fails */
   constructor(longestMs: number) {
     this.#longestMs = longestMs;
   }
@@ -19,7 +19,7 @@ export class Pauses {
     this.#untilMs.set(origin, Math.max(untilMs, this.#untilMs.get(origin) ?? 0));
   }
 
-  /** Waits until the origin may be asked, or throws the reason of `signal`. */
+  /** Waits until the pause of the origin is over, or throws the reason of `signal`. */
   async wait(origin: string, signal: AbortSignal | undefined): Promise<void> {
     for (;;) {
       const leftMs = (this.#untilMs.get(origin) ?? 0) - performance.now();

@@ -1,25 +1,22 @@
 /**
- * Slowest pace at which a server may send, in bytes a second over the stall time-out, for all that one origin sends at
- * the same time: many transfers share a slow line. Source: ostree.repo-config(5) low-speed-limit-bytes, whose default is 1000.
+ * Minimum data rate of a server, in bytes a second over the stall timeout, summed over all transfers of one origin, because they may share
+ * a slow line. Source: ostree.repo-config(5) low-speed-limit-bytes, whose default is 1000.
  */
 export const MIN_BYTES_PER_SEC = 1_000;
 /** Interim (1xx) heads before one response; RFC 9110 15.2 states no bound, real servers send one or two. */
 export const MAX_INTERIM_HEADS = 16;
 
-/** Pieces of a body after which their mean size is judged: a chunk of one byte may drag thousands along. */
+/** Number of pieces of a body after which their mean size is checked: a chunk of one byte may need thousands of bytes of protocol. */
 export const CRUMBS_MIN = 65_536;
-/** Least mean size of so many pieces, in bytes. */
+/** Smallest allowed mean size of the pieces, in bytes. */
 export const CRUMB_BYTES_MIN = 16;
 
-/**
- * Tells a timer that comes late because this process was busy: what the servers sent meanwhile has not been read yet, so
- * that nobody can be judged.
- */
+/** Detects a timer that is late because this process was busy: received data has not been read yet, so stalls cannot be detected. */
 export class Punctuality {
   readonly periodMs: number;
   #lastMs: number;
 
-  /** @param stallMs the time-out that a timer is to notice */
+  /** @param stallMs the timeout that the timer checks */
   constructor(stallMs: number) {
     this.periodMs = Math.max(10, Math.min(1000, stallMs / 4));
     this.#lastMs = performance.now();
@@ -32,7 +29,7 @@ export class Punctuality {
   }
 }
 
-/** The pace of all that one origin sends. Told of every byte; asked now and then whether that was enough. */
+/** The data rate of one origin. It counts every byte, and checks the rate periodically. */
 export class Pace {
   readonly #windowMs: number;
   #sinceMs: number;
@@ -47,7 +44,7 @@ export class Pace {
     this.#bytes += count;
   }
 
-  /** Begins a window: whatever came or did not come before is not judged, because nobody waited for it. */
+  /** Starts a new window. Data before it does not count, because no transfer was waiting. */
   restart(nowMs: number): void {
     this.#sinceMs = nowMs;
     this.#bytes = 0;

@@ -2,13 +2,13 @@
 export interface ProxySettings {
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;
-  /** Comma-separated hosts that are asked directly; `*` for all. */
+  /** Comma-separated hosts that are contacted directly; `*` for all. */
   readonly noProxy?: string | undefined;
 }
 
 /**
- * Reads http_proxy, https_proxy, all_proxy and no_proxy; lower case wins. HTTP_PROXY in upper case is ignored where
- * REQUEST_METHOD is set, because a CGI request could have set it (httpoxy).
+ * Reads http_proxy, https_proxy, all_proxy and no_proxy; lower case wins. HTTP_PROXY in upper case is ignored if REQUEST_METHOD is set,
+ * because a CGI request could have set it (httpoxy).
  */
 export function proxyFromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
@@ -22,7 +22,7 @@ export function proxyFromEnvironment(
   };
 }
 
-/** The proxy for `url`, or undefined to ask its host directly. */
+/** The proxy for `url`; undefined for a direct connection. */
 export function proxyFor(settings: ProxySettings, url: URL): string | undefined {
   const proxy = url.protocol === 'https:' ? settings.httpsProxy : settings.httpProxy;
   if (proxy === undefined || proxy === '') return undefined;

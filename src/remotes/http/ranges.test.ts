@@ -11,7 +11,7 @@ const BLOB = Buffer.from(Array.from({ length: 400_000 }, (_, at) => at % 251));
 
 type Answer = (response: ServerResponse, first: number, last: number, count: number) => void;
 
-/** A server whose answers to ranges are as told. @returns what it was asked for */
+/** A server with configured answers to ranges. @returns the requested ranges */
 async function serve(answer: Answer) {
   const ranges: (string | undefined)[] = [];
   const server = createServer((request, response) => {

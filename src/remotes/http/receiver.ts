@@ -7,30 +7,30 @@ import { tooLarge } from './errors.ts';
 export interface ResponseHead {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
-  /** Bytes of body that follow; 0 when there is none, undefined when only the end of the body tells. */
+  /** Length of the body in bytes; 0 without a body, undefined if only the end of the body defines it. */
   readonly contentLength: number | undefined;
 }
 
-/** What a receiver may ask of whatever carries its response. */
+/** Control of a response by its receiver. */
 export interface Carrier {
   pause(): void;
   resume(): void;
-  /** Gives the response up: the connection is closed unless only a little is left to read. */
+  /** Cancels the response: the connection is closed unless only a little is left to read. */
   abandon(receiver: Receiver): void;
 }
 
-/** Who gets the response to a request: exactly one of the calls is made, and none may throw. */
+/** Receives the response to a request: exactly one of the methods is called, and none may throw. */
 export interface ResponseSink {
-  /** The whole body, when it is small. As a view it is valid only during the call. */
+  /** The complete body, if it is small. A view, valid only during the call. */
   onWhole(head: ResponseHead, body: Uint8Array, isView: boolean): void;
-  /** A body that is longer than what is collected, once so much of it is there. */
+  /** A body that is too long to be collected, when its first part has arrived. */
   onStream(head: ResponseHead, body: AsyncIterable<Uint8Array>): void;
   onFail(error: unknown): void;
 }
 
-/** How much of a body is taken, and how. */
+/** Limits for a body. */
 export interface BodyBounds {
-  /** A body up to this size arrives as one array; a longer one streams. */
+  /** A body up to this size arrives as one array; a longer one is streamed. */
   readonly collectBytes: number;
   /** A longer body is refused; undefined for no limit. */
   readonly maxBytes: number | undefined;
@@ -39,21 +39,21 @@ export interface BodyBounds {
 const EMPTY = new Uint8Array(0);
 
 /**
- * The receiver of one response, of either road. Calls come in this order: onHead, onBody…, onEnd; or onFail. A body that comes in one piece is handed on as the view that it is; one in several
- * pieces is put together, and one that grows beyond `collectBytes` becomes a stream.
+ * The receiver of one response, for both transports. The order of calls is: onHead, onBody…, onEnd; or onFail. A body in one piece is
+ * passed on as a view, a body in several pieces is collected, and a body beyond `collectBytes` becomes a stream.
  */
 export abstract class Receiver {
   abstract readonly method: string;
   abstract readonly url: string;
-  /** Set by whatever carries the response, so that the receiver can pause or abandon it. */
+  /** Set by the transport, so that the receiver can pause or cancel the response. */
   carrier: Carrier | undefined;
-  /** True once the caller lost interest; a queued request is then dropped, a running one abandoned. */
+  /** True after the caller has cancelled; a queued request is then dropped, a running one is aborted. */
   cancelled = false;
   readonly #bounds: BodyBounds;
   readonly #sink: ResponseSink;
   #unwatch: (() => unknown) | undefined;
   #head: ResponseHead | undefined;
-  /** The whole body, when it came in one piece. */
+  /** The complete body, if it arrived in one piece. */
   #view: Uint8Array | undefined;
   #collected: Collected | undefined;
   #length = 0;
@@ -64,7 +64,7 @@ export abstract class Receiver {
     this.#sink = sink;
   }
 
-  /** Gives the response up, with the reason as its failure, when the signal aborts. */
+  /** Cancels the response with the reason of the signal when the signal aborts. */
   watch(signal: AbortSignal): void {
     const stop = (reason: unknown) => this.#stop(reason);
     const watchers = watchersOf(signal);
@@ -74,7 +74,7 @@ export abstract class Receiver {
 
   onHead(head: ResponseHead): void {
     this.#head = head;
-    // docker-registry 2.8.2 states the length of the whole blob for a page of 33 bytes: whoever reads on waits for ever.
+    // docker-registry 2.8.2 states the length of the blob for a page of 33 bytes: a reader would wait forever.
     if (head.status === 416) this.#cut(head);
     else this.#expect(head);
   }
@@ -82,7 +82,7 @@ export abstract class Receiver {
   #expect(head: ResponseHead): void {
     const { contentLength } = head;
     const { maxBytes, collectBytes } = this.#bounds;
-    // The bound is for what was asked for; the page that comes with an error status is cut, not refused.
+    // The limit applies to the requested body; the page of an error status is truncated, not refused.
     if (maxBytes !== undefined && (contentLength ?? 0) > maxBytes && head.status < 300) {
       this.#stop(tooLarge(this, maxBytes));
     } else if ((contentLength ?? 0) > collectBytes) this.#startStream(head);
@@ -100,7 +100,7 @@ export abstract class Receiver {
     }
     if (this.#stream !== undefined) this.#stream.push(piece);
     else if (length > collectBytes) this.#startStream(head)?.push(piece);
-    // The end is told within the same call of the parser, so the view is still good then.
+    // The end is reported within the same call of the parser, so the view is still valid.
     else if (piece.length === head.contentLength) this.#view = piece;
     else this.#collect(piece);
     this.#length = length;
@@ -133,7 +133,7 @@ export abstract class Receiver {
     carrier?.abandon(this);
   }
 
-  /** The page that comes with an error status is long enough. */
+  /** Enough of the page of an error status has arrived. */
   #cut(head: ResponseHead): void {
     this.#unwatch?.();
     const { carrier } = this;
@@ -154,7 +154,7 @@ export abstract class Receiver {
     return stream;
   }
 
-  /** Tells the sink what came, as a view or as an array of its own. */
+  /** Passes the body to the sink, as a view or as a separate array. */
   #hand(head: ResponseHead): void {
     const view = this.#view;
     if (view !== undefined) this.#sink.onWhole(head, view, true);
@@ -171,7 +171,7 @@ export abstract class Receiver {
 type Stop = (reason: unknown) => void;
 const watchedSignals = new WeakMap<AbortSignal, Set<Stop>>();
 
-/** Those to be told when a signal aborts: one listener for all requests of an operation, because adding one is slow. */
+/** The callbacks for an aborted signal: one listener for all requests of an operation, because adding a listener is slow. */
 function watchersOf(signal: AbortSignal): Set<Stop> {
   const known = watchedSignals.get(signal);
   if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 /**
- * A URL fit for messages and logs: no user, password, query or fragment, since tokens travel in all four.
- * A text that is no URL is cut at the first of `?`, `#` and loses everything up to an `@`.
+ * A URL for messages and logs, without user, password, query and fragment, because each can contain tokens. A text that is not a URL is
+ * truncated at the first `?` or `#`, and everything up to an `@` is removed.
  */
 export function redactUrl(url: string): string {
   if (!url.includes('://') || !URL.canParse(url)) {

@@ -2,7 +2,7 @@ import { requireReachable } from './address.ts';
 import { transportError } from './errors.ts';
 import { MAX_LOCATION_BYTES, MAX_REDIRECTS } from './limits.ts';
 
-/** What decides about a redirect. */
+/** The context of a redirect. */
 export interface Redirect {
   /** The URL that answered. */
   readonly from: URL;
@@ -10,22 +10,22 @@ export interface Redirect {
   readonly status: number;
   /** Redirects followed before this one. */
   readonly hop: number;
-  /** The URL that was asked first. */
+  /** The original URL. */
   readonly asked: URL;
   readonly method: string;
-  /** True where plain HTTP may follow HTTPS. */
+  /** True if a redirect from HTTPS to HTTP is allowed. */
   readonly insecure: boolean;
-  /** True where another origin may not be asked at all. */
+  /** True if redirects to another origin are refused. */
   readonly staysHome: boolean;
 }
 
-/** True for a status that leads elsewhere. */
+/** True for a redirect status. */
 export function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
 }
 
 /**
- * Where a redirect leads.
+ * The target of a redirect.
  * @throws TransportError REDIRECT_REFUSED
  */
 export function redirectTarget(redirect: Redirect): URL {
@@ -41,7 +41,7 @@ export function redirectTarget(redirect: Redirect): URL {
     refuse(`status ${redirect.status} does not say where to repeat ${method}`);
   }
   if (location.length > MAX_LOCATION_BYTES) refuse(`more than ${MAX_LOCATION_BYTES} bytes of URL`);
-  // What a URL parser would drop in silence was meant for another parser.
+  // Characters that a URL parser drops silently indicate an attack on another parser.
   if (/[^!-~\x80-\xff]/.test(location) || !URL.canParse(location, from)) {
     refuse('the redirect names no URL');
   }

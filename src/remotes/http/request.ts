@@ -1,19 +1,19 @@
 import type { RestOfBody } from './resume.ts';
 import type { Attempt, RawResponse } from './transport.ts';
 
-/** A request that was sent already: `HttpClient.fetch` begins with its answer. */
+/** A request that has already been sent: `HttpClient.fetch` starts with its response. */
 export interface BegunRequest {
   /** Rejects as a first attempt fails. */
   readonly answer: Promise<RawResponse>;
 }
 
-/** Knows the credentials for one origin. */
+/** Supplies the credentials for one origin. */
 export interface Authorizer {
-  /** Header lines for the next attempt. @throws what stands in the way of getting credentials */
+  /** Header lines for the next attempt. @throws the error of getting credentials */
   headers(signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>>;
   /**
-   * The origin answered 401 to these headers.
-   * @returns true when another attempt would have better ones
+   * Called when the origin answered 401 to these headers.
+   * @returns true if another attempt would have better ones
    */
   onDenied(answer: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<boolean>;
 }
@@ -25,58 +25,57 @@ export interface HttpRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /**
-   * Body to send. One that can be sent again, bytes or a function that opens a source, is sent again after a 401 that
-   * `authorizer` can answer and a redirect by 307 or 308; after a failure only when `attempts` says so, because a server
-   * may have taken the first.
+   * Body to send. One that can be sent again, bytes or a function that opens a source, is sent again after a 401 that `authorizer` can
+   * answer and a redirect by 307 or 308; after a failure only if `attempts` allows it, because the server may have processed the first.
    */
   readonly content?: Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
-  /** Credentials for the origin that is asked first. */
+  /** Credentials for the original origin. */
   readonly authorizer?: Authorizer | undefined;
   /**
-   * The URL of an answer that named this one. When the two are of different origins, this request carries no more than
-   * one after a redirect: no credentials, and no place that only this host can reach.
+   * The URL of a response that contained this URL. If the origins differ, the request is treated as after a redirect: without credentials,
+   * and not to an address that only this host can reach.
    */
   readonly namedBy?: URL | undefined;
   /** A redirect to another origin is refused. */
   readonly staysHome?: boolean;
   /**
-   * The part of the body that is wanted, of bytes that never change. The body is exactly this part, whatever the server
-   * sends. `of` is the size of the whole, where it is known.
+   * The requested range of an immutable body. The body of the response is exactly this range, whatever the server sends. `of` is the total
+   * size, if known.
    */
   readonly range?: { readonly offset: number; readonly length: number; readonly of?: number };
-  /** Told how many bytes of a body were transferred in vain, because the server sent it from its first byte. */
+  /** Called with the number of bytes that were transferred needlessly, because the server sent the body from its first byte. */
   readonly onSkipped?: (count: number) => void;
-  /** Told of each time that the request is sent, also to go on after a break; redirects that are followed are not told. */
+  /** Called each time the request is sent, also to resume after a break, but not for redirects. */
   readonly onSent?: () => void;
-  /** Makes the error for an answer that is not accepted, from its page, of which at most 64 KiB are read. */
+  /** Creates the error for a response that is not accepted, from its page, of which at most 64 KiB are read. */
   readonly onRefused?: (answer: HttpBytes, attempts: number) => unknown;
-  /** Statuses that are an answer; any other is an error. Default: 200 only. */
+  /** Accepted statuses; any other status is an error. Default: 200 only. */
   readonly accept?: readonly number[] | 'any';
   /** A longer body is refused with RESPONSE_TOO_LARGE. */
   readonly maxBytes?: number;
   /**
-   * One of many small objects: takes the fast road where it leads. An object that turns out to be large still arrives, and
-   * goes on after a break by the other road.
+   * True for one of many small objects: uses the fast transport if possible. A large object is also received, and resumed after a break by
+   * the general transport.
    */
   readonly small?: boolean;
-  /** 0 first … 3 last; 1 when omitted. Meant for the fast road. */
+  /** 0 first … 3 last (default: 1). For the fast transport. */
   readonly priority?: number;
-  /** The ETag (or, without one, Last-Modified) of a copy at hand: asks for 304 when it is current. */
+  /** The ETag (or, without one, Last-Modified) of a local copy: requests status 304 if the copy is current. */
   readonly ifChanged?: { readonly etag?: string; readonly lastModified?: string };
-  /** Asks caches on the way for a fresh copy, after a corrupt one. */
+  /** Bypasses caches, after a corrupt copy. */
   readonly bypassCaches?: boolean;
-  /** The bytes behind the URL never change, so a broken transfer may go on where it stopped without a validator. */
+  /** The bytes of the URL never change, so a broken transfer can be resumed without a validator. */
   readonly immutable?: boolean;
-  /** Asks for the bytes from an offset on, as long as the copy is the one with this ETag, which this origin gave it. */
+  /** Requests the bytes from an offset, if the copy still has this ETag of this origin. */
   readonly rest?: RestOfBody;
-  /** The first attempt, when `ShortWay` made it. */
+  /** The first attempt, if `ShortWay` sent it. */
   readonly begun?: BegunRequest | undefined;
-  /** Attempts for this request; the policy of the client when omitted. */
+  /** Number of attempts for this request (default: the policy of the client). */
   readonly attempts?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A response. `body` can be read once; leaving the loop early gives the transfer up. */
+/** A response. `body` can be read once; leaving the loop early cancels the transfer. */
 export interface HttpResponse {
   readonly status: number;
   /** Lower-case names. */
@@ -87,22 +86,22 @@ export interface HttpResponse {
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
-/** A response whose body was read whole. */
+/** A response with its complete body. */
 export interface HttpBytes extends HttpResponse {
   readonly body: Uint8Array;
 }
 
-/** The URL that is asked first. */
+/** The original URL. */
 export function urlOf({ url }: HttpRequest): URL {
   return typeof url === 'string' ? new URL(url) : url;
 }
 
-/** GET where the request names none. */
+/** The method (default: GET). */
 export function methodOf(request: HttpRequest): string {
   return request.method ?? 'GET';
 }
 
-/** True for a status that the caller takes as an answer. */
+/** True for a status that the caller accepts. */
 export function isAccepted(request: HttpRequest, status: number): boolean {
   if (request.accept === 'any') return true;
   if (request.range !== undefined && (status === 206 || status === 416)) return true;
@@ -115,9 +114,9 @@ export function isRepeatable({ content }: HttpRequest): boolean {
 }
 
 /**
- * One attempt at a request, at the URL asked first or one that a redirect led to.
+ * One attempt at a request, at the original URL or at the target of a redirect.
  * @param common header lines of the client
- * @param foreign the URL asked first, when a redirect has led to another origin
+ * @param foreign the original URL, if a redirect leads to another origin
  */
 export function attemptOf(
   request: HttpRequest,
@@ -140,10 +139,10 @@ export function attemptOf(
   };
 }
 
-/** What a host that was not asked by the caller may be told: which bytes are wanted, and how. */
+/** Headers that a host may receive that the caller did not choose: only those about the requested bytes. */
 const HEADERS_FOR_ALL: ReadonlySet<string> = new Set(['accept', 'accept-encoding', 'range']);
 
-/** Headers of one attempt; those of the client and of the request belong to the origin that was asked first. */
+/** Headers of one attempt; those of the client and of the request are sent only to the original origin. */
 function headersOf(
   request: HttpRequest,
   url: URL,

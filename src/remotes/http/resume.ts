@@ -3,46 +3,42 @@ import type { HttpRequest } from './request.ts';
 import { isRetryableStatus, type RetryPolicy, retryDelayMs, sleep } from './retry.ts';
 import { drain, type RawResponse } from './transport.ts';
 
-/** A response and the URL, after redirects, that gave it. */
+/** A response and its final URL, after redirects. */
 export interface Answer {
   readonly response: RawResponse;
   readonly url: URL;
 }
 
-/** The part of a body that is still wanted. */
+/** The part of a body that is still missing. */
 export interface RestOfBody {
   readonly offset: number;
-  /** Offset after the last byte; undefined when the size of the body is not known. */
+  /** Offset after the last byte; undefined if the size of the body is not known. */
   readonly end: number | undefined;
   /** Strong ETag of the copy that the first bytes came from. */
   readonly etag?: string | undefined;
-  /** Origin that gave this ETag: it means nothing to another. */
+  /** Origin of this ETag, which is meaningless for other origins. */
   readonly origin: string;
 }
 
-/** What is needed to go on with a body after a break. */
+/** State for resuming a body after a break. */
 export interface ResumePlan {
   readonly request: HttpRequest;
   readonly first: Answer;
   readonly policy: RetryPolicy;
-  /** Sends the request once more, from its original URL on. */
+  /** Sends the request again, to its original URL. */
   again(more: { readonly rest?: RestOfBody }): Promise<Answer>;
 }
 
-/**
- * True when another host than the one asked first refused: its link, signed for a time, has expired, and only the first
- * can give another.
- */
+/** True if the target of a redirect refused access: its signed link has expired, and the original host can supply a new one. */
 export function isExpiredLink(asked: URL, { response, url }: Answer): boolean {
   return url.origin !== asked.origin && [400, 401, 403, 404, 410].includes(response.status);
 }
 
 /**
- * The body of a response, or the range of it that was asked for, that survives broken connections: the rest is asked for
- * by a closed range where the size is known (some servers refuse open ones), guarded by the validator of the first
- * answer, or without one when the request says that the bytes are immutable. The attempts count from zero after every
- * byte of progress.
- * @throws TransportError RANGE_MISMATCH; as the client, once the policy gives up or the server offers no way to go on
+ * The body of a response, or its requested range, which survives broken connections. The rest is requested by a closed range if the size is
+ * known (some servers refuse open ranges), with the validator of the first response, or without one if the request states that the bytes
+ * are immutable. The count of attempts restarts after every byte of progress.
+ * @throws TransportError RANGE_MISMATCH; as the client, after the last attempt, or if the server does not allow resuming
  */
 export async function* resumable(plan: ResumePlan): AsyncGenerator<Uint8Array> {
   const end = endOf(plan);
@@ -77,7 +73,7 @@ interface Span {
   readonly end: number | undefined;
 }
 
-/** Offset after the last byte that is wanted, where it is known. */
+/** Offset after the last requested byte, if known. */
 function endOf({ request, first }: ResumePlan): number | undefined {
   const { range } = request;
   if (range !== undefined) return range.offset + range.length;
@@ -103,12 +99,12 @@ async function reopen(plan: ResumePlan, span: Span, mayRange: boolean): Promise<
   return await plan.again(mayRange ? { rest } : {});
 }
 
-/** A range is asked for only of bytes that do not change. */
+/** Ranges are requested only of immutable bytes. */
 function isImmutable(request: HttpRequest): boolean {
   return request.immutable === true || request.range !== undefined;
 }
 
-/** The wanted bytes of an answer, which may have sent more. */
+/** The requested bytes of a response, which may contain more. */
 async function* bytesFrom(
   plan: ResumePlan,
   answer: Answer,
@@ -153,7 +149,7 @@ function isSame(plan: ResumePlan, response: RawResponse): boolean {
   return before !== undefined && before === validatorOf(response);
 }
 
-/** @throws TransportError RANGE_MISMATCH when a 206 does not say that it begins where it should, in a body of the right size */
+/** @throws TransportError RANGE_MISMATCH if a 206 does not state the requested start, or another total size */
 function requireRange(plan: ResumePlan, response: RawResponse, span: Span): void {
   const found = response.headers.get('content-range') ?? 'none';
   const [, first, last, total] = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(found) ?? [];

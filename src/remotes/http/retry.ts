@@ -1,14 +1,14 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 
-/** How often and how patiently a request is repeated. */
+/** The retry policy of requests. */
 export interface RetryPolicy {
-  /** Attempts in all, the first included. */
+  /** Total number of attempts, the first included. */
   readonly attempts: number;
   /** Longest wait before the second attempt, in milliseconds; doubles from attempt to attempt. */
   readonly baseMs: number;
   /** Longest wait of all, in milliseconds. */
   readonly capMs: number;
-  /** A server that asks (Retry-After) for a longer pause than this gets none: the request fails at once. */
+  /** If a server requests (Retry-After) a longer pause than this, the request fails immediately. */
   readonly maxRetryAfterMs: number;
 }
 
@@ -20,14 +20,14 @@ export const DEFAULT_RETRY: RetryPolicy = {
   maxRetryAfterMs: 120_000,
 };
 
-/** Statuses that the same request may not meet again: time-outs, overload, and failures of the server. */
+/** Statuses after which the same request may succeed: timeouts, overload, and failures of the server. */
 export function isRetryableStatus(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
 }
 
 /**
- * Milliseconds to wait before attempt `next` (2, 3, …): full jitter, so that clients that failed together do not return
- * together. A Retry-After header wins over the draw.
+ * Milliseconds to wait before attempt `next` (2, 3, …): full jitter, so that clients that failed together do not return together. A
+ * Retry-After header takes precedence.
  */
 export function retryDelayMs(
   policy: RetryPolicy,
@@ -47,7 +47,7 @@ export function parseRetryAfter(value: string | undefined, nowMs: number): numbe
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
 
-/** Waits, or throws the reason of `signal` as it is. */
+/** Waits, or throws the reason of `signal` unchanged. */
 export async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleepFor(milliseconds, undefined, signal === undefined ? {} : { signal });

@@ -1,15 +1,15 @@
 import { MAX_DRAIN_BYTES } from './limits.ts';
 import type { ResponseHead } from './receiver.ts';
 
-/** One attempt at one request, without retry or redirect. */
+/** One attempt at one request, without retries and redirects. */
 export interface Attempt {
   readonly method: string;
   readonly url: URL;
   /** Lower-case names; values without line ends. */
   readonly headers: ReadonlyMap<string, string>;
   /**
-   * The URL that was asked first, when a redirect led to another origin: that gets no client certificate, and may be no
-   * place that only this host can reach.
+   * The original URL, if a redirect leads to another origin. The target gets no client certificate, and must not be an address that only
+   * this host can reach.
    */
   readonly foreign: URL | undefined;
   readonly priority: number;
@@ -26,22 +26,22 @@ export interface Attempt {
 export interface RawResponse {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
-  /** Size the server states for the body, in bytes. */
+  /** Size of the body that the server states, in bytes. */
   readonly sizeBytes: number | undefined;
-  /** The whole body when it was collected, else a source to iterate once. */
+  /** The complete body if it was collected, otherwise a source to iterate once. */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 /** A road to servers. */
 export interface Transport extends AsyncDisposable {
   /**
-   * Sends one attempt and returns when its head is there, and with it a body that is to be collected.
+   * Sends one attempt and returns when its head has arrived, and the body, if it is collected.
    * @throws TransportError CONNECTION_LOST, PROTOCOL_BROKEN, RESPONSE_TOO_LARGE, TIMEOUT, TLS_UNTRUSTED; the reason of the signal
    */
   send(attempt: Attempt): Promise<RawResponse>;
 }
 
-/** A response as the client knows it. */
+/** A response in the form of the client. */
 export function responseOf(
   { status, headers, contentLength }: ResponseHead,
   body: RawResponse['body'],
@@ -59,14 +59,14 @@ export function headerLines(headers: ReadonlyMap<string, string>): string {
   return lines;
 }
 
-/** @throws TypeError for a name or value that could break out of its line: a bug of the caller, not an input */
+/** @throws TypeError for a name or value that could break out of its line, which is a bug of the caller */
 export function requireHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {
     throw new TypeError(`Header "${name}" holds characters that no header may hold`);
   }
 }
 
-/** Reads and drops a body that nobody wants, up to a bound, so that its connection can be used again. */
+/** Reads and drops an unused body, up to a limit, so that its connection can be reused. */
 export async function drain(response: RawResponse): Promise<void> {
   if (response.body instanceof Uint8Array) return;
   let length = 0;
@@ -76,7 +76,7 @@ export async function drain(response: RawResponse): Promise<void> {
   }
 }
 
-/** The first bytes of a body, at most so many: the page that comes with an error. */
+/** The first bytes of the page of an error, up to a limit. */
 export async function readPage(response: RawResponse, limitBytes: number): Promise<Uint8Array> {
   const { body } = response;
   if (body instanceof Uint8Array) return body.subarray(0, limitBytes);

@@ -16,7 +16,7 @@ interface Asked {
   readonly body: Buffer;
 }
 
-/** A server that reads bodies whole and notes what it was asked. */
+/** A server that reads complete bodies and records its requests. */
 async function serve(answer: (asked: Asked, response: ServerResponse, count: number) => void) {
   const seen: Asked[] = [];
   const server = createServer(async (request: IncomingMessage, response) => {

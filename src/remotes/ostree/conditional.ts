@@ -1,7 +1,7 @@
 import type { HttpBytes, HttpRequest } from '#remotes/http';
 import type { Conditional, Validators } from './remote-types.ts';
 
-/** What a request says of the copy at hand. */
+/** Headers of a request about a local copy. */
 export function ifChangedSince(
   known: Validators | undefined,
 ): NonNullable<HttpRequest['ifChanged']> {
@@ -11,7 +11,7 @@ export function ifChangedSince(
   };
 }
 
-/** What an answer of status 200 or 304 says of it. */
+/** The validators of a response with status 200 or 304. */
 export function conditionalOf({ status, headers, body }: HttpBytes): Conditional {
   if (status === 304) return { isCurrent: true };
   const validators = { etag: headers.get('etag'), lastModified: headers.get('last-modified') };

@@ -1,16 +1,13 @@
-/** Longest `refs/heads/…` answer that is read, in bytes: a checksum and white space, with room for none. */
+/** Size limit of `refs/heads/…`, in bytes: a checksum and white space. */
 export const REF_ANSWER_MAX_BYTES = 4096;
 /** Longest signature file (`summary.sig`, `.commitmeta`), in bytes. Source: OSTree spec 9.5 (commit metadata). */
 export const SIGNATURES_MAX_BYTES = 16 * 1024 * 1024;
-/** Longest mirror list, in bytes, and most mirrors of it that are used. */
+/** Size limit of a mirror list, in bytes, and largest number of mirrors that are used. */
 export const MIRROR_LIST_MAX_BYTES = 1024 * 1024;
 export const MIRRORS_MAX = 64;
 /** Longest superblock with inline parts, and longest detached part, in bytes. Source: OSTree spec 9.5. */
 export const SUPERBLOCK_MAX_BYTES = 256 * 1024 * 1024;
 export const DELTA_PART_MAX_BYTES = 256 * 1024 * 1024;
 
-/**
- * Who goes first when more is asked for than may be in flight. What opens further work comes before what only needs
- * bytes. Source: OSTree spec 9.2.
- */
+/** Priorities of requests. Requests whose response leads to further requests come first. Source: OSTree spec 9.2. */
 export const PRIORITY = { commit: 0, dirtree: 0, dirmeta: 1, delta: 2, file: 2 } as const;

@@ -7,25 +7,25 @@ import { fileUrl, parseMirrorList, type RemoteLocation } from './urls.ts';
 /** Statuses that mean "not here": object stores answer 403 where others say 404. */
 export const ABSENT = [403, 404, 410] as const;
 
-/** What a reader of one copy does with it; it throws IntegrityError or FormatError for bytes that are wrong. */
+/** Reads one copy; throws IntegrityError or FormatError for wrong bytes. */
 export type UseCopy<T> = (request: HttpRequest) => Promise<T | undefined>;
 
-/** The first attempt at a file, which was made elsewhere: what came of it at this base. */
+/** Result of a first attempt at this base that was made elsewhere. */
 export interface FirstAttempt {
   readonly base: URL;
-  /** The request that is on its way, or the error with which its bytes were refused. */
+  /** The pending request, or the error for its bytes. */
   readonly outcome: { readonly begun: BegunRequest } | { readonly refused: unknown };
 }
 
 /**
- * The bases of a remote. A file is looked for on one after the other: a copy that is absent or cannot be had leads to the
- * next mirror, one that is corrupt first to the same mirror past its caches. Source: OSTree spec 4.6, 9.2.
+ * The bases of a remote. A file is requested from one base after the other. If a copy is missing or unavailable, the next mirror is used.
+ * If it is corrupt, the same mirror is asked first, bypassing caches. Source: OSTree spec 4.6, 9.2.
  */
 export class Mirrors {
   readonly #client: HttpClient;
   readonly #location: RemoteLocation;
   #bases: Promise<readonly URL[]> | undefined;
-  /** Mirrors that failed are asked last from then on. */
+  /** Mirrors that failed are used last from then on. */
   readonly #demerits = new Map<URL, number>();
 
   constructor(client: HttpClient, location: RemoteLocation) {
@@ -33,25 +33,25 @@ export class Mirrors {
     this.#location = location;
   }
 
-  /** The base that is asked first now; waits only for a mirror list. */
+  /** The base that is used first now; waits only for a mirror list. */
   async preferred(signal: AbortSignal | undefined): Promise<URL | undefined> {
     return (await this.#ordered(signal))[0];
   }
 
-  /** The list that names the mirrors: one at another origin than it gets no header that was meant for it. */
+  /** URL of the mirror list: a mirror at another origin gets none of its headers. */
   get namedBy(): URL | undefined {
     return this.#location.mirrorList;
   }
 
-  /** True while every mirror served what it was asked for. */
+  /** True while no mirror has failed. */
   get isFlawless(): boolean {
     return this.#demerits.size === 0;
   }
 
   /**
-   * Runs `use` on copies of `path` until one serves.
-   * @returns undefined when no mirror has the file
-   * @throws the error of the last mirror that failed, whatever later mirrors lack
+   * Runs `use` on copies of `path` until one succeeds.
+   * @returns undefined if no mirror has the file
+   * @throws the error of the last failed mirror, even if later mirrors do not have the file
    */
   async find<T>(
     path: string,

@@ -1,30 +1,30 @@
 import type { HttpClientOptions } from '#remotes/http';
 
-/** Which repository to read and how. */
+/** Options of a remote repository. */
 export interface OstreeRemoteOptions {
   /** `url` of the remote; `mirrorlist=URL` is understood. */
   readonly url: string;
-  /** Where objects and delta parts are, when not at `url`. */
+  /** URL of objects and delta parts, if it differs from `url`. */
   readonly contentUrl?: string;
   readonly http?: HttpClientOptions;
-  /** Told how many bytes of bodies have come so far; synchronous and cheap. */
+  /** Called with the number of received bytes; synchronous and cheap. */
   readonly onBytes?: ((bodyBytes: number) => void) | undefined;
 }
 
-/** What the server said about a file, to ask later only for a newer one. */
+/** Validators of a file, for a conditional request. */
 export interface Validators {
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
 }
 
-/** A file that may have a newer version: bytes, or the news that the copy at hand is current. */
+/** Result of a conditional request: new bytes, or the information that the local copy is current. */
 export type Conditional =
   | { readonly isCurrent: true }
   | { readonly isCurrent: false; readonly bytes: Uint8Array; readonly validators: Validators };
 
-/** A file object on its way: the bytes of a `.filez`, whole when small. */
+/** A file object that is being received: the bytes of a `.filez`, complete if it is small. */
 export interface RemoteFile {
-  /** Size of the `.filez` in bytes where the server states it. */
+  /** Size of the `.filez` in bytes, if the server states it. */
   readonly sizeBytes: number | undefined;
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
 }

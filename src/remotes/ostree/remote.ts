@@ -40,13 +40,13 @@ import { ShortFiles } from './short-files.ts';
 import { gunzip, requireSum } from './sums.ts';
 import { parseRemoteUrl } from './urls.ts';
 
-/** Time of the quickest answer from which a server counts as distant. */
+/** Shortest response time from which a server counts as distant. */
 const DISTANT_MS = 8;
 
 /**
- * A repository served over HTTP, file by file. Absent files are `undefined`, not errors. Everything that has a checksum is
- * verified before it is returned (file objects by their reader, see `file`); a corrupt copy is fetched once more past
- * caches, then from the next mirror. Requests may run at the same time; the client below decides how many do.
+ * A repository served over HTTP, file by file. Absent files are `undefined`, not errors. Everything that has a checksum is verified before
+ * it is returned (file objects by their reader, see `file`); a corrupt copy is fetched again bypassing caches, then from the next mirror.
+ * Requests may run concurrently; the client limits their number.
  *
  * Every method throws TransportError as `HttpClient.fetch` does.
  */
@@ -58,7 +58,7 @@ export class OstreeRemote implements AsyncDisposable {
   #bodyBytes = 0;
   readonly #options: OstreeRemoteOptions;
 
-  /** @throws FormatError OSTREE_REMOTE_INVALID; nothing is asked of the network yet */
+  /** @throws FormatError OSTREE_REMOTE_INVALID; no network access yet */
   constructor(options: OstreeRemoteOptions) {
     const location = parseRemoteUrl(options.url);
     this.#options = options;
@@ -75,7 +75,7 @@ export class OstreeRemote implements AsyncDisposable {
     return this.#client.maxInFlight;
   }
 
-  /** True once it is known that answers take so long that the processor waits for them. */
+  /** True if the responses are known to be so slow that the processor waits for them. */
   get isDistant(): boolean {
     const { quickestMs } = this.#client;
     return Number.isFinite(quickestMs) && quickestMs >= DISTANT_MS;
@@ -85,15 +85,15 @@ export class OstreeRemote implements AsyncDisposable {
     return { requests: this.#requests, bodyBytes: this.#bodyBytes };
   }
 
-  /** Counts what another client of the same repository, made by `share`, has done. */
+  /** Adds the counters of another client of the same repository, created by `share`. */
   addTraffic({ requests, bodyBytes }: RemoteTraffic): void {
     this.#requests += requests;
     this.#count(bodyBytes);
   }
 
   /**
-   * Options, plain data, from which other threads make their own clients of this repository: all `parts`, this one included, then ask
-   * for no more at once than this one did alone.
+   * Options (plain data) from which other threads create their own clients of this repository. All `parts`, this one included, then share
+   * the concurrency of this client.
    */
   share(parts: number): OstreeRemoteOptions {
     const { onBytes: _, ...rest } = this.#options;
@@ -104,12 +104,12 @@ export class OstreeRemote implements AsyncDisposable {
     await this.#client[Symbol.asyncDispose]();
   }
 
-  /** `summary`, or the news that `known` is current. The bytes are not parsed and not trusted. */
+  /** `summary`, or the information that `known` is current. The bytes are not parsed and not trusted. */
   summary(known?: Validators, options: FetchOptions = {}): Promise<Conditional | undefined> {
     return this.#conditional('summary', SUMMARY_MAX_BYTES, known, options);
   }
 
-  /** As `summary`; `'large'` when it has more bytes than this, of which none is kept. */
+  /** As `summary`; `'large'` if it has more bytes than the limit. */
   summaryUpTo(
     maxBytes: number,
     known?: Validators,
@@ -131,7 +131,7 @@ export class OstreeRemote implements AsyncDisposable {
     return this.#bytes(this.#mirrors, 'summary.idx', SUMMARY_MAX_BYTES, PRIORITY.commit, options);
   }
 
-  /** Signatures of a summary index; by the checksum of the index where the server keeps them so, else `summary.idx.sig`. */
+  /** Signatures of a summary index: the file named by the checksum of the index if it exists, otherwise `summary.idx.sig`. */
   async summaryIndexSignatures(
     index: Uint8Array,
     options: FetchOptions = {},
@@ -203,7 +203,7 @@ export class OstreeRemote implements AsyncDisposable {
     });
   }
 
-  /** Detached metadata of a commit; it has no checksum and may change, so it is always fetched anew. */
+  /** Detached metadata of a commit; it has no checksum and may change, so it is always fetched again. */
   commitmeta(
     checksum: OstreeChecksum,
     options: FetchOptions = {},
@@ -219,8 +219,8 @@ export class OstreeRemote implements AsyncDisposable {
   }
 
   /**
-   * Reads a file object: `use` gets its bytes and must verify them. When it throws IntegrityError or FormatError it is
-   * called again with another copy, so it must be able to start over.
+   * Reads a file object: `use` gets its bytes and must verify them. If it throws IntegrityError or FormatError, it is called again with
+   * another copy, so it must be able to start again.
    */
   file<T>(
     checksum: OstreeChecksum,
@@ -240,10 +240,7 @@ export class OstreeRemote implements AsyncDisposable {
     );
   }
 
-  /**
-   * The short way to many small file objects; undefined where there is none, and `file` must be used. What it cannot do is handed to
-   * `file` as its first look.
-   */
+  /** The requester for many small file objects; undefined if `file` must be used. Objects that it declines are continued by `file`. */
   async openShort(signal: AbortSignal | undefined): Promise<ShortFiles | undefined> {
     const base = await this.#content.preferred(signal);
     const { namedBy } = this.#content;
@@ -262,7 +259,7 @@ export class OstreeRemote implements AsyncDisposable {
   }
 
   /**
-   * A superblock, verified when its checksum is known from a summary or an index.
+   * A superblock, verified if its checksum is known from a summary or an index.
    * @throws IntegrityError OSTREE_DELTA_CHECKSUM_MISMATCH
    */
   superblock(
@@ -373,7 +370,7 @@ export class OstreeRemote implements AsyncDisposable {
     });
     if (response.status === 200) return response;
     if (!(response.body instanceof Uint8Array)) {
-      // Leaving the loop at once gives a long error page up.
+      // Leaving the loop immediately cancels a long error page.
       for await (const _ of response.body) break;
     }
     return undefined;

@@ -5,14 +5,14 @@ import { PRIORITY } from './layout.ts';
 import type { FirstAttempt, Mirrors } from './mirrors.ts';
 import { fileUrl } from './urls.ts';
 
-/** Who gets the file objects that were asked for the short way: one call for each, which may not throw. */
+/** Receives small file objects: one call for each, which may not throw. */
 export interface ShortFileReceiver {
   /**
    * The bytes of a `.filez`; nothing is verified. A view, valid only during the call. When they are wrong, `OstreeRemote.file` takes the
    * result of `refused`.
    */
   onBytes(checksum: OstreeChecksum, filez: Uint8Array): void;
-  /** It is not small, not there, or there was trouble: `OstreeRemote.file` goes on from here. */
+  /** It is not small, missing, or failed: `OstreeRemote.file` continues from here. */
   onBegun(checksum: OstreeChecksum, first: FirstAttempt): void;
 }
 
@@ -25,7 +25,7 @@ export class ShortFiles {
   readonly #start: string;
   readonly #end: string;
 
-  /** @param count is told of each request (undefined), and of the bytes of each body that came the short way */
+  /** @param count called for each request (with undefined), and with the size of each received body */
   constructor(
     way: ShortWay,
     base: URL,
@@ -41,12 +41,12 @@ export class ShortFiles {
     this.#end = folder.search;
   }
 
-  /** False once a mirror has failed: then another may be the better one, and `file` knows which. */
+  /** False after a mirror has failed: another one may be better, and `file` selects it. */
   get isBest(): boolean {
     return this.#mirrors.isFlawless;
   }
 
-  /** Connects before there is anything to fetch. */
+  /** Opens connections in advance. */
   connectAhead(): void {
     this.#way.connectAhead();
   }
@@ -63,7 +63,7 @@ export class ShortFiles {
     });
   }
 
-  /** The first look of a file whose bytes were refused with this error. */
+  /** The first attempt of a file whose bytes were refused with this error. */
   refused(error: unknown): FirstAttempt {
     return { base: this.#base, outcome: { refused: error } };
   }

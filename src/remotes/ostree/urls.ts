@@ -2,14 +2,14 @@ import { FormatError } from '#base/errors';
 
 const MIRROR_PREFIX = 'mirrorlist=';
 
-/** Where a remote is, as its `url` says: bases to try in order, or a list to fetch them from. */
+/** The location of a remote by its `url`: bases to try in order, or the URL of a mirror list. */
 export interface RemoteLocation {
   readonly bases: readonly URL[];
   readonly mirrorList: URL | undefined;
 }
 
 /**
- * Reads the value of `url` or `contenturl`: an http(s) URL, or `mirrorlist=` and the URL of a text with one base a line.
+ * Reads the value of `url` or `contenturl`: an http(s) URL, or `mirrorlist=` and the URL of a text with one base per line.
  * @throws FormatError OSTREE_REMOTE_INVALID
  */
 export function parseRemoteUrl(text: string): RemoteLocation {
@@ -45,7 +45,7 @@ export function fileUrl(base: URL, path: string): URL {
 /** Paths that need no encoding: those of all objects and most refs. */
 const PLAIN_PATH = /^[\w./+-]*$/;
 
-/** What stands before and after the path in the URL of a file, worked out once for each base. */
+/** The parts before and after the path in the URL of a file, computed once for each base. */
 interface Affixes {
   readonly start: string;
   readonly end: string;

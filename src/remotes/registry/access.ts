@@ -19,19 +19,19 @@ import { basicOf, fetchToken, type Token } from './token.ts';
 export type AccessRequest = Omit<HttpRequest, 'url' | 'authorizer' | 'onRefused'> & {
   /** Below `/v2/REPOSITORY/`, encoded. */
   readonly path?: string;
-  /** The whole URL in place of `path`: what the registry named in an answer. */
+  /** The complete URL instead of `path`: a URL from a response of the registry. */
   readonly at?: URL;
   readonly scopes: Scopes;
 };
 
-/** What the registry wants next to its name in a request. */
+/** The actions that the request needs, for the scope of a token. */
 interface KeptToken {
   readonly key: string;
   readonly scopes: Scopes;
   readonly token: Token;
 }
 
-/** Requests to one endpoint with its credentials, which go nowhere else. */
+/** Sends requests to one endpoint with its credentials, which are not sent elsewhere. */
 export class EndpointAccess implements AsyncDisposable {
   readonly endpoint: Endpoint;
   readonly #host: RegistryHost;
@@ -40,13 +40,13 @@ export class EndpointAccess implements AsyncDisposable {
   readonly #asking = new Map<string, Shared<Token>>();
   #tokens: KeptToken[] = [];
   #credentials: FoundCredentials | undefined;
-  /** Challenges of a refusal, which stand before those of the ping. */
+  /** Challenges of a refusal, which take precedence over those of the ping. */
   #challenges: readonly Challenge[] | undefined;
-  /** Scopes that refusals asked for beyond those that we know of. */
+  /** Additional scopes that refusals requested. */
   #learnt: Scopes = new Map();
-  /** Requests that were sent, answered or not; those for tokens and the ping are not among them. */
+  /** Number of sent requests, without those for tokens and the ping. */
   requests = 0;
-  /** False once the registry, or where it redirects to, refused several ranges in one request. */
+  /** False after the registry, or the target of its redirect, refused several ranges in one request. */
   mayAskSeveral = true;
 
   constructor(endpoint: Endpoint, settings: RegistrySettings) {
@@ -59,7 +59,7 @@ export class EndpointAccess implements AsyncDisposable {
     };
   }
 
-  /** Sends a request and reads the answer whole. @throws as `send` */
+  /** Sends a request and reads the complete response. @throws as `send` */
   async ask(request: AccessRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
     const ready = await this.#prepare(request);
     const answer = await this.#host.http.fetchBytes({ ...ready, maxBytes: request.maxBytes });
@@ -69,8 +69,8 @@ export class EndpointAccess implements AsyncDisposable {
 
   /**
    * Sends a request.
-   * @throws TransportError HTTP_DENIED, HTTP_STATUS, RATE_LIMITED with the registry's words; AUTH_CHALLENGE_UNUSABLE,
-   * AUTH_TOKEN_INVALID; as the HTTP client; what the lookup of credentials throws
+   * @throws TransportError HTTP_DENIED, HTTP_STATUS, RATE_LIMITED with the message of the registry; AUTH_CHALLENGE_UNUSABLE,
+   * AUTH_TOKEN_INVALID; as the HTTP client; errors of the lookup of credentials
    */
   async send(request: AccessRequest): Promise<HttpResponse> {
     const answer = await this.#host.http.fetch(await this.#prepare(request));
@@ -79,7 +79,7 @@ export class EndpointAccess implements AsyncDisposable {
   }
 
   /**
-   * Tries the credentials: a login is good when the registry then answers 200.
+   * Tests the credentials: a login is valid if the registry answers 200.
    * @throws TransportError HTTP_DENIED and as `send`
    */
   async verifyLogin(signal: AbortSignal | undefined): Promise<void> {
@@ -93,7 +93,7 @@ export class EndpointAccess implements AsyncDisposable {
     return (await this.#reach(signal)).base;
   }
 
-  /** The error for an answer of this endpoint that is final. */
+  /** The error for a final response of this endpoint. */
   refusal(answer: HttpBytes, method: string, attempts: number): TransportError {
     const registry = this.endpoint.host;
     return refusalOf(answer, { method, who: this.who, attempts, registry });
@@ -109,7 +109,7 @@ export class EndpointAccess implements AsyncDisposable {
     return found === undefined ? 'nobody is logged in' : `credentials of ${found.source}`;
   }
 
-  /** Credentials first: a file that cannot be read is told before anything is asked. */
+  /** Read credentials first: an unreadable file is reported before any request. */
   async #reach(signal: AbortSignal | undefined) {
     const lookup = async () => await this.endpoint.credentials?.(signal);
     this.#credentials = await this.#found.get(lookup, signal);
@@ -157,7 +157,7 @@ export class EndpointAccess implements AsyncDisposable {
     };
   }
 
-  /** A refusal may ask for more of this repository, not for other resources. */
+  /** A refusal may request more actions for this repository, but no other resources. */
   #ownOf(scopes: Scopes): Scopes {
     const own = `repository:${this.endpoint.repository}`;
     return new Map([...scopes].filter(([resource]) => resource === own));
@@ -189,14 +189,14 @@ export class EndpointAccess implements AsyncDisposable {
     });
   }
 
-  /** A token that is still good for these scopes, or a new one; one request at a time for the same. */
+  /** A valid token for these scopes, or a new one; concurrent requests for the same scopes share one. */
   async #token(
     challenge: Challenge,
     asked: Scopes,
     namedBy: URL,
     signal: AbortSignal | undefined,
   ): Promise<string> {
-    // Login asks for no scope at all.
+    // A login requests no scope.
     const scopes = asked.size === 0 ? asked : uniteScopes(asked, this.#learnt);
     const key = JSON.stringify(
       [...challenge.parameters].filter(([name]) => name !== 'scope' && name !== 'error'),
@@ -227,7 +227,7 @@ export class EndpointAccess implements AsyncDisposable {
     }
   }
 
-  /** What registries say in passing. */
+  /** Notices of registries in headers. */
   #hear({ headers }: Pick<HttpResponse, 'headers'>): void {
     const { host } = this.endpoint;
     const [, warning] = /^299 - "([^"\\]{1,500})"$/.exec(headers.get('warning') ?? '') ?? [];
@@ -240,9 +240,7 @@ export class EndpointAccess implements AsyncDisposable {
   }
 }
 
-/**
- * The challenge to answer: the first whose scheme we speak, but Bearer where Basic has no password to send.
- */
+/** The challenge to answer: the first with a supported scheme; Bearer instead of Basic if there is no password. */
 function chooseChallenge(
   challenges: readonly Challenge[],
   kind: string | undefined,

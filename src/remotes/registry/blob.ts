@@ -24,25 +24,22 @@ import { RANGES_PER_REQUEST_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
 import { brokenAnswer, requireIdentity } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
-/** What names a blob of a registry; a descriptor does. */
+/** Identifies a blob of a registry, for example a descriptor. */
 export interface BlobName {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
   readonly mediaType?: string;
-  /** Where a foreign layer lies that its licence keeps out of registries; asked last, and without credentials. */
+  /** URLs of a foreign layer, which is not stored in registries because of its licence; used last, and without credentials. */
   readonly urls?: readonly string[];
 }
 
 /** A running count of what was transferred. */
 export type TrafficCount = { -readonly [Key in keyof Traffic]: Traffic[Key] };
 
-/** Times that ranges are asked for again after nothing of them came. */
+/** Number of further requests for ranges after a request without progress. */
 const FRUITLESS_MAX = 4;
 
-/**
- * A blob of a repository. A transfer that breaks goes on at the same endpoint, and when that gives out, at the next one from
- * the same byte.
- */
+/** A blob of a repository. A broken transfer is resumed at the same endpoint and, if that fails, at the next one from the same byte. */
 export class RegistryBlob implements RemoteBlob {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
@@ -51,7 +48,7 @@ export class RegistryBlob implements RemoteBlob {
   readonly #onTraffic: (part: Partial<Traffic>) => void;
   readonly #traffic: TrafficCount = { requests: 0, bodyBytes: 0, skippedBytes: 0 };
 
-  /** @param onTraffic told of each request and of bytes as they come */
+  /** @param onTraffic called for each request and for received bytes */
   constructor(
     name: BlobName,
     endpoints: FailOver,
@@ -70,8 +67,8 @@ export class RegistryBlob implements RemoteBlob {
   }
 
   /**
-   * The bytes did not hash to the digest: from now on the endpoint that was asked first is asked last.
-   * @returns false when there is no other
+   * Called if the bytes do not match the digest: from now on, the first endpoint is used last.
+   * @returns false if there is no other
    */
   distrust(): boolean {
     return this.#endpoints.demote();
@@ -109,7 +106,7 @@ export class RegistryBlob implements RemoteBlob {
     for (;;) {
       const { access } = turn;
       try {
-        // Also where several are refused: a whole blob in answer to one range is to be told, too.
+        // Also if several ranges are refused, to detect a server that answers one range with the complete blob.
         const first = ranges.slice(0, access.mayAskSeveral ? RANGES_PER_REQUEST_MAX : 1);
         const answer = await this.#several(access, first, signal);
         if (answer?.kind === 'whole') {
@@ -122,7 +119,7 @@ export class RegistryBlob implements RemoteBlob {
     }
   }
 
-  /** The bytes of all ranges: the answer to the first of them is there, or is not to be had so. */
+  /** The bytes of all ranges, after the response to the first request has arrived. */
   async *#pieces(
     ranges: readonly ByteRange[],
     first: readonly ByteRange[],
@@ -175,7 +172,7 @@ export class RegistryBlob implements RemoteBlob {
     }
   }
 
-  /** @returns the ranges that did not come */
+  /** @returns the missing ranges */
   async *#take(
     answer: RangesAnswer | undefined,
     wanted: readonly ByteRange[],
@@ -199,7 +196,7 @@ export class RegistryBlob implements RemoteBlob {
       }
     } catch (error) {
       signal?.throwIfAborted();
-      // What did not come is asked for again.
+      // Missing ranges are requested again.
       if (!isRetryable(error) && !hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
     } finally {
       this.#count({ bodyBytes: used, skippedBytes: transferred - used });
@@ -211,7 +208,7 @@ export class RegistryBlob implements RemoteBlob {
     return { kind: 'single', range: { offset: 0, length: this.sizeBytes } } as const;
   }
 
-  /** Asks for ranges by one request. @returns undefined when this server does not do that */
+  /** Sends one request for ranges. @returns undefined if the server does not support it */
   async #several(
     access: EndpointAccess,
     wanted: readonly ByteRange[],
@@ -232,7 +229,7 @@ export class RegistryBlob implements RemoteBlob {
     const head = this.#rangeHead(answer);
     const bytes = piecesOf(answer.body);
     if (head.kind === 'refused') {
-      // Leaving the loop gives up the transfer of a body that is of no use.
+      // Leaving the loop cancels the transfer of a useless body.
       for await (const _ of bytes) break;
       if (wanted.length > 1) access.mayAskSeveral = false;
       return undefined;
@@ -242,7 +239,7 @@ export class RegistryBlob implements RemoteBlob {
     return { kind: 'ranges', bytes, reader: new RangeBody(head, wanted, this.sizeBytes) };
   }
 
-  /** A 206 that does not say which bytes it brings is as good as a refusal. */
+  /** A 206 that does not state its range is treated as a refusal. */
   #rangeHead({ status, headers }: HttpResponse): RangeHead {
     try {
       return readRangeHead(status, headers, this.sizeBytes);
@@ -279,7 +276,7 @@ export class RegistryBlob implements RemoteBlob {
       onSkipped: (count: number) => {
         this.#count({ skippedBytes: count });
       },
-      // One byte more than there should be is enough to know.
+      // One excess byte is enough to detect a wrong size.
       maxBytes: Math.max(this.sizeBytes + 1, SMALL_ANSWER_MAX_BYTES),
       scopes: repositoryScopes(access.endpoint.repository, ['pull']),
       accept: [200, 404],

@@ -36,7 +36,7 @@ const CASES: Readonly<Record<string, [string, Record<string, string>][]>> = {
   ', ,Basic realm="a",,service="b",': [['basic', { realm: 'a', service: 'b' }]],
   'Basic realm=""': [['basic', { realm: '' }]],
   'Basic realm="\xe4"': [['basic', { realm: '\xe4' }]],
-  // Broken: what came before it counts.
+  // Malformed: the challenges before it count.
   'Basic realm="a", Bearer realm="never ends': [['basic', { realm: 'a' }]],
   'Basic realm="a" service="b"': [],
   'Basic realm="a\x01b"': [],

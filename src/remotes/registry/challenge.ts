@@ -1,6 +1,6 @@
 import { CHALLENGE_MAX_BYTES, CHALLENGE_PARAMETERS_MAX, CHALLENGES_MAX } from './layout.ts';
 
-/** One challenge of WWW-Authenticate. Scheme and names are in lower case, values as they came, the first of equal names. */
+/** One challenge of WWW-Authenticate. Scheme and names are in lower case, values are unchanged, and the first of equal names counts. */
 export interface Challenge {
   readonly scheme: string;
   readonly parameters: ReadonlyMap<string, string>;
@@ -10,15 +10,14 @@ export interface Challenge {
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
 /** quoted-string of RFC 9110 5.6.4, with all of Latin-1 as obs-text. */
 const QUOTED = /"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"/y;
-/** token68 of RFC 9110 11.2, and what must follow it. */
+/** token68 of RFC 9110 11.2, with its required successor. */
 const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y;
 const BLANKS = /[ \t]*/y;
 
 /**
- * Reads the challenges of WWW-Authenticate: several header lines joined by commas, several challenges in a line, blanks
- * around `=`, quoted pairs. What breaks the grammar ends the reading; the challenges before it count. Longer headers,
- * more challenges or parameters than a registry has use for are not read.
- * Source: RFC 9110 11.3, 11.6.1.
+ * Reads the challenges of WWW-Authenticate: several header lines joined by commas, several challenges in a line, blanks around `=`, quoted
+ * pairs. A syntax error ends the parsing; the challenges before it count. Headers beyond the limits of length, challenges or parameters are
+ * not read. Source: RFC 9110 11.3, 11.6.1.
  */
 export function parseChallenges(header: string): Challenge[] {
   if (header.length > CHALLENGE_MAX_BYTES) return [];
@@ -35,7 +34,7 @@ export function parseChallenges(header: string): Challenge[] {
   return challenges;
 }
 
-/** @returns undefined when the grammar is broken, or there are too many */
+/** @returns undefined for a syntax error, or if there are too many */
 function readParameters(cursor: Cursor): Map<string, string> | undefined {
   const parameters = new Map<string, string>();
   const blanks = cursor.take(BLANKS) ?? '';
@@ -69,7 +68,7 @@ class Cursor {
     return this.#at === this.#text.length || this.#text[this.#at] === ',';
   }
 
-  /** Empty elements of a list count for nothing. */
+  /** Empty elements of a list are ignored. */
   skipSeparators(): void {
     while (this.#at < this.#text.length && /[ \t,]/.test(this.#text[this.#at] as string))
       this.#at++;
@@ -83,7 +82,7 @@ class Cursor {
     return match[0];
   }
 
-  /** The name of a parameter and its `=`; nothing is taken when a challenge begins instead. */
+  /** The name of a parameter and its `=`; consumes nothing at the start of a challenge. */
   takeName(): string | undefined {
     const before = this.#at;
     const name = this.take(TOKEN);

@@ -2,8 +2,8 @@ import { isOnecopyError, type OnecopyError } from '#base/errors';
 import type { EndpointAccess } from './access.ts';
 
 /**
- * The endpoints of a repository, in the order of the configuration: mirrors, then the registry. Whoever delivers a manifest
- * is asked first from then on.
+ * The endpoints of a repository, in the order of the configuration: mirrors, then the registry. The endpoint that delivers a manifest is
+ * used first from then on.
  */
 export class FailOver {
   readonly #endpoints: readonly EndpointAccess[];
@@ -14,12 +14,12 @@ export class FailOver {
     this.#endpoints = endpoints;
   }
 
-  /** The one that is asked first. */
+  /** The preferred endpoint. */
   get preferred(): EndpointAccess {
     return this.#endpoints[this.#preferred] as EndpointAccess;
   }
 
-  /** All, in the order in which they are asked: those before the preferred one had nothing, so they come last. */
+  /** All endpoints in order of use: those before the preferred one did not have the manifest, so they come last. */
   get ordered(): readonly EndpointAccess[] {
     const at = this.#preferred;
     return [...this.#endpoints.slice(at), ...this.#endpoints.slice(0, at)];
@@ -29,19 +29,19 @@ export class FailOver {
     this.#preferred = Math.max(0, this.#endpoints.indexOf(access));
   }
 
-  /** Asks the preferred one last from now on. @returns false when it is the only one */
+  /** Uses the preferred endpoint last from now on. @returns false if it is the only one */
   demote(): boolean {
     this.#preferred = (this.#preferred + 1) % this.#endpoints.length;
     return this.#endpoints.length > 1;
   }
 
-  /** Begins to read something that every endpoint has in the same bytes. */
+  /** Starts reading content that is identical at every endpoint. */
   begin(): Turn {
     return new Turn(this.ordered);
   }
 }
 
-/** Whose turn it is, while one thing is read. */
+/** The current endpoint of one read. */
 export class Turn {
   readonly #endpoints: readonly EndpointAccess[];
   readonly #failures: OnecopyError[] = [];
@@ -55,14 +55,14 @@ export class Turn {
     return this.#endpoints[this.#at % this.#endpoints.length] as EndpointAccess;
   }
 
-  /** Bytes came: whoever failed before may be asked again. */
+  /** Called on progress: endpoints that failed before may be used again. */
   onProgress(): void {
     this.#failures.length = 0;
   }
 
   /**
-   * Moves on to the next endpoint.
-   * @throws the reason of `signal`; what is no failure of an endpoint; the errors of all, when nobody is left
+   * Moves to the next endpoint.
+   * @throws the reason of `signal`; an error that is not a failure of the endpoint; the errors of all endpoints, if none is left
    */
   onFailure(error: unknown, signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
@@ -73,7 +73,7 @@ export class Turn {
   }
 }
 
-/** The error of the endpoint that was asked last, which names what the others said. */
+/** The error of the last endpoint, with the errors of the others. */
 export function withOthers(failures: readonly OnecopyError[]): OnecopyError {
   const last = failures.at(-1) as OnecopyError;
   const others = failures.slice(0, -1).map(({ message }) => message);

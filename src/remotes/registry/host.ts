@@ -12,18 +12,18 @@ export type RegistrySettings = Pick<
   HttpClientOptions,
   'userAgent' | 'proxy' | 'retry' | 'connectTimeoutMs' | 'noDataTimeoutMs' | 'resolve'
 > & {
-  /** Hears what a user should read once: warnings of registries, rate limits that run out. */
+  /** Called with warnings for the user, each once: warnings of registries, exhausted rate limits. */
   readonly onWarning?: (text: string) => void;
 };
 
-/** How a registry answered the first request. */
+/** The response of a registry to the first request. */
 export interface Reached {
-  /** Scheme, host and port that are asked from now on. */
+  /** Scheme, host and port of further requests. */
   readonly base: URL;
   readonly challenges: readonly Challenge[];
 }
 
-/** One registry host: its connections, and how it is reached. */
+/** One registry host: its connections and its address. */
 export class RegistryHost implements AsyncDisposable {
   readonly http: HttpClient;
   /** The same trust, without a client certificate: for token servers. */
@@ -38,7 +38,7 @@ export class RegistryHost implements AsyncDisposable {
       ...(caPem.length === 0 ? {} : { caPem: [...getCACertificates('default'), ...caPem] }),
       ...(endpoint.insecure ? { permissive: true } : {}),
     };
-    // Five tries, and a host that asks for a pause is given up to a quarter of an hour.
+    // Five attempts, and pauses of up to a quarter of an hour on request of the host.
     const retry = { attempts: 5, baseMs: 500, maxRetryAfterMs: 900_000, ...settings.retry };
     const common = { ...http, retry, maxConnections: HOST_CONNECTIONS_MAX };
     this.#endpoint = endpoint;
@@ -47,8 +47,8 @@ export class RegistryHost implements AsyncDisposable {
   }
 
   /**
-   * Finds out, once, how the registry is spoken to, and what it wants to know about who asks.
-   * @throws as the HTTP client; HTTP_STATUS for what is no registry
+   * Determines, once, the scheme of the registry and its challenges.
+   * @throws as the HTTP client; HTTP_STATUS if the host is not a registry
    */
   async reach(signal: AbortSignal | undefined): Promise<Reached> {
     return await this.#reached.get(() => this.#find(signal), signal);
@@ -68,7 +68,7 @@ export class RegistryHost implements AsyncDisposable {
     } catch (error) {
       signal?.throwIfAborted();
       if (!mayFallBack || !isOnecopyError(error)) throw error;
-      // A host that speaks TLS with a certificate of nobody's is not asked without TLS, unless the user said so.
+      // A host that uses TLS with an untrusted certificate is not contacted without TLS, unless the user allowed it.
       if (!insecure && !hasCode(error, 'CONNECTION_LOST')) throw error;
     }
     return await this.#ping(new URL(`http://${host}/v2/`), undefined, signal);
@@ -92,7 +92,7 @@ export class RegistryHost implements AsyncDisposable {
         return refusalOf(refused, { method: 'GET', who, attempts: count, registry });
       },
     });
-    // Whoever answers after a redirect does not decide where credentials go.
+    // The target of a redirect does not decide where credentials are sent.
     const isOwn = new URL(answer.url).origin === url.origin && answer.status === 401;
     const header = isOwn ? (answer.headers.get('www-authenticate') ?? '') : '';
     return { base: new URL('/', url.origin), challenges: parseChallenges(header) };

@@ -64,13 +64,13 @@ const REALM = bearer('realm="https://auth.test/token"');
 const token = (document: unknown): FakeAnswer => ({ status: 200, body: JSON.stringify(document) });
 
 interface Hostile {
-  /** Answer to the ping; 200 when omitted. */
+  /** Response to the ping (default: 200). */
   readonly ping?: FakeAnswer;
   readonly token?: FakeAnswer;
-  /** Answers to anything else, one after the other, the last for ever. */
+  /** Responses to other requests, in order; the last one repeats. */
   readonly manifest?: readonly FakeAnswer[];
   readonly code: ErrorCode;
-  /** Most requests that it may take. */
+  /** Largest expected number of requests. */
   readonly requests: number;
 }
 
@@ -296,7 +296,7 @@ test('an upload location that says http behind a TLS proxy means the same regist
   assert.equal(href, `https://reg.test/u?a=b&digest=${encodeURIComponent(digest)}`);
 });
 
-/** Blobs that are not what was asked for. */
+/** Blobs with unexpected content. */
 const BAD_BLOBS: Readonly<Record<string, readonly [FakeAnswer, ErrorCode]>> = {
   'longer than it should be': [{ status: 200, body: 'blob and more' }, 'BLOB_SIZE_MISMATCH'],
   'said to be shorter': [

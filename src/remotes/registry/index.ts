@@ -1,6 +1,6 @@
 /**
- * A client for registries (OCI distribution 1.1, Docker registry v2). Nothing here reads a file: endpoints, credentials and
- * certificates come as values, and credentials stay with the scheme, host and port that they are for.
+ * A client for registries (OCI distribution 1.1, Docker registry v2). Nothing here reads a file: endpoints, credentials and certificates
+ * are passed as values, and credentials are sent only to their scheme, host and port.
  *
  *     Endpoint[] ─▶ RegistryRepository ─▶ fail-over ─▶ EndpointAccess ─▶ ping, challenge, token ─▶ remotes/http
  *                     manifests · blobs · tags · referrers · uploads

@@ -1,6 +1,6 @@
 /**
- * The target of the first link with `rel="next"`, as it is written. Several links, quoted or bare parameters, and other
- * parameters are read; what breaks the grammar ends the reading. Source: RFC 8288 section 3.
+ * The target of the first link with `rel="next"`, as it is written. Several links, quoted or bare parameters, and other parameters are
+ * accepted; a syntax error ends the parsing. Source: RFC 8288 section 3.
  */
 export function nextLink(header: string): string | undefined {
   const link =

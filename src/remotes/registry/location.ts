@@ -1,12 +1,12 @@
 import type { HttpBytes } from '#remotes/http';
 import { brokenAnswer } from './problem.ts';
 
-/** Longest URL that a registry may name, in bytes. */
+/** Longest URL of a registry, in bytes. */
 const LOCATION_MAX_BYTES = 8_192;
 
 /**
- * The URL that an answer names for what comes next in an upload. It is opaque: nothing is encoded anew or put in order. The
- * same host is asked as before: a registry behind a TLS proxy that says `http://` means itself.
+ * The URL in a response for the next request of an upload. It is opaque and used without normalisation. A URL of the same host keeps the
+ * scheme of the request: a registry behind a TLS proxy may write `http://`.
  * @throws TransportError REGISTRY_ANSWER_INVALID
  */
 export function locationOf(answer: Pick<HttpBytes, 'headers' | 'url'>, method: string): URL {

@@ -12,10 +12,10 @@ import { MANIFEST_ACCEPT, VAGUE_TYPES } from './layout.ts';
 import { brokenAnswer, readProblem, requireIdentity } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
-/** What names a manifest in a repository. */
+/** Identifies a manifest in a repository. */
 export type ManifestReference = { readonly tag: string } | { readonly digest: ContentDigest };
 
-/** A manifest or index as a registry has it, verified. */
+/** A verified manifest or index of a registry. */
 export interface FetchedManifest {
   readonly mediaType: string;
   readonly bytes: Uint8Array;
@@ -24,14 +24,14 @@ export interface FetchedManifest {
   readonly document: Manifest | ImageIndex;
 }
 
-/** The part of a URL that names a manifest. */
+/** The part of a URL that identifies a manifest. */
 export function manifestPath(reference: ManifestReference): string {
   return `manifests/${encodeURIComponent('tag' in reference ? reference.tag : reference.digest).replace(/%3A/g, ':')}`;
 }
 
 /**
  * Fetches a manifest from one endpoint.
- * @returns undefined when the registry says that it has none
+ * @returns undefined if the registry does not have it
  * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError as `parseManifest`; UnsupportedError MEDIA_TYPE_UNSUPPORTED (Docker
  * schema 1); TransportError REGISTRY_ANSWER_INVALID and as `EndpointAccess.ask`
  */
@@ -56,7 +56,7 @@ export async function fetchManifest(
   return readManifest(answer, reference);
 }
 
-/** True for a 404 that is about the manifest: other codes say that something else is wrong. */
+/** True for a 404 about the manifest: other codes have other causes. */
 function saysUnknown({ body }: HttpBytes): boolean {
   const { codes, text } = readProblem(body);
   return (

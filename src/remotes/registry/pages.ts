@@ -7,7 +7,7 @@ import { brokenAnswer, requireIdentity } from './problem.ts';
 /**
  * The pages of a list, in order, until there is no next one. Only path and query of a link are followed, at the same host;
  * a short page is not the last one.
- * @throws TransportError REGISTRY_ANSWER_INVALID for links in a circle or without end; as `EndpointAccess.ask`
+ * @throws TransportError REGISTRY_ANSWER_INVALID for a cycle of links, or too many pages; as `EndpointAccess.ask`
  */
 export async function* pagesOf(
   access: EndpointAccess,
@@ -44,7 +44,7 @@ export function jsonOf(answer: HttpBytes): Readonly<Record<string, unknown>> {
       return document as Readonly<Record<string, unknown>>;
     }
   } catch {
-    // Reported as any other value that is no object.
+    // Reported like any other value that is not an object.
   }
   throw brokenAnswer({ url: answer.url, method: 'GET' }, 'a JSON object', 'other bytes');
 }

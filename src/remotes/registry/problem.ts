@@ -2,21 +2,23 @@ import type { TransportError } from '#base/errors';
 import { type HttpBytes, transportError } from '#remotes/http';
 import { PROBLEM_MAX_CHARS } from './layout.ts';
 
-/** What a registry says about why it refused. */
+/** The reason of a registry for a refusal. */
 export interface Problem {
   /** Codes of the distribution specification, as sent: `MANIFEST_UNKNOWN`, `DENIED`, … */
   readonly codes: readonly string[];
-  /** Its own words, shortened and without control characters; empty when it gave none that can be shown. */
+  /** Its message, truncated and without control characters; empty if there is none. */
   readonly text: string;
 }
 
-/** Reads the page of a refusal: `{"errors":[{"code","message"}]}`, `{"details"}` of token servers, or anything else, which says nothing. */
+/**
+ * Reads the page of a refusal: `{"errors":[{"code","message"}]}`, `{"details"}` of token servers, or any other content, which is ignored.
+ */
 export function readProblem(page: Uint8Array): Problem {
   let document: unknown;
   try {
     document = JSON.parse(Buffer.from(page).toString('utf8'));
   } catch {
-    // HTML or plain text: the status has to do.
+    // HTML or plain text: only the status is reported.
     return { codes: [], text: '' };
   }
   const { errors, details } = recordOf(document);
@@ -27,7 +29,7 @@ export function readProblem(page: Uint8Array): Problem {
   return { codes: codes.map((code) => clean(code)), text: clean(texts.join('; ')) };
 }
 
-/** What `refusalOf` says beside the answer. */
+/** Context of a refusal. */
 export interface RefusalContext {
   readonly method: string;
   /** `logged in by X` or `nobody is logged in`. */
@@ -38,7 +40,7 @@ export interface RefusalContext {
   readonly registry: string;
 }
 
-/** The error for an answer that is final: HTTP_DENIED, RATE_LIMITED or HTTP_STATUS, with the words of the registry. */
+/** The error for a final response: HTTP_DENIED, RATE_LIMITED or HTTP_STATUS, with the message of the registry. */
 export function refusalOf(answer: HttpBytes, context: RefusalContext): TransportError {
   const { status } = answer;
   const { codes, text } = readProblem(answer.body);
@@ -61,7 +63,7 @@ export function refusalOf(answer: HttpBytes, context: RefusalContext): Transport
   return transportError('HTTP_STATUS', where, problem, { retryable, details });
 }
 
-/** The error for an answer that breaks the protocol of registries. @param expected what it should have been */
+/** The error for a response that violates the distribution specification. @param expected the expected response */
 export function brokenAnswer(
   where: { readonly url: string; readonly method: string },
   expected: string,
@@ -74,7 +76,7 @@ export function brokenAnswer(
   });
 }
 
-/** Refuses a body that was changed on the way: digests and ranges are those of the bytes as stored. */
+/** Refuses an encoded body: digests and ranges apply to the stored bytes. */
 export function requireIdentity(answer: Pick<HttpBytes, 'headers' | 'url'>, method: string): void {
   const encoding = answer.headers.get('content-encoding') ?? 'identity';
   if (encoding !== 'identity') {

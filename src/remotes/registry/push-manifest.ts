@@ -23,9 +23,9 @@ import { repositoryScopes } from './scope.ts';
 export interface ManifestToPush {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
-  /** Its digest alone when omitted: a child of an index, or a referrer. */
+  /** The tag; without it, the manifest is pushed by digest: a child of an index, or a referrer. */
   readonly tag?: string;
-  /** Digest of the bytes by which others name it; the sha256 one when omitted. */
+  /** Digest by which others refer to it (default: sha256). */
   readonly digest?: ContentDigest;
 }
 
@@ -33,11 +33,11 @@ export interface ManifestToPush {
 export interface PushedManifest {
   readonly digest: ContentDigest;
   readonly subject: ContentDigest | undefined;
-  /** True when the registry itself keeps the list of referrers of the subject. */
+  /** True if the registry maintains the list of referrers of the subject. */
   readonly isListed: boolean;
 }
 
-/** PUTs a manifest; repeated after a failure, since the same bytes under the same name change nothing. */
+/** PUTs a manifest; retried after a failure, because the request is idempotent. */
 export async function pushManifest(
   access: EndpointAccess,
   { bytes, mediaType, tag, digest = computeContentDigest(bytes) }: ManifestToPush,
@@ -67,9 +67,9 @@ export async function pushManifest(
 }
 
 /**
- * Adds a manifest to the list of referrers under the tag of its subject. Nothing can be locked, so the list is read again
- * until it holds the entry.
- * @throws TransportError REGISTRY_ANSWER_INVALID when others write it all the time
+ * Adds a manifest to the list of referrers under the tag of its subject. There is no lock, so the list is read again until it holds the
+ * entry.
+ * @throws TransportError REGISTRY_ANSWER_INVALID if other clients keep overwriting it
  */
 export async function addReferrer(
   access: EndpointAccess,
@@ -102,7 +102,7 @@ export async function addReferrer(
   });
 }
 
-/** The entries of an index as they are written: members that we do not know are kept. */
+/** The entries of an index; unknown members are preserved. */
 function entriesOf(bytes: Uint8Array): unknown[] | undefined {
   const document = JSON.parse(Buffer.from(bytes).toString('utf8')) as { manifests?: unknown };
   return Array.isArray(document.manifests) ? document.manifests : undefined;

@@ -7,12 +7,12 @@ import { pagesOf } from './pages.ts';
 import { readProblem } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
-/** Statuses of registries that do not know the API. */
+/** Statuses of registries without the API. */
 const UNKNOWN_API = [400, 404, 405, 501];
 
 /**
- * What refers to a manifest: by the API, and under the tag, since a registry may have learnt the API later; each once.
- * @param knownApi what this registry did before: false where it does not know the API
+ * The referrers of a manifest, from the API and from the tag (a registry may have added the API later), without duplicates.
+ * @param knownApi false if the registry is known not to have the API
  * @throws TransportError, FormatError as the requests
  */
 export async function fetchReferrers(
@@ -30,7 +30,7 @@ export async function fetchReferrers(
   return { referrers: [...first.values()], knowsApi: byApi !== undefined };
 }
 
-/** @returns undefined when the registry does not know the API */
+/** @returns undefined if the registry does not have the API */
 async function fetchByApi(
   access: EndpointAccess,
   subject: ContentDigest,
@@ -53,7 +53,7 @@ async function fetchByApi(
   return found;
 }
 
-/** A refusal about the repository or manifest says nothing about the API; plain text and HTML do. */
+/** A refusal about the repository or manifest does not concern the API; plain text and HTML do. */
 function knowsApi({ status, body }: HttpBytes): boolean {
   if (status !== 404) return false;
   const { codes } = readProblem(body);

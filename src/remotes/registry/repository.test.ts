@@ -135,7 +135,7 @@ test('what is not there is told apart from what is refused', async () => {
   );
 });
 
-/** Answers to a manifest request that are refused, and how. */
+/** Refused responses to a manifest request, and their errors. */
 const BAD_MANIFESTS = {
   'too long by a byte': [
     { status: 200, body: Buffer.alloc((4 << 20) + 1, ' ') },
@@ -244,7 +244,7 @@ for (const parts of [true, false]) {
       assert.equal(found.size, 90_101);
       for (const [at, byte] of found) assert.equal(byte, BLOB[at]);
     }
-    // The ping, then one request a round, or one that is refused and never made again.
+    // The ping, then one request per round, or one that is refused and not repeated.
     assert.equal(session.server.seen.length, parts ? 3 : 1 + 1 + 3 + 3);
     assert.equal(session.repository.traffic.bodyBytes, 2 * 90_101);
   });
@@ -390,7 +390,7 @@ test('plain HTTP is spoken to loopback hosts and insecure ones, and to no others
   );
   const strict = at('localhost:5000', { mayUsePlainHttp: false });
   await assert.rejects(pull(strict), (error) => hasCode(error, 'CONNECTION_LOST'));
-  // One that speaks TLS with a certificate that nobody trusts is no host without TLS.
+  // A host with an untrusted certificate is not a host without TLS.
   const stranger = at('localhost:443', { tls: {} });
   await assert.rejects(pull(stranger), (error) => hasCode(error, 'TLS_UNTRUSTED'));
   assert.equal(await pull(at('reg.test', { insecure: true, tls: {} })), 'https:');

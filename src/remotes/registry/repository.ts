@@ -41,15 +41,15 @@ export interface RequestOptions {
 }
 
 /**
- * A repository of a registry, at all the places where it may be asked for. Reading moves on from an endpoint that fails to
- * the next; writing asks the first alone. Dispose it to close its connections.
+ * A repository of a registry, with all its endpoints. Reads move from a failed endpoint to the next one; writes use only the first. Dispose
+ * it to close its connections.
  */
 export class RegistryRepository implements AsyncDisposable {
   readonly #all: readonly EndpointAccess[];
   readonly #endpoints: FailOver;
   readonly #read: TrafficCount = { requests: 0, bodyBytes: 0, skippedBytes: 0 };
   readonly #knowsReferrers = new Map<EndpointAccess, boolean>();
-  /** True once a manifest came: who delivered it is asked first for all that belongs to it. */
+  /** True after a manifest has arrived: its endpoint is used first for everything that belongs to it. */
   #hasDelivered = false;
 
   /** @param endpoints in the order of the configuration, at least one */
@@ -67,13 +67,13 @@ export class RegistryRepository implements AsyncDisposable {
     return { ...this.#read, requests };
   }
 
-  /** The endpoint that is asked first now. */
+  /** The currently preferred endpoint. */
   get endpoint(): Endpoint {
     return this.#endpoints.preferred.endpoint;
   }
 
   /**
-   * Reads a manifest or index and verifies it; undefined when the registry has none. Bounded by 4 MiB.
+   * Reads and verifies a manifest or index; undefined if the registry does not have it. Bounded by 4 MiB.
    * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError and UnsupportedError as `parseManifest`; TransportError
    */
   async readManifest(
@@ -81,7 +81,7 @@ export class RegistryRepository implements AsyncDisposable {
     { signal }: RequestOptions = {},
   ): Promise<FetchedManifest | undefined> {
     const failures: OnecopyError[] = [];
-    // A tag means what it means at the place that delivered; a digest is the same everywhere.
+    // A tag is resolved at the endpoint that delivered it; a digest is the same at all endpoints.
     const isOnlyThere = this.#hasDelivered && 'tag' in reference;
     for (const access of this.#endpoints.ordered) {
       try {
@@ -103,7 +103,7 @@ export class RegistryRepository implements AsyncDisposable {
     return undefined;
   }
 
-  /** Reads a manifest that must be there. @throws NotFoundError MANIFEST_NOT_FOUND; as `readManifest` */
+  /** Reads a manifest that must exist. @throws NotFoundError MANIFEST_NOT_FOUND; as `readManifest` */
   async requireManifest(
     reference: ManifestReference,
     options: RequestOptions = {},
@@ -127,7 +127,7 @@ export class RegistryRepository implements AsyncDisposable {
     );
   }
 
-  /** Chooses the image for a platform and reads it down to its config. @throws as `requireManifest`, `resolveImage`, `readBlob` */
+  /** Selects the image for a platform and reads its manifest and config. @throws as `requireManifest`, `resolveImage`, `readBlob` */
   async resolve(
     reference: ManifestReference,
     options: ResolveOptions & RequestOptions = {},
@@ -155,13 +155,13 @@ export class RegistryRepository implements AsyncDisposable {
     return step.value;
   }
 
-  /** A blob to read, whole or by ranges, now or later; nothing is asked yet. */
+  /** A blob to read, completely or by ranges; sends no request yet. */
   openBlob(name: BlobName): RegistryBlob {
     return new RegistryBlob(name, this.#endpoints, (part) => addTraffic(this.#read, part));
   }
 
   /**
-   * Reads a small blob whole and verifies it; one that is wrong at an endpoint is read at the next.
+   * Reads and verifies a small blob; if its bytes are wrong at an endpoint, the next one is used.
    * @throws FormatError OCI_DOCUMENT_TOO_LARGE; IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; as `RegistryBlob.read`
    */
   async readBlob(
@@ -200,7 +200,7 @@ export class RegistryRepository implements AsyncDisposable {
     );
   }
 
-  /** What refers to a manifest, by the API or under its tag. @throws TransportError, FormatError */
+  /** The referrers of a manifest, from the API or its tag. @throws TransportError, FormatError */
   async listReferrers(
     subject: ContentDigest,
     { signal }: RequestOptions = {},
@@ -212,14 +212,14 @@ export class RegistryRepository implements AsyncDisposable {
     return referrers;
   }
 
-  /** True when the blob is in this repository. */
+  /** True if the blob is in this repository. */
   async hasBlob(digest: ContentDigest, { signal }: RequestOptions = {}): Promise<boolean> {
     const access = this.#first;
     const scopes = repositoryScopes(access.endpoint.repository, ['pull']);
     return await hasBlob(access, digest, { scopes, signal });
   }
 
-  /** Finds a blob in the repository, or mounts it there; nothing is sent. @throws as `offerBlob` */
+  /** Finds a blob in the repository, or mounts it; sends no blob. @throws as `offerBlob` */
   async offerBlob(
     blob: Pick<BlobToPush, 'digest' | 'sizeBytes'>,
     options: Pick<PushBlobOptions, 'mountFrom' | 'signal'> = {},
@@ -227,14 +227,14 @@ export class RegistryRepository implements AsyncDisposable {
     return await offerBlob(this.#first, blob, options);
   }
 
-  /** Brings a blob into the repository. @throws as `pushBlob` */
+  /** Stores a blob in the repository. @throws as `pushBlob` */
   async pushBlob(blob: BlobToPush, options: PushBlobOptions = {}): Promise<PushedBlob> {
     return await pushBlob(this.#first, blob, options);
   }
 
   /**
-   * Pushes a manifest, whose blobs and children are there. One with a subject is listed among its referrers, by the registry
-   * or, where that does not, under the tag of the subject.
+   * Pushes a manifest, whose blobs and children must exist. A manifest with a subject is added to its referrers: by the registry, or else
+   * under the tag of the subject.
    * @throws IntegrityError BLOB_DIGEST_MISMATCH; TransportError
    */
   async pushManifest(
@@ -248,7 +248,7 @@ export class RegistryRepository implements AsyncDisposable {
     return pushed;
   }
 
-  /** Tries the credentials of the endpoint. @throws TransportError HTTP_DENIED and others */
+  /** Tests the credentials of the endpoint. @throws TransportError HTTP_DENIED and others */
   async verifyLogin({ signal }: RequestOptions = {}): Promise<void> {
     await this.#first.verifyLogin(signal);
   }

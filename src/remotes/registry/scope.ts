@@ -1,7 +1,7 @@
 /** Actions by resource, such as `repository:library/alpine` → `pull`. */
 export type Scopes = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** The scopes for one repository, and those of others that blobs are mounted from. */
+/** The scopes for one repository, and for repositories from which blobs are mounted. */
 export function repositoryScopes(
   repository: string,
   actions: readonly string[],
@@ -12,7 +12,7 @@ export function repositoryScopes(
   return scopes;
 }
 
-/** Reads the `scope` of a challenge: `type:name:action[,action]`, several separated by blanks. What is no scope is left out. */
+/** Reads the `scope` of a challenge: `type:name:action[,action]`, several separated by blanks. Other text is ignored. */
 export function parseScopes(text: string): Scopes {
   const scopes = new Map<string, Set<string>>();
   for (const one of text.split(' ')) {
@@ -42,7 +42,7 @@ export function formatScopes(scopes: Scopes): string[] {
   return [...scopes].map(([resource, actions]) => `${resource}:${[...actions].join(',')}`);
 }
 
-/** True when whoever may do `one` may do all of `other`. */
+/** True if `one` includes `other`. */
 export function coversScopes(one: Scopes, other: Scopes): boolean {
   return [...other].every(([resource, actions]) =>
     [...actions].every((action) => one.get(resource)?.has(action) === true),

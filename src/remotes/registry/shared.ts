@@ -1,10 +1,10 @@
 import { isOnecopyError } from '#base/errors';
 
-/** Something that is made once and waited for by all who want it; made again after a failure. */
+/** A value that is created once and shared by all callers; created again after a failure. */
 export class Shared<T> {
   #running: Promise<T> | undefined;
 
-  /** @throws what `make` throws; a caller whose own signal did not abort does not fail by that of another */
+  /** @throws the error of `make`; the signal of one caller does not fail other callers */
   async get(make: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     for (;;) {
       signal?.throwIfAborted();

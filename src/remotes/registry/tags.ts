@@ -4,12 +4,12 @@ import { jsonOf, pagesOf } from './pages.ts';
 import { brokenAnswer, readProblem } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
-/** What a tag may be. Source: distribution-spec 1.1, "Pulling manifests". */
+/** Syntax of a tag. Source: distribution-spec 1.1, "Pulling manifests". */
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
 /**
- * The tags of a repository, in the order of the registry, each once; what is no tag is left out.
- * @returns undefined when the registry knows no such repository
+ * The tags of a repository, in the order of the registry, each once; other text is omitted.
+ * @returns undefined if the registry has no such repository
  * @throws TransportError as `pagesOf`
  */
 export async function fetchTags(

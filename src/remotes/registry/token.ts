@@ -11,18 +11,18 @@ import {
 import { readProblem, refusalOf } from './problem.ts';
 import { formatScopes, type Scopes } from './scope.ts';
 
-/** A token and when to ask for another, in milliseconds of `performance.now()`. */
+/** A token and the time of its renewal, in milliseconds of `performance.now()`. */
 export interface Token {
   readonly text: string;
   readonly renewAtMs: number;
 }
 
-/** Whom to ask for a token, for what. */
+/** A request for a token. */
 export interface TokenRequest {
   readonly challenge: Challenge;
   readonly scopes: Scopes;
   readonly credentials: Credentials | undefined;
-  /** Where the credentials come from, for messages. */
+  /** Origin of the credentials, for messages. */
   readonly who: string;
   readonly endpoint: Endpoint;
   /** The URL of the registry that named the token server. */
@@ -31,8 +31,8 @@ export interface TokenRequest {
 }
 
 /**
- * Asks a token server: GET, with Basic where there is a password; POST with a refresh token.
- * Source: Docker registry token authentication; OAuth2 variant of it.
+ * Requests a token: GET, with Basic if there is a password; POST with a refresh token. Source: Docker registry token authentication; OAuth2
+ * variant of it.
  * @throws TransportError AUTH_CHALLENGE_UNUSABLE, AUTH_TOKEN_INVALID, HTTP_DENIED; as the HTTP client
  */
 export async function fetchToken(http: HttpClient, request: TokenRequest): Promise<Token> {
@@ -51,7 +51,7 @@ export async function fetchToken(http: HttpClient, request: TokenRequest): Promi
   return readToken(await ask(http, request, realm, pair));
 }
 
-/** The address of the token server. A password goes to it, so it is judged first. */
+/** The URL of the token server, which receives the password and is therefore validated. */
 function realmOf(request: TokenRequest): URL {
   const { challenge, endpoint, namedBy, credentials } = request;
   const text = challenge.parameters.get('realm');
@@ -94,7 +94,7 @@ async function ask(
   });
 }
 
-/** Exchanges a refresh token by POST. @returns undefined when the server does not know this way */
+/** Exchanges a refresh token by POST. @returns undefined if the server does not support it */
 async function exchange(
   http: HttpClient,
   request: TokenRequest,
@@ -113,7 +113,7 @@ async function exchange(
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     content: Buffer.from(form.toString()),
-    // Nothing is used up by asking twice.
+    // The request is idempotent.
     attempts: 3,
     ...commonOf(request, 'POST'),
     accept: [200, 404, 405],
@@ -126,7 +126,7 @@ function commonOf(request: TokenRequest, method: string) {
   return {
     accept: [200],
     maxBytes: TOKEN_ANSWER_MAX_BYTES,
-    // A password, and who answers for it, stay with the server that the registry named.
+    // The password is sent only to the token server of the registry.
     staysHome: true,
     signal,
     onRefused: (answer: HttpBytes, attempts: number) => {
@@ -152,7 +152,7 @@ function readToken(answer: HttpBytes): Token {
     throw invalidToken(answer, `at most ${TOKEN_MAX_CHARS} visible ASCII characters`, found);
   }
   const lifeMs = 1000 * lifeSecOf(fields['expires_in']);
-  // 10 s before its end, or at 90 % of its life, whichever is later; by our clock, whatever issued_at says.
+  // 10 s before its end, or at 90 % of its lifetime, whichever is later, by the local clock; issued_at is ignored.
   return { text, renewAtMs: receivedMs + Math.max(lifeMs - 10_000, lifeMs * 0.9) };
 }
 

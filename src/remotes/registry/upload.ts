@@ -13,14 +13,14 @@ import { closing, locationOf } from './location.ts';
 import { brokenAnswer } from './problem.ts';
 import { repositoryScopes, type Scopes } from './scope.ts';
 
-/** A blob to push. Its bytes can be read again, from any offset, since a transfer may break. */
+/** A blob to push. Its bytes can be read again from any offset, because a transfer may break. */
 export interface BlobToPush {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
   open(offset: number): AsyncIterable<Uint8Array>;
 }
 
-/** An upload as far as it has come: what another run needs to go on. The URL lets whoever knows it write. */
+/** The state of an upload, for another run to resume. The URL is a secret that allows writing. */
 export interface UploadState {
   readonly location: string;
   readonly sentBytes: number;
@@ -30,20 +30,20 @@ export interface UploadState {
 export interface PushBlobOptions {
   /** Repositories of the same registry that have the blob, most likely first. */
   readonly mountFrom?: readonly string[];
-  /** What `onState` gave in an earlier run. */
+  /** The state from `onState` of an earlier run. */
   readonly state?: UploadState;
   readonly onState?: (state: UploadState) => void;
   readonly onProgress?: (sentBytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a blob came to be in the registry. */
+/** How a blob was stored in the registry. */
 export type PushedBlob = 'present' | 'mounted' | 'uploaded';
 
 /**
- * Brings a blob into a repository: looks whether it is there, mounts it from another repository, or sends it. A transfer that
- * broke goes on from what the registry says that it has, where it says so, else from the first byte.
- * @throws TransportError REGISTRY_ANSWER_INVALID and as `EndpointAccess.ask`; what `open` throws
+ * Stores a blob in a repository: checks whether it exists, mounts it from another repository, or sends it. A broken transfer is resumed
+ * from the offset that the registry reports, otherwise from the first byte.
+ * @throws TransportError REGISTRY_ANSWER_INVALID and as `EndpointAccess.ask`; the error of `open`
  */
 export async function pushBlob(
   access: EndpointAccess,
@@ -60,8 +60,8 @@ export async function pushBlob(
 }
 
 /**
- * Looks whether a blob is there, or can be mounted from another repository; nothing is sent.
- * @returns undefined when the registry has it nowhere that is known
+ * Checks whether a blob exists, or can be mounted from another repository; sends no blob.
+ * @returns undefined if no known repository has it
  */
 export async function offerBlob(
   access: EndpointAccess,
@@ -78,7 +78,7 @@ export async function offerBlob(
   return undefined;
 }
 
-/** True when the registry has the blob in this repository. */
+/** True if this repository has the blob. */
 export async function hasBlob(
   access: EndpointAccess,
   digest: ContentDigest,
@@ -100,16 +100,16 @@ class BlobUpload {
   readonly #blob: BlobToPush;
   readonly #options: PushBlobOptions;
   readonly #scopes: Scopes;
-  /** Of a mount: also of the repositories that have the blob, which some registries do not let everybody ask for. */
+  /** Scopes for a mount, including the source repositories; some registries restrict access to them. */
   readonly #mountScopes: Scopes;
-  /** Where the next request of the open upload goes; an answer brings the next one. */
+  /** URL of the next request of the open upload; each response updates it. */
   #location: URL | undefined;
   #sentBytes = 0;
-  /** Least size of a chunk that the registry announced. */
+  /** Smallest chunk size that the registry announced. */
   #chunkMinBytes: number | undefined;
-  /** True once the registry has told how far an upload came after a break. */
+  /** True after the registry has reported the offset of an upload after a break. */
   #knowsStatus = false;
-  /** True once an upload went on after a break: bytes may then have been lost or doubled. */
+  /** True after an upload was resumed: bytes may have been lost or duplicated. */
   #wasResumed = false;
   #tries = 0;
 
@@ -132,8 +132,8 @@ class BlobUpload {
   }
 
   /**
-   * @returns false when the registry did not mount; it may have opened an upload instead, which is then used. A refusal of the other
-   * repository, also by the token server, is none of this one.
+   * @returns false if the registry did not mount; it may have opened an upload instead, which is then used. A refusal for the other
+   * repository, also by the token server, does not fail the push.
    */
   async mount(from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: this.#blob.digest, from });
@@ -150,7 +150,7 @@ class BlobUpload {
     return false;
   }
 
-  /** Gives an upload up that a mount opened. Whether the registry minds does not matter: it forgets it by itself. */
+  /** Cancels an upload that a mount opened. Errors are ignored: the registry expires it by itself. */
   async cancel(): Promise<void> {
     const location = this.#location;
     this.#forget();
@@ -206,7 +206,7 @@ class BlobUpload {
     await this.#close(false);
   }
 
-  /** Sends a chunk, or all that is left where chunks are not known to be understood. */
+  /** Sends a chunk, or all remaining bytes if the registry is not known to support chunks. */
   async #sendPart(): Promise<void> {
     const { sizeBytes } = this.#blob;
     const offset = this.#sentBytes;
@@ -224,11 +224,11 @@ class BlobUpload {
         ...(isPart ? { 'content-range': `${offset}-${end - 1}` } : {}),
       },
       content: () => this.#bytes(offset, end),
-      // 201 and 204 are what some registries answer.
+      // Some registries answer 201 or 204.
       accept: [202, 201, 204],
     });
     const stored = storedBytes(answer);
-    // A registry may take less than was sent, or repeat what it said before although it took all: the digest decides.
+    // A registry may report fewer bytes than it received, or an old offset: the digest decides.
     const isShort = stored !== undefined && stored > offset && stored < end;
     this.#take(answer, isShort ? stored : end);
     if (this.#sentBytes > offset) this.#tries = 0;
@@ -255,8 +255,8 @@ class BlobUpload {
   }
 
   /**
-   * After a failure: finds out whether the blob arrived, else how much of it, else begins again.
-   * @returns true when it arrived: the answer alone was lost
+   * After a failure: checks whether the blob arrived, otherwise its offset, otherwise starts again.
+   * @returns true if it arrived and only the response was lost
    */
   async #recover(error: unknown, sentBefore: number): Promise<boolean> {
     this.#options.signal?.throwIfAborted();
@@ -268,14 +268,14 @@ class BlobUpload {
     return false;
   }
 
-  /** True for a lost connection, an upload that the registry forgot, and bytes that were spoilt when an upload went on. */
+  /** True for a lost connection, an upload that the registry has expired, and bytes that were damaged by resuming. */
   #mayGoOn({ details }: OnecopyError): boolean {
     const { status } = details;
     if (status === 400) return this.#wasResumed;
     return status === 404 || status === 416 || details['retryable'] === true;
   }
 
-  /** Asks an open upload how far it came; begins again when the registry does not say, or says what cannot be. */
+  /** Requests the offset of an open upload; starts again if the registry does not report it, or reports an impossible one. */
   async #askStatus(): Promise<void> {
     const location = this.#location;
     if (location === undefined) return this.#forget();
@@ -330,7 +330,7 @@ class BlobUpload {
   }
 }
 
-/** Bytes that the registry says it has, from `0-LAST`; one byte and none are written alike, and count as none. */
+/** Number of bytes that the registry has, from `0-LAST`. One byte and no byte have the same form, and count as none. */
 function storedBytes({ headers }: HttpBytes): number | undefined {
   const [, last] = /^(?:bytes=)?0-([0-9]{1,15})$/.exec(headers.get('range') ?? '') ?? [];
   if (last === undefined) return undefined;

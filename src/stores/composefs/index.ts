@@ -1,6 +1,6 @@
 /**
- * The composefs repository: one directory that holds every file once, named by its fs-verity digest, with streams,
- * images and named references beside it.
+ * The composefs repository: a directory that stores every file once, named by its fs-verity digest, with streams, images and named
+ * references.
  *
  *     <repo>/meta.json                algorithm, features, EROFS formats
  *     <repo>/objects/ab/cdef…         immutable files, images and splitstreams alike

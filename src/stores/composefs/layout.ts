@@ -2,19 +2,19 @@ import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 
 /** Name of the metadata file in the repository directory. Source: composefs-rs 0.9 repository.rs. */
 export const META_NAME = 'meta.json';
-/** Our own directory in a repository: what may be lost at any time without harm. Other tools pass it over. */
+/** The directory of onecopy in a repository. Its contents may be deleted at any time. Other tools ignore it. */
 export const OWN = '.onecopy';
-/** What a check of the repository found damaged: one empty file for each object (by id) and stream (by name). */
+/** Marks of damaged objects and streams: one empty file for each object (by id) and stream (by name). */
 export const SUSPECTS = `${OWN}/suspect`;
-/** Images whose content was hashed: one small file for each. */
+/** Marks of images whose content was verified: one small file for each. */
 export const VERIFIED = `${OWN}/verified`;
-/** Blobs that are being fetched, one file each, named by digest. */
+/** Partially fetched blobs, one file each, named by digest. */
 export const PARTIALS = `${OWN}/partial`;
 /** Temporary folders of exports into folders, one small file for each run. */
 export const EXPORTS = `${OWN}/exports`;
-/** Most bytes of partial blobs that a garbage collection leaves. */
+/** Total size of partial blobs that a garbage collection keeps, in bytes. */
 export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
-/** How long after it last grew a garbage collection leaves a partial blob, in seconds. */
+/** Time after the last write for which a garbage collection keeps a partial blob, in seconds. */
 export const PARTIAL_KEPT_SEC = 7 * 24 * 3600;
 /** Uploads that were begun: one note for each blob and repository of a registry. */
 export const UPLOADS = `${OWN}/uploads`;
@@ -24,7 +24,7 @@ export const UPLOAD_KEPT_SEC = 7 * 24 * 3600;
 export const ACCEPTED = `${OWN}/accepted`;
 /** Longest note that is read, in bytes. */
 export const NOTE_MAX_BYTES = 65_536;
-/** Most marks of suspects; where more is damaged, everything is suspect. */
+/** Largest number of marks of suspects. If more is damaged, everything is suspect. */
 export const SUSPECTS_MAX = 10_000;
 /** Directory of the objects. Source: composefs-rs 0.9 repository.rs. */
 export const OBJECTS = 'objects';
@@ -40,16 +40,16 @@ export const DIRECTORY_MODE = 0o755;
 /** Mode of objects and of meta.json, before the umask. Source: composefs-rs 0.9 object tmpfile. */
 export const FILE_MODE = 0o644;
 
-/** Prefix of a staging file that has a name, where O_TMPFILE is missing. Source: composefs-rs 0.9 object tmpfile. */
+/** Prefix of a named staging file, used if O_TMPFILE is not supported. Source: composefs-rs 0.9 object tmpfile. */
 export const STAGING_PREFIX = '.tmp-object-';
 /** Prefix of the temporary link of an atomic replacement. Source: composefs-rs 0.9 `replace_symlinkat`. */
 export const LINK_PREFIX = '.symlink-';
 
-/** Most bytes of a meta.json that is read; the real one has about 220. */
+/** Size limit of meta.json, in bytes; a usual one has about 220. */
 export const META_BYTES_MAX = 1 << 20;
-/** Most bytes of an image that is read whole. Source: composefs-rs 0.9 erofs reader limit. */
+/** Size limit of an image that is read completely, in bytes. Source: composefs-rs 0.9 erofs reader limit. */
 export const IMAGE_BYTES_MAX = 1 << 30;
-/** Most bytes of a file name. Source: Linux limits.h NAME_MAX. */
+/** Longest file name, in bytes. Source: Linux limits.h NAME_MAX. */
 export const NAME_BYTES_MAX = 255;
 /** Deepest directory below `refs/` that is walked. */
 export const REFS_DEPTH_MAX = 64;
@@ -64,7 +64,7 @@ export function objectNameLength(algorithm: VerityAlgorithm): number {
   return ALGORITHMS[algorithm].digestBytes * 2 - 2;
 }
 
-/** Name of the temporary link of an atomic replacement; one that a crash left behind means nothing. */
+/** Name of the temporary link of an atomic replacement. A leftover of a crash has no meaning. */
 export const LINK_NAME = /^\.symlink-[A-Za-z0-9]{12}$/;
-/** Name of a staging file with a name. */
+/** Name of a named staging file. */
 export const STAGING_NAME = /^\.tmp-object-/;

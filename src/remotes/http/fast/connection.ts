@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import { READ_BUFFER_BYTES } from './limits.ts';
 import { type KeptHead, ResponseParser } from './parser.ts';
 
-/** Where and how to connect. */
+/** The target of a connection. */
 export interface Endpoint {
   readonly secure: boolean;
   /** Host name or address without brackets. */
@@ -16,24 +16,24 @@ export interface Endpoint {
   readonly port: number;
   /** Value of the Host header. */
   readonly authority: string;
-  /** Header lines that every request of this origin carries, each ended by CRLF. */
+  /** Header lines of every request to this origin, each ended by CRLF. */
   readonly commonLines: string;
-  /** Trust anchors and settings for TLS; undefined for the system's. */
+  /** Trust anchors and settings for TLS; undefined for those of the system. */
   readonly secureContext: SecureContext | undefined;
 }
 
-/** What a connection tells its pool. */
+/** Events of a connection for its pool. */
 export interface ConnectionOwner {
   /** Bytes came. */
   onBytes(count: number): void;
-  /** The head of a response came. */
+  /** The head of a response has arrived. */
   onStatus(status: number): void;
   onOpen(connection: Connection): void;
   /** An exchange ended well or was drained; the connection can take more if it is still open. */
   onFree(connection: Connection): void;
   /**
-   * The connection is gone. `unanswered` lost it before a byte of their response came; the one whose response had begun
-   * has been told by `onFail` already.
+   * The connection is closed. `unanswered` are the exchanges without a byte of response. The exchange with a partial response has already
+   * received `onFail`.
    */
   onClose(connection: Connection, unanswered: readonly Exchange[], error: TransportError): void;
 }
@@ -54,12 +54,12 @@ export class Connection implements Carrier {
   #corked: string | undefined;
   /** Responses completed on this connection. */
   served = 0;
-  /** Time from the last request that was alone on this connection to the head of its response; infinite before that. */
+  /** Response time of the last request that was alone on this connection; infinite before the first. */
   answerMs = Number.POSITIVE_INFINITY;
   #sentAloneMs: number | undefined;
-  /** When the last byte came or the last request went out, in milliseconds of `performance.now()`. */
+  /** Time of the last received byte or sent request, in milliseconds of `performance.now()`. */
   lastActivityMs = performance.now();
-  /** Since when the running response, or its next part after a pause, has been waited for. */
+  /** Start of the wait for the current response, or for its next part after a pause. */
   waitingSinceMs = this.lastActivityMs;
 
   constructor(endpoint: Endpoint, owner: ConnectionOwner) {
@@ -91,12 +91,12 @@ export class Connection implements Carrier {
     return this.#running.length;
   }
 
-  /** True while the head of the response that is next has not come. */
+  /** True while the head of the next response has not arrived. */
   get isHeadless(): boolean {
     return this.#headSeen === undefined;
   }
 
-  /** True while the reader of the running response asked for a pause: silence is then not the peer's. */
+  /** True while the reader of the current response has paused it: the delay is then not caused by the peer. */
   get isPaused(): boolean {
     return this.#paused;
   }
@@ -116,7 +116,7 @@ export class Connection implements Carrier {
     else this.#corked += text;
   }
 
-  /** Joins what is sent until `uncork` into one write. */
+  /** Joins requests until `uncork` into one write. */
   cork(): void {
     this.#corked = '';
   }
@@ -151,7 +151,7 @@ export class Connection implements Carrier {
     else this.destroy();
   }
 
-  /** Closes at once; running exchanges fail or go back to the pool as after a lost connection. */
+  /** Closes immediately; running exchanges fail or return to the pool, as after a lost connection. */
   destroy(error?: TransportError): void {
     this.#die(error);
   }
@@ -218,7 +218,7 @@ export class Connection implements Carrier {
     this.#die(undefined);
   }
 
-  /** Runs once: tells the exchange in the middle of its response, hands the others back. */
+  /** Runs once: fails the exchange with a partial response, and returns the others to the pool. */
   #die(reason: Error | undefined): void {
     if (this.#dead) return;
     this.#dead = true;

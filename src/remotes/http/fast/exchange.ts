@@ -1,13 +1,13 @@
 import { type BodyBounds, Receiver, type ResponseSink } from '../receiver.ts';
 
-/** A request as it goes out. */
+/** A request on the wire. */
 export interface FastRequest extends BodyBounds {
   readonly method: 'GET' | 'HEAD';
-  /** Scheme and authority, as they stand before a path. */
+  /** Scheme and authority of the URL. */
   readonly root: string;
   /** Path and query exactly as sent in the request line. */
   readonly target: string;
-  /** Extra header lines, each ended by CRLF, already checked; `''` for none. */
+  /** Extra header lines, each ended by CRLF, validated; `''` for none. */
   readonly headerLines: string;
   /** 0 goes first, `PRIORITIES - 1` last. */
   readonly priority: number;
@@ -19,7 +19,7 @@ export class Exchange extends Receiver {
   readonly target: string;
   readonly headerLines: string;
   readonly priority: number;
-  /** Times it was moved to another connection unanswered; kept by the origin. */
+  /** Number of times it was moved to another connection without a response; maintained by the origin. */
   requeues = 0;
   readonly #root: string;
 
@@ -57,7 +57,7 @@ export class ExchangeQueue {
     this.#size++;
   }
 
-  /** Puts an exchange back in front of its lane, after it lost its connection. */
+  /** Puts an exchange back at the front of its lane, after its connection was lost. */
   unshift(exchange: Exchange): void {
     const lane = this.#lane(exchange);
     if (lane.head > 0) lane.items[--lane.head] = exchange;

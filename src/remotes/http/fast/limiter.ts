@@ -6,9 +6,9 @@ export interface LimiterBounds {
 }
 
 /**
- * How many requests may be in flight to one origin. Doubles per round trip until the first sign of trouble, then grows by
- * one per round trip; every trouble (429, 503, time-out, reset) halves it, once per `settleMs`, because one overload
- * shows in many requests at the same time. Source of the rule: TCP congestion control (RFC 5681 slow start, AIMD).
+ * The number of requests that may be in flight to one origin. It doubles per round trip until the first failure, and then grows by one per
+ * round trip. A failure (429, 503, timeout, reset) halves it, once per `settleMs`, because one overload affects many requests at the same
+ * time. Source of the rule: TCP congestion control (RFC 5681 slow start, AIMD).
  */
 export class Limiter {
   #bounds: LimiterBounds;
@@ -23,24 +23,24 @@ export class Limiter {
     this.#limit = Math.min(bounds.max, Math.max(bounds.min, bounds.start));
   }
 
-  /** Requests that may be in flight now. */
+  /** Number of requests that may be in flight now. */
   get limit(): number {
     return Math.floor(this.#limit);
   }
 
-  /** Lowers the upper bound: others ask the same origin from now on. */
+  /** Lowers the upper bound, because other clients share the origin from now on. */
   narrow(max: number): void {
     this.#bounds = { ...this.#bounds, max };
     this.#limit = Math.min(this.#limit, max);
   }
 
-  /** One response came as it should. */
+  /** Records a successful response. */
   onSuccess(): void {
     const step = this.#limit < this.#threshold ? 1 : 1 / this.#limit;
     this.#limit = Math.min(this.#bounds.max, this.#limit + step);
   }
 
-  /** The origin (or the way to it) showed that it is asked too much. */
+  /** Records that the origin, or the network, is overloaded. */
   onTrouble(nowMs: number): void {
     if (nowMs - this.#cutAtMs < this.#settleMs) return;
     this.#cutAtMs = nowMs;

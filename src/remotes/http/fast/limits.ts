@@ -4,11 +4,11 @@ export const MAX_HEAD_BYTES = 65_536;
 export const MAX_CHUNK_LINE_BYTES = 4_096;
 /** Longest trailer section, in bytes. */
 export const MAX_TRAILER_BYTES = 16_384;
-/** Bytes of chunk lines that are accepted beyond one for each byte of body: a body of tiny chunks may not drag others along. */
+/** Bytes of chunk lines that are accepted in excess of the bytes of body, which limits bodies of tiny chunks. */
 export const MAX_EXCESS_CHUNK_BYTES = 65_536;
-/** Most digits of a chunk size; thirteen hex digits always fit a safe integer. */
+/** Largest number of digits of a chunk size; thirteen hex digits always fit a safe integer. */
 export const MAX_CHUNK_SIZE_DIGITS = 13;
-/** Size of the one read buffer of a connection, in bytes. */
+/** Size of the read buffer of a connection, in bytes. */
 export const READ_BUFFER_BYTES = 65_536;
-/** How often one request may be moved to another connection because the server closed a kept one before answering. */
+/** Number of times that a request may be moved to another connection because the server closed a kept connection before its response. */
 export const MAX_REQUEUES = 4;

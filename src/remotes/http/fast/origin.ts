@@ -11,30 +11,30 @@ export interface OriginOptions {
   readonly inFlight: LimiterBounds;
   readonly maxConnections: number;
   /**
-   * Requests that may wait for their response on one connection while the server answers fast; 1 = never. A server that takes its
-   * time is asked over more connections instead, because it may answer those of one connection one after the other.
+   * Number of pipelined requests on one connection to a fast server; 1 = no pipelining. A slow server gets more connections instead,
+   * because it may process the requests of one connection sequentially.
    */
   readonly pipelineDepth: number;
   readonly connectTimeoutMs: number;
   readonly noDataTimeoutMs: number;
-  /** A kept connection without work is closed after this time. */
+  /** An idle connection is closed after this time. */
   readonly idleTimeoutMs: number;
-  /** The quickest answer that the server gave to others; infinite when nobody has asked. */
+  /** Shortest response time of the server for other clients; infinite if not known. */
   readonly quickestMs: number;
 }
 
-/** Sockets that may be under construction at once: a small listen backlog drops the rest, which costs a second each. */
+/** Number of connections that may be opened at once: a small listen backlog drops others, which costs a second each. */
 const MAX_CONNECTING = 8;
-/** A server counts as fast when its quickest answer took less than this. */
+/** A server counts as fast if its shortest response time is below this. */
 const FAST_ANSWER_MS = 3;
-/** Connections to a fast server: they carry several requests each. */
+/** Number of connections to a fast server, each with several requests. */
 const FAST_CONNECTIONS = 8;
-/** Pipelines that may break before the origin gets none any more. */
+/** Number of broken pipelines after which the origin gets none. */
 const BROKEN_PIPELINES_MAX = 2;
-/** How long a pool with open connections opens no other after one was refused. */
+/** Time for which a pool with open connections opens no other after a refused connection. */
 const CONNECT_PAUSE_MS = 1000;
 
-/** The connections to one scheme, host and port: a queue, a pool and a limit that follows what the server bears. */
+/** The connections to one scheme, host and port: a queue, a pool, and a limit that adapts to the server. */
 export class Origin implements ConnectionOwner, Disposable {
   readonly #endpoint: Endpoint;
   readonly #options: OriginOptions;
@@ -46,7 +46,7 @@ export class Origin implements ConnectionOwner, Disposable {
   #inFlight = 0;
   #maxInFlight: number;
   #connectAgainMs = 0;
-  /** Connections that are to be there before requests need them. */
+  /** Number of connections to open before requests need them. */
   #ahead = 0;
   #quickestMs: number;
   readonly #pace: Pace;
@@ -63,30 +63,30 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#pace = new Pace(options.noDataTimeoutMs, performance.now());
   }
 
-  /** Requests that may be in flight now; moves with success and trouble. */
+  /** Number of requests that may be in flight now; adapts to successes and failures. */
   get limit(): number {
     return this.#limiter.limit;
   }
 
-  /** Time that the quickest answer took, of those that were asked for alone; infinite before the first. */
+  /** Shortest response time of requests that were alone on a connection; infinite before the first. */
   get quickestMs(): number {
     return this.#quickestMs;
   }
 
-  /** Opens as many connections as may be used at once, before requests need them. */
+  /** Opens all connections that may be used at once, before requests need them. */
   connectAhead(): void {
     this.#ahead = Math.min(this.limit, this.#maxConnections);
     this.#connectMore();
     this.#watch();
   }
 
-  /** Lowers the number of requests that may ever be in flight. */
+  /** Lowers the upper bound of requests in flight. */
   narrow(max: number): void {
     this.#maxInFlight = Math.min(this.#maxInFlight, max);
     this.#limiter.narrow(max);
   }
 
-  /** Queues a request; its receiver is always told, by `onEnd` or `onFail`, unless it is cancelled. */
+  /** Queues a request; its receiver always gets `onEnd` or `onFail`, unless it is cancelled. */
   submit(exchange: Exchange): void {
     this.#queue.push(exchange);
     this.#dispatch();
@@ -98,7 +98,7 @@ export class Origin implements ConnectionOwner, Disposable {
   }
 
   onStatus(status: number): void {
-    // Well formed, and it asks for less load.
+    // A well-formed response that requests less load.
     if (status === 429 || status === 503) this.#limiter.onTrouble(performance.now());
   }
 
@@ -120,7 +120,7 @@ export class Origin implements ConnectionOwner, Disposable {
   onClose(connection: Connection, unanswered: readonly Exchange[], error: TransportError): void {
     const wasConnecting = this.#connecting.delete(connection);
     this.#connections.delete(connection);
-    // One that ends is only replaced when a request needs it.
+    // A closed connection is replaced only when a request needs it.
     this.#ahead = 0;
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
@@ -151,7 +151,7 @@ export class Origin implements ConnectionOwner, Disposable {
     );
   }
 
-  /** Requests that one connection may carry now. */
+  /** Number of requests that one connection may carry now. */
   get #depth(): number {
     const isFast =
       this.#quickestMs < FAST_ANSWER_MS && this.#brokenPipelines <= BROKEN_PIPELINES_MAX;
@@ -161,7 +161,7 @@ export class Origin implements ConnectionOwner, Disposable {
   get #maxConnections(): number {
     const { maxConnections } = this.#options;
     const depth = this.#depth;
-    // No more than can be filled: connections with one request each would cost a write for each.
+    // Only as many connections as can be filled: with one request per connection, each request would cost a write.
     return depth > 1
       ? Math.min(FAST_CONNECTIONS, Math.ceil(this.#maxInFlight / depth), maxConnections)
       : maxConnections;
@@ -177,7 +177,7 @@ export class Origin implements ConnectionOwner, Disposable {
     this.#connectMore();
   }
 
-  /** Sends up to the pipeline depth, as one write. */
+  /** Sends up to the pipeline depth in one write. */
   #fill(connection: Connection): void {
     const room = this.#limiter.limit - this.#inFlight;
     const others = Math.max(0, Math.min(this.#idle.length, this.#spare));
@@ -202,12 +202,14 @@ export class Origin implements ConnectionOwner, Disposable {
     return undefined;
   }
 
-  /** A connection without work, unless enough have some: those that were opened before the server was known to be fast stay idle. */
+  /**
+   * An idle connection, unless enough connections are busy: connections that were opened before the server was known to be fast stay idle.
+   */
   #free(): Connection | undefined {
     return this.#spare > 0 ? this.#idle.pop() : undefined;
   }
 
-  /** Connections that may get work beside those that have some; negative when fewer should have any. */
+  /** Number of further connections that may get requests; negative if too many have some. */
   get #spare(): number {
     return this.#maxConnections - (this.#connections.size - this.#idle.length);
   }
@@ -220,7 +222,7 @@ export class Origin implements ConnectionOwner, Disposable {
     for (const connection of this.#connections) {
       const { isOpen, isPaused, load, served } = connection;
       if (!isOpen || isPaused || load === 0 || served === 0) continue;
-      // Refill a connection only when it is half empty: topping up by one costs one write for each response.
+      // Refill a connection only when it is half empty: adding single requests costs one write for each response.
       if (load * 2 > depth) continue;
       if (best === undefined || load < best.load) best = connection;
     }
@@ -247,7 +249,7 @@ export class Origin implements ConnectionOwner, Disposable {
     for (let index = lost.length - 1; index >= 0; index--) {
       const exchange = lost[index] as Exchange;
       if (exchange.cancelled) continue;
-      // A server may close a kept connection at any time; the requests it never began to answer were not refused.
+      // A server may close a kept connection at any time; requests without a response were not refused.
       const innocent = index > 0 || (connection.served > 0 && error.code === 'CONNECTION_LOST');
       if (!this.#disposed && innocent && exchange.requeues < MAX_REQUEUES) {
         exchange.requeues++;
@@ -259,8 +261,8 @@ export class Origin implements ConnectionOwner, Disposable {
   }
 
   /**
-   * Requests belong to no socket before it is open, so a refused connection only matters when no other is left. While
-   * others serve, the pool stops growing for a moment: the server may allow no more.
+   * Requests are not assigned to a socket before it is open, so a refused connection matters only if no other is left. While others work,
+   * the pool pauses its growth, because the server may not allow more.
    */
   #onConnectFailure(error: TransportError): void {
     if (this.#disposed) return;

@@ -9,9 +9,9 @@ import {
   MAX_TRAILER_BYTES,
 } from './limits.ts';
 
-/** The head of a response, and what becomes of its connection. */
+/** The head of a response, and whether its connection stays open. */
 export interface KeptHead extends ResponseHead {
-  /** True when another response may follow on this connection. */
+  /** True if another response may follow on this connection. */
   readonly keepAlive: boolean;
 }
 
@@ -40,10 +40,9 @@ type State =
   | 'closed';
 
 /**
- * HTTP/1.1 response machine without I/O (RFC 9112): push pieces as they come, call `close` when the peer ends the
- * stream. Every request must be announced by `expect` before its response arrives, because the method decides whether a
- * body follows. It is strict where leniency lets two readers disagree: both framings at once, two different lengths,
- * folded headers and spaces before a colon are refused.
+ * HTTP/1.1 response machine without I/O (RFC 9112): push pieces as they arrive, call `close` when the peer ends the stream. Every request
+ * must be announced by `expect` before its response arrives, because the method decides whether a body follows. It is strict where two
+ * lenient readers could disagree: both framings at once, two different lengths, folded headers and spaces before a colon are refused.
  */
 export class ResponseParser {
   readonly #events: ResponseEvents;
@@ -54,9 +53,9 @@ export class ResponseParser {
   #remaining = 0;
   #keepAlive = true;
   #consumed = 0;
-  /** Heads with status 1xx since the last final one. */
+  /** Number of heads with status 1xx since the last final head. */
   #interim = 0;
-  /** Bytes of chunk lines beyond those that the chunks were worth. */
+  /** Bytes of chunk lines in excess of the bytes of chunks. */
   #excessBytes = 0;
   #trailerBytes = 0;
 
@@ -64,17 +63,17 @@ export class ResponseParser {
     this.#events = events;
   }
 
-  /** Announces that the response to one more request with this method will come. */
+  /** Announces the response to one more request with this method. */
   expect(method: string): void {
     this.#methods.push(method);
   }
 
-  /** True when no response has begun that is not finished. */
+  /** True if no response is incomplete. */
   get atBoundary(): boolean {
     return (this.#state === 'head' && this.#heldLength === 0) || this.#state === 'closed';
   }
 
-  /** @throws FormatError RESPONSE_MALFORMED; the connection must then be given up */
+  /** @throws FormatError RESPONSE_MALFORMED; the connection must then be closed */
   push(piece: Uint8Array): void {
     let at = 0;
     while (at < piece.length) {
@@ -85,8 +84,8 @@ export class ResponseParser {
   }
 
   /**
-   * Tells that the peer ended the stream.
-   * @returns false when a response was cut short
+   * Called when the peer ends the stream.
+   * @returns false if a response is incomplete
    */
   close(): boolean {
     if (this.#state !== 'until-close') return this.atBoundary;
@@ -114,7 +113,7 @@ export class ResponseParser {
       case 'trailer':
         return this.#readLine(piece, at, (line) => this.#readTrailer(line));
       case 'closed':
-        // The last response is complete; what a peer sends before it notices our close belongs to nobody.
+        // The last response is complete; further data of the peer before the close is ignored.
         return piece.length;
     }
   }
@@ -135,7 +134,7 @@ export class ResponseParser {
     if (this.#methods.length === 0) {
       this.#fail('no response without a request', `${piece.length - at} bytes`);
     }
-    // Without held bytes the usual case, a head within one piece, costs one scan and one decode.
+    // Fast path without buffered bytes: a head within one piece costs one scan and one decode.
     const end = this.#heldLength === 0 ? headEnd(piece, at) : -1;
     if (end >= 0 && end - at <= MAX_HEAD_BYTES) {
       this.#startResponse(latin1(piece, at, end));
@@ -254,7 +253,7 @@ export class ResponseParser {
     return { status: Number(statusLine[2]), version: statusLine[1] as string, headers };
   }
 
-  /** True: chunked; false: some other coding, so the body ends with the connection; undefined: no such header. */
+  /** True: chunked; false: another coding, so the body ends with the connection; undefined: no such header. */
   #isChunked(headers: ReadonlyMap<string, string>): boolean | undefined {
     const value = headers.get('transfer-encoding');
     if (value === undefined) return undefined;

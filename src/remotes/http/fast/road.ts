@@ -13,7 +13,7 @@ import { Exchange } from './exchange.ts';
 import { Origin, type OriginOptions } from './origin.ts';
 import { ShortWay } from './short.ts';
 
-/** Settings of the fast road. */
+/** Settings of the fast transport. */
 export interface FastSettings extends OriginOptions {
   readonly userAgent: string;
   readonly tls: TlsSettings;
@@ -21,14 +21,14 @@ export interface FastSettings extends OriginOptions {
 }
 
 /**
- * The road for many small objects of few hosts: plain GET and HEAD over kept HTTP/1.1 connections, as many at once as the
- * server bears, several on one connection where it answers fast. Everything else is the other road's.
+ * The transport for many small objects of few hosts: plain GET and HEAD over kept HTTP/1.1 connections, with a concurrency that adapts to
+ * the server, and pipelining for fast servers. The general transport does everything else.
  */
 export class FastRoad implements Transport {
   readonly #settings: FastSettings;
   readonly #origins = new Map<string, Origin>();
   #secureContext: SecureContext | undefined;
-  /** Bounds of origins that are met from now on. */
+  /** Limits of origins that are added from now on. */
   #options: OriginOptions;
 
   constructor(settings: FastSettings) {
@@ -36,7 +36,7 @@ export class FastRoad implements Transport {
     this.#options = settings;
   }
 
-  /** True for what this road does: reads, straight from the host, without a client certificate. */
+  /** True for requests that this transport supports: reads, directly from the host, without a client certificate. */
   takes({ method, url, content }: Pick<Attempt, 'method' | 'url'> & Partial<Attempt>) {
     const { tls, proxy } = this.#settings;
     return (
@@ -48,19 +48,19 @@ export class FastRoad implements Transport {
     );
   }
 
-  /** Time that the quickest answer took so far; infinite before the first. */
+  /** Shortest response time so far; infinite before the first response. */
   get quickestMs(): number {
     const times = [...this.#origins.values()].map((origin) => origin.quickestMs);
     return Math.min(this.#options.quickestMs, ...times);
   }
 
-  /** Requests that the most patient server bears at once, as far as is known. */
+  /** Largest known concurrency of a server. */
   get borne(): number {
     const limits = [...this.#origins.values()].map(({ limit }) => limit);
     return Math.max(this.#options.inFlight.start, ...limits);
   }
 
-  /** Asks for no more than this from now on. */
+  /** Lowers the limit of requests in flight. */
   narrow(bounds: Pick<OriginOptions, 'inFlight' | 'maxConnections' | 'quickestMs'>): void {
     this.#options = { ...this.#options, ...bounds };
     for (const origin of this.#origins.values()) origin.narrow(bounds.inFlight.max);
@@ -90,7 +90,7 @@ export class FastRoad implements Transport {
     });
   }
 
-  /** The short way to files of the same scheme and host as `base`. */
+  /** The requester for small files of the same scheme and host as `base`. */
   openShort(
     base: URL,
     headers: ReadonlyMap<string, string>,

@@ -9,7 +9,7 @@ import type { BegunRequest } from '../request.ts';
 
 const QUICK = { retry: { baseMs: 1, capMs: 4 } } as const;
 
-/** Asks for `/size/N` the short way; what does not come so is asked for with `fetch`. */
+/** Requests `/size/N` with the requester for small files, and with `fetch` if it declines. */
 async function sizesOf(
   client: HttpClient,
   url: string,

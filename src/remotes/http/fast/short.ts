@@ -4,17 +4,17 @@ import { responseOf } from '../transport.ts';
 import { Exchange } from './exchange.ts';
 import type { Origin } from './origin.ts';
 
-/** Who gets the answer to a short request: exactly one of the calls is made, and neither may throw. */
+/** Receives the response to a short request: exactly one of the methods is called, and neither may throw. */
 export interface ShortReceiver {
-  /** The whole body of an answer 200. A view, valid only during the call. */
+  /** The complete body of a response with status 200. A view, valid only during the call. */
   onBytes(bytes: Uint8Array): void;
-  /** Anything else. Ask for the same URL with `fetch`, and this: nothing is asked twice. */
+  /** Any other result. Call `fetch` for the same URL with this value: the request is not sent twice. */
   onBegun(begun: BegunRequest): void;
 }
 
 /**
- * The short way to many small files of one origin: no URL, no promise and, for a body that comes in one piece, no copy.
- * What is not an answer 200 of a modest size goes on with `HttpClient.fetch`, from where it is.
+ * Requester for many small files of one origin: no URL object, no promise and, for a body in one piece, no copy. Any response but a small
+ * one with status 200 is continued by `HttpClient.fetch`.
  */
 export class ShortWay {
   readonly #origin: Origin;
@@ -22,7 +22,7 @@ export class ShortWay {
   readonly #headerLines: string;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param root scheme and authority, as they stand before a path */
+  /** @param root scheme and authority of the URL */
   constructor(origin: Origin, root: string, headerLines: string, signal: AbortSignal | undefined) {
     this.#origin = origin;
     this.#root = root;
@@ -47,20 +47,20 @@ export class ShortWay {
         else receiver.onBegun({ answer: Promise.resolve(responseOf(head, new Uint8Array(body))) });
       },
       onStream: (head, body) => {
-        // Nobody waits for this request but the reader of the stream.
+        // Only the reader of the stream waits for this request.
         if (this.#signal !== undefined) exchange.watch(this.#signal);
         receiver.onBegun({ answer: Promise.resolve(responseOf(head, body)) });
       },
       onFail: (error) => {
         const answer = Promise.reject(error);
-        answer.catch(() => {}); // Handled by whoever goes on with it.
+        answer.catch(() => {}); // The continuing `fetch` handles the error.
         receiver.onBegun({ answer });
       },
     });
     this.#origin.submit(exchange);
   }
 
-  /** Opens connections for as many requests as may be in flight at once; each takes a round trip, which the first requests then save. */
+  /** Opens connections for all requests that may be in flight at once, which saves the first requests a round trip. */
   connectAhead(): void {
     this.#origin.connectAhead();
   }

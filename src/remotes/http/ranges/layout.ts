@@ -4,5 +4,5 @@ export const PART_HEAD_BYTES_MAX = 8_192;
 export const EDGE_BYTES_MAX = 4_096;
 /** Longest boundary, in bytes. RFC 2046, section 5.1.1 has 70. */
 export const BOUNDARY_BYTES_MAX = 200;
-/** Parts beyond those asked for that are looked at: a server may cut a range in two. */
+/** Number of parts beyond the requested ones that are accepted: a server may split a range. */
 export const SPARE_PARTS = 64;

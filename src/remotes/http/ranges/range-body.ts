@@ -3,7 +3,7 @@ import { EDGE_BYTES_MAX, PART_HEAD_BYTES_MAX, SPARE_PARTS } from './layout.ts';
 import { failRange, parseContentRange, type RangeHead } from './range-head.ts';
 import { WantedBytes } from './wanted.ts';
 
-/** Heads whose body brings ranges. */
+/** Heads of responses with ranges. */
 export type RangeBodyHead = Extract<RangeHead, { kind: 'single' | 'multipart' }>;
 
 type State = 'preamble' | 'boundary' | 'head' | 'content' | 'end';
@@ -12,10 +12,10 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 /**
- * Reads the body of a 206, in pieces of any size: every wanted byte is handed on once, with its place in the blob, in the order
- * in which the server sends it. Parts may come in another order, joined, cut or twice; a body that ends early leaves bytes
- * missing. The length of a part is that of its Content-Range, so content is never searched for a boundary. Sans-I/O; holds
- * one header section. Source: RFC 9110, section 14.6; RFC 2046, section 5.1.1.
+ * Parses the body of a 206, in pieces of any size. Every requested byte is emitted once, with its offset in the blob, in the order of the
+ * server. Parts may be reordered, joined, split or repeated; after an early end, bytes are missing. The length of a part comes from its
+ * Content-Range, so content is never searched for a boundary. Sans-I/O; buffers one header section. Source: RFC 9110, section 14.6; RFC
+ * 2046, section 5.1.1.
  */
 export class RangeBody {
   readonly #wanted: WantedBytes;
@@ -33,7 +33,7 @@ export class RangeBody {
   /** Bytes of the body before the next one. */
   #bodyBytes = 0;
 
-  /** @param wanted in ascending order, not overlapping, within the blob */
+  /** @param wanted the requested ranges, in ascending order, not overlapping, within the blob */
   constructor(head: RangeBodyHead, wanted: readonly ByteRange[], blobBytes: number) {
     this.#wanted = new WantedBytes(wanted);
     this.#blobBytes = blobBytes;
@@ -47,7 +47,7 @@ export class RangeBody {
     this.#isSingle = head.kind === 'single';
   }
 
-  /** Takes the next bytes of the body. The pieces are views of it. @throws FormatError RANGE_RESPONSE_INVALID */
+  /** Parses the next bytes of the body. The pieces are views. @throws FormatError RANGE_RESPONSE_INVALID */
   *push(piece: Uint8Array): Generator<BlobPiece> {
     for (let at = 0; at < piece.length; ) {
       if (this.#state === 'content') {
@@ -65,12 +65,12 @@ export class RangeBody {
     }
   }
 
-  /** The body has no more bytes, or is given up: what is still wanted, in ascending order. */
+  /** Ends the body. Returns the missing ranges, in ascending order. */
   end(): ByteRange[] {
     return this.#wanted.missing();
   }
 
-  /** Gathers text up to the end of a line. */
+  /** Collects text up to the end of a line. */
   #takeLine(piece: Uint8Array, from: number): number {
     const found = piece.indexOf(LF, from);
     const end = found < 0 ? piece.length : found + 1;
@@ -80,7 +80,7 @@ export class RangeBody {
       this.#state !== 'head' &&
       this.#text.subarray(0, this.#closing.length).equals(this.#closing)
     ) {
-      // The end needs no end of line, and whatever follows it is passed over.
+      // The end mark needs no line end, and bytes after it are ignored.
       this.#state = 'end';
       this.#text = Buffer.alloc(0);
       this.#bodyBytes += this.#closing.length - heldBytes;

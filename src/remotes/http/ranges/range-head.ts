@@ -2,15 +2,15 @@ import { FormatError } from '#base/errors';
 import type { ByteRange } from '#base/flow';
 import { BOUNDARY_BYTES_MAX } from './layout.ts';
 
-/** What a server makes of a request for ranges, from the head of its response. */
+/** How a server answers a request for ranges, from the head of its response. */
 export type RangeHead =
-  /** It ignores ranges: the body is the whole blob, from its first byte. */
+  /** It ignores ranges: the body is the complete blob. */
   | { readonly kind: 'whole' }
-  /** The body is one range; not necessarily all that was asked for. */
+  /** The body is one range, which may be shorter than requested. */
   | { readonly kind: 'single'; readonly range: ByteRange }
   /** The body has parts, each with its range. */
   | { readonly kind: 'multipart'; readonly boundary: string }
-  /** It refuses such a request: 400, 416, 501 and the like. */
+  /** It refuses the request: 400, 416, 501 and similar. */
   | { readonly kind: 'refused'; readonly status: number };
 
 /** Refuses a response to a range request; `offset` counts from the start of its body. */
@@ -25,7 +25,7 @@ export function failRange(what: string, offset: number, reason: string): never {
 /**
  * Reads the head of a response. Names of headers are in lower case.
  * Source: RFC 9110, sections 14.4, 14.6 and 15.3.7.
- * @throws FormatError RANGE_RESPONSE_INVALID for a 206 that does not say which bytes it brings
+ * @throws FormatError RANGE_RESPONSE_INVALID for a 206 that does not state its range
  */
 export function readRangeHead(
   status: number,
@@ -46,7 +46,7 @@ export function readRangeHead(
 }
 
 /**
- * The range of a Content-Range. The total may be `*`, but not another than the size of the blob.
+ * The range of a Content-Range. The total may be `*` or the size of the blob.
  * @throws FormatError RANGE_RESPONSE_INVALID
  */
 export function parseContentRange(text: string, blobBytes: number, offset: number): ByteRange {
@@ -64,7 +64,7 @@ export function parseContentRange(text: string, blobBytes: number, offset: numbe
   return { offset: first, length: last - first + 1 };
 }
 
-/** The boundary, quoted or not; characters that need quotes are taken without them too, as some servers write them. */
+/** The boundary, quoted or not; characters that need quotes are also accepted without quotes, because some servers omit them. */
 function boundaryOf(type: string): string {
   const match = /;\s*boundary\s*=\s*(?:"([^"\r\n]+)"|([^\s;"]+))/i.exec(type);
   const boundary = match?.[1] ?? match?.[2] ?? '';

@@ -1,14 +1,14 @@
 import type { BlobPiece, ByteRange } from '#base/flow';
 
-/** A half-open span of bytes that are still wanted. */
+/** A half-open span of missing bytes. */
 interface Span {
   start: number;
   readonly end: number;
 }
 
-/** Keeps which of the asked bytes have not come yet, and lets every byte through once. */
+/** Tracks which requested bytes are missing, and passes every byte once. */
 export class WantedBytes {
-  /** In ascending order, apart from each other. */
+  /** In ascending order, not adjacent. */
   readonly #spans: Span[];
 
   /** @param ranges in ascending order, not overlapping */
@@ -16,7 +16,7 @@ export class WantedBytes {
     this.#spans = ranges.map(({ offset, length }) => ({ start: offset, end: offset + length }));
   }
 
-  /** The parts of these bytes that are wanted, as views. */
+  /** The missing parts of these bytes, as views. */
   *take(offset: number, bytes: Uint8Array): Generator<BlobPiece> {
     const end = offset + bytes.length;
     for (let at = 0; at < this.#spans.length; ) {
@@ -37,7 +37,7 @@ export class WantedBytes {
     }
   }
 
-  /** What has not come, in ascending order. */
+  /** The missing ranges, in ascending order. */
   missing(): ByteRange[] {
     return this.#spans.map(({ start, end }) => ({ offset: start, length: end - start }));
   }

@@ -1,6 +1,4 @@
-/**
- * What can be wrong with a repository. The first names are those of `cfsctl fsck` 0.9 (oci-and-cli section 1.6), the last group is ours.
- */
+/** Kinds of findings. The first names are those of `cfsctl fsck` 0.9 (oci-and-cli section 1.6), the last group is specific to onecopy. */
 export const FINDING_KINDS = [
   'metadata-algorithm-mismatch',
   'metadata-parse-failed',
@@ -22,20 +20,20 @@ export const FINDING_KINDS = [
   'image-missing-object',
   'image-open-failed',
   'image-read-failed',
-  /** A link in `streams/` or `images/` leads to something else than an object, or an image's name is not its id. */
+  /** A link in `streams/` or `images/` does not point to an object, or the name of an image is not its id. */
   'entry-wrong-target',
-  /** A reference lost its target, but what it meant was found again among the objects and is kept. */
+  /** The target of a reference is missing, but its content was found among the objects and is kept. */
   'rescued-root',
 ] as const;
 
 /** Name of a kind of finding. */
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
-/** One thing that is wrong, as a value. */
+/** One problem, as a value. */
 export interface Finding {
   readonly kind: FindingKind;
   /** Where, relative to the repository, for display. */
   readonly path: string;
-  /** More about it; empty when kind and path say all. */
+  /** Details; empty if kind and path are sufficient. */
   readonly detail: string;
 }

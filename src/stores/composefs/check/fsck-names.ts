@@ -15,16 +15,16 @@ import { attempt } from './fsck-objects.ts';
 
 /** How to check names. */
 export interface NameCheckOptions extends OperationOptions {
-  /** Leave out the bodies of streams. */
+  /** Skip the bodies of streams. */
   readonly metadataOnly?: boolean | undefined;
 }
 
-/** What is left to do about an entry when the sizes of objects are known. */
+/** The checks of an entry that need the sizes of objects. */
 type Rest = () => void;
 
 /**
- * Checks streams, images and references: first all that needs no sizes of objects, which threads read meanwhile, then the
- * rest. Findings are in the order of the entries.
+ * Checks streams, images and references. The checks that need no sizes of objects run first, while other threads read the sizes. Findings
+ * are in the order of the entries.
  */
 export class NameChecker {
   readonly checked = { streams: 0, images: 0 };
@@ -44,12 +44,12 @@ export class NameChecker {
     this.#options = options;
   }
 
-  /** Does what needs no sizes. @throws HostError SYSCALL_FAILED; the signal's reason */
+  /** Runs the checks that need no sizes. @throws HostError SYSCALL_FAILED; the signal's reason */
   check(): void {
     for (const category of ['streams', 'images'] as const) this.#checkCategory(category);
   }
 
-  /** Does the rest and returns all findings. */
+  /** Runs the other checks and returns all findings. */
   finish(): readonly Finding[] {
     for (const { findings, rest } of this.#parts) {
       this.#findings = findings;
@@ -103,14 +103,14 @@ export class NameChecker {
     };
   }
 
-  /** Where a first-level link leads, once all else about it is well. */
+  /** The target of a first-level link, if the link is otherwise valid. */
   #checkObjectLink(category: RefCategory, name: ByteString): void {
     const { root, algorithm } = this.#repository;
     const path = `${category}/${name}`;
     const link = readObjectLink(root, path, algorithm);
     const isWrongImage = category === 'images' && link.kind === 'object' && link.id !== `${name}`;
     if (link.kind === 'object' && !isWrongImage) return;
-    // Where meta.json names the wrong algorithm, every link is odd; the objects and streams say so already.
+    // With the wrong algorithm in meta.json, every link is invalid; the findings of objects and streams already report that.
     const other = algorithm === 'sha256' ? 'sha512' : 'sha256';
     if (link.kind === 'invalid' && readObjectLink(root, path, other).kind === 'object') return;
     const detail = link.kind === 'object' ? `points to object ${link.id}` : 'points to no object';
@@ -152,7 +152,7 @@ export class NameChecker {
       : this.#checkBody(path, stream.value, refs);
   }
 
-  /** Requires the objects of a stream; their numbers in the list (-1: not there), undefined when one is missing. */
+  /** Checks the objects of a stream. Returns their numbers in the list (-1: not listed); undefined if one is missing. */
   #requireTable(stream: Splitstream, path: string): Int32Array | undefined {
     const { objectDigests: digests } = stream;
     const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
@@ -168,7 +168,7 @@ export class NameChecker {
     return isWhole ? refs : undefined;
   }
 
-  /** Decodes the body; its size is added up when those of the objects are known. What is said of a damaged object is not said again. */
+  /** Decodes the body; its size is summed up when the sizes of the objects are known. Damaged objects are not reported again. */
   #checkBody(path: string, stream: Splitstream, refs: Int32Array): Rest {
     const uses = new Uint32Array(refs.length);
     const inlineBytes = attempt(() => {
@@ -199,7 +199,7 @@ export class NameChecker {
     };
   }
 
-  /** Size of an object as the check of objects read it, or as the filesystem says. */
+  /** Size of an object from the check of objects, or from the filesystem. */
   #sizeOf(index: number, stream: Splitstream, ref: number): number {
     const known = this.#objects.sizeAt(index);
     if (known !== undefined) return known;
@@ -207,7 +207,7 @@ export class NameChecker {
     return (id === undefined ? undefined : this.#repository.objects.sizeOf(id)) ?? 0;
   }
 
-  /** True when the check of objects finds something about this one too. */
+  /** True if the check of objects also reports this object. */
   #isDamaged(id: ObjectId): boolean {
     const { objects } = this.#repository;
     return (
@@ -242,13 +242,13 @@ export class NameChecker {
     }
   }
 
-  /** Opens what a link leads to, if that is a regular file: a pipe would block for ever. */
+  /** Opens the target of a link if it is a regular file: a pipe would block forever. */
   #openTarget(path: string): HostFile | undefined {
     const { root } = this.#repository;
     return root.stat(path)?.type === 'file' ? root.openFile(path) : undefined;
   }
 
-  /** True when the object was listed, or has come since. */
+  /** True if the object was listed, or has been created since. */
   #requireObject(id: ObjectId, kind: FindingKind, path: string, detail: string = id): boolean {
     if (this.#objects.indexOf(id) >= 0) return true;
     const size = attempt(() => this.#repository.objects.sizeOf(id));

@@ -10,23 +10,23 @@ import { objectIdIn } from '../objects/objects.ts';
 import { hashFile } from '../objects/verity.ts';
 import type { Finding, FindingKind } from './findings.ts';
 
-/** Plain data: which objects to check. Several threads may share one, each takes the next part that nobody has. */
+/** Plain data: the objects to check. Several threads may share it; each takes the next free part. */
 export interface ObjectCheck extends SharedObjects {
   readonly objectsFd: number;
   readonly algorithm: VerityAlgorithm;
   readonly insecure: boolean;
-  /** Whether threads report how far they are. */
+  /** Whether threads report progress. */
   readonly reports: boolean;
   /** One int32: the number of the next part, taken atomically. */
   readonly next: SharedArrayBuffer;
 }
 
-/** Objects in a part: few enough that all threads end together. */
+/** Objects in a part: few enough that all threads finish at about the same time. */
 const PART_OBJECTS = 64;
 
-/** Checks protection and content of objects, one part at a time. Findings are values; it never throws for them. */
+/** Checks protection and content of objects, one part at a time. Findings are values and are never thrown. */
 export class ObjectChecker implements Disposable {
-  /** What was found so far. Every finding is about another object. */
+  /** Findings so far, at most one for each object. */
   readonly findings: Finding[] = [];
   readonly #check: ObjectCheck;
   /** The descriptor belongs to the repository, so this handle is never disposed. */
@@ -34,11 +34,11 @@ export class ObjectChecker implements Disposable {
   readonly #next: Int32Array;
   readonly #sizes: Float64Array;
   readonly #digest: Buffer;
-  /** Undefined as long as the kernel answers for every object. */
+  /** Undefined as long as the kernel measures every object. */
   #batch: FileBatch | undefined;
   /** Numbers of the objects in the batch. */
   readonly #waiting: number[] = [];
-  /** The fan-out directory that was used last: parts are in their order. */
+  /** The most recently used fan-out directory: parts are in the order of directories. */
   #dir: Dir | undefined;
   #fanOut = '';
   #mayHaveVerity = true;
@@ -51,7 +51,7 @@ export class ObjectChecker implements Disposable {
     this.#digest = Buffer.alloc(ALGORITHMS[check.algorithm].digestBytes);
   }
 
-  /** Checks the next part that nobody has, and returns how many objects it holds; undefined when all are taken. */
+  /** Checks the next free part, and returns its number of objects; undefined if there is none left. */
   step(): number | undefined {
     const start = Atomics.add(this.#next, 0, 1) * PART_OBJECTS;
     const end = Math.min(start + PART_OBJECTS, this.#sizes.length);
@@ -61,7 +61,7 @@ export class ObjectChecker implements Disposable {
     return end - start;
   }
 
-  /** Checks a file that is no object, or of a type that its directory does not say. */
+  /** Checks a file that is not an object, or whose type the directory does not state. */
   checkOdd(entry: OddEntry): Finding | undefined {
     using dir = openFanOut(this.#objects, entry.fanOut);
     const type = entry.type === 'unknown' ? dir?.lstat(entry.name)?.type : entry.type;
@@ -75,7 +75,7 @@ export class ObjectChecker implements Disposable {
     this.#fanOut = '';
   }
 
-  /** Checks an object, or leaves it to the next `#finishBatch`. */
+  /** Checks an object, or defers it to the next `#finishBatch`. */
   #checkAt(index: number): void {
     const id = this.#idAt(index);
     const fanOut = id.slice(0, 2);
@@ -107,7 +107,7 @@ export class ObjectChecker implements Disposable {
     this.#waiting.length = 0;
   }
 
-  /** Notes the size of an object whose content is what its name says: nearly always. Any other is looked at once more, with care. */
+  /** Records the size of an object whose content matches its name, the usual case. Any other object is examined again in detail. */
   #note(index: number, id: ObjectId, measured: HashedFile | undefined): void {
     if (measured?.id === id) {
       this.#sizes[index] = measured.sizeBytes;
@@ -122,7 +122,9 @@ export class ObjectChecker implements Disposable {
     if (finding !== undefined) this.findings.push(finding);
   }
 
-  /** The digest of an object, or that it waits in the batch; undefined says nothing. No more calls than it must. */
+  /**
+   * The digest of an object, or a mark that it waits in the batch; undefined if neither is known. Uses the fewest possible system calls.
+   */
   #measure(dir: Dir, id: ObjectId): HashedFile | 'waits' | undefined {
     try {
       const fd = dir.tryOpenFd(id.slice(2) as ByteString, OPEN.read | OPEN.noFollow);
@@ -151,7 +153,7 @@ export class ObjectChecker implements Disposable {
   }
 }
 
-/** Checks a file in a fan-out directory with care, and says what is wrong with it. */
+/** Examines a file in a fan-out directory in detail, and reports its problem. */
 function checkObject(
   dir: Dir,
   { fanOut, name, type }: OddEntry,
@@ -165,7 +167,7 @@ function checkObject(
     const isLength = name.length !== objectNameLength(algorithm);
     return find('object-invalid-name', isLength ? 'Invalid string length' : 'Invalid character');
   }
-  // A device or a pipe in the place of an object must not be opened: that may block for ever.
+  // A device or a pipe in place of an object must not be opened: the open may block forever.
   if (type !== 'file') return find('object-open-failed', `it is a ${type}`);
   const opened = attempt(() => dir.openFile(name, OPEN.read | OPEN.noFollow));
   if (opened.error !== undefined) return find('object-open-failed', opened.error.message);
@@ -184,7 +186,7 @@ type Attempt<T> =
   | { readonly value: T; readonly error?: undefined }
   | { readonly value?: undefined; readonly error: OnecopyError };
 
-/** Turns our errors into values: damage is what fsck reports, not what stops it. */
+/** Converts errors of this library to values: fsck reports damage and continues. */
 export function attempt<T>(work: () => T): Attempt<T> {
   try {
     return { value: work() };

@@ -3,8 +3,7 @@ import type { Finding } from './findings.ts';
 import { type ObjectCheck, ObjectChecker } from './fsck-objects.ts';
 
 /**
- * One thread of the object check. It is started before it is known what there is to check, and waits to be told; posts how many objects
- * it has done where somebody wants to know.
+ * One thread of the object check. It is started before the list of objects is known, and waits for it. It posts its progress on request.
  */
 serveWorker<undefined, ObjectCheck, number, readonly Finding[]>(async (_data, context) => {
   for await (const check of context.messages()) {

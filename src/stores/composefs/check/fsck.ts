@@ -11,9 +11,9 @@ import { NameChecker } from './fsck-names.ts';
 import { attempt, type ObjectCheck, ObjectChecker } from './fsck-objects.ts';
 import { suspectsOf } from './suspects-of.ts';
 
-/** What a check of a repository found. */
+/** The result of a check of a repository. */
 export interface FsckReport {
-  /** True when nothing was found. */
+  /** True if there are no findings. */
   readonly ok: boolean;
   readonly hasMetadata: boolean;
   readonly objectsChecked: number;
@@ -27,21 +27,21 @@ export interface FsckReport {
   readonly findings: readonly Finding[];
 }
 
-/** How to check a repository. */
+/** Options of a check. */
 export interface FsckOptions extends OperationOptions {
-  /** Leave out what reads whole objects: their digests, and the bodies of streams. */
+  /** Skip the checks that read complete objects: their digests, and the bodies of streams. */
   readonly metadataOnly?: boolean | undefined;
-  /** Threads that check objects; 1 (the default) checks them in this one. */
+  /** Number of threads that check objects (default 1: this thread). */
   readonly workers?: number | undefined;
 }
 
-/** Repositories with fewer objects are checked in one thread: starting another costs more. */
+/** Repositories with fewer objects are checked in one thread, because starting another one takes longer. */
 const WORKER_OBJECTS_MIN = 1000;
 
 /**
- * Checks a whole repository: metadata, the digest of every object, every stream, image and reference. Findings are values in a stated
- * order (metadata, objects, streams, images; each by path); it throws only when it cannot go on. Unless it left contents out, what it
- * found wrong is marked as suspect afterwards, and objects that are well no longer are.
+ * Checks a whole repository: metadata, the digest of every object, every stream, image and reference. Findings are values in a stated order
+ * (metadata, objects, streams, images; each by path); it throws only if it cannot continue. Unless contents were skipped, damaged objects
+ * and streams are marked as suspect afterwards, and the marks of intact objects are removed.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function checkRepository(
@@ -97,7 +97,7 @@ function checkMetadata(repository: Repository): {
   return { findings, hasMetadata: true };
 }
 
-/** How far the check of objects is, in all threads together. */
+/** Progress of the check of objects, in all threads together. */
 class ObjectProgress {
   readonly #options: FsckOptions;
   #done = 0;
@@ -130,8 +130,8 @@ class ObjectProgress {
 const PROGRESS_ID = 'fsck:objects';
 
 /**
- * This thread and others that check objects. The others start at once and get their work when it is known, so that their start costs no
- * time. Disposing waits until they are gone: they share a descriptor.
+ * The threads that check objects. The other threads start immediately and receive their work later, so that their start costs no time.
+ * Disposing waits for their exit, because they share a descriptor.
  */
 class ObjectTeam implements AsyncDisposable {
   readonly #others: readonly WorkerHandle<ObjectCheck, readonly Finding[]>[];
@@ -158,7 +158,7 @@ class ObjectTeam implements AsyncDisposable {
     );
   }
 
-  /** Checks names in this thread while others check objects, and then helps them. Returns what is wrong with objects. */
+  /** Checks names in this thread while the others check objects, and then helps them. Returns the findings about objects. */
   async check(
     check: Omit<ObjectCheck, 'reports'>,
     names: NameChecker,
@@ -187,7 +187,7 @@ class ObjectTeam implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const other of this.#others) other.cancel();
-    // One that still waits for work would wait for ever; one that has some closes its descriptors first.
+    // A thread that waits for work would wait forever; a working thread closes its descriptors first.
     if (this.#hasWork) await Promise.allSettled(this.#others.map(({ done }) => done));
     await Promise.all(this.#others.map((other) => other[Symbol.asyncDispose]()));
   }

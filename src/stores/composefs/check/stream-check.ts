@@ -11,12 +11,12 @@ import type { Distrusted } from '../objects/object-writer.ts';
 import type { Repository } from '../repository/repository.ts';
 import { ObjectChecker } from './fsck-objects.ts';
 
-/** Objects that are looked at before events get their turn. */
+/** Objects that are examined between two yields to the event loop. */
 const STEP_OBJECTS = 1024;
 
 /**
- * True when a stream can be put together again as far as can be told cheaply: all its objects are there, together as long as the stream
- * says, protected where the repository demands it, and with the content that their names say where it is distrusted.
+ * True if, by cheap checks, a stream can be rebuilt: all its objects exist, their sizes add up to the size of the stream, they have
+ * fs-verity if the repository requires it, and suspect objects have the correct content.
  * @throws HostError SYSCALL_FAILED; FormatError of a bad splitstream; the signal's reason
  */
 export async function isStreamWhole(
@@ -37,7 +37,7 @@ export async function isStreamWhole(
   return sizeBytes === stream.sizeBytes;
 }
 
-/** Sizes by the number of the object in the stream; undefined when one is missing or wrong. */
+/** Sizes by the number of the object in the stream; undefined if one is missing or damaged. */
 async function statedSizes(
   repository: Repository,
   { objectDigests }: Splitstream,
@@ -67,7 +67,7 @@ function sizeOf({ root, insecure, objects }: Repository, id: ObjectId): number |
   return stat?.type === 'file' && stat.verity ? stat.sizeBytes : undefined;
 }
 
-/** True when an object is there with the content that its name says. */
+/** True if an object exists and its content matches its name. */
 export function isIntact({ objects }: Repository, id: ObjectId): boolean {
   try {
     objects.open(id, { verify: 'content' })[Symbol.dispose]();

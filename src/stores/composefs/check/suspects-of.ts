@@ -8,8 +8,8 @@ import type { Repository } from '../repository/repository.ts';
 import type { Finding } from './findings.ts';
 
 /**
- * What findings say of objects and streams that may be used again: the object, or the stream and the object behind it. What is wrong with
- * references and metadata is nobody's content.
+ * The objects and streams that findings make suspect: the object, or the stream and its object. Findings about references and metadata do
+ * not concern contents.
  */
 export function suspectsOf(repository: Repository, findings: Iterable<Finding>): Suspect[] {
   const suspects: Suspect[] = [];

@@ -6,16 +6,16 @@ import { ObjectRemover, type Removal, type Removed } from './object-remover.ts';
 
 /** How to remove objects. */
 export interface RemoveOptions extends OperationOptions {
-  /** Threads that remove objects where they need not wait for each other; 1 (the default) removes all in this one. */
+  /** Number of threads that remove objects, if the filesystem lets them work in parallel (default 1: this thread). */
   readonly workers?: number | undefined;
 }
 
-/** Another thread is started for as many at least: fewer are removed sooner than it starts. */
+/** Smallest number of objects for another thread: fewer are removed before it has started. */
 const PART_OBJECTS_MIN = 4096;
 
 /**
- * Removes objects; says how many were there, and their bytes. Threads that unlink in the same group of inodes wait for each other, on XFS
- * more than twice as long as one takes, so each has groups of its own.
+ * Removes objects, and returns their number and size. Threads that unlink in the same group of inodes wait for each other, on XFS more than
+ * twice as long as one thread takes, so each thread has its own groups.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function removeObjects(
@@ -56,15 +56,15 @@ export async function removeObjects(
 }
 
 /**
- * Numbers of objects in order of their inodes, for each thread: whole groups, the largest first, each to whoever has the fewest so far.
- * What would be too few for a thread, and everything where there are no groups, the first one gets.
+ * Numbers of objects in order of their inodes, for each thread. Whole groups, the largest first, are assigned to the thread with the fewest
+ * objects. The first thread gets the rest, and everything if there are no groups.
  */
 export function divide(
   inodes: readonly number[],
   groups: InodeGroups | undefined,
   workers: number,
 ): [Uint32Array, ...Uint32Array[]] {
-  // The filesystem frees inodes and their lists in blocks of many: each block is best changed once.
+  // The filesystem stores many inodes in one block, so in this order it changes each block once.
   const order = Uint32Array.from(inodes.keys()).sort(
     (a, b) => (inodes[a] as number) - (inodes[b] as number),
   );
@@ -113,7 +113,7 @@ class Team implements AsyncDisposable {
     );
   }
 
-  /** What they removed, when they are done. */
+  /** The totals of the threads, after they have finished. */
   finish(): Promise<readonly Removed[]> {
     return Promise.all(this.#workers.map(({ done }) => done));
   }

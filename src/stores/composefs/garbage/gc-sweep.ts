@@ -7,20 +7,20 @@ import { FAN_OUT, OBJECTS } from '../layout.ts';
 import { ObjectNameDecoder, ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
 
-/** Objects that nothing reaches, in order of the fan-out directories. */
+/** Unreachable objects, in order of the fan-out directories. */
 export interface Garbage {
   readonly garbage: ObjectSet;
-  /** Number of the inode of each: what lies side by side is removed at half the cost. */
+  /** Inode number of each: removing neighbours together halves the cost. */
   readonly inodes: readonly number[];
 }
 
-/** What a look at all objects found. */
+/** Result of a scan of all objects. */
 export interface Sweep extends Garbage {
   readonly kept: number;
   readonly findings: readonly Finding[];
 }
 
-/** Looks at every object and finds those that are not live. */
+/** Scans all objects and finds those that are not live. */
 export async function sweepObjects(
   { root, algorithm }: Repository,
   live: ObjectSet,

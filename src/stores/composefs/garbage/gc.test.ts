@@ -20,7 +20,7 @@ import {
 import { ObjectSet } from '../objects/object-set.ts';
 import { divide, removeObjects } from './gc-remove.ts';
 
-/** A repository to be: streams refer to objects and to streams before them; some have names, some names are roots. */
+/** The plan of a repository: streams refer to objects and to earlier streams; some have names, and some names are roots. */
 interface Graph {
   readonly objects: number;
   readonly streams: readonly {
@@ -77,7 +77,7 @@ function refsOf(streams: readonly number[], before: number): readonly number[] {
   return before === 0 ? [] : [...new Set(streams.map((to) => to % before))];
 }
 
-/** What must survive, by the definition: everything that can be reached from a root by ids. */
+/** The expected survivors: everything that a root reaches by ids. */
 function reachable(graph: Graph, built: Built): Set<ObjectId> {
   const live = new Set<ObjectId>();
   const visit = (index: number) => {

@@ -25,46 +25,46 @@ export interface GcApplyOptions extends LockOptions, RemoveOptions {}
 
 /** How to collect garbage. */
 export interface GcOptions extends GcApplyOptions {
-  /** Exact names of streams or images to keep with all they need, beside what references keep. */
+  /** Exact names of streams or images to keep, with everything that they reach, in addition to the references. */
   readonly roots?: readonly string[] | undefined;
-  /** Images to keep with all they need although nothing may name them: those that are mounted. */
+  /** Images to keep, with everything that they reach, even without a name: mounted images. */
   readonly images?: readonly ObjectId[] | undefined;
 }
 
-/** An object that nothing reaches. */
+/** An unreachable object. */
 export interface GarbageObject {
   readonly id: ObjectId;
   readonly sizeBytes: number;
 }
 
-/** A name whose object is missing already, or would be after collecting; or the reference of an artifact whose subject would be. */
+/** A name whose object is missing, or is going to be removed; or the reference of an artifact whose subject is going to be removed. */
 export interface GarbageLink {
   /** Path relative to the repository, for display. */
   readonly path: string;
   readonly category: 'images' | 'streams';
   /** The name as bytes. */
   readonly name: ByteString;
-  /** True when its object is missing already. */
+  /** True if its object is already missing. */
   readonly isBroken: boolean;
 }
 
-/** What collecting garbage would do, and what was seen on the way. */
+/** A plan of garbage collection, with findings. */
 export interface GcPlan {
   /** Objects to remove, in order of ids. */
   readonly objects: readonly GarbageObject[];
   readonly objectsBytes: number;
   readonly links: readonly GarbageLink[];
-  /** Files and links that a crashed writer left behind: paths relative to the repository, as bytes. */
+  /** Leftover files and links of crashed writers: paths relative to the repository, as bytes. */
   readonly leftovers: readonly ByteString[];
   readonly keptObjects: number;
   /** The names given as roots. */
   readonly roots: readonly string[];
-  /** Of the images given to be kept, those that nothing else keeps. */
+  /** The images of `kept` that are not reachable otherwise. */
   readonly held: readonly ObjectId[];
   readonly findings: readonly Finding[];
 }
 
-/** What collecting garbage did. */
+/** Report of garbage collection. */
 export interface GcResult {
   readonly objectsRemoved: number;
   readonly objectsBytes: number;
@@ -75,9 +75,9 @@ export interface GcResult {
 }
 
 /**
- * Finds out what collecting garbage would remove. Needs no exclusive lock: others may read and write meanwhile, so the answer is of the
- * moment, and `applyGc` looks again.
- * @throws IntegrityError GC_UNREADABLE when something a root needs cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
+ * Plans garbage collection. It needs no exclusive lock: other processes may read and write, so the plan can become outdated, and `applyGc`
+ * plans again.
+ * @throws IntegrityError GC_UNREADABLE if a reachable stream or image cannot be read; NotFoundError STREAM_NOT_FOUND for an unknown root
  */
 export async function planGc(repository: Repository, options: GcOptions = {}): Promise<GcPlan> {
   const found = await plan(repository, options, []);
@@ -90,11 +90,12 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
   return { ...rest, objects, objectsBytes: objects.reduce((sum, o) => sum + o.sizeBytes, 0) };
 }
 
-/** A plan for ourselves: bare ids, and where their objects lie. */
+/** The internal plan: bare ids, and the locations of their objects. */
 interface SweepPlan extends Omit<GcPlan, 'objects' | 'objectsBytes'>, Garbage {}
 
 /**
- * Plans as if references named the entries of `kept` too. All that the roots need is read and verified before anything is called garbage.
+ * Plans with the entries of `kept` as additional roots. Everything that the roots reach is read and verified before an object counts as
+ * garbage.
  */
 async function plan(
   repository: Repository,
@@ -126,8 +127,8 @@ async function plan(
 }
 
 /**
- * Removes what a plan names, alone in the repository: waits for everybody else to close it. Under the lock it plans once more, and
- * removes only what is garbage in both plans; a name that has come since is kept with all it needs, as if a reference named it.
+ * Removes the garbage of a plan under the exclusive lock, after all other processes have closed the repository. Under the lock it plans
+ * again, and removes only the garbage of both plans. A name that was created since is kept, with everything that it reaches.
  * @throws BusyError REPO_LOCKED after `timeoutMs`; UnsupportedError REPO_READ_ONLY; as `planGc`
  */
 export function applyGc(
@@ -167,7 +168,7 @@ function collect(
 /** A first-level entry of a category. */
 type Entry = Pick<GarbageLink, 'category' | 'name'>;
 
-/** What must be kept so that this link goes on leading somewhere. */
+/** The object that this link needs. */
 function entryOf(repository: Repository, link: GarbageLink): readonly Entry[] {
   const { category, name, isBroken } = link;
   if (isBroken) return [];
@@ -192,7 +193,7 @@ function intersect(now: SweepPlan, planned: GcPlan): SweepPlan {
   };
 }
 
-/** Names first, synced, then objects: whatever interrupts this, no name is left whose object is gone. */
+/** Removes and syncs names first, and then objects: after an interruption at any point, no name points to a removed object. */
 async function remove(
   repository: Repository,
   decided: SweepPlan,
@@ -220,7 +221,7 @@ async function remove(
   };
 }
 
-/** Takes away what says that an image was verified, where the image is gone. */
+/** Removes the marks of verified images that no longer exist. */
 function forgetVerified({ root, objects }: Repository): void {
   for (const { name } of readSorted(root, VERIFIED)) {
     if (!objects.has(name as string as ObjectId)) root.unlink(`${VERIFIED}/${name}`);
@@ -241,8 +242,8 @@ function parentOf(path: string): string {
 }
 
 /**
- * Makes names that are gone stay gone: fsync of the directories that they were in, or of the one above where that is gone too. A sync of
- * the whole filesystem would also write all that others have in memory, which takes seconds and is not what is needed.
+ * Makes the removal of names durable: fsync of their directories, or of the parent of a removed directory. A sync of the whole filesystem
+ * would also write the data of other processes, which takes seconds and is not needed.
  */
 function syncDirectories(root: Dir, paths: Iterable<string>): void {
   const done = new Set<string>();
@@ -259,7 +260,7 @@ function syncDirectories(root: Dir, paths: Iterable<string>): void {
   }
 }
 
-/** First-level names whose object is missing or about to be removed. What a reference names stays, because it says what was lost. */
+/** First-level names whose object is missing or going to be removed. A name with a reference is kept, because it records what was lost. */
 function findLinks(
   repository: Repository,
   rooted: ReadonlySet<string>,
@@ -281,13 +282,13 @@ function findLinks(
   return links;
 }
 
-/** The reference of an artifact whose subject goes. */
+/** The reference of an artifact whose subject is going to be removed. */
 function linkOf({ path }: Referrer): GarbageLink {
   const name = path.slice('streams/'.length) as ByteString;
   return { path: displayText(path as ByteString), category: 'streams', name, isBroken: false };
 }
 
-/** Staging files and temporary links. Nobody is using them while the lock is held exclusively. */
+/** Staging files and temporary links. No process uses them while the lock is held exclusively. */
 function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];

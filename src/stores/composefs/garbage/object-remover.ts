@@ -5,16 +5,16 @@ import { OBJECTS } from '../layout.ts';
 /** Objects of one step. */
 const STEP_OBJECTS = 128;
 
-/** What one thread removes: plain data. The descriptor stays its owner's. */
+/** The objects that one thread removes: plain data. The descriptor belongs to the caller. */
 export interface Removal {
   readonly rootFd: number;
   readonly label: string;
   readonly digestBytes: number;
-  /** Digests of all objects that go, one behind the other. */
+  /** Digests of all objects to remove, concatenated. */
   readonly digests: SharedArrayBuffer;
-  /** Numbers of the digests that this thread removes, in the order in which it does. */
+  /** Numbers of the digests that this thread removes, in order. */
   readonly order: Uint32Array;
-  /** Objects that all threads are done with, 32 bits. */
+  /** Number of objects that all threads have processed, 32 bits. */
   readonly done: SharedArrayBuffer;
 }
 
@@ -28,7 +28,7 @@ export interface Removed {
 export class ObjectRemover implements Disposable {
   readonly #root: Dir;
   readonly #removal: Removal;
-  /** Undefined for a directory that is missing. */
+  /** Undefined for a missing directory. */
   readonly #dirs = new Map<string, Dir | undefined>();
   #next = 0;
   #objects = 0;
@@ -39,12 +39,12 @@ export class ObjectRemover implements Disposable {
     this.#removal = removal;
   }
 
-  /** One that is gone already is not counted. */
+  /** An object that is already gone is not counted. */
   get removed(): Removed {
     return { objects: this.#objects, bytes: this.#bytes };
   }
 
-  /** Removes some; false when none is left. @throws HostError SYSCALL_FAILED */
+  /** Removes a number of objects; false if none is left. @throws HostError SYSCALL_FAILED */
   step(): boolean {
     const { order, digests, digestBytes, done } = this.#removal;
     const numbers = order.subarray(this.#next, this.#next + STEP_OBJECTS);

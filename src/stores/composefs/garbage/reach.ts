@@ -18,13 +18,13 @@ import type { Repository } from '../repository/repository.ts';
 /** What the roots reach. */
 export interface Reach {
   readonly live: ObjectSet;
-  /** First-level entries that a reference or a given root names, as `streams/<name>` and `images/<name>`. */
+  /** First-level entries of references and given roots, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
-  /** Names of streams that a root needs but that lead nowhere. */
+  /** Names of streams that a root needs and that are missing. */
   readonly lostStreams: readonly ByteString[];
 }
 
-/** The reference of an artifact (a signature, say) that is about an image. */
+/** The reference of an artifact (for example a signature) whose subject is an image. */
 export interface Referrer {
   /** Path of the reference relative to the repository. */
   readonly path: string;
@@ -41,9 +41,8 @@ const REFERRER = /^oci-referrers\/([^/]+)\/[^/]+$/;
 const IMAGE_LABEL = 'composefs.image';
 
 /**
- * Marks everything that the roots of a repository need. It follows object ids and never names, so a missing name loses nothing, and
- * it looks into images too. What it cannot read is never guessed about: either nothing can be lost by that (then it is a finding), or
- * it throws.
+ * Marks everything that the roots of a repository reach. It follows object ids and never names, so a missing name loses nothing, and it
+ * also reads images. Unreadable data is a finding if it cannot refer to other objects; otherwise marking throws.
  * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
  */
 export class Marker implements Reach {
@@ -62,7 +61,7 @@ export class Marker implements Reach {
     this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes, undefined, KEY_BYTES);
   }
 
-  /** Marks what the references of both categories and the given names reach. */
+  /** Marks everything that the references of both categories and the given names reach. */
   async markRoots(names: readonly string[]): Promise<void> {
     for (const category of ['images', 'streams'] as const) {
       for (const ref of walkRefs(this.#repository.root, category)) {
@@ -80,8 +79,8 @@ export class Marker implements Reach {
   }
 
   /**
-   * Marks the artifacts whose subject is kept, and those whose subject is such an artifact, and so on. Returns the references of all
-   * others: what they are about is gone. (composefs-rs 0.9 keeps them for ever.) Called when all other roots are marked.
+   * Marks the artifacts whose subject is live, and transitively the artifacts of those artifacts. Returns the references of all others,
+   * whose subject is gone. (composefs-rs 0.9 keeps them forever.) Called after all other roots are marked.
    */
   async markReferrers(): Promise<readonly Referrer[]> {
     let left: readonly Referrer[] = this.#referrers;
@@ -93,7 +92,7 @@ export class Marker implements Reach {
     }
   }
 
-  /** True also for a name that a root needs and that is lost: its image may come back. */
+  /** Also true for a missing name that a root needs: its image may be pulled again. */
   #isLive(stream: ByteString): boolean {
     if (this.lostStreams.includes(stream)) return true;
     const { root, algorithm } = this.#repository;
@@ -101,7 +100,7 @@ export class Marker implements Reach {
     return link.kind === 'object' && this.live.has(link.id);
   }
 
-  /** Marks one stream by its object, and all it needs. */
+  /** Marks one stream by its object, and everything that it reaches. */
   async markStream(id: ObjectId, via: string): Promise<void> {
     await this.#walk(id, 'stream', via);
   }
@@ -111,7 +110,7 @@ export class Marker implements Reach {
     this.live.add(id);
   }
 
-  /** Marks `streams/<name>` when there is such a name. */
+  /** Marks `streams/<name>` if the name exists. */
   async markStreamName(name: string, via: string): Promise<boolean> {
     const { root, algorithm } = this.#repository;
     const path = `streams/${fileNameOf(name)}`;
@@ -122,14 +121,16 @@ export class Marker implements Reach {
     return true;
   }
 
-  /** Marks an image that nothing may name, with all it needs; true when nothing had marked it yet. Called when the roots are marked. */
+  /**
+   * Marks an image without a name, with everything that it reaches; true if it was not marked before. Called after the roots are marked.
+   */
   async markHeld(id: ObjectId): Promise<boolean> {
     if (this.live.has(id) || !this.#repository.objects.has(id)) return false;
     await this.markEntry('images', id as string as ByteString);
     return true;
   }
 
-  /** Marks what a first-level entry reaches, as if a reference named it. */
+  /** Marks everything that a first-level entry reaches, as for a reference. */
   async markEntry(category: RefCategory, name: ByteString): Promise<void> {
     await this.#markName(category, name, `${category}/${name}`);
   }
@@ -139,7 +140,7 @@ export class Marker implements Reach {
     this.findings.push({ kind, path: displayText(path as ByteString), detail });
   }
 
-  /** A name that a user gave: one that does not exist is an error, because a slip of the pen would delete what it should keep. */
+  /** Marks a name that the user gave. A missing name is an error, because a typing error would delete what the user wants to keep. */
   async #markGiven(name: string): Promise<void> {
     const { root, algorithm } = this.#repository;
     let found = false;
@@ -179,8 +180,8 @@ export class Marker implements Reach {
   }
 
   /**
-   * Marks an object and what it needs. `role` is what it must be: a root's image or stream; `derived`, an image that the layers beside
-   * it keep complete; `any`, whatever a stream refers to.
+   * Marks an object and everything that it reaches. `role` is its expected type: an image or stream of a root; `derived`, an image whose
+   * objects its layers also keep; `any`, the target of any reference of a stream.
    */
   async #walk(id: ObjectId, role: Role, via: string): Promise<void> {
     const pending: Step[] = [{ id, role, via }];
@@ -193,7 +194,7 @@ export class Marker implements Reach {
     }
   }
 
-  /** Lets events have their turn, a signal among them. */
+  /** Yields to the event loop, so that a signal acts. */
   async #turn(): Promise<void> {
     await yieldToEvents();
     this.#signal?.throwIfAborted();
@@ -213,7 +214,7 @@ export class Marker implements Reach {
       this.#find('image-invalid', `images/${step.id}`, 'it is not an EROFS image');
       return [];
     }
-    // An intact object that is neither was never a stream: it needs nothing. A damaged one may have been.
+    // An intact object that is neither an image nor a stream reaches nothing. A damaged object may have been one.
     if (step.role === 'any' && this.#isIntact(object, step.id)) return [];
     throw unreadable(
       `object ${step.id}`,
@@ -222,7 +223,7 @@ export class Marker implements Reach {
     );
   }
 
-  /** The object that a label speaks of is gone: a stream of that name may still be there, newer or rebuilt, or its content may. */
+  /** The object of a label is missing: a newer or rebuilt stream of that name may exist, or its content may exist. */
   #followLabel(step: Step): readonly Step[] {
     const name = step.label === undefined ? undefined : streamNameOf(step.label);
     if (name === undefined) return [];
@@ -265,7 +266,7 @@ export class Marker implements Reach {
   }
 
   async #visitImage(object: OpenObject, step: Step): Promise<readonly Step[]> {
-    // Of an intact image more may be kept than it needs, which a scan finds out at a tenth of the cost. A damaged one is read strictly.
+    // For an intact image, it is safe to keep too much, so a scan at a tenth of the cost is enough. A damaged image is read strictly.
     const isIntact = await this.#scanImage(object, step.id);
     try {
       if (isIntact) openImage(object);
@@ -287,7 +288,10 @@ export class Marker implements Reach {
     return [];
   }
 
-  /** Marks what an image may need, in one pass that also computes its digest; true when that is its id. Memory is constant. */
+  /**
+   * Marks the objects that an image may refer to, in one pass that also computes its digest; true if the digest equals the id. Memory is
+   * constant.
+   */
   async #scanImage(object: OpenObject, id: ObjectId): Promise<boolean> {
     const { algorithm } = this.#repository;
     const hasher = openVerityHasher(algorithm);
@@ -315,8 +319,8 @@ export class Marker implements Reach {
   }
 
   /**
-   * True when the tables of a damaged stream are provably complete: every writer puts the zstd frame of the names right behind them, so
-   * a table that lost or won entries would not end where one begins; and a flipped bit in an entry would name an object that is not there.
+   * True if the tables of a damaged stream are provably complete: every writer appends the zstd frame of the names to the tables, so a
+   * table with fewer or more entries would not end at a frame; and an entry with a flipped bit would refer to a missing object.
    */
   #hasWholeTables(object: OpenObject, stream: Splitstream): boolean {
     const refs = [...stream.streamRefs, ...stream.objectRefs];
@@ -327,9 +331,9 @@ export class Marker implements Reach {
   }
 }
 
-/** First bytes of an id by which what is live is known. */
+/** Length of the prefix of an id in the set of live objects, in bytes. */
 const KEY_BYTES = 16;
-/** Bytes of an image that are scanned before events get their turn. */
+/** Bytes of an image that are scanned between two yields to the event loop. */
 const TURN_BYTES = 8 << 20;
 
 type Role = 'image' | 'stream' | 'derived' | 'any';
@@ -341,14 +345,14 @@ interface Step {
   readonly label?: string | undefined;
 }
 
-/** Where the tables of a splitstream begin: behind header and info. Source: core formats section 3.2. */
+/** Offset of the tables of a splitstream: after header and info. Source: core formats section 3.2. */
 const TABLES_START = 112;
 /** Magic of a zstd frame. Source: RFC 8878 section 3.1.1. */
 const ZSTD_MAGIC = Buffer.from('28b52ffd', 'hex');
-/** Where an EROFS superblock begins, and its magic. Source: Linux erofs_fs.h. */
+/** Offset and magic of an EROFS superblock. Source: Linux erofs_fs.h. */
 const EROFS = { offset: 1024, magic: Buffer.from('e2e1f5e0', 'hex') } as const;
 
-/** What an object looks like from its first bytes. */
+/** The type of an object by its first bytes. */
 export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
   const head = Buffer.alloc(32);
   object.read(0, head);

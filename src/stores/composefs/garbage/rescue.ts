@@ -6,15 +6,18 @@ import type { ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
 import { kindOf, type Marker } from './reach.ts';
 
-/** Largest object that may be the manifest or config behind a lost name, in bytes. Source: ours; registries cap manifests at 4 MiB. */
+/**
+ * Largest object that may be the manifest or config behind a lost name, in bytes. Source: chosen for onecopy; registries limit manifests to
+ * 4 MiB.
+ */
 const DOCUMENT_BYTES_MAX = 4 << 20;
 
 const LOST_NAME = /^oci-(manifest|config)-(.*)$/;
 
 /**
- * Looks for what lost names meant. A tag that dangles still says the digest of its manifest: when the bytes with that digest are among
- * the objects, everything they need is kept, because one link would make the image whole again. Costs one look at every small
- * object that nothing reaches, and only when a root is lost.
+ * Searches the targets of missing names. A dangling tag still states the digest of its manifest. If an object with that content exists,
+ * everything that it reaches is kept, because one link would restore the image. It reads every small unreachable object, and only if the
+ * target of a root is missing.
  */
 export async function rescueLostStreams(
   repository: Repository,
@@ -80,7 +83,7 @@ function readDocuments(repository: Repository, live: ObjectSet): Map<string, Doc
   return byDigest;
 }
 
-/** The objects of a small stream that nothing reaches; none when it cannot be read, for then it cannot be rescued. */
+/** The objects of a small unreachable stream; none if it cannot be read, because then it cannot be restored. */
 function objectRefsOf(repository: Repository, id: ObjectId): readonly ObjectId[] {
   try {
     using opened = repository.streams.open({ id });

@@ -5,21 +5,21 @@ import { DIRECTORY_MODE, FILE_MODE, OWN, SUSPECTS, SUSPECTS_MAX } from '../layou
 import { readUnsorted } from '../names/links.ts';
 import { fileNameOf, textOf } from '../names/names.ts';
 
-/** What is suspect: `all`, or objects by id and streams by name. */
+/** The suspects: `all`, or objects by id and streams by name. */
 export type Suspects =
   | 'all'
   | { readonly ids: ReadonlySet<ObjectId>; readonly streams: ReadonlySet<string> };
 
-/** One thing that is suspect. */
+/** One suspect. */
 export type Suspect = { readonly id: ObjectId } | { readonly stream: string };
 
-/** Name of the mark that stands for more than can be marked one by one. */
+/** Name of the mark that makes everything suspect. */
 const ALL = 'all';
 const OBJECT_ID = /^(?:[0-9a-f]{64}|[0-9a-f]{128})$/;
 
 /**
- * Marks of what a check found damaged, so that nothing takes it for good before its content was verified. They lie in a directory of our
- * own; one that is lost costs nothing but that knowledge, one too many costs a look at an object.
+ * Marks of objects and streams that a check found damaged. Writers verify the content of marked objects before they reuse them. The marks
+ * are stored in the directory of onecopy. A lost mark loses only this information; a superfluous mark costs one verification.
  */
 export class SuspectStore {
   readonly #root: Dir;
@@ -42,10 +42,7 @@ export class SuspectStore {
     return ids.size + streams.size > SUSPECTS_MAX ? 'all' : { ids, streams };
   }
 
-  /**
-   * Marks things, beside what is marked. A repository that cannot be written to stays as it is: then nobody can take anything of it for
-   * something else either.
-   */
+  /** Adds marks. A read-only repository is not changed: no writer can reuse its objects either. */
   add(found: Iterable<Suspect>): void {
     const names = [...found].map((one) => ('id' in one ? one.id : one.stream));
     if (names.length === 0 || !this.#root.isWritable()) return;
@@ -58,12 +55,15 @@ export class SuspectStore {
     }
   }
 
-  /** Takes marks away: what they were about was verified, or written anew. */
+  /** Removes marks of objects that were verified or written again. */
   clear(done: Iterable<Suspect>): void {
     for (const one of done) this.#remove(fileNameOf('id' in one ? one.id : one.stream));
   }
 
-  /** Makes these the marks of objects, because all were checked; streams among them are added, for not all is known of those. */
+  /**
+   * Replaces the marks of objects, because all objects were checked. Marks of streams are added, because not all streams were checked
+   * completely.
+   */
   replaceObjects(found: readonly Suspect[]): void {
     const ids = new Set(found.flatMap((one) => ('id' in one ? [one.id as string] : [])));
     const isMany = found.length > SUSPECTS_MAX;
@@ -77,7 +77,7 @@ export class SuspectStore {
     try {
       this.#root.unlink(`${SUSPECTS}/${name}`);
     } catch (error) {
-      // Whoever may not write here keeps being told to look.
+      // A user who may not write here keeps the marks.
       if (!hasErrno(error, 'EACCES') && !hasErrno(error, 'EROFS') && !hasErrno(error, 'EPERM')) {
         throw error;
       }

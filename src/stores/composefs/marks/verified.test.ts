@@ -8,7 +8,7 @@ import { makeTempDir } from '../../../../test/support/temp-dir.ts';
 import { VerifiedMarks } from './verified.ts';
 
 const ID = 'ab'.repeat(32) as ObjectId;
-/** Long after every file here was made. */
+/** A time long after the creation of every file. */
 const LATER_MS = Date.now() + 3_600_000;
 
 function withMarked(work: (path: string, marks: VerifiedMarks, has: () => boolean) => void): void {

@@ -4,16 +4,18 @@ import { type Descriptor, type Dir, OPEN, readAll, statFd, truncate, writeAt } f
 import { DIRECTORY_MODE, FILE_MODE, OWN, VERIFIED } from '../layout.ts';
 import { isOursAlone } from './ours.ts';
 
-/** Bytes of a mark; a real one has about 80. */
+/** Size limit of a mark, in bytes; a usual mark has about 80. */
 const MARK_BYTES_MAX = 256;
-/** A file that changed later than this before it was hashed may change once more with the same time. Source: ours; some clocks step by 2 s. */
+/**
+ * A file that changed less than this time before it was hashed may change again without a new change time. Source: chosen for onecopy; some
+ * clocks have steps of 2 s.
+ */
 const SETTLED_SEC = 3;
 
 /**
- * Marks of images whose content was hashed and found right, so that a look at one path does not hash the whole image each time. A mark
- * says which inode it was, how large, and when it changed last: whoever writes to the file, or puts another in its place, makes it
- * void, for nobody can set the time of a change. It is believed only where nobody but this user and root can have written it, and
- * is never asked for where the kernel verifies.
+ * Marks of images whose content was verified, so that reading one path does not hash the whole image each time. A mark records inode, size
+ * and change time. Writing to the file or replacing it invalidates the mark, because users cannot set the change time. A mark is trusted
+ * only if no user except this user and root can have written it, and is not used if the kernel verifies.
  */
 export class VerifiedMarks {
   readonly #root: Dir;
@@ -22,7 +24,7 @@ export class VerifiedMarks {
     this.#root = root;
   }
 
-  /** True when this very content was hashed before. */
+  /** True if this content was verified before. */
   has(id: ObjectId, file: Descriptor): boolean {
     return this.#quietly(() => {
       if (!isOursAlone(this.#root, [OWN, VERIFIED])) return false;
@@ -31,7 +33,7 @@ export class VerifiedMarks {
     });
   }
 
-  /** Notes that content is right. `startedMs` is when hashing it began. Does nothing where that cannot be written down. */
+  /** Marks content as verified. `startedMs` is the start of the hashing. Does nothing if the mark cannot be written. */
   add(id: ObjectId, file: Descriptor, startedMs: number): void {
     this.#quietly(() => {
       if (statFd(file).ctimeSec > startedMs / 1000 - SETTLED_SEC) return false;
@@ -61,7 +63,7 @@ function pathOf(id: ObjectId): string {
   return `${VERIFIED}/${id}`;
 }
 
-/** Half a mark is none: the line end is a part of it. */
+/** A mark without its line end is incomplete and ignored. */
 function stampOf(file: Descriptor): string {
   const { ino, sizeBytes, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = statFd(file);
   return `1 ${ino} ${sizeBytes} ${mtimeSec}.${mtimeNsec} ${ctimeSec}.${ctimeNsec}\n`;

@@ -22,7 +22,7 @@ export interface PublishImageOptions {
 export interface OpenImage extends Disposable {
   readonly id: ObjectId;
   readonly object: OpenObject;
-  /** True when a mount should make overlayfs demand fs-verity for every file: only if the repository enforces it. */
+  /** True if overlayfs should require fs-verity for every file: only if the repository enforces it. */
   readonly wantVerity: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface ImageEntry {
   readonly refs: readonly string[];
 }
 
-/** The images of an open repository. Only what is named here was built or imported on purpose, and may be mounted. */
+/** The images of an open repository. Only images with a name here were built or imported on purpose and may be mounted. */
 export class ImageStore {
   readonly #context: StoreContext;
   readonly #objects: ObjectStore;
@@ -45,7 +45,7 @@ export class ImageStore {
   }
 
   /**
-   * Stores an image and names it, replacing what the reference pointed at. Nothing is synced: publish a stream that refers to it
+   * Stores an image and its name, and replaces the target of the reference. Nothing is synced: publish a stream that refers to the image
    * afterwards, or sync the repository.
    * @throws UnsupportedError REPO_READ_ONLY; FormatError REF_NAME_INVALID; HostError SYSCALL_FAILED, NO_SPACE
    */
@@ -63,8 +63,8 @@ export class ImageStore {
   }
 
   /**
-   * Opens an image by its id, by the name of a reference, or by `refs/<name>`. The content is verified against the id in all cases:
-   * by fs-verity, or by hashing it where the kernel cannot answer.
+   * Opens an image by its id, by the name of a reference, or by `refs/<name>`. The content is verified against the id in all cases: by
+   * fs-verity, or by hashing if the kernel has no digest.
    * @throws NotFoundError IMAGE_NOT_FOUND, OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH, VERITY_NOT_ENABLED
    */
   open(name: string): OpenImage {
@@ -76,8 +76,8 @@ export class ImageStore {
   }
 
   /**
-   * As `open`, but content that was hashed before and was not touched since is not hashed again: for looking at paths. Where the kernel
-   * verifies, it is asked; what a check has marked as suspect is hashed.
+   * As `open`, but unchanged content that was verified before is not hashed again, for reading single paths. If the kernel verifies, its
+   * digest is used; a suspect image is hashed.
    * @throws as `open`
    */
   openVerifiedOnce(name: string): OpenImage {
@@ -146,13 +146,13 @@ export class ImageStore {
     try {
       return this.#refs.resolve('images', name.replace(/^refs\//, ''))?.id;
     } catch (error) {
-      // A name that no reference can have is simply not found.
+      // A name that is invalid for a reference does not exist.
       if (isOnecopyError(error) && error.code === 'REF_NAME_INVALID') return undefined;
       throw error;
     }
   }
 
-  /** The id of `images/<name>`, which must lead to the object of that very id. */
+  /** The id of `images/<name>`, which must point to the object with that id. */
   #idOf(name: string): ObjectId | undefined {
     const { root, algorithm } = this.#context;
     const link = readObjectLink(root, `images/${name}`, algorithm);

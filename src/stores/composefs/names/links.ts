@@ -5,7 +5,7 @@ import { objectPath, parseObjectPath, type VerityAlgorithm } from '#formats/fsve
 import type { Dir, DirEntry } from '#host';
 import { DIRECTORY_MODE, OBJECTS, REFS, REFS_DEPTH_MAX } from '../layout.ts';
 
-/** A directory of named things: streams and images work the same way. */
+/** A category of names: streams and images work the same way. */
 export type RefCategory = 'streams' | 'images';
 
 /**
@@ -22,8 +22,8 @@ export function relativeTarget(linkPath: string, targetPath: string): ByteString
 }
 
 /**
- * Makes `linkPath` a symbolic link to `targetPath` (both relative to the repository, as bytes), in one step for every reader, with the
- * directories above it. Returns false when it was already so.
+ * Makes `linkPath` a symbolic link to `targetPath` (both relative to the repository, as bytes), atomically, and creates its parent
+ * directories. Returns false if the link already existed.
  */
 export function ensureLink(root: Dir, linkPath: string, targetPath: string): boolean {
   const parts = linkPath.split('/');
@@ -38,19 +38,19 @@ export function repositoryPath(id: ObjectId): string {
   return `${OBJECTS}/${objectPath(id)}`;
 }
 
-/** True when a first-level entry is exactly the link to this object that we would make. */
+/** True if a first-level entry is exactly the link that onecopy creates for this object. */
 export function isLinkTo(root: Dir, path: string, id: ObjectId): boolean {
   const isLink = root.lstat(path)?.type === 'symlink';
   return isLink && root.readlink(path) === relativeTarget(path, repositoryPath(id));
 }
 
-/** Where a first-level entry of a category leads. */
+/** The target of a first-level entry of a category. */
 export type ObjectLink =
   | { readonly kind: 'object'; readonly id: ObjectId }
   | { readonly kind: 'missing' }
   | { readonly kind: 'invalid'; readonly reason: string };
 
-/** Reads `streams/<name>` or `images/<name>`; says whether it names an object, not whether the object exists. */
+/** Reads `streams/<name>` or `images/<name>`; reports whether it points to an object, not whether the object exists. */
 export function readObjectLink(root: Dir, path: string, algorithm: VerityAlgorithm): ObjectLink {
   const type = root.lstat(path)?.type;
   if (type === undefined) return { kind: 'missing' };
@@ -78,9 +78,9 @@ export function objectLinkOf(target: ByteString, algorithm: VerityAlgorithm): Ob
 export interface RefEntry {
   /** Name relative to `refs/`, as bytes. */
   readonly name: ByteString;
-  /** Link target as stored; undefined when the entry is no symbolic link. */
+  /** Link target as stored; undefined if the entry is not a symbolic link. */
   readonly target: ByteString | undefined;
-  /** What it is instead of a symbolic link. */
+  /** Type of an entry that is not a symbolic link. */
   readonly type: string;
 }
 

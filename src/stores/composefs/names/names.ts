@@ -10,14 +10,14 @@ export function encodeTag(name: string): string {
   return name.replaceAll('%', '%25').replaceAll('/', '%2F');
 }
 
-/** The tag of a file name: one pass that knows `%25` and `%2F` only, upper-case; anything else stays. */
+/** The tag of a file name: a single pass that decodes only `%25` and `%2F`, in upper case. */
 export function decodeTag(fileName: string): string {
   return fileName.replace(/%25|%2F/g, (code) => (code === '%25' ? '%' : '/'));
 }
 
 /**
- * Refuses tags that could not be stored, listed or typed again: empty, `.` and `..`, a leading `@` (reserved for
- * digests), control characters, text that is not well-formed, and more than 255 bytes once encoded.
+ * Refuses tags that cannot be stored, listed or typed: empty, `.` and `..`, a leading `@` (reserved for digests), control characters, text
+ * that is not well-formed, and more than 255 bytes once encoded.
  * @throws FormatError REF_NAME_INVALID
  */
 export function checkTagName(name: string): void {
@@ -28,8 +28,8 @@ export function checkTagName(name: string): void {
 }
 
 /**
- * Refuses names that cannot be one file name: empty, `.`, `..`, with a slash, control characters or an unpaired
- * surrogate, or longer than 255 bytes.
+ * Refuses names that are not a valid file name: empty, `.`, `..`, with a slash, control characters or an unpaired surrogate, or longer than
+ * 255 bytes.
  * @throws FormatError REF_NAME_INVALID
  */
 export function checkFileName(name: string, what: string): void {

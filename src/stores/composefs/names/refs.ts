@@ -8,11 +8,11 @@ import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
 
 /** A named reference: a root of garbage collection. */
 export interface NamedRef {
-  /** Name below `refs/`, without the prefix that was asked for. */
+  /** Name below `refs/`, without the requested prefix. */
   readonly name: string;
-  /** Name of the stream or image it points at. */
+  /** Name of the target stream or image. */
   readonly target: string;
-  /** The object behind that name; undefined when the reference dangles. */
+  /** The object of that name; undefined if the reference is dangling. */
   readonly id: ObjectId | undefined;
 }
 
@@ -25,8 +25,8 @@ export class RefStore {
   }
 
   /**
-   * All references below `<category>/refs/<prefix>`, in byte order. Names that are not UTF-8 are left out, and so are links that are just
-   * being made, or were left by a process that died making them.
+   * All references below `<category>/refs/<prefix>`, in byte order. Names that are not UTF-8 are omitted, and so are temporary links, also
+   * leftovers of crashed processes.
    */
   list(category: RefCategory, prefix = ''): NamedRef[] {
     if (prefix !== '') splitRefName(prefix);
@@ -51,8 +51,8 @@ export class RefStore {
   }
 
   /**
-   * Points a reference at a stream or image, replacing what it pointed at.
-   * @throws NotFoundError STREAM_NOT_FOUND, IMAGE_NOT_FOUND when the target is not there; FormatError REF_NAME_INVALID
+   * Sets the target of a reference to a stream or image.
+   * @throws NotFoundError STREAM_NOT_FOUND, IMAGE_NOT_FOUND if the target does not exist; FormatError REF_NAME_INVALID
    */
   set(category: RefCategory, name: string, target: string): void {
     splitRefName(name);
@@ -69,7 +69,7 @@ export class RefStore {
     ensureLink(this.#context.root, `${category}/${REFS}/${fileNameOf(name)}`, path);
   }
 
-  /** Removes a reference; false when there was none. @throws FormatError REF_NAME_INVALID */
+  /** Removes a reference; false if it did not exist. @throws FormatError REF_NAME_INVALID */
   remove(category: RefCategory, name: string): boolean {
     splitRefName(name);
     this.#context.ensureWritable();

@@ -30,7 +30,7 @@ export interface OpenStream extends Disposable {
   readonly stream: Splitstream;
 }
 
-/** A stream whose body is one whole object, as OCI manifests, configs and blobs are stored. */
+/** A stream whose body is one complete object, the form of stored OCI manifests, configs and blobs. */
 export interface StreamDocument {
   readonly id: ObjectId;
   /** The object that holds the bytes. */
@@ -39,7 +39,7 @@ export interface StreamDocument {
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
 }
 
-/** One name in `streams/`. `id` is undefined when the entry is no link to an object. */
+/** One name in `streams/`. `id` is undefined if the entry is not a link to an object. */
 export interface StreamEntry {
   readonly name: string;
   readonly id: ObjectId | undefined;
@@ -61,23 +61,23 @@ export class StreamStore {
   }
 
   /**
-   * The object behind a name, or undefined when there is no such name. Says nothing about the object's existence.
-   * @throws IntegrityError REPO_ENTRY_INVALID when the entry is no link to an object
+   * The object of a name; undefined if the name does not exist. The object need not exist.
+   * @throws IntegrityError REPO_ENTRY_INVALID if the entry is not a link to an object
    */
   idOf(name: string): ObjectId | undefined {
     checkFileName(name, 'stream');
     return this.#idAt(`streams/${fileNameOf(name)}`);
   }
 
-  /** True when this name leads to this object; false also when the entry is no link to an object. */
+  /** True if this name points to this object; also false if the entry is not a link to an object. */
   leadsTo(name: string, id: ObjectId): boolean {
     checkFileName(name, 'stream');
     return isLinkTo(this.#context.root, `streams/${fileNameOf(name)}`, id);
   }
 
   /**
-   * Stores a finished splitstream, syncs the filesystem, then makes the name visible, replacing an older stream of this name, then the
-   * reference. After a crash the name is either absent (or old) or everything it refers to is on the disk.
+   * Stores a finished splitstream, syncs the filesystem, creates the name (replacing an older stream of this name), and then the reference.
+   * After a crash, the name is absent (or old), or everything that it refers to is on the disk.
    * @throws UnsupportedError REPO_READ_ONLY; FormatError REF_NAME_INVALID; HostError SYSCALL_FAILED, NO_SPACE
    */
   publish(name: string, content: Uint8Array, options: PublishStreamOptions = {}): ObjectId {
@@ -88,7 +88,7 @@ export class StreamStore {
   }
 
   /**
-   * As `publish`, for an object that is stored already.
+   * As `publish`, for a stored object.
    * @throws NotFoundError OBJECT_NOT_FOUND
    */
   register(name: string, id: ObjectId, options: PublishStreamOptions = {}): void {
@@ -99,7 +99,7 @@ export class StreamStore {
   }
 
   /**
-   * Opens a stream; its object is verified first: by fs-verity, or by hashing it where the kernel cannot answer.
+   * Opens a stream; its object is verified first: by fs-verity, or by hashing if the kernel has no digest.
    * @throws NotFoundError STREAM_NOT_FOUND, OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH; FormatError of a bad splitstream
    */
   open(address: StreamAddress, options: OpenStreamOptions = {}): OpenStream {
@@ -116,7 +116,7 @@ export class StreamStore {
   }
 
   /**
-   * Reads a stream whose body is exactly one whole object.
+   * Reads a stream whose body is exactly one complete object.
    * @throws FormatError STREAM_NOT_DOCUMENT when it is not, OBJECT_TOO_LARGE above `limitBytes`; as `open`
    */
   readDocument(
@@ -156,7 +156,7 @@ export class StreamStore {
     }
   }
 
-  /** All streams in byte order of their names. Names that are not UTF-8 are left out (fsck reports them), and so are temporary links. */
+  /** All streams in byte order of their names. Names that are not UTF-8 (fsck reports them) and temporary links are omitted. */
   list(): StreamEntry[] {
     const { root, algorithm } = this.#context;
     const entries: StreamEntry[] = [];

@@ -11,13 +11,13 @@ export const MANIFEST_STREAM_PREFIX = 'oci-manifest-';
 export interface Tag {
   readonly name: string;
   readonly manifestDigest: ContentDigest;
-  /** The manifest's splitstream; undefined when the tag dangles. */
+  /** The splitstream of the manifest; undefined if the tag is dangling. */
   readonly id: ObjectId | undefined;
 }
 
 /**
- * The OCI tags of an open repository. A tag is the named reference `streams/refs/oci/<name>`, slashes escaped, and points at the
- * stream of a manifest by name, so it stays valid when that stream is rewritten.
+ * The OCI tags of an open repository. A tag is the named reference `streams/refs/oci/<name>`, slashes escaped. It points to the stream of a
+ * manifest by name, so it remains valid when that stream is rewritten.
  */
 export class TagStore {
   readonly #refs: RefStore;
@@ -26,7 +26,7 @@ export class TagStore {
     this.#refs = refs;
   }
 
-  /** All tags in byte order of their file names; links that do not lead to a manifest are left out (fsck reports them). */
+  /** All tags in byte order of their file names; links that do not point to a manifest are omitted (fsck reports them). */
   list(): Tag[] {
     const tags: Tag[] = [];
     for (const ref of this.#refs.list('streams', TAGS)) {
@@ -47,7 +47,7 @@ export class TagStore {
   }
 
   /**
-   * Points a tag at a manifest that the repository has, replacing what it pointed at.
+   * Sets the target of a tag to a stored manifest.
    * @throws NotFoundError STREAM_NOT_FOUND; FormatError REF_NAME_INVALID; UnsupportedError REPO_READ_ONLY
    */
   set(name: string, manifestDigest: ContentDigest): void {
@@ -59,7 +59,7 @@ export class TagStore {
     );
   }
 
-  /** Removes a tag, also a dangling one; false when there was none. @throws FormatError REF_NAME_INVALID */
+  /** Removes a tag, also a dangling one; false if it did not exist. @throws FormatError REF_NAME_INVALID */
   remove(name: string): boolean {
     checkTagName(name);
     return this.#refs.remove('streams', `${TAGS}/${encodeTag(name)}`);

@@ -2,13 +2,13 @@ import type { ObjectId } from '#base/digest';
 import { type VerityAlgorithm, VerityBatch, VerityHasher } from '#formats/fsverity';
 import { openBlockHash, readSome } from '#host';
 
-/** Content of the files that wait, in bytes: what was read is still in the second-level cache when it is hashed. */
+/** Size of the buffer for pending files, in bytes: the content is still in the second-level cache when it is hashed. */
 const ARENA_BYTES = 1 << 20;
-/** A file is begun only where this much room is left, in bytes: larger ones are hashed as they are read, and fill the lanes alone. */
+/** Free space that is required to start a file, in bytes. Larger files are hashed while they are read, and fill the lanes by themselves. */
 const ROOM_BYTES = 256 << 10;
 const FILES_MAX = 256;
 
-/** The digest of a file's content, and the bytes that it is of. */
+/** The digest of a file, and its size. */
 export interface HashedFile {
   readonly id: ObjectId;
   readonly sizeBytes: number;
@@ -19,7 +19,7 @@ export class FileBatch {
   readonly #verity: VerityBatch;
   readonly #hasher: VerityHasher;
   readonly #arena = new Uint8Array(ARENA_BYTES);
-  /** The files that wait: views of the arena. */
+  /** The pending files: views of the arena. */
   #files: Uint8Array[] = [];
   #usedBytes = 0;
 
@@ -29,14 +29,14 @@ export class FileBatch {
     this.#hasher = new VerityHasher(algorithm, hash);
   }
 
-  /** True when no file can be added before `finish`. */
+  /** True if no file can be added before `finish`. */
   get isFull(): boolean {
     return this.#files.length === FILES_MAX || this.#usedBytes > ARENA_BYTES - ROOM_BYTES;
   }
 
   /**
-   * Reads a file that was just opened, and keeps it until `finish`; the digest of one that is too large is returned at once. A read
-   * that comes back short is taken for the end of the file: that is so unless the disk fails, and then the digest is wrong.
+   * Reads a file that was just opened, and keeps it until `finish`. The digest of a large file is returned immediately. A short read counts
+   * as the end of the file: it is one unless the disk fails, and then the digest does not match.
    * @throws HostError SYSCALL_FAILED; the file is then not part of the batch
    */
   add(fd: number): HashedFile | undefined {
@@ -48,7 +48,7 @@ export class FileBatch {
     return undefined;
   }
 
-  /** The digests of the files that were kept, in the order they came; the batch is empty again. */
+  /** The digests of the pending files, in the order of `add`. The batch is empty afterwards. */
   finish(): HashedFile[] {
     const files = this.#files;
     const hashed = this.#verity.idsOf(files).map((id, index): HashedFile => {
@@ -59,7 +59,7 @@ export class FileBatch {
     return hashed;
   }
 
-  /** Goes on with a file whose first bytes fill `piece`. */
+  /** Continues with a file whose first bytes fill `piece`. */
   #hashLarge(fd: number, piece: Uint8Array): HashedFile {
     try {
       this.#hasher.update(piece);
@@ -71,7 +71,7 @@ export class FileBatch {
         return { id: this.#hasher.finish(), sizeBytes };
       }
     } catch (error) {
-      // What was read so far must not get into the digest of the next file.
+      // Bytes of this file must not affect the digest of the next file.
       this.#hasher.finish();
       throw error;
     }

@@ -18,12 +18,12 @@ import type { ObjectWriter, Published } from './object-writer.ts';
 import { hashFile } from './verity.ts';
 
 /**
- * How a file may come in. `auto`: reflink, else hard link (only where fs-verity then freezes the shared inode), else copy. `zerocopy`:
- * reflink, else hard link, else an error. The others allow one way only.
+ * How a file may be imported. `auto`: reflink, else hard link (only where fs-verity then freezes the shared inode), else copy. `zerocopy`:
+ * reflink, else hard link, else an error. The others allow a single way.
  */
 export type ImportMode = 'auto' | 'zerocopy' | 'reflink' | 'hardlink' | 'copy';
 
-/** How a file came in. `present`: the object was there already. */
+/** How a file was imported. `present`: the object already existed. */
 export type ImportMethod = 'reflinked' | 'hardlinked' | 'copied' | 'present';
 
 /** An imported object. */
@@ -32,7 +32,7 @@ export interface Imported {
   readonly method: ImportMethod;
 }
 
-/** What an import works with. */
+/** Options of an import. */
 export interface ImportOptions {
   /** Size the file must have, in bytes. */
   readonly sizeBytes: number;
@@ -42,17 +42,17 @@ export interface ImportOptions {
   readonly writer: ObjectWriter;
 }
 
-/** Refusals in a row after which a pair of devices is not tried again: one odd file must not spoil the rest. */
+/** Consecutive refusals after which a pair of devices is not tried again, so that one unusual file does not disable reflinks. */
 const REFLINK_REFUSALS_MAX = 3;
 
-/** Reflinks refused in a row, by the pair of devices (source and repository), for the life of the process. */
+/** Consecutive refusals of reflinks by pair of devices (source and repository), for the life of the process. */
 const refusedReflinks = new Map<string, number>();
 
 /**
  * Stores the content of an open file as an object.
  *
- * A hard link is never made in `auto` mode without fs-verity: the inode would stay writable through its other name, and the object could
- * silently change. Any reflink error that is not a real failure falls through to the next way.
+ * Without fs-verity, `auto` mode never creates a hard link: the inode would remain writable through its other name, and the object could
+ * change silently. If reflinks are not supported, the next way is tried.
  * @throws IntegrityError OBJECT_SIZE_MISMATCH; UnsupportedError IMPORT_WOULD_COPY; HostError SYSCALL_FAILED, NO_SPACE
  */
 export function importFile(file: Descriptor, options: ImportOptions): Imported {
@@ -93,7 +93,7 @@ function importByReflink(file: Descriptor, options: ImportOptions): Imported | u
   return asImported(staged.publish(), 'reflinked');
 }
 
-/** Undefined when the kernel refuses; why is added to `refused`. */
+/** Undefined if the kernel refuses; the reason is added to `refused`. */
 function importByHardLink(
   file: Descriptor,
   options: ImportOptions,

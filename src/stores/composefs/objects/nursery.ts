@@ -1,27 +1,27 @@
 import { type Dir, readInodeGroups, type TmpFile, threadNumber } from '#host';
 import { DIRECTORY_MODE, FAN_OUT, FILE_MODE } from '../layout.ts';
 
-/** Files that go to the usual place first: for a few there is nothing to gain. */
+/** Number of files that are created in the usual directory first: a few files gain nothing. */
 const FILES_BEFORE = 64;
-/** Fan-out directories among which those of different groups are sought. */
+/** Fan-out directories that are examined to find different groups. */
 const CANDIDATES = 16;
 /** Groups that one thread uses in turn. */
 const OWN_GROUPS_MAX = 2;
-/** Files in a row in one group. */
+/** Consecutive files in one group. */
 const ROW_FILES = 64;
 
 /**
- * Where the files of new objects are made, for one thread. Where a filesystem has groups of inodes and puts a file into that of its
- * directory (XFS), all objects would lie in the group of `objects`, and threads that write or remove them would wait for each other. So
- * each thread makes its files in fan-out directories of groups of its own, two in turn, so that what even a single writer wrote can be
- * removed by two threads.
+ * Chooses the directory in which a thread creates new objects. Some filesystems (XFS) allocate a file in the inode group of its directory.
+ * Then all objects would be in the group of `objects`, and threads that write or remove objects would wait for each other. Therefore each
+ * thread creates its files in fan-out directories of its own groups. It alternates between two groups, so that two threads can remove the
+ * objects of a single writer.
  */
 export class Nursery {
   readonly #objects: Dir;
   #files = 0;
   #places: readonly string[] | undefined;
 
-  /** @param objects the directory of objects, which stays open as long as files are made */
+  /** @param objects the directory of objects, which must stay open while files are created */
   constructor(objects: Dir) {
     this.#objects = objects;
   }
@@ -35,7 +35,7 @@ export class Nursery {
     return this.#objects.tmpfile(FILE_MODE, place);
   }
 
-  /** Fan-out directories of this thread's groups; none where there are no such groups. */
+  /** Fan-out directories of the groups of this thread; none if there are no groups. */
   #choose(): readonly string[] {
     const groups = readInodeGroups(this.#objects);
     if (groups?.followDirectories !== true) return [];

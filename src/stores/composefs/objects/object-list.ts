@@ -5,25 +5,25 @@ import type { Dir, FileType } from '#host';
 import { FAN_OUT } from '../layout.ts';
 import { ObjectNameDecoder, ObjectSet } from './object-set.ts';
 
-/** Size of an object that nobody has read yet. */
+/** Size of an object that has not been read yet. */
 const SIZE_UNKNOWN = -1;
 
 /** Plain data that threads share: the objects of a repository, directory by directory. */
 export interface SharedObjects {
-  /** Digests, one behind the other. */
+  /** Digests, concatenated. */
   readonly digests: SharedArrayBuffer;
   /** Float64: the size of each in bytes, or -1; written by the thread that reads it. */
   readonly sizes: SharedArrayBuffer;
 }
 
-/** A file in a fan-out directory that is no object, or whose type the directory does not say. */
+/** A file in a fan-out directory that is not an object, or whose type the directory does not state. */
 export interface OddEntry {
   readonly fanOut: string;
   readonly name: ByteString;
   readonly type: FileType;
 }
 
-/** One look at all fan-out directories. */
+/** One scan of all fan-out directories. */
 export class ObjectList {
   readonly shared: SharedObjects;
   readonly odd: readonly OddEntry[];
@@ -48,7 +48,7 @@ export class ObjectList {
     return this.#ids.digestWords;
   }
 
-  /** Number of an object, or -1 when there was no regular file of its name. */
+  /** Number of an object, or -1 if there was no regular file of its name. */
   indexOf(id: ObjectId): number {
     return this.#ids.indexOf(id);
   }
@@ -65,7 +65,7 @@ export class ObjectList {
   }
 }
 
-/** Lists what the fan-out directories hold. @throws HostError SYSCALL_FAILED */
+/** Lists the contents of the fan-out directories. @throws HostError SYSCALL_FAILED */
 export function listObjects(objects: Dir | undefined, algorithm: VerityAlgorithm): ObjectList {
   const { digestBytes } = ALGORITHMS[algorithm];
   const ids = new ObjectSet(digestBytes);
@@ -85,7 +85,7 @@ export function listObjects(objects: Dir | undefined, algorithm: VerityAlgorithm
   return new ObjectList(ids, odd);
 }
 
-/** True when the fan-out directories hold at least so many entries. Reads no more of them than it must. */
+/** True if the fan-out directories hold at least this number of entries. Stops reading as soon as the answer is known. */
 export function hasObjects(objects: Dir, count: number): boolean {
   let found = 0;
   for (const fanOut of FAN_OUT) {
@@ -98,7 +98,7 @@ export function hasObjects(objects: Dir, count: number): boolean {
   return false;
 }
 
-/** Opens a fan-out directory; undefined when there is none. */
+/** Opens a fan-out directory; undefined if it does not exist. */
 export function openFanOut(objects: Dir | undefined, fanOut: string): Dir | undefined {
   if (objects?.lstat(fanOut)?.type !== 'directory') return undefined;
   return objects.openDir(fanOut, { noFollow: true });

@@ -3,18 +3,18 @@ import { objectIdBytes } from '#formats/fsverity';
 
 /** Words of four bytes that are kept of each digest. */
 const PREFIX_WORDS = 2;
-/** Room for this many ids at first. */
+/** Initial capacity, in ids. */
 const CAPACITY_MIN = 1024;
 
 /**
- * The first eight bytes of object ids: says of an id that it was added, or that another one was which begins the same. Where that answer
- * is enough, it costs a fifth of an `ObjectSet` of the whole ids.
+ * A set of the first eight bytes of object ids. A match means that the id, or another id with the same prefix, was added. Where that is
+ * enough, it costs a fifth of an `ObjectSet` of complete ids.
  */
 export class ObjectPrefixes {
   /** Words of four bytes in a digest. */
   readonly #digestWords: number;
   readonly #digestBytes: number;
-  /** Prefixes at the place that the hash says or behind it; zeros mark an empty one. At most half full. */
+  /** An open-addressing hash table of prefixes; zeros mark an empty slot. At most half full. */
   #slots = new Int32Array(CAPACITY_MIN * 2 * PREFIX_WORDS);
   #size = 0;
   #hasZero = false;
@@ -29,12 +29,12 @@ export class ObjectPrefixes {
     return this.#size;
   }
 
-  /** Adds an id. One of another algorithm names nothing here and is passed over. */
+  /** Adds an id. An id of another algorithm is ignored. */
   add(id: ObjectId): void {
     if (id.length === this.#digestBytes * 2) this.addDigests(Uint8Array.from(objectIdBytes(id)));
   }
 
-  /** Adds digests that lie one behind the other from the start of a buffer. */
+  /** Adds concatenated digests from the start of a buffer. */
   addDigests(digests: Uint8Array<ArrayBuffer>): void {
     const words = new Int32Array(digests.buffer, digests.byteOffset, digests.length / 4);
     this.#makeRoom(words.length / this.#digestWords);
@@ -43,20 +43,20 @@ export class ObjectPrefixes {
     }
   }
 
-  /** Adds an id whose first words are these, as they lie in memory. */
+  /** Adds an id by its first words, in memory order. */
   addWords(first: number, second: number): void {
     this.#makeRoom(1);
     this.#add(first, second);
   }
 
-  /** True when an id that begins like this one was added. */
+  /** True if an id with the same prefix was added. */
   has(id: ObjectId): boolean {
     if (id.length !== this.#digestBytes * 2) return false;
     const [first = 0, second = 0] = new Int32Array(Uint8Array.from(objectIdBytes(id)).buffer);
     return this.hasWords(first, second);
   }
 
-  /** True when a digest was added whose first words are these, as they lie in memory. */
+  /** True if a digest with these first words, in memory order, was added. */
   hasWords(first: number, second: number): boolean {
     if ((first | second) === 0) return this.#hasZero;
     const at = this.#slotOf(first, second);
@@ -76,7 +76,7 @@ export class ObjectPrefixes {
     this.#size += 1;
   }
 
-  /** Where a prefix is, or the empty slot where it would be. */
+  /** The slot of a prefix, or the empty slot for it. */
   #slotOf(first: number, second: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;

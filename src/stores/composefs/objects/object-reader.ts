@@ -4,8 +4,8 @@ import { repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 
 /**
- * Reads objects one after the other, each from its start: for streams of tens of thousands of small ones, of which each costs three system
- * calls. The kernel verifies as `ObjectStore.open` says. Disposing closes what is open.
+ * Reads objects sequentially, for streams of tens of thousands of small objects. Each object costs three system calls. The kernel verifies
+ * as in `ObjectStore.open`. Disposing closes the open object.
  */
 export class ObjectReader implements Disposable {
   readonly #context: Pick<StoreContext, 'root' | 'algorithm' | 'insecure'>;
@@ -13,7 +13,7 @@ export class ObjectReader implements Disposable {
   #fd: number | undefined;
   #mayHaveVerity = true;
 
-  /** @param check opens an object with care, and says what is wrong with it by an error */
+  /** @param check opens an object with all checks, and throws the error for its problem */
   constructor(
     context: Pick<StoreContext, 'root' | 'algorithm' | 'insecure'>,
     check: (id: ObjectId) => void,
@@ -22,7 +22,7 @@ export class ObjectReader implements Disposable {
     this.#check = check;
   }
 
-  /** Begins an object and closes the one before. @throws as `ObjectStore.open` */
+  /** Opens an object and closes the previous one. @throws as `ObjectStore.open` */
   open(id: ObjectId): void {
     this[Symbol.dispose]();
     this.#fd = this.#context.root.tryOpenFd(repositoryPath(id));
@@ -30,8 +30,8 @@ export class ObjectReader implements Disposable {
   }
 
   /**
-   * Reads on in the object. Less than fits is taken for its end: that is so unless the disk fails, and then the digest of what was read is
-   * wrong.
+   * Reads the next bytes of the object. A short read counts as its end: it is one unless the disk fails, and then the digest does not
+   * match.
    * @throws HostError SYSCALL_FAILED
    */
   read(into: Uint8Array): number {

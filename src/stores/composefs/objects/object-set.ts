@@ -2,35 +2,35 @@ import { HEX_VALUES } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { objectIdBytes, objectIdOf } from '#formats/fsverity';
 
-/** Room for this many ids at first. */
+/** Initial capacity, in ids. */
 const CAPACITY_MIN = 1024;
 /** Marks an empty slot. */
 const EMPTY = -1;
 
 /**
- * A set of object ids of one algorithm as bare digests: tens of thousands of ids as strings cost more than all else that is done with
- * them. Digests pass as words of four bytes in the order of memory. The ids keep the numbers in which they were added.
+ * A set of object ids of one algorithm as bare digests, because tens of thousands of strings would dominate the cost. Digests are words of
+ * four bytes in memory order. Each id has a number, in the order of adding.
  */
 export class ObjectSet {
   /** Bytes of a digest. */
   readonly digestBytes: number;
   /** Words of four bytes in a digest. */
   readonly digestWords: number;
-  /** One digest behind the other. */
+  /** Digests, concatenated. */
   #words: Uint32Array;
-  /** Numbers of ids, at the place that the hash says or behind it; at most half full. */
+  /** An open-addressing hash table of the numbers of ids; at most half full. */
   #slots: Int32Array;
   #size = 0;
   /** A digest that is decoded from an id or a name. */
   readonly #bytes: Uint8Array;
   readonly #own: Uint32Array;
 
-  /** Words of a digest that are kept and compared. */
+  /** Words of a digest that are stored and compared. */
   readonly #keyWords: number;
 
   /**
-   * @param keyBytes first bytes of a digest that tell ids apart, where the ids themselves are not wanted back; in a set of 16 bytes nobody
-   * finds two ids that begin alike
+   * @param keyBytes length of the stored prefix of a digest, if the ids need not be returned; with 16 bytes, finding two ids with the same
+   * prefix is infeasible
    */
   constructor(digestBytes: number, capacity = CAPACITY_MIN, keyBytes = digestBytes) {
     this.digestBytes = digestBytes;
@@ -48,7 +48,7 @@ export class ObjectSet {
     return this.#size;
   }
 
-  /** Adds the digest at `at`; returns its number, whether it is new or not. */
+  /** Adds the digest at `at`, and returns the number of the new or existing entry. */
   addWords(words: Uint32Array, at: number): number {
     const slot = this.#slotOf(words, at);
     const known = this.#slots[slot] as number;
@@ -69,13 +69,13 @@ export class ObjectSet {
     return this.#slots[this.#slotOf(words, at)] as number;
   }
 
-  /** Adds digests that lie one behind the other from the start of a buffer. */
+  /** Adds concatenated digests from the start of a buffer. */
   addDigests(digests: Uint8Array<ArrayBuffer>): void {
     const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
     for (let at = 0; at < words.length; at += this.digestWords) this.addWords(words, at);
   }
 
-  /** Adds an id. One of another algorithm names nothing here and is passed over. */
+  /** Adds an id. An id of another algorithm is ignored. */
   add(id: ObjectId): void {
     if (this.#take(id)) this.addWords(this.#own, 0);
   }
@@ -90,7 +90,7 @@ export class ObjectSet {
     return this.#take(id) ? this.indexOfWords(this.#own, 0) : EMPTY;
   }
 
-  /** The id with a number, in a set of whole digests. */
+  /** The id with a number, in a set of complete digests. */
   idAt(index: number): ObjectId {
     const at = this.#words.byteOffset + index * this.digestBytes;
     return objectIdOf(new Uint8Array(this.#words.buffer, at, this.digestBytes));
@@ -108,7 +108,7 @@ export class ObjectSet {
     for (let index = 0; index < this.#size; index += 1) yield this.idAt(index);
   }
 
-  /** A copy of all digests, one behind the other, that threads may share. */
+  /** A copy of all digests, concatenated, that threads can share. */
   shareDigests(): SharedArrayBuffer {
     const used = this.#size * this.digestWords;
     const shared = new SharedArrayBuffer(used * Uint32Array.BYTES_PER_ELEMENT);
@@ -122,7 +122,7 @@ export class ObjectSet {
     return true;
   }
 
-  /** Where a digest is, or the empty slot where it would be. */
+  /** The slot of a digest, or the empty slot for it. */
   #slotOf(words: Uint32Array, at: number): number {
     const slots = this.#slots;
     const own = this.#words;
@@ -161,7 +161,7 @@ function hashOf(words: Uint32Array, at: number, stride: number): number {
   return hash;
 }
 
-/** Reads the digests of objects from their file names, as they lie in memory. */
+/** Decodes the digests of objects from their file names, in memory order. */
 export class ObjectNameDecoder {
   /** The digest that was read last. */
   readonly words: Uint32Array;
@@ -172,12 +172,12 @@ export class ObjectNameDecoder {
     this.words = new Uint32Array(this.#digest.buffer);
   }
 
-  /** Reads a name in the fan-out directory number `fanOut`; false when no object has such a name. */
+  /** Decodes a name in the fan-out directory number `fanOut`; false if it is not the name of an object. */
   decode(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
     return this.#decode(fanOut, bytes, start, end, this.#digest.length);
   }
 
-  /** As `decode`, but only the first eight bytes; nothing is said about the rest of the name but that its length is right. */
+  /** As `decode`, but only the first eight bytes. Of the rest of the name, only the length is checked. */
   decodePrefix(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
     return this.#decode(fanOut, bytes, start, end, 8);
   }

@@ -20,55 +20,55 @@ import { hashFile, protect } from './verity.ts';
 /** Linux asm-generic/errno-base.h. */
 const EEXIST = 17;
 
-/** After this many new small objects in a row the next one is taken to be new too: writing it asks the same question. */
+/** After this number of consecutive new small objects, the next one is assumed to be new, too: writing it performs the same check. */
 const NEW_IN_ROW_BEFORE_GUESSING = 64;
-/** Objects up to this size are written on a guess, in bytes: a wrong one costs little. */
+/** Objects up to this size are written without a check, in bytes: a wrong guess costs little. */
 const GUESSED_BYTES_MAX = 64 << 10;
 
-/** What publishing did: the object is new, or it was there already. */
+/** Result of publishing: the object is new, or it already existed. */
 export type PublishMethod = 'stored' | 'present';
 
-/** An object by its id, and how it got there. */
+/** An object by its id, and how it was stored. */
 export interface Published {
   readonly id: ObjectId;
   readonly method: PublishMethod;
 }
 
-/** Plain data from which a worker thread makes its own writer. Descriptors are valid in all threads of a process. */
+/** Plain data from which a worker thread creates its own writer. Descriptors are valid in all threads of a process. */
 export interface ObjectWriterSeed {
   readonly objectsFd: number;
   readonly label: string;
   readonly algorithm: VerityAlgorithm;
   readonly verity: VerityPolicy;
-  /** Objects whose content is verified before one that is there is taken for the one that was to be written. */
+  /** Objects whose content is verified before an existing object is reused. */
   readonly distrusted: Distrusted;
 }
 
 /** Objects that are not trusted by their name and size. */
 export type Distrusted = 'all' | ReadonlySet<ObjectId>;
 
-/** What a writer did so far. */
+/** Counters of a writer. */
 export interface WriterCounts {
   stored: number;
   storedBytes: number;
   present: number;
   presentBytes: number;
-  /** Objects that were there with a wrong size, as a crash leaves them, or with other content, and were written anew. */
+  /** Existing objects with a wrong size (after a crash) or other content, which were replaced. */
   replaced: number;
 }
 
 /**
- * Starts a writer in any thread of the process whose repository made the seed. It takes no lock: the repository must stay open until
- * the writer is done with.
+ * Starts a writer in any thread of the process whose repository made the seed. It takes no lock: the repository must stay open as long as
+ * the writer is used.
  */
 export function openObjectWriter(seed: ObjectWriterSeed): ObjectWriter {
   return new ObjectWriter(seed);
 }
 
 /**
- * Writes objects: content goes to a file without a name, which is then linked as `ab/cdef…`, so that no reader ever sees half an
- * object and two writers of one object do no harm. Nothing is synced; whoever publishes a name for what was written calls syncfs first.
- * Every call blocks and is complete when it returns.
+ * Writes objects. Content is written to an unnamed file, which is then linked as `ab/cdef…`. So no reader sees an incomplete object, and
+ * two writers of one object are harmless. Nothing is synced; the publisher of a name calls syncfs first. Every call blocks and is complete
+ * when it returns.
  */
 export class ObjectWriter {
   readonly counts: WriterCounts = {
@@ -97,8 +97,8 @@ export class ObjectWriter {
   }
 
   /**
-   * True when the object is there and can be taken for the one that was to be written: it has this size, the kernel's digest where
-   * fs-verity is on, and this content where it is distrusted.
+   * True if an existing object can be reused: it has this size, the correct digest from the kernel (with fs-verity), and the correct
+   * content (if it is suspect).
    */
   has(id: ObjectId, sizeBytes: number): boolean {
     const stat = this.#objects.stat(objectPath(id));
@@ -123,8 +123,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Publishes bytes under the id that the caller has computed from exactly these bytes.
-   * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH when fs-verity measures another id
+   * Publishes bytes under their id, which the caller has computed from exactly these bytes.
+   * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH if fs-verity measures another id
    */
   publishBytes(id: ObjectId, bytes: Uint8Array): PublishMethod {
     const method = this.#publishUnlessPresent(id, bytes);
@@ -141,14 +141,14 @@ export class ObjectWriter {
     return this.#publishNew(file, id, bytes.length);
   }
 
-  /** Starts a large object: write pieces, then publish. Disposed without publishing, it leaves nothing. */
+  /** Starts a large object: write pieces, then publish. Disposing it without publishing leaves nothing behind. */
   stage(): StagedObject {
     return new StagedObject(this.#nursery.tmpfile(), this);
   }
 
   /**
-   * Publishes a staged file: protects it with fs-verity as the repository demands, checks its id or computes it, links it.
-   * Used by `StagedObject.publish`.
+   * Publishes a staged file: enables fs-verity if the repository requires it, verifies or computes its id, and links it. Used by
+   * `StagedObject.publish`.
    */
   publishFile(file: TmpFile, expected: ObjectId | undefined): Published {
     const sizeBytes = statFd(file).sizeBytes;
@@ -163,7 +163,7 @@ export class ObjectWriter {
     return { id, method: this.#link(file, id, sizeBytes) };
   }
 
-  /** Puts a staged file in the place of an object that is damaged. Used by `StagedObject.replace`. */
+  /** Replaces a damaged object by a staged file. Used by `StagedObject.replace`. */
   replaceFile(file: TmpFile, id: ObjectId): Published {
     const { sizeBytes } = statFd(file);
     const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
@@ -173,7 +173,7 @@ export class ObjectWriter {
     return { id, method: this.#countStored(sizeBytes) };
   }
 
-  /** Gives a file that lives elsewhere on the same filesystem its second name here; see the import by hard link. */
+  /** Creates a hard link to a file elsewhere on the same filesystem; see the import by hard link. */
   linkFile(fd: number, id: ObjectId, sizeBytes: number): PublishMethod {
     if (this.has(id, sizeBytes)) return this.#countPresent(sizeBytes);
     this.#ensureFanOut(id);
@@ -205,8 +205,9 @@ export class ObjectWriter {
   }
 
   /**
-   * The name was taken when linking: by another writer just now (fine), or by a file of the wrong size, which a power cut leaves behind
-   * because objects are not synced one by one. That one is replaced: its content cannot be what its name promises.
+   * The name existed at the time of linking. Either another writer has just created it, or it is a file of the wrong size, which a power
+   * loss can leave behind because objects are not synced individually. A file of the wrong size is replaced: its content cannot match its
+   * name.
    */
   #settle(
     id: ObjectId,
@@ -243,7 +244,7 @@ export class ObjectWriter {
   }
 }
 
-/** An object being written. Nobody sees it until `publish`. */
+/** An object that is being written, invisible until `publish`. */
 export class StagedObject implements Disposable {
   readonly #file: TmpFile;
   readonly #writer: ObjectWriter;
@@ -264,15 +265,15 @@ export class StagedObject implements Disposable {
   }
 
   /**
-   * Makes the object visible. `id`, when given, is what the caller computed from the same bytes; without it the kernel measures the
-   * file, or it is read once more.
+   * Publishes the object. `id`, if given, was computed by the caller from the same bytes; otherwise the kernel measures the file, or it is
+   * read again.
    * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
    */
   publish(id?: ObjectId): Published {
     return this.#writer.publishFile(this.#file, id);
   }
 
-  /** As `publish`, but puts this content in the place of a damaged object. Used by repair and by writers that found damage. */
+  /** As `publish`, but replaces a damaged object. Used by repair and by writers that find damage. */
   replace(id: ObjectId): Published {
     return this.#writer.replaceFile(this.#file, id);
   }
@@ -282,7 +283,7 @@ export class StagedObject implements Disposable {
   }
 }
 
-/** The error for content that does not have the id it should have. */
+/** The error for content with an unexpected id. */
 export function digestMismatch(expected: ObjectId, found: ObjectId): IntegrityError {
   return new IntegrityError(
     'OBJECT_DIGEST_MISMATCH',

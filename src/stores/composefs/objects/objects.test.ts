@@ -252,7 +252,7 @@ test('a writer refuses a directory that this user may not write', () =>
     const isRoot = process.geteuid?.() === 0;
     chmodSync(path, 0o500);
     try {
-      // Permission bits mean nothing to root, so root becomes another user for a moment.
+      // Permission bits do not apply to root, so root temporarily becomes another user.
       if (isRoot) process.seteuid?.(65534);
       throws(() => repository.objects.ensureBytes(generate(1)), withCode('REPO_READ_ONLY'));
     } finally {
@@ -298,7 +298,7 @@ test('which of many objects are there is what is said of each, whether directori
         presentOf(asked),
         asked.map((id) => (objects.has(id) ? 1 : 0)),
       );
-    // All of them, so few that directories are not worth reading, more than there are.
+    // All objects, too few to read directories, and more than exist.
     expectAsEach([...ids, ...absent]);
     expectAsEach([linked, gone, folder, ...absent.slice(0, 5)]);
     expectAsEach([...absent, ...absent, ...absent, ...ids]);

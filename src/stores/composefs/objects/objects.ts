@@ -28,11 +28,11 @@ import {
 import { findPresent } from './presence.ts';
 import { hashFile } from './verity.ts';
 
-/** How far an object is verified when it is opened. */
+/** How an object is verified when it is opened. */
 export type VerifyMode =
-  /** Ask fs-verity; an insecure repository accepts a file that has none. Costs one ioctl. */
+  /** By fs-verity; an insecure repository accepts a file without fs-verity. Costs one ioctl. */
   | 'kernel'
-  /** Ask fs-verity; where the kernel cannot answer, hash the whole content. */
+  /** By fs-verity; if the kernel has no digest, by hashing the content. */
   | 'content';
 
 /** How to open an object. */
@@ -54,14 +54,14 @@ export class ObjectStore {
     this.#context = context;
   }
 
-  /** True when the object is there and, if a size is given, has it. */
+  /** True if the object exists and has the size, if one is given. */
   has(id: ObjectId, sizeBytes?: number): boolean {
     const found = this.sizeOf(id);
     return found !== undefined && (sizeBytes === undefined || found === sizeBytes);
   }
 
   /**
-   * What `has` says of many objects, 1 or 0 for each: those whose digests lie one behind the other from the start of a buffer.
+   * `has` for many objects, 1 or 0 for each. The digests are concatenated from the start of a buffer.
    * @throws HostError SYSCALL_FAILED
    */
   findPresent(digests: Uint8Array<ArrayBuffer>): Uint8Array {
@@ -69,14 +69,14 @@ export class ObjectStore {
     return findPresent(root, digests, ALGORITHMS[algorithm].digestBytes, (id) => this.has(id));
   }
 
-  /** Size in bytes, or undefined when there is no such object. */
+  /** Size in bytes; undefined if the object does not exist. */
   sizeOf(id: ObjectId): number | undefined {
     return this.#context.root.fileSizeOf(repositoryPath(id));
   }
 
   /**
-   * Stores bytes and returns their id. An object that is there already is compared (by fs-verity, else byte by byte), and written anew
-   * when it is not these bytes: its content cannot be what its name promises.
+   * Stores bytes and returns their id. An existing object is compared (by fs-verity, otherwise byte by byte), and replaced if it differs,
+   * because its content does not match its name.
    * @throws UnsupportedError REPO_READ_ONLY, FSVERITY_UNSUPPORTED; HostError SYSCALL_FAILED, NO_SPACE
    */
   ensureBytes(bytes: Uint8Array): Published {
@@ -91,15 +91,15 @@ export class ObjectStore {
     return { id, method: writer.publishBytes(id, bytes) };
   }
 
-  /** Starts an object whose content comes in pieces. Disposed without publishing, it leaves nothing. */
+  /** Starts an object whose content arrives in pieces. Disposing it without publishing leaves nothing behind. */
   stage(): StagedObject {
     return this.writer().stage();
   }
 
   /**
-   * Stores the content of an open file, sharing its extents or its inode where the mode and the filesystem allow it.
+   * Stores the content of an open file, and shares its extents or its inode if the mode and the filesystem allow it.
    * @throws IntegrityError OBJECT_SIZE_MISMATCH when the file does not have `sizeBytes` bytes
-   * @throws UnsupportedError IMPORT_WOULD_COPY when the mode forbids the only way left
+   * @throws UnsupportedError IMPORT_WOULD_COPY if the mode forbids the only possible way
    */
   importFile(file: Descriptor, sizeBytes: number, mode: ImportMode = 'auto'): Imported {
     const { algorithm, verity } = this.#context;
@@ -122,7 +122,7 @@ export class ObjectStore {
   }
 
   /**
-   * The whole content, always verified against the id, whatever the repository demands.
+   * The complete content, always verified against the id.
    * @throws FormatError OBJECT_TOO_LARGE above `limitBytes`; as `open`
    */
   read(id: ObjectId, limitBytes: number): Uint8Array {
@@ -142,12 +142,12 @@ export class ObjectStore {
     return bytes;
   }
 
-  /** For reading many objects one after the other. The caller disposes it, and the repository must stay open meanwhile. */
+  /** A reader for many objects in sequence. The caller disposes it, and the repository must stay open. */
   reader(): ObjectReader {
     return new ObjectReader(this.#context, (id) => this.open(id)[Symbol.dispose]());
   }
 
-  /** Content without any verification, for tools that look at damage. @throws NotFoundError OBJECT_NOT_FOUND */
+  /** Content without any verification, for tools that examine damage. @throws NotFoundError OBJECT_NOT_FOUND */
   openUnverified(id: ObjectId): OpenObject {
     return this.#openAny(id);
   }
@@ -164,20 +164,20 @@ export class ObjectStore {
     }
   }
 
-  /** From now on the content of every object that is there is verified before it is taken for one that was to be written. */
+  /** From now on, the content of every existing object is verified before it is reused. */
   distrustAll(): void {
     this.#distrustsAll = true;
     this.#writer = undefined;
   }
 
-  /** The objects whose content must be verified before they are taken for good: what checks have marked, or all. */
+  /** The objects whose content must be verified before they are reused: those that checks have marked, or all. */
   distrusted(): Distrusted {
     if (this.#distrustsAll) return 'all';
     const suspects = this.#context.suspects.read();
     return suspects === 'all' ? 'all' : suspects.ids;
   }
 
-  /** What a worker needs for its own writer; the repository must stay open meanwhile. @throws UnsupportedError REPO_READ_ONLY */
+  /** The seed for the writer of a worker; the repository must stay open. @throws UnsupportedError REPO_READ_ONLY */
   writerSeed(): ObjectWriterSeed {
     const dir = this.#ensureDir();
     const { algorithm, verity } = this.#context;
@@ -191,7 +191,7 @@ export class ObjectStore {
     return this.#writer;
   }
 
-  /** Closes what is open; called by the repository. */
+  /** Closes open descriptors; called by the repository. */
   [Symbol.dispose](): void {
     this.#dir?.[Symbol.dispose]();
     this.#dir = undefined;
@@ -281,7 +281,7 @@ export class OpenObject implements Disposable, RandomReader {
   }
 }
 
-/** The id of a file in a fan-out directory, or undefined when its name is no object name. */
+/** The id of a file in a fan-out directory; undefined if its name is not the name of an object. */
 export function objectIdIn(
   fanOut: string,
   name: string,

@@ -6,13 +6,13 @@ import { openFanOut } from './object-list.ts';
 import { ObjectPrefixes } from './object-prefixes.ts';
 import { ObjectNameDecoder } from './object-set.ts';
 
-/** A fan-out directory is read when it holds at most so many entries for each that is asked for in it. */
+/** A fan-out directory is read if it holds at most this number of entries for each requested object. */
 const ENTRIES_FOR_EACH = 8;
 
 /**
- * Which of many objects are there: 1 or 0 for each. Reads the fan-out directories where that costs less than a question for each object:
- * unless they hold far more than is asked for. An object that is listed as a plain file is known by the first eight bytes of its name.
- * @param digests one digest behind the other, from the start of a buffer
+ * Which of many objects exist: 1 or 0 for each. It reads the fan-out directories if that costs less than a system call for each object,
+ * that is, unless they hold many more objects than requested. A listed regular file is identified by the first eight bytes of its name.
+ * @param digests concatenated digests, from the start of a buffer
  * @param ask the answer for one object
  * @throws HostError SYSCALL_FAILED
  */
@@ -28,7 +28,7 @@ export function findPresent(
   for (let index = 0; index < present.length; index += 1) {
     const start = index * digestBytes;
     const isListed = listed.hasWords(words[start / 4] as number, words[start / 4 + 1] as number);
-    // What no directory lists as a plain file is looked at itself.
+    // Objects that no directory lists as a regular file are queried individually.
     const isThere = isListed || ask(objectIdOf(digests.subarray(start, start + digestBytes)));
     present[index] = isThere ? 1 : 0;
   }
@@ -49,7 +49,7 @@ function listPrefixes(root: Dir, digestBytes: number, wanted: number): ObjectPre
         prefixes.addWords(words[0] as number, words[1] as number);
       }
     });
-    // Digests are spread evenly: what one directory holds, the others hold too.
+    // Digests are distributed evenly, so one directory is representative.
     if (entries > entriesMax) break;
   }
   return prefixes;

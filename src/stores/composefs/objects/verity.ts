@@ -13,8 +13,8 @@ import {
 import type { VerityPolicy } from '../repository/context.ts';
 
 /**
- * Enables fs-verity on a file that is about to be published, as the policy says, and returns the digest that the kernel measured;
- * undefined when the file is not protected and the policy allows that.
+ * Enables fs-verity on a file that is about to be published, by the policy, and returns the digest from the kernel; undefined if the file
+ * has no fs-verity and the policy allows that.
  * @throws UnsupportedError FSVERITY_UNSUPPORTED, BusyError FILE_OPEN_FOR_WRITE when the policy is `require`
  */
 export function protect(
@@ -31,7 +31,7 @@ export function protect(
   return undefined;
 }
 
-/** Pieces in which files are hashed, in bytes: what was just read is still in the second-level cache when it is hashed. */
+/** Size of the pieces in which files are hashed, in bytes: a piece is still in the second-level cache when it is hashed. */
 const PIECE_BYTES = 256 << 10;
 
 /** Reused by every call in this thread: an allocation of this size for each of 50,000 small files costs more than hashing them. */
@@ -50,7 +50,7 @@ export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId
       if (count < PIECE_BYTES) return hasher.finish();
     }
   } catch (error) {
-    // What was read so far must not get into the digest of the next file.
+    // Bytes of this file must not affect the digest of the next file.
     hasher.finish();
     throw error;
   }

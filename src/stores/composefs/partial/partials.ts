@@ -14,9 +14,9 @@ import {
 import { DIRECTORY_MODE, OWN, PARTIAL_KEPT_SEC, PARTIALS, PARTIALS_BYTES_MAX } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
 
-/** A partial blob belongs to its owner alone: it may be of a private registry. */
+/** A partial blob is readable only by its owner, because it may come from a private registry. */
 const PARTIAL_MODE = 0o600;
-/** Milliseconds between two looks at a partial blob that another pull fetches. */
+/** Milliseconds between two checks of a partial blob that another pull fetches. */
 const POLL_MS = 50;
 
 /** Options of opening. */
@@ -25,9 +25,9 @@ export interface OpenPartialOptions {
 }
 
 /**
- * Blobs that are being fetched, as far as they have come: a pull that was interrupted goes on where it stopped. Each is a file of our own
- * directory, locked by the pull that fetches it, so that two pulls of one blob fetch it once. Any of them may be deleted at any time. The bytes
- * are not trusted: whoever reads the blob verifies all of it.
+ * Partially fetched blobs, from which an interrupted pull resumes. Each is a file in the directory of onecopy, locked by the pull that
+ * fetches it, so that two pulls of one blob fetch it once. The files may be deleted at any time. Their bytes are not trusted: the reader of
+ * the blob verifies all bytes.
  */
 export class PartialStore {
   readonly #root: Dir;
@@ -37,7 +37,7 @@ export class PartialStore {
   }
 
   /**
-   * Opens what there is of a blob, or begins it. Waits while another pull fetches the same blob.
+   * Opens or creates the partial file of a blob. Waits while another pull fetches the same blob.
    * @throws HostError SYSCALL_FAILED; the reason of the signal
    */
   async open(digest: ContentDigest, { signal }: OpenPartialOptions = {}): Promise<PartialBlob> {
@@ -58,7 +58,7 @@ export class PartialStore {
         await delay(POLL_MS, undefined, { signal });
         continue;
       }
-      // Who had the lock may have removed the file under this name.
+      // The previous holder of the lock may have removed the file of this name.
       if (this.#root.lstat(name)?.ino === statFd(file).ino) {
         return new PartialBlob(this.#root, name, file, hasWaited);
       }
@@ -66,14 +66,14 @@ export class PartialStore {
     }
   }
 
-  /** Bytes that are there of a blob; others may add to them meanwhile. */
+  /** Number of stored bytes of a blob; other pulls may add bytes. */
   heldBytes(digest: ContentDigest): number {
     return this.#root.lstat(`${PARTIALS}/${nameOf(digest)}`)?.sizeBytes ?? 0;
   }
 
   /**
-   * Paths of what no pull is likely to go on with: blobs that last grew more than a week ago, and the oldest beyond `PARTIALS_BYTES_MAX`
-   * together. Whoever removes them holds the exclusive lock of the repository, so that no pull has one.
+   * Paths of partial blobs that no pull is likely to resume: blobs whose last write is more than a week old, and the oldest beyond
+   * `PARTIALS_BYTES_MAX` in total. The caller holds the exclusive lock of the repository to remove them, so that no pull uses one.
    */
   findStale(nowSec: number = Date.now() / 1000): ByteString[] {
     const found = readUnsorted(this.#root, PARTIALS).flatMap(({ name }) => {
@@ -93,9 +93,9 @@ export class PartialStore {
   }
 }
 
-/** A blob that is being fetched; nobody else has it open. Disposing it leaves what came. */
+/** A blob that is being fetched, opened exclusively. Disposing it keeps the received bytes. */
 export class PartialBlob implements Disposable {
-  /** True when another pull fetched this blob meanwhile. */
+  /** True if another pull has fetched this blob while this one waited. */
   readonly hasWaited: boolean;
   readonly #root: Dir;
   readonly #name: string;
@@ -112,35 +112,35 @@ export class PartialBlob implements Disposable {
     this.#sizeBytes = this.#heldBytes;
   }
 
-  /** Bytes that were there when it was opened, and were not cleared. */
+  /** Bytes that existed when it was opened, and were not cleared. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Bytes that are there now. */
+  /** Current number of bytes. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** What was there when it was opened, in pieces that are valid until the next one. @throws HostError SYSCALL_FAILED */
+  /** The bytes that existed when it was opened, in pieces. A piece is valid until the next one. @throws HostError SYSCALL_FAILED */
   pieces(): Iterable<Uint8Array> {
     return readPieces(this.#file);
   }
 
-  /** Adds bytes at the end. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Appends bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
   append(bytes: Uint8Array): void {
     writeAt(this.#file, bytes, this.#sizeBytes);
     this.#sizeBytes += bytes.length;
   }
 
-  /** Forgets what is there. @throws HostError SYSCALL_FAILED */
+  /** Discards all bytes. @throws HostError SYSCALL_FAILED */
   clear(): void {
     truncate(this.#file, 0);
     this.#heldBytes = 0;
     this.#sizeBytes = 0;
   }
 
-  /** Removes it: the blob has arrived, or is another one than was expected. */
+  /** Removes the file: the blob is complete, or its bytes are wrong. */
   remove(): void {
     this.#root.unlink(this.#name);
   }

@@ -3,16 +3,16 @@ import type { Dir } from '#host';
 import type { SuspectStore } from '../marks/suspects.ts';
 
 /**
- * What new objects get: `require` fs-verity (a secure repository), `try` it (made insecure by its opener), or leave it `off` (a
- * repository that was created without).
+ * Policy for new objects: `require` fs-verity (a secure repository), `try` it (a secure repository that was opened as insecure), or leave
+ * it `off` (a repository that was created without fs-verity).
  */
 export type VerityPolicy = 'require' | 'try' | 'off';
 
-/** What the parts of an open repository share. */
+/** State that the parts of an open repository share. */
 export interface StoreContext {
   readonly root: Dir;
   readonly algorithm: VerityAlgorithm;
-  /** True when content without fs-verity protection is accepted. */
+  /** True if content without fs-verity is accepted. */
   readonly insecure: boolean;
   readonly verity: VerityPolicy;
   readonly suspects: SuspectStore;

@@ -3,18 +3,18 @@ import { BusyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { type Dir, type LockMode, tryFlock, unlockFlock } from '#host';
 
-/** How long to wait for the lock of a repository. */
+/** Options for waiting for the lock of a repository. */
 export interface LockOptions extends OperationOptions {
   /** Longest wait in milliseconds; 0 tries once, undefined waits without limit. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** First and longest pause between two attempts. Source: ours; upstream blocks in the kernel and cannot be cancelled. */
+/** First and longest pause between two attempts. Source: chosen for onecopy; upstream blocks in the kernel and cannot be cancelled. */
 const PAUSE_MS = { first: 2, longest: 100 } as const;
 
 /**
- * Takes the lock of a repository directory, or converts the one held, waiting politely: it can be cancelled, says once that it waits,
- * and never blocks the thread. While an upgrade from shared to exclusive waits, the shared lock is not held (flock(2)).
+ * Takes the lock of a repository directory, or converts the held lock. The wait can be cancelled, sends one progress note, and does not
+ * block the thread. While an upgrade from shared to exclusive waits, the shared lock is not held (flock(2)).
  * @throws BusyError REPO_LOCKED after `timeoutMs`
  */
 export async function acquireLock(
@@ -46,8 +46,8 @@ export async function acquireLock(
 
 /**
  * Runs `work` under the exclusive lock of a directory that is locked shared, and takes the shared lock again afterwards, also after a
- * failure. It never waits for that: somebody may have come between, who holds it for as long as it takes to collect garbage.
- * @param onLost called when the shared lock could not be taken again
+ * failure. It does not wait for the shared lock, because another process may hold the exclusive lock for a garbage collection.
+ * @param onLost called if the shared lock could not be taken again
  * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
  */
 export async function withExclusiveLock<T>(
@@ -69,7 +69,7 @@ export function retakeLock(root: Dir): void {
   if (!tryFlock(root, 'shared')) throw locked(root, 'shared', 0);
 }
 
-/** Gives the lock back before the descriptor is closed, because a child process may still hold a copy of it. */
+/** Releases the lock before the descriptor is closed, because a child process may still hold a copy of the descriptor. */
 export function releaseLock(root: Dir): void {
   unlockFlock(root);
 }

@@ -34,13 +34,13 @@ import {
   type RepositoryMeta,
 } from './meta.ts';
 
-/** The metadata of a directory, and whether fs-verity protects it. */
+/** The metadata of a directory, and whether meta.json has fs-verity. */
 export interface StoredMeta {
   readonly meta: RepositoryMeta;
   readonly isProtected: boolean;
 }
 
-/** Reads meta.json; undefined when there is none. @throws FormatError REPO_METADATA_INVALID, FSVERITY_ALGORITHM_INVALID */
+/** Reads meta.json; undefined if it does not exist. @throws FormatError REPO_METADATA_INVALID, FSVERITY_ALGORITHM_INVALID */
 export function readMetaFile(root: Dir): StoredMeta | undefined {
   const found = root.tryOpenFile(META_NAME);
   if (found === undefined) return undefined;
@@ -50,7 +50,7 @@ export function readMetaFile(root: Dir): StoredMeta | undefined {
 }
 
 /**
- * Writes meta.json, durable, with fs-verity as the policy says; false when there is one already.
+ * Writes meta.json, durable, with fs-verity by the policy; false if it already exists.
  * @throws UnsupportedError FSVERITY_UNSUPPORTED when the policy is `require`; HostError SYSCALL_FAILED, NO_SPACE
  */
 export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPolicy): boolean {
@@ -63,7 +63,7 @@ export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPol
   return outcome === 'published';
 }
 
-/** What may lie in a directory that becomes a repository: parts of one, and what mkfs makes. */
+/** Names that may exist in a directory that becomes a repository: parts of a repository, and files of mkfs. */
 const OWN_ENTRIES: ReadonlySet<string> = new Set([
   META_NAME,
   OBJECTS,
@@ -73,8 +73,8 @@ const OWN_ENTRIES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses a directory that holds something else than parts of a repository: one made there by mistake, for example in /etc, would lie
- * between files of another process. What has objects and streams is a repository, whatever lies beside them.
+ * Refuses a directory with other files than those of a repository: a repository created by mistake, for example in /etc, would be mixed
+ * with unrelated files. A directory with objects and streams is a repository, whatever else it holds.
  * @throws ConflictError REPO_DIRECTORY_FOREIGN
  */
 export function refuseForeignDirectory(root: Dir): void {
@@ -92,7 +92,7 @@ export function refuseForeignDirectory(root: Dir): void {
   );
 }
 
-/** Names in a directory; none in one that another process removed after it was opened here. */
+/** Names in a directory; none if another process removed the directory after it was opened. */
 function namesIn(root: Dir): ByteString[] {
   try {
     return readSorted(root, '.').map(({ name }) => name);
@@ -103,11 +103,11 @@ function namesIn(root: Dir): ByteString[] {
 }
 
 /**
- * Infers the metadata of a repository without meta.json: the length of the first object's name tells the algorithm, its fs-verity state
- * whether that is demanded, and the images that are there say in which EROFS versions they were made. One without images is from before
- * meta.json, when they were V2: the images made from now on keep their ids. (composefs-rs 0.9 writes V1 here, against its own
- * documentation; a file it has written is read as it stands.)
- * @throws NotFoundError REPO_METADATA_MISSING when there is no object to infer from; as `refuseForeignDirectory`
+ * Infers the metadata of a repository without meta.json: the length of the name of the first object gives the algorithm, its fs-verity
+ * state tells whether fs-verity is required, and the existing images give the EROFS versions. A repository without images is from the time
+ * before meta.json, when images were V2: new images then keep their ids. (composefs-rs 0.9 writes V1 here, contrary to its documentation; a
+ * file that it has written is used as it is.)
+ * @throws NotFoundError REPO_METADATA_MISSING if there is no object to infer from; as `refuseForeignDirectory`
  */
 export function inferMeta(root: Dir): StoredMeta {
   for (const [path, algorithm] of firstObjects(root)) {
@@ -125,7 +125,7 @@ export function inferMeta(root: Dir): StoredMeta {
   );
 }
 
-/** Images that are looked at: all of a repository are made alike. */
+/** Number of images that are examined: all images of a repository have the same versions. */
 const IMAGES_LOOKED_AT = 64;
 
 function inferFormats(root: Dir): ErofsFormats {

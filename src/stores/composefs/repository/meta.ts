@@ -1,10 +1,10 @@
 import { FormatError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, parseAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 
-/** Version of the composefs EROFS format; see the image writer for what each one is. */
+/** Version of the composefs EROFS format; see the image writer for details. */
 export type ErofsVersion = 0 | 1 | 2;
 
-/** Which EROFS images a repository makes. `extra` is sorted, without duplicates. */
+/** The EROFS versions in which a repository builds images. `extra` is sorted, without duplicates. */
 export interface ErofsFormats {
   readonly default: ErofsVersion;
   readonly extra: readonly ErofsVersion[];
@@ -17,7 +17,7 @@ export interface RepositoryFeatures {
   readonly incompatible: readonly string[];
 }
 
-/** What `meta.json` says, with defaults filled in; `formats` is undefined when the file has no such key. */
+/** The content of `meta.json`, with defaults; `formats` is undefined if the file has no such key. */
 export interface RepositoryMeta {
   readonly version: number;
   readonly algorithm: VerityAlgorithm;
@@ -28,7 +28,7 @@ export interface RepositoryMeta {
 /** Newest repository format this code understands. Source: composefs-rs 0.9 `RepoMetadata`. */
 export const META_VERSION = 1;
 
-/** The feature that says: images are EROFS V1 by default. The only known feature. Source: composefs-rs 0.9. */
+/** The feature for EROFS V1 images by default. The only known feature. Source: composefs-rs 0.9. */
 export const FEATURE_V1_EROFS = 'v1_erofs';
 
 const NO_FEATURES: RepositoryFeatures = {
@@ -67,7 +67,7 @@ export function encodeMeta(meta: RepositoryMeta): Uint8Array {
 }
 
 /**
- * Parses meta.json. Unknown keys are ignored; a version above ours is kept for `checkCompatibility`.
+ * Parses meta.json. Unknown keys are ignored; a newer version is kept for `checkCompatibility`.
  * @throws FormatError REPO_METADATA_INVALID, FSVERITY_ALGORITHM_INVALID
  */
 export function parseMeta(bytes: Uint8Array): RepositoryMeta {
@@ -88,13 +88,13 @@ export function parseMeta(bytes: Uint8Array): RepositoryMeta {
   };
 }
 
-/** What a repository allows: everything, or reading only because of read-only-compatible features unknown here. */
+/** The allowed access: everything, or reading only, because of unknown read-only-compatible features. */
 export interface Compatibility {
   readonly unknownReadOnly: readonly string[];
 }
 
 /**
- * Compares the metadata with what this version knows; the version first, then incompatible features.
+ * Compares the metadata with the supported version, and then with the supported features.
  * @throws UnsupportedError REPO_VERSION_UNSUPPORTED, REPO_FEATURE_UNKNOWN
  */
 export function checkCompatibility(meta: RepositoryMeta): Compatibility {
@@ -120,8 +120,8 @@ export function checkCompatibility(meta: RepositoryMeta): Compatibility {
 }
 
 /**
- * The formats in effect. An explicit plain `{default: 2}` counts as absent, so that with the feature `v1_erofs` it
- * reads as V1. Source: composefs-rs 0.9 `RepoMetadata::format_config`.
+ * The effective formats. An explicit plain `{default: 2}` counts as absent, so that it means V1 with the feature `v1_erofs`. Source:
+ * composefs-rs 0.9 `RepoMetadata::format_config`.
  */
 export function effectiveFormats(meta: RepositoryMeta): ErofsFormats {
   const { formats } = meta;
@@ -132,12 +132,12 @@ export function effectiveFormats(meta: RepositoryMeta): ErofsFormats {
   return { default: isV1 ? 1 : 2, extra: [] };
 }
 
-/** The versions to make an image in: the default first, then the extra ones ascending. */
+/** The versions in which an image is built: the default first, then the extra ones in ascending order. */
 export function versionsOf(formats: ErofsFormats): readonly ErofsVersion[] {
   return [formats.default, ...formats.extra.filter((version) => version !== formats.default)];
 }
 
-/** True when both are the same in every field. */
+/** True if all fields are equal. */
 export function equalMeta(a: RepositoryMeta, b: RepositoryMeta): boolean {
   return Buffer.compare(encodeMeta(a), encodeMeta(b)) === 0;
 }

@@ -24,41 +24,41 @@ import {
 } from './meta-file.ts';
 import { Repository, requireVerity } from './repository.ts';
 
-/** How to open a repository. */
+/** Options for opening a repository. */
 export interface OpenOptions extends LockOptions {
   /** Refuse a repository with another algorithm. */
   readonly algorithm?: VerityAlgorithm | undefined;
   /** Refuse a repository that was created without fs-verity. */
   readonly requireVerity?: boolean | undefined;
-  /** Accept objects without fs-verity even where the repository demands it. */
+  /** Accept objects without fs-verity even if the repository requires it. */
   readonly insecure?: boolean | undefined;
-  /** Write meta.json where it is missing, as what is there says it was. */
+  /** Write a missing meta.json, with the inferred metadata. */
   readonly upgrade?: boolean | undefined;
-  /** Make images in this one EROFS version, until it is closed. */
+  /** Build images in this EROFS version only, until the repository is closed. */
   readonly erofsVersion?: ErofsVersion | undefined;
 }
 
-/** What a new repository is to be. */
+/** Settings of a new repository. */
 export interface RepositoryConfig {
   readonly algorithm: VerityAlgorithm;
   /** Default: V1 only. */
   readonly formats?: ErofsFormats | undefined;
-  /** Create it without demanding fs-verity. */
+  /** Create it without requiring fs-verity. */
   readonly insecure?: boolean | undefined;
 }
 
-/** Where a repository of the system is. Source: composefs-rs 0.9 `system_path`. */
+/** Path of the repository of the system. Source: composefs-rs 0.9 `system_path`. */
 export const SYSTEM_REPOSITORY = '/sysroot/composefs';
 
-/** Where the repository of a user with this home directory is. Source: composefs-rs 0.9 `user_path`. */
+/** Path of the repository of a user with this home directory. Source: composefs-rs 0.9 `user_path`. */
 export function userRepository(home: string): string {
   return join(home, '.var/lib/composefs');
 }
 
 /**
- * Opens a repository and locks it shared; waits while somebody holds it exclusively. A repository without meta.json is read with
- * metadata inferred from what it holds; it can be written to only once that was written down, by `upgrade`, because a wrong guess would
- * change what images are made.
+ * Opens a repository and takes the shared lock; waits while another process holds the exclusive lock. A repository without meta.json is
+ * read with metadata inferred from its contents. It is writable only after `upgrade` has written the metadata, because a wrong guess would
+ * change new images.
  * @throws NotFoundError REPO_NOT_FOUND, REPO_METADATA_MISSING; FormatError REPO_METADATA_INVALID; ConflictError ALGORITHM_MISMATCH;
  *   UnsupportedError REPO_VERSION_UNSUPPORTED, REPO_FEATURE_UNKNOWN; IntegrityError VERITY_NOT_ENABLED; BusyError REPO_LOCKED
  */
@@ -93,17 +93,18 @@ export async function openRepository(
   }
 }
 
-/** A repository that was just made sure of. */
+/** Result of `ensureRepository`. */
 export interface InitResult {
   readonly repository: Repository;
-  /** False when one with this configuration was there already. */
+  /** False if a repository with this configuration already existed. */
   readonly created: boolean;
 }
 
 /**
- * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; whether
- * an existing one is secure is not compared. When it fails, a directory that it made is removed again, unless another process uses it.
- * @throws ConflictError REPO_EXISTS when there is one with another configuration, REPO_DIRECTORY_FOREIGN; UnsupportedError FSVERITY_UNSUPPORTED; as `openRepository`
+ * Creates a repository directory (0700, with its parents) and its meta.json, and opens it. Idempotent for one configuration; the security
+ * of an existing repository is not compared. After a failure, a new directory is removed, unless another process uses it.
+ * @throws ConflictError REPO_EXISTS if a repository with another configuration exists, REPO_DIRECTORY_FOREIGN; UnsupportedError
+ * FSVERITY_UNSUPPORTED; as `openRepository`
  */
 export async function initRepository(
   path: string,
@@ -129,15 +130,15 @@ export async function initRepository(
   return { repository: await openRepository(path, options), created };
 }
 
-/** What `ensureRepository` did. */
+/** Report of `ensureRepository`. */
 export interface EnsureResult {
   readonly repository: Repository;
   readonly outcome: 'created' | 'opened' | 'upgraded';
 }
 
 /**
- * Opens the repository at a path, creating or upgrading it first if need be. The format and security of an existing one are kept.
- * @throws ConflictError ALGORITHM_MISMATCH when it exists with another algorithm; as `initRepository` and `openRepository`
+ * Opens the repository at a path, and creates or upgrades it if needed. Format and security of an existing repository are kept.
+ * @throws ConflictError ALGORITHM_MISMATCH if it exists with another algorithm; as `initRepository` and `openRepository`
  */
 export async function ensureRepository(
   path: string,
@@ -168,7 +169,7 @@ export async function resetMetadata(path: string, options: LockOptions = {}): Pr
   root.unlink(META_NAME);
 }
 
-/** The algorithm in meta.json without opening the repository; undefined when there is no meta.json. @throws as `openRepository` */
+/** The algorithm in meta.json without opening the repository; undefined if meta.json does not exist. @throws as `openRepository` */
 export function readRepositoryAlgorithm(path: string): VerityAlgorithm | undefined {
   using root = openRoot(path);
   return readMetaFile(root)?.meta.algorithm;
@@ -189,11 +190,11 @@ function openRoot(at: string | Dir): Dir {
   }
 }
 
-/** Folders that everything in a repository is looked up through. */
+/** Directories through which everything in a repository is looked up. */
 const FOLDERS = [OBJECTS, OWN, ...CATEGORIES.flatMap((name) => [name, `${name}/${REFS}`])];
 
 /**
- * Refuses a repository that leads out of its place: it would read, write and remove files outside of the repository.
+ * Refuses a repository whose directories are symbolic links: onecopy would read, write and remove files outside of the repository.
  * @throws IntegrityError REPO_ENTRY_INVALID
  */
 function refuseLinkedFolders(root: Dir): void {
@@ -225,7 +226,7 @@ function checkMeta(root: Dir, meta: RepositoryMeta, algorithm: VerityAlgorithm |
   return compatibility;
 }
 
-/** True when meta.json was written. Another process may have written it first; a read-only directory is not changed. */
+/** True if meta.json was written. Another process may have written it first; a read-only directory is not changed. */
 function upgrade(root: Dir, stored: StoredMeta): boolean {
   if (!root.isWritable()) return false;
   return writeMetaFile(root, stored.meta, stored.isProtected ? 'require' : 'off');
@@ -247,12 +248,12 @@ function describe(meta: RepositoryMeta): string {
   return `algorithm: ${formatAlgorithmId(meta.algorithm)}, erofs_version: ${versions.join('+')}`;
 }
 
-/** Other creators that may take their directory back before this one gives up. */
+/** Number of times that another process may remove its new directory before this one gives up. */
 const CLAIM_TRIES = 100;
 
 /**
- * Makes sure of the directory and locks it shared, because whoever resets or collects holds it exclusively. Another process that creates the same repository may fail and take its directory
- * back: what was locked must still be what the path names.
+ * Creates the directory if needed and takes the shared lock, because a reset or a garbage collection holds the exclusive lock. Another
+ * process that creates the same repository may fail and remove its directory, so the locked directory must still be the one at the path.
  */
 async function claimDirectory(
   path: string,
@@ -285,7 +286,7 @@ function tryOpenDirectory(path: string): Dir | undefined {
   }
 }
 
-/** True when the path names this very directory. */
+/** True if the path names this directory. */
 function isAt(root: Dir, path: string): boolean {
   using now = tryOpenDirectory(path);
   if (now === undefined) return false;
@@ -293,7 +294,7 @@ function isAt(root: Dir, path: string): boolean {
   return a.dev === b.dev && a.ino === b.ino;
 }
 
-/** Creates the directory 0700 and its parents; true when the directory itself is new. */
+/** Creates the directory 0700 and its parents; true if the directory itself is new. */
 function makeDirectory(path: string): boolean {
   const absolute = resolve(path);
   const missing: string[] = [];

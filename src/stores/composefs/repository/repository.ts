@@ -21,24 +21,24 @@ import {
   versionsOf,
 } from './meta.ts';
 
-/** Everything `openRepository` found out; the repository becomes the owner of `root` and of the lock on it. */
+/** The results of `openRepository`. The repository becomes the owner of `root` and its lock. */
 export interface RepositoryParts {
   readonly root: Dir;
   readonly meta: RepositoryMeta;
-  /** Features that allow reading only, because this version does not know them. */
+  /** Unknown features that allow only reading. */
   readonly unknownReadOnly: readonly string[];
   readonly insecure: boolean;
   readonly verity: VerityPolicy;
-  /** EROFS formats until it is closed, instead of those of the repository. */
+  /** EROFS formats that override those of the repository until it is closed. */
   readonly formats: ErofsFormats | undefined;
-  /** True when meta.json was written just now where it was missing. */
+  /** True if a missing meta.json has just been written. */
   readonly upgraded: boolean;
   /** True when meta.json is missing. */
   readonly isInferred: boolean;
 }
 
 /**
- * An open repository, locked shared until it is disposed. Not for use by several threads: a worker makes an `ObjectWriter` from
+ * An open repository, locked shared until it is disposed. Not for use by several threads: a worker creates an `ObjectWriter` from
  * `objects.writerSeed()`.
  */
 export class Repository implements Disposable {
@@ -52,7 +52,7 @@ export class Repository implements Disposable {
   readonly insecure: boolean;
   /** @internal */
   readonly verity: VerityPolicy;
-  /** EROFS formats that images are made in. */
+  /** EROFS formats in which images are built. */
   readonly formats: ErofsFormats;
   /** True when meta.json was written just now where it was missing. */
   readonly upgraded: boolean;
@@ -105,14 +105,15 @@ export class Repository implements Disposable {
     this.tags = new TagStore(this.refs);
   }
 
-  /** EROFS versions to make images in: the default first, then the others ascending. */
+  /** EROFS versions in which images are built: the default first, then the others in ascending order. */
   get versions(): readonly ErofsVersion[] {
     return versionsOf(this.formats);
   }
 
   /**
-   * Requires that the repository may be changed; asked once per opening.
-   * @throws UnsupportedError REPO_READ_ONLY; NotFoundError REPO_METADATA_MISSING; BusyError REPO_LOCKED when the lock was lost to somebody who collects garbage
+   * Throws unless the repository is writable; checked once per opening.
+   * @throws UnsupportedError REPO_READ_ONLY; NotFoundError REPO_METADATA_MISSING; BusyError REPO_LOCKED if the lock was lost to a garbage
+   * collection
    */
   ensureWritable(): void {
     if (!this.#isLocked) retakeLock(this.root);
@@ -131,9 +132,8 @@ export class Repository implements Disposable {
   }
 
   /**
-   * @internal
-   * Opens a directory of our own in the repository, made when it is missing. Every file there may be lost at any time without harm, and other
-   * tools pass them over.
+   * @internal Opens a directory of onecopy in the repository, and creates it if it is missing. Every file there may be deleted at any time,
+   * and other tools ignore them.
    */
   openOwn(name: string): Dir {
     this.root.mkdir(OWN, DIRECTORY_MODE);
@@ -141,15 +141,14 @@ export class Repository implements Disposable {
     return this.root.openDir(`${OWN}/${name}`, { noFollow: true });
   }
 
-  /** Writes everything of the repository's filesystem to the disk. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Syncs the filesystem of the repository. @throws HostError SYSCALL_FAILED, NO_SPACE */
   sync(): void {
     syncfs(this.root);
   }
 
   /**
-   * @internal
-   * Runs `work` while nobody else has the repository open. When it could not, the repository may be left unlocked: it must then not be
-   * read on, and writing asks for the lock again.
+   * @internal Runs `work` while no other process has the repository open. After a failure, the repository may be unlocked: then it must not
+   * be read, and a write takes the lock again.
    * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
    */
   exclusively<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
@@ -158,7 +157,7 @@ export class Repository implements Disposable {
     });
   }
 
-  /** Gives the lock back and closes everything; twice is harmless. */
+  /** Releases the lock and closes everything; calling it twice is harmless. */
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -171,7 +170,7 @@ export class Repository implements Disposable {
   }
 }
 
-/** @throws IntegrityError VERITY_NOT_ENABLED when the repository was created without fs-verity */
+/** @throws IntegrityError VERITY_NOT_ENABLED if the repository was created without fs-verity */
 export function requireVerity(root: Dir, isProtected: boolean): void {
   if (isProtected) return;
   throw new IntegrityError(
