@@ -1,20 +1,25 @@
 /**
  * The main job, shown with what this machine has: no network, no root. It builds a real image of several layers and a
- * changed second version, pulls both, and reads, checks and (as root) mounts them with the commands that a user types.
+ * changed second version, serves both from a registry on this machine, pulls them (the first pull is killed halfway), and reads, checks and (as root) mounts them with the commands that a user types.
  *
  * Usage: npm run demo
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
+import { LayoutRegistry } from '../test/support/layout-registry.ts';
 import { membersOfFolder, type SampleImage, writeSampleImage } from './sample-image.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SCRATCH = mkdtempSync(join(tmpdir(), 'onecopy-demo-'));
 const FILES_MAX = 4000;
+/** Time for what was sent to reach the disk before the kill, in milliseconds. */
+const WRITE_MS = 500;
 const DISK_BYTES = 2 * 2 ** 30;
 
 function say(text: string): void {
@@ -25,15 +30,19 @@ function title(text: string): void {
   say(`\n${styleText('bold', `# ${text}`)}`);
 }
 
-/** Prints a command as a user types it and runs it; a failure ends the demo. */
-function run(program: string, ...args: readonly string[]): string {
+/** Prints a command as a user types it and starts it. */
+function start(program: string, args: readonly string[]) {
   const shown = args.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`));
   say(styleText('cyan', `$ ${[program, ...shown].join(' ')}`));
   const path = program === 'onecopy' ? join(ROOT, 'bin/onecopy') : program;
-  const done = spawnSync(path, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  process.stdout.write(done.stdout ?? '');
-  if (done.status === 0) return done.stdout;
-  throw new Error(`${program} ended with status ${done.status ?? done.error}`);
+  return spawn(path, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+/** Runs a command; a failure ends the demo. */
+async function run(program: string, ...args: readonly string[]): Promise<void> {
+  const child = start(program, args);
+  const [status, signal] = await once(child, 'exit');
+  if (status !== 0) throw new Error(`${program} ended with status ${status ?? signal}`);
 }
 
 function size(bytes: number): string {
@@ -85,6 +94,39 @@ function prepareDisk(): { readonly path: string; readonly mounted: boolean } {
   return { path, mounted: false };
 }
 
+/** Pulls from a registry: the first pull is killed when half of the blobs have come, and the second goes on. */
+async function pullFromRegistry(
+  layout: string,
+  images: readonly SampleImage[],
+  repository: readonly string[],
+) {
+  await using registry = await LayoutRegistry.start(layout);
+  const from = (tag: string) => [`docker://${registry.host}/demo:${tag}`, `demo:${tag}`];
+  const pull = async (tag: string) => {
+    const before = registry.sentBytes;
+    await run('onecopy', ...repository, 'pull', ...from(tag));
+    say(styleText('dim', `(the registry sent ${size(registry.sentBytes - before)})`));
+  };
+  title('Pull from a registry on this machine; the first pull is killed halfway');
+  registry.stallAtBytes = Math.floor((images[0]?.blobBytes ?? 0) / 2);
+  const stalled = new Promise<void>((resolve) => {
+    registry.onStall = resolve;
+  });
+  const child = start('onecopy', [...repository, 'pull', ...from('v1')]);
+  const exit = once(child, 'exit');
+  await Promise.race([stalled, exit]);
+  await delay(WRITE_MS);
+  child.kill('SIGKILL');
+  await exit;
+  say(styleText('dim', `(kill -9; the registry sent ${size(registry.sentBytes)})`));
+  registry.stallAtBytes = Number.POSITIVE_INFINITY;
+  await pull('v1');
+  title(
+    'Pull a changed version: layers that are here are not fetched, files that are here are not stored',
+  );
+  await pull('v2');
+}
+
 async function main(): Promise<void> {
   const disk = prepareDisk();
   const layout = join(disk.path, 'layout');
@@ -92,46 +134,48 @@ async function main(): Promise<void> {
   const onecopy = (...args: string[]) => run('onecopy', ...repository, ...args);
   try {
     title('A real image out of what this machine has, and a changed second version');
-    for (const [at, image] of (await buildImages(layout)).entries()) {
+    const images = await buildImages(layout);
+    for (const [at, image] of images.entries()) {
       say(
         `v${at + 1}: ${size(image.tarBytes)} of tar in ${size(image.blobBytes)} of blobs, ${image.manifestDigest}`,
       );
     }
-    title('Pull both: blobs and layers are verified, every file is stored once');
-    onecopy('pull', `oci:${layout}:v1`, 'demo:v1');
-    onecopy('pull', `oci:${layout}:v2`, 'demo:v2');
-    onecopy('images');
+    await pullFromRegistry(layout, images, repository);
+    await onecopy('images');
     title('Read without mounting');
-    onecopy('ls', 'demo:v1', '/usr/lib/app');
-    onecopy('find', 'demo:v1', '/usr/lib/app/base', '--name', '*hex*');
-    onecopy('cat', 'demo:v1', '/usr/lib/app/base/bytes/hex.ts');
-    onecopy('stat', 'demo:v1', '/usr/lib/app/base/bytes/hex.ts');
+    await onecopy('ls', 'demo:v1', '/usr/lib/app');
+    await onecopy('find', 'demo:v1', '/usr/lib/app/base', '--name', '*hex*');
+    await onecopy('cat', 'demo:v1', '/usr/lib/app/base/bytes/hex.ts');
+    await onecopy('stat', 'demo:v1', '/usr/lib/app/base/bytes/hex.ts');
     title('Check everything, and give an image back');
-    onecopy('fsck');
-    onecopy('export', 'demo:v2', `oci:${join(disk.path, 'out')}:v2`);
-    if (disk.mounted) mountAndCompare(disk.path, onecopy);
+    await onecopy('fsck');
+    await onecopy('export', 'demo:v2', `oci:${join(disk.path, 'out')}:v2`);
+    if (disk.mounted) await mountAndCompare(disk.path, onecopy);
     else say('\n(As root, with xfsprogs or btrfs-progs, the demo also mounts the image.)');
     title('Remove one version; what the other needs stays');
-    onecopy('rm', 'demo:v1');
-    onecopy('gc');
-    onecopy('fsck');
+    await onecopy('rm', 'demo:v1');
+    await onecopy('gc');
+    await onecopy('fsck');
   } finally {
     if (disk.mounted) spawnSync('umount', ['-l', disk.path]);
     rmSync(SCRATCH, { recursive: true, force: true });
   }
 }
 
-function mountAndCompare(disk: string, onecopy: (...args: string[]) => string): void {
+async function mountAndCompare(
+  disk: string,
+  onecopy: (...args: string[]) => Promise<void>,
+): Promise<void> {
   title('Mount with the kernel: EROFS for the tree, overlayfs for the files');
   const target = join(disk, 'mnt');
   mkdirSync(target);
-  onecopy('mount', 'demo:v2', target);
+  await onecopy('mount', 'demo:v2', target);
   try {
-    run('ls', join(target, 'usr/lib/app'));
-    run('diff', '-r', join(target, 'usr/lib/app'), join(ROOT, 'src'));
+    await run('ls', join(target, 'usr/lib/app'));
+    await run('diff', '-r', join(target, 'usr/lib/app'), join(ROOT, 'src'));
     say('(no difference)');
   } finally {
-    onecopy('umount', target);
+    await onecopy('umount', target);
   }
 }
 
