@@ -26,6 +26,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   'program/onecopy': 'faces/cli/main.ts',
   'program/mkcomposefs': 'faces/compat/mkcomposefs.ts',
   'program/composefs-info': 'faces/compat/composefs-info.ts',
+  'program/cfsctl': 'faces/cfsctl/main.ts',
 };
 /** Public doors, by the name of their file in `dist/`. */
 const DOORS: Readonly<Record<string, string>> = {

@@ -123,8 +123,8 @@ test('the list of environment variables has every one that the source reads', ()
     ].map(([, direct, looked]) => direct ?? looked ?? ''),
   );
   ok(asked.length > 10);
-  // No settings: REQUEST_METHOD marks a CGI script, in which HTTP_PROXY is a header of the client, ONECOPY_STDOUT is from the launcher.
-  const marks = ['REQUEST_METHOD', 'ONECOPY_STDOUT'];
+  // No settings: REQUEST_METHOD marks a CGI script, in which HTTP_PROXY is a header of the client, ONECOPY_STDOUT and ONECOPY_CALLED_AS are from the launcher.
+  const marks = ['REQUEST_METHOD', 'ONECOPY_STDOUT', 'ONECOPY_CALLED_AS'];
   const missing = new Set(
     asked.filter((name) => ![...known, ...marks].includes(name)).map(lowerProxy),
   );

@@ -134,7 +134,7 @@ test('a link by another name is refused, and starts nothing', () => {
     const link = join(scratch.path, name);
     symlinkSync(LAUNCHER, link);
     const { status, stdout, stderr } = spawnSync(link, ['--version'], { encoding: 'utf8' });
-    const message = `onecopy: Cannot start as "${name}": expected onecopy, mkcomposefs or composefs-info\n`;
+    const message = `onecopy: Cannot start as "${name}": expected onecopy, cfsctl, mkcomposefs or composefs-info\n`;
     assert.deepEqual([status, stdout, stderr], [2, '', message]);
   }
 });

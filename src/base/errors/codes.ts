@@ -95,6 +95,11 @@ export const ERROR_CODES = {
     meaning: 'A range of a layer does not decompress to the content that its TOC states',
     keys: ['expected', 'found'],
   },
+  COMMAND_NEEDS_REPOSITORY: {
+    kind: 'unsupported',
+    meaning: 'A command that works on a repository was told to open none',
+    keys: ['command'],
+  },
   COMPRESSION_UNSUPPORTED: {
     kind: 'unsupported',
     meaning: 'This version does not support the compression of a blob',

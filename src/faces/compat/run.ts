@@ -5,6 +5,8 @@ import { stderr, stdout } from '#faces/terminal';
 
 /** Characters that are buffered before a write. */
 const PIECE_LENGTH = 64 * 1024;
+/** The C tools exit with 1 for a wrong command line; `cfsctl`, called for one of them, with 2. */
+const USAGE_STATUS = process.env['ONECOPY_CALLED_AS'] === 'cfsctl' ? 2 : 1;
 
 /**
  * Runs a program with the exit codes of the C tools: 0 for success, 1 for every failure, usage errors included. The reason is printed on
@@ -21,10 +23,13 @@ export async function runTool(
   } catch (error) {
     if (error instanceof UsageError) {
       stderr.stream.write(plainText(error.message === '' ? usage : `${error.message}\n${usage}`));
-    } else if (isOnecopyError(error)) {
+      return USAGE_STATUS;
+    }
+    if (isOnecopyError(error)) {
       stderr.stream.write(plainText(`${program}: ${renderErrorText(error)}\n`));
-    } else throw error;
-    return 1;
+      return 1;
+    }
+    throw error;
   }
 }
 

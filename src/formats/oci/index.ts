@@ -12,7 +12,6 @@ export {
   encodeManifest,
   parseDockerArchive,
 } from './docker-archive.ts';
-export { ENTRIES_MAX, EntryBudget, entryWeight } from './entry-budget.ts';
 export {
   addToLayoutIndex,
   LAYOUT_MARKER,
@@ -29,12 +28,6 @@ export {
   referrersTag,
 } from './image-name.ts';
 export { requireDocumentSize } from './json.ts';
-export {
-  type LayerDifference,
-  type LayerDifferences,
-  LayerStack,
-  type StackOptions,
-} from './layers.ts';
 export {
   CONFIG_MAX_BYTES,
   CONTAINERD_NAME_ANNOTATION,
@@ -82,3 +75,11 @@ export {
   type ResolveOptions,
   resolveImage,
 } from './resolve.ts';
+export { ENTRIES_MAX, EntryBudget, entryWeight } from './stack/entry-budget.ts';
+export { dumpLayerEntry } from './stack/layer-dump.ts';
+export {
+  type LayerDifference,
+  type LayerDifferences,
+  LayerStack,
+  type StackOptions,
+} from './stack/layers.ts';

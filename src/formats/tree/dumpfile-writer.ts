@@ -9,21 +9,21 @@ import {
   sortedXattrs,
   type Tree,
 } from './model.ts';
-import { countLinks, leafAt, walkTree } from './operations.ts';
+import { countLinks, leafAt, type WalkStart, walkTree } from './operations.ts';
 
 /** Characters gathered before a piece is handed out. */
 const PIECE_LENGTH = 64 * 1024;
 
 /**
  * The dumpfile of a tree in pieces of about 64 KiB of ASCII: depth first, children in byte order, each line ended by LF.
- * The second and later names of a leaf become hard links to the first.
+ * The second and later names of a leaf become hard links to the first. With a start, the lines of that part of the tree.
  * @throws FormatError TREE_INVALID. Source: core spec 4.4
  */
-export function* writeDumpfile(tree: Tree): Generator<Uint8Array> {
+export function* writeDumpfile(tree: Tree, start?: WalkStart): Generator<Uint8Array> {
   const counts = countLinks(tree);
   const firstPaths = new Map<LeafIndex, ByteString>();
   let text = '';
-  for (const { path, inode } of walkTree(tree)) {
+  for (const { path, inode } of walkTree(tree, start)) {
     if (inode instanceof Directory) text += directoryLine(path, inode);
     else {
       const first = firstPaths.get(inode);
@@ -31,7 +31,7 @@ export function* writeDumpfile(tree: Tree): Generator<Uint8Array> {
         const nlink = counts[inode] as number;
         if (nlink > 1) firstPaths.set(inode, path);
         text += leafLine(path, leafAt(tree, inode), nlink);
-      } else text += `${escapeField(path)} 0 @120000 - - - - 0.0 ${escapeField(first)} - -\n`;
+      } else text += dumpLinkLine(path, first);
     }
     if (text.length < PIECE_LENGTH) continue;
     yield Buffer.from(text, 'latin1');
@@ -45,13 +45,27 @@ export function encodeDumpfile(tree: Tree): Uint8Array {
   return concatBytes([...writeDumpfile(tree)]);
 }
 
+/** What a line of a dumpfile is about: a leaf, or a directory by itself. */
+export type Dumped = Leaf | { readonly kind: 'directory'; readonly stat: Stat };
+
+/** The line of a directory or leaf under a path. */
+export function dumpLine(path: ByteString, dumped: Dumped, nlink: number): string {
+  return dumped.kind === 'directory'
+    ? `${escapeField(path)} 0 ${metadataFields(TYPE_BITS.directory, nlink, 0, dumped.stat)} - - -${xattrFields(dumped.stat)}\n`
+    : leafLine(path, dumped, nlink);
+}
+
+/** The line of a further name of a leaf. */
+export function dumpLinkLine(path: ByteString, target: ByteString): string {
+  return `${escapeField(path)} 0 @120000 - - - - 0.0 ${escapeField(target)} - -\n`;
+}
+
 function directoryLine(path: ByteString, directory: Directory): string {
   let subdirectories = 0;
   for (const inode of directory.entries.values()) {
     if (inode instanceof Directory) subdirectories += 1;
   }
-  const metadata = metadataFields(TYPE_BITS.directory, 2 + subdirectories, 0, directory.stat);
-  return `${escapeField(path)} 0 ${metadata} - - -${xattrFields(directory.stat)}\n`;
+  return dumpLine(path, { kind: 'directory', stat: directory.stat }, 2 + subdirectories);
 }
 
 function metadataFields(typeBits: number, nlink: number, rdev: number, stat: Stat): string {

@@ -14,7 +14,13 @@ export {
   type ParsedDumpfile,
   parseDumpfile,
 } from './dumpfile-reader.ts';
-export { encodeDumpfile, writeDumpfile } from './dumpfile-writer.ts';
+export {
+  type Dumped,
+  dumpLine,
+  dumpLinkLine,
+  encodeDumpfile,
+  writeDumpfile,
+} from './dumpfile-writer.ts';
 export {
   type DeviceLeaf,
   Directory,
@@ -58,6 +64,7 @@ export {
   statOf,
   type TreeEntry,
   verifyTree,
+  type WalkStart,
   walkDirectories,
   walkTree,
 } from './operations.ts';

@@ -150,19 +150,26 @@ export interface TreeEntry {
   readonly inode: Inode;
 }
 
+/** Where a walk begins: what is there, and the path that it is shown under. */
+export interface WalkStart {
+  readonly path: ByteString;
+  readonly inode: Inode;
+}
+
 /**
- * Walks a tree depth first: a directory before its children, children in byte order, the root first.
+ * Walks a tree depth first from its root or another start: a directory before its children, children in byte order.
  * @throws FormatError TREE_INVALID below {@link DEPTH_LIMIT}
  */
-export function* walkTree(tree: Tree): Generator<TreeEntry> {
-  const stack: TreeEntry[] = [
-    { path: '/' as ByteString, name: '' as ByteString, depth: 0, inode: tree.root },
-  ];
+export function* walkTree(
+  tree: Tree,
+  start: WalkStart = { path: '/' as ByteString, inode: tree.root },
+): Generator<TreeEntry> {
+  const stack: TreeEntry[] = [{ ...start, name: '' as ByteString, depth: 0 }];
   for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
     yield entry;
     if (!(entry.inode instanceof Directory)) continue;
     if (entry.depth >= DEPTH_LIMIT) throw tooDeep(entry.depth);
-    const prefix = entry.depth === 0 ? '/' : `${entry.path}/`;
+    const prefix = entry.path.endsWith('/') ? entry.path : `${entry.path}/`;
     const children = sortedEntries(entry.inode);
     for (let at = children.length - 1; at >= 0; at -= 1) {
       const [name, inode] = children[at] as [ByteString, Inode];

@@ -1,5 +1,5 @@
 import { type ByteString, displayText } from '#base/bytes';
-import { ERRNO, failSyscall, hostError } from '../ffi/errno.ts';
+import { ERRNO, failSyscall, hasErrno, hostError } from '../ffi/errno.ts';
 import { lastErrno, SLAB, slab, sys } from '../ffi/ffi.ts';
 import { AT, OPEN } from '../ffi/flags.ts';
 import {
@@ -230,6 +230,16 @@ export class Dir implements Disposable {
   /** Removes an empty directory; false if it did not exist. */
   rmdir(name: Name): boolean {
     return this.#remove(name, AT.removeDir);
+  }
+
+  /** Removes a directory that is empty; false when it is not, or when there is none. */
+  rmdirEmpty(name: Name): boolean {
+    try {
+      return this.rmdir(name);
+    } catch (error) {
+      if (hasErrno(error, 'ENOTEMPTY') || hasErrno(error, 'EEXIST')) return false;
+      throw error;
+    }
   }
 
   #remove(name: Name, flags: number): boolean {

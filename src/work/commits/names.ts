@@ -96,6 +96,7 @@ export function untagCommit(repository: Repository, ref: string): void {
   if (!removed.includes(true)) throw notFound(ref, 'there is no such ref');
   const folder = historyRefFolder(ref);
   for (const { name } of refs.list('streams', folder)) refs.remove('streams', `${folder}/${name}`);
+  refs.tidy('streams', folder);
 }
 
 /** The commit that a ref of a partial commit names; undefined when there is no such ref. */

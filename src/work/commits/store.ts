@@ -1,6 +1,5 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { encodeImage } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import {
   type CommitObjects,
   CommitStream,
@@ -29,7 +28,10 @@ export interface StoreCommitOptions {
   readonly namedRefs?: ReadonlyMap<string, ObjectId> | undefined;
   /** Keep the NUL of xattr names in the image, as composefs-ostree 0.9 does, to get its image ids. */
   readonly reading?: Reading | undefined;
-  /** Also compute the id that the stream has before it names its image, which `cfsctl` prints. */
+  /**
+   * Store also the stream as it is before it names its image, and say its id, which `cfsctl` prints. Nothing uses that stream, and the next
+   * garbage collection removes it; scripts written for `cfsctl` count it.
+   */
   readonly withUpstreamId?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Where to find the objects faster than in the stream. */
@@ -134,14 +136,14 @@ export async function storePartialCommit(
 }
 
 async function encodeStream(
-  { algorithm }: Repository,
+  { algorithm, objects }: Repository,
   content: CommitStreamContent,
   imageId: ObjectId | undefined,
   { namedRefs, withUpstreamId }: Pick<StoreCommitOptions, 'namedRefs' | 'withUpstreamId'>,
 ): Promise<{ readonly stream: Uint8Array; readonly upstreamId: ObjectId | undefined }> {
   const upstreamId =
     withUpstreamId === true
-      ? computeVerity(await encodeCommitStream(content, { algorithm }), algorithm)
+      ? objects.ensureBytes(await encodeCommitStream(content, { algorithm })).id
       : undefined;
   const image = imageId === undefined ? {} : { image: imageId };
   const refs = namedRefs === undefined ? {} : { namedRefs };

@@ -1,6 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
+import type { VerityAlgorithm } from '#formats/fsverity';
 import { Directory, type Leaf, type LeafIndex, NO_XATTRS, type Stat, Tree } from '#formats/tree';
 import {
   type Dir,
@@ -104,7 +105,8 @@ class Scanner {
     if (sizeBytes <= INLINE_LIMIT) {
       return { kind: 'inline', stat, content: new Uint8Array(readAll(file, INLINE_LIMIT)) };
     }
-    const id = (this.#options.storeObject ?? hashFile)(file, sizeBytes);
+    const { storeObject = hashFile } = this.#options;
+    const id = storeObject(file, sizeBytes);
     return { kind: 'external', stat, id, sizeBytes };
   }
 
@@ -142,8 +144,12 @@ function changed(label: string): IntegrityError {
 }
 
 /** The object id of a file's content, which must still have its size. @throws IntegrityError FILE_CHANGED */
-export function hashFile(file: HostFile, sizeBytes: number): ObjectId {
-  return hashPieces(file, sizeBytes, () => undefined);
+export function hashFile(
+  file: HostFile,
+  sizeBytes: number,
+  algorithm: VerityAlgorithm = 'sha256',
+): ObjectId {
+  return hashPieces(file, sizeBytes, () => undefined, algorithm);
 }
 
 /** Hashes a file and hands every piece on. @throws IntegrityError FILE_CHANGED when it is not `sizeBytes` long */
@@ -151,8 +157,9 @@ export function hashPieces(
   file: HostFile,
   sizeBytes: number,
   each: (piece: Uint8Array) => void,
+  algorithm: VerityAlgorithm = 'sha256',
 ): ObjectId {
-  const hasher = openVerityHasher('sha256');
+  const hasher = openVerityHasher(algorithm);
   let found = 0;
   for (const piece of readPieces(file)) {
     found += piece.length;

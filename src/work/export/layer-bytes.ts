@@ -4,6 +4,7 @@ import { createHasherLike, type DiffId } from '#base/digest';
 import { drained, verifyDigest } from '#base/flow';
 import type { Compression } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
+import { readStream } from '#work/dump';
 
 /** Bytes that are gathered before they are written, so that small headers do not cost a system call each. */
 const GATHER_BYTES = 1 << 20;
@@ -23,30 +24,11 @@ export function* rebuildLayer(
   expected: DiffId | ContentDigest,
 ): Generator<Uint8Array> {
   const hasher = createHasherLike(expected);
-  for (const piece of gathered(layerParts(repository, id))) {
+  for (const piece of gathered(readStream(repository, { id }))) {
     hasher.update(piece);
     yield piece;
   }
   verifyDigest(expected, hasher.finish());
-}
-
-/** Inline bytes and the content of objects, in order. */
-function* layerParts(repository: Repository, id: ObjectId): Generator<Uint8Array> {
-  using opened = repository.streams.open({ id });
-  const piece = Buffer.allocUnsafe(GATHER_BYTES);
-  for (const part of opened.stream.parts()) {
-    if (part.kind === 'inline') {
-      yield part.bytes;
-      continue;
-    }
-    using object = repository.objects.open(part.id);
-    for (let offset = 0; offset < object.sizeBytes; ) {
-      const length = object.read(offset, piece);
-      if (length === 0) break;
-      yield piece.subarray(0, length);
-      offset += length;
-    }
-  }
 }
 
 /** Joins small pieces into large ones; large ones pass as they are. */

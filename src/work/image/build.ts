@@ -5,7 +5,7 @@ import { encodeImage } from '#formats/erofs';
 import { LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
-import type { Reading, Tree, XattrMode } from '#formats/tree';
+import { encodeDumpfile, type Reading, type Tree, type XattrMode } from '#formats/tree';
 import { hashContent } from '#host';
 import type { ErofsVersion, Repository } from '#stores/composefs';
 import { storeConfig, storeManifest } from './documents.ts';
@@ -83,6 +83,15 @@ export function computeImageId(
   const version = options.version ?? repository.formats.default;
   const { algorithm } = repository;
   return hashContent(encodeImage(tree, { version, algorithm }), algorithm);
+}
+
+/** The tree of a stored image as a dumpfile. @throws as `openOciImage` and `buildTree` */
+export function dumpImage(
+  repository: Repository,
+  name: string,
+  options: BuildOptions = {},
+): Uint8Array {
+  return encodeDumpfile(buildTree(repository, openOciImage(repository, name), options));
 }
 
 /** Encodes a tree in every version that the repository wants and stores the images; returns their ids. Nothing is synced. */

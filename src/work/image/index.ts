@@ -5,13 +5,14 @@
  *                                            └▶ EROFS images (composefs.image…), which live as long as the config
  */
 
-export type { Reading } from '#formats/tree';
+export { parseXattrMode, type Reading, type XattrMode } from '#formats/tree';
 export {
   type BuildOptions,
   type BuiltImage,
   buildImage,
   buildTree,
   computeImageId,
+  dumpImage,
   encodeImages,
   type ImageIds,
   presentImages,
@@ -38,6 +39,7 @@ export {
   blobRefName,
   blobStreamName,
   configStreamName,
+  describeSlot,
   imageSlot,
   isImageSlot,
   layerStreamName,

@@ -54,3 +54,17 @@ export function imageSlot(version: ErofsVersion): string {
 export function isImageSlot(name: string): boolean {
   return name === IMAGE_SLOT_PREFIX || name.startsWith(`${IMAGE_SLOT_PREFIX}.`);
 }
+
+/** What the name of a slot says. Source: oci-and-cli section 2.2. */
+export function describeSlot(slot: string): {
+  readonly bootable: boolean;
+  /** 1 stands for the versions 0 and 1. */
+  readonly version: 1 | 2;
+  /** Only of a bootable image. */
+  readonly xattrMode: string | null;
+} {
+  const bootable = slot.startsWith(BOOT_SLOT_PREFIX);
+  const version = /\.v1(?:\.|$)/.test(slot) ? 1 : 2;
+  const [, mode = 'allowlist-only'] = /\.xattrs=(.+)$/.exec(slot) ?? [];
+  return { bootable, version, xattrMode: bootable ? mode : null };
+}

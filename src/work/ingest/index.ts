@@ -7,6 +7,7 @@
  */
 export { BatchPool } from './batches/batch-pool.ts';
 export { BlobReader } from './blob.ts';
+export { importTar, type TarOrder } from './import-tar.ts';
 export { type ImportedLayer, importBlob, importLayer } from './layer.ts';
 export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX } from './unpack/unpack.ts';

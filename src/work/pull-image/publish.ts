@@ -43,7 +43,10 @@ export interface Published {
 export async function publishImage(
   repository: Repository,
   input: PublishInput,
-  signal: AbortSignal | undefined,
+  {
+    keepFirstStreams,
+    signal,
+  }: { readonly keepFirstStreams: boolean; readonly signal: AbortSignal | undefined },
 ): Promise<Published> {
   const { image, ids, images } = input;
   const { digest } = image.manifest;
@@ -61,7 +64,8 @@ export async function publishImage(
   const streams = new ImageStreams({ ...input, blobs, reading });
   // Upstream stores both without images first, and reports the id that they have then.
   const isFirst = existing === undefined && slots.size > 0;
-  const first = isFirst ? await streams.store(hashOnly(repository), new Map()) : undefined;
+  const store = keepFirstStreams ? repository : hashOnly(repository);
+  const first = isFirst ? await streams.store(store, new Map()) : undefined;
   const last = await streams.store(repository, slots);
   signal?.throwIfAborted();
   nameStreams(repository, image, last);

@@ -55,6 +55,11 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly planLayer?: LayerPlanner | undefined;
   /** How layers are read; without it `standard`, and an image that is stored already keeps its own. */
   readonly reading?: Reading | undefined;
+  /**
+   * Store also the streams that composefs-rs writes before it has an EROFS image. Nothing uses them, and the next garbage collection
+   * removes them; scripts written for it count them.
+   */
+  readonly keepFirstStreams?: boolean | undefined;
 }
 
 /** Most writer threads: beyond, the one thread that splits is the limit. */
@@ -205,7 +210,8 @@ class ImagePull {
     const differences = feed?.differences;
     const built = differences === undefined ? {} : { reading: readingOf(differences) };
     const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
-    const published = await publishImage(this.#repository, input, signal);
+    const { keepFirstStreams = false } = this.#options;
+    const published = await publishImage(this.#repository, input, { keepFirstStreams, signal });
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
     settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');

@@ -3,9 +3,13 @@
 export {
   type ErofsFormats,
   type ErofsVersion,
+  ensureRepository,
+  initRepository,
   type OpenOptions,
   openRepository,
   Repository,
+  readRepositoryAlgorithm,
+  resetMetadata,
 } from '#stores/composefs';
 export { locateRepository, type RepositoryChoice } from './locate.ts';
 export {

@@ -76,6 +76,16 @@ export class RefStore {
     return this.#context.root.unlink(`${category}/${REFS}/${fileNameOf(name)}`);
   }
 
+  /** Removes a folder of references where it is empty, and the one above it. */
+  tidy(category: RefCategory, folder: string): void {
+    splitRefName(folder);
+    const { root } = this.#context;
+    const parts = fileNameOf(folder).split('/');
+    for (; parts.length > 0; parts.pop()) {
+      if (!root.rmdirEmpty(`${category}/${REFS}/${parts.join('/')}`)) return;
+    }
+  }
+
   #refOf(category: RefCategory, name: string, link: ByteString): NamedRef | undefined {
     const base = baseNameOf(link);
     const target = base === undefined ? undefined : textOf(base);

@@ -1,6 +1,6 @@
 import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
-import { type Dir, readFilesystemState, syncfs } from '#host';
+import { type Dir, hasErrno, readFilesystemState, syncfs } from '#host';
 import { ACCEPTED, DIRECTORY_MODE, META_NAME, OWN, UPLOADS } from '../layout.ts';
 import { ExportNotes } from '../marks/exports.ts';
 import { SuspectStore } from '../marks/suspects.ts';
@@ -20,6 +20,9 @@ import {
   type RepositoryMeta,
   versionsOf,
 } from './meta.ts';
+
+/** How often a directory of our own is made again that another process tidies away. */
+const OWN_TRIES = 10;
 
 /** The results of `openRepository`. The repository becomes the owner of `root` and its lock. */
 export interface RepositoryParts {
@@ -136,9 +139,21 @@ export class Repository implements Disposable {
    * and other tools ignore them.
    */
   openOwn(name: string): Dir {
-    this.root.mkdir(OWN, DIRECTORY_MODE);
-    this.root.mkdir(`${OWN}/${name}`, DIRECTORY_MODE);
-    return this.root.openDir(`${OWN}/${name}`, { noFollow: true });
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.root.mkdir(OWN, DIRECTORY_MODE);
+        this.root.mkdir(`${OWN}/${name}`, DIRECTORY_MODE);
+        return this.root.openDir(`${OWN}/${name}`, { noFollow: true });
+      } catch (error) {
+        // Another process has found it empty and tidied it away.
+        if (!hasErrno(error, 'ENOENT') || attempt === OWN_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Removes a directory of our own where it is empty, and what then is empty above it: a repository at rest looks as other tools made it. */
+  tidyOwn(name: string): void {
+    if (this.root.rmdirEmpty(`${OWN}/${name}`)) this.root.rmdirEmpty(OWN);
   }
 
   /** Syncs the filesystem of the repository. @throws HostError SYSCALL_FAILED, NO_SPACE */

@@ -12,6 +12,16 @@ const MAGIC = Buffer.from('onecopy ostree pull 1\n', 'latin1');
 const BOOT_ID_BYTES = 36;
 /** Journals longer than this are not replayed, in bytes: 20 million small objects. */
 const JOURNAL_MAX_BYTES = 2 ** 32;
+/** How often a file is made in a folder that another process tidies away. */
+const OPEN_TRIES = 10;
+
+/** Where a journal lies. */
+interface JournalPlace {
+  readonly repository: Repository;
+  readonly dir: Dir;
+  readonly name: string;
+  readonly file: HostFile;
+}
 
 /**
  * What a pull of one commit has got so far, record by record, so that a pull that was killed goes on where it stopped.
@@ -19,6 +29,7 @@ const JOURNAL_MAX_BYTES = 2 ** 32;
  * for. Not synced: after a power loss the end is lost, and objects are read again before they are believed.
  */
 export class PullJournal implements Disposable {
+  readonly #repository: Repository;
   readonly #dir: Dir;
   readonly #name: string;
   readonly #file: HostFile;
@@ -28,11 +39,10 @@ export class PullJournal implements Disposable {
   readonly isSameBoot: boolean;
 
   private constructor(
-    dir: Dir,
-    name: string,
-    file: HostFile,
+    { repository, dir, name, file }: JournalPlace,
     found: { records: readonly ObjectRecord[]; isSameBoot: boolean },
   ) {
+    this.#repository = repository;
     this.#dir = dir;
     this.#name = name;
     this.#file = file;
@@ -42,9 +52,8 @@ export class PullJournal implements Disposable {
 
   /** Opens the journal of a commit. Undefined while another process pulls the same commit: it will not be disturbed. */
   static open(repository: Repository, commit: OstreeChecksum): PullJournal | undefined {
-    const dir = repository.openOwn(DIRECTORY);
     const name = `ostree-${commit}`;
-    const file = dir.openFile(name, OPEN.readWrite | OPEN.create | OPEN.append, 0o600);
+    const { dir, file } = openFileIn(repository, name);
     try {
       // Whoever finished just now has removed the name: then this file is nobody's, and the next pull starts a new one.
       if (!tryFlock(file, 'exclusive') || dir.stat(name) === undefined) {
@@ -52,7 +61,7 @@ export class PullJournal implements Disposable {
         dir[Symbol.dispose]();
         return undefined;
       }
-      return new PullJournal(dir, name, file, replay(file));
+      return new PullJournal({ repository, dir, name, file }, replay(file));
     } catch (error) {
       file[Symbol.dispose]();
       dir[Symbol.dispose]();
@@ -72,11 +81,25 @@ export class PullJournal implements Disposable {
   /** The pull is complete: nothing is left to go on with. */
   remove(): void {
     this.#dir.unlink(this.#name);
+    this.#repository.tidyOwn(DIRECTORY);
   }
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
     this.#dir[Symbol.dispose]();
+  }
+}
+
+/** Opens the file of a journal; between its folder and itself another process may tidy the empty folder away. */
+function openFileIn(repository: Repository, name: string): { dir: Dir; file: HostFile } {
+  for (let attempt = 1; ; attempt += 1) {
+    const dir = repository.openOwn(DIRECTORY);
+    try {
+      return { dir, file: dir.openFile(name, OPEN.readWrite | OPEN.create | OPEN.append, 0o600) };
+    } catch (error) {
+      dir[Symbol.dispose]();
+      if (!hasErrno(error, 'ENOENT') || attempt === OPEN_TRIES) throw error;
+    }
   }
 }
 

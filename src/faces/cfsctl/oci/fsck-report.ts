@@ -1,9 +1,9 @@
 import type { FsckReport, OciCheckReport, OciFinding } from '#work/check';
-import { type FsckDocument, fsckDocument, renderFsckText } from './fsck-report.ts';
+import { type FsckDocument, fsckDocument, renderFsckText } from '../repository/fsck-report.ts';
 
 /** A finding as one line: `fsck: <kind>: <tag>: <detail>`. */
 export function renderOciFinding(finding: OciFinding): string {
-  return ['fsck', finding.kind, finding.image, finding.detail]
+  return ['fsck', finding.kind, finding.image, detailOf(finding)]
     .filter((part) => part !== '')
     .join(': ');
 }
@@ -35,4 +35,10 @@ export function ociFsckDocument(repository: FsckReport, images: OciCheckReport):
     errors: images.findings.map(renderOciFinding),
     repo: fsckDocument(repository),
   };
+}
+
+/** Where the original says only what it tried to do. */
+function detailOf({ kind, detail }: OciFinding): string {
+  const [, id] = kind === 'seal-image-missing' ? (/^([0-9a-f]+):/.exec(detail) ?? []) : [];
+  return id === undefined ? detail : `${id}: Opening image '${id}'`;
 }

@@ -5,7 +5,6 @@ import {
   DEPTH_LIMIT,
   Directory,
   type Inode,
-  type Leaf,
   leafAt,
   NO_XATTRS,
   type Reading,
@@ -16,9 +15,10 @@ import {
   UNSET_STAT,
   type XattrMode,
 } from '#formats/tree';
+import { OPAQUE_WHITEOUT, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX } from '../layout.ts';
 import { EntryBudget } from './entry-budget.ts';
+import { leafOfEntry } from './layer-leaf.ts';
 import { IMPLIED_STAT, LayerMarks } from './layer-marks.ts';
-import { OPAQUE_WHITEOUT, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX } from './layout.ts';
 
 /** How layers are stacked. */
 export interface StackOptions {
@@ -192,7 +192,10 @@ export class LayerStack {
     if (entry.type !== 'file' || this.#isWhiteoutPath(entry.path)) return;
     const inlineBytes = content.kind === 'inline' ? content.bytes.length : 0;
     this.#budget.take(entry, entry.path.length + inlineBytes);
-    this.#hidden.set(entry.path, this.#tree.addLeaf(this.#leafOf(entry, content)));
+    this.#hidden.set(
+      entry.path,
+      this.#tree.addLeaf(leafOfEntry(entry, this.#statOf(entry), content)),
+    );
   }
 
   #isWhiteoutPath(path: ByteString): boolean {
@@ -238,7 +241,7 @@ export class LayerStack {
   #inodeOf(entry: TarEntry, content: StoredContent): Inode {
     if (entry.type === 'directory') return new Directory(this.#statOf(entry));
     if (entry.type === 'hardlink') return this.#linkTarget(entry);
-    return this.#tree.addLeaf(this.#leafOf(entry, content));
+    return this.#tree.addLeaf(leafOfEntry(entry, this.#statOf(entry), content));
   }
 
   #linkTarget(entry: TarEntry): number {
@@ -256,24 +259,6 @@ export class LayerStack {
       `Cannot link "${displayText(entry.path)}" in layer ${this.#layer}: expected a file at "${displayText(entry.linkTarget)}", found ${found}`,
       { offset: entry.offset, what: `layer ${this.#layer}`, path: displayText(entry.path) },
     );
-  }
-
-  #leafOf(entry: TarEntry, content: StoredContent): Leaf {
-    const stat = this.#statOf(entry);
-    switch (entry.type) {
-      case 'file':
-        return content.kind === 'inline'
-          ? { kind: 'inline', stat, content: content.bytes }
-          : { kind: 'external', stat, id: content.id, sizeBytes: content.sizeBytes };
-      case 'symlink':
-        return { kind: 'symlink', stat, target: entry.linkTarget };
-      case 'chr':
-      case 'blk':
-        return { kind: entry.type, stat, rdev: deviceNumber(entry.rdevMajor, entry.rdevMinor) };
-      default:
-        // The other types are directories and hard links, which are no leaves, and unknown ones, which do not come this far.
-        return { kind: 'fifo', stat };
-    }
   }
 
   #statOf(entry: TarEntry): Stat {
@@ -313,9 +298,4 @@ function nameAt(path: string, start: number, end = path.length): ByteString {
 
 function copyText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
-}
-
-/** The kernel's 32-bit device number: 12 bits major, 20 bits minor. Source: Linux include/linux/kdev_t.h new_encode_dev. */
-function deviceNumber(major: number, minor: number): number {
-  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }

@@ -1,0 +1,125 @@
+import type { CommandSpec, OperandSpec, OptionSpec } from '../arguments/spec.ts';
+import { MOUNT_OPTIONS } from '../repository/commands.ts';
+import { refuseXattrMode } from '../repository/values.ts';
+import type { Handler } from '../setting.ts';
+import { refuseDigest } from './values.ts';
+
+const BOOTABLE: OptionSpec = {
+  name: 'bootable',
+  summary: 'The bootable image: /boot and /sysroot empty, files labelled',
+};
+const XATTRS: OptionSpec = {
+  name: 'xattrs',
+  value: 'XATTRS',
+  refuse: refuseXattrMode,
+  summary: 'Extended attributes to keep: allowlist-only (default) or keep-user-xattrs',
+};
+const JSON_FLAG: OptionSpec = { name: 'json', summary: 'Print JSON' };
+const CONFIG: readonly OperandSpec[] = [
+  { name: 'CONFIG_NAME' },
+  { name: 'CONFIG_VERITY', isOptional: true },
+];
+const IMAGE: readonly OperandSpec[] = [{ name: 'IMAGE' }];
+
+/** Commands on OCI images. Source: oci-and-cli section 1.4. */
+export const ociCommands: readonly CommandSpec<Handler>[] = [
+  {
+    name: 'import-layer',
+    summary: 'Store the tar on standard input as the layer with this diff id',
+    operands: [
+      { name: 'DIGEST', refuse: refuseDigest },
+      { name: 'NAME', isOptional: true },
+    ],
+    load: async () => (await import('./layers.ts')).importLayer,
+  },
+  {
+    name: 'dump',
+    summary: 'Print the dumpfile of an image',
+    operands: CONFIG,
+    options: [BOOTABLE, XATTRS],
+    load: async () => (await import('./trees.ts')).dump,
+  },
+  {
+    name: 'pull',
+    summary: 'Pull an image into the repository',
+    operands: [{ name: 'IMAGE' }, { name: 'NAME', isOptional: true }],
+    options: [
+      { ...BOOTABLE, summary: 'Make the bootable image, too' },
+      {
+        name: 'expected-digest',
+        value: 'EXPECTED_DIGEST',
+        requires: ['bootable'],
+        summary: 'Find the way of making the bootable image that gives this id',
+      },
+      {
+        name: 'local-fetch',
+        value: 'LOCAL_FETCH',
+        choices: ['disabled', 'auto', 'zerocopy'],
+        summary: "Read podman's store directly",
+      },
+    ],
+    load: async () => (await import('./pull.ts')).pull,
+  },
+  {
+    name: 'images',
+    summary: 'List the images that have a tag',
+    options: [JSON_FLAG],
+    load: async () => (await import('./look.ts')).images,
+  },
+  {
+    name: 'inspect',
+    summary: 'Print what an image says of itself, as JSON',
+    operands: IMAGE,
+    options: [
+      { name: 'manifest', excludes: ['config'], summary: 'Print only the stored manifest' },
+      { name: 'config', summary: 'Print only the stored config' },
+    ],
+    load: async () => (await import('./look.ts')).inspect,
+  },
+  {
+    name: 'linked-erofs-images',
+    summary: 'List the EROFS images of the OCI image that an EROFS image belongs to',
+    operands: [{ name: 'EROFS_IMAGE' }],
+    load: async () => (await import('./look.ts')).linkedErofsImages,
+  },
+  {
+    name: 'tag',
+    summary: 'Give an image a tag',
+    operands: [{ name: 'MANIFEST_DIGEST', refuse: refuseDigest }, { name: 'NAME' }],
+    load: async () => (await import('./look.ts')).tag,
+  },
+  {
+    name: 'untag',
+    summary: 'Remove a tag',
+    operands: [{ name: 'NAME' }],
+    load: async () => (await import('./look.ts')).untag,
+  },
+  {
+    name: 'layer',
+    summary: 'Print a layer: its tar, its members as dumpfile lines, or facts as JSON',
+    operands: [{ name: 'LAYER', refuse: refuseDigest }],
+    options: [{ name: 'dumpfile', excludes: ['json'], summary: 'Print its members' }, JSON_FLAG],
+    load: async () => (await import('./layers.ts')).layer,
+  },
+  {
+    name: 'mount',
+    summary: 'Mount an image',
+    operands: [{ name: 'IMAGE' }, { name: 'MOUNTPOINT' }],
+    options: [BOOTABLE, ...MOUNT_OPTIONS],
+    load: async () => (await import('./trees.ts')).mount,
+  },
+  {
+    name: 'compute-id',
+    summary: 'Print the id of the EROFS image of an image',
+    operands: CONFIG,
+    options: [BOOTABLE, XATTRS],
+    load: async () => (await import('./trees.ts')).computeId,
+  },
+  {
+    name: 'fsck',
+    summary: 'Check the repository and its images',
+    operands: [{ name: 'IMAGE', isOptional: true }],
+    options: [JSON_FLAG],
+    load: async () => (await import('./fsck.ts')).fsck,
+  },
+];

@@ -1,0 +1,10 @@
+/** What is wrong with a digest on the command line; undefined when nothing is. */
+export function refuseDigest(text: string): string | undefined {
+  const colon = text.indexOf(':');
+  if (colon < 0) return "missing ':' in digest";
+  const length = { sha256: 64, sha512: 128 }[text.slice(0, colon)];
+  if (length === undefined) return 'unknown digest algorithm';
+  return /^[0-9a-f]+$/.test(text.slice(colon + 1)) && text.length === colon + 1 + length
+    ? undefined
+    : 'malformed digest';
+}

@@ -1,0 +1,42 @@
+import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
+import { renderHelp } from './arguments/help.ts';
+import { parseArguments } from './arguments/parse.ts';
+import { PROGRAM } from './program.ts';
+import { Setting, type Surroundings } from './setting.ts';
+
+/** Every error but a wrong command line. Source: oci-and-cli section 1.1. */
+const FAILED = 1;
+const USAGE = 2;
+
+/**
+ * Runs `cfsctl` with arguments (without the program's name) and returns its exit status: 0; 1 for every error; 2 for a wrong command
+ * line.
+ */
+export async function runCfsctl(argv: readonly string[], around: Surroundings): Promise<number> {
+  try {
+    const parsed = parseArguments(argv, PROGRAM);
+    if (parsed.kind === 'version') {
+      await around.write(`${PROGRAM.name} ${PROGRAM.version}\n`);
+      return 0;
+    }
+    if (parsed.kind === 'help') {
+      await around.write(renderHelp(PROGRAM, parsed.path));
+      return 0;
+    }
+    const handle = await parsed.command.load();
+    return (await handle(new Setting(parsed.path, parsed.globals, parsed.given, around))) ?? 0;
+  } catch (error) {
+    return explain(error, around);
+  }
+}
+
+function explain(error: unknown, around: Surroundings): number {
+  if (error instanceof UsageError) {
+    const reason = error.message === '' ? renderHelp(PROGRAM, []) : `error: ${error.message}\n`;
+    around.warn(`${reason}\nFor more information, try '--help'.\n`);
+    return USAGE;
+  }
+  if (!isOnecopyError(error)) throw error;
+  around.warn(`Error: ${renderErrorText(error)}\n`);
+  return FAILED;
+}

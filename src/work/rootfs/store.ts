@@ -1,0 +1,60 @@
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { checkImage } from '#formats/erofs';
+import type { XattrMode } from '#formats/tree';
+import type { Repository } from '#stores/composefs';
+import { encodeImages, imageSlot } from '#work/image';
+import { readRootfs } from './read.ts';
+
+/** How a directory is stored. */
+export interface StoreRootfsOptions {
+  /** As in `RootfsOptions`. */
+  readonly canonical: boolean;
+  readonly xattrs?: XattrMode | undefined;
+  /** Name below `images/refs` to give the image. */
+  readonly name?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Stores a directory of the host: every file as an object, shared by reflink where the filesystem can, and an image of its tree in every
+ * version of the repository.
+ * @returns the image in the default version
+ * @throws as `readRootfs`; HostError SYSCALL_FAILED, NO_SPACE; UnsupportedError REPO_READ_ONLY; FormatError REF_NAME_INVALID
+ */
+export function storeRootfs(
+  repository: Repository,
+  path: string,
+  options: StoreRootfsOptions,
+): ObjectId {
+  repository.ensureWritable();
+  const { algorithm, formats, objects } = repository;
+  const { canonical, xattrs, name, signal } = options;
+  const tree = readRootfs(path, {
+    algorithm,
+    canonical,
+    xattrs,
+    storeObject: (file, sizeBytes) => objects.importFile(file, sizeBytes).id,
+  });
+  const id = encodeImages(repository, tree, { signal }).get(imageSlot(formats.default));
+  if (id === undefined) throw new RangeError('No image of the default version');
+  if (name !== undefined) repository.refs.set('images', name, id);
+  return id;
+}
+
+/**
+ * Stores an image that was made elsewhere under a name, once it has been checked.
+ * @throws FormatError EROFS_INVALID for what is no image; as `storeRootfs`
+ */
+export function storeImage(repository: Repository, bytes: Uint8Array, name: string): ObjectId {
+  repository.ensureWritable();
+  const [finding] = checkImage(bytes);
+  if (finding !== undefined) {
+    throw new FormatError(
+      'EROFS_INVALID',
+      `Cannot import the image: "${finding.path}": ${finding.message}`,
+      { offset: 0, what: finding.path },
+    );
+  }
+  return repository.images.publish(bytes, { ref: name });
+}

@@ -1,0 +1,104 @@
+/**
+ * Recorded command lines of `cfsctl` that are about the repository or about the command line itself.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { type GoldenStep, readGolden } from '../../support/golden-repo.ts';
+import { ONECOPY } from '../../support/run-cli.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+import { cfsctl, replay } from './replay.ts';
+
+const CFSCTL = join(dirname(ONECOPY), 'cfsctl');
+
+test('cfsctl reads its command line as recorded', async () => {
+  using temp = makeTempDir();
+  const steps = readGolden<GoldenStep[]>('cli/usage.cfsctl-0.9.4.json');
+  const places = { repo: join(temp.path, 'r'), scratch: temp.path };
+  assert.equal((await cfsctl(['init', '--insecure', places.repo])).status, 0);
+  // The words of help are our own; the two C tools are other programs.
+  const isOther = ({ cmd, ...rest }: GoldenStep) =>
+    rest['stdout_sha256'] !== undefined || /^(mkcomposefs|composefs-info)$/.test(cmd?.[1] ?? '');
+  assert.deepEqual(await replay(steps, places, isOther), []);
+});
+
+test('cfsctl prints help of every command, and says its version', async () => {
+  const whole = await cfsctl(['--help']);
+  assert.equal(whole.status, 0);
+  assert.match(whole.stdout.toString(), /^Usage: cfsctl \[OPTIONS\] <COMMAND>/);
+  const pull = await cfsctl(['help', 'oci', 'pull']);
+  assert.match(pull.stdout.toString(), /Usage: cfsctl oci pull \[OPTIONS\] <IMAGE> \[NAME\]/);
+  assert.match(pull.stdout.toString(), /--local-fetch <LOCAL_FETCH>/);
+  assert.equal((await cfsctl(['-V'])).stdout.toString(), 'cfsctl 0.9.4\n');
+});
+
+test('cfsctl makes repositories as recorded', async () => {
+  using temp = makeTempDir();
+  writeFileSync(join(temp.path, 'plain'), 'x');
+  const steps = readGolden<GoldenStep[]>('cli/init.json');
+  assert.deepEqual(await replay(steps, { repo: temp.path, scratch: temp.path }, isListing), []);
+});
+
+function isListing({ cmd }: GoldenStep): boolean {
+  return cmd === undefined;
+}
+
+test('cfsctl refuses to open no repository where a command needs one', async () => {
+  const { status, stderr } = await cfsctl(['--no-repo', 'images']);
+  assert.equal(status, 1);
+  assert.match(stderr, /^Error: --no-repo is only supported for/);
+});
+
+test('cfsctl stores a layer only when the tar has the diff id', async () => {
+  using temp = makeTempDir();
+  const repo = join(temp.path, 'r');
+  await cfsctl(['init', '--insecure', repo]);
+  const tar = spawnSync('tar', ['-cf', '-', '-C', '/', 'etc/hostname'], {
+    maxBuffer: 1 << 24,
+  }).stdout;
+  const wrong = `sha256:${'0'.repeat(64)}`;
+  const refused = await cfsctl(['--repo', repo, 'oci', 'import-layer', wrong], tar);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /expected|the tar is/);
+  const { createHash } = await import('node:crypto');
+  const right = `sha256:${createHash('sha256').update(tar).digest('hex')}`;
+  const stored = await cfsctl(['--repo', repo, 'oci', 'import-layer', right, 'mine'], tar);
+  assert.equal(stored.status, 0, stored.stderr);
+  assert.match(stored.stdout.toString(), /^sha512:[0-9a-f]{128}\n$/);
+  const back = await cfsctl(['--repo', repo, 'oci', 'layer', right]);
+  assert.ok(back.stdout.equals(tar));
+  assert.ok((await cfsctl(['--repo', repo, 'cat', 'refs/mine'])).stdout.equals(tar));
+});
+
+test('cfsctl stores and compares directories by the same id', async () => {
+  using temp = makeTempDir();
+  const repo = join(temp.path, 'r');
+  const tree = join(temp.path, 'tree');
+  mkdirSync(join(tree, 'usr'), { recursive: true });
+  writeFileSync(join(tree, 'usr/file'), 'x'.repeat(1000));
+  await cfsctl(['init', '--insecure', '--algorithm', 'fsverity-sha256-12', repo]);
+  const made = await cfsctl(['--repo', repo, 'create-image', tree, 'name/x']);
+  assert.equal(made.status, 0, made.stderr);
+  const id = made.stdout.toString().trim().replace('sha256:', '');
+  const computed = await cfsctl(['--repo', repo, 'compute-id', tree]);
+  assert.equal(computed.stdout.toString(), `${id}\n`);
+  const files = await cfsctl(['--repo', repo, 'dump-files', 'refs/name/x', '/usr/file']);
+  assert.match(files.stdout.toString(), /^\/usr\/file 1000 100644 1 /);
+  const slash = await cfsctl(['--repo', repo, 'dump-files', 'name/x', '/usr/file']);
+  assert.equal(slash.status, 1, 'a name with a slash is spelled refs/');
+  const refused = await cfsctl(['--repo', repo, 'import-image', 'junk'], Buffer.from('no image'));
+  assert.equal(refused.status, 1);
+});
+
+test('the launcher starts cfsctl by its name, and the C tools by cfsctl', () => {
+  const version = spawnSync(CFSCTL, ['--version'], { encoding: 'utf8' });
+  assert.equal(version.stdout, 'cfsctl 0.9.4\n');
+  const usage = spawnSync(CFSCTL, ['images', '--nope'], { encoding: 'utf8' });
+  assert.equal(usage.status, 2);
+  assert.match(usage.stderr, /unexpected argument '--nope' found/);
+  const tool = spawnSync(CFSCTL, ['mkcomposefs'], { encoding: 'utf8' });
+  assert.equal(tool.status, 2);
+  assert.match(tool.stderr, /mkcomposefs/);
+});
