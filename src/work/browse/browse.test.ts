@@ -49,7 +49,7 @@ for (const name of [
     using temp = makeTempDir();
     using repository = await openGolden(temp, name.replace('/', '/repo-'));
     using view = openImageView(repository, 'img');
-    // The dump was recorded once, in the other algorithm and version too it is the same but for the object ids.
+    // The dump was recorded once; with the other algorithm and version, only the object ids differ.
     const tree = dumpedTree(name.replace('sha512-v2', 'sha256-v1'));
     const expected = [...walkTree(tree)];
     const found = [...view.walk(b('/'))];

@@ -13,19 +13,19 @@ export type Difference =
   | 'xattrs'
   | 'links';
 
-/** One path that is not the same in both images. */
+/** One path that differs between the images. */
 export interface FileChange {
   readonly path: ByteString;
   readonly change: 'added' | 'removed' | 'changed';
-  /** What differs; empty for what was added or removed. */
+  /** The differing properties; empty for an added or removed path. */
   readonly differences: readonly Difference[];
   readonly before: ViewEntry | undefined;
   readonly after: ViewEntry | undefined;
 }
 
 /**
- * Compares the files of two images, path by path in the order of a walk. Contents are compared by their objects, so nothing is read
- * but the images; images of two algorithms differ in every object.
+ * Compares the files of two images, path by path in the order of a walk. Contents are compared by object id, so only the images are read;
+ * images with different algorithms differ in every object.
  * @throws as `ImageView.walk`
  */
 export function* diffViews(before: ImageView, after: ImageView): Generator<FileChange> {
@@ -51,7 +51,7 @@ export function* diffViews(before: ImageView, after: ImageView): Generator<FileC
   }
 }
 
-/** The order of a walk: by components, a directory before what is in it. */
+/** The order of a walk: by components, a directory before its entries. */
 function comparePaths(a: ByteString, b: ByteString): number {
   const left = a.replaceAll('/', '\0');
   const right = b.replaceAll('/', '\0');

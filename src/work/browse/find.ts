@@ -2,9 +2,9 @@ import type { ByteString } from '#base/bytes';
 import { compilePattern } from './pattern.ts';
 import type { FileKind, ImageView, WalkedViewEntry } from './view.ts';
 
-/** What to find; all conditions that are given must hold. */
+/** Conditions of a search; all given conditions must hold. */
 export interface FindQuery {
-  /** Pattern for the last name: `*`, `?`, `[a-z]`, `[!a]` and `\` as the shell knows them. */
+  /** Pattern for the last name: `*`, `?`, `[a-z]`, `[!a]` and `\` as in a shell. */
   readonly name?: ByteString | undefined;
   /** Pattern for the whole path; `*` also matches slashes, as with find(1). */
   readonly path?: ByteString | undefined;
@@ -12,12 +12,12 @@ export interface FindQuery {
   /** Files of at least this size, in bytes; only regular files have one. */
   readonly minSizeBytes?: number | undefined;
   readonly maxSizeBytes?: number | undefined;
-  /** Levels below the start; 0 is the start alone. */
+  /** Levels below the start; 0 for the start only. */
   readonly maxDepth?: number | undefined;
 }
 
 /**
- * Finds files from a path downwards, in the order of `walk`.
+ * Finds files below a path, in the order of `walk`.
  * @throws FormatError PATTERN_INVALID; as `ImageView.walk`
  */
 export function* findFiles(

@@ -4,7 +4,7 @@ import { FormatError } from '#base/errors';
 /** Longest pattern, in bytes. Source: Linux limits.h PATH_MAX. */
 const PATTERN_MAX = 4096;
 
-/** A part of a pattern: a run of anything, one character, one byte out of a set, or this very byte. */
+/** A token of a pattern: any run of bytes, one character, one byte of a set, or a literal byte. */
 type Token =
   | { readonly kind: 'run' }
   | { readonly kind: 'any' }
@@ -15,10 +15,10 @@ type Token =
 export type Matcher = (name: ByteString) => boolean;
 
 /**
- * Compiles a shell pattern over the bytes of names: `*`, `?` (one UTF-8 character, or a stray byte), `[a-z]`, `[!a]`, `\` before a
- * character that is meant as itself. A match takes at most the product of both lengths, whatever the pattern.
- * Source: POSIX.1-2017 XCU 2.13, "Pattern Matching Notation"; sets are over bytes.
- * @throws FormatError PATTERN_INVALID when it is too long, ends in `\`, or has a reversed range
+ * Compiles a shell pattern over the bytes of names: `*`, `?` (one UTF-8 character, or a stray byte), `[a-z]`, `[!a]`, `\` before a literal
+ * character. The time of a match is bounded by the product of both lengths. Source: POSIX.1-2017 XCU 2.13, "Pattern Matching Notation";
+ * sets are over bytes.
+ * @throws FormatError PATTERN_INVALID if it is too long, ends in `\`, or has a reversed range
  */
 export function compilePattern(pattern: ByteString): Matcher {
   if (pattern.length > PATTERN_MAX) throw invalid(pattern, `at most ${PATTERN_MAX} bytes`);
@@ -41,7 +41,7 @@ export function compilePattern(pattern: ByteString): Matcher {
   return (name) => matches(tokens, name);
 }
 
-/** Goes back to the last run only: what an earlier run took can never help when the last one could not. */
+/** Backtracks to the last run only: extending an earlier run cannot help if the last one failed. */
 function matches(tokens: readonly Token[], name: ByteString): boolean {
   let at = 0;
   let token = 0;
@@ -69,7 +69,7 @@ function matches(tokens: readonly Token[], name: ByteString): boolean {
   }
 }
 
-/** Bytes that a token takes at this place; 0 when it does not match. */
+/** Number of bytes that a token matches at this position; 0 for no match. */
 function lengthOfMatch(token: Token, name: ByteString, at: number): number {
   if (at >= name.length) return 0;
   const byte = name.charCodeAt(at);
@@ -80,7 +80,7 @@ function lengthOfMatch(token: Token, name: ByteString, at: number): number {
   return end - at;
 }
 
-/** `[abc]`, `[a-z]`, `[!a]`; a bracket that is not closed stands for itself. A closing one in the first place is a member. */
+/** `[abc]`, `[a-z]`, `[!a]`; an unclosed bracket is literal. A closing bracket at the first position is a member. */
 function readSet(
   pattern: ByteString,
   start: number,

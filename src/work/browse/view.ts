@@ -6,7 +6,7 @@ import { DEPTH_LIMIT } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { resolveImageId } from '#work/image';
 
-/** What a file of an image is. */
+/** Type of a file of an image. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'chr' | 'blk' | 'fifo' | 'socket';
 
 /** A file of an image under one of its names. Sizes in bytes; names are bytes. */
@@ -23,30 +23,30 @@ export interface ViewEntry {
   readonly mtimeSec: bigint;
   readonly mtimeNsec: number;
   readonly linkCount: number;
-  /** Device number in the kernel's 32-bit form, 0 for what is no device. */
+  /** Device number in the 32-bit form of the kernel; 0 for other files. */
   readonly rdev: number;
   /** Target of a symbolic link. */
   readonly target: ByteString | undefined;
-  /** The object that holds the content, when it is not in the image itself. */
+  /** The object with the content, if the content is not in the image. */
   readonly objectId: ObjectId | undefined;
-  /** A file without object that is nothing but zeros. */
+  /** True for a file without an object that contains only zeros. */
   readonly isSparse: boolean;
   /** Number of the inode in the image: equal for hard links. */
   readonly inode: number;
 }
 
-/** A visited entry and how far it is below the start. */
+/** A visited entry and its depth below the start. */
 export interface WalkedViewEntry extends ViewEntry {
   readonly depth: number;
 }
 
 /** How to look up a path. */
 export interface LookupOptions {
-  /** Follow a symbolic link in the last place too. Links before it are always followed, inside the image. */
+  /** Also follow a symbolic link in the last component. Links in other components are always followed, inside the image. */
   readonly follow?: boolean | undefined;
 }
 
-/** Where the contents of files lie: the objects of a repository, or what was brought of an image at its source. */
+/** Source of the contents of files: the objects of a repository, or the contents that were read from the source of an image. */
 export interface ContentStore {
   /** An object, verified before the first byte is read. @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH */
   open(
@@ -55,7 +55,7 @@ export interface ContentStore {
   ): Disposable & { readonly sizeBytes: number; read(offset: number, into: Uint8Array): number };
 }
 
-/** Symbolic links that one path may lead through. Source: Linux namei.h MAXSYMLINKS. */
+/** Largest number of symbolic links in the resolution of a path. Source: Linux namei.h MAXSYMLINKS. */
 const LINKS_MAX = 40;
 /** Longest target of a symbolic link, in bytes. Source: Linux limits.h PATH_MAX. */
 const TARGET_BYTES_MAX = 4096;
@@ -63,19 +63,19 @@ const TARGET_BYTES_MAX = 4096;
 const PIECE_BYTES = 1 << 20;
 
 /**
- * The files of an image without mounting it. The image is verified first; nothing of it is read or decoded until it is asked for.
- * Symbolic links are followed inside the image only, an absolute one from its root. Contents come from an open repository
- * or another store, which must stay open while they are read.
+ * The files of an image without mounting it. The image is verified first, and read and decoded on demand. Symbolic links are followed
+ * inside the image only; an absolute link starts at its root. Contents come from an open repository or another store, which must stay open
+ * while they are read.
  */
 export class ImageView implements Disposable {
   readonly imageId: ObjectId;
-  /** What whoever asked calls the image, for messages; its id while it is undefined. */
+  /** Name of the image in messages (default: its id). */
   name: string | undefined;
   readonly #contents: ContentStore;
   readonly #image: ErofsImage;
   readonly #file: Disposable | undefined;
 
-  /** Use {@link openImageView} or {@link viewImage}. @param file what to close with this */
+  /** Use {@link openImageView} or {@link viewImage}. @param file closed together with the view */
   constructor(contents: ContentStore, imageId: ObjectId, image: ErofsImage, file?: Disposable) {
     this.#contents = contents;
     this.imageId = imageId;
@@ -89,7 +89,7 @@ export class ImageView implements Disposable {
   }
 
   /**
-   * What a path names. The leading slash is optional; `.` and `..` are understood.
+   * The entry of a path. The leading slash is optional; `.` and `..` are supported.
    * @throws NotFoundError TREE_PATH_NOT_FOUND, TREE_NOT_A_DIRECTORY, PATH_LINK_LOOP; FormatError EROFS_INVALID
    */
   stat(path: ByteString, options: LookupOptions = {}): ViewEntry {
@@ -97,7 +97,7 @@ export class ImageView implements Disposable {
     return this.#entry(place, inode);
   }
 
-  /** Extended attributes of a path, or of an entry of this view without looking it up again. @throws as `stat` */
+  /** Extended attributes of a path, or of an entry of this view, which saves the lookup. @throws as `stat` */
   xattrs(
     of: ByteString | ViewEntry,
     options: LookupOptions = {},
@@ -105,7 +105,7 @@ export class ImageView implements Disposable {
     return this.#image.xattrs(this.#find(of, options.follow === true).inode);
   }
 
-  /** The entries of a directory in byte order, also behind a link; a file is listed as itself. @throws as `stat` */
+  /** The entries of a directory in byte order; follows links; a file is listed itself. @throws as `stat` */
   list(path: ByteString): ViewEntry[] {
     const { place, inode } = this.#lookup(path, true);
     if (inode.type !== 'directory') return [this.#entry(place, inode)];
@@ -115,8 +115,8 @@ export class ImageView implements Disposable {
   }
 
   /**
-   * Everything from a path downwards: a directory before its entries, entries in byte order. Links are shown, not followed.
-   * @throws as `stat`; FormatError EROFS_INVALID also for an image whose directories overlap or are nested without end
+   * A path and everything below: a directory before its entries, entries in byte order. Links are not followed.
+   * @throws as `stat`; FormatError EROFS_INVALID also for an image whose directories overlap or form a cycle
    */
   *walk(
     path: ByteString,
@@ -124,7 +124,7 @@ export class ImageView implements Disposable {
   ): Generator<WalkedViewEntry> {
     const start = this.#lookup(path, false);
     const maxDepth = options.maxDepth ?? DEPTH_LIMIT + 1;
-    // An honest image has every directory once; all of them together are no longer than the image.
+    // A valid image has every directory once, so their total size is at most the size of the image.
     let budget = this.#image.sizeBytes;
     const stack = [{ ...start, depth: 0 }];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
@@ -140,8 +140,8 @@ export class ImageView implements Disposable {
   }
 
   /**
-   * The content of a regular file, also behind a link, in pieces that the next one overwrites; or of an entry of this view. Its object
-   * is verified before the first byte comes: by fs-verity, or by hashing it.
+   * The content of a regular file (a path, following links, or an entry of this view), in pieces. A piece is overwritten by the next one.
+   * The object is verified before its first byte is returned: by fs-verity, or by hashing.
    * @throws as `stat`; NotFoundError TREE_IS_A_DIRECTORY, TREE_NOT_REGULAR, OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH,
    * OBJECT_SIZE_MISMATCH
    */
@@ -164,7 +164,7 @@ export class ImageView implements Disposable {
     }
   }
 
-  /** A file without object is inline, or (chunk-based) nothing but zeros. */
+  /** A file without an object is inline, or (chunk-based) contains only zeros. */
   *#inlineContent(inode: ErofsInode): Generator<Uint8Array> {
     if (inode.layout !== 'chunkBased') {
       yield* this.#image.inlinePieces(inode);
@@ -251,7 +251,7 @@ export class ImageView implements Disposable {
   }
 }
 
-/** An inode and the names that lead to it, links resolved. */
+/** An inode and its path, with links resolved. */
 interface Found {
   readonly place: readonly ByteString[];
   readonly inode: ErofsInode;
@@ -272,7 +272,7 @@ export function openImageView(repository: Repository, name: string): ImageView {
   }
 }
 
-/** The filesystem of an EROFS image at hand, whose id is known. @throws as `openImage` */
+/** The filesystem of an EROFS image in memory, whose id is known. @throws as `openImage` */
 export function viewImage(contents: ContentStore, imageId: ObjectId, bytes: Uint8Array): ImageView {
   return new ImageView(contents, imageId, openImage(bytes));
 }

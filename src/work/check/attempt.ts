@@ -1,6 +1,6 @@
 import { isOnecopyError } from '#base/errors';
 
-/** What could be read; undefined where that failed, which is a finding of its own. */
+/** The result of a read; undefined after a failure, which is reported separately. */
 export function attempt<T>(read: () => T): T | undefined {
   try {
     return read();

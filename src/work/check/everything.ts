@@ -7,15 +7,15 @@ import { findUses, type ObjectUse } from './users.ts';
 
 /** How to check. */
 export interface CheckOptions extends OperationOptions {
-  /** Tags to check, and nothing else; everything when absent or empty. */
+  /** Check only these tags (default: everything). */
   readonly names?: readonly string[] | undefined;
-  /** Leave out what reads contents. */
+  /** Skip the checks that read contents. */
   readonly metadataOnly?: boolean | undefined;
   /** Threads that check objects. */
   readonly workers?: number | undefined;
 }
 
-/** A finding, and who needs what it is about. */
+/** A finding, and the images that use its object. */
 export type ReportedFinding = (Finding | OciFinding) & { readonly usedBy: readonly ObjectUse[] };
 
 /** What a check found. */
@@ -25,13 +25,13 @@ export interface CheckReport {
   readonly repository: FsckReport | undefined;
   readonly tags: { readonly imagesChecked: number; readonly imagesCorrupted: number };
   readonly findings: readonly ReportedFinding[];
-  /** What was not looked at, in words. */
+  /** Names of the skipped checks. */
   readonly notChecked: readonly string[];
 }
 
 /**
- * Checks a repository and its OCI images: metadata, objects, streams, images and names; that layers have their diff ids; and that building
- * the images again gives the same. Findings are values.
+ * Checks a repository and its OCI images: metadata, objects, streams, images and names; the diff ids of layers; and that rebuilding the
+ * images gives the same ids. Findings are values.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function checkEverything(
@@ -70,7 +70,7 @@ export async function checkEverything(
 const PATH_OF_OBJECT = /^objects\/([0-9a-f]{2})\/([0-9a-f]{62}|[0-9a-f]{126})$/;
 const ID_AT_END = /\b([0-9a-f]{128}|[0-9a-f]{64})$/;
 
-/** The objects that a finding is about: damaged itself, or missing from what its path names. */
+/** The objects of a finding: damaged, or missing from the stream or image at its path. */
 export function objectsOf(finding: Finding | OciFinding): ObjectId[] {
   const path = 'path' in finding ? finding.path : '';
   const [, fanOut, rest] = PATH_OF_OBJECT.exec(path) ?? [];

@@ -4,15 +4,15 @@ import type { GcPlan } from '#stores/composefs';
 /** Version of the plan document; another one is refused. */
 const PLAN_VERSION = 1;
 
-/** A plan as the document that a later `applyGc` is told by. */
+/** A plan as a document for a later `applyGc`. */
 export function encodeGcPlan(plan: GcPlan): string {
   return `${JSON.stringify({ schemaVersion: PLAN_VERSION, kind: 'gc-plan', ...plan }, null, 2)}\n`;
 }
 
 /**
- * Parses what `encodeGcPlan` wrote. A plan only ever narrows what a fresh look finds to be garbage, so a forged one removes nothing that
- * is in use; its form is checked all the same.
- * @param label names the document in errors
+ * Parses what `encodeGcPlan` wrote. A plan only restricts the garbage of a new plan, so a forged plan cannot remove objects in use; its
+ * form is validated nevertheless.
+ * @param label name of the document in errors
  * @throws FormatError GC_PLAN_INVALID
  */
 export function parseGcPlan(text: string, label: string): GcPlan {
@@ -39,7 +39,7 @@ export function parseGcPlan(text: string, label: string): GcPlan {
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 
-/** Keys that applying a plan uses, and what their elements must be. */
+/** The keys that applying a plan uses, with the types of their elements. */
 const FORM: Readonly<Record<string, (value: unknown) => boolean>> = {
   objects: (value) =>
     isRecord(value) && isText(value['id']) && Number.isSafeInteger(value['sizeBytes']),

@@ -15,17 +15,17 @@ import { attempt } from './attempt.ts';
 
 /** Whether mounted images may go. */
 export interface ForceOption {
-  /** Remove what only a mount needs: reading it fails from then on. */
+  /** Also remove images that only a mount keeps; reads from the mount then fail. */
   readonly force?: boolean | undefined;
 }
 
-/** What collecting did, or would do, to mounted images. */
+/** Effect of garbage collection on mounted images. */
 export interface MountEffects {
-  /** Mounts whose image only they keep; with `force` those that break. */
+  /** Mounts whose image is kept only by the mount; with `force`, mounts that break. */
   readonly heldByMounts: readonly MountedImage[];
 }
 
-/** As the store's, but images that are mounted on this host are kept. @throws as the store's */
+/** As `planGc` of the store, but keeps images that are mounted on this host. @throws as the store */
 export async function planGc(
   repository: Repository,
   options: GcOptions & ForceOption = {},
@@ -37,7 +37,7 @@ export async function planGc(
   return { ...(isSame ? held : await planStoreGc(repository, options)), heldByMounts };
 }
 
-/** As `planGc` and doing it, under one lock. @throws as the store's */
+/** Plans and applies under one lock. @throws as the store */
 export async function collectGarbage(
   repository: Repository,
   options: GcOptions & GcApplyOptions & ForceOption = {},
@@ -50,7 +50,7 @@ export async function collectGarbage(
   return { ...(await collectStoreGarbage(repository, { ...options, images: kept })), heldByMounts };
 }
 
-/** Does what a plan says, but for images that have been mounted since. @throws as the store's */
+/** Applies a plan, except for images that have been mounted since. @throws as the store */
 export async function applyGc(
   repository: Repository,
   plan: GcPlan,
@@ -64,8 +64,8 @@ export async function applyGc(
 }
 
 /**
- * Images of this repository that are mounted in this mount namespace, by us or by cfsctl. A name that has come to mean another image since
- * cannot be told from one that has not; our own mounts say their id.
+ * Images of this repository that onecopy or cfsctl mounted in this mount namespace. If a mount states only a name, and the name now points
+ * to another image, the change cannot be detected; mounts of onecopy state the id.
  */
 function mountedImages(repository: Repository): ReadonlyMap<ObjectId, readonly MountedImage[]> {
   const byId = new Map<ObjectId, MountedImage[]>();

@@ -1,7 +1,4 @@
-/**
- * Is everything still there, and what is there for nothing: checking a repository and its OCI images, and collecting garbage. Findings
- * are values; only what makes it impossible to go on is thrown.
- */
+/** Checks a repository and its OCI images, and collects garbage. Findings are values; only errors that prevent the check are thrown. */
 export {
   checkRepository,
   type Finding,

@@ -1,6 +1,6 @@
 /**
- * What can be wrong with an OCI image. The first names are those of `cfsctl oci fsck` 0.9 (oci-and-cli section 1.6), the last group is
- * ours.
+ * Kinds of findings about an OCI image. The first names are those of `cfsctl oci fsck` 0.9 (oci-and-cli section 1.6), the last group is
+ * specific to onecopy.
  */
 export const OCI_FINDING_KINDS = [
   'artifact-layer-object-missing',
@@ -19,20 +19,20 @@ export const OCI_FINDING_KINDS = [
   'manifest-read-failed',
   'ref-resolve-failed',
   'seal-image-missing',
-  /** The bytes of an artifact's layer do not hash to their digest. */
+  /** The bytes of a layer of an artifact do not match their digest. */
   'artifact-layer-digest-mismatch',
-  /** Building the image again from its layers gives another id. */
+  /** Rebuilding the image from its layers gives another id. */
   'image-id-mismatch',
-  /** The layers cannot be stacked into an image again. */
+  /** The image cannot be rebuilt from its layers. */
   'image-rebuild-failed',
-  /** The bytes of a layer do not hash to its diff id. */
+  /** The bytes of a layer do not match its diff id. */
   'layer-diff-id-mismatch',
 ] as const;
 
 /** Name of a kind of finding about an OCI image. */
 export type OciFindingKind = (typeof OCI_FINDING_KINDS)[number];
 
-/** One thing that is wrong with an OCI image, as a value. */
+/** One problem of an OCI image, as a value. */
 export interface OciFinding {
   readonly kind: OciFindingKind;
   /** The tag. */

@@ -40,7 +40,7 @@ async function kindsOf(repository: Repository, options = {}): Promise<string[]> 
   return (await checkOciImages(repository, options)).findings.map(({ kind }) => kind);
 }
 
-/** Lines about OCI images in what the real tool printed, without what follows kind and tag. */
+/** Lines about OCI images in the output of the real tool, reduced to kind and tag. */
 function ociLines(text: string): string[] {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => line.startsWith('oci images:'));
@@ -105,7 +105,7 @@ test('a layer whose stream rebuilds other bytes is found only when content is re
     const { algorithm } = repository;
     const layer = repository.streams.list().find(({ name }) => name.startsWith('oci-layer-'));
     ok(layer?.id);
-    // A valid stream of other content, put under the id that the config refers to.
+    // A valid stream of other content, stored under the id that the config refers to.
     const writer = new SplitstreamWriter({ algorithm, contentType: CONTENT_TYPES.ociLayer });
     writer.writeInline(Buffer.alloc(1024));
     const other = repository.objects.ensureBytes(await writer.finish()).id;
@@ -127,7 +127,7 @@ test('a wrong diff id that the original accepted is found when content is read',
     deepEqual(await kindsOf(repository, { content: true }), ['layer-diff-id-mismatch']);
   }));
 
-/** Stores an image of one empty layer under a diff id of choice. */
+/** Stores an image of one empty layer under a given diff id. */
 async function storeImage(repository: Repository, diffId: string) {
   const { algorithm } = repository;
   const document = async (

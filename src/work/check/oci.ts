@@ -29,7 +29,7 @@ import {
 } from '#work/image';
 import type { OciFinding, OciFindingKind } from './oci-findings.ts';
 
-/** What a check of the OCI images of a repository found. */
+/** Result of a check of the OCI images of a repository. */
 export interface OciCheckReport {
   readonly ok: boolean;
   readonly imagesChecked: number;
@@ -39,11 +39,11 @@ export interface OciCheckReport {
 
 /** How to check OCI images. */
 export interface OciCheckOptions extends OperationOptions {
-  /** Tags to check; all when absent. */
+  /** Tags to check (default: all). */
   readonly names?: readonly string[] | undefined;
-  /** Also put every layer together again and compare it with its diff id, and mark what is wrong. Reads everything. */
+  /** Also rebuild every layer, compare it with its diff id, and mark damage. Reads all contents. */
   readonly content?: boolean | undefined;
-  /** Also build the EROFS images again and compare their ids. */
+  /** Also rebuild the EROFS images and compare their ids. */
   readonly rebuild?: boolean | undefined;
 }
 
@@ -51,8 +51,8 @@ export interface OciCheckOptions extends OperationOptions {
 const SEAL_LABEL = 'containers.composefs.fsverity';
 
 /**
- * Checks what tags promise: that manifest, config, layers and images are there, and are what their digests say. Objects are not
- * verified again here (see `checkRepository`), except as far as reading them does it. Findings are values, in the order of the tags.
+ * Checks the images of tags: that manifest, config, layers and images exist and match their digests. Objects are not verified here (see
+ * `checkRepository`), except by reading them. Findings are values, in the order of the tags.
  * @throws HostError SYSCALL_FAILED; the signal's reason
  */
 export async function checkOciImages(
@@ -81,7 +81,7 @@ export async function checkOciImages(
   return { ok: findings.length === 0, imagesChecked: names.length, imagesCorrupted, findings };
 }
 
-/** A layer of a stored image, as far as it is there. */
+/** A layer of a stored image, which may be missing. */
 interface LayerRef {
   readonly digest: DiffId | ContentDigest;
   readonly id: ObjectId | undefined;
@@ -89,7 +89,7 @@ interface LayerRef {
 
 class ImageCheck {
   readonly findings: OciFinding[] = [];
-  /** Streams that a pull must not take for good, and those that it may. */
+  /** Streams that a pull must not reuse, and streams that it may reuse. */
   readonly suspects: Suspect[] = [];
   readonly sound: Suspect[] = [];
   readonly #repository: Repository;
@@ -106,7 +106,7 @@ class ImageCheck {
     const digest = this.#resolve();
     if (digest === undefined) return;
     await this.#checkManifest(digest);
-    // Whatever is wrong with an image, it is made anew from layers that are verified.
+    // A damaged EROFS image is rebuilt from verified layers.
     const verdict = this.findings.length > 0 ? this.suspects : this.sound;
     verdict.push({ stream: manifestStreamName(digest) });
   }
@@ -125,7 +125,7 @@ class ImageCheck {
     else await this.#checkConfig(manifest, stored);
   }
 
-  /** The digest behind the tag; a leading `@` was never a tag that could be resolved. */
+  /** The digest of the tag; a name with a leading `@` is not a valid tag. */
   #resolve(): ContentDigest | undefined {
     const { tags } = this.#repository;
     if (this.#name.startsWith('@')) {
@@ -208,7 +208,7 @@ class ImageCheck {
     });
   }
 
-  /** Puts the bytes of a stream together again and compares their digest with the one it is stored under. */
+  /** Rebuilds the bytes of a stream and compares their digest with the digest in its name. */
   async #checkContent(
     kind: OciFindingKind,
     digest: DiffId | ContentDigest,
@@ -226,7 +226,7 @@ class ImageCheck {
     }
   }
 
-  /** Builds the plain images again. The versions 0 and 1 share a slot, so either is right there. */
+  /** Rebuilds the plain images. The versions 0 and 1 share a slot, so either id is correct there. */
   #checkImages(refs: ReadonlyMap<string, ObjectId>): void {
     const slots = new Map<string, readonly ErofsVersion[]>([
       [imageSlot(2), [2]],
@@ -260,7 +260,7 @@ class ImageCheck {
     return found === digest;
   }
 
-  /** Runs a step; our errors become a finding, except those of the host, with which there is no going on. */
+  /** Runs a step. Errors of this library become findings, except host errors, which end the check. */
   #attempt<T>(kind: OciFindingKind, what: string, work: () => T): T | undefined {
     try {
       return work();

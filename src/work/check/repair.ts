@@ -13,20 +13,20 @@ import type { ObjectUse } from './users.ts';
 
 /** How to repair. */
 export interface RepairOptions extends CheckOptions {
-  /** Brings again, from where it came, what was found damaged; what a check has marked is verified and replaced by any pull. */
+  /** Pulls damaged images again from their source: a pull verifies and replaces marked objects. */
   readonly refetch?: (() => Promise<void>) | undefined;
 }
 
-/** A damaged object that was removed because nothing gave it back, and who misses it now. */
+/** A damaged object that was removed because it could not be restored, and the images that use it. */
 export interface RemovedObject {
   readonly path: string;
   readonly usedBy: readonly ObjectUse[];
 }
 
-/** What a repair found and did. */
+/** Report of a repair. */
 export interface RepairReport {
   readonly before: CheckReport;
-  /** What was wrong and now is right. */
+  /** Repaired problems. */
   readonly repaired: readonly ReportedFinding[];
   readonly removed: readonly RemovedObject[];
   /** What is still wrong. */
@@ -34,9 +34,9 @@ export interface RepairReport {
 }
 
 /**
- * Repairs what a check finds: brings damaged contents again where that is possible, names streams anew, builds EROFS images again from
- * their layers, and removes damaged objects that nothing gave back, so that whoever needs them misses them instead of reading something
- * else. Tags stay, also those that lost something.
+ * Repairs the findings of a check: pulls damaged contents again if possible, restores names of streams, rebuilds EROFS images from their
+ * layers, and removes damaged objects that could not be restored, so that readers get an error instead of wrong data. Tags are kept, also
+ * those of damaged images.
  * @throws as `checkEverything`, `refetch` and `buildImage`; UnsupportedError REPO_READ_ONLY; BusyError REPO_LOCKED
  */
 export async function repairRepository(
@@ -72,7 +72,7 @@ function keyOf(finding: ReportedFinding): string {
   return [finding.kind, place, finding.detail].join('\0');
 }
 
-/** Names the streams that an image leads to, and builds its EROFS images where they are missing or not what its layers make. */
+/** Restores the names of the streams of an image, and rebuilds its EROFS images if they are missing or wrong. */
 async function restoreImage(
   repository: Repository,
   name: string,
@@ -98,12 +98,12 @@ async function restoreImage(
   try {
     await buildImage(repository, name, { signal, force: true });
   } catch (error) {
-    // Its layers are damaged too: the check afterwards says so.
+    // Its layers are damaged, too: the following check reports that.
     if (!isOnecopyError(error) || error.kind === 'host') throw error;
   }
 }
 
-/** Kinds of findings about an object whose content cannot be what its name says. */
+/** Kinds of findings about an object whose content does not match its name. */
 const DAMAGED: ReadonlySet<Finding['kind']> = new Set<Finding['kind']>([
   'object-digest-mismatch',
   'object-open-failed',
@@ -111,7 +111,7 @@ const DAMAGED: ReadonlySet<Finding['kind']> = new Set<Finding['kind']>([
   'object-verity-missing',
 ]);
 
-/** Alone in the repository, so that nobody has just replaced what is removed. */
+/** Under the exclusive lock, so that no other process has just replaced the object. */
 async function removeDamaged(
   repository: Repository,
   findings: readonly ReportedFinding[],
@@ -121,7 +121,7 @@ async function removeDamaged(
     (finding): finding is Finding & ReportedFinding =>
       'path' in finding && DAMAGED.has(finding.kind),
   );
-  // What was brought again needs nobody to wait.
+  // Restored objects need no exclusive lock.
   const isDamaged = (finding: Finding) =>
     objectsOf(finding).some((id) => !isIntact(repository, id));
   if (!damaged.some(isDamaged)) return [];

@@ -4,26 +4,26 @@ import { openImage, walkImage } from '#formats/erofs';
 import { decodeTag, type Repository } from '#stores/composefs';
 import { attempt } from './attempt.ts';
 
-/** What of an image an object is. */
+/** How an image uses an object. */
 export interface ObjectUse {
-  /** Tag, or name of another reference. */
+  /** A tag, or the name of another reference. */
   readonly image: string;
-  /** A file of the image; undefined when the object is a part of the image itself. */
+  /** A file of the image; undefined if the object is a part of the image itself. */
   readonly path: string | undefined;
-  /** The name under which a stream refers to the object, for what is no file: `config:sha256:…`, a diff id, `composefs.image…`. */
+  /** The name under which a stream refers to the object, if it is not a file: `config:sha256:…`, a diff id, `composefs.image…`. */
   readonly part: string | undefined;
 }
 
-/** Most uses that are named of one object. */
+/** Largest number of reported uses of one object. */
 export const USES_MAX = 16;
 
 const TAGS = 'oci/';
-/** Labels of streams that consist of one object. */
+/** Labels of streams with a single object. */
 const DOCUMENT = /^(?:manifest$|config:|blob:)/;
 
 /**
- * Finds out which images use objects, and as which files. Looks at what references lead to, as far as it can be read; reads every image,
- * so it is for the few objects that something is wrong with.
+ * Finds the images that use objects, and the files. It follows references as far as they can be read. It reads every image, so use it only
+ * for a few damaged objects.
  */
 export function findUses(
   repository: Repository,
@@ -38,7 +38,7 @@ class UseSearch {
   readonly uses = new Map<ObjectId, ObjectUse[]>();
   readonly #repository: Repository;
   readonly #ids: ReadonlySet<ObjectId>;
-  /** Files by image, so that an image with many names is read once. */
+  /** Files by image id, so that an image with many names is read once. */
   readonly #files = new Map<
     ObjectId,
     readonly { readonly id: ObjectId; readonly path: string }[]
@@ -61,7 +61,7 @@ class UseSearch {
     }
   }
 
-  /** Follows a stream through all that it refers to. */
+  /** Follows all references of a stream. */
   #walk(image: string, root: ObjectId, label: string): void {
     const seen = new Set<ObjectId>();
     const pending: [id: ObjectId, part: string][] = [[root, label]];

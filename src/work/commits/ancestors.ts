@@ -6,7 +6,7 @@ import { openCommitById, tryOpenCommit } from './open.ts';
 import { listPartialCommits, openPartial } from './partials.ts';
 import { historyRefFolder, historyRefName, streamRefName } from './store.ts';
 
-/** An ancestor that is stored, at least in part. */
+/** An ancestor that is stored, at least partially. */
 interface StoredAncestor {
   readonly commit: OstreeChecksum;
   /** Name of its stream. */
@@ -14,8 +14,8 @@ interface StoredAncestor {
 }
 
 /**
- * Keeps the stored ancestors of a commit that a ref is about to name, as `ostree prune` keeps them: nothing else names a commit once its
- * ref has moved on. What the ref kept of another line of commits is let go. To be called before the ref is set.
+ * Keeps the stored ancestors of the new commit of a ref, as `ostree prune` does: after a ref has moved, no other name keeps its old commit.
+ * Kept commits of another line are released. Call it before setting the ref.
  */
 export function keepAncestors(
   repository: Repository,
@@ -26,7 +26,7 @@ export function keepAncestors(
   const current = readCommitRef(repository, ref);
   if (current === commit) return;
   const { refs } = repository;
-  // The usual step: all that was kept is still of the line.
+  // The usual case: all kept commits are still ancestors.
   const isNext = current !== undefined && current === parent;
   const ancestors = [...walkAncestors(repository, parent, isNext ? 1 : Number.POSITIVE_INFINITY)];
   for (const { commit: ancestor, stream } of ancestors) {
@@ -36,7 +36,7 @@ export function keepAncestors(
 }
 
 /**
- * Gives a stored commit a name, or another one, which keeps its stored ancestors.
+ * Adds a ref to a stored commit, which also keeps its stored ancestors.
  * @throws as `resolveCommit`; FormatError OSTREE_REF_INVALID
  */
 export function tagCommit(repository: Repository, source: string, ref: string): OstreeChecksum {
@@ -47,8 +47,8 @@ export function tagCommit(repository: Repository, source: string, ref: string): 
 }
 
 /**
- * Lets go of ancestors that lie more than `depth` commits before what a ref names, for every ref; gc removes them when nothing else
- * names them. Returns how many were let go.
+ * Releases ancestors that are more than `depth` commits before the commit of a ref, for every ref. gc removes them if nothing else refers
+ * to them. Returns the number of released commits.
  */
 export function forgetAncestors(repository: Repository, depth: number): number {
   let count = 0;
@@ -72,7 +72,7 @@ function forgetOthers({ refs }: Repository, ref: string, kept: ReadonlySet<strin
   return others.length;
 }
 
-/** Ancestors as far as they are stored, nearest first. */
+/** The stored ancestors, nearest first. */
 function* walkAncestors(
   repository: Repository,
   parent: OstreeChecksum | undefined,

@@ -14,7 +14,7 @@ import { treeOfOpened } from './image.ts';
 import type { OpenedCommit } from './open.ts';
 import { openStored, resolveStored } from './partials.ts';
 
-/** Something wrong with a stored commit. */
+/** A problem of a stored commit. */
 export interface CommitFinding {
   readonly code:
     | StreamFindingCode
@@ -27,11 +27,11 @@ export interface CommitFinding {
   readonly detail: string;
 }
 
-/** What a check of a commit found. */
+/** Result of a check of a commit. */
 export interface CommitCheck {
   readonly name: string;
   readonly commit: OstreeChecksum;
-  /** The only paths that are here; undefined for a whole commit. */
+  /** The only stored paths; undefined for a complete commit. */
   readonly subpaths: readonly string[] | undefined;
   readonly objects: number;
   readonly findings: readonly CommitFinding[];
@@ -40,7 +40,7 @@ export interface CommitCheck {
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
 
-/** True when a name means a stored commit, whole or in part. */
+/** True if a name refers to a stored commit, complete or partial. */
 export function isCommitName(repository: Repository, name: string): boolean {
   try {
     resolveStored(repository, name);
@@ -53,15 +53,15 @@ export function isCommitName(repository: Repository, name: string): boolean {
 
 /** How to check commits. */
 export interface CommitCheckOptions extends OperationOptions {
-  /** Verify that files have the checksums that the commit says, and build the image again. */
+  /** Verify the checksums of files, and rebuild the image. */
   readonly content: boolean;
-  /** Objects by the checksum of their file that were verified before; those of this commit are added. Commits share most files. */
+  /** Objects that were already verified, by the checksum of their file; the objects of this commit are added. Commits share most files. */
   readonly verified?: Map<OstreeChecksum, ObjectId> | undefined;
 }
 
 /**
- * Checks a stored commit: its stream, that everything it reaches is there, and, with `content`, that every file has the checksum that the
- * commit says and that its image is the one that it would get now.
+ * Checks a stored commit: its stream, the existence of everything that it reaches and, with `content`, the checksum of every file, and that
+ * rebuilding gives the same image.
  * @throws as `openStored`; the reason of `signal`
  */
 export function checkCommit(
@@ -73,7 +73,7 @@ export function checkCommit(
   const { checksum: commit, objects, subpaths } = stored;
   const findings: CommitFinding[] = [];
   for (const found of checkCommitStream(objects, repository)) {
-    // What is not here of a partial commit is not missing.
+    // Paths that a partial commit does not include are not missing.
     if (subpaths !== undefined && found.code === 'OBJECT_MISSING') continue;
     findings.push({ code: found.code, checksum: found.checksum, detail: found.message });
   }
@@ -98,7 +98,7 @@ export function checkCommit(
   };
 }
 
-/** The image that the stream names: that it is there and, when it can be built, that it is the one that the commit gets. */
+/** Checks that the image of the stream exists and, if it can be rebuilt, that its id is the same. */
 function checkImage(
   repository: Repository,
   stored: OpenedCommit,
@@ -126,7 +126,7 @@ function canBe({ algorithm, versions }: Repository, stored: OpenedCommit, id: Ob
   });
 }
 
-/** What is wrong with the content of a file, or undefined. */
+/** The problem of the content of a file, or undefined. */
 function findDamage(
   { objects: store }: Repository,
   objects: CommitStream,

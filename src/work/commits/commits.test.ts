@@ -101,7 +101,7 @@ test('an abbreviation of two commits is refused, and a ref whose commit is gone 
   const commit = await storeFixtureCommit(repository, V1, 'test/v1');
   const twin = `${commit.slice(0, 60)}0000`;
   repository.root.symlink('../objects/00/00', `streams/ostree-commit-${twin}`);
-  // A name that leads to no object is not a stored commit.
+  // A dangling name is not a stored commit.
   assert.equal(resolveCommit(repository, commit.slice(0, 60)), commit);
   repository.root.unlink(`streams/ostree-commit-${twin}`);
   const { streamId } = listCommits(repository)[0] ?? {};

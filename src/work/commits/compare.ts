@@ -23,8 +23,8 @@ type Name =
   | { readonly kind: 'directory'; readonly tree: OstreeChecksum; readonly meta: OstreeChecksum };
 
 /**
- * Compares two commits, in order of paths. Equal directories are not entered: the ids say that they are equal. A directory counts as
- * modified when its own metadata differs; a deleted one is one change, an added one is a change for everything in it.
+ * Compares two commits, in order of paths. Directories with equal ids are skipped. A directory counts as modified if its own metadata
+ * differs. A deleted directory is one change; an added directory is a change for each of its entries.
  * @throws as `listEntries`
  */
 export function* compareCommits(

@@ -35,18 +35,18 @@ export interface CommitEntry {
 
 /** What to list. */
 export interface ListOptions {
-  /** Everything below, directories with their contents, in the order of `ostree ls -R`. */
+  /** List subdirectories recursively, in the order of `ostree ls -R`. */
   readonly recursive?: boolean;
-  /** Only the entry itself, not what a directory holds. */
+  /** List only the entry itself, not the contents of a directory. */
   readonly directoryOnly?: boolean;
 }
 
-/** Accepts names without their NUL: streams that composefs-ostree made from images hold such. */
+/** Accept names without their NUL, as in streams that composefs-ostree created from images. */
 const XATTR_RULES = { acceptUnterminated: true } as const;
 
 /**
- * Lists a path of a commit as `ostree ls` does: a directory is itself listed first, then its files, then its directories, each in
- * stored order. Metadata is verified against its checksums on the way.
+ * Lists a path of a commit as `ostree ls` does: first the directory itself, then its files, then its directories, each in stored order.
+ * Metadata is verified against its checksums.
  * @throws NotFoundError OSTREE_PATH_NOT_FOUND, OSTREE_OBJECT_NOT_FOUND; IntegrityError OSTREE_CHECKSUM_MISMATCH; as the parsers
  */
 export function* listEntries(
@@ -91,7 +91,7 @@ export function findEntry(stored: OpenedCommit, path: string): CommitEntry {
 
 /**
  * The content of a file of a commit in pieces, verified: inline content by its checksum, larger files by the id of their object.
- * @throws NotFoundError OSTREE_PATH_NOT_FOUND when there is no file of this path; as `ObjectStore.open`
+ * @throws NotFoundError OSTREE_PATH_NOT_FOUND if there is no file at this path; as `ObjectStore.open`
  */
 export function* readEntry(
   repository: Repository,
@@ -118,7 +118,7 @@ export function* readEntry(
 /** Pieces in which content is read, in bytes. */
 const PIECE_BYTES = 262_144;
 
-/** A dirtree of the commit, verified; of a commit of which only some paths are here what is. @throws as `listEntries` */
+/** A verified dirtree of the commit; for a partial commit, only its stored entries. @throws as `listEntries` */
 export function readTree(stored: OpenedCommit, checksum: OstreeChecksum): Dirtree {
   const bytes = stored.objects.metadata(checksum, 'dirtree');
   verifyMetadata(bytes, checksum, 'dirtree');
@@ -126,7 +126,7 @@ export function readTree(stored: OpenedCommit, checksum: OstreeChecksum): Dirtre
   return stored.subpaths === undefined ? tree : presentEntries(stored.objects, tree);
 }
 
-/** The entry of a file object under some path. */
+/** The entry of a file object at a path. */
 export function fileEntry(
   stored: OpenedCommit,
   path: ByteString,
@@ -148,7 +148,7 @@ export function fileEntry(
   };
 }
 
-/** The entry of a directory under some path. */
+/** The entry of a directory at a path. */
 export function directoryEntry(
   stored: OpenedCommit,
   path: ByteString,
@@ -207,7 +207,7 @@ export function formatEntry(
   return entry.target === undefined ? line : `${line} -> ${displayText(entry.target)}`;
 }
 
-/** As GLib prints `a(ayay)`: only the first element says what its bytes are. Source: GLib g_variant_print. */
+/** The format of GLib for `a(ayay)`: only the first element states its type. Source: GLib g_variant_print. */
 function formatXattrs(xattrs: readonly OstreeXattr[]): string {
   if (xattrs.length === 0) return '@a(ayay) []';
   const pairs = xattrs.map(
@@ -234,7 +234,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
 };
 
-/** A bytestring as GLib quotes it. Source: GLib g_strescape. */
+/** A bytestring in the quoting of GLib. Source: GLib g_strescape. */
 function quoteBytes(text: ByteString): string {
   const escaped = text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is escaped

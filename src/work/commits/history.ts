@@ -6,7 +6,7 @@ import type { Repository } from '#stores/composefs';
 import { tryOpenCommit } from './open.ts';
 import { openPartial, resolveStored } from './partials.ts';
 
-/** What a person wants to know of a commit. */
+/** The summary of a commit. */
 export interface CommitSummary {
   readonly checksum: OstreeChecksum;
   readonly parent: OstreeChecksum | undefined;
@@ -18,16 +18,16 @@ export interface CommitSummary {
   readonly body: string;
 }
 
-/** A commit and its stored ancestors, newest first; those too of which only a part is stored. */
+/** A commit and its stored ancestors, newest first, including partial ones. */
 export interface History {
   readonly commits: readonly CommitSummary[];
-  /** The first ancestor that is not stored; undefined when history is complete. */
+  /** The first ancestor that is not stored; undefined if the history is complete. */
   readonly missing: OstreeChecksum | undefined;
 }
 
 /**
- * Follows the parents of a commit as far as they are stored.
- * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND when the commit itself is not; as `openCommit`
+ * Follows the stored parents of a commit.
+ * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND if the commit itself is not stored; as `openCommit`
  */
 export function readHistory(
   repository: Repository,
@@ -69,10 +69,10 @@ export function summarizeCommit(checksum: OstreeChecksum, commit: Commit): Commi
   };
 }
 
-/** Largest distance from 1970 that a Date can say, in seconds. Source: ECMAScript, time values. */
+/** Largest distance from 1970 of a Date, in seconds. Source: ECMAScript, time values. */
 const DATE_MAX_SEC = 8_640_000_000_000n;
 
-/** A commit time for JSON, RFC 3339 in UTC; undefined when it is beyond what a date can say. Negative when stored as two's complement. */
+/** A commit time for JSON, RFC 3339 in UTC; undefined if it is out of range. Negative if it is stored as two's complement. */
 export function commitDate(timestampSec: bigint): Date | undefined {
   const signed = BigInt.asIntN(64, timestampSec);
   if (signed > DATE_MAX_SEC || signed < -DATE_MAX_SEC) return undefined;

@@ -17,16 +17,13 @@ import { openStored } from './partials.ts';
 import { type StoredCommit, storeImage } from './store.ts';
 import { parseSubpaths, presentObjects, pruneTree } from './subpaths.ts';
 
-/** How the tree of a commit is made. */
+/** Options of the tree of a commit. */
 export interface CommitImageOptions extends OperationOptions {
-  /**
-   * Keep the NUL that ends xattr names in OSTree, as composefs-ostree 0.9 does by mistake: for the same image id as a
-   * store that it filled.
-   */
+  /** Keep the NUL at the end of xattr names in OSTree, as composefs-ostree 0.9 does by mistake, to get the same image ids. */
   readonly reading?: Reading | undefined;
 }
 
-/** The tree of a stored commit, of one that is here in part the paths that are. @throws as `treeOfCommit` */
+/** The tree of a stored commit; for a partial commit, its stored paths. @throws as `treeOfCommit` */
 export function treeOfOpened(stored: OpenedCommit, options: CommitImageOptions = {}): Tree {
   const { checksum, objects, subpaths } = stored;
   if (subpaths === undefined) return treeOfCommit(checksum, objects, treeOptions(options));
@@ -36,7 +33,7 @@ export function treeOfOpened(stored: OpenedCommit, options: CommitImageOptions =
 }
 
 /**
- * The id of the image of a stored commit in some EROFS version, without storing anything.
+ * Computes the id of the image of a stored commit in an EROFS version, and stores nothing.
  * @throws as `openCommit` and `treeOfCommit`
  */
 export function computeCommitImageId(
@@ -50,8 +47,8 @@ export function computeCommitImageId(
 }
 
 /**
- * Makes sure that a stored commit has its image and that its stream names it. What the stream names is kept when it is there, unless
- * `reading` is given and says otherwise.
+ * Ensures that a stored commit has an image and that its stream refers to it. An existing image is kept, unless `reading` requests another
+ * one.
  * @throws as `openCommit`, `treeOfCommit`; UnsupportedError REPO_READ_ONLY
  */
 export async function ensureCommitImage(
@@ -85,7 +82,7 @@ export async function ensureCommitImage(
 }
 
 /**
- * Builds the image of a stored commit again if it is missing or damaged, in the reading that it had.
+ * Rebuilds the image of a stored commit in its reading, if the image is missing or damaged.
  * @returns whether the image was built now
  * @throws as `ensureCommitImage`
  */

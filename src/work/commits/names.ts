@@ -11,7 +11,7 @@ import { historyRefFolder, partialRefName, streamRefName } from './store.ts';
 
 /** Folder of OSTree refs below `streams/refs`. Source: OSTree spec 3.1. */
 const REF_FOLDER = 'ostree';
-/** Fewest hex digits of an abbreviated commit id: shorter ones are too easily a mistyped ref (OSTree spec 2.8). */
+/** Smallest number of hex digits of an abbreviated commit id: a shorter one could be a mistyped ref (OSTree spec 2.8). */
 const PREFIX_MIN_DIGITS = 4;
 const CHECKSUM_DIGITS = 64;
 
@@ -19,7 +19,7 @@ const CHECKSUM_DIGITS = 64;
 export interface CommitRef {
   readonly name: string;
   readonly commit: OstreeChecksum;
-  /** The commit stream; undefined when the ref points at a commit that is gone. */
+  /** The commit stream; undefined if the ref is dangling. */
   readonly streamId: ObjectId | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface CommitRef {
 export interface CommitRow {
   readonly commit: OstreeChecksum;
   readonly streamId: ObjectId | undefined;
-  /** In order of names; empty for a commit that only its id names. */
+  /** In order of names; empty for a commit without a ref. */
   readonly refs: readonly string[];
 }
 
@@ -41,7 +41,7 @@ export function listCommitRefs(repository: Repository): CommitRef[] {
   return refs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** All commits of the repository in order of their ids, with their names; refs whose commit is gone included. */
+/** All commits of the repository in order of their ids, with their names, including dangling refs. */
 export function listCommits(repository: Repository): CommitRow[] {
   const rows = new Map<OstreeChecksum, { streamId: ObjectId | undefined; refs: string[] }>();
   for (const { name, id } of repository.streams.list()) {
@@ -58,14 +58,14 @@ export function listCommits(repository: Repository): CommitRow[] {
     .sort((a, b) => (a.commit < b.commit ? -1 : 1));
 }
 
-/** The commit that a ref names, whether or not it is there; undefined when there is no such ref. */
+/** The commit of a ref, stored or not; undefined if the ref does not exist. */
 export function readCommitRef(repository: Repository, ref: string): OstreeChecksum | undefined {
   const found = repository.refs.resolve('streams', streamRefName(ref));
   return found === undefined ? undefined : parseCommitStreamName(found.target);
 }
 
 /**
- * The stored commit behind a ref, a commit id, or an abbreviation of one (4 digits or more).
+ * The stored commit of a ref, a commit id, or an abbreviated commit id (4 digits or more).
  * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND; ConflictError OSTREE_REF_AMBIGUOUS
  */
 export function resolveCommit(repository: Repository, name: string): OstreeChecksum {
@@ -99,7 +99,7 @@ export function untagCommit(repository: Repository, ref: string): void {
   refs.tidy('streams', folder);
 }
 
-/** The commit that a ref of a partial commit names; undefined when there is no such ref. */
+/** The commit of a ref of a partial commit; undefined if the ref does not exist. */
 export function readPartialRef(repository: Repository, ref: string): OstreeChecksum | undefined {
   if (!isRefText(ref)) return undefined;
   const found = repository.refs.resolve('streams', partialRefName(ref));
@@ -127,7 +127,7 @@ function resolvePrefix(repository: Repository, prefix: string): OstreeChecksum {
   );
 }
 
-/** False for what no ref file can be called, which is then simply not found. */
+/** False for an invalid name of a ref, which then does not exist. */
 function isRefText(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) < 256;
 }

@@ -15,7 +15,7 @@ import { CONTENT_TYPES } from '#formats/splitstream';
 import { findSound, isSound, type Repository } from '#stores/composefs';
 import { resolveCommit } from './names.ts';
 
-/** Named ref of a commit stream: the object with the commit's detached metadata. Source: OSTree spec 9.3. */
+/** Named ref of a commit stream: the object with the detached metadata of the commit. Source: OSTree spec 9.3. */
 export const COMMITMETA_REF = 'ostree.commitmeta';
 
 /** A commit of the repository, in memory: nothing stays open. */
@@ -25,18 +25,18 @@ export interface OpenedCommit {
   /** The commit object. A view. */
   readonly bytes: Uint8Array;
   readonly streamId: ObjectId;
-  /** The EROFS image made from the commit, when the stream names one. */
+  /** The EROFS image of the commit, if the stream refers to one. */
   readonly imageId: ObjectId | undefined;
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
-  /** The objects of the commit; larger files lead to objects of the repository. */
+  /** The objects of the commit; larger files refer to objects of the repository. */
   readonly objects: CommitStream;
-  /** The only paths that are here; empty for the commit object alone, undefined for a whole commit. */
+  /** The only stored paths; empty if only the commit object is stored, undefined for a complete commit. */
   readonly subpaths?: readonly string[] | undefined;
 }
 
 /**
- * Opens a stored commit by ref, id, or abbreviated id. The stream is verified against its object id and the commit against its
- * checksum; the objects are verified where they are used.
+ * Opens a stored commit by ref, id, or abbreviated id. The stream is verified against its object id and the commit against its checksum;
+ * the objects are verified when they are used.
  * @throws NotFoundError OSTREE_COMMIT_NOT_FOUND, OBJECT_NOT_FOUND; ConflictError OSTREE_REF_AMBIGUOUS;
  * FormatError OSTREE_STREAM_INVALID; IntegrityError OBJECT_DIGEST_MISMATCH, OSTREE_CHECKSUM_MISMATCH
  */
@@ -71,7 +71,7 @@ export function openCommitById(repository: Repository, checksum: OstreeChecksum)
   };
 }
 
-/** The commit when it is stored completely, else undefined. @throws as `openCommit` */
+/** The commit if it is stored completely, otherwise undefined. @throws as `openCommit` */
 export function tryOpenCommit(
   repository: Repository,
   checksum: OstreeChecksum,
@@ -96,7 +96,7 @@ export function openBase(
   }
 }
 
-/** Whether a stored commit needs nothing: it is complete, and its image is there and can be reused. */
+/** True if a stored commit is complete, and its image exists and can be reused. */
 export async function isWhole(
   repository: Repository,
   { objects, imageId }: OpenedCommit,
@@ -110,8 +110,8 @@ export async function isWhole(
 }
 
 /**
- * Whether everything that a commit reaches is there and can be reused: a stream made of a bad delta may lack objects, and objects may be
- * lost or damaged.
+ * True if everything that a commit reaches exists and can be reused: a stream from a bad delta may lack objects, and objects may be lost or
+ * damaged.
  */
 async function isComplete(
   repository: Repository,

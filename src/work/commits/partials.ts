@@ -24,7 +24,7 @@ export interface PartialCommit {
   /** The commit object. A view. */
   readonly bytes: Uint8Array;
   readonly objects: CommitStream;
-  /** Empty when only the commit object is here. */
+  /** Empty if only the commit object is stored. */
   readonly subpaths: readonly string[];
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
   readonly streamId: ObjectId;
@@ -33,7 +33,7 @@ export interface PartialCommit {
 /** Largest list of subpaths, in bytes. */
 const SUBPATHS_MAX_BYTES = 16 * 1024 * 1024;
 
-/** What is stored of a commit that was pulled by subpaths, or as metadata only; undefined when it was not, or that is damaged. */
+/** The stored part of a commit that was pulled by subpaths, or as metadata only; undefined if there is none, or if it is damaged. */
 export function openPartial(
   repository: Repository,
   checksum: OstreeChecksum,
@@ -58,7 +58,7 @@ export function openPartial(
 }
 
 /**
- * As `openCommit`, but also a commit of which only some paths are here, which `subpaths` of the result lists. A whole one is preferred.
+ * As `openCommit`, but also opens partial commits, whose paths are in `subpaths` of the result. A complete commit takes precedence.
  * @throws as `openCommit`
  */
 export function openStored(repository: Repository, name: string): OpenedCommit {
@@ -70,7 +70,7 @@ export function openStored(repository: Repository, name: string): OpenedCommit {
   return { ...partial, checksum, imageId: partial.namedRefs.get(IMAGE_REF) };
 }
 
-/** The commit that a person means, also when only a part of it is stored. @throws as `resolveCommit` */
+/** Resolves a name of a commit, also of a partial one. @throws as `resolveCommit` */
 export function resolveStored(repository: Repository, name: string): OstreeChecksum {
   try {
     return resolveCommit(repository, name);
@@ -86,16 +86,16 @@ function wholeId(name: string): OstreeChecksum | undefined {
   return /^[0-9a-f]{64}$/.test(name) ? (name as OstreeChecksum) : undefined;
 }
 
-/** A name of a commit of which not everything is here. */
+/** A name of a partial commit. */
 export interface PartialCommitRef {
   readonly name: string;
   readonly commit: OstreeChecksum;
-  /** The paths that are here; empty for the commit object alone, undefined when what was stored is gone or damaged. */
+  /** The stored paths; empty if only the commit object is stored, undefined if the commit is missing or damaged. */
   readonly subpaths: readonly string[] | undefined;
   readonly imageId: ObjectId | undefined;
 }
 
-/** All refs that name partial commits, in order of their names. */
+/** All refs of partial commits, in order of their names. */
 export function listPartialCommits(repository: Repository): PartialCommitRef[] {
   const refs: PartialCommitRef[] = [];
   for (const { name, target } of repository.refs.list('streams', PARTIAL_REF_DIRECTORY)) {

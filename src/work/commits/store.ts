@@ -20,9 +20,9 @@ import {
   pruneTree,
 } from './subpaths.ts';
 
-/** How a commit is put into the repository. */
+/** Options for storing a commit. */
 export interface StoreCommitOptions {
-  /** Also points this OSTree ref at the commit. */
+  /** Also set this OSTree ref to the commit. */
   readonly ref?: string | undefined;
   /** Named refs of the stream beside the image, such as detached metadata; they change its id. */
   readonly namedRefs?: ReadonlyMap<string, ObjectId> | undefined;
@@ -34,7 +34,7 @@ export interface StoreCommitOptions {
    */
   readonly withUpstreamId?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Where to find the objects faster than in the stream. */
+  /** A faster source of the objects than the stream. */
   readonly objects?: CommitObjects | undefined;
 }
 
@@ -45,13 +45,13 @@ export interface StoredCommit {
   readonly streamId: ObjectId;
   /** Id of the EROFS image, in the default version of the repository. */
   readonly imageId: ObjectId;
-  /** Id of the stream without its image; only when asked for. */
+  /** Id of the stream without its image; only on request. */
   readonly upstreamId: ObjectId | undefined;
 }
 
-/** A commit of which not everything is in the repository. */
+/** A partial commit in the repository. */
 export interface StoredPartialCommit extends Omit<StoredCommit, 'imageId'> {
-  /** Id of an image of the paths that are here; undefined when only the commit object is. */
+  /** Id of an image of the stored paths; undefined if only the commit object is stored. */
   readonly imageId: ObjectId | undefined;
 }
 
@@ -59,7 +59,7 @@ export interface StoredPartialCommit extends Omit<StoredCommit, 'imageId'> {
 const REF_DIRECTORY = 'ostree';
 /** Directory of the refs of partial commits. */
 export const PARTIAL_REF_DIRECTORY = 'ostree-partial';
-/** Directory of the refs of ancestors, one folder for each ref. */
+/** Directory of the refs of ancestors, with one directory for each ref. */
 const HISTORY_REF_DIRECTORY = 'ostree-history';
 
 /** Name of an OSTree ref as a named reference of the repository. @throws FormatError OSTREE_REF_INVALID */
@@ -67,24 +67,24 @@ export function streamRefName(ref: string): string {
   return `${REF_DIRECTORY}/${encodeStreamRef(ref)}`;
 }
 
-/** Name of the reference that keeps a partially pulled commit; readers that expect whole commits do not see it. */
+/** Name of the reference that keeps a partial commit; readers of complete commits do not see it. */
 export function partialRefName(ref: string): string {
   return `${PARTIAL_REF_DIRECTORY}/${encodeStreamRef(ref)}`;
 }
 
-/** Name of the reference that keeps an ancestor of the commit that a ref names. */
+/** Name of the reference that keeps an ancestor of the commit of a ref. */
 export function historyRefName(ref: string, commit: OstreeChecksum): string {
   return `${historyRefFolder(ref)}/${commit}`;
 }
 
-/** Folder of the references that keep the history of a ref. */
+/** Directory of the references that keep the history of a ref. */
 export function historyRefFolder(ref: string): string {
   return `${HISTORY_REF_DIRECTORY}/${encodeStreamRef(ref)}`;
 }
 
 /**
- * Makes the image of a complete commit, then its stream with the image in it, then the names: a crash leaves the commit absent
- * or whole.
+ * Stores the image of a complete commit, then its stream with a reference to the image, then the names: after a crash, the commit is absent
+ * or complete.
  * @throws those of treeOfCommit and encodeImage; HostError SYSCALL_FAILED, NO_SPACE
  */
 export async function storeCommit(
@@ -109,8 +109,8 @@ export async function storeCommit(
 }
 
 /**
- * Stores what there is of a commit: the objects of some paths with an image of these, or, without any path, the commit object alone. It
- * gets a name that readers of whole commits do not know, and no ref.
+ * Stores a partial commit: the objects of some paths with an image of them or, without any path, only the commit object. It gets a name
+ * that readers of complete commits ignore, and no ref.
  * @throws as `storeCommit`
  */
 export async function storePartialCommit(
@@ -151,10 +151,10 @@ async function encodeStream(
   return { stream, upstreamId };
 }
 
-/** What an image is made of. */
+/** Options of an image. */
 export interface ImageOptions {
   readonly reading: Reading;
-  /** The only paths that the image holds; the whole tree when undefined. */
+  /** The only paths of the image (default: the complete tree). */
   readonly subpaths?: readonly string[] | undefined;
 }
 

@@ -12,11 +12,11 @@ import {
 } from '#formats/ostree';
 import { compactTree, Directory, type Tree } from '#formats/tree';
 
-/** Which part of a directory is wanted: all of it, or the entries named, each with its own part. */
+/** The requested part of a directory: all of it, or some entries, each with its own part. */
 export type Wanted = 'all' | ReadonlyMap<ByteString, Wanted>;
 
 /**
- * Parses paths like `/usr/share/locale/de` into what is wanted of the root. `/` wants everything.
+ * Parses paths like `/usr/share/locale/de` into the requested part of the root. `/` requests everything.
  * @throws FormatError OSTREE_NAME_INVALID
  */
 export function parseSubpaths(paths: readonly string[]): Wanted {
@@ -43,7 +43,7 @@ function addPath(into: Map<ByteString, Wanted>, names: readonly ByteString[]): v
   into.set(name, inner);
 }
 
-/** The names of a path, checked. */
+/** The validated names of a path. */
 function namesOf(path: string): ByteString[] {
   const names = path
     .split('/')
@@ -53,14 +53,14 @@ function namesOf(path: string): ByteString[] {
   return names;
 }
 
-/** What is wanted of an entry; undefined when it is not. */
+/** The requested part of an entry; undefined if it is not requested. */
 export function wantedOf(wanted: Wanted, name: ByteString): Wanted | undefined {
   return wanted === 'all' ? 'all' : wanted.get(name);
 }
 
 /**
- * Looks every path up in the tree of a commit, those too that a wider path covers.
- * @param objects must hold the directories that lead to the paths
+ * Looks up every path in the tree of a commit, also those below another path.
+ * @param objects must hold the parent directories of the paths
  * @throws NotFoundError OSTREE_PATH_NOT_FOUND for the first path that the commit does not have; FormatError OSTREE_NAME_INVALID
  */
 export function requirePaths(
@@ -88,7 +88,7 @@ function failPath(path: string, commit: OstreeChecksum): never {
   );
 }
 
-/** Sorted, without those that lie below another. */
+/** Sorted, without paths below another path. */
 export function normaliseSubpaths(paths: readonly string[]): string[] {
   const clean = paths.map(
     (path) =>
@@ -104,7 +104,7 @@ export function normaliseSubpaths(paths: readonly string[]): string[] {
   );
 }
 
-/** The objects of a stream that is not complete: directories without the entries that are not there. */
+/** The objects of an incomplete stream: directories without their missing entries. */
 export function presentObjects(stream: CommitStream): CommitObjects {
   return {
     file: (checksum) => stream.file(checksum),
@@ -117,7 +117,7 @@ export function presentObjects(stream: CommitStream): CommitObjects {
   };
 }
 
-/** The entries of a directory that are in a stream. */
+/** The entries of a directory that a stream holds. */
 export function presentEntries(stream: CommitStream, tree: Dirtree): Dirtree {
   return {
     ...tree,
@@ -126,7 +126,7 @@ export function presentEntries(stream: CommitStream, tree: Dirtree): Dirtree {
   };
 }
 
-/** Takes away what is not wanted: objects that several directories share are there for all of them. */
+/** Removes entries that were not requested: shared objects are present for all directories. */
 export function pruneTree(tree: Tree, wanted: Wanted): void {
   pruneDirectory(tree.root, wanted);
   compactTree(tree);
@@ -144,7 +144,7 @@ function pruneDirectory(directory: Directory, wanted: Wanted): void {
 /** Named ref of a partial commit stream: a JSON document that lists the subpaths. Source: OSTree spec 9.9. */
 export const PARTIAL_REF = 'onecopy.partial';
 
-/** The document behind PARTIAL_REF. */
+/** The document of PARTIAL_REF. */
 export function encodeSubpaths(paths: readonly string[]): Uint8Array {
   return new Uint8Array(Buffer.from(`${JSON.stringify({ subpaths: paths })}\n`, 'utf8'));
 }
@@ -156,7 +156,7 @@ export function parseSubpathsDocument(bytes: Uint8Array): string[] {
     if (Array.isArray(subpaths) && subpaths.every((one) => typeof one === 'string'))
       return subpaths;
   } catch {
-    // Falls through to the one error there is.
+    // Continues to the common error below.
   }
   throw new FormatError(
     'OSTREE_METADATA_INVALID',

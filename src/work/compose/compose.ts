@@ -7,20 +7,20 @@ import { openDigestStore } from './digest-store.ts';
 import { openFileAt } from './path.ts';
 import { type ScanOptions, scanDirectory } from './scan.ts';
 
-/** Versions an image may take; C raises 0 to 1 when there is a whiteout. Source: composefs core spec 4.5, 5.1 */
+/** Range of versions of an image; C raises 0 to 1 if there is a whiteout. Source: composefs core spec 4.5, 5.1 */
 export interface VersionRange {
   readonly min: number;
   readonly max: number;
 }
 
-/** Versions that C mkcomposefs knows. */
+/** Versions that C mkcomposefs supports. */
 const VERSION_MAX = 1;
-/** Bytes read from a dumpfile at a time. */
+/** Size of one read of a dumpfile, in bytes. */
 const PIECE_BYTES = 1 << 20;
 const STDIN = 0;
 const STDOUT = 1;
 
-/** A tree with what its dumpfile said beside it. */
+/** A tree with the additional fields of its dumpfile. */
 export interface ComposeSource {
   readonly tree: Tree;
   readonly overrides?: ImageOverrides;
@@ -38,7 +38,7 @@ export function readDumpfile(path: string): ComposeSource {
   }
 }
 
-/** How to read a directory; `digestStore` is a directory that receives the contents of large files. */
+/** Options for reading a directory; `digestStore` is a directory that receives the contents of large files. */
 export interface DirectoryOptions extends Omit<ScanOptions, 'storeObject'> {
   readonly digestStore?: string;
 }
@@ -54,8 +54,7 @@ export function readDirectory(path: string, options: DirectoryOptions): ComposeS
 }
 
 /**
- * Makes the image that C mkcomposefs makes of a source: the lowest version of the range, or V1 when the tree holds a
- * whiteout and the range allows it.
+ * Builds the same image as C mkcomposefs: in the lowest version of the range, or V1 if the tree holds a whiteout and the range allows it.
  * @throws ConflictError IMAGE_VERSION_RANGE; FormatError TREE_INVALID
  */
 export function composeImage(source: ComposeSource, range: VersionRange): Uint8Array {
@@ -79,7 +78,7 @@ export function computeImageId(image: Uint8Array): ObjectId {
 }
 
 /**
- * Writes an image to a path, replacing what is there, or to standard output (`-`).
+ * Writes an image to a path, replacing an existing file, or to standard output (`-`).
  * @throws ConflictError IMAGE_OUTPUT_IS_TERMINAL; HostError SYSCALL_FAILED, NO_SPACE
  */
 export function writeImage(

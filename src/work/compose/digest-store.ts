@@ -3,14 +3,14 @@ import { Dir, enableVerityWithRetry, type HostFile, hasErrno, publish } from '#h
 import { splitPath } from './path.ts';
 import { hashPieces } from './scan.ts';
 
-/** Permissions of an object: nobody may write it. */
+/** Permissions of an object: read-only. */
 const OBJECT_MODE = 0o644;
 /** Permissions of the directories of a digest store. */
 const DIRECTORY_MODE = 0o755;
 
 /**
- * A flat digest store as C mkcomposefs fills it: `XX/REST` below one directory. fs-verity is enabled where the filesystem
- * can; objects that are there already are left alone. Source: composefs core spec 2.12
+ * A flat digest store in the layout of C mkcomposefs: `XX/REST` below one directory. fs-verity is enabled if the filesystem supports it;
+ * existing objects are kept. Source: composefs core spec 2.12
  */
 export class DigestStore implements Disposable {
   readonly #dir: Dir;

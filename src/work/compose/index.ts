@@ -1,6 +1,6 @@
 /**
- * Compose: images without a repository. A directory or a dumpfile becomes one image file, byte for byte as C mkcomposefs
- * makes it, and an image file is listed, dumped and compared with a directory of objects.
+ * Compose: images without a repository. Converts a directory or a dumpfile to an image file, byte for byte as C mkcomposefs does, and lists
+ * an image file, dumps it, and compares it with a directory of objects.
  *
  *     directory ─ scan ──┐
  *                        ├─▶ tree ─▶ image bytes ─▶ file or standard output

@@ -18,7 +18,7 @@ import { hashFile } from './scan.ts';
 /** Largest image read, in bytes. */
 const IMAGE_LIMIT = 2 ** 32;
 
-/** An image that has been opened, with the choice of names in its root (empty: all). */
+/** An opened image, with the selected names of its root (empty: all). */
 export interface OpenedImage {
   readonly image: ErofsImage;
   readonly filter: readonly string[];
@@ -36,11 +36,11 @@ export interface ListedEntry {
   readonly path: string;
   readonly isDirectory: boolean;
   readonly target: ByteString | undefined;
-  /** Backing path of an external file, at its first name only. */
+  /** Backing path of an external file, for its first name only. */
   readonly backingPath: string | undefined;
 }
 
-/** Every name of an image but the root and the stubs, depth first in byte order. @throws FormatError EROFS_INVALID */
+/** Every name of an image except the root and the stubs, depth first in byte order. @throws FormatError EROFS_INVALID */
 export function* listImage({ image, filter }: OpenedImage): Generator<ListedEntry> {
   for (const entry of walkImage(image)) {
     const { inode, depth, path, isRepeat } = entry;
@@ -59,7 +59,7 @@ function isWanted(filter: readonly string[], rootName: string): boolean {
   return filter.length === 0 || filter.includes(rootName);
 }
 
-/** The lines of an image as C prints them. @throws FormatError EROFS_INVALID */
+/** The lines of an image in the format of C. @throws FormatError EROFS_INVALID */
 export function dumpImageFile({ image, filter }: OpenedImage): Generator<string> {
   return dumpImage(image, (name) => isWanted(filter, name));
 }
@@ -76,19 +76,19 @@ export function listBackingPaths(images: readonly OpenedImage[]): string[] {
   return [...paths].sort();
 }
 
-/** A whiteout that is written as a regular file has no content, even where it names some. */
+/** A whiteout that is stored as a regular file has no content, even if it refers to an object. */
 function backingPathOf(image: ErofsImage, inode: ErofsInode): string | undefined {
   if (inode.type !== 'regular') return undefined;
   const stored = new Map<string, Uint8Array>(image.rawXattrs(inode));
   return isEscapedWhiteout(inode, stored) ? undefined : backingFileOf(stored).path;
 }
 
-/** Those of some backing paths that are not below a directory. @throws HostError SYSCALL_FAILED */
+/** The backing paths that a directory does not hold. @throws HostError SYSCALL_FAILED */
 export function listMissing(paths: readonly string[], baseDirectory: string | undefined): string[] {
   if (baseDirectory === undefined) return [...paths];
   using base = Dir.open(baseDirectory);
   return paths.filter((path) => {
-    // A path out of the base directory is never followed, and so is missing.
+    // A path that leaves the base directory is not followed, and counts as missing.
     const isInside = path !== '' && !path.split('/').includes('..') && !path.startsWith('/');
     return !isInside || base.stat(path) === undefined;
   });

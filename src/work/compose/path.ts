@@ -1,7 +1,7 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { Dir, type HostFile, OPEN } from '#host';
 
-/** A path that a person wrote, as the directory that holds it and its last name. */
+/** A path given as text, split into its directory and its last name. */
 export function splitPath(path: string): { readonly parent: string; readonly name: ByteString } {
   const trimmed = path.replace(/\/+$/, '');
   const slash = trimmed.lastIndexOf('/');
@@ -9,7 +9,7 @@ export function splitPath(path: string): { readonly parent: string; readonly nam
   return { parent, name: byteStringFromText(trimmed.slice(slash + 1)) };
 }
 
-/** Opens a file by the path that a person wrote. @throws HostError SYSCALL_FAILED */
+/** Opens a file by a path given as text. @throws HostError SYSCALL_FAILED */
 export function openFileAt(path: string, flags: number = OPEN.read, mode = 0o666): HostFile {
   const { parent, name } = splitPath(path);
   using dir = Dir.open(parent);

@@ -15,26 +15,26 @@ import {
   statFd,
 } from '#host';
 
-/** Files up to this size go into the image. Source: composefs core spec 7.2 */
+/** Files up to this size are stored in the image. Source: composefs core spec 7.2 */
 const INLINE_LIMIT = 64;
 
-/** What of a directory becomes part of the tree. */
+/** Options for reading a directory into a tree. */
 export interface ScanOptions {
-  /** Which extended attributes: all, those of `user.`, or none. */
+  /** Extended attributes to read: all, only `user.`, or none. */
   readonly xattrs: 'all' | 'user' | 'none';
-  /** Leave device nodes out, whiteouts among them. */
+  /** Omit device nodes, including whiteouts. */
   readonly skipDevices: boolean;
-  /** Give everything the mtime 0.0. */
+  /** Set every mtime to 0.0. */
   readonly useEpoch: boolean;
-  /** Names of one inode become hard links in the tree; otherwise each name is a file of its own, as C does it. */
+  /** Names of one inode become hard links in the tree. Otherwise each name is a separate file, as in C. */
   readonly trackHardlinks: boolean;
-  /** Called with every file that is not inline; returns the id of its object. Default: hash it. */
+  /** Called for every file that is not inline; returns the id of its object (default: hash the file). */
   readonly storeObject?: (file: HostFile, sizeBytes: number) => ObjectId;
 }
 
 /**
- * Reads a directory of the host into a tree: metadata, xattrs, link targets, small files whole, larger ones as object
- * ids. Symbolic links are never followed; what changes its type while it is read is an error.
+ * Reads a directory of the host into a tree: metadata, xattrs, link targets, contents of small files, and object ids of larger ones.
+ * Symbolic links are never followed. A file that changes its type while it is read is an error.
  * @throws HostError SYSCALL_FAILED, IntegrityError FILE_CHANGED. Source: composefs core spec 7.2
  */
 export function scanDirectory(root: Dir, options: ScanOptions): Tree {
@@ -152,7 +152,7 @@ export function hashFile(
   return hashPieces(file, sizeBytes, () => undefined, algorithm);
 }
 
-/** Hashes a file and hands every piece on. @throws IntegrityError FILE_CHANGED when it is not `sizeBytes` long */
+/** Hashes a file and passes on every piece. @throws IntegrityError FILE_CHANGED if its size is not `sizeBytes` */
 export function hashPieces(
   file: HostFile,
   sizeBytes: number,

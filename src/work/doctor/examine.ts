@@ -1,18 +1,18 @@
 import { type CapabilityName, Dir, probeHost } from '#host';
 
-/** One capability of a place, with what it is for and, when it is missing, why and how to get it. */
+/** One capability of a directory, with its purpose and, if it is missing, the reason and the fix. */
 export interface Examined {
   readonly name: CapabilityName;
   readonly available: boolean;
-  /** What works with it, or works better. */
+  /** What the capability enables or improves. */
   readonly purpose: string;
-  /** Why it is missing; empty when it is there. */
+  /** Reason why it is missing; empty if it is present. */
   readonly reason: string;
-  /** What to do about it; empty when it is there. */
+  /** How to get it; empty if it is present. */
   readonly fix: string;
 }
 
-/** What a host can do for a store in one directory. */
+/** Capabilities of a host for a store in one directory. */
 export interface Examination {
   readonly path: string;
   readonly capabilities: readonly Examined[];
@@ -68,8 +68,8 @@ const ADVICE: Readonly<Record<CapabilityName, readonly [purpose: string, fix: st
 };
 
 /**
- * Finds out what this host can do for a store in each directory, by trying with unnamed files; nothing stays behind.
- * @throws HostError SYSCALL_FAILED when a directory cannot be opened
+ * Probes the capabilities of this host for a store in each directory, with unnamed files; leaves nothing behind.
+ * @throws HostError SYSCALL_FAILED if a directory cannot be opened
  */
 export function examineHost(paths: readonly string[]): Examination[] {
   return paths.map((path) => {

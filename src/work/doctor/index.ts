@@ -1,4 +1,2 @@
-/**
- * Doctor: what this host can do for a store in a directory, and what to do about the rest.
- */
+/** Doctor: reports the capabilities of this host for a store in a directory, and how to get missing ones. */
 export { type Examination, type Examined, examineHost } from './examine.ts';

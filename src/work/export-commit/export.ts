@@ -14,22 +14,22 @@ import {
 } from '#stores/ostree';
 import { COMMITMETA_REF, type OpenedCommit, openStored } from '#work/commits';
 
-/** How to write a commit to an OSTree repository. */
+/** Options for writing a commit to an OSTree repository. */
 export interface ExportCommitOptions extends OperationOptions {
-  /** Refs below `refs/heads` to point at the commit. */
+  /** Refs below `refs/heads` to set to the commit. */
   readonly refs?: readonly string[] | undefined;
-  /** Creates a missing repository in this mode; without it a missing one is an error. */
+  /** Create a missing repository in this mode. Without it, a missing repository is an error. */
   readonly createMode?: OstreeMode | undefined;
 }
 
 /** What was written. */
 export interface ExportCommitReport extends TransactionReport {
-  /** The only paths that were here to be written; undefined for a whole commit. */
+  /** The written paths of a partial commit; undefined for a complete commit. */
   readonly subpaths: readonly string[] | undefined;
   readonly commit: OstreeChecksum;
   readonly path: string;
   readonly mode: OstreeMode;
-  /** True when this call made the repository. */
+  /** True if this call created the repository. */
   readonly created: boolean;
   readonly refs: readonly string[];
 }
@@ -37,14 +37,14 @@ export interface ExportCommitReport extends TransactionReport {
 /** Objects between two progress events. */
 const PROGRESS_EVERY = 256;
 const PROGRESS_ID = 'export';
-/** Files up to this size are written from memory when they cannot be cloned, in bytes. */
+/** Files up to this size are written from memory if they cannot be cloned, in bytes. */
 const WHOLE_FILE_BYTES = 1 << 20;
 
 /**
- * Writes a stored commit to an OSTree repository of mode archive, bare, bare-user or bare-user-only: everything it reaches, its
- * detached metadata, then refs. Contents share extents with our objects where the filesystem can; all objects are verified while
- * they are written. Nothing is visible before everything is synced, and nothing is written when the commit does not fit the mode.
- * A commit of which only some paths are here is marked as a partial one there.
+ * Writes a stored commit to an OSTree repository of mode archive, bare, bare-user or bare-user-only: everything that it reaches, its
+ * detached metadata, then refs. Contents share extents with the objects of the source if the filesystem supports it; all objects are
+ * verified while they are written. Nothing is visible before everything is synced, and nothing is written if the mode cannot store the
+ * commit. A partial commit is marked as partial in the target.
  * @throws as `openCommit`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY;
  * FormatError OSTREE_XATTR_INVALID, OSTREE_REF_INVALID; IntegrityError OSTREE_CHECKSUM_MISMATCH; BusyError REPO_LOCKED; HostError
  */
@@ -59,7 +59,7 @@ export async function exportCommit(
   for (const ref of refs) requireRefName(ref);
   using existing = tryOpenTarget(path, options.createMode);
   const mode = existing?.mode ?? options.createMode ?? 'archive';
-  // Planned first: what is refused leaves no empty repository behind.
+  // Planned first, so that a refusal leaves no empty repository behind.
   const plan = planExport(stored, mode);
   using made = existing === undefined ? initOstreeRepo(path, { mode }) : undefined;
   const target = existing ?? made;
@@ -83,7 +83,7 @@ interface PlannedObject {
   readonly checksum: OstreeChecksum;
 }
 
-/** Everything the commit reaches, verified as far as the stream goes, and found to fit the mode. */
+/** Everything that the commit reaches, verified against the stream, and checked against the mode. */
 function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
   const { objects, checksum: commit, subpaths } = stored;
   const isWhole = subpaths === undefined;
@@ -93,7 +93,7 @@ function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
   for (const { kind, checksum } of walkCommit(commit, lookup, { verify: true })) {
     if (!isWhole && !objects.has(checksum)) continue;
     plan.push({ kind, checksum });
-    // Names of xattrs must be complete: libostree cannot check out files with names that lack their NUL.
+    // Names of xattrs must end with a NUL: otherwise libostree cannot check out the files.
     if (kind !== 'file') continue;
     const { header } = objects.file(checksum, { acceptUnterminated: false });
     requireFit(mode, checksum, header);
@@ -122,7 +122,10 @@ async function writeObjects(
   onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: plan.length });
 }
 
-/** Writes file objects: by reflink while that works; then small files go through one buffer, which costs less than copying in the kernel. */
+/**
+ * Writes file objects: by reflink if supported; otherwise small files are copied through a buffer, which costs less than copying in the
+ * kernel.
+ */
 class FileExporter {
   readonly #repository: Repository;
   readonly #stored: OpenedCommit;
@@ -138,7 +141,7 @@ class FileExporter {
 
   async write(checksum: OstreeChecksum): Promise<void> {
     const { header, inline, external } = this.#stored.objects.file(checksum);
-    // What is there already is only counted; its object need not be opened.
+    // Existing objects are only counted, and not opened.
     if (external === undefined || this.#transaction.has('file', checksum)) {
       await this.#transaction.writeFile(checksum, header, { bytes: inline });
       return;
@@ -158,7 +161,7 @@ class FileExporter {
   }
 }
 
-/** The repository, or undefined when it is to be made. */
+/** The repository; undefined if it must be created. */
 function tryOpenTarget(path: string, createMode: OstreeMode | undefined): OstreeRepo | undefined {
   try {
     return openOstreeRepo(path);

@@ -28,14 +28,14 @@ import {
 } from '#host';
 import type { OpenObject, Repository, VerifyMode } from '#stores/composefs';
 
-/** Longest list of things left out that a report holds; the number of all of them is exact. */
+/** Longest list of skipped entries in a report; their total number is exact. */
 const LEFT_OUT_MAX = 1000;
-/** Longest path that hard links are made by; beyond it the file is written once more. Source: Linux limits.h PATH_MAX. */
+/** Longest path for a hard link; for a longer path, the file is written again. Source: Linux limits.h PATH_MAX. */
 const LINK_PATH_MAX = 4000;
 /** Files between two progress events. */
 const PROGRESS_EVERY = 256;
 
-/** Something that could not be created by this user or on this filesystem. */
+/** An entry or attribute that this user or this filesystem cannot create. */
 export interface LeftOut {
   readonly path: string;
   readonly what: 'device' | 'xattr' | 'owner';
@@ -68,8 +68,8 @@ export interface TreeWriterOptions extends OperationOptions {
 }
 
 /**
- * Writes a tree into an empty directory that nobody else uses yet. Everything is created by name below an open directory, exclusively
- * and without following links, so no name of the tree can lead out of it.
+ * Writes a tree into a new, empty directory. Every entry is created by name below an open directory, exclusively and without following
+ * links, so no name of the tree can leave it.
  */
 export class TreeWriter {
   readonly #repository: Repository;
@@ -103,7 +103,7 @@ export class TreeWriter {
     return { ...this.#counts, leftOut: this.#leftOut };
   }
 
-  /** Writes everything below `root`, then gives `root` the metadata of the tree's root. */
+  /** Writes everything below `root`, and then sets the metadata of `root`. */
   write(root: Dir): void {
     this.#options.onProgress?.({ type: 'started', id: 'export', unit: 'items' });
     this.#writeDirectory({ root, dir: root, path: '' }, this.#tree.root);
@@ -123,7 +123,7 @@ export class TreeWriter {
         this.#writeLeaf({ ...at, path }, name, inode);
       }
     }
-    // Last: entries change the mtime of their directory, and its mode may forbid them.
+    // Set last: new entries change the mtime of their directory, and its mode may forbid them.
     this.#describe(at.dir, directory.stat, at.path);
     this.#count('directories');
   }
@@ -139,7 +139,7 @@ export class TreeWriter {
     }
   }
 
-  /** False when the file must be written once more: its first name is out of reach, by length or by the modes on the way. */
+  /** False if the file must be written again: its first name is unreachable, because of its length or the modes of its parents. */
   #link(at: Place, name: ByteString, first: string): boolean {
     if (first.length >= LINK_PATH_MAX) return false;
     try {
@@ -152,7 +152,7 @@ export class TreeWriter {
     return true;
   }
 
-  /** False when the leaf had to be left out. */
+  /** False if the leaf was skipped. */
   #create(at: Place, name: ByteString, leaf: Leaf): boolean {
     switch (leaf.kind) {
       case 'symlink':
@@ -197,7 +197,7 @@ export class TreeWriter {
 
   #fill(file: Descriptor, object: OpenObject): void {
     const { sizeBytes } = object;
-    // A filesystem that cannot share once cannot share later: both ends stay the same two.
+    // If sharing is not supported once, it is not tried again: source and target filesystem stay the same.
     this.#canClone = this.#canClone && cloneFile(object, file);
     if (this.#canClone) {
       this.#count('reflinkedFiles');
@@ -227,7 +227,7 @@ export class TreeWriter {
     return true;
   }
 
-  /** Metadata of an open file or directory: the owner first, because changing it clears setuid bits and capabilities. */
+  /** Metadata of an open file or directory: the owner first, because a change of the owner clears setuid bits and capabilities. */
   #describe(file: Descriptor, stat: Stat, path: string): void {
     if (this.#options.owners) this.#tolerate(path, 'owner', () => fchown(file, stat.uid, stat.gid));
     this.#setXattrs(file, stat, path);
@@ -235,7 +235,7 @@ export class TreeWriter {
     futimens(file, 'omit', timeOf(stat));
   }
 
-  /** Metadata of what cannot be opened: symbolic links (which have no mode) and special files. */
+  /** Metadata of files that cannot be opened: symbolic links (which have no mode) and special files. */
   #describeName(at: Place, name: ByteString, stat: Stat): void {
     if (this.#options.owners) {
       this.#tolerate(at.path, 'owner', () => at.dir.lchown(name, stat.uid, stat.gid));
@@ -250,7 +250,7 @@ export class TreeWriter {
     }
   }
 
-  /** Runs what this user or filesystem may be unable to do, and notes it. */
+  /** Runs an operation that this user or filesystem may not support, and records a failure. */
   #tolerate(path: string, what: LeftOut['what'], action: () => void): void {
     try {
       action();
@@ -280,7 +280,7 @@ export class TreeWriter {
 type Descriptor = { readonly fd: number; readonly label: string };
 type SpecialLeaf = Extract<Leaf, { kind: 'chr' | 'blk' | 'fifo' | 'socket' }>;
 
-/** Where the writer is: the root of the checkout, the directory being filled, and the path of the entry from the root. */
+/** Position of the writer: the root of the checkout, the current directory, and the path of the entry from the root. */
 interface Place {
   readonly root: Dir;
   readonly dir: Dir;
@@ -299,7 +299,7 @@ function sizeMismatch(what: string, expected: number, found: number): IntegrityE
   );
 }
 
-/** Names come from an image: one with a slash would lead elsewhere. @throws FormatError TREE_PATH_INVALID */
+/** Names come from an image: a name with a slash would leave the directory. @throws FormatError TREE_PATH_INVALID */
 function requireName(name: ByteString, path: string): void {
   const isName = name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
   if (isName) return;

@@ -51,7 +51,7 @@ async function readBack(reference: LocalReference) {
   return { ...image, blobs };
 }
 
-/** Adds the original compressed blobs of a layout to a stored image, as a pull that keeps them does. */
+/** Adds the original compressed blobs of a layout to a stored image, as `pull --keep-blobs` does. */
 async function keepBlobs(repository: Repository, layout: string): Promise<void> {
   const image = openOciImage(repository, 'img');
   const blobs = new Map<ContentDigest, ReturnType<Repository['objects']['ensureBytes']>['id']>();
@@ -109,7 +109,7 @@ for (const compression of ['gzip', 'zstd'] as const) {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, 'sizes/repo-sha256-v1');
-    // This image has a plain layer, which needs no packing; the whiteouts image has packed ones.
+    // This image has an uncompressed layer; the whiteouts image has compressed ones.
     const plain = await exportImage(repository, 'img', local(`oci:${temp.path}/plain`), {
       compression,
     });
@@ -309,7 +309,7 @@ test('an empty directory is filled, anything else is refused and left alone', as
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const path = `${temp.path}/tree`;
   mkdirSync(path);
-  // What a killed run left goes.
+  // Leftovers of a killed run are removed.
   mkdirSync(`${temp.path}/.onecopy-abandoned123`);
   await exportDirectory(repository, 'img', `${path}/`);
   assert.ok(readdirSync(path).length > 0);

@@ -1,6 +1,6 @@
 /**
- * Export: a stored image leaves the repository, as a layout, an archive, plain files, or into a registry. Contents are shared by reflink where both
- * filesystems can, and everything is verified on its way out.
+ * Export: writes a stored image to a layout, an archive, plain files, or a registry. Contents are shared by reflink if both filesystems
+ * support it, and all data is verified.
  */
 export {
   type ImageReference,

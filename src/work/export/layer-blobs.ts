@@ -11,7 +11,7 @@ import { packed, rebuildLayer } from './layer-bytes.ts';
 /** Pieces in which a blob is sent, in bytes. */
 const PIECE_BYTES = 256 * 1024;
 
-/** The only object in the body of a blob's stream. @throws NotFoundError BLOB_NOT_FOUND when the body is something else */
+/** The only object in the body of the stream of a blob. @throws NotFoundError BLOB_NOT_FOUND if the body has another form */
 export function wholeObjectOf(repository: Repository, streamId: ObjectId): ObjectId {
   using opened = repository.streams.open({ id: streamId });
   for (const part of opened.stream.parts()) {
@@ -24,7 +24,7 @@ export function wholeObjectOf(repository: Repository, streamId: ObjectId): Objec
   );
 }
 
-/** A blob that was kept as fetched. @throws as `wholeObjectOf` */
+/** A stored compressed blob. @throws as `wholeObjectOf` */
 export function keptBlob(
   repository: Repository,
   digest: ContentDigest,
@@ -43,7 +43,7 @@ export function keptBlob(
   };
 }
 
-/** A blob that was never compressed, put together again from its stream and objects. */
+/** An uncompressed blob, rebuilt from its stream and objects. */
 export function plainBlob(
   repository: Repository,
   { id, digest }: StoredLayer,
@@ -57,7 +57,7 @@ export function plainBlob(
       for (const piece of rebuildLayer(repository, id, digest)) {
         const skipped = Math.min(left, piece.length);
         left -= skipped;
-        // Copied: the piece is overwritten by the next while it is sent.
+        // Copied: the next piece overwrites this one while it is sent.
         if (skipped < piece.length) yield new Uint8Array(piece.subarray(skipped));
       }
     },
@@ -76,8 +76,8 @@ export function bytesBlob(digest: ContentDigest, bytes: Uint8Array): BlobToPush 
 }
 
 /**
- * Compresses a layer anew, into an unnamed file in the folder for temporary files, since a registry wants the digest first. Dispose it after the
- * push.
+ * Compresses a layer again, into an unnamed file in the directory for temporary files, because a registry needs the digest first. Dispose
+ * it after the push.
  * @throws as `rebuildLayer`; HostError NO_SPACE
  */
 export async function repackedBlob(

@@ -6,16 +6,16 @@ import type { Compression } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import { readStream } from '#work/dump';
 
-/** Bytes that are gathered before they are written, so that small headers do not cost a system call each. */
+/** Bytes that are buffered before a write, so that small headers do not cost a system call each. */
 const GATHER_BYTES = 1 << 20;
-/** Level of both compressors; with it, the bytes are those of this Node's zlib and libzstd for the same input. */
+/** Level of both compressors; the output depends on zlib and libzstd of this Node. */
 const GZIP_LEVEL = 6;
 const ZSTD_LEVEL = 3;
 
 /**
- * The tar of a stored layer in pieces of up to 1 MiB, rebuilt from its stream and objects and verified against its diff id at the
- * end. A piece is overwritten by the next.
- * @throws IntegrityError BLOB_DIGEST_MISMATCH when the rebuilt tar is not the layer, OBJECT_DIGEST_MISMATCH; NotFoundError
+ * The tar of a stored layer in pieces of up to 1 MiB, rebuilt from its stream and objects, and verified against its diff id at the end. A
+ * piece is overwritten by the next one.
+ * @throws IntegrityError BLOB_DIGEST_MISMATCH if the rebuilt tar does not match the diff id, OBJECT_DIGEST_MISMATCH; NotFoundError
  * OBJECT_NOT_FOUND; FormatError of a bad splitstream
  */
 export function* rebuildLayer(
@@ -31,7 +31,7 @@ export function* rebuildLayer(
   verifyDigest(expected, hasher.finish());
 }
 
-/** Joins small pieces into large ones; large ones pass as they are. */
+/** Joins small pieces into large ones; passes large pieces unchanged. */
 function* gathered(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(GATHER_BYTES);
   let filled = 0;
@@ -52,7 +52,7 @@ function* gathered(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
   if (filled > 0) yield buffer.subarray(0, filled);
 }
 
-/** Packs pieces; the same pieces give the same bytes with the same Node. `none` passes them on. */
+/** Compresses pieces; the same pieces give the same bytes with the same Node. `none` passes them on. */
 export async function* packed(
   pieces: Iterable<Uint8Array>,
   compression: Compression,
@@ -83,7 +83,7 @@ async function feed(
 ): Promise<void> {
   for (const piece of pieces) {
     if (stream.destroyed) return;
-    // Copied: the compressor works on it while the next piece overwrites it.
+    // Copied: the next piece overwrites this one while the compressor reads it.
     const isRoomy = stream.write(Uint8Array.prototype.slice.call(piece));
     if (!isRoomy) await drained(stream);
   }

@@ -10,7 +10,7 @@ export interface PlacedLayer {
   readonly mediaType: string;
 }
 
-/** The stored manifest, the same bytes, when it is still true; else one for the layers as they are now. */
+/** The stored manifest, byte for byte, if it still describes the layers; otherwise a new manifest for the layers. */
 export function manifestOf({ manifest }: OciImage, layers: readonly PlacedLayer[]): Uint8Array {
   if (layers.every(({ digest, originalDigest }) => digest === originalDigest)) {
     return manifest.bytes;

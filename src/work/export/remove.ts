@@ -4,8 +4,8 @@ import { Dir, fchmod, hasErrno, OPEN } from '#host';
 const OWNER_ALL = 0o700;
 
 /**
- * Removes a directory with everything in it, without following symbolic links. Modes that would be in the way are widened first.
- * Missing things are fine.
+ * Removes a directory with everything in it, without following symbolic links. Modes that would prevent it are widened first. Missing files
+ * are ignored.
  * @throws HostError SYSCALL_FAILED
  */
 export function removeTree(parent: Dir, name: ByteString): void {

@@ -53,7 +53,7 @@ test('a tree goes whatever the modes in it, and a link in the place of a folder 
   assert.equal(statSync(join(temp.path, 'other')).mode & 0o777, 0o711);
 });
 
-/** Makes a folder below a parent, notes it in a repository, and is killed. */
+/** Creates a temporary directory below a parent, records it in a repository, and is killed. */
 const KILLED = `
   const { Dir } = await import('#host');
   const { openRepository } = await import('#stores/composefs');

@@ -4,7 +4,7 @@ import { Dir, randomName, resolvedPathOf, statFd, tryFlock } from '#host';
 import type { Repository } from '#stores/composefs';
 import { removeTree } from './remove.ts';
 
-/** What our temporary folders are called. */
+/** Prefix of temporary directories. */
 const PREFIX = '.onecopy-';
 /** Bits of a mode: others can write; only owners can rename. */
 const OTHERS_WRITE = 0o022;
@@ -12,11 +12,11 @@ const STICKY = 0o1000;
 const NAME = /^\.onecopy-[A-Za-z0-9]{12}$/;
 
 /**
- * A temporary folder that its maker holds locked (flock) for as long as it writes, so that whoever comes later can tell one that was
- * abandoned. Disposing lets go of the lock; the folder stays.
+ * A temporary directory, locked (flock) by its creator while it writes, so that other processes can detect an abandoned one. Disposing
+ * releases the lock; the directory remains.
  */
 export class StagingFolder implements Disposable {
-  /** In the folder that it lies in. */
+  /** Name in its parent directory. */
   readonly name: ByteString;
   readonly root: Dir;
 
@@ -25,14 +25,14 @@ export class StagingFolder implements Disposable {
     this.root = root;
   }
 
-  /** Makes one. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Creates a temporary directory. @throws HostError SYSCALL_FAILED, NO_SPACE */
   static make(parent: Dir): StagingFolder {
     for (;;) {
       const name = `${PREFIX}${randomName()}` as ByteString;
       if (!parent.mkdir(name, 0o700)) continue;
       const root = parent.tryOpenDir(name, { noFollow: true });
       if (root === undefined) continue;
-      // Before it was locked it looked abandoned: somebody may be taking it away.
+      // Before it was locked, it looked abandoned: another process may be removing it.
       const isHeld = lock(root) !== 'busy' && parent.lstat(name) !== undefined;
       if (isHeld) return new StagingFolder(name, root);
       root[Symbol.dispose]();
@@ -50,8 +50,8 @@ export class StagingFolder implements Disposable {
 }
 
 /**
- * Removes the temporary folders of this user in a folder whose maker was killed. One that cannot be removed stays: it is in nobody's way.
- * In a folder where others can rename what this user has nothing is removed: it may be something else under such a name.
+ * Removes the abandoned temporary directories of this user in a directory. A directory that cannot be removed is harmless and remains. If
+ * other users can rename the files of this user there, nothing is removed, because the name may have been given to another directory.
  */
 export function removeAbandoned(parent: Dir): void {
   attempt(() => {
@@ -63,8 +63,8 @@ export function removeAbandoned(parent: Dir): void {
 }
 
 /**
- * Removes what killed exports of a repository left anywhere on this host, and forgets it.
- * @returns the number of folders
+ * Removes the leftovers of killed exports of a repository anywhere on this host, with their records.
+ * @returns the number of directories
  */
 export function removeAbandonedExports(repository: Repository): number {
   let count = 0;
@@ -89,20 +89,20 @@ function removeIfAbandoned(parent: Dir, name: ByteString): boolean {
   return true;
 }
 
-/** Only this user and root can rename what this user has there: the folder is theirs, or sticky. */
+/** True if only this user and root can rename the files of this user there: the directory belongs to them, or is sticky. */
 function isSafe(parent: Dir): boolean {
   const { uid, mode } = statFd(parent);
   const isOwned = uid === 0 || uid === process.geteuid?.();
   return isOwned && ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0);
 }
 
-/** Where a filesystem has no locks, nothing is ever taken for abandoned. */
+/** If a filesystem has no locks, no directory counts as abandoned. */
 function lock(folder: Dir): 'locked' | 'busy' | 'unknown' {
   const isLocked = attempt(() => tryFlock(folder, 'exclusive'));
   return isLocked === undefined ? 'unknown' : isLocked ? 'locked' : 'busy';
 }
 
-/** Undefined where the host refuses. */
+/** Undefined if the host refuses. */
 function attempt<Value>(work: () => Value): Value | undefined {
   try {
     return work();

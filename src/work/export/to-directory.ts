@@ -12,14 +12,11 @@ import { type CheckoutCounts, TreeWriter } from './checkout.ts';
 import { removeTree } from './remove.ts';
 import { removeAbandoned, StagingFolder } from './staging.ts';
 
-/** How to write an image as plain files. */
+/** Options for writing an image as plain files. */
 export interface DirectoryOptions extends OperationOptions {
-  /** Give files their owners; true for root, else false. Without it everything belongs to this user. */
+  /** Restore owners (default: true for root). Otherwise all files belong to this user. */
   readonly owners?: boolean | undefined;
-  /**
-   * How far objects are verified: `content` (default) hashes each one unless fs-verity vouches for it, `kernel` trusts the store where
-   * fs-verity cannot answer.
-   */
+  /** Verification of objects: `content` (default) hashes each object without fs-verity; `kernel` trusts objects without fs-verity. */
   readonly verify?: 'content' | 'kernel' | undefined;
 }
 
@@ -31,9 +28,9 @@ export interface DirectoryReport extends CheckoutCounts {
 
 /**
  * Writes the filesystem of an image as plain files: modes, owners, times to the nanosecond, extended attributes, hard links, devices.
- * Contents share extents with the objects where the filesystem can, else they are copied. All of it is built under a temporary name
- * beside `path` and renamed at the end, so `path` is either absent (or the empty directory that it was) or complete; durable when
- * this returns. What this user may not create is left out and counted in the report.
+ * Contents share extents with the objects if the filesystem supports it, otherwise they are copied. The tree is built under a temporary
+ * name beside `path` and renamed at the end, so `path` is absent (or an empty directory, as before) or complete. Durable when this returns.
+ * Files that this user may not create are skipped and counted in the report.
  * @throws ConflictError TARGET_NOT_EMPTY; as `resolveImageId`, `readTree`; IntegrityError OBJECT_DIGEST_MISMATCH,
  * OBJECT_SIZE_MISMATCH; FormatError TREE_PATH_INVALID; HostError SYSCALL_FAILED, NO_SPACE
  */
@@ -50,8 +47,9 @@ export async function exportDirectory(
 }
 
 /**
- * Copies one file, or a directory with everything in it, out of an image. An existing directory as target gets the copy under its own
- * name; nothing else that exists is touched. A symbolic link in the last place is copied as a link. The rest is as `exportDirectory`.
+ * Copies one file, or a directory with everything in it, out of an image. If the target is an existing directory, the copy is created in it
+ * under its own name; other existing files are not changed. A symbolic link in the last component is copied as a link. Otherwise as
+ * `exportDirectory`.
  * @throws NotFoundError TREE_PATH_NOT_FOUND, TREE_NOT_A_DIRECTORY, PATH_LINK_LOOP; as `exportDirectory`
  */
 export async function exportPath(
@@ -81,7 +79,7 @@ export async function exportPath(
   return { ...report, ...counts, directories: 0 };
 }
 
-/** The target itself, or its place inside when it is a directory that exists. */
+/** The target itself, or a path inside if it is an existing directory. */
 function placeFor(name: ByteString, to: string): string {
   const { parent, base } = openTarget(to);
   using _parent = parent;
@@ -90,7 +88,7 @@ function placeFor(name: ByteString, to: string): string {
   return isDirectory ? `${to.replace(/\/+$/, '')}/${textOf(name)}` : to;
 }
 
-/** Paths of this host are text; a name that is no UTF-8 needs a target that names it. */
+/** Paths of this host are text; a name that is not UTF-8 needs an explicit target. */
 function textOf(name: ByteString): string {
   const text = displayText(name);
   if (byteStringFromText(text) === name) return text;
@@ -102,7 +100,7 @@ function textOf(name: ByteString): string {
   );
 }
 
-/** A tree that begins at a directory and shares the leaves. */
+/** A tree with another root that shares the leaves. */
 function treeBelow(directory: Directory, tree: Tree): Tree {
   const below = new Tree(directory.stat);
   for (const [name, inode] of directory.entries) below.root.entries.set(name, inode);
@@ -110,13 +108,10 @@ function treeBelow(directory: Directory, tree: Tree): Tree {
   return below;
 }
 
-/** Gives what was written under a temporary name its own; the last step. */
+/** Renames the written tree to its target, as the last step. */
 type Publish = (parent: Dir, temporary: ByteString, base: ByteString, path: string) => void;
 
-/**
- * Writes a tree under a temporary name beside its target, and removes it again when anything fails. What a killed run left there goes
- * first.
- */
+/** Writes a tree under a temporary name beside its target, and removes it after a failure. Leftovers of killed runs are removed first. */
 function writeBeside(
   repository: Repository,
   tree: Tree,
@@ -156,7 +151,7 @@ function openTarget(path: string): { parent: Dir; base: ByteString } {
   return { parent, base: pathOf(trimmed.slice(slash + 1)) };
 }
 
-/** @throws ConflictError TARGET_NOT_EMPTY unless nothing, or an empty directory, is there */
+/** @throws ConflictError TARGET_NOT_EMPTY unless the path does not exist or is an empty directory */
 function requireFree(parent: Dir, base: ByteString, path: string): void {
   const isName = base !== '' && base !== '.' && base !== '..';
   const stat = isName ? parent.lstat(base) : undefined;

@@ -16,18 +16,18 @@ import { wholeObjectOf } from './layer-blobs.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
 import { manifestOf } from './manifest.ts';
 
-/** How to export an image into a layout or archive. */
+/** Options for an export to a layout or archive. */
 export interface ExportOptions extends OperationOptions {
   /**
-   * How layers are packed whose original blob was not kept. `none`, the default, gives blobs whose digest is the diff id on every
-   * machine for all time; `gzip` (level 6) and `zstd` (level 3) give smaller ones that depend on the version of the compressor.
+   * Compression of layers without a stored blob. With `none` (the default), the digest of a blob is its diff id on every machine; `gzip`
+   * (level 6) and `zstd` (level 3) give smaller blobs that depend on the version of the compressor.
    */
   readonly compression?: Compression | undefined;
 }
 
 /**
- * How a layer came into the target: `present` before; `reflinked` or `copied` from the kept blob; `rebuilt`, byte for byte the
- * original, out of its objects; `repacked`, the same tar in another compression and so under another digest.
+ * How a layer was stored in the target: `present` before; `reflinked` or `copied` from the stored blob; `rebuilt` from its objects, byte
+ * for byte the original; `repacked`, the same tar with another compression and digest.
  */
 export type LayerMethod = 'present' | 'reflinked' | 'copied' | 'rebuilt' | 'repacked';
 
@@ -48,16 +48,16 @@ export interface ExportReport {
   readonly tag: string | undefined;
   readonly manifestDigest: ContentDigest;
   readonly originalManifestDigest: ContentDigest;
-  /** True when manifest, config and all layers are the bytes that were pulled. */
+  /** True if manifest, config and all layers equal the pulled bytes. */
   readonly identical: boolean;
   readonly configDigest: ContentDigest;
   readonly layers: readonly ExportedLayer[];
 }
 
 /**
- * Writes a stored image or artifact into an `oci:`, `oci-archive:` or `dir:` target. The config is always byte-identical, and so are
- * the diff ids. The manifest is the original one when every layer blob is the original: kept as fetched, or never compressed. Else
- * it is a new OCI manifest with the same config and annotations, and the report says so. Every layer is verified on the way.
+ * Writes a stored image or artifact into an `oci:`, `oci-archive:` or `dir:` target. The config is always byte-identical, and so are the
+ * diff ids. The manifest is the original one if every layer blob is the original: a stored blob, or an uncompressed layer. Otherwise it is
+ * a new OCI manifest with the same config and annotations, and the report states that. Every layer is verified.
  * @throws as `openOciImage`, `openImageTarget`; IntegrityError BLOB_DIGEST_MISMATCH; HostError SYSCALL_FAILED, NO_SPACE
  */
 export async function exportImage(
@@ -120,7 +120,7 @@ async function exportLayer(job: LayerJob, options: ExportOptions): Promise<Expor
   return written;
 }
 
-/** The blob as it was fetched: one object, shared with the target where the filesystem can. */
+/** The stored blob: one object, shared with the target if the filesystem supports it. */
 async function copyKept(job: LayerJob, kept: ObjectId): Promise<ExportedLayer> {
   const { repository, descriptor, target } = job;
   using object = repository.objects.open(wholeObjectOf(repository, kept));
@@ -148,7 +148,7 @@ async function rebuild(job: LayerJob, options: ExportOptions): Promise<ExportedL
   return { ...exported(job, written, 'repacked'), mediaType: ociLayerType(compression) };
 }
 
-/** A diff id is the content digest of the plain tar. */
+/** A diff id is the content digest of the uncompressed tar. */
 function digestOf(id: DiffId | ContentDigest): ContentDigest {
   return id as string as ContentDigest;
 }
@@ -182,7 +182,7 @@ function entryOf(image: OciImage, bytes: Uint8Array, tag: string | undefined): L
     digest: isOriginal ? image.manifestDigest : computeContentDigest(bytes),
     sizeBytes: bytes.length,
     tag,
-    // Readers that insist on a platform find it in the config of an image; an artifact has none.
+    // Readers that require a platform find it in the config of an image; an artifact has no platform.
     ...(config === undefined ? { platform: hostPlatform() } : {}),
   };
 }

@@ -16,19 +16,19 @@ import { manifestOf } from './manifest.ts';
 
 /** How to push an image. */
 export interface PushOptions extends OperationOptions {
-  /** Without one the manifest has its digest alone. */
+  /** Without a tag, the manifest is pushed by its digest. */
   readonly tag?: string | undefined;
-  /** How layers are packed of which the blob is neither kept nor in the registry; default `gzip`. */
+  /** Compression of layers whose blob is neither stored nor in the registry (default: `gzip`). */
   readonly compression?: Compression | undefined;
-  /** Pack all layers like this that are packed otherwise. */
+  /** Compress all layers with this method, if they are compressed otherwise. */
   readonly forceCompression?: Compression | undefined;
-  /** Refuse to push an image under another digest than it was pulled. */
+  /** Refuse a push that changes the digest of the manifest. */
   readonly sameDigest?: boolean | undefined;
   /** Repositories of the same registry that may have the blobs. */
   readonly mountFrom?: readonly string[] | undefined;
 }
 
-/** How a layer came into the registry: sent, or without sending it. The blob is the one that was pulled unless it was `repacked`. */
+/** How a layer was stored in the registry: sent, or found there. The blob equals the pulled one unless it was `repacked`. */
 export type PushMethod = 'present' | 'mounted' | 'uploaded' | 'repacked';
 
 /** One pushed layer. */
@@ -46,7 +46,7 @@ export interface PushReport {
   readonly tag: string | undefined;
   readonly manifestDigest: ContentDigest;
   readonly originalManifestDigest: ContentDigest;
-  /** True when manifest, config and all layers are the bytes that were pulled. */
+  /** True if manifest, config and all layers equal the pulled bytes. */
   readonly identical: boolean;
   readonly configDigest: ContentDigest;
   readonly layers: readonly PushedLayer[];
@@ -55,11 +55,12 @@ export interface PushReport {
 }
 
 /**
- * Pushes a stored image or artifact: layers, config, and the manifest last. A blob that the registry has is not sent, and one that another
- * of its repositories has is mounted. Else the blob is sent as it was kept, or put together again where it was never compressed. What is left is
- * compressed anew, and then the manifest is a new one.
- * @param target of a registry that this host lets push
- * @throws ConflictError MANIFEST_WOULD_CHANGE with `sameDigest`, before the first byte; as `openOciImage` and `RegistryRepository.pushBlob`
+ * Pushes a stored image or artifact: layers, config, and the manifest last. A blob that the registry has is not sent; a blob of another
+ * repository of the registry is mounted. Otherwise the stored blob is sent, or an uncompressed layer is rebuilt. Other layers are
+ * compressed again, which changes the manifest.
+ * @param target a repository to which the configuration allows pushes
+ * @throws ConflictError MANIFEST_WOULD_CHANGE with `sameDigest`, before the first request; as `openOciImage` and
+ * `RegistryRepository.pushBlob`
  */
 export async function pushImage(
   repository: Repository,
@@ -92,7 +93,7 @@ export async function pushImage(
   };
 }
 
-/** Blobs on their way into one registry at the same time. */
+/** Number of blobs that are sent to one registry concurrently. */
 const BLOBS_AT_ONCE = 6;
 
 /** Name of the note about the upload of a blob into a repository of a registry. */
@@ -102,7 +103,7 @@ function uploadName({ endpoint }: RegistryRepository, digest: ContentDigest): st
   return key.replace(':', '-');
 }
 
-/** What a note says of an upload; undefined for anything else. */
+/** The upload of a note; undefined for other content. */
 function parseState(text: string): UploadState | undefined {
   if (!text.startsWith('{')) return undefined;
   try {
@@ -121,11 +122,11 @@ interface PushJob {
   readonly options: PushOptions;
 }
 
-/** A layer, and what is known of its blob before anything is sent. */
+/** A layer, and the state of its blob before the push. */
 interface OfferedLayer {
   readonly layer: StoredLayer;
   readonly descriptor: Descriptor;
-  /** Undefined for one that has to be packed anew. */
+  /** Undefined for a layer that must be compressed again. */
   readonly blob: BlobToPush | 'present' | 'mounted' | undefined;
 }
 
@@ -140,7 +141,7 @@ class ImagePush {
     this.#job = job;
   }
 
-  /** Brings all layers; each blob once. */
+  /** Sends all layers, each blob once. */
   async layers(): Promise<PushedLayer[]> {
     const distinct = new Map<ContentDigest, readonly [StoredLayer, Descriptor]>();
     for (const [at, layer] of this.#image.layers.entries()) {

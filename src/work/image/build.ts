@@ -13,13 +13,13 @@ import { configStreamName, imageSlot, manifestStreamName } from './names.ts';
 import { type OciImage, openOciImage } from './open.ts';
 import { expandSparse } from './sparse.ts';
 
-/** How to build the tree of an image. */
+/** Options for building the tree of an image. */
 export interface BuildOptions extends OperationOptions {
-  /** Extended attributes to keep; `allowlist-only` as upstream. `all` is for no image that others make too. */
+  /** Extended attributes to keep; `allowlist-only` as upstream. `all` gives images that other tools do not build. */
   readonly xattrs?: XattrMode | 'all' | undefined;
-  /** Without it that of the EROFS images that the image has, or `standard`. */
+  /** Default: the reading of the existing EROFS images, or `standard`. */
   readonly reading?: Reading | undefined;
-  /** Most entries of the image. */
+  /** Largest number of entries of the image. */
   readonly entriesMax?: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export type ImageIds = ReadonlyMap<string, ObjectId>;
 const BUILD_ID = 'image';
 
 /**
- * Stacks the layers of a stored image into the tree that its EROFS images are made of, reading them back from their streams.
+ * Merges the layers of a stored image, read from their streams, into the tree of its EROFS images.
  * @throws as `LayerStack.apply`, `readTarEntries` and opening streams; UnsupportedError IMAGE_NOT_BUILDABLE for an artifact
  */
 export function buildTree(
@@ -57,7 +57,7 @@ function stackLayers(repository: Repository, image: OciImage, options: BuildOpti
   return stack;
 }
 
-/** The entries of a stored layer, in order; sparse files come expanded, as they are in a filesystem. */
+/** The entries of a stored layer, in order; sparse files are expanded, as in a filesystem. */
 export function* readLayer(
   repository: Repository,
   id: ObjectId,
@@ -71,7 +71,7 @@ export function* readLayer(
 }
 
 /**
- * The id that the EROFS image of a stored image has in this version, without storing anything.
+ * Computes the id of the EROFS image of a stored image in this version, and stores nothing.
  * @throws as `openOciImage` and `buildTree`
  */
 export function computeImageId(
@@ -94,7 +94,7 @@ export function dumpImage(
   return encodeDumpfile(buildTree(repository, openOciImage(repository, name), options));
 }
 
-/** Encodes a tree in every version that the repository wants and stores the images; returns their ids. Nothing is synced. */
+/** Encodes a tree in every version of the repository and stores the images; returns their ids. Nothing is synced. */
 export function encodeImages(
   repository: Repository,
   tree: Tree,
@@ -118,13 +118,13 @@ export function encodeImages(
 export interface BuiltImage {
   /** Images of the configured versions by slot. */
   readonly images: ImageIds;
-  /** False when they were all there already. */
+  /** False if all of them already existed. */
   readonly built: boolean;
 }
 
 /**
- * Makes sure that a stored image has an EROFS image in every configured version, linked from its config. The JSON of config and
- * manifest stays byte for byte; only their streams change, the config's first. With `force` it builds also what is there.
+ * Ensures that a stored image has an EROFS image in every configured version, with a reference from its config. The JSON of config and
+ * manifest is unchanged; only their streams change, first that of the config. With `force`, existing images are rebuilt.
  * @throws as `openOciImage`, `buildTree`; HostError SYSCALL_FAILED, NO_SPACE
  */
 export async function buildImage(
@@ -145,7 +145,7 @@ export async function buildImage(
   return { images, built: true };
 }
 
-/** The images of the configured versions, when all of them are linked and there. */
+/** The images of the configured versions, if all of them exist and the config refers to them. */
 export function presentImages(repository: Repository, image: OciImage): ImageIds | undefined {
   const images = new Map<string, ObjectId>();
   for (const version of repository.versions) {
@@ -159,7 +159,7 @@ export function presentImages(repository: Repository, image: OciImage): ImageIds
   return images;
 }
 
-/** Writes config and manifest streams anew so that they lead to these EROFS images. Tags point at names and stay valid. */
+/** Writes new config and manifest streams that refer to these EROFS images. Tags point to names and remain valid. */
 export async function relinkImage(
   repository: Repository,
   image: OciImage,

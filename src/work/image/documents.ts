@@ -6,13 +6,13 @@ import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { blobRefName, configRefName, STANDARD_READING_REF } from './names.ts';
 
-/** Where documents go: a repository, or {@link hashOnly}. */
+/** Target of documents: a repository, or {@link hashOnly}. */
 export interface DocumentStore {
   readonly algorithm: VerityAlgorithm;
   readonly objects: { ensureBytes(bytes: Uint8Array): { readonly id: ObjectId } };
 }
 
-/** Computes the ids that documents would have, and stores nothing. */
+/** Computes the ids of documents, and stores nothing. */
 export function hashOnly({ algorithm }: Pick<Repository, 'algorithm'>): DocumentStore {
   return {
     algorithm,
@@ -20,12 +20,12 @@ export function hashOnly({ algorithm }: Pick<Repository, 'algorithm'>): Document
   };
 }
 
-/** Stream names and the ids behind them, in the order in which they are written. */
+/** Stream names and their ids, in the order of writing. */
 type Refs = Iterable<readonly [name: string, id: ObjectId]>;
 
 /**
- * Stores a stream whose body is one whole object that the repository has, and returns its id. It gets no name: register it.
- * Even the smallest document is an object, so that a file with exactly its bytes exists.
+ * Stores a stream whose body is one stored object, and returns its id. It gets no name: call `register`. Even the smallest document is an
+ * object, so that a file with exactly its bytes exists.
  */
 export async function storeDocument(
   store: DocumentStore,
@@ -39,7 +39,7 @@ export async function storeDocument(
   return store.objects.ensureBytes(await writer.finish()).id;
 }
 
-/** What a config stream refers to. */
+/** The references of a config stream. */
 export interface ConfigRefs {
   /** Layer streams by diff id in the order of the config; for an artifact by layer digest in the order of the manifest. */
   readonly layers: Refs;
@@ -53,21 +53,21 @@ export async function storeConfig(
   bytes: Uint8Array,
   refs: ConfigRefs,
 ): Promise<ObjectId> {
-  // Upstream adds boot images in the order of a hash map; sorted, the same images always give the same stream.
+  // Upstream adds boot images in the order of a hash map; sorting gives the same stream for the same images.
   const images = [...(refs.images ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
   const { id } = store.objects.ensureBytes(bytes);
   const content = { id, sizeBytes: bytes.length };
   return await storeDocument(store, content, CONTENT_TYPES.ociConfig, [...refs.layers, ...images]);
 }
 
-/** What a manifest stream refers to. */
+/** The references of a manifest stream. */
 export interface ManifestRefs {
   readonly config: readonly [digest: ContentDigest, id: ObjectId];
   /** Layer streams by diff id in the order of the config; for an artifact by layer digest in the order of the manifest. */
   readonly layers: Refs;
-  /** Blobs that are kept as they were fetched. */
+  /** Stored compressed blobs. */
   readonly blobs?: ReadonlyMap<ContentDigest, ObjectId>;
-  /** Reading of the EROFS images, which composefs-rs knows one of. */
+  /** Reading of the EROFS images; composefs-rs has only one. */
   readonly reading?: Reading | undefined;
 }
 
@@ -78,7 +78,7 @@ export async function storeManifest(
   refs: ManifestRefs,
 ): Promise<ObjectId> {
   const [configDigest, configId] = refs.config;
-  // Sorted, because blobs arrive in any order, and some may be there from an interrupted pull.
+  // Sorted, because blobs arrive in any order, and some may exist from an interrupted pull.
   const blobs = [...(refs.blobs ?? [])]
     .map(([digest, id]) => [blobRefName(digest), id] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1));

@@ -217,7 +217,7 @@ test('a manifest stream that lost its way to the config or to a layer is called 
     const headless = await storeManifest(repository, manifest.bytes, { config, layers: [] });
     repository.streams.register(name, headless);
     assert.throws(() => openOciImage(repository, 'x'), { code: 'IMAGE_INCOMPLETE' });
-    // What is there is not read again, and everything is linked anew.
+    // Existing layers are not read again, and all references are written.
     const report = await pullImage(repository, reference, { name: 'x' });
     assert.equal(report.bytes.local, 0);
     assert.equal(openOciImage(repository, 'x').layers.length, 1);

@@ -1,5 +1,5 @@
 /**
- * OCI images in a repository: which streams an image is made of, opening and listing them, building their EROFS images, tags.
+ * OCI images in a repository: their streams, opening and listing them, building their EROFS images, and tags.
  *
  *     tag ─▶ oci-manifest-… ─▶ oci-config-… ─┬▶ oci-layer-… (one for each layer)
  *                                            └▶ EROFS images (composefs.image…), which live as long as the config

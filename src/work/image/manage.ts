@@ -3,7 +3,7 @@ import { isOnecopyError, NotFoundError, type OnecopyError } from '#base/errors';
 import type { Repository, Tag } from '#stores/composefs';
 import { type OciImage, openOciImage, resolveManifest } from './open.ts';
 
-/** One tag and the image behind it, or why that cannot be read. */
+/** One tag and its image, or the error of reading it. */
 export interface ImageRow {
   readonly name: string;
   readonly manifestDigest: ContentDigest;
@@ -14,7 +14,7 @@ export interface ImageRow {
   readonly problem: OnecopyError | undefined;
 }
 
-/** All tags in byte order. An image that cannot be read is a row with its problem, not left out. */
+/** All tags in byte order. An image that cannot be read is a row with its problem. */
 export function listOciImages(repository: Repository): ImageRow[] {
   const opened = new Map<ContentDigest, OciImage | OnecopyError>();
   return repository.tags.list().map(({ name, manifestDigest }) => {
@@ -46,7 +46,7 @@ function countReferrers(repository: Repository, digest: ContentDigest): number {
 }
 
 /**
- * Gives an image another name; a name that is in use moves. Atomic.
+ * Adds a name to an image; a name that is in use is moved. Atomic.
  * @throws NotFoundError IMAGE_NOT_FOUND; FormatError REF_NAME_INVALID
  */
 export function tagImage(repository: Repository, image: string, name: string): ContentDigest {
@@ -55,12 +55,12 @@ export function tagImage(repository: Repository, image: string, name: string): C
   return digest;
 }
 
-/** Takes a name away, also one that leads nowhere. @throws NotFoundError TAG_NOT_FOUND; FormatError REF_NAME_INVALID */
+/** Removes a name, also a dangling one. @throws NotFoundError TAG_NOT_FOUND; FormatError REF_NAME_INVALID */
 export function untagImage(repository: Repository, name: string): void {
   if (!repository.tags.remove(name)) throw tagNotFound(repository, name);
 }
 
-/** The tag of this name; what `untagImage` would look for. @throws NotFoundError TAG_NOT_FOUND */
+/** The tag of this name, as in `untagImage`. @throws NotFoundError TAG_NOT_FOUND */
 export function findTag(repository: Repository, name: string): Tag {
   const found = repository.tags.list().find((tag) => tag.name === name);
   if (found === undefined) throw tagNotFound(repository, name);
@@ -76,16 +76,16 @@ function tagNotFound(repository: Repository, name: string): NotFoundError {
   );
 }
 
-/** What removing an image does. */
+/** Report of the removal of an image. */
 export interface RemovedImage {
   readonly manifestDigest: ContentDigest;
   /** Names that are removed. */
   readonly names: readonly string[];
-  /** Names that still lead to the image; when there is none the next garbage collection frees it. */
+  /** Names that still point to the image. Without any, the next garbage collection frees it. */
   readonly remaining: readonly string[];
 }
 
-/** What `removeImage` would do. @throws NotFoundError IMAGE_NOT_FOUND */
+/** Plan of `removeImage`. @throws NotFoundError IMAGE_NOT_FOUND */
 export function planRemoval(repository: Repository, image: string): RemovedImage {
   const manifestDigest = resolveManifest(repository, image);
   const all = repository.tags.list().filter((tag) => tag.manifestDigest === manifestDigest);
@@ -96,8 +96,8 @@ export function planRemoval(repository: Repository, image: string): RemovedImage
 }
 
 /**
- * Removes an image by name, or by `@digest` with all its names. Its bytes go with the next garbage collection, unless something else
- * uses them.
+ * Removes an image by name, or by `@digest` with all its names. The next garbage collection removes its objects, unless another image uses
+ * them.
  * @throws NotFoundError IMAGE_NOT_FOUND
  */
 export function removeImage(repository: Repository, image: string): RemovedImage {

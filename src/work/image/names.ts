@@ -22,16 +22,16 @@ export function blobStreamName(digest: ContentDigest): string {
 }
 
 /**
- * Named reference of a manifest stream to a blob that was kept as fetched. Ours: a manifest that keeps its blobs alive this way lets
- * them go together with itself, and composefs-rs ignores the names it does not look for.
+ * Named reference of a manifest stream to a stored compressed blob. Specific to onecopy: the manifest keeps its blobs alive, and they are
+ * freed together. composefs-rs ignores unknown names.
  */
 export function blobRefName(digest: ContentDigest): string {
   return `blob:${digest}`;
 }
 
 /**
- * Named reference of a manifest stream, to its config, that says: the EROFS images are of the standard reading and not those that
- * composefs-rs makes of the layers. Ours; composefs-rs drops it whenever it writes the stream anew, with images of its own.
+ * Named reference of a manifest stream to its config. It marks EROFS images of the standard reading, which differ from those of
+ * composefs-rs. Specific to onecopy; composefs-rs removes it when it rewrites the stream with its own images.
  */
 export const STANDARD_READING_REF = 'reading:standard';
 
@@ -40,17 +40,17 @@ export function configRefName(digest: ContentDigest): string {
   return `config:${digest}`;
 }
 
-/** First part of the named references of a config stream that lead to EROFS images and not to layers. */
+/** Prefix of the named references of a config stream to EROFS images. */
 const IMAGE_SLOT_PREFIX = 'composefs.image';
-/** First part of those that lead to bootable images. */
+/** Prefix of the named references to bootable images. */
 export const BOOT_SLOT_PREFIX = 'composefs.image.boot';
 
-/** Named reference of a config stream to the image of this version: the versions that C can read share one, as upstream. */
+/** Named reference of a config stream to the image of this version. The versions that C can read share one, as upstream. */
 export function imageSlot(version: ErofsVersion): string {
   return version === 2 ? IMAGE_SLOT_PREFIX : `${IMAGE_SLOT_PREFIX}.v1`;
 }
 
-/** True for the named references of a config stream that lead to EROFS images. */
+/** True for the named references of a config stream to EROFS images. */
 export function isImageSlot(name: string): boolean {
   return name === IMAGE_SLOT_PREFIX || name.startsWith(`${IMAGE_SLOT_PREFIX}.`);
 }

@@ -39,7 +39,7 @@ export interface StoredLayer {
   readonly id: ObjectId;
 }
 
-/** A stored image or artifact, verified down to its config. A value: nothing stays open. */
+/** A stored image or artifact, with verified manifest and config. A value: nothing stays open. */
 export interface OciImage {
   readonly manifestDigest: ContentDigest;
   readonly manifest: Manifest;
@@ -53,12 +53,9 @@ export interface OciImage {
   readonly layers: readonly StoredLayer[];
   /** EROFS images by slot of the config stream (`composefs.image`, `composefs.image.v1`, `composefs.image.boot…`). */
   readonly images: ReadonlyMap<string, ObjectId>;
-  /**
-   * Reading of the EROFS images. `standard` only where they differ from those that composefs-rs makes of the layers; without images
-   * `cfsctl` says nothing.
-   */
+  /** Reading of the EROFS images. `standard` only if they differ from those of composefs-rs; without images, `cfsctl` has no meaning. */
   readonly reading: Reading;
-  /** Blobs that were kept as fetched, by their digest. */
+  /** Stored compressed blobs, by their digest. */
   readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
   /** The plain image of this EROFS version, if there is one. */
   imageId(version: ErofsVersion): ObjectId | undefined;
@@ -109,7 +106,7 @@ export function openOciImage(repository: Repository, name: string): OciImage {
   };
 }
 
-/** The manifest digest behind a tag, `@digest` or a bare digest. @throws NotFoundError IMAGE_NOT_FOUND */
+/** The manifest digest of a tag, `@digest` or a bare digest. @throws NotFoundError IMAGE_NOT_FOUND */
 export function resolveManifest(repository: Repository, name: string): ContentDigest {
   const text = name.startsWith('@') ? name.slice(1) : name;
   if (isContentDigest(text)) {
@@ -127,8 +124,8 @@ export function resolveManifest(repository: Repository, name: string): ContentDi
 }
 
 /**
- * The EROFS image that a name means: of an OCI image its plain image in the repository's default version, else the one that is there in
- * another version, else what `images/` knows.
+ * Resolves a name to an EROFS image: for an OCI image, its plain image in the default version of the repository, or in another stored
+ * version; otherwise a name in `images/`.
  * @throws NotFoundError IMAGE_NOT_FOUND; as `openOciImage`
  */
 export function resolveImageId(repository: Repository, name: string): ObjectId {
@@ -142,7 +139,10 @@ export function resolveImageId(repository: Repository, name: string): ObjectId {
   return id;
 }
 
-/** The plain EROFS image that an OCI image has here: in the repository's default version, else in another; undefined when all are missing. */
+/**
+ * The stored plain EROFS image of an OCI image: in the default version of the repository, otherwise in another version; undefined if all
+ * are missing.
+ */
 export function presentImageId(repository: Repository, image: OciImage): ObjectId | undefined {
   const versions = [...repository.versions, 1, 2] as const;
   return versions

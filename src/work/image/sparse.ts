@@ -9,13 +9,13 @@ import {
 } from '#formats/tar';
 import { openVerityHasher, truncate, writeAt } from '#host';
 
-/** Largest sparse file that is expanded, in bytes with its holes: hashing them costs time although they hold nothing. */
+/** Largest sparse file that is expanded, in bytes including its holes, because hashing holes takes time. */
 export const SPARSE_BYTES_MAX = 2 ** 36;
 /** Bytes that are copied or hashed at once. */
 const PIECE_BYTES = 1 << 20;
 const ZEROS = new Uint8Array(PIECE_BYTES);
 
-/** Where sparse files are expanded: a repository, or a place for as long as an image is looked at. */
+/** Target of expanded sparse files: a repository, or a temporary store while an image is read. */
 export interface SparseStore {
   readonly algorithm: VerityAlgorithm;
   readonly objects: {
@@ -25,8 +25,8 @@ export interface SparseStore {
 }
 
 /**
- * What a stored entry is in a filesystem: the content of a sparse member becomes the file with its holes, as an object of its own. The
- * stream of the layer must refer to that object, because nothing else keeps it alive. Other entries are returned as they are.
+ * Converts a stored entry to its form in a filesystem: the content of a sparse member becomes an object of the file with its holes. The
+ * stream of the layer must refer to that object, because nothing else keeps it alive. Other entries are returned unchanged.
  * @throws FormatError LAYER_TOO_LARGE; HostError SYSCALL_FAILED, NO_SPACE
  */
 export function expandSparse(
@@ -78,7 +78,7 @@ function expandInto(store: SparseStore, sparse: TarSparse, read: ReadData): Stor
   return { kind: 'external', id, sizeBytes };
 }
 
-/** The data of the runs, in pieces, with their place in the real file. A map inside the payload is not part of the stored data. */
+/** The data of the runs, in pieces, with their offsets in the real file. A map inside the payload is not part of the stored data. */
 function* dataOf({ map }: TarSparse, read: ReadData) {
   const buffer = new Uint8Array(PIECE_BYTES);
   let from = 0;

@@ -11,7 +11,7 @@ import { initRepository } from '#stores/composefs';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { computeStreamDigest } from './stream-digest.ts';
 
-/** What is gathered before it is hashed: parts end before it, at it and behind it. */
+/** Size of the hash buffer: parts end before, at and after this size. */
 const PIECE_BYTES = 256 << 10;
 const SIZES = fc.oneof(
   fc.integer({ min: 1, max: 3000 }),

@@ -9,15 +9,15 @@ import type { OperationOptions } from '#base/flow';
 import type { Splitstream } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
 
-/** Bytes that are gathered before they are hashed: small parts cost less together, and stay in the second-level cache. */
+/** Size of the hash buffer, in bytes: hashing small parts together costs less, and the buffer fits into the second-level cache. */
 const PIECE_BYTES = 256 << 10;
-/** Bytes that are hashed before events get their turn. */
+/** Bytes that are hashed between two yields to the event loop. */
 const TURN_BYTES = 16 << 20;
-/** Opening an object costs as much as hashing so many bytes. */
+/** Cost of opening an object, in bytes of hashing. */
 const OPEN_BYTES = 16 << 10;
 
 /**
- * Puts the bytes of a stream together again and computes their digest, by the algorithm of `like`. Objects are taken as they are.
+ * Rebuilds the bytes of a stream and computes their digest with the algorithm of `like`. Objects are not verified.
  * @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError VERITY_NOT_ENABLED; FormatError of a bad splitstream; the signal's reason
  */
 export async function computeStreamDigest(
@@ -51,7 +51,7 @@ export async function computeStreamDigest(
   return gathered.finish();
 }
 
-/** Gathers bytes that are hashed together. */
+/** Buffers bytes that are hashed together. */
 class Gathered {
   readonly #hasher: ContentHasher;
   readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
@@ -70,13 +70,13 @@ class Gathered {
     }
   }
 
-  /** Where the next bytes go; never empty. */
+  /** Free space of the buffer; never empty. */
   room(): Uint8Array {
     if (this.#used === PIECE_BYTES) this.#flush();
     return this.#piece.subarray(this.#used);
   }
 
-  /** Says how many bytes were put into the room. */
+  /** Records the number of bytes written into the free space. */
   took(count: number): void {
     this.#used += count;
   }

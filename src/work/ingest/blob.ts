@@ -8,7 +8,7 @@ import {
 } from '#base/flow';
 import { readAt } from '#host';
 
-/** Bytes that are read at once. */
+/** Size of one read, in bytes. */
 const PIECE_BYTES = 512 << 10;
 
 /** What a blob must be. */
@@ -18,8 +18,8 @@ export interface BlobExpectation {
 }
 
 /**
- * Reads a blob once and knows at the end whether it was the right one. Pieces are overwritten by the next one. When the consumer gives
- * up before the end, `verify` reads the rest, so that damage is called damage and not a malformed layer.
+ * Reads a blob once and verifies it at the end. A piece is overwritten by the next one. If the consumer stops early, `verify` reads the
+ * rest, so that damage is reported as such and not as a malformed layer.
  */
 export class BlobReader {
   readonly expected: BlobExpectation;
@@ -45,7 +45,7 @@ export class BlobReader {
     return this.#sizeBytes;
   }
 
-  /** The blob from where it was left. @throws IntegrityError BLOB_SIZE_MISMATCH as soon as it is too long; what the source throws */
+  /** The remaining bytes of the blob. @throws IntegrityError BLOB_SIZE_MISMATCH as soon as it is too long; errors of the source */
   async *pieces(): AsyncGenerator<Uint8Array> {
     for (let piece = await this.#read(); piece !== undefined; piece = await this.#read()) {
       yield piece;
@@ -64,8 +64,8 @@ export class BlobReader {
   }
 
   /**
-   * Reads what is left and compares size and digest with what was expected.
-   * @throws IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; what the source throws
+   * Reads the rest and compares size and digest with the expected ones.
+   * @throws IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; errors of the source
    */
   async verify(): Promise<ContentDigest> {
     if (this.#found !== undefined) return this.#found;
@@ -76,13 +76,13 @@ export class BlobReader {
     return this.#found;
   }
 
-  /** Lets the source go when nothing more is wanted. */
+  /** Closes the source after an early end. */
   async stop(): Promise<void> {
     await this.#pieces.return?.(undefined);
   }
 }
 
-/** The bytes of a blob in pieces, which are overwritten by the next one. */
+/** The bytes of a blob in pieces. A piece is overwritten by the next one. */
 export function sourceOf(content: BlobContent): Source {
   return 'fd' in content ? readRange(content) : content;
 }

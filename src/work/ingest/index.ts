@@ -1,6 +1,6 @@
 /**
- * Bytes in, verified objects and a layer stream out, on all cores. What reads a blob, unpacks it, splits it and writes objects; nothing here
- * knows what an image is.
+ * Turns the bytes of a layer into verified objects and a layer stream, on all cores: reads a blob, decompresses it, splits it and writes
+ * objects. This room does not depend on images.
  *
  *     blob ─▶ digest ─▶ inflate ─▶ diff id ─▶ tar split ─┬─ batches ─▶ writer threads: fs-verity, objects
  *                       (a thread)                       └─ layer stream ─▶ splitstream, entries

@@ -26,7 +26,7 @@ async function withRepository<T>(
   return await work(open, path);
 }
 
-/** Sizes around every limit on the way of a file: inline, block, step, batch and segment. */
+/** Sizes around every limit for a file: inline, block, step, batch and segment. */
 const sizes = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 0, max: 200 }) },
   { weight: 4, arbitrary: fc.integer({ min: 200, max: 20_000 }) },
@@ -49,7 +49,7 @@ function membersOf(lengths: readonly number[], seed: number): Member[] {
   });
 }
 
-/** The stream that one thread makes when it does one thing after the other. */
+/** The stream of a sequential, single-threaded implementation. */
 async function referenceStream(tar: Buffer, members: readonly Member[]): Promise<Uint8Array> {
   const contentType = CONTENT_TYPES.ociLayer;
   using writer = new SplitstreamWriter({ algorithm: ALGORITHM, contentType });
@@ -127,7 +127,7 @@ test('many inline bytes behind one file neither wait without limit nor disturb t
   await withRepository(async (repository, path) => {
     const { objects } = repository;
     await using pool = new BatchPool(objects.writerSeed(), { workers: 1, slots: 10 });
-    // More than 8 MiB of headers behind a small file: splitting pauses, but not in the step in which the next file has begun.
+    // More than 8 MiB of headers after a small file: splitting pauses, but not in the step in which the next file begins.
     const lengths = [100, ...Array<number>(16_500).fill(0), 900_000, 70];
     const members = membersOf(lengths, 1);
     const tar = testTar(members);

@@ -13,11 +13,13 @@ import type { Batch, BatchPool, PendingFile } from './batches/batch-pool.ts';
 import { LargeObject } from './batches/large-object.ts';
 import type { LayerStream } from './layer-stream.ts';
 
-/** The tar is split in pieces of this size, in bytes, so that what one piece can need is known before. */
+/** The tar is split in pieces of this size, in bytes, so that the needs of one piece are bounded. */
 const STEP_BYTES = 256 << 10;
-/** Most batches that one step takes: the batch at hand may not fit the next file, nor the one after it; one is for a large object. */
+/**
+ * Largest number of batches for one step: the current batch and the next one may be too full for the next file; one is for a large object.
+ */
 const BATCHES_PER_STEP = 4;
-/** A batch is handed over, however empty, once this many inline bytes wait behind its first file. */
+/** A batch is submitted, even if it is not full, when this many inline bytes wait for its first file. */
 const WAITING_BYTES_PER_BATCH = 256 << 10;
 
 /** How a tar is split. */
@@ -29,9 +31,9 @@ export interface LayerSplitOptions {
 }
 
 /**
- * Reads one tar into a layer stream: files become objects through the pool, everything else is inline, in the order of the tar. The
- * stream is exactly upstream's, in the reading `cfsctl` also for tars that it reads differently. Memory is the batches in the pool and
- * what waits for them in the stream.
+ * Reads one tar into a layer stream: files become objects through the pool, everything else is inline, in the order of the tar. The stream
+ * equals that of upstream, with the reading `cfsctl` also for tars that upstream reads differently. Memory is bounded by the batches of the
+ * pool and the parts of the stream that wait for them.
  */
 export class LayerSplit implements TarSink {
   readonly #stream: LayerStream;
@@ -39,7 +41,7 @@ export class LayerSplit implements TarSink {
   readonly #objects: ObjectStore;
   readonly #splitter: TarSplitter;
   readonly #onStored = (): void => this.#stream.advance();
-  /** Inline bytes that came while the batch at hand is open. */
+  /** Inline bytes since the start of the current batch. */
   #batchWaitingBytes = 0;
   #batch: Batch | undefined;
   #large: LargeObject | undefined;
@@ -53,7 +55,7 @@ export class LayerSplit implements TarSink {
     this.#splitter = new TarSplitter(reading);
   }
 
-  /** Takes the next bytes of the tar. @throws FormatError TAR_* and of stacking; the failure of a writer */
+  /** Processes the next bytes of the tar. @throws FormatError TAR_* and errors of merging; the error of a writer */
   async push(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length; at += STEP_BYTES) {
       const waiting = this.#pool.ready(BATCHES_PER_STEP);
@@ -67,7 +69,7 @@ export class LayerSplit implements TarSink {
     }
   }
 
-  /** The tar is complete: its last files go to the pool, and the stream can be published. @throws FormatError TAR_* */
+  /** Ends the tar: submits its last files; then the stream can be published. @throws FormatError TAR_* */
   end(): void {
     this.#splitter.end();
     this.#submit();
@@ -115,7 +117,7 @@ export class LayerSplit implements TarSink {
     }
   }
 
-  /** Hands the batch over; never while a file is being put into it. */
+  /** Submits the batch; never while a file is being added. */
   #submit(): void {
     const batch = this.#batch;
     this.#batch = undefined;

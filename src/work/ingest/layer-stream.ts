@@ -5,7 +5,7 @@ import type { Repository } from '#stores/composefs';
 import { expandSparse } from '#work/image';
 import type { BatchPool, PendingFile } from './batches/batch-pool.ts';
 
-/** Receives the entries of a layer in order, each as soon as its content is an object. */
+/** Receives the entries of a layer in order, each as soon as its content is stored. */
 export type EntryListener = (entry: TarEntry, content: StoredContent) => void;
 
 /** What a layer came to. */
@@ -13,14 +13,14 @@ export interface LayerCounts {
   /** External files that are new objects, and their bytes. */
   storedObjects: number;
   storedBytes: number;
-  /** External files whose object was there already, also from this very layer. */
+  /** External files whose object already existed, possibly from the same layer. */
   reusedObjects: number;
   reusedBytes: number;
   /** Bytes inside the splitstream. */
   inlinedBytes: number;
 }
 
-/** Counts a file that is an object now. */
+/** Counts a stored file. */
 export function countFile(counts: LayerCounts, { sizeBytes, wasPresent }: PendingFile): void {
   if (wasPresent) {
     counts.reusedObjects += 1;
@@ -31,10 +31,10 @@ export function countFile(counts: LayerCounts, { sizeBytes, wasPresent }: Pendin
   }
 }
 
-/** Inline bytes that may wait for the id of a file before them, in bytes. */
+/** Limit of inline bytes that wait for the id of an earlier file. */
 const WAITING_BYTES_MAX = 8 << 20;
 
-/** What waits for its turn in the stream. */
+/** A part that waits for its turn in the stream. */
 type Waiting =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'file'; readonly file: PendingFile }
@@ -49,9 +49,9 @@ export interface LayerStreamOptions {
 }
 
 /**
- * Assembles the splitstream of one layer from its parts in the order of the tar, wherever they come from: inline bytes, files that are
- * objects or become objects through the pool, and the entries that they mean. A file may get its id later than the parts behind it
- * come; these wait in memory, and whoever gives them asks `isFull` where it can pause.
+ * Assembles the splitstream of one layer from its parts in the order of the tar, inline bytes, files that are stored or are being stored by
+ * the pool, and their entries. A file may get its id after later parts have arrived; these wait in memory, and the producer checks `isFull`
+ * where it can pause.
  */
 export class LayerStream implements Disposable {
   readonly counts: LayerCounts = {
@@ -78,12 +78,12 @@ export class LayerStream implements Disposable {
     this.#writer = new SplitstreamWriter({ algorithm: pool.algorithm, contentType });
   }
 
-  /** Nothing waits for its turn. */
+  /** True if no part waits. */
   get isIdle(): boolean {
     return this.#next === this.#waiting.length;
   }
 
-  /** So much waits that `drain` comes before more is given. */
+  /** True if so much waits that the producer must call `drain` first. */
   get isFull(): boolean {
     return this.#waitingBytes > WAITING_BYTES_MAX;
   }
@@ -101,7 +101,7 @@ export class LayerStream implements Disposable {
     this.#waiting.push({ kind: 'inline', bytes: kept });
   }
 
-  /** The next bytes of the tar are the content of this object. Where it has no id yet, `advance` is called once it has one. */
+  /** The next bytes of the tar are the content of this object. If it has no id yet, the caller calls `advance` when it has one. */
   file(file: PendingFile): void {
     this.#waiting.push({ kind: 'file', file });
     if (file.id !== undefined) this.advance();
@@ -113,13 +113,16 @@ export class LayerStream implements Disposable {
     else this.#waiting.push({ kind: 'entry', entry, content });
   }
 
-  /** The entry whose content is a file that was given. */
+  /** The entry whose content is an earlier file. */
   fileEntry(entry: TarEntry, file: PendingFile): void {
     this.#waiting.push({ kind: 'file-entry', entry, file });
     if (file.id !== undefined) this.advance();
   }
 
-  /** Writes what has its turn. A failure is kept for `drain`, `publish` and `throwFailure`, because the writers of objects call this. */
+  /**
+   * Writes the parts whose turn it is. An error is kept for `drain`, `publish` and `throwFailure`, because callbacks of the writers call
+   * this.
+   */
   advance(): void {
     if (this.#failure !== undefined) return;
     try {
@@ -137,14 +140,14 @@ export class LayerStream implements Disposable {
     }
   }
 
-  /** Waits until nothing waits any more; all files are with the pool. @throws the failure of a writer, of stacking, or of `onEntry` */
+  /** Waits until no part waits; all files must be submitted. @throws the error of a writer, of merging, or of `onEntry` */
   async drain(): Promise<void> {
     this.advance();
     await this.#pool.until(() => this.isIdle || this.#failure !== undefined);
     this.throwFailure();
   }
 
-  /** Everything was given: waits for the files and stores the stream as an object, which has no name yet. @throws as `drain` */
+  /** Ends the stream: waits for the files and stores the stream as an object without a name. @throws as `drain` */
   async publish(): Promise<ObjectId> {
     await this.drain();
     return this.#repository.objects.ensureBytes(await this.#writer.finish()).id;
@@ -154,7 +157,7 @@ export class LayerStream implements Disposable {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** Batches that are still running find a stream that takes nothing any more. */
+  /** Running batches find a closed stream. */
   [Symbol.dispose](): void {
     this.#failure ??= { error: new Error('the stream was given up') };
     this.#writer[Symbol.dispose]();
@@ -180,7 +183,7 @@ export class LayerStream implements Disposable {
     countFile(this.counts, file);
   }
 
-  /** Says what the entry is in the filesystem. The expanded form of a sparse file lives as long as the stream. */
+  /** Converts the entry to its form in a filesystem. The expanded form of a sparse file lives as long as the stream. */
   #place(entry: TarEntry, content: StoredContent): void {
     if (entry.sparse === undefined) {
       this.#onEntry(entry, content);

@@ -15,7 +15,7 @@ import { unpackBlob } from './unpack/unpack-blob.ts';
 import type { LayerExpectation } from './unpack/unpack-layer.ts';
 import type { UnpackThread } from './unpack/unpack-thread.ts';
 
-/** What the import of layers and blobs needs. */
+/** Context of the import of layers and blobs. */
 export interface ImportContext {
   readonly repository: Repository;
   readonly pool: BatchPool;
@@ -30,7 +30,7 @@ export interface LayerOrder {
   readonly reading: Reading | undefined;
   readonly onAdvance: (readBytes: number) => void;
   readonly keepBlob: boolean;
-  /** Thread to unpack in; without one it is done in this thread. */
+  /** Thread for decompression (default: this thread). */
   readonly thread: UnpackThread | undefined;
 }
 
@@ -38,13 +38,12 @@ export interface LayerOrder {
 export interface ImportedLayer {
   readonly id: ObjectId;
   readonly counts: LayerCounts;
-  /** The blob as it was, when it was to be kept. */
+  /** The compressed blob, if it is kept. */
   readonly blobId: ObjectId | undefined;
 }
 
 /**
- * Imports one tar layer: the blob is read once; its digest, the decompression, the diff id, the split, the hashes and writes of the
- * files all go on at the same time.
+ * Imports one tar layer. The blob is read once; digest, decompression, diff id, split, and hashing and writing of files run concurrently.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_*, TAR_*; HostError NO_SPACE;
  *   all with the layer as their context
  */
@@ -96,7 +95,7 @@ async function* keeping(
 }
 
 /**
- * Stores a blob as it is, in a stream of one external object. It has no name yet and nothing is synced.
+ * Stores a blob unchanged, in a stream with one external object. It has no name yet and nothing is synced.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH; HostError NO_SPACE
  */
 export async function importBlob(
@@ -135,7 +134,7 @@ async function finishBlob({ pool, repository }: ImportContext, object: LargeObje
   return await storeDocument(repository, { id, sizeBytes }, CONTENT_TYPES.ociBlob);
 }
 
-/** Errors get the layer as context and keep class, code and exit status. */
+/** Adds the layer as context to errors; class, code and exit status are unchanged. */
 function explain(error: unknown, digest: ContentDigest, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted === true) return signal.reason;
   if (!isOnecopyError(error)) return error;

@@ -6,28 +6,28 @@
  *     control: events | stop | head | tail | wake | queue…   slot: header | table | digests | data
  */
 
-/** Data of one batch, in bytes: enough work to make handing it over free, little enough that a few keep all threads busy. */
+/** Data of one batch, in bytes: enough work that submitting it costs little, and small enough that a few batches keep all threads busy. */
 export const BATCH_BYTES = 1 << 20;
 /**
- * Files begin at multiples of this, in bytes, as they do in a tar: V8 copies shared memory byte by byte between places that do not lie
- * alike in a word.
+ * Files begin at multiples of this, in bytes, as they do in a tar: V8 copies shared memory byte by byte if source and target are not
+ * equally aligned.
  */
 export const FILE_ALIGNMENT = 64;
 /** Most files in one batch. */
 export const BATCH_FILES_MAX = 1024;
-/** Room for one digest in the results, in bytes: SHA-512's. */
+/** Size of one digest in the results, in bytes: that of SHA-512. */
 export const DIGEST_ROOM_BYTES = 64;
 
 /** Words (Int32) of the control block; the queue of slot numbers follows, one word for each slot. */
 export const CONTROL = {
-  /** Grows whenever a batch is done, or a writer has failed. */
+  /** Incremented when a batch is done, or a writer has failed. */
   events: 0,
-  /** Not 0: writers end as soon as the queue is empty. */
+  /** If not 0, writers exit as soon as the queue is empty. */
   stop: 1,
   /** Next position of the queue to take, and to fill; both only grow. */
   head: 2,
   tail: 3,
-  /** Grows whenever writers have to look again, so that a wake-up cannot be lost between looking and waiting. */
+  /** Incremented whenever writers must check again, so that a wake-up between checking and waiting is not lost. */
   wake: 4,
   queue: 16,
 } as const;
@@ -47,7 +47,7 @@ const SLOT_HEADER_BYTES = 64;
 
 /** Words of a file's row in the table. */
 export const ROW = {
-  /** Where its bytes begin in the data; afterwards whether the object is new (1) or was there (0). */
+  /** Offset of its bytes in the data; afterwards whether the object is new (1) or existed (0). */
   offset: 0,
   lengthBytes: 1,
   words: 2,
@@ -55,13 +55,13 @@ export const ROW = {
 
 /** What a batch is. */
 export const KIND = {
-  /** Whole files, each an object. */
+  /** Complete files, each an object. */
   files: 0,
-  /** A part of one large file, for a file that is open already. */
+  /** A part of one large file, written to an open file. */
   segment: 1,
 } as const;
 
-/** Where a slot is in its life. */
+/** State of a slot. */
 export const STATE = { free: 0, queued: 1, done: 2 } as const;
 
 const TABLE_OFFSET = SLOT_HEADER_BYTES;
@@ -84,7 +84,7 @@ export interface SlotViews {
   readonly data: Buffer;
 }
 
-/** Reserves the memory of a pool. */
+/** Allocates the memory of a pool. */
 export function createBatchMemory(slotCount: number): BatchMemory {
   return {
     control: new SharedArrayBuffer((CONTROL.queue + slotCount) * 4),
@@ -93,7 +93,7 @@ export function createBatchMemory(slotCount: number): BatchMemory {
   };
 }
 
-/** The views of all slots, made once in each thread. */
+/** The views of all slots, created once in each thread. */
 export function viewSlots({ slots, slotCount }: BatchMemory): SlotViews[] {
   return Array.from({ length: slotCount }, (_, index) => {
     const base = index * SLOT_BYTES;

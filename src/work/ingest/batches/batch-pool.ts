@@ -22,31 +22,31 @@ import { BatchQueue } from './batch-queue.ts';
 import { type BatchTools, openBatchTools, runBatch } from './batch-work.ts';
 import type { BatchWorkerData } from './batch-worker.ts';
 
-/**
- * New bytes after which the disk is given its share while the work goes on, so that the last sync, which a name waits for, is short.
- */
+/** New bytes after which a sync is started in the background, so that the last sync before publishing is short. */
 const SYNC_EVERY_BYTES = 256 << 20;
 
 /** How a pool works. */
 export interface BatchPoolOptions {
-  /** Writer threads, which this thread helps when they are behind; 0 does all work here at once, which is faster for a small image. */
+  /**
+   * Number of writer threads, which this thread helps if they fall behind. With 0, this thread does all work, which is faster for a small
+   * image.
+   */
   readonly workers: number;
-  /** Batches in memory at once. */
+  /** Number of batches in memory. */
   readonly slots: number;
 }
 
-/** A file in a batch: its id and fate are known once the batch is done. */
+/** A file in a batch: its id and result are known when the batch is done. */
 export interface PendingFile {
   id: ObjectId | undefined;
   sizeBytes: number;
-  /** True when the repository had it already. */
+  /** True if the repository already had it. */
   wasPresent: boolean;
 }
 
 /**
- * Writer threads and the memory through which they get their work: batches of whole small files, or segments of large ones, so that
- * handing over costs nothing per file and every thread stays busy on one single layer. Used by one thread, the splitter's.
- * A failure of any writer fails everything that waits.
+ * Writer threads and the shared memory for their work: batches of small files, or segments of large files, so that submitting costs little
+ * per file and a single layer keeps all threads busy. Used by one thread, the splitter. An error of a writer fails all waiting operations.
  */
 export class BatchPool implements AsyncDisposable {
   readonly algorithm: VerityAlgorithm;
@@ -90,7 +90,7 @@ export class BatchPool implements AsyncDisposable {
     return worker;
   }
 
-  /** Resolves when `count` batches can be taken; undefined when they can be now. @throws the failure of a writer */
+  /** Resolves when `count` batches are available; undefined if they are available now. @throws the error of a writer */
   ready(count: number): Promise<void> | undefined {
     this.#throwFailure();
     if (this.#free.length >= count) return undefined;
@@ -98,15 +98,15 @@ export class BatchPool implements AsyncDisposable {
   }
 
   /**
-   * Waits until a condition holds that only finished batches can make true.
-   * @throws the failure of a writer
+   * Waits for a condition that finished batches fulfil.
+   * @throws the error of a writer
    */
   async until(condition: () => boolean): Promise<void> {
     for (;;) {
       this.#throwFailure();
       if (condition()) return;
       if (this.#help()) {
-        // The writers are behind: this thread does their work rather than wait, but lets the event loop run in between.
+        // The writers have fallen behind: this thread does their work instead of waiting, but yields to the event loop in between.
         await immediate();
         continue;
       }
@@ -114,18 +114,18 @@ export class BatchPool implements AsyncDisposable {
     }
   }
 
-  /** Keeps a resource whose descriptor the writers may be using until they have stopped, unless it is released before. */
+  /** Keeps a resource whose descriptor the writers may use until they have stopped, unless it is released before. */
   hold(resource: Disposable): void {
     this.#held.add(resource);
   }
 
-  /** The writers no longer use it: disposes it. */
+  /** Disposes a resource that the writers no longer use. */
   release(resource: Disposable): void {
     this.#held.delete(resource);
     resource[Symbol.dispose]();
   }
 
-  /** An empty batch. Only after `ready` for as many as are taken. */
+  /** An empty batch. Call `ready` for the number of batches first. */
   take(): Batch {
     const number = this.#free.pop();
     const slot = number === undefined ? undefined : this.#slots[number];
@@ -133,7 +133,7 @@ export class BatchPool implements AsyncDisposable {
     return new Batch(number, slot);
   }
 
-  /** Gives a batch to the writers; `onDone` is called in this thread once its files have their ids, unless a writer fails. */
+  /** Submits a batch to the writers; `onDone` is called in this thread when its files have ids, unless a writer fails. */
   submit(batch: Batch, onDone: () => void): void {
     batch.seal();
     batch.onDone = onDone;
@@ -144,7 +144,7 @@ export class BatchPool implements AsyncDisposable {
   }
 
   /**
-   * Writes everything of the repository's filesystem to the disk, while the work goes on. Calls made during a sync share the next one.
+   * Syncs the filesystem of the repository in the background. Calls during a sync share the next one.
    * @throws HostError SYSCALL_FAILED, NO_SPACE
    */
   async sync(): Promise<void> {
@@ -157,7 +157,7 @@ export class BatchPool implements AsyncDisposable {
   }
 
   async #syncNext(): Promise<void> {
-    // What is asked for now may have been written after the running one began.
+    // Data of this call may have been written after the running sync began.
     await this.#runningSync?.catch(() => {});
     this.#runningSync = this.#nextSync;
     this.#nextSync = undefined;
@@ -165,7 +165,7 @@ export class BatchPool implements AsyncDisposable {
     await syncfsAsync(this.#objectsFd);
   }
 
-  /** Does the next batch of the queue here; false when there is none. */
+  /** Processes the next batch of the queue in this thread; false if there is none. */
   #help(): boolean {
     const number = this.#queue.tryTake();
     const slot = number === undefined ? undefined : this.#slots[number];
@@ -177,7 +177,7 @@ export class BatchPool implements AsyncDisposable {
     return true;
   }
 
-  /** Collects finished batches for as long as there are any running. */
+  /** Collects finished batches while any are running. */
   async #watch(): Promise<void> {
     this.#watching = true;
     while (this.#running.size > 0 && this.#failure === undefined) {
@@ -224,14 +224,14 @@ export class BatchPool implements AsyncDisposable {
     this.#wakeWaiters();
   }
 
-  /** There are no more batches: the writers end, and give their memory back. Syncs go on. */
+  /** Ends the writers after the last batch, and frees their memory. Syncs continue. */
   retire(): void {
     assert.equal(this.#running.size, 0, 'batches are still running');
     this.#queue.stop();
     this.#slots = [];
   }
 
-  /** Lets the writers end after the batch that each is working on, and waits for them. */
+  /** Ends each writer after its current batch, and waits for their exit. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(new Error('the pool was given up'));
     for (const worker of this.#workers) worker.cancel();
@@ -270,7 +270,7 @@ export class Batch {
     return this.#usedBytes;
   }
 
-  /** True when a file of this size can still be added. */
+  /** True if a file of this size fits. */
   fits(sizeBytes: number): boolean {
     return this.files.length < BATCH_FILES_MAX && this.#nextOffset + sizeBytes <= BATCH_BYTES;
   }
@@ -279,7 +279,7 @@ export class Batch {
     return roundUp(this.#usedBytes, FILE_ALIGNMENT);
   }
 
-  /** Begins a file; exactly `sizeBytes` are then appended. */
+  /** Begins a file; exactly `sizeBytes` must then be appended. */
   begin(sizeBytes: number): PendingFile {
     this.#usedBytes = this.#nextOffset;
     const row = this.files.length * ROW.words;
@@ -296,7 +296,7 @@ export class Batch {
     this.#usedBytes += bytes.length;
   }
 
-  /** The file that was begun is complete. */
+  /** Ends the current file. */
   end(): void {
     const row = (this.files.length - 1) * ROW.words;
     const { table } = this.slot;
@@ -304,7 +304,7 @@ export class Batch {
     assert.equal(this.#usedBytes, end, 'a file in a batch has another size than announced');
   }
 
-  /** Digests of a segment's blocks, once it is done. */
+  /** Digests of the blocks of a completed segment. */
   get digests(): Uint8Array {
     assert(this.#digests !== undefined, 'the segment is not done');
     return this.#digests;
@@ -320,7 +320,7 @@ export class Batch {
     Atomics.store(header, SLOT.state, STATE.queued);
   }
 
-  /** Takes the results out of the slot, which may then be used again. */
+  /** Reads the results of the slot, which may then be reused. */
   collect(algorithm: VerityAlgorithm): void {
     const { digestBytes } = ALGORITHMS[algorithm];
     const { table, digests } = this.slot;

@@ -1,7 +1,7 @@
 import { CONTROL } from './batch-layout.ts';
 
 /**
- * The queue of slots that wait for a writer: a ring in the control block, filled by the splitter alone, emptied by everyone. A slot is in
+ * The queue of slots that wait for a writer: a ring in the control block, filled only by the splitter, emptied by all threads. A slot is in
  * it at most once, so it cannot overflow.
  */
 export class BatchQueue {
@@ -23,20 +23,20 @@ export class BatchQueue {
     Atomics.notify(control, CONTROL.wake, 1);
   }
 
-  /** Number of the slot that is next, without taking it. */
+  /** Number of the next slot, without removing it. */
   peek(): number | undefined {
     const head = Atomics.load(this.#control, CONTROL.head);
     if (head === Atomics.load(this.#control, CONTROL.tail)) return undefined;
     return Atomics.load(this.#control, this.#word(head));
   }
 
-  /** Takes the next slot; undefined when there is none. */
+  /** Removes the next slot; undefined if there is none. */
   tryTake(): number | undefined {
     const control = this.#control;
     for (;;) {
       const head = Atomics.load(control, CONTROL.head);
       if (head === Atomics.load(control, CONTROL.tail)) return undefined;
-      // Read before it is taken: afterwards the position may be filled anew.
+      // Read before the slot is removed: afterwards the position may be filled again.
       const number = Atomics.load(control, this.#word(head));
       if (Atomics.compareExchange(control, CONTROL.head, head, (head + 1) | 0) === head) {
         return number;
@@ -44,7 +44,7 @@ export class BatchQueue {
     }
   }
 
-  /** Takes the next slot; blocks the thread while there is none. Undefined when there will be no more. */
+  /** Removes the next slot; blocks the thread while there is none. Undefined at the end of the work. */
   take(): number | undefined {
     const control = this.#control;
     for (;;) {
@@ -56,7 +56,7 @@ export class BatchQueue {
     }
   }
 
-  /** Lets the writers end when the queue is empty. */
+  /** Ends the writers when the queue is empty. */
   stop(): void {
     Atomics.store(this.#control, CONTROL.stop, 1);
     Atomics.add(this.#control, CONTROL.wake, 1);

@@ -4,7 +4,7 @@ import { openBlockHash, writeAt } from '#host';
 import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import { KIND, ROW, SLOT, type SlotViews } from './batch-layout.ts';
 
-/** What the work on batches needs, in a writer thread or in the splitter's own. */
+/** Context of the work on batches, in a writer thread or in the thread of the splitter. */
 export interface BatchTools {
   readonly writer: ObjectWriter;
   readonly hash: BlockHash;
@@ -18,7 +18,7 @@ export function openBatchTools(seed: ObjectWriterSeed): BatchTools {
 }
 
 /**
- * Does the work of one slot: hashes and publishes its files, or writes and hashes its segment. Digests stay in the slot.
+ * Processes one slot: hashes and publishes its files, or writes and hashes its segment. Digests are stored in the slot.
  * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
  */
 export function runBatch(slot: SlotViews, tools: BatchTools): void {

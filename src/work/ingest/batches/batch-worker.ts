@@ -4,7 +4,7 @@ import { type BatchMemory, CONTROL, SLOT, STATE, viewSlots } from './batch-layou
 import { BatchQueue } from './batch-queue.ts';
 import { openBatchTools, runBatch } from './batch-work.ts';
 
-/** What a writer thread is started with. */
+/** Start data of a writer thread. */
 export interface BatchWorkerData {
   readonly memory: BatchMemory;
   readonly seed: ObjectWriterSeed;

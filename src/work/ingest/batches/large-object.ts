@@ -5,11 +5,11 @@ import { BATCH_BYTES } from './batch-layout.ts';
 import type { Batch, BatchPool, PendingFile } from './batch-pool.ts';
 
 /**
- * An object too large for one batch, or whose size is not known before: segments are written and hashed by whichever writer is free,
- * and the digests of their blocks give its id here. Its descriptor is held by the pool until it is published.
+ * An object that is too large for one batch, or whose size is not known in advance. Any free writer writes and hashes a segment; the
+ * digests of the blocks give the id here. The pool holds the descriptor until the object is published.
  */
 export class LargeObject {
-  /** Known once `onDone` was called. */
+  /** Known after `onDone`. */
   readonly file: PendingFile;
   readonly #pool: BatchPool;
   readonly #staged: StagedObject;
@@ -29,7 +29,7 @@ export class LargeObject {
     this.file = { id: undefined, sizeBytes: 0, wasPresent: false };
   }
 
-  /** Appends bytes; takes one batch for each 1 MiB or part of it, so `ready` must have been asked. */
+  /** Appends bytes; takes one batch for each 1 MiB or part of it, so call `ready` first. */
   append(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       this.#current ??= this.#openSegment();

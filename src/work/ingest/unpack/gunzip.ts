@@ -1,12 +1,12 @@
 import { crc32 } from 'node:zlib';
 import type { Inflater } from '#host';
 
-/** Bytes of what comes out at once: it is still in the processor's cache when it is hashed. */
+/** Size of the output pieces, in bytes: a piece is still in the cache of the processor when it is hashed. */
 const PIECE_BYTES = 256 << 10;
 /** First bytes of a member, and its one compression method, deflate. Source: RFC 1952 section 2.3.1. */
 const MAGIC = 0x8b1f;
 const METHOD = 8;
-/** Where the fixed part of a header has the method and the flags, and where it ends, in bytes. Source: RFC 1952 section 2.3. */
+/** Offsets of the method and the flags in the fixed part of a header, and its length, in bytes. Source: RFC 1952 section 2.3. */
 const HEADER = { magic: 0, method: 2, flags: 3, sizeBytes: 10 } as const;
 /** Bits of the flags. Source: RFC 1952 section 2.3.1. */
 const FLAG = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved: 0xe0 } as const;
@@ -14,20 +14,20 @@ const FLAG = { headerCrc: 0x02, extra: 0x04, name: 0x08, comment: 0x10, reserved
 const TRAILER = { crc: 0, size: 4, sizeBytes: 8 } as const;
 const EMPTY = new Uint8Array(0);
 
-/** Gives memory for one piece of up to so many bytes, when the one before was used. */
+/** Returns memory for one piece of up to this size, after the previous piece was consumed. */
 export type RoomFor = (lengthBytes: number) => Promise<Uint8Array>;
 
-/** The same memory each time. */
+/** Returns the same memory each time. */
 function ownRoom(): RoomFor {
   const room = Buffer.allocUnsafeSlow(PIECE_BYTES);
   return async () => room;
 }
 
 /**
- * Unpacks gzip with any number of members by an inflater of the host, in this thread. What zlib refuses is refused: a wrong header,
- * checksum or size, a cut, and whatever follows the last member. Only codes that leave some patterns of bits without a meaning pass as
- * long as none of those occurs; no compressor makes them. A piece is overwritten by the next; memory is bounded.
- * @param invalid makes the error from a reason, in the words of zlib
+ * Decompresses gzip with any number of members with an inflater of the host, in this thread. It refuses the same inputs as zlib: a wrong
+ * header, checksum or size, a truncated stream, and data after the last member. The only exception are incomplete codes whose unused
+ * patterns do not occur; no compressor creates them. A piece is overwritten by the next one; memory is bounded.
+ * @param invalid creates the error for a reason, in the words of zlib
  */
 export async function* gunzip(
   source: AsyncIterable<Uint8Array>,
@@ -100,7 +100,7 @@ class GzipInput {
   readonly #invalid: (reason: string) => Error;
   #piece: Uint8Array = EMPTY;
   #at = 0;
-  /** CRC-32 of what was taken and skipped since it was set. */
+  /** CRC-32 of the bytes that were read or skipped since it was set. */
   headerCrc = 0;
 
   constructor(pieces: AsyncIterator<Uint8Array>, invalid: (reason: string) => Error) {
@@ -108,17 +108,17 @@ class GzipInput {
     this.#invalid = invalid;
   }
 
-  /** What is left of the piece at hand. */
+  /** The rest of the current piece. */
   get rest(): Uint8Array {
     return this.#piece.subarray(this.#at);
   }
 
-  /** Passes over bytes of the piece at hand, or gives some back. */
+  /** Skips bytes of the current piece, or returns some. */
   advance(bytes: number): void {
     this.#at += bytes;
   }
 
-  /** Makes sure that `rest` has bytes; false when there are no more. */
+  /** Ensures that `rest` has bytes; false at the end. */
   async fill(): Promise<boolean> {
     while (this.#at >= this.#piece.length) {
       const next = await this.#pieces.next();
@@ -129,7 +129,7 @@ class GzipInput {
     return true;
   }
 
-  /** As `fill`, where there must be more. */
+  /** As `fill`, but throws at the end. */
   async demand(): Promise<void> {
     if (!(await this.fill())) throw this.#invalid('unexpected end of file');
   }
@@ -149,7 +149,7 @@ class GzipInput {
     }
   }
 
-  /** Passes over bytes up to a NUL, and it. */
+  /** Skips bytes up to and including a NUL. */
   async skipString(): Promise<void> {
     let end = -1;
     const untilNul = (rest: Buffer) => {
@@ -159,7 +159,7 @@ class GzipInput {
     while (end < 0) await this.#pass(untilNul);
   }
 
-  /** Passes over as many bytes of the piece at hand as `measure` says. */
+  /** Skips the number of bytes of the current piece that `measure` returns. */
   async #pass(measure: (rest: Buffer) => number): Promise<number> {
     await this.demand();
     const { rest } = this;

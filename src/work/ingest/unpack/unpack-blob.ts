@@ -3,19 +3,21 @@ import { BlobReader } from '../blob.ts';
 import { type LayerExpectation, type TarListener, unpackLayer } from './unpack-layer.ts';
 import type { UnpackInput, UnpackThread } from './unpack-thread.ts';
 
-/** Blobs of fewer bytes than this are read without threads: starting those would take longer. */
+/** Blobs smaller than this are read without threads, because starting threads takes longer, in bytes. */
 export const THREAD_BYTES_MIN = 512 << 10;
 
-/** By what means a blob is unpacked, and who is told. */
+/** Options for decompressing a blob. */
 export interface UnpackBlobOptions {
-  /** Thread to unpack in; without one it is done in this thread. */
+  /** Thread for decompression (default: this thread). */
   readonly thread: UnpackThread | undefined;
-  /** Takes the tar in pieces, which are overwritten afterwards. */
+  /** Receives the tar in pieces, which are overwritten afterwards. */
   readonly onTar: (piece: Uint8Array) => Promise<void> | void;
   readonly onAdvance: (readBytes: number) => void;
 }
 
-/** Unpacks the blob of a layer; blob digest and diff id are right when this resolves. @throws as `unpackLayer`; what `onTar` throws */
+/**
+ * Decompresses the blob of a layer. Blob digest and diff id are verified when this resolves. @throws as `unpackLayer`; errors of `onTar`
+ */
 export async function unpackBlob(
   content: BlobContent,
   expected: LayerExpectation,
@@ -39,7 +41,7 @@ export async function unpackBlob(
   });
 }
 
-/** Passes a blob on until it ends or no more is wanted. */
+/** Passes on a blob until it ends or the consumer stops. */
 async function pump(source: Source, write: TarListener): Promise<void> {
   for await (const piece of source) if (!(await write(piece))) return;
 }

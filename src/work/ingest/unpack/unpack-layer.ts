@@ -5,7 +5,7 @@ import type { BlobReader } from '../blob.ts';
 import type { RoomFor } from './gunzip.ts';
 import { unpack } from './unpack.ts';
 
-/** What a layer must be. Plain data. */
+/** Expected properties of a layer. Plain data. */
 export interface LayerExpectation {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
@@ -13,16 +13,16 @@ export interface LayerExpectation {
   readonly layerBytesMax: number | undefined;
 }
 
-/** Receives the tar in pieces, which are overwritten afterwards. False: no more is wanted. */
+/** Receives the tar in pieces, which are overwritten afterwards. Returns false to stop. */
 export type TarListener = (piece: Uint8Array) => Promise<boolean>;
 
 /**
- * Reads a layer once, from blob to tar: blob digest, decompression and diff id go on together, and both digests are right when this
- * resolves. A wrong blob is reported as such even when it first shows as a malformed stream, here or in the listener.
- * @param roomFor where pieces may be put, so that the listener finds them there
- * @returns false when the listener wanted no more
+ * Reads a layer once, from blob to tar: blob digest, decompression and diff id are computed together, and both digests are verified when
+ * this resolves. A wrong blob is reported as such even if it first appears as a malformed stream, here or in the listener.
+ * @param roomFor memory for pieces, in which the listener finds them
+ * @returns false if the listener stopped
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_COMPRESSION_INVALID,
- *   LAYER_TOO_LARGE; what the listener throws
+ * LAYER_TOO_LARGE; errors of the listener
  */
 export async function unpackLayer(
   blob: BlobReader,
@@ -48,7 +48,7 @@ export async function unpackLayer(
   }
 }
 
-/** The first piece, and everything with it once more. */
+/** The first piece, and a source that includes it again. */
 async function peek(source: AsyncGenerator<Uint8Array>) {
   const first = await source.next();
   const head = first.done === true ? new Uint8Array(0) : first.value;
@@ -69,7 +69,7 @@ function verifyDiffId(expected: DiffId, found: ContentDigest): void {
   );
 }
 
-/** The error that the blob does not match its digest, when it does not; else the error at hand. */
+/** The digest mismatch of the blob, if there is one; otherwise the given error. */
 async function blame(error: unknown, blob: BlobReader): Promise<unknown> {
   try {
     await blob.verify();

@@ -12,38 +12,38 @@ import {
 } from '#host';
 import type { LayerExpectation, TarListener } from './unpack-layer.ts';
 
-/** A layer to unpack. Plain data. */
+/** A layer to decompress. Plain data. */
 export interface UnpackOrder {
   readonly input: BlobRange | { readonly ring: Ring };
   readonly expected: LayerExpectation;
   /** Where the tar goes. */
   readonly tar: Ring;
-  /** One number (Float64): bytes of the blob that were read. */
+  /** One number (Float64): bytes read of the blob. */
   readonly progress: SharedArrayBuffer;
 }
 
-/** Said when an order is done; without an error both digests were right. */
+/** Sent when an order is done; without an error, both digests are verified. */
 export interface UnpackAnswer {
   readonly error: CarriedError | undefined;
 }
 
-/** Tar bytes that may wait for the splitter, and blob bytes for the unpacker. */
+/** Sizes of the rings: tar bytes that wait for the splitter, and blob bytes that wait for decompression. */
 const TAR_RING_BYTES = 2 << 20;
 const BLOB_RING_BYTES = 1 << 20;
 
-/** What a layer is unpacked from. */
+/** The input of the decompression. */
 export type UnpackInput =
   | { readonly kind: 'range'; readonly range: BlobRange }
-  /** Bytes that only this thread can get; they are passed on. */
+  /** Bytes that only this thread can read; they are passed on. */
   | { readonly kind: 'pump'; readonly pump: (write: TarListener) => Promise<void> };
 
 /**
- * A thread that reads and unpacks layers, one after the other. Its heap is small, so the pieces that come out of zlib cost little to
- * collect, and the splitter gets them through shared memory.
+ * A thread that reads and decompresses layers, one after the other. Its heap is small, so collecting the pieces of zlib costs little. The
+ * splitter gets the pieces through shared memory.
  */
 export class UnpackThread implements AsyncDisposable {
   readonly #worker: WorkerHandle<UnpackOrder | 'stop', void>;
-  /** What is awaited of the thread; undefined while it has nothing to do. */
+  /** The pending result of the thread; undefined while it is idle. */
   #answer: PromiseWithResolvers<UnpackAnswer> | undefined;
 
   constructor() {
@@ -57,8 +57,8 @@ export class UnpackThread implements AsyncDisposable {
   }
 
   /**
-   * Unpacks one layer; `onTar` gets the tar in pieces. Both digests are right when this resolves. An error of `onTar` is thrown only
-   * when the blob turns out to be right.
+   * Decompresses one layer; `onTar` gets the tar in pieces. Both digests are verified when this resolves. An error of `onTar` is thrown
+   * only if the blob is correct.
    * @throws as `unpackLayer`
    */
   async unpack(
@@ -69,7 +69,7 @@ export class UnpackThread implements AsyncDisposable {
     const progress = new SharedArrayBuffer(8);
     const readBytes = new Float64Array(progress);
     const answer = Promise.withResolvers<UnpackAnswer>();
-    answer.promise.catch(() => {}); // Awaited below, or overtaken by another error.
+    answer.promise.catch(() => {}); // Awaited below, or replaced by another error.
     this.#answer = answer;
     const tar = createRing(TAR_RING_BYTES);
     using reader = new RingReader(tar);
@@ -101,7 +101,7 @@ export class UnpackThread implements AsyncDisposable {
     }
   }
 
-  /** Ends the thread: at once when it is in the middle of something, else by letting it come to its end. */
+  /** Ends the thread: terminates it if it is busy, otherwise lets it exit. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#worker.cancel();
     this.#worker.post('stop');
@@ -110,14 +110,14 @@ export class UnpackThread implements AsyncDisposable {
   }
 }
 
-/** True for errors that a damaged blob may have led to. */
+/** True for errors that a damaged blob may have caused. */
 function isDoubtful(error: unknown): boolean {
   return isOnecopyError(error) && error.kind === 'format';
 }
 
 /**
- * Reads a tar to its end. When the listener finds it malformed, the rest is passed over, because the blob may be to blame; after any
- * other failure no more is wanted.
+ * Reads a tar to its end. If the listener reports a malformed tar, the rest is skipped and the blob is verified, because the blob may be
+ * damaged; after any other error, reading stops.
  */
 async function readTar(
   reader: RingReader,

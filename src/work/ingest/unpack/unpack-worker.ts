@@ -16,7 +16,7 @@ serveWorker<null, UnpackOrder | 'stop', UnpackAnswer, void>(async (_, context) =
       });
       const onTar = async (piece: Uint8Array) =>
         !context.isCancelled() && (await tar.writeAsync(piece));
-      // When no more is wanted one more piece is made, for nobody: `onTar` then says so.
+      // After a stop, one more piece is produced and dropped: `onTar` then returns false.
       const roomFor = async (lengthBytes: number) =>
         (await tar.reserveAsync(lengthBytes)) ?? new Uint8Array(lengthBytes);
       await unpackLayer(blob, order.expected, onTar, roomFor);

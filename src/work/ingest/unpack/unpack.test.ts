@@ -9,7 +9,7 @@ import { needs } from '../../../../test/support/capability.ts';
 import { codeOf as errorCodeOf } from '../../../../test/support/error-code.ts';
 import { type UnpackLimits, unpack } from './unpack.ts';
 
-/** Who inflates gzip: every test of it runs with both. */
+/** The gzip engines: every gzip test runs with both. */
 interface Engine {
   readonly name: string;
   readonly open: () => Inflater | undefined;
@@ -212,7 +212,7 @@ const COMMENT = Buffer.from('a comment\0');
 const ALL = [EXTRA, NAME, COMMENT] as const;
 const ALL_FIXED = Buffer.from([0x1f, 0x8b, 8, 0x1e, 1, 2, 3, 4, 0, 255]);
 
-/** Headers as RFC 1952 allows them, and neighbours that it does not. */
+/** Headers that RFC 1952 allows, and similar ones that it does not. */
 const HEADERS: readonly [what: string, member: Buffer, isRight: boolean][] = [
   ['extra bytes', memberWith(0x04, EXTRA), true],
   ['no extra bytes', memberWith(0x04, Buffer.from([0, 0])), true],
@@ -268,7 +268,7 @@ async function outcome(bytes: Uint8Array, size: number, engine: Engine): Promise
   }
 }
 
-/** zlib refuses codes that leave some patterns of bits without a meaning; the host's inflater refuses only the patterns. */
+/** zlib refuses incomplete codes; the inflater of the host refuses only unused patterns that occur. */
 const INCOMPLETE_CODES = /^invalid (distances|literal\/lengths|code lengths) set$/;
 
 /** Both engines give the same bytes, or both refuse. */

@@ -6,41 +6,41 @@ import { inflateZstd } from '#formats/zstd';
 import { type Inflater, tryOpenInflater } from '#host';
 import { gunzip, type RoomFor } from './gunzip.ts';
 
-/** Pieces that come out of the decompressor, in bytes: large ones cost few turns of the event loop. */
+/** Size of the pieces of the decompressor, in bytes: large pieces need few turns of the event loop. */
 const PIECE_BYTES = 256 << 10;
-/** Pieces that may wait between the decompressor's thread and this one, in bytes. */
+/** Size of the queue between the thread of the decompressor and this one, in bytes. */
 const WAITING_BYTES = 1 << 20;
 /** Largest window of a zstd frame, as a power of two: 128 MiB. */
 const WINDOW_LOG_MAX = 27;
-/** Largest layer that is unpacked, in bytes, unless the caller says otherwise: above any that a public registry takes. */
+/** Default limit of the size of a layer after decompression, in bytes: larger than any layer that a public registry accepts. */
 export const LAYER_BYTES_MAX = 2 ** 37;
 /**
- * Largest ratio of unpacked to packed bytes once more than RATIO_FREE_BYTES have come out, unless the caller says how many there may be.
- * Files of programs reach 10, of zeros 1032 with gzip (RFC 1951: 258 bytes from 2 bits).
+ * Largest ratio of decompressed to compressed bytes beyond RATIO_FREE_BYTES, unless the caller sets a limit of bytes. Files of programs
+ * reach 10, zeros reach 1032 with gzip (RFC 1951: 258 bytes from 2 bits).
  */
 export const LAYER_RATIO_MAX = 200;
 const RATIO_FREE_BYTES = 2 ** 30;
 
-/** What unpacking may produce. */
+/** Limits of the decompression. */
 export interface UnpackLimits {
-  /** What is unpacked, for messages. */
+  /** Name of the input, for messages. */
   readonly what: string;
   readonly layerBytesMax?: number | undefined;
 }
 
-/** By what means a layer is unpacked. */
+/** Engines for the decompression of a layer. */
 export interface UnpackTools {
-  /** Gives an inflater for gzip, which then works in this thread; without one zlib does, in another. */
+  /** Returns an inflater for gzip, which works in this thread (default: zlib, in another thread). */
   readonly open?: () => Inflater | undefined;
-  /** Where such an inflater puts what comes out; memory of its own otherwise. */
+  /** Output memory of such an inflater (default: its own memory). */
   readonly roomFor?: RoomFor | undefined;
 }
 
 /**
- * Unpacks a layer while it is read: gzip with any number of members, zstd with any number of frames, skippable ones included, or
- * nothing. Bytes after the last member or frame are an error, as is a cut. Memory is bounded by a few pieces and the zstd window
- * (at most 128 MiB). A piece is overwritten by the next.
- * @throws FormatError LAYER_COMPRESSION_INVALID, LAYER_TOO_LARGE; what the source throws
+ * Decompresses a layer while it is read: gzip with any number of members, zstd with any number of frames, skippable ones included, or
+ * uncompressed. Bytes after the last member or frame, and a truncated stream, are errors. Memory is bounded by a few pieces and the zstd
+ * window (at most 128 MiB). A piece is overwritten by the next one.
+ * @throws FormatError LAYER_COMPRESSION_INVALID, LAYER_TOO_LARGE; errors of the source
  */
 export async function* unpack(
   source: Source,
@@ -89,14 +89,14 @@ async function* unzstd(
   }
 }
 
-/** Feeding and reading run side by side: the work happens in a thread of libuv's pool meanwhile. */
+/** Writing and reading run concurrently, while a thread of the libuv pool does the work. */
 async function* zlibGunzip(
   source: AsyncIterable<Uint8Array>,
   meter: Meter,
 ): AsyncGenerator<Uint8Array> {
   const stream = createGunzip(STREAM);
   const feeding = feed(source, stream);
-  // Reported below, or overtaken by the stream's own error.
+  // Reported below, or replaced by the error of the stream.
   feeding.catch(() => {});
   try {
     for await (const piece of stream) yield piece as Uint8Array;
@@ -106,7 +106,7 @@ async function* zlibGunzip(
   } finally {
     stream.destroy();
   }
-  // Zero bytes after a gzip member end the stream without an error: whatever is left unread is not part of it.
+  // Zero bytes after a gzip member end the stream without an error: unread bytes are not part of it.
   if (stream.bytesWritten < meter.inputBytes) {
     throw meter.invalid(`bytes after its end at ${stream.bytesWritten}`);
   }
@@ -117,7 +117,7 @@ async function feed(source: AsyncIterable<Uint8Array>, stream: Gunzip): Promise<
   try {
     for await (const piece of source) {
       if (stream.destroyed) return;
-      // The callback comes when the piece has been used up; after an error it never comes.
+      // The callback is called when the piece has been consumed; after an error it is not called.
       await Promise.race([
         closed,
         new Promise<void>((resolve) => void stream.write(piece, () => resolve())),
@@ -129,7 +129,7 @@ async function feed(source: AsyncIterable<Uint8Array>, stream: Gunzip): Promise<
   }
 }
 
-/** Counts both sides, and knows when it is too much. */
+/** Counts input and output, and enforces the limits. */
 class Meter {
   inputBytes = 0;
   #outputBytes = 0;
@@ -152,7 +152,7 @@ class Meter {
     );
   }
 
-  /** Errors of zlib become ours; those of the source pass. */
+  /** Converts errors of zlib; errors of the source are passed on. */
   explain(error: unknown): unknown {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const isZlib = /^(Z_|ZSTD_|ERR_TRAILING_JUNK|ERR_ZLIB|ERR_ZSTD)/.test(code);
