@@ -33,6 +33,7 @@ export {
   fsync,
   futimens,
   HostFile,
+  readAhead,
   readAll,
   readAt,
   readPieces,

@@ -120,6 +120,11 @@ export const ERROR_CODES = {
     meaning: 'The connection failed, or ended before the response was complete',
     keys: ['url', 'retryable'],
   },
+  CONTAINERS_RECORDS_INVALID: {
+    kind: 'format',
+    meaning: 'The records of a containers-storage are not what its format demands',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
   CREDENTIAL_HELPER_FAILED: {
     kind: 'host',
     meaning: 'A credential helper is missing, failed, or gave an invalid answer',
@@ -961,6 +966,21 @@ export const ERROR_CODES = {
     meaning: 'A splitstream has a version other than 0',
     keys: ['offset', 'what', 'reason'],
   },
+  STORE_DRIVER_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A containers-storage has a driver that this version does not read or write',
+    keys: ['driver', 'path'],
+  },
+  STORE_LAYER_GONE: {
+    kind: 'busy',
+    meaning: 'A layer of containers-storage was removed while it was read, or is not complete',
+    keys: ['layer', 'path'],
+  },
+  STORE_LOCKED: {
+    kind: 'busy',
+    meaning: 'Another process holds a lock of containers-storage',
+    keys: ['path'],
+  },
   STREAM_NOT_DOCUMENT: {
     kind: 'format',
     meaning: 'The body of a stream is not exactly one whole object',
@@ -1065,6 +1085,12 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A tar-split is not a list of JSON records, one a line',
     keys: ['offset', 'what', 'reason'],
+  },
+  TAR_SPLIT_MISSING: {
+    kind: 'unsupported',
+    meaning:
+      'A layer of containers-storage has no tar-split, without which its tar cannot be rebuilt',
+    keys: ['layer', 'path'],
   },
   TAR_TOO_MANY_MEMBERS: {
     kind: 'format',

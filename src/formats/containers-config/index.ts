@@ -5,6 +5,7 @@
  *     search order -> files -> RegistriesConfig -> ImageEndpoint[]      (registries.conf)
  *                           -> AuthFile         -> CredentialSource     (auth.json, config.json)
  *                           -> AttachmentConfig -> AttachmentChoice     (registries.d)
+ *                           -> StorageFile      -> StoragePlaces        (storage.conf)
  */
 export {
   type AuthFile,
@@ -58,3 +59,12 @@ export {
   type RegistriesSearch,
 } from './search-order.ts';
 export { type NamedCandidates, resolveShortName } from './short-names.ts';
+export {
+  mergeStorage,
+  parseStorageFile,
+  parseStorageOptions,
+  type StorageFile,
+  type StorageOptions,
+  type StoragePlaces,
+} from './storage/storage-file.ts';
+export { planStorageSearch, type StorageSearch } from './storage/storage-search.ts';

@@ -156,12 +156,13 @@ function baseFolders(env: ConfigEnvironment): readonly string[] {
   return [userFolder(env), '/etc/containers', '/usr/share/containers'];
 }
 
-function userFolder(env: ConfigEnvironment): string {
+/** The folder of the user's own files. */
+export function userFolder(env: ConfigEnvironment): string {
   return `${variable(env, 'XDG_CONFIG_HOME') ?? `${env.home}/.config`}/containers`;
 }
 
 /** Folders for root or for this user, before the folder for all. */
-function ownAndCommon(
+export function ownAndCommon(
   env: ConfigEnvironment,
   folder: string,
   noun: string,
@@ -175,7 +176,7 @@ function ownAndCommon(
 }
 
 /** An environment variable; an empty one counts as unset. */
-function variable(env: ConfigEnvironment, name: string): string | undefined {
+export function variable(env: ConfigEnvironment, name: string): string | undefined {
   const value = env.variables[name];
   return value === '' ? undefined : value;
 }

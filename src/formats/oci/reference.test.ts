@@ -79,6 +79,26 @@ const ACCEPTED: [string, object][] = [
       name: 'quay.io/a:1',
     },
   ],
+  [
+    'containers-storage:[overlay@/g+/r:overlay.imagestore=/i,x=y]a@sha256:0',
+    {
+      transport: 'containers-storage',
+      driver: 'overlay',
+      graphRoot: '/g',
+      runRoot: '/r',
+      options: 'overlay.imagestore=/i,x=y',
+      name: 'a@sha256:0',
+    },
+  ],
+  [
+    'containers-storage:[/g:.mountopt=nodev]@id',
+    {
+      transport: 'containers-storage',
+      graphRoot: '/g',
+      options: '.mountopt=nodev',
+      name: '@id',
+    },
+  ],
   ['containers-storage:[/g]a', { transport: 'containers-storage', graphRoot: '/g', name: 'a' }],
   ['composefs:/repo:img:1', { transport: 'composefs', path: '/repo', name: 'img:1' }],
   ['img', { transport: 'stored', name: 'img' }],

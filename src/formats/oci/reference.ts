@@ -34,12 +34,14 @@ export interface OstreeReference {
   readonly ref?: string;
 }
 
-/** `containers-storage:[DRIVER@ROOT[+RUN]]NAME`; what is absent is found by the usual search. */
+/** `containers-storage:[DRIVER@ROOT[+RUN][:OPTIONS]]NAME`; what is absent is found by the usual search. */
 export interface ContainersReference {
   readonly transport: 'containers-storage';
   readonly driver?: string;
   readonly graphRoot?: string;
   readonly runRoot?: string;
+  /** Options of the driver, `KEY=VALUE` with commas between; empty ones are as good as none. */
+  readonly options?: string;
   /** Name or image id. */
   readonly name: string;
 }
@@ -186,17 +188,19 @@ function parseOstree(
 const WHOLE_REMOTE =
   /^https?:\/\/(?:[^/@]*@)?(?:[^/:[\]]+|[^/:[\]]*\[[^/\]]*\])(?::\d+)?(?:\/[^:]*)?$/;
 
+/** Driver, graph root, run root and options. Source: containers/image, storage transport, ParseStoreReference. */
+const STORE_SPECIFIER = /^(?:([a-z0-9]+)@)?(\/[^+:\]]*)(?:\+(\/[^:\]]*))?(?::([^\]]*))?$/;
+
 function parseContainers(text: string, rest: string): ContainersReference {
   if (!rest.startsWith('[')) {
     if (rest === '') throw invalidReference(text, 'an image name', 'nothing');
     return { transport: 'containers-storage', name: rest };
   }
   const end = rest.indexOf(']');
-  const match =
-    end < 0 ? null : /^(?:([a-z0-9]+)@)?(\/[^+\]]*)(?:\+(\/[^\]]*))?$/.exec(rest.slice(1, end));
+  const match = end < 0 ? null : STORE_SPECIFIER.exec(rest.slice(1, end));
   const name = rest.slice(end + 1);
   if (match?.[2] === undefined || name === '') {
-    throw invalidReference(text, '[DRIVER@ROOT+RUN]NAME', `"${rest}"`);
+    throw invalidReference(text, '[DRIVER@ROOT+RUN:OPTIONS]NAME', `"${rest}"`);
   }
   return {
     transport: 'containers-storage',
@@ -204,6 +208,7 @@ function parseContainers(text: string, rest: string): ContainersReference {
     graphRoot: match[2],
     ...(match[1] === undefined ? {} : { driver: match[1] }),
     ...(match[3] === undefined ? {} : { runRoot: match[3] }),
+    ...(match[4] === undefined || match[4] === '' ? {} : { options: match[4] }),
   };
 }
 
@@ -238,5 +243,6 @@ function storeSpecifier(reference: ContainersReference): string {
   if (reference.graphRoot === undefined) return '';
   const driver = reference.driver === undefined ? '' : `${reference.driver}@`;
   const run = reference.runRoot === undefined ? '' : `+${reference.runRoot}`;
-  return `[${driver}${reference.graphRoot}${run}]`;
+  const options = reference.options === undefined ? '' : `:${reference.options}`;
+  return `[${driver}${reference.graphRoot}${run}${options}]`;
 }

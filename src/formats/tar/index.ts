@@ -26,7 +26,12 @@ export {
 export { checkTarEntry } from './path.ts';
 export type { PaxTime as TarTime } from './pax.ts';
 export { type TarSink, TarSplitter } from './splitter.ts';
-export { readTarEntries, type StoredPart } from './stored.ts';
+export {
+  type InlineEntryListener,
+  readTarEntries,
+  type StoredPart,
+  TarReplay,
+} from './stored.ts';
 export {
   encodeTarHeader,
   encodeTarPadding,

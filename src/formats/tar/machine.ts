@@ -136,12 +136,20 @@ export class TarMachine {
     if (span < at) sink.inline(span === 0 ? piece : piece.subarray(span));
   }
 
+  /** The entry whose large payload comes next; undefined when something else does. */
+  get awaited(): TarEntry | undefined {
+    return this.#state === STATE.external ? this.#entry : undefined;
+  }
+
   /** Takes an object in place of a large payload; returns its entry. @throws FormatError TAR_CONTENT_FORM */
   pushExternal(id: ObjectId): TarEntry {
-    const entry = this.#entry;
-    if (this.#state !== STATE.external || entry === undefined) {
-      return this.#failForm(this.#base, 'inline bytes', `object ${id}`);
-    }
+    return this.passExternal(`object ${id}`);
+  }
+
+  /** Passes a large payload that is elsewhere, `what` in messages; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  passExternal(what: string): TarEntry {
+    const entry = this.awaited;
+    if (entry === undefined) return this.#failForm(this.#base, 'inline bytes', what);
     this.#base += entry.sizeBytes;
     this.#toPadding(entry.sizeBytes);
     return entry;

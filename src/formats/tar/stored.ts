@@ -54,3 +54,51 @@ class EntryQueue implements MachineSink {
   externalData(): void {}
   externalEnd(): void {}
 }
+
+/** Receives the entries whose content is inline, checked as `checkTarEntry` does. */
+export type InlineEntryListener = (entry: TarEntry, content: Uint8Array) => void;
+
+/**
+ * Reads a tar whose large contents are somewhere else, as a tar-split and the files of its layer are: everything else is pushed, and of each
+ * large payload only said that it came. What is external is decided as by the splitter. Sans-I/O.
+ */
+export class TarReplay {
+  readonly #machine: TarMachine;
+  readonly #sink: MachineSink;
+
+  constructor(onInline: InlineEntryListener, reading: Reading = 'standard') {
+    this.#machine = new TarMachine('parts', reading);
+    this.#sink = {
+      entry(entry, bytes) {
+        checkTarEntry(entry);
+        if (bytes !== undefined) onInline(entry, bytes);
+      },
+      inline() {},
+      externalStart() {},
+      externalData() {},
+      externalEnd() {},
+    };
+  }
+
+  /** The payload that comes next and is external; undefined when bytes come next. */
+  get awaited(): TarEntry | undefined {
+    return this.#machine.awaited;
+  }
+
+  /** Takes the next bytes that are not an external payload. @throws FormatError TAR_* */
+  push(bytes: Uint8Array): void {
+    this.#machine.push(bytes, this.#sink);
+  }
+
+  /** The awaited payload has its turn; returns its entry, checked. @throws FormatError TAR_* */
+  passExternal(): TarEntry {
+    const entry = this.#machine.passExternal('a payload');
+    checkTarEntry(entry);
+    return entry;
+  }
+
+  /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  end(): void {
+    this.#machine.end();
+  }
+}

@@ -56,6 +56,7 @@ export interface SystemCalls {
   mkdirat(dirfd: number, path: number, mode: number): number;
   mknodat(dirfd: number, path: number, mode: number, rdev: number): number;
   openat(dirfd: number, path: number, flags: number, mode: number): number;
+  posix_fadvise(fd: number, offset: number, length: number, advice: number): number;
   pread(fd: number, into: Bytes, length: number, offset: number): number;
   pwrite(fd: number, from: Bytes, length: number, offset: number): number;
   read(fd: number, into: Bytes, length: number): number;
@@ -110,6 +111,7 @@ const SIGNATURES: Record<keyof SystemCalls, readonly string[]> = {
   mkdirat: [INT, INT, ADDRESS, U32],
   mknodat: [INT, INT, ADDRESS, U32, ADDRESS],
   openat: [INT, INT, ADDRESS, INT, U32],
+  posix_fadvise: [INT, INT, I64, I64, INT],
   pread: [I64, INT, BUFFER, ADDRESS, I64],
   pwrite: [I64, INT, BUFFER, ADDRESS, I64],
   read: [I64, INT, BUFFER, ADDRESS],

@@ -174,7 +174,7 @@ test('a stream of parts whose objects are there is the stream that the tar gives
       if (content.length > 64) {
         stream.inline(tar.subarray(at, at + 512));
         const { id } = objects.ensureBytes(content);
-        stream.file({ id, sizeBytes: content.length, wasPresent: true });
+        stream.file({ id, sizeBytes: content.length, wasPresent: true, wasReflinked: false });
       } else {
         stream.inline(tar.subarray(at, end));
       }

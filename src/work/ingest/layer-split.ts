@@ -8,8 +8,9 @@ import {
 } from '#formats/tar';
 import type { Reading } from '#formats/tree';
 import type { ObjectStore } from '#stores/composefs';
+import type { Batch, PendingFile } from './batches/batch.ts';
 import { BATCH_BYTES } from './batches/batch-layout.ts';
-import type { Batch, BatchPool, PendingFile } from './batches/batch-pool.ts';
+import type { BatchPool } from './batches/batch-pool.ts';
 import { LargeObject } from './batches/large-object.ts';
 import type { LayerStream } from './layer-stream.ts';
 

@@ -3,7 +3,8 @@ import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import type { StoredContent, TarEntry } from '#formats/tar';
 import type { Repository } from '#stores/composefs';
 import { expandSparse } from '#work/image';
-import type { BatchPool, PendingFile } from './batches/batch-pool.ts';
+import type { PendingFile } from './batches/batch.ts';
+import type { BatchPool } from './batches/batch-pool.ts';
 
 /** Receives the entries of a layer in order, each as soon as its content is stored. */
 export type EntryListener = (entry: TarEntry, content: StoredContent) => void;
@@ -13,6 +14,9 @@ export interface LayerCounts {
   /** External files that are new objects, and their bytes. */
   storedObjects: number;
   storedBytes: number;
+  /** Those of the new objects that share extents with the file that they came from, and their bytes. */
+  reflinkedObjects: number;
+  reflinkedBytes: number;
   /** External files whose object already existed, possibly from the same layer. */
   reusedObjects: number;
   reusedBytes: number;
@@ -21,13 +25,18 @@ export interface LayerCounts {
 }
 
 /** Counts a stored file. */
-export function countFile(counts: LayerCounts, { sizeBytes, wasPresent }: PendingFile): void {
+export function countFile(
+  counts: LayerCounts,
+  { sizeBytes, wasPresent, wasReflinked }: PendingFile,
+): void {
   if (wasPresent) {
     counts.reusedObjects += 1;
     counts.reusedBytes += sizeBytes;
   } else {
     counts.storedObjects += 1;
     counts.storedBytes += sizeBytes;
+    counts.reflinkedObjects += wasReflinked ? 1 : 0;
+    counts.reflinkedBytes += wasReflinked ? sizeBytes : 0;
   }
 }
 
@@ -57,6 +66,8 @@ export class LayerStream implements Disposable {
   readonly counts: LayerCounts = {
     storedObjects: 0,
     storedBytes: 0,
+    reflinkedObjects: 0,
+    reflinkedBytes: 0,
     reusedObjects: 0,
     reusedBytes: 0,
     inlinedBytes: 0,

@@ -1,4 +1,4 @@
-import type { ContentDigest, ObjectId } from '#base/digest';
+import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { BlobContent } from '#base/flow';
 import { CONTENT_TYPES } from '#formats/splitstream';
@@ -6,7 +6,8 @@ import type { Reading } from '#formats/tree';
 import { carryError, reviveError } from '#host';
 import type { Repository } from '#stores/composefs';
 import { storeDocument } from '#work/image';
-import type { BatchPool, PendingFile } from './batches/batch-pool.ts';
+import type { PendingFile } from './batches/batch.ts';
+import type { BatchPool } from './batches/batch-pool.ts';
 import { LargeObject } from './batches/large-object.ts';
 import { type BlobReader, sourceOf } from './blob.ts';
 import { LayerSplit } from './layer-split.ts';
@@ -63,7 +64,7 @@ export async function importLayer(
     const blobId = kept === undefined ? undefined : await finishBlob(context, kept);
     return { id, counts: stream.counts, blobId };
   } catch (error) {
-    throw explain(error, order.expected.digest, signal);
+    throw explainLayer(error, order.expected.digest, signal);
   }
 }
 
@@ -112,7 +113,7 @@ export async function importBlob(
     await blob.verify();
     return { id: await finishBlob(context, object), object: object.file };
   } catch (error) {
-    throw explain(error, blob.expected.digest, context.signal);
+    throw explainLayer(error, blob.expected.digest, context.signal);
   }
 }
 
@@ -135,7 +136,11 @@ async function finishBlob({ pool, repository }: ImportContext, object: LargeObje
 }
 
 /** Adds the layer as context to errors; class, code and exit status are unchanged. */
-function explain(error: unknown, digest: ContentDigest, signal: AbortSignal | undefined): unknown {
+export function explainLayer(
+  error: unknown,
+  digest: ContentDigest | DiffId,
+  signal: AbortSignal | undefined,
+): unknown {
   if (signal?.aborted === true) return signal.reason;
   if (!isOnecopyError(error)) return error;
   return reviveError({

@@ -18,10 +18,13 @@ import {
   importBlob,
   importLayer,
   type LayerCounts,
+  type ReflinkPolicy,
+  type SplitLayer,
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
 import { BLOB_ONLY, CostCount } from './cost.ts';
+import { FROM_FILES, importFromFiles } from './from-files.ts';
 import { nameOf, type PlannedLayer } from './plan.ts';
 import type { LayerCost } from './report.ts';
 import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
@@ -37,6 +40,10 @@ export interface ImporterOptions extends OperationOptions {
   ) => BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
   /** Decides how a layer comes. */
   readonly planLayer: LayerPlanner;
+  /** Opens a layer as a tar-split and files; undefined where layers are blobs. */
+  readonly openLayer: ((position: number) => SplitLayer) | undefined;
+  /** How files of such layers become objects. */
+  readonly reflink: ReflinkPolicy;
   /** Finds a layer that another pull has stored since this one was planned. */
   readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
   readonly keepBlobs: boolean;
@@ -68,6 +75,8 @@ export class Importer implements AsyncDisposable {
   readonly totals: ImportTotals = {
     storedObjects: 0,
     storedBytes: 0,
+    reflinkedObjects: 0,
+    reflinkedBytes: 0,
     reusedObjects: 0,
     reusedBytes: 0,
     inlinedBytes: 0,
@@ -163,10 +172,13 @@ export class Importer implements AsyncDisposable {
   }
 
   async #import(job: ImportJob, feed: StackFeed | undefined): Promise<ObjectId> {
-    const { repository, signal, onProgress, openBlob, planLayer } = this.#options;
+    const { repository, signal, onProgress, openBlob, openLayer, planLayer } = this.#options;
     signal?.throwIfAborted();
     const { digest, sizeBytes } = job.layer.descriptor;
     const id = nameOf(job.layer);
+    if (openLayer !== undefined && job.layer.diffId !== undefined && !job.keepBlob) {
+      return await this.#importSplit(job.layer, openLayer, feed);
+    }
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
     const content = await openBlob(digest, sizeBytes);
     const heldBytes = repository.partials.heldBytes(digest);
@@ -304,6 +316,30 @@ export class Importer implements AsyncDisposable {
     this.#register(layer.streamName, imported.id);
     if (imported.blobId !== undefined) this.#keep(digest, imported.blobId);
     return imported;
+  }
+
+  /** Imports a layer that is no blob but a tar-split and files. */
+  async #importSplit(
+    layer: PlannedLayer,
+    openLayer: (position: number) => SplitLayer,
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { repository, signal } = this.#options;
+    const context = { repository, pool: this.#pool, signal };
+    const { id, counts, tarBytes } = await importFromFiles(context, layer, {
+      ...this.#options,
+      openLayer,
+      onEntry: feed === undefined ? () => {} : feed.listener(layer.position),
+    });
+    feed?.complete(layer.position);
+    this.#count(counts);
+    this.totals.localBytes += tarBytes;
+    const cost = new CostCount(FROM_FILES);
+    cost.reused.file += tarBytes;
+    cost.reused.objects += counts.reusedBytes;
+    this.costs[layer.position] = cost.value;
+    this.#register(layer.streamName, id);
+    return id;
   }
 
   #takeThread(): UnpackThread {

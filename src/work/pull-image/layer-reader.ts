@@ -1,6 +1,6 @@
 import assert from 'node:assert';
 import type { OperationOptions } from '#base/flow';
-import { THREAD_BYTES_MIN, UnpackThread, unpackBlob } from '#work/ingest';
+import { readSplitLayer, THREAD_BYTES_MIN, UnpackThread, unpackBlob } from '#work/ingest';
 import { nameOf, type PlannedLayer } from './plan.ts';
 import { contentOf } from './resume.ts';
 import type { PullSource } from './source.ts';
@@ -31,8 +31,14 @@ export class LayerReader implements AsyncDisposable {
     const { diffId, descriptor } = layer;
     assert(diffId !== undefined, 'a layer without a diff id is no tar');
     const { digest, sizeBytes } = descriptor;
-    const expected = { digest, sizeBytes, diffId, layerBytesMax };
     const id = nameOf(layer);
+    const split = this.#source.openLayer?.(layer.position);
+    if (split !== undefined) {
+      using opened = split;
+      await readSplitLayer(opened, diffId, { signal, layerBytesMax, onTar });
+      return;
+    }
+    const expected = { digest, sizeBytes, diffId, layerBytesMax };
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
     const content = contentOf(await this.#source.openBlob(digest, sizeBytes), { signal });
     await unpackBlob(content, expected, {

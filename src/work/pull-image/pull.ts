@@ -6,8 +6,10 @@ import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
+import type { ReflinkPolicy } from '#work/ingest';
 import type { ImageJudge, TrustReport } from '#work/trust';
 import { joinCosts } from './cost.ts';
+import { FROM_FILES } from './from-files.ts';
 import { Importer, type ImportTotals } from './importer.ts';
 import {
   arrangeLayers,
@@ -53,6 +55,8 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly entriesMax?: number | undefined;
   /** Decides how layers come that are not here; without it by their whole blobs. */
   readonly planLayer?: LayerPlanner | undefined;
+  /** How files of containers-storage become objects: by default by reflink where the filesystems can, else by copying. */
+  readonly reflink?: ReflinkPolicy | undefined;
   /** How layers are read; without it `standard`, and an image that is stored already keeps its own. */
   readonly reading?: Reading | undefined;
   /**
@@ -124,7 +128,9 @@ async function forecastLayers(
     const { digest, sizeBytes } = layer.descriptor;
     const known = forecastKnown(layer);
     if (known !== undefined) forecasts.push(known);
-    else {
+    else if (source.openLayer !== undefined && layer.diffId !== undefined) {
+      forecasts.push({ ...FROM_FILES, hereBytes: sizeBytes, fetchBytes: 0, requests: 0 });
+    } else {
       const content = await source.openBlob(digest, sizeBytes);
       const heldBytes = repository?.partials.heldBytes(digest) ?? 0;
       forecasts.push(await planLayer({ layer, content, heldBytes, signal }));
@@ -219,11 +225,14 @@ class ImagePull {
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
-    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading } = this.#options;
+    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading, reflink } = this.#options;
+    const source = this.#source;
     return new Importer(layers, {
       planLayer: this.#options.planLayer ?? planWholeBlob,
       repository: this.#repository,
-      openBlob: (digest, sizeBytes) => this.#source.openBlob(digest, sizeBytes),
+      openBlob: (digest, sizeBytes) => source.openBlob(digest, sizeBytes),
+      openLayer: source.openLayer?.bind(source),
+      reflink: reflink ?? 'auto',
       findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
       keepBlobs: keepBlobs === true,
       jobs: Math.max(1, Math.min(jobs ?? availableParallelism(), JOBS_MAX)),
@@ -266,13 +275,14 @@ class ImagePull {
       objects: {
         stored: totals.storedObjects,
         reused: totals.reusedObjects,
-        reflinked: 0,
-        copied: totals.storedObjects,
+        reflinked: totals.reflinkedObjects,
+        copied: totals.storedObjects - totals.reflinkedObjects,
       },
       bytes: {
         fetched: totals.fetchedBytes,
         local: totals.localBytes,
         stored: totals.storedBytes,
+        reflinked: totals.reflinkedBytes,
         inlined: totals.inlinedBytes,
       },
       traffic: this.#source.traffic,

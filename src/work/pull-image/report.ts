@@ -83,6 +83,8 @@ export interface PullReport {
     readonly local: number;
     /** In new objects, and inside splitstreams. */
     readonly stored: number;
+    /** Of those in new objects, what shares extents with the files that it came from. */
+    readonly reflinked: number;
     readonly inlined: number;
   };
   /** What the whole pull cost on the network, documents and signatures included; undefined for a source on this host. */

@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
-import type { BlobContent, RemoteBlob, Traffic } from '#base/flow';
+import type { BlobContent, OperationOptions, RemoteBlob, Traffic } from '#base/flow';
 import {
   formatReference,
   type ImageReference,
@@ -10,6 +10,7 @@ import {
   type ResolveOptions,
 } from '#formats/oci';
 import { openImageSource } from '#stores/oci-layout';
+import type { SplitLayer } from '#work/ingest';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { ImageJudge } from '#work/trust';
 
@@ -22,6 +23,11 @@ export interface PullSource {
     digest: ContentDigest,
     sizeBytes?: number,
   ): BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
+  /**
+   * Opens a layer of the resolved image as a tar-split and files, where the source has that in the place of blobs; its content is verified
+   * here, not there.
+   */
+  readonly openLayer?: ((position: number) => SplitLayer) | undefined;
   /** Asked about the resolved image where the caller has no judge of its own. */
   readonly judge?: ImageJudge | undefined;
   /** What it has cost on the network so far; undefined for a source on this host. */
@@ -36,7 +42,7 @@ export interface SourceResolveOptions extends ResolveOptions {
 }
 
 /** Options of opening what a reference names. */
-export interface OpenSourceOptions {
+export interface OpenSourceOptions extends Pick<OperationOptions, 'signal'> {
   /** For references to registries. */
   readonly registry?: RegistryImageOptions | undefined;
 }
@@ -69,12 +75,17 @@ export async function openSource(
       const source = await openRegistryImage(reference, options.registry);
       return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
     }
+    case 'containers-storage': {
+      const { openContainersSource } = await import('#work/containers');
+      const source = await openContainersSource(reference, options);
+      return { source, [Symbol.asyncDispose]: async () => source[Symbol.dispose]() };
+    }
     case 'stored':
       throw bareName(reference);
     default:
       throw new UnsupportedError(
         'TRANSPORT_UNSUPPORTED',
-        `Cannot pull from "${reference.transport}": expected docker, oci, oci-archive, docker-archive or dir`,
+        `Cannot pull from "${reference.transport}": expected docker, oci, oci-archive, docker-archive, dir or containers-storage`,
         { transport: reference.transport },
       );
   }

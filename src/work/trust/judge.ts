@@ -110,7 +110,8 @@ export function judgeLocalImage(
   return judge(trust, subject, options);
 }
 
-interface Subject {
+/** What is asked of a policy. */
+export interface Subject {
   readonly label: string;
   readonly transport: string;
   readonly name: ImageName | undefined;
@@ -122,7 +123,8 @@ interface Subject {
   readonly describe: (manifest: ContentDigest) => Promise<readonly string[]>;
 }
 
-async function judge(
+/** Asks the policy about the manifests of a subject. @throws IntegrityError IMAGE_REJECTED; the reason of the signal */
+export async function judge(
   trust: HostTrust,
   subject: Subject,
   options: JudgeOptions,

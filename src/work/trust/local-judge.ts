@@ -10,12 +10,16 @@ import type { TrustReport } from './report.ts';
 export type ImageJudge = (manifest: ContentDigest, options: JudgeOptions) => Promise<TrustReport>;
 
 /**
- * A judge of a local image (`oci:`, `oci-archive:`, `docker-archive:`, `dir:`) by the files of this host. They are read when it is asked.
+ * A judge of a local image (`oci:`, `oci-archive:`, `docker-archive:`, `dir:`, `containers-storage:`) by the files of this host. They are read when it is asked.
  * The judge throws what `openTrust` and `judgeLocalImage` throw, UnsupportedError TRANSPORT_UNSUPPORTED for other references
  */
 export function createLocalJudge(reference: string, options: TrustOptions = {}): ImageJudge {
   return async (manifest, judgeOptions) => {
     const parsed = parseReference(reference);
+    if (parsed.transport === 'containers-storage') {
+      const { judgeStoredImage } = await import('./judge-stored.ts');
+      return await judgeStoredImage(parsed, manifest, options, judgeOptions);
+    }
     if (!('path' in parsed) || parsed.transport === 'composefs') {
       throw new UnsupportedError(
         'TRANSPORT_UNSUPPORTED',

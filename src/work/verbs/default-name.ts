@@ -13,6 +13,7 @@ export function defaultName(reference: ImageReference): string {
     const { registry, repository, tag = 'latest', digest } = reference;
     return `${registry}/${repository}${digest === undefined ? `:${tag}` : `@${digest}`}`;
   }
+  if (reference.transport === 'containers-storage') return reference.name.replace(/^@/, '');
   if ('name' in reference) return reference.name;
   if (!('path' in reference)) return 'image';
   const { transport, path, tag } = reference;

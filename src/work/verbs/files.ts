@@ -31,7 +31,7 @@ const filesRequest = v.object(elsewhereKeys);
 type FilesRequest = v.InferOutput<typeof filesRequest>;
 
 /** Transports whose images can be read at their source. */
-const REFERENCE = /^(?:(?:oci|oci-archive|docker-archive|dir):|docker:\/\/)/;
+const REFERENCE = /^(?:(?:oci|oci-archive|docker-archive|dir|containers-storage):|docker:\/\/)/;
 
 /** True for a reference to an image outside of the repository. */
 export function isReference(name: string): boolean {

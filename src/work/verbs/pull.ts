@@ -25,11 +25,16 @@ import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 const maybePositive = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
 
+/** Whether files may share extents with those of another store. */
+export const REFLINK_POLICIES = ['auto', 'always', 'never'] as const;
+
 /** What only images have. */
 const imageKeys = {
   platform: maybeText,
   /** Keep the compressed blobs too, so that an export is byte-identical. */
   keepBlobs: flag,
+  /** How files of containers-storage become objects: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
+  reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   ...policyKeys,
   ...registryKeys,
   /** Refuse an image with more files and directories than this. */
@@ -124,7 +129,13 @@ const imagePullReport = v.object({
     }),
   ),
   objects: v.object({ stored: count, reused: count, reflinked: count, copied: count }),
-  bytes: v.object({ fetched: count, local: count, stored: count, inlined: count }),
+  bytes: v.object({
+    fetched: count,
+    local: count,
+    stored: count,
+    reflinked: count,
+    inlined: count,
+  }),
   /** Of the whole pull, documents included; null for a source on this host. */
   traffic: v.nullable(v.object({ requests: count, bodyBytes: count, skippedBytes: count })),
   /** Wall time by phase, in milliseconds. */
@@ -147,6 +158,10 @@ export const pull = defineVerb({
     {
       request: { reference: 'oci:layout:latest', names: ['app'] },
       says: 'Pull an image of an OCI layout',
+    },
+    {
+      request: { reference: 'containers-storage:localhost/app:1' },
+      says: 'Take over an image that podman has, sharing its files',
     },
     { request: { reference: 'ostree-local:os-repo:os' }, says: 'Pull an OSTree commit' },
   ],
@@ -178,14 +193,24 @@ export const pull = defineVerb({
     const source = {
       resolve: () => image,
       openBlob: found.openBlob.bind(found),
+      openLayer: found.openLayer?.bind(found),
       judge: found.judge?.bind(found),
       get traffic() {
         return found.traffic;
       },
     };
-    const { keepBlobs, verifyReused, maxEntries, maxLayerSizeBytes } = asked;
+    const { keepBlobs, verifyReused, reflink, maxEntries, maxLayerSizeBytes } = asked;
     const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
-    const how = { name, ...choice, keepBlobs, verifyReused, ...limits, jobs, requireVerity };
+    const how = {
+      name,
+      ...choice,
+      keepBlobs,
+      verifyReused,
+      reflink,
+      ...limits,
+      jobs,
+      requireVerity,
+    };
     return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
   },
 });
@@ -193,7 +218,10 @@ export const pull = defineVerb({
 /** Opens the source, and reports warnings about the configuration of registries. */
 async function openReference(context: VerbContext, asked: PullRequest): Promise<OpenedSource> {
   const { reference } = asked;
-  const opened = await openSource(reference, { registry: registryOptions(asked) });
+  const opened = await openSource(reference, {
+    registry: registryOptions(asked),
+    signal: context.signal,
+  });
   for (const warning of opened.source.warnings ?? []) context.warn(warning);
   return opened;
 }
@@ -220,7 +248,9 @@ function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
   const others = Object.keys(commitPullKeys).filter((key) => !SHARED_KEYS.includes(key));
   const ofRegistries = isRegistryReference(reference) ? [] : Object.keys(registryKeys);
-  refuseKeys(asked, [...others, ...ofRegistries], `pull "${reference}"`);
+  const isStored = reference.startsWith('containers-storage:');
+  const ofLayers = isStored ? ['keepBlobs'] : ['reflink'];
+  refuseKeys(asked, [...others, ...ofRegistries, ...ofLayers], `pull "${reference}"`);
   if (names.length > 1) {
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }

@@ -1,8 +1,16 @@
 import { PLATFORM } from './files.ts';
-import type { Grammar } from './grammar.ts';
+import type { Grammar, OptionGrammar } from './grammar.ts';
 import { COMMON_PULL, FURTHER_PULL, VERIFY_REUSED } from './ostree.ts';
 import { POLICY } from './policy.ts';
 import { REGISTRY } from './registry.ts';
+
+/** Whether files of another store may share extents. */
+export const REFLINK: OptionGrammar = {
+  flags: '--reflink <when>',
+  says: 'share extents with files of containers-storage: auto reflinks or copies, always refuses to copy, never copies (default: auto)',
+  key: 'reflink',
+  values: ['auto', 'always', 'never'],
+};
 
 /** `pull` on a command line. */
 export const grammar: Grammar = {
@@ -36,6 +44,7 @@ export const grammar: Grammar = {
       take: 'number',
     },
     VERIFY_REUSED,
+    REFLINK,
     ...REGISTRY,
     ...COMMON_PULL.map((option) => ({
       ...option,
@@ -47,7 +56,7 @@ export const grammar: Grammar = {
     })),
   ],
   help: [
-    'References: docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, ostree:URL[:REF], ostree-local:PATH[:REF].',
+    'References: docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, containers-storage:NAME, ostree:URL[:REF], ostree-local:PATH[:REF].',
     'Without a name, an image is named after its source, for example app:v1 for oci:/srv/app:v1. A commit is named after its ref.',
     'For OSTree, the names are further refs of the same source: REF, a commit id, or REF@ID. All refs are set together, after all commits are stored. onecopy ostree pull has more options for commits.',
   ].join('\n\n'),

@@ -42,6 +42,11 @@ export const ENVIRONMENT: readonly Entry[] = [
     term: 'CONTAINERS_REGISTRIES_CONF, CONTAINERS_REGISTRIES_CONF_OVERRIDE, CONTAINERS_POLICY_JSON',
     says: 'paths of registries.conf and policy.json, as for podman and skopeo',
   },
+  {
+    term: 'CONTAINERS_STORAGE_CONF, CONTAINERS_STORAGE_CONF_OVERRIDE, STORAGE_DRIVER, STORAGE_OPTS, XDG_DATA_HOME',
+    says: 'where containers-storage lies, as for podman and skopeo',
+  },
+  { term: 'USER', says: 'user name in the paths of storage.conf' },
   { term: 'SSL_CERT_FILE', says: 'file of the certificate authorities to trust' },
   {
     term: 'http_proxy, https_proxy, all_proxy, no_proxy',

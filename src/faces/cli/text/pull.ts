@@ -36,6 +36,12 @@ export const text: Text<PullReport> = (report, speaker, request) => {
       `${formatSize(bytes.inlined)} of small files and headers`,
   );
   if (report.traffic !== null) line(`  network:  ${trafficText(report.traffic)}`);
+  if (bytes.reflinked > 0) {
+    const copied = formatSize(bytes.stored - bytes.reflinked);
+    line(
+      `  shared:   ${objects.reflinked} (${formatSize(bytes.reflinked)}) by reflink, ${copied} copied`,
+    );
+  }
   line(`  time:     ${(ms.total / 1000).toFixed(2)} s`);
   printDifferences(report.differences, speaker);
 };

@@ -15,6 +15,8 @@ export const BATCH_BYTES = 1 << 20;
 export const FILE_ALIGNMENT = 64;
 /** Most files in one batch. */
 export const BATCH_FILES_MAX = 1024;
+/** Most files that are imported in one batch: each is open until the batch is done. */
+export const IMPORT_FILES_MAX = 128;
 /** Size of one digest in the results, in bytes: that of SHA-512. */
 export const DIGEST_ROOM_BYTES = 64;
 
@@ -42,6 +44,9 @@ export const SLOT = {
   fd: 3,
   startBlock: 4,
   lengthBytes: 5,
+  /** Of files that are imported: the directory that their paths begin at, and how extents are shared (`SHARING`). */
+  directoryFd: 6,
+  sharing: 7,
 } as const;
 const SLOT_HEADER_BYTES = 64;
 
@@ -50,7 +55,10 @@ export const ROW = {
   /** Offset of its bytes in the data; afterwards whether the object is new (1) or existed (0). */
   offset: 0,
   lengthBytes: 1,
-  words: 2,
+  /** Where its path begins in the data, and its length, of a file that is imported; the length afterwards whether it was reflinked (1). */
+  pathOffset: 2,
+  pathBytes: 3,
+  words: 4,
 } as const;
 
 /** What a batch is. */
@@ -59,7 +67,18 @@ export const KIND = {
   files: 0,
   /** A part of one large file, written to an open file. */
   segment: 1,
+  /** Whole files that lie elsewhere, each an object; their bytes come into the data. */
+  imports: 2,
+  /** One large file that lies elsewhere, into a file that is open already. */
+  clone: 3,
+  /** A part of one large file that is written already: its bytes come into the data. */
+  reading: 4,
 } as const;
+
+/** Whether imported files may share extents with their source: the words of `ReflinkPolicy`. */
+export const SHARING = { auto: 0, always: 1, never: 2 } as const;
+/** `always`: reflink or refuse; `auto`: reflink, else copy; `never`: copy. */
+export type ReflinkPolicy = keyof typeof SHARING;
 
 /** State of a slot. */
 export const STATE = { free: 0, queued: 1, done: 2 } as const;

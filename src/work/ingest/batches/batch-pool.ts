@@ -1,18 +1,12 @@
 import assert from 'node:assert';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { roundUp } from '#base/bytes';
-import type { ObjectId } from '#base/digest';
-import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
+import type { VerityAlgorithm } from '#formats/fsverity';
 import { startWorker, syncfs, syncfsAsync, type WorkerHandle } from '#host';
 import type { ObjectWriterSeed } from '#stores/composefs';
+import { Batch } from './batch.ts';
 import {
-  BATCH_BYTES,
-  BATCH_FILES_MAX,
   CONTROL,
   createBatchMemory,
-  FILE_ALIGNMENT,
-  KIND,
-  ROW,
   SLOT,
   type SlotViews,
   STATE,
@@ -34,14 +28,6 @@ export interface BatchPoolOptions {
   readonly workers: number;
   /** Number of batches in memory. */
   readonly slots: number;
-}
-
-/** A file in a batch: its id and result are known when the batch is done. */
-export interface PendingFile {
-  id: ObjectId | undefined;
-  sizeBytes: number;
-  /** True if the repository already had it. */
-  wasPresent: boolean;
 }
 
 /**
@@ -133,6 +119,12 @@ export class BatchPool implements AsyncDisposable {
     return new Batch(number, slot);
   }
 
+  /** The data of a batch that was held is no longer wanted. */
+  giveBack(batch: Batch): void {
+    this.#free.push(batch.number);
+    this.#wakeWaiters();
+  }
+
   /** Submits a batch to the writers; `onDone` is called in this thread when its files have ids, unless a writer fails. */
   submit(batch: Batch, onDone: () => void): void {
     batch.seal();
@@ -196,7 +188,7 @@ export class BatchPool implements AsyncDisposable {
       found = true;
       this.#running.delete(batch);
       batch.collect(this.algorithm);
-      this.#free.push(batch.number);
+      if (!batch.isHeld) this.#free.push(batch.number);
       this.#unsyncedBytes += batch.usedBytes;
       batch.onDone();
     }
@@ -240,99 +232,5 @@ export class BatchPool implements AsyncDisposable {
     await Promise.allSettled([this.#runningSync, this.#nextSync]);
     for (const resource of this.#held) resource[Symbol.dispose]();
     this.#held.clear();
-  }
-}
-
-/** One slot while the splitter fills it and the writers work on it. */
-export class Batch {
-  readonly number: number;
-  readonly slot: SlotViews;
-  /** The files in it, in order. */
-  readonly files: PendingFile[] = [];
-  onDone: () => void = () => {};
-  #usedBytes = 0;
-  #kind: number = KIND.files;
-  #digests: Uint8Array | undefined;
-
-  constructor(number: number, slot: SlotViews) {
-    this.number = number;
-    this.slot = slot;
-  }
-
-  /** Makes it a segment of an open file, at an offset that is a multiple of 4096. */
-  becomeSegment(fd: number, offset: number): void {
-    this.#kind = KIND.segment;
-    this.slot.header[SLOT.fd] = fd;
-    this.slot.header[SLOT.startBlock] = offset / 4096;
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
-  /** True if a file of this size fits. */
-  fits(sizeBytes: number): boolean {
-    return this.files.length < BATCH_FILES_MAX && this.#nextOffset + sizeBytes <= BATCH_BYTES;
-  }
-
-  get #nextOffset(): number {
-    return roundUp(this.#usedBytes, FILE_ALIGNMENT);
-  }
-
-  /** Begins a file; exactly `sizeBytes` must then be appended. */
-  begin(sizeBytes: number): PendingFile {
-    this.#usedBytes = this.#nextOffset;
-    const row = this.files.length * ROW.words;
-    this.slot.table[row + ROW.offset] = this.#usedBytes;
-    this.slot.table[row + ROW.lengthBytes] = sizeBytes;
-    const file = { id: undefined, sizeBytes, wasPresent: false };
-    this.files.push(file);
-    return file;
-  }
-
-  /** Copies bytes to the end of the data. */
-  append(bytes: Uint8Array): void {
-    this.slot.data.set(bytes, this.#usedBytes);
-    this.#usedBytes += bytes.length;
-  }
-
-  /** Ends the current file. */
-  end(): void {
-    const row = (this.files.length - 1) * ROW.words;
-    const { table } = this.slot;
-    const end = (table[row + ROW.offset] ?? 0) + (table[row + ROW.lengthBytes] ?? 0);
-    assert.equal(this.#usedBytes, end, 'a file in a batch has another size than announced');
-  }
-
-  /** Digests of the blocks of a completed segment. */
-  get digests(): Uint8Array {
-    assert(this.#digests !== undefined, 'the segment is not done');
-    return this.#digests;
-  }
-
-  /** Writes the header; the slot then belongs to the writers. */
-  seal(): void {
-    const { header } = this.slot;
-    if (this.files.length > 0) this.end();
-    header[SLOT.kind] = this.#kind;
-    header[SLOT.count] = this.files.length;
-    header[SLOT.lengthBytes] = this.#usedBytes;
-    Atomics.store(header, SLOT.state, STATE.queued);
-  }
-
-  /** Reads the results of the slot, which may then be reused. */
-  collect(algorithm: VerityAlgorithm): void {
-    const { digestBytes } = ALGORITHMS[algorithm];
-    const { table, digests } = this.slot;
-    if (this.#kind === KIND.segment) {
-      const bytes = Math.ceil(this.#usedBytes / 4096) * digestBytes;
-      this.#digests = Uint8Array.prototype.slice.call(digests, 0, bytes);
-    }
-    for (const [index, file] of this.files.entries()) {
-      const at = index * digestBytes;
-      file.id = digests.toString('hex', at, at + digestBytes) as ObjectId;
-      file.wasPresent = table[index * ROW.words + ROW.offset] === 0;
-    }
-    Atomics.store(this.slot.header, SLOT.state, STATE.free);
   }
 }

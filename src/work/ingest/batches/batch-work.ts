@@ -3,6 +3,7 @@ import { ALGORITHMS, type BlockHash, hashBlocks, VerityBatch } from '#formats/fs
 import { openBlockHash, writeAt } from '#host';
 import { type ObjectWriter, type ObjectWriterSeed, openObjectWriter } from '#stores/composefs';
 import { KIND, ROW, SLOT, type SlotViews } from './batch-layout.ts';
+import { cloneLarge, importFiles, readSegment } from './import-work.ts';
 
 /** Context of the work on batches, in a writer thread or in the thread of the splitter. */
 export interface BatchTools {
@@ -18,12 +19,16 @@ export function openBatchTools(seed: ObjectWriterSeed): BatchTools {
 }
 
 /**
- * Processes one slot: hashes and publishes its files, or writes and hashes its segment. Digests are stored in the slot.
- * @throws HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
+ * Processes one slot: hashes and publishes its files, imports files, or writes, reads and hashes a segment. Digests are stored in the slot.
+ * @throws as `importFiles`; HostError SYSCALL_FAILED, NO_SPACE; IntegrityError OBJECT_DIGEST_MISMATCH
  */
 export function runBatch(slot: SlotViews, tools: BatchTools): void {
-  if (slot.header[SLOT.kind] === KIND.files) publishFiles(slot, tools);
-  else writeSegment(slot, tools);
+  const kind = slot.header[SLOT.kind];
+  if (kind === KIND.files) publishFiles(slot, tools);
+  else if (kind === KIND.segment) writeSegment(slot, tools);
+  else if (kind === KIND.imports) importFiles(slot, tools);
+  else if (kind === KIND.clone) cloneLarge(slot);
+  else readSegment(slot, tools);
 }
 
 function publishFiles({ header, table, digests, data }: SlotViews, tools: BatchTools): void {

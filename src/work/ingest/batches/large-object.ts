@@ -1,8 +1,9 @@
 import type { ObjectId } from '#base/digest';
 import { VerityHasher } from '#formats/fsverity';
 import type { ObjectStore, StagedObject } from '#stores/composefs';
+import type { Batch, PendingFile } from './batch.ts';
 import { BATCH_BYTES } from './batch-layout.ts';
-import type { Batch, BatchPool, PendingFile } from './batch-pool.ts';
+import type { BatchPool } from './batch-pool.ts';
 
 /**
  * An object that is too large for one batch, or whose size is not known in advance. Any free writer writes and hashes a segment; the
@@ -26,7 +27,7 @@ export class LargeObject {
     this.#staged = objects.stage();
     pool.hold(this.#staged);
     this.#onDone = onDone;
-    this.file = { id: undefined, sizeBytes: 0, wasPresent: false };
+    this.file = { id: undefined, sizeBytes: 0, wasPresent: false, wasReflinked: false };
   }
 
   /** Appends bytes; takes one batch for each 1 MiB or part of it, so call `ready` first. */

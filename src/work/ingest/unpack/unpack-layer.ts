@@ -59,7 +59,8 @@ async function peek(source: AsyncGenerator<Uint8Array>) {
   return { head, rest: rest() };
 }
 
-function verifyDiffId(expected: DiffId, found: ContentDigest): void {
+/** Compares the digest of a tar with the diff id of its layer. @throws IntegrityError DIFF_ID_MISMATCH */
+export function verifyDiffId(expected: DiffId, found: ContentDigest): void {
   if ((found as string) === expected) return;
   throw new IntegrityError(
     'DIFF_ID_MISMATCH',

@@ -1,0 +1,12 @@
+/**
+ * containers-storage: the store of podman, buildah and skopeo. Reading creates nothing; records are read under the locks that podman takes,
+ * files are held open instead of locked.
+ *
+ *     images.json ─▶ image ─▶ manifest, config
+ *                      └─▶ layers.json ─▶ layer, layer, … ─▶ tar-split + diff/ = the tar, byte for byte
+ */
+export { digestsOf, type FoundImage } from './find-image.ts';
+export { type ContentPlace, LayerFiles, openLayerFile } from './layer-files.ts';
+export type { StoreLockOptions } from './locks.ts';
+export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
+export { ContainersStore, openContainersStore } from './store.ts';

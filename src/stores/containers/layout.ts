@@ -1,0 +1,43 @@
+/**
+ * Names in a graph root. Source: containers/storage 1.65, store.go, layers.go, images.go and drivers/overlay.
+ *
+ *     <graph root>/overlay/<layer id>/diff        files of a layer; composefs: objects, their names in composefs-data/composefs.blob
+ *     <graph root>/overlay-layers/layers.json     records, with layers.lock and <layer id>.tar-split.gz
+ *     <graph root>/overlay-images/images.json     records, with images.lock and <image id>/<big data>
+ */
+export const RECORDS = {
+  layers: { folder: 'layers', file: 'layers.json', lock: 'layers.lock' },
+  images: { folder: 'images', file: 'images.json', lock: 'images.lock' },
+} as const;
+/** Records of a kind. */
+export type RecordKind = keyof typeof RECORDS;
+
+/** Records of layers that need not survive a reboot; only containers have such layers. */
+export const VOLATILE_LAYERS_FILE = 'volatile-layers.json';
+
+/** Drivers that are read; `overlay` is also written. */
+export const DRIVERS = ['overlay', 'vfs'] as const;
+/** The driver of a store. */
+export type Driver = (typeof DRIVERS)[number];
+
+/** Where a layer of each driver has its files, below the graph root. */
+export function diffFolder(driver: Driver, layerId: string): string {
+  return driver === 'overlay' ? `overlay/${layerId}/diff` : `vfs/dir/${layerId}`;
+}
+
+/** Names of the files of a composefs layer. */
+export function composefsBlob(layerId: string): string {
+  return `overlay/${layerId}/composefs-data/composefs.blob`;
+}
+
+/** Largest composefs image of a layer, in bytes. Our limit. */
+export const COMPOSEFS_BLOB_BYTES_MAX = 512 * 2 ** 20;
+
+/** Most bytes that a tar-split inflates to. One of a layer with a million files has some 2 GiB. Our limit. */
+export const TAR_SPLIT_BYTES_MAX = 8 * 2 ** 30;
+
+/** The key of a layer's files by digest among its big data; its presence says that they are composefs objects. */
+export const COMPOSEFS_KEY = 'zstd-chunked-layer-data';
+
+/** How long a lock is waited for, in milliseconds: podman holds one while it exports a layer. */
+export const LOCK_TIMEOUT_MS = 300_000;

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasCode } from '#base/errors';
+import { needs } from '../../../test/support/capability.ts';
+import { makeTempDir } from '../../../test/support/temp-dir.ts';
+import { lockToRead, lockToWrite } from './locks.ts';
+import { openRoot } from './root.ts';
+import { openContainersStore } from './store.ts';
+
+const ID = 'ab'.repeat(32);
+const OTHER = 'cd'.repeat(32);
+
+function placesOf(graphRoot: string, driver?: string) {
+  const nothing = { runRoot: undefined, imageStore: undefined, additionalImageStores: [] };
+  return { driver, graphRoot, ...nothing };
+}
+
+function makeStore(path: string, records: { images?: string; layers?: string } = {}): void {
+  for (const folder of ['overlay', 'overlay-layers', 'overlay-images']) {
+    mkdirSync(join(path, folder), { recursive: true });
+  }
+  if (records.images !== undefined) {
+    writeFileSync(join(path, 'overlay-images/images.json'), records.images);
+  }
+  if (records.layers !== undefined) {
+    writeFileSync(join(path, 'overlay-layers/layers.json'), records.layers);
+  }
+}
+
+test('records that are incomplete do not count, damaged ones are told, equal ids count once', async () => {
+  using temp = makeTempDir();
+  makeStore(temp.path, {
+    layers: `[{"id":"${ID}","flags":{"incomplete":true}},{"id":7},{"id":"${OTHER}"},{"id":"${OTHER}","parent":"${ID}"}]`,
+    images: `[{"id":"${ID}","names":["a"],"layer":"${ID}"},{"id":"${OTHER}","names":["b"]`,
+  });
+  using store = await openContainersStore(placesOf(temp.path));
+  const { images, layers, damaged } = store.snapshot;
+  assert.deepEqual([...layers.keys()], [OTHER]);
+  assert.equal(layers.get(OTHER)?.record.parent, undefined);
+  assert.deepEqual(
+    images.map(({ record }) => record.id),
+    [ID],
+  );
+  assert.equal(damaged.length, 3);
+  const [image = assert.fail()] = images;
+  assert.throws(
+    () => store.chainOf(image),
+    (error) => hasCode(error, 'STORE_LAYER_GONE'),
+  );
+});
+
+test('a circle of layers is refused', async () => {
+  using temp = makeTempDir();
+  makeStore(temp.path, {
+    layers: `[{"id":"${ID}","parent":"${OTHER}"},{"id":"${OTHER}","parent":"${ID}"}]`,
+    images: `[{"id":"${ID}","layer":"${ID}"}]`,
+  });
+  using store = await openContainersStore(placesOf(temp.path));
+  const [image = assert.fail()] = store.snapshot.images;
+  assert.throws(
+    () => store.chainOf(image),
+    (error) => hasCode(error, 'CONTAINERS_RECORDS_INVALID'),
+  );
+});
+
+test('a folder that is missing, and drivers that are not read, are refused by name', async () => {
+  using temp = makeTempDir();
+  const opening = (path: string, driver?: string) => openContainersStore(placesOf(path, driver));
+  await assert.rejects(opening(join(temp.path, 'none')), (error) =>
+    hasCode(error, 'IMAGE_SOURCE_NOT_FOUND'),
+  );
+  await assert.rejects(opening(temp.path, 'zfs'), (error) =>
+    hasCode(error, 'STORE_DRIVER_UNSUPPORTED'),
+  );
+  mkdirSync(join(temp.path, 'btrfs-layers'));
+  await assert.rejects(opening(temp.path), (error) => hasCode(error, 'STORE_DRIVER_UNSUPPORTED'));
+});
+
+test('opening an empty folder creates nothing in it', async () => {
+  using temp = makeTempDir();
+  using store = await openContainersStore(placesOf(temp.path));
+  assert.deepEqual(store.snapshot.images, []);
+  assert.deepEqual(readdirSync(temp.path), []);
+});
+
+const HOLD = `
+import fcntl, sys
+file = open(sys.argv[1], 'r+')
+fcntl.lockf(file, fcntl.LOCK_EX if sys.argv[2] == 'write' else fcntl.LOCK_SH)
+print('held', flush=True)
+sys.stdin.read()
+`;
+const TRY = `
+import fcntl, sys
+file = open(sys.argv[1], 'r+')
+try:
+    fcntl.lockf(file, (fcntl.LOCK_EX if sys.argv[2] == 'write' else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    print('free')
+except OSError:
+    print('taken')
+`;
+
+async function ask(path: string, mode: string): Promise<string> {
+  const child = spawn('python3', ['-c', TRY, path, mode]);
+  let output = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    output += piece.toString();
+  });
+  await once(child, 'close');
+  return output.trim();
+}
+
+test('record locks of another process are respected, and it respects ours', async (t) => {
+  if (!needs(t, 'tool:python3')) return;
+  using temp = makeTempDir();
+  makeStore(temp.path);
+  const path = join(temp.path, 'overlay-layers/layers.lock');
+  writeFileSync(path, '');
+  using root = openRoot(temp.path, 'primary', undefined);
+  {
+    using lock = await lockToWrite(root, 'layers');
+    assert.equal(await ask(path, 'read'), 'taken');
+    lock.stamp();
+    assert.equal(readFileSync(path).length, 64);
+  }
+  {
+    using _lock = await lockToRead(root, 'layers');
+    assert.equal(await ask(path, 'read'), 'free');
+    assert.equal(await ask(path, 'write'), 'taken');
+  }
+  assert.equal(await ask(path, 'write'), 'free');
+  for (const mode of ['read', 'write']) {
+    const holder = spawn('python3', ['-c', HOLD, path, mode]);
+    await once(holder.stdout, 'data');
+    const reading = lockToRead(root, 'layers', { timeoutMs: 50 });
+    if (mode === 'write') await assert.rejects(reading, (error) => hasCode(error, 'STORE_LOCKED'));
+    else (await reading)?.[Symbol.dispose]();
+    await assert.rejects(lockToWrite(root, 'layers', { timeoutMs: 50 }), (error) =>
+      hasCode(error, 'STORE_LOCKED'),
+    );
+    const waiting = lockToWrite(root, 'layers');
+    holder.stdin.end();
+    (await waiting)[Symbol.dispose]();
+    await once(holder, 'close');
+  }
+});

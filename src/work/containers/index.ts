@@ -1,0 +1,7 @@
+/**
+ * containers-storage as others see it: where the store of a reference lies, and its images as a pull reads them.
+ *
+ *     reference, environment, storage.conf ─▶ places ─▶ store (stores/containers) ─▶ image ─▶ layers as tar-split and files
+ */
+export { locateStore } from './locate.ts';
+export { ContainersSource, openContainersSource } from './source.ts';
