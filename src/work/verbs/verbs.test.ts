@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { needs } from '../../../test/support/capability.ts';
+import { writeSmallStore } from '../../../test/support/containers-stores.ts';
 import { FakeRegistry } from '../../../test/support/fake-registry.ts';
 import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
 import { unpackOstree } from '../../../test/support/ostree-fixture.ts';
@@ -67,6 +68,12 @@ before(async () => {
     reference: `oci:${join(GOLDEN, 'artifact/layout')}:latest`,
     names: ['data'],
   });
+  writeSmallStore(join(scratch.path, 'graph'), 'localhost/app:1', [
+    { name: 'file', content: 'content '.repeat(20) },
+  ]);
+  const graph = JSON.stringify(join(scratch.path, 'graph'));
+  writeFileSync('storage.conf', `[storage]\ngraphroot = ${graph}\n`);
+  process.env['CONTAINERS_STORAGE_CONF'] = join(scratch.path, 'storage.conf');
   await ask('ostree commit', { image: 'app', reference: 'os' });
   const exported = { commit: 'os', path: join(scratch.path, 'os-repo'), reference: ['os'] };
   await ask('ostree export', { ...exported, mode: 'archive' });
@@ -80,6 +87,7 @@ before(async () => {
 after(async () => {
   await registry[Symbol.asyncDispose]();
   process.chdir(HERE);
+  delete process.env['CONTAINERS_STORAGE_CONF'];
   scratch[Symbol.dispose]();
 });
 
@@ -228,7 +236,8 @@ test('nothing is made for a reference that leads nowhere, or for a name that can
   context = { ...before, repository: { path: join(scratch.path, 'none') } };
   await refuses('IMAGE_SOURCE_NOT_FOUND', 'pull', { reference: 'oci:missing' });
   await refuses('REF_NAME_INVALID', 'pull', { reference: 'oci:layout', names: ['@no'] });
-  await refuses('TRANSPORT_UNSUPPORTED', 'pull', { reference: 'containers-storage:x' });
+  await refuses('TAG_NOT_FOUND', 'pull', { reference: 'containers-storage:x' });
+  await refuses('TRANSPORT_UNSUPPORTED', 'pull', { reference: 'composefs:repo:x' });
   equal(existsSync('none'), false);
   context = before;
 });
