@@ -61,6 +61,22 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
     load: async () => (await import('./pull.ts')).pull,
   },
   {
+    name: 'copy',
+    summary: 'Copy an image from another repository',
+    operands: IMAGE,
+    options: [
+      {
+        name: 'from',
+        value: 'FROM',
+        isRequired: true,
+        summary: 'Directory of the other repository',
+      },
+      { name: 'name', value: 'NAME', summary: 'Tag to give the image here' },
+      { name: 'zerocopy', summary: 'Share the objects, or fail' },
+    ],
+    load: async () => (await import('./copy.ts')).copy,
+  },
+  {
     name: 'images',
     summary: 'List the images that have a tag',
     options: [JSON_FLAG],

@@ -12,7 +12,10 @@ const DIGEST_DIGITS = 12;
 /** `oci images` */
 export async function images(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const rows = listOciImages(repository);
+  const all = listOciImages(repository);
+  // Containers come before artifacts.
+  const isArtifact = ({ image }: ImageRow) => image?.config === undefined;
+  const rows = [...all.filter((row) => !isArtifact(row)), ...all.filter(isArtifact)];
   for (const { name, problem } of rows) {
     if (problem !== undefined) setting.warn(`Warning: ${name}: ${problem.message}\n`);
   }

@@ -1,0 +1,6 @@
+/**
+ * Copies a stored image from one composefs repository to another, also to one of another fs-verity algorithm. Between repositories of one
+ * algorithm the objects are shared by reflink where the filesystem can.
+ */
+
+export { type CopiedImage, type CopyStoredOptions, copyStoredImage } from './copy.ts';
