@@ -66,6 +66,7 @@ export {
 } from '#formats/oci';
 export { type ZstdParity, zstdParity } from '#formats/splitstream';
 export type { Reading, ReadingDifference } from '#formats/tree';
+export { setWorkerFolder } from '#host';
 export type { GarbageLink, GarbageObject } from '#stores/composefs';
 export {
   type Difference,

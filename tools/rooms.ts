@@ -481,6 +481,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/oci',
     'formats/splitstream',
     'formats/tree',
+    'host',
     'stores/composefs',
     'work/browse',
     'work/check',

@@ -131,6 +131,7 @@ export {
 } from './threads/ring.ts';
 export {
   serveWorker,
+  setWorkerFolder,
   startWorker,
   threadNumber,
   type WorkerContext,

@@ -1,35 +1,24 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { NODE_VERSIONS, nodeProgram } from '../../tools/older-nodes.ts';
 import { recordSkip } from '../support/capability.ts';
+import { installBuilt, ROOT, WORKERS } from '../support/packed-package.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const IMAGES = join(ROOT, 'test/golden/cfsctl/oci');
 const CHUNKED = join(ROOT, 'test/golden/chunked/oci');
 /** Of that image; its layers have a frame for each chunk. */
 const OS_RELEASE = 'ID=ck\nVERSION_ID="1"\n';
-const WORKERS = ['batch', 'file', 'fsck', 'gc', 'unpack'];
 
 let scratch = '';
 
 before(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'onecopy-library-'));
-  const modules = join(scratch, 'node_modules');
-  mkdirSync(join(modules, 'onecopy'), { recursive: true });
-  const into = join(modules, 'onecopy/dist');
-  const tool = join(ROOT, 'tools/build.ts');
-  const built = spawnSync(process.execPath, [tool, '--bundle-into', into], { encoding: 'utf8' });
-  assert.equal(built.status, 0, built.stderr);
-  cpSync(join(ROOT, 'package.json'), join(modules, 'onecopy/package.json'));
-  for (const name of ['koffi', '@koromix', 'undici', 're2js', 'yaml', 'valibot', 'smol-toml']) {
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
-  }
+  installBuilt(scratch);
   cpSync(join(ROOT, 'test/support/library-program.mjs'), join(scratch, 'program.mjs'));
   await build({
     absWorkingDir: scratch,

@@ -15,6 +15,9 @@ import { fileURLToPath } from 'node:url';
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** Entries of threads, as `onecopy/workers/NAME`. */
+export const WORKERS: readonly string[] = ['batch', 'file', 'fsck', 'gc', 'unpack'];
+
 /** Runs a program that must succeed; its standard output. */
 export function runOk(program: string, args: readonly string[], cwd: string): string {
   const PATH = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
@@ -42,10 +45,25 @@ export function installPacked(folder: string): string {
   const home = join(folder, 'node_modules/onecopy');
   mkdirSync(dirname(home));
   renameSync(join(folder, 'package'), home);
+  linkDependencies(folder, home);
+  return home;
+}
+
+/** Builds the library without its declarations as `folder/node_modules/onecopy`, with what it depends on. */
+export function installBuilt(folder: string): string {
+  const home = join(folder, 'node_modules/onecopy');
+  mkdirSync(home, { recursive: true });
+  const into = ['--bundle-into', join(home, 'dist')];
+  runOk(process.execPath, [join(ROOT, 'tools/build.ts'), ...into], ROOT);
+  cpSync(join(ROOT, 'package.json'), join(home, 'package.json'));
+  linkDependencies(folder, home);
+  return home;
+}
+
+function linkDependencies(folder: string, home: string): void {
   for (const name of Object.keys(manifestOf(home).dependencies)) linkPackage(folder, name);
   // What koffi takes its library from.
   linkPackage(folder, '@koromix');
-  return home;
 }
 
 /** Installs a package of the checkout in a folder, as a link. */

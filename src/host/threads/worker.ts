@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 // By default export: a bundle then loads this module only when a thread is started or served, which most runs do not do.
 import threads, { type MessagePort, type Worker } from 'node:worker_threads';
 import { HostError } from '#base/errors';
@@ -120,10 +120,27 @@ function workerFailed(reason: string, cause?: unknown): HostError {
 function locate(module: URL): URL {
   const base = module.pathname.slice(module.pathname.lastIndexOf('/') + 1);
   const bundled = base.replace(/\.ts$/, '.js');
-  const candidates = [module, new URL(`./${bundled}`, module), new URL(`../${bundled}`, module)];
+  const candidates =
+    workerFolder === undefined
+      ? [module, new URL(`./${bundled}`, module), new URL(`../${bundled}`, module)]
+      : [new URL(bundled, workerFolder)];
   const found = candidates.find((candidate) => existsSync(fileURLToPath(candidate)));
-  if (found === undefined) throw workerFailed(`there is no module "${fileURLToPath(module)}"`);
-  return found;
+  if (found !== undefined) return found;
+  const [wanted = module] = candidates;
+  throw workerFailed(`there is no module "${fileURLToPath(wanted)}"`);
+}
+
+let workerFolder: URL | undefined;
+
+/**
+ * Says where the entries of threads are (`batch-worker.js`, `file-worker.js`, `fsck-worker.js`, `gc-worker.js`, `unpack-worker.js`), for
+ * programs whose bundler put them elsewhere. It holds for this process and all later calls. Without it they are looked for beside the code
+ * of the library, by `import.meta.url`.
+ * @param folder a `file:` URL or a path; undefined: beside the library again
+ */
+export function setWorkerFolder(folder: URL | string | undefined): void {
+  const url = typeof folder === 'string' ? pathToFileURL(folder) : folder;
+  workerFolder = url === undefined ? undefined : new URL(url.href.replace(/\/?$/, '/'));
 }
 
 /** Number of this thread in its process: 0 for the main thread, increasing in the order of starts. */

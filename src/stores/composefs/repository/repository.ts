@@ -76,6 +76,7 @@ export class Repository implements Disposable {
   /** Uploads that were begun. */
   readonly uploads: NoteStore;
   /** What accepted images, by manifest. */
+  /** @internal */
   readonly accepted: NoteStore;
   /** Temporary folders of exports. */
   readonly exports: ExportNotes;

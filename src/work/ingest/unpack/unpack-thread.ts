@@ -45,6 +45,9 @@ export class UnpackThread implements AsyncDisposable {
   readonly #worker: WorkerHandle<UnpackOrder | 'stop', void>;
   /** The pending result of the thread; undefined while it is idle. */
   #answer: PromiseWithResolvers<UnpackAnswer> | undefined;
+  /** Releases whoever waits at the other end of a ring of the thread. */
+  #release: ((error: unknown) => void)[] = [];
+  #failure: { readonly error: unknown } | undefined;
 
   constructor() {
     const module = new URL('./unpack-worker.ts', import.meta.url);
@@ -53,7 +56,14 @@ export class UnpackThread implements AsyncDisposable {
       youngHeapMb: 4,
       onMessage: (answer) => this.#answer?.resolve(answer),
     });
-    this.#worker.done.catch((error: unknown) => this.#answer?.reject(error));
+    this.#worker.done.catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The thread is gone, and nobody is left to fill or to empty its rings. */
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.#answer?.reject(error);
+    for (const release of this.#release) release(error);
   }
 
   /**
@@ -66,6 +76,7 @@ export class UnpackThread implements AsyncDisposable {
     expected: LayerExpectation,
     onTar: (piece: Uint8Array, readBytes: number) => Promise<void>,
   ): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.error;
     const progress = new SharedArrayBuffer(8);
     const readBytes = new Float64Array(progress);
     const answer = Promise.withResolvers<UnpackAnswer>();
@@ -73,6 +84,7 @@ export class UnpackThread implements AsyncDisposable {
     this.#answer = answer;
     const tar = createRing(TAR_RING_BYTES);
     using reader = new RingReader(tar);
+    this.#release = [(error) => new RingWriter(tar).fail(error)];
     const pumping = this.#order(input, { expected, tar, progress });
     pumping.catch(() => {});
     const failure = await readTar(reader, (piece) => onTar(piece, readBytes[0] ?? 0));
@@ -91,6 +103,7 @@ export class UnpackThread implements AsyncDisposable {
     }
     const ring = createRing(BLOB_RING_BYTES);
     using writer = new RingWriter(ring);
+    this.#release.push(() => new RingReader(ring).cancel());
     this.#worker.post({ ...order, input: { ring } });
     try {
       await input.pump((piece) => writer.writeAsync(piece));
