@@ -83,7 +83,7 @@ export function writeReference(out: string): void {
         tsconfig,
         entryPoints: entries,
         name: 'onecopy',
-        readme: 'none',
+        readme: join(ROOT, 'docs/library.md'),
         out,
         excludeInternal: true,
         excludePrivate: true,

@@ -1,6 +1,8 @@
-/** Writes what is generated: `docs/errors.md`, `docs/cli.md`, `man/`, `schemas/`, and the marked parts of README and `docs/ARCHITECTURE.md`. */
+/** Writes what is generated: `docs/errors.md`, `docs/cli.md`, `docs/api/` (not in git), `man/`, `schemas/`, and the marked parts of README and `docs/ARCHITECTURE.md`. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { ERROR_CODES } from '../src/base/errors/index.ts';
+import { writeReference } from './api-reference.ts';
 import { exitCodeTable, writeManual } from './manual.ts';
 import { ROOMS } from './rooms.ts';
 import { writeSchemas } from './schemas.ts';
@@ -64,4 +66,5 @@ if (import.meta.main) {
     readme,
     replaceBetween(readFileSync(readme, 'utf8'), 'exit-codes', exitCodeTable()),
   );
+  writeReference(fileURLToPath(new URL('api', DOCS)));
 }

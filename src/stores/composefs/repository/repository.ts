@@ -73,10 +73,9 @@ export class Repository implements Disposable {
   readonly suspects: SuspectStore;
   /** @internal */
   readonly partials: PartialStore;
-  /** Uploads that were begun. */
+  /** @internal Uploads that were begun. */
   readonly uploads: NoteStore;
-  /** What accepted images, by manifest. */
-  /** @internal */
+  /** @internal What accepted images, by manifest. */
   readonly accepted: NoteStore;
   /** Temporary folders of exports. */
   readonly exports: ExportNotes;
