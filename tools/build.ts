@@ -31,12 +31,12 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 /** Public doors, by the name of their file in `dist/`. */
 const DOORS: Readonly<Record<string, string>> = {
   index: 'index.ts',
-  erofs: 'formats/erofs/index.ts',
-  fsverity: 'formats/fsverity/index.ts',
-  splitstream: 'formats/splitstream/index.ts',
+  erofs: 'erofs.ts',
+  fsverity: 'fsverity.ts',
+  splitstream: 'splitstream.ts',
   ostree: 'ostree.ts',
   compose: 'compose.ts',
-  tar: 'formats/tar/index.ts',
+  tar: 'tar.ts',
 };
 
 /**

@@ -497,6 +497,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/trust',
   ],
   'compose.ts': ['formats/tree', 'work/compose'],
+  'erofs.ts': ['base/flow', 'formats/erofs'],
+  'fsverity.ts': ['formats/fsverity'],
+  'splitstream.ts': ['formats/splitstream'],
+  'tar.ts': ['base/flow', 'formats/tar'],
   'ostree.ts': [
     'base/digest',
     'formats/ostree',

@@ -8,7 +8,6 @@
  *            data blocks: directories, larger inline contents
  */
 
-export type { RandomReader } from '#base/flow';
 export type { ErofsVersion } from './layout.ts';
 export {
   type BackingFile,

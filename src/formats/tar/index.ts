@@ -5,7 +5,6 @@
  *     [ext header + payload]* header | payload | padding to 512 | next member … | 0 × 1024 | anything
  *     inline                         | external when regular and over 64 bytes, else inline; the rest inline
  */
-export type { Source } from '#base/flow';
 export { type ArchiveIndex, type MemberRange, readArchiveIndex } from './archive-index.ts';
 export type {
   SparseRun,

@@ -77,7 +77,7 @@ export class Repository implements Disposable {
   readonly uploads: NoteStore;
   /** @internal What accepted images, by manifest. */
   readonly accepted: NoteStore;
-  /** Temporary folders of exports. */
+  /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;

@@ -1,0 +1,20 @@
+/** fs-verity: the digests that name objects. */
+export {
+  ALGORITHMS,
+  type AlgorithmIdReason,
+  algorithmOfKernelId,
+  algorithmOfObject,
+  type BlockHash,
+  computeVerity,
+  formatAlgorithmId,
+  objectIdBytes,
+  objectIdOf,
+  objectPath,
+  parseAlgorithmId,
+  parseObjectPath,
+  VERITY_BLOCK_BITS,
+  VERITY_BLOCK_BYTES,
+  type VerityAlgorithm,
+  type VerityAlgorithmEntry,
+  VerityHasher,
+} from '#formats/fsverity';
