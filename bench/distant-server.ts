@@ -1,6 +1,6 @@
 /**
  * A server that is some milliseconds away, as a process of its own: answers GET from memory after a delay, and does nothing else,
- * because it runs on the processors that whoever asks is measured on. Arguments: the folder to serve, the delay.
+ * because it runs on the same processors as the measured client. Arguments: the folder to serve, the delay.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';

@@ -41,7 +41,7 @@ const DOORS: Readonly<Record<string, string>> = {
 
 /**
  * What nearly every verb needs lies in three files: opening many small ones costs more than reading a large one. The command line needs only
- * the first, the doors of single formats only two. The entry of a thread lies in none: whoever imported it would run it.
+ * the first, the doors of single formats only two. The entry of a thread is in none of them: importing it would run it.
  */
 const CHUNKS = [
   { name: 'base', test: /\/src\/base\/|@oxc-project[+/]runtime/ },

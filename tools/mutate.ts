@@ -40,7 +40,7 @@ function sampleOf(area: Area, count: number): readonly Change[] {
   });
 }
 
-/** A module that gives the changed text to whoever loads the file. */
+/** A module that gives the changed text to importers of the file. */
 function hookFor({ path, text }: Change): string {
   const url = pathToFileURL(join(ROOT, path)).href;
   return `import { registerHooks } from 'node:module';

@@ -70,14 +70,14 @@ export const NAMED: readonly NamedChange[] = [
   {
     area: 'gc',
     path: 'src/stores/composefs/garbage/reach.ts',
-    what: 'a name that leads nowhere is no lost stream',
+    what: 'a dangling name is not a lost stream',
     from: "if (category === 'streams') this.lostStreams.push(name);",
     to: "if (category === 'streams') return;",
   },
   {
     area: 'gc',
     path: 'src/stores/composefs/garbage/reach.ts',
-    what: 'a label that leads nowhere is no lost stream',
+    what: 'a dangling label is not a lost stream',
     from: 'this.lostStreams.push(name);\n    return [];',
     to: 'return [];',
   },

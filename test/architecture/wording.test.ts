@@ -31,6 +31,21 @@ const REPLACED: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/other in every process/i, 'random per process, against hash flooding'],
   [/when all is over/i, 'at `finish()`'],
   [/only spares time/i, 'is an optimisation'],
+  [/\bwhoever\b/i, 'name the caller, the reader, the process or the user'],
+  [/\bsomebody\b/i, 'another process, another user'],
+  [/leads? nowhere/i, 'is dangling, has no target'],
+  [/put together again/i, 'rebuilt'],
+  [/one behind the other/i, 'concatenated'],
+  [/pass(?:es|ed) over/i, 'ignored, skipped'],
+  [/\bin vain\b/i, 'needlessly, without result'],
+  [/here already|there already\b/i, 'already stored, already exists'],
+  [/goes on (?:where|from here)/i, 'is resumed'],
+  [/(?:a|one) that is no (?:object|regular|JSON)/i, 'that is not an object'],
+  [/lets? go of/i, 'releases, drops'],
+  [/gives? (?:the|a) lock back/i, 'releases the lock'],
+  [/\bcompressed anew\b/i, 'compressed again'],
+  [/no name reaches|names? no longer reach/i, 'that no image or ref uses'],
+  [/list what there is/i, 'List all names with: onecopy images'],
 ];
 
 test('help, messages, comments and pages name their subject and use the terms of the field', () => {

@@ -22,7 +22,7 @@ interface Image {
   readonly digest: string;
 }
 
-/** Small numbers that are the same in every run (xorshift32), so that a failure can be had again by its round. */
+/** Small numbers that are the same in every run (xorshift32), so that a failure can be reproduced by its round. */
 class Dice {
   #state: number;
 

@@ -69,7 +69,7 @@ test('a pull killed at any point is clean, has no tag, and the next one reads no
     const check = await checkRepository(repository);
     assert.ok(check.ok, `fsck after ${afterMs} ms: ${JSON.stringify(check.findings)}`);
     if (tookMs === undefined) killed += 1;
-    // The tag is the last step: whoever has it has everything.
+    // The tag is the last step: if it exists, everything exists.
     const isTagged = repository.tags.list().length === 1;
     if (tookMs !== undefined) assert.ok(isTagged);
     if (isTagged) assert.deepEqual(describeRepository(path), expected);

@@ -64,6 +64,12 @@ test('a wrong command line exits 2, says what is wrong and where to look', () =>
   }
 });
 
+test('a wrong command line of a known verb names the help of the verb', () => {
+  match(run('diff', 'app').stderr, /hint: Run `onecopy help diff` for its arguments/);
+  match(run('ostree', 'show').stderr, /hint: Run `onecopy help ostree show` for/);
+  match(run('help', 'frobnicate').stderr, /hint: Run `onecopy help` for a list of verbs\n/);
+});
+
 test('help explains every level on stdout', () => {
   const whole = run('help');
   equal(whole.status, 0);

@@ -120,7 +120,7 @@ test('the real tool and we collect the same garbage after the last tag is gone',
   deepEqual(listing(ours), listing(theirs));
 });
 
-test('the real tool passes over our own directory, and so does our gc', async (t) => {
+test('the real tool ignores the directory of onecopy, and so does our gc', async (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const path = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);

@@ -176,7 +176,7 @@ function modeOf(target: string): 'archive' | 'bare' | 'bare-user' | 'bare-user-o
   return mode;
 }
 
-/** What `cfsctl` prints: the id of the stream as it was before it named its image, unless the commit was there already. */
+/** What `cfsctl` prints: the id of the stream as it was before it named its image, unless the commit was already stored. */
 function idLines(done: {
   readonly commit: OstreeChecksum;
   readonly upstreamId: string | undefined;

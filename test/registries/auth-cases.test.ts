@@ -36,7 +36,7 @@ interface AuthCase {
 
 const CASES = readCases<AuthCase>('auth-cases.json');
 
-/** Where we read credentials that the recorded tools passed over (`ours`). */
+/** Where we read credentials that the recorded tools ignored (`ours`). */
 const OURS: Readonly<Record<string, Credentials>> = {
   'identity-token-without-auth-field': { kind: 'identity-token', token: 'REFRESH' },
   'username-password-fields': { kind: 'password', user: 'u', password: 'p' },

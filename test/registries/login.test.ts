@@ -110,7 +110,7 @@ test('logout --all empties the file and keeps its other keys', async () => {
   );
 });
 
-test('a helper of the list that is not installed is passed over; without any the login is refused', async () => {
+test('a helper of the list that is not installed is ignored; without any helper the login is refused', async () => {
   const conf = '/etc/containers/registries.conf';
   using both = recordedHost({ [conf]: 'credential-helpers = ["none", "containers-auth.json"]' });
   const report = await login(await contextOf(both), 'a.test', PAIR, ANYBODY);

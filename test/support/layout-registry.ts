@@ -11,7 +11,7 @@ const TYPES =
 export class LayoutRegistry implements AsyncDisposable {
   /** Bytes of bodies that were sent so far. */
   sentBytes = 0;
-  /** A blob stops for good where so many bytes were sent in all. */
+  /** A blob stops after this total number of bytes. */
   stallAtBytes = Number.POSITIVE_INFINITY;
   /** Hears of a blob that stopped. */
   onStall: (() => void) | undefined;

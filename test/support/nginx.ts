@@ -26,7 +26,7 @@ export class Nginx implements AsyncDisposable {
     const scratch = mkdtempSync(join(tmpdir(), 'onecopy-nginx-'));
     const config = join(scratch, 'nginx.conf');
     writeFileSync(config, configuration({ root, port, scratch }));
-    // Not our own: when this process is killed, whoever waits for the end of its output would wait for nginx.
+    // Not our own: when this process is killed, readers of its output would wait for nginx.
     const output = join(scratch, 'output');
     const fd = openSync(output, 'w');
     const child = spawn(program, ['-p', scratch, '-c', config], { stdio: ['ignore', fd, fd] });

@@ -30,7 +30,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
-    const shown = error instanceof CommanderError ? misuseOf(error) : error;
+    const shown = error instanceof CommanderError ? misuseOf(error, verbIn(program, argv)) : error;
     if (shown === undefined) return error instanceof CommanderError ? exitOf(error) : 1;
     return reportError(shown, {
       json: argv.includes('--json'),
@@ -59,6 +59,15 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
   }
 }
 
+/** The verb of a command line; undefined for an unknown one. */
+function verbIn(program: Command, argv: readonly string[]): string | undefined {
+  const words = argv.filter((word) => !word.startsWith('-') && !isValueOfOption(argv, word));
+  const first = program.commands.find((one) => one.name() === words[0]);
+  const second = first?.commands.find((one) => one.name() === words[1]);
+  if (first === undefined || first.name() === 'help') return undefined;
+  return second === undefined ? first.name() : `${first.name()} ${second.name()}`;
+}
+
 /** True for the value of an option. */
 function isValueOfOption(argv: readonly string[], word: string): boolean {
   const before = argv[argv.indexOf(word) - 1];
@@ -71,16 +80,19 @@ function exitOf(error: CommanderError): number {
 }
 
 /** The usage error that commander reports; undefined when it only printed help. */
-function misuseOf(error: CommanderError): UsageError | undefined {
+function misuseOf(error: CommanderError, verb: string | undefined): UsageError | undefined {
   if (/^commander\.(help|version)/.test(error.code)) return undefined;
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
   const guess = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
   return new UsageError(
     `Cannot read the command line: ${first.replace(/^unknown command/, 'unknown verb').replace(/\.$/, '')}`,
-    guess === undefined
-      ? 'Run `onecopy help` for a list of verbs, or `onecopy help VERB` for one of them'
-      : `Did you mean ${guess}?`,
+    guess === undefined ? helpHint(verb) : `Did you mean ${guess}?`,
   );
+}
+
+function helpHint(verb: string | undefined): string {
+  if (verb === undefined) return 'Run `onecopy help` for a list of verbs';
+  return `Run \`onecopy help ${verb}\` for its arguments and options`;
 }
 
 /** The row of `completion` on the help pages; its code is loaded only if `completion` is the first word. */

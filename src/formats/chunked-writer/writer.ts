@@ -18,7 +18,7 @@ export interface ChunkedWriterOptions {
 
 /**
  * Writes a tar as a zstd:chunked layer that podman pulls in parts. Sans-I/O, in three steps that others can share:
- * `push` and `end` give contents of frames in order; whoever compresses them (`compressFrame`, on any thread) tells the lengths
+ * `push` and `end` give contents of frames in order; the caller compresses them (`compressFrame`, on any thread) and reports the lengths
  * to `placed` in the same order; `finish` gives the last bytes of the blob. Frames depend on the tar and the level alone.
  * A tar that a TOC cannot hold goes on as plain frames, whose concatenation is always the tar, and `finish` says why.
  * Memory is a frame, the headers of a member, and some 500 bytes a member. Source: spec of zstd:chunked 1.2 to 1.8.

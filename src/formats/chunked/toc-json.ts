@@ -265,7 +265,7 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return fail('a value is no JSON');
+    return fail('a value is not JSON');
   }
 }
 

@@ -11,7 +11,7 @@ export type TocReason =
   /** TOC or tar-split is not as long as its annotation says. */
   | 'length'
   | 'version'
-  /** The TOC is no JSON document of its form. */
+  /** The TOC is not a JSON document of its form. */
   | 'json'
   /** A kind of entry or of chunk that this version does not know. */
   | 'kind'

@@ -137,7 +137,7 @@ const CHANGES: readonly (readonly [name: string, change: Change, verdict: Verdic
   ['an unknown key', set(1, { other: { a: [1, { b: 'x"]}' }] } }), 'usable'],
   ['entries null', (m) => Object.assign(m.toc, { entries: null }), 'refused: CHUNKED_TOC_MISMATCH'],
   ['entries of another kind', (m) => Object.assign(m.toc, { entries: 7 }), 'whole: json'],
-  ['an entry that is no object', (m) => m.toc.entries.push(7 as never), 'whole: json'],
+  ['an entry that is not an object', (m) => m.toc.entries.push(7 as never), 'whole: json'],
   ['no digest of the tar-split', (m) => delete m.toc.tarSplitDigest, 'whole: no-tar-split'],
   ['a byte-order mark', text((t) => `\ufeff${t}`), 'whole: json'],
   ['a NUL after the document', text((t) => `${t}\0`), 'whole: json'],

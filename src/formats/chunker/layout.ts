@@ -1,5 +1,5 @@
 /**
- * Numbers of the rolling checksum that decides where chunks end. They are part of the format: whoever cuts in other places
+ * Numbers of the rolling checksum that decides where chunks end. They are part of the format: a writer that cuts in other places
  * shares no chunk with podman. Source: containers-storage pkg/chunked/compressor/rollsum.go, bup's rollsum.
  */
 export const WINDOW_BYTES = 64;

@@ -60,7 +60,7 @@ const REFUSED: readonly unknown[] = [
   { credsStore: 'a b' },
 ];
 for (const document of REFUSED) {
-  test(`an auth file ${JSON.stringify(document)} is refused, not passed over`, () => {
+  test(`an auth file ${JSON.stringify(document)} is refused, not ignored`, () => {
     assert.throws(
       () => findCredentials(parse(document), { registry: 'a.test' }),
       (error) => hasCode(error, 'CONFIG_INVALID'),

@@ -50,7 +50,7 @@ test('an option or a variable names the main file; the variable stands alone, th
   assert.equal(byOption.dropInFolders[1], '/etc/containers/registries.rootful.conf.d');
 });
 
-test('policies are looked for from the user to the distribution, or only where somebody says', () => {
+test('policies are looked for from the user to the distribution, or only at a given path', () => {
   assert.deepEqual(planPolicySearch(env(0, { XDG_CONFIG_HOME: '/x' })), {
     candidates: [
       '/x/containers/policy.json',

@@ -1,5 +1,5 @@
 /**
- * Where the files lie: lists of absolute paths as values, made from user and environment. Whoever reads them decides what exists.
+ * Where the files lie: lists of absolute paths as values, made from user and environment. The reader decides which exist.
  * Sources: the FILES sections of containers-registries.conf(5), containers-policy.json(5), containers-registries.d(5),
  * containers-auth.json(5) and containers-certs.d(5), in the order of container-libs 5.41.
  */
@@ -86,7 +86,7 @@ export interface AuthSearch {
   readonly files: readonly AuthFilePlace[];
   /** Where login and logout write. */
   readonly writeTo: string;
-  /** A folder that must exist for the first file to count, from XDG_RUNTIME_DIR; without it that file is passed over, with a warning. */
+  /** A folder that must exist for the first file to count, from XDG_RUNTIME_DIR; without it, that file is ignored with a warning. */
   readonly runtimeFolder: string | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { VERITY_BLOCK_BYTES } from './layout.ts';
 
-/** Largest buffer whose views are kept, in bytes: whoever hashes much reads into one buffer of such a size, again and again. */
+/** Largest buffer whose views are kept, in bytes: callers with much data read into one buffer of such a size repeatedly. */
 const KEPT_BYTES_MAX = 4 << 20;
 
 /**

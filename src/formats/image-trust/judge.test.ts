@@ -190,7 +190,7 @@ test('a payload that is cut at any byte is refused', () => {
   }
 });
 
-test('a signature file of another kind is passed over, a broken one refused', () => {
+test('a signature file of another kind is ignored, a malformed one refused', () => {
   const file = (text: string) =>
     parseSignatureFile('signature-1', Buffer.from(`\0sigstore-json\n${text}`));
   const type = 'application/vnd.dev.cosign.simplesigning.v1+json';

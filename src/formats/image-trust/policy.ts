@@ -77,7 +77,7 @@ function readTransport([transport, field]: readonly [string, StrictField]): read
   return [transport, new Map(scopes)];
 }
 
-/** Undefined for bytes that are no UTF-8. A byte order mark stays, and is no JSON. */
+/** Undefined for bytes that are not UTF-8. A byte order mark is kept, and is not JSON. */
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

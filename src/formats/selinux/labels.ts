@@ -4,7 +4,7 @@ import { PatternSet } from './patterns.ts';
 import { type InodeType, type PolicyTexts, parseAliases, parseRules, type Rule } from './rules.ts';
 
 /**
- * Gives the labels of a policy. Whoever walks a tree begins with `/` and asks for the name of each child; that name, which may be another
+ * Gives the labels of a policy. A walk of a tree begins with `/` and asks for the name of each child; that name, which may be another
  * than the child's path, is what a label is looked up by.
  */
 export interface Labeler {

@@ -156,7 +156,7 @@ export class SplitstreamWriter implements Disposable {
     return concatBytes(records.map(({ record }) => record));
   }
 
-  /** The digests one behind the other, written in place: there may be tens of thousands. */
+  /** The concatenated digests, written in place: there may be tens of thousands. */
   #encodeIds(table: ReadonlyMap<ObjectId, number>): Uint8Array {
     const { digestBytes } = ALGORITHMS[this.#algorithm];
     const bytes = Buffer.alloc(table.size * digestBytes);

@@ -13,7 +13,7 @@ export type OpenTarSplitFile = (
 
 /**
  * Puts a tar together again: segments as they are, and between them the content of every file, its length and its CRC-64
- * checked. The CRC finds mistakes, not attacks: whoever needs the layer hashes the bytes against its diff id.
+ * checked. The CRC finds mistakes, not attacks: the caller hashes the bytes and compares the diff id.
  * @throws IntegrityError TAR_SPLIT_CONTENT_MISMATCH; what the records and `open` throw
  */
 export async function* replayTarSplit(

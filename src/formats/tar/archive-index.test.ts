@@ -57,7 +57,7 @@ test('symbolic links are relative to their directory, hard links to the root', (
   for (const name of ['l/soft', 'l/hard', 'l/chain']) assert.equal(index.find(name)?.sizeBytes, 3);
 });
 
-test('links that leave the archive, dangle or go in circles lead nowhere', () => {
+test('links that leave the archive, are dangling or form a cycle have no target', () => {
   const index = indexOf([
     { name: 'etc/passwd', content: 'inside' },
     { name: 'out', flag: '2', link: '../etc/passwd' },

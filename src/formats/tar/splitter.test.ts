@@ -181,7 +181,7 @@ test('links, directories, devices and fifos have no data, whatever size they sta
   }
 });
 
-test('composefs-rs passes over as many bytes as a link states, and unknown types have data in both readings', () => {
+test('composefs-rs skips the bytes of the size of a link, and unknown types have data in both readings', () => {
   for (const [typeFlag, reading] of [
     ...['1', '2', '3', '4', '5', '6'].map((flag) => [flag, 'cfsctl'] as const),
     ...['Z', 'V', 'D'].flatMap((flag) => [[flag, 'cfsctl'] as const, [flag, 'standard'] as const]),

@@ -94,7 +94,7 @@ describe('changing entries', () => {
     assert.equal(removeEntry(tree.root, name('x')), undefined);
   });
 
-  it('keeps hard links when it maps regular files, and passes over everything else', () => {
+  it('keeps hard links when it maps regular files, and ignores other files', () => {
     const tree = treeOf(TREE);
     let calls = 0;
     mapRegularLeaves(tree, (leaf) => {

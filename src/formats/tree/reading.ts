@@ -8,7 +8,7 @@ export type Reading = 'standard' | 'cfsctl';
 /**
  * Where the two readings of a layer part:
  *
- * - `size-without-data`: a link, directory, device or fifo states a size; composefs-rs passes over that many bytes.
+ * - `size-without-data`: a link, directory, device or fifo states a size; composefs-rs skips that many bytes.
  * - `prefix`: the name continues in a prefix field that composefs-rs does not look at.
  * - `old-directory`: a directory of the time before there was a type for it, known by the slash at its end.
  * - `own-whiteout`: a whiteout or opaque mark names what its own layer brought; composefs-rs removes that too.

@@ -27,7 +27,7 @@ describe('locks', () => {
       assert.equal(attempt(b, 'exclusive'), true);
     });
 
-    it(`${kind}: closing the file gives the lock back`, () => {
+    it(`${kind}: closing the file releases the lock`, () => {
       using temp = makeTempDir();
       using b = temp.dir.openFile('lock', MODES);
       {

@@ -99,7 +99,7 @@ describe('enableVerityOrCopy', () => {
     assert.equal(statFd(file).ino, ino);
   });
 
-  it('takes over a copy of the same content and mode when somebody holds the file open', () => {
+  it('uses a copy of the same content and mode when another process holds the file open', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile(0o640);
     file.write(Buffer.from('content'));

@@ -61,7 +61,7 @@ test('a range is asked for as a closed one', async () => {
   assert.deepEqual(server.ranges, ['bytes=1000-300999']);
 });
 
-test('a range that breaks off or ends early goes on where it stopped, by closed ranges', async () => {
+test('a range that breaks off or ends early is resumed by closed ranges', async () => {
   await using server = await serve((response, first, last, count) => {
     if (count === 2) return partial(response, first, first + 49_999, count);
     const range = `bytes ${first}-${last}/*`;
@@ -78,7 +78,7 @@ test('a range that breaks off or ends early goes on where it stopped, by closed 
   ]);
 });
 
-test('a server that sends everything is read to the end of the range, and what it sent in vain is told', async () => {
+test('a server that sends everything is read to the end of the range, and the needless bytes are reported', async () => {
   await using server = await serve(whole);
   const { bytes, skipped } = await read(server.url, WANTED);
   assert.deepEqual(bytes, BYTES);

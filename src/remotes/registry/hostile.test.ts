@@ -105,7 +105,7 @@ const CASES: Readonly<Record<string, Hostile>> = {
     code: 'AUTH_TOKEN_INVALID',
     requests: 2,
   },
-  'a token answer that is no JSON': {
+  'a token answer that is not JSON': {
     ping: REALM,
     token: { status: 200, body: '<html>' },
     code: 'AUTH_TOKEN_INVALID',

@@ -177,7 +177,7 @@ const BAD_MANIFESTS = {
     },
     'MEDIA_TYPE_UNSUPPORTED',
   ],
-  'that is no JSON': [{ status: 200, body: '<html>' }, 'OCI_DOCUMENT_INVALID'],
+  'that is not JSON': [{ status: 200, body: '<html>' }, 'OCI_DOCUMENT_INVALID'],
 } as const;
 
 for (const [what, [answer, code]] of Object.entries(BAD_MANIFESTS)) {

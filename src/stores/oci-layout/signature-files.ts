@@ -13,7 +13,7 @@ export interface SignatureFile {
 
 /**
  * Reads the files `signature-1`, `signature-2`, … of a `dir:`, up to the first that is missing. Source: containers-transports(5), `dir:`.
- * @throws FormatError OCI_LAYOUT_INVALID for more than 128, or one that is no regular file; HostError SYSCALL_FAILED (EFBIG beyond 4 MiB)
+ * @throws FormatError OCI_LAYOUT_INVALID for more than 128, or one that is not a regular file; HostError SYSCALL_FAILED (EFBIG beyond 4 MiB)
  */
 export function readSignatureFiles(path: string): readonly SignatureFile[] {
   using directory = Dir.open(path);

@@ -181,7 +181,7 @@ for (const [path, code] of [
   });
 }
 
-test('reading what is no regular file fails with TREE_NOT_REGULAR', async () => {
+test('reading a file that is not regular fails with TREE_NOT_REGULAR', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const tree = treeOf([]);

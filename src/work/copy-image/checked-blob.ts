@@ -10,7 +10,7 @@ const PIECE_BYTES = 256 * 1024;
 
 /**
  * A blob on its way into a registry. Its last piece is handed on only when the digest of all that was read is right, so that a wrong blob is never
- * sent whole. A transfer that goes on where it stopped reads on; one that begins elsewhere reads from the first byte.
+ * sent whole. A resumed transfer continues; one that begins elsewhere reads from the first byte.
  */
 export class CheckedBlob implements BlobToPush {
   readonly digest: Descriptor['digest'];

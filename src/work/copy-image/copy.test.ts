@@ -169,7 +169,7 @@ test('what refers to the image comes along, and is there before the name', async
     const back = await copyImage(world.at('ns/signed:v1'), `oci:${world.path('back')}:v1`, options);
     deepEqual(back.referrers.map(({ digest }) => digest).toSorted(), wanted);
     for (const digest of wanted) deepEqual(world.blobIn('back', digest), image.blobs.get(digest));
-    // The layout still offers one image to whoever names none.
+    // The layout still offers one image to a reference without a tag.
     const bare = await copyImage(`oci:${world.path('back')}`, `dir:${world.path('one')}`, {
       platform: PLATFORM,
     });

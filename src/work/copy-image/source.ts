@@ -23,7 +23,7 @@ interface ReadOptions {
 /** A blob to copy: a range of a local file, one that is fetched when it is read, or bytes that are here. */
 export type CopyContent = BlobRange | RemoteBlob | Uint8Array;
 
-/** Where an image is copied from. Documents are verified here; blobs are verified by whoever reads them. */
+/** Where an image is copied from. Documents are verified here; blobs are verified by their readers. */
 export interface CopySource extends AsyncDisposable {
   /** Its repository, when it is in a registry. */
   readonly place: Pick<RegistryReference, 'registry' | 'repository'> | undefined;

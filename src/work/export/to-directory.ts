@@ -14,6 +14,8 @@ import { removeAbandoned, StagingFolder } from './staging.ts';
 
 /** Options for writing an image as plain files. */
 export interface DirectoryOptions extends OperationOptions {
+  /** Name of the image in messages (default: its id). */
+  readonly name?: string | undefined;
   /** Restore owners (default: true for root). Otherwise all files belong to this user. */
   readonly owners?: boolean | undefined;
   /** Verification of objects: `content` (default) hashes each object without fs-verity; `kernel` trusts objects without fs-verity. */
@@ -59,6 +61,7 @@ export async function exportPath(
   options: DirectoryOptions = {},
 ): Promise<DirectoryReport> {
   using view = openImageView(repository, name);
+  view.name = options.name;
   const entry = view.stat(from);
   const tree = readTree(repository.images.read(view.imageId).bytes);
   const inode = lookupPath(tree, entry.path);

@@ -161,7 +161,7 @@ function bodyDocument(stream: Splitstream): JsonValue {
   return { inlineBytes, externals };
 }
 
-/** The hash kind is in the header, and whoever opens a stream must name it. */
+/** The hash kind is in the header, and opening a stream requires it. */
 function openEither(bytes: Uint8Array): readonly [VerityAlgorithm, Splitstream] {
   const [first, ...others] = Object.keys(ALGORITHMS) as [VerityAlgorithm, ...VerityAlgorithm[]];
   for (const algorithm of others) {

@@ -83,8 +83,8 @@ function readDirectoryTree(repository: Repository, path: string, options: Operat
 const WHOLE_FILE_BYTES = 1 << 20;
 
 /**
- * Takes files by reflink, else by copy. Never by hard link: these files belong to somebody who goes on changing them, or would be
- * surprised to find them frozen by fs-verity.
+ * Takes files by reflink, else by copy. Never by hard link: the owner of the files may change them later, and fs-verity would make them
+ * read-only.
  */
 class Importer {
   readonly #repository: Repository;

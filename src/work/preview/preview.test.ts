@@ -39,7 +39,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
     using temp = makeTempDir();
     let accepted = 0;
     for (const name of readdirSync(CASES)) {
-      // A layer that is there already is not read: each image has a repository of its own.
+      // A stored layer is not read: each image has a repository of its own.
       using repository = await makeRepository(join(temp.path, name), algorithm);
       const tag = name === 'two-tags' ? ':v1' : '';
       const reference = `oci:${join(CASES, name, 'layout')}${tag}`;

@@ -41,7 +41,7 @@ export interface PullCommitOptions extends OperationOptions {
   /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
   readonly depth?: number | undefined;
   readonly reading?: Reading | undefined;
-  /** Verify the content of every object that is there already before it is reused, instead of those alone that a check has marked. */
+  /** Verify the content of every stored object before it is reused, not only of those that a check has marked. */
   readonly verifyReused?: boolean | undefined;
   /** Also compute what `cfsctl` prints as the verity of the stream. */
   readonly withUpstreamId?: boolean | undefined;

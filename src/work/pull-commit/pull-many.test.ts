@@ -217,7 +217,7 @@ test('the commit object alone is a partial commit, which paths and the whole com
   ]);
 });
 
-test('a path that the commit lacks is reported also below a path that is here already', async () => {
+test('a path that the commit does not have is also reported below a stored path', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const pull = (...subpaths: string[]) =>

@@ -18,7 +18,7 @@ const RECENT_BASES_MAX = 3;
 
 /**
  * Pulls one commit into a composefs repository: resolve, verify, fetch what is not here, store commit stream and EROFS image,
- * and only then the ref. A pull that was interrupted, even killed, goes on where it stopped.
+ * and only then the ref. The next pull resumes an interrupted one, even after a kill.
  * @param target `REF`, 64 hex digits, or `REF@` and 64 hex digits
  * @throws NotFoundError OSTREE_REF_NOT_FOUND, OSTREE_OBJECT_MISSING, OSTREE_REPO_NOT_FOUND; IntegrityError OSTREE_…;
  * FormatError of all parsers; TransportError; HostError; the reason of `signal`

@@ -13,7 +13,7 @@ export interface PulledCommit {
   /** Undefined when only the commit object was wanted. */
   readonly imageId: ObjectId | undefined;
   readonly upstreamId: ObjectId | undefined;
-  /** True when the commit was here already, complete. */
+  /** True if the complete commit was already stored. */
   readonly wasPresent: boolean;
   /** The paths that are here now; undefined for a complete commit, empty for the commit object alone. */
   readonly subpaths: readonly string[] | undefined;

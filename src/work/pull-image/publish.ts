@@ -29,7 +29,7 @@ export interface PublishInput {
   readonly blobs: ReadonlyMap<ContentDigest, ObjectId>;
 }
 
-/** The streams that were named, or were there already. */
+/** The streams that were named, or already had names. */
 export interface Published {
   readonly configId: ObjectId;
   readonly manifestId: ObjectId;

@@ -37,7 +37,7 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   /** Also keep the blobs of the layers as they are, for a byte-identical export. They live as long as the manifest. */
   readonly keepBlobs?: boolean | undefined;
   /**
-   * Verify all that is there already before it is used: the content of every object, the diff id of every layer; and build the images
+   * Verify everything that is stored before it is reused: the content of every object, the diff id of every layer; and build the images
    * again. Otherwise objects count by name and size, under fs-verity by the kernel's digest, and by their content where a check has
    * found something wrong with them.
    */

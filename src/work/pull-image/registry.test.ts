@@ -206,7 +206,7 @@ test('what an earlier pull left of another blob is noticed, and everything is fe
   assert.equal(report.layers.length, 3);
   assert.equal(report.bytes.local, 0);
   const { sizeBytes, fetchedBytes, wastedBytes, requests } = report.layers[0] as LayerReport;
-  // Everything but the first 5000 bytes came in vain, and then all of it.
+  // Everything but the first 5000 bytes was transferred needlessly, and then all of it.
   assert.deepEqual([fetchedBytes, wastedBytes], [2 * sizeBytes - 5000, sizeBytes - 5000]);
   assert.equal(requests, 2);
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);

@@ -70,7 +70,7 @@ const NO_RANGES = 'the server does not serve ranges';
 /** Gap between TOC and tar-split that one range bridges: the header of a skippable frame, and what other writers put there. */
 const METADATA_GAP_BYTES = 4096;
 
-/** The whole blob, for a reason; `spent` is what was fetched in vain. */
+/** The whole blob, for a reason; `spent` was fetched needlessly. */
 export function planWhole(
   { blobBytes }: PlanTerms,
   reason: string,

@@ -88,7 +88,7 @@ async function verifiedChunk(
   return content;
 }
 
-/** A long chunk is passed on while it is hashed; its last bytes are held back by whoever waits for the end. */
+/** A long chunk is passed on while it is hashed; the consumer holds back its last bytes until the end. */
 async function* verifiedStream(
   range: AsyncIterable<Uint8Array>,
   chunk: TocChunk,

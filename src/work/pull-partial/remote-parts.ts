@@ -16,7 +16,7 @@ export class RemoteParts implements AsyncDisposable {
   }
 
   /**
-   * The bytes of a range, in pieces; what lies before it and is not asked for any more is passed over.
+   * The bytes of a range, in pieces; bytes before it that are no longer needed are skipped.
    * @throws TransportError RANGE_MISMATCH when the server left some of them out
    */
   async *take({ offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
@@ -46,7 +46,7 @@ export class RemoteParts implements AsyncDisposable {
     }
   }
 
-  /** Keeps a copy: the piece may be used again by whoever sends it. */
+  /** Keeps a copy: the sender may reuse the piece. */
   #hold({ offset, bytes }: BlobPiece, wanted: number): void {
     this.#earlyBytes += bytes.length;
     if (this.#earlyBytes > HELD_BYTES_MAX) failMissing(wanted, `${offset}`);

@@ -120,7 +120,7 @@ export class CredentialSearch {
     return credentials === undefined ? undefined : { credentials, source: named(source.helper) };
   }
 
-  /** A helper of the global list that is not installed is passed over. */
+  /** A helper of the global list that is not installed is ignored. */
   async #findByHelper(
     helper: string,
     { registry }: CredentialScope,

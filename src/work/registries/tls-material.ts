@@ -66,7 +66,7 @@ function findFolder(
   throw configNotFound(root.absolute(certDir));
 }
 
-/** A folder that this user may not read is none, as in the other tools: it adds certificates, and takes none away. */
+/** A directory that this user may not read is ignored, as in the other tools: it can only add certificates. */
 function tryList(root: ConfigRoot, path: string): readonly string[] | undefined {
   try {
     return root.tryListNames(path);

@@ -14,7 +14,7 @@ const CREATED = 'org.opencontainers.image.created';
 
 /**
  * What bootc, ostree-ext and rpm-ostree look for in the commit of an image, by keys in ascending order, documents as canonical JSON: the
- * same image has the same commit, whoever makes it and when. Source: unified-storage notes 2.10.
+ * same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
  */
 export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   const text = (bytes: Uint8Array): string =>

@@ -36,9 +36,9 @@ export const cp = defineVerb({
   ],
   async plan(context, { name, path, to }) {
     using repository = await openSelected(context);
-    const entry = openNamedView(repository, findNamed(repository, name)).stat(
-      byteStringFromText(path),
-    );
+    const view = openNamedView(repository, findNamed(repository, name));
+    view.name = name;
+    const entry = view.stat(byteStringFromText(path));
     return { dryRun: true as const, from: entryOf(entry), to };
   },
   async run(context, { name, path, to, owners }) {
@@ -49,7 +49,7 @@ export const cp = defineVerb({
       repository,
       imageId,
       { from: byteStringFromText(path), to },
-      { signal, onProgress, owners },
+      { signal, onProgress, owners, name },
     );
     return { dryRun: false as const, ...done };
   },

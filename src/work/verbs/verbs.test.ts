@@ -231,7 +231,7 @@ test('an image that was pulled without a name has one that can be used', async (
   }
 });
 
-test('nothing is made for a reference that leads nowhere, or for a name that cannot be', async () => {
+test('nothing is created for a reference without a target, or for an invalid name', async () => {
   const before = context;
   context = { ...before, repository: { path: join(scratch.path, 'none') } };
   await refuses('IMAGE_SOURCE_NOT_FOUND', 'pull', { reference: 'oci:missing' });

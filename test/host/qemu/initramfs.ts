@@ -15,7 +15,7 @@ export class Initramfs {
   readonly #known = new Set<string>();
   #inode = 1;
 
-  /** Adds a file and the folders above it; a path that is there already is kept. */
+  /** Adds a file and the folders above it; an existing path is kept. */
   addFile(path: string, content: Uint8Array): void {
     this.#add(path, FILE, content);
   }

@@ -41,7 +41,7 @@ for (const top of ['/ext4', '/btrfs']) {
       assert.ok(hasVerity(meta, ALGORITHM));
     });
 
-    it('protects every object, whoever writes it and however', async () => {
+    it('protects every object, for every writer', async () => {
       using repository = await open();
       const { objects } = repository;
       const first = objects.ensureBytes(content(5000, 1)).id;

@@ -120,7 +120,7 @@ for (const filesystem of ['/ext4', '/btrfs']) {
       );
     });
 
-    it('copies a file that somebody keeps open for writing, and publishes the copy', () => {
+    it('copies a file that another process keeps open for writing, and publishes the copy', () => {
       using file = dir.tmpfile(0o640);
       file.write(content(10_000));
       using _writer = reopen(file, OPEN.readWrite);

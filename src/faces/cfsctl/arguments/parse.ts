@@ -14,7 +14,7 @@ export type Parsed<Handler> =
       readonly path: string;
     };
 
-/** Asks for help or the version: everything after it is passed over, as the original does. */
+/** Asks for help or the version: everything after it is ignored, as in the original. */
 class Asked extends Error {
   readonly what: 'help' | 'version';
 

@@ -107,7 +107,7 @@ export async function tag(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const [digest = '', name = ''] = setting.given.operands;
   repository.ensureWritable();
-  // A tag that leads nowhere would make every later collection of garbage fail.
+  // A dangling tag would make every later garbage collection fail.
   openOciImage(repository, `@${digest}`);
   repository.tags.set(name, digest as ContentDigest);
   await setting.print(`Tagged ${digest} as ${name}`);

@@ -94,7 +94,7 @@ function checkWhiteout(
 
 /**
  * Ids of all objects an image needs: every valid metacopy and redirect of every inode that can be reached. Malformed
- * ones name nothing and are passed over, as upstream does; an image that fails {@link checkImage} is refused whole.
+ * ones name nothing and are ignored, as in upstream; an image that fails {@link checkImage} is refused whole.
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
  */
 export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {

@@ -28,7 +28,7 @@ export type DigestVisitor = (words: Uint32Array, at: number) => void;
  * stored in one piece at a multiple of four bytes (Linux erofs_fs.h EROFS_XATTR_ALIGN), so every metacopy and redirect that a walk could
  * reach lies there as its header, its name and its value. Shows more only where file content looks like such an xattr. It does not check
  * the structure of the image: use it where too much is harmless and the bytes are known to be what was written.
- * @param digestBytes 32 or 64; digests of another size are passed over
+ * @param digestBytes 32 or 64; digests of another size are ignored
  * @throws FormatError as {@link openImage}
  */
 export function scanObjectRefs(
@@ -43,7 +43,7 @@ export function scanObjectRefs(
 }
 
 /**
- * As {@link scanObjectRefs}, piece by piece, each of which is shown too: whoever hashes an image reads it once. What was opened before is
+ * As {@link scanObjectRefs}, piece by piece, each of which is shown too: to hash an image, read it once. What was opened before is
  * not opened again.
  */
 export function* scanPieces(

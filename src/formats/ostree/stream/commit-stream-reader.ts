@@ -145,7 +145,7 @@ export class CommitStream {
     return external === NO_EXTERNAL ? undefined : external;
   }
 
-  /** The ids from one index to another, one behind the other. A view. */
+  /** The ids from one index to another, concatenated. A view. */
   idsBetween(start: number, end: number): Uint8Array {
     return this.content.subarray(IDS_OFFSET + start * ID_BYTES, IDS_OFFSET + end * ID_BYTES);
   }

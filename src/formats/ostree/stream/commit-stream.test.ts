@@ -58,7 +58,7 @@ for (const [key, { commit, ...kinds }] of Object.entries(EXPECTED_STREAMS)) {
   }
 }
 
-/** The stream taken apart and put together again. */
+/** The stream, decoded and encoded again. */
 function rebuilt(stream: CommitStream): CommitStreamBuilder {
   const builder = new CommitStreamBuilder();
   for (const { checksum, data, external } of stream.objects()) {

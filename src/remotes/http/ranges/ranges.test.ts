@@ -87,7 +87,7 @@ test('a body cut anywhere gives what came and says what is missing', () => {
   }
 });
 
-test('parts that were not asked for are passed over, one that is left out is missing', () => {
+test('parts that were not requested are ignored, an omitted part is missing', () => {
   const { missing } = receive(WANTED, bodyOf([{ offset: 1500, length: 100 }, ...WANTED.slice(1)]));
   assert.deepEqual(missing, [WANTED[0]]);
 });

@@ -13,7 +13,7 @@ const NOTE_BYTES_MAX = 4096;
 export interface AbandonedExport {
   /** Absolute path. */
   readonly folder: ByteString;
-  /** Takes the note away. */
+  /** Removes the note. */
   forget(): void;
 }
 

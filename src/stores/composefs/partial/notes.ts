@@ -53,7 +53,7 @@ export class NoteStore {
   }
 
   /**
-   * Paths of notes that are of no use any more. Whoever removes them holds the exclusive lock of the repository.
+   * Paths of outdated notes. The caller holds the exclusive lock of the repository to remove them.
    * @param isStale gets the name of a note, and the seconds since its last change
    */
   findStale(isStale: (name: string, ageSec: number) => boolean): ByteString[] {

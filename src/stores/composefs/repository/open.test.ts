@@ -157,7 +157,7 @@ test('open says what is missing: the directory, or the metadata', async () => {
   equal(readRepositoryAlgorithm(temp.path), undefined);
 });
 
-test('a directory of something else becomes no repository, whoever asks, and stays as it is', async () => {
+test('a directory with other files never becomes a repository, and is not changed', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const config = { algorithm: 'sha256', insecure: true } as const;
@@ -298,7 +298,7 @@ test('a meta.json that is a directory is a host error, not a crash', async () =>
   await rejects(openRepository(temp.path), withCode('SYSCALL_FAILED'));
 });
 
-test('whoever cannot have the exclusive lock does not wait for the shared one either', async () => {
+test('a caller that does not get the exclusive lock does not wait for the shared one either', async () => {
   using temp = makeTempDir();
   const made = await initRepository(join(temp.path, 'repo'), {
     algorithm: 'sha256',
@@ -307,7 +307,7 @@ test('whoever cannot have the exclusive lock does not wait for the shared one ei
   using repository = made.repository;
   using other = Dir.open(join(temp.path, 'repo'));
   unlockFlock(repository.root);
-  ok(tryFlock(other, 'exclusive'), 'somebody came between');
+  ok(tryFlock(other, 'exclusive'), 'another process took the lock');
   await rejects(
     repository.exclusively({ timeoutMs: 0 }, async () => {}),
     (error) => hasCode(error, 'REPO_LOCKED'),

@@ -49,7 +49,7 @@ export interface AppliedDelta {
   readonly name: string;
   readonly metadata: number;
   readonly files: number;
-  /** True when the commit was here already. */
+  /** True if the commit was already stored. */
   readonly wasPresent: boolean;
   readonly signedBy: readonly string[];
 }
@@ -66,7 +66,7 @@ export interface DeltaPlan {
   readonly from: OstreeChecksum | undefined;
   /** `TO` or `FROM-TO`. */
   readonly name: string;
-  /** True when the commit is here already, and nothing would be done. */
+  /** True if the commit is already stored, and nothing would be done. */
   readonly isPresent: boolean;
   readonly parts: number;
   /** Of all parts, as they are stored and unpacked. */

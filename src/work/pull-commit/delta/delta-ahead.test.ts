@@ -41,7 +41,7 @@ test('a delta that nobody thought of is asked for when it is wanted', async () =
   assert.deepEqual(asked, [`nothing-${TO}`, `${OTHER}-${TO}`, `nothing-${TO}`]);
 });
 
-test('what goes wrong ahead is told to whoever wants the answer, and to nobody else', async () => {
+test('an early error is reported only to the reader of the answer', async () => {
   const broken: DeltaSource = {
     superblock: () => Promise.reject(new Error('the line is cut')),
     deltaIndex: () => Promise.reject(new Error('the line is cut')),

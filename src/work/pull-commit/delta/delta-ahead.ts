@@ -27,7 +27,7 @@ export function askAhead(
     summary === undefined ? source.superblock(guess, undefined, { signal }) : undefined;
   const index =
     summary !== undefined && isIndexed(summary, to) ? source.deltaIndex(to, { signal }) : undefined;
-  // Whoever asks for it gets the error; nobody may.
+  // The reader of the answer gets the error; there may be no reader.
   const settled = Promise.allSettled([superblock, index]);
   return {
     superblock(name, checksum, options) {

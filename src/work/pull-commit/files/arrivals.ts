@@ -10,7 +10,7 @@ export interface Arrival {
 /** Answers that may wait at once, in bytes. */
 const CAPACITY_BYTES = 1024 * 1024;
 
-/** Answers that wait to be looked at, in the order in which they came, one behind the other in one piece of memory. */
+/** Responses that wait for processing, in the order of arrival, in one buffer. */
 export class Arrivals {
   #bytes: Uint8Array | undefined;
   #end = 0;

@@ -166,7 +166,7 @@ test('an abort ends the threads, with its reason', async () => {
   await assert.rejects(pulling, reason);
 });
 
-test('a local file that is gone is missing, whoever looks for it', async () => {
+test('a removed local file is missing for every thread', async () => {
   const path = join(temp.path, filezPath(800));
   const fresh = makeTempDir();
   writeArchive(fresh.path);

@@ -24,7 +24,7 @@ interface JournalPlace {
 }
 
 /**
- * What a pull of one commit has got so far, record by record, so that a pull that was killed goes on where it stopped.
+ * The progress of a pull of one commit, record by record, from which the next pull resumes after a kill.
  * The record of an object is written before the object: what is stored is always known, what is known may have to be looked
  * for. Not synced: after a power loss the end is lost, and objects are read again before they are believed.
  */
@@ -55,7 +55,7 @@ export class PullJournal implements Disposable {
     const name = `ostree-${commit}`;
     const { dir, file } = openFileIn(repository, name);
     try {
-      // Whoever finished just now has removed the name: then this file is nobody's, and the next pull starts a new one.
+      // A pull that has just finished removed the name: this file is then unused, and the next pull creates a new one.
       if (!tryFlock(file, 'exclusive') || dir.stat(name) === undefined) {
         file[Symbol.dispose]();
         dir[Symbol.dispose]();

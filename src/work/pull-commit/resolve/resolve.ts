@@ -55,7 +55,7 @@ export type WantedRefs = readonly string[] | 'all';
 
 const NOTHING = new Uint8Array(0);
 
-/** A summary of up to so many bytes is read without asking for an index of summaries before. */
+/** A summary of up to this size is read without requesting an index of summaries first, in bytes. */
 const SUMMARY_AT_ONCE_BYTES = 1 << 20;
 /** Ref files asked for at the same time, of those that the summary lacks. */
 const REF_FILES_AT_ONCE = 16;
