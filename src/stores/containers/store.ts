@@ -97,7 +97,7 @@ export class ContainersStore implements Disposable {
 
   /**
    * Opens a layer of an image: the one at the position where the chain fits the diff ids of the config, else any layer of this diff id.
-   * Nothing says that its files are those of the diff id: whoever reads them compares.
+   * The files need not match the diff id: the reader compares them.
    * @throws BusyError STORE_LAYER_GONE; as `openLayerFiles`
    */
   openLayer(image: ImageRow, diffIds: readonly DiffId[], position: number): LayerFiles {

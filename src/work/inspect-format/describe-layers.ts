@@ -6,7 +6,7 @@ import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
 import type { Described } from './describe.ts';
 
 const GZIP_MAGIC = 0x1f8b;
-/** Largest tar-split that is looked at, uncompressed. */
+/** Largest tar-split that is decoded, uncompressed. */
 const TAR_SPLIT_MAX_BYTES = 2 ** 29;
 
 /**
@@ -47,7 +47,7 @@ function entryDocument(entry: TocEntry): JsonValue {
 }
 
 /**
- * A tar-split, plain or as containers-storage keeps it (gzip): its records, without the bytes of the segments.
+ * A tar-split, plain or compressed with gzip as in containers-storage: its records, without the bytes of the segments.
  * @throws FormatError TAR_SPLIT_INVALID
  */
 export function describeTarSplit(bytes: Uint8Array): Described {

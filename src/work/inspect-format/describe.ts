@@ -23,7 +23,7 @@ import { Dir, readAll } from '#host';
 import { describeChunkedLayer, describeTarSplit } from './describe-layers.ts';
 import { detectFormat, type FileFormat } from './detect.ts';
 
-/** Something wrong with a file, found although it can be read. */
+/** A problem of a readable file. */
 export interface FormatFinding {
   readonly code: string;
   readonly message: string;
@@ -43,11 +43,11 @@ export interface InspectOptions {
   readonly format?: FileFormat | undefined;
 }
 
-/** Largest file that is looked at, in bytes. */
+/** Largest file that is decoded, in bytes. */
 const FILE_MAX_BYTES = 2 ** 31 - 1;
 
 /**
- * Describes a file. Anything a strict parser refuses is an error; what is readable but wrong is a finding.
+ * Describes a file. Input that a strict parser refuses is an error; readable but wrong content is a finding.
  * @throws FormatError FORMAT_UNKNOWN, and those of the parsers; HostError SYSCALL_FAILED
  */
 export function describeFile(path: string, options: InspectOptions = {}): FileDescription {
@@ -73,7 +73,7 @@ export function describeFile(path: string, options: InspectOptions = {}): FileDe
   };
 }
 
-/** What a describer says of a file. */
+/** The description of a file. */
 export interface Described {
   readonly document: JsonValue;
   readonly findings: readonly FormatFinding[];
@@ -116,7 +116,7 @@ function describeArchived(bytes: Uint8Array): Described {
   return { document, findings: texts.map((text) => finding('FILEZ_ODD', text)) };
 }
 
-/** Objects of an OSTree repository are called by their checksums: `objects/ab/cdef….dirtree`. */
+/** Objects of an OSTree repository are named by their checksums: `objects/ab/cdef….dirtree`. */
 function checkName(path: string, format: FileFormat, document: JsonValue): FormatFinding[] {
   const match = /([0-9a-f]{2})\/([0-9a-f]{62})\.(?:commit|dirtree|dirmeta|filez)$/.exec(path);
   const found = fieldOf(document, 'checksum');
@@ -151,7 +151,7 @@ function describeSplitstream(bytes: Uint8Array): Described {
   return { document: { ...common, body: body ?? null }, findings };
 }
 
-/** What the body is made of; content itself is left out, it may be anything. */
+/** The structure of the body, without its content. */
 function bodyDocument(stream: Splitstream): JsonValue {
   let [inlineBytes, externals] = [0, 0];
   for (const part of stream.parts()) {

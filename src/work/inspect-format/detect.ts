@@ -31,7 +31,7 @@ export const FILE_FORMATS = [
 export type FileFormat = (typeof FILE_FORMATS)[number];
 
 const SPLITSTREAM_MAGIC = 'SplitStream';
-/** The magic stands behind eleven bytes in the first layout of the format. Source: composefs core spec 3.2 */
+/** In the first layout of the format, the magic has an offset of eleven bytes. Source: composefs core spec 3.2 */
 const SPLITSTREAM_MAGIC_END = 32;
 /** Source: Linux erofs_fs.h EROFS_SUPER_OFFSET, EROFS_SUPER_MAGIC_V1. */
 const EROFS_SUPER_OFFSET = 1024;
@@ -53,7 +53,7 @@ const BY_NAME: readonly (readonly [RegExp, FileFormat])[] = [
   [/\.dump$/, 'dumpfile'],
 ];
 
-/** OSTree files have no magic: those that a strict parser accepts, the most particular first. */
+/** OSTree files have no magic: strict parsers are tried, the most specific first. */
 const BY_PARSER: readonly (readonly [FileFormat, (bytes: Uint8Array) => unknown])[] = [
   ['ostree-commit', parseCommit],
   ['ostree-delta', parseDelta],
@@ -65,7 +65,7 @@ const BY_PARSER: readonly (readonly [FileFormat, (bytes: Uint8Array) => unknown]
   ['ostree-metadata', (bytes) => parseMetadataDict(bytes, 'metadata')],
 ];
 
-/** What a file is: by magic, else by the end of its name, else by which parser accepts it. Undefined when nothing fits. */
+/** The format of a file: by its magic, by the extension of its name, or by the parser that accepts it. Undefined for an unknown format. */
 export function detectFormat(bytes: Uint8Array, name: string): FileFormat | undefined {
   return byMagic(bytes) ?? BY_NAME.find(([pattern]) => pattern.test(name))?.[1] ?? byParser(bytes);
 }

@@ -1,5 +1,5 @@
 /**
- * Any on-disk format as JSON, with a check of its structure: what a file is, what it says, and what is wrong with it.
+ * Any on-disk format as JSON, with a check of its structure: its format, its content, and its problems.
  *
  *     bytes ─▶ detectFormat ─▶ one describer a format ─▶ { format, document, findings }
  */

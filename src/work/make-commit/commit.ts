@@ -35,27 +35,27 @@ import { type CommitModifiers, StatModifier } from './modifiers.ts';
 import { TreeObjects } from './tree-objects.ts';
 import { overlayTree, readTreeSource, type TreeSource } from './tree-source.ts';
 
-/** What a commit says beside its tree. */
+/** Properties of a commit beside its tree. */
 export interface CommitDetails {
-  /** Name to give the commit; its present commit becomes the parent. */
+  /** Ref of the commit; the current commit of the ref becomes the parent. */
   readonly ref?: string | undefined;
-  /** Default: what `ref` names now. `none` starts a new history. */
+  /** Default: the current commit of `ref`. `none` starts a new history. */
   readonly parent?: OstreeChecksum | 'none' | undefined;
   readonly subject?: string | undefined;
   readonly body?: string | undefined;
   /** Seconds since 1970, may be negative. Default: now. */
   readonly timestampSec?: bigint | undefined;
-  /** In this order; the order is part of the id. */
+  /** The order is significant for the id. */
   readonly metadata?: VariantDict | undefined;
-  /** Keys to take over from the parent. */
+  /** Keys to copy from the parent. */
   readonly keepMetadata?: readonly string[] | undefined;
   /**
-   * Refs that the commit may be served as, beside `ref`. `none` writes no binding. Without `ref` and this, none is written either;
-   * an empty list then says that it may be served as no ref at all (`ostree commit --orphan`).
+   * Refs for the ref binding, in addition to `ref`. `none` writes no binding. Without `ref` and this, none is written either; an empty list
+   * binds the commit to no ref (`ostree commit --orphan`).
    */
   readonly bindRefs?: readonly string[] | 'none' | undefined;
   readonly collectionId?: string | undefined;
-  /** Stored beside the commit; not part of its id, but of the id of its stream. */
+  /** Detached metadata: not part of the commit id, but of the id of its stream. */
   readonly detached?: Uint8Array | undefined;
 }
 
@@ -63,11 +63,11 @@ export interface CommitDetails {
 export interface CommitOptions extends OperationOptions, CommitDetails, CommitModifiers {
   /** Keep the NUL of xattr names in the image; see `ensureCommitImage`. */
   readonly reading?: Reading | undefined;
-  /** A commit below all sources, whose files and directories stay as they are: modifiers are for what is laid over it. */
+  /** A base commit below all sources. Modifiers do not apply to its files and directories. */
   readonly base?: string | undefined;
-  /** Say in the metadata that the tree can be booted, with the version of its kernel. */
+  /** Record the version of the kernel of the tree in the metadata. */
   readonly bootable?: boolean | undefined;
-  /** Make nothing when the tree is the parent's. */
+  /** Create no commit if the tree equals the tree of the parent. */
   readonly skipIfUnchanged?: boolean | undefined;
 }
 
@@ -79,15 +79,15 @@ export interface CommitReport extends StoredCommit {
   /** Distinct objects of the commit. */
   readonly metadataObjects: number;
   readonly fileObjects: number;
-  /** False when `skipIfUnchanged` found nothing new; the ids are then those of the parent. */
+  /** False if `skipIfUnchanged` found no change; the ids are then those of the parent. */
   readonly changed: boolean;
 }
 
 const STRINGS = arrayOf(STRING);
 
 /**
- * Commits trees laid over each other, first to last, as `ostree commit` would: the same tree and details give the same id. Content
- * becomes objects of the repository, then come image, stream and name.
+ * Merges trees, first to last, and commits the result as `ostree commit` does: the same tree and properties give the same id. Contents
+ * become objects of the repository; then image, stream and ref are written.
  * @throws as `readTreeSource`, `overlayTree`, `TreeObjects.add`, `StatModifier`; FormatError OSTREE_REF_INVALID
  */
 export async function commitTree(
@@ -103,7 +103,7 @@ export async function commitTree(
   const bootMetadata = options.bootable === true ? bootMetadataOf(tree) : [];
   const modifier = new StatModifier(options, kept);
   const objects = new TreeObjects(repository, builder, modifier, {
-    // A directory or tar was imported just now; what an image names may have been damaged since.
+    // A directory or tar has just been imported; the objects of an image may have been damaged since.
     verify: isFresh(sources, options) ? 'kernel' : 'content',
     signal: options.signal,
     onProgress: options.onProgress,

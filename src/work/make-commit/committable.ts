@@ -26,7 +26,7 @@ export function requireTarget(target: ByteString, path: string): void {
   );
 }
 
-/** UnsupportedError OSTREE_NOT_COMMITTABLE: what OSTree has no form for. */
+/** UnsupportedError OSTREE_NOT_COMMITTABLE: a type of file that OSTree cannot store. */
 export function notCommittable(path: string, kind: string): UnsupportedError {
   const shown = displayText(path as ByteString);
   return new UnsupportedError(

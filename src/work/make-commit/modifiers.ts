@@ -10,7 +10,7 @@ export interface StatOverride {
   readonly mode: number;
 }
 
-/** How a tree is changed while it is committed. Source: OSTree spec 2.5. */
+/** Changes of a tree while it is committed. Source: OSTree spec 2.5. */
 export interface CommitModifiers {
   readonly ownerUid?: number | undefined;
   readonly ownerGid?: number | undefined;
@@ -18,16 +18,16 @@ export interface CommitModifiers {
   readonly readOnlyExecutables?: boolean | undefined;
   /** By absolute path. */
   readonly statOverrides?: ReadonlyMap<string, StatOverride> | undefined;
-  /** Owner 0:0, modes within 0755, no xattrs: what a bare-user-only repository can hold. */
+  /** Owner 0:0, modes within 0755, no xattrs: the metadata that a bare-user-only repository can store. */
   readonly canonicalPermissions?: boolean | undefined;
   readonly noXattrs?: boolean | undefined;
-  /** Keep xattrs as they are, which no `bare` repository can: `ostree commit` drops those with an empty value. */
+  /** Keep xattrs with an empty value, which `bare` repositories cannot store and `ostree commit` drops. */
   readonly keepEmptyXattrs?: boolean | undefined;
-  /** Absolute paths to leave out, directories with everything in them. */
+  /** Absolute paths to omit, including the contents of directories. */
   readonly skipPaths?: ReadonlySet<string> | undefined;
 }
 
-/** What OSTree keeps of an inode. */
+/** The metadata of an inode that OSTree stores. */
 export interface CommitStat {
   readonly uid: number;
   readonly gid: number;
@@ -42,14 +42,14 @@ const CANONICAL_PERMISSIONS = 0o755;
 const EXECUTE_BITS = 0o111;
 const WRITE_BITS = 0o222;
 
-/** Applies modifiers to the metadata of inodes, one commit's worth: it remembers which overrides found their path. */
+/** Applies modifiers to the metadata of inodes of one commit, and records which overrides matched a path. */
 export class StatModifier {
   readonly #modifiers: CommitModifiers;
   readonly #unmatched: Set<string>;
   readonly #kept: ReadonlySet<Stat>;
 
   /**
-   * @param kept what is stored as it is: the metadata of a base
+   * @param kept the metadata of a base, which is not modified
    * @throws ConflictError OSTREE_MODIFIERS_CONFLICT
    */
   constructor(modifiers: CommitModifiers, kept: ReadonlySet<Stat> = new Set()) {
@@ -69,12 +69,12 @@ export class StatModifier {
     );
   }
 
-  /** True for a path to leave out. `path` is a ByteString. */
+  /** True for a path to omit. `path` is a ByteString. */
   isSkipped(path: string, stat: Stat): boolean {
     return this.#modifiers.skipPaths?.has(path) === true && !this.#kept.has(stat);
   }
 
-  /** What to store for the inode at a path. */
+  /** The metadata to store for the inode at a path. */
   apply(path: string, kind: 'file' | 'symlink' | 'directory', stat: Stat): CommitStat {
     const { ownerUid, ownerGid, canonicalPermissions, noXattrs } = this.#modifiers;
     let mode = kind === 'symlink' ? LINK_PERMISSIONS : stat.mode;

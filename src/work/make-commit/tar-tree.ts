@@ -30,8 +30,8 @@ import type { Repository, StagedObject } from '#stores/composefs';
 const IMPLIED_STAT: Stat = { ...UNSET_STAT, mode: 0o755 };
 
 /**
- * Reads a tar file, plain or compressed with gzip or zstd, into a tree; contents become objects of the repository. No names are
- * special: whiteouts of layers are plain files here. Parents that are missing are made.
+ * Reads a tar file, plain or compressed with gzip or zstd, into a tree; contents become objects of the repository. No names are special:
+ * whiteouts of layers are plain files here. Missing parents are created.
  * @throws FormatError TAR_*, OSTREE_TAR_INVALID; UnsupportedError OSTREE_NOT_COMMITTABLE for sparse members; HostError
  */
 export async function readTarTree(
@@ -114,7 +114,7 @@ async function* gunzipped(packed: Iterable<Uint8Array>): AsyncGenerator<Uint8Arr
 async function feed(stream: Gunzip, packed: Iterable<Uint8Array>): Promise<void> {
   for (const piece of packed) {
     if (stream.destroyed) return;
-    // zlib reads the piece in its own thread after this returns, and the next piece reuses the memory.
+    // zlib reads the piece in another thread after this returns, and the next piece reuses the memory.
     if (!stream.write(piece.slice())) {
       await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve));
     }

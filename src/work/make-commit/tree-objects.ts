@@ -34,15 +34,15 @@ import type { Repository, VerifyMode } from '#stores/composefs';
 import { notCommittable, requireName, requireTarget } from './committable.ts';
 import type { CommitStat, StatModifier } from './modifiers.ts';
 
-/** The two ids that a commit has of its tree. */
+/** The two ids of the root of a tree. */
 export interface RootIds {
   readonly rootTree: OstreeChecksum;
   readonly rootMeta: OstreeChecksum;
 }
 
-/** What making objects needs to know. */
+/** Options for creating objects. */
 export interface TreeObjectsOptions extends OperationOptions {
-  /** How far existing objects are verified before their content goes into a checksum. */
+  /** How existing objects are verified before their content is hashed. */
   readonly verify: VerifyMode;
 }
 
@@ -53,14 +53,14 @@ const PROGRESS_ID = 'commit';
 const PIECE_BYTES = 262_144;
 const ZEROS = new Uint8Array(1 << 20);
 
-/** Makes the OSTree objects of a tree: dirtrees and dirmetas, file headers, and content as objects of the repository. */
+/** Creates the OSTree objects of a tree: dirtrees and dirmetas, file headers, and content as objects of the repository. */
 export class TreeObjects {
   readonly #repository: Repository;
   readonly #builder: CommitStreamBuilder;
   readonly #modifier: StatModifier;
   readonly #options: TreeObjectsOptions;
   readonly #inlineMax: number;
-  /** One buffer for all files: most are small, and a fresh one for each costs more than reading. */
+  /** One buffer for all files: most are small, and a new buffer for each costs more than reading. */
   readonly #piece = new Uint8Array(PIECE_BYTES);
   #files = 0;
   readonly #counts = { metadataObjects: 0, fileObjects: 0 };

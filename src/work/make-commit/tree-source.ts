@@ -18,7 +18,7 @@ import {
 } from '#work/image';
 import { readTarTree } from './tar-tree.ts';
 
-/** Where a tree to be committed comes from. */
+/** The source of a tree to commit. */
 export type TreeSource =
   /** An OCI image of the repository, by tag or `@digest`, or an EROFS image by id or name. */
   | { readonly kind: 'image'; readonly name: string }
@@ -46,7 +46,7 @@ export async function readTreeSource(
   }
 }
 
-/** What its EROFS image has; of an OCI image whose EROFS image is missing what its layers have. */
+/** The tree of the EROFS image or, if that of an OCI image is missing, of its layers. */
 function treeOfImage(repository: Repository, name: string): Tree {
   const image = tryOpenOciImage(repository, name);
   const isMissing = image?.config !== undefined && presentImageId(repository, image) === undefined;
@@ -79,7 +79,7 @@ function readDirectoryTree(repository: Repository, path: string, options: Operat
   });
 }
 
-/** Files up to this size are read whole when they cannot be cloned, in bytes. */
+/** Files up to this size are read completely if they cannot be cloned, in bytes. */
 const WHOLE_FILE_BYTES = 1 << 20;
 
 /**
@@ -88,7 +88,7 @@ const WHOLE_FILE_BYTES = 1 << 20;
  */
 class Importer {
   readonly #repository: Repository;
-  /** One buffer for all files: a fresh one for each costs more than reading it. */
+  /** One buffer for all files: a new buffer for each costs more than reading. */
   readonly #buffer = new Uint8Array(WHOLE_FILE_BYTES);
   #canClone = true;
 
@@ -113,7 +113,7 @@ class Importer {
     return id;
   }
 
-  /** @throws IntegrityError OBJECT_SIZE_MISMATCH when the file changes its size meanwhile */
+  /** @throws IntegrityError OBJECT_SIZE_MISMATCH if the size of the file changes while it is read */
   #readWhole(file: HostFile, expected: number): Uint8Array {
     let length = 0;
     while (length < expected) {
@@ -132,8 +132,8 @@ class Importer {
 }
 
 /**
- * Lays a tree over another, which becomes the result: a directory that exists keeps its children and takes the later metadata, other
- * entries are replaced. Source: OSTree spec 5.6.
+ * Merges a tree into another one: an existing directory keeps its children and gets the later metadata; other entries are replaced. Source:
+ * OSTree spec 5.6.
  * @throws ConflictError OSTREE_OVERLAY_CONFLICT where a file meets a directory
  */
 export function overlayTree(base: Tree, over: Tree): void {

@@ -71,7 +71,7 @@ export function mountImage(
   };
 }
 
-/** A mount over a mount would hide it, and `umount` would bring it back. @throws ConflictError MOUNT_EXISTS */
+/** A second mount would hide the first one, and `umount` would show it again. @throws ConflictError MOUNT_EXISTS */
 function requireFree(directory: Dir, target: string): void {
   const mounted = mountedAt(directory, target);
   if (mounted === undefined) return;
@@ -83,7 +83,7 @@ function requireFree(directory: Dir, target: string): void {
   );
 }
 
-/** The reason why a mount failed, with what to do about it. */
+/** The error of a failed mount, with its reason and a hint. */
 function explain(error: unknown, image: string): unknown {
   if (!isOnecopyError(error) || !hasCode(error, 'SYSCALL_FAILED')) return error;
   const hint = hasErrno(error, 'EPERM')
@@ -99,7 +99,7 @@ function explain(error: unknown, image: string): unknown {
   );
 }
 
-/** A detached, read-only mount of an EROFS file; through a loop device where the kernel takes no plain file (before 6.12). */
+/** A detached, read-only mount of an EROFS file; through a loop device if the kernel does not support regular files (before 6.12). */
 function mountErofs(fd: number): HostFile {
   try {
     return mountErofsFrom(`/proc/self/fd/${fd}`);

@@ -1,17 +1,17 @@
 import type { ObjectId } from '#base/digest';
 
-/** What mounts of images call their source, before the image's name. Source: composefs core spec 8.1. */
+/** Prefix of the source of mounted images, before the name of the image. Source: composefs core spec 8.1. */
 export const SOURCE_PREFIX = 'composefs:';
 
 const NAME_AND_ID = /^(.*)@([0-9a-f]{64}|[0-9a-f]{128})$/s;
 const ID = /^(?:[0-9a-f]{64}|[0-9a-f]{128})$/;
 
-/** The source that our mounts show: the name that was given, and what it meant, so that a collection of garbage knows what is mounted. */
+/** The source of mounts of onecopy: the given name and its image id, so that garbage collection knows the mounted images. */
 export function sourceOf(id: ObjectId, name: string | undefined): string {
   return `${SOURCE_PREFIX}${name === undefined || name === id ? id : `${name}@${id}`}`;
 }
 
-/** Name and id in a source without its prefix; the id is undefined where another tool mounted a name. */
+/** Name and id in a source without its prefix; the id is undefined if another tool mounted the image by name. */
 export function parseSource(text: string): {
   readonly name: string;
   readonly id: ObjectId | undefined;

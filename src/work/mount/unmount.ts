@@ -4,7 +4,7 @@ import { NotFoundError } from '#base/errors';
 import { Dir, pathOf, readAll, unmount } from '#host';
 import { parseSource, SOURCE_PREFIX } from './source.ts';
 
-/** Most bytes of the mount table that are read. */
+/** Size limit of the mount table, in bytes. */
 const MOUNT_TABLE_BYTES_MAX = 64 << 20;
 
 /** A mounted image, as the mount table shows it. */
@@ -40,7 +40,7 @@ export function listMounts(): MountedImage[] {
 }
 
 /**
- * The image that is mounted at a place, the topmost of several.
+ * The topmost image that is mounted at a path.
  * @throws NotFoundError MOUNT_NOT_FOUND
  */
 export function findMount(target: string): MountedImage {
@@ -72,7 +72,7 @@ function mountAt(directory: Dir, target: string): MountedImage {
 }
 
 /**
- * Unmounts an image. Only what the mount table shows as an image is touched.
+ * Unmounts an image. Other mounts are refused.
  * @param target the mount point as an absolute path
  * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use)
  */

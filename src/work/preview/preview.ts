@@ -26,7 +26,7 @@ import {
 import { ScratchObjects } from './scratch.ts';
 import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 
-/** What an image is looked at as. */
+/** Options of a preview. */
 export interface PreviewOptions extends LayerReaderOptions, OpenSourceOptions, StackOptions {
   readonly platform?: Platform | undefined;
   /** Hash of the object ids; default sha512. A repository of this algorithm would have the same ids. */
@@ -35,15 +35,15 @@ export interface PreviewOptions extends LayerReaderOptions, OpenSourceOptions, S
   readonly version?: ErofsVersion | undefined;
 }
 
-/** Where a content lies at the source: a layer, and the number of an entry in its tar. */
+/** Location of a content at the source: a layer, and the number of an entry in its tar. */
 interface Location {
   readonly position: number;
   readonly number: number;
 }
 
 /**
- * The files of an image at its source, as a pull would store them: the same ids, down to that of the image. The layers are read once and
- * verified, nothing is stored; contents come with `bring`. Disposing it closes the source.
+ * The files of an image at its source, with the same ids as after a pull, including the image id. The layers are read once and verified,
+ * and nothing is stored; `bring` reads contents. Disposing it closes the source.
  */
 export class ImagePreview implements AsyncDisposable {
   readonly view: ImageView;
@@ -58,7 +58,7 @@ export class ImagePreview implements AsyncDisposable {
   }
 
   /**
-   * Makes contents readable: their layers are read once more, the wanted files lie in the folder for temporary files meanwhile.
+   * Makes contents readable: reads their layers again, and stores the requested files in the directory for temporary files.
    * @throws as `previewImage`; IntegrityError OBJECT_DIGEST_MISMATCH when the source has changed; HostError NO_SPACE
    */
   async bring(entries: Iterable<ViewEntry>): Promise<void> {
@@ -71,7 +71,7 @@ export class ImagePreview implements AsyncDisposable {
 }
 
 /**
- * Looks at an image without pulling it.
+ * Opens the files of an image without pulling it.
  * @param from a reference to a local layout or archive, or an open source (which stays open)
  * @throws as resolving the source and reading its layers; FormatError of stacking them; UnsupportedError IMAGE_NOT_BUILDABLE for an
  *   artifact; the reason of the signal
@@ -96,7 +96,7 @@ export async function previewImage(
   }
 }
 
-/** Closes the source even when the survey cannot be closed. */
+/** Closes the source even if closing the survey fails. */
 async function closeBoth(survey: Survey | undefined, source: AsyncDisposable): Promise<void> {
   try {
     await survey?.[Symbol.asyncDispose]();
@@ -115,7 +115,7 @@ function requireContainer(image: ResolvedImage): void {
   );
 }
 
-/** What reading the layers told. */
+/** The result of reading the layers. */
 class Survey implements AsyncDisposable {
   readonly scratch = new ScratchObjects();
   readonly #reader: LayerReader;

@@ -17,8 +17,8 @@ export interface ScratchContent extends Disposable {
 }
 
 /**
- * Contents of files for a while, by id: files without a name in the folder for temporary files, gone when this is disposed and also
- * after a crash. Nobody else can change them, so what was hashed on its way in is right on its way out.
+ * A temporary store of contents by id: unnamed files in the directory for temporary files, freed on disposal and after a crash. No other
+ * process can change them, so contents that were hashed when written need not be verified again.
  */
 export class ScratchObjects implements Disposable {
   readonly #kept = new Map<ObjectId, TmpFile>();
@@ -29,7 +29,7 @@ export class ScratchObjects implements Disposable {
     return this.#kept.has(id);
   }
 
-  /** Starts a content. `publish` believes the id. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Starts a content. `publish` trusts the id. @throws HostError SYSCALL_FAILED, NO_SPACE */
   stage(): StagedContent {
     this.#directory ??= Dir.open(tmpdir());
     const file = createTmpFile(this.#directory, 0o600);
@@ -47,7 +47,7 @@ export class ScratchObjects implements Disposable {
     };
   }
 
-  /** @throws NotFoundError OBJECT_NOT_FOUND for a content that was not brought */
+  /** @throws NotFoundError OBJECT_NOT_FOUND for a content that is not stored */
   open(id: ObjectId): ScratchContent {
     const file = this.#kept.get(id);
     if (file === undefined) {

@@ -18,21 +18,21 @@ export interface TarSurveyOptions {
   readonly algorithm: VerityAlgorithm;
   /** `standard` when absent. */
   readonly reading?: Reading | undefined;
-  /** Where wanted contents are kept. */
+  /** Store of requested contents. */
   readonly scratch: ScratchObjects;
   /** Whether the content of the entry with this number (from 0) is wanted. */
   readonly isWanted: (number: number) => boolean;
-  /** Told every entry in order. Without it only what is wanted is hashed. */
+  /** Called for every entry in order. Without it, only requested contents are hashed. */
   readonly onEntry?: (entry: TarEntry, content: StoredContent, number: number) => void;
 }
 
-/** Splits a tar as a pull does, and hashes the files instead of storing them, but for those that are wanted. */
+/** Splits a tar as a pull does, hashes its files, and stores only the requested ones. */
 export class TarSurvey implements TarSink, Disposable {
   readonly #options: TarSurveyOptions;
   readonly #splitter: TarSplitter;
   /** Holds a sparse file until its entry has passed: what is hashed is the file with its holes. */
   readonly #passing = new ScratchObjects();
-  /** Entries that have passed. */
+  /** Number of processed entries. */
   #count = 0;
   #hasher: VerityHasher | undefined;
   #staged: StagedContent | undefined;
@@ -85,7 +85,7 @@ export class TarSurvey implements TarSink, Disposable {
     this.#count += 1;
   }
 
-  /** Whether nobody asks about the entry at hand. */
+  /** True if the current entry was not requested. */
   #isPassedOver(): boolean {
     return this.#options.onEntry === undefined && !this.#options.isWanted(this.#count);
   }
@@ -115,7 +115,7 @@ export class TarSurvey implements TarSink, Disposable {
     this.#hasher = undefined;
   }
 
-  /** What was not complete goes. */
+  /** Removes incomplete contents. */
   [Symbol.dispose](): void {
     this.#release();
     this.#passing[Symbol.dispose]();

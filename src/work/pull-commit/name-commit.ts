@@ -10,8 +10,8 @@ import {
 import type { OnePulled, PulledAncestor, PulledHistory } from './report.ts';
 
 /**
- * Points the ref of a pulled commit at it, and keeps its history. A complete commit takes the place of a partial one under the same ref;
- * ancestors that are stored are kept, or, where ancestors were asked for, those that were pulled now.
+ * Sets the ref of a pulled commit, and keeps its history. A complete commit replaces a partial one of the same ref. Stored ancestors are
+ * kept or, if ancestors were requested, those of this pull.
  */
 export function nameCommit(
   repository: Repository,

@@ -7,7 +7,7 @@ import type { DeltaPolicy } from './delta/delta.ts';
 import type { SuppliedSummary } from './resolve/resolve.ts';
 import type { TrustPolicy } from './trust/trust.ts';
 
-/** Where to pull from: a served repository, or one on this host. */
+/** The source of a pull: a remote repository, or one on this host. */
 export type OstreeAddress =
   | ({ readonly kind: 'remote' } & OstreeRemoteOptions)
   | { readonly kind: 'local'; readonly path: string };
@@ -22,7 +22,7 @@ export type PullTargets = readonly string[] | 'all';
 
 /** How to pull. */
 export interface PullCommitOptions extends OperationOptions {
-  /** Commits or refs of the repository whose objects need not be fetched, beside those found automatically. */
+  /** Commits or refs of the repository whose objects are reused, in addition to automatic bases. */
   readonly bases?: readonly string[] | undefined;
   readonly deltas?: DeltaPolicy | undefined;
   readonly trust?: TrustPolicy | undefined;
@@ -32,27 +32,27 @@ export interface PullCommitOptions extends OperationOptions {
   /** Keep the detached metadata of the commit; the stream's id then differs from composefs-ostree's. */
   readonly keepDetached?: boolean | undefined;
   /**
-   * Pull only what lies below these paths, together with what earlier pulls of the same commit brought. The commit is then stored as a
-   * partial one, beside the complete ones, with an image of these paths.
+   * Pull only these paths, in addition to the paths of earlier pulls of the same commit. The commit is then stored as a partial one, beside
+   * the complete ones, with an image of these paths.
    */
   readonly subpaths?: readonly string[] | undefined;
   /** Store the commit object alone, as a partial commit without an image. */
   readonly commitOnly?: boolean | undefined;
-  /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source lacks ends the history without an error. */
+  /** Pull this many ancestors of each commit too; -1: all. An ancestor that the source does not have ends the history without an error. */
   readonly depth?: number | undefined;
   readonly reading?: Reading | undefined;
   /** Verify the content of every stored object before it is reused, not only of those that a check has marked. */
   readonly verifyReused?: boolean | undefined;
-  /** Also compute what `cfsctl` prints as the verity of the stream. */
+  /** Also compute the stream id that `cfsctl` prints. */
   readonly withUpstreamId?: boolean | undefined;
-  /** Threads that verify and store files; 0 does it in this one. */
+  /** Number of threads that verify and store files; 0 for this thread only. */
   readonly workers?: number | undefined;
 }
 
-/** What a pull of one commit is told beside the options of the run. */
+/** Options of a pull of one commit, in addition to those of the run. */
 export interface PullOneOptions extends PullCommitOptions {
-  /** Commits that this run has brought before. */
+  /** Commits that this run has already pulled. */
   readonly recent?: readonly OstreeChecksum[];
-  /** An ancestor: a path that it lacks is no error, because the path may be newer. */
+  /** True for an ancestor: a missing path is not an error, because the path may be newer. */
   readonly isAncestor?: boolean;
 }

@@ -19,8 +19,7 @@ export interface PullCommitPlan {
 }
 
 /**
- * Finds out which commits a pull would bring, in order and without bringing them; also for a repository that is not there yet. Ancestors
- * are not looked for.
+ * Lists the commits that a pull would store, in order, without pulling them; also for a missing repository. Ancestors are not included.
  * @throws as the resolution of `pullCommits`
  */
 export async function planPullCommits(

@@ -7,8 +7,8 @@ import { pullOne } from './pull-one.ts';
 import type { OnePulled, PulledAncestor, PulledHistory } from './report.ts';
 
 /**
- * Pulls the ancestors of a commit, one after the other, until the depth is reached or the source lacks one; that is no error. No deltas
- * are tried, most objects are those of the descendant.
+ * Pulls the ancestors of a commit, one after the other, until the depth is reached or the source does not have one, which is not an error.
+ * Deltas are not used, because most objects are those of the descendant.
  * @throws as `pullCommit`, but for an ancestor that is missing
  */
 export async function pullHistory(
@@ -50,20 +50,20 @@ export async function pullHistory(
   return { commits, end: 'depth', missing: undefined };
 }
 
-/** A local repository says itself of which commits it lacks objects. */
+/** A local repository records the commits with missing objects. */
 function isPartial(commit: OstreeChecksum, origin: PullOrigin, options: PullOneOptions): boolean {
   if ('remote' in origin || options.commitOnly === true) return false;
   return origin.repo.state.partialReason(commit) !== undefined;
 }
 
-/** True when the commit object itself is what the source does not have. */
+/** True if the source does not have the commit object. */
 function isLackOf(error: unknown, commit: OstreeChecksum): boolean {
   if (!isOnecopyError(error) || !hasCode(error, 'OSTREE_OBJECT_MISSING')) return false;
   const { kind, checksum } = error.details as { kind?: unknown; checksum?: unknown };
   return kind === 'commit' && checksum === commit;
 }
 
-/** Whether the source remembers that it deleted a commit; asked only of sources that say that they remember. */
+/** Whether the source has a tombstone of a commit; requested only from sources that state that they keep tombstones. */
 async function isDeleted(
   commit: OstreeChecksum,
   origin: PullOrigin,

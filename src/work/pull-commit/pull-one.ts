@@ -34,7 +34,7 @@ import type { OnePulled, PulledCommit } from './report.ts';
 import { publishedRefName, type ResolvedTarget } from './resolve/target.ts';
 import { type TrustPolicy, verifyCommit } from './trust/trust.ts';
 
-/** Threads for files beside this one, which does them as well. */
+/** Number of threads for files, in addition to this one. */
 const FILE_WORKERS = Math.min(3, availableParallelism() - 1);
 
 const NOTHING_FETCHED: GatherCounts = {
@@ -45,8 +45,8 @@ const NOTHING_FETCHED: GatherCounts = {
 };
 
 /**
- * Pulls one commit, without its ref: verify, fetch what is not here, store image and commit stream. No ref names the commit afterwards
- * but its id.
+ * Pulls one commit, without its ref: verifies it, fetches missing objects, and stores image and commit stream. The commit has no ref
+ * afterwards.
  * @throws as `pullCommit`
  */
 export async function pullOne(
@@ -85,12 +85,12 @@ class CommitPull {
     return (await this.#acceptPresent(commit)) ?? (await this.#pull(commit));
   }
 
-  /** A commit that is here and complete needs a ref and perhaps an image, nothing else. */
+  /** A complete stored commit needs only a ref and perhaps an image. */
   async #acceptPresent(commit: OstreeChecksum): Promise<OnePulled | undefined> {
     const repository = this.#repository;
     const { signal } = this.#options;
     const stored = openBase(repository, commit);
-    // The image of another setting, or one that is gone, is made anew by the usual way.
+    // A missing image, or one with other options, is built in the usual way.
     if (stored === undefined || !(await isWhole(repository, stored, { signal }))) return undefined;
     const { objects: stream, imageId } = stored;
     if (this.#options.reading !== undefined) {
@@ -173,7 +173,7 @@ class CommitPull {
   ): void {
     const { ref, commit } = this.#target;
     const { bases: named = [], recent } = this.#options;
-    // The commit itself is a base of its own when only its image or its detached metadata are made anew.
+    // The commit is its own base if only its image or its detached metadata change.
     const own = openBase(this.#repository, commit);
     if (own !== undefined) known.addBase(own.objects);
     const current = this.#current === commit ? undefined : this.#current;
@@ -199,7 +199,7 @@ class CommitPull {
     });
   }
 
-  /** Where to look for deltas to the commit; undefined when none is to be used. */
+  /** The source of deltas to the commit; undefined if deltas are not used. */
   #deltas(commit: OstreeChecksum): (DeltaOrigin & { asked?: AskedSource }) | undefined {
     const { subpaths, deltas: policy = 'auto', signal } = this.#options;
     const origin = this.#origin;
@@ -210,13 +210,13 @@ class CommitPull {
       const source = askAhead(origin.remote, commit, { summary, current, signal });
       return { source, summary, current, asked: source };
     }
-    // From a disk the objects themselves cost less, so a delta is used there on demand only.
+    // On a disk, single objects cost less, so a delta is used on request only.
     if (policy !== 'require') return undefined;
     const { repo } = origin;
     return { source: localDeltas(repo), summary: localSummary(repo), current, isLocal: true };
   }
 
-  /** The paths asked for and those that are here; undefined when the whole commit is wanted. Empty: the commit object alone. */
+  /** The requested and the stored paths; undefined for a complete commit, empty for the commit object only. */
   #subpaths(partial: PartialCommit | undefined): readonly string[] | undefined {
     const { subpaths, commitOnly } = this.#options;
     const asked = commitOnly === true ? [] : subpaths;
@@ -265,7 +265,7 @@ class CommitPull {
     return bytes;
   }
 
-  /** Signatures, bindings and time, before any file is asked for. */
+  /** Checks signatures, bindings and timestamp before any file is fetched. */
   async #verify(commit: OstreeChecksum, bytes: Uint8Array): Promise<string[]> {
     const { trust = {} } = this.#options;
     const isSigned = (trust.commitGates?.length ?? 0) > 0;
@@ -273,7 +273,7 @@ class CommitPull {
     return await verifyCommit(
       {
         bytes,
-        // A commit that is named by its checksum may be stored under any ref.
+        // A commit that was requested by its checksum may be stored under any ref.
         ref: ref !== undefined && isByRef ? publishedRefName(ref) : undefined,
         detached: isSigned ? await this.#detached(commit) : undefined,
         current: this.#currentCommit(trust),
@@ -282,7 +282,7 @@ class CommitPull {
     );
   }
 
-  /** What the pulled commit may not be older than: a commit that was named must be here, at least its commit object. */
+  /** The commit that the pulled commit may not be older than. A given commit must be stored, at least its commit object. */
   #currentCommit({ notOlderThan }: TrustPolicy): Commit | undefined {
     if (notOlderThan === undefined) return undefined;
     const repository = this.#repository;
@@ -300,7 +300,7 @@ class CommitPull {
     );
   }
 
-  /** The detached metadata as they are now, asked for once in a pull: they may change at any time. */
+  /** The current detached metadata, fetched once per pull, because they may change at any time. */
   async #detached(commit: OstreeChecksum): Promise<Uint8Array | undefined> {
     if (!('remote' in this.#origin)) return this.#origin.repo.state.readDetached(commit);
     const { signal } = this.#options;

@@ -11,14 +11,14 @@ import type { OnePulled, PulledCommit, PulledCommits, PulledHistory } from './re
 import { type PullTarget, parseTarget } from './resolve/target.ts';
 import { resolveTargets } from './resolve/targets.ts';
 
-/** Progress component of everything that is transferred. */
+/** Progress component of the transfer. */
 const TRANSFER_ID = 'transfer';
-/** Commits brought just before that serve as bases for the next one. */
+/** Number of recently pulled commits that serve as bases for the next one. */
 const RECENT_BASES_MAX = 3;
 
 /**
- * Pulls one commit into a composefs repository: resolve, verify, fetch what is not here, store commit stream and EROFS image,
- * and only then the ref. The next pull resumes an interrupted one, even after a kill.
+ * Pulls one commit into a composefs repository: resolves and verifies it, fetches missing objects, stores commit stream and EROFS image,
+ * and then sets the ref. The next pull resumes an interrupted one, even after a kill.
  * @param target `REF`, 64 hex digits, or `REF@` and 64 hex digits
  * @throws NotFoundError OSTREE_REF_NOT_FOUND, OSTREE_OBJECT_MISSING, OSTREE_REPO_NOT_FOUND; IntegrityError OSTREE_…;
  * FormatError of all parsers; TransportError; HostError; the reason of `signal`
@@ -36,7 +36,8 @@ export async function pullCommit(
 }
 
 /**
- * Pulls several commits from one source, with one view of what its refs mean. All refs are set when everything is here, or none.
+ * Pulls several commits from one source, with one consistent view of its refs. Either all refs are set, after everything is stored, or
+ * none.
  * @throws as `pullCommit`; ConflictError OSTREE_REF_AMBIGUOUS when one ref is to name two commits; NotFoundError
  * OSTREE_SUMMARY_NOT_FOUND when all refs are wanted of a remote without a summary
  */

@@ -15,9 +15,9 @@ export interface PulledCommit {
   readonly upstreamId: ObjectId | undefined;
   /** True if the complete commit was already stored. */
   readonly wasPresent: boolean;
-  /** The paths that are here now; undefined for a complete commit, empty for the commit object alone. */
+  /** The stored paths; undefined for a complete commit, empty if only the commit object is stored. */
   readonly subpaths: readonly string[] | undefined;
-  /** The ancestors that were pulled too; undefined when none were asked for. */
+  /** The pulled ancestors; undefined if none were requested. */
   readonly history: PulledHistory | undefined;
   readonly counts: GatherCounts;
   readonly delta: UsedDelta | undefined;
@@ -47,7 +47,7 @@ export interface PulledAncestor {
   readonly wasPresent: boolean;
 }
 
-/** Why a history goes no further: as deep as asked, the first commit, the source lacks the next one, or says that it was deleted. */
+/** Why a history ends: the depth is reached, the first commit, the source does not have the next one, or it was deleted. */
 export type HistoryEnd = 'depth' | 'root' | 'missing' | 'deleted';
 
 /** The ancestors of a pulled commit, the parent first. */

@@ -8,10 +8,10 @@ interface Way {
   readonly reason: string;
 }
 
-/** The way of a blob that is kept although its layer is here. */
+/** The route of a blob that is stored although its layer already is. */
 export const BLOB_ONLY: Way = { route: 'whole', reason: 'its blob is to be kept' };
 
-/** A running count of what bringing one layer costs. */
+/** A counter of the costs of one layer. */
 export class CostCount {
   way: Way;
   fetchedBytes = 0;
@@ -23,7 +23,7 @@ export class CostCount {
     this.way = { route, reason };
   }
 
-  /** Adds what reading a blob has cost. */
+  /** Adds the costs of reading a blob. */
   addTraffic({ requests, bodyBytes, skippedBytes }: Traffic): void {
     this.fetchedBytes += bodyBytes + skippedBytes;
     this.#wastedBytes += skippedBytes;

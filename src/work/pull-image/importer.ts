@@ -31,14 +31,14 @@ import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts'
 import { forecastKnown, type LayerPlanner } from './route.ts';
 import type { StackFeed } from './stack-feed.ts';
 
-/** What an importer works for. */
+/** Context of an importer. */
 export interface ImporterOptions extends OperationOptions {
   readonly repository: Repository;
   readonly openBlob: (
     digest: ContentDigest,
     sizeBytes: number,
   ) => BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
-  /** Decides how a layer comes. */
+  /** Selects the route of a layer. */
   readonly planLayer: LayerPlanner;
   /** Opens a layer as a tar-split and files; undefined where layers are blobs. */
   readonly openLayer: ((position: number) => SplitLayer) | undefined;
@@ -47,7 +47,7 @@ export interface ImporterOptions extends OperationOptions {
   /** Finds a layer that another pull has stored since this one was planned. */
   readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
   readonly keepBlobs: boolean;
-  /** Threads that split and write, and layers at once. */
+  /** Numbers of threads and of concurrent layers. */
   readonly jobs: number;
   readonly layerBytesMax: number | undefined;
   readonly reading: Reading | undefined;
@@ -56,7 +56,7 @@ export interface ImporterOptions extends OperationOptions {
 /** One blob to read. */
 interface ImportJob {
   readonly layer: PlannedLayer;
-  /** False when only the blob is wanted, because the layer is there. */
+  /** False if only the blob is needed, because the layer is stored. */
   readonly isMissing: boolean;
   readonly keepBlob: boolean;
 }
@@ -68,8 +68,8 @@ export interface ImportTotals extends LayerCounts {
 }
 
 /**
- * Imports what is missing of an image, the largest blob first, and names every layer as soon as it is on the disk. Threads live as long
- * as this does.
+ * Imports the missing layers of an image, the largest blob first, and names every layer as soon as it is on the disk. Its threads live
+ * until it is disposed.
  */
 export class Importer implements AsyncDisposable {
   readonly totals: ImportTotals = {
@@ -83,11 +83,11 @@ export class Importer implements AsyncDisposable {
     fetchedBytes: 0,
     localBytes: 0,
   };
-  /** True when bytes that an earlier pull left were not those of the blob: they are gone now. */
+  /** True if the partial bytes of an earlier pull were wrong; they have been removed. */
   hasDroppedPartial = false;
-  /** What each layer has cost, by position. */
+  /** Costs of each layer, by position. */
   readonly costs: LayerCost[] = [];
-  /** Streams of the blobs that are kept as they are. */
+  /** Streams of the stored compressed blobs. */
   readonly blobs = new Map<ContentDigest, ObjectId>();
   readonly #options: ImporterOptions;
   readonly #layers: readonly PlannedLayer[];
@@ -104,7 +104,7 @@ export class Importer implements AsyncDisposable {
     this.#jobs = this.#plan();
     const bytes = this.#jobs.reduce((sum, { layer }) => sum + layer.descriptor.sizeBytes, 0);
     this.#isSmall = bytes < THREAD_BYTES_MIN;
-    // This thread splits, and helps to write when it would have to wait.
+    // This thread splits, and helps to write instead of waiting.
     const workers = this.#isSmall ? 0 : Math.max(1, options.jobs - 1);
     this.#pool = new BatchPool(options.repository.objects.writerSeed(), {
       workers,
@@ -116,17 +116,17 @@ export class Importer implements AsyncDisposable {
   async run(feed: StackFeed | undefined): Promise<ObjectId[]> {
     const ids = this.#layers.map(({ presentId }) => presentId);
     try {
-      // A second layer at once fills the gaps of the first; more would only cost memory when there are no more cores.
+      // A second concurrent layer fills the idle time of the first; more layers would only cost memory without more cores.
       await runPool(this.#jobs, this.#options.jobs, async (job) => {
         const id = await this.#import(job, feed);
         if (job.isMissing) ids[job.layer.position] = id;
       });
     } catch (error) {
-      // Layers that are complete get their names all the same.
+      // Complete layers get their names nevertheless.
       await Promise.allSettled(this.#registrations);
       throw error;
     }
-    // What the threads hold is memory that the image can use.
+    // Frees the memory of the threads for the image.
     await this.#stopUnpacking();
     this.#pool.retire();
     return this.#layers.map(({ position, sameAs }) => {
@@ -151,7 +151,7 @@ export class Importer implements AsyncDisposable {
     await Promise.all(threads.map((thread) => thread[Symbol.asyncDispose]()));
   }
 
-  /** What has to be read: layers that are missing, and blobs to be kept that are not. */
+  /** The layers to read: missing layers, and layers whose blob must be stored. */
   #plan(): ImportJob[] {
     const { keepBlobs, onProgress } = this.#options;
     const seen = new Set<ContentDigest>();
@@ -225,7 +225,7 @@ export class Importer implements AsyncDisposable {
     return id;
   }
 
-  /** Fetches a blob, and keeps what came until the layer has its name. Another pull that fetches it is waited for. */
+  /** Fetches a blob, and keeps the received bytes until the layer has its name. Waits if another pull fetches it. */
   async #importRemote(
     job: ImportJob,
     { blob, cost }: { readonly blob: RemoteBlob; readonly cost: CostCount },
@@ -255,7 +255,7 @@ export class Importer implements AsyncDisposable {
       this.#release(partial);
       return id;
     } catch (error) {
-      // What is not this blob would be so again.
+      // Wrong bytes would be wrong again.
       if (isOnecopyError(error) && error.kind !== 'transport' && error.kind !== 'host') {
         partial.remove();
         this.hasDroppedPartial ||= partial.heldBytes > 0;

@@ -7,7 +7,7 @@ import type { PullSource } from './source.ts';
 
 /** How to read layers. */
 export interface LayerReaderOptions extends OperationOptions {
-  /** Largest unpacked layer, in bytes. */
+  /** Largest layer after decompression, in bytes. */
   readonly layerBytesMax?: number | undefined;
 }
 
@@ -23,7 +23,7 @@ export class LayerReader implements AsyncDisposable {
   }
 
   /**
-   * Shows a layer's tar in pieces, which are overwritten afterwards. Blob digest and diff id are right when this resolves.
+   * Reads the tar of a layer in pieces, which are overwritten afterwards. Blob digest and diff id are verified when this resolves.
    * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_*; what `onTar` throws
    */
   async read(layer: PlannedLayer, onTar: (piece: Uint8Array) => void): Promise<void> {

@@ -16,26 +16,26 @@ import {
 import type { PullPlan } from './report.ts';
 import type { LayerForecast } from './route.ts';
 
-/** One layer of the image to be pulled, and where it stands. */
+/** One layer of the image to pull, and its state. */
 export interface PlannedLayer {
   readonly position: number;
   readonly descriptor: Descriptor;
   readonly diffId: DiffId | undefined;
   readonly streamName: string;
-  /** Position of the first layer with the same name, when this is not it. */
+  /** Position of an earlier layer with the same name, if any. */
   readonly sameAs: number | undefined;
-  /** The stream that the repository has, complete with its objects. */
+  /** The stored stream with all its objects. */
   readonly presentId: ObjectId | undefined;
-  /** The stream of its blob as it was fetched, when it was looked for and is there. */
+  /** The stream of its compressed blob, if it was requested and is stored. */
   readonly blobId: ObjectId | undefined;
 }
 
-/** What a layer is called in refs and progress: its diff id, or its digest when it has none. */
+/** Name of a layer in refs and progress: its diff id, or its digest. */
 export function nameOf({ diffId, descriptor }: PlannedLayer): DiffId | ContentDigest {
   return diffId ?? descriptor.digest;
 }
 
-/** The layers of an image as they stand in its manifest, nothing of them being there. */
+/** The layers of an image in the order of its manifest, none of them stored. */
 export function arrangeLayers(image: ResolvedImage): PlannedLayer[] {
   const first = new Map<string, number>();
   return image.manifest.layers.map((descriptor, position) => {
@@ -48,15 +48,15 @@ export function arrangeLayers(image: ResolvedImage): PlannedLayer[] {
   });
 }
 
-/** How to find out what is there. */
+/** Options for finding stored layers. */
 export interface PlanOptions extends Pick<OperationOptions, 'signal'> {
   /** Also look for blobs that were kept as fetched. */
   readonly keepBlobs?: boolean | undefined;
-  /** Put layers together again and compare them with their diff ids. */
+  /** Rebuild layers and compare them with their diff ids. */
   readonly verifyReused?: boolean | undefined;
 }
 
-/** Which layers the repository has already. A layer counts only when its stream can be read and all that it needs is there. */
+/** Finds the stored layers. A layer counts only if its stream can be read and all its objects exist. */
 export async function planLayers(
   repository: Repository,
   image: ResolvedImage,
@@ -77,7 +77,7 @@ export async function planLayers(
   return layers;
 }
 
-/** The stream of a layer, when the repository has it now with all that it needs. */
+/** The stream of a layer, if the repository now has it with all its objects. */
 export async function findLayer(
   repository: Repository,
   layer: PlannedLayer,
@@ -104,7 +104,7 @@ class Reuse {
     return this.find(streamName, contentType, diffId ?? descriptor.digest);
   }
 
-  /** The id of a stream with all that it needs; a damaged stream is as good as none. */
+  /** The id of a stream with all its objects; undefined for a damaged stream. */
   async find(
     name: string,
     contentType: bigint,
@@ -129,8 +129,8 @@ class Reuse {
 }
 
 /**
- * True when the image is stored with its EROFS images, in this reading if one is given, they are what their ids say, and no check found
- * anything wrong with the names that lead to them.
+ * True if the image is stored with its EROFS images (in the given reading), the images match their ids, and no check marked their names as
+ * suspect.
  */
 export function isBuilt(
   repository: Repository,
@@ -157,7 +157,7 @@ export interface PlanParts {
   readonly repository: Repository | undefined;
   readonly image: ResolvedImage;
   readonly layers: readonly PlannedLayer[];
-  /** How each layer would come. */
+  /** The route of each layer. */
   readonly forecasts: readonly LayerForecast[];
   readonly reading: Reading | undefined;
 }

@@ -16,7 +16,7 @@ import {
 } from '#work/image';
 import { nameOf, type PlannedLayer } from './plan.ts';
 
-/** Everything that an image leads to; all of it is on the disk. */
+/** All parts of an image, which are on the disk. */
 export interface PublishInput {
   readonly image: ResolvedImage;
   readonly layers: readonly PlannedLayer[];
@@ -39,7 +39,7 @@ export interface Published {
   readonly reading: Reading;
 }
 
-/** Makes config and manifest lead to everything, and names them. When they do already, nothing is written. */
+/** Writes and names the streams of config and manifest with all references. Writes nothing if they are up to date. */
 export async function publishImage(
   repository: Repository,
   input: PublishInput,
@@ -51,7 +51,7 @@ export async function publishImage(
   const { image, ids, images } = input;
   const { digest } = image.manifest;
   const existing = findImage(repository, digest);
-  // What was built from other layers is not this image.
+  // EROFS images of other layers do not belong to this image.
   const isSameLayers = existing?.layers.every((layer, index) => layer.id === ids[index]) === true;
   const slots = new Map([...(isSameLayers ? existing.images : []), ...(images ?? [])]);
   const blobs = new Map([...(existing?.blobs ?? []), ...input.blobs]);
@@ -72,7 +72,7 @@ export async function publishImage(
   return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots, reading };
 }
 
-/** Names what does not have its name, the config first. */
+/** Creates missing names, the config first. */
 function nameStreams(
   { streams }: Repository,
   { manifest }: ResolvedImage,
@@ -85,7 +85,7 @@ function nameStreams(
   for (const [name, id] of names) if (!streams.leadsTo(name, id)) streams.register(name, id);
 }
 
-/** The image as an earlier pull left it; what cannot be read is made anew. */
+/** The image of an earlier pull; an unreadable one is written again. */
 function findImage(repository: Repository, digest: ContentDigest): OciImage | undefined {
   try {
     return openOciImage(repository, `@${digest}`);

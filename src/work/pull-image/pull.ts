@@ -29,12 +29,12 @@ import { settleSuspects } from './suspects.ts';
 
 /** How to pull. */
 export interface PullOptions extends OperationOptions, OpenSourceOptions {
-  /** Tag to give the image; without one the next garbage collection removes it. */
+  /** Tag of the image; without one, the next garbage collection removes it. */
   readonly name?: string | undefined;
   readonly platform?: Platform | undefined;
   /** Refuse a repository that does not enforce fs-verity. */
   readonly requireVerity?: boolean | undefined;
-  /** Also keep the blobs of the layers as they are, for a byte-identical export. They live as long as the manifest. */
+  /** Also store the compressed blobs of the layers, for a byte-identical export. They live as long as the manifest. */
   readonly keepBlobs?: boolean | undefined;
   /**
    * Verify everything that is stored before it is reused: the content of every object, the diff id of every layer; and build the images
@@ -43,8 +43,8 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
    */
   readonly verifyReused?: boolean | undefined;
   /**
-   * Asked about the image before anything is stored; it throws to refuse. Without one the source's own judge is asked: this host's policy for
-   * a registry, nobody for others.
+   * Called before anything is stored; throws to refuse the image. Default: the judge of the source, which applies the policy of this host
+   * to registries.
    */
   readonly judge?: ImageJudge | undefined;
   /** Threads that write, and layers at once; default: the cores of this machine. */
@@ -53,11 +53,11 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly layerBytesMax?: number | undefined;
   /** Most files and directories of the image. */
   readonly entriesMax?: number | undefined;
-  /** Decides how layers come that are not here; without it by their whole blobs. */
+  /** Selects the routes of missing layers (default: complete blobs). */
   readonly planLayer?: LayerPlanner | undefined;
   /** How files of containers-storage become objects: by default by reflink where the filesystems can, else by copying. */
   readonly reflink?: ReflinkPolicy | undefined;
-  /** How layers are read; without it `standard`, and an image that is stored already keeps its own. */
+  /** Reading of layers (default: `standard`; a stored image keeps its reading). */
   readonly reading?: Reading | undefined;
   /**
    * Store also the streams that composefs-rs writes before it has an EROFS image. Nothing uses them, and the next garbage collection
@@ -66,14 +66,13 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly keepFirstStreams?: boolean | undefined;
 }
 
-/** Most writer threads: beyond, the one thread that splits is the limit. */
+/** Largest number of writer threads: with more, the splitting thread is the limit. */
 const JOBS_MAX = 16;
 
 /**
- * Pulls one image or artifact into a repository. Blobs and diff ids are verified while they stream, and nothing of a layer gets its
- * name before both are right. Layers that the repository has are not read. The tag comes last: it appears when everything is on the
- * disk. An interrupted pull leaves its complete layers, which the next one does not read again, and otherwise unnamed objects that the
- * next garbage collection removes.
+ * Pulls one image or artifact into a repository. Blobs and diff ids are verified while they stream, and nothing of a layer gets its name
+ * before both are right. Stored layers are not read. The tag is written last, after everything is on the disk. An interrupted pull leaves
+ * complete layers, which the next pull reuses, and unnamed objects, which the next garbage collection removes.
  * @param from a reference to a registry, local layout or archive, or an open source (which stays open)
  * @throws NotFoundError, FormatError, IntegrityError, UnsupportedError as the source, `importLayer` and `buildImage` say; the reason of
  *   the signal
@@ -96,7 +95,7 @@ export type PlanPullOptions = Pick<
   'platform' | 'reading' | 'judge' | 'registry' | 'planLayer' | 'signal'
 >;
 
-/** What `pullImage` would do; nothing is written. Without a repository everything is wanted. @throws as resolving the source */
+/** Plan of `pullImage`; nothing is written. Without a repository, all layers are missing. @throws as resolving the source */
 export async function planPull(
   repository: Repository | undefined,
   from: string | ImageReference | PullSource,
@@ -157,7 +156,7 @@ class ImagePull {
   readonly #clock = new PhaseClock();
   #trust: TrustReport | undefined;
   #hasDroppedPartial = false;
-  /** What an attempt that failed has cost, by position of the layer. */
+  /** Costs of a failed attempt, by position of the layer. */
   #costsBefore: readonly (LayerCost | undefined)[] = [];
 
   constructor(repository: Repository, source: PullSource, options: PullOptions) {
@@ -180,12 +179,12 @@ class ImagePull {
       return await this.#bring(image, layers);
     } catch (error) {
       if (this.#hasDroppedPartial && isOnecopyError(error)) {
-        // What an earlier pull left of a blob was not that blob. It is gone, so everything is fetched now.
+        // The partial bytes of an earlier pull were wrong. They have been removed, so everything is fetched now.
         this.#hasDroppedPartial = false;
         const asked = { verifyReused, keepBlobs, signal };
         return await this.#bring(image, await planLayers(this.#repository, image, asked));
       }
-      // A stored layer may have been split in the other reading; then it is imported once more.
+      // A stored layer may have been split in the other reading; then it is imported again.
       const isStored = layers.some(({ presentId }) => presentId !== undefined);
       if (!isStored || !isSplitOtherwise(error)) throw error;
       return await this.#bring(image, arrangeLayers(image));

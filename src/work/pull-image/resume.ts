@@ -1,7 +1,7 @@
 import type { BlobContent, BlobReadOptions, RemoteBlob } from '#base/flow';
 import type { PartialBlob } from '#stores/composefs';
 
-/** Smallest blob that is kept while it is fetched: fetching less once more costs next to nothing. */
+/** Smallest blob whose partial bytes are stored: fetching a smaller blob again costs little. */
 export const PARTIAL_BYTES_MIN = 1 << 20;
 
 /** True for a blob that is fetched when it is read. */
@@ -9,7 +9,7 @@ export function isRemote(content: BlobContent | RemoteBlob): content is RemoteBl
   return 'readRanges' in content;
 }
 
-/** What a blob is read from, without keeping any of it. */
+/** The source of a blob, without storing partial bytes. */
 export function contentOf(
   content: BlobContent | RemoteBlob,
   options: BlobReadOptions = {},
@@ -18,7 +18,7 @@ export function contentOf(
 }
 
 /**
- * A blob whole: what an interrupted pull left of it, then the rest from where that ended. What comes is kept before it is handed on. None of it is
+ * A complete blob: the partial bytes of an interrupted pull, then the rest. Received bytes are stored before they are passed on. Nothing is
  * verified here.
  * @throws HostError NO_SPACE, what the blob throws
  */

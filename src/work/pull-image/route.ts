@@ -2,30 +2,30 @@ import type { BlobContent, RemoteBlob } from '#base/flow';
 import type { PlannedLayer } from './plan.ts';
 import { isRemote, PARTIAL_BYTES_MIN } from './resume.ts';
 
-/** The way by which a layer comes into the repository. */
+/** The route of a layer into the repository. */
 export type LayerRoute =
   /** Its blob is read from the first byte to the last. */
   | 'whole'
-  /** It is put together from what is here and from ranges of its blob. */
+  /** It is assembled from stored content and from ranges of its blob. */
   | 'partial'
   /** The repository has it. */
   | 'present'
   /** It is another layer of the same image, or one that another pull stores meanwhile. */
   | 'linked';
 
-/** How one layer is to be brought, and what that costs. */
+/** The route of one layer, and its costs. */
 export interface LayerForecast {
   readonly route: LayerRoute;
   /** One sentence, without a capital letter and a full stop. */
   readonly reason: string;
-  /** Bytes of the blob, or of what stands for them, that need not be fetched. */
+  /** Bytes of the blob, or their stored equivalent, that need not be fetched. */
   readonly hereBytes: number;
   /** Bytes to fetch over a network. */
   readonly fetchBytes: number;
   readonly requests: number;
 }
 
-/** What a planner may look at. */
+/** Input of a planner. */
 export interface ForecastInput {
   readonly layer: PlannedLayer;
   /** Nothing of it was read yet. */
@@ -35,10 +35,10 @@ export interface ForecastInput {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Decides by which route a layer comes that is not here. Another room may supply one that knows more routes. */
+/** Selects the route of a missing layer. Another room may supply a planner with more routes. */
 export type LayerPlanner = (input: ForecastInput) => LayerForecast | Promise<LayerForecast>;
 
-/** The planner that knows whole blobs alone. */
+/** The planner for complete blobs only. */
 export function planWholeBlob({ layer, content, heldBytes }: ForecastInput): LayerForecast {
   const { sizeBytes } = layer.descriptor;
   if (!isRemote(content)) {

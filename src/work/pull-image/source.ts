@@ -14,9 +14,9 @@ import type { SplitLayer } from '#work/ingest';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { ImageJudge } from '#work/trust';
 
-/** Where an image comes from: an opened layout or archive, or a registry. */
+/** The source of an image: an opened layout or archive, or a registry. */
 export interface PullSource {
-  /** Chooses one image and verifies it down to its config. */
+  /** Selects one image and verifies its manifest and config. */
   resolve(options?: SourceResolveOptions): ResolvedImage | Promise<ResolvedImage>;
   /** Opens a blob; its bytes are verified here, not there. What is remote is kept as far as it came, for the next pull. */
   openBlob(
@@ -28,11 +28,11 @@ export interface PullSource {
    * here, not there.
    */
   readonly openLayer?: ((position: number) => SplitLayer) | undefined;
-  /** Asked about the resolved image where the caller has no judge of its own. */
+  /** Default judge of the resolved image. */
   readonly judge?: ImageJudge | undefined;
-  /** What it has cost on the network so far; undefined for a source on this host. */
+  /** Network costs so far; undefined for a source on this host. */
   readonly traffic?: Traffic | undefined;
-  /** What a user should hear once. */
+  /** Warnings for the user, each once. */
   readonly warnings?: readonly string[] | undefined;
 }
 
@@ -52,7 +52,10 @@ export interface OpenedSource extends AsyncDisposable {
   readonly source: PullSource;
 }
 
-/** Opens what a reference names; an open source stays the caller's. @throws UnsupportedError TRANSPORT_UNSUPPORTED; as `openImageSource` */
+/**
+ * Opens the source of a reference; an open source still belongs to the caller. @throws UnsupportedError TRANSPORT_UNSUPPORTED; as
+ * `openImageSource`
+ */
 export async function openSource(
   from: string | ImageReference | PullSource,
   options: OpenSourceOptions = {},
@@ -70,7 +73,7 @@ export async function openSource(
       return { source, [Symbol.asyncDispose]: async () => source[Symbol.dispose]() };
     }
     case 'docker': {
-      // Loaded only here: a registry client costs every other pull its start-up time.
+      // Loaded on demand: a registry client takes time to load, which other pulls do not need.
       const { openRegistryImage } = await import('#work/registry-image');
       const source = await openRegistryImage(reference, options.registry);
       return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
@@ -91,7 +94,7 @@ export async function openSource(
   }
 }
 
-/** The error for a name that says nothing of where it is. */
+/** The error for a name without a transport. */
 function bareName(reference: ImageReference): UnsupportedError {
   const text = formatReference(reference);
   return new UnsupportedError(
@@ -104,7 +107,7 @@ function bareName(reference: ImageReference): UnsupportedError {
   );
 }
 
-/** @throws UnsupportedError MEDIA_TYPE_UNSUPPORTED when a container image has a layer that is no tar */
+/** @throws UnsupportedError MEDIA_TYPE_UNSUPPORTED if a container image has a layer that is not a tar */
 export function requireTarLayers(image: ResolvedImage): void {
   if (image.config === undefined) return;
   for (const { mediaType, digest } of image.manifest.layers) {

@@ -5,32 +5,31 @@ import type { StoredTarEntry } from '#formats/tar';
 import type { Tree } from '#formats/tree';
 import type { EntryListener } from '#work/ingest';
 
-/** Reads the entries of a stored layer back. */
+/** Reads the entries of a stored layer. */
 export type ReplayLayer = (id: ObjectId) => Iterable<StoredTarEntry>;
 
-/** One layer on its way into the tree. */
+/** The state of one layer. */
 interface FeedLayer {
   readonly name: DiffId | ContentDigest;
-  /** Entries that came before their turn. */
+  /** Buffered entries. */
   kept: StoredTarEntry[];
   isImported: boolean;
   isComplete: boolean;
-  /** So many were kept that the layer is read back instead when its turn has come. */
+  /** True if too many entries arrived: the layer is then read from its stream. */
   isDropped: boolean;
 }
 
-/** Most entries that are kept for later, of all layers together; counted as the limit of an image counts them. */
+/** Largest number of buffered entries of all layers, counted like the limit of an image. */
 const KEPT_ENTRIES_MAX = 100_000;
 
 /**
- * Stacks layers in their order although they are imported in another one. The entries of the lowest layers go into the tree while they
- * are split; those of layers above a missing one are kept until it is there; layers that are stored already are read back, and so are
- * those of which too much would have to be kept.
+ * Merges layers in order, although they are imported in another order. Entries of the lowest incomplete layer are merged while it is split;
+ * entries of later layers are buffered. Stored layers, and layers with too many entries to buffer, are read from their streams.
  */
 export class StackFeed {
   readonly #stack: LayerStack;
   readonly #layers: readonly FeedLayer[];
-  /** The lowest layer that is not completely stacked. */
+  /** The lowest layer that is not completely merged. */
   #position = 0;
   #keptCount = 0;
   readonly #keptMax: number;
@@ -86,7 +85,7 @@ export class StackFeed {
     this.#keptCount = 0;
   }
 
-  /** The import of a layer is complete: what that unblocks is stacked. @throws as `LayerStack.apply` */
+  /** Ends the import of a layer, and merges the layers that waited for it. @throws as `LayerStack.apply` */
   complete(position: number): void {
     const completed = this.#layers[position];
     if (completed?.isDropped === false) completed.isComplete = true;
@@ -94,7 +93,7 @@ export class StackFeed {
   }
 
   /**
-   * Stacks what is left, reading back the layers that were not imported, and makes the tree of the image.
+   * Merges the remaining layers, reads those that were not imported, and returns the tree of the image.
    * @throws as `LayerStack.apply` and `replay`
    */
   finish(idOf: (position: number) => ObjectId, replay: ReplayLayer): Tree {

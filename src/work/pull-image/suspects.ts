@@ -3,10 +3,7 @@ import { type Repository, type Suspects, settleObjects } from '#stores/composefs
 import { blobStreamName, configStreamName, manifestStreamName } from '#work/image';
 import type { PlannedLayer } from './plan.ts';
 
-/**
- * Takes back the marks of what a finished pull has verified or written anew: objects that now are what their names say, and the streams
- * of the image, which it has made sure of.
- */
+/** Removes the marks of objects that a finished pull has verified or replaced, and of the streams of the image. */
 export function settleSuspects(
   repository: Repository,
   before: Suspects,

@@ -16,10 +16,10 @@ export interface LocalReader extends RandomReader, Disposable {
   readonly fd?: number | undefined;
 }
 
-/** Why local content was not used after all. */
+/** Why local content was not used. */
 export type LocalMiss = 'gone' | 'changed';
 
-/** What a layer is put together from. */
+/** The parts of a layer. */
 export interface AssembleOptions<S> {
   readonly blob: RemoteBlob;
   readonly plan: PartialPlan<S>;
@@ -27,22 +27,22 @@ export interface AssembleOptions<S> {
   /** The tar-split as it is in the blob, read before. */
   readonly tarSplit: Uint8Array;
   readonly diffId: DiffId;
-  /** Opens a local source; undefined when it is gone. */
+  /** Opens a local source; undefined if it no longer exists. */
   readonly open: (source: S) => LocalReader | undefined;
-  /** Told once for each chunk that could not be taken from where it was to be; it is fetched then. */
+  /** Called once for each chunk that could not be read from its local source and is fetched. */
   readonly onMiss?: ((source: S, miss: LocalMiss) => void) | undefined;
-  /** Where content waits that the layer has several times. */
+  /** Temporary store of content that occurs several times in the layer. */
   readonly scratch: Dir;
   /** Writer of the repository that takes the layer in: new files that are partly here become objects that share its extents. */
   readonly objects?: ObjectWriter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What came from where, in bytes; complete once the tar has been read to its end. */
+/** Bytes by source; complete at the end of the tar. */
 export interface AssembledBytes {
   /** Compressed bytes that arrived and were used. */
   fetchedBytes: number;
-  /** Requests that the plan did not have: for local content that was gone or changed. */
+  /** Number of additional requests, for missing or changed local content. */
   extraRequests: number;
   localBytes: number;
   /** Of those, bytes of new objects that share their extents with what was here. */
@@ -57,13 +57,13 @@ export type AssembledLayer =
       readonly tar: AsyncIterable<Uint8Array>;
       readonly bytes: AssembledBytes;
     }
-  /** The server sends the whole blob after all, from its first byte: it is the download, to be read on. */
+  /** The server sends the complete blob instead: the download, from its first byte. */
   | { readonly kind: 'whole'; readonly blob: AsyncIterable<Uint8Array> };
 
 /**
- * Puts a layer together from what is here and what is fetched. Local sources may vanish or change at any moment: what cannot be
- * read or has another digest is fetched instead. Every chunk is verified before it is passed on (a fetched one of more than
- * 8 MiB, while it is), every file and the tar at their ends.
+ * Assembles a layer from local and fetched content. Local sources may disappear or change at any time: content that cannot be read or has
+ * another digest is fetched instead. Every chunk is verified before it is passed on (a fetched one of more than 8 MiB, while it is), every
+ * file and the tar at their ends.
  * @throws TransportError; while the tar is read also IntegrityError CHUNK_CONTENT_MISMATCH, BLOB_DIGEST_MISMATCH,
  * TAR_SPLIT_CONTENT_MISMATCH, DIFF_ID_MISMATCH; HostError NO_SPACE
  */

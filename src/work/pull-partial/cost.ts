@@ -1,4 +1,4 @@
-/** What a server does with several ranges in one request. */
+/** How a server answers several ranges in one request. */
 export type RangeAbility =
   /** Sends them as parts of one response. */
   | 'multi'
@@ -7,7 +7,7 @@ export type RangeAbility =
   /** Sends the whole blob, or an error. */
   | 'none';
 
-/** What a transfer costs, measured at the host. */
+/** Measured costs of transfers from a host. */
 export interface TransferCost {
   /** Milliseconds until the first byte of a response. */
   readonly requestMs: number;

@@ -42,7 +42,7 @@ export interface LayerPartsOptions<S> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a layer is to be taken in. */
+/** The result of opening a layer. */
 export type LayerParts<S> =
   | {
       readonly kind: 'parts';
@@ -59,9 +59,9 @@ export type LayerParts<S> =
     };
 
 /**
- * Opens a layer by its parts where that is possible and, unless parts are asked for, cheaper. What is merely of no use leads to
- * the whole blob, with its reason, and a blob that comes in answer to a range is handed on, so that it is sent once. What lies
- * is an error, before any content is asked for.
+ * Opens a layer by its parts if that is possible and, unless parts are required, cheaper. Unusable metadata selects the complete blob, with
+ * the reason. A complete blob in answer to a range is passed on, so that it is sent once. Contradictory metadata is an error before any
+ * content is requested.
  * @throws FormatError CHUNKED_*, TAR_SPLIT_INVALID, TAR_*; IntegrityError CHUNKED_TOC_MISMATCH, BLOB_DIGEST_MISMATCH;
  * TransportError; while the tar is read, as `assembleLayer`
  */
@@ -91,7 +91,7 @@ async function openParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S
     try {
       return await withMetadata(options, location, kept, NO_TRANSFER);
     } catch (error) {
-      // What was kept is damaged: it is fetched as if it had not been.
+      // The cached metadata is damaged, so it is fetched again.
       if (!hasCode(error, 'BLOB_DIGEST_MISMATCH')) throw error;
     }
   }

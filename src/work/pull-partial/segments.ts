@@ -1,16 +1,16 @@
 import type { ContentDigest } from '#base/digest';
 import type { ChunkedFile, TocChunk } from '#formats/chunked';
 
-/** Content that is here, as a source names it: an object, a file of another store. */
+/** Local content: an object, or a file of another store. */
 export interface LocalContent<S> {
   readonly source: S;
-  /** Where it begins in the source. */
+  /** Offset in the source. */
   readonly offset: number;
 }
 
 /**
- * What is here, by digest. Answers are hints: the source may be gone or hold other bytes by the time it is read.
- * Asked once for each file, and once for each chunk of files that are not here.
+ * An index of local content by digest. Its answers are hints: a source may be missing or changed when it is read. It is queried once for
+ * each file, and once for each chunk of missing files.
  */
 export interface LocalIndex<S> {
   /** A whole file of this digest and size. */
@@ -46,8 +46,8 @@ interface Fetched {
 }
 
 /**
- * Says for every file of a layer where its bytes come from: whole files first, then chunks; what is to be fetched is fetched
- * once, however often it occurs. Neighbours that are neighbours in their source too are one segment.
+ * Determines the source of the bytes of every file of a layer: complete files first, then chunks. Repeated content is fetched once. Chunks
+ * that are adjacent in the file and in the source form one segment.
  */
 export function planSegments<S>(
   files: readonly ChunkedFile[],

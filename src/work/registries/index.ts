@@ -1,6 +1,6 @@
 /**
- * What this host says about registries: reads the configuration files that podman's users have, asks credential helpers, and hands a registry
- * client endpoints, credentials and certificates as values. Login and logout write auth.json.
+ * Configuration of registries on this host: reads the configuration files of podman, runs credential helpers, and passes endpoints,
+ * credentials and certificates to a registry client as values. Login and logout write auth.json.
  *
  *     options, environment ──► registries.conf, certs.d, auth.json ──► RegistryConfiguration ──► remotes/registry
  */

@@ -17,7 +17,7 @@ import { eraseByHelper, failed, type HelperQuestion, storeByHelper } from './cre
 import type { RegistryConfiguration } from './open.ts';
 import { replacePrivateFile } from './private-file.ts';
 
-/** Asks a registry whether the credentials of an endpoint are right; throws when they are not. */
+/** Verifies the credentials of an endpoint at the registry; throws if they are wrong. */
 export interface LoginVerifier {
   verifyLogin(endpoint: Endpoint, options: { readonly signal?: AbortSignal }): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface LoginVerifier {
 export function createLoginVerifier(settings: RegistrySettings = {}): LoginVerifier {
   return {
     async verifyLogin(endpoint, options) {
-      // Loaded only here: who judges a local image must not wait for the client.
+      // Loaded on demand: judging a local image does not need the client.
       const { RegistryRepository } = await import('#remotes/registry');
       await using repository = new RegistryRepository([endpoint], settings);
       await repository.verifyLogin(options);
@@ -34,7 +34,7 @@ export function createLoginVerifier(settings: RegistrySettings = {}): LoginVerif
   };
 }
 
-/** Where and as whom login and logout work. */
+/** Options of login and logout. */
 export interface LoginContext {
   readonly root: ConfigRoot;
   readonly env: ConfigEnvironment;
@@ -132,7 +132,10 @@ function removeFromFile(context: LoginContext, file: string, key: string): boole
   return isRemoved;
 }
 
-/** Empties auth.json: every entry goes, other keys stay. Returns the file. @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND */
+/**
+ * Removes every entry of auth.json; other keys are kept. Returns the file. @throws FormatError CONFIG_INVALID; NotFoundError
+ * CONFIG_NOT_FOUND
+ */
 export function logoutAll(context: LoginContext): string {
   const file = context.configuration.credentials.search.writeTo;
   replacePrivateFile(context.root, file, (text) => {
@@ -168,7 +171,7 @@ function parseLoginKey(text: string): LoginKey {
   );
 }
 
-/** Docker Hub's other names are the same host. */
+/** The other names of Docker Hub are the same host. */
 function hostOf(host: string): string {
   return /^(?:index|registry-1)\.docker\.io$/.test(host) ? DOCKER_HUB : host;
 }

@@ -19,33 +19,34 @@ import type { ConfigRoot } from './config-root.ts';
 import { type CredentialOptions, CredentialSearch } from './credentials.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls-material.ts';
 
-/** Options of the command line that stand before the files. */
+/** Options of the command line that override the files. */
 export interface RegistryOptions extends CredentialOptions {
-  /** `--registries-conf`: in the place of the main file; drop-ins still count. */
+  /** `--registries-conf`: replaces the main file; drop-ins still apply. */
   readonly registriesConf?: string;
   /** `--tls-verify`. */
   readonly tlsVerify?: boolean;
-  /** `--cert-dir`: the folder itself. */
+  /** `--cert-dir`: the directory itself. */
   readonly certDir?: string;
 }
 
-/** One image to pull, and the places to ask for it. */
+/** One image to pull, with its endpoints. */
 export interface ImageCandidate {
   readonly name: ImageName;
   readonly endpoints: readonly ImageEndpoint[];
 }
 
-/** What this host says about registries, ready for a client: endpoints, credentials, certificates. */
+/** Configuration of registries for a client: endpoints, credentials, certificates. */
 export interface RegistryConfiguration {
   readonly registries: RegistriesConfig;
-  /** Things that a user should hear once. */
+  /** Warnings for the user, each once. */
   readonly warnings: readonly string[];
-  /** Places to ask for a pull, in order. @throws as `chooseEndpoints` */
+  /** Endpoints for a pull, in order. @throws as `chooseEndpoints` */
   endpointsFor(name: ImageName): readonly ImageEndpoint[];
-  /** The place to ask for a push, tags, a deletion or a login. @throws as `choosePushEndpoint` */
+  /** The endpoint for a push, tags, a deletion or a login. @throws as `choosePushEndpoint` */
   pushEndpointFor(name: ImageName): ImageEndpoint;
   /**
-   * What a name that was written without a transport stands for, in the order to try. Candidates after the first come from search registries.
+   * The images that a name without a transport can refer to, in the order of attempts. Candidates after the first come from search
+   * registries.
    * @throws as `resolveShortName` and `chooseEndpoints`
    */
   candidatesFor(text: string): readonly ImageCandidate[];
@@ -54,7 +55,7 @@ export interface RegistryConfiguration {
   /** Certificates for one endpoint. @throws FormatError CONFIG_INVALID; HostError */
   tlsFor(endpoint: Pick<ImageEndpoint, 'registry'>): TlsMaterial;
   /**
-   * An endpoint as the registry client takes it: certificates are read now, credentials when the registry first asks for some.
+   * An endpoint for the registry client: certificates are read now, credentials when the registry first requires them.
    * @param written host of the reference; credentials of options are for it alone
    * @throws as `tlsFor`
    */
@@ -62,7 +63,8 @@ export interface RegistryConfiguration {
 }
 
 /**
- * Reads registries.conf with its drop-ins, and gives what a client needs. The root must stay open as long as the result is used.
+ * Reads registries.conf with its drop-ins, and returns the configuration for a client. The root must stay open as long as the result is
+ * used.
  * @throws FormatError CONFIG_INVALID; NotFoundError CONFIG_NOT_FOUND for a file that the user named; HostError
  */
 export async function openRegistryConfiguration(

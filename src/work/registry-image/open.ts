@@ -29,7 +29,9 @@ export interface RegistryImageOptions extends RegistryOptions, TrustOptions {
   readonly settings?: RegistrySettings | undefined;
 }
 
-/** Opens the repository of an image at the places where this host asks for it. Nothing is requested yet. @throws as `openRegistryConfiguration`, `openTrust` */
+/**
+ * Opens the repository of an image with its configured endpoints. Sends no request yet. @throws as `openRegistryConfiguration`, `openTrust`
+ */
 export async function openRegistryImage(
   reference: RegistryReference,
   options: RegistryImageOptions = {},
@@ -77,7 +79,7 @@ interface Opened {
 /** An image in a registry. Dispose it to close its connections. */
 export class RegistryImage implements AsyncDisposable {
   readonly reference: RegistryReference;
-  /** What the configuration of this host wants a user to hear once. */
+  /** Warnings of the configuration for the user, each once. */
   readonly warnings: readonly string[];
   readonly #opened: Opened;
   readonly #sizes = new Map<ContentDigest, number>();
@@ -93,17 +95,19 @@ export class RegistryImage implements AsyncDisposable {
     return this.#opened.repository.traffic;
   }
 
-  /** The repository, at the places where this host asks for it. */
+  /** The repository, with its configured endpoints. */
   get repository(): RegistryRepository {
     return this.#opened.repository;
   }
 
-  /** Asks the policy of this host about the image. Call it after `resolve`, which finds out who delivers. @throws as `judgeRegistryImage` */
+  /**
+   * Applies the policy of this host to the image. Call it after `resolve`, which determines the endpoint. @throws as `judgeRegistryImage`
+   */
   judge(manifest: ContentDigest, options: RequestOptions = {}): Promise<TrustReport> {
     return this.#opened.judge(manifest, options);
   }
 
-  /** Chooses the image for a platform and verifies it down to its config. @throws as `RegistryRepository.resolve` */
+  /** Selects the image for a platform and verifies its manifest and config. @throws as `RegistryRepository.resolve` */
   async resolve(options: ResolveOptions & RequestOptions = {}): Promise<ResolvedImage> {
     const image = await this.#opened.repository.resolve(manifestOf(this.reference), options);
     for (const { digest, sizeBytes } of image.manifest.layers) this.#sizes.set(digest, sizeBytes);
@@ -126,7 +130,7 @@ export class RegistryImage implements AsyncDisposable {
   }
 }
 
-/** What of the repository a reference means. */
+/** The tag or digest of a reference. */
 export function manifestOf({ digest, tag }: RegistryReference): ManifestReference {
   return digest === undefined ? { tag: tag ?? 'latest' } : { digest };
 }

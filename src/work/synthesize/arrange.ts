@@ -10,7 +10,7 @@ import {
   type Tree,
 } from '#formats/tree';
 
-/** A directory as it will stand in the commit: one of the image, or two that become one. */
+/** A directory of the commit: a directory of the image, or two merged ones. */
 export interface PlacedDirectory {
   readonly kind: 'directory';
   /** Path in the commit, in messages. */
@@ -22,7 +22,7 @@ export interface PlacedDirectory {
   children(): readonly (readonly [ByteString, Placed])[];
 }
 
-/** A leaf as it will stand in the commit. */
+/** A leaf of the commit. */
 export interface PlacedLeaf {
   readonly kind: 'leaf';
   readonly path: string;
@@ -30,17 +30,17 @@ export interface PlacedLeaf {
   readonly index: LeafIndex;
 }
 
-/** What stands at a place of the commit. */
+/** An entry of the commit. */
 export type Placed = PlacedDirectory | PlacedLeaf;
 
-/** What of an image does not go into a commit. */
+/** Parts of an image that are omitted from a commit. */
 export interface ArrangeOptions {
   /** Keep the directory `/boot` without what is in it: ostree takes the kernel from `/usr/lib/modules`. */
   readonly emptyBoot?: boolean | undefined;
   readonly emptySysroot?: boolean | undefined;
 }
 
-/** Directories of the root whose content belongs to a running system; anything else of these names is left out. */
+/** Directories of the root whose content belongs to a running system; other files of these names are omitted. */
 const EMPTIED = ['run', 'tmp', 'proc', 'sys', 'dev'] as ByteString[];
 const [ETC, USR] = ['etc', 'usr'] as ByteString[] as [ByteString, ByteString];
 
@@ -51,9 +51,9 @@ interface From {
 }
 
 /**
- * Lays the tree of an image out as OSTree wants it: `/etc` becomes `/usr/etc` (what `/usr/etc` has stays, and gives way to what
- * `/etc` has), and directories of a running system are empty. The tree itself is not changed; children are placed when asked for.
- * Source: unified-storage notes on the bootc branch composefs-to-ostree (f123351e).
+ * Arranges the tree of an image for OSTree: `/etc` is merged into `/usr/etc` (entries of `/etc` take precedence), and directories of a
+ * running system are emptied. The tree itself is not changed; children are arranged on demand. Source: unified-storage notes on the bootc
+ * branch composefs-to-ostree (f123351e).
  */
 export function arrangeTree(
   tree: Tree,
@@ -128,7 +128,7 @@ class Arranger {
     placed.sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  /** What inodes of one name, in this order of precedence, become together. @throws ConflictError OSTREE_OVERLAY_CONFLICT */
+  /** Merges inodes of one name, in this order of precedence. @throws ConflictError OSTREE_OVERLAY_CONFLICT */
   #place(
     path: string,
     candidates: readonly { readonly inode: Inode; readonly labelName: ByteString }[],

@@ -13,8 +13,8 @@ export interface SynthesizedDetails {
 const CREATED = 'org.opencontainers.image.created';
 
 /**
- * What bootc, ostree-ext and rpm-ostree look for in the commit of an image, by keys in ascending order, documents as canonical JSON: the
- * same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
+ * The metadata that bootc, ostree-ext and rpm-ostree read from the commit of an image, with keys in ascending order and documents as
+ * canonical JSON: the same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
  */
 export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   const text = (bytes: Uint8Array): string =>
@@ -31,7 +31,7 @@ export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   };
 }
 
-/** When the image says that it was made: the annotation of its manifest counts, else its config. Whole seconds. */
+/** Creation time of the image in seconds: from the annotation of its manifest, otherwise from its config. */
 export function timeOf({ manifest, config }: OciImage): bigint | undefined {
   return secondsOf(manifest.annotations.get(CREATED)) ?? secondsOf(config?.created);
 }

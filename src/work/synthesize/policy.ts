@@ -14,8 +14,8 @@ import { Directory, isRegular, leafAt, type Tree } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 
 /**
- * The labels that an image's own policy gives; undefined when it chooses none, and then nothing is labelled. A policy below
- * `usr/etc` is not seen. Source: composefs-rs 0.9 selabel.rs.
+ * The labels of the policy of an image; undefined if the image has no policy, and then nothing is labelled. A policy below `usr/etc` is not
+ * seen. Source: composefs-rs 0.9 selabel.rs.
  * @throws FormatError SELINUX_POLICY_INVALID, also when a policy is chosen and not there; SELINUX_POLICY_TOO_COSTLY;
  * TREE_TRANSFORM_IMPOSSIBLE when `/etc`, or what leads to the policy, is no directory
  */

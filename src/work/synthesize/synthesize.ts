@@ -18,11 +18,11 @@ import { detailsOf, type SynthesizedDetails } from './details.ts';
 import { readPolicy } from './policy.ts';
 import { requireCommittable, TreeWriter } from './tree-writer.ts';
 
-/** How an image becomes a commit. */
+/** Options of the commit of an image. */
 export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
-  /** Refs below `refs/heads` to point at the commit. */
+  /** Refs below `refs/heads` to set to the commit. */
   readonly refs?: readonly string[] | undefined;
-  /** Creates a missing repository in this mode; without it a missing one is an error. */
+  /** Create a missing repository in this mode. Without it, a missing repository is an error. */
   readonly createMode?: OstreeMode | undefined;
   /** How layers are read: as the specifications say (default: as the image was built), or as cfsctl does. */
   readonly reading?: Reading | undefined;
@@ -32,11 +32,11 @@ export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
   readonly labels?: Precedence | undefined;
   /** False: zero-length xattrs, and capabilities that the kernel changes, stay as they are; `ostree fsck` then finds them wrong. */
   readonly normaliseXattrs?: boolean | undefined;
-  /** Instead of our own metadata and time: what another program would write. */
+  /** Replaces the metadata and time of onecopy, to reproduce the commit of another program. */
   readonly details?: ((image: OciImage, tree: Tree) => SynthesizedDetails) | undefined;
 }
 
-/** What was made of an image. */
+/** Report of the commit of an image. */
 export interface SynthesisReport extends TransactionReport {
   readonly commit: OstreeChecksum;
   readonly rootTree: OstreeChecksum;
@@ -47,7 +47,7 @@ export interface SynthesisReport extends TransactionReport {
   /** True when this call made the repository. */
   readonly created: boolean;
   readonly refs: readonly string[];
-  /** True when the image chooses a SELinux policy, so that files have its labels. */
+  /** True if the image has an SELinux policy, whose labels the files get. */
   readonly isLabelled: boolean;
 }
 

@@ -24,8 +24,8 @@ export interface AttachmentRequest {
 }
 
 /**
- * What lies beside an image in its repository, at the place that is really asked (mirror or rewritten location): `RegistryRepository` is one.
- * Every answer but "there is none" that is not the content is thrown.
+ * Attachments of an image in its repository, at the real endpoint (mirror or rewritten location); implemented by `RegistryRepository`.
+ * Every other answer than the content or "not found" is thrown.
  */
 export interface AttachmentStore {
   /** Undefined only for 404 with MANIFEST_UNKNOWN, or without a JSON body. At most 4 MiB. */
@@ -45,7 +45,9 @@ export interface AttachmentStore {
   ): Promise<readonly Descriptor[]>;
 }
 
-/** Signatures under cosign's tag of a manifest; none when there is no such tag. @throws what the store throws; FormatError; IntegrityError */
+/**
+ * Signatures under the cosign tag of a manifest; none if the tag does not exist. @throws what the store throws; FormatError; IntegrityError
+ */
 export async function fetchTaggedSignatures(
   store: AttachmentStore,
   manifest: ContentDigest,
@@ -80,7 +82,7 @@ export async function fetchReferringSignatures(
   return signatures;
 }
 
-/** What refers to an image without a signature that counts, in words; for a refusal, so a registry that fails here changes nothing. */
+/** Describes referrers without a valid signature, for the message of a refusal. Errors of the registry are ignored here. */
 export async function describeReferrers(
   store: AttachmentStore,
   manifest: ContentDigest,
@@ -91,7 +93,7 @@ export async function describeReferrers(
     referrers = await store.listReferrers(manifest, options);
   } catch {
     options.signal?.throwIfAborted();
-    return []; // The image is refused already; this only names what was found.
+    return []; // The image is already refused; this only adds details.
   }
   const types = new Set(referrers.map(({ artifactType }) => artifactType ?? ''));
   const found: string[] = [];
@@ -102,7 +104,7 @@ export async function describeReferrers(
   return found;
 }
 
-/** Every layer is fetched and verified, also those of other types: one that is missing or altered spoils the whole. */
+/** Every layer is fetched and verified, including other types: a missing or altered layer invalidates all. */
 async function fetchLayers(
   store: AttachmentStore,
   manifest: Manifest,
@@ -121,7 +123,7 @@ async function fetchLayers(
   return signatures;
 }
 
-/** The store verifies what it fetches; here it is trusted, so here it is verified. */
+/** The store also verifies, but the expression that trusts the bytes must verify them. */
 function verifyBytes(what: string, expected: ContentDigest, bytes: Uint8Array): void {
   const found = computeContentDigest(bytes, algorithmOf(expected));
   if (found === expected) return;

@@ -1,6 +1,6 @@
 /**
- * Whether this host accepts an image, asked before anything of it is stored: reads policy.json, registries.d and keys, fetches the signatures
- * that lie beside the image, and says which key accepted it. Whatever cannot be read or is not understood refuses.
+ * Decides whether this host accepts an image, before anything of it is stored: reads policy.json, registries.d and keys, fetches the
+ * signatures of the image, and reports the accepting key. Unreadable or unknown content causes a refusal.
  *
  *     openTrust ──► judgeRegistryImage (by tag, by referrer) ─┬─► TrustReport
  *               └─► judgeLocalImage (signature-N of dir:) ────┴─► IMAGE_REJECTED with a class

@@ -29,11 +29,11 @@ import {
 import type { HostTrust } from './open.ts';
 import { imageRejected, type RefusedImage, type TrustReport } from './report.ts';
 
-/** An image of a registry, before anything of it is stored. */
+/** An image in a registry, before it is stored. */
 export interface RegistryQuestion {
-  /** As the user wrote it, after short names: what the policy sees. */
+  /** The name that the user wrote, after resolving short names: the policy applies to it. */
   readonly name: ImageName;
-  /** The place that gave the manifest: what registries.d sees, and where signatures lie. */
+  /** The endpoint that delivered the manifest: registries.d and the location of signatures apply to it. */
   readonly endpoint: Pick<Endpoint, 'host' | 'repository'>;
   /** The sha256 digest of each platform's manifest that will be stored; never of the index. */
   readonly manifests: readonly ContentDigest[];

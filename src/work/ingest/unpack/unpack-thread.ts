@@ -45,7 +45,7 @@ export class UnpackThread implements AsyncDisposable {
   readonly #worker: WorkerHandle<UnpackOrder | 'stop', void>;
   /** The pending result of the thread; undefined while it is idle. */
   #answer: PromiseWithResolvers<UnpackAnswer> | undefined;
-  /** Releases whoever waits at the other end of a ring of the thread. */
+  /** Releases waiting peers at the other ends of the rings of the thread. */
   #release: ((error: unknown) => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
 
