@@ -90,6 +90,7 @@ export class UnpackThread implements AsyncDisposable {
     const failure = await readTar(reader, (piece) => onTar(piece, readBytes[0] ?? 0));
     const { error } = await answer.promise;
     this.#answer = undefined;
+    this.#release = [];
     if (failure !== undefined && !isDoubtful(failure.error)) throw failure.error;
     if (error !== undefined) throw reviveError(error);
     await pumping;
