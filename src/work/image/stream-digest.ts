@@ -21,13 +21,13 @@ const OPEN_BYTES = 16 << 10;
  * @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError VERITY_NOT_ENABLED; FormatError of a bad splitstream; the signal's reason
  */
 export async function computeStreamDigest(
-  { objects }: Repository,
+  repository: Repository,
   stream: Splitstream,
   like: DiffId | ContentDigest,
   { signal }: Pick<OperationOptions, 'signal'> = {},
 ): Promise<ContentDigest> {
   const gathered = new Gathered(createHasherLike(like));
-  using reader = objects.reader();
+  using reader = repository.objects.reader();
   let turnBytes = 0;
   for (const part of stream.parts()) {
     if (part.kind === 'inline') {

@@ -68,9 +68,9 @@ function sizeOf({ root, insecure, objects }: Repository, id: ObjectId): number |
 }
 
 /** True if an object exists and its content matches its name. */
-export function isIntact({ objects }: Repository, id: ObjectId): boolean {
+export function isIntact(repository: Repository, id: ObjectId): boolean {
   try {
-    objects.open(id, { verify: 'content' })[Symbol.dispose]();
+    repository.objects.open(id, { verify: 'content' })[Symbol.dispose]();
     return true;
   } catch (error) {
     if (!isOnecopyError(error) || error.kind === 'busy') throw error;

@@ -22,10 +22,11 @@ export interface Sweep extends Garbage {
 
 /** Scans all objects and finds those that are not live. */
 export async function sweepObjects(
-  { root, algorithm }: Repository,
+  repository: Repository,
   live: ObjectSet,
   signal: AbortSignal | undefined,
 ): Promise<Sweep> {
+  const { root, algorithm } = repository;
   const { digestBytes } = ALGORITHMS[algorithm];
   const findings: Finding[] = [];
   const garbage = new ObjectSet(digestBytes);
