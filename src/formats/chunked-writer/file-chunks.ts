@@ -13,7 +13,7 @@ export class FileChunks {
   readonly #chunker = new ContentChunker();
   readonly #file = createHash('sha256');
   readonly #runs: FrameRun[] = [];
-  /** Hash of the chunk at hand; the first chunk is hashed with the file. */
+  /** Hash of the current chunk; the first chunk is hashed with the file. */
   #chunk: Hash | undefined;
   #firstFrame: number;
   #fileOffset = 0;
@@ -24,7 +24,7 @@ export class FileChunks {
     zeros: (lengthBytes) => this.#zeros(lengthBytes),
   };
 
-  /** The frame at hand must be cut. */
+  /** The current frame must be cut. */
   constructor(cutter: FrameCutter) {
     this.#cutter = cutter;
     this.#firstFrame = cutter.count;

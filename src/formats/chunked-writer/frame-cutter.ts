@@ -32,7 +32,7 @@ export class FrameCutter {
       this.add(ZEROS.subarray(0, left));
   }
 
-  /** Ends the frame at hand, if it has bytes. */
+  /** Ends the current frame, if it has bytes. */
   cut(): void {
     if (this.#bytes === 0) return;
     const [first] = this.#pieces;

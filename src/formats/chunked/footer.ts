@@ -17,7 +17,7 @@ export interface ChunkedFooter {
   readonly tarSplit: MetadataPosition | undefined;
 }
 
-/** Bytes at the end of a blob that are enough for every footer that this room knows. */
+/** Bytes at the end of a blob that contain every known footer. */
 export const FOOTER_TAIL_BYTES = SKIPPABLE_HEADER_BYTES + FOOTER_BYTES;
 
 /**

@@ -153,7 +153,7 @@ export class TocParser {
     this.#drafts.push(draft);
   }
 
-  /** Finishes the entries at hand; in eStargz they wait until an offset tells where the last range ends. */
+  /** Finishes the pending entries; in eStargz they wait until an offset tells where the last range ends. */
   #close(nextOffset: number | undefined): void {
     for (const draft of this.#drafts) {
       const endOffset = draft.endOffset ?? nextOffset;

@@ -10,9 +10,9 @@ import {
 
 /** Receives the chunks of a file in order. */
 export interface ChunkSink {
-  /** Bytes of the chunk at hand: a view of memory that the chunker does not use again. */
+  /** Bytes of the current chunk: a view of memory that the chunker does not reuse. */
   data(bytes: Uint8Array): void;
-  /** The chunk at hand is complete; it has at least one byte. */
+  /** The current chunk is complete; it has at least one byte. */
   cut(): void;
   /** A chunk of this many zeros. */
   zeros(lengthBytes: number): void;
@@ -44,9 +44,9 @@ export class ContentChunker {
   #history = new Uint8Array(WINDOW_BYTES);
   /** Zeros that may become a hole. */
   #carry = 0;
-  /** Length of the hole at hand; 0 when there is none. */
+  /** Length of the current hole; 0 if there is none. */
   #hole = 0;
-  /** The chunk at hand has bytes. */
+  /** The current chunk has bytes. */
   #isOpen = false;
 
   /** Takes the next bytes of the file. */

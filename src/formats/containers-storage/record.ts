@@ -117,7 +117,7 @@ class Fields {
     return this.#wrong(key, 'a digest');
   }
 
-  /** A size; a negative one means that nobody knows. */
+  /** A size; negative if it is not known. */
   size(key: string): number | undefined {
     const value = this.#get(key);
     if (value === undefined) return undefined;

@@ -4,8 +4,8 @@ import { VERITY_BLOCK_BYTES } from './layout.ts';
 const KEPT_BYTES_MAX = 4 << 20;
 
 /**
- * Views of whole blocks. Making one costs about as much as everything else around the hash of a block, so those of the last buffer
- * are kept: a buffer that is filled anew needs no new ones, as long as its blocks lie at multiples of the block size.
+ * Views of whole blocks. Creating a view costs about as much as all other work around the hash of a block, so the views of the last buffer
+ * are kept: a reused buffer needs no new views, if its blocks are at multiples of the block size.
  */
 export class BlockViews {
   #buffer: ArrayBufferLike | undefined;

@@ -185,7 +185,7 @@ const PLAIN = {
 /** The last hasher of each algorithm, reused by `computeVerity`, which never leaves one half full. */
 const kept: Partial<Record<VerityAlgorithm, { hash: BlockHash; hasher: VerityHasher }>> = {};
 
-/** The fs-verity digest of bytes at hand. Only the last, short block is copied. */
+/** The fs-verity digest of bytes in memory. Only the last, short block is copied. */
 export function computeVerity(
   bytes: Uint8Array,
   algorithm: VerityAlgorithm,

@@ -55,7 +55,7 @@ export interface Just<out T> {
   readonly just: T;
 }
 
-/** The value that stands for a type. */
+/** The value of a type. */
 export type ValueOf<V> = V extends VariantType<infer T> ? T : never;
 
 function basic<T>(letter: keyof typeof BASIC): VariantType<T> {

@@ -23,7 +23,7 @@ export interface PolicyRule {
 }
 
 /**
- * Parses a policy.json as a whole: a mistake in a scope that nobody asks for refuses too. Source: containers-policy.json(5); each refusal was
+ * Parses a policy.json as a whole: an error in an unused scope also refuses it. Source: containers-policy.json(5); each refusal was
  * recorded with skopeo 1.22.
  * @throws FormatError POLICY_INVALID with file, field and offset
  */

@@ -53,7 +53,7 @@ export interface ComposefsReference {
   readonly name: string;
 }
 
-/** A bare word: an image name in the repository at hand. `@sha256:…`: a manifest digest in it. */
+/** A bare word: an image name in the repository. `@sha256:…`: a manifest digest in it. */
 export type StoredReference =
   | { readonly transport: 'stored'; readonly name: string }
   | { readonly transport: 'stored'; readonly digest: ContentDigest };

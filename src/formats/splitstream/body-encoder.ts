@@ -88,7 +88,7 @@ export class StreamEncoder implements BodyEncoder {
       this.#stream.on('data', (piece: Uint8Array) => this.#pieces.push(piece));
       this.#stream.once('end', resolve).once('error', reject);
     });
-    this.#ended.catch(() => undefined); // Also when nobody waits: `finish` reports it.
+    this.#ended.catch(() => undefined); // Also without a waiter: `finish` reports it.
   }
 
   write(bytes: Uint8Array): void {

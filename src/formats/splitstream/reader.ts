@@ -46,7 +46,7 @@ export interface Splitstream {
   readonly streamRefs: readonly ObjectId[];
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
   /**
-   * The body from its start; each call begins anew. A synchronous iterable, so `for` and `for await` both take it.
+   * The body from its start; each call starts again. A synchronous iterable, so `for` and `for await` both take it.
    * Memory is bounded whatever the body claims.
    * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_COMPRESSION, SPLITSTREAM_REF_INDEX, SPLITSTREAM_BODY_TOO_LARGE
    */

@@ -87,7 +87,7 @@ export class SplitstreamRecords {
     return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concatBytes(pieces);
   }
 
-  /** More bytes of the chunk at hand; the decoder throws when the body ends inside it. */
+  /** More bytes of the current chunk; the decoder throws when the body ends inside it. */
   #nextPart(): void {
     const { value, done } = this.#parts.next();
     if (done === true || value.kind !== 'inline') {

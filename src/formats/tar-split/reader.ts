@@ -10,7 +10,7 @@ const NEWLINE = 0x0a;
 export class TarSplitReader {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** Where the line at hand begins in the tar-split. */
+  /** Offset of the current line in the tar-split. */
   #offset = 0;
 
   /** Takes the next bytes and yields the records that they complete. @throws FormatError TAR_SPLIT_INVALID */

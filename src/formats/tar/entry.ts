@@ -20,7 +20,7 @@ export interface SparseRun {
   readonly sizeBytes: number;
 }
 
-/** How a sparse member maps onto the file it stands for. */
+/** How a sparse member maps to its file. */
 export interface TarSparse {
   /** Size of the file with its holes. */
   readonly realSizeBytes: number;

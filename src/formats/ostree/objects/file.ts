@@ -166,7 +166,7 @@ export class FileHasher {
 
 const NO_CONTENT = new Uint8Array(0);
 
-/** The checksum of a file object whose content is at hand. */
+/** The checksum of a file object whose content is in memory. */
 export function computeFileChecksum(header: FileHeader, content?: Uint8Array): OstreeChecksum {
   const hashed = isLinkMode(header.mode) || content === undefined ? NO_CONTENT : content;
   return computeFramedChecksum(frameHeader(encodeFileHeader(header)), hashed);
