@@ -31,6 +31,9 @@ export interface OpenDirOptions {
   readonly noFollow?: boolean;
 }
 
+/** A FIFO in the place of a stored file must not stop the program. */
+const READ_NOW = OPEN.read | OPEN.nonBlock;
+
 /**
  * A directory as a capability: an open descriptor, below which names are resolved. Every call blocks and is complete when it returns.
  *
@@ -87,19 +90,22 @@ export class Dir implements Disposable {
     return fd === undefined ? undefined : new Dir(fd, this.displayPath(name));
   }
 
-  /** Opens (or creates, see `OPEN`) a file below. `mode` is subject to the umask. O_CLOEXEC is always set. */
-  openFile(name: Name, flags: number = OPEN.read, mode = 0o666): HostFile {
+  /**
+   * Opens (or creates, see `OPEN`) a file below. `mode` is subject to the umask. O_CLOEXEC is always set. By default it does not wait for the
+   * writer of a FIFO, which then has no content.
+   */
+  openFile(name: Name, flags: number = READ_NOW, mode = 0o666): HostFile {
     return this.tryOpenFile(name, flags, mode) ?? this.#fail(ERRNO.ENOENT, 'openat', name);
   }
 
   /** Opens a file below this directory; undefined if the name does not exist. */
-  tryOpenFile(name: Name, flags: number = OPEN.read, mode = 0o666): HostFile | undefined {
+  tryOpenFile(name: Name, flags: number = READ_NOW, mode = 0o666): HostFile | undefined {
     const fd = this.#open_(name, flags, mode);
     return fd === undefined ? undefined : new HostFile(fd, this.displayPath(name));
   }
 
   /** As `tryOpenFile`, but returns a bare descriptor, which the caller closes with `closeFd`. For loops over tens of thousands of files. */
-  tryOpenFd(name: Name, flags: number = OPEN.read): number | undefined {
+  tryOpenFd(name: Name, flags: number = READ_NOW): number | undefined {
     return this.#open_(name, flags, 0);
   }
 

@@ -17,7 +17,7 @@ import {
   scopesOfPath,
 } from '#formats/image-trust';
 import { formatImageName, type ImageName, type LocalReference } from '#formats/oci';
-import { Dir, resolvedPathOf } from '#host';
+import { Dir, OPEN, resolvedPathOf } from '#host';
 import type { Endpoint } from '#remotes/registry';
 import { readSignatureFiles } from '#stores/oci-layout';
 import {
@@ -206,6 +206,6 @@ function resolvePath({ transport, path }: LocalReference): string {
   }
   const slash = path.lastIndexOf('/');
   using parent = Dir.open(slash < 0 ? '.' : path.slice(0, slash + 1));
-  using file = parent.openFile(byteStringFromText(path.slice(slash + 1)));
+  using file = parent.openFile(byteStringFromText(path.slice(slash + 1)), OPEN.read);
   return bytesOf(resolvedPathOf(file)).toString('utf8');
 }

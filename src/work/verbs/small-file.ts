@@ -8,7 +8,7 @@ const FILE_BYTES_MAX = 64 * 2 ** 20;
 export function readNamedFile(path: string): Buffer {
   const { folder, name } = splitPath(path);
   using directory = Dir.open(folder);
-  using file = directory.openFile(name);
+  using file = directory.openFile(name, OPEN.read);
   return readAll(file, FILE_BYTES_MAX);
 }
 

@@ -127,7 +127,10 @@ export class ObjectChecker implements Disposable {
    */
   #measure(dir: Dir, id: ObjectId): HashedFile | 'waits' | undefined {
     try {
-      const fd = dir.tryOpenFd(id.slice(2) as ByteString, OPEN.read | OPEN.noFollow);
+      const fd = dir.tryOpenFd(
+        id.slice(2) as ByteString,
+        OPEN.read | OPEN.noFollow | OPEN.nonBlock,
+      );
       if (fd === undefined) return undefined;
       try {
         return this.#measureFd(fd);
@@ -169,7 +172,7 @@ function checkObject(
   }
   // A device or a pipe in place of an object must not be opened: the open may block forever.
   if (type !== 'file') return find('object-open-failed', `it is a ${type}`);
-  const opened = attempt(() => dir.openFile(name, OPEN.read | OPEN.noFollow));
+  const opened = attempt(() => dir.openFile(name, OPEN.read | OPEN.noFollow | OPEN.nonBlock));
   if (opened.error !== undefined) return find('object-open-failed', opened.error.message);
   using file = opened.value;
   const measured = attempt(() => tryMeasureVerity(file, algorithm));

@@ -1,6 +1,6 @@
-import type { ByteString } from '#base/bytes';
+import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { isOnecopyError } from '#base/errors';
+import { IntegrityError, isOnecopyError } from '#base/errors';
 import { objectPath, parseObjectPath, type VerityAlgorithm } from '#formats/fsverity';
 import type { Dir, DirEntry } from '#host';
 import { DIRECTORY_MODE, OBJECTS, REFS, REFS_DEPTH_MAX } from '../layout.ts';
@@ -28,9 +28,35 @@ export function relativeTarget(linkPath: string, targetPath: string): ByteString
 export function ensureLink(root: Dir, linkPath: string, targetPath: string): boolean {
   const parts = linkPath.split('/');
   for (let depth = 1; depth < parts.length; depth += 1) {
-    root.mkdir(parts.slice(0, depth).join('/'), DIRECTORY_MODE);
+    const folder = parts.slice(0, depth).join('/');
+    if (!root.mkdir(folder, DIRECTORY_MODE)) refuseLink(root, folder);
   }
   return root.replaceSymlink(relativeTarget(linkPath, targetPath), linkPath);
+}
+
+/**
+ * Refuses a symlink in the place of a directory: it may lead out of the repository.
+ * @throws IntegrityError REPO_ENTRY_INVALID
+ */
+export function refuseLink(root: Dir, folder: string): void {
+  if (root.lstat(folder)?.type !== 'symlink') return;
+  const target = displayText(root.readlink(folder) ?? ('' as ByteString));
+  const path = displayText(folder as ByteString);
+  throw new IntegrityError(
+    'REPO_ENTRY_INVALID',
+    `Cannot open repository "${root.label}": expected "${path}" to be a directory, found a symlink to "${target}"`,
+    { path, target },
+    {
+      hint: 'To keep a directory of the repository on another filesystem, bind-mount it (mount --bind)',
+    },
+  );
+}
+
+/** As `refuseLink`, for all directories that a path leads through. */
+export function refuseLinksAbove(root: Dir, path: string): void {
+  for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+    refuseLink(root, path.slice(0, slash));
+  }
 }
 
 /** The path of an object relative to the repository. */
@@ -91,6 +117,7 @@ export interface RefEntry {
 export function* walkRefs(root: Dir, category: RefCategory, prefix = ''): Generator<RefEntry> {
   const start = prefix === '' ? '' : `${prefix}/`;
   const top = `${category}/${REFS}${prefix === '' ? '' : `/${prefix}`}`;
+  refuseLinksAbove(root, `${top}/`);
   if (root.lstat(top)?.type !== 'directory') return;
   yield* walkBelow(root, top, start, 0);
 }
@@ -106,6 +133,7 @@ function* walkBelow(root: Dir, path: string, name: string, depth: number): Gener
     if (entry.type === 'directory') {
       yield* walkBelow(root, below, `${full}/`, depth + 1);
     } else if (entry.type === 'symlink') {
+      if (root.stat(below)?.type === 'directory') refuseLink(root, below);
       const target = root.readlink(below);
       if (target !== undefined) yield { name: full, target, type: entry.type };
     } else {

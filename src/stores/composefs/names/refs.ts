@@ -3,7 +3,14 @@ import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { LINK_NAME, REFS } from '../layout.ts';
 import type { StoreContext } from '../repository/context.ts';
-import { baseNameOf, ensureLink, type RefCategory, readObjectLink, walkRefs } from './links.ts';
+import {
+  baseNameOf,
+  ensureLink,
+  type RefCategory,
+  readObjectLink,
+  refuseLinksAbove,
+  walkRefs,
+} from './links.ts';
 import { checkFileName, fileNameOf, splitRefName, textOf } from './names.ts';
 
 /** A named reference: a root of garbage collection. */
@@ -45,6 +52,7 @@ export class RefStore {
   resolve(category: RefCategory, name: string): NamedRef | undefined {
     splitRefName(name);
     const path = `${category}/${REFS}/${fileNameOf(name)}`;
+    refuseLinksAbove(this.#context.root, path);
     if (this.#context.root.lstat(path)?.type !== 'symlink') return undefined;
     const target = this.#context.root.readlink(path);
     return target === undefined ? undefined : this.#refOf(category, name, target);
@@ -73,7 +81,9 @@ export class RefStore {
   remove(category: RefCategory, name: string): boolean {
     splitRefName(name);
     this.#context.ensureWritable();
-    return this.#context.root.unlink(`${category}/${REFS}/${fileNameOf(name)}`);
+    const path = `${category}/${REFS}/${fileNameOf(name)}`;
+    refuseLinksAbove(this.#context.root, path);
+    return this.#context.root.unlink(path);
   }
 
   /** Removes a folder of references where it is empty, and the one above it. */

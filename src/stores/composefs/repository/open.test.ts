@@ -321,7 +321,18 @@ test('a caller that does not get the exclusive lock does not wait for the shared
   equal(tryFlock(other, 'exclusive'), false, 'the shared lock is there again');
 });
 
-for (const folder of ['objects', 'streams', 'images', 'streams/refs', 'images/refs', '.onecopy']) {
+const FOLDERS = [
+  'objects',
+  'objects/ab',
+  'streams',
+  'images',
+  'streams/refs',
+  'images/refs',
+  '.onecopy',
+  '.onecopy/suspect',
+  '.onecopy/partial',
+];
+for (const folder of FOLDERS) {
   test(`a repository whose ${folder} is a symlink is refused, also when it is reset`, async () => {
     using temp = makeTempDir();
     const path = join(temp.path, 'r');

@@ -1,9 +1,9 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { type ByteString, displayText } from '#base/bytes';
-import { ConflictError, hasCode, IntegrityError, NotFoundError } from '#base/errors';
+import { ConflictError, hasCode, NotFoundError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { Dir, hasErrno, pathOf, statFd, tryFlock } from '#host';
 import { CATEGORIES, META_NAME, OBJECTS, OWN, REFS, REPOSITORY_MODE } from '../layout.ts';
+import { refuseLink } from '../names/links.ts';
 import { acquireLock, type LockOptions } from './lock.ts';
 import {
   checkCompatibility,
@@ -198,17 +198,12 @@ const FOLDERS = [OBJECTS, OWN, ...CATEGORIES.flatMap((name) => [name, `${name}/$
  * @throws IntegrityError REPO_ENTRY_INVALID
  */
 function refuseLinkedFolders(root: Dir): void {
-  for (const folder of FOLDERS) {
-    if (root.lstat(folder)?.type !== 'symlink') continue;
-    const target = displayText(root.readlink(folder) as ByteString);
-    throw new IntegrityError(
-      'REPO_ENTRY_INVALID',
-      `Cannot open repository "${root.label}": expected "${folder}" to be a directory, found a symlink to "${target}"`,
-      { path: folder, target },
-      {
-        hint: 'To keep a directory of the repository on another filesystem, bind-mount it (mount --bind)',
-      },
-    );
+  for (const folder of FOLDERS) refuseLink(root, folder);
+  for (const folder of [OBJECTS, OWN]) {
+    using directory = root.tryOpenDir(folder);
+    for (const { name, type } of directory?.readEntries() ?? []) {
+      if (type === 'symlink') refuseLink(root, `${folder}/${name}`);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { FormatError, UnsupportedError } from '#base/errors';
-import { Dir, readAll } from '#host';
+import { Dir, OPEN, readAll } from '#host';
 import type { OstreeRemoteConfig } from '#stores/ostree';
 import type { OstreeAddress } from '../options.ts';
 
@@ -48,6 +48,6 @@ function readPem(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   const slash = path.lastIndexOf('/');
   using dir = Dir.open(slash < 0 ? '.' : path.slice(0, slash + 1));
-  using file = dir.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'));
+  using file = dir.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), OPEN.read);
   return readAll(file, PEM_MAX_BYTES).toString('latin1');
 }

@@ -7,7 +7,7 @@ import {
   parseSpkiKeys,
   type SignatureVerifier,
 } from '#formats/ostree';
-import { Dir, hasErrno, readAll } from '#host';
+import { Dir, hasErrno, OPEN, readAll } from '#host';
 import type { OstreeRemoteConfig, SignVerify } from '#stores/ostree';
 import { createGpgVerifier, isKeyring } from './gpg.ts';
 import type { SignatureGate, TrustPolicy } from './trust.ts';
@@ -231,7 +231,10 @@ export function tryReadFile(path: string): Uint8Array | undefined {
   const slash = path.lastIndexOf('/');
   try {
     using folder = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');
-    using file = folder.tryOpenFile(Buffer.from(path.slice(slash + 1)).toString('latin1'));
+    using file = folder.tryOpenFile(
+      Buffer.from(path.slice(slash + 1)).toString('latin1'),
+      OPEN.read,
+    );
     return file === undefined ? undefined : readAll(file, KEY_FILE_MAX_BYTES);
   } catch (error) {
     if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) return undefined;
