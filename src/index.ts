@@ -139,7 +139,13 @@ export {
   type UpperLayer,
   unmountImage,
 } from '#work/mount';
-export { type ImagePreview, type PreviewOptions, previewImage } from '#work/preview';
+export {
+  type BroughtContents,
+  type ImagePreview,
+  type PreviewOptions,
+  previewImage,
+  type ScratchContent,
+} from '#work/preview';
 export {
   type LayerCost,
   type LayerPlan,

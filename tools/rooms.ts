@@ -170,6 +170,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/image-trust',
     'formats/oci',
     'host',
+    'stores/composefs',
     'stores/oci-layout',
     'work/containers',
     'work/registries',
@@ -434,6 +435,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'work/verbs': [
     'base/bytes',
+    'base/digest',
     'base/digest',
     'base/errors',
     'base/flow',

@@ -13,6 +13,7 @@ const OPTIONS = GRAMMARS['pull']?.options ?? [];
 const IMAGE_KEYS: readonly string[] = [
   'platform',
   'keepBlobs',
+  'withReferrers',
   'signaturePolicy',
   'requirePolicy',
   'maxEntries',
@@ -27,7 +28,7 @@ const SERVER = OPTIONS.filter(({ key }) => (SERVER_KEYS as readonly string[]).in
 /** An option as it stands on a command line, with a value when it takes one. */
 function spelled(option: OptionGrammar): string {
   if (!option.flags.includes('<')) return longFlagOf(option);
-  const value = option.flags.includes('<bool>') ? 'true' : '1';
+  const value = option.values?.[0] ?? (option.flags.includes('<bool>') ? 'true' : '1');
   return `${longFlagOf(option)}=${value}`;
 }
 

@@ -22,6 +22,8 @@ export const UPLOADS = `${OWN}/uploads`;
 export const UPLOAD_KEPT_SEC = 7 * 24 * 3600;
 /** What accepted an image when it was pulled: one note for each manifest. */
 export const ACCEPTED = `${OWN}/accepted`;
+/** How long such a note may outlive its image, in seconds. */
+export const ORPHAN_KEPT_SEC = 24 * 3600;
 /** Longest note that is read, in bytes. */
 export const NOTE_MAX_BYTES = 65_536;
 /** Largest number of marks of suspects. If more is damaged, everything is suspect. */

@@ -12,3 +12,5 @@ export {
   copyImage,
   previewCopy,
 } from './copy.ts';
+export { resolveOf } from './plan.ts';
+export { type CopyContent, type CopySource, openCopySource } from './source.ts';

@@ -7,6 +7,7 @@ import {
   type Manifest,
   type Platform,
   parseManifest,
+  type ResolvedImage,
   resolveImage,
 } from '#formats/oci';
 import type { CopySource } from './source.ts';
@@ -90,15 +91,24 @@ function requireOne(candidates: readonly Descriptor[]): Descriptor {
 async function choose(
   source: CopySource,
   candidates: readonly Descriptor[],
-  { platform, signal }: CopyChoice,
+  choice: CopyChoice,
 ): Promise<Descriptor> {
+  const { digest, mediaType, bytes } = (await resolveOf(source, candidates, choice)).manifest;
+  return { digest, mediaType, sizeBytes: bytes.length, annotations: new Map(), urls: [] };
+}
+
+/** Chooses an image among candidates, and reads it down to its config. @throws as `resolveImage`, and as the source */
+export async function resolveOf(
+  source: CopySource,
+  candidates: readonly Descriptor[],
+  { platform, signal }: Pick<CopyChoice, 'platform' | 'signal'>,
+): Promise<ResolvedImage> {
   const search = resolveImage(candidates, { platform });
   let step = search.next();
   while (step.done !== true) {
     step = search.next(await source.readDocument(step.value.descriptor, { signal }));
   }
-  const { digest, mediaType, bytes } = step.value.manifest;
-  return { digest, mediaType, sizeBytes: bytes.length, annotations: new Map(), urls: [] };
+  return step.value;
 }
 
 /** Reads manifests, each once, children before what names them. */

@@ -26,7 +26,7 @@ import {
   writeAll,
   type XattrTarget,
 } from '#host';
-import type { OpenObject, Repository, VerifyMode } from '#stores/composefs';
+import type { VerifyMode } from '#stores/composefs';
 
 /** Longest list of skipped entries in a report; their total number is exact. */
 const LEFT_OUT_MAX = 1000;
@@ -61,6 +61,19 @@ export interface CheckoutCounts {
 
 type Counter = Exclude<keyof CheckoutCounts, 'leftOut'>;
 
+/** An open content of a file. */
+export interface TreeContent extends Disposable {
+  readonly fd: number;
+  readonly label: string;
+  readonly sizeBytes: number;
+}
+
+/** Where the contents of files lie: the objects of a repository, or what was read of an image at its source. */
+export interface TreeContents {
+  /** @throws NotFoundError OBJECT_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH */
+  open(id: ObjectId, options: { readonly verify: VerifyMode }): TreeContent;
+}
+
 /** How a tree is written. */
 export interface TreeWriterOptions extends OperationOptions {
   readonly owners: boolean;
@@ -72,7 +85,7 @@ export interface TreeWriterOptions extends OperationOptions {
  * links, so no name of the tree can leave it.
  */
 export class TreeWriter {
-  readonly #repository: Repository;
+  readonly #contents: TreeContents;
   readonly #tree: Tree;
   readonly #options: TreeWriterOptions;
   /** Path of the first name of each leaf, for hard links. */
@@ -93,8 +106,8 @@ export class TreeWriter {
   readonly #leftOut: LeftOut[] = [];
   #canClone = true;
 
-  constructor(repository: Repository, tree: Tree, options: TreeWriterOptions) {
-    this.#repository = repository;
+  constructor(contents: TreeContents, tree: Tree, options: TreeWriterOptions) {
+    this.#contents = contents;
     this.#tree = tree;
     this.#options = options;
   }
@@ -187,15 +200,15 @@ export class TreeWriter {
     this.#count('files');
   }
 
-  #openObject(id: ObjectId, sizeBytes: number): OpenObject {
-    const object = this.#repository.objects.open(id, { verify: this.#options.verify });
+  #openObject(id: ObjectId, sizeBytes: number): TreeContent {
+    const object = this.#contents.open(id, { verify: this.#options.verify });
     if (object.sizeBytes === sizeBytes) return object;
     const found = object.sizeBytes;
     object[Symbol.dispose]();
     throw sizeMismatch(id, sizeBytes, found);
   }
 
-  #fill(file: Descriptor, object: OpenObject): void {
+  #fill(file: Descriptor, object: TreeContent): void {
     const { sizeBytes } = object;
     // If sharing is not supported once, it is not tried again: source and target filesystem stay the same.
     this.#canClone = this.#canClone && cloneFile(object, file);

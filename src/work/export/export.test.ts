@@ -404,7 +404,7 @@ for (const name of ['../out', 'a/b', '..', '.', '', 'nul\0']) {
     tree.root.entries.set(name as ByteString, tree.addLeaf(leaf));
     mkdirSync(`${temp.path}/root`);
     using root = Dir.open(`${temp.path}/root`);
-    const writer = new TreeWriter(repository, tree, { owners: false, verify: 'content' });
+    const writer = new TreeWriter(repository.objects, tree, { owners: false, verify: 'content' });
     assert.throws(() => writer.write(root), isCode('TREE_PATH_INVALID'));
     assert.deepEqual(readdirSync(temp.path).sort(), ['repo', 'root']);
     assert.deepEqual(readdirSync(`${temp.path}/root`), []);

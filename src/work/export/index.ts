@@ -9,10 +9,13 @@ export {
   parseReference,
 } from '#formats/oci';
 export type { CheckoutCounts, LeftOut } from './checkout.ts';
+export { rebuildLayer } from './layer-bytes.ts';
 export { removeAbandonedExports } from './staging.ts';
 export {
+  copyEntry,
   type DirectoryOptions,
   type DirectoryReport,
+  type EntryOfTree,
   exportDirectory,
   exportPath,
 } from './to-directory.ts';

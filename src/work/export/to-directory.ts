@@ -6,9 +6,9 @@ import { readTree } from '#formats/erofs';
 import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
 import { Dir, fsync, hasErrno, pathOf, syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
-import { openImageView } from '#work/browse';
+import { openImageView, type ViewEntry } from '#work/browse';
 import { resolveImageId } from '#work/image';
-import { type CheckoutCounts, TreeWriter } from './checkout.ts';
+import { type CheckoutCounts, type TreeContents, TreeWriter } from './checkout.ts';
 import { removeTree } from './remove.ts';
 import { removeAbandoned, StagingFolder } from './staging.ts';
 
@@ -62,14 +62,31 @@ export async function exportPath(
 ): Promise<DirectoryReport> {
   using view = openImageView(repository, name);
   view.name = options.name;
-  const entry = view.stat(from);
-  const tree = readTree(repository.images.read(view.imageId).bytes);
+  const { imageId } = view;
+  const tree = readTree(repository.images.read(imageId).bytes);
+  return copyEntry(repository, { imageId, tree, entry: view.stat(from) }, to, options);
+}
+
+/** A file or directory of an image, and the tree that it is in. */
+export interface EntryOfTree {
+  readonly imageId: ObjectId;
+  readonly tree: Tree;
+  readonly entry: Pick<ViewEntry, 'name' | 'path'>;
+}
+
+/** As `exportPath`, from wherever the contents lie. @throws as `exportPath` */
+export function copyEntry(
+  contents: Contents,
+  { imageId, tree, entry }: EntryOfTree,
+  to: string,
+  options: DirectoryOptions = {},
+): DirectoryReport {
   const inode = lookupPath(tree, entry.path);
   const path = entry.path === '/' ? to : placeFor(entry.name, to);
-  const report = { path, imageId: view.imageId };
+  const report = { path, imageId };
   if (inode instanceof Directory) {
     const below = treeBelow(inode, tree);
-    return { ...report, ...writeBeside(repository, below, path, options, publishDirectory) };
+    return { ...report, ...writeBeside(contents, below, path, options, publishDirectory) };
   }
   const only = new Directory({ ...UNSET_STAT, mode: 0o700 });
   only.entries.set(entry.name, inode);
@@ -78,9 +95,12 @@ export async function exportPath(
     if (!parent.renameNoReplace(source, base)) throw notFree(path);
     parent.rmdir(temporary);
   };
-  const counts = writeBeside(repository, treeBelow(only, tree), path, options, publish);
+  const counts = writeBeside(contents, treeBelow(only, tree), path, options, publish);
   return { ...report, ...counts, directories: 0 };
 }
+
+/** A repository, or contents that lie elsewhere. */
+type Contents = { readonly objects: TreeContents } & Partial<Pick<Repository, 'exports'>>;
 
 /** The target itself, or a path inside if it is an existing directory. */
 function placeFor(name: ByteString, to: string): string {
@@ -116,7 +136,7 @@ type Publish = (parent: Dir, temporary: ByteString, base: ByteString, path: stri
 
 /** Writes a tree under a temporary name beside its target, and removes it after a failure. Leftovers of killed runs are removed first. */
 function writeBeside(
-  repository: Repository,
+  contents: Contents,
   tree: Tree,
   path: string,
   options: DirectoryOptions,
@@ -127,9 +147,9 @@ function writeBeside(
   requireFree(parent, base, path);
   removeAbandoned(parent);
   using staging = StagingFolder.make(parent);
-  using _note = repository.exports.add(staging.path);
+  using _note = contents.exports?.add(staging.path);
   try {
-    const writer = new TreeWriter(repository, tree, {
+    const writer = new TreeWriter(contents.objects, tree, {
       owners: options.owners ?? process.geteuid?.() === 0,
       verify: options.verify ?? 'content',
       signal: options.signal,

@@ -52,5 +52,6 @@ export {
   resolveImageId,
   type StoredLayer,
 } from './open.ts';
+export { linkSubject, listStoredReferrers } from './referrers.ts';
 export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';
 export { computeStreamDigest } from './stream-digest.ts';

@@ -3,4 +3,10 @@
  *
  *     source ─▶ layers, verified ─▶ hashes ─▶ tree ─▶ EROFS image ─▶ ImageView
  */
-export { ImagePreview, type PreviewOptions, previewImage } from './preview.ts';
+export {
+  type BroughtContents,
+  ImagePreview,
+  type PreviewOptions,
+  previewImage,
+} from './preview.ts';
+export type { ScratchContent } from './scratch.ts';

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError, UnsupportedError } from '#base/errors';
-import { type ErofsVersion, encodeImage } from '#formats/erofs';
+import { type ErofsVersion, encodeImage, readTree } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import {
   type ImageReference,
@@ -23,7 +23,7 @@ import {
   type PullSource,
   requireTarLayers,
 } from '#work/pull-image';
-import { ScratchObjects } from './scratch.ts';
+import { type ScratchContent, ScratchObjects } from './scratch.ts';
 import { TarSurvey, type TarSurveyOptions } from './tar-survey.ts';
 
 /** Options of a preview. */
@@ -33,6 +33,12 @@ export interface PreviewOptions extends LayerReaderOptions, OpenSourceOptions, S
   readonly algorithm?: VerityAlgorithm | undefined;
   /** Version of the EROFS image, which decides the image id; default 1. */
   readonly version?: ErofsVersion | undefined;
+}
+
+/** Contents of files that were brought from the source. */
+export interface BroughtContents {
+  /** @throws NotFoundError OBJECT_NOT_FOUND for a content that was not brought */
+  open(id: ObjectId): ScratchContent;
 }
 
 /** Location of a content at the source: a layer, and the number of an entry in its tar. */
@@ -47,14 +53,24 @@ interface Location {
  */
 export class ImagePreview implements AsyncDisposable {
   readonly view: ImageView;
+  /** Contents that were brought. */
+  readonly objects: BroughtContents;
+  readonly #bytes: Uint8Array;
   readonly #survey: Survey;
   readonly #source: AsyncDisposable;
 
   /** Use {@link previewImage}. */
-  constructor(view: ImageView, survey: Survey, source: AsyncDisposable) {
+  constructor(view: ImageView, bytes: Uint8Array, survey: Survey, source: AsyncDisposable) {
     this.view = view;
+    this.objects = survey.scratch;
+    this.#bytes = bytes;
     this.#survey = survey;
     this.#source = source;
+  }
+
+  /** The whole tree of the image. */
+  readTree(): Tree {
+    return readTree(this.#bytes);
   }
 
   /**
@@ -89,7 +105,7 @@ export async function previewImage(
     survey = new Survey(opened.source, image, { ...options, algorithm });
     const bytes = encodeImage(await survey.readTree(), { version, algorithm });
     const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
-    return new ImagePreview(view, survey, opened);
+    return new ImagePreview(view, bytes, survey, opened);
   } catch (error) {
     await closeBoth(survey, opened);
     throw error;

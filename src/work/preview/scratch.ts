@@ -12,6 +12,8 @@ export interface StagedContent extends Disposable {
 
 /** A content open for reading; disposing it does nothing, because the store keeps it. */
 export interface ScratchContent extends Disposable {
+  readonly fd: number;
+  readonly label: string;
   readonly sizeBytes: number;
   read(offset: number, into: Uint8Array): number;
 }
@@ -59,7 +61,7 @@ export class ScratchObjects implements Disposable {
     }
     const { sizeBytes } = statFd(file);
     const read = (offset: number, into: Uint8Array) => readAt(file, into, offset);
-    return { sizeBytes, read, [Symbol.dispose]() {} };
+    return { fd: file.fd, label: `object ${id}`, sizeBytes, read, [Symbol.dispose]() {} };
   }
 
   /** Forgets all contents. */

@@ -4,7 +4,7 @@
  *     resolve ─▶ plan ─▶ blobs (work/ingest) ─┬─ layer streams ─▶ names
  *                                             └─ entries ─▶ tree ─▶ EROFS image ─▶ names, tag last
  */
-export { type Platform, parsePlatform } from '#formats/oci';
+export { type Platform, parsePlatform, type ResolvedImage } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { ReflinkPolicy } from '#work/ingest';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';

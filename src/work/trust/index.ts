@@ -5,6 +5,7 @@
  *     openTrust ──► judgeRegistryImage (by tag, by referrer) ─┬─► TrustReport
  *               └─► judgeLocalImage (signature-N of dir:) ────┴─► IMAGE_REJECTED with a class
  */
+export { noteAcceptance, readAcceptance } from './acceptance.ts';
 export type { AttachedManifest, AttachmentRequest, AttachmentStore } from './attachments.ts';
 export {
   type JudgeOptions,

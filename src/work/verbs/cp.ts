@@ -1,12 +1,13 @@
 import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
-import { ensureNamedImage, findNamed, openNamedView } from '#work/catalog';
-import { exportPath } from '#work/export';
+import { ensureNamedImage, findNamed } from '#work/catalog';
+import { copyEntry, exportPath } from '#work/export';
 import { checkoutReport } from './checkout-report.ts';
 import { entryOf, entrySchema } from './entry.ts';
+import { elsewhereKeys, isReference, openFiles, openPreview } from './files.ts';
 import { openSelected } from './repository.ts';
 import { text } from './schemas.ts';
-import { defineVerb } from './verb.ts';
+import { defineVerb, refuseKeys } from './verb.ts';
 
 const report = v.variant('dryRun', [
   v.object({ dryRun: v.literal(true), from: entrySchema, to: text }),
@@ -21,6 +22,7 @@ const request = v.strictObject({
   to: text,
   /** False: do not restore owners. */
   owners: v.optional(v.boolean()),
+  ...elsewhereKeys,
 });
 export type CpRequest = v.InferOutput<typeof request>;
 
@@ -34,23 +36,28 @@ export const cp = defineVerb({
       says: 'Copy a file out of an image',
     },
   ],
-  async plan(context, { name, path, to }) {
-    using repository = await openSelected(context);
-    const view = openNamedView(repository, findNamed(repository, name));
-    view.name = name;
-    const entry = view.stat(byteStringFromText(path));
+  async plan(context, { name, path, to, owners: _, ...choice }) {
+    await using opened = await openFiles(context, name, choice);
+    const entry = opened.view.stat(byteStringFromText(path));
     return { dryRun: true as const, from: entryOf(entry), to };
   },
-  async run(context, { name, path, to, owners }) {
-    using repository = await openSelected(context);
+  async run(context, { name, path, to, owners, ...choice }) {
     const { signal, onProgress } = context;
+    const options = { signal, onProgress, owners };
+    const from = byteStringFromText(path);
+    if (isReference(name)) {
+      await using preview = await openPreview(context, name, choice);
+      const { view } = preview;
+      const entry = view.stat(from);
+      await preview.bring(view.walk(entry.path));
+      const tree = preview.readTree();
+      const done = copyEntry(preview, { imageId: view.imageId, tree, entry }, to, options);
+      return { dryRun: false as const, ...done };
+    }
+    refuseKeys({ ...choice }, Object.keys(elsewhereKeys), `copy files of "${name}"`);
+    using repository = await openSelected(context);
     const { imageId } = await ensureNamedImage(repository, findNamed(repository, name), { signal });
-    const done = await exportPath(
-      repository,
-      imageId,
-      { from: byteStringFromText(path), to },
-      { signal, onProgress, owners, name },
-    );
+    const done = await exportPath(repository, imageId, { from, to }, { ...options, name });
     return { dryRun: false as const, ...done };
   },
 });

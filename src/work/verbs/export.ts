@@ -39,6 +39,7 @@ const request = v.strictObject({
   /** Only for a registry: as `push` takes them. */
   forceCompression: v.optional(v.picklist(COMPRESSIONS)),
   sameDigest: flag,
+  withReferrers: flag,
   ...registryKeys,
 });
 export type ExportRequest = v.InferOutput<typeof request>;
@@ -176,15 +177,21 @@ function commitOf(named: Named): { readonly commit?: string } {
 }
 
 /** Options that only a registry has. */
-const REGISTRY_KEYS = ['forceCompression', 'sameDigest', ...Object.keys(registryKeys)] as const;
+const REGISTRY_KEYS = [
+  'forceCompression',
+  'sameDigest',
+  'withReferrers',
+  ...Object.keys(registryKeys),
+] as const;
 
 /** An export into a registry is a push. @throws UsageError for options of other kinds */
 function pushRequest(asked: ExportRequest): PushRequest {
   refuseKeys(asked, ['owners', ...OSTREE_KEYS], `export to "${asked.target}"`);
-  const { name, target, compression, forceCompression, sameDigest } = asked;
+  const { name, target, compression, forceCompression, sameDigest, withReferrers } = asked;
   const { tlsVerify, authfile, certDir, creds } = asked;
   const registry = { tlsVerify, authfile, certDir, creds };
-  return { name, target, compression, forceCompression, sameDigest, ...registry };
+  const how = { compression, forceCompression, sameDigest, withReferrers };
+  return { name, target, ...how, ...registry };
 }
 
 /** A layout or archive, or the path of a plain directory. Options for the other kind are refused. */

@@ -3,11 +3,12 @@ import { byteStringFromText } from '#base/bytes';
 import type { ImageView, ViewEntry } from '#work/browse';
 import { findNamed, type Named, openNamedView } from '#work/catalog';
 import { openStored } from '#work/commits';
-import { previewImage } from '#work/preview';
-import { parsePlatform } from '#work/pull-image';
+import { type ImagePreview, previewImage } from '#work/preview';
+import { openSource, parsePlatform, type ResolvedImage } from '#work/pull-image';
 import type { Repository } from '#work/repository';
 import {
   isRegistryReference,
+  type RegistryRequest,
   refuseRegistryKeys,
   registryKeys,
   registryOptions,
@@ -47,15 +48,8 @@ export async function openFiles(
   name: string,
   request: FilesRequest,
 ): Promise<OpenedFiles> {
-  const { signal, onProgress } = context;
   if (isReference(name)) {
-    const { platform, compat: reading } = request;
-    const wanted = platform === undefined ? undefined : parsePlatform(platform);
-    const form = await formOf(context);
-    if (!isRegistryReference(name)) refuseRegistryKeys(request, `read files of "${name}"`);
-    const registry = registryOptions(request);
-    const choice = { ...form, platform: wanted, reading, registry };
-    return await previewImage(name, { signal, onProgress, ...choice });
+    return await openPreview(context, name, request);
   }
   refuseKeys({ ...request }, Object.keys(elsewhereKeys), `read files of "${name}"`);
   const repository = await openSelected(context);
@@ -74,6 +68,40 @@ export async function openFiles(
     repository[Symbol.dispose]();
     throw error;
   }
+}
+
+/** Reads the files of an image at its source. @throws as `previewImage` */
+export async function openPreview(
+  context: VerbContext,
+  name: string,
+  request: FilesRequest,
+): Promise<ImagePreview> {
+  const { signal, onProgress } = context;
+  const { platform, compat: reading } = request;
+  const wanted = platform === undefined ? undefined : parsePlatform(platform);
+  const form = await formOf(context);
+  if (!isRegistryReference(name)) refuseRegistryKeys(request, `read files of "${name}"`);
+  const registry = registryOptions(request);
+  const choice = { ...form, platform: wanted, reading, registry };
+  return await previewImage(name, { signal, onProgress, ...choice });
+}
+
+/** What says which image elsewhere is meant, and how it is asked for. */
+type ReferenceRequest = Pick<FilesRequest, 'platform'> & RegistryRequest;
+
+/** Chooses the image that a reference names, and reads its manifest and config; no layer. @throws as `openSource` and resolving it */
+export async function resolveReference(
+  context: VerbContext,
+  name: string,
+  request: ReferenceRequest,
+): Promise<ResolvedImage> {
+  const { tlsVerify, authfile, certDir, creds, platform } = request;
+  const keys = { tlsVerify, authfile, certDir, creds };
+  if (!isRegistryReference(name)) refuseRegistryKeys(keys, `look at "${name}"`);
+  await using opened = await openSource(name, { registry: registryOptions(keys) });
+  for (const warning of opened.source.warnings ?? []) context.warn(warning);
+  const wanted = platform === undefined ? undefined : parsePlatform(platform);
+  return await opened.source.resolve({ platform: wanted, signal: context.signal });
 }
 
 /** Notes which paths of a partial commit are stored, and returns them. */

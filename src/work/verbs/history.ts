@@ -3,10 +3,12 @@ import { UnsupportedError } from '#base/errors';
 import { findNamed } from '#work/catalog';
 import { readHistory } from '#work/commits';
 import { openOciImage } from '#work/image';
-import type { Repository } from '#work/repository';
+import type { ResolvedImage } from '#work/pull-image';
 import { summaryOf, summarySchema } from './commit-summary.ts';
+import { isReference, resolveReference } from './files.ts';
+import { registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
-import { count, list, orNull, text } from './schemas.ts';
+import { count, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys } from './verb.ts';
 
 const imageReport = v.object({
@@ -39,6 +41,8 @@ export const history = defineVerb({
   request: v.strictObject({
     name: text,
     limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    platform: maybeText,
+    ...registryKeys,
   }),
   report,
   examples: [
@@ -46,6 +50,13 @@ export const history = defineVerb({
     { request: { name: 'os', limit: 5 }, says: 'Show a commit and its stored ancestors' },
   ],
   async run(context, asked) {
+    if (isReference(asked.name)) {
+      refuseKeys(asked, ['limit'], `show the history of "${asked.name}"`);
+      const found = await resolveReference(context, asked.name, asked);
+      return { name: asked.name, kind: 'image' as const, history: stepsOf(asked.name, found) };
+    }
+    const elsewhere = ['platform', ...Object.keys(registryKeys)];
+    refuseKeys(asked, elsewhere, `show the history of "${asked.name}"`);
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
     if (named.kind === 'commit') {
@@ -54,28 +65,24 @@ export const history = defineVerb({
       return { name: asked.name, kind: 'commit' as const, commits: list, missing: orNull(missing) };
     }
     refuseKeys(asked, ['limit'], `show the history of "${asked.name}"`);
-    const digest = named.kind === 'image' ? named.manifestDigest : undefined;
-    return {
-      name: asked.name,
-      kind: 'image' as const,
-      history: stepsOf(repository, asked.name, digest),
-    };
+    if (named.kind !== 'image') throw withoutHistory(asked.name, true);
+    const image = openOciImage(repository, `@${named.manifestDigest}`);
+    return { name: asked.name, kind: 'image' as const, history: stepsOf(asked.name, image) };
   },
 });
 
-function stepsOf(repository: Repository, name: string, digest: string | undefined) {
-  const image = digest === undefined ? undefined : openOciImage(repository, `@${digest}`);
-  if (image?.config === undefined) throw withoutHistory(name, digest === undefined);
+function stepsOf(name: string, { config, manifest }: Pick<ResolvedImage, 'config' | 'manifest'>) {
+  if (config === undefined) throw withoutHistory(name, false);
   let layer = 0;
-  return image.config.history.map((step) => {
+  return config.history.map((step) => {
     const index = step.emptyLayer ? undefined : layer++;
     return {
       created: orNull(step.created),
       createdBy: orNull(step.createdBy),
       comment: orNull(step.comment),
       author: orNull(step.author),
-      diffId: orNull(index === undefined ? undefined : image.layers[index]?.diffId),
-      sizeBytes: (index === undefined ? 0 : image.manifest.layers[index]?.sizeBytes) ?? 0,
+      diffId: orNull(index === undefined ? undefined : config.diffIds[index]),
+      sizeBytes: (index === undefined ? 0 : manifest.layers[index]?.sizeBytes) ?? 0,
     };
   });
 }

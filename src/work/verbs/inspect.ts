@@ -3,11 +3,16 @@ import { UsageError } from '#base/errors';
 import { findNamed } from '#work/catalog';
 import { openStored } from '#work/commits';
 import { type OciImage, openOciImage } from '#work/image';
+import type { ResolvedImage } from '#work/pull-image';
 import type { Repository } from '#work/repository';
+import { readAcceptance } from '#work/trust';
 import { commitOf, commitSchema } from './commit-summary.ts';
+import { isReference, resolveReference } from './files.ts';
+import { registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
-import { count, flag, list, orNull, text } from './schemas.ts';
-import { defineVerb, refuseKeys } from './verb.ts';
+import { count, flag, list, maybeText, orNull, text } from './schemas.ts';
+import { trustReport } from './trust-report.ts';
+import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 const imageReport = v.object({
   name: text,
@@ -21,17 +26,21 @@ const imageReport = v.object({
   imageIds: v.record(text, text),
   /** Reading of the layers for the EROFS images; null when there is no EROFS image. */
   reading: v.nullable(v.picklist(['standard', 'cfsctl'])),
-  streams: v.object({ manifest: text, config: text }),
+  /** Null for an image that lies elsewhere. */
+  streams: v.nullable(v.object({ manifest: text, config: text })),
   layers: list(
     v.object({
       digest: text,
       diffId: v.nullable(text),
-      streamId: text,
+      /** Null for an image that lies elsewhere. */
+      streamId: v.nullable(text),
       mediaType: v.nullable(text),
       sizeBytes: v.nullable(count),
       blobKept: v.boolean(),
     }),
   ),
+  /** What accepted the image when it was pulled; null when that is not known. */
+  trust: v.nullable(trustReport),
 });
 const commitReport = v.object({ name: text, kind: v.literal('commit'), ...commitSchema.entries });
 const erofsReport = v.object({
@@ -55,6 +64,8 @@ const request = v.strictObject({
   config: flag,
   /** Only the metadata of a commit. */
   metadata: flag,
+  platform: maybeText,
+  ...registryKeys,
 });
 export type InspectRequest = v.InferOutput<typeof request>;
 
@@ -65,6 +76,7 @@ export const inspect = defineVerb({
   examples: [
     { request: { name: 'app' }, says: 'Show manifest, config and ids of an image' },
     { request: { name: 'app', raw: true }, says: 'Print the stored manifest, byte for byte' },
+    { request: { name: 'oci:layout:latest' }, says: 'Show an image where it lies' },
     { request: { name: 'os' }, says: 'Show the commit object of a commit' },
   ],
   async run(context, asked) {
@@ -74,6 +86,13 @@ export const inspect = defineVerb({
     if (asked.raw === true && asked.metadata === true) {
       throw new UsageError('Cannot print both: expected one of --raw and --metadata');
     }
+    if (isReference(asked.name)) {
+      refuseKeys(asked, ['metadata'], `inspect "${asked.name}"`);
+      const found = await resolveReference(context, asked.name, asked);
+      await writeDocument(context, asked, found.manifest.bytes, found.configBytes);
+      return inspectElsewhere(asked.name, found);
+    }
+    refuseKeys(asked, ['platform', ...Object.keys(registryKeys)], `inspect "${asked.name}"`);
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
     if (named.kind !== 'image')
@@ -87,22 +106,60 @@ export const inspect = defineVerb({
       return { name: asked.name, kind: 'commit' as const, ...commitOf(stored) };
     }
     const image = openOciImage(repository, `@${named.manifestDigest}`);
-    if (asked.config === true) await context.write(image.configBytes);
-    else if (asked.manifest === true || asked.raw === true)
-      await context.write(image.manifest.bytes);
-    return inspectImage(asked.name, image);
+    await writeDocument(context, asked, image.manifest.bytes, image.configBytes);
+    const trust = v.safeParse(trustReport, readAcceptance(repository, image.manifestDigest));
+    return { ...inspectImage(asked.name, image), trust: trust.success ? trust.output : null };
   },
   givesContents: ({ raw, manifest, config }) => [raw, manifest, config].includes(true),
 });
 
-function inspectImage(name: string, image: OciImage): v.InferOutput<typeof imageReport> {
+/** Gives the document that the request wants byte for byte, if it does. */
+async function writeDocument(
+  { write }: VerbContext,
+  { raw, manifest, config }: InspectRequest,
+  manifestBytes: Uint8Array,
+  configBytes: Uint8Array,
+): Promise<void> {
+  if (config === true) await write(configBytes);
+  else if (manifest === true || raw === true) await write(manifestBytes);
+}
+
+/** What an image says of itself, wherever it lies. */
+function documentsOf({ manifest, config, configBytes }: ResolvedImage) {
+  return {
+    kind: config === undefined ? ('artifact' as const) : ('image' as const),
+    configDigest: manifest.config.digest,
+    manifest: jsonOf(manifest.bytes),
+    config: config === undefined ? jsonOrNull(configBytes) : jsonOf(configBytes),
+  };
+}
+
+function inspectElsewhere(name: string, found: ResolvedImage): v.InferOutput<typeof imageReport> {
+  const { manifest, config } = found;
   return {
     name,
-    kind: image.config === undefined ? 'artifact' : 'image',
+    manifestDigest: manifest.digest,
+    ...documentsOf(found),
+    imageIds: {},
+    reading: null,
+    streams: null,
+    layers: manifest.layers.map(({ digest, mediaType, sizeBytes }, index) => ({
+      digest,
+      diffId: orNull(config?.diffIds[index]),
+      streamId: null,
+      mediaType,
+      sizeBytes,
+      blobKept: false,
+    })),
+    trust: null,
+  };
+}
+
+function inspectImage(name: string, image: OciImage) {
+  return {
+    name,
     manifestDigest: image.manifestDigest,
-    configDigest: image.manifest.config.digest,
-    manifest: jsonOf(image.manifest.bytes),
-    config: image.config === undefined ? jsonOrNull(image.configBytes) : jsonOf(image.configBytes),
+    ...documentsOf({ ...image, indexes: [], platform: undefined }),
     imageIds: Object.fromEntries(image.images),
     reading: image.images.size === 0 ? null : image.reading,
     streams: { manifest: image.manifestStreamId, config: image.configStreamId },

@@ -35,6 +35,8 @@ const imageKeys = {
   keepBlobs: flag,
   /** How files of containers-storage become objects: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
+  /** Also pull what refers to the image: signatures, lists of contents. */
+  withReferrers: flag,
   ...policyKeys,
   ...registryKeys,
   /** Refuse an image with more files and directories than this. */
@@ -91,6 +93,10 @@ const imagePlanReport = v.object({
 const imagePullReport = v.object({
   dryRun: v.literal(false),
   kind,
+  /** Artifacts that were pulled because they refer to the image, or to one of them. */
+  referrers: v.optional(
+    list(v.object({ digest: text, subject: text, artifactType: v.nullable(text) })),
+  ),
   /** What accepted the image. */
   trust,
   name: v.nullable(text),
@@ -211,7 +217,12 @@ export const pull = defineVerb({
       jobs,
       requireVerity,
     };
-    return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+    const done = pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+    if (asked.withReferrers !== true) return done;
+    const { reference } = asked;
+    const { pullReferrers } = await import('./pull-referrers.ts');
+    const job = { reference, subject: done.manifestDigest, asked };
+    return { ...done, referrers: await pullReferrers(context, repository, job) };
   },
 });
 
@@ -249,7 +260,7 @@ function imageChoice(asked: PullRequest) {
   const others = Object.keys(commitPullKeys).filter((key) => !SHARED_KEYS.includes(key));
   const ofRegistries = isRegistryReference(reference) ? [] : Object.keys(registryKeys);
   const isStored = reference.startsWith('containers-storage:');
-  const ofLayers = isStored ? ['keepBlobs'] : ['reflink'];
+  const ofLayers = isStored ? ['keepBlobs', 'withReferrers'] : ['reflink'];
   refuseKeys(asked, [...others, ...ofRegistries, ...ofLayers], `pull "${reference}"`);
   if (names.length > 1) {
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);

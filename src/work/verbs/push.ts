@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import { findNamed } from '#work/catalog';
 import { pushImage } from '#work/export';
-import { openOciImage } from '#work/image';
+import { listStoredReferrers, openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
 import { registryKeys, registryOptions } from './registry-keys.ts';
 import { parseRegistryReference } from './registry-reference.ts';
@@ -24,6 +25,8 @@ const request = v.strictObject({
   forceCompression: compression,
   /** Refuse a push that changes the digest of the manifest. */
   sameDigest: flag,
+  /** Also push the stored artifacts that refer to the image; they would not fit another digest. */
+  withReferrers: flag,
   ...registryKeys,
 });
 /** What a push is asked for. */
@@ -63,6 +66,8 @@ const pushedFacts = {
       method: v.picklist(['present', 'mounted', 'uploaded', 'repacked']),
     }),
   ),
+  /** Artifacts that were pushed because they refer to the image, or to one of them. */
+  referrers: list(text),
   /** Bytes of the blobs that were sent. */
   sentBytes: count,
 };
@@ -114,18 +119,42 @@ export async function runPush(context: VerbContext, asked: PushRequest) {
   await using place = await openRegistryPlace(reference, registryOptions(asked));
   for (const warning of place.warnings) context.warn(warning);
   const { signal, onProgress } = context;
+  const referrers = asked.withReferrers === true ? referrersBelow(repository, manifestDigest) : [];
+  const common = { signal, onProgress };
+  const isFixed = asked.sameDigest === true || asked.withReferrers === true;
+  // Before the image gets its name: nobody sees it without its signatures.
+  const sent = [];
+  for (const one of referrers) {
+    const options = { ...common, sameDigest: true };
+    sent.push(await pushImage(repository, `@${one}`, place.repository, options));
+  }
   const done = await pushImage(repository, `@${manifestDigest}`, place.repository, {
-    signal,
-    onProgress,
+    ...common,
     tag: reference.tag,
     compression: asked.compression,
     forceCompression: asked.forceCompression,
-    sameDigest: asked.sameDigest,
+    sameDigest: isFixed,
     mountFrom: siblingsOf(repository, reference, manifestDigest),
   });
   const { name, target } = asked;
   const layers = done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
-  return { dryRun: false as const, name, target, ...done, tag: orNull(done.tag), layers };
+  const sentBytes = sent.reduce((sum, one) => sum + one.sentBytes, done.sentBytes);
+  const rest = { tag: orNull(done.tag), layers, referrers: [...referrers], sentBytes };
+  return { dryRun: false as const, name, target, ...done, ...rest };
+}
+
+/** Stored artifacts that refer to an image, what refers to those first. */
+function referrersBelow(repository: Repository, subject: ContentDigest): Set<ContentDigest> {
+  const found = new Set<ContentDigest>();
+  const visit = (digest: ContentDigest) => {
+    for (const one of listStoredReferrers(repository, digest)) {
+      if (found.has(one)) continue;
+      visit(one);
+      found.add(one);
+    }
+  };
+  visit(subject);
+  return found;
 }
 
 /** The target of a push. A digest is refused, because the image already has one. @throws UsageError */

@@ -1,8 +1,17 @@
 import * as v from 'valibot';
-import { registryKeys, registryOptions } from './registry-keys.ts';
+import { UsageError } from '#base/errors';
+import { findNamed } from '#work/catalog';
+import { listStoredReferrers, openOciImage } from '#work/image';
+import {
+  isRegistryReference,
+  refuseRegistryKeys,
+  registryKeys,
+  registryOptions,
+} from './registry-keys.ts';
 import { parseRegistryReference } from './registry-reference.ts';
+import { openSelected } from './repository.ts';
 import { count, list, maybeText, orNull, text } from './schemas.ts';
-import { defineVerb } from './verb.ts';
+import { defineVerb, type VerbContext } from './verb.ts';
 
 const report = v.object({
   /** Digest of the subject manifest or index. */
@@ -30,6 +39,13 @@ export const referrers = defineVerb({
     },
   ],
   async run(context, { artifactType, ...asked }) {
+    const matches = (one: { readonly artifactType?: string | undefined }) =>
+      artifactType === undefined || one.artifactType === artifactType;
+    if (!isRegistryReference(asked.reference)) {
+      refuseRegistryKeys(asked, `list the referrers of "${asked.reference}"`);
+      const stored = await storedReferrers(context, asked.reference);
+      return { ...stored, referrers: stored.referrers.filter(matches).map(rowOf) };
+    }
     const reference = parseRegistryReference(asked.reference);
     const { manifestOf, openRegistryPlace } = await import('#work/registry-image');
     await using place = await openRegistryPlace(reference, registryOptions(asked));
@@ -37,18 +53,43 @@ export const referrers = defineVerb({
     const { signal } = context;
     const { digest } = await place.repository.requireManifest(manifestOf(reference), { signal });
     const found = await place.repository.listReferrers(digest, { signal });
-    const wanted = found.filter(
-      (one) => artifactType === undefined || one.artifactType === artifactType,
-    );
-    return {
-      subject: digest,
-      referrers: wanted.map((one) => ({
-        digest: one.digest,
-        mediaType: one.mediaType,
-        artifactType: orNull(one.artifactType),
-        sizeBytes: one.sizeBytes,
-        annotations: Object.fromEntries(one.annotations),
-      })),
-    };
+    return { subject: digest, referrers: found.filter(matches).map(rowOf) };
   },
 });
+
+/** What is said of one referrer. */
+interface Referrer {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly artifactType?: string | undefined;
+  readonly sizeBytes: number;
+  readonly annotations: ReadonlyMap<string, string>;
+}
+
+function rowOf({ artifactType, annotations, digest, mediaType, sizeBytes }: Referrer) {
+  return {
+    digest,
+    mediaType,
+    artifactType: orNull(artifactType),
+    sizeBytes,
+    annotations: Object.fromEntries(annotations),
+  };
+}
+
+/** The artifacts of the repository that refer to a stored image. @throws UsageError for what is no image; as `findNamed` */
+async function storedReferrers(context: VerbContext, name: string) {
+  using repository = await openSelected(context);
+  const named = findNamed(repository, name);
+  if (named.kind !== 'image') {
+    throw new UsageError(
+      `Cannot list the referrers of "${name}": expected an image or docker://HOST/NAME, found a ${named.kind}`,
+    );
+  }
+  const subject = openOciImage(repository, `@${named.manifestDigest}`).manifestDigest;
+  const referrers = listStoredReferrers(repository, subject).map((digest): Referrer => {
+    const { manifest } = openOciImage(repository, `@${digest}`);
+    const { mediaType, bytes, annotations, artifactType = manifest.config.mediaType } = manifest;
+    return { digest, mediaType, artifactType, sizeBytes: bytes.length, annotations };
+  });
+  return { subject, referrers };
+}

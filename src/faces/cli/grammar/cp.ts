@@ -1,5 +1,5 @@
 import { UsageError } from '#base/errors';
-import { NO_OWNERS } from './files.ts';
+import { ALSO_REFERENCES, ELSEWHERE, NO_OWNERS } from './files.ts';
 import type { Grammar } from './grammar.ts';
 
 /** `cp` on a command line. */
@@ -21,12 +21,19 @@ export const grammar: Grammar = {
       completes: 'files',
     },
   ],
-  options: [NO_OWNERS],
+  options: [NO_OWNERS, ...ELSEWHERE],
+  help: ALSO_REFERENCES,
 };
 
-/** `NAME:/PATH`: the name may hold colons, so the path starts at the first colon with a slash behind it. */
+/** Transports of references, with the slashes that are not the start of a path inside the image. */
+const TRANSPORT = /^(?:docker:\/\/|(?:oci|oci-archive|docker-archive|dir):)/;
+
+/**
+ * `NAME:/PATH`: the name may hold colons, so the path starts at the first colon with a slash behind it; in a reference, at the first one after
+ * the transport.
+ */
 function takeNameAndPath(text: string): { readonly name: string; readonly path: string } {
-  const at = text.indexOf(':/');
+  const at = text.indexOf(':/', TRANSPORT.exec(text)?.[0].length ?? 0);
   if (at > 0) return { name: text.slice(0, at), path: text.slice(at + 1) };
   throw new UsageError(
     `Cannot read "${text}": expected NAME:/PATH`,

@@ -7,6 +7,10 @@ export const ALSO_REFERENCES =
   'A name is the name of an image or commit, or a unique prefix of an id. Instead of a name, a reference is accepted:\n' +
   'docker://HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR. The layers are read and\n' +
   'verified; nothing is stored.';
+/** Help of the verbs that read the documents of an image. */
+export const ALSO_DOCUMENTS =
+  'Instead of a name, a reference is accepted: docker://HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG],\n' +
+  'docker-archive:FILE[:TAG] or dir:DIR. No layer is read, and nothing is stored.';
 
 /** The name of an image or a commit. */
 export const NAME: OperandGrammar = {

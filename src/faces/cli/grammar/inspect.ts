@@ -1,5 +1,6 @@
-import { NAME } from './files.ts';
+import { ALSO_DOCUMENTS, NAME, PLATFORM } from './files.ts';
 import type { Grammar } from './grammar.ts';
+import { REGISTRY } from './registry.ts';
 
 /** `inspect` on a command line. */
 export const grammar: Grammar = {
@@ -25,6 +26,9 @@ export const grammar: Grammar = {
       says: 'print only the metadata of a commit, one key a line',
       key: 'metadata',
     },
+    PLATFORM,
+    ...REGISTRY,
   ],
+  help: ALSO_DOCUMENTS,
   aliases: [{ name: 'ostree inspect' }],
 };

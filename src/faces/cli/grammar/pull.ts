@@ -30,6 +30,11 @@ export const grammar: Grammar = {
       says: 'store the compressed blobs, so that an export is byte-identical',
       key: 'keepBlobs',
     },
+    {
+      flags: '--with-referrers',
+      says: 'also pull signatures and other artifacts that refer to the image',
+      key: 'withReferrers',
+    },
     ...POLICY,
     {
       flags: '--max-entries <n>',

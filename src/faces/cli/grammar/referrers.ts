@@ -3,7 +3,14 @@ import { REGISTRY } from './registry.ts';
 
 /** `referrers` on a command line. */
 export const grammar: Grammar = {
-  operands: [{ usage: '<reference>', says: 'docker://HOST/NAME[:TAG|@DIGEST]', key: 'reference' }],
+  operands: [
+    {
+      usage: '<name>',
+      says: 'docker://HOST/NAME[:TAG|@DIGEST], or the name of a stored image',
+      key: 'reference',
+      completes: 'names',
+    },
+  ],
   options: [
     {
       flags: '--artifact-type <type>',

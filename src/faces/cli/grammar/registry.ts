@@ -52,6 +52,11 @@ export const PACKING: readonly OptionGrammar[] = [
     says: 'fail if the digest of the manifest would change',
     key: 'sameDigest',
   },
+  {
+    flags: '--with-referrers',
+    says: 'also push stored artifacts that refer to the image (implies --same-digest)',
+    key: 'withReferrers',
+  },
 ];
 
 function readBoolean(text: string, option: string): boolean {

@@ -2,6 +2,7 @@ import type { InspectReport } from '#work/verbs';
 import { formatSize } from '../units.ts';
 import { dateText } from './commit.ts';
 import type { Speaker, Text } from './text.ts';
+import { printTrust } from './trust.ts';
 
 /** The text of `inspect`. */
 export const text: Text<InspectReport> = (report, { line }, request) => {
@@ -64,6 +65,7 @@ function printImage(report: ImageInspection, line: Speaker['line']): void {
     line(`Layer ${index}:   ${diffId ?? digest}`);
     line(`           blob ${digest}, ${formatSize(sizeBytes ?? 0)}`);
   }
+  printTrust(report.trust, (text) => line(text.replace('  signed:   ', 'Signed:    ')));
   for (const [key, value] of Object.entries(config.config?.Labels ?? {})) {
     line(`Label:     ${key}=${value}`);
   }

@@ -29,6 +29,9 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   line(`Pulled ${report.name ?? report.manifestDigest}`);
   line(`  manifest: ${report.manifestDigest}`);
   printTrust(report.trust, line);
+  for (const { digest, artifactType } of report.referrers ?? []) {
+    line(`  referrer: ${formatDigest(digest, speaker.noTrunc)}  ${artifactType ?? 'unknown type'}`);
+  }
   if (report.imageId !== null) line(`  image:    ${report.imageId}`);
   line(`  layers:   ${layers.length}, ${present} of them already stored`);
   line(

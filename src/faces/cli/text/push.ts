@@ -18,6 +18,9 @@ export const text: Text<PushReport> = (report, { line, note, noTrunc }) => {
   for (const { digest, sizeBytes, method } of report.layers) {
     line(`  layer ${formatDigest(digest, noTrunc)}  ${formatSize(sizeBytes)}  ${method}`);
   }
+  for (const digest of report.referrers) {
+    line(`  referrer ${formatDigest(digest, noTrunc)}`);
+  }
   line(`  sent:     ${formatSize(report.sentBytes)}`);
   if (report.identical) return;
   note(

@@ -6,6 +6,7 @@ import {
   CATEGORIES,
   LINK_NAME,
   OBJECTS,
+  ORPHAN_KEPT_SEC,
   REFS,
   STAGING_NAME,
   UPLOAD_KEPT_SEC,
@@ -297,7 +298,8 @@ function findLeftovers(repository: Repository): ByteString[] {
   paths.push(...partials.findStale());
   paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
   const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;
-  paths.push(...accepted.findStale((name) => root.lstat(manifestOf(name)) === undefined));
+  const isOrphan = (name: string) => root.lstat(manifestOf(name)) === undefined;
+  paths.push(...accepted.findStale((name, ageSec) => ageSec > ORPHAN_KEPT_SEC && isOrphan(name)));
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);
