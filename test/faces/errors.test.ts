@@ -168,7 +168,7 @@ test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () =
   writeFileSync(plan, '{"kind":"gc-plan","schemaVersion":1,"objects":[{"id":7}]}');
   const form = run('gc', '--apply', plan, '--json', '-q');
   deepEqual([form.status, errorOf(form).code], [7, 'GC_PLAN_INVALID']);
-  const transport = run('pull', 'containers-storage:x', '--json');
+  const transport = run('pull', 'composefs:/x:y', '--json');
   deepEqual([transport.status, errorOf(transport).code], [8, 'TRANSPORT_UNSUPPORTED']);
   const bare = run('pull', 'app:1');
   deepEqual(bare, {
