@@ -32,9 +32,30 @@ export interface BlobPiece {
   readonly bytes: Uint8Array;
 }
 
-/** The result of a request for ranges. Both kinds are iterated once; leaving the loop early cancels the transfer. */
+/** What a server does with ranges of a blob. */
+export type RangeAbility =
+  /** Sends several as parts of one response. */
+  | 'multi'
+  /** Serves one range a request. */
+  | 'single'
+  /** Sends the whole blob, or an error. */
+  | 'none';
+
+/** What is known of the way to a blob; what is not known is left out. */
+export interface BlobLink {
+  readonly ability?: RangeAbility | undefined;
+  /** Milliseconds until the first byte of a response. */
+  readonly requestMs?: number | undefined;
+  /** Bytes that arrive in a millisecond. */
+  readonly bytesPerMs?: number | undefined;
+}
+
+/** What came of asking for ranges. Both kinds are iterated once; leaving the loop early gives the transfer up. */
 export type BlobPieces =
-  /** Exactly the bytes of the ranges, each once, in the order in which the server sends them. */
+  /**
+   * The bytes of the ranges, each once, in the order in which the server sends them. From a server that turns to the whole blob in the
+   * middle, all of it comes, from its first byte; bytes that came before may come again.
+   */
   | { readonly kind: 'ranges'; readonly pieces: AsyncIterable<BlobPiece> }
   /** The server does not serve ranges and sends the whole blob instead, from its first byte. */
   | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> };
@@ -64,6 +85,8 @@ export interface RemoteBlob {
   readonly sizeBytes: number;
   /** What reading it has cost so far. */
   readonly traffic: Traffic;
+  /** What is known now; undefined where nobody looks. */
+  readonly link?: BlobLink | undefined;
   /** The bytes from `offset` (0 when omitted) to the end, in pieces. */
   read(options?: BlobReadOptions & { readonly offset?: number }): AsyncIterable<Uint8Array>;
   /**
@@ -71,4 +94,6 @@ export interface RemoteBlob {
    * @param ranges in ascending order, not empty, not overlapping, within the blob
    */
   readRanges(ranges: readonly ByteRange[], options?: BlobReadOptions): Promise<BlobPieces>;
+  /** What came of a range is not what it should be: whoever keeps it asks for it anew when it is wanted again. */
+  forget?(range: ByteRange): void;
 }

@@ -3,11 +3,13 @@
  */
 export type {
   BlobContent,
+  BlobLink,
   BlobPiece,
   BlobPieces,
   BlobRange,
   BlobReadOptions,
   ByteRange,
+  RangeAbility,
   RemoteBlob,
   Source,
   Traffic,

@@ -1,4 +1,5 @@
 import type { TransportError } from '#base/errors';
+import type { BlobLink, RangeAbility } from '#base/flow';
 import {
   type Authorizer,
   type HttpBytes,
@@ -24,7 +25,18 @@ export type AccessRequest = Omit<HttpRequest, 'url' | 'authorizer' | 'onRefused'
   readonly scopes: Scopes;
 };
 
-/** The actions that the request needs, for the scope of a token. */
+/** What earlier sessions learnt of hosts. */
+export interface HostMemory {
+  recall(host: string): BlobLink | undefined;
+  remember(host: string, link: BlobLink): void;
+}
+
+/** From the best to the worst. */
+const WORSE: readonly RangeAbility[] = ['multi', 'single', 'none'];
+/** Least body that tells how fast bytes come. */
+const PACE_BYTES_MIN = 256 * 1024;
+
+/** What the registry wants next to its name in a request. */
 interface KeptToken {
   readonly key: string;
   readonly scopes: Scopes;
@@ -46,8 +58,10 @@ export class EndpointAccess implements AsyncDisposable {
   #learnt: Scopes = new Map();
   /** Number of sent requests, without those for tokens and the ping. */
   requests = 0;
-  /** False after the registry, or the target of its redirect, refused several ranges in one request. */
-  mayAskSeveral = true;
+  /** True once a range that was asked for alone came alone. */
+  hasServedOne = false;
+  #link: BlobLink = {};
+  #memory: HostMemory | undefined;
 
   constructor(endpoint: Endpoint, settings: RegistrySettings) {
     this.endpoint = endpoint;
@@ -59,10 +73,47 @@ export class EndpointAccess implements AsyncDisposable {
     };
   }
 
-  /** Sends a request and reads the complete response. @throws as `send` */
+  /** What is known of the way to this registry. */
+  get link(): BlobLink {
+    return this.#link;
+  }
+
+  /** How several ranges are to be asked for. */
+  get rangeAbility(): RangeAbility {
+    return this.#link.ability ?? 'multi';
+  }
+
+  /** Begins with what an earlier session learnt of the host, and tells what this one learns. */
+  remember(memory: HostMemory): void {
+    this.#link = { ...memory.recall(this.endpoint.host), ...this.#link };
+    this.#memory = memory;
+  }
+
+  /** An answer showed what becomes of ranges: what was found to be refused is not tried again. */
+  onRanges(found: RangeAbility): void {
+    const known = this.#link.ability;
+    if (known === undefined || WORSE.indexOf(found) > WORSE.indexOf(known)) {
+      this.#learn({ ability: found });
+    }
+  }
+
+  /** Bytes of a body took this long. */
+  onTransfer(bytes: number, durationMs: number): void {
+    if (bytes < PACE_BYTES_MIN) return;
+    this.#learn({ bytesPerMs: Math.max(1, Math.round(bytes / Math.max(durationMs, 0.5))) });
+  }
+
+  #learn(found: BlobLink): void {
+    this.#link = { ...this.#link, ...found };
+    this.#memory?.remember(this.endpoint.host, this.#link);
+  }
+
+  /** Sends a request and reads the answer whole. @throws as `send` */
   async ask(request: AccessRequest & { readonly maxBytes: number }): Promise<HttpBytes> {
     const ready = await this.#prepare(request);
+    const startMs = performance.now();
     const answer = await this.#host.http.fetchBytes({ ...ready, maxBytes: request.maxBytes });
+    this.#clock(startMs);
     this.#hear(answer);
     return answer;
   }
@@ -73,9 +124,19 @@ export class EndpointAccess implements AsyncDisposable {
    * AUTH_TOKEN_INVALID; as the HTTP client; errors of the lookup of credentials
    */
   async send(request: AccessRequest): Promise<HttpResponse> {
-    const answer = await this.#host.http.fetch(await this.#prepare(request));
+    const ready = await this.#prepare(request);
+    const startMs = performance.now();
+    const answer = await this.#host.http.fetch(ready);
+    this.#clock(startMs);
     this.#hear(answer);
     return answer;
+  }
+
+  /** The quickest answer tells how long a request takes by itself. */
+  #clock(startMs: number): void {
+    const requestMs = Math.round((performance.now() - startMs) * 10) / 10;
+    const { requestMs: known = Number.POSITIVE_INFINITY } = this.#link;
+    if (requestMs < known) this.#link = { ...this.#link, requestMs };
   }
 
   /**

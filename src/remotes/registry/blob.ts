@@ -1,7 +1,7 @@
 import type { ContentDigest } from '#base/digest';
-import { hasCode, NotFoundError, type TransportError } from '#base/errors';
+import { NotFoundError, type TransportError } from '#base/errors';
 import {
-  type BlobPiece,
+  type BlobLink,
   type BlobPieces,
   type BlobReadOptions,
   type ByteRange,
@@ -10,17 +10,12 @@ import {
   verifySize,
 } from '#base/flow';
 import { parseLayerType } from '#formats/oci';
-import {
-  type HttpResponse,
-  isRetryable,
-  RangeBody,
-  type RangeHead,
-  readRangeHead,
-} from '#remotes/http';
+import type { HttpResponse } from '#remotes/http';
 import type { EndpointAccess } from './access.ts';
+import { BlobRanges, piecesOf } from './blob-ranges.ts';
 import { authorityOf } from './endpoint.ts';
 import type { FailOver } from './fail-over.ts';
-import { RANGES_PER_REQUEST_MAX, SMALL_ANSWER_MAX_BYTES } from './layout.ts';
+import { SMALL_ANSWER_MAX_BYTES } from './layout.ts';
 import { brokenAnswer, requireIdentity } from './problem.ts';
 import { repositoryScopes } from './scope.ts';
 
@@ -36,10 +31,10 @@ export interface BlobName {
 /** A running count of what was transferred. */
 export type TrafficCount = { -readonly [Key in keyof Traffic]: Traffic[Key] };
 
-/** Number of further requests for ranges after a request without progress. */
-const FRUITLESS_MAX = 4;
-
-/** A blob of a repository. A broken transfer is resumed at the same endpoint and, if that fails, at the next one from the same byte. */
+/**
+ * A blob of a repository. A transfer that breaks goes on at the same endpoint, and when that gives out, at the next one from
+ * the same byte.
+ */
 export class RegistryBlob implements RemoteBlob {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
@@ -97,156 +92,28 @@ export class RegistryBlob implements RemoteBlob {
     }
   }
 
-  async readRanges(
-    ranges: readonly ByteRange[],
-    options: BlobReadOptions = {},
-  ): Promise<BlobPieces> {
-    const { signal } = options;
-    const turn = this.#endpoints.begin();
-    for (;;) {
-      const { access } = turn;
-      try {
-        // Also if several ranges are refused, to detect a server that answers one range with the complete blob.
-        const first = ranges.slice(0, access.mayAskSeveral ? RANGES_PER_REQUEST_MAX : 1);
-        const answer = await this.#several(access, first, signal);
-        if (answer?.kind === 'whole') {
-          return { kind: 'whole', bytes: this.#counted(answer.bytes) };
-        }
-        return { kind: 'ranges', pieces: this.#pieces(ranges, first, answer, signal) };
-      } catch (error) {
-        turn.onFailure(error, signal);
-      }
-    }
+  /** What is known of the endpoint that would be asked. */
+  get link(): BlobLink {
+    return this.#endpoints.preferred.link;
   }
 
-  /** The bytes of all ranges, after the response to the first request has arrived. */
-  async *#pieces(
-    ranges: readonly ByteRange[],
-    first: readonly ByteRange[],
-    answer: RangesAnswer | undefined,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<BlobPiece> {
-    let missing = yield* this.#take(answer, first, signal);
-    const rest = ranges.slice(first.length);
-    const turn = this.#endpoints.begin();
-    for (let fruitless = 0; missing.length > 0 || rest.length > 0; ) {
-      const room = RANGES_PER_REQUEST_MAX - missing.length;
-      const wanted = [...missing, ...rest.splice(0, Math.max(0, room))];
-      if (fruitless >= FRUITLESS_MAX || wanted.length === 1 || !turn.access.mayAskSeveral) {
-        yield* this.#oneByOne(wanted, signal);
-        missing = [];
-        continue;
-      }
-      try {
-        const next = await this.#several(turn.access, wanted, signal);
-        missing = yield* this.#take(next, wanted, signal);
-        fruitless = bytesIn(missing) < bytesIn(wanted) ? 0 : fruitless + 1;
-      } catch (error) {
-        turn.onFailure(error, signal);
-        missing = wanted;
-        fruitless++;
-      }
-    }
-  }
-
-  async *#oneByOne(
-    wanted: readonly ByteRange[],
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<BlobPiece> {
-    for (const range of wanted) {
-      const turn = this.#endpoints.begin();
-      const end = range.offset + range.length;
-      for (let offset = range.offset; offset < end; ) {
-        const before = offset;
-        try {
-          for await (const bytes of this.#from(turn.access, offset, end - offset, signal)) {
-            yield { offset, bytes };
-            offset += bytes.length;
-            turn.onProgress();
-          }
-          if (offset === before) throw this.#empty(turn.access);
-        } catch (error) {
-          turn.onFailure(error, signal);
-        }
-      }
-    }
-  }
-
-  /** @returns the missing ranges */
-  async *#take(
-    answer: RangesAnswer | undefined,
-    wanted: readonly ByteRange[],
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<BlobPiece, ByteRange[]> {
-    if (answer === undefined) return [...wanted];
-    const reader =
-      answer.kind === 'whole'
-        ? new RangeBody(this.#wholeHead(), wanted, this.sizeBytes)
-        : answer.reader;
-    let transferred = 0;
-    let used = 0;
-    try {
-      for await (const piece of answer.bytes) {
-        transferred += piece.length;
-        for (const part of reader.push(piece)) {
-          used += part.bytes.length;
-          yield part;
-        }
-        if (answer.kind === 'whole' && reader.end().length === 0) break;
-      }
-    } catch (error) {
-      signal?.throwIfAborted();
-      // Missing ranges are requested again.
-      if (!isRetryable(error) && !hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
-    } finally {
-      this.#count({ bodyBytes: used, skippedBytes: transferred - used });
-    }
-    return reader.end();
-  }
-
-  #wholeHead() {
-    return { kind: 'single', range: { offset: 0, length: this.sizeBytes } } as const;
-  }
-
-  /** Sends one request for ranges. @returns undefined if the server does not support it */
-  async #several(
-    access: EndpointAccess,
-    wanted: readonly ByteRange[],
-    signal: AbortSignal | undefined,
-  ): Promise<RangesAnswer | undefined> {
-    if (wanted.length > 1 && !access.mayAskSeveral) return undefined;
-    const list = wanted.map(({ offset, length }) => `${offset}-${offset + length - 1}`);
-    const answer = await access.send({
-      onSent: this.#onSent,
-      path: `blobs/${this.digest}`,
-      headers: { range: `bytes=${list.join(',')}` },
-      accept: [200, 206, 400, 404, 416, 501],
-      immutable: true,
-      scopes: repositoryScopes(access.endpoint.repository, ['pull']),
+  /** @throws as `BlobRanges.read` */
+  readRanges(ranges: readonly ByteRange[], { signal }: BlobReadOptions = {}): Promise<BlobPieces> {
+    const reading = new BlobRanges({
+      sizeBytes: this.sizeBytes,
+      endpoints: this.#endpoints,
+      requestTo: ({ endpoint }) => ({
+        onSent: this.#onSent,
+        path: `blobs/${this.digest}`,
+        scopes: repositoryScopes(endpoint.repository, ['pull']),
+      }),
       signal,
+      onBytes: (transferred, used) => {
+        this.#count({ bodyBytes: used, skippedBytes: transferred - used });
+      },
+      notFound: (access) => this.#notFound(access),
     });
-    if (answer.status === 404) throw this.#notFound(access);
-    const head = this.#rangeHead(answer);
-    const bytes = piecesOf(answer.body);
-    if (head.kind === 'refused') {
-      // Leaving the loop cancels the transfer of a useless body.
-      for await (const _ of bytes) break;
-      if (wanted.length > 1) access.mayAskSeveral = false;
-      return undefined;
-    }
-    requireIdentity(answer, 'GET');
-    if (head.kind === 'whole') return { kind: 'whole', bytes };
-    return { kind: 'ranges', bytes, reader: new RangeBody(head, wanted, this.sizeBytes) };
-  }
-
-  /** A 206 that does not state its range is treated as a refusal. */
-  #rangeHead({ status, headers }: HttpResponse): RangeHead {
-    try {
-      return readRangeHead(status, headers, this.sizeBytes);
-    } catch (error) {
-      if (!hasCode(error, 'RANGE_RESPONSE_INVALID')) throw error;
-      return { kind: 'refused', status };
-    }
+    return reading.read(ranges);
   }
 
   async *#from(
@@ -259,7 +126,10 @@ export class RegistryBlob implements RemoteBlob {
     requireIdentity(answer, 'GET');
     const isWhole = answer.status === 200 && offset === 0 && length === this.sizeBytes;
     if (isWhole && answer.sizeBytes !== undefined) verifySize(this, answer.sizeBytes);
+    const startMs = performance.now();
+    const before = this.#traffic.bodyBytes;
     yield* this.#counted(piecesOf(answer.body));
+    access.onTransfer(this.#traffic.bodyBytes - before, performance.now() - startMs);
   }
 
   async #find(
@@ -325,23 +195,6 @@ export function addTraffic(count: TrafficCount, part: Partial<Traffic>): void {
   count.requests += part.requests ?? 0;
   count.bodyBytes += part.bodyBytes ?? 0;
   count.skippedBytes += part.skippedBytes ?? 0;
-}
-
-type RangesAnswer =
-  | { readonly kind: 'whole'; readonly bytes: AsyncIterable<Uint8Array> }
-  | {
-      readonly kind: 'ranges';
-      readonly bytes: AsyncIterable<Uint8Array>;
-      readonly reader: RangeBody;
-    };
-
-function bytesIn(ranges: readonly ByteRange[]): number {
-  return ranges.reduce((sum, { length }) => sum + length, 0);
-}
-
-async function* piecesOf(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  if (body instanceof Uint8Array) yield body;
-  else yield* body;
 }
 
 function isWebUrl(url: string): boolean {

@@ -5,6 +5,7 @@
  *     Endpoint[] ─▶ RegistryRepository ─▶ fail-over ─▶ EndpointAccess ─▶ ping, challenge, token ─▶ remotes/http
  *                     manifests · blobs · tags · referrers · uploads
  */
+export type { HostMemory } from './access.ts';
 export type { BlobName, RegistryBlob } from './blob.ts';
 export { type Challenge, parseChallenges } from './challenge.ts';
 export {

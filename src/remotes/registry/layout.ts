@@ -36,7 +36,9 @@ export const UPLOAD_TRIES_MAX = 4;
 export const REFERRERS_WRITES_MAX = 5;
 /** Largest number of ranges of one request: they fit into 8 KiB of headers, which all servers accept. */
 export const RANGES_PER_REQUEST_MAX = 128;
-/** Concurrent transfers from one host. */
+/** Requests of one range each that run at the same time. */
+export const RANGES_AT_A_TIME = 4;
+/** Transfers from one host at the same time. */
 export const HOST_CONNECTIONS_MAX = 8;
 
 /**

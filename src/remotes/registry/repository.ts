@@ -11,7 +11,7 @@ import {
   requireDocumentSize,
   resolveImage,
 } from '#formats/oci';
-import { EndpointAccess } from './access.ts';
+import { EndpointAccess, type HostMemory } from './access.ts';
 import { addTraffic, type BlobName, RegistryBlob, type TrafficCount } from './blob.ts';
 import type { Endpoint } from './endpoint.ts';
 import { FailOver, withOthers } from './fail-over.ts';
@@ -67,7 +67,12 @@ export class RegistryRepository implements AsyncDisposable {
     return { ...this.#read, requests };
   }
 
-  /** The currently preferred endpoint. */
+  /** Begins with what earlier sessions learnt of the hosts, and tells what this one learns. */
+  remember(memory: HostMemory): void {
+    for (const access of this.#all) access.remember(memory);
+  }
+
+  /** The endpoint that is asked first now. */
   get endpoint(): Endpoint {
     return this.#endpoints.preferred.endpoint;
   }

@@ -4,6 +4,7 @@ import type { ImageEndpoint } from '#formats/containers-config';
 import type { RegistryReference, ResolvedImage, ResolveOptions } from '#formats/oci';
 import {
   type Endpoint,
+  type HostMemory,
   type ManifestReference,
   RegistryRepository,
   type RegistrySettings,
@@ -100,9 +101,12 @@ export class RegistryImage implements AsyncDisposable {
     return this.#opened.repository;
   }
 
-  /**
-   * Applies the policy of this host to the image. Call it after `resolve`, which determines the endpoint. @throws as `judgeRegistryImage`
-   */
+  /** Begins with what earlier pulls learnt of the hosts, and tells what this one learns. */
+  remember(memory: HostMemory): void {
+    this.#opened.repository.remember(memory);
+  }
+
+  /** Asks the policy of this host about the image. Call it after `resolve`, which finds out who delivers. @throws as `judgeRegistryImage` */
   judge(manifest: ContentDigest, options: RequestOptions = {}): Promise<TrustReport> {
     return this.#opened.judge(manifest, options);
   }
