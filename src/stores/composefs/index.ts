@@ -33,6 +33,7 @@ export {
   type GcResult,
   planGc,
 } from './garbage/gc.ts';
+export { KeptFiles, type KeptLimits } from './kept/kept-files.ts';
 export { type Suspect, SuspectStore, type Suspects } from './marks/suspects.ts';
 export {
   type ImageEntry,
@@ -72,6 +73,7 @@ export {
 } from './objects/objects.ts';
 export { HeldNote, NoteStore } from './partial/notes.ts';
 export { PartialBlob, PartialStore } from './partial/partials.ts';
+export { RangeLog } from './partial/range-log.ts';
 export type { StoreContext, VerityPolicy } from './repository/context.ts';
 export type { LockOptions } from './repository/lock.ts';
 export type {

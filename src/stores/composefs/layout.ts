@@ -14,7 +14,15 @@ export const PARTIALS = `${OWN}/partial`;
 export const EXPORTS = `${OWN}/exports`;
 /** Total size of partial blobs that a garbage collection keeps, in bytes. */
 export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
-/** Time after the last write for which a garbage collection keeps a partial blob, in seconds. */
+/** Directories of what spares a pull work: TOCs of layers, what contents they have, how hosts answer ranges. */
+export const KEPT = { tocs: 'toc', contents: 'contents', hosts: 'hosts' } as const;
+/** How long a TOC or an index of contents is kept, in seconds, and most bytes of each kind. */
+export const KEPT_SEC = 180 * 24 * 3600;
+export const KEPT_BYTES_MAX = 2 * 2 ** 30;
+/** How long the behaviour of a host is remembered, in seconds, and most bytes of all of them. */
+export const HOST_KEPT_SEC = 24 * 3600;
+export const HOSTS_BYTES_MAX = 2 ** 20;
+/** How long after it last grew a garbage collection leaves a partial blob, in seconds. */
 export const PARTIAL_KEPT_SEC = 7 * 24 * 3600;
 /** Uploads that were begun: one note for each blob and repository of a registry. */
 export const UPLOADS = `${OWN}/uploads`;

@@ -294,8 +294,9 @@ function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  const { partials, uploads, accepted } = repository;
+  const { partials, uploads, accepted, kept } = repository;
   paths.push(...partials.findStale());
+  for (const files of Object.values(kept)) paths.push(...files.findStale());
   paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
   const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;
   const isOrphan = (name: string) => root.lstat(manifestOf(name)) === undefined;

@@ -5,6 +5,7 @@ import {
   type Dir,
   type HostFile,
   OPEN,
+  readAt,
   readPieces,
   statFd,
   truncate,
@@ -13,10 +14,13 @@ import {
 } from '#host';
 import { DIRECTORY_MODE, OWN, PARTIAL_KEPT_SEC, PARTIALS, PARTIALS_BYTES_MAX } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
+import { RangeLog } from './range-log.ts';
 
 /** A partial blob is readable only by its owner, because it may come from a private registry. */
 const PARTIAL_MODE = 0o600;
-/** Milliseconds between two checks of a partial blob that another pull fetches. */
+/** Ends the name of the file that holds ranges of the blob, beside that of its beginning. */
+const RANGES_SUFFIX = '-ranges';
+/** Milliseconds between two looks at a partial blob that another pull fetches. */
 const POLL_MS = 50;
 
 /** Options of opening. */
@@ -100,6 +104,7 @@ export class PartialBlob implements Disposable {
   readonly #root: Dir;
   readonly #name: string;
   readonly #file: HostFile;
+  #log: RangeLog | undefined;
   #heldBytes: number;
   #sizeBytes: number;
 
@@ -127,7 +132,13 @@ export class PartialBlob implements Disposable {
     return readPieces(this.#file);
   }
 
-  /** Appends bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Fills `into` with bytes that are there from `offset` on; returns how many. @throws HostError SYSCALL_FAILED */
+  read(offset: number, into: Uint8Array): number {
+    const room = into.subarray(0, Math.max(0, this.#sizeBytes - offset));
+    return room.length === 0 ? 0 : readAt(this.#file, room, offset);
+  }
+
+  /** Adds bytes at the end. @throws HostError SYSCALL_FAILED, NO_SPACE */
   append(bytes: Uint8Array): void {
     writeAt(this.#file, bytes, this.#sizeBytes);
     this.#sizeBytes += bytes.length;
@@ -135,17 +146,31 @@ export class PartialBlob implements Disposable {
 
   /** Discards all bytes. @throws HostError SYSCALL_FAILED */
   clear(): void {
-    truncate(this.#file, 0);
-    this.#heldBytes = 0;
-    this.#sizeBytes = 0;
+    this.cut(0);
+  }
+
+  /** Forgets what is there from a byte on. @throws HostError SYSCALL_FAILED */
+  cut(sizeBytes: number): void {
+    if (sizeBytes >= this.#sizeBytes) return;
+    truncate(this.#file, sizeBytes);
+    this.#heldBytes = Math.min(this.#heldBytes, sizeBytes);
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** What came of single ranges of the blob, for as long as this is open. @throws HostError SYSCALL_FAILED */
+  ranges(blobBytes: number): RangeLog {
+    this.#log ??= RangeLog.open(this.#root, `${this.#name}${RANGES_SUFFIX}`, blobBytes);
+    return this.#log;
   }
 
   /** Removes the file: the blob is complete, or its bytes are wrong. */
   remove(): void {
+    this.#root.unlink(`${this.#name}${RANGES_SUFFIX}`);
     this.#root.unlink(this.#name);
   }
 
   [Symbol.dispose](): void {
+    this.#log?.[Symbol.dispose]();
     this.#file[Symbol.dispose]();
   }
 }

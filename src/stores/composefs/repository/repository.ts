@@ -1,8 +1,17 @@
 import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
-import { type Dir, hasErrno, readFilesystemState, syncfs } from '#host';
-import { ACCEPTED, DIRECTORY_MODE, META_NAME, OWN, UPLOADS } from '../layout.ts';
-import { ExportNotes } from '../marks/exports.ts';
+import { type Dir, readFilesystemState, syncfs } from '#host';
+import { KeptFiles } from '../kept/kept-files.ts';
+import {
+  DIRECTORY_MODE,
+  HOST_KEPT_SEC,
+  HOSTS_BYTES_MAX,
+  KEPT,
+  KEPT_BYTES_MAX,
+  KEPT_SEC,
+  META_NAME,
+  OWN,
+} from '../layout.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
@@ -73,12 +82,8 @@ export class Repository implements Disposable {
   readonly suspects: SuspectStore;
   /** @internal */
   readonly partials: PartialStore;
-  /** @internal Uploads that were begun. */
-  readonly uploads: NoteStore;
-  /** @internal What accepted images, by manifest. */
-  readonly accepted: NoteStore;
-  /** @internal Temporary folders of exports. */
-  readonly exports: ExportNotes;
+  /** What spares a pull work, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
+  readonly kept: Readonly<Record<keyof typeof KEPT, KeptFiles>>;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
   #isWritable = false;
@@ -98,9 +103,15 @@ export class Repository implements Disposable {
     this.#isInferred = parts.isInferred;
     this.suspects = new SuspectStore(this.root);
     this.partials = new PartialStore(this.root);
-    this.uploads = new NoteStore(this.root, UPLOADS);
-    this.accepted = new NoteStore(this.root, ACCEPTED);
-    this.exports = new ExportNotes(this.root);
+    const limits = { bytesMax: KEPT_BYTES_MAX, keptSec: KEPT_SEC };
+    this.kept = {
+      tocs: new KeptFiles(this.root, KEPT.tocs, limits),
+      contents: new KeptFiles(this.root, KEPT.contents, limits),
+      hosts: new KeptFiles(this.root, KEPT.hosts, {
+        bytesMax: HOSTS_BYTES_MAX,
+        keptSec: HOST_KEPT_SEC,
+      }),
+    };
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);
