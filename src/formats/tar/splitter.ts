@@ -1,3 +1,4 @@
+import type { ObjectId } from '#base/digest';
 import type { Reading } from '#formats/tree';
 import type { SplitContent, TarEntry } from './entry.ts';
 import { type MachineSink, TarMachine } from './machine.ts';
@@ -38,6 +39,11 @@ export class TarSplitter {
   /** Takes the next bytes of the tar, in pieces of any size. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: TarSink): void {
     this.#machine.push(piece, new SplitSink(sink));
+  }
+
+  /** The external payload that has begun, and of which no byte was pushed, is an object; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  placeObject(id: ObjectId): TarEntry {
+    return this.#machine.pushExternal(id);
   }
 
   /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */

@@ -82,7 +82,13 @@ export class BlobReader {
   }
 }
 
-/** The bytes of a blob in pieces. A piece is overwritten by the next one. */
+/** Bytes of a local blob from an offset on; fewer where it ends. @throws HostError SYSCALL_FAILED */
+export function readBlobRange(range: BlobRange, offset: number, lengthBytes: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, Math.min(lengthBytes, range.sizeBytes - offset)));
+  return bytes.subarray(0, readAt(range.fd, bytes, range.offsetBytes + offset));
+}
+
+/** The bytes of a blob in pieces, which are overwritten by the next one. */
 export function sourceOf(content: BlobContent): Source {
   return 'fd' in content ? readRange(content) : content;
 }

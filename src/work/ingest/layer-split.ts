@@ -1,3 +1,4 @@
+import type { ObjectId } from '#base/digest';
 import {
   checkTarEntry,
   type SplitContent,
@@ -48,6 +49,8 @@ export class LayerSplit implements TarSink {
   #large: LargeObject | undefined;
   /** The external file between its start and its entry. */
   #file: PendingFile | undefined;
+  /** A file whose content has not begun. */
+  #awaited: TarEntry | undefined;
 
   constructor(stream: LayerStream, { pool, objects, reading }: LayerSplitOptions) {
     this.#stream = stream;
@@ -62,15 +65,29 @@ export class LayerSplit implements TarSink {
       const waiting = this.#pool.ready(BATCHES_PER_STEP);
       if (waiting !== undefined) await waiting;
       this.#splitter.push(piece.subarray(at, at + STEP_BYTES), this);
-      if (this.#stream.isFull && this.#file === undefined) {
-        this.#submit();
-        await this.#stream.drain();
-      }
+      if (this.#stream.isFull && this.#file === undefined) await this.#drain();
       this.#stream.throwFailure();
     }
   }
 
-  /** Ends the tar: submits its last files; then the stream can be published. @throws FormatError TAR_* */
+  /**
+   * The content of the file whose header was pushed last is an object of the repository. False when it is too small to be one: then its
+   * bytes are to be pushed. @throws as `push`
+   */
+  async place(id: ObjectId, sizeBytes: number): Promise<boolean> {
+    if (this.#awaited?.sizeBytes !== sizeBytes) return false;
+    this.#awaited = undefined;
+    const entry = this.#splitter.placeObject(id);
+    checkTarEntry(entry);
+    const file = { id, sizeBytes, wasPresent: true };
+    this.#stream.file(file);
+    this.#stream.fileEntry(entry, file);
+    if (this.#stream.isFull) await this.#drain();
+    this.#stream.throwFailure();
+    return true;
+  }
+
+  /** The tar is complete: its last files go to the pool, and the stream can be published. @throws FormatError TAR_* */
   end(): void {
     this.#splitter.end();
     this.#submit();
@@ -82,6 +99,10 @@ export class LayerSplit implements TarSink {
   }
 
   externalStart(entry: TarEntry): void {
+    this.#awaited = entry;
+  }
+
+  #begin(entry: TarEntry): void {
     if (entry.sizeBytes > BATCH_BYTES) {
       const large = new LargeObject(this.#pool, this.#objects, this.#onStored);
       this.#large = large;
@@ -95,6 +116,8 @@ export class LayerSplit implements TarSink {
   }
 
   externalData(bytes: Uint8Array): void {
+    if (this.#awaited !== undefined) this.#begin(this.#awaited);
+    this.#awaited = undefined;
     if (this.#large !== undefined) this.#large.append(bytes);
     else this.#batch?.append(bytes);
   }
@@ -118,7 +141,12 @@ export class LayerSplit implements TarSink {
     }
   }
 
-  /** Submits the batch; never while a file is being added. */
+  async #drain(): Promise<void> {
+    this.#submit();
+    await this.#stream.drain();
+  }
+
+  /** Hands the batch over; never while a file is being put into it. */
   #submit(): void {
     const batch = this.#batch;
     this.#batch = undefined;

@@ -129,7 +129,14 @@ async function feed(source: AsyncIterable<Uint8Array>, stream: Gunzip): Promise<
   }
 }
 
-/** Counts input and output, and enforces the limits. */
+/** Refuses a layer whose tar, of a length that is known before, is too much for its blob. @throws FormatError LAYER_TOO_LARGE */
+export function requireLayerBytes(tarBytes: number, blobBytes: number, limits: UnpackLimits): void {
+  const meter = new Meter(limits);
+  meter.inputBytes = blobBytes;
+  meter.addOutput(tarBytes);
+}
+
+/** Counts both sides, and knows when it is too much. */
 class Meter {
   inputBytes = 0;
   #outputBytes = 0;

@@ -1,0 +1,137 @@
+import type { ObjectId } from '#base/digest';
+import type { ChunkedFile } from '#formats/chunked';
+import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
+import type { ContentPlace } from './place.ts';
+import { placeOfBytes } from './place.ts';
+import { KEY_BYTES, keyOf, type WantedContents } from './wanted.ts';
+
+/*
+ * What contents a layer has: a head, the ids of its objects, the bytes of its small files, and fixed records, all little-endian.
+ *
+ *     head 32: magic 8 · bytes of an id u32 · ids u32 · bytes of small files u64 · records u64
+ *     record 40: key 16 · object u32 (of a small file 2^32 - 1) · zero u32 · offset f64 · size f64
+ */
+const MAGIC = Buffer.from('OCCONT1\n', 'latin1');
+const HEAD_BYTES = 32;
+const RECORD_BYTES = 40;
+const RECORD_WORDS = RECORD_BYTES / 4;
+const NO_OBJECT = 0xffff_ffff;
+/** Longest index that is read. */
+export const INDEX_BYTES_MAX = 512 * 2 ** 20;
+/** Most records of a layer: beyond, its last files are not found again. */
+const RECORDS_MAX = 8_000_000;
+
+/** What a file of a layer became. */
+export type StoredFile = ObjectId | Uint8Array;
+
+/** Gathers the contents of a layer, file by file in the order of the tar. */
+export class IndexWriter {
+  readonly #algorithm: VerityAlgorithm;
+  readonly #ids = new Map<ObjectId, number>();
+  readonly #small: Uint8Array[] = [];
+  #smallBytes = 0;
+  #records = Buffer.alloc(1 << 16);
+  #count = 0;
+
+  constructor(algorithm: VerityAlgorithm) {
+    this.#algorithm = algorithm;
+  }
+
+  /** Takes a file and what it became. */
+  add({ digest, sizeBytes, chunks }: ChunkedFile, stored: StoredFile): void {
+    if (typeof stored !== 'string') {
+      this.#record(digest, NO_OBJECT, this.#smallBytes, sizeBytes);
+      this.#small.push(Uint8Array.from(stored));
+      this.#smallBytes += stored.length;
+      return;
+    }
+    const known = this.#ids.get(stored);
+    const object = known ?? this.#ids.size;
+    if (known === undefined) this.#ids.set(stored, object);
+    this.#record(digest, object, 0, sizeBytes);
+    if (chunks.length < 2) return;
+    for (const chunk of chunks) {
+      if (chunk.isZeros) continue;
+      this.#record(chunk.digest, object, chunk.fileOffset, chunk.sizeBytes);
+    }
+  }
+
+  #record(digest: ChunkedFile['digest'], object: number, offset: number, size: number): void {
+    if (this.#count === RECORDS_MAX) return;
+    const at = this.#count * RECORD_BYTES;
+    if (at === this.#records.length) {
+      const larger = Buffer.alloc(Math.ceil((at * 2) / RECORD_BYTES) * RECORD_BYTES);
+      this.#records.copy(larger);
+      this.#records = larger;
+    }
+    this.#records.set(keyOf(digest), at);
+    this.#records.writeUInt32LE(object, at + KEY_BYTES);
+    this.#records.writeDoubleLE(offset, at + 24);
+    this.#records.writeDoubleLE(size, at + 32);
+    this.#count += 1;
+  }
+
+  /** The index as it is kept. */
+  finish(): Uint8Array {
+    const { digestBytes } = ALGORITHMS[this.#algorithm];
+    const padding = -this.#smallBytes & 7;
+    const head = Buffer.alloc(HEAD_BYTES);
+    MAGIC.copy(head);
+    head.writeUInt32LE(digestBytes, 8);
+    head.writeUInt32LE(this.#ids.size, 12);
+    head.writeBigUInt64LE(BigInt(this.#smallBytes + padding), 16);
+    head.writeBigUInt64LE(BigInt(this.#count), 24);
+    const ids = Buffer.from([...this.#ids.keys()].join(''), 'hex');
+    const records = this.#records.subarray(0, this.#count * RECORD_BYTES);
+    return Buffer.concat([head, ids, ...this.#small, Buffer.alloc(padding), records]);
+  }
+}
+
+/** Opens objects as places, one value for each. */
+export type PlaceOfObject = (id: ObjectId) => ContentPlace | undefined;
+
+/**
+ * Offers what an index has of what is wanted. False when it is no index of this repository: then it is of no use.
+ */
+export function scanIndex(
+  bytes: Uint8Array,
+  algorithm: VerityAlgorithm,
+  wanted: WantedContents,
+  placeOf: PlaceOfObject,
+): boolean {
+  const index = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const { digestBytes } = ALGORITHMS[algorithm];
+  if (index.length < HEAD_BYTES || !index.subarray(0, 8).equals(MAGIC)) return false;
+  const idCount = index.readUInt32LE(12);
+  const smallBytes = Number(index.readBigUInt64LE(16));
+  const count = Number(index.readBigUInt64LE(24));
+  const smallAt = HEAD_BYTES + idCount * digestBytes;
+  const recordsAt = smallAt + smallBytes;
+  if (index.readUInt32LE(8) !== digestBytes || recordsAt + count * RECORD_BYTES !== index.length) {
+    return false;
+  }
+  // Copied to where words lie on their boundaries.
+  const records = Uint8Array.prototype.slice.call(index, recordsAt);
+  const words = new Uint32Array(records.buffer);
+  const view = new DataView(records.buffer);
+  for (let at = 0; at < words.length; at += RECORD_WORDS) {
+    const found = wanted.find(words, at);
+    if (found < 0) continue;
+    const object = words[at + 4] as number;
+    const offset = view.getFloat64(4 * at + 24, true);
+    const sizeBytes = view.getFloat64(4 * at + 32, true);
+    const isInside = object === NO_OBJECT ? offset + sizeBytes <= smallBytes : object < idCount;
+    if (!isInside || !(offset >= 0) || !(sizeBytes > 0)) continue;
+    if (object === NO_OBJECT) {
+      const start = smallAt + offset;
+      const small = Uint8Array.prototype.slice.call(index, start, start + sizeBytes);
+      wanted.offerAt(found, sizeBytes, { source: placeOfBytes(small), offset: 0 });
+      continue;
+    }
+    const idAt = HEAD_BYTES + object * digestBytes;
+    const place = placeOf(index.toString('hex', idAt, idAt + digestBytes) as ObjectId);
+    if (place === undefined || offset + sizeBytes > place.sizeBytes) continue;
+    wanted.offerAt(found, sizeBytes, { source: place, offset });
+  }
+  return true;
+}

@@ -1,0 +1,14 @@
+/**
+ * What is on this host already, by the digest of a file or of a chunk of one. Answers are hints: who uses a place verifies what is there.
+ *
+ *     files of a TOC ─▶ WantedContents ◀─ offer ─ ContentSource: this repository, other stores
+ *                            │                       indexes of layers · kept TOCs · files of the same path or size, hashed
+ *                            └─▶ LocalIndex of a plan
+ */
+export { type Candidate, Candidates } from './candidates.ts';
+export { indexStoredLayer, LayerIndexer } from './layer-index.ts';
+export { type ContentPlace, type PlaceReader, placeOfBytes } from './place.ts';
+export { RepositorySource } from './repository-source.ts';
+export type { ContentSearch, ContentSource } from './source.ts';
+export { type KeptMetadata, TocStore } from './toc-store.ts';
+export { type FoundContent, WantedContents } from './wanted.ts';

@@ -1,0 +1,70 @@
+import type { DiffId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import { type ChunkedFile, readChunkedLayer, readToc } from '#formats/chunked';
+import type { StoredContent, TarEntry } from '#formats/tar';
+import type { Repository } from '#stores/composefs';
+import { layerStreamName, readLayer } from '#work/image';
+import { IndexWriter } from './index-file.ts';
+import { TocStore } from './toc-store.ts';
+
+/** Takes the entries of a layer in the order of its tar, and keeps what contents they turned out to be. */
+export class LayerIndexer {
+  readonly #repository: Repository;
+  readonly #files: readonly ChunkedFile[];
+  readonly #writer: IndexWriter;
+  #next = 0;
+  #isSound = true;
+
+  /** `files`: of the TOC of the layer. */
+  constructor(repository: Repository, files: readonly ChunkedFile[]) {
+    this.#repository = repository;
+    this.#files = files;
+    this.#writer = new IndexWriter(repository.algorithm);
+  }
+
+  /** Takes the next entry. */
+  entry({ type, sizeBytes }: TarEntry, content: StoredContent): void {
+    if (type !== 'file' || sizeBytes === 0 || !this.#isSound) return;
+    const file = this.#files[this.#next];
+    this.#next += 1;
+    this.#isSound = file?.sizeBytes === sizeBytes;
+    if (file === undefined || !this.#isSound) return;
+    this.#writer.add(file, content.kind === 'inline' ? content.bytes : content.id);
+  }
+
+  /** The layer is complete and verified: its contents are found from now on. */
+  keep(diffId: DiffId): void {
+    if (!this.#isSound || this.#next !== this.#files.length) return;
+    this.#repository.kept.contents.write(indexNameOf(diffId), this.#writer.finish());
+  }
+}
+
+/** Name of the index of a layer. */
+export function indexNameOf(diffId: DiffId): string {
+  return diffId.replace(':', '-');
+}
+
+/** Makes the index of a stored layer whose TOC was kept. False when that cannot be done. */
+export async function indexStoredLayer(repository: Repository, diffId: DiffId): Promise<boolean> {
+  const tocs = new TocStore(repository);
+  const location = tocs.locationOf(diffId);
+  const metadata = location === undefined ? undefined : tocs.find(location.tocDigest);
+  if (location === undefined || metadata === undefined) return false;
+  try {
+    const toc = await readToc(metadata.toc, location);
+    if ('kind' in toc) return false;
+    const layer = await readChunkedLayer(toc, metadata.tarSplit, location);
+    if ('kind' in layer) return false;
+    const id = repository.streams.idOf(layerStreamName(diffId));
+    if (id === undefined) return false;
+    const indexer = new LayerIndexer(repository, layer.files);
+    for (const { entry, content } of readLayer(repository, id)) indexer.entry(entry, content);
+    indexer.keep(diffId);
+    return true;
+  } catch (error) {
+    // What was kept is not what it was, or the layer is damaged: there is nothing to find in it.
+    if (!isOnecopyError(error)) throw error;
+    tocs.forget(location.tocDigest);
+    return false;
+  }
+}

@@ -1,0 +1,126 @@
+import { setImmediate as immediate } from 'node:timers/promises';
+import { type DiffId, isContentDigest, type ObjectId } from '#base/digest';
+import { isOnecopyError } from '#base/errors';
+import type { Repository } from '#stores/composefs';
+import { layerStreamName, readLayer } from '#work/image';
+import { type Candidate, Candidates } from './candidates.ts';
+import { INDEX_BYTES_MAX, scanIndex } from './index-file.ts';
+import { indexNameOf, indexStoredLayer } from './layer-index.ts';
+import type { ContentPlace } from './place.ts';
+import type { ContentSearch, ContentSource } from './source.ts';
+
+/** First part of the names of streams of layers. */
+const LAYER_PREFIX = layerStreamName('' as DiffId);
+
+/**
+ * The objects of the repository that is filled: found by the indexes of its layers, by kept TOCs of layers that have no index yet, and for layers
+ * without a TOC by path and size, whose objects are then hashed.
+ */
+export class RepositorySource implements ContentSource {
+  readonly #repository: Repository;
+  readonly #places = new Map<ObjectId, ContentPlace | undefined>();
+  readonly #distrusted: ReturnType<Repository['objects']['distrusted']>;
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+    this.#distrusted = repository.objects.distrusted();
+  }
+
+  /** True when nothing can be found here: there is no layer. */
+  get isEmpty(): boolean {
+    return this.#layers().next().done === true;
+  }
+
+  async offer(search: ContentSearch): Promise<void> {
+    const { wanted, signal } = search;
+    // Also of layers that are gone: their objects may be here until garbage is collected.
+    const indexed = new Set(this.#repository.kept.contents.names());
+    for (const name of indexed) {
+      signal?.throwIfAborted();
+      if (wanted.missingCount === 0) return;
+      if (!this.#scan(name, search)) indexed.delete(name);
+      await immediate();
+    }
+    const plain: ObjectId[] = [];
+    for (const { diffId, id } of this.#layers()) {
+      signal?.throwIfAborted();
+      if (wanted.missingCount === 0) return;
+      const name = indexNameOf(diffId);
+      if (indexed.has(name)) continue;
+      if (await indexStoredLayer(this.#repository, diffId)) this.#scan(name, search);
+      else plain.push(id);
+    }
+    const candidates = new Candidates(search);
+    for (const id of plain) {
+      if (wanted.missingCount === 0) return;
+      await this.#gather(id, candidates, signal);
+    }
+    await candidates.offerContents();
+  }
+
+  #scan(name: string, { wanted }: ContentSearch): boolean {
+    const { kept, algorithm } = this.#repository;
+    const bytes = kept.contents.read(name, INDEX_BYTES_MAX);
+    return bytes !== undefined && scanIndex(bytes, algorithm, wanted, (id) => this.placeOf(id));
+  }
+
+  /** An object as a place, when it is there and nobody doubts it. */
+  placeOf(id: ObjectId): ContentPlace | undefined {
+    if (this.#places.has(id)) return this.#places.get(id);
+    const { objects } = this.#repository;
+    const isDoubted = this.#distrusted !== 'all' && this.#distrusted.has(id);
+    const sizeBytes = isDoubted ? undefined : objects.sizeOf(id);
+    const place: ContentPlace | undefined =
+      sizeBytes === undefined
+        ? undefined
+        : {
+            objectId: id,
+            sizeBytes,
+            open() {
+              try {
+                return objects.open(id);
+              } catch (error) {
+                if (!isOnecopyError(error)) throw error;
+                return undefined;
+              }
+            },
+          };
+    this.#places.set(id, place);
+    return place;
+  }
+
+  async #gather(
+    id: ObjectId,
+    candidates: Candidates,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      let count = 0;
+      for (const { entry, content } of readLayer(this.#repository, id)) {
+        count += 1;
+        if (count % 4096 === 0) await immediate(undefined, { signal });
+        if (entry.type !== 'file' || entry.sizeBytes === 0) continue;
+        const found: Candidate =
+          content.kind === 'inline'
+            ? { path: entry.path, sizeBytes: content.bytes.length, bytes: content.bytes }
+            : {
+                path: entry.path,
+                sizeBytes: content.sizeBytes,
+                place: () => this.placeOf(content.id),
+              };
+        candidates.add(found);
+      }
+    } catch (error) {
+      // A damaged layer has nothing to offer.
+      if (!isOnecopyError(error)) throw error;
+    }
+  }
+
+  *#layers(): Generator<{ readonly diffId: DiffId; readonly id: ObjectId }> {
+    for (const { name, id } of this.#repository.streams.list()) {
+      const text = name.startsWith(LAYER_PREFIX) ? name.slice(LAYER_PREFIX.length) : '';
+      // Layers of artifacts, which are no tars, have such names too; their streams say so when they are read.
+      if (id !== undefined && isContentDigest(text)) yield { diffId: text as string as DiffId, id };
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import type { ContentDigest } from '#base/digest';
+import type { ChunkedFile } from '#formats/chunked';
+import type { ContentPlace } from './place.ts';
+
+/** Bytes of a digest that tell contents apart here; whoever uses one verifies the rest. */
+export const KEY_BYTES = 16;
+const KEY_WORDS = KEY_BYTES / 4;
+
+/** Where a content begins in its place. */
+export interface FoundContent {
+  readonly source: ContentPlace;
+  readonly offset: number;
+}
+
+/**
+ * Contents that are wanted, files and chunks by their digests, and what was found of them. Sources are shown what is wanted and offer what they
+ * have; the first that offers is taken. Nothing is verified here.
+ */
+export class WantedContents {
+  /** Keys one behind the other, and the size that each must have. */
+  readonly #keys: Uint32Array;
+  readonly #sizes: Float64Array;
+  readonly #found: (FoundContent | undefined)[];
+  /** Open addressing by the first word of a key: 1 more than its index. */
+  readonly #slots: Int32Array;
+  #count = 0;
+  #foundCount = 0;
+
+  constructor(files: readonly ChunkedFile[]) {
+    const most = files.reduce((sum, { chunks }) => sum + 1 + chunks.length, 0);
+    this.#keys = new Uint32Array(most * KEY_WORDS);
+    this.#sizes = new Float64Array(most);
+    this.#found = new Array(most);
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2 * most, 16))));
+    for (const { digest, sizeBytes, chunks } of files) {
+      this.#add(digest, sizeBytes);
+      if (chunks.length < 2) continue;
+      for (const chunk of chunks) if (!chunk.isZeros) this.#add(chunk.digest, chunk.sizeBytes);
+    }
+  }
+
+  /** Different contents that nobody has offered yet. */
+  get missingCount(): number {
+    return this.#count - this.#foundCount;
+  }
+
+  /** True when this content is wanted and was not offered. */
+  isMissing(digest: ContentDigest, sizeBytes: number): boolean {
+    const index = this.#indexOf(wordsOf(digest), 0);
+    return index >= 0 && this.#found[index] === undefined && this.#sizes[index] === sizeBytes;
+  }
+
+  /** Index of a wanted content by its key, which lies in `words` from `at` on; -1 when it is not wanted. */
+  find(words: Uint32Array, at: number): number {
+    return this.#indexOf(words, at);
+  }
+
+  /** Offers a wanted content by its index. */
+  offerAt(index: number, sizeBytes: number, content: FoundContent): void {
+    if (this.#found[index] !== undefined || this.#sizes[index] !== sizeBytes) return;
+    this.#found[index] = content;
+    this.#foundCount += 1;
+  }
+
+  /** Offers a content, wanted or not. */
+  offer(digest: ContentDigest, sizeBytes: number, content: FoundContent): void {
+    const index = this.#indexOf(wordsOf(digest), 0);
+    if (index >= 0) this.offerAt(index, sizeBytes, content);
+  }
+
+  /** What was found of a content; undefined when nobody has it, or has it no more. */
+  content(digest: ContentDigest, sizeBytes: number): FoundContent | undefined {
+    const index = this.#indexOf(wordsOf(digest), 0);
+    const found = index < 0 ? undefined : this.#found[index];
+    return found !== undefined && this.#sizes[index] === sizeBytes ? found : undefined;
+  }
+
+  /** What was offered is gone or another content: it counts as missing, and may be offered again. */
+  withdraw(digest: ContentDigest): void {
+    const index = this.#indexOf(wordsOf(digest), 0);
+    if (index < 0 || this.#found[index] === undefined) return;
+    this.#found[index] = undefined;
+    this.#foundCount -= 1;
+  }
+
+  #add(digest: ContentDigest, sizeBytes: number): void {
+    const words = wordsOf(digest);
+    const mask = this.#slots.length - 1;
+    for (let slot = (words[0] as number) & mask; ; slot = (slot + 1) & mask) {
+      const taken = (this.#slots[slot] as number) - 1;
+      if (taken < 0) {
+        this.#keys.set(words, this.#count * KEY_WORDS);
+        this.#sizes[this.#count] = sizeBytes;
+        this.#count += 1;
+        this.#slots[slot] = this.#count;
+        return;
+      }
+      if (this.#isAt(taken, words, 0)) return;
+    }
+  }
+
+  #indexOf(words: Uint32Array, at: number): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = (words[at] as number) & mask; ; slot = (slot + 1) & mask) {
+      const taken = (this.#slots[slot] as number) - 1;
+      if (taken < 0 || this.#isAt(taken, words, at)) return taken;
+    }
+  }
+
+  #isAt(index: number, words: Uint32Array, at: number): boolean {
+    const start = index * KEY_WORDS;
+    for (let word = 0; word < KEY_WORDS; word += 1) {
+      if (this.#keys[start + word] !== words[at + word]) return false;
+    }
+    return true;
+  }
+}
+
+const SCRATCH = Buffer.alloc(KEY_BYTES);
+const SCRATCH_WORDS = new Uint32Array(KEY_WORDS);
+
+/** The key of a digest as words; valid until the next call. */
+function wordsOf(digest: ContentDigest): Uint32Array {
+  const hex = digest.indexOf(':') + 1;
+  SCRATCH.write(digest.slice(hex, hex + 2 * KEY_BYTES), 'hex');
+  for (let word = 0; word < KEY_WORDS; word += 1) {
+    SCRATCH_WORDS[word] = SCRATCH.readUInt32LE(4 * word);
+  }
+  return SCRATCH_WORDS;
+}
+
+/** The key of a digest as bytes. */
+export function keyOf(digest: ContentDigest): Uint8Array {
+  const hex = digest.indexOf(':') + 1;
+  return Buffer.from(digest.slice(hex, hex + 2 * KEY_BYTES), 'hex');
+}
