@@ -6,7 +6,7 @@ import type { DiffId, ObjectId } from '#base/digest';
 import { computeVerity, objectPath } from '#formats/fsverity';
 import { Dir, readExtents } from '#host';
 import { initRepository } from '#stores/composefs';
-import { assembleLayer, type LocalIndex, planLayer } from '#work/pull-partial';
+import { assembleLayer, type LocalIndex, planLayer, tarOf } from '#work/pull-partial';
 import { needs } from '../support/capability.ts';
 import { readChunkedImage } from '../support/chunked-layers.ts';
 import { readFixture } from '../support/chunked-read.ts';
@@ -63,9 +63,9 @@ for (const [type, least] of [
       scratch,
       objects: open.objects.writer(),
     });
-    assert.ok(assembled.kind === 'tar');
+    assert.ok(assembled.kind === 'parts');
     const tar: Uint8Array[] = [];
-    for await (const piece of assembled.tar) tar.push(Uint8Array.from(piece));
+    for await (const piece of tarOf(assembled.parts)) tar.push(Uint8Array.from(piece));
     assert.ok(Buffer.concat(tar).equals(zstdDecompressSync(V2.blob)));
     const { sharedBytes } = assembled.bytes;
     assert.ok(least === 0 ? sharedBytes === 0 : sharedBytes >= least, `${sharedBytes} bytes`);

@@ -4,7 +4,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import type { ContentDigest, DiffId } from '#base/digest';
 import { Dir } from '#host';
 import { RegistryRepository } from '#remotes/registry';
-import { openLayerParts } from '#work/pull-partial';
+import { openLayerParts, tarOf } from '#work/pull-partial';
 import { readChunkedImage } from '../support/chunked-layers.ts';
 import { type FakeAnswer, FakeRegistry, type SeenRequest } from '../support/fake-registry.ts';
 import { digestOf } from '../support/memory-registry.ts';
@@ -120,7 +120,7 @@ async function pull(repository: RegistryRepository) {
       ability: 'multi',
       cost: { requestMs: 0.001, bytesPerMs: 100_000, connections: 4 },
     },
-    index: { file: () => undefined, chunk: (found) => localChunk(found) },
+    find: () => ({ file: () => undefined, chunk: (found) => localChunk(found) }),
     open: (source) => ({
       sizeBytes: CHUNKS.get(source)?.length ?? 0,
       read: (offset, into) => CHUNKS.get(source)?.copy(into, 0, offset, offset + into.length) ?? 0,
@@ -128,7 +128,7 @@ async function pull(repository: RegistryRepository) {
     }),
     scratch,
   });
-  const source = parts.kind === 'parts' ? parts.tar : (parts.blob ?? blob.read());
+  const source = parts.kind === 'parts' ? tarOf(parts.parts) : (parts.blob ?? blob.read());
   const pieces: Uint8Array[] = [];
   for await (const piece of source) pieces.push(Uint8Array.from(piece));
   return { kind: parts.kind, bytes: Buffer.concat(pieces) };

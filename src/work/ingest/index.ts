@@ -8,6 +8,7 @@
 export type { ReflinkPolicy } from './batches/batch-layout.ts';
 export { BatchPool } from './batches/batch-pool.ts';
 export { BlobReader, readBlobRange } from './blob.ts';
+export { importTar, type TarOrder } from './import-tar.ts';
 export {
   type ImportedLayer,
   importBlob,

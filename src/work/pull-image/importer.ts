@@ -1,14 +1,8 @@
 import assert from 'node:assert';
 import type { ContentDigest, ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import {
-  type BlobContent,
-  type OperationOptions,
-  type RemoteBlob,
-  pool as runPool,
-} from '#base/flow';
-import type { Reading } from '#formats/tree';
-import type { PartialBlob, Repository } from '#stores/composefs';
+import { type BlobContent, type RemoteBlob, pool as runPool } from '#base/flow';
+import type { PartialBlob } from '#stores/composefs';
 import { blobStreamName } from '#work/image';
 import {
   BatchPool,
@@ -23,49 +17,17 @@ import {
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
+import { ResumedBlob } from '#work/pull-partial';
 import { BLOB_ONLY, CostCount } from './cost.ts';
-import { FROM_FILES, importFromFiles } from './from-files.ts';
+import type { ImporterOptions, ImportJob, ImportTotals, RemoteOrder } from './import-job.ts';
+import { importAssembled } from './partial/assembled-layer.ts';
+import type { PartialRoute } from './partial/partial-route.ts';
+import { TocCapture } from './partial/toc-capture.ts';
 import { nameOf, type PlannedLayer } from './plan.ts';
 import type { LayerCost } from './report.ts';
 import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
-import { forecastKnown, type LayerPlanner } from './route.ts';
+import { forecastKnown } from './route.ts';
 import type { StackFeed } from './stack-feed.ts';
-
-/** Context of an importer. */
-export interface ImporterOptions extends OperationOptions {
-  readonly repository: Repository;
-  readonly openBlob: (
-    digest: ContentDigest,
-    sizeBytes: number,
-  ) => BlobContent | RemoteBlob | Promise<BlobContent | RemoteBlob>;
-  /** Selects the route of a layer. */
-  readonly planLayer: LayerPlanner;
-  /** Opens a layer as a tar-split and files; undefined where layers are blobs. */
-  readonly openLayer: ((position: number) => SplitLayer) | undefined;
-  /** How files of such layers become objects. */
-  readonly reflink: ReflinkPolicy;
-  /** Finds a layer that another pull has stored since this one was planned. */
-  readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
-  readonly keepBlobs: boolean;
-  /** Numbers of threads and of concurrent layers. */
-  readonly jobs: number;
-  readonly layerBytesMax: number | undefined;
-  readonly reading: Reading | undefined;
-}
-
-/** One blob to read. */
-interface ImportJob {
-  readonly layer: PlannedLayer;
-  /** False if only the blob is needed, because the layer is stored. */
-  readonly isMissing: boolean;
-  readonly keepBlob: boolean;
-}
-
-/** What was read and stored. */
-export interface ImportTotals extends LayerCounts {
-  fetchedBytes: number;
-  localBytes: number;
-}
 
 /**
  * Imports the missing layers of an image, the largest blob first, and names every layer as soon as it is on the disk. Its threads live
@@ -83,9 +45,9 @@ export class Importer implements AsyncDisposable {
     fetchedBytes: 0,
     localBytes: 0,
   };
-  /** True if the partial bytes of an earlier pull were wrong; they have been removed. */
-  hasDroppedPartial = false;
-  /** Costs of each layer, by position. */
+  /** True when what failed will not fail so again: bytes that an earlier pull left were wrong and are gone, or objects were and are known to be. */
+  isWorthAgain = false;
+  /** What each layer has cost, by position. */
   readonly costs: LayerCost[] = [];
   /** Streams of the stored compressed blobs. */
   readonly blobs = new Map<ContentDigest, ObjectId>();
@@ -232,7 +194,8 @@ export class Importer implements AsyncDisposable {
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
     const { repository, signal, findLayer } = this.#options;
-    if (blob.sizeBytes < PARTIAL_BYTES_MIN) {
+    const parts = this.#partsFor(job);
+    if (blob.sizeBytes < PARTIAL_BYTES_MIN && parts === undefined) {
       const content = contentOf(blob, { signal });
       const id = await this.#importContent(job, { content, cost }, feed);
       this.totals.fetchedBytes += blob.sizeBytes;
@@ -247,21 +210,84 @@ export class Importer implements AsyncDisposable {
         cost.way = { route: 'linked', reason: 'another pull has stored it meanwhile' };
         return found;
       }
-      const content = resumeBlob(blob, partial, { signal });
-      const id = await this.#importContent(job, { content, cost }, feed);
-      cost.reused.partial += partial.heldBytes;
-      this.totals.localBytes += partial.heldBytes;
-      this.totals.fetchedBytes += blob.sizeBytes - partial.heldBytes;
+      const order = { blob, cost, partial };
+      const id =
+        parts === undefined
+          ? await this.#importResumed(job, order, feed)
+          : await this.#importParts(job, { ...order, parts }, feed);
       this.#release(partial);
       return id;
     } catch (error) {
       // Wrong bytes would be wrong again.
       if (isOnecopyError(error) && error.kind !== 'transport' && error.kind !== 'host') {
-        partial.remove();
-        this.hasDroppedPartial ||= partial.heldBytes > 0;
+        // What is not this blob would be so again; what was not taken from the blob says nothing of it.
+        if (!this.isWorthAgain) partial.remove();
+        this.isWorthAgain ||= partial.heldBytes > 0;
       }
       partial[Symbol.dispose]();
       throw error;
+    }
+  }
+
+  async #importResumed(
+    job: ImportJob,
+    { blob, cost, partial }: RemoteOrder,
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { signal } = this.#options;
+    const content = resumeBlob(blob, partial, { signal });
+    const id = await this.#importContent(job, { content, cost }, feed);
+    cost.reused.partial += partial.heldBytes;
+    this.totals.localBytes += partial.heldBytes;
+    this.totals.fetchedBytes += blob.sizeBytes - partial.heldBytes;
+    return id;
+  }
+
+  /** Who brings a layer in parts; nobody brings so what is kept as a blob. */
+  #partsFor({ layer, isMissing, keepBlob }: ImportJob): PartialRoute | undefined {
+    const { parts } = this.#options;
+    return isMissing && !keepBlob && parts.whyWhole(layer) === undefined ? parts : undefined;
+  }
+
+  /** Puts a layer together from parts, or takes its blob where that is not possible or not worth it. */
+  async #importParts(
+    job: ImportJob,
+    { blob, cost, partial, parts }: RemoteOrder & { readonly parts: PartialRoute },
+    feed: StackFeed | undefined,
+  ): Promise<ObjectId> {
+    const { signal, repository, reading } = this.#options;
+    const { layer } = job;
+    await using resumed = new ResumedBlob(blob, partial);
+    const heldBytes = resumed.heldBytes + resumed.prefixBytes;
+    const opened = await parts.open(layer, resumed, signal);
+    cost.way = {
+      route: opened.kind === 'whole' ? 'whole' : 'partial',
+      reason: opened.plan.reason,
+    };
+    cost.reused.partial += heldBytes;
+    this.totals.localBytes += heldBytes;
+    try {
+      if (opened.kind === 'whole') {
+        const content = opened.blob ?? resumed.read({ signal });
+        return await this.#importContent(job, { content, cost }, feed);
+      }
+      resumed.requireRanges();
+      const layerFeed = feed?.listener(layer.position);
+      const assembly = { repository, pool: this.#pool, signal, reading, onEntry: layerFeed };
+      const imported = await importAssembled(assembly, layer, opened, this.#advance(layer));
+      feed?.complete(layer.position);
+      this.#count(imported.counts);
+      this.#register(layer.streamName, imported.id);
+      parts.note(layer);
+      cost.reused.objects += imported.counts.reusedBytes;
+      cost.reused.chunks += opened.bytes.localBytes - opened.bytes.placedBytes;
+      this.totals.localBytes += opened.bytes.localBytes;
+      return imported.id;
+    } catch (error) {
+      if (opened.kind === 'parts') this.isWorthAgain ||= parts.isDoubtful(opened, error);
+      throw error;
+    } finally {
+      this.totals.fetchedBytes += blob.traffic.bodyBytes;
     }
   }
 
@@ -301,9 +327,11 @@ export class Importer implements AsyncDisposable {
     const thread = this.#isSmall ? undefined : this.#takeThread();
     const { digest, sizeBytes } = descriptor;
     const context = { repository, pool: this.#pool, signal };
+    const location = this.#options.parts.locate(layer);
+    const capture = location === undefined ? undefined : new TocCapture(location);
     const imported = await importLayer(context, {
       expected: { digest, sizeBytes, diffId, layerBytesMax },
-      content,
+      content: capture?.watch(content) ?? content,
       onEntry: feed === undefined ? () => {} : feed.listener(position),
       onAdvance: this.#advance(layer),
       reading,
@@ -315,6 +343,7 @@ export class Importer implements AsyncDisposable {
     this.#count(imported.counts);
     this.#register(layer.streamName, imported.id);
     if (imported.blobId !== undefined) this.#keep(digest, imported.blobId);
+    if (capture !== undefined) this.#options.parts.note(layer, capture.metadata);
     return imported;
   }
 

@@ -5,12 +5,15 @@ import type { OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import { encodeImages, type ImageIds, imageSlot, linkSubject, readLayer } from '#work/image';
-import type { ReflinkPolicy } from '#work/ingest';
-import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
+import type { ContentSource } from '#work/contents';
+import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
+import type { PullStrategy } from '#work/pull-partial';
+import type { ImageJudge, TrustReport } from '#work/trust';
 import { joinCosts } from './cost.ts';
-import { FROM_FILES } from './from-files.ts';
-import { Importer, type ImportTotals } from './importer.ts';
+import type { ImportTotals } from './import-job.ts';
+import { Importer } from './importer.ts';
+import { RepositoryHostMemory } from './partial/host-memory.ts';
+import { PartialRoute, type PartialRouteOptions } from './partial/partial-route.ts';
 import {
   arrangeLayers,
   describePlan,
@@ -22,7 +25,7 @@ import {
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage } from './publish.ts';
 import type { LayerCost, LayerReport, PullPlan, PullReport } from './report.ts';
-import { forecastKnown, type LayerForecast, type LayerPlanner, planWholeBlob } from './route.ts';
+import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
 import { type OpenSourceOptions, openSource, type PullSource, requireTarLayers } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
 import { settleSuspects } from './suspects.ts';
@@ -64,9 +67,18 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
    * removes them; scripts written for it count them.
    */
   readonly keepFirstStreams?: boolean | undefined;
+  /** How layers with a TOC come: by what is cheaper (default), whole, or by ranges wherever that is possible. */
+  readonly strategy?: PullStrategy | undefined;
+  /** Where contents are looked for beside the repository. */
+  readonly contentSources?: readonly ContentSource[] | undefined;
+  /** Told what a user should know although the pull goes on. */
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** Largest number of writer threads: with more, the splitting thread is the limit. */
+/** Attempts to bring an image when objects or partial blobs here turn out to be damaged. */
+const ATTEMPTS_MAX = 4;
+
+/** Most writer threads: beyond, the one thread that splits is the limit. */
 const JOBS_MAX = 16;
 
 /**
@@ -92,7 +104,15 @@ export async function pullImage(
 /** Options of a plan. */
 export type PlanPullOptions = Pick<
   PullOptions,
-  'platform' | 'reading' | 'judge' | 'registry' | 'planLayer' | 'signal'
+  | 'platform'
+  | 'reading'
+  | 'judge'
+  | 'registry'
+  | 'planLayer'
+  | 'strategy'
+  | 'contentSources'
+  | 'layerBytesMax'
+  | 'signal'
 >;
 
 /** Plan of `pullImage`; nothing is written. Without a repository, all layers are missing. @throws as resolving the source */
@@ -103,6 +123,7 @@ export async function planPull(
 ): Promise<PullPlan> {
   await using opened = await openSource(from, options);
   const { source } = opened;
+  if (repository !== undefined) source.remember?.(new RepositoryHostMemory(repository, false));
   const image = await source.resolve(options);
   const judge = options.judge ?? source.judge;
   const trust = await judge?.call(source, image.manifest.digest, options);
@@ -120,8 +141,11 @@ async function forecastLayers(
   repository: Repository | undefined,
   source: PullSource,
   layers: readonly PlannedLayer[],
-  { planLayer = planWholeBlob, signal }: PlanPullOptions,
+  options: PlanPullOptions,
 ): Promise<LayerForecast[]> {
+  const { signal } = options;
+  const parts = new PartialRoute(repository, routeOptions(options));
+  const planLayer: LayerPlanner = options.planLayer ?? ((input) => parts.forecast(input));
   const forecasts: LayerForecast[] = [];
   for (const layer of layers) {
     const { digest, sizeBytes } = layer.descriptor;
@@ -136,6 +160,14 @@ async function forecastLayers(
     }
   }
   return forecasts;
+}
+
+function routeOptions({
+  strategy = 'auto',
+  contentSources: sources,
+  layerBytesMax,
+}: PlanPullOptions): PartialRouteOptions {
+  return { strategy, sources, layerBytesMax };
 }
 
 function requireVerity(repository: Repository): void {
@@ -155,8 +187,8 @@ class ImagePull {
   readonly #options: PullOptions;
   readonly #clock = new PhaseClock();
   #trust: TrustReport | undefined;
-  #hasDroppedPartial = false;
-  /** Costs of a failed attempt, by position of the layer. */
+  #isWorthAgain = false;
+  /** What an attempt that failed has cost, by position of the layer. */
   #costsBefore: readonly (LayerCost | undefined)[] = [];
 
   constructor(repository: Repository, source: PullSource, options: PullOptions) {
@@ -168,6 +200,7 @@ class ImagePull {
   async run(): Promise<PullReport> {
     const { platform, verifyReused = false, keepBlobs, signal } = this.#options;
     const source = this.#source;
+    source.remember?.(new RepositoryHostMemory(this.#repository, true));
     const image = await source.resolve({ platform, signal });
     requireTarLayers(image);
     const judge = this.#options.judge ?? source.judge;
@@ -176,18 +209,26 @@ class ImagePull {
     const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
     this.#clock.end('resolve');
     try {
-      return await this.#bring(image, layers);
+      return await this.#bringAtLast(image, layers);
     } catch (error) {
-      if (this.#hasDroppedPartial && isOnecopyError(error)) {
-        // The partial bytes of an earlier pull were wrong. They have been removed, so everything is fetched now.
-        this.#hasDroppedPartial = false;
-        const asked = { verifyReused, keepBlobs, signal };
-        return await this.#bring(image, await planLayers(this.#repository, image, asked));
-      }
-      // A stored layer may have been split in the other reading; then it is imported again.
+      // A stored layer may have been split in the other reading; then it is imported once more.
       const isStored = layers.some(({ presentId }) => presentId !== undefined);
       if (!isStored || !isSplitOtherwise(error)) throw error;
       return await this.#bring(image, arrangeLayers(image));
+    }
+  }
+
+  /** Brings the image, again where what was in the way is out of it: bytes of an earlier pull that were wrong, objects that were damaged or removed. */
+  async #bringAtLast(image: ResolvedImage, layers: readonly PlannedLayer[]): Promise<PullReport> {
+    const { verifyReused = false, keepBlobs, signal } = this.#options;
+    for (let attempt = 1, planned = layers; ; attempt += 1) {
+      try {
+        return await this.#bring(image, planned);
+      } catch (error) {
+        if (!this.#isWorthAgain || !isOnecopyError(error) || attempt === ATTEMPTS_MAX) throw error;
+        this.#isWorthAgain = false;
+        planned = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
+      }
     }
   }
 
@@ -201,7 +242,7 @@ class ImagePull {
     const feed = isWanted ? new StackFeed(layers.map(nameOf), { reading, entriesMax }) : undefined;
     await using importer = this.#openImporter(layers);
     const ids = await importer.run(feed).catch((error: unknown) => {
-      this.#hasDroppedPartial = importer.hasDroppedPartial;
+      this.#isWorthAgain = importer.isWorthAgain;
       this.#costsBefore = importer.costs;
       throw error;
     });
@@ -226,10 +267,19 @@ class ImagePull {
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
-    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading, reflink } = this.#options;
-    const source = this.#source;
+    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading } = this.#options;
+    const parts = new PartialRoute(this.#repository, {
+      ...routeOptions(this.#options),
+      verifiesFirst: this.#options.verifyReused,
+      onChanged: (id) => {
+        this.#options.onWarning?.(
+          `object ${id} is not what its name says: it is not used, and is stored anew where this image has it`,
+        );
+      },
+    });
     return new Importer(layers, {
-      planLayer: this.#options.planLayer ?? planWholeBlob,
+      parts,
+      planLayer: this.#options.planLayer ?? ((input) => parts.forecastWhole(input)),
       repository: this.#repository,
       openBlob: (digest, sizeBytes) => source.openBlob(digest, sizeBytes),
       openLayer: source.openLayer?.bind(source),

@@ -9,6 +9,7 @@ import {
   type ResolvedImage,
   type ResolveOptions,
 } from '#formats/oci';
+import type { HostMemory } from '#remotes/registry';
 import { openImageSource } from '#stores/oci-layout';
 import type { SplitLayer } from '#work/ingest';
 import type { RegistryImageOptions } from '#work/registry-image';
@@ -32,7 +33,9 @@ export interface PullSource {
   readonly judge?: ImageJudge | undefined;
   /** Network costs so far; undefined for a source on this host. */
   readonly traffic?: Traffic | undefined;
-  /** Warnings for the user, each once. */
+  /** Begins with what earlier pulls learnt of the hosts, and tells what this one learns. */
+  readonly remember?: ((memory: HostMemory) => void) | undefined;
+  /** What a user should hear once. */
   readonly warnings?: readonly string[] | undefined;
 }
 

@@ -18,6 +18,7 @@ import {
   type LocalMiss,
   type LocalReader,
   planLayer,
+  tarOf,
 } from './index.ts';
 
 interface Golden extends ReadFixture {
@@ -104,7 +105,7 @@ async function assemble({
   }
   return {
     kind: 'tar',
-    bytes: await collect(assembled.tar),
+    bytes: await collect(tarOf(assembled.parts)),
     counts: assembled.bytes,
     blob,
     plan,
@@ -309,9 +310,9 @@ test('reading stops when it is given up', async () => {
     scratch,
     signal: abort.signal,
   });
-  assert.ok(assembled.kind === 'tar');
+  assert.ok(assembled.kind === 'parts');
   await assert.rejects(async () => {
-    for await (const _ of assembled.tar) abort.abort(new Error('given up'));
+    for await (const _ of tarOf(assembled.parts)) abort.abort(new Error('given up'));
   }, /given up/);
 });
 

@@ -1,4 +1,5 @@
-import { createContentHasher, type DiffId } from '#base/digest';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { createContentHasher, type DiffId, type ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
 import type { RandomReader, RemoteBlob } from '#base/flow';
 import { type ChunkedLocation, tarSplitRecords } from '#formats/chunked';
@@ -29,7 +30,12 @@ export interface AssembleOptions<S> {
   readonly diffId: DiffId;
   /** Opens a local source; undefined if it no longer exists. */
   readonly open: (source: S) => LocalReader | undefined;
-  /** Called once for each chunk that could not be read from its local source and is fetched. */
+  /**
+   * The object of the repository that takes the layer in, when a source is one and its content is trusted until the diff id says otherwise: a
+   * whole file out of it is passed on by its name. Undefined: content is verified and passed on as bytes.
+   */
+  readonly objectOf?: ((source: S) => ObjectId | undefined) | undefined;
+  /** Told once for each chunk that could not be taken from where it was to be; it is fetched then. */
   readonly onMiss?: ((source: S, miss: LocalMiss) => void) | undefined;
   /** Temporary store of content that occurs several times in the layer. */
   readonly scratch: Dir;
@@ -45,16 +51,30 @@ export interface AssembledBytes {
   /** Number of additional requests, for missing or changed local content. */
   extraRequests: number;
   localBytes: number;
+  /** Of those, content of whole objects, which nothing but the diff id has verified. */
+  placedBytes: number;
   /** Of those, bytes of new objects that share their extents with what was here. */
   sharedBytes: number;
 }
 
+/** A part of the tar of a layer. */
+export type LayerPart =
+  /** Valid until the next part is asked for. */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** The whole content of a file is that of an object. */
+  | {
+      readonly kind: 'object';
+      readonly id: ObjectId;
+      readonly sizeBytes: number;
+      readonly pieces: () => Iterable<Uint8Array>;
+    };
+
 /** A layer that is being put together. */
 export type AssembledLayer =
-  /** The tar: each chunk and each file is verified before it ends, the whole against its diff id. Read once. */
+  /** Its parts: each chunk and each file is verified before it ends, the whole against its diff id. Read once. */
   | {
-      readonly kind: 'tar';
-      readonly tar: AsyncIterable<Uint8Array>;
+      readonly kind: 'parts';
+      readonly parts: AsyncIterable<LayerPart>;
       readonly bytes: AssembledBytes;
     }
   /** The server sends the complete blob instead: the download, from its first byte. */
@@ -73,31 +93,54 @@ export async function assembleLayer<S>(options: AssembleOptions<S>): Promise<Ass
     fetchedBytes: 0,
     extraRequests: 0,
     localBytes: 0,
+    placedBytes: 0,
     sharedBytes: 0,
   };
   if (plan.ranges.length === 0) {
-    return { kind: 'tar', tar: tarOf(options, new RemoteParts(NO_PIECES), bytes), bytes };
+    return { kind: 'parts', parts: partsOf(options, new RemoteParts(NO_PIECES), bytes), bytes };
   }
   const found = await blob.readRanges(plan.ranges, { signal });
   if (found.kind === 'whole') return { kind: 'whole', blob: found.bytes };
-  return { kind: 'tar', tar: tarOf(options, new RemoteParts(found.pieces), bytes), bytes };
+  return { kind: 'parts', parts: partsOf(options, new RemoteParts(found.pieces), bytes), bytes };
+}
+
+/** The parts of a layer as the bytes of its tar. */
+export async function* tarOf(parts: AsyncIterable<LayerPart>): AsyncGenerator<Uint8Array> {
+  for await (const part of parts) {
+    if (part.kind === 'bytes') yield part.bytes;
+    else yield* part.pieces();
+  }
 }
 
 const NO_PIECES = { async *[Symbol.asyncIterator]() {} };
+/** Bytes that are hashed in one go, before signals and timers have their turn. */
+const TURN_BYTES = 8 * 2 ** 20;
 
-async function* tarOf<S>(
+async function* partsOf<S>(
   options: AssembleOptions<S>,
-  parts: RemoteParts,
+  remoteParts: RemoteParts,
   bytes: AssembledBytes,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<LayerPart> {
   const { blob, location, tarSplit, diffId, signal } = options;
-  await using remote = new RemoteChunks(blob, parts, signal);
+  await using remote = new RemoteChunks(blob, remoteParts, signal);
   using content = new FileContent(options, remote, bytes);
   const hasher = createContentHasher();
-  const records = tarSplitRecords(tarSplit, location);
-  for await (const piece of replayTarSplit(records, (file) => content.next(file))) {
-    hasher.update(piece);
-    yield piece;
+  let sinceTurn = 0;
+  for await (const record of tarSplitRecords(tarSplit, location)) {
+    const placed =
+      record.kind === 'file' && record.sizeBytes > 0 ? content.place(record, hasher) : undefined;
+    if (placed !== undefined) {
+      yield placed;
+      sinceTurn += placed.sizeBytes;
+      if (sinceTurn < TURN_BYTES) continue;
+      sinceTurn = 0;
+      await immediate(undefined, { signal });
+      continue;
+    }
+    for await (const piece of replayTarSplit([record], (file) => content.next(file))) {
+      hasher.update(piece);
+      yield { kind: 'bytes', bytes: piece };
+    }
   }
   Object.assign(bytes, remote.counts);
   const found = hasher.finish();

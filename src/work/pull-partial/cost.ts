@@ -1,13 +1,4 @@
-/** How a server answers several ranges in one request. */
-export type RangeAbility =
-  /** Sends them as parts of one response. */
-  | 'multi'
-  /** Serves one range a request. */
-  | 'single'
-  /** Sends the whole blob, or an error. */
-  | 'none';
-
-/** Measured costs of transfers from a host. */
+/** What a transfer costs, measured at the host. */
 export interface TransferCost {
   /** Milliseconds until the first byte of a response. */
   readonly requestMs: number;

@@ -1,5 +1,5 @@
-import type { ByteRange } from '#base/flow';
-import type { RangeAbility, Transfer, TransferCost } from './cost.ts';
+import type { ByteRange, RangeAbility } from '#base/flow';
+import type { Transfer, TransferCost } from './cost.ts';
 import type { FilePlan } from './segments.ts';
 
 /** Most ranges of one request: with more, the header passes the 4 KiB that some servers take. */

@@ -1,16 +1,21 @@
 import assert from 'node:assert';
-import { type ContentDigest, createContentHasher } from '#base/digest';
+import { type ContentDigest, type ContentHasher, createContentHasher } from '#base/digest';
 import { HostError, IntegrityError } from '#base/errors';
 import type { TocChunk } from '#formats/chunked';
+import { INLINE_BYTES_MAX } from '#formats/tar';
 import type { TarSplitFile } from '#formats/tar-split';
-import type { AssembledBytes, AssembleOptions, LocalReader } from './assemble.ts';
-import { readLocalChunk } from './local-chunk.ts';
+import type { AssembledBytes, AssembleOptions, LayerPart, LocalReader } from './assemble.ts';
+import { fill, readLocalChunk } from './local-chunk.ts';
 import type { RemoteChunks } from './remote-chunk.ts';
 import type { FilePlan, FileSegment } from './segments.ts';
 import { isWorthSharing, SharedObject, type SharedRun } from './shared-object.ts';
 import { Spool } from './spool.ts';
 
 const ZEROS = new Uint8Array(2 ** 18);
+const ROOM_BYTES = 2 ** 20;
+
+/** A file that is an object. */
+export type PlacedFile = Extract<LayerPart, { kind: 'object' }>;
 
 /** The contents of the files of a layer, in order. */
 export class FileContent<S> implements Disposable {
@@ -20,6 +25,8 @@ export class FileContent<S> implements Disposable {
   readonly #spool: Spool;
   /** Chunks that a later file has again. */
   readonly #repeated: ReadonlySet<ContentDigest>;
+  /** What whole objects are read into. */
+  readonly #room = new Uint8Array(ROOM_BYTES);
   #next = 0;
   #mayShare = true;
 
@@ -29,6 +36,45 @@ export class FileContent<S> implements Disposable {
     this.#bytes = bytes;
     this.#spool = new Spool(options.scratch);
     this.#repeated = repeatedChunks(options.plan.files);
+  }
+
+  /**
+   * The next file with content, which is this one, as an object whose content goes into the hasher; undefined when it is none, and then `next` is
+   * for it.
+   */
+  place(file: TarSplitFile, hasher: ContentHasher): PlacedFile | undefined {
+    const plan = this.#options.plan.files[this.#next];
+    const [segment] = plan?.segments ?? [];
+    if (plan === undefined || segment?.kind !== 'local' || plan.segments.length > 1)
+      return undefined;
+    const { source, sourceOffset, sizeBytes } = segment;
+    const id = sizeBytes > INLINE_BYTES_MAX ? this.#options.objectOf?.(source) : undefined;
+    // What a later file needs again goes through the spool.
+    const isRepeated = plan.file.chunks.some(({ digest }) => this.#repeated.has(digest));
+    if (id === undefined || sourceOffset !== 0 || isRepeated) return undefined;
+    const reader = this.#options.open(source);
+    if (reader === undefined) return undefined;
+    try {
+      if (reader.sizeBytes !== sizeBytes || !hashWhole(reader, this.#room, hasher))
+        return undefined;
+    } finally {
+      reader[Symbol.dispose]();
+    }
+    assert(plan.file.name === file.name, 'a plan was used with the tar-split of another layer');
+    this.#next += 1;
+    this.#bytes.localBytes += sizeBytes;
+    this.#bytes.placedBytes += sizeBytes;
+    return { kind: 'object', id, sizeBytes, pieces: () => this.#piecesOf(source, sizeBytes) };
+  }
+
+  *#piecesOf(source: S, sizeBytes: number): Generator<Uint8Array> {
+    using reader = this.#options.open(source);
+    for (let at = 0; reader !== undefined && at < sizeBytes; ) {
+      const count = reader.read(at, this.#room.subarray(0, sizeBytes - at));
+      if (count === 0) return;
+      yield this.#room.subarray(0, count);
+      at += count;
+    }
   }
 
   /** The content of the next file with content, which is this one. */
@@ -151,6 +197,19 @@ export class FileContent<S> implements Disposable {
   [Symbol.dispose](): void {
     this.#spool[Symbol.dispose]();
   }
+}
+
+/** Hashes a whole source. What ends early before anything was hashed is none; later, the diff id finds it. */
+function hashWhole(reader: LocalReader, room: Uint8Array, hasher: ContentHasher): boolean {
+  const { sizeBytes } = reader;
+  for (let at = 0; at < sizeBytes; ) {
+    const piece = room.subarray(0, sizeBytes - at);
+    const count = fill(reader, at, piece);
+    if (count < piece.length) return at > 0;
+    hasher.update(piece);
+    at += count;
+  }
+  return true;
 }
 
 /** A source that cannot be read is as good as none. */

@@ -11,11 +11,20 @@ export {
   type AssembledLayer,
   type AssembleOptions,
   assembleLayer,
+  type LayerPart,
   type LocalMiss,
   type LocalReader,
+  tarOf,
 } from './assemble.ts';
-export type { RangeAbility, Transfer, TransferCost } from './cost.ts';
-export { type LayerParts, type LayerPartsOptions, openLayerParts } from './layer-parts.ts';
+export type { Transfer, TransferCost } from './cost.ts';
+export {
+  type AssembleLayerOptions,
+  type LayerParts,
+  type LayerPartsOptions,
+  openLayerParts,
+  type PlannedParts,
+  planLayerParts,
+} from './layer-parts.ts';
 export type { LayerMetadata, MetadataStore } from './metadata.ts';
 export {
   type ContentBytes,
@@ -27,4 +36,5 @@ export {
   planMetadata,
   type WholePlan,
 } from './plan.ts';
+export { ResumedBlob } from './resumed-blob.ts';
 export type { FilePlan, FileSegment, LocalContent, LocalIndex } from './segments.ts';

@@ -17,6 +17,7 @@ import {
   type MetadataStore,
   openLayerParts,
   type PlanTerms,
+  tarOf,
 } from './index.ts';
 
 const NOTHING: LocalIndex<string> = { file: () => undefined, chunk: () => undefined };
@@ -51,12 +52,12 @@ async function pull(
         cost: { requestMs: 1, bytesPerMs: 100_000, connections: 4 },
         ...terms,
       },
-      index: NOTHING,
+      find: () => NOTHING,
       open: () => undefined,
       scratch,
       store,
     });
-    const source = parts.kind === 'parts' ? parts.tar : parts.blob;
+    const source = parts.kind === 'parts' ? tarOf(parts.parts) : parts.blob;
     const bytes = source === undefined ? undefined : await collect(source);
     const verdict = parts.kind === 'parts' ? 'parts' : `whole: ${parts.plan.reason}`;
     return { verdict, bytes, requests: blob.requests.length };

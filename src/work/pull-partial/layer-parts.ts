@@ -1,14 +1,17 @@
-import type { DiffId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { RemoteBlob } from '#base/flow';
-import { type ChunkedLocation, locateToc, readChunkedLayer, readToc } from '#formats/chunked';
-import type { Dir } from '#host';
-import type { ObjectWriter } from '#stores/composefs';
+import {
+  type ChunkedLayer,
+  type ChunkedLocation,
+  locateToc,
+  readChunkedLayer,
+  readToc,
+} from '#formats/chunked';
 import {
   type AssembledBytes,
+  type AssembleOptions,
   assembleLayer,
-  type LocalMiss,
-  type LocalReader,
+  type LayerPart,
 } from './assemble.ts';
 import { NO_TRANSFER, type Transfer } from './cost.ts';
 import { fetchMetadata, type LayerMetadata, type MetadataStore } from './metadata.ts';
@@ -22,41 +25,58 @@ import {
 } from './plan.ts';
 import type { LocalIndex } from './segments.ts';
 
+/** Times that TOC and tar-split are asked for until what comes is taken for what lies in the blob. */
+const METADATA_ATTEMPTS = 2;
+
 /** A layer that may be pulled in parts. */
 export interface LayerPartsOptions<S> {
   readonly blob: RemoteBlob;
   /** Of the descriptor of the layer. */
   readonly annotations: ReadonlyMap<string, string>;
-  /** Of the config; it is compared, never looked up. */
-  readonly diffId: DiffId;
   readonly terms: PlanTerms;
-  readonly index: LocalIndex<S>;
-  /** Opens a local source; undefined when it is gone. */
-  readonly open: (source: S) => LocalReader | undefined;
-  readonly onMiss?: ((source: S, miss: LocalMiss) => void) | undefined;
+  /** Finds what is here of the files of the layer; called before any content is asked for. */
+  readonly find: (layer: ChunkedLayer) => LocalIndex<S> | Promise<LocalIndex<S>>;
   readonly store?: MetadataStore | undefined;
-  /** Where content waits that the layer has several times. */
-  readonly scratch: Dir;
-  /** See `AssembleOptions`. */
-  readonly objects?: ObjectWriter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The result of opening a layer. */
+/** A layer to put together, besides; see `AssembleOptions`. */
+export type AssembleLayerOptions<S> = LayerPartsOptions<S> &
+  Pick<AssembleOptions<S>, 'diffId' | 'open' | 'onMiss' | 'objectOf' | 'scratch' | 'objects'>;
+
+/** How a layer is to be taken in. */
 export type LayerParts<S> =
   | {
       readonly kind: 'parts';
       readonly plan: PartialPlan<S>;
+      readonly layer: ChunkedLayer;
       /** The tar, verified as `assembleLayer` does. Read once. */
-      readonly tar: AsyncIterable<Uint8Array>;
+      readonly parts: AsyncIterable<LayerPart>;
       readonly bytes: AssembledBytes;
     }
+  | WholeLayer;
+
+/** A layer that is taken as its whole blob. */
+export interface WholeLayer {
+  readonly kind: 'whole';
+  readonly plan: WholePlan;
+  /** A download of the whole blob that has begun, from its first byte; undefined when none has. */
+  readonly blob: AsyncIterable<Uint8Array> | undefined;
+}
+
+/** What is known of a layer before its content is asked for. */
+export type PlannedParts<S> =
   | {
-      readonly kind: 'whole';
-      readonly plan: WholePlan;
-      /** A download of the whole blob that has begun, from its first byte; undefined when none has. */
-      readonly blob: AsyncIterable<Uint8Array> | undefined;
-    };
+      readonly kind: 'parts';
+      readonly plan: PartialPlan<S>;
+      readonly layer: ChunkedLayer;
+      readonly location: ChunkedLocation;
+      /** As it is in the blob. */
+      readonly tarSplit: Uint8Array;
+      /** What TOC and tar-split cost. */
+      readonly spent: Transfer;
+    }
+  | WholeLayer;
 
 /**
  * Opens a layer by its parts if that is possible and, unless parts are required, cheaper. Unusable metadata selects the complete blob, with
@@ -65,18 +85,40 @@ export type LayerParts<S> =
  * @throws FormatError CHUNKED_*, TAR_SPLIT_INVALID, TAR_*; IntegrityError CHUNKED_TOC_MISMATCH, BLOB_DIGEST_MISMATCH;
  * TransportError; while the tar is read, as `assembleLayer`
  */
-export async function openLayerParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S>> {
+export async function openLayerParts<S>(options: AssembleLayerOptions<S>): Promise<LayerParts<S>> {
+  const planned = await planLayerParts(options);
+  if (planned.kind === 'whole') return planned;
+  const { plan, layer, location, tarSplit, spent } = planned;
+  return await orWhole(options, async () => {
+    const assembled = await assembleLayer({ ...options, plan, location, tarSplit });
+    if (assembled.kind === 'whole') return begun(options.terms, assembled.blob, spent);
+    return { kind: 'parts', plan, layer, parts: assembled.parts, bytes: assembled.bytes };
+  });
+}
+
+/**
+ * Finds out what of a layer is here and what its parts would cost; of the blob nothing but TOC and tar-split is asked for.
+ * @throws FormatError CHUNKED_*, TAR_SPLIT_INVALID, TAR_*; IntegrityError CHUNKED_TOC_MISMATCH, BLOB_DIGEST_MISMATCH;
+ * TransportError
+ */
+export async function planLayerParts<S>(options: LayerPartsOptions<S>): Promise<PlannedParts<S>> {
+  return await orWhole(options, () => planParts(options));
+}
+
+/** A server whose answers to ranges are of no use gives the whole blob. */
+async function orWhole<T, S>(
+  { terms }: LayerPartsOptions<S>,
+  work: () => Promise<T>,
+): Promise<T | WholeLayer> {
   try {
-    return await openParts(options);
+    return await work();
   } catch (error) {
     if (!hasCode(error, 'RANGE_MISMATCH')) throw error;
-    return unbegun(
-      planWhole(options.terms, 'the server sends other bytes than the ranges asked for'),
-    );
+    return unbegun(planWhole(terms, 'the server does not answer ranges as it should'));
   }
 }
 
-async function openParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S>> {
+async function planParts<S>(options: LayerPartsOptions<S>): Promise<PlannedParts<S>> {
   const { blob, annotations, terms, store, signal } = options;
   if (terms.strategy === 'whole') return unbegun(planWhole(terms, 'the whole blob was asked for'));
   const location = locateToc(annotations, terms.blobBytes);
@@ -97,9 +139,18 @@ async function openParts<S>(options: LayerPartsOptions<S>): Promise<LayerParts<S
   }
   const plan = planMetadata(location, terms);
   if (plan.decision === 'whole') return unbegun(plan);
-  const fetched = await fetchMetadata(blob, location, plan, signal);
-  if (fetched.kind === 'whole') return begun(terms, fetched.blob, NO_TRANSFER);
-  return await withMetadata(options, location, fetched.metadata, plan.transfer);
+  for (let attempt = 1; ; attempt += 1) {
+    const fetched = await fetchMetadata(blob, location, plan, signal);
+    if (fetched.kind === 'whole') return begun(terms, fetched.blob, NO_TRANSFER);
+    try {
+      return await withMetadata(options, location, fetched.metadata, plan.transfer);
+    } catch (error) {
+      // What came by an earlier attempt or by a bad transfer is not what lies in the blob; once more, and it is believed.
+      if (!hasCode(error, 'BLOB_DIGEST_MISMATCH') || blob.forget === undefined) throw error;
+      if (attempt === METADATA_ATTEMPTS) throw error;
+      for (const range of plan.ranges) blob.forget(range);
+    }
+  }
 }
 
 async function withMetadata<S>(
@@ -107,33 +158,26 @@ async function withMetadata<S>(
   location: ChunkedLocation,
   metadata: LayerMetadata,
   spent: Transfer,
-): Promise<LayerParts<S>> {
-  const { terms, store, index } = options;
+): Promise<PlannedParts<S>> {
+  const { terms, store } = options;
   const toc = await readToc(metadata.toc, location);
   if ('kind' in toc) return unbegun(planWhole(terms, uselessReason(toc.message), spent));
   const layer = await readChunkedLayer(toc, metadata.tarSplit, location);
   if ('kind' in layer) return unbegun(planWhole(terms, uselessReason(layer.message), spent));
   store?.keep(location.tocDigest, metadata);
-  const plan = planLayer(layer, index, spent, terms);
+  const plan = planLayer(layer, await options.find(layer), spent, terms);
   if (plan.decision === 'whole') return unbegun(plan);
-  const { tarSplit } = metadata;
-  const assembled = await assembleLayer({ ...options, plan, location, tarSplit });
-  if (assembled.kind === 'whole') return begun(terms, assembled.blob, spent);
-  return { kind: 'parts', plan, tar: assembled.tar, bytes: assembled.bytes };
+  return { kind: 'parts', plan, layer, location, tarSplit: metadata.tarSplit, spent };
 }
 
 function uselessReason(message: string): string {
   return `its TOC cannot be used: ${message}`;
 }
 
-function unbegun<S>(plan: WholePlan): LayerParts<S> {
+function unbegun(plan: WholePlan): WholeLayer {
   return { kind: 'whole', plan, blob: undefined };
 }
 
-function begun<S>(
-  terms: PlanTerms,
-  blob: AsyncIterable<Uint8Array>,
-  spent: Transfer,
-): LayerParts<S> {
+function begun(terms: PlanTerms, blob: AsyncIterable<Uint8Array>, spent: Transfer): WholeLayer {
   return { kind: 'whole', plan: planWhole(terms, 'the server sends the whole blob', spent), blob };
 }

@@ -42,7 +42,8 @@ function* piecesOf(
   }
 }
 
-function fill(reader: RandomReader, offset: number, into: Uint8Array): number {
+/** Fills a piece; returns how far it got before the end. */
+export function fill(reader: RandomReader, offset: number, into: Uint8Array): number {
   let at = 0;
   while (at < into.length) {
     const count = reader.read(offset + at, into.subarray(at));

@@ -1,13 +1,6 @@
-import type { ByteRange } from '#base/flow';
+import type { ByteRange, RangeAbility } from '#base/flow';
 import type { ChunkedLayer, ChunkedLocation } from '#formats/chunked';
-import {
-  addTransfers,
-  NO_TRANSFER,
-  type RangeAbility,
-  type Transfer,
-  type TransferCost,
-  transferMs,
-} from './cost.ts';
+import { addTransfers, NO_TRANSFER, type Transfer, type TransferCost, transferMs } from './cost.ts';
 import { joinRanges, planFetch, remoteRanges, transferOf } from './fetch-ranges.ts';
 import { type FilePlan, type LocalIndex, planSegments } from './segments.ts';
 
@@ -26,6 +19,10 @@ export interface PlanTerms {
   readonly blobBytes: number;
   readonly ability: RangeAbility;
   readonly cost: TransferCost;
+  /** Bytes of the beginning of the blob that are here. */
+  readonly heldBytes?: number | undefined;
+  /** What of ranges is not here; all of them when absent. */
+  readonly missing?: ((ranges: readonly ByteRange[]) => readonly ByteRange[]) | undefined;
 }
 
 /** The layer is taken as a whole blob. */
@@ -70,14 +67,20 @@ const NO_RANGES = 'the server does not serve ranges';
 /** Gap between TOC and tar-split that one range bridges: the header of a skippable frame, and what other writers put there. */
 const METADATA_GAP_BYTES = 4096;
 
-/** The whole blob, for a reason; `spent` was fetched needlessly. */
-export function planWhole(
-  { blobBytes }: PlanTerms,
-  reason: string,
-  spent = NO_TRANSFER,
-): WholePlan {
-  const transfer = addTransfers(spent, { requests: 1, bytes: blobBytes });
-  return { decision: 'whole', reason, transfer };
+/**
+ * Parts are put together more slowly than a blob is unpacked: they are worth it where they save at least a tenth of its bytes.
+ */
+const WORTHWHILE = 0.9;
+
+/** The whole blob, for a reason; `spent` is what was fetched in vain. */
+export function planWhole(terms: PlanTerms, reason: string, spent = NO_TRANSFER): WholePlan {
+  return { decision: 'whole', reason, transfer: addTransfers(spent, blobTransfer(terms)) };
+}
+
+/** What of the blob is still to come. */
+function blobTransfer({ blobBytes, heldBytes = 0 }: PlanTerms): Transfer {
+  const bytes = blobBytes - Math.min(heldBytes, blobBytes);
+  return { requests: bytes > 0 ? 1 : 0, bytes };
 }
 
 /**
@@ -94,11 +97,11 @@ export function planMetadata(
     .map(({ offset, lengthBytes: length }) => ({ offset, length }))
     .sort((a, b) => a.offset - b.offset);
   const ranges = joinRanges(wanted, METADATA_GAP_BYTES);
-  const transfer = transferOf(ranges, 'single');
+  const transfer = transferOf(terms.missing?.(ranges) ?? ranges, 'single');
   // Another round is to come for the content, whatever that will be.
   const leastMs = transferMs(transfer, cost) + cost.requestMs;
-  const blobMs = transferMs({ requests: 1, bytes: blobBytes }, cost);
-  const isCheaper = leastMs < blobMs && transfer.bytes < blobBytes;
+  const blob = blobTransfer(terms);
+  const isCheaper = leastMs < transferMs(blob, cost) && transfer.bytes < blob.bytes * WORTHWHILE;
   if (strategy === 'auto' && !isCheaper) {
     return planWhole(
       terms,
@@ -127,10 +130,12 @@ export function planLayer<S>(
     return { decision: 'nothing', reason, files, ranges: [], transfer: spent, content };
   }
   if (ability === 'none') return planWhole(terms, NO_RANGES, spent);
-  const { ranges, transfer } = planFetch(wanted, ability, cost);
-  const blob = { requests: 1, bytes: blobBytes };
+  const { ranges } = planFetch(wanted, ability, cost);
+  const transfer = transferOf(terms.missing?.(ranges) ?? ranges, ability);
+  const blob = blobTransfer(terms);
   const isCheaper =
-    transferMs(transfer, cost) < transferMs(blob, cost) && transfer.bytes < blobBytes;
+    transferMs(transfer, cost) < transferMs(blob, cost) &&
+    transfer.bytes <= blob.bytes * WORTHWHILE;
   const amount = `${count(transfer.requests, 'request')} of ${transfer.bytes} bytes`;
   if (!isCheaper && strategy === 'auto') {
     return planWhole(

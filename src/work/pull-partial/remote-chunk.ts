@@ -33,6 +33,7 @@ export class RemoteChunks implements AsyncDisposable {
     } catch (error) {
       if (!hasCode(error, 'CHUNK_CONTENT_MISMATCH') && !hasCode(error, 'RANGE_MISMATCH'))
         throw error;
+      this.#blob.forget?.(rangeOf(chunk));
       yield* this.extra(chunk);
     }
   }

@@ -39,7 +39,9 @@ const imageKeys = {
   withReferrers: flag,
   ...policyKeys,
   ...registryKeys,
-  /** Refuse an image with more files and directories than this. */
+  /** How layers with a table of contents come: by what is cheaper, whole, or by ranges wherever that is possible. */
+  strategy: v.optional(v.picklist(['auto', 'whole', 'partial'])),
+  /** Refuse an image of more files and directories. */
   maxEntries: maybePositive,
   /** Refuse a layer larger than this after decompression. */
   maxLayerSizeBytes: maybePositive,
@@ -181,7 +183,9 @@ export const pull = defineVerb({
     using repository = await openIfPresent(context);
     const { signal } = context;
     await using opened = await openReference(context, asked);
-    const plan = await planPull(repository, opened.source, { signal, ...choice });
+    const { strategy, maxLayerSizeBytes: layerBytesMax } = asked;
+    const how = { signal, strategy, layerBytesMax, ...choice };
+    const plan = await planPull(repository, opened.source, how);
     return planReport(plan, name, repository === undefined);
   },
   async run(context, asked) {
@@ -201,28 +205,17 @@ export const pull = defineVerb({
       openBlob: found.openBlob.bind(found),
       openLayer: found.openLayer?.bind(found),
       judge: found.judge?.bind(found),
+      remember: found.remember?.bind(found),
       get traffic() {
         return found.traffic;
       },
     };
-    const { keepBlobs, verifyReused, reflink, maxEntries, maxLayerSizeBytes } = asked;
+    const { keepBlobs, verifyReused, strategy, maxEntries, maxLayerSizeBytes } = asked;
     const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
-    const how = {
-      name,
-      ...choice,
-      keepBlobs,
-      verifyReused,
-      reflink,
-      ...limits,
-      jobs,
-      requireVerity,
-    };
-    const done = pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
-    if (asked.withReferrers !== true) return done;
-    const { reference } = asked;
-    const { pullReferrers } = await import('./pull-referrers.ts');
-    const job = { reference, subject: done.manifestDigest, asked };
-    return { ...done, referrers: await pullReferrers(context, repository, job) };
+    const onWarning = context.warn;
+    const reuse = { keepBlobs, verifyReused, strategy, onWarning };
+    const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
+    return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
   },
 });
 

@@ -37,6 +37,11 @@ export const grammar: Grammar = {
     },
     ...POLICY,
     {
+      flags: '--strategy <auto|whole|partial>',
+      says: 'fetch layers with a table of contents by what is cheaper, whole, or in parts (default: auto)',
+      key: 'strategy',
+    },
+    {
       flags: '--max-entries <n>',
       says: 'refuse an image with more files and directories than this (default: 4000000)',
       key: 'maxEntries',

@@ -1,8 +1,9 @@
 import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
-import { type Dir, readFilesystemState, syncfs } from '#host';
+import { type Dir, hasErrno, readFilesystemState, syncfs } from '#host';
 import { KeptFiles } from '../kept/kept-files.ts';
 import {
+  ACCEPTED,
   DIRECTORY_MODE,
   HOST_KEPT_SEC,
   HOSTS_BYTES_MAX,
@@ -11,7 +12,9 @@ import {
   KEPT_SEC,
   META_NAME,
   OWN,
+  UPLOADS,
 } from '../layout.ts';
+import { ExportNotes } from '../marks/exports.ts';
 import { SuspectStore } from '../marks/suspects.ts';
 import { ImageStore } from '../names/images.ts';
 import { RefStore } from '../names/refs.ts';
@@ -82,8 +85,14 @@ export class Repository implements Disposable {
   readonly suspects: SuspectStore;
   /** @internal */
   readonly partials: PartialStore;
-  /** What spares a pull work, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
+  /** Small files that save work for later pulls, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
   readonly kept: Readonly<Record<keyof typeof KEPT, KeptFiles>>;
+  /** Uploads that were begun. */
+  readonly uploads: NoteStore;
+  /** What accepted images, by manifest. */
+  readonly accepted: NoteStore;
+  /** Temporary folders of exports. */
+  readonly exports: ExportNotes;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
   #isWritable = false;
@@ -112,6 +121,9 @@ export class Repository implements Disposable {
         keptSec: HOST_KEPT_SEC,
       }),
     };
+    this.uploads = new NoteStore(this.root, UPLOADS);
+    this.accepted = new NoteStore(this.root, ACCEPTED);
+    this.exports = new ExportNotes(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);
     this.streams = new StreamStore(this, this.objects);
