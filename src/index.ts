@@ -156,6 +156,7 @@ export {
   type PullOptions,
   type PullPlan,
   type PullReport,
+  type PullStrategy,
   planPull,
   pullImage,
   type ReusedBytes,

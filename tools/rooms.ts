@@ -345,6 +345,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'remotes/registry',
     'stores/composefs',
     'stores/oci-layout',
+    'work/containers',
     'work/contents',
     'work/image',
     'work/ingest',

@@ -94,6 +94,6 @@ export interface RemoteBlob {
    * @param ranges in ascending order, not empty, not overlapping, within the blob
    */
   readRanges(ranges: readonly ByteRange[], options?: BlobReadOptions): Promise<BlobPieces>;
-  /** What came of a range is not what it should be: whoever keeps it asks for it anew when it is wanted again. */
+  /** The bytes of a range were wrong: a blob that keeps received bytes fetches these again. */
   forget?(range: ByteRange): void;
 }

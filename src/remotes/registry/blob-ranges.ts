@@ -41,7 +41,7 @@ type Answer =
     }
   | { readonly kind: 'refused'; readonly status: number };
 
-/** Asks for ranges of a blob, in the way that the server is found to serve them, and goes on where a transfer broke. */
+/** Fetches ranges of a blob by the kind of request that the server supports, and resumes broken transfers. */
 export class BlobRanges {
   readonly #source: RangeSource;
 

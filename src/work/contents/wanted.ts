@@ -2,7 +2,7 @@ import type { ContentDigest } from '#base/digest';
 import type { ChunkedFile } from '#formats/chunked';
 import type { ContentPlace } from './place.ts';
 
-/** Bytes of a digest that tell contents apart here; whoever uses one verifies the rest. */
+/** Length of the prefix of a digest that identifies a content here, in bytes; the reader of a content verifies its whole digest. */
 export const KEY_BYTES = 16;
 const KEY_WORDS = KEY_BYTES / 4;
 
@@ -17,7 +17,7 @@ export interface FoundContent {
  * have; the first that offers is taken. Nothing is verified here.
  */
 export class WantedContents {
-  /** Keys one behind the other, and the size that each must have. */
+  /** Concatenated keys, and the required size of each. */
   readonly #keys: Uint32Array;
   readonly #sizes: Float64Array;
   readonly #found: (FoundContent | undefined)[];

@@ -8,15 +8,12 @@
 export type { ReflinkPolicy } from './batches/batch-layout.ts';
 export { BatchPool } from './batches/batch-pool.ts';
 export { BlobReader, readBlobRange } from './blob.ts';
+export { importParts, type TarPart } from './import-parts.ts';
 export { importTar, type TarOrder } from './import-tar.ts';
-export {
-  type ImportedLayer,
-  importBlob,
-  importLayer,
-  importParts,
-  type TarPart,
-} from './layer.ts';
+export { type ImportContext, type ImportedLayer, importBlob, importLayer } from './layer.ts';
 export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
+export { readSplitLayer } from './read-split-layer.ts';
+export { importSplitLayer, type SplitLayer, type SplitLayerOrder } from './split-layer.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX, requireLayerBytes } from './unpack/unpack.ts';
 export { THREAD_BYTES_MIN, unpackBlob } from './unpack/unpack-blob.ts';
 export { UnpackThread } from './unpack/unpack-thread.ts';

@@ -79,7 +79,7 @@ export class LayerSplit implements TarSink {
     this.#awaited = undefined;
     const entry = this.#splitter.placeObject(id);
     checkTarEntry(entry);
-    const file = { id, sizeBytes, wasPresent: true };
+    const file = { id, sizeBytes, wasPresent: true, wasReflinked: false };
     this.#stream.file(file);
     this.#stream.fileEntry(entry, file);
     if (this.#stream.isFull) await this.#drain();

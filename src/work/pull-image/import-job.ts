@@ -2,11 +2,11 @@ import type { ContentDigest, ObjectId } from '#base/digest';
 import type { BlobContent, OperationOptions, RemoteBlob } from '#base/flow';
 import type { Reading } from '#formats/tree';
 import type { PartialBlob, Repository } from '#stores/composefs';
-import type { LayerCounts } from '#work/ingest';
+import type { LayerCounts, ReflinkPolicy, SplitLayer } from '#work/ingest';
 import type { CostCount } from './cost.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
-import type { PlannedLayer } from './plan.ts';
-import type { LayerPlanner } from './route.ts';
+import { nameOf, type PlannedLayer } from './plan.ts';
+import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {
@@ -19,6 +19,10 @@ export interface ImporterOptions extends OperationOptions {
   readonly planLayer: LayerPlanner;
   /** Brings layers in parts. */
   readonly parts: PartialRoute;
+  /** Opens a layer as a tar-split and files; undefined where layers are blobs. */
+  readonly openLayer: ((position: number) => SplitLayer) | undefined;
+  /** How files of such layers become objects. */
+  readonly reflink: ReflinkPolicy;
   /** Finds a layer that another pull has stored since this one was planned. */
   readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
   readonly keepBlobs: boolean;
@@ -47,4 +51,30 @@ export interface RemoteOrder {
 export interface ImportTotals extends LayerCounts {
   fetchedBytes: number;
   localBytes: number;
+}
+
+/** The layers to read: missing layers, and layers whose blob must be stored. */
+export function planJobs(
+  layers: readonly PlannedLayer[],
+  { keepBlobs, onProgress }: Pick<ImporterOptions, 'keepBlobs' | 'onProgress'>,
+  told: {
+    readonly onBlob: (digest: ContentDigest, id: ObjectId) => void;
+    readonly onKnown: (layer: PlannedLayer, forecast: LayerForecast) => void;
+  },
+): ImportJob[] {
+  const seen = new Set<ContentDigest>();
+  const jobs: ImportJob[] = [];
+  for (const layer of layers) {
+    const { digest } = layer.descriptor;
+    const keeps = keepBlobs && layer.diffId !== undefined;
+    if (layer.blobId !== undefined) told.onBlob(digest, layer.blobId);
+    const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
+    const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
+    const known = forecastKnown(layer);
+    if (known !== undefined) told.onKnown(layer, known);
+    if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
+    else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
+    seen.add(digest);
+  }
+  return jobs.sort((a, b) => b.layer.descriptor.sizeBytes - a.layer.descriptor.sizeBytes);
 }

@@ -12,21 +12,26 @@ import {
   importBlob,
   importLayer,
   type LayerCounts,
-  type ReflinkPolicy,
   type SplitLayer,
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
 import { ResumedBlob } from '#work/pull-partial';
 import { BLOB_ONLY, CostCount } from './cost.ts';
-import type { ImporterOptions, ImportJob, ImportTotals, RemoteOrder } from './import-job.ts';
+import { FROM_FILES, importFromFiles } from './from-files.ts';
+import {
+  type ImporterOptions,
+  type ImportJob,
+  type ImportTotals,
+  planJobs,
+  type RemoteOrder,
+} from './import-job.ts';
 import { importAssembled } from './partial/assembled-layer.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
 import { TocCapture } from './partial/toc-capture.ts';
 import { nameOf, type PlannedLayer } from './plan.ts';
 import type { LayerCost } from './report.ts';
 import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
-import { forecastKnown } from './route.ts';
 import type { StackFeed } from './stack-feed.ts';
 
 /**
@@ -63,7 +68,12 @@ export class Importer implements AsyncDisposable {
   constructor(layers: readonly PlannedLayer[], options: ImporterOptions) {
     this.#options = options;
     this.#layers = layers;
-    this.#jobs = this.#plan();
+    this.#jobs = planJobs(layers, options, {
+      onBlob: (digest, id) => void this.blobs.set(digest, id),
+      onKnown: (layer, forecast) => {
+        this.costs[layer.position] = new CostCount(forecast).value;
+      },
+    });
     const bytes = this.#jobs.reduce((sum, { layer }) => sum + layer.descriptor.sizeBytes, 0);
     this.#isSmall = bytes < THREAD_BYTES_MIN;
     // This thread splits, and helps to write instead of waiting.
@@ -111,26 +121,6 @@ export class Importer implements AsyncDisposable {
   async #stopUnpacking(): Promise<void> {
     const threads = this.#threads.splice(0);
     await Promise.all(threads.map((thread) => thread[Symbol.asyncDispose]()));
-  }
-
-  /** The layers to read: missing layers, and layers whose blob must be stored. */
-  #plan(): ImportJob[] {
-    const { keepBlobs, onProgress } = this.#options;
-    const seen = new Set<ContentDigest>();
-    const jobs: ImportJob[] = [];
-    for (const layer of this.#layers) {
-      const { digest } = layer.descriptor;
-      const keeps = keepBlobs && layer.diffId !== undefined;
-      if (layer.blobId !== undefined) this.blobs.set(digest, layer.blobId);
-      const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
-      const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
-      const known = forecastKnown(layer);
-      if (known !== undefined) this.costs[layer.position] = new CostCount(known).value;
-      if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
-      else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
-      seen.add(digest);
-    }
-    return jobs.sort((a, b) => b.layer.descriptor.sizeBytes - a.layer.descriptor.sizeBytes);
   }
 
   async #import(job: ImportJob, feed: StackFeed | undefined): Promise<ObjectId> {

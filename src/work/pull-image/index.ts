@@ -7,6 +7,7 @@
 export { type Platform, parsePlatform, type ResolvedImage } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { ReflinkPolicy } from '#work/ingest';
+export type { PullStrategy } from '#work/pull-partial';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
 export { type PlanPullOptions, type PullOptions, planPull, pullImage } from './pull.ts';

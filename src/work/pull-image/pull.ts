@@ -5,11 +5,12 @@ import type { OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import type { ContentSource } from '#work/contents';
-import { encodeImages, type ImageIds, imageSlot, readLayer } from '#work/image';
+import { encodeImages, type ImageIds, imageSlot, linkSubject, readLayer } from '#work/image';
+import type { ReflinkPolicy } from '#work/ingest';
 import type { PullStrategy } from '#work/pull-partial';
-import type { ImageJudge, TrustReport } from '#work/trust';
+import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
 import { joinCosts } from './cost.ts';
+import { FROM_FILES } from './from-files.ts';
 import type { ImportTotals } from './import-job.ts';
 import { Importer } from './importer.ts';
 import { RepositoryHostMemory } from './partial/host-memory.ts';
@@ -69,8 +70,6 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly keepFirstStreams?: boolean | undefined;
   /** How layers with a TOC come: by what is cheaper (default), whole, or by ranges wherever that is possible. */
   readonly strategy?: PullStrategy | undefined;
-  /** Where contents are looked for beside the repository. */
-  readonly contentSources?: readonly ContentSource[] | undefined;
   /** Told what a user should know although the pull goes on. */
   readonly onWarning?: ((text: string) => void) | undefined;
 }
@@ -78,7 +77,7 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
 /** Attempts to bring an image when objects or partial blobs here turn out to be damaged. */
 const ATTEMPTS_MAX = 4;
 
-/** Most writer threads: beyond, the one thread that splits is the limit. */
+/** Largest number of writer threads: with more, the splitting thread is the limit. */
 const JOBS_MAX = 16;
 
 /**
@@ -110,7 +109,6 @@ export type PlanPullOptions = Pick<
   | 'registry'
   | 'planLayer'
   | 'strategy'
-  | 'contentSources'
   | 'layerBytesMax'
   | 'signal'
 >;
@@ -162,12 +160,8 @@ async function forecastLayers(
   return forecasts;
 }
 
-function routeOptions({
-  strategy = 'auto',
-  contentSources: sources,
-  layerBytesMax,
-}: PlanPullOptions): PartialRouteOptions {
-  return { strategy, sources, layerBytesMax };
+function routeOptions({ strategy = 'auto', layerBytesMax }: PlanPullOptions): PartialRouteOptions {
+  return { strategy, layerBytesMax };
 }
 
 function requireVerity(repository: Repository): void {
@@ -267,7 +261,8 @@ class ImagePull {
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
-    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading } = this.#options;
+    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading, reflink } = this.#options;
+    const source = this.#source;
     const parts = new PartialRoute(this.#repository, {
       ...routeOptions(this.#options),
       verifiesFirst: this.#options.verifyReused,

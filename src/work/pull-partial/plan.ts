@@ -72,7 +72,7 @@ const METADATA_GAP_BYTES = 4096;
  */
 const WORTHWHILE = 0.9;
 
-/** The whole blob, for a reason; `spent` is what was fetched in vain. */
+/** The whole blob, for a reason; `spent` is the transfer of TOC and tar-split. */
 export function planWhole(terms: PlanTerms, reason: string, spent = NO_TRANSFER): WholePlan {
   return { decision: 'whole', reason, transfer: addTransfers(spent, blobTransfer(terms)) };
 }

@@ -26,7 +26,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
   readonly #log: RangeLog;
   /** Bytes that came from the server, and requests that ranges took. */
   readonly counts = { fetchedBytes: 0, requests: 0, wholes: 0 };
-  /** A download of the whole blob that is read as far as somebody wants it. */
+  /** A transfer of the whole blob, read as far as its ranges are needed. */
   #body: AsyncIterator<BlobPiece> | undefined;
   #mayHandOn = true;
 
@@ -171,7 +171,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
         }
       }
     } finally {
-      // A whole blob is read on by whoever wants more of it.
+      // A transfer of the whole blob stays open for later ranges.
       if (coming !== this.#body) await coming?.return?.();
     }
   }

@@ -210,12 +210,17 @@ export const pull = defineVerb({
         return found.traffic;
       },
     };
-    const { keepBlobs, verifyReused, strategy, maxEntries, maxLayerSizeBytes } = asked;
+    const { keepBlobs, verifyReused, reflink, strategy, maxEntries, maxLayerSizeBytes } = asked;
     const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
     const onWarning = context.warn;
-    const reuse = { keepBlobs, verifyReused, strategy, onWarning };
+    const reuse = { keepBlobs, verifyReused, reflink, strategy, onWarning };
     const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
-    return pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+    const done = pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+    if (asked.withReferrers !== true) return done;
+    const { reference } = asked;
+    const { pullReferrers } = await import('./pull-referrers.ts');
+    const job = { reference, subject: done.manifestDigest, asked };
+    return { ...done, referrers: await pullReferrers(context, repository, job) };
   },
 });
 

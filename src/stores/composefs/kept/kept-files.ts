@@ -18,8 +18,8 @@ export interface KeptLimits {
 }
 
 /**
- * Small files of our own that spare work later: one directory below `.onecopy`. Each may be lost at any time, and none is believed: whoever reads
- * one verifies what it says. Failures to read or write are as good as no file.
+ * Small files that save work for later pulls: one directory below `.onecopy`. Each may be lost at any time, and none is trusted: the reader verifies
+ * its content. A failure to read counts as a missing file; a failure to write is ignored.
  */
 export class KeptFiles {
   readonly #root: Dir;

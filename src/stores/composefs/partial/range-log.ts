@@ -22,7 +22,7 @@ interface Range {
 
 /**
  * Ranges of a blob as they came, one record behind the other in a file of our own, so that an interrupted pull asks for no byte twice. Each record
- * is there once it was written; a torn end is cut off. Nothing in it is believed: whoever reads a range verifies it.
+ * exists after its write; an incomplete record at the end is removed. The bytes are not trusted: the reader verifies each range.
  */
 export class RangeLog implements Disposable {
   readonly #file: HostFile;
@@ -37,7 +37,7 @@ export class RangeLog implements Disposable {
     this.#blobBytes = blobBytes;
   }
 
-  /** Opens the log of a blob of this size, or begins it. Whoever does holds the lock of the blob. @throws HostError SYSCALL_FAILED */
+  /** Opens or creates the log of a blob of this size. The caller holds the lock of the blob. @throws HostError SYSCALL_FAILED */
   static open(root: Dir, name: string, blobBytes: number): RangeLog {
     const flags = OPEN.readWrite | OPEN.create | OPEN.noFollow | OPEN.nonBlock;
     const log = new RangeLog(root.openFile(name, flags, RANGES_MODE), blobBytes);
@@ -50,7 +50,7 @@ export class RangeLog implements Disposable {
     return this.#heldBytes;
   }
 
-  /** Keeps bytes of the blob; what is here already is not kept again. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Appends bytes of the blob, without those that are already stored. @throws HostError SYSCALL_FAILED, NO_SPACE */
   append(offset: number, bytes: Uint8Array): void {
     for (const part of this.missing({ offset, length: bytes.length })) {
       const start = part.offset - offset;
