@@ -17,6 +17,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   man: 'man-db',
   nginx: 'nginx-light',
   ostree: 'ostree',
+  podman: 'podman',
   'qemu-system-x86_64': 'qemu-system-x86',
   skopeo: 'skopeo',
   umoci: 'umoci',

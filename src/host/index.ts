@@ -57,6 +57,7 @@ export {
 } from './files/lock.ts';
 export { fsyncParent, type PublishOptions, publish } from './files/publish.ts';
 export { randomName } from './files/random.ts';
+export { removeTree } from './files/remove-tree.ts';
 export {
   decodeDevice,
   encodeDevice,

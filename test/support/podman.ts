@@ -8,13 +8,34 @@ import { findProgram, recordSkip } from './capability.ts';
 export interface Podman extends Disposable {
   /** Runs a command; stdout and stderr together, and the exit status. */
   run(...args: string[]): Promise<{ readonly status: number | null; readonly output: string }>;
+  /** Runs another program where podman runs, with the same store. */
+  exec(
+    program: string,
+    ...args: string[]
+  ): Promise<{ readonly status: number | null; readonly output: string }>;
+  /** Its folder with the graph root `graph` and the run root `run`: as this process and as podman calls it. */
+  readonly folder: string;
+  readonly inside: string;
+  /** Major version. */
+  readonly version: number;
+}
+
+/** What kind of podman is wanted. */
+export interface PodmanOptions {
+  /** Lowest major version; 5 by default. */
+  readonly version?: number;
+  /** Where to make its folder, for a podman of this host. */
+  readonly parent?: string;
 }
 
 /**
  * A podman of version 5 or later: that of the host, or of the root filesystem named by ONECOPY_PODMAN_ROOT (as root). Debian 12 has an
  * older one that pulls in parts by other rules, so the test is skipped there, and that does not count.
  */
-export async function openPodman(t: TestContext): Promise<Podman | undefined> {
+export async function openPodman(
+  t: TestContext,
+  { version: lowest = 5, parent }: PodmanOptions = {},
+): Promise<Podman | undefined> {
   const root = process.env['ONECOPY_PODMAN_ROOT'] ?? '';
   const skip = (why: string) => {
     recordSkip(t.name, `optional, tool:podman: ${why}`);
@@ -23,15 +44,17 @@ export async function openPodman(t: TestContext): Promise<Podman | undefined> {
   };
   if (process.geteuid?.() !== 0) return skip('podman stores owners, which needs root');
   if (root === '' && findProgram('podman') === undefined) return skip('"podman" is not installed');
-  const podman = podmanIn(root);
+  const podman = podmanIn(root, parent);
   const { output } = await podman.run('--version');
-  if (Number(/version ([0-9]+)/.exec(output)?.[1] ?? 0) >= 5) return podman;
+  const version = Number(/version ([0-9]+)/.exec(output)?.[1] ?? 0);
+  if (version >= lowest) return Object.assign(podman, { version });
   podman[Symbol.dispose]();
-  return skip(`podman 5 is wanted, found ${JSON.stringify(output.trim())}`);
+  return skip(`podman ${lowest} is wanted, found ${JSON.stringify(output.trim())}`);
 }
 
-function podmanIn(root: string): Podman {
-  const folder = mkdtempSync(join(root, '/tmp/onecopy-podman-'));
+function podmanIn(root: string, parent: string | undefined): Omit<Podman, 'version'> {
+  const place = root === '' && parent !== undefined ? parent : join(root, '/tmp');
+  const folder = mkdtempSync(join(place, 'onecopy-podman-'));
   const inside = folder.slice(root.length);
   writeFileSync(
     join(folder, 'storage.conf'),
@@ -47,24 +70,39 @@ function podmanIn(root: string): Podman {
   );
   const env = { ...process.env, CONTAINERS_STORAGE_CONF: `${inside}/storage.conf` };
   return {
-    run: (...args) => run(root === '' ? args : chrooted(root, args), env),
+    run: (...args) => run(commandIn(root, 'podman', args), env),
+    exec: (program, ...args) => run(commandIn(root, program, args), env),
+    folder,
+    inside,
     [Symbol.dispose]() {
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Mounts go with the namespace when the command ends. */
-function chrooted(root: string, args: readonly string[]): string[] {
+/** In another root: mounts go with the namespace when the command ends. */
+function commandIn(root: string, program: string, args: readonly string[]): readonly string[] {
+  if (root === '') return [program, ...args];
   const script = [
     'mount --rbind "$0" "$0"; mount -t proc proc "$0/proc"; mount --rbind /sys "$0/sys"; mount --rbind /dev "$0/dev"',
-    'exec chroot "$0" podman "$@"',
+    'exec chroot "$0" "$@"',
   ].join('\n');
-  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', script, root, ...args];
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-ec',
+    script,
+    root,
+    program,
+    ...args,
+  ];
 }
 
 function run(command: readonly string[], env: NodeJS.ProcessEnv) {
-  const [program = '', ...args] = command[0] === 'unshare' ? command : ['podman', ...command];
+  const [program = '', ...args] = command;
   return new Promise<{ status: number | null; output: string }>((resolve, reject) => {
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';

@@ -7,6 +7,8 @@ export interface TestMember {
   /** Type flag; `0` (a file) when absent. */
   readonly flag?: string;
   readonly link?: string;
+  /** Permission bits; 0644 when absent. */
+  readonly mode?: number;
   /** Size as stated in the header, where it must differ from the content. */
   readonly statedSize?: number;
 }
@@ -16,7 +18,8 @@ export function testTarHeader(member: TestMember): Buffer {
   const content = Buffer.from(member.content ?? '');
   const header = Buffer.alloc(512);
   header.write(member.name, 0, 100, 'latin1');
-  header.write('0000644\0'.concat('0000000\0', '0000000\0'), 100, 'latin1');
+  const mode = (member.mode ?? 0o644).toString(8).padStart(7, '0');
+  header.write(`${mode}\0`.concat('0000000\0', '0000000\0'), 100, 'latin1');
   header.write(`${(member.statedSize ?? content.length).toString(8).padStart(11, '0')}\0`, 124);
   header.write('00000000000\0', 136);
   header.write(member.flag ?? '0', 156);

@@ -10,3 +10,16 @@ export { type ContentPlace, LayerFiles, openLayerFile } from './layer-files.ts';
 export type { StoreLockOptions } from './locks.ts';
 export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
 export { ContainersStore, openContainersStore } from './store.ts';
+export type { ImageToWrite } from './write/commit.ts';
+export {
+  LayerTree,
+  type LayerTreeCounts,
+  type LayerTreeOptions,
+  type ReflinkPolicy,
+} from './write/layer-tree.ts';
+export {
+  type LayerToWrite,
+  openStoreWriter,
+  type StagedLayer,
+  StoreWriter,
+} from './write/store-writer.ts';

@@ -3,5 +3,6 @@
  *
  *     reference, environment, storage.conf ─▶ places ─▶ store (stores/containers) ─▶ image ─▶ layers as tar-split and files
  */
+export type { ContainersReference } from '#formats/oci';
 export { locateStore } from './locate.ts';
 export { ContainersSource, openContainersSource } from './source.ts';

@@ -4,10 +4,10 @@ import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ByteString } from '#base/bytes';
-import { Dir } from '#host';
+import { Dir, removeTree } from '#host';
 import { initRepository } from '#stores/composefs';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
-import { removeTree } from './remove.ts';
+
 import { removeAbandoned, removeAbandonedExports, StagingFolder } from './staging.ts';
 
 test('a temporary folder goes when nobody holds it any more, and nothing else does', () => {

@@ -1,8 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import { isOnecopyError } from '#base/errors';
-import { Dir, randomName, resolvedPathOf, statFd, tryFlock } from '#host';
+import { Dir, randomName, removeTree, resolvedPathOf, statFd, tryFlock } from '#host';
 import type { Repository } from '#stores/composefs';
-import { removeTree } from './remove.ts';
 
 /** Prefix of temporary directories. */
 const PREFIX = '.onecopy-';

@@ -4,12 +4,11 @@ import { ConflictError, FormatError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { readTree } from '#formats/erofs';
 import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
-import { Dir, fsync, hasErrno, pathOf, syncfs } from '#host';
+import { Dir, fsync, hasErrno, pathOf, removeTree, syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
 import { openImageView, type ViewEntry } from '#work/browse';
 import { resolveImageId } from '#work/image';
 import { type CheckoutCounts, type TreeContents, TreeWriter } from './checkout.ts';
-import { removeTree } from './remove.ts';
 import { removeAbandoned, StagingFolder } from './staging.ts';
 
 /** Options for writing an image as plain files. */

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
 import type { Named } from '#work/catalog';
-import type { LocalReference, OstreeReference } from '#work/export';
+import type { OstreeReference } from '#work/export';
 import { OSTREE_MODES } from '#work/export-commit';
 import { openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
@@ -41,10 +41,8 @@ interface Export {
 }
 
 /** True for an OSTree repository. */
-export function isOstree(
-  place: LocalReference | OstreeReference | string,
-): place is OstreeReference {
-  return typeof place !== 'string' && 'location' in place;
+export function isOstree<T>(place: T | OstreeReference): place is OstreeReference {
+  return typeof place === 'object' && place !== null && 'location' in place;
 }
 
 /** What `writeOstree` would do. */

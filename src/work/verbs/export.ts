@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
 import { ensureNamedImage, findNamed, type Named, openNamedView } from '#work/catalog';
+import type { ContainersReference } from '#work/containers';
 import {
   exportDirectory,
   exportImage,
@@ -11,8 +12,15 @@ import {
 import { OSTREE_MODES } from '#work/export-commit';
 import { openOciImage } from '#work/image';
 import { checkoutReport } from './checkout-report.ts';
+import {
+  CONTAINERS_KEYS,
+  containersReport,
+  planContainers,
+  writeContainers,
+} from './export-containers.ts';
 import { isOstree, OSTREE_KEYS, ostreeReport, planOstree, writeOstree } from './export-ostree.ts';
 import { noteOnly } from './files.ts';
+import { REFLINK_POLICIES } from './pull.ts';
 import { type PushRequest, planPush, pushReports, runPush } from './push.ts';
 import { isRegistryReference, registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
@@ -24,7 +32,7 @@ export const COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
 
 const request = v.strictObject({
   name: text,
-  /** `docker://`, `oci:`, `oci-archive:`, `dir:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
+  /** `docker://`, `oci:`, `oci-archive:`, `dir:`, `containers-storage:` or `ostree-local:PATH[:REF]`, or the absolute path of a plain directory. */
   target: text,
   compression: v.optional(v.picklist(COMPRESSIONS)),
   /** False: do not restore owners in a plain directory. */
@@ -36,6 +44,8 @@ const request = v.strictObject({
   emptySysroot: flag,
   keepUserXattrs: flag,
   compat,
+  /** Only for containers-storage: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
+  reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   /** Only for a registry: as `push` takes them. */
   forceCompression: v.optional(v.picklist(COMPRESSIONS)),
   sameDigest: flag,
@@ -46,7 +56,7 @@ export type ExportRequest = v.InferOutput<typeof request>;
 
 const plannedReport = v.object({
   dryRun: v.literal(true),
-  kind: v.picklist(['image', 'directory', 'ostree']),
+  kind: v.picklist(['image', 'directory', 'ostree', 'containers-storage']),
   name: text,
   target: text,
   /** Digest of what would be written: the manifest of an image, or the EROFS image of a directory. */
@@ -90,7 +100,14 @@ const registryReport = v.union([
   v.object({ ...kindRegistry, ...pushReports.planned }),
   v.object({ ...kindRegistry, ...pushReports.pushed }),
 ]);
-const report = v.union([plannedReport, directoryReport, imageReport, ostreeReport, registryReport]);
+const report = v.union([
+  plannedReport,
+  directoryReport,
+  imageReport,
+  ostreeReport,
+  containersReport,
+  registryReport,
+]);
 export type ExportReport = v.InferOutput<typeof report>;
 
 /** `export`: writes an image to a layout or an archive, or an image or a commit to a plain directory. */
@@ -103,6 +120,10 @@ export const exportVerb = defineVerb({
       request: { name: 'os', target: '/tmp/os', owners: false },
       says: 'Write the files of a commit into a directory',
     },
+    {
+      request: { name: 'app', target: 'containers-storage:localhost/app:2' },
+      says: 'Give an image to podman, sharing its files',
+    },
   ],
   async plan(context, asked) {
     if (isRegistryReference(asked.target)) {
@@ -114,6 +135,9 @@ export const exportVerb = defineVerb({
     noteOnly(context, repository, named);
     const { name, target } = asked;
     if (isOstree(place)) return planOstree(repository, asked, { place, named });
+    if (isContainers(place)) {
+      return planContainers(repository, asked, { place, image: imageNameOf(asked, named) });
+    }
     if (typeof place === 'string') {
       const { imageId } = openNamedView(repository, named);
       const rest = { imageId, path: place, ...commitOf(named) };
@@ -132,6 +156,10 @@ export const exportVerb = defineVerb({
     noteOnly(context, repository, named);
     const { signal, onProgress } = context;
     if (isOstree(place)) return await writeOstree(context, repository, asked, { place, named });
+    if (isContainers(place)) {
+      const image = imageNameOf(asked, named);
+      return await writeContainers(context, repository, asked, { place, image });
+    }
     if (typeof place === 'string') {
       const { imageId } = await ensureNamedImage(repository, named, { signal });
       const options = { signal, onProgress, owners: asked.owners };
@@ -186,7 +214,7 @@ const REGISTRY_KEYS = [
 
 /** An export into a registry is a push. @throws UsageError for options of other kinds */
 function pushRequest(asked: ExportRequest): PushRequest {
-  refuseKeys(asked, ['owners', ...OSTREE_KEYS], `export to "${asked.target}"`);
+  refuseKeys(asked, ['owners', ...CONTAINERS_KEYS, ...OSTREE_KEYS], `export to "${asked.target}"`);
   const { name, target, compression, forceCompression, sameDigest, withReferrers } = asked;
   const { tlsVerify, authfile, certDir, creds } = asked;
   const registry = { tlsVerify, authfile, certDir, creds };
@@ -194,28 +222,42 @@ function pushRequest(asked: ExportRequest): PushRequest {
   return { name, target, ...how, ...registry };
 }
 
-/** A layout or archive, or the path of a plain directory. Options for the other kind are refused. */
-function placeOf(asked: ExportRequest): LocalReference | OstreeReference | string {
+type Place = LocalReference | OstreeReference | ContainersReference | string;
+
+function isContainers(place: Place): place is ContainersReference {
+  return typeof place !== 'string' && place.transport === 'containers-storage';
+}
+
+/** A layout, an archive, another store, or the path of a plain directory. Options for other kinds are refused. */
+function placeOf(asked: ExportRequest): Place {
   const { target } = asked;
   const subject = `export to "${target}"`;
   refuseKeys(asked, REGISTRY_KEYS, subject);
   if (!/^[a-z][a-z-]+:/.test(target)) {
-    refuseKeys(asked, ['compression', ...OSTREE_KEYS], subject);
+    refuseKeys(asked, ['compression', ...CONTAINERS_KEYS, ...OSTREE_KEYS], subject);
     return target;
   }
   const reference = parseReference(target);
   const isCommit = reference.transport === 'ostree-local';
-  refuseKeys(asked, ['owners', ...(isCommit ? ['compression'] : OSTREE_KEYS)], subject);
+  const isStored = reference.transport === 'containers-storage';
+  const others = [
+    'owners',
+    ...(isCommit || isStored ? ['compression'] : []),
+    ...(isCommit ? [] : OSTREE_KEYS),
+    ...(isStored ? [] : CONTAINERS_KEYS),
+  ];
+  refuseKeys(asked, others, subject);
   switch (reference.transport) {
     case 'oci':
     case 'oci-archive':
     case 'docker-archive':
     case 'dir':
     case 'ostree-local':
+    case 'containers-storage':
       return reference;
     default:
       throw new UsageError(
-        `Cannot export to "${target}": expected docker://, oci:, oci-archive:, dir:, ostree-local: or the path of a directory`,
+        `Cannot export to "${target}": expected docker://, oci:, oci-archive:, dir:, containers-storage:, ostree-local: or the path of a directory`,
       );
   }
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { NAME, NO_OWNERS } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMPAT } from './ostree.ts';
+import { REFLINK } from './pull.ts';
 import { PACKING, REGISTRY } from './registry.ts';
 
 const OF_OSTREE = 'OSTree options';
@@ -13,7 +14,7 @@ export const grammar: Grammar = {
     NAME,
     {
       usage: '<reference>',
-      says: 'target: docker://, oci:, oci-archive:, dir: or ostree-local:, or a directory',
+      says: 'target: docker://, oci:, oci-archive:, dir:, containers-storage: or ostree-local:, or a directory',
       key: 'target',
       take: (text) => ({ target: targetOf(text) }),
       completes: 'files',
@@ -27,6 +28,7 @@ export const grammar: Grammar = {
       values: ['none', 'gzip', 'zstd'],
     },
     { ...NO_OWNERS, says: 'do not restore owners in a plain directory' },
+    REFLINK,
     {
       flags: '--mode <mode>',
       says: 'mode of an OSTree repository that is created',
@@ -57,6 +59,7 @@ export const grammar: Grammar = {
     ...REGISTRY,
   ],
   help:
+    'containers-storage:NAME gives the image to podman, buildah and skopeo of this host; a name without a host gets localhost/.\n' +
     'A target without a transport is a plain directory, which must be new or empty. ostree-local:PATH[:REF] makes a commit of the\n' +
     'image in an OSTree repository. For docker://HOST/NAME[:TAG], export is onecopy push.',
   aliases: [{ name: 'ostree checkout' }],

@@ -7,7 +7,7 @@ import { REGISTRY } from './registry.ts';
 /** Whether files of another store may share extents. */
 export const REFLINK: OptionGrammar = {
   flags: '--reflink <when>',
-  says: 'share extents with files of containers-storage: auto reflinks or copies, always refuses to copy, never copies (default: auto)',
+  says: 'share extents with files in containers-storage: auto reflinks or copies, always refuses to copy, never copies (default: auto)',
   key: 'reflink',
   values: ['auto', 'always', 'never'],
 };

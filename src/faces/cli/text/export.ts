@@ -14,6 +14,7 @@ export const text: Text<ExportReport> = (report, speaker, request) => {
     line(`Wrote ${name} to ${report.path}`);
     noteLeftOut(report, note);
   } else if (report.kind === 'ostree') printCommit(report, speaker);
+  else if (report.kind === 'containers-storage') printStored(report, speaker);
   else {
     line(`Wrote ${name} to ${request['target']}`);
     line(`  manifest: ${report.manifestDigest}`);
@@ -28,6 +29,27 @@ export const text: Text<ExportReport> = (report, speaker, request) => {
     }
   }
 };
+
+function printStored(
+  report: Extract<ExportReport, { kind: 'containers-storage'; dryRun: false }>,
+  { line, note }: Speaker,
+): void {
+  const { counts, layers } = report;
+  const present = layers.filter(({ method }) => method === 'present').length;
+  line(`Wrote ${report.name} to ${report.path}`);
+  line(`  image:    ${report.imageId}`);
+  line(`  manifest: ${report.manifestDigest}`);
+  line(`  layers:   ${layers.length}, ${present} of them already stored`);
+  line(
+    `  files:    ${counts.reflinkedFiles} (${formatSize(counts.reflinkedBytes)}) by reflink, ` +
+      `${formatSize(counts.copiedBytes)} copied`,
+  );
+  if (counts.leftOut > 0) {
+    note(
+      `note: ${counts.leftOut} devices and attributes were left out: this user may not make them`,
+    );
+  }
+}
 
 function printCommit(
   report: Extract<ExportReport, { kind: 'ostree'; dryRun: false }>,

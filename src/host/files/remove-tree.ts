@@ -1,5 +1,8 @@
 import type { ByteString } from '#base/bytes';
-import { Dir, fchmod, hasErrno, OPEN } from '#host';
+import { hasErrno } from '../ffi/errno.ts';
+import { OPEN } from '../ffi/flags.ts';
+import { Dir } from './dir.ts';
+import { fchmod } from './file.ts';
 
 const OWNER_ALL = 0o700;
 
@@ -18,7 +21,7 @@ export function removeTree(parent: Dir, name: ByteString): void {
   parent.rmdir(name);
 }
 
-/** A checkout may hold directories without permission for their owner. Modes change by descriptor: a name may be swapped for a link. */
+/** A tree may hold directories without permission for their owner. Modes change by descriptor: a name may be swapped for a link. */
 function openOwn(parent: Dir, name: ByteString): Dir | undefined {
   const open = () => parent.tryOpenDir(name, { noFollow: true });
   try {

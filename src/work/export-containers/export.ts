@@ -1,0 +1,279 @@
+import { setImmediate as immediate } from 'node:timers/promises';
+import { displayText } from '#base/bytes';
+import { type ContentDigest, type DiffId, hexOf, type ObjectId } from '#base/digest';
+import { hasCode, UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import { COMPRESSION_CODE, computeLayerId } from '#formats/containers-storage';
+import { type ContainersReference, type Descriptor, parseLayerType } from '#formats/oci';
+import { type Dir, resolvedPathOf, setXattr, startWorker } from '#host';
+import type { Repository } from '#stores/composefs';
+import {
+  type LayerToWrite,
+  LayerTree,
+  type LayerTreeCounts,
+  openStoreWriter,
+  type ReflinkPolicy,
+  type StagedLayer,
+  type StoreSnapshot,
+  type StoreWriter,
+} from '#stores/containers';
+import { locateStore } from '#work/containers';
+import { type OciImage, openOciImage, readLayer } from '#work/image';
+import { storedName } from './stored-name.ts';
+import type { TarSplitWork } from './tar-split-worker.ts';
+
+/** How an image is written into containers-storage. */
+export interface ContainersExportOptions extends OperationOptions {
+  /** Whether files share extents with their objects: by default where the filesystems can, else they are copied. */
+  readonly reflink?: ReflinkPolicy | undefined;
+}
+
+/** One layer of the image in the store. */
+export interface ExportedStoreLayer {
+  readonly id: string;
+  readonly diffId: DiffId;
+  readonly method: 'written' | 'present';
+}
+
+/** What was written. */
+export interface ContainersExportReport {
+  readonly path: string;
+  /** Name of the image in the store. */
+  readonly name: string;
+  readonly imageId: string;
+  readonly manifestDigest: ContentDigest;
+  readonly layers: readonly ExportedStoreLayer[];
+  readonly counts: LayerTreeCounts;
+}
+
+/** A layer goes on for this long before signals and other work have their turn, in milliseconds. */
+const TURN_MS = 50;
+/** Attempts, where other processes remove layers that were there. */
+const ATTEMPTS = 5;
+
+/**
+ * Writes a stored image into containers-storage, with its manifest, config and diff ids: podman then has it as if it had pulled it, and both share
+ * the contents of files. Layers that the store has are not written again. The name moves from another image that has it.
+ * @throws as `openOciImage`, `locateStore`, `openStoreWriter`, `LayerTree.apply` and `StoreWriter.commit`; UnsupportedError IMAGE_NOT_BUILDABLE for
+ *   an artifact; UsageError for a name that cannot be
+ */
+export async function exportToContainers(
+  repository: Repository,
+  name: string,
+  reference: ContainersReference,
+  options: ContainersExportOptions = {},
+): Promise<ContainersExportReport> {
+  const image = openOciImage(repository, name);
+  const places = await locateStore(reference);
+  const task = new ContainersExport(repository, image, storedName(reference.name), options);
+  for (let attempt = 1; ; attempt += 1) {
+    using writer = openStoreWriter(places);
+    try {
+      return await task.run(writer);
+    } catch (error) {
+      if (!hasCode(error, 'STORE_LAYER_GONE') || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** One export from what is there to the record of the image. */
+class ContainersExport {
+  readonly #repository: Repository;
+  readonly #image: OciImage;
+  readonly #name: string;
+  readonly #options: ContainersExportOptions;
+
+  constructor(
+    repository: Repository,
+    image: OciImage,
+    name: string,
+    options: ContainersExportOptions,
+  ) {
+    this.#repository = repository;
+    this.#image = image;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  async run(writer: StoreWriter): Promise<ContainersExportReport> {
+    const { signal, onProgress } = this.#options;
+    const { manifest, manifestDigest, config } = this.#image;
+    if (config === undefined) throw noFiles(this.#image);
+    const planned = planLayers(this.#image);
+    const snapshot = await writer.read({ signal, onProgress });
+    const imageId = hexOf(manifest.config.digest);
+    const isKnown = isComplete(snapshot, imageId);
+    const missing = isKnown ? [] : planned.filter(({ id }) => !snapshot.layers.has(id));
+    const { layers: written, counts } = await this.#writeLayers(writer, missing);
+    const layers = isKnown ? [] : planned.map((layer) => written.get(layer.id) ?? layer);
+    await writer.commit(
+      {
+        id: imageId,
+        name: this.#name,
+        layers,
+        manifest: { digest: manifestDigest, bytes: this.#image.manifestBytes },
+        config: { digest: manifest.config.digest, bytes: this.#image.configBytes },
+        created: config.created,
+      },
+      { signal, onProgress },
+    );
+    return {
+      path: writer.label,
+      name: this.#name,
+      imageId,
+      manifestDigest,
+      layers: planned.map(({ id, diffId }) => {
+        return { id, diffId, method: written.has(id) ? 'written' : 'present' };
+      }),
+      counts,
+    };
+  }
+
+  /** Writes layers into the staging folder: their files here, their tar-splits meanwhile in a thread. */
+  async #writeLayers(writer: StoreWriter, missing: readonly PlannedLayer[]) {
+    const { signal } = this.#options;
+    const counts = noCounts();
+    const layers = new Map<string, LayerToWrite>();
+    if (missing.length === 0) return { layers, counts };
+    const staged = missing.map(({ id, parent }) => writer.stage(id, parent));
+    const marks = marksFor(staged);
+    const module = new URL('./tar-split-worker.ts', import.meta.url);
+    const work: TarSplitWork = {
+      repository: displayText(resolvedPathOf(this.#repository.root)),
+      layers: missing.map(({ streamId, diffId }, at) => {
+        return { streamId, diffId, fd: staged[at]?.tarSplit.fd ?? -1 };
+      }),
+    };
+    await using worker = startWorker<TarSplitWork, never, never, readonly number[]>(module, work, {
+      signal,
+      name: 'onecopy-tar-split',
+    });
+    worker.done.catch(() => {}); // Awaited below.
+    try {
+      for (const [at, layer] of missing.entries()) {
+        const { diff } = staged[at] as StagedLayer;
+        const owners = await this.#writeTree(diff, layer, { marks, counts });
+        layers.set(layer.id, { ...layer, ...owners });
+      }
+    } catch (error) {
+      worker.cancel();
+      await Promise.allSettled([worker.done]);
+      throw error;
+    }
+    const sizes = await worker.done;
+    for (const [at, { id }] of missing.entries()) {
+      const layer = layers.get(id);
+      if (layer !== undefined) layers.set(id, { ...layer, diffSizeBytes: sizes[at] ?? 0 });
+    }
+    return { layers, counts };
+  }
+
+  async #writeTree(
+    diff: Dir,
+    layer: PlannedLayer,
+    { marks, counts }: { readonly marks: 'trusted' | 'user'; readonly counts: LayerTreeCounts },
+  ) {
+    const { signal, onProgress, reflink = 'auto' } = this.#options;
+    const id = layer.diffId;
+    onProgress?.({ type: 'started', id, unit: 'items' });
+    const openObject = (object: ObjectId) => this.#repository.objects.open(object);
+    using tree = new LayerTree(diff, { openObject, reflink, marks });
+    let turnEnds = performance.now() + TURN_MS;
+    let done = 0;
+    for (const { entry, content } of readLayer(this.#repository, layer.streamId)) {
+      tree.apply(entry, content);
+      done += 1;
+      if ((done & 31) !== 0 || performance.now() < turnEnds) continue;
+      onProgress?.({ type: 'advanced', id, done });
+      await immediate();
+      signal?.throwIfAborted();
+      turnEnds = performance.now() + TURN_MS;
+    }
+    tree.finish();
+    for (const key of Object.keys(counts) as (keyof LayerTreeCounts)[])
+      counts[key] += tree.counts[key];
+    onProgress?.({ type: 'done', id, transferred: done });
+    return { uids: sorted(tree.uids), gids: sorted(tree.gids) };
+  }
+}
+
+/** A layer as far as it is known before it is written. */
+interface PlannedLayer extends LayerToWrite {
+  readonly streamId: ObjectId;
+}
+
+function planLayers({ layers, manifest }: OciImage): readonly PlannedLayer[] {
+  const planned: PlannedLayer[] = [];
+  for (const [at, { diffId, id: streamId }] of layers.entries()) {
+    const { digest, sizeBytes, mediaType } = manifest.layers[at] as Descriptor;
+    if (diffId === undefined) continue;
+    const parent = planned.at(-1)?.id;
+    planned.push({
+      id: computeLayerId(parent, { diffId }),
+      parent,
+      diffId,
+      streamId,
+      diffSizeBytes: 0,
+      blob: { digest, sizeBytes },
+      compression: compressionOf(mediaType),
+      uids: [],
+      gids: [],
+    });
+  }
+  return planned;
+}
+
+function compressionOf(mediaType: string): number {
+  const type = parseLayerType(mediaType);
+  return COMPRESSION_CODE[type?.compression ?? 'none'];
+}
+
+/** True when the store has the image with all its layers. */
+function isComplete({ images, layers }: StoreSnapshot, imageId: string): boolean {
+  const image = images.find(
+    ({ record, root }) => record.id === imageId && root.role !== 'additional',
+  );
+  if (image === undefined) return false;
+  for (let id = image.record.layer; id !== undefined; id = layers.get(id)?.record.parent) {
+    if (!layers.has(id)) return false;
+  }
+  return true;
+}
+
+/** Whose attributes overlayfs will read here: those of `trusted.` can be set only in the first user namespace. */
+function marksFor([layer]: readonly StagedLayer[]): 'trusted' | 'user' {
+  if (layer === undefined) return 'trusted';
+  try {
+    using probe = layer.diff.tmpfile(0o600);
+    setXattr(probe, 'trusted.overlay.probe', new Uint8Array([1]));
+    return 'trusted';
+  } catch (error) {
+    if (!hasCode(error, 'SYSCALL_FAILED')) throw error;
+    return 'user';
+  }
+}
+
+function sorted(ids: ReadonlySet<number>): number[] {
+  return [...ids].sort((a, b) => a - b);
+}
+
+function noCounts(): LayerTreeCounts {
+  return {
+    files: 0,
+    directories: 0,
+    links: 0,
+    reflinkedFiles: 0,
+    reflinkedBytes: 0,
+    copiedFiles: 0,
+    copiedBytes: 0,
+    leftOut: 0,
+  };
+}
+
+function noFiles({ manifestDigest }: OciImage): UnsupportedError {
+  return new UnsupportedError(
+    'IMAGE_NOT_BUILDABLE',
+    `Cannot write ${manifestDigest} into containers-storage: it is an artifact, which has no files`,
+    { image: manifestDigest },
+  );
+}
