@@ -76,7 +76,7 @@ function placeLayers(
   const wanted = new Set(layers.map(({ id }) => id));
   const isLeftover = ({ value }: EditableRecord) => isIncomplete(value) && wanted.has(idOf(value));
   const before = readForWriting(target, 'layers');
-  // Whoever makes a layer holds the lock meanwhile: an incomplete one is what a crash has left.
+  // The creator of a layer holds the lock meanwhile: an incomplete layer is what a crash has left.
   const kept = before.filter((record) => !isLeftover(record));
   const present = new Set(
     kept.filter(({ value }) => !isIncomplete(value)).map(({ value }) => idOf(value)),

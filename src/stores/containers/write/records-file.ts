@@ -8,7 +8,7 @@ import type { StorageRoot } from '../root.ts';
 /** A record as it will be written: one of before as its text, or a new value. */
 export type WrittenRecord = string | Readonly<Record<string, unknown>>;
 
-/** The records of a file, each with its value, for whoever changes some and leaves the texts of others alone. */
+/** The records of a file with their values. A caller changes some and keeps the texts of the others. */
 export interface EditableRecord {
   readonly text: string;
   readonly value: Readonly<Record<string, unknown>>;
@@ -67,7 +67,7 @@ export function writeFile(
   fsync(directory);
 }
 
-/** Removes what killed writers left beside records; whoever holds the lock knows that nobody is writing. */
+/** Removes what killed writers left beside records; the caller holds the lock, so no process is writing. */
 export function removeLeftovers(root: StorageRoot, kind: RecordKind): void {
   const folder = root.pathOf(kind, '');
   using directory = root.dir.openDir(folder.replace(/\/$/, ''));

@@ -17,7 +17,7 @@ const LOCK = 'lock-';
 const TRIES = 16;
 
 /**
- * A folder for what is being written, which podman knows as such: as long as its lock is held nobody touches it, and after a crash whoever
+ * A folder for what is being written, which podman knows as such: as long as its lock is held no process touches it, and after a crash whoever
  * comes next removes it.
  */
 export class StagingFolder implements Disposable {
