@@ -17,8 +17,8 @@ const LOCK = 'lock-';
 const TRIES = 16;
 
 /**
- * A folder for what is being written, which podman knows as such: as long as its lock is held no process touches it, and after a crash whoever
- * comes next removes it.
+ * A folder for staged additions, as podman has them: while its lock is held no process touches it, and after a crash the next process removes
+ * it.
  */
 export class StagingFolder implements Disposable {
   readonly dir: Dir;
@@ -73,7 +73,7 @@ function takeLock(parent: Dir, name: string): HostFile | undefined {
   return undefined;
 }
 
-/** Removes folders whose lock nobody holds. */
+/** Removes folders whose lock no process holds. */
 function removeAbandoned(parent: Dir): void {
   for (const { name } of parent.readEntries()) {
     if (!name.startsWith(LOCK)) continue;
