@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RegistryRepository } from '#remotes/registry';
+import { pushImage } from '#work/export';
 import { ChunkedPlace } from '../support/chunked-place.ts';
 import { RANGE_MODES, type RangeMode } from '../support/range-modes.ts';
 
@@ -55,4 +57,35 @@ test('a TOC is asked for once: after its layer was removed, its content alone is
   const second = await place.pull(repository, 'oci/zc-v2', { strategy: 'partial' });
   assert.deepEqual(second.imageIds, first.imageIds);
   assert.equal(second.layers[0]?.requests, 0, 'its objects are here, and the index of the layer');
+});
+
+test('a gzip image pushed as zstd:chunked is pulled in parts by what is here, and pushed again as the same bytes', async () => {
+  await using place = await ChunkedPlace.start('oci/gz-v1', 'oci/zc-v2');
+  const repository = await place.repository('repo', true);
+  const pulled = await place.pull(repository, 'oci/gz-v1');
+  const endpoint = { host: 'localhost', repository: 'ns/new', insecure: false };
+  const { settings } = place.registry.registry ?? {};
+  const tls = { caPem: [place.authority] };
+  const push = async () => {
+    await using target = new RegistryRepository([{ ...endpoint, tls }], settings);
+    return await pushImage(repository, 'oci/gz-v1', target, {
+      tag: 'latest',
+      forceCompression: 'zstd:chunked',
+    });
+  };
+  const first = await push();
+  assert.ok(first.layers.every(({ annotations }) => annotations?.size === 3));
+  const second = await push();
+  assert.equal(second.manifestDigest, first.manifestDigest);
+  const other = await place.repository('other', true);
+  await place.pull(other, 'oci/zc-v2');
+  const again = await place.pull(other, 'ns/new', { strategy: 'partial' });
+  assert.deepEqual(again.imageIds, pulled.imageIds);
+  assert.deepEqual(
+    again.layers.map(({ route }) => route),
+    again.layers.map(({ status }) => (status === 'present' ? 'present' : 'partial')),
+  );
+  // The gzip layers have no index: their files are found by path and size, and hashed.
+  const update = await place.pull(repository, 'oci/zc-v2', { strategy: 'partial' });
+  assert.ok((update.layers[0]?.fetchedBytes ?? 0) < 200_000, `${update.layers[0]?.fetchedBytes}`);
 });

@@ -78,6 +78,11 @@ export class ChunkedPlace implements AsyncDisposable {
     return { registry: { certDir: this.path('certs'), settings } };
   }
 
+  /** The certificate of the registry. */
+  get authority(): string {
+    return this.#server.authority;
+  }
+
   /** Most times that a blob was sent whole. */
   get mostWholes(): number {
     const wholes = new Map<string, number>();

@@ -1,11 +1,23 @@
-import { constants, zstdCompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
+
+const compressAside = promisify(zstdCompress);
 
 /**
  * One frame of a layer: the bytes at a zstd level, with checksum and content size. The same bytes, level and libzstd give the
  * same frame, so that frames can be compressed in any order on any thread.
  */
 export function compressFrame(bytes: Uint8Array, level: number): Uint8Array {
-  return zstdCompressSync(bytes, {
+  return zstdCompressSync(bytes, parametersOf(level));
+}
+
+/** The same frame, compressed in a thread of libuv. */
+export async function compressFrameAside(bytes: Uint8Array, level: number): Promise<Uint8Array> {
+  return await compressAside(bytes, parametersOf(level));
+}
+
+function parametersOf(level: number) {
+  return {
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
-  });
+  };
 }

@@ -34,6 +34,7 @@ export interface BlobFacts {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
   readonly mediaType: string;
+  readonly annotations?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -49,10 +50,11 @@ export function encodeManifest(
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociManifest,
     config: { mediaType: MEDIA_TYPES.ociConfig, digest: config.digest, size: config.sizeBytes },
-    layers: layers.map(({ mediaType, digest, sizeBytes }) => ({
+    layers: layers.map(({ mediaType, digest, sizeBytes, annotations: own }) => ({
       mediaType,
       digest,
       size: sizeBytes,
+      ...(own === undefined || own.size === 0 ? {} : { annotations: Object.fromEntries(own) }),
     })),
     ...(annotations.size === 0 ? {} : { annotations: Object.fromEntries(annotations) }),
   };

@@ -6,6 +6,7 @@ import { createTmpFile, Dir, readAt, writeAll } from '#host';
 import type { BlobToPush } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
 import type { StoredLayer } from '#work/image';
+import { packedChunked } from './chunked-blob.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
 
 /** Pieces in which a blob is sent, in bytes. */
@@ -75,6 +76,17 @@ export function bytesBlob(digest: ContentDigest, bytes: Uint8Array): BlobToPush 
   };
 }
 
+/** A compression of layers, or zstd with a table of contents. */
+export type Packing = Compression | 'zstd:chunked';
+
+/** A layer that was compressed again. */
+export interface RepackedBlob extends BlobToPush, Disposable {
+  /** Annotations that its descriptor needs. */
+  readonly annotations: ReadonlyMap<string, string> | undefined;
+  /** Why a layer that was to have a table of contents has none. */
+  readonly whyPlain: string | undefined;
+}
+
 /**
  * Compresses a layer again, into an unnamed file in the directory for temporary files, because a registry needs the digest first. Dispose
  * it after the push.
@@ -83,23 +95,28 @@ export function bytesBlob(digest: ContentDigest, bytes: Uint8Array): BlobToPush 
 export async function repackedBlob(
   repository: Repository,
   layer: StoredLayer,
-  compression: Compression,
-): Promise<BlobToPush & Disposable> {
+  packing: Packing,
+): Promise<RepackedBlob> {
   using owned = new DisposableStack();
   const file = owned.use(createTmpFile(owned.use(Dir.open(tmpdir())), 0o600));
   const hasher = createContentHasher('sha256');
   let sizeBytes = 0;
   const pieces = rebuildLayer(repository, layer.id, layer.diffId ?? layer.digest);
-  for await (const piece of packed(pieces, compression)) {
-    hasher.update(piece);
-    writeAll(file, piece);
-    sizeBytes += piece.length;
+  const bytes = packing === 'zstd:chunked' ? packedChunked(pieces) : packed(pieces, packing);
+  let next = await bytes.next();
+  for (; next.done !== true; next = await bytes.next()) {
+    hasher.update(next.value);
+    writeAll(file, next.value);
+    sizeBytes += next.value.length;
   }
+  const end = next.value ?? undefined;
   const digest = hasher.finish();
   const kept = owned.move();
   return {
     digest,
     sizeBytes,
+    annotations: end?.kind === 'chunked' ? end.annotations : undefined,
+    whyPlain: end?.kind === 'plain' ? end.message : undefined,
     open: (offset) => piecesFrom(offset, (at, into) => readAt(file, into, at)),
     [Symbol.dispose]: () => kept.dispose(),
   };

@@ -8,6 +8,8 @@ export interface PlacedLayer {
   readonly originalDigest: ContentDigest;
   readonly sizeBytes: number;
   readonly mediaType: string;
+  /** Annotations of a blob that was compressed again; those of an unchanged blob are the pulled ones. */
+  readonly annotations?: ReadonlyMap<string, string> | undefined;
 }
 
 /** The stored manifest, byte for byte, if it still describes the layers; otherwise a new manifest for the layers. */
@@ -15,5 +17,9 @@ export function manifestOf({ manifest }: OciImage, layers: readonly PlacedLayer[
   if (layers.every(({ digest, originalDigest }) => digest === originalDigest)) {
     return manifest.bytes;
   }
-  return encodeManifest(manifest.config, layers, manifest.annotations);
+  const described = layers.map((layer, at) => {
+    const isSame = layer.digest === layer.originalDigest;
+    return isSame ? { ...layer, annotations: manifest.layers[at]?.annotations } : layer;
+  });
+  return encodeManifest(manifest.config, described, manifest.annotations);
 }

@@ -1,6 +1,7 @@
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { ConflictError } from '#base/errors';
 import { type OperationOptions, pool } from '#base/flow';
+import { CHUNKED_ANNOTATION } from '#formats/chunked';
 import {
   type Compression,
   type Descriptor,
@@ -11,7 +12,7 @@ import {
 import type { BlobToPush, PushedBlob, RegistryRepository, UploadState } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
 import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
-import { bytesBlob, keptBlob, plainBlob, repackedBlob } from './layer-blobs.ts';
+import { bytesBlob, keptBlob, type Packing, plainBlob, repackedBlob } from './layer-blobs.ts';
 import { manifestOf } from './manifest.ts';
 
 /** How to push an image. */
@@ -21,7 +22,9 @@ export interface PushOptions extends OperationOptions {
   /** Compression of layers whose blob is neither stored nor in the registry (default: `gzip`). */
   readonly compression?: Compression | undefined;
   /** Compress all layers with this method, if they are compressed otherwise. */
-  readonly forceCompression?: Compression | undefined;
+  readonly forceCompression?: Packing | undefined;
+  /** Receives a sentence for the user, such as why a layer has no table of contents. */
+  readonly onWarning?: ((text: string) => void) | undefined;
   /** Refuse a push that changes the digest of the manifest. */
   readonly sameDigest?: boolean | undefined;
   /** Repositories of the same registry that may have the blobs. */
@@ -38,6 +41,8 @@ export interface PushedLayer {
   readonly diffId: DiffId | undefined;
   readonly sizeBytes: number;
   readonly mediaType: string;
+  /** Annotations of a layer that was compressed again. */
+  readonly annotations?: ReadonlyMap<string, string> | undefined;
   readonly method: PushMethod;
 }
 
@@ -189,7 +194,10 @@ class ImagePush {
     const found = { layer, descriptor };
     const compression = parseLayerType(descriptor.mediaType)?.compression;
     if (forceCompression !== undefined && layer.diffId !== undefined) {
-      if (compression !== forceCompression) return { ...found, blob: undefined };
+      const isChunked = descriptor.annotations.has(CHUNKED_ANNOTATION.tocDigest);
+      const isSame = compression === forceCompression.replace(':chunked', '');
+      const isWanted = isSame && (isChunked || forceCompression !== 'zstd:chunked');
+      if (!isWanted) return { ...found, blob: undefined };
     }
     const kept = this.#image.blobs.get(digest);
     if (kept !== undefined) return { ...found, blob: keptBlob(this.#repository, digest, kept) };
@@ -206,15 +214,19 @@ class ImagePush {
     const facts = { digest: originalDigest, originalDigest, diffId, sizeBytes, mediaType };
     if (blob === 'present' || blob === 'mounted') return { ...facts, method: blob };
     if (blob !== undefined) return { ...facts, method: await this.send(blob) };
-    const { forceCompression, compression = 'gzip' } = this.#job.options;
+    const { forceCompression, compression = 'gzip', onWarning } = this.#job.options;
     const packing = forceCompression ?? compression;
     using anew = await repackedBlob(this.#repository, layer, packing);
+    if (anew.whyPlain !== undefined) {
+      onWarning?.(`layer ${diffId} has no table of contents: ${anew.whyPlain}`);
+    }
     const how = await this.send(anew);
     return {
       ...facts,
+      annotations: anew.annotations,
       digest: anew.digest,
       sizeBytes: anew.sizeBytes,
-      mediaType: ociLayerType(packing),
+      mediaType: ociLayerType(packing === 'zstd:chunked' ? 'zstd' : packing),
       method: how === 'uploaded' ? 'repacked' : how,
     };
   }

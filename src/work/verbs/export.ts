@@ -47,7 +47,7 @@ const request = v.strictObject({
   /** Only for containers-storage: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   /** Only for a registry: as `push` takes them. */
-  forceCompression: v.optional(v.picklist(COMPRESSIONS)),
+  forceCompression: v.optional(v.picklist([...COMPRESSIONS, 'zstd:chunked'])),
   sameDigest: flag,
   withReferrers: flag,
   ...registryKeys,

@@ -22,7 +22,7 @@ const request = v.strictObject({
   /** Compression of layers whose blob is neither stored nor in the registry. */
   compression,
   /** Compress all layers with this method, if they are compressed otherwise. */
-  forceCompression: compression,
+  forceCompression: v.optional(v.picklist(['none', 'gzip', 'zstd', 'zstd:chunked'])),
   /** Refuse a push that changes the digest of the manifest. */
   sameDigest: flag,
   /** Also push the stored artifacts that refer to the image; they would not fit another digest. */
@@ -133,11 +133,15 @@ export async function runPush(context: VerbContext, asked: PushRequest) {
     tag: reference.tag,
     compression: asked.compression,
     forceCompression: asked.forceCompression,
+    onWarning: context.warn,
     sameDigest: isFixed,
     mountFrom: siblingsOf(repository, reference, manifestDigest),
   });
   const { name, target } = asked;
-  const layers = done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
+  const layers = done.layers.map(({ annotations: _, ...layer }) => ({
+    ...layer,
+    diffId: orNull(layer.diffId),
+  }));
   const sentBytes = sent.reduce((sum, one) => sum + one.sentBytes, done.sentBytes);
   const rest = { tag: orNull(done.tag), layers, referrers: [...referrers], sentBytes };
   return { dryRun: false as const, name, target, ...done, ...rest };

@@ -43,9 +43,9 @@ export const REGISTRY: readonly OptionGrammar[] = [
 export const PACKING: readonly OptionGrammar[] = [
   {
     flags: '--force-compression <name>',
-    says: 'compress all layers with this method',
+    says: 'compress all layers with this method; zstd:chunked adds a table of contents, for pulls in parts',
     key: 'forceCompression',
-    values: ['none', 'gzip', 'zstd'],
+    values: ['none', 'gzip', 'zstd', 'zstd:chunked'],
   },
   {
     flags: '--same-digest',
