@@ -67,6 +67,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'formats/containers-storage': ['base/bytes', 'base/digest', 'base/errors'],
   'formats/image-trust': ['base/bytes', 'base/digest', 'base/errors', 'formats/oci'],
   'formats/selinux': ['base/bytes', 'base/errors'],
+  'formats/boot': ['base/digest', 'base/errors'],
   host: ['base/bytes', 'base/digest', 'base/errors', 'formats/fsverity'],
   'stores/composefs': [
     'base/bytes',
@@ -258,6 +259,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/composefs',
     'stores/ostree',
     'work/image',
+    'work/labels',
     'work/make-commit',
   ],
   'work/export-commit': [
@@ -416,6 +418,18 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/composefs',
     'work/image',
   ],
+  'work/labels': ['base/bytes', 'base/digest', 'base/errors', 'formats/selinux', 'formats/tree'],
+  'work/boot': [
+    'base/bytes',
+    'base/digest',
+    'base/errors',
+    'formats/boot',
+    'formats/tree',
+    'host',
+    'stores/composefs',
+    'work/image',
+    'work/labels',
+  ],
   'work/copy-stored': [
     'base/digest',
     'base/errors',
@@ -427,6 +441,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/ingest',
   ],
   'work/rootfs': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'formats/erofs',
@@ -434,6 +449,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/tree',
     'host',
     'stores/composefs',
+    'work/boot',
     'work/compose',
     'work/image',
   ],
@@ -441,6 +457,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/digest',
     'base/errors',
     'faces/terminal',
+    'work/boot',
     'work/check',
     'work/commits',
     'work/copy-stored',
@@ -596,7 +613,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/registries': ['node:crypto', 'node:os', 'node:path'],
   'work/verbs': ['node:os', 'valibot'],
   'faces/terminal': ['node:fs'],
-  'faces/cfsctl': ['node:events', 'node:os', 'node:timers/promises'],
+  'faces/cfsctl': ['node:events', 'node:os', 'node:path', 'node:timers/promises'],
   'faces/compat': ['node:events'],
   'faces/cli': [
     '@bomb.sh/tab',

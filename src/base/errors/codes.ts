@@ -65,6 +65,31 @@ export const ERROR_CODES = {
     meaning: 'A blob is longer or shorter than its descriptor says',
     keys: ['expected', 'found'],
   },
+  BOOT_ENTRY_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'An image has no kernel or boot entry that could be prepared',
+    keys: ['image'],
+  },
+  BOOT_FILE_INVALID: {
+    kind: 'format',
+    meaning: 'A boot entry, a unified kernel image or an Android boot image violates its format',
+    keys: ['offset', 'what'],
+  },
+  BOOT_IMAGE_MISMATCH: {
+    kind: 'integrity',
+    meaning: 'A unified kernel image names another composefs image than the one it is for',
+    keys: ['expected', 'found'],
+  },
+  BOOT_IMAGE_NOT_MATCHED: {
+    kind: 'not-found',
+    meaning: 'No way to make the bootable image gives the expected id',
+    keys: ['expected', 'tried'],
+  },
+  BOOT_RESOURCES_CONFLICT: {
+    kind: 'conflict',
+    meaning: 'The boot files of an image contradict each other',
+    keys: ['reason'],
+  },
   BYTES_OUT_OF_RANGE: {
     kind: 'format',
     meaning: 'A field, length or offset is outside of the input',

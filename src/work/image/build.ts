@@ -94,6 +94,16 @@ export function dumpImage(
   return encodeDumpfile(buildTree(repository, openOciImage(repository, name), options));
 }
 
+/** The EROFS image of a tree in one version, and its id; nothing is stored. */
+export function encodeTree(
+  { algorithm }: Repository,
+  tree: Tree,
+  version: ErofsVersion,
+): { readonly id: ObjectId; readonly bytes: Uint8Array } {
+  const bytes = encodeImage(tree, { version, algorithm });
+  return { id: hashContent(bytes, algorithm), bytes };
+}
+
 /** Encodes a tree in every version of the repository and stores the images; returns their ids. Nothing is synced. */
 export function encodeImages(
   repository: Repository,

@@ -4,7 +4,7 @@ import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import type { Reading } from '#formats/tree';
 import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
-import { blobRefName, configRefName, STANDARD_READING_REF } from './names.ts';
+import { BOOT_SLOT_PREFIX, blobRefName, configRefName, STANDARD_READING_REF } from './names.ts';
 
 /** Target of documents: a repository, or {@link hashOnly}. */
 export interface DocumentStore {
@@ -54,7 +54,10 @@ export async function storeConfig(
   refs: ConfigRefs,
 ): Promise<ObjectId> {
   // Upstream adds boot images in the order of a hash map; sorting gives the same stream for the same images.
-  const images = [...(refs.images ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+  const order = (slot: string) => (slot.startsWith(BOOT_SLOT_PREFIX) ? 1 : 0);
+  const images = [...(refs.images ?? [])].sort(
+    ([a], [b]) => order(a) - order(b) || (a < b ? -1 : 1),
+  );
   const { id } = store.objects.ensureBytes(bytes);
   const content = { id, sizeBytes: bytes.length };
   return await storeDocument(store, content, CONTENT_TYPES.ociConfig, [...refs.layers, ...images]);

@@ -14,9 +14,11 @@ export {
   computeImageId,
   dumpImage,
   encodeImages,
+  encodeTree,
   type ImageIds,
   presentImages,
   readLayer,
+  relinkImage,
 } from './build.ts';
 export {
   type DocumentStore,
@@ -38,6 +40,7 @@ export {
 export {
   blobRefName,
   blobStreamName,
+  bootSlot,
   configStreamName,
   describeSlot,
   imageSlot,

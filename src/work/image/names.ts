@@ -1,4 +1,5 @@
 import type { ContentDigest, DiffId } from '#base/digest';
+import type { XattrMode } from '#formats/tree';
 import { type ErofsVersion, MANIFEST_STREAM_PREFIX } from '#stores/composefs';
 
 /** Name of the stream that holds a manifest. Source: composefs-rs 0.9 composefs-oci, as all names in this file. */
@@ -67,4 +68,10 @@ export function describeSlot(slot: string): {
   const version = /\.v1(?:\.|$)/.test(slot) ? 1 : 2;
   const [, mode = 'allowlist-only'] = /\.xattrs=(.+)$/.exec(slot) ?? [];
   return { bootable, version, xattrMode: bootable ? mode : null };
+}
+
+/** Named reference of a config stream to the bootable image of this version and choice of xattrs. */
+export function bootSlot(version: ErofsVersion, xattrs: XattrMode): string {
+  const slot = version === 2 ? BOOT_SLOT_PREFIX : `${BOOT_SLOT_PREFIX}.v1`;
+  return xattrs === 'allowlist-only' ? slot : `${slot}.xattrs=${xattrs}`;
 }

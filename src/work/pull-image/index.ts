@@ -10,6 +10,7 @@ export type { ReflinkPolicy } from '#work/ingest';
 export type { PullStrategy } from '#work/pull-partial';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
+export type { UpstreamSteps } from './publish.ts';
 export { type PlanPullOptions, type PullOptions, planPull, pullImage } from './pull.ts';
 export type {
   LayerCost,

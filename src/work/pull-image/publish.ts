@@ -39,37 +39,47 @@ export interface Published {
   readonly reading: Reading;
 }
 
+/** How composefs-rs publishes an image. */
+export interface UpstreamSteps {
+  /** Makes further images, such as the bootable one, of the image under its streams so far. */
+  readonly moreImages?: ((name: string) => Promise<ImageIds>) | undefined;
+}
+
 /** Writes and names the streams of config and manifest with all references. Writes nothing if they are up to date. */
 export async function publishImage(
   repository: Repository,
   input: PublishInput,
   {
-    keepFirstStreams,
+    likeUpstream,
     signal,
-  }: { readonly keepFirstStreams: boolean; readonly signal: AbortSignal | undefined },
+  }: { readonly likeUpstream: UpstreamSteps | undefined; readonly signal: AbortSignal | undefined },
 ): Promise<Published> {
   const { image, ids, images } = input;
   const { digest } = image.manifest;
   const existing = findImage(repository, digest);
   // EROFS images of other layers do not belong to this image.
   const isSameLayers = existing?.layers.every((layer, index) => layer.id === ids[index]) === true;
-  const slots = new Map([...(isSameLayers ? existing.images : []), ...(images ?? [])]);
+  const plain = new Map([...(isSameLayers ? existing.images : []), ...(images ?? [])]);
   const blobs = new Map([...(existing?.blobs ?? []), ...input.blobs]);
   const reading = input.reading ?? existing?.reading ?? 'cfsctl';
+  const streams = new ImageStreams({ ...input, blobs, reading });
+  // Upstream stores both without images first, and reports the id that they have then.
+  const isFirst = existing === undefined && plain.size > 0;
+  const store = likeUpstream === undefined ? hashOnly(repository) : repository;
+  const first = isFirst ? await streams.store(store, new Map()) : undefined;
+  if (first !== undefined && likeUpstream !== undefined) nameStreams(repository, image, first);
+  const more = await likeUpstream?.moreImages?.(`@${digest}`);
+  const slots = new Map([...plain, ...(more ?? [])]);
   if (existing !== undefined && isSameLayers && isCurrent(existing, { slots, blobs, reading })) {
     const { configStreamId: configId, manifestStreamId: manifestId } = existing;
     nameStreams(repository, image, { configId, manifestId });
     return { configId, manifestId, firstManifestId: manifestId, slots, reading };
   }
-  const streams = new ImageStreams({ ...input, blobs, reading });
-  // Upstream stores both without images first, and reports the id that they have then.
-  const isFirst = existing === undefined && slots.size > 0;
-  const store = keepFirstStreams ? repository : hashOnly(repository);
-  const first = isFirst ? await streams.store(store, new Map()) : undefined;
   const last = await streams.store(repository, slots);
   signal?.throwIfAborted();
   nameStreams(repository, image, last);
-  return { ...last, firstManifestId: first?.manifestId ?? last.manifestId, slots, reading };
+  const before = isSameLayers ? existing.manifestStreamId : last.manifestId;
+  return { ...last, firstManifestId: first?.manifestId ?? before, slots, reading };
 }
 
 /** Creates missing names, the config first. */

@@ -24,7 +24,7 @@ import {
   type PlannedLayer,
   planLayers,
 } from './plan.ts';
-import { type Published, type PublishInput, publishImage } from './publish.ts';
+import { type Published, type PublishInput, publishImage, type UpstreamSteps } from './publish.ts';
 import type { LayerCost, LayerReport, PullPlan, PullReport } from './report.ts';
 import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
 import { type OpenSourceOptions, openSource, type PullSource, requireTarLayers } from './source.ts';
@@ -64,10 +64,10 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   /** Reading of layers (default: `standard`; a stored image keeps its reading). */
   readonly reading?: Reading | undefined;
   /**
-   * Store also the streams that composefs-rs writes before it has an EROFS image. Nothing uses them, and the next garbage collection
-   * removes them; scripts written for it count them.
+   * Publish in the steps of composefs-rs: the streams before there is an EROFS image are stored, too. Nothing uses them afterwards, and the
+   * next garbage collection removes them; scripts written for it count them.
    */
-  readonly keepFirstStreams?: boolean | undefined;
+  readonly likeUpstream?: UpstreamSteps | undefined;
   /** How layers with a TOC come: by what is cheaper (default), whole, or by ranges wherever that is possible. */
   readonly strategy?: PullStrategy | undefined;
   /** Told what a user should know although the pull goes on. */
@@ -250,8 +250,8 @@ class ImagePull {
     const differences = feed?.differences;
     const built = differences === undefined ? {} : { reading: readingOf(differences) };
     const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
-    const { keepFirstStreams = false } = this.#options;
-    const published = await publishImage(this.#repository, input, { keepFirstStreams, signal });
+    const { likeUpstream } = this.#options;
+    const published = await publishImage(this.#repository, input, { likeUpstream, signal });
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);

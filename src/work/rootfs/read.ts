@@ -3,7 +3,9 @@ import { type ErofsVersion, encodeImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { encodeDumpfile, type Tree, transformForOci, type XattrMode } from '#formats/tree';
 import { Dir, type HostFile, hashContent } from '#host';
+import { transformForBoot } from '#work/boot';
 import { hashFile, scanDirectory } from '#work/compose';
+import { contentsOfDirectory } from './contents.ts';
 
 /** How a directory becomes the tree of an image. */
 export interface RootfsOptions {
@@ -14,16 +16,18 @@ export interface RootfsOptions {
    */
   readonly canonical: boolean;
   readonly xattrs?: XattrMode | undefined;
+  /** Also empty `/boot` and `/sysroot` and label the files by the SELinux policy of the tree. */
+  readonly bootable?: boolean | undefined;
   /** Called with every file that is not inline; returns the id of its object. Default: hash it. */
   readonly storeObject?: ((file: HostFile, sizeBytes: number) => ObjectId) | undefined;
 }
 
 /**
  * Reads a directory of the host as the root filesystem of an image; hard links are kept.
- * @throws HostError SYSCALL_FAILED; IntegrityError FILE_CHANGED; as `transformForOci`
+ * @throws HostError SYSCALL_FAILED; IntegrityError FILE_CHANGED; as `transformForOci`, `transformForBoot`
  */
-export function readRootfs(path: string, options: RootfsOptions): Tree {
-  const { algorithm, canonical, xattrs = 'allowlist-only', storeObject } = options;
+export async function readRootfs(path: string, options: RootfsOptions): Promise<Tree> {
+  const { algorithm, canonical, bootable, xattrs = 'allowlist-only', storeObject } = options;
   using root = Dir.open(path);
   const tree = scanDirectory(root, {
     xattrs: 'all',
@@ -33,6 +37,7 @@ export function readRootfs(path: string, options: RootfsOptions): Tree {
     storeObject: storeObject ?? ((file, sizeBytes) => hashFile(file, sizeBytes, algorithm)),
   });
   if (canonical) transformForOci(tree, { xattrs });
+  if (bootable === true) await transformForBoot(tree, contentsOfDirectory(root, tree));
   return tree;
 }
 

@@ -11,6 +11,7 @@ export interface StoreRootfsOptions {
   /** As in `RootfsOptions`. */
   readonly canonical: boolean;
   readonly xattrs?: XattrMode | undefined;
+  readonly bootable?: boolean | undefined;
   /** Name below `images/refs` to give the image. */
   readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -22,17 +23,18 @@ export interface StoreRootfsOptions {
  * @returns the image in the default version
  * @throws as `readRootfs`; HostError SYSCALL_FAILED, NO_SPACE; UnsupportedError REPO_READ_ONLY; FormatError REF_NAME_INVALID
  */
-export function storeRootfs(
+export async function storeRootfs(
   repository: Repository,
   path: string,
   options: StoreRootfsOptions,
-): ObjectId {
+): Promise<ObjectId> {
   repository.ensureWritable();
   const { algorithm, formats, objects } = repository;
-  const { canonical, xattrs, name, signal } = options;
-  const tree = readRootfs(path, {
+  const { canonical, bootable, xattrs, name, signal } = options;
+  const tree = await readRootfs(path, {
     algorithm,
     canonical,
+    bootable,
     xattrs,
     storeObject: (file, sizeBytes) => objects.importFile(file, sizeBytes).id,
   });

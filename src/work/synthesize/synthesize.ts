@@ -13,9 +13,9 @@ import {
   type TransactionReport,
 } from '#stores/ostree';
 import { buildTree, type OciImage, openOciImage } from '#work/image';
+import { readPolicy } from '#work/labels';
 import { type ArrangeOptions, arrangeTree } from './arrange.ts';
 import { detailsOf, type SynthesizedDetails } from './details.ts';
-import { readPolicy } from './policy.ts';
 import { requireCommittable, TreeWriter } from './tree-writer.ts';
 
 /** Options of the commit of an image. */
@@ -69,7 +69,7 @@ export async function synthesizeCommit(
   const image = openOciImage(repository, name);
   const { xattrs, reading } = options;
   const tree = buildTree(repository, image, { signal, xattrs, reading });
-  const labeler = await readPolicy(repository, tree, labels);
+  const labeler = await readPolicy(repository.objects, tree, labels);
   const arranged = arrangeTree(tree, labeler, options);
   requireCommittable(tree, arranged);
   const { metadata, timestampSec } = (options.details ?? detailsOf)(image, tree);

@@ -19,7 +19,7 @@ import {
   TREE_DEPTH_MAX,
   xattrsOnDisk,
 } from '#formats/ostree';
-import type { InodeType, Labeler } from '#formats/selinux';
+import type { Labeler } from '#formats/selinux';
 import {
   type ExternalLeaf,
   type ExternalNoVerityLeaf,
@@ -31,6 +31,7 @@ import {
 } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
 import type { OstreeTransaction } from '#stores/ostree';
+import { TYPE_LETTERS } from '#work/labels';
 import { notCommittable, requireName, requireTarget } from '#work/make-commit';
 import type { PlacedDirectory, PlacedLeaf } from './arrange.ts';
 
@@ -49,18 +50,6 @@ const PIECE_BYTES = 262_144;
 const PROGRESS_EVERY = 256;
 const PROGRESS_ID = 'synthesize';
 const LINK_PERMISSIONS = 0o777;
-const TYPE_LETTERS: Readonly<Record<Leaf['kind'], InodeType>> = {
-  inline: '-',
-  external: '-',
-  externalNoVerity: '-',
-  sparse: '-',
-  symlink: 'l',
-  chr: 'c',
-  blk: 'b',
-  fifo: 'p',
-  socket: 's',
-};
-
 /**
  * Looks at everything that an arranged tree names, so that what no commit can hold is refused before anything is written.
  * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE; UnsupportedError OSTREE_NOT_COMMITTABLE; ConflictError

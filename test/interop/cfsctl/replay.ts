@@ -64,15 +64,18 @@ export function placed(text: string, { repo, scratch, layout }: Places): string 
 /**
  * Replays a transcript: exit code and standard output of every command of `cfsctl`, and every listing of the repository. Manifest streams
  * of images with several layers are random in the original.
+ * @param look called with each step before it is done, for looking at what the steps before it left
  */
 export async function replay(
   steps: readonly GoldenStep[],
   places: Places,
   isSkipped: (step: GoldenStep) => boolean = () => false,
+  look: (step: GoldenStep) => void = () => undefined,
 ): Promise<Mismatch[]> {
   const mismatches: Mismatch[] = [];
   for (const [index, step] of steps.entries()) {
     const { cmd } = step;
+    look(step);
     if (isSkipped(step)) continue;
     if (cmd?.[0] === 'cfsctl') {
       const said = await cfsctl(cmd.slice(1).map((text) => placed(text, places)));

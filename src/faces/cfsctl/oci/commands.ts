@@ -132,6 +132,22 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
     load: async () => (await import('./trees.ts')).computeId,
   },
   {
+    name: 'prepare-boot',
+    summary: 'Write a boot entry for an image into a boot partition',
+    operands: CONFIG,
+    options: [
+      { name: 'bootdir', value: 'BOOTDIR', summary: 'The boot partition; /boot when absent' },
+      { name: 'entry-id', value: 'ENTRY_ID', summary: 'Name of the entry' },
+      {
+        name: 'cmdline',
+        value: 'CMDLINE',
+        isRepeatable: true,
+        summary: 'Argument to add for the kernel',
+      },
+    ],
+    load: async () => (await import('./boot.ts')).prepare,
+  },
+  {
     name: 'fsck',
     summary: 'Check the repository and its images',
     operands: [{ name: 'IMAGE', isOptional: true }],

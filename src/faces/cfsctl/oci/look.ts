@@ -1,6 +1,13 @@
 import type { ContentDigest } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import { describeSlot, type ImageRow, imageSlot, listOciImages, openOciImage } from '#work/image';
+import {
+  bootSlot,
+  describeSlot,
+  type ImageRow,
+  imageSlot,
+  listOciImages,
+  openOciImage,
+} from '#work/image';
 import type { Repository } from '#work/repository';
 import { renderGrid } from '../grid.ts';
 import type { Setting } from '../setting.ts';
@@ -66,13 +73,13 @@ export async function inspect(setting: Setting): Promise<undefined> {
     await setting.write('\n');
     return;
   }
-  const slot = imageSlot(repository.formats.default);
+  const version = repository.formats.default;
   const document = {
     manifest: manifest.toString(),
     config: config.toString(),
     referrers: listReferrers(repository, image.manifestDigest),
-    composefs_erofs: image.images.get(slot) ?? null,
-    composefs_boot_erofs: image.images.get(slot.replace('image', 'image.boot')) ?? null,
+    composefs_erofs: image.images.get(imageSlot(version)) ?? null,
+    composefs_boot_erofs: image.images.get(bootSlot(version, 'allowlist-only')) ?? null,
   };
   await setting.print(JSON.stringify(document, undefined, 2));
 }
@@ -96,7 +103,8 @@ export async function linkedErofsImages(setting: Setting): Promise<undefined> {
     if (!slots.some(([, id]) => id === wanted)) continue;
     for (const [slot, id] of slots) linked.set(id, describeSlot(slot));
   }
-  const rows = [...linked].map(([id, { bootable, version, xattrMode }]) => {
+  const plainFirst = [...linked].sort(([, a], [, b]) => Number(a.bootable) - Number(b.bootable));
+  const rows = plainFirst.map(([id, { bootable, version, xattrMode }]) => {
     return { id, bootable, version, xattrMode };
   });
   await setting.print(JSON.stringify(rows, undefined, 2));

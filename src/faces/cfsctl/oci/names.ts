@@ -1,6 +1,7 @@
-import { NotFoundError } from '#base/errors';
+import { IntegrityError, NotFoundError } from '#base/errors';
 import { listOciImages, type OciImage, openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
+import type { Setting } from '../setting.ts';
 
 /** `@` and a whole digest. */
 const DIGEST = /^@?(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
@@ -36,4 +37,16 @@ export function openByBareDigest(repository: Repository, text: string): OciImage
 
 function notFound(name: string): NotFoundError {
   return new NotFoundError('IMAGE_NOT_FOUND', `OCI reference not found: ${name}`, { name });
+}
+
+/** The image of the operands; a stream id beside its name must be that of its config. */
+export function openConfigured({ given }: Setting, repository: Repository): OciImage {
+  const image = openByConfig(repository, given.operand(0));
+  const expected = given.operands[1];
+  if (expected === undefined || expected === image.configStreamId) return image;
+  throw new IntegrityError(
+    'OBJECT_DIGEST_MISMATCH',
+    `Cannot open config ${image.manifest.config.digest}: expected stream ${expected}, found ${image.configStreamId}`,
+    { expected, found: image.configStreamId },
+  );
 }

@@ -1,15 +1,28 @@
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { buildBootImages, matchBootImage } from '#work/boot';
+import { bootSlot } from '#work/image';
 import { pullImage } from '#work/pull-image';
 import type { Setting } from '../setting.ts';
 import { formatBytes } from './units.ts';
 
+/** Extended attributes of the bootable image that a pull makes. */
+const XATTRS = 'allowlist-only';
+
 /** `oci pull IMAGE [NAME]` */
 export async function pull(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const [reference = '', name = reference] = setting.given.operands;
+  const { given } = setting;
+  const [reference = '', name = reference] = given.operands;
+  const expected = given.value('expected-digest');
+  if (expected !== undefined) requireId(expected, repository.algorithm);
+  const version = repository.formats.default;
+  const bootImages = (image: string) => buildBootImages(repository, image);
+  const isBootable = given.has('bootable') && expected === undefined;
   const report = await pullImage(repository, reference, {
     name,
     reading: 'cfsctl',
-    keepFirstStreams: true,
+    likeUpstream: { moreImages: isBootable ? bootImages : undefined },
     signal: setting.signal,
   });
   const { objects, bytes } = report;
@@ -20,5 +33,22 @@ export async function pull(setting: Setting): Promise<undefined> {
     `tagged   ${name}`,
     `objects  ${objects.stored} new + ${objects.reused} already present objects; ` +
       `${formatBytes(bytes.stored)} stored, ${formatBytes(bytes.inlined)} inlined`,
+  );
+  if (isBootable) await setting.print(`Boot image: ${report.imageIds[bootSlot(version, XATTRS)]}`);
+  if (expected === undefined) return;
+  const found = await matchBootImage(repository, `@${report.manifestDigest}`, expected as ObjectId);
+  await setting.print(
+    `Boot image: ${found.id} (xattr-mode=${found.xattrs}, format-version=V${found.version})`,
+  );
+}
+
+/** @throws FormatError DIGEST_INVALID */
+function requireId(text: string, algorithm: 'sha256' | 'sha512'): void {
+  const digits = algorithm === 'sha256' ? 64 : 128;
+  if (text.length === digits && /^[0-9a-f]+$/.test(text)) return;
+  throw new FormatError(
+    'DIGEST_INVALID',
+    `Cannot read --expected-digest: expected ${digits} hexadecimal digits, found "${text}"`,
+    { offset: 0, what: '--expected-digest' },
   );
 }

@@ -1,29 +1,38 @@
-import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
+import { NotFoundError } from '#base/errors';
+import { computeBootImageId, dumpBootImage } from '#work/boot';
 import {
+  bootSlot,
   computeImageId,
   dumpImage,
   imageSlot,
-  type OciImage,
   parseXattrMode,
   type XattrMode,
 } from '#work/image';
-import type { Repository } from '#work/repository';
 import { mountAs } from '../repository/mount.ts';
 import type { Setting } from '../setting.ts';
-import { openByBareDigest, openByConfig } from './names.ts';
+import { openByBareDigest, openConfigured } from './names.ts';
 
 /** `oci compute-id CONFIG [CONFIG_VERITY]` */
 export async function computeId(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const image = openNamed(setting, repository);
-  await setting.print(computeImageId(repository, `@${image.manifestDigest}`, treeOptions(setting)));
+  const image = openConfigured(setting, repository);
+  const xattrs = xattrsOf(setting);
+  const id = setting.given.has('bootable')
+    ? await computeBootImageId(repository, image, { xattrs })
+    : computeImageId(repository, `@${image.manifestDigest}`, { xattrs, reading: 'cfsctl' });
+  await setting.print(id);
 }
 
 /** `oci dump CONFIG [CONFIG_VERITY]` */
 export async function dump(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const image = openNamed(setting, repository);
-  await setting.write(dumpImage(repository, `@${image.manifestDigest}`, treeOptions(setting)));
+  const image = openConfigured(setting, repository);
+  const xattrs = xattrsOf(setting);
+  await setting.write(
+    setting.given.has('bootable')
+      ? await dumpBootImage(repository, image, xattrs)
+      : dumpImage(repository, `@${image.manifestDigest}`, { xattrs, reading: 'cfsctl' }),
+  );
 }
 
 /** `oci mount IMAGE MOUNTPOINT` */
@@ -31,8 +40,9 @@ export async function mount(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const [name = '', target = ''] = setting.given.operands;
   const image = openByBareDigest(repository, name);
-  const plain = imageSlot(repository.formats.default);
-  const slot = setting.given.has('bootable') ? plain.replace('image', 'image.boot') : plain;
+  const version = repository.formats.default;
+  const isBootable = setting.given.has('bootable');
+  const slot = isBootable ? bootSlot(version, 'allowlist-only') : imageSlot(version);
   const id = image.images.get(slot);
   if (id === undefined) {
     throw new NotFoundError(
@@ -44,27 +54,6 @@ export async function mount(setting: Setting): Promise<undefined> {
   mountAs(setting, repository, id, { label: id, target });
 }
 
-function treeOptions({ given }: Setting): {
-  readonly xattrs: XattrMode;
-  readonly reading: 'cfsctl';
-} {
-  if (given.has('bootable')) {
-    throw new UnsupportedError('IMAGE_NOT_BUILDABLE', 'Cannot build a bootable image yet', {
-      image: given.operand(0),
-      configType: '',
-    });
-  }
-  return { xattrs: parseXattrMode(given.value('xattrs') ?? 'allowlist-only'), reading: 'cfsctl' };
-}
-
-/** The image of the operands; a stream id beside its name must be that of its config. */
-function openNamed({ given }: Setting, repository: Repository): OciImage {
-  const image = openByConfig(repository, given.operand(0));
-  const expected = given.operands[1];
-  if (expected === undefined || expected === image.configStreamId) return image;
-  throw new IntegrityError(
-    'OBJECT_DIGEST_MISMATCH',
-    `Cannot open config ${image.manifest.config.digest}: expected stream ${expected}, found ${image.configStreamId}`,
-    { expected, found: image.configStreamId },
-  );
+function xattrsOf({ given }: Setting): XattrMode {
+  return parseXattrMode(given.value('xattrs') ?? 'allowlist-only');
 }

@@ -1,4 +1,5 @@
-import { hasCode, UnsupportedError } from '#base/errors';
+import { hasCode } from '#base/errors';
+import { formatImageArgument } from '#work/boot';
 import { readRepositoryAlgorithm } from '#work/repository';
 import {
   dumpRootfs,
@@ -15,7 +16,7 @@ export async function createImage(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const { given, signal } = setting;
   const [path = '', name] = given.operands;
-  const id = storeRootfs(repository, path, { ...shapeOf(setting), name, signal });
+  const id = await storeRootfs(repository, path, { ...shapeOf(setting), name, signal });
   await setting.print(`${repository.algorithm}:${id}`);
 }
 
@@ -30,41 +31,35 @@ export async function importImage(setting: Setting): Promise<undefined> {
 
 /** `compute-id PATH` */
 export async function computeId(setting: Setting): Promise<undefined> {
-  const { id } = encodeTree(setting);
+  const { id } = await encodeTree(setting, shapeOf(setting));
   await setting.print(id);
 }
 
 /** `compute-karg PATH` */
 export async function computeKarg(setting: Setting): Promise<undefined> {
-  throw new UnsupportedError('IMAGE_NOT_BUILDABLE', 'Cannot build a bootable image yet', {
-    image: setting.given.operand(0),
-    configType: '',
-  });
+  const { id, version } = await encodeTree(setting, { ...shapeOf(setting), bootable: true });
+  await setting.print(formatImageArgument({ id, requiresVerity: true }, version));
 }
 
 /** `create-dumpfile PATH` */
 export async function createDumpfile(setting: Setting): Promise<undefined> {
   const algorithm = algorithmOf(setting);
-  const tree = readRootfs(setting.given.operand(0), { algorithm, ...shapeOf(setting) });
+  const tree = await readRootfs(setting.given.operand(0), { algorithm, ...shapeOf(setting) });
   await setting.write(dumpRootfs(tree));
 }
 
-function encodeTree(setting: Setting) {
+async function encodeTree(setting: Setting, shape: ReturnType<typeof shapeOf>) {
   const algorithm = algorithmOf(setting);
-  const tree = readRootfs(setting.given.operand(0), { algorithm, ...shapeOf(setting) });
-  return encodeRootfs(tree, { version: setting.erofsVersion ?? 1, algorithm });
+  const version = setting.erofsVersion ?? 1;
+  const tree = await readRootfs(setting.given.operand(0), { algorithm, ...shape });
+  return { version, ...encodeRootfs(tree, { version, algorithm }) };
 }
 
 function shapeOf({ given }: Setting) {
-  if (given.has('bootable')) {
-    throw new UnsupportedError('IMAGE_NOT_BUILDABLE', 'Cannot build a bootable image yet', {
-      image: given.operand(0),
-      configType: '',
-    });
-  }
   const xattrs = given.value('xattrs');
   return {
     canonical: !given.has('no-propagate-usr-to-root'),
+    bootable: given.has('bootable'),
     xattrs: xattrs === undefined ? undefined : parseXattrMode(xattrs),
   };
 }

@@ -1,4 +1,5 @@
 import { type ByteString, displayText } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
 import {
   CONFIG_PATH,
@@ -11,7 +12,12 @@ import {
   policyFolder,
 } from '#formats/selinux';
 import { Directory, isRegular, leafAt, type Tree } from '#formats/tree';
-import type { Repository } from '#stores/composefs';
+
+/** Where the contents of the larger files of a tree are: the objects of a repository, or the directory that the tree was read from. */
+export interface TreeContents {
+  /** @throws FormatError OBJECT_TOO_LARGE; NotFoundError OBJECT_NOT_FOUND */
+  read(id: ObjectId, limitBytes: number): Uint8Array;
+}
 
 /**
  * The labels of the policy of an image; undefined if the image has no policy, and then nothing is labelled. A policy below `usr/etc` is not
@@ -20,11 +26,11 @@ import type { Repository } from '#stores/composefs';
  * TREE_TRANSFORM_IMPOSSIBLE when `/etc`, or what leads to the policy, is no directory
  */
 export async function readPolicy(
-  repository: Repository,
+  contents: TreeContents,
   tree: Tree,
   precedence: Precedence,
 ): Promise<Labeler | undefined> {
-  const files = new PolicyReader(repository, tree);
+  const files = new PolicyReader(contents, tree);
   const config = files.read(CONFIG_PATH);
   const name = config === undefined ? undefined : parsePolicyName(config);
   if (name === undefined) return undefined;
@@ -41,11 +47,11 @@ export async function readPolicy(
 
 /** Reads files of a tree, whose contents are inline or objects of the repository. */
 class PolicyReader {
-  readonly #repository: Repository;
+  readonly #contents: TreeContents;
   readonly #tree: Tree;
 
-  constructor(repository: Repository, tree: Tree) {
-    this.#repository = repository;
+  constructor(contents: TreeContents, tree: Tree) {
+    this.#contents = contents;
     this.#tree = tree;
   }
 
@@ -66,7 +72,7 @@ class PolicyReader {
     if (leaf.kind === 'inline') return leaf.content;
     if (leaf.kind === 'sparse')
       return new Uint8Array(Math.min(leaf.sizeBytes, POLICY_FILE_MAX_BYTES));
-    return this.#repository.objects.read(leaf.id, POLICY_FILE_MAX_BYTES);
+    return this.#contents.read(leaf.id, POLICY_FILE_MAX_BYTES);
   }
 }
 

@@ -1,0 +1,6 @@
+/**
+ * SELinux labels of a tree, by the policy that the tree itself holds.
+ */
+
+export { labelTree, TYPE_LETTERS } from './label.ts';
+export { readPolicy, type TreeContents } from './policy.ts';
