@@ -16,12 +16,13 @@ const IMAGE_KEYS: readonly string[] = [
   'withReferrers',
   'signaturePolicy',
   'requirePolicy',
+  'maxBytes',
   'maxEntries',
   'maxLayerSizeBytes',
 ];
 const IMAGE = OPTIONS.filter(({ key }) => IMAGE_KEYS.includes(key));
 /** These apply to both. */
-const SHARED = ['compat', 'verifyReused'];
+const SHARED = ['base', 'compat', 'verifyReused'];
 const COMMIT = OPTIONS.filter(({ key }) => !IMAGE_KEYS.includes(key) && !SHARED.includes(key));
 const SERVER = OPTIONS.filter(({ key }) => (SERVER_KEYS as readonly string[]).includes(key));
 

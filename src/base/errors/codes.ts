@@ -760,6 +760,12 @@ export const ERROR_CODES = {
     meaning: 'The peer violates HTTP/1.1 (RFC 9112)',
     keys: ['url', 'retryable'],
   },
+  PULL_OVER_BUDGET: {
+    kind: 'conflict',
+    meaning: 'A pull would fetch more bytes than it is allowed to',
+    keys: ['expected', 'found'],
+    exit: 3,
+  },
   RANGE_MISMATCH: {
     kind: 'transport',
     meaning: 'The server sent other bytes than the requested range, or a body of the wrong size',
@@ -895,6 +901,12 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The signed payload is not a statement about an image',
     keys: ['offset', 'what', 'expected', 'found'],
+  },
+  SPACE_INSUFFICIENT: {
+    kind: 'host',
+    meaning: 'The filesystem has less room than a pull needs at the least; nothing was fetched',
+    keys: ['target', 'expected', 'found'],
+    exit: 14,
   },
   SPLITSTREAM_ALGORITHM: {
     kind: 'format',

@@ -29,7 +29,7 @@ export function requestOf(
 
 /** The long flag of an option, for example `--gpg-key`. */
 export function longFlagOf({ flags }: OptionGrammar): string {
-  return /--[\w-]+/.exec(flags)?.[0] ?? flags;
+  return /--[\w.-]+/.exec(flags)?.[0] ?? flags;
 }
 
 /** True for an option that may be given several times. */

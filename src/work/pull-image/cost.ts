@@ -1,6 +1,6 @@
 import type { Traffic } from '#base/flow';
+import type { LayerRoute } from './forecast/route.ts';
 import type { LayerCost, ReusedBytes } from './report.ts';
-import type { LayerRoute } from './route.ts';
 
 /** By which route, and why. */
 interface Way {

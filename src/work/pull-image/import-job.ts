@@ -4,9 +4,9 @@ import type { Reading } from '#formats/tree';
 import type { PartialBlob, Repository } from '#stores/composefs';
 import type { LayerCounts, ReflinkPolicy, SplitLayer } from '#work/ingest';
 import type { CostCount } from './cost.ts';
+import { forecastKnown, type LayerForecast, type LayerPlanner } from './forecast/route.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
 import { nameOf, type PlannedLayer } from './plan.ts';
-import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {

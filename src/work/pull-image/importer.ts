@@ -185,7 +185,8 @@ export class Importer implements AsyncDisposable {
   ): Promise<ObjectId> {
     const { repository, signal, findLayer } = this.#options;
     const parts = this.#partsFor(job);
-    if (blob.sizeBytes < PARTIAL_BYTES_MIN && parts === undefined) {
+    const isHeld = repository.partials.heldBytes(blob.digest) > 0;
+    if (blob.sizeBytes < PARTIAL_BYTES_MIN && parts === undefined && !isHeld) {
       const content = contentOf(blob, { signal });
       const id = await this.#importContent(job, { content, cost }, feed);
       this.totals.fetchedBytes += blob.sizeBytes;

@@ -8,11 +8,21 @@ export { type Platform, parsePlatform, type ResolvedImage } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { ReflinkPolicy } from '#work/ingest';
 export type { PullStrategy } from '#work/pull-partial';
+export { type DownloadOptions, downloadImage } from './forecast/download.ts';
+export { type PlanPullOptions, planPull } from './forecast/plan-pull.ts';
+export {
+  type ForecastInput,
+  type LayerForecast,
+  type LayerPlanner,
+  type LayerRoute,
+  planWholeBlob,
+} from './forecast/route.ts';
 export { LayerReader, type LayerReaderOptions } from './layer-reader.ts';
 export { arrangeLayers, nameOf, type PlannedLayer } from './plan.ts';
 export type { UpstreamSteps } from './publish.ts';
-export { type PlanPullOptions, type PullOptions, planPull, pullImage } from './pull.ts';
+export { type PullOptions, pullImage } from './pull.ts';
 export type {
+  DownloadReport,
   LayerCost,
   LayerPlan,
   LayerReport,
@@ -20,13 +30,6 @@ export type {
   PullReport,
   ReusedBytes,
 } from './report.ts';
-export {
-  type ForecastInput,
-  type LayerForecast,
-  type LayerPlanner,
-  type LayerRoute,
-  planWholeBlob,
-} from './route.ts';
 export {
   type OpenedSource,
   type OpenSourceOptions,

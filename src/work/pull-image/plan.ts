@@ -13,8 +13,8 @@ import {
   openOciImage,
   presentImages,
 } from '#work/image';
+import type { LayerForecast } from './forecast/route.ts';
 import type { PullPlan } from './report.ts';
-import type { LayerForecast } from './route.ts';
 
 /** One layer of the image to pull, and its state. */
 export interface PlannedLayer {
@@ -162,14 +162,14 @@ export interface PlanParts {
   readonly reading: Reading | undefined;
 }
 
-/** The plan as a plain value, with the traffic of the layers alone. */
+/** The plan as a plain value, without what is of the whole pull. */
 export function describePlan({
   repository,
   image,
   layers,
   forecasts,
   reading,
-}: PlanParts): Omit<PullPlan, 'trust'> {
+}: PlanParts): Omit<PullPlan, 'trust' | 'fetchBytes' | 'requests' | 'disk' | 'isOverBudget'> {
   const rows = layers.map(({ descriptor, diffId, sameAs, presentId }, index) => ({
     ...(forecasts[index] as LayerForecast),
     diffId,
@@ -191,8 +191,6 @@ export function describePlan({
     layers: rows,
     wantedBytes: bytesOf('wanted'),
     presentBytes: bytesOf('present'),
-    fetchBytes: rows.reduce((sum, row) => sum + row.fetchBytes, 0),
-    requests: rows.reduce((sum, row) => sum + row.requests, 0),
     wouldBuild:
       image.config !== undefined &&
       (repository === undefined || !isBuilt(repository, image.manifest.digest, reading)),

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
@@ -10,14 +9,14 @@ import type { ReflinkPolicy } from '#work/ingest';
 import type { PullStrategy } from '#work/pull-partial';
 import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
 import { joinCosts } from './cost.ts';
-import { FROM_FILES } from './from-files.ts';
+import { jobsOf } from './forecast/jobs.ts';
+import { preparePull, requireLimits } from './forecast/prepare.ts';
+import type { LayerPlanner } from './forecast/route.ts';
 import type { ImportTotals } from './import-job.ts';
 import { Importer } from './importer.ts';
-import { RepositoryHostMemory } from './partial/host-memory.ts';
 import { PartialRoute, type PartialRouteOptions } from './partial/partial-route.ts';
 import {
   arrangeLayers,
-  describePlan,
   findLayer,
   isBuilt,
   nameOf,
@@ -25,9 +24,8 @@ import {
   planLayers,
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage, type UpstreamSteps } from './publish.ts';
-import type { LayerCost, LayerReport, PullPlan, PullReport } from './report.ts';
-import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
-import { type OpenSourceOptions, openSource, type PullSource, requireTarLayers } from './source.ts';
+import type { LayerCost, LayerReport, PullReport } from './report.ts';
+import { type OpenSourceOptions, openSource, type PullSource } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
 import { settleSuspects } from './suspects.ts';
 
@@ -53,6 +51,8 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly judge?: ImageJudge | undefined;
   /** Threads that write, and layers at once; default: the cores of this machine. */
   readonly jobs?: number | undefined;
+  /** Most bytes to fetch: a pull that would need more is refused before the first byte of a layer. */
+  readonly maxBytes?: number | undefined;
   /** Largest unpacked layer, in bytes. */
   readonly layerBytesMax?: number | undefined;
   /** Most files and directories of the image. */
@@ -77,16 +77,13 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
 /** Attempts to bring an image when objects or partial blobs here turn out to be damaged. */
 const ATTEMPTS_MAX = 4;
 
-/** Largest number of writer threads: with more, the splitting thread is the limit. */
-const JOBS_MAX = 16;
-
 /**
  * Pulls one image or artifact into a repository. Blobs and diff ids are verified while they stream, and nothing of a layer gets its name
  * before both are right. Stored layers are not read. The tag is written last, after everything is on the disk. An interrupted pull leaves
  * complete layers, which the next pull reuses, and unnamed objects, which the next garbage collection removes.
  * @param from a reference to a registry, local layout or archive, or an open source (which stays open)
  * @throws NotFoundError, FormatError, IntegrityError, UnsupportedError as the source, `importLayer` and `buildImage` say; the reason of
- *   the signal
+ *   the signal; ConflictError PULL_OVER_BUDGET; HostError SPACE_INSUFFICIENT
  */
 export async function pullImage(
   repository: Repository,
@@ -100,67 +97,10 @@ export async function pullImage(
   return await new ImagePull(repository, opened.source, options).run();
 }
 
-/** Options of a plan. */
-export type PlanPullOptions = Pick<
-  PullOptions,
-  | 'platform'
-  | 'reading'
-  | 'judge'
-  | 'registry'
-  | 'planLayer'
-  | 'strategy'
-  | 'layerBytesMax'
-  | 'signal'
->;
-
-/** Plan of `pullImage`; nothing is written. Without a repository, all layers are missing. @throws as resolving the source */
-export async function planPull(
-  repository: Repository | undefined,
-  from: string | ImageReference | PullSource,
-  options: PlanPullOptions = {},
-): Promise<PullPlan> {
-  await using opened = await openSource(from, options);
-  const { source } = opened;
-  if (repository !== undefined) source.remember?.(new RepositoryHostMemory(repository, false));
-  const image = await source.resolve(options);
-  const judge = options.judge ?? source.judge;
-  const trust = await judge?.call(source, image.manifest.digest, options);
-  const layers =
-    repository === undefined ? arrangeLayers(image) : await planLayers(repository, image, options);
-  // What came up to here, a pull asks for again.
-  const { requests = 0, bodyBytes = 0 } = source.traffic ?? {};
-  const forecasts = await forecastLayers(repository, source, layers, options);
-  const plan = describePlan({ repository, image, layers, forecasts, reading: options.reading });
-  const costs = { fetchBytes: plan.fetchBytes + bodyBytes, requests: plan.requests + requests };
-  return { ...plan, ...costs, trust };
-}
-
-async function forecastLayers(
-  repository: Repository | undefined,
-  source: PullSource,
-  layers: readonly PlannedLayer[],
-  options: PlanPullOptions,
-): Promise<LayerForecast[]> {
-  const { signal } = options;
-  const parts = new PartialRoute(repository, routeOptions(options));
-  const planLayer: LayerPlanner = options.planLayer ?? ((input) => parts.forecast(input));
-  const forecasts: LayerForecast[] = [];
-  for (const layer of layers) {
-    const { digest, sizeBytes } = layer.descriptor;
-    const known = forecastKnown(layer);
-    if (known !== undefined) forecasts.push(known);
-    else if (source.openLayer !== undefined && layer.diffId !== undefined) {
-      forecasts.push({ ...FROM_FILES, hereBytes: sizeBytes, fetchBytes: 0, requests: 0 });
-    } else {
-      const content = await source.openBlob(digest, sizeBytes);
-      const heldBytes = repository?.partials.heldBytes(digest) ?? 0;
-      forecasts.push(await planLayer({ layer, content, heldBytes, signal }));
-    }
-  }
-  return forecasts;
-}
-
-function routeOptions({ strategy = 'auto', layerBytesMax }: PlanPullOptions): PartialRouteOptions {
+function routeOptions({
+  strategy = 'auto',
+  layerBytesMax,
+}: Pick<PullOptions, 'strategy' | 'layerBytesMax'>): PartialRouteOptions {
   return { strategy, layerBytesMax };
 }
 
@@ -192,15 +132,13 @@ class ImagePull {
   }
 
   async run(): Promise<PullReport> {
-    const { platform, verifyReused = false, keepBlobs, signal } = this.#options;
-    const source = this.#source;
-    source.remember?.(new RepositoryHostMemory(this.#repository, true));
-    const image = await source.resolve({ platform, signal });
-    requireTarLayers(image);
-    const judge = this.#options.judge ?? source.judge;
-    this.#trust = await judge?.call(source, image.manifest.digest, { signal });
-    if (verifyReused) this.#repository.objects.distrustAll();
-    const layers = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
+    const { verifyReused = false } = this.#options;
+    const repository = this.#repository;
+    if (verifyReused) repository.objects.distrustAll();
+    const prepared = await preparePull(repository, this.#source, this.#options);
+    const { image, layers } = prepared;
+    this.#trust = prepared.trust;
+    await requireLimits(repository, this.#source, prepared, this.#options);
     this.#clock.end('resolve');
     try {
       return await this.#bringAtLast(image, layers);
@@ -261,7 +199,7 @@ class ImagePull {
   }
 
   #openImporter(layers: readonly PlannedLayer[]): Importer {
-    const { signal, onProgress, keepBlobs, jobs, layerBytesMax, reading, reflink } = this.#options;
+    const { signal, onProgress, keepBlobs, layerBytesMax, reading, reflink } = this.#options;
     const source = this.#source;
     const parts = new PartialRoute(this.#repository, {
       ...routeOptions(this.#options),
@@ -281,7 +219,7 @@ class ImagePull {
       reflink: reflink ?? 'auto',
       findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
       keepBlobs: keepBlobs === true,
-      jobs: Math.max(1, Math.min(jobs ?? availableParallelism(), JOBS_MAX)),
+      jobs: jobsOf(this.#options),
       layerBytesMax,
       reading,
       signal,

@@ -3,7 +3,7 @@ import type { Traffic } from '#base/flow';
 import type { LayerDifferences } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { TrustReport } from '#work/trust';
-import type { LayerForecast, LayerRoute } from './route.ts';
+import type { LayerForecast, LayerRoute } from './forecast/route.ts';
 
 /** What was not fetched, by where it came from, in bytes. */
 export interface ReusedBytes {
@@ -99,6 +99,21 @@ export interface PullReport {
   };
 }
 
+/** What a download did. */
+export interface DownloadReport {
+  readonly kind: 'image' | 'artifact';
+  readonly manifestDigest: ContentDigest;
+  readonly configDigest: ContentDigest;
+  /** What accepted the image; undefined when nobody was asked. */
+  readonly trust: TrustReport | undefined;
+  readonly layers: readonly (LayerCost & {
+    readonly diffId: DiffId | undefined;
+    readonly digest: ContentDigest;
+    readonly sizeBytes: number;
+  })[];
+  readonly traffic: Traffic | undefined;
+}
+
 /** What would become of one layer. */
 export interface LayerPlan extends LayerForecast {
   readonly diffId: DiffId | undefined;
@@ -122,6 +137,17 @@ export interface PullPlan {
   readonly fetchBytes: number;
   /** Requests to the registry, those for tokens not included. */
   readonly requests: number;
+  /** True when that is more than the caller allows. */
+  readonly isOverBudget: boolean;
+  /** What the pull would add to the disk when it has added most. */
+  readonly disk: {
+    /** Files that are already stored are not subtracted. */
+    readonly peakBytes: number;
+    /** True when the size of some tar is not known. */
+    readonly isGuess: boolean;
+    /** Undefined without a repository. */
+    readonly availableBytes: number | undefined;
+  };
   /** True when EROFS images would be built. */
   readonly wouldBuild: boolean;
 }

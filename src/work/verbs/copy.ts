@@ -5,7 +5,7 @@ import { count, flag, list, maybeText, orNull, text } from './schemas.ts';
 import { trustReport } from './trust-report.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
 
-const { tlsVerify, authfile, certDir, creds } = registryKeys;
+const { tlsVerify, authfile, certDir, creds, registriesConf } = registryKeys;
 const request = v.strictObject({
   /** `docker://`, `oci:`, `oci-archive:`, `docker-archive:` or `dir:`. */
   from: text,
@@ -18,6 +18,7 @@ const request = v.strictObject({
   withReferrers: flag,
   ...policyKeys,
   authfile,
+  registriesConf,
   srcTlsVerify: tlsVerify,
   srcCertDir: certDir,
   srcCreds: creds,
@@ -126,7 +127,8 @@ function referrersOf({
 }
 
 function optionsOf({ signal, onProgress, warn }: VerbContext, asked: CopyRequest) {
-  const { platform, all, withReferrers, authfile: file, signaturePolicy, requirePolicy } = asked;
+  const { platform, all, withReferrers, authfile: file, registriesConf: conf } = asked;
+  const { signaturePolicy, requirePolicy, registriesD, acceptReferrers } = asked;
   const { srcTlsVerify, srcCertDir, srcCreds, destTlsVerify, destCertDir, destCreds } = asked;
   return {
     signal,
@@ -140,14 +142,18 @@ function optionsOf({ signal, onProgress, warn }: VerbContext, asked: CopyRequest
       certDir: srcCertDir,
       creds: srcCreds,
       authfile: file,
+      registriesConf: conf,
       signaturePolicy,
       requirePolicy,
+      registriesD,
+      acceptReferrers,
     }),
     to: registryOptions({
       tlsVerify: destTlsVerify,
       certDir: destCertDir,
       creds: destCreds,
       authfile: file,
+      registriesConf: conf,
     }),
   };
 }

@@ -13,9 +13,9 @@ import { maybeText, text } from './schemas.ts';
 import { readNamedFile } from './small-file.ts';
 import { defineVerb, type VerbContext } from './verb.ts';
 
-const { tlsVerify, authfile, certDir } = registryKeys;
+const { tlsVerify, authfile, certDir, registriesConf } = registryKeys;
 /** Options of a login: where credentials are stored, and how the registry is contacted. */
-export const loginKeys = { tlsVerify, authfile, certDir };
+export const loginKeys = { tlsVerify, authfile, certDir, registriesConf };
 
 /** Where credentials are stored: a file, or a credential helper. */
 export const keeperReport = v.union([v.object({ file: text }), v.object({ helper: text })]);

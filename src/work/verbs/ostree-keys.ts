@@ -46,7 +46,7 @@ export const commitPullKeys = {
 };
 
 /** Keys that images have, too. */
-export const SHARED_KEYS: readonly string[] = ['verifyReused', 'compat'];
+export const SHARED_KEYS: readonly string[] = ['verifyReused', 'base', 'compat'];
 
 /** Keys that do not apply to a repository on this host. */
 export const SERVER_KEYS = [

@@ -3,10 +3,9 @@ import { UsageError } from '#base/errors';
 import { checkTagName } from '#stores/composefs';
 import { parseReference } from '#work/export';
 import {
-  type PullReport as ImageReport,
+  downloadImage,
   type OpenedSource,
   openSource,
-  type PullPlan,
   parsePlatform,
   planPull,
   pullImage,
@@ -17,10 +16,23 @@ import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
 import { type CommitPullRequest, commitPullKeys, SHARED_KEYS } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
-import { isRegistryReference, policyKeys, registryKeys, registryOptions } from './registry-keys.ts';
+import {
+  downloadReport,
+  imageDownloadReport,
+  imagePlanReport,
+  imagePullReport,
+  planReport,
+  pullReport,
+} from './pull-report.ts';
+import {
+  attachmentKeys,
+  isRegistryReference,
+  policyKeys,
+  registryKeys,
+  registryOptions,
+} from './registry-keys.ts';
 import { openIfPresent, openToFill } from './repository.ts';
-import { count, flag, list, maybeText, orNull, text, texts } from './schemas.ts';
-import { trustReport } from './trust-report.ts';
+import { count, flag, maybeText, text, texts } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 const maybePositive = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
@@ -37,6 +49,10 @@ const imageKeys = {
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   /** Also pull what refers to the image: signatures, lists of contents. */
   withReferrers: flag,
+  /** Most bytes to fetch. */
+  maxBytes: v.optional(count),
+  /** Fetch blobs for a later pull, and store nothing else. */
+  downloadOnly: flag,
   ...policyKeys,
   ...registryKeys,
   /** How layers with a table of contents come: by what is cheaper, whole, or by ranges wherever that is possible. */
@@ -56,106 +72,13 @@ const request = v.strictObject({
 });
 export type PullRequest = v.InferOutput<typeof request>;
 
-const kind = v.picklist(['image', 'artifact']);
-const route = v.picklist(['whole', 'partial', 'present', 'linked']);
-const planLayer = v.object({
-  route,
-  /** Why this route. */
-  reason: text,
-  /** Bytes that need not be fetched, and that have to be. */
-  hereBytes: count,
-  fetchBytes: count,
-  requests: count,
-  diffId: v.nullable(text),
-  digest: text,
-  sizeBytes: count,
-  status: v.picklist(['wanted', 'present', 'repeated']),
-});
-const trust = v.nullable(trustReport);
-const imagePlanReport = v.object({
-  dryRun: v.literal(true),
-  kind,
-  /** What accepts the image. */
-  trust,
-  name: text,
-  wouldCreate: v.boolean(),
-  manifestDigest: text,
-  configDigest: text,
-  layers: list(planLayer),
-  /** Size of the blobs that would be read. */
-  wantedBytes: count,
-  presentBytes: count,
-  /** Bytes that would come over a network: manifest, config and signatures too. */
-  fetchBytes: count,
-  /** Requests to the registry, those for tokens not included. */
-  requests: count,
-  /** True when EROFS images would be built. */
-  wouldBuild: v.boolean(),
-});
-const imagePullReport = v.object({
-  dryRun: v.literal(false),
-  kind,
-  /** Artifacts that were pulled because they refer to the image, or to one of them. */
-  referrers: v.optional(
-    list(v.object({ digest: text, subject: text, artifactType: v.nullable(text) })),
-  ),
-  /** What accepted the image. */
-  trust,
-  name: v.nullable(text),
-  manifestDigest: text,
-  configDigest: text,
-  manifestStreamId: text,
-  firstManifestStreamId: text,
-  /** Null for an artifact. */
-  imageId: v.nullable(text),
-  imageIds: v.record(text, text),
-  built: v.boolean(),
-  /** How the layers were read; null for an artifact. */
-  reading: v.nullable(v.picklist(['standard', 'cfsctl'])),
-  /** Entries that cfsctl reads differently; known only if this pull built the EROFS images. */
-  differences: v.nullable(
-    v.object({
-      count,
-      named: list(v.object({ difference: text, layer: text, path: text })),
-    }),
-  ),
-  layers: list(
-    v.object({
-      diffId: v.nullable(text),
-      digest: text,
-      status: v.picklist(['imported', 'present', 'repeated']),
-      sizeBytes: count,
-      streamId: text,
-      route,
-      reason: text,
-      /** Bytes that came over a network, and of those what was of no use. */
-      fetchedBytes: count,
-      wastedBytes: count,
-      /** Content of objects and of chunks of objects; bytes of the blob from an interrupted pull and from a file of this host. */
-      reusedBytes: v.object({ objects: count, chunks: count, partial: count, file: count }),
-      requests: count,
-    }),
-  ),
-  objects: v.object({ stored: count, reused: count, reflinked: count, copied: count }),
-  bytes: v.object({
-    fetched: count,
-    local: count,
-    stored: count,
-    reflinked: count,
-    inlined: count,
-  }),
-  /** Of the whole pull, documents included; null for a source on this host. */
-  traffic: v.nullable(v.object({ requests: count, bodyBytes: count, skippedBytes: count })),
-  /** Wall time by phase, in milliseconds. */
-  ms: v.object({
-    resolve: v.number(),
-    layers: v.number(),
-    image: v.number(),
-    publish: v.number(),
-    total: v.number(),
-  }),
-});
-const report = v.union([imagePlanReport, imagePullReport, commitPlanReport, commitPullReport]);
+const report = v.union([
+  imagePlanReport,
+  imagePullReport,
+  imageDownloadReport,
+  commitPlanReport,
+  commitPullReport,
+]);
 export type PullReport = v.InferOutput<typeof report>;
 
 /** `pull`: verifies an image or OSTree commits, and stores them in the repository. */
@@ -183,8 +106,10 @@ export const pull = defineVerb({
     using repository = await openIfPresent(context);
     const { signal } = context;
     await using opened = await openReference(context, asked);
-    const { strategy, maxLayerSizeBytes: layerBytesMax } = asked;
-    const how = { signal, strategy, layerBytesMax, ...choice };
+    const { jobs } = context;
+    const { maxBytes, keepBlobs, strategy, maxLayerSizeBytes: layerBytesMax } = asked;
+    const terms = { jobs, maxBytes, base: baseOf(asked), keepBlobs, strategy, layerBytesMax };
+    const how = { signal, ...terms, ...choice };
     const plan = await planPull(repository, opened.source, how);
     return planReport(plan, name, repository === undefined);
   },
@@ -195,6 +120,8 @@ export const pull = defineVerb({
       return await run(context, commitRequest(asked));
     }
     const { name, ...choice } = imageChoice(asked);
+    if (baseOf(asked) !== undefined)
+      throw new UsageError('Cannot use --base: it applies to --dry-run');
     await using opened = await openReference(context, asked);
     const { source: found } = opened;
     const { signal, onProgress, jobs, requireVerity } = context;
@@ -210,8 +137,16 @@ export const pull = defineVerb({
         return found.traffic;
       },
     };
-    const { keepBlobs, verifyReused, reflink, strategy, maxEntries, maxLayerSizeBytes } = asked;
-    const limits = { entriesMax: maxEntries, layerBytesMax: maxLayerSizeBytes };
+    const { keepBlobs, verifyReused, reflink, strategy, maxBytes } = asked;
+    if (asked.downloadOnly === true) {
+      const how = { ...choice, jobs, maxBytes, signal, onProgress };
+      return downloadReport(await downloadImage(repository, source, how));
+    }
+    const limits = {
+      entriesMax: asked.maxEntries,
+      layerBytesMax: asked.maxLayerSizeBytes,
+      maxBytes,
+    };
     const onWarning = context.warn;
     const reuse = { keepBlobs, verifyReused, reflink, strategy, onWarning };
     const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
@@ -222,6 +157,7 @@ export const pull = defineVerb({
     const job = { reference, subject: done.manifestDigest, asked };
     return { ...done, referrers: await pullReferrers(context, repository, job) };
   },
+  hasFindings: (done) => 'isOverBudget' in done && done.isOverBudget,
 });
 
 /** Opens the source, and reports warnings about the configuration of registries. */
@@ -233,6 +169,12 @@ async function openReference(context: VerbContext, asked: PullRequest): Promise<
   });
   for (const warning of opened.source.warnings ?? []) context.warn(warning);
   return opened;
+}
+
+/** The only image that a plan takes to be here. @throws UsageError */
+function baseOf({ base, reference }: PullRequest): string | undefined {
+  if (base.length <= 1) return base[0];
+  throw new UsageError(`Cannot plan "${reference}": expected one --base, found ${base.length}`);
 }
 
 function isOstree(reference: string): boolean {
@@ -256,7 +198,9 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
   const others = Object.keys(commitPullKeys).filter((key) => !SHARED_KEYS.includes(key));
-  const ofRegistries = isRegistryReference(reference) ? [] : Object.keys(registryKeys);
+  const ofRegistries = isRegistryReference(reference)
+    ? []
+    : [...Object.keys(registryKeys), ...Object.keys(attachmentKeys), 'downloadOnly'];
   const isStored = reference.startsWith('containers-storage:');
   const ofLayers = isStored ? ['keepBlobs', 'withReferrers'] : ['reflink'];
   refuseKeys(asked, [...others, ...ofRegistries, ...ofLayers], `pull "${reference}"`);
@@ -287,28 +231,4 @@ function warnOfOtherZstd({ warn }: VerbContext): void {
   warn(
     `this Node compresses with libzstd ${version}, not ${ZSTD_EXACT_VERSION}: ids of new streams will differ from cfsctl's`,
   );
-}
-
-function planReport(
-  { layers, ...plan }: PullPlan,
-  name: string,
-  wouldCreate: boolean,
-): v.InferOutput<typeof imagePlanReport> {
-  const rows = layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
-  const { trust: accepted, ...rest } = plan;
-  return { dryRun: true, name, wouldCreate, ...rest, trust: orNull(accepted), layers: rows };
-}
-
-function pullReport({ layers, ...done }: ImageReport): v.InferOutput<typeof imagePullReport> {
-  return {
-    dryRun: false,
-    ...done,
-    name: orNull(done.name),
-    trust: orNull(done.trust),
-    imageId: orNull(done.imageId),
-    reading: orNull(done.reading),
-    differences: orNull(done.differences),
-    traffic: orNull(done.traffic),
-    layers: layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) })),
-  };
 }

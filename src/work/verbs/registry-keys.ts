@@ -11,8 +11,17 @@ export const registryKeys = {
   authfile: maybeText,
   /** Absolute path of a directory of certificates, instead of certs.d. */
   certDir: maybeText,
+  /** Absolute path of the file in the place of registries.conf; drop-ins still count. */
+  registriesConf: maybeText,
   /** For the host of the reference only. */
   creds: v.optional(v.strictObject({ user: v.string(), password: v.string() })),
+};
+/** Where signatures of an image of a registry lie. */
+export const attachmentKeys = {
+  /** Absolute path of the folder in the place of registries.d. */
+  registriesD: maybeText,
+  /** Signatures that refer to the image count too, which podman does not read. */
+  acceptReferrers: flag,
 };
 /** The signature policy for an image. */
 export const policyKeys = {
@@ -20,6 +29,7 @@ export const policyKeys = {
   signaturePolicy: maybeText,
   /** Fail if this host has no policy.json. */
   requirePolicy: flag,
+  ...attachmentKeys,
 };
 
 const registryRequest = v.object(registryKeys);
@@ -36,12 +46,16 @@ export function isRegistryReference(reference: string): boolean {
 
 /** Options of a request in the form of the registry client. */
 export function registryOptions(asked: RegistryRequest & PolicyRequest): RegistryImageOptions {
-  const { tlsVerify, authfile, certDir, creds, signaturePolicy, requirePolicy } = asked;
+  const { tlsVerify, authfile, certDir, creds, registriesConf } = asked;
+  const { signaturePolicy, requirePolicy, registriesD, acceptReferrers } = asked;
   return {
     ...(tlsVerify === undefined ? {} : { tlsVerify }),
     ...(authfile === undefined ? {} : { authFile: authfile }),
     ...(certDir === undefined ? {} : { certDir }),
     ...(creds === undefined ? {} : { creds }),
+    ...(registriesConf === undefined ? {} : { registriesConf }),
+    ...(registriesD === undefined ? {} : { registriesD }),
+    ...(acceptReferrers === undefined ? {} : { acceptReferrers }),
     ...(signaturePolicy === undefined ? {} : { signaturePolicy }),
     ...(requirePolicy === undefined ? {} : { requirePolicy }),
   };

@@ -123,6 +123,55 @@ test('pull brings an image of a registry, named by its reference and judged as t
   equal(Buffer.concat(world.written).toString(), 'app\n');
 });
 
+test('pull plans within a budget and upon a base, and downloads for later', async () => {
+  await using world = await World.start();
+  const { reference } = world;
+  await world.ask('init', { path: world.path('repo'), insecure: true });
+  const plan = await world.ask('pull', { reference, maxBytes: 1 }, true);
+  equal(plan['isOverBudget'], true);
+  equal((await VERBS.find(({ name }) => name === 'pull')?.load())?.hasFindings?.(plan, {}), true);
+  await world.refuses('PULL_OVER_BUDGET', 'pull', { reference, maxBytes: 1 });
+  const maxBytes = plan['fetchBytes'];
+  equal(
+    (await world.ask('pull', { reference, downloadOnly: true, maxBytes }))['downloadOnly'],
+    true,
+  );
+  const done = await world.ask('pull', { reference, maxBytes });
+  equal((done['bytes'] as Json)['fetched'], 0);
+  const name = done['name'];
+  const upon = (await world.ask('pull', { reference, base: [name] }, true)) as { layers: Json[] };
+  deepEqual(
+    upon.layers.map(({ route }) => route),
+    ['present', 'present'],
+  );
+  const layout = `oci:${world.path('app')}`;
+  for (const wrong of [
+    { reference, base: [name] },
+    { reference, base: [name, name] },
+    { reference: layout, downloadOnly: true },
+    { reference: layout, registriesD: world.path('none') },
+    { reference: layout, acceptReferrers: true },
+    { reference: layout, registriesConf: world.path('none') },
+  ]) {
+    await rejects(world.ask('pull', wrong), { name: 'UsageError' }, JSON.stringify(wrong));
+  }
+});
+
+test('registries.conf of the request names the places to ask', async () => {
+  await using world = await World.start();
+  const registriesConf = world.path('registries.conf');
+  writeFileSync(registriesConf, `[[registry]]\nprefix="reg.test"\nlocation="${world.host}"\n`);
+  const reference = 'docker://reg.test/ns/app:1';
+  const plan = await world.ask('pull', { reference, registriesConf }, true);
+  equal(plan['manifestDigest'], world.layout.manifestDigest);
+  const file = world.path('blocked.conf');
+  writeFileSync(file, `[[registry]]\nlocation="${world.host}"\nblocked=true\n`);
+  await world.refuses('REGISTRY_BLOCKED', 'pull', {
+    reference: world.reference,
+    registriesConf: file,
+  });
+});
+
 test('a policy of the request decides about an image of a registry before a layer is asked for', async () => {
   await using world = await World.start();
   const { reference } = world;

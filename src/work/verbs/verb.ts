@@ -75,8 +75,16 @@ function parseRequest<Request extends v.GenericSchema>(
   );
 }
 
+/** Keys that are spelled otherwise than the rule says. */
+const SPELLED: Readonly<Record<string, string>> = {
+  maxBytes: '--max-bytes',
+  registriesD: '--registries.d',
+};
+
 /** The option for a key of a request: `--min-size` for `minSizeBytes`. Options have no units. */
 export function optionName(key: string): string {
+  const spelled = SPELLED[key];
+  if (spelled !== undefined) return spelled;
   const words = key.replace(/(?:Bytes|Sec|Ms)$/, '');
   return `--${words.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

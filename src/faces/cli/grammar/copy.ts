@@ -3,11 +3,12 @@ import type { Grammar, OptionGrammar } from './grammar.ts';
 import { POLICY } from './policy.ts';
 import { REGISTRY } from './registry.ts';
 
-const forBoth = REGISTRY.filter(({ key }) => key === 'authfile');
+const SHARED = ['authfile', 'registriesConf'];
+const forBoth = REGISTRY.filter(({ key }) => SHARED.includes(key));
 
 /** The options for one end of a copy, spelled as skopeo spells them. */
 function optionsOf(side: 'src' | 'dest', end: string): OptionGrammar[] {
-  return REGISTRY.filter(({ key }) => key !== 'authfile').map((option) => ({
+  return REGISTRY.filter(({ key }) => !SHARED.includes(key)).map((option) => ({
     ...option,
     flags: option.flags.replace('--', `--${side}-`),
     key: `${side}${option.key.charAt(0).toUpperCase()}${option.key.slice(1)}`,

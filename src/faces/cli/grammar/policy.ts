@@ -14,4 +14,16 @@ export const POLICY: readonly OptionGrammar[] = [
     says: 'fail if this host has no policy.json (default: accept every image)',
     key: 'requirePolicy',
   },
+  {
+    flags: '--registries.d <dir>',
+    says: 'read this directory instead of registries.d',
+    key: 'registriesD',
+    take: 'path',
+    completes: 'files',
+  },
+  {
+    flags: '--accept-referrers',
+    says: 'also accept signatures that are referrers of the image, which podman does not read',
+    key: 'acceptReferrers',
+  },
 ];

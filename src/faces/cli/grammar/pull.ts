@@ -14,6 +14,7 @@ export const REFLINK: OptionGrammar = {
 
 /** `pull` on a command line. */
 export const grammar: Grammar = {
+  finding: 'with --dry-run: more bytes would be fetched than --max-bytes allows',
   operands: [
     {
       usage: '<reference>',
@@ -25,6 +26,24 @@ export const grammar: Grammar = {
   ],
   options: [
     PLATFORM,
+    {
+      flags: '--max-bytes <n>',
+      says: 'fail if more bytes would be fetched; with --dry-run exit with 3',
+      key: 'maxBytes',
+      take: 'number',
+    },
+    {
+      flags: '--base <name>',
+      says: 'with --dry-run: plan as if the repository had only this image (OSTree: reuse the objects of this commit)',
+      key: 'base',
+      take: 'texts',
+      completes: 'names',
+    },
+    {
+      flags: '--download-only',
+      says: 'fetch the layers for a later pull, and store no image',
+      key: 'downloadOnly',
+    },
     {
       flags: '--keep-blobs',
       says: 'store the compressed blobs, so that an export is byte-identical',
@@ -60,7 +79,7 @@ export const grammar: Grammar = {
       ...option,
       heading: 'OSTree options',
     })),
-    ...FURTHER_PULL.filter(({ key }) => key !== 'verifyReused').map((option) => ({
+    ...FURTHER_PULL.filter(({ key }) => key !== 'verifyReused' && key !== 'base').map((option) => ({
       ...option,
       isHidden: option.key !== 'compat',
     })),

@@ -22,6 +22,14 @@ export const REGISTRY: readonly OptionGrammar[] = [
     heading,
   },
   {
+    flags: '--registries-conf <file>',
+    says: 'read this file instead of registries.conf',
+    key: 'registriesConf',
+    take: 'path',
+    completes: 'files',
+    heading,
+  },
+  {
     flags: '--creds <user[:password]>',
     says: 'credentials for the registry of the reference',
     key: 'creds',

@@ -10,18 +10,13 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   if (report.kind === 'ostree') return commitText(report, speaker, request);
   const { line } = speaker;
   if (report.dryRun) {
-    if (report.wouldCreate) line('Would create the repository');
-    line(`Would pull ${report.kind} ${report.manifestDigest}`);
-    for (const { diffId, digest, sizeBytes, route, reason } of report.layers) {
-      const what = `${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}`;
-      line(`  layer ${what}  ${route}: ${reason}`);
-    }
-    const [wanted, present] = [report.wantedBytes, report.presentBytes].map(formatSize);
-    line(`  to read: ${wanted}, already stored: ${present}`);
-    if (report.requests > 0) {
-      const fetched = formatSize(report.fetchBytes);
-      line(`  to fetch: ${fetched} in ${countOf(report.requests, 'request')}`);
-    }
+    printPlan(report, line);
+    return;
+  }
+  if (report.downloadOnly) {
+    line(`Downloaded ${report.kind} ${report.manifestDigest}`);
+    line(`  layers:   ${report.layers.length}`);
+    if (report.traffic !== null) line(`  network:  ${trafficText(report.traffic)}`);
     return;
   }
   const { objects, bytes, layers, ms } = report;
@@ -49,7 +44,28 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   printDifferences(report.differences, speaker);
 };
 
-type Pulled = Extract<PullReport, { dryRun: false; kind: 'image' | 'artifact' }>;
+type Planned = Extract<PullReport, { dryRun: true; kind: 'image' | 'artifact' }>;
+
+function printPlan(report: Planned, line: Speaker['line']): void {
+  if (report.wouldCreate) line('Would create the repository');
+  line(`Would pull ${report.kind} ${report.manifestDigest}`);
+  for (const { diffId, digest, sizeBytes, route, reason } of report.layers) {
+    const what = `${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}`;
+    line(`  layer ${what}  ${route}: ${reason}`);
+  }
+  const [wanted, present] = [report.wantedBytes, report.presentBytes].map(formatSize);
+  line(`  to read: ${wanted}, already stored: ${present}`);
+  if (report.requests > 0) {
+    const fetched = formatSize(report.fetchBytes);
+    line(`  to fetch: ${fetched} in ${countOf(report.requests, 'request')}`);
+  }
+  const { peakBytes, isGuess, availableBytes } = report.disk;
+  const free = availableBytes === null ? '' : `, free: ${formatSize(availableBytes)}`;
+  line(`  disk:     ${isGuess ? 'about ' : ''}${formatSize(peakBytes)} at most${free}`);
+  if (report.isOverBudget) line('  This is more than --max-bytes allows');
+}
+
+type Pulled = Extract<PullReport, { dryRun: false; downloadOnly: false }>;
 
 function trafficText({ requests, bodyBytes, skippedBytes }: NonNullable<Pulled['traffic']>) {
   const wasted = skippedBytes > 0 ? `, of which ${formatSize(skippedBytes)} were of no use` : '';

@@ -17,6 +17,7 @@ import { readSorted, repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { type Imported, type ImportMode, importFile } from './import.ts';
 import { ObjectReader } from './object-reader.ts';
+import { type ObjectSample, sampleObjects } from './object-sample.ts';
 import {
   type Distrusted,
   digestMismatch,
@@ -67,6 +68,11 @@ export class ObjectStore {
   findPresent(digests: Uint8Array<ArrayBuffer>): Uint8Array {
     const { root, algorithm } = this.#context;
     return findPresent(root, digests, ALGORITHMS[algorithm].digestBytes, (id) => this.has(id));
+  }
+
+  /** About how much the objects are. @throws HostError SYSCALL_FAILED */
+  sample(): ObjectSample {
+    return sampleObjects(this.#context.root);
   }
 
   /** Size in bytes; undefined if the object does not exist. */

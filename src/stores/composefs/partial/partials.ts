@@ -3,6 +3,7 @@ import type { ByteString } from '#base/bytes';
 import type { ContentDigest } from '#base/digest';
 import {
   type Dir,
+  fsync,
   type HostFile,
   OPEN,
   readAt,
@@ -142,6 +143,11 @@ export class PartialBlob implements Disposable {
   append(bytes: Uint8Array): void {
     writeAt(this.#file, bytes, this.#sizeBytes);
     this.#sizeBytes += bytes.length;
+  }
+
+  /** Writes it to the disk. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  sync(): void {
+    fsync(this.#file);
   }
 
   /** Discards all bytes. @throws HostError SYSCALL_FAILED */

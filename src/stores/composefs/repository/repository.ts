@@ -174,6 +174,12 @@ export class Repository implements Disposable {
     }
   }
 
+  /** Free bytes of the filesystem for a user without privileges, and its block size. @throws HostError SYSCALL_FAILED */
+  readSpace(): { readonly availableBytes: number; readonly blockBytes: number } {
+    const { availableBytes, blockBytes } = readFilesystemState(this.root);
+    return { availableBytes, blockBytes };
+  }
+
   /** Removes a directory of our own where it is empty, and what then is empty above it: a repository at rest looks as other tools made it. */
   tidyOwn(name: string): void {
     if (this.root.rmdirEmpty(`${OWN}/${name}`)) this.root.rmdirEmpty(OWN);

@@ -20,9 +20,9 @@ import {
   planLayerParts,
   type ResumedBlob,
 } from '#work/pull-partial';
+import { type ForecastInput, type LayerForecast, planWholeBlob } from '../forecast/route.ts';
 import type { PlannedLayer } from '../plan.ts';
 import { isRemote } from '../resume.ts';
-import { type ForecastInput, type LayerForecast, planWholeBlob } from '../route.ts';
 import { findChanged } from './assembled-layer.ts';
 
 /** What is assumed of a link that nothing is known of: 50 Mbit/s, a server half a continent away. */

@@ -1,6 +1,6 @@
 import type { BlobContent, RemoteBlob } from '#base/flow';
-import type { PlannedLayer } from './plan.ts';
-import { isRemote, PARTIAL_BYTES_MIN } from './resume.ts';
+import type { PlannedLayer } from '../plan.ts';
+import { isRemote } from '../resume.ts';
 
 /** The route of a layer into the repository. */
 export type LayerRoute =
@@ -23,6 +23,8 @@ export interface LayerForecast {
   /** Bytes to fetch over a network. */
   readonly fetchBytes: number;
   readonly requests: number;
+  /** Bytes of new files that the layer brings, where the planner knows them. */
+  readonly storedBytes?: number | undefined;
 }
 
 /** Input of a planner. */
@@ -45,18 +47,14 @@ export function planWholeBlob({ layer, content, heldBytes }: ForecastInput): Lay
     const reason = 'its blob is on this host';
     return { route: 'whole', reason, hereBytes: sizeBytes, fetchBytes: 0, requests: 0 };
   }
-  const hereBytes = usableBytes(sizeBytes, heldBytes);
+  // A partial blob that is too long is another blob.
+  const hereBytes = heldBytes > sizeBytes ? 0 : heldBytes;
   const fetchBytes = sizeBytes - hereBytes;
   const reason =
     hereBytes === 0
       ? 'the repository does not have it'
       : `an interrupted pull left ${hereBytes} of ${sizeBytes} bytes of its blob`;
   return { route: 'whole', reason, hereBytes, fetchBytes, requests: fetchBytes > 0 ? 1 : 0 };
-}
-
-/** What of a partial blob counts: small blobs are not kept, and one that is too long is another blob. */
-function usableBytes(sizeBytes: number, heldBytes: number): number {
-  return sizeBytes < PARTIAL_BYTES_MIN || heldBytes > sizeBytes ? 0 : heldBytes;
 }
 
 /** The forecast for a layer of which nothing is read; undefined for one that has to be brought. */
