@@ -65,7 +65,7 @@ export {
   type FileType,
   statFd,
 } from './files/stat.ts';
-export { type FilesystemState, readFilesystemState } from './files/statvfs.ts';
+export { type FilesystemState, filesystemIdOf, readFilesystemState } from './files/statvfs.ts';
 export { createTmpFile, linkUnnamed, type PublishOutcome, TmpFile } from './files/tmpfile.ts';
 export {
   type EnableOrCopyResult,
@@ -119,7 +119,9 @@ export {
   probeReflinkBetween,
 } from './probe.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
+export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
 export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
+export { EXTENT_FLAG } from './sharing/fiemap.ts';
 export { cloneFile, cloneRange, copyRange, type FileRange } from './sharing/reflink.ts';
 export { type CarriedError, carryError, reviveError } from './threads/carried-error.ts';
 export {

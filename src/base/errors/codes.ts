@@ -25,6 +25,11 @@ export interface CodeEntry {
 
 /** The registry. Format errors always carry `offset` (bytes from the start of `what`) and `what`. */
 export const ERROR_CODES = {
+  ACCOUNT_TOO_LARGE: {
+    kind: 'unsupported',
+    meaning: 'Stores have more names, extents or blocks than one account can hold',
+    keys: ['what', 'expected'],
+  },
   ALGORITHM_MISMATCH: {
     kind: 'conflict',
     meaning: 'The fs-verity algorithm of a repository differs from the requested one',
@@ -1016,6 +1021,11 @@ export const ERROR_CODES = {
   STORE_LOCKED: {
     kind: 'busy',
     meaning: 'Another process holds a lock of containers-storage',
+    keys: ['path'],
+  },
+  STORE_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'There is no store at a path, or a text does not name one',
     keys: ['path'],
   },
   STREAM_NOT_DOCUMENT: {

@@ -1,6 +1,7 @@
 import { failSyscall } from '../ffi/errno.ts';
 import { SLAB, slab, sys } from '../ffi/ffi.ts';
 import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
+import { statFd } from './stat.ts';
 
 /** Space and state of a filesystem. */
 export interface FilesystemState {
@@ -32,4 +33,29 @@ export function readFilesystemState(file: Descriptor): FilesystemState {
     freeBytes: Number(field(STATVFS.bfree)) * blockBytes,
     readOnly: (field(STATVFS.flag) & ST_RDONLY) !== 0n,
   };
+}
+
+/** Type of btrfs in struct statfs (Linux magic.h). */
+const BTRFS_SUPER_MAGIC = 0x9123683en;
+/** ioctl number (Linux btrfs.h): _IOR(0x94, 31, struct btrfs_ioctl_fs_info_args), and the offset of its 16 bytes `fsid`. */
+const BTRFS_IOC_FS_INFO = 0x8400941f;
+const FSID = { offset: 16, sizeBytes: 16 } as const;
+
+/**
+ * Names the filesystem of an open file or directory, equal for all its mounts and subvolumes while this host runs: physical offsets of
+ * extents can be compared only within one. Devices of btrfs subvolumes differ, so that of btrfs is its UUID.
+ * @throws HostError SYSCALL_FAILED
+ */
+export function filesystemIdOf(file: Descriptor): string {
+  const memory = slab();
+  const into = memory.address + SLAB.struct;
+  if (sys.fstatfs(fdOf(file), into) !== 0) failSyscall('fstatfs', labelOf(file));
+  if (memory.view.getBigUint64(SLAB.struct, true) !== BTRFS_SUPER_MAGIC) {
+    return `device ${statFd(file).dev}`;
+  }
+  if (sys.ioctl(fdOf(file), BTRFS_IOC_FS_INFO, into) !== 0) {
+    failSyscall('ioctl BTRFS_IOC_FS_INFO', labelOf(file));
+  }
+  const at = SLAB.struct + FSID.offset;
+  return `btrfs ${memory.bytes.toString('hex', at, at + FSID.sizeBytes)}`;
 }

@@ -1,6 +1,7 @@
 import { failSyscall } from '../ffi/errno.ts';
 import { SLAB, slab, sys } from '../ffi/ffi.ts';
 import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
+import { EXTENT, EXTENT_FLAG, EXTENT_LAST, FIEMAP, FS_IOC_FIEMAP } from './fiemap.ts';
 
 /** One extent of a file: the location of its bytes on the device. */
 export interface Extent {
@@ -15,24 +16,17 @@ export interface Extent {
   readonly exact: boolean;
 }
 
-/** ioctl number (Linux fs.h): _IOWR('f', 11, struct fiemap). */
-const FS_IOC_FIEMAP = 0xc020660b;
-/** Header of struct fiemap (32 bytes) and one struct fiemap_extent (56 bytes); Linux fiemap.h. */
-const FIEMAP = {
-  start: 0,
-  length: 8,
-  flags: 16,
-  mapped: 20,
-  count: 24,
-  headerBytes: 32,
-  extentBytes: 56,
-} as const;
-const EXTENT = { logical: 0, physical: 8, length: 16, flags: 40 } as const;
+/** Writes the data of the file to the disk first (FIEMAP_FLAG_SYNC). */
 const FLAG_SYNC = 0x1;
-const EXTENT_LAST = 0x1;
-const EXTENT_SHARED = 0x2000;
-/** UNKNOWN, DELALLOC, ENCODED, DATA_ENCRYPTED, NOT_ALIGNED, DATA_INLINE, DATA_TAIL. */
-const EXTENT_INEXACT = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400;
+/** Flags of extents whose physical offset is not the location of the bytes. */
+const EXTENT_INEXACT =
+  EXTENT_FLAG.unknown |
+  EXTENT_FLAG.delayed |
+  EXTENT_FLAG.encoded |
+  EXTENT_FLAG.encrypted |
+  EXTENT_FLAG.notAligned |
+  EXTENT_FLAG.inline |
+  EXTENT_FLAG.tail;
 const EXTENTS_PER_CALL = Math.floor((SLAB.valueBytes - FIEMAP.headerBytes) / FIEMAP.extentBytes);
 
 /**
@@ -49,7 +43,7 @@ export function readExtents(file: Descriptor): Extent[] {
     view.setUint32(SLAB.value + FIEMAP.flags, FLAG_SYNC, true);
     view.setUint32(SLAB.value + FIEMAP.mapped, 0, true);
     view.setUint32(SLAB.value + FIEMAP.count, EXTENTS_PER_CALL, true);
-    view.setUint32(SLAB.value + 28, 0, true);
+    view.setUint32(SLAB.value + FIEMAP.reserved, 0, true);
     if (sys.ioctl(fdOf(file), FS_IOC_FIEMAP, address + SLAB.value) !== 0) {
       failSyscall('ioctl FS_IOC_FIEMAP', labelOf(file));
     }
@@ -73,7 +67,7 @@ function decodeExtent(view: DataView, at: number, flags: number): Extent {
     logicalOffset: Number(view.getBigUint64(at + EXTENT.logical, true)),
     physicalOffset: Number(view.getBigUint64(at + EXTENT.physical, true)),
     sizeBytes: Number(view.getBigUint64(at + EXTENT.length, true)),
-    shared: (flags & EXTENT_SHARED) !== 0,
+    shared: (flags & EXTENT_FLAG.shared) !== 0,
     exact: (flags & EXTENT_INEXACT) === 0,
   };
 }

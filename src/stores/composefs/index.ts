@@ -33,7 +33,9 @@ export {
   type GcResult,
   planGc,
 } from './garbage/gc.ts';
+export { kindOf } from './garbage/reach.ts';
 export { KeptFiles, type KeptLimits } from './kept/kept-files.ts';
+export { FAN_OUT } from './layout.ts';
 export { type Suspect, SuspectStore, type Suspects } from './marks/suspects.ts';
 export {
   type ImageEntry,
@@ -55,6 +57,7 @@ export {
 } from './names/streams.ts';
 export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './names/tags.ts';
 export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
+export { ObjectNameDecoder, ObjectSet } from './objects/object-set.ts';
 export {
   type Distrusted,
   ObjectWriter,

@@ -9,6 +9,7 @@
 
 export type { CopyReport } from './copy.ts';
 export type { CpReport, CpRequest } from './cp.ts';
+export type { DfReport } from './df.ts';
 export type { DiffReport } from './diff.ts';
 export type { DoctorReport } from './doctor.ts';
 export type { Entry } from './entry.ts';

@@ -223,6 +223,12 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./init.ts')).init,
   },
   {
+    name: 'df',
+    group: 'repository',
+    summary: 'report the disk usage of images and stores, and what they share',
+    load: async () => (await import('./df.ts')).df,
+  },
+  {
     name: 'gc',
     group: 'repository',
     summary: 'remove objects that no image or ref uses',

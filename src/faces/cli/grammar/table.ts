@@ -1,6 +1,7 @@
 import { grammar as cat } from './cat.ts';
 import { grammar as copy } from './copy.ts';
 import { grammar as cp } from './cp.ts';
+import { grammar as df } from './df.ts';
 import { grammar as diff } from './diff.ts';
 import { grammar as doctor } from './doctor.ts';
 import { grammar as exportVerb } from './export.ts';
@@ -72,6 +73,7 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'ostree export': ostreeExport,
   'ostree apply-delta': ostreeApplyDelta,
   init,
+  df,
   gc,
   fsck,
   'inspect-format': inspectFormat,

@@ -36,6 +36,7 @@ export const TEXTS: Readonly<Record<string, LoadText>> = {
   'ostree export': async () => (await import('./ostree-export.ts')).text,
   'ostree apply-delta': async () => (await import('./ostree-apply-delta.ts')).text,
   init: async () => (await import('./init.ts')).text,
+  df: async () => (await import('./df.ts')).text,
   gc: async () => (await import('./gc.ts')).text,
   fsck: async () => (await import('./fsck.ts')).text,
   'inspect-format': async () => (await import('./inspect-format.ts')).text,
