@@ -46,10 +46,14 @@ test('an export into containers-storage that is killed leaves nothing that podma
   const whole = start();
   assert.deepEqual(await once(whole, 'close'), [0, null]);
   const takenMs = performance.now() - began;
-  const list = async () => {
+  const list = async (): Promise<string> => {
     const { status, output } = await podman.run('images', '-a');
     assert.equal(status, 0, output);
     return output;
+  };
+  const check = async (): Promise<void> => {
+    const { status, output } = await podman.run('system', 'check');
+    assert.equal(status, 0, output);
   };
   try {
     assert.match(await list(), /localhost\/app/);
@@ -62,10 +66,7 @@ test('an export into containers-storage that is killed leaves nothing that podma
       if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       await closed;
       await list();
-      if (podman.version >= 5) {
-        const checked = await podman.run('system', 'check');
-        assert.equal(checked.status, 0, checked.output);
-      }
+      if (podman.version >= 5) await check();
       assert.deepEqual(await once(start(), 'close'), [0, null]);
       assert.match(await list(), /localhost\/app/);
       const left = readdirSync(graph, { recursive: true, encoding: 'utf8' });
