@@ -12,6 +12,7 @@ import { makeMemoryDir } from '../support/temp-dir.ts';
 const OPTIONS = GRAMMARS['pull']?.options ?? [];
 const IMAGE_KEYS: readonly string[] = [
   'platform',
+  'strategy',
   'keepBlobs',
   'withReferrers',
   'signaturePolicy',

@@ -126,7 +126,7 @@ test('pull brings an image of a registry, named by its reference and judged as t
 test('pull plans within a budget and upon a base, and downloads for later', async () => {
   await using world = await World.start();
   const { reference } = world;
-  await world.ask('init', { path: world.path('repo'), insecure: true });
+  await world.ask('init', { insecure: true });
   const plan = await world.ask('pull', { reference, maxBytes: 1 }, true);
   equal(plan['isOverBudget'], true);
   equal((await VERBS.find(({ name }) => name === 'pull')?.load())?.hasFindings?.(plan, {}), true);

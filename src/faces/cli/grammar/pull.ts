@@ -56,9 +56,10 @@ export const grammar: Grammar = {
     },
     ...POLICY,
     {
-      flags: '--strategy <auto|whole|partial>',
-      says: 'fetch layers with a table of contents by what is cheaper, whole, or in parts (default: auto)',
+      flags: '--strategy <how>',
+      says: 'auto, whole or partial: fetch layers with a table of contents by what is cheaper, whole, or in parts (default: auto)',
       key: 'strategy',
+      values: ['auto', 'whole', 'partial'],
     },
     {
       flags: '--max-entries <n>',
