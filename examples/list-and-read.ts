@@ -21,7 +21,7 @@ try {
       process.stdout.write(`${name} ${manifestDigest}\n`);
     }
   } else {
-    using view = openImageView(repository, image);
+    using view = await openImageView(repository, image);
     if (file === undefined) {
       for (const entry of view.walk(byteStringFromText('/'))) {
         process.stdout.write(`${entry.kind} ${entry.sizeBytes} ${displayText(entry.path)}\n`);

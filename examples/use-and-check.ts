@@ -16,8 +16,8 @@ import {
 } from '../src/index.ts'; // in your project: from 'onecopy'
 
 /** The objects of an image with their sizes. An object is one file on the disk, however many images use it. */
-function objectsOf(repository: Repository, image: string): Map<ObjectId, number> {
-  using view = openImageView(repository, image);
+async function objectsOf(repository: Repository, image: string): Promise<Map<ObjectId, number>> {
+  using view = await openImageView(repository, image);
   const objects = new Map<ObjectId, number>();
   for (const { objectId, sizeBytes } of view.walk(byteStringFromText('/'))) {
     if (objectId !== undefined) objects.set(objectId, sizeBytes);
@@ -27,11 +27,10 @@ function objectsOf(repository: Repository, image: string): Map<ObjectId, number>
 
 try {
   using repository = await openRepository(process.argv[2] ?? '');
-  const images = new Map(
-    listOciImages(repository)
-      .filter(({ image }) => image?.config !== undefined)
-      .map(({ name }) => [name, objectsOf(repository, name)]),
-  );
+  const images = new Map<string, Map<ObjectId, number>>();
+  for (const { name, image } of listOciImages(repository)) {
+    if (image?.config !== undefined) images.set(name, await objectsOf(repository, name));
+  }
   const users = new Map<ObjectId, number>();
   for (const objects of images.values()) {
     for (const id of objects.keys()) users.set(id, (users.get(id) ?? 0) + 1);

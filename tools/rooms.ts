@@ -145,6 +145,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'work/inspect-format': [
     'base/bytes',
     'base/errors',
+    'base/flow',
     'formats/chunked',
     'formats/erofs',
     'formats/fsverity',
@@ -198,6 +199,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/bytes',
     'base/digest',
     'base/errors',
+    'base/flow',
     'formats/erofs',
     'formats/tree',
     'stores/composefs',
@@ -388,6 +390,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'work/preview': [
     'base/digest',
     'base/errors',
+    'base/flow',
     'formats/erofs',
     'formats/fsverity',
     'formats/oci',
@@ -473,6 +476,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/rootfs',
   ],
   'work/catalog': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'base/flow',
@@ -638,11 +642,11 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
     '@bomb.sh/tab',
     '@bomb.sh/tab/commander',
     'cli-progress',
-    'cli-table3',
     'commander',
     'node:fs',
     'node:path',
     'node:readline/promises',
     'node:util',
+    'string-width',
   ],
 };

@@ -42,7 +42,7 @@ async function withCommit(work: (place: Place) => Promise<void>): Promise<void> 
     await pullCommit(repository, address, commit, { workers: 0, verifyReused });
   const check = async () => {
     const { findings } = await checkEverything(repository);
-    const ofCommit = checkCommit(repository, V1, { content: true }).findings;
+    const { findings: ofCommit } = await checkCommit(repository, V1, { content: true });
     return [...findings.map(({ kind }) => kind), ...ofCommit.map(({ code }) => code)];
   };
   await pull(V1);
@@ -91,7 +91,7 @@ test('a pull of another commit does not reuse a file that a check has found dama
     }
     await checkEverything(repository);
     await pull(V2);
-    deepEqual(checkCommit(repository, V2, { content: true }).findings, []);
+    deepEqual((await checkCommit(repository, V2, { content: true })).findings, []);
     await pull(V1);
     deepEqual(await check(), []);
   });
@@ -107,7 +107,7 @@ test('a check says that the image of a commit is not the one that its files have
       { algorithm: 'sha256', image: image as ObjectId },
     );
     repository.streams.publish(commitStreamName(V1), stream);
-    const { findings } = checkCommit(repository, V1, { content: true });
+    const { findings } = await checkCommit(repository, V1, { content: true });
     deepEqual(
       findings.map(({ code }) => code),
       ['IMAGE_MISMATCH'],

@@ -36,7 +36,7 @@ async function pulled(
     { config: { config: { Labels: labels } } },
   );
   const report = await pullImage(open, reference, { name: 'img' });
-  using view = openImageView(open, 'img');
+  using view = await openImageView(open, 'img');
   const paths = [...view.walk('/' as ByteString)].map((entry) => entry.path);
   const read = (name: string) =>
     Buffer.concat([...view.read(name as ByteString)].map((piece) => Buffer.from(piece))).toString();

@@ -50,6 +50,7 @@ serveWorker<EchoTask, string, string, number>(async (task, context) => {
       }
       return 0;
     case 'spin':
+      context.post('spinning');
       while (!context.isCancelled()) {
         Atomics.wait(new Int32Array(createRing(1).shared), 0, 0, 1);
       }

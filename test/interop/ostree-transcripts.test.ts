@@ -95,9 +95,11 @@ class Replay implements AsyncDisposable {
       case 'apply-delta':
         return idLines(await applyDeltaFile(this.#repository, first, AS_UPSTREAM));
       case 'compute-id':
-        return `${computeCommitImageId(this.#repository, first, AS_UPSTREAM)}\n`;
+        return `${await computeCommitImageId(this.#repository, first, AS_UPSTREAM)}\n`;
       case 'dump':
-        return Buffer.from(dumpCommit(this.#repository, first, AS_UPSTREAM)).toString('latin1');
+        return Buffer.from(await dumpCommit(this.#repository, first, AS_UPSTREAM)).toString(
+          'latin1',
+        );
       case 'images':
         return rows(listCommitRefs(this.#repository));
       case 'list-refs':

@@ -12,7 +12,7 @@ const [path, reference, file] = process.argv.slice(2);
 const { repository } = await openOrCreate({ path });
 try {
   const pulled = await pullImage(repository, reference, { name: 'app' });
-  const view = openImageView(repository, 'app');
+  const view = await openImageView(repository, 'app');
   const pieces = [];
   for (const piece of view.read(byteStringFromText(file))) pieces.push(Buffer.from(piece));
   view[Symbol.dispose]();

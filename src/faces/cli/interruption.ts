@@ -13,7 +13,8 @@ export class Interruption implements Disposable {
   #afterwards = 'repeat the command to start again';
   #ended: Ending | undefined;
 
-  constructor() {
+  /** Begins to listen. Until then a signal ends the process, as it does any other program. */
+  listen(): void {
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       const handler = () => this.#receive(name);
       this.#handlers.set(name, handler);

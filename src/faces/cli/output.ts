@@ -57,15 +57,9 @@ export function createOutput(options: {
     },
     async table(head, rows, right = []) {
       if (json) return;
-      const { default: Table } = await import('cli-table3');
-      const table = new Table({
-        head: head.map((name) => bold(name)),
-        colAligns: head.map((name) => (right.includes(name) ? 'right' : 'left')),
-        style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-        chars: PLAIN,
-      });
-      for (const row of rows) table.push(row.map(plainLine));
-      stdout.writeStyled(`${table.toString().replace(/ +$/gm, '')}\n`);
+      const { formatTable } = await import('./columns.ts');
+      const [names = '', ...lines] = await formatTable(head, rows, right);
+      stdout.writeStyled(`${[bold(names), ...lines].join('\n')}\n`);
     },
     note(text) {
       if (!quiet && !json) say(text);
@@ -76,12 +70,6 @@ export function createOutput(options: {
     },
   };
 }
-
-const PLAIN = Object.fromEntries(
-  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
-    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
-    .map((name) => [name, '']),
-);
 
 function bold(text: string): string {
   return styleText('bold', text, { stream: stdout.stream });

@@ -134,7 +134,7 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
   };
   const startSeconds = process.uptime();
   try {
-    return await answer(asked, context, { out, options });
+    return await answer(asked, context, { out, options, interruption });
   } finally {
     progress.stop();
     out.detail(`took ${(process.uptime() - startSeconds).toFixed(3)} s`);
@@ -145,11 +145,12 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
 interface Manner {
   readonly out: Output;
   readonly options: GlobalOptions;
+  readonly interruption: Interruption;
 }
 
 /** Builds the request, runs or plans it, and prints the report. */
 async function answer(asked: Asked, context: VerbContext, manner: Manner): Promise<number> {
-  const { out, options } = manner;
+  const { out, options, interruption } = manner;
   const spelled = requestOf(asked.grammar, asked, asked.alias);
   const verb = await asked.row.load();
   const request = verb.parse(spelled) as Readonly<Record<string, unknown>>;
@@ -160,10 +161,14 @@ async function answer(asked: Asked, context: VerbContext, manner: Manner): Promi
       'Use --json with stat or inspect to print metadata',
     );
   }
+  // From here on there may be something to clean up.
+  interruption.listen();
   const isPlan = options.dryRun === true && verb.plan !== undefined;
   const question = isPlan ? undefined : asked.grammar.question?.(request, placeOf(context));
   if (question !== undefined) await confirm(context, options.yes === true, question);
   const report = isPlan ? await verb.plan?.(context, request) : await verb.run(context, request);
+  // The work is done and everything is closed: a signal ends the printing at once.
+  interruption[Symbol.dispose]();
   const isWanted = isPlan || !changes(verb) || verb.isQuestion?.(request) === true;
   const isSilent = givesContents || (options.quiet === true && !isWanted);
   if (out.json) out.document(report as Readonly<Record<string, unknown>>);

@@ -26,14 +26,17 @@ export type {
 } from './read/inode.ts';
 export {
   checkImage,
+  checkImageInSteps,
   type ImageFinding,
   type ImageFindingCode,
   listObjectRefs,
+  listObjectRefsInSteps,
   visitObjectRefs,
+  visitObjectRefsInSteps,
 } from './read/inspect.ts';
-export { readTree } from './read/read-tree.ts';
+export { readTree, readTreeInSteps } from './read/read-tree.ts';
 export { ErofsImage, openImage } from './read/reader.ts';
 export { type DigestVisitor, scanObjectRefs, scanPieces } from './read/scan-refs.ts';
 export type { ImageHeader, OpenOptions } from './read/superblock.ts';
 export { type WalkedEntry, walkImage } from './read/walk.ts';
-export { type EncodeOptions, encodeImage } from './write/writer.ts';
+export { type EncodeOptions, encodeImage, encodeImageInSteps } from './write/writer.ts';

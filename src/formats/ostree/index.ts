@@ -89,6 +89,7 @@ export {
   type CommitTreeOptions,
   TREE_ENTRIES_MAX,
   treeOfCommit,
+  treeOfCommitInSteps,
 } from './objects/commit-tree.ts';
 export { type MetadataLookup, type ReachedObject, walkCommit } from './objects/commit-walk.ts';
 export {

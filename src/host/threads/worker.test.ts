@@ -71,12 +71,27 @@ describe('startWorker', () => {
     assert.deepEqual(received, ['echo a', 'echo b']);
   });
 
-  it('rejects with the reason of the signal when work fails after an abort', async () => {
+  it('lets work that has begun end by itself after an abort', async () => {
     const controller = new AbortController();
-    await using worker = start({ do: 'spin' }, { signal: controller.signal });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const options = { signal: controller.signal, onMessage: resolve };
+    await using worker = start({ do: 'spin' }, options);
+    await promise;
     controller.abort(new Error('enough'));
     // This worker stops cleanly when cancelled, and returns an ordinary result.
     assert.equal(await worker.done, 1);
+  });
+
+  it('ends a thread that has not begun its work, with the reason of the signal', async () => {
+    const controller = new AbortController();
+    let hasBegun = false;
+    const onMessage = () => {
+      hasBegun = true;
+    };
+    await using worker = start({ do: 'spin' }, { signal: controller.signal, onMessage });
+    controller.abort(new Error('enough'));
+    await assert.rejects(worker.done, /enough/);
+    assert.equal(hasBegun, false);
     assert.throws(() => start({ do: 'spin' }, { signal: controller.signal }), /enough/);
   });
 });

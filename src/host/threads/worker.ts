@@ -27,7 +27,7 @@ export interface WorkerOptions<Out> {
 export interface WorkerHandle<In, Result> extends AsyncDisposable {
   /** Sends a message; SharedArrayBuffers are shared, the listed buffers move. */
   post(message: In, transfer?: readonly ArrayBuffer[]): void;
-  /** Asks the worker to stop at its next unit boundary. */
+  /** Asks the worker to stop at its next unit boundary; one that has not begun is ended at once, and `done` rejects. */
   cancel(): void;
   /** The result of the worker function. Rejects with its error (typed errors included), or HostError WORKER_FAILED. */
   readonly done: Promise<Result>;
@@ -45,7 +45,16 @@ export interface WorkerContext<In, Out> {
 
 interface Envelope {
   readonly data: unknown;
-  readonly cancelled: Int32Array;
+  /** Of each of {@link STATE} whether it is so. */
+  readonly state: Int32Array;
+}
+
+/** Places in the shared state of a thread. `taken` is set by the first of two: the thread that begins, or its owner that cancels it. */
+const STATE = { cancelled: 0, taken: 1 } as const;
+
+/** True when nobody had taken it. */
+function take(state: Int32Array): boolean {
+  return Atomics.exchange(state, STATE.taken, 1) === 0;
 }
 
 type Report =
@@ -67,8 +76,8 @@ export function startWorker<Data, In, Out, Result>(
   options: WorkerOptions<Out> = {},
 ): WorkerHandle<In, Result> {
   options.signal?.throwIfAborted();
-  const cancelled = new Int32Array(new SharedArrayBuffer(4));
-  const envelope: Envelope = { data, cancelled };
+  const state = new Int32Array(new SharedArrayBuffer(8));
+  const envelope: Envelope = { data, state };
   const worker = new threads.Worker(locate(module), {
     workerData: envelope,
     ...(options.name === undefined ? {} : { name: options.name }),
@@ -76,7 +85,11 @@ export function startWorker<Data, In, Out, Result>(
       ? {}
       : { resourceLimits: { maxYoungGenerationSizeMb: options.youngHeapMb } }),
   });
-  const cancel = () => Atomics.store(cancelled, 0, 1);
+  const cancel = () => {
+    Atomics.store(state, STATE.cancelled, 1);
+    // A thread that still loads its code holds nothing yet: waiting for it would only take time.
+    if (take(state)) void worker.terminate();
+  };
   options.signal?.addEventListener('abort', cancel, { once: true });
   const gone = new Promise((resolve) => worker.once('exit', resolve));
   let isRunning = true;
@@ -157,13 +170,14 @@ export function serveWorker<Data, In, Out, Result>(
 ): void {
   const port = threads.parentPort;
   if (port === null) throw workerFailed('this module runs only inside startWorker');
-  const { data, cancelled } = threads.workerData as Envelope;
+  const { data, state } = threads.workerData as Envelope;
+  if (!take(state)) return;
   const send = (report: Report, transfer: readonly ArrayBuffer[] = []) =>
     port.postMessage(report, [...transfer]);
   const context: WorkerContext<In, Out> = {
     post: (message, transfer) => send({ kind: 'message', message }, transfer),
     messages: () => messagesOf<In>(port),
-    isCancelled: () => Atomics.load(cancelled, 0) !== 0,
+    isCancelled: () => Atomics.load(state, STATE.cancelled) !== 0,
   };
   const run = async () => work(data as Data, context);
   run()

@@ -28,7 +28,7 @@ export async function buildBootTree(
   image: OciImage,
   xattrs: XattrMode = 'allowlist-only',
 ): Promise<BootTree> {
-  const tree = buildTree(repository, image, { xattrs, reading: 'cfsctl' });
+  const tree = await buildTree(repository, image, { xattrs, reading: 'cfsctl' });
   // Compacting the tree renumbers its leaves, and the entries keep the old numbers.
   const content = new Tree();
   content.leaves = [...tree.leaves];
@@ -42,7 +42,8 @@ export async function computeBootImageId(
   { xattrs, version }: { xattrs: XattrMode; version?: ErofsVersion | undefined },
 ): Promise<ObjectId> {
   const { tree } = await buildBootTree(repository, image, xattrs);
-  return encodeTree(repository, tree, version ?? repository.formats.default).id;
+  const { id } = await encodeTree(repository, tree, version ?? repository.formats.default);
+  return id;
 }
 
 /** The dumpfile of the bootable tree. @throws as `buildBootTree` */
@@ -67,12 +68,12 @@ export async function buildBootImages(repository: Repository, name: string): Pro
   const present = image.images.get(slot);
   if (present !== undefined && repository.images.has(present)) return new Map([[slot, present]]);
   const { tree } = await buildBootTree(repository, image, xattrs);
-  return new Map(
-    repository.versions.map((version) => {
-      const { bytes } = encodeTree(repository, tree, version);
-      return [bootSlot(version, xattrs), repository.images.publish(bytes)] as const;
-    }),
-  );
+  const images = new Map<string, ObjectId>();
+  for (const version of repository.versions) {
+    const { bytes } = await encodeTree(repository, tree, version);
+    images.set(bootSlot(version, xattrs), repository.images.publish(bytes));
+  }
+  return images;
 }
 
 /** The way of making a bootable image that gave an expected id. */
@@ -105,7 +106,7 @@ export async function matchBootImage(
     const { tree } = await buildBootTree(repository, image, xattrs);
     for (const { version } of unknown) {
       tried += 1;
-      const { id, bytes } = encodeTree(repository, tree, version);
+      const { id, bytes } = await encodeTree(repository, tree, version);
       if (id !== expected) continue;
       repository.images.publish(bytes);
       const images = new Map([...image.images, [bootSlot(version, xattrs), id] as const]);

@@ -61,7 +61,7 @@ export async function prepareBoot(
   requireWritable(entry, options);
   let id: ObjectId | undefined;
   for (const version of repository.versions) {
-    const { bytes } = encodeTree(repository, tree, version);
+    const { bytes } = await encodeTree(repository, tree, version);
     const made = repository.images.publish(bytes);
     id ??= made;
   }

@@ -48,7 +48,7 @@ for (const name of [
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, name.replace('/', '/repo-'));
-    using view = openImageView(repository, 'img');
+    using view = await openImageView(repository, 'img');
     // The dump was recorded once; with the other algorithm and version, only the object ids differ.
     const tree = dumpedTree(name.replace('sha512-v2', 'sha256-v1'));
     const expected = [...walkTree(tree)];
@@ -108,17 +108,17 @@ function treeOf(lines: readonly string[], rootStat: Stat = { ...STAT, mode: 0o75
 }
 
 /** Stores a tree as an image and opens it. */
-function viewOf(repository: Repository, tree: Tree, version: 1 | 2 = 1): ImageView {
+async function viewOf(repository: Repository, tree: Tree, version: 1 | 2 = 1): Promise<ImageView> {
   const { algorithm } = repository;
   const id = repository.images.publish(encodeImage(tree, { version, algorithm }));
-  return openImageView(repository, id);
+  return await openImageView(repository, id);
 }
 
 async function withTree<T>(lines: readonly string[], work: (view: ImageView) => T): Promise<T> {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
-  using view = viewOf(repository, treeOf(lines));
+  using view = await viewOf(repository, treeOf(lines));
   return work(view);
 }
 
@@ -186,7 +186,7 @@ test('reading a file that is not regular fails with TREE_NOT_REGULAR', async () 
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const tree = treeOf([]);
   insertEntry(tree.root, b('pipe'), tree.addLeaf({ kind: 'fifo', stat: STAT }));
-  using view = viewOf(repository, tree);
+  using view = await viewOf(repository, tree);
   assert.throws(() => [...view.read(b('/pipe'))], isCode('TREE_NOT_REGULAR'));
 });
 
@@ -202,7 +202,7 @@ test('a directory is listed in byte order, a file as itself', async () => {
 test('the stub entries of old versions are never seen, files of such names are', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
-  using view = viewOf(repository, treeOf(['f 5a text', 'd x']));
+  using view = await viewOf(repository, treeOf(['f 5a text', 'd x']));
   assert.equal(view.list(b('/')).length, 2);
   assert.throws(() => view.stat(b('/00')), isCode('TREE_PATH_NOT_FOUND'));
   assert.equal(text(view, '/5a'), 'text');
@@ -235,7 +235,7 @@ test('an object of another size, or with other bytes, is not read', async () => 
     b('missing'),
     tree.addLeaf({ kind: 'external', stat: STAT, id: missing, sizeBytes: 101 }),
   );
-  using view = viewOf(repository, tree);
+  using view = await viewOf(repository, tree);
   assert.throws(() => [...view.read(b('/short'))], isCode('OBJECT_SIZE_MISMATCH'));
   assert.throws(() => [...view.read(b('/missing'))], isCode('OBJECT_NOT_FOUND'));
 });
@@ -358,8 +358,8 @@ test('diffViews names what was added, removed and changed, and how', async () =>
     uid: 1,
     xattrs: new Map([[b('user.x'), Buffer.from('1')]]),
   };
-  using left = viewOf(repository, before);
-  using right = viewOf(repository, after, 2);
+  using left = await viewOf(repository, before);
+  using right = await viewOf(repository, after, 2);
   const found = [...diffViews(left, right)];
   assert.deepEqual(
     found.map(({ path, change, differences }) =>
@@ -379,12 +379,12 @@ test('diffViews names what was added, removed and changed, and how', async () =>
 test('diffViews of an image with itself is empty', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'types/repo-sha256-v1');
-  using view = openImageView(repository, 'img');
+  using view = await openImageView(repository, 'img');
   assert.deepEqual([...diffViews(view, view)], []);
 });
 
 test('a name that means no image is not found', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
-  assert.throws(() => openImageView(repository, 'nothing'), isCode('IMAGE_NOT_FOUND'));
+  await assert.rejects(openImageView(repository, 'nothing'), isCode('IMAGE_NOT_FOUND'));
 });

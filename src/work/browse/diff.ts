@@ -1,4 +1,5 @@
 import { type ByteString, concatBytes, equalBytes } from '#base/bytes';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
 import type { ImageView, ViewEntry } from './view.ts';
 
 /** A property in which two files of one path differ. */
@@ -29,6 +30,29 @@ export interface FileChange {
  * @throws as `ImageView.walk`
  */
 export function* diffViews(before: ImageView, after: ImageView): Generator<FileChange> {
+  for (const change of comparePairs(before, after)) if (change !== undefined) yield change;
+}
+
+/** As `diffViews`, all at once, and lets events have their turn: equal images may be large. @throws also the signal's reason */
+export async function listChanges(
+  before: ImageView,
+  after: ImageView,
+  options: OperationOptions = {},
+): Promise<FileChange[]> {
+  return await inTurns(collect(comparePairs(before, after)), options);
+}
+
+function* collect(pairs: Iterable<FileChange | undefined>): Steps<FileChange[]> {
+  const changes: FileChange[] = [];
+  for (const change of pairs) {
+    yield;
+    if (change !== undefined) changes.push(change);
+  }
+  return changes;
+}
+
+/** One path after the other; undefined for one that is the same in both. */
+function* comparePairs(before: ImageView, after: ImageView): Generator<FileChange | undefined> {
   const root = '/' as ByteString;
   const left = before.walk(root);
   const right = after.walk(root);
@@ -40,7 +64,7 @@ export function* diffViews(before: ImageView, after: ImageView): Generator<FileC
       const differences = differencesOf(before, a, after, b);
       if (differences.length > 0) {
         yield { path: a.path, change: 'changed', differences, before: a, after: b };
-      }
+      } else yield undefined;
     } else if (order < 0 && a !== undefined) {
       yield { path: a.path, change: 'removed', differences: [], before: a, after: undefined };
     } else if (b !== undefined) {

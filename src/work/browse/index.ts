@@ -1,7 +1,7 @@
 /**
  * Browse: the files of an image without mounting it. Look up, list, walk, read, find, compare; all answers are values.
  */
-export { type Difference, diffViews, type FileChange } from './diff.ts';
+export { type Difference, diffViews, type FileChange, listChanges } from './diff.ts';
 export { type FindQuery, findFiles } from './find.ts';
 export { compilePattern, type Matcher } from './pattern.ts';
 export {

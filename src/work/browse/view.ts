@@ -1,6 +1,7 @@
 import { type ByteString, byteStringOf, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
 import { type ErofsImage, type ErofsInode, openImage } from '#formats/erofs';
 import { DEPTH_LIMIT } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
@@ -259,11 +260,15 @@ interface Found {
 
 /**
  * Opens the filesystem of an image: the name of an OCI image, `@digest`, an image id, or `refs/<name>`. The caller disposes it.
- * @throws as `resolveImageId`, `openImage`; IntegrityError OBJECT_DIGEST_MISMATCH
+ * @throws as `resolveImageId`, `openImage`; IntegrityError OBJECT_DIGEST_MISMATCH; the signal's reason
  */
-export function openImageView(repository: Repository, name: string): ImageView {
+export async function openImageView(
+  repository: Repository,
+  name: string,
+  options: Pick<OperationOptions, 'signal'> = {},
+): Promise<ImageView> {
   const imageId = resolveImageId(repository, name);
-  const { object } = repository.images.openVerifiedOnce(imageId);
+  const { object } = await repository.images.openVerifiedOnce(imageId, options);
   try {
     return new ImageView(repository.objects, imageId, openImage(object), object);
   } catch (error) {

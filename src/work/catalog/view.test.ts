@@ -40,7 +40,7 @@ for (const [what, lose] of Object.entries(LOSSES)) {
       const id = resolveImageId(repository, 'app');
       lose(path, id);
       const before = readdirSync(path, { recursive: true }).sort();
-      using view = openNamedView(repository, findNamed(repository, 'app'));
+      using view = await openNamedView(repository, findNamed(repository, 'app'));
       equal(view.imageId, id);
       deepEqual(
         view.list('/usr' as ByteString).map(({ name }) => name as string),

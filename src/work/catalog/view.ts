@@ -1,8 +1,9 @@
+import { concatBytes } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { UnsupportedError, UsageError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { type ErofsVersion, encodeImage, readTree } from '#formats/erofs';
-import { encodeDumpfile, type Tree } from '#formats/tree';
+import { gather, inTurns, type OperationOptions } from '#base/flow';
+import { type ErofsVersion, encodeImageInSteps, readTreeInSteps } from '#formats/erofs';
+import { type Tree, writeDumpfile } from '#formats/tree';
 import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { type ImageView, openImageView, viewImage } from '#work/browse';
@@ -22,12 +23,17 @@ import type { Named, NamedImage } from './named.ts';
  * Opens the files of a name. A missing EROFS image of an image or a commit is built in memory, from layers or objects; nothing is stored.
  * @throws as `openImageView`, `openStored`, `buildTree`; UnsupportedError IMAGE_NOT_BUILDABLE if no files are stored
  */
-export function openNamedView(repository: Repository, named: Named): ImageView {
+export async function openNamedView(
+  repository: Repository,
+  named: Named,
+  options: OperationOptions = {},
+): Promise<ImageView> {
   const id = storedImageId(repository, named);
-  if (id !== undefined) return openImageView(repository, id);
-  const tree = treeOfNamed(repository, named);
+  if (id !== undefined) return await openImageView(repository, id, options);
+  const tree = await treeOfNamed(repository, named, {}, options);
   const { algorithm, formats } = repository;
-  const bytes = encodeImage(tree, { version: formats.default, algorithm });
+  const steps = encodeImageInSteps(tree, { version: formats.default, algorithm });
+  const bytes = await inTurns(steps, options);
   return viewImage(repository.objects, hashContent(bytes, algorithm), bytes);
 }
 
@@ -85,45 +91,51 @@ export interface TreeChoice {
  * The tree of the EROFS image of a name, built from layers, commit or image.
  * @throws as `buildTree`, `openStored`, `readTree`; UsageError for a choice that does not apply
  */
-export function treeOfNamed(
+export async function treeOfNamed(
   repository: Repository,
   named: Named,
   { reading }: TreeChoice = {},
-): Tree {
+  { signal }: OperationOptions = {},
+): Promise<Tree> {
   if (named.kind === 'commit') {
-    return treeOfOpened(openStored(repository, named.commit), { reading });
+    return await treeOfOpened(openStored(repository, named.commit), { reading, signal });
   }
   if (named.kind === 'image') {
-    return buildTree(repository, openWithFiles(repository, named), { reading });
+    const image = openWithFiles(repository, named);
+    return await buildTree(repository, image, { reading, signal });
   }
-  if (reading === undefined) return readTree(repository.images.read(named.imageId).bytes);
+  if (reading === undefined) {
+    const { bytes } = repository.images.read(named.imageId);
+    return await inTurns(readTreeInSteps(bytes), { signal });
+  }
   throw new UsageError('Cannot build the tree: --compat does not apply to an EROFS image');
 }
 
 /** The tree of a name as a composefs dumpfile. @throws as `treeOfNamed` */
-export function dumpNamed(
+export async function dumpNamed(
   repository: Repository,
   named: Named,
   choice: TreeChoice = {},
-): Uint8Array {
-  return encodeDumpfile(treeOfNamed(repository, named, choice));
+  options: OperationOptions = {},
+): Promise<Uint8Array> {
+  const tree = await treeOfNamed(repository, named, choice, options);
+  return concatBytes(await gather(writeDumpfile(tree), (piece) => piece, options));
 }
 
 /**
  * Computes the id of the EROFS image of a name in a version of the format; nothing is stored.
  * @throws as `treeOfNamed`
  */
-export function computeNamedId(
+export async function computeNamedId(
   repository: Repository,
   named: Named,
   { version, ...choice }: TreeChoice & { readonly version?: ErofsVersion | undefined } = {},
-): ObjectId {
+  options: OperationOptions = {},
+): Promise<ObjectId> {
   const { algorithm, formats } = repository;
-  const tree = treeOfNamed(repository, named, choice);
-  return hashContent(
-    encodeImage(tree, { version: version ?? formats.default, algorithm }),
-    algorithm,
-  );
+  const tree = await treeOfNamed(repository, named, choice, options);
+  const steps = encodeImageInSteps(tree, { version: version ?? formats.default, algorithm });
+  return hashContent(await inTurns(steps, options), algorithm);
 }
 
 /** An artifact has no files. */

@@ -6,8 +6,8 @@ import {
   type ObjectId,
 } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { encodeImage } from '#formats/erofs';
+import { inTurns, type OperationOptions } from '#base/flow';
+import { encodeImageInSteps } from '#formats/erofs';
 import {
   CONFIG_MAX_BYTES,
   isArtifact,
@@ -169,7 +169,7 @@ class ImageCheck {
     const isComplete = this.findings.length === before;
     const seal = config.labels.get(SEAL_LABEL);
     if (seal !== undefined) this.#checkSeal(seal);
-    if (this.#options.rebuild === true && isComplete) this.#checkImages(stored.namedRefs);
+    if (this.#options.rebuild === true && isComplete) await this.#checkImages(stored.namedRefs);
   }
 
   async #checkLayer({ digest, id }: LayerRef): Promise<void> {
@@ -227,30 +227,31 @@ class ImageCheck {
   }
 
   /** Rebuilds the plain images. The versions 0 and 1 share a slot, so either id is correct there. */
-  #checkImages(refs: ReadonlyMap<string, ObjectId>): void {
+  async #checkImages(refs: ReadonlyMap<string, ObjectId>): Promise<void> {
     const slots = new Map<string, readonly ErofsVersion[]>([
       [imageSlot(2), [2]],
       [imageSlot(1), [1, 0]],
     ]);
     const { algorithm } = this.#repository;
-    this.#attempt('image-rebuild-failed', '', () => {
+    try {
       const image = openOciImage(this.#repository, this.#name);
-      const tree = buildTree(this.#repository, image, this.#options);
+      const tree = await buildTree(this.#repository, image, this.#options);
       for (const [slot, versions] of slots) {
         const id = refs.get(slot);
         if (id === undefined) continue;
         const built: ObjectId[] = [];
         for (const version of versions) {
-          if (!built.includes(id)) {
-            built.push(hashContent(encodeImage(tree, { version, algorithm }), algorithm));
-          }
+          if (built.includes(id)) continue;
+          const steps = encodeImageInSteps(tree, { version, algorithm });
+          built.push(hashContent(await inTurns(steps, this.#options), algorithm));
         }
         if (!built.includes(id)) {
           this.#find('image-id-mismatch', `${slot}: expected ${id}, found ${built[0]}`);
         }
       }
-      return true;
-    });
+    } catch (error) {
+      this.#catch(error, 'image-rebuild-failed', '');
+    }
   }
 
   #hasDigest(what: 'manifest' | 'config', bytes: Uint8Array, digest: ContentDigest): boolean {

@@ -41,14 +41,14 @@ function flip(path: string): void {
   writeFileSync(path, bytes);
 }
 
-function fileOf({ repository, pathOf }: Place): string {
-  using view = openImageView(repository, 'app');
+async function fileOf({ repository, pathOf }: Place): Promise<string> {
+  using view = await openImageView(repository, 'app');
   return pathOf(view.stat('/usr/file' as ByteString).objectId as ObjectId);
 }
 
 test('a finding about an object names the images and paths that use it', async () => {
   await withImage(async (place) => {
-    flip(fileOf(place));
+    flip(await fileOf(place));
     const { findings } = await checkEverything(place.repository);
     const found = findings.find(({ kind }) => kind === 'object-digest-mismatch');
     deepEqual(found?.usedBy, [{ image: 'app', path: '/usr/file', part: undefined }]);
@@ -58,7 +58,7 @@ test('a finding about an object names the images and paths that use it', async (
 test('a repair brings damaged files again from where the image is', async () => {
   await withImage(async (place) => {
     const { repository, reference } = place;
-    const file = fileOf(place);
+    const file = await fileOf(place);
     flip(file);
     const report = await repairRepository(repository, {
       refetch: async () => void (await pullImage(repository, reference)),
@@ -71,7 +71,7 @@ test('a repair brings damaged files again from where the image is', async () => 
 
 test('a repair without a source removes what is damaged and says who misses it', async () => {
   await withImage(async (place) => {
-    const file = fileOf(place);
+    const file = await fileOf(place);
     flip(file);
     const { removed, after } = await repairRepository(place.repository);
     deepEqual(

@@ -1,7 +1,7 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { encodeImage } from '#formats/erofs';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import { encodeImageInSteps } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import {
   type CommitStream,
@@ -10,7 +10,7 @@ import {
   type StreamFindingCode,
 } from '#formats/ostree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
-import { treeOfOpened } from './image.ts';
+import { treeOfOpenedInSteps } from './image.ts';
 import type { OpenedCommit } from './open.ts';
 import { openStored, resolveStored } from './partials.ts';
 
@@ -64,11 +64,19 @@ export interface CommitCheckOptions extends OperationOptions {
  * rebuilding gives the same image.
  * @throws as `openStored`; the reason of `signal`
  */
-export function checkCommit(
+export async function checkCommit(
   repository: Repository,
   name: string,
-  { content, signal, verified = new Map() }: CommitCheckOptions,
-): CommitCheck {
+  options: CommitCheckOptions,
+): Promise<CommitCheck> {
+  return await inTurns(checkSteps(repository, name, options), options);
+}
+
+function* checkSteps(
+  repository: Repository,
+  name: string,
+  { content, verified = new Map() }: CommitCheckOptions,
+): Steps<CommitCheck> {
   const stored = openStored(repository, name);
   const { checksum: commit, objects, subpaths } = stored;
   const findings: CommitFinding[] = [];
@@ -78,7 +86,7 @@ export function checkCommit(
     findings.push({ code: found.code, checksum: found.checksum, detail: found.message });
   }
   for (const { checksum, external } of objects.objects()) {
-    signal?.throwIfAborted();
+    yield;
     if (external === undefined || verified.get(checksum) === external) continue;
     if (!repository.objects.has(external)) {
       findings.push({ code: 'CONTENT_MISSING', checksum, detail: `object ${external} is missing` });
@@ -94,36 +102,41 @@ export function checkCommit(
     commit,
     subpaths,
     objects: objects.size,
-    findings: [...findings, ...checkImage(repository, stored, isBuildable)],
+    findings: [...findings, ...(yield* checkImage(repository, stored, isBuildable))],
   };
 }
 
 /** Checks that the image of the stream exists and, if it can be rebuilt, that its id is the same. */
-function checkImage(
+function* checkImage(
   repository: Repository,
   stored: OpenedCommit,
   isBuildable: boolean,
-): CommitFinding[] {
+): Steps<CommitFinding[]> {
   const { imageId } = stored;
   if (imageId === undefined) return [];
   if (!repository.objects.has(imageId)) {
     const detail = `image ${imageId} is missing`;
     return [{ code: 'IMAGE_MISSING', checksum: undefined, detail }];
   }
-  if (!isBuildable || canBe(repository, stored, imageId)) return [];
+  if (!isBuildable || (yield* canBe(repository, stored, imageId))) return [];
   const detail = `image ${imageId} is not the one that its tree has`;
   return [{ code: 'IMAGE_MISMATCH', checksum: undefined, detail }];
 }
 
 /** True for the image of a commit in either reading and any version. */
-function canBe({ algorithm, versions }: Repository, stored: OpenedCommit, id: ObjectId): boolean {
-  return (['standard', 'cfsctl'] as const).some((reading) => {
-    const tree = treeOfOpened(stored, { reading });
-    const inOrder = new Set<ErofsVersion>([...versions, 2, 1, 0]);
-    return [...inOrder].some(
-      (version) => computeVerity(encodeImage(tree, { version, algorithm }), algorithm) === id,
-    );
-  });
+function* canBe(
+  { algorithm, versions }: Repository,
+  stored: OpenedCommit,
+  id: ObjectId,
+): Steps<boolean> {
+  for (const reading of ['standard', 'cfsctl'] as const) {
+    const tree = yield* treeOfOpenedInSteps(stored, { reading });
+    for (const version of new Set<ErofsVersion>([...versions, 2, 1, 0])) {
+      const bytes = yield* encodeImageInSteps(tree, { version, algorithm });
+      if (computeVerity(bytes, algorithm) === id) return true;
+    }
+  }
+  return false;
 }
 
 /** The problem of the content of a file, or undefined. */

@@ -220,8 +220,8 @@ test('a lost image is built again, and its compatible form on demand', async () 
   assert.equal(compat.imageId, expected?.image);
   assert.equal(compat.streamId, expected?.stream_after);
   assert.equal(openCommit(repository, commit).imageId, expected?.image);
-  assert.equal(computeCommitImageId(repository, commit), expected?.image_fixed);
-  const v2Layout = computeCommitImageId(repository, commit, { version: 2 });
+  assert.equal(await computeCommitImageId(repository, commit), expected?.image_fixed);
+  const v2Layout = await computeCommitImageId(repository, commit, { version: 2 });
   assert.notEqual(v2Layout, expected?.image_fixed);
   assert.ok(!repository.images.has(v2Layout));
 });

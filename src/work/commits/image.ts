@@ -1,21 +1,21 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { encodeImage } from '#formats/erofs';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import { encodeImageInSteps } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import {
   commitStreamName,
   encodeCommitStream,
   IMAGE_REF,
   partialStreamName,
-  treeOfCommit,
+  treeOfCommitInSteps,
 } from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
 import { type ErofsVersion, isIntact, type Repository } from '#stores/composefs';
 import type { OpenedCommit } from './open.ts';
 import { openStored } from './partials.ts';
-import { type StoredCommit, storeImage } from './store.ts';
-import { parseSubpaths, presentObjects, pruneTree } from './subpaths.ts';
+import { partOf, type StoredCommit, storeImage } from './store.ts';
+import { presentObjects } from './subpaths.ts';
 
 /** Options of the tree of a commit. */
 export interface CommitImageOptions extends OperationOptions {
@@ -23,27 +23,37 @@ export interface CommitImageOptions extends OperationOptions {
   readonly reading?: Reading | undefined;
 }
 
-/** The tree of a stored commit; for a partial commit, its stored paths. @throws as `treeOfCommit` */
-export function treeOfOpened(stored: OpenedCommit, options: CommitImageOptions = {}): Tree {
-  const { checksum, objects, subpaths } = stored;
-  if (subpaths === undefined) return treeOfCommit(checksum, objects, treeOptions(options));
-  const tree = treeOfCommit(checksum, presentObjects(objects), treeOptions(options));
-  pruneTree(tree, parseSubpaths(subpaths));
-  return tree;
+/** The tree of a stored commit; for a partial commit, its stored paths. @throws as `treeOfCommit`; the signal's reason */
+export async function treeOfOpened(
+  stored: OpenedCommit,
+  options: CommitImageOptions = {},
+): Promise<Tree> {
+  return await inTurns(treeOfOpenedInSteps(stored, options), options);
+}
+
+/** As `treeOfOpened`, in steps. */
+export function treeOfOpenedInSteps(
+  { checksum, objects, subpaths }: OpenedCommit,
+  options: CommitImageOptions = {},
+): Steps<Tree> {
+  const present = subpaths === undefined ? objects : presentObjects(objects);
+  return partOf(treeOfCommitInSteps(checksum, present, treeOptions(options)), subpaths);
 }
 
 /**
  * Computes the id of the image of a stored commit in an EROFS version, and stores nothing.
  * @throws as `openCommit` and `treeOfCommit`
  */
-export function computeCommitImageId(
+export async function computeCommitImageId(
   repository: Repository,
   name: string,
   options: CommitImageOptions & { readonly version?: ErofsVersion | undefined } = {},
-): ObjectId {
-  const tree = treeOfOpened(requireTree(openStored(repository, name)), options);
-  const bytes = encodeCommitImage(repository, tree, options.version);
-  return computeVerity(bytes, repository.algorithm);
+): Promise<ObjectId> {
+  const tree = await treeOfOpened(requireTree(openStored(repository, name)), options);
+  const { algorithm, formats } = repository;
+  const version = options.version ?? formats.default;
+  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
+  return computeVerity(bytes, algorithm);
 }
 
 /**
@@ -65,8 +75,9 @@ export async function ensureCommitImage(
   }
   options.signal?.throwIfAborted();
   const { subpaths } = stored;
-  const imageId = storeImage(repository, stored.objects, {
+  const imageId = await storeImage(repository, stored.objects, {
     subpaths,
+    signal: options.signal,
     reading: options.reading ?? 'standard',
   });
   if (imageId === named) return { ...ids, imageId, built: !isThere };
@@ -97,9 +108,10 @@ export async function restoreCommitImage(
   if (imageId !== undefined && repository.images.has(imageId) && isIntact(repository, imageId)) {
     return false;
   }
-  const tree = treeOfOpened(stored, { reading: 'cfsctl' });
-  const isUpstreams =
-    computeVerity(encodeCommitImage(repository, tree), repository.algorithm) === imageId;
+  const tree = await treeOfOpened(stored, { reading: 'cfsctl', signal: options.signal });
+  const { algorithm, formats } = repository;
+  const encoding = encodeImageInSteps(tree, { version: formats.default, algorithm });
+  const isUpstreams = computeVerity(await inTurns(encoding, options), algorithm) === imageId;
   const reading = isUpstreams ? 'cfsctl' : 'standard';
   await ensureCommitImage(repository, commit, { ...options, reading });
   return true;
@@ -115,14 +127,6 @@ export function requireTree(stored: OpenedCommit): OpenedCommit {
     { checksum: commit.rootTree, kind: 'dirtree' },
     { hint: 'Pull the commit again without --commit-metadata-only' },
   );
-}
-
-function encodeCommitImage(
-  { algorithm, formats }: Repository,
-  tree: Tree,
-  version: ErofsVersion = formats.default,
-): Uint8Array {
-  return encodeImage(tree, { version, algorithm });
 }
 
 function treeOptions({ reading }: CommitImageOptions): { reading?: Reading } {

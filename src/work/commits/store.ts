@@ -1,5 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
-import { encodeImage } from '#formats/erofs';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import { encodeImageInSteps } from '#formats/erofs';
 import {
   type CommitObjects,
   CommitStream,
@@ -8,7 +9,7 @@ import {
   encodeCommitStream,
   encodeStreamRef,
   partialStreamName,
-  treeOfCommit,
+  treeOfCommitInSteps,
 } from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
@@ -96,10 +97,8 @@ export async function storeCommit(
   const { ref, reading, signal } = options;
   signal?.throwIfAborted();
   const objects = options.objects ?? new CommitStream(content.content, content.objectRefs);
-  const imageId = buildImage(
-    repository,
-    treeOfCommit(commit, objects, { reading: reading ?? 'standard' }),
-  );
+  const steps = treeOfCommitInSteps(commit, objects, { reading: reading ?? 'standard' });
+  const imageId = await buildImage(repository, steps, options);
   const stored = await encodeStream(repository, content, imageId, options);
   signal?.throwIfAborted();
   const streamId = repository.streams.publish(commitStreamName(commit), stored.stream, {
@@ -126,7 +125,7 @@ export async function storePartialCommit(
   const imageId =
     subpaths.length === 0
       ? undefined
-      : storeImage(repository, objects, { reading: reading ?? 'standard', subpaths });
+      : await storeImage(repository, objects, { reading: reading ?? 'standard', subpaths, signal });
   const namedRefs = new Map(options.namedRefs ?? []);
   namedRefs.set(PARTIAL_REF, repository.objects.ensureBytes(encodeSubpaths(subpaths)).id);
   const stored = await encodeStream(repository, content, imageId, { ...options, namedRefs });
@@ -152,25 +151,40 @@ async function encodeStream(
 }
 
 /** Options of an image. */
-export interface ImageOptions {
+export interface ImageOptions extends Pick<OperationOptions, 'signal'> {
   readonly reading: Reading;
   /** The only paths of the image (default: the complete tree). */
   readonly subpaths?: readonly string[] | undefined;
 }
 
 /** Builds and stores the EROFS image of a commit, or of some of its paths; nothing is synced. */
-export function storeImage(
+export async function storeImage(
   repository: Repository,
   stream: CommitStream,
   options: ImageOptions,
-): ObjectId {
+): Promise<ObjectId> {
   const { reading, subpaths } = options;
   const objects = subpaths === undefined ? stream : presentObjects(stream);
-  const tree = treeOfCommit(stream.commit, objects, { reading });
-  if (subpaths !== undefined) pruneTree(tree, parseSubpaths(subpaths));
-  return buildImage(repository, tree);
+  return await buildImage(
+    repository,
+    partOf(treeOfCommitInSteps(stream.commit, objects, { reading }), subpaths),
+    options,
+  );
 }
 
-function buildImage({ algorithm, formats, images }: Repository, tree: Tree): ObjectId {
-  return images.publish(encodeImage(tree, { version: formats.default, algorithm }));
+/** The part of a tree that some paths are; the whole tree without them. */
+export function* partOf(tree: Steps<Tree>, subpaths: readonly string[] | undefined): Steps<Tree> {
+  const whole = yield* tree;
+  if (subpaths !== undefined) pruneTree(whole, parseSubpaths(subpaths));
+  return whole;
+}
+
+async function buildImage(
+  { algorithm, formats, images }: Repository,
+  steps: Steps<Tree>,
+  options: Pick<OperationOptions, 'signal'>,
+): Promise<ObjectId> {
+  const tree = await inTurns(steps, options);
+  const encoding = encodeImageInSteps(tree, { version: formats.default, algorithm });
+  return images.publish(await inTurns(encoding, options));
 }

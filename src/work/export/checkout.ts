@@ -1,7 +1,7 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError, IntegrityError, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import type { OperationOptions, Steps } from '#base/flow';
 import {
   Directory,
   type Leaf,
@@ -116,22 +116,22 @@ export class TreeWriter {
     return { ...this.#counts, leftOut: this.#leftOut };
   }
 
-  /** Writes everything below `root`, and then sets the metadata of `root`. */
-  write(root: Dir): void {
+  /** Writes everything below `root` in steps, and then sets the metadata of `root`. */
+  *write(root: Dir): Steps<void> {
     this.#options.onProgress?.({ type: 'started', id: 'export', unit: 'items' });
-    this.#writeDirectory({ root, dir: root, path: '' }, this.#tree.root);
+    yield* this.#writeDirectory({ root, dir: root, path: '' }, this.#tree.root);
     this.#options.onProgress?.({ type: 'done', id: 'export', transferred: this.#done() });
   }
 
-  #writeDirectory(at: Place, directory: Directory): void {
-    this.#options.signal?.throwIfAborted();
+  *#writeDirectory(at: Place, directory: Directory): Steps<void> {
     for (const [name, inode] of sortedEntries(directory)) {
+      yield;
       requireName(name, at.path);
       const path = at.path === '' ? name : `${at.path}/${name}`;
       if (inode instanceof Directory) {
         at.dir.mkdir(name, 0o700);
         using below = at.dir.openDir(name, { noFollow: true });
-        this.#writeDirectory({ root: at.root, dir: below, path }, inode);
+        yield* this.#writeDirectory({ root: at.root, dir: below, path }, inode);
       } else {
         this.#writeLeaf({ ...at, path }, name, inode);
       }

@@ -6,6 +6,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { hasCode } from '#base/errors';
+import { atOnce } from '#base/flow';
 import { encodeImage } from '#formats/erofs';
 import { type LocalReference, MEDIA_TYPES, parsePlatform, parseReference } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
@@ -405,7 +406,7 @@ for (const name of ['../out', 'a/b', '..', '.', '', 'nul\0']) {
     mkdirSync(`${temp.path}/root`);
     using root = Dir.open(`${temp.path}/root`);
     const writer = new TreeWriter(repository.objects, tree, { owners: false, verify: 'content' });
-    assert.throws(() => writer.write(root), isCode('TREE_PATH_INVALID'));
+    assert.throws(() => atOnce(writer.write(root)), isCode('TREE_PATH_INVALID'));
     assert.deepEqual(readdirSync(temp.path).sort(), ['repo', 'root']);
     assert.deepEqual(readdirSync(`${temp.path}/root`), []);
   });

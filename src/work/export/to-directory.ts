@@ -1,8 +1,8 @@
 import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { ConflictError, FormatError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { readTree } from '#formats/erofs';
+import { inTurns, type OperationOptions } from '#base/flow';
+import { readTreeInSteps } from '#formats/erofs';
 import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
 import { Dir, fsync, hasErrno, pathOf, removeTree, syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
@@ -42,8 +42,8 @@ export async function exportDirectory(
   options: DirectoryOptions = {},
 ): Promise<DirectoryReport> {
   const imageId = resolveImageId(repository, name);
-  const tree = readTree(repository.images.read(imageId).bytes);
-  const counts = writeBeside(repository, tree, path, options, publishDirectory);
+  const tree = await inTurns(readTreeInSteps(repository.images.read(imageId).bytes), options);
+  const counts = await writeBeside(repository, tree, path, options, publishDirectory);
   return { path, imageId, ...counts };
 }
 
@@ -59,11 +59,12 @@ export async function exportPath(
   { from, to }: { readonly from: ByteString; readonly to: string },
   options: DirectoryOptions = {},
 ): Promise<DirectoryReport> {
-  using view = openImageView(repository, name);
+  using view = await openImageView(repository, name, options);
   view.name = options.name;
   const { imageId } = view;
-  const tree = readTree(repository.images.read(imageId).bytes);
-  return copyEntry(repository, { imageId, tree, entry: view.stat(from) }, to, options);
+  const { bytes } = repository.images.read(imageId);
+  const tree = await inTurns(readTreeInSteps(bytes), options);
+  return await copyEntry(repository, { imageId, tree, entry: view.stat(from) }, to, options);
 }
 
 /** A file or directory of an image, and the tree that it is in. */
@@ -74,18 +75,21 @@ export interface EntryOfTree {
 }
 
 /** As `exportPath`, from wherever the contents lie. @throws as `exportPath` */
-export function copyEntry(
+export async function copyEntry(
   contents: Contents,
   { imageId, tree, entry }: EntryOfTree,
   to: string,
   options: DirectoryOptions = {},
-): DirectoryReport {
+): Promise<DirectoryReport> {
   const inode = lookupPath(tree, entry.path);
   const path = entry.path === '/' ? to : placeFor(entry.name, to);
   const report = { path, imageId };
   if (inode instanceof Directory) {
     const below = treeBelow(inode, tree);
-    return { ...report, ...writeBeside(contents, below, path, options, publishDirectory) };
+    return {
+      ...report,
+      ...(await writeBeside(contents, below, path, options, publishDirectory)),
+    };
   }
   const only = new Directory({ ...UNSET_STAT, mode: 0o700 });
   only.entries.set(entry.name, inode);
@@ -94,7 +98,7 @@ export function copyEntry(
     if (!parent.renameNoReplace(source, base)) throw notFree(path);
     parent.rmdir(temporary);
   };
-  const counts = writeBeside(contents, treeBelow(only, tree), path, options, publish);
+  const counts = await writeBeside(contents, treeBelow(only, tree), path, options, publish);
   return { ...report, ...counts, directories: 0 };
 }
 
@@ -134,13 +138,13 @@ function treeBelow(directory: Directory, tree: Tree): Tree {
 type Publish = (parent: Dir, temporary: ByteString, base: ByteString, path: string) => void;
 
 /** Writes a tree under a temporary name beside its target, and removes it after a failure. Leftovers of killed runs are removed first. */
-function writeBeside(
+async function writeBeside(
   contents: Contents,
   tree: Tree,
   path: string,
   options: DirectoryOptions,
   publish: Publish,
-): CheckoutCounts {
+): Promise<CheckoutCounts> {
   const { parent, base } = openTarget(path);
   using _parent = parent;
   requireFree(parent, base, path);
@@ -154,7 +158,7 @@ function writeBeside(
       signal: options.signal,
       onProgress: options.onProgress,
     });
-    writer.write(staging.root);
+    await inTurns(writer.write(staging.root), options);
     syncfs(staging.root);
     options.signal?.throwIfAborted();
     publish(parent, staging.name, base, path);

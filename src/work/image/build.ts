@@ -1,7 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { encodeImage } from '#formats/erofs';
+import { inTurns, type OperationOptions, STEP_ITEMS, type Steps } from '#base/flow';
+import { encodeImageInSteps } from '#formats/erofs';
 import { LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
@@ -31,26 +31,32 @@ const BUILD_ID = 'image';
 
 /**
  * Merges the layers of a stored image, read from their streams, into the tree of its EROFS images.
- * @throws as `LayerStack.apply`, `readTarEntries` and opening streams; UnsupportedError IMAGE_NOT_BUILDABLE for an artifact
+ * @throws as `LayerStack.apply`, `readTarEntries` and opening streams; UnsupportedError IMAGE_NOT_BUILDABLE for an artifact; the signal's
+ * reason
  */
-export function buildTree(
+export async function buildTree(
   repository: Repository,
   image: OciImage,
   options: BuildOptions = {},
-): Tree {
-  return stackLayers(repository, image, options).finishImage(
-    options.xattrs === undefined ? {} : { xattrs: options.xattrs },
-  );
+): Promise<Tree> {
+  const stack = await inTurns(stackLayers(repository, image, options), options);
+  return stack.finishImage(options.xattrs === undefined ? {} : { xattrs: options.xattrs });
 }
 
-function stackLayers(repository: Repository, image: OciImage, options: BuildOptions): LayerStack {
+function* stackLayers(
+  repository: Repository,
+  image: OciImage,
+  options: BuildOptions,
+): Steps<LayerStack> {
   requireContainer(image);
   const reading = options.reading ?? (image.images.size > 0 ? image.reading : 'standard');
   const stack = new LayerStack({ reading, entriesMax: options.entriesMax });
   for (const layer of image.layers) {
-    options.signal?.throwIfAborted();
     stack.beginLayer(layer.diffId ?? layer.digest);
+    let entries = 0;
     for (const { entry, content } of readLayer(repository, layer.id, reading)) {
+      if (entries % STEP_ITEMS === 0) yield;
+      entries += 1;
       stack.apply(entry, content);
     }
   }
@@ -74,48 +80,51 @@ export function* readLayer(
  * Computes the id of the EROFS image of a stored image in this version, and stores nothing.
  * @throws as `openOciImage` and `buildTree`
  */
-export function computeImageId(
+export async function computeImageId(
   repository: Repository,
   name: string,
   options: BuildOptions & { readonly version?: ErofsVersion | undefined } = {},
-): ObjectId {
-  const tree = buildTree(repository, openOciImage(repository, name), options);
+): Promise<ObjectId> {
+  const tree = await buildTree(repository, openOciImage(repository, name), options);
   const version = options.version ?? repository.formats.default;
   const { algorithm } = repository;
-  return hashContent(encodeImage(tree, { version, algorithm }), algorithm);
+  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
+  return hashContent(bytes, algorithm);
 }
 
 /** The tree of a stored image as a dumpfile. @throws as `openOciImage` and `buildTree` */
-export function dumpImage(
+export async function dumpImage(
   repository: Repository,
   name: string,
   options: BuildOptions = {},
-): Uint8Array {
-  return encodeDumpfile(buildTree(repository, openOciImage(repository, name), options));
+): Promise<Uint8Array> {
+  return encodeDumpfile(await buildTree(repository, openOciImage(repository, name), options));
 }
 
-/** The EROFS image of a tree in one version, and its id; nothing is stored. */
-export function encodeTree(
+/** The EROFS image of a tree in one version, and its id; nothing is stored. @throws the signal's reason */
+export async function encodeTree(
   { algorithm }: Repository,
   tree: Tree,
   version: ErofsVersion,
-): { readonly id: ObjectId; readonly bytes: Uint8Array } {
-  const bytes = encodeImage(tree, { version, algorithm });
+  options: OperationOptions = {},
+): Promise<{ readonly id: ObjectId; readonly bytes: Uint8Array }> {
+  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
   return { id: hashContent(bytes, algorithm), bytes };
 }
 
 /** Encodes a tree in every version of the repository and stores the images; returns their ids. Nothing is synced. */
-export function encodeImages(
+export async function encodeImages(
   repository: Repository,
   tree: Tree,
   options: OperationOptions = {},
-): ImageIds {
+): Promise<ImageIds> {
   const { algorithm, versions } = repository;
   options.onProgress?.({ type: 'started', id: BUILD_ID, unit: 'items', total: versions.length });
   const images = new Map<string, ObjectId>();
   for (const version of versions) {
+    const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
     options.signal?.throwIfAborted();
-    const id = repository.images.publish(encodeImage(tree, { version, algorithm }));
+    const id = repository.images.publish(bytes);
     // The default version comes first, and versions 0 and 1 share a slot: the default one keeps it.
     if (!images.has(imageSlot(version))) images.set(imageSlot(version), id);
     options.onProgress?.({ type: 'advanced', id: BUILD_ID, done: images.size });
@@ -145,10 +154,10 @@ export async function buildImage(
   const image = openOciImage(repository, name);
   const present = options.force === true ? undefined : presentImages(repository, image);
   if (present !== undefined) return { images: present, built: false };
-  const stack = stackLayers(repository, image, options);
+  const stack = await inTurns(stackLayers(repository, image, options), options);
   const reading = stack.differences.count > 0 ? 'standard' : 'cfsctl';
   const xattrs = options.xattrs === undefined ? {} : { xattrs: options.xattrs };
-  const images = encodeImages(repository, stack.finishImage(xattrs), options);
+  const images = await encodeImages(repository, stack.finishImage(xattrs), options);
   options.signal?.throwIfAborted();
   const all = new Map([...image.images, ...images]);
   await relinkImage(repository, { ...image, reading }, all);

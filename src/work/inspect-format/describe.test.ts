@@ -49,22 +49,22 @@ function write(folder: string, name: string, bytes: Uint8Array): string {
   return path;
 }
 
-test('every OSTree file is known by its name, and without one by its content', () => {
+test('every OSTree file is known by its name, and without one by its content', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
-    const named = describeFile(write(temp.path, name, bytes));
+    const named = await describeFile(write(temp.path, name, bytes));
     assert.deepEqual([named.format, named.findings], [format, []], name);
-    const blind = describeFile(write(temp.path, 'file', bytes));
+    const blind = await describeFile(write(temp.path, 'file', bytes));
     assert.deepEqual(blind, named, name);
   }
 });
 
-test('an object under the name of another is found out', () => {
+test('an object under the name of another is found out', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
     if (!name.startsWith('objects/')) continue;
     const other = name.replace(/[0-9a-f]{62}/, 'a'.repeat(62));
-    const { findings } = describeFile(write(temp.path, other, bytes));
+    const { findings } = await describeFile(write(temp.path, other, bytes));
     assert.deepEqual(
       findings.map(({ code }) => code),
       ['CHECKSUM_MISMATCH'],
@@ -73,19 +73,19 @@ test('an object under the name of another is found out', () => {
   }
 });
 
-test('a cut file is refused by the parser of its name, and junk by none', () => {
+test('a cut file is refused by the parser of its name, and junk by none', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
     if (format === 'ostree-filez') continue;
     const path = write(temp.path, name, bytes.subarray(0, bytes.length - 1));
-    assert.throws(() => describeFile(path), { kind: 'format' }, format);
+    await assert.rejects(describeFile(path), { kind: 'format' }, format);
   }
   const junk = write(temp.path, 'junk', Buffer.from('what is this?'));
-  assert.throws(() => describeFile(junk), { code: 'FORMAT_UNKNOWN' });
-  assert.throws(() => describeFile(junk, { format: 'ostree-commit' }), {
+  await assert.rejects(describeFile(junk), { code: 'FORMAT_UNKNOWN' });
+  await assert.rejects(describeFile(junk, { format: 'ostree-commit' }), {
     code: 'GVARIANT_NOT_NORMAL',
   });
-  assert.throws(() => describeFile(`${temp.path}/none`), { code: 'SYSCALL_FAILED' });
+  await assert.rejects(describeFile(`${temp.path}/none`), { code: 'SYSCALL_FAILED' });
 });
 
 test('a commit stream is described so that the same bytes can be made again', async () => {
@@ -93,7 +93,7 @@ test('a commit stream is described so that the same bytes can be made again', as
   await storeFixtureCommit(temp.repository, V1, 'v1');
   const stored = openCommit(temp.repository, 'v1');
   const path = `${temp.path}/repo/streams/ostree-commit-${stored.checksum}`;
-  const { format, findings, document } = describeFile(path);
+  const { format, findings, document } = await describeFile(path);
   assert.deepEqual([format, findings], ['splitstream', []]);
   const fields = document as { readonly [key: string]: unknown };
   assert.equal(fields['id'], stored.streamId);
@@ -110,7 +110,7 @@ test('findings of a commit stream are told', async () => {
   builder.addMetadata(stored.checksum, stored.bytes);
   const built = builder.encode(stored.checksum);
   const bytes = await encodeCommitStream(built, { algorithm: 'sha512' });
-  const { findings } = describeFile(write(temp.path, 'stream', bytes));
+  const { findings } = await describeFile(write(temp.path, 'stream', bytes));
   assert.ok(findings.some(({ code }) => code === 'OBJECT_MISSING'));
 });
 
@@ -121,7 +121,7 @@ test('other splitstreams say what they are made of', async () => {
     contentType: CONTENT_TYPES.ociConfig,
   });
   writer.writeInline(new Uint8Array(100));
-  const { document } = describeFile(write(temp.path, 's', await writer.finish()));
+  const { document } = await describeFile(write(temp.path, 's', await writer.finish()));
   const fields = document as { readonly [key: string]: unknown };
   assert.deepEqual(fields['body'], { inlineBytes: 100, externals: 0 });
   assert.deepEqual([fields['algorithm'], fields['contentTypeName']], ['sha512', 'ociConfig']);
@@ -130,11 +130,11 @@ test('other splitstreams say what they are made of', async () => {
 test('an image and its dumpfile have the same entries', async () => {
   using temp = await makeTempRepository();
   await storeFixtureCommit(temp.repository, V1, 'v1');
-  const tree = treeOfOpened(openCommit(temp.repository, 'v1'));
-  const image = describeFile(
+  const tree = await treeOfOpened(openCommit(temp.repository, 'v1'));
+  const image = await describeFile(
     write(temp.path, 'i', encodeImage(tree, { version: 1, algorithm: 'sha256' })),
   );
-  const dump = describeFile(write(temp.path, 'd', encodeDumpfile(tree)));
+  const dump = await describeFile(write(temp.path, 'd', encodeDumpfile(tree)));
   assert.deepEqual([image.format, dump.format], ['erofs', 'dumpfile']);
   const entries = (one: typeof image) =>
     (one.document as { readonly entries: readonly { readonly path: string }[] }).entries;
@@ -142,42 +142,44 @@ test('an image and its dumpfile have the same entries', async () => {
   assert.ok(entries(image).length > 60);
 });
 
-test('layers with a TOC are known by their end, and say what a pull would do with them', () => {
+test('layers with a TOC are known by their end, and say what a pull would do with them', async () => {
   using temp = makeTempDir();
-  const describe = (image: string) => {
+  const describe = async (image: string) => {
     const [layer] = readChunkedImage(image);
     assert.ok(layer);
-    return describeFile(write(temp.path, 'blob', layer.blob));
+    return await describeFile(write(temp.path, 'blob', layer.blob));
   };
-  const fields = (one: ReturnType<typeof describe>) =>
+  const fields = (one: Awaited<ReturnType<typeof describe>>) =>
     one.document as { readonly [key: string]: unknown };
-  const chunked = describe('oci/zc-v1');
+  const chunked = await describe('oci/zc-v1');
   assert.deepEqual([chunked.format, chunked.findings], ['chunked-layer', []]);
   assert.equal(fields(chunked)['tarBytes'], 2_252_800);
   const [layer] = readChunkedImage('oci/zc-v1');
   const annotation = 'io.github.containers.zstd-chunked.manifest-checksum';
   assert.equal(fields(chunked)['tocDigest'], layer?.annotations[annotation]);
-  const stargz = describe('oci/es-v1');
+  const stargz = await describe('oci/es-v1');
   assert.deepEqual(
     [stargz.format, fields(stargz)['kind'], stargz.findings],
     ['chunked-layer', 'estargz', []],
   );
-  assert.deepEqual(findingsOf(temp.path, 'neg/neg-ok'), []);
-  assert.deepEqual(findingsOf(temp.path, 'neg/neg-missing'), ['CHUNKED_TOC_MISMATCH']);
-  assert.deepEqual(findingsOf(temp.path, 'neg/neg-negoff'), ['CHUNKED_TOC_INVALID']);
-  assert.deepEqual(findingsOf(temp.path, 'neg/neg-bomb-toc'), ['json']);
-  assert.deepEqual(findingsOf(temp.path, 'extra/neg/neg-toc-version-2'), ['version']);
+  assert.deepEqual(await findingsOf(temp.path, 'neg/neg-ok'), []);
+  assert.deepEqual(await findingsOf(temp.path, 'neg/neg-missing'), ['CHUNKED_TOC_MISMATCH']);
+  assert.deepEqual(await findingsOf(temp.path, 'neg/neg-negoff'), ['CHUNKED_TOC_INVALID']);
+  assert.deepEqual(await findingsOf(temp.path, 'neg/neg-bomb-toc'), ['json']);
+  assert.deepEqual(await findingsOf(temp.path, 'extra/neg/neg-toc-version-2'), ['version']);
   const plain = write(temp.path, 'plain', Buffer.from('no layer'));
-  assert.throws(() => describeFile(plain, { format: 'chunked-layer' }), { code: 'FORMAT_UNKNOWN' });
+  await assert.rejects(describeFile(plain, { format: 'chunked-layer' }), {
+    code: 'FORMAT_UNKNOWN',
+  });
 });
 
-test('a tar-split is read plain and as containers-storage keeps it', () => {
+test('a tar-split is read plain and as containers-storage keeps it', async () => {
   using temp = makeTempDir();
   const [layer] = readChunkedImage('extra/oci/nonutf8');
   const lines = layer && inflateAt(layer, 'tarsplit-position');
   assert.ok(lines);
-  const plain = describeFile(write(temp.path, 'lines', lines));
-  const kept = describeFile(write(temp.path, 'id.tar-split.gz', gzipSync(lines)));
+  const plain = await describeFile(write(temp.path, 'lines', lines));
+  const kept = await describeFile(write(temp.path, 'id.tar-split.gz', gzipSync(lines)));
   assert.deepEqual(kept.document, plain.document);
   assert.deepEqual([plain.format, kept.format], ['tar-split', 'tar-split']);
   const { tarBytes, records } = plain.document as {
@@ -187,16 +189,17 @@ test('a tar-split is read plain and as containers-storage keeps it', () => {
   assert.equal(tarBytes, 10_240);
   assert.equal(records[5]?.crc64, '614afc0000000000');
   const cut = write(temp.path, 'cut.tar-split.gz', gzipSync(lines).subarray(0, 30));
-  assert.throws(() => describeFile(cut), { code: 'FORMAT_UNKNOWN' });
+  await assert.rejects(describeFile(cut), { code: 'FORMAT_UNKNOWN' });
 });
 
 /** Codes of what is found in a golden layer that had no footer. */
-function findingsOf(folder: string, image: string): string[] {
+async function findingsOf(folder: string, image: string): Promise<string[]> {
   const [layer] = readChunkedImage(image);
   assert.ok(layer);
   const location = locateToc(new Map(Object.entries(layer.annotations)), layer.blob.length);
   assert.ok(location?.kind === 'zstd-chunked');
   const footer = encodeChunkedFooter(location.toc, location.tarSplit);
   const path = write(folder, 'with-footer', Buffer.concat([layer.blob, footer]));
-  return describeFile(path).findings.map(({ code }) => code);
+  const { findings } = await describeFile(path);
+  return findings.map(({ code }) => code);
 }

@@ -1,6 +1,12 @@
 import { displayText } from '#base/bytes';
 import { FormatError, isOnecopyError, type JsonValue } from '#base/errors';
-import { checkImage, listObjectRefs, openImage, readTree } from '#formats/erofs';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import {
+  checkImageInSteps,
+  listObjectRefsInSteps,
+  openImage,
+  readTreeInSteps,
+} from '#formats/erofs';
 import { ALGORITHMS, computeVerity, type VerityAlgorithm } from '#formats/fsverity';
 import {
   checkCommitStream,
@@ -18,7 +24,15 @@ import {
   readCommitStream,
 } from '#formats/ostree';
 import { CONTENT_TYPES, openSplitstream, type Splitstream } from '#formats/splitstream';
-import { Directory, leafAt, parseDumpfile, sortedXattrs, type Tree, walkTree } from '#formats/tree';
+import {
+  Directory,
+  leafAt,
+  parseDumpfile,
+  sortedXattrs,
+  type Tree,
+  type TreeEntry,
+  walkTree,
+} from '#formats/tree';
 import { Dir, readAll } from '#host';
 import { describeChunkedLayer, describeTarSplit } from './describe-layers.ts';
 import { detectFormat, type FileFormat } from './detect.ts';
@@ -38,7 +52,7 @@ export interface FileDescription {
 }
 
 /** How to look at a file. */
-export interface InspectOptions {
+export interface InspectOptions extends Pick<OperationOptions, 'signal'> {
   /** Reads the file as this format (default: detect). */
   readonly format?: FileFormat | undefined;
 }
@@ -48,9 +62,12 @@ const FILE_MAX_BYTES = 2 ** 31 - 1;
 
 /**
  * Describes a file. Input that a strict parser refuses is an error; readable but wrong content is a finding.
- * @throws FormatError FORMAT_UNKNOWN, and those of the parsers; HostError SYSCALL_FAILED
+ * @throws FormatError FORMAT_UNKNOWN, and those of the parsers; HostError SYSCALL_FAILED; the signal's reason
  */
-export function describeFile(path: string, options: InspectOptions = {}): FileDescription {
+export async function describeFile(
+  path: string,
+  options: InspectOptions = {},
+): Promise<FileDescription> {
   const slash = path.lastIndexOf('/');
   using folder = Dir.open(slash < 0 ? '.' : path.slice(0, slash) || '/');
   using file = folder.openFile(Buffer.from(path.slice(slash + 1)).toString('latin1'), 0);
@@ -64,7 +81,9 @@ export function describeFile(path: string, options: InspectOptions = {}): FileDe
       { hint: 'Set the format with --as' },
     );
   }
-  const { document, findings } = DESCRIBERS[format](bytes);
+  const described = DESCRIBERS[format](bytes);
+  const { document, findings } =
+    'document' in described ? described : await inTurns(described, options);
   return {
     format,
     sizeBytes: bytes.length,
@@ -79,12 +98,15 @@ export interface Described {
   readonly findings: readonly FormatFinding[];
 }
 
-const DESCRIBERS: Readonly<Record<FileFormat, (bytes: Uint8Array) => Described>> = {
+/** Those of formats with very many entries do it in steps. */
+type Describe = (bytes: Uint8Array) => Described | Steps<Described>;
+
+const DESCRIBERS: Readonly<Record<FileFormat, Describe>> = {
   splitstream: describeSplitstream,
   erofs: describeErofs,
   'chunked-layer': describeChunkedLayer,
   'tar-split': describeTarSplit,
-  dumpfile: (bytes) => plain({ entries: treeDocument(parseDumpfile(bytes)) }),
+  dumpfile: describeDumpfile,
   'ostree-commit': (bytes) => plain(describeCommit(bytes)),
   'ostree-dirtree': describeSorted,
   'ostree-dirmeta': (bytes) => plain(describeDirmeta(bytes)),
@@ -171,10 +193,19 @@ function openEither(bytes: Uint8Array): readonly [VerityAlgorithm, Splitstream] 
   return [first, openSplitstream(bytes, { algorithm: first })];
 }
 
-function describeErofs(bytes: Uint8Array): Described {
+function* describeDumpfile(bytes: Uint8Array): Steps<Described> {
+  const tree = parseDumpfile(bytes);
+  yield;
+  return plain({ entries: yield* treeDocument(tree) });
+}
+
+function* describeErofs(bytes: Uint8Array): Steps<Described> {
   const { header } = openImage(bytes);
-  const tree = attempt(() => readTree(bytes));
-  const findings = checkImage(bytes).map(({ code, path, message }) =>
+  const tree = yield* attemptSteps(readTreeInSteps(bytes));
+  const objects = yield* attemptSteps(listObjectRefsInSteps(bytes));
+  const found = yield* checkImageInSteps(bytes);
+  const entries = tree === undefined ? null : yield* treeDocument(tree);
+  const findings = found.map(({ code, path, message }) =>
     finding(code, path === '' ? message : `/${path}: ${message}`),
   );
   return {
@@ -192,39 +223,46 @@ function describeErofs(bytes: Uint8Array): Described {
         metaOffset: header.metaOffset,
         xattrOffset: header.xattrOffset,
       },
-      objects: [...(attempt(() => listObjectRefs(bytes)) ?? [])],
-      entries: tree === undefined ? null : treeDocument(tree),
+      objects: [...(objects ?? [])],
+      entries,
     },
     findings,
   };
 }
 
-function treeDocument(tree: Tree): JsonValue {
-  return [...walkTree(tree)].map(({ path, inode }) => {
-    const isDirectory = inode instanceof Directory;
-    const leaf = isDirectory ? undefined : leafAt(tree, inode);
-    const stat = isDirectory ? inode.stat : leafAt(tree, inode).stat;
-    const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = stat;
-    const xattrPairs = sortedXattrs(xattrs).map(([name, value]) => [
-      displayText(name),
-      Buffer.from(value).toString('base64'),
-    ]);
-    return {
-      path: displayText(path),
-      kind: leaf?.kind ?? 'directory',
-      mode: mode.toString(8).padStart(4, '0'),
-      uid,
-      gid,
-      mtimeSec: String(mtimeSec),
-      mtimeNsec,
-      ...(leaf !== undefined && 'sizeBytes' in leaf ? { sizeBytes: leaf.sizeBytes } : {}),
-      ...(leaf?.kind === 'inline' ? { sizeBytes: leaf.content.length } : {}),
-      ...(leaf !== undefined && 'id' in leaf ? { objectId: leaf.id } : {}),
-      ...(leaf?.kind === 'symlink' ? { target: displayText(leaf.target) } : {}),
-      ...(leaf !== undefined && 'rdev' in leaf ? { rdev: leaf.rdev } : {}),
-      xattrs: xattrPairs,
-    };
-  });
+function* treeDocument(tree: Tree): Steps<JsonValue> {
+  const entries: JsonValue[] = [];
+  for (const entry of walkTree(tree)) {
+    yield;
+    entries.push(entryDocument(tree, entry));
+  }
+  return entries;
+}
+
+function entryDocument(tree: Tree, { path, inode }: TreeEntry): JsonValue {
+  const isDirectory = inode instanceof Directory;
+  const leaf = isDirectory ? undefined : leafAt(tree, inode);
+  const stat = isDirectory ? inode.stat : leafAt(tree, inode).stat;
+  const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = stat;
+  const xattrPairs = sortedXattrs(xattrs).map(([name, value]) => [
+    displayText(name),
+    Buffer.from(value).toString('base64'),
+  ]);
+  return {
+    path: displayText(path),
+    kind: leaf?.kind ?? 'directory',
+    mode: mode.toString(8).padStart(4, '0'),
+    uid,
+    gid,
+    mtimeSec: String(mtimeSec),
+    mtimeNsec,
+    ...(leaf !== undefined && 'sizeBytes' in leaf ? { sizeBytes: leaf.sizeBytes } : {}),
+    ...(leaf?.kind === 'inline' ? { sizeBytes: leaf.content.length } : {}),
+    ...(leaf !== undefined && 'id' in leaf ? { objectId: leaf.id } : {}),
+    ...(leaf?.kind === 'symlink' ? { target: displayText(leaf.target) } : {}),
+    ...(leaf !== undefined && 'rdev' in leaf ? { rdev: leaf.rdev } : {}),
+    xattrs: xattrPairs,
+  };
 }
 
 function attempt<T>(work: () => T): T | undefined {
@@ -245,4 +283,13 @@ function fieldOf(document: JsonValue, key: string): JsonValue | undefined {
 
 function finding(code: string, message: string): FormatFinding {
   return { code, message };
+}
+
+function* attemptSteps<T>(steps: Steps<T>): Steps<T | undefined> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return undefined;
+  }
 }

@@ -169,7 +169,9 @@ async function layTrees(
   options: CommitOptions,
 ): Promise<{ readonly tree: Tree; readonly kept: ReadonlySet<Stat> }> {
   const base =
-    options.base === undefined ? undefined : treeOfOpened(openCommit(repository, options.base));
+    options.base === undefined
+      ? undefined
+      : await treeOfOpened(openCommit(repository, options.base), { signal: options.signal });
   const kept = new Set<Stat>();
   if (base !== undefined) collectStats(base, kept);
   let tree = base;

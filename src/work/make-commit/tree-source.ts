@@ -1,8 +1,8 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { ConflictError, hasCode, IntegrityError, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
-import { readTree } from '#formats/erofs';
+import { inTurns, type OperationOptions } from '#base/flow';
+import { readTreeInSteps } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import { Directory, type Inode, leafAt, type Tree } from '#formats/tree';
 import { Dir, type HostFile, readAt, statFd } from '#host';
@@ -36,9 +36,9 @@ export async function readTreeSource(
 ): Promise<Tree> {
   switch (source.kind) {
     case 'image':
-      return treeOfImage(repository, source.name);
+      return await treeOfImage(repository, source.name, options);
     case 'commit':
-      return treeOfOpened(openCommit(repository, source.name));
+      return await treeOfOpened(openCommit(repository, source.name), options);
     case 'tar':
       return await readTarTree(repository, source.path, options);
     case 'directory':
@@ -47,11 +47,16 @@ export async function readTreeSource(
 }
 
 /** The tree of the EROFS image or, if that of an OCI image is missing, of its layers. */
-function treeOfImage(repository: Repository, name: string): Tree {
+async function treeOfImage(
+  repository: Repository,
+  name: string,
+  options: OperationOptions,
+): Promise<Tree> {
   const image = tryOpenOciImage(repository, name);
   const isMissing = image?.config !== undefined && presentImageId(repository, image) === undefined;
-  if (isMissing) return buildTree(repository, image);
-  return readTree(repository.images.read(resolveImageId(repository, name)).bytes);
+  if (isMissing) return await buildTree(repository, image, { signal: options.signal });
+  const { bytes } = repository.images.read(resolveImageId(repository, name));
+  return await inTurns(readTreeInSteps(bytes), options);
 }
 
 /** Undefined for the id or the name of a bare EROFS image. */

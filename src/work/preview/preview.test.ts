@@ -57,7 +57,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
       }
       await using preview = await previewImage(reference, { algorithm, platform });
       equal(preview.view.imageId, imageId, name);
-      using pulled = openImageView(repository, name);
+      using pulled = await openImageView(repository, name);
       deepEqual([...preview.view.walk(ROOT)], [...pulled.walk(ROOT)], name);
       await preview.bring(preview.view.walk(ROOT));
       deepEqual(contentsOf(preview.view), contentsOf(pulled), name);

@@ -1,6 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError, UnsupportedError } from '#base/errors';
-import { type ErofsVersion, encodeImage, readTree } from '#formats/erofs';
+import { inTurns, type OperationOptions } from '#base/flow';
+import { type ErofsVersion, encodeImageInSteps, readTreeInSteps } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import {
   type ImageReference,
@@ -68,9 +69,9 @@ export class ImagePreview implements AsyncDisposable {
     this.#source = source;
   }
 
-  /** The whole tree of the image. */
-  readTree(): Tree {
-    return readTree(this.#bytes);
+  /** The whole tree of the image. @throws the signal's reason */
+  async readTree(options: Pick<OperationOptions, 'signal'> = {}): Promise<Tree> {
+    return await inTurns(readTreeInSteps(this.#bytes), options);
   }
 
   /**
@@ -103,7 +104,8 @@ export async function previewImage(
     const image = await opened.source.resolve(options);
     requireContainer(image);
     survey = new Survey(opened.source, image, { ...options, algorithm });
-    const bytes = encodeImage(await survey.readTree(), { version, algorithm });
+    const steps = encodeImageInSteps(await survey.readTree(), { version, algorithm });
+    const bytes = await inTurns(steps, options);
     const view = viewImage(survey.scratch, hashContent(bytes, algorithm), bytes);
     return new ImagePreview(view, bytes, survey, opened);
   } catch (error) {

@@ -338,8 +338,8 @@ test('a commit of which only some paths are here is opened, listed, read, dumped
   assert.throws(() => findEntry(stored, '/mode'), { code: 'OSTREE_PATH_NOT_FOUND' });
   const { imageId } = await ensureCommitImage(repository, 'test/main');
   assert.equal(imageId, stored.imageId);
-  assert.equal(computeCommitImageId(repository, V2), imageId);
-  assert.match(Buffer.from(dumpCommit(repository, 'test/main')).toString(), /\n\/sort /);
+  assert.equal(await computeCommitImageId(repository, V2), imageId);
+  assert.match(Buffer.from(await dumpCommit(repository, 'test/main')).toString(), /\n\/sort /);
   const report = await exportCommit(repository, 'test/main', `${path}/out`, {
     createMode: 'archive',
   });

@@ -95,7 +95,9 @@ class CommitPull {
     const { objects: stream, imageId } = stored;
     if (this.#options.reading !== undefined) {
       const reading = this.#options.reading;
-      if (storeImage(repository, stream, { reading }) !== imageId) return undefined;
+      const { signal } = this.#options;
+      const found = await storeImage(repository, stream, { reading, signal });
+      if (found !== imageId) return undefined;
     }
     const detached = await this.#namedRefs(commit);
     const keptDetached = stored.namedRefs.get(COMMITMETA_REF);

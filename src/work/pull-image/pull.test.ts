@@ -67,7 +67,7 @@ test('an uncompressed, a gzip and a zstd layer become one image, and the report 
       report.layers.map(({ status }) => status),
       ['imported', 'imported', 'imported'],
     );
-    assert.equal(report.imageId, computeImageId(repository, 'a/b:c'));
+    assert.equal(report.imageId, await computeImageId(repository, 'a/b:c'));
     assert.deepEqual(
       listOciImages(repository).map(({ name }) => name),
       ['a/b:c'],
@@ -113,7 +113,7 @@ test('layers that are present are not opened, and one that the image has twice i
       ['present', 'imported', 'repeated'],
     );
     assert.deepEqual(opened, [report.layers[1]?.digest]);
-    assert.equal(report.imageId, computeImageId(repository, 'second'));
+    assert.equal(report.imageId, await computeImageId(repository, 'second'));
   });
 });
 
@@ -248,7 +248,7 @@ test('a cancelled pull throws the reason of its signal, soon, and leaves no tag'
       assert.deepEqual(repository.tags.list(), []);
     }
     const report = await pullImage(repository, reference, { name: 'x' });
-    assert.equal(report.imageId, computeImageId(repository, 'x'));
+    assert.equal(report.imageId, await computeImageId(repository, 'x'));
   });
 });
 
@@ -370,7 +370,7 @@ test('where composefs-rs would make another image the pull says so, and the imag
       ['own-whiteout /usr/.wh.a', 'size-without-data /usr/b'],
     );
     assert.equal(openOciImage(repository, 'img').reading, 'standard');
-    assert.equal(computeImageId(repository, 'img'), ours.imageId);
+    assert.equal(await computeImageId(repository, 'img'), ours.imageId);
     const again = await pullImage(repository, reference, { name: 'img' });
     assert.deepEqual(
       [again.built, again.reading, again.differences],
@@ -385,8 +385,8 @@ test('where composefs-rs would make another image the pull says so, and the imag
     const recorded = '329e35a8a2c29ccbf0372d3c33131396dca1d0f979d4d9ee21cfbb1a5fc0333f';
     assert.equal(theirs.imageId, recorded);
     assert.deepEqual([theirs.built, theirs.reading], [true, 'cfsctl']);
-    assert.equal(computeImageId(repository, 'img'), theirs.imageId);
-    assert.equal(computeImageId(repository, 'img', { reading: 'standard' }), ours.imageId);
+    assert.equal(await computeImageId(repository, 'img'), theirs.imageId);
+    assert.equal(await computeImageId(repository, 'img', { reading: 'standard' }), ours.imageId);
     assert.deepEqual(await checkOci(repository), []);
   });
 });
@@ -418,8 +418,8 @@ test('a layer that was split in the other reading is imported anew, and the olde
     const ours = await pullImage(repository, second.reference, { name: 'ours' });
     assert.notEqual(ours.layers[0]?.streamId, theirs.layers[0]?.streamId);
     assert.equal(ours.reading, 'standard');
-    assert.equal(computeImageId(repository, 'theirs'), theirs.imageId);
-    assert.equal(computeImageId(repository, 'ours'), ours.imageId);
+    assert.equal(await computeImageId(repository, 'theirs'), theirs.imageId);
+    assert.equal(await computeImageId(repository, 'ours'), ours.imageId);
     assert.deepEqual(await checkOci(repository), []);
   });
 });

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { inTurns, type OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
@@ -180,7 +180,8 @@ class ImagePull {
     });
     this.#clock.end('layers');
     signal?.throwIfAborted();
-    const images = feed === undefined ? undefined : this.#build(feed, ids, { signal, onProgress });
+    const images =
+      feed === undefined ? undefined : await this.#build(feed, ids, { signal, onProgress });
     this.#clock.end('image');
     await importer.named();
     const { totals, blobs } = importer;
@@ -227,12 +228,17 @@ class ImagePull {
     });
   }
 
-  #build(feed: StackFeed, ids: readonly ObjectId[], options: OperationOptions): ImageIds {
-    const tree = feed.finish(
+  async #build(
+    feed: StackFeed,
+    ids: readonly ObjectId[],
+    options: OperationOptions,
+  ): Promise<ImageIds> {
+    const steps = feed.finish(
       (position) => ids[position] as ObjectId,
       (id) => readLayer(this.#repository, id, this.#options.reading),
     );
-    return encodeImages(this.#repository, tree, options);
+    const tree = await inTurns(steps, options);
+    return await encodeImages(this.#repository, tree, options);
   }
 
   #report(

@@ -21,7 +21,7 @@ interface Place {
   readonly repository: Repository;
   pull(name: 'a' | 'b', options?: PullOptions): ReturnType<typeof pullImage>;
   /** Path of the object behind a file of an image. */
-  objectOf(image: string, path: string): string;
+  objectOf(image: string, path: string): Promise<string>;
   readonly isClean: () => Promise<boolean>;
 }
 
@@ -38,8 +38,8 @@ async function inRepository(work: (place: Place) => Promise<void>): Promise<void
   await work({
     repository: open,
     pull: (name, options) => pullImage(open, references[name], { name, ...options }),
-    objectOf(image, file) {
-      using view = openImageView(open, image);
+    async objectOf(image, file) {
+      using view = await openImageView(open, image);
       const { objectId } = view.stat(file as ByteString);
       return join(path, 'objects', objectPath(objectId as ObjectId));
     },
@@ -53,9 +53,9 @@ async function inRepository(work: (place: Place) => Promise<void>): Promise<void
 test('a pull without any check before replaces objects that are too short, in its own layers and in others', async () => {
   await inRepository(async ({ pull, objectOf, isClean }) => {
     await pull('a');
-    truncateSync(objectOf('a', '/usr/shared'), 100);
+    truncateSync(await objectOf('a', '/usr/shared'), 100);
     await pull('b');
-    truncateSync(objectOf('a', '/usr/a'), 100);
+    truncateSync(await objectOf('a', '/usr/a'), 100);
     const { layers } = await pull('a');
     equal(layers[0]?.status, 'imported');
     equal(await isClean(), true);
@@ -84,7 +84,7 @@ test('a layer under a wrong name is found by a check, and read again by the pull
     const healed = await pull('a');
     equal(healed.layers[0]?.status, 'imported');
     equal(await isClean(), true);
-    using view = openImageView(repository, 'a');
+    using view = await openImageView(repository, 'a');
     equal(Buffer.concat([...view.read('/usr/a' as ByteString)]).toString(), A['usr/a']);
   });
 });
@@ -103,7 +103,7 @@ test('verifyReused finds a layer under a wrong name without a check before', asy
 test('marks of a check go away with the damage', async () => {
   await inRepository(async ({ repository, pull, objectOf }) => {
     await pull('a');
-    const object = objectOf('a', '/usr/shared');
+    const object = await objectOf('a', '/usr/shared');
     truncateSync(object, 1);
     truncateSync(object, SHARED.length);
     await checkRepository(repository);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ByteString } from '#base/bytes';
 import type { DiffId, ObjectId } from '#base/digest';
+import { atOnce } from '#base/flow';
 import type { StoredTarEntry, TarEntry } from '#formats/tar';
 import { encodeDumpfile } from '#formats/tree';
 import { StackFeed } from './stack-feed.ts';
@@ -43,7 +44,7 @@ const NAMES = LAYERS.map((_, layer) => `sha256:${layer}` as DiffId);
 
 function dump(feed: StackFeed): string {
   const replay = (id: ObjectId) => LAYERS[Number(id)] ?? [];
-  const tree = feed.finish((position) => String(position) as ObjectId, replay);
+  const tree = atOnce(feed.finish((position) => String(position) as ObjectId, replay));
   return Buffer.from(encodeDumpfile(tree)).toString();
 }
 

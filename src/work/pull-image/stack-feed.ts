@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
+import { STEP_ITEMS, type Steps } from '#base/flow';
 import { entryWeight, type LayerDifferences, LayerStack, type StackOptions } from '#formats/oci';
 import type { StoredTarEntry } from '#formats/tar';
 import type { Tree } from '#formats/tree';
@@ -96,10 +97,13 @@ export class StackFeed {
    * Merges the remaining layers, reads those that were not imported, and returns the tree of the image.
    * @throws as `LayerStack.apply` and `replay`
    */
-  finish(idOf: (position: number) => ObjectId, replay: ReplayLayer): Tree {
+  *finish(idOf: (position: number) => ObjectId, replay: ReplayLayer): Steps<Tree> {
     for (; this.#position < this.#layers.length; this.#next()) {
       if (this.#layers[this.#position]?.isImported === true) continue;
+      let entries = 0;
       for (const { entry, content } of replay(idOf(this.#position))) {
+        if (entries % STEP_ITEMS === 0) yield;
+        entries += 1;
         this.#stack.apply(entry, content);
       }
     }

@@ -38,7 +38,8 @@ export async function storeRootfs(
     xattrs,
     storeObject: (file, sizeBytes) => objects.importFile(file, sizeBytes).id,
   });
-  const id = encodeImages(repository, tree, { signal }).get(imageSlot(formats.default));
+  const images = await encodeImages(repository, tree, { signal });
+  const id = images.get(imageSlot(formats.default));
   if (id === undefined) throw new RangeError('No image of the default version');
   if (name !== undefined) repository.refs.set('images', name, id);
   return id;

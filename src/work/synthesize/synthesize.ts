@@ -68,7 +68,7 @@ export async function synthesizeCommit(
   for (const ref of refs) requireRefName(ref);
   const image = openOciImage(repository, name);
   const { xattrs, reading } = options;
-  const tree = buildTree(repository, image, { signal, xattrs, reading });
+  const tree = await buildTree(repository, image, { signal, xattrs, reading });
   const labeler = await readPolicy(repository.objects, tree, labels);
   const arranged = arrangeTree(tree, labeler, options);
   requireCommittable(tree, arranged);

@@ -50,8 +50,8 @@ export const cp = defineVerb({
       const { view } = preview;
       const entry = view.stat(from);
       await preview.bring(view.walk(entry.path));
-      const tree = preview.readTree();
-      const done = copyEntry(preview, { imageId: view.imageId, tree, entry }, to, options);
+      const tree = await preview.readTree(options);
+      const done = await copyEntry(preview, { imageId: view.imageId, tree, entry }, to, options);
       return { dryRun: false as const, ...done };
     }
     refuseKeys({ ...choice }, Object.keys(elsewhereKeys), `copy files of "${name}"`);

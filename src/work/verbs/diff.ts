@@ -1,7 +1,6 @@
 import * as v from 'valibot';
 import { plainName } from '#base/bytes';
-import { gather } from '#base/flow';
-import { diffViews, type FileChange } from '#work/browse';
+import { type FileChange, listChanges } from '#work/browse';
 import { entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, isReference, openFiles } from './files.ts';
 import { isRegistryReference } from './registry-keys.ts';
@@ -62,7 +61,8 @@ export const diff = defineVerb({
     };
     await using first = await openFiles(context, name, forOne(name));
     await using second = await openFiles(context, otherName, forOne(otherName));
-    return { changes: await gather(diffViews(first.view, second.view), changeOf, context) };
+    const changes = await listChanges(first.view, second.view, context);
+    return { changes: changes.map(changeOf) };
   },
   hasFindings: ({ changes }, { exitCode }) => exitCode === true && changes.length > 0,
 });

@@ -139,7 +139,7 @@ export const exportVerb = defineVerb({
       return planContainers(repository, asked, { place, image: imageNameOf(asked, named) });
     }
     if (typeof place === 'string') {
-      const { imageId } = openNamedView(repository, named);
+      const { imageId } = await openNamedView(repository, named, context);
       const rest = { imageId, path: place, ...commitOf(named) };
       return { dryRun: true as const, kind: 'directory' as const, name, target, ...rest };
     }

@@ -56,7 +56,7 @@ export async function openFiles(
   try {
     const named = findNamed(repository, name);
     const subpaths = noteOnly(context, repository, named);
-    const view = openNamedView(repository, named);
+    const view = await openNamedView(repository, named, context);
     view.name = name;
     return {
       view,

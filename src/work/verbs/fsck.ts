@@ -3,6 +3,8 @@ import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError, UsageError } from '#base/errors';
+import { inTurns, type Steps } from '#base/flow';
+import type { ImageView } from '#work/browse';
 import {
   findNamed,
   type Named,
@@ -87,7 +89,7 @@ async function check(
   const { signal, onProgress, jobs } = context;
   const workers = jobs ?? availableParallelism();
   const options = { signal, onProgress, workers, metadataOnly, names: images };
-  const bare = checkBare(context, repository, named, metadataOnly);
+  const bare = await checkBare(context, repository, named, metadataOnly);
   if (doesRepair) {
     const refetch = async () => {
       await refetchFrom(context, repository, asked.from);
@@ -95,10 +97,11 @@ async function check(
     };
     const done = await repairRepository(repository, { ...options, refetch });
     const left = names.length === 0 ? storedCommits(repository) : [];
-    return reportOf(done, checkCommits(context, repository, left, metadataOnly), []);
+    const rows = await checkCommits(context, repository, left, metadataOnly);
+    return reportOf(done, rows, []);
   }
   const checked = names.length === 0 ? storedCommits(repository) : named;
-  const commits = checkCommits(context, repository, checked, metadataOnly);
+  const commits = await checkCommits(context, repository, checked, metadataOnly);
   const isNeeded = names.length === 0 || images.length > 0;
   const found = isNeeded ? await checkEverything(repository, options) : undefined;
   return reportOf(found, commits, bare);
@@ -148,47 +151,55 @@ function canOpen(repository: Repository, commit: OstreeChecksum): boolean {
   return (openBase(repository, commit) ?? openPartial(repository, commit)) !== undefined;
 }
 
-function checkCommits(
+async function checkCommits(
   { signal, onProgress }: VerbContext,
   repository: Repository,
   named: readonly Named[],
   metadataOnly: boolean,
-): CommitRow[] {
+): Promise<CommitRow[]> {
   const verified = new Map<OstreeChecksum, ObjectId>();
   const options = { signal, onProgress, content: !metadataOnly, verified };
-  return named.flatMap((one) => {
-    if (one.kind !== 'commit') return [];
-    const found = checkCommit(repository, one.ref ?? one.commit, options);
+  const rows: CommitRow[] = [];
+  for (const one of named) {
+    if (one.kind !== 'commit') continue;
+    const found = await checkCommit(repository, one.ref ?? one.commit, options);
     const findings = found.findings.map((finding) => ({
       ...finding,
       checksum: orNull(finding.checksum),
     }));
-    return [{ ...found, subpaths: orNull(found.subpaths), findings }];
-  });
+    rows.push({ ...found, subpaths: orNull(found.subpaths), findings });
+  }
+  return rows;
 }
 
 /** Checks named bare images: their trees, and the object of every file. */
-function checkBare(
-  { signal }: VerbContext,
+async function checkBare(
+  context: VerbContext,
   repository: Repository,
   named: readonly Named[],
   metadataOnly: boolean,
-): ImageFinding[] {
-  return named.flatMap((one) => {
-    if (one.kind !== 'erofs') return [];
+): Promise<ImageFinding[]> {
+  const findings: ImageFinding[] = [];
+  for (const one of named) {
+    if (one.kind !== 'erofs') continue;
     try {
-      const view = openNamedView(repository, one);
-      for (const entry of view.walk(ROOT)) {
-        signal.throwIfAborted();
-        if (entry.kind === 'file' && !metadataOnly) for (const _ of view.read(entry));
-      }
-      return [];
+      using view = await openNamedView(repository, one, context);
+      await inTurns(readFiles(view, metadataOnly), context);
     } catch (error) {
       if (!isOnecopyError(error)) throw error;
       const image = one.ref ?? one.imageId;
-      return [{ kind: 'image-check-failed', image, detail: error.message, usedBy: [] }];
+      findings.push({ kind: 'image-check-failed', image, detail: error.message, usedBy: [] });
     }
-  });
+  }
+  return findings;
+}
+
+/** Walks an image and, unless only metadata is wanted, reads every file. */
+function* readFiles(view: ImageView, metadataOnly: boolean): Steps<void> {
+  for (const entry of view.walk(ROOT)) {
+    yield;
+    if (entry.kind === 'file' && !metadataOnly) for (const _ of view.read(entry)) yield;
+  }
 }
 
 function reportOf(

@@ -22,7 +22,8 @@ export const imageCreate = defineVerb({
   ],
   async plan(context, { name }) {
     using repository = await openSelected(context);
-    const { imageId } = openNamedView(repository, findNamed(repository, name));
+    const named = findNamed(repository, name);
+    const { imageId } = await openNamedView(repository, named, context);
     return { dryRun: true, name, imageId, built: !repository.images.has(imageId) };
   },
   async run(context, { name }) {

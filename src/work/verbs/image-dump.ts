@@ -12,7 +12,7 @@ export const imageDump = defineVerb({
   async run(context, { name, compat: reading }) {
     using repository = await openSelected(context);
     const named = findNamed(repository, name);
-    const bytes = dumpNamed(repository, named, { reading });
+    const bytes = await dumpNamed(repository, named, { reading }, context);
     await context.write(bytes);
     return { sizeBytes: bytes.length };
   },

@@ -25,6 +25,7 @@ export const imageId = defineVerb({
   async run(context, { name, erofsVersion: version, compat: reading }) {
     using repository = await openSelected(context);
     const named = findNamed(repository, name);
-    return { name, imageId: computeNamedId(repository, named, { version, reading }) };
+    const imageId = await computeNamedId(repository, named, { version, reading }, context);
+    return { name, imageId };
   },
 });

@@ -23,8 +23,8 @@ export const inspectFormat = defineVerb({
       says: 'Name the format instead of detecting it',
     },
   ],
-  async run(_context, { path, as }) {
-    return { path, ...describeFile(path, { format: as }) };
+  async run({ signal }, { path, as }) {
+    return { path, ...(await describeFile(path, { format: as, signal })) };
   },
   hasFindings: ({ findings }) => findings.length > 0,
 });

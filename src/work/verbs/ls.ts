@@ -80,19 +80,17 @@ async function listCommit(context: VerbContext, asked: LsRequest): Promise<LsRep
   const options = { recursive: asked.recursive === true, directoryOnly: asked.dironly === true };
   const shown = { checksums: asked.checksum === true, xattrs: asked.xattrs === true };
   const found = listEntries(stored, asked.path ?? '/', options);
-  const view = openNamedView(repository, {
-    kind: 'commit',
-    commit: stored.checksum,
-    ref: undefined,
+  const whole = { kind: 'commit', commit: stored.checksum, ref: undefined } as const;
+  const view = await openNamedView(repository, whole, context);
+  const listed = (entry: CommitEntry) => ({
+    ...entryOf(view.stat(entry.path)),
+    ...commitParts(entry),
+    line: formatEntry(entry, shown),
   });
   return {
     commit: stored.checksum,
     subpaths: orNull(stored.subpaths),
-    entries: [...found].map((entry) => ({
-      ...entryOf(view.stat(entry.path)),
-      ...commitParts(entry),
-      line: formatEntry(entry, shown),
-    })),
+    entries: await gather(found, listed, context),
   };
 }
 

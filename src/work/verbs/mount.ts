@@ -50,7 +50,7 @@ export const mount = defineVerb({
     writableOf(asked);
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
-    const { imageId } = openNamedView(repository, named);
+    const { imageId } = await openNamedView(repository, named, context);
     const place = { imageId, target: asked.directory };
     const commit = named.kind === 'commit' ? named.commit : null;
     const mount = { ...place, ...commitOf(named) };

@@ -17,9 +17,10 @@ export async function computeId(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const image = openConfigured(setting, repository);
   const xattrs = xattrsOf(setting);
+  const name = `@${image.manifestDigest}`;
   const id = setting.given.has('bootable')
     ? await computeBootImageId(repository, image, { xattrs })
-    : computeImageId(repository, `@${image.manifestDigest}`, { xattrs, reading: 'cfsctl' });
+    : await computeImageId(repository, name, { xattrs, reading: 'cfsctl' });
   await setting.print(id);
 }
 
@@ -28,10 +29,11 @@ export async function dump(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const image = openConfigured(setting, repository);
   const xattrs = xattrsOf(setting);
+  const name = `@${image.manifestDigest}`;
   await setting.write(
     setting.given.has('bootable')
       ? await dumpBootImage(repository, image, xattrs)
-      : dumpImage(repository, `@${image.manifestDigest}`, { xattrs, reading: 'cfsctl' }),
+      : await dumpImage(repository, name, { xattrs, reading: 'cfsctl' }),
   );
 }
 

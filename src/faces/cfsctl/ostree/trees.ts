@@ -7,7 +7,7 @@ const AS_CFSCTL = { reading: 'cfsctl' } as const;
 /** `ostree dump COMMIT` */
 export async function dump(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  await setting.write(dumpCommit(repository, setting.given.operand(0), AS_CFSCTL));
+  await setting.write(await dumpCommit(repository, setting.given.operand(0), AS_CFSCTL));
 }
 
 /** `ostree compute-id COMMIT` */

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import type { RandomReader } from '#base/flow';
+import { atOnce, type RandomReader, type Steps } from '#base/flow';
 import {
   BLOCK_SIZE,
   METACOPY_SUFFIX,
@@ -35,11 +35,19 @@ export interface ImageFinding {
  * @throws FormatError as {@link openImage}. Source: core spec 6.4
  */
 export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageFinding[] {
+  return atOnce(checkImageInSteps(bytes, options));
+}
+
+/** As `checkImage`, in steps. */
+export function checkImageInSteps(
+  bytes: Uint8Array,
+  options: OpenOptions = {},
+): Steps<ImageFinding[]> {
   return inspect(openImage(bytes, options), () => {});
 }
 
 /** Checks an image and shows every inode once, as far as it can be read. */
-function inspect(image: ErofsImage, visit: (inode: Inode) => void): ImageFinding[] {
+function* inspect(image: ErofsImage, visit: (inode: Inode) => void): Steps<ImageFinding[]> {
   const findings: ImageFinding[] = [];
   const add = (code: ImageFindingCode, path: string, message: string): void => {
     findings.push({ code, path, message });
@@ -51,6 +59,7 @@ function inspect(image: ErofsImage, visit: (inode: Inode) => void): ImageFinding
   const missing = new Set(image.header.composefsVersion <= 1 ? STUB_NAMES : []);
   try {
     for (const { path, name, inode, depth, isRepeat } of walkImage(image, unreadable)) {
+      yield;
       if (depth === 1) missing.delete(name);
       if (isRepeat) continue;
       visit(inode);
@@ -98,9 +107,17 @@ function checkWhiteout(
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
  */
 export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {
+  return atOnce(listObjectRefsInSteps(bytes, options));
+}
+
+/** As `listObjectRefs`, in steps. */
+export function* listObjectRefsInSteps(
+  bytes: Uint8Array,
+  options: OpenOptions = {},
+): Steps<Set<ObjectId>> {
   const image = openImage(bytes, options);
   const ids = new Set<ObjectId>();
-  const [finding] = inspect(image, (inode) => addObjectRefs(image, inode, ids));
+  const [finding] = yield* inspect(image, (inode) => addObjectRefs(image, inode, ids));
   if (finding !== undefined) throw invalidImage(0, `"${finding.path}"`, finding.message);
   return ids;
 }
@@ -115,10 +132,19 @@ export function visitObjectRefs(
   digestBytes: number,
   visit: DigestVisitor,
 ): Set<ObjectId> {
+  return atOnce(visitObjectRefsInSteps(source, digestBytes, visit));
+}
+
+/** As {@link visitObjectRefs}, in steps. */
+export function* visitObjectRefsInSteps(
+  source: Uint8Array | RandomReader,
+  digestBytes: number,
+  visit: DigestVisitor,
+): Steps<Set<ObjectId>> {
   const image = openImage(source);
   const others = new Set<ObjectId>();
   const refs = new RefReader(digestBytes, visit);
-  const [finding] = inspect(image, (inode) => {
+  const [finding] = yield* inspect(image, (inode) => {
     let isOdd = false;
     image.visitXattrs(inode, (offset, end) => {
       // Metadata, xattrs and the pieces in which an image is read lie at multiples of four bytes.

@@ -1,5 +1,6 @@
 import { type ByteString, byteStringOf } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { atOnce, type Steps } from '#base/flow';
 import {
   DEPTH_LIMIT,
   Directory,
@@ -27,7 +28,12 @@ const V2_SYMLINK_LIMIT = 1024;
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.6
  */
 export function readTree(bytes: Uint8Array, options: OpenOptions = {}): Tree {
-  return new TreeReader(openImage(bytes, { ...options, restrict: true })).run();
+  return atOnce(readTreeInSteps(bytes, options));
+}
+
+/** As `readTree`, in steps. */
+export function* readTreeInSteps(bytes: Uint8Array, options: OpenOptions = {}): Steps<Tree> {
+  return yield* new TreeReader(openImage(bytes, { ...options, restrict: true })).run();
 }
 
 interface OpenDirectory {
@@ -52,13 +58,14 @@ class TreeReader {
     this.#budget = new WalkBudget(image);
   }
 
-  run(): Tree {
+  *run(): Steps<Tree> {
     const root = this.#image.inode(this.#image.rootNid);
     const tree = new Tree(this.#directoryStat(root));
     const stack: OpenDirectory[] = [
       { directory: tree.root, inode: root, parentNid: root.nid, depth: 0 },
     ];
     for (let open = stack.pop(); open !== undefined; open = stack.pop()) {
+      yield;
       this.#readDirectory(open, tree, stack);
     }
     for (const [index, nlink] of this.#written.entries()) {

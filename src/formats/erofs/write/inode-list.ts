@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import { FormatError } from '#base/errors';
+import { STEP_ITEMS, type Steps } from '#base/flow';
 import {
   DEPTH_LIMIT,
   Directory,
@@ -50,15 +51,17 @@ export function stubStatOf(root: Stat): Stat {
  * Numbers the inodes of a tree in the order of a version: breadth first with stubs (V0, V1) or depth first (V2).
  * @throws FormatError TREE_INVALID on what no image can hold. Source: core spec 5.2, 5.4
  */
-export function listInodes(
+export function* listInodes(
   tree: Tree,
   version: ErofsVersion,
   overrides?: ImageOverrides,
-): InodeList {
+): Steps<InodeList> {
   const size = countEntries(tree.root);
+  yield;
   const list = new Numbering(tree, size, overrides?.homes);
-  if (version === 2) list.depthFirst();
-  else list.breadthFirst();
+  yield;
+  if (version === 2) yield* list.depthFirst();
+  else yield* list.breadthFirst();
   return list.finish();
 }
 
@@ -114,7 +117,7 @@ class Numbering {
     };
   }
 
-  breadthFirst(): void {
+  *breadthFirst(): Steps<void> {
     const homes = this.#firstHomes();
     this.#addDirectory(this.#tree.root, 0);
     for (let at = 0; at < this.#directories.length; at += 1) {
@@ -125,6 +128,7 @@ class Numbering {
       for (const name of names) {
         const child = directory.entries.get(name);
         const entry = this.#names.push(name) - 1;
+        if (entry % STEP_ITEMS === 0) yield;
         if (child === undefined) this.#children[entry] = this.#addInode(NOT_A_LEAF.stub);
         else if (typeof child !== 'number') {
           this.#children[entry] = this.#addDirectory(child, inode);
@@ -136,7 +140,7 @@ class Numbering {
     }
   }
 
-  depthFirst(): void {
+  *depthFirst(): Steps<void> {
     interface Frame {
       readonly directory: Directory;
       readonly inode: number;
@@ -155,7 +159,10 @@ class Numbering {
       return { directory, inode, names, first, next: 0 };
     };
     const stack = [open(this.#tree.root, 0)];
+    let done = 0;
     for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+      done += 1;
+      if (done % STEP_ITEMS === 0) yield;
       const entry = frame.first + frame.next;
       const name = frame.names[frame.next];
       if (name === undefined) {

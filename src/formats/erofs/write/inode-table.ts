@@ -1,4 +1,5 @@
 import { FormatError } from '#base/errors';
+import { STEP_ITEMS, type Steps } from '#base/flow';
 import {
   type ImageOverrides,
   isWhiteout,
@@ -84,7 +85,11 @@ export interface TableOptions {
 }
 
 /** Fills the columns of an image. @throws FormatError TREE_INVALID */
-export function describeInodes(tree: Tree, list: InodeList, options: TableOptions): InodeTable {
+export function describeInodes(
+  tree: Tree,
+  list: InodeList,
+  options: TableOptions,
+): Steps<InodeTable> {
   return new Describer(tree, list, options).run();
 }
 
@@ -120,21 +125,17 @@ class Describer {
     this.#redirect = new Int32Array(list.count).fill(NO_OBJECT.absent);
   }
 
-  run(): InodeTable {
+  *run(): Steps<InodeTable> {
     const escaped = this.#escapedWhiteouts();
     const withWhiteouts = this.#parentsOf(escaped);
-    const { leafOf, directoryOf, count, stubStat } = this.#list;
+    const { count } = this.#list;
     for (let inode = 0; inode < count; inode += 1) {
-      const leaf = leafOf[inode] as number;
-      if (leaf === NOT_A_LEAF.stub) {
-        this.#kind[inode] = KIND.chr;
-        this.#nlink[inode] = 1;
-        this.#add(stubStat, EXTRA.none);
-      } else if (leaf === NOT_A_LEAF.directory) {
-        this.#directory(inode, directoryOf[inode] as number, withWhiteouts);
-      } else this.#leaf(inode, leaf, escaped.has(leaf));
+      if (inode % STEP_ITEMS === 0) yield;
+      this.#inode(inode, escaped, withWhiteouts);
     }
+    yield;
     this.#xattrs.share();
+    yield;
     return {
       list: this.#list,
       kind: this.#kind,
@@ -149,6 +150,18 @@ class Describer {
       xattrs: this.#xattrs,
       minimum: this.#findMinimum(),
     };
+  }
+
+  #inode(inode: number, escaped: ReadonlySet<number>, withWhiteouts: ReadonlySet<number>): void {
+    const { leafOf, directoryOf, stubStat } = this.#list;
+    const leaf = leafOf[inode] as number;
+    if (leaf === NOT_A_LEAF.stub) {
+      this.#kind[inode] = KIND.chr;
+      this.#nlink[inode] = 1;
+      this.#add(stubStat, EXTRA.none);
+    } else if (leaf === NOT_A_LEAF.directory) {
+      this.#directory(inode, directoryOf[inode] as number, withWhiteouts);
+    } else this.#leaf(inode, leaf, escaped.has(leaf));
   }
 
   /** Leaves that V0 and V1 write as regular files with markers, lest overlayfs take them for its own whiteouts. */

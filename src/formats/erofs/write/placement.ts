@@ -1,4 +1,5 @@
 import { FormatError } from '#base/errors';
+import { STEP_ITEMS, type Steps } from '#base/flow';
 import {
   BLOCK_BITS,
   BLOCK_SIZE,
@@ -68,7 +69,11 @@ export function chunkBitsOf(sizeBytes: number): number {
 }
 
 /** Lays out an image; only sizes matter here. @throws FormatError TREE_INVALID. Source: core spec 5.6, 5.7 */
-export function placeInodes(table: InodeTable, version: ErofsVersion, likeC: boolean): Placement {
+export function placeInodes(
+  table: InodeTable,
+  version: ErofsVersion,
+  likeC: boolean,
+): Steps<Placement> {
   return new Placer(table, version, likeC ? C_SHARED_LIMIT : SHARED_COUNT_LIMIT).run();
 }
 
@@ -95,11 +100,12 @@ class Placer {
     };
   }
 
-  run(): Placement {
+  *run(): Steps<Placement> {
     const { count } = this.#table.list;
     const { blocks, firstBlock, nid, inlineBytes } = this.#columns;
     let position: number = INODES_OFFSET;
     for (let inode = 0; inode < count; inode += 1) {
+      if (inode % STEP_ITEMS === 0) yield;
       this.#measure(inode);
       const head = this.#head(inode);
       position = Math.ceil(position / SLOT_SIZE) * SLOT_SIZE;

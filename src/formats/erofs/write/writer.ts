@@ -1,3 +1,4 @@
+import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
 import type { ImageOverrides, InlineLeaf, SymlinkLeaf, Tree } from '#formats/tree';
 import {
   BLOCK_BITS,
@@ -47,12 +48,17 @@ export interface EncodeOptions {
  * @throws FormatError TREE_INVALID on what no image can hold; EROFS_TOO_LARGE. Source: core spec 5
  */
 export function encodeImage(tree: Tree, options: EncodeOptions): Uint8Array {
+  return atOnce(encodeImageInSteps(tree, options));
+}
+
+/** As `encodeImage`, in steps. The tree must not be changed meanwhile. */
+export function* encodeImageInSteps(tree: Tree, options: EncodeOptions): Steps<Uint8Array> {
   const { version, algorithm, likeC = false, overrides } = options;
-  const list = listInodes(tree, version, overrides);
+  const list = yield* listInodes(tree, version, overrides);
   const digestBytes = algorithm === 'sha256' ? 32 : 64;
-  const table = describeInodes(tree, list, { version, digestBytes, likeC, overrides });
-  const placement = placeInodes(table, version, likeC);
-  return new ImageWriter(tree, table, placement, version).run();
+  const table = yield* describeInodes(tree, list, { version, digestBytes, likeC, overrides });
+  const placement = yield* placeInodes(table, version, likeC);
+  return yield* new ImageWriter(tree, table, placement, version).run();
 }
 
 /** Names up to this length are copied by a loop; longer ones by the runtime, whose call costs as much as the loop here. */
@@ -80,22 +86,31 @@ class ImageWriter {
     this.#xattrBlock = version === 2 ? 0 : Math.floor(placement.inodesEnd / BLOCK_SIZE);
   }
 
-  run(): Uint8Array {
+  *run(): Steps<Uint8Array> {
     this.#header();
     this.#superblock();
-    const { inodesEnd, sharedLimit, nid, isExtended, xattrBytes } = this.#placement;
+    const { inodesEnd, sharedLimit } = this.#placement;
     const sharedBase = inodesEnd - this.#xattrBlock * BLOCK_SIZE;
     const xattrs = new XattrWriter(this.#table, this.#bytes, sharedLimit, sharedBase);
-    for (let inode = 0; inode < this.#list.count; inode += 1) {
+    const { count } = this.#list;
+    for (let first = 0; first < count; first += STEP_ITEMS) {
+      yield;
+      this.#inodes(first, Math.min(first + STEP_ITEMS, count), xattrs);
+    }
+    let at = inodesEnd;
+    for (const entry of this.#table.xattrs.shared) at = xattrs.entry(at, entry);
+    return new Uint8Array(this.#bytes.buffer);
+  }
+
+  #inodes(first: number, end: number, xattrs: XattrWriter): void {
+    const { nid, isExtended, xattrBytes } = this.#placement;
+    for (let inode = first; inode < end; inode += 1) {
       const at = (nid[inode] as number) * SLOT_SIZE;
       const header = isExtended[inode] === 1 ? this.#extended(inode, at) : this.#compact(inode, at);
       const section = xattrBytes[inode] as number;
       if (section > 0) xattrs.section(inode, at + header);
       this.#content(inode, at + header + section);
     }
-    let at = inodesEnd;
-    for (const entry of this.#table.xattrs.shared) at = xattrs.entry(at, entry);
-    return new Uint8Array(this.#bytes.buffer);
   }
 
   #header(): void {

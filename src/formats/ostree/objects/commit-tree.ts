@@ -1,6 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError } from '#base/errors';
+import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
 import {
   Directory,
   type Inode,
@@ -58,6 +59,15 @@ export function treeOfCommit(
   objects: CommitObjects,
   options: CommitTreeOptions = {},
 ): Tree {
+  return atOnce(treeOfCommitInSteps(commit, objects, options));
+}
+
+/** As `treeOfCommit`, in steps. */
+export function treeOfCommitInSteps(
+  commit: OstreeChecksum,
+  objects: CommitObjects,
+  options: CommitTreeOptions = {},
+): Steps<Tree> {
   return new TreeBuilder(objects, options).build(commit);
 }
 
@@ -95,15 +105,19 @@ class TreeBuilder {
     this.#nameEnd = options.reading === 'cfsctl' ? '\0' : '';
   }
 
-  build(checksum: OstreeChecksum): Tree {
+  *build(checksum: OstreeChecksum): Steps<Tree> {
     const commit = parseCommit(this.#objects.metadata(checksum, 'commit'));
-    this.#requireSize(commit.rootTree);
+    yield* this.#requireSize(commit.rootTree);
     const tree = new Tree(this.#directoryStat(commit.rootMeta));
     const pending: Pending[] = [{ directory: tree.root, tree: commit.rootTree, depth: 0 }];
     for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
       const { directory, depth } = step;
       const { files, directories } = this.#dirtree(step.tree);
-      for (const file of files) this.#insert(directory, file.name, this.#leaf(tree, file.checksum));
+      yield;
+      for (const [at, file] of files.entries()) {
+        if (at % STEP_ITEMS === STEP_ITEMS - 1) yield;
+        this.#insert(directory, file.name, this.#leaf(tree, file.checksum));
+      }
       if (depth >= TREE_DEPTH_MAX && directories.length > 0) failDepth(depth + 1);
       for (const entry of directories) {
         const child = new Directory(this.#directoryStat(entry.meta));
@@ -118,7 +132,7 @@ class TreeBuilder {
    * Counts all entries before any is made, each distinct directory once: a few directories that hold each other twice can stand for more
    * entries than there is memory.
    */
-  #requireSize(root: OstreeChecksum): void {
+  *#requireSize(root: OstreeChecksum): Steps<void> {
     const counts = new Map<OstreeChecksum, number>();
     const path = [{ tree: root, next: 0, count: 0 }];
     for (let step = path.at(-1); step !== undefined; step = path.at(-1)) {
@@ -128,6 +142,7 @@ class TreeBuilder {
         const total = step.count + files.length + directories.length;
         if (total > this.#entriesMax) this.#failSize(total);
         counts.set(step.tree, total);
+        yield;
         path.pop();
         continue;
       }

@@ -1,7 +1,7 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import type { OperationOptions } from '#base/flow';
-import { visitObjectRefs } from '#formats/erofs';
+import { inTurns, type OperationOptions, STEP_ITEMS, type Steps } from '#base/flow';
+import { visitObjectRefsInSteps } from '#formats/erofs';
 import { ALGORITHMS } from '#formats/fsverity';
 import { openSplitstream, type Splitstream } from '#formats/splitstream';
 import { type HostFile, readAt, statFd } from '#host';
@@ -11,7 +11,7 @@ import type { ObjectList } from '../objects/object-list.ts';
 import { ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Finding, FindingKind } from './findings.ts';
-import { attempt } from './fsck-objects.ts';
+import { attempt, attemptSteps } from './fsck-objects.ts';
 
 /** How to check names. */
 export interface NameCheckOptions extends OperationOptions {
@@ -20,7 +20,7 @@ export interface NameCheckOptions extends OperationOptions {
 }
 
 /** The checks of an entry that need the sizes of objects. */
-type Rest = () => void;
+type Rest = () => Steps<void>;
 
 /**
  * Checks streams, images and references. The checks that need no sizes of objects run first, while other threads read the sizes. Findings
@@ -45,36 +45,39 @@ export class NameChecker {
   }
 
   /** Runs the checks that need no sizes. @throws HostError SYSCALL_FAILED; the signal's reason */
-  check(): void {
-    for (const category of ['streams', 'images'] as const) this.#checkCategory(category);
+  async check(): Promise<void> {
+    for (const category of ['streams', 'images'] as const) {
+      await inTurns(this.#checkCategory(category), this.#options);
+    }
   }
 
-  /** Runs the other checks and returns all findings. */
-  finish(): readonly Finding[] {
+  /** Runs the other checks and returns all findings. @throws the signal's reason */
+  async finish(): Promise<readonly Finding[]> {
     for (const { findings, rest } of this.#parts) {
       this.#findings = findings;
-      rest?.();
+      if (rest !== undefined) await inTurns(rest(), this.#options);
     }
     return this.#parts.flatMap(({ findings }) => findings);
   }
 
-  #checkCategory(category: RefCategory): void {
+  *#checkCategory(category: RefCategory): Steps<void> {
     const { root } = this.#repository;
-    const { signal, onProgress } = this.#options;
+    const { onProgress } = this.#options;
     const id = `fsck:${category}`;
     const entries = readSorted(root, category).filter(({ name }) => name !== REFS);
     onProgress?.({ type: 'started', id, unit: 'items', total: entries.length });
     for (const { name, type } of entries) {
-      signal?.throwIfAborted();
+      yield;
       this.checked[category] += 1;
       this.#findings = [];
-      const rest = this.#checkEntry(category, name, type);
+      const rest = yield* this.#checkEntry(category, name, type);
       this.#parts.push({ findings: this.#findings, rest });
       onProgress?.({ type: 'advanced', id, done: this.checked[category], total: entries.length });
     }
     this.#findings = [];
     this.#parts.push({ findings: this.#findings, rest: undefined });
     for (const { name, target, type } of walkRefs(root, category)) {
+      yield;
       const path = `${category}/${REFS}/${name}`;
       if (target === undefined) this.#find('unexpected-file-type', path, fileTypeName(type));
       else if (this.#checkTarget(path) === 'broken') this.brokenLinks += 1;
@@ -82,7 +85,7 @@ export class NameChecker {
     onProgress?.({ type: 'done', id, transferred: entries.length });
   }
 
-  #checkEntry(category: RefCategory, name: ByteString, type: string): Rest | undefined {
+  *#checkEntry(category: RefCategory, name: ByteString, type: string): Steps<Rest | undefined> {
     const path = `${category}/${name}`;
     if (type !== 'symlink') {
       this.#find('entry-not-symlink', path, '');
@@ -96,10 +99,12 @@ export class NameChecker {
       this.corrupted[category] += 1;
       return undefined;
     }
-    const rest = category === 'streams' ? this.#checkStream(path) : this.#checkImage(path);
-    return () => {
-      rest?.();
-      if (this.#findings.length === 0) this.#checkObjectLink(category, name);
+    const rest =
+      category === 'streams' ? yield* this.#checkStream(path) : yield* this.#checkImage(path);
+    const checker = this;
+    return function* () {
+      if (rest !== undefined) yield* rest();
+      if (checker.#findings.length === 0) checker.#checkObjectLink(category, name);
     };
   }
 
@@ -129,7 +134,7 @@ export class NameChecker {
     return 'broken';
   }
 
-  #checkStream(path: string): Rest | undefined {
+  *#checkStream(path: string): Steps<Rest | undefined> {
     const opened = attempt(() => this.#openTarget(path));
     using file = opened.value;
     const reader = file === undefined ? undefined : readerOf(file);
@@ -143,23 +148,24 @@ export class NameChecker {
       this.corrupted.streams += 1;
       return undefined;
     }
-    const refs = this.#requireTable(stream.value, path);
+    const refs = yield* this.#requireTable(stream.value, path);
     for (const [label, id] of stream.value.namedRefs) {
       this.#requireObject(id, 'missing-named-ref', path, `${label} -> ${id}`);
     }
     return this.#options.metadataOnly === true || refs === undefined
       ? undefined
-      : this.#checkBody(path, stream.value, refs);
+      : yield* this.#checkBody(path, stream.value, refs);
   }
 
   /** Checks the objects of a stream. Returns their numbers in the list (-1: not listed); undefined if one is missing. */
-  #requireTable(stream: Splitstream, path: string): Int32Array | undefined {
+  *#requireTable(stream: Splitstream, path: string): Steps<Int32Array | undefined> {
     const { objectDigests: digests } = stream;
     const words = new Uint32Array(digests.buffer, digests.byteOffset, digests.length / 4);
     const stride = this.#objects.digestWords;
     const refs = new Int32Array(words.length / stride);
     let isWhole = true;
     for (let ref = 0; ref < refs.length; ref += 1) {
+      if (ref % STEP_ITEMS === 0) yield;
       refs[ref] = this.#objects.indexOfWords(words, ref * stride);
       if ((refs[ref] as number) >= 0) continue;
       const id = stream.objectRefs[ref];
@@ -169,34 +175,33 @@ export class NameChecker {
   }
 
   /** Decodes the body; its size is summed up when the sizes of the objects are known. Damaged objects are not reported again. */
-  #checkBody(path: string, stream: Splitstream, refs: Int32Array): Rest {
+  *#checkBody(path: string, stream: Splitstream, refs: Int32Array): Steps<Rest> {
     const uses = new Uint32Array(refs.length);
-    const inlineBytes = attempt(() => {
-      let sum = 0;
-      for (const part of stream.parts()) {
-        if (part.kind === 'inline') sum += part.bytes.length;
-        else uses[part.index] = (uses[part.index] ?? 0) + 1;
-      }
-      return sum;
-    });
-    return () => {
-      const sizeBytes = attempt(() => {
-        let sum = inlineBytes.value ?? 0;
-        for (const [ref, count] of uses.entries()) {
-          if (count > 0) sum += count * this.#sizeOf(refs[ref] ?? -1, stream, ref);
-        }
-        return sum;
-      });
+    const inlineBytes = yield* attemptSteps(countInline(stream, uses));
+    const checker = this;
+    return function* () {
+      const sizeBytes = yield* attemptSteps(checker.#externalBytes(stream, uses, refs));
       const error = inlineBytes.error ?? sizeBytes.error;
-      if (error === undefined && sizeBytes.value === stream.sizeBytes) return;
-      const { root, algorithm } = this.#repository;
+      const found = (inlineBytes.value ?? 0) + (sizeBytes.value ?? 0);
+      if (error === undefined && found === stream.sizeBytes) return;
+      const { root, algorithm } = checker.#repository;
       const link = readObjectLink(root, path, algorithm);
-      if (link.kind === 'object' && this.#isDamaged(link.id)) return;
-      const detail =
-        error?.message ?? `expected ${stream.sizeBytes} bytes, found ${sizeBytes.value}`;
-      this.#find('stream-read-failed', path, detail);
-      this.corrupted.streams += 1;
+      if (link.kind === 'object' && checker.#isDamaged(link.id)) return;
+      const detail = error?.message ?? `expected ${stream.sizeBytes} bytes, found ${found}`;
+      checker.#find('stream-read-failed', path, detail);
+      checker.corrupted.streams += 1;
     };
+  }
+
+  /** Bytes of the objects of a stream; an object that is used twice counts twice. */
+  *#externalBytes(stream: Splitstream, uses: Uint32Array, refs: Int32Array): Steps<number> {
+    let sum = 0;
+    for (let ref = 0; ref < uses.length; ref += 1) {
+      if (ref % STEP_ITEMS === 0) yield;
+      const count = uses[ref] as number;
+      if (count > 0) sum += count * this.#sizeOf(refs[ref] ?? -1, stream, ref);
+    }
+    return sum;
   }
 
   /** Size of an object from the check of objects, or from the filesystem. */
@@ -215,7 +220,7 @@ export class NameChecker {
     );
   }
 
-  #checkImage(path: string): undefined {
+  *#checkImage(path: string): Steps<undefined> {
     const opened = attempt(() => this.#openTarget(path));
     using file = opened.value;
     if (file === undefined) {
@@ -226,8 +231,8 @@ export class NameChecker {
     const image = readerOf(file);
     const { digestBytes } = ALGORITHMS[this.#repository.algorithm];
     const unlisted = new ObjectSet(digestBytes);
-    const refs = attempt(() =>
-      visitObjectRefs(image, digestBytes, (words, at) => {
+    const refs = yield* attemptSteps(
+      visitObjectRefsInSteps(image, digestBytes, (words, at) => {
         if (this.#objects.indexOfWords(words, at) < 0) unlisted.addWords(words, at);
       }),
     );
@@ -264,6 +269,19 @@ export class NameChecker {
   #find(kind: FindingKind, path: string, detail: string): void {
     this.#findings.push({ kind, path: displayText(path as ByteString), detail });
   }
+}
+
+/** Bytes of a stream that lie in itself; counts how often it uses each object. */
+function* countInline(stream: Splitstream, uses: Uint32Array): Steps<number> {
+  let sum = 0;
+  let parts = 0;
+  for (const part of stream.parts()) {
+    parts += 1;
+    if (parts % STEP_ITEMS === 0) yield;
+    if (part.kind === 'inline') sum += part.bytes.length;
+    else uses[part.index] = (uses[part.index] ?? 0) + 1;
+  }
+  return sum;
 }
 
 function readerOf(file: HostFile) {

@@ -1,6 +1,7 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError, type OnecopyError } from '#base/errors';
+import type { Steps } from '#base/flow';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { closeFd, Dir, OPEN, probeVerity, statFd, tryMeasureVerity } from '#host';
 import { OBJECTS, objectNameLength } from '../layout.ts';
@@ -193,6 +194,16 @@ type Attempt<T> =
 export function attempt<T>(work: () => T): Attempt<T> {
   try {
     return { value: work() };
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return { error };
+  }
+}
+
+/** As `attempt`, of work in steps. */
+export function* attemptSteps<T>(steps: Steps<T>): Steps<Attempt<T>> {
+  try {
+    return { value: yield* steps };
   } catch (error) {
     if (!isOnecopyError(error)) throw error;
     return { error };

@@ -55,10 +55,10 @@ export async function checkRepository(
   await using team = new ObjectTeam(content, progress, options);
   const list = listObjects(dir, repository.algorithm);
   const names = new NameChecker(repository, list, options);
-  if (content === undefined) names.check();
+  if (content === undefined) await names.check();
   const objects =
     content === undefined ? [] : await team.check(checkOf(repository, content, list), names, list);
-  const named = names.finish();
+  const named = await names.finish();
   const findings = [...metadata.findings, ...objects, ...named];
   if (content !== undefined) repository.suspects.replaceObjects(suspectsOf(repository, findings));
   return {
@@ -168,7 +168,7 @@ class ObjectTeam implements AsyncDisposable {
     this.#progress.start(size);
     for (const other of this.#others) other.post(work);
     this.#hasWork = true;
-    names.check();
+    await names.check();
     using checker = new ObjectChecker(work);
     const findings = odd.flatMap((entry) => checker.checkOdd(entry) ?? []);
     if (odd.length > 0) this.#progress.advance(odd.length);

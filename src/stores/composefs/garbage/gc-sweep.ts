@@ -1,6 +1,6 @@
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { ByteString } from '#base/bytes';
 import { displayText } from '#base/bytes';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
 import { ALGORITHMS } from '#formats/fsverity';
 import type { Finding } from '../check/findings.ts';
 import { FAN_OUT, OBJECTS } from '../layout.ts';
@@ -20,13 +20,16 @@ export interface Sweep extends Garbage {
   readonly findings: readonly Finding[];
 }
 
-/** Scans all objects and finds those that are not live. */
+/** Scans all objects and finds those that are not live. @throws HostError SYSCALL_FAILED; the signal's reason */
 export async function sweepObjects(
   repository: Repository,
   live: ObjectSet,
-  signal: AbortSignal | undefined,
+  options: Pick<OperationOptions, 'signal'>,
 ): Promise<Sweep> {
-  const { root, algorithm } = repository;
+  return await inTurns(sweep(repository, live), options);
+}
+
+function* sweep({ root, algorithm }: Repository, live: ObjectSet): Steps<Sweep> {
   const { digestBytes } = ALGORITHMS[algorithm];
   const findings: Finding[] = [];
   const garbage = new ObjectSet(digestBytes);
@@ -34,15 +37,16 @@ export async function sweepObjects(
   const decoder = new ObjectNameDecoder(digestBytes);
   let kept = 0;
   for (const [number, fanOut] of FAN_OUT.entries()) {
-    await yieldToEvents();
-    signal?.throwIfAborted();
+    yield;
     using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
     dir?.visitEntries((bytes, start, end, type, inode) => {
-      const isName = decoder.decode(number, bytes, start, end);
-      if (isName && live.indexOfWords(decoder.words, 0) >= 0) {
+      // Nearly every object is live, and its first bytes say so: only of another one the whole name is read.
+      const mayBeLive = decoder.decodePrefix(number, bytes, start, end, live.keyBytes);
+      if (mayBeLive && live.indexOfWords(decoder.words, 0) >= 0) {
         kept += 1;
         return;
       }
+      const isName = mayBeLive && decoder.decode(number, bytes, start, end);
       const nameOf = () => Buffer.from(bytes.subarray(start, end)).toString('latin1') as ByteString;
       if (isName && (type === 'file' || dir.fileSizeOf(nameOf()) !== undefined)) {
         garbage.addWords(decoder.words, 0);

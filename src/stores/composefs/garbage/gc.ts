@@ -1,5 +1,6 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { gather } from '#base/flow';
 import { type Dir, fsync, hasErrno } from '#host';
 import type { Finding } from '../check/findings.ts';
 import {
@@ -113,7 +114,7 @@ async function plan(
   for (const id of options.images ?? []) if (await marker.markHeld(id)) held.push(id);
   const rescued = await rescueLostStreams(repository, marker);
   const referrers = await marker.markReferrers();
-  const swept = await sweepObjects(repository, marker.live, signal);
+  const swept = await sweepObjects(repository, marker.live, { signal });
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
   return {
     garbage: swept.garbage,
@@ -203,13 +204,15 @@ async function remove(
   const { root } = repository;
   const changed = new Set<string>();
   const pruned = { images: 0, streams: 0 };
-  for (const { category, name } of decided.links) {
+  const prune = ({ category, name }: GarbageLink) => {
     if (root.unlink(`${category}/${name}`)) pruned[category] += 1;
     const slash = name.lastIndexOf('/');
     const parent = slash < 0 ? category : `${category}/${name.slice(0, slash)}`;
     changed.add(slash >= 0 && removeIfEmpty(root, parent) ? parentOf(parent) : parent);
-  }
-  const leftoversRemoved = decided.leftovers.filter((path) => root.unlink(path)).length;
+  };
+  await gather(decided.links, prune, options);
+  const left = await gather(decided.leftovers, (path) => root.unlink(path), options);
+  const leftoversRemoved = left.filter((isRemoved) => isRemoved).length;
   syncDirectories(root, changed);
   const removed = await removeObjects(root, decided, options);
   forgetVerified(repository);

@@ -1,12 +1,13 @@
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError, NotFoundError } from '#base/errors';
+import { inTurns, type OperationOptions } from '#base/flow';
 import { ALGORITHMS } from '#formats/fsverity';
 import { tryMeasureVerity } from '#host';
 import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
 import { VerifiedMarks } from '../marks/verified.ts';
 import { digestMismatch } from '../objects/object-writer.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
-import { hashFile } from '../objects/verity.ts';
+import { hashFileInSteps } from '../objects/verity.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { ensureLink, isLinkTo, readObjectLink, readSorted, repositoryPath } from './links.ts';
 import { splitRefName } from './names.ts';
@@ -78,9 +79,12 @@ export class ImageStore {
   /**
    * As `open`, but unchanged content that was verified before is not hashed again, for reading single paths. If the kernel verifies, its
    * digest is used; a suspect image is hashed.
-   * @throws as `open`
+   * @throws as `open`; the signal's reason
    */
-  openVerifiedOnce(name: string): OpenImage {
+  async openVerifiedOnce(
+    name: string,
+    options: Pick<OperationOptions, 'signal'> = {},
+  ): Promise<OpenImage> {
     const id = this.resolve(name);
     const { insecure, algorithm, suspects, root } = this.#context;
     const object = this.#objects.open(id);
@@ -91,7 +95,7 @@ export class ImageStore {
       const marks = new VerifiedMarks(root);
       if (!isMeasured && (isSuspect || !marks.has(id, object))) {
         const startedMs = Date.now();
-        const found = hashFile(object, algorithm);
+        const found = await inTurns(hashFileInSteps(object, algorithm), options);
         if (found !== id) throw digestMismatch(id, found);
         marks.add(id, object, startedMs);
       }

@@ -43,6 +43,11 @@ export class ObjectSet {
     this.#slots = new Int32Array(rounded * 2).fill(EMPTY);
   }
 
+  /** First bytes of a digest by which ids are told apart. */
+  get keyBytes(): number {
+    return this.#keyWords * 4;
+  }
+
   /** Number of ids. */
   get size(): number {
     return this.#size;
@@ -177,9 +182,15 @@ export class ObjectNameDecoder {
     return this.#decode(fanOut, bytes, start, end, this.#digest.length);
   }
 
-  /** As `decode`, but only the first eight bytes. Of the rest of the name, only the length is checked. */
-  decodePrefix(fanOut: number, bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#decode(fanOut, bytes, start, end, 8);
+  /** As `decode`, but only the first bytes. Of the rest of the name, only the length is checked. */
+  decodePrefix(
+    fanOut: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    prefixBytes: number,
+  ): boolean {
+    return this.#decode(fanOut, bytes, start, end, prefixBytes);
   }
 
   #decode(fanOut: number, bytes: Uint8Array, start: number, end: number, count: number): boolean {

@@ -8,6 +8,8 @@ import { ObjectNameDecoder } from './object-set.ts';
 
 /** A fan-out directory is read if it holds at most this number of entries for each requested object. */
 const ENTRIES_FOR_EACH = 8;
+/** First bytes of an id that are kept. */
+const PREFIX_BYTES = 8;
 
 /**
  * Which of many objects exist: 1 or 0 for each. It reads the fan-out directories if that costs less than a system call for each object,
@@ -45,7 +47,7 @@ function listPrefixes(root: Dir, digestBytes: number, wanted: number): ObjectPre
     let entries = 0;
     dir?.visitEntries((bytes, start, end, type) => {
       entries += 1;
-      if (type === 'file' && decoder.decodePrefix(number, bytes, start, end)) {
+      if (type === 'file' && decoder.decodePrefix(number, bytes, start, end, PREFIX_BYTES)) {
         prefixes.addWords(words[0] as number, words[1] as number);
       }
     });

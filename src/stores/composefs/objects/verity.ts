@@ -1,4 +1,5 @@
 import type { ObjectId } from '#base/digest';
+import type { Steps } from '#base/flow';
 import type { VerityAlgorithm, VerityHasher } from '#formats/fsverity';
 import {
   type Descriptor,
@@ -53,5 +54,17 @@ export function hashFile(file: Descriptor, algorithm: VerityAlgorithm): ObjectId
     // Bytes of this file must not affect the digest of the next file.
     hasher.finish();
     throw error;
+  }
+}
+
+/** As `hashFile`, in steps, with a buffer of its own. */
+export function* hashFileInSteps(file: Descriptor, algorithm: VerityAlgorithm): Steps<ObjectId> {
+  const bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  const hasher = openVerityHasher(algorithm);
+  for (;;) {
+    const count = readAt(file, bytes, hasher.sizeBytes);
+    hasher.update(new Uint8Array(bytes.buffer, 0, count));
+    if (count < PIECE_BYTES) return hasher.finish();
+    yield;
   }
 }
