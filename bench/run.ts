@@ -19,6 +19,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./startup.ts'),
   () => import('./ostree.ts'),
   () => import('./scale.ts'),
+  () => import('./df.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 

@@ -119,6 +119,7 @@ export {
   probeReflinkBetween,
 } from './probe.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
+export { type Deduped, dedupeRange } from './sharing/dedupe.ts';
 export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
 export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
 export { EXTENT_FLAG } from './sharing/fiemap.ts';

@@ -12,7 +12,7 @@ const COPY_STEP_BYTES = 1 << 30;
 const COPY_PIECE_BYTES = 1 << 20;
 
 /** Errors that mean "these two files cannot share extents", as opposed to a real failure. */
-function cannotShare(errno: number): boolean {
+export function cannotShare(errno: number): boolean {
   return (
     errno === ERRNO.EOPNOTSUPP ||
     errno === ERRNO.EXDEV ||
