@@ -64,7 +64,7 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   /** Reading of layers (default: `standard`; a stored image keeps its reading). */
   readonly reading?: Reading | undefined;
   /**
-   * Publish in the steps of composefs-rs: the streams before there is an EROFS image are stored, too. Nothing uses them afterwards, and the
+   * @internal Publish in the steps of composefs-rs: the streams before there is an EROFS image are stored, too. Nothing uses them afterwards, and the
    * next garbage collection removes them; scripts written for it count them.
    */
   readonly likeUpstream?: UpstreamSteps | undefined;

@@ -85,13 +85,13 @@ export class Repository implements Disposable {
   readonly suspects: SuspectStore;
   /** @internal */
   readonly partials: PartialStore;
-  /** Small files that save work for later pulls, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
+  /** @internal Small files that save work for later pulls, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
   readonly kept: Readonly<Record<keyof typeof KEPT, KeptFiles>>;
-  /** Uploads that were begun. */
+  /** @internal Uploads that were begun. */
   readonly uploads: NoteStore;
-  /** What accepted images, by manifest. */
+  /** @internal What accepted images, by manifest. */
   readonly accepted: NoteStore;
-  /** Temporary folders of exports. */
+  /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
@@ -174,13 +174,13 @@ export class Repository implements Disposable {
     }
   }
 
-  /** Free bytes of the filesystem for a user without privileges, and its block size. @throws HostError SYSCALL_FAILED */
+  /** @internal Free bytes of the filesystem for a user without privileges, and its block size. @throws HostError SYSCALL_FAILED */
   readSpace(): { readonly availableBytes: number; readonly blockBytes: number } {
     const { availableBytes, blockBytes } = readFilesystemState(this.root);
     return { availableBytes, blockBytes };
   }
 
-  /** Removes a directory of our own where it is empty, and what then is empty above it: a repository at rest looks as other tools made it. */
+  /** @internal Removes a directory of onecopy if it is empty, and then an empty `.onecopy`, so that other tools list the repository as theirs. */
   tidyOwn(name: string): void {
     if (this.root.rmdirEmpty(`${OWN}/${name}`)) this.root.rmdirEmpty(OWN);
   }

@@ -31,9 +31,9 @@ export interface DiskTerms {
   readonly meanFileBytes: number | undefined;
 }
 
-/** Size of a tar in blobs of which it is not known. Measured on layers of Debian and Fedora images, gzip and zstd: 2.4 to 3.1. */
+/** Size of a tar in blobs of which it is not known. An estimate: compressed filesystems of distributions expand two to three times. */
 export const GUESSED_EXPANSION = 2.7;
-/** Mean size of a file where nothing is known, of Debian's and Fedora's base images. */
+/** Mean size of a file where nothing is known. An estimate. */
 const MEAN_FILE_BYTES = 24_000;
 /** Bytes of a tar that do not go into a file's object: header, and half a block of padding. */
 const TAR_OVERHEAD_BYTES = 768;
