@@ -28,4 +28,5 @@ export {
   ensureNamedImage,
   openNamedView,
   type TreeChoice,
+  treeOfNamed,
 } from './view.ts';

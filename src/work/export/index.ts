@@ -18,6 +18,7 @@ export {
   type EntryOfTree,
   exportDirectory,
   exportPath,
+  exportTree,
 } from './to-directory.ts';
 export {
   type ExportedLayer,

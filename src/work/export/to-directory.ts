@@ -43,7 +43,17 @@ export async function exportDirectory(
 ): Promise<DirectoryReport> {
   const imageId = resolveImageId(repository, name);
   const tree = await inTurns(readTreeInSteps(repository.images.read(imageId).bytes), options);
-  const counts = await writeBeside(repository, tree, path, options, publishDirectory);
+  return await exportTree(repository, { imageId, tree }, path, options);
+}
+
+/** As `exportDirectory`, of a tree that is in memory. @throws as `exportDirectory` */
+export async function exportTree(
+  contents: Contents,
+  { imageId, tree }: Omit<EntryOfTree, 'entry'>,
+  path: string,
+  options: DirectoryOptions = {},
+): Promise<DirectoryReport> {
+  const counts = await writeBeside(contents, tree, path, options, publishDirectory);
   return { path, imageId, ...counts };
 }
 

@@ -11,7 +11,9 @@ import { count, list, orNull, text } from './schemas.ts';
 import type { VerbContext } from './verb.ts';
 
 /** Keys that apply to OSTree repositories only. */
-export const OSTREE_KEYS = ['mode', 'emptyBoot', 'emptySysroot', 'keepUserXattrs', 'compat'];
+export const COMMIT_KEYS = ['mode', 'emptyBoot', 'emptySysroot', 'keepUserXattrs'];
+/** Keys that apply to OSTree repositories, but not to layouts, archives and registries, which get the layers as they are. */
+export const OSTREE_KEYS = [...COMMIT_KEYS, 'compat'];
 
 /** Report of an export of an image as a commit of an OSTree repository. */
 export const ostreeReport = v.object({

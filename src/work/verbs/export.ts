@@ -1,10 +1,19 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
-import { ensureNamedImage, findNamed, type Named, openNamedView } from '#work/catalog';
+import {
+  computeNamedId,
+  ensureNamedImage,
+  findNamed,
+  type Named,
+  openNamedView,
+  treeOfNamed,
+} from '#work/catalog';
 import type { ContainersReference } from '#work/containers';
 import {
+  type DirectoryReport,
   exportDirectory,
   exportImage,
+  exportTree,
   type LocalReference,
   type OstreeReference,
   parseReference,
@@ -18,7 +27,14 @@ import {
   planContainers,
   writeContainers,
 } from './export-containers.ts';
-import { isOstree, OSTREE_KEYS, ostreeReport, planOstree, writeOstree } from './export-ostree.ts';
+import {
+  COMMIT_KEYS,
+  isOstree,
+  OSTREE_KEYS,
+  ostreeReport,
+  planOstree,
+  writeOstree,
+} from './export-ostree.ts';
 import { noteOnly } from './files.ts';
 import { REFLINK_POLICIES } from './pull.ts';
 import { type PushRequest, planPush, pushReports, runPush } from './push.ts';
@@ -139,7 +155,10 @@ export const exportVerb = defineVerb({
       return planContainers(repository, asked, { place, image: imageNameOf(asked, named) });
     }
     if (typeof place === 'string') {
-      const { imageId } = await openNamedView(repository, named, context);
+      const choice = { reading: asked.compat };
+      const imageId = readsAs(asked, named)
+        ? await computeNamedId(repository, named, choice, context)
+        : (await openNamedView(repository, named, context)).imageId;
       const rest = { imageId, path: place, ...commitOf(named) };
       return { dryRun: true as const, kind: 'directory' as const, name, target, ...rest };
     }
@@ -154,16 +173,13 @@ export const exportVerb = defineVerb({
     using repository = await openSelected(context);
     const named = findNamed(repository, asked.name);
     noteOnly(context, repository, named);
-    const { signal, onProgress } = context;
     if (isOstree(place)) return await writeOstree(context, repository, asked, { place, named });
     if (isContainers(place)) {
       const image = imageNameOf(asked, named);
       return await writeContainers(context, repository, asked, { place, image });
     }
     if (typeof place === 'string') {
-      const { imageId } = await ensureNamedImage(repository, named, { signal });
-      const options = { signal, onProgress, owners: asked.owners };
-      const done = await exportDirectory(repository, imageId, place, options);
+      const done = await writeDirectory(context, place, asked, { repository, named });
       const kind = 'directory' as const;
       return { dryRun: false as const, kind, ...commitOf(named), ...done };
     }
@@ -171,11 +187,45 @@ export const exportVerb = defineVerb({
   },
 });
 
+/** What is exported. */
+interface Exported {
+  readonly repository: Parameters<typeof exportImage>[0];
+  readonly named: Named;
+}
+
+async function writeDirectory(
+  { signal, onProgress }: VerbContext,
+  place: string,
+  asked: ExportRequest,
+  { repository, named }: Exported,
+): Promise<DirectoryReport> {
+  const options = { signal, onProgress, owners: asked.owners };
+  if (readsAs(asked, named)) {
+    const choice = { reading: asked.compat };
+    const tree = await treeOfNamed(repository, named, choice, options);
+    const imageId = await computeNamedId(repository, named, choice, options);
+    return await exportTree(repository, { imageId, tree }, place, options);
+  }
+  const { imageId } = await ensureNamedImage(repository, named, { signal });
+  return await exportDirectory(repository, imageId, place, options);
+}
+
+/**
+ * True if the files of an image shall be read as another program reads its layers. Commits and EROFS images have no layers. The readings of
+ * a commit differ only in a NUL at the end of attribute names, which no filesystem can store. @throws UsageError for other kinds
+ */
+function readsAs({ compat, name, target }: ExportRequest, named: Named): boolean {
+  if (compat === undefined || named.kind === 'image') return compat !== undefined;
+  throw new UsageError(
+    `Cannot export "${name}" to "${target}": --compat applies to container images, found a ${named.kind}`,
+  );
+}
+
 async function writeImage(
   { signal, onProgress }: VerbContext,
   place: LocalReference,
   asked: ExportRequest,
-  { repository, named }: { repository: Parameters<typeof exportImage>[0]; named: Named },
+  { repository, named }: Exported,
 ): Promise<v.InferOutput<typeof imageReport>> {
   const { compression } = asked;
   const options = { signal, onProgress, compression };
@@ -234,7 +284,7 @@ function placeOf(asked: ExportRequest): Place {
   const subject = `export to "${target}"`;
   refuseKeys(asked, REGISTRY_KEYS, subject);
   if (!/^[a-z][a-z-]+:/.test(target)) {
-    refuseKeys(asked, ['compression', ...CONTAINERS_KEYS, ...OSTREE_KEYS], subject);
+    refuseKeys(asked, ['compression', ...CONTAINERS_KEYS, ...COMMIT_KEYS], subject);
     return target;
   }
   const reference = parseReference(target);

@@ -29,6 +29,7 @@ export const grammar: Grammar = {
     },
     { ...NO_OWNERS, says: 'do not restore owners in a plain directory' },
     REFLINK,
+    COMPAT,
     {
       flags: '--mode <mode>',
       says: 'mode of an OSTree repository that is created',
@@ -54,14 +55,14 @@ export const grammar: Grammar = {
       key: 'keepUserXattrs',
       heading: OF_OSTREE,
     },
-    { ...COMPAT, heading: OF_OSTREE },
     ...PACKING.map((option) => ({ ...option, heading: 'Registry options' })),
     ...REGISTRY,
   ],
   help:
     'containers-storage:NAME gives the image to podman, buildah and skopeo of this host; a name without a host gets localhost/.\n' +
     'A target without a transport is a plain directory, which must be new or empty. ostree-local:PATH[:REF] makes a commit of the\n' +
-    'image in an OSTree repository. For docker://HOST/NAME[:TAG], export is onecopy push.',
+    'image in an OSTree repository. For docker://HOST/NAME[:TAG], export is onecopy push.\n' +
+    '--compat applies to directories and OSTree repositories; the other targets get the layers as they are.',
   aliases: [{ name: 'ostree checkout' }],
 };
 
