@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
 import { ERRNO, hostError } from './errno.ts';
 import { PATH_BYTES_MAX, SLAB, slab } from './ffi.ts';
@@ -13,9 +14,22 @@ export function fdOf(file: Descriptor): number {
   return typeof file === 'number' ? file : file.fd;
 }
 
-/** Name in messages. */
+/** Name in messages: of a bare descriptor the path of its file, or of the directory that its file without a name is in. */
 export function labelOf(file: Descriptor): string {
-  return typeof file === 'number' ? `descriptor ${file}` : file.label;
+  return typeof file === 'number' ? labelOfNumber(file) : file.label;
+}
+
+/** What the kernel appends to the path of a file without a name; one that never had a name is called by its inode. */
+const WITHOUT_NAME = /(?:\/#\d+)? \(deleted\)$/;
+
+function labelOfNumber(fd: number): string {
+  try {
+    const path = readlinkSync(procPath(fd), 'latin1') as ByteString;
+    if (path.startsWith('/')) return displayText(path.replace(WITHOUT_NAME, '') as ByteString);
+  } catch {
+    // Not open, or /proc is not mounted.
+  }
+  return `descriptor ${fd}`;
 }
 
 /** `directory/name` for messages only; the bytes are decoded as UTF-8 where that is possible. */

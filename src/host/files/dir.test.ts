@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ByteString } from '#base/bytes';
-import { hasCode } from '#base/errors';
+import { HostError, hasCode } from '#base/errors';
 import { watchDescriptors } from '../../../test/support/fd-leak.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { hasErrno } from '../ffi/errno.ts';
@@ -26,6 +27,9 @@ import { readFilesystemState } from './statvfs.ts';
 /** A name that is not UTF-8, and one whose bytes are. */
 const UGLY = 'a\xff\x80\n b' as ByteString;
 
+const isAbout = (path: string) => (error: unknown) =>
+  hasErrno(error, 'EBADF') && error instanceof HostError && error.details['target'] === path;
+
 describe('Dir', () => {
   it('keeps names that are not UTF-8 exactly', () => {
     using _leaks = watchDescriptors();
@@ -36,6 +40,15 @@ describe('Dir', () => {
     assert.deepEqual(temp.dir.readEntries(), [{ name: UGLY, type: 'directory' }]);
     assert.deepEqual(inner.readEntries(), [{ name: '\xe9', type: 'file' }]);
     assert.equal(temp.dir.lstat(`${UGLY}/\xe9`)?.type, 'file');
+  });
+
+  it('names the file of a bare descriptor in errors, or the directory of one without a name', () => {
+    using temp = makeTempDir();
+    using file = temp.dir.openFile('file', OPEN.create | OPEN.read);
+    using unnamed = temp.dir.openFile('.', OPEN.tmpfile | OPEN.write);
+    assert.throws(() => writeAll(file.fd, Buffer.from('x')), isAbout(join(temp.path, 'file')));
+    assert.throws(() => readSome(unnamed.fd, Buffer.alloc(1)), isAbout(temp.path));
+    assert.throws(() => writeAll(9999, Buffer.from('x')), isAbout('descriptor 9999'));
   });
 
   it('refuses names that would reach somewhere else', () => {
