@@ -111,7 +111,7 @@ test('standard output that is full or closed is one line and an exit status, a r
     return spawnSync('sh', ['-c', script, ONECOPY], { encoding: 'utf8', env: environment });
   };
   assert.equal(run(`pull -q ${reference} x`, '').status, 0);
-  for (const verb of ['--version', 'images --json', 'ls -R x', 'help']) {
+  for (const verb of ['--version', 'images', 'ls -R x', 'help']) {
     const full = run(verb, '>/dev/full');
     assert.equal(full.status, 14, `${verb}: ${full.stderr}`);
     assert.match(full.stderr, /^onecopy: Cannot write to standard output: no space .*ENOSPC\)\n$/);
@@ -120,6 +120,17 @@ test('standard output that is full or closed is one line and an exit status, a r
     assert.match(
       closed.stderr,
       /^onecopy: Cannot write to standard output: it is closed \(EBADF\)\n$/,
+    );
+  }
+  for (const [redirection, status, code, errno] of [
+    ['>/dev/full', 14, 'NO_SPACE', 'ENOSPC'],
+    ['>&-', 11, 'SYSCALL_FAILED', 'EBADF'],
+  ] as const) {
+    const failed = run('images --json', redirection);
+    const { schemaVersion, error } = JSON.parse(failed.stderr);
+    assert.deepEqual(
+      [failed.status, schemaVersion, error.code, error.details.errno],
+      [status, 1, code, errno],
     );
   }
   assert.deepEqual(

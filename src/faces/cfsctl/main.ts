@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { leave, stderr, stdout } from '#faces/terminal';
+import { renderErrorText } from '#base/errors';
+import { leave, reportOutputErrors, stderr, stdout } from '#faces/terminal';
 import { runCfsctl } from './run.ts';
 
 /** The exit status of a program that a signal ended, as a shell counts it. */
@@ -7,6 +8,7 @@ const INTERRUPTED = 130;
 
 /** Runs `cfsctl` on the descriptors of this process. */
 export async function main(argv: readonly string[]): Promise<void> {
+  reportOutputErrors((error) => `cfsctl: ${renderErrorText(error)}`);
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => interruption.abort());

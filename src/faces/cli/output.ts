@@ -91,17 +91,22 @@ export interface ReportOptions {
   readonly interrupted: number | undefined;
 }
 
+/** An error as one line of JSON. */
+export function errorLine(error: Error, code: { readonly code?: string } = {}): string {
+  const document = {
+    schemaVersion: SCHEMA_VERSION,
+    error: { ...renderErrorDocument(error), ...code },
+  };
+  return plainJson(JSON.stringify(document, toJson));
+}
+
 /** Prints an error on stderr in the wanted form and returns the exit status of the run. */
 export function reportError(error: unknown, options: ReportOptions): number {
   const shown = error instanceof Error ? error : new Error(String(error));
   const isInterrupted = options.interrupted !== undefined && !isOnecopyError(shown);
   if (options.json) {
     const code = isInterrupted ? { code: 'INTERRUPTED' } : {};
-    const document = {
-      schemaVersion: SCHEMA_VERSION,
-      error: { ...renderErrorDocument(shown), ...code },
-    };
-    stderr.write(`${plainJson(JSON.stringify(document, toJson))}\n`);
+    stderr.write(`${errorLine(shown, code)}\n`);
   } else {
     stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
     const isBug = !isInterrupted && !isOnecopyError(shown);

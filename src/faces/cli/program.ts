@@ -1,13 +1,20 @@
 import { type Command, CommanderError } from 'commander';
 import { UsageError } from '#base/errors';
-import { leave } from '#faces/terminal';
+import { leave, reportOutputErrors } from '#faces/terminal';
 import { locateRepository } from '#work/repository';
 import type { Verb, VerbContext } from '#work/verbs';
 import { confirm } from './ask.ts';
 import { type Asked, buildCommands, findCommand, prepareHelp } from './commands.ts';
 import { type GlobalOptions, progressModeOf, selectionOf, wholeNumber } from './globals.ts';
 import { Interruption } from './interruption.ts';
-import { createOutput, EXIT_FINDINGS, EXIT_USAGE, type Output, reportError } from './output.ts';
+import {
+  createOutput,
+  EXIT_FINDINGS,
+  EXIT_USAGE,
+  errorLine,
+  type Output,
+  reportError,
+} from './output.ts';
 import { createProgress } from './progress.ts';
 import { requestOf } from './request.ts';
 import { TEXTS } from './text/table.ts';
@@ -21,6 +28,7 @@ export { leave };
  */
 export async function runProgram(argv: readonly string[], version: string): Promise<number> {
   using interruption = new Interruption();
+  if (argv.includes('--json')) reportOutputErrors((error) => errorLine(error));
   let status = 0;
   const program = buildCommands(version, async (asked) => {
     status = await runVerb(asked, interruption);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { plainText } from '#base/bytes';
 import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
-import { stderr, stdout } from '#faces/terminal';
+import { reportOutputErrors, stderr, stdout } from '#faces/terminal';
 
 /** Characters that are buffered before a write. */
 const PIECE_LENGTH = 64 * 1024;
@@ -17,6 +17,7 @@ export async function runTool(
   usage: string,
   work: () => Promise<void> | void,
 ): Promise<number> {
+  reportOutputErrors((error) => `${program}: ${renderErrorText(error)}`);
   try {
     await work();
     return 0;

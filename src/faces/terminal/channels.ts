@@ -82,7 +82,7 @@ export class Channel {
     if (code === 'EPIPE') process.exit();
     if (this.#fd === 2) return;
     const error = outputError(code);
-    stderr.write(`onecopy: ${renderErrorText(error)}\n`);
+    stderr.write(`${renderOutputError(error)}\n`);
     process.exit(error.exitCode);
   }
 }
@@ -96,6 +96,13 @@ function outputError(errno: string): HostError {
     `Cannot write to standard output: ${errno === 'EBADF' ? 'it is closed' : reason} (${errno})`,
     { errno, syscall: 'write', target: 'standard output' },
   );
+}
+
+let renderOutputError = (error: HostError): string => `onecopy: ${renderErrorText(error)}`;
+
+/** Sets the form in which this program reports that standard output cannot be written. */
+export function reportOutputErrors(render: (error: HostError) => string): void {
+  renderOutputError = render;
 }
 
 /** Standard output. */

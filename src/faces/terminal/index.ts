@@ -1,2 +1,2 @@
 /** Terminal code of every program: standard output and standard error as channels, and broken pipes. */
-export { Channel, leave, stderr, stdout } from './channels.ts';
+export { Channel, leave, reportOutputErrors, stderr, stdout } from './channels.ts';
