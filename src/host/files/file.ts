@@ -87,13 +87,14 @@ export function readSome(file: Descriptor, into: Uint8Array): number {
 }
 
 /**
- * The whole content from offset 0, whatever the current offset.
+ * The whole content from offset 0, whatever the current offset. A pipe, a socket or a terminal is read to its end.
  * @param limitBytes the largest content to accept
  * @throws HostError SYSCALL_FAILED (EFBIG when the file is larger than the limit)
  */
 export function readAll(file: Descriptor, limitBytes: number): Buffer {
   const pieces: Buffer[] = [];
-  let { sizeBytes } = statFd(file);
+  let { sizeBytes, type } = statFd(file);
+  if (type !== 'file') return readToEnd(file, limitBytes);
   if (sizeBytes > limitBytes) throw tooLarge(file);
   const whole = Buffer.allocUnsafe(sizeBytes);
   sizeBytes = readAt(file, whole, 0);
@@ -108,6 +109,24 @@ export function readAll(file: Descriptor, limitBytes: number): Buffer {
     pieces.push(piece.subarray(0, count));
   }
   return pieces.length === 0 ? whole : Buffer.concat([whole, ...pieces]);
+}
+
+/** Reads what has no offsets, from where it stands. */
+function readToEnd(file: Descriptor, limitBytes: number): Buffer {
+  const fd = fdOf(file);
+  const pieces: Buffer[] = [];
+  for (let sizeBytes = 0; ; ) {
+    const piece = Buffer.allocUnsafe(65536);
+    const count = sys.read(fd, piece, piece.length);
+    if (count === 0) return Buffer.concat(pieces);
+    if (count < 0) {
+      if (lastErrno() !== ERRNO.EINTR) failSyscall('read', labelOf(file));
+      continue;
+    }
+    sizeBytes += count;
+    if (sizeBytes > limitBytes) throw tooLarge(file);
+    pieces.push(piece.subarray(0, count));
+  }
 }
 
 function tooLarge(file: Descriptor): Error {

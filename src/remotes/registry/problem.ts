@@ -50,7 +50,9 @@ export function refusalOf(answer: HttpBytes, context: RefusalContext): Transport
   const details = { status, attempts, codes: codes.join(' ') };
   if (status === 401 || status === 403) {
     const problem = `the registry refused access (${status}; ${who})${words}`;
-    const hint = `Run \`onecopy login ${registry}\` with an account that may do this`;
+    const hint = /the login$|--creds$/.test(who)
+      ? 'Check the user name and the password'
+      : `Run \`onecopy login --username NAME --password-stdin ${registry}\` with an account that may do this`;
     return transportError('HTTP_DENIED', where, problem, { retryable: false, details, hint });
   }
   if (status === 429) {

@@ -126,7 +126,7 @@ export class RegistryRepository implements AsyncDisposable {
       {
         hint:
           access.who === 'nobody is logged in'
-            ? `Check the name. For a private image, run \`onecopy login ${registry}\``
+            ? `Check the name. For a private image, log in: \`onecopy help login\``
             : `Check the name: run \`onecopy tags docker://${registry}/${repository}\``,
       },
     );
@@ -201,7 +201,7 @@ export class RegistryRepository implements AsyncDisposable {
       'REGISTRY_NAME_NOT_FOUND',
       `Cannot list tags of ${registry}/${repository}: the registry has no such repository (${access.who})`,
       { registry, repository },
-      { hint: `Check the name. For a private repository, run \`onecopy login ${registry}\`` },
+      { hint: `Check the name. For a private repository, log in: \`onecopy help login\`` },
     );
   }
 

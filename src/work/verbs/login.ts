@@ -33,7 +33,7 @@ export type LoginReport = v.InferOutput<typeof report>;
 export const login = defineVerb({
   request: v.strictObject({
     registry: text,
-    user: text,
+    user: maybeText,
     password: maybeText,
     /** Absolute path of a file that holds the password; one newline at its end does not count. */
     passwordFile: maybeText,
@@ -52,6 +52,12 @@ export const login = defineVerb({
     },
   ],
   async run(context, { registry, user, password, passwordFile, ...asked }) {
+    if (user === undefined) {
+      throw new UsageError(
+        `Cannot log in to "${registry}": expected --username, found none`,
+        `Run \`onecopy login --username NAME --password-stdin ${registry}\``,
+      );
+    }
     if ((password === undefined) === (passwordFile === undefined)) {
       throw new UsageError(
         `Cannot log in to "${registry}": expected one of --password and --password-stdin`,

@@ -1,11 +1,15 @@
 import { byteStringFromText } from '#base/bytes';
-import { Dir, OPEN, readAll, writeAll } from '#host';
+import { Dir, HostFile, OPEN, readAll, writeAll } from '#host';
 
 /** Size limit for a file that a request names and that is read completely, in bytes. */
 const FILE_BYTES_MAX = 64 * 2 ** 20;
 
-/** Reads a file that a request names. @throws HostError SYSCALL_FAILED, exit 4 if it is missing */
+/** The descriptor of standard input. A socket cannot be opened by the path. */
+const STDIN = { path: '/dev/stdin', fd: 0 };
+
+/** Reads a file that a request names, or standard input for `/dev/stdin`. @throws HostError SYSCALL_FAILED, exit 4 if it is missing */
 export function readNamedFile(path: string): Buffer {
+  if (path === STDIN.path) return readAll(new HostFile(STDIN.fd, path), FILE_BYTES_MAX);
   const { folder, name } = splitPath(path);
   using directory = Dir.open(folder);
   using file = directory.openFile(name, OPEN.read);
