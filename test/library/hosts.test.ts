@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
@@ -33,14 +33,19 @@ before(async () => {
     format: 'esm',
     target: 'node22',
     external: ['koffi', 'openpgp'],
-    // Packages in the style of CommonJS ask for modules of Node by require.
-    banner: {
-      js: "import { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);",
-    },
+    banner: { js: documentedBanner() },
     logLevel: 'silent',
   });
 });
 after(() => rmSync(scratch, { recursive: true }));
+
+/** The banner of docs/library.md, so that the documented build is the tested one. */
+function documentedBanner(): string {
+  const guide = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
+  const banner = /banner: \{ js: "(.*)" \}/.exec(guide)?.[1];
+  assert.ok(banner !== undefined);
+  return banner;
+}
 
 function isMissing(t: TestContext, node: string): boolean {
   if (existsSync(node)) return false;
