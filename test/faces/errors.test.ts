@@ -70,6 +70,15 @@ test('a wrong command line of a known verb names the help of the verb', () => {
   match(run('help', 'frobnicate').stderr, /hint: Run `onecopy help` for a list of verbs\n/);
 });
 
+test('a verb of another tool, an option with one dash and a missing transport get a hint that can be typed', () => {
+  match(run('prune').stderr, /unknown verb 'prune'\n {2}hint: Did you mean gc\?\n$/);
+  match(
+    run('find', 'app', '-name', 'x').stderr,
+    /unknown option '-name'\n {2}hint: Long options have two dashes: --name\n$/,
+  );
+  match(run('tags', 'alpine').stderr, /\n {2}hint: Write docker:\/\/alpine\n$/);
+});
+
 test('help explains every level on stdout', () => {
   const whole = run('help');
   equal(whole.status, 0);

@@ -6,6 +6,7 @@ import type { Verb, VerbContext } from '#work/verbs';
 import { confirm } from './ask.ts';
 import { type Asked, buildCommands, findCommand, prepareHelp } from './commands.ts';
 import { type GlobalOptions, progressModeOf, selectionOf, wholeNumber } from './globals.ts';
+import { GRAMMARS } from './grammar/table.ts';
 import { Interruption } from './interruption.ts';
 import {
   createOutput,
@@ -16,7 +17,7 @@ import {
   reportError,
 } from './output.ts';
 import { createProgress } from './progress.ts';
-import { requestOf } from './request.ts';
+import { longFlagOf, requestOf } from './request.ts';
 import { TEXTS } from './text/table.ts';
 import type { Text } from './text/text.ts';
 
@@ -38,7 +39,8 @@ export async function runProgram(argv: readonly string[], version: string): Prom
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
-    const shown = error instanceof CommanderError ? misuseOf(error, verbIn(program, argv)) : error;
+    const shown =
+      error instanceof CommanderError ? misuseOf(error, verbIn(program, argv), argv) : error;
     if (shown === undefined) return error instanceof CommanderError ? exitOf(error) : 1;
     return reportError(shown, {
       json: argv.includes('--json'),
@@ -87,11 +89,38 @@ function exitOf(error: CommanderError): number {
   return error.exitCode === 0 ? 0 : EXIT_USAGE;
 }
 
+/** What people type who know podman, docker or restic, and the verb here. */
+const VERBS_OF_OTHERS: ReadonlyMap<string, string> = new Map([
+  ['check', 'fsck'],
+  ['list', 'images'],
+  ['prune', 'gc'],
+  ['remove', 'rm'],
+  ['rename', 'tag'],
+  ['rmi', 'rm'],
+  ['save', 'export'],
+  ['unmount', 'umount'],
+  ['version', '--version'],
+  ['verify', 'fsck'],
+]);
+
 /** The usage error that commander reports; undefined when it only printed help. */
-function misuseOf(error: CommanderError, verb: string | undefined): UsageError | undefined {
+function misuseOf(
+  error: CommanderError,
+  verb: string | undefined,
+  argv: readonly string[],
+): UsageError | undefined {
   if (/^commander\.(help|version)/.test(error.code)) return undefined;
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n');
-  const guess = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
+  const unknown = /^unknown command '(.*)'$/.exec(first)?.[1] ?? '';
+  // Commander reads `-name` as the options `-n` and `-ame`.
+  const longFlags = (GRAMMARS[verb ?? '']?.options ?? []).map(longFlagOf);
+  const oneDash = argv.find((word) => longFlags.includes(`-${word}`));
+  if (oneDash !== undefined && /^unknown option '-[^-]/.test(first)) {
+    const problem = `Cannot read the command line: unknown option '${oneDash}'`;
+    return new UsageError(problem, `Long options have two dashes: -${oneDash}`);
+  }
+  const similar = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
+  const guess = VERBS_OF_OTHERS.get(unknown) ?? similar;
   return new UsageError(
     `Cannot read the command line: ${first.replace(/^unknown command/, 'unknown verb').replace(/\.$/, '')}`,
     guess === undefined ? helpHint(verb) : `Did you mean ${guess}?`,

@@ -25,7 +25,9 @@ export const cat = defineVerb({
   ],
   async run(context, { name, paths, layer, ...choice }) {
     if ((layer === undefined) === (paths.length === 0)) {
-      throw new UsageError(`Cannot print of "${name}": expected either paths or --layer`);
+      throw new UsageError(
+        `Cannot print files of "${name}": expected paths or --layer, found ${layer === undefined ? 'neither' : 'both'}`,
+      );
     }
     if (layer !== undefined) {
       refuseKeys({ ...choice }, Object.keys(elsewhereKeys), `print a layer of "${name}"`);

@@ -83,7 +83,9 @@ export async function openPreview(
   if (!isRegistryReference(name)) refuseRegistryKeys(request, `read files of "${name}"`);
   const registry = registryOptions(request);
   const choice = { ...form, platform: wanted, reading, registry };
-  return await previewImage(name, { signal, onProgress, ...choice });
+  const preview = await previewImage(name, { signal, onProgress, ...choice });
+  preview.view.name = name;
+  return preview;
 }
 
 /** What says which image elsewhere is meant, and how it is asked for. */

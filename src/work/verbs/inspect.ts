@@ -76,7 +76,10 @@ export const inspect = defineVerb({
   examples: [
     { request: { name: 'app' }, says: 'Show manifest, config and ids of an image' },
     { request: { name: 'app', raw: true }, says: 'Print the stored manifest, byte for byte' },
-    { request: { name: 'oci:layout:latest' }, says: 'Show an image where it lies' },
+    {
+      request: { name: 'oci:layout:latest' },
+      says: 'Show an image of an OCI layout without pulling it',
+    },
     { request: { name: 'os' }, says: 'Show the commit object of a commit' },
   ],
   async run(context, asked) {

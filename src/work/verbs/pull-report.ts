@@ -139,7 +139,11 @@ export function planReport(
   name: string,
   wouldCreate: boolean,
 ): v.InferOutput<typeof imagePlanReport> {
-  const rows = layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) }));
+  // `storedBytes` is input of the disk forecast, not part of the report.
+  const rows = layers.map(({ storedBytes: _, ...layer }) => ({
+    ...layer,
+    diffId: orNull(layer.diffId),
+  }));
   const { trust: accepted, disk, ...rest } = plan;
   return {
     dryRun: true,

@@ -87,12 +87,16 @@ export const pull = defineVerb({
   report,
   examples: [
     {
+      request: { reference: 'docker://localhost:5000/ns/app:1', names: ['app'] },
+      says: 'Pull an image from a registry',
+    },
+    {
       request: { reference: 'oci:layout:latest', names: ['app'] },
       says: 'Pull an image of an OCI layout',
     },
     {
       request: { reference: 'containers-storage:localhost/app:1' },
-      says: 'Take over an image that podman has, sharing its files',
+      says: 'Pull an image from the storage of podman, and share extents with it',
     },
     { request: { reference: 'ostree-local:os-repo:os' }, says: 'Pull an OSTree commit' },
   ],

@@ -5,5 +5,6 @@ import { parseReference } from '#work/export';
 export function parseRegistryReference(text: string) {
   const reference = parseReference(text);
   if (reference.transport === 'docker') return reference;
-  throw new UsageError(`Cannot ask "${text}": expected docker://HOST/NAME, found no registry`);
+  const hint = reference.transport === 'stored' ? `Write docker://${text}` : undefined;
+  throw new UsageError(`Cannot use "${text}" here: expected docker://HOST/NAME`, hint);
 }

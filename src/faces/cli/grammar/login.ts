@@ -1,8 +1,8 @@
 import type { Grammar } from './grammar.ts';
 import { REGISTRY } from './registry.ts';
 
-const OF_LOGIN = REGISTRY.filter(({ key }) => key !== 'creds').map(
-  ({ heading: _, ...rest }) => rest,
+const OF_LOGIN = REGISTRY.filter(({ key }) => key !== 'creds').map(({ heading: _, ...rest }) =>
+  rest.key === 'authfile' ? { ...rest, says: 'store the credentials in this file' } : rest,
 );
 
 /** `login` on a command line. */
@@ -25,5 +25,6 @@ export const grammar: Grammar = {
     },
     ...OF_LOGIN,
   ],
+  seeAlso: ['logout', 'pull', 'push', 'tags'],
   help: 'The credentials are stored only after the registry has accepted them.',
 };

@@ -29,5 +29,6 @@ export const grammar: Grammar = {
       completes: 'files',
     },
   ],
+  seeAlso: ['umount', 'ls', 'cp'],
   aliases: [{ name: 'ostree mount' }],
 };

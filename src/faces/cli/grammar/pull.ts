@@ -56,8 +56,8 @@ export const grammar: Grammar = {
     },
     ...POLICY,
     {
-      flags: '--strategy <how>',
-      says: 'auto, whole or partial: fetch layers with a table of contents by what is cheaper, whole, or in parts (default: auto)',
+      flags: '--strategy <name>',
+      says: 'how to fetch layers with a table of contents: whole, in parts, or whichever is cheaper (default: auto)',
       key: 'strategy',
       values: ['auto', 'whole', 'partial'],
     },
@@ -85,6 +85,7 @@ export const grammar: Grammar = {
       isHidden: option.key !== 'compat',
     })),
   ],
+  seeAlso: ['login', 'tags', 'images', 'ls', 'mount', 'export'],
   help: [
     'References: docker://HOST/NAME[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, containers-storage:NAME, ostree:URL[:REF], ostree-local:PATH[:REF].',
     'Without a name, an image is named after its source, for example app:v1 for oci:/srv/app:v1. A commit is named after its ref.',

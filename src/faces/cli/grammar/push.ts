@@ -15,6 +15,7 @@ export const grammar: Grammar = {
     ...PACKING,
     ...REGISTRY,
   ],
+  seeAlso: ['login', 'pull', 'copy', 'export'],
   help:
     'Only blobs that the registry does not have are sent. If the image was pulled from another repository of the same registry, its blobs are ' +
     'mounted from there. To push an image unchanged, pull it with --keep-blobs.',

@@ -11,4 +11,5 @@ export const grammar: Grammar = {
       completes: 'files',
     },
   ],
+  seeAlso: ['mount'],
 };

@@ -32,11 +32,11 @@ export const ENVIRONMENT: readonly Entry[] = [
     term: 'SOURCE_DATE_EPOCH',
     says: 'timestamp of new commits in seconds, where --timestamp is not given',
   },
-  { term: 'HOME', says: 'folder of the repository of a user, and of credentials' },
-  { term: 'TMPDIR', says: 'folder for the mount point of a mount that is set up (default: /tmp)' },
+  { term: 'HOME', says: 'home directory: holds the repository of the user and credentials' },
+  { term: 'TMPDIR', says: 'directory for temporary mount points (default: /tmp)' },
   {
     term: 'REGISTRY_AUTH_FILE, DOCKER_CONFIG, XDG_RUNTIME_DIR, XDG_CONFIG_HOME',
-    says: 'where credentials of registries are, as for podman and skopeo',
+    says: 'locations of the credentials for registries, as for podman and skopeo',
   },
   {
     term: 'CONTAINERS_REGISTRIES_CONF, CONTAINERS_REGISTRIES_CONF_OVERRIDE, CONTAINERS_POLICY_JSON',
@@ -44,7 +44,7 @@ export const ENVIRONMENT: readonly Entry[] = [
   },
   {
     term: 'CONTAINERS_STORAGE_CONF, CONTAINERS_STORAGE_CONF_OVERRIDE, STORAGE_DRIVER, STORAGE_OPTS, XDG_DATA_HOME',
-    says: 'where containers-storage lies, as for podman and skopeo',
+    says: 'location of containers-storage, as for podman and skopeo',
   },
   { term: 'USER', says: 'user name in the paths of storage.conf' },
   { term: 'SSL_CERT_FILE', says: 'file of the certificate authorities to trust' },
@@ -97,15 +97,17 @@ export const TOPICS: Readonly<Record<string, Page>> = {
           { says: 'Complete in this bash', command: 'source <(onecopy completion bash)' },
           {
             says: 'Install for bash',
-            command: 'onecopy completion bash > ~/.local/share/bash-completion/completions/onecopy',
+            command:
+              'mkdir -p ~/.local/share/bash-completion/completions && onecopy completion bash > ~/.local/share/bash-completion/completions/onecopy',
           },
           {
             says: 'Install for zsh, into a folder of fpath',
-            command: 'onecopy completion zsh > ~/.zfunc/_onecopy',
+            command: 'mkdir -p ~/.zfunc && onecopy completion zsh > ~/.zfunc/_onecopy',
           },
           {
             says: 'Install for fish',
-            command: 'onecopy completion fish > ~/.config/fish/completions/onecopy.fish',
+            command:
+              'mkdir -p ~/.config/fish/completions && onecopy completion fish > ~/.config/fish/completions/onecopy.fish',
           },
         ],
       },

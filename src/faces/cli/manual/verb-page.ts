@@ -54,13 +54,19 @@ function paragraphsOf(text = ''): string[] {
 
 function optionSections(options: readonly OptionGrammar[]): Section[] {
   const groups = new Map<string, Entry[]>();
-  for (const { flags, says, heading = 'Options', isHidden } of options) {
+  for (const option of options) {
+    const { says, heading = 'Options', isHidden } = option;
     if (isHidden === true) continue;
     const entries = groups.get(heading) ?? [];
-    entries.push({ term: flags, says });
+    entries.push({ term: termOf(option), says });
     groups.set(heading, entries);
   }
   return [...groups].map(([heading, entries]) => ({ heading, entries }));
+}
+
+/** The flags of an option; its values stand in the place of the value. */
+function termOf({ flags, values }: OptionGrammar): string {
+  return values === undefined ? flags : flags.replace(/<.*>/, `<${values.join('|')}>`);
 }
 
 /** The flags of every verb, on one line. A verb that changes nothing has no dry run and asks nothing. */

@@ -157,7 +157,7 @@ export class Marker implements Reach {
       'STREAM_NOT_FOUND',
       `Cannot use "${name}" as a root: the repository has no stream and no image of this name`,
       { name },
-      { hint: 'List the streams and images, and give the exact name of an entry' },
+      { hint: 'Give the exact name of a file in streams/ or images/ of the repository' },
     );
   }
 
