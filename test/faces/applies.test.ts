@@ -18,6 +18,7 @@ const IMAGE_KEYS: readonly string[] = [
   'signaturePolicy',
   'requirePolicy',
   'maxBytes',
+  'strategy',
   'maxEntries',
   'maxLayerSizeBytes',
 ];
