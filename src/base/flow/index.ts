@@ -22,5 +22,5 @@ export type {
   ProgressUnit,
 } from './progress.ts';
 export { type RandomReader, readerOf } from './random-reader.ts';
-export { atOnce, drained, gather, inTurns, STEP_ITEMS, type Steps } from './turns.ts';
+export { atOnce, drained, gather, inTurns, STEP_ITEMS, type Steps, turnTaker } from './turns.ts';
 export { type Expected, verified, verifyDigest, verifySize } from './verified.ts';

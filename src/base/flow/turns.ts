@@ -65,6 +65,21 @@ function* gatherSteps<Item, Result>(
   return results;
 }
 
+/**
+ * For a loop whose awaits are mostly settled at once, so that no event gets in: the returned function yields to the event loop if the loop
+ * has run long enough. The loop calls it once an item. @throws the signal's reason
+ */
+export function turnTaker({ signal }: OperationOptions): () => Promise<void> {
+  let began = performance.now();
+  return async () => {
+    if (performance.now() - began >= TURN_MS) {
+      await new Promise(setImmediate);
+      began = performance.now();
+    }
+    signal?.throwIfAborted();
+  };
+}
+
 /** The part of a writable stream that `drained` needs. */
 interface Filling {
   on(event: 'drain' | 'close', listener: () => void): unknown;

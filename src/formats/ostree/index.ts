@@ -203,6 +203,7 @@ export {
 export {
   type CheckStreamOptions,
   checkCommitStream,
+  checkCommitStreamInSteps,
   STREAM_FINDINGS,
   type StreamFinding,
   type StreamFindingCode,

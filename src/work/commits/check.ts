@@ -5,7 +5,7 @@ import { encodeImageInSteps } from '#formats/erofs';
 import { computeVerity } from '#formats/fsverity';
 import {
   type CommitStream,
-  checkCommitStream,
+  checkCommitStreamInSteps,
   FileHasher,
   type StreamFindingCode,
 } from '#formats/ostree';
@@ -80,7 +80,7 @@ function* checkSteps(
   const stored = openStored(repository, name);
   const { checksum: commit, objects, subpaths } = stored;
   const findings: CommitFinding[] = [];
-  for (const found of checkCommitStream(objects, repository)) {
+  for (const found of yield* checkCommitStreamInSteps(objects, repository)) {
     // Paths that a partial commit does not include are not missing.
     if (subpaths !== undefined && found.code === 'OBJECT_MISSING') continue;
     findings.push({ code: found.code, checksum: found.checksum, detail: found.message });

@@ -1,6 +1,6 @@
 import type { OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { inTurns, type OperationOptions, type Steps, turnTaker } from '#base/flow';
 import { METADATA_MAX_BYTES, type MetadataKind, requireRefName, walkCommit } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import {
@@ -60,7 +60,7 @@ export async function exportCommit(
   using existing = tryOpenTarget(path, options.createMode);
   const mode = existing?.mode ?? options.createMode ?? 'archive';
   // Planned first, so that a refusal leaves no empty repository behind.
-  const plan = planExport(stored, mode);
+  const plan = await inTurns(planExport(stored, mode), options);
   using made = existing === undefined ? initOstreeRepo(path, { mode }) : undefined;
   const target = existing ?? made;
   if (target === undefined) throw new RangeError('A repository is there or was made');
@@ -84,13 +84,14 @@ interface PlannedObject {
 }
 
 /** Everything that the commit reaches, verified against the stream, and checked against the mode. */
-function planExport(stored: OpenedCommit, mode: OstreeMode): PlannedObject[] {
+function* planExport(stored: OpenedCommit, mode: OstreeMode): Steps<PlannedObject[]> {
   const { objects, checksum: commit, subpaths } = stored;
   const isWhole = subpaths === undefined;
   const lookup = (checksum: OstreeChecksum, kind: MetadataKind) =>
     isWhole || objects.has(checksum) ? objects.metadata(checksum, kind) : undefined;
   const plan: PlannedObject[] = [];
   for (const { kind, checksum } of walkCommit(commit, lookup, { verify: true })) {
+    yield;
     if (!isWhole && !objects.has(checksum)) continue;
     plan.push({ kind, checksum });
     // Names of xattrs must end with a NUL: otherwise libostree cannot check out the files.
@@ -108,11 +109,12 @@ async function writeObjects(
   transaction: OstreeTransaction,
   options: OperationOptions,
 ): Promise<void> {
-  const { onProgress, signal } = options;
+  const { onProgress } = options;
+  const takeTurn = turnTaker(options);
   const files = new FileExporter(repository, stored, transaction);
   onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items', total: plan.length });
   for (const [index, { kind, checksum }] of plan.entries()) {
-    signal?.throwIfAborted();
+    await takeTurn();
     if (kind === 'file') await files.write(checksum);
     else transaction.writeMetadata(kind, checksum, stored.objects.metadata(checksum, kind));
     if (index % PROGRESS_EVERY === 0) {

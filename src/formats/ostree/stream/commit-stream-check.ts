@@ -1,6 +1,7 @@
 import { roundUp } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
+import { atOnce, type Steps } from '#base/flow';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { walkCommit } from '../objects/commit-walk.ts';
 import { FileHasher } from '../objects/file.ts';
@@ -56,6 +57,14 @@ export function checkCommitStream(
   stream: CommitStream,
   options: CheckStreamOptions,
 ): StreamFinding[] {
+  return atOnce(checkCommitStreamInSteps(stream, options));
+}
+
+/** As `checkCommitStream`, in steps. */
+export function checkCommitStreamInSteps(
+  stream: CommitStream,
+  options: CheckStreamOptions,
+): Steps<StreamFinding[]> {
   return new StreamChecker(stream, options).run();
 }
 
@@ -70,19 +79,23 @@ class StreamChecker {
     this.#inlineMax = inlineMaxBytes(options.algorithm);
   }
 
-  run(): StreamFinding[] {
-    this.#walk();
-    this.#checkLayout();
-    for (const object of this.#stream.objects()) this.#checkObject(object);
+  *run(): Steps<StreamFinding[]> {
+    yield* this.#walk();
+    yield* this.#checkLayout();
+    for (const object of this.#stream.objects()) {
+      yield;
+      this.#checkObject(object);
+    }
     this.#checkExternals();
     return this.#findings;
   }
 
-  #walk(): void {
+  *#walk(): Steps<void> {
     const lookup = (checksum: OstreeChecksum): Uint8Array | undefined =>
       this.#stream.find(checksum)?.data;
     try {
       for (const { kind, checksum } of walkCommit(this.#stream.commit, lookup)) {
+        yield;
         const known = this.#kinds.get(checksum);
         if (known !== undefined) this.#add('KIND_CONFLICT', checksum, `${known} and ${kind}`);
         this.#kinds.set(checksum, kind);
@@ -95,9 +108,10 @@ class StreamChecker {
   }
 
   /** Objects follow each other in table order, each padded with zeros, and the last ends the content. */
-  #checkLayout(): void {
+  *#checkLayout(): Steps<void> {
     let end = 0;
     for (const { checksum, data, offset } of this.#stream.objects()) {
+      yield;
       if (offset !== end) this.#add('CONTENT_GAP', checksum, `at ${offset} instead of ${end}`);
       end = roundUp(offset + data.length, ALIGNMENT);
       const padding = this.#stream.contentBetween(offset + data.length, end);
