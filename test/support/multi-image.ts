@@ -44,7 +44,12 @@ export function makeMultiImage(seed = 1, sharedBytes = 100_000): MultiImage {
     ).join(''),
     'latin1',
   );
-  const tarOf = (name: string, content: Buffer) => testTar([{ name, content }]);
+  // The real tool wants a directory `usr` in every image.
+  const tarOf = (name: string, content: Buffer) =>
+    testTar([
+      { name: 'usr/', flag: '5' },
+      { name, content },
+    ]);
   const shared = tarOf('shared', noise);
   const image = (architecture: string) => {
     const own = tarOf('arch', Buffer.from(`${architecture} ${seed}\n`));

@@ -116,9 +116,12 @@ function namesIn(repository: Repository, word: string): KnownNames {
   const all = rows.map((row) => (row.kind === 'erofs' ? `refs/${row.name}` : row.name));
   const commits = rows.filter(({ kind }) => kind === 'commit').map(({ name }) => name);
   if (!isIdLike) return { all: all.filter(isOffered), commits: commits.filter(isOffered) };
-  const digests = rows.flatMap((row) => (row.kind === 'image' ? [row.manifestDigest] : []));
+  const digests = rows.flatMap((row) => {
+    if (row.kind === 'index') return [row.indexDigest];
+    return row.kind === 'image' ? [row.manifestDigest] : [];
+  });
   const checksums = rows.flatMap((row) => ('commit' in row ? [row.commit] : []));
-  const images = rows.flatMap((row) => (row.kind === 'image' ? [] : [row.imageId ?? '']));
+  const images = rows.flatMap((row) => ('imageId' in row ? [row.imageId ?? ''] : []));
   const spelled = digests.flatMap((digest) => [digest, `@${digest}`, digest.replace(/^\w+:/, '')]);
   const ids = [...new Set([...spelled, ...checksums, ...images])].filter((id) => id !== '');
   return {

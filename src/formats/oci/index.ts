@@ -36,7 +36,13 @@ export {
   MEDIA_TYPES,
   REF_NAME_ANNOTATION,
 } from './layout.ts';
-export { type ImageIndex, isArtifact, type Manifest, parseManifest } from './manifest.ts';
+export {
+  hasOtherLayers,
+  type ImageIndex,
+  isArtifact,
+  type Manifest,
+  parseManifest,
+} from './manifest.ts';
 export {
   COMPRESSION_PROBE_BYTES,
   type CompressedSubject,
@@ -70,6 +76,7 @@ export {
 } from './reference.ts';
 export {
   type DocumentRequest,
+  imageOf,
   isAttestation,
   type ResolvedImage,
   type ResolveOptions,

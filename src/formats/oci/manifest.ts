@@ -3,7 +3,7 @@ import { UnsupportedError } from '#base/errors';
 import { type Descriptor, readDescriptor } from './descriptor.ts';
 import { type JsonField, parseDocument } from './json.ts';
 import { LAYERS_MAX, MANIFEST_MAX_BYTES, MEDIA_TYPES } from './layout.ts';
-import { isImageConfigType, isIndexType, isManifestType } from './media-type.ts';
+import { isImageConfigType, isIndexType, isManifestType, parseLayerType } from './media-type.ts';
 
 /** An image manifest, OCI or Docker schema 2, with the exact bytes that its digest names; they are never rewritten. */
 export interface Manifest {
@@ -50,6 +50,17 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest |
 /** True when the manifest is no container image: its config is not an image config. */
 export function isArtifact(manifest: Manifest): boolean {
   return !isImageConfigType(manifest.config.mediaType);
+}
+
+/**
+ * True when the layers of a manifest are no file system: of an artifact, and of attestations and signatures that have the config of an
+ * image.
+ */
+export function hasOtherLayers(manifest: Manifest): boolean {
+  return (
+    isArtifact(manifest) ||
+    manifest.layers.some(({ mediaType }) => parseLayerType(mediaType) === undefined)
+  );
 }
 
 /** What a document says that refers to another one. */

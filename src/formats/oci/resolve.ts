@@ -5,7 +5,13 @@ import { type ImageConfig, parseImageConfig } from './config.ts';
 import type { Descriptor } from './descriptor.ts';
 import { requireDocumentSize } from './json.ts';
 import { CONFIG_MAX_BYTES, INDEX_DEPTH_MAX, MANIFEST_MAX_BYTES } from './layout.ts';
-import { type ImageIndex, isArtifact, type Manifest, parseManifest } from './manifest.ts';
+import {
+  hasOtherLayers,
+  type ImageIndex,
+  isArtifact,
+  type Manifest,
+  parseManifest,
+} from './manifest.ts';
 import {
   formatPlatform,
   hostPlatform,
@@ -129,6 +135,20 @@ function* offerOf(candidate: Candidate, search: Search): Loading<Offer | undefin
     image.platform === undefined ? '(no platform)' : formatPlatform(image.platform),
   );
   return undefined;
+}
+
+/**
+ * The image of a verified manifest and config, whatever its platform is. One with the config of an image but other layers counts as an
+ * artifact.
+ * @throws FormatError LAYER_COUNT_MISMATCH, OCI_DOCUMENT_INVALID
+ */
+export function imageOf(manifest: Manifest, configBytes: Uint8Array): ResolvedImage {
+  if (hasOtherLayers(manifest)) {
+    return { manifest, config: undefined, configBytes, indexes: [], platform: undefined };
+  }
+  const config = { ...parseImageConfig(configBytes), digest: manifest.config.digest };
+  requireLayerCount(manifest, config);
+  return { manifest, config, configBytes, indexes: [], platform: config.platform };
 }
 
 /** Rank of an image that says no platform: after everything that does. */

@@ -55,7 +55,13 @@ export {
   type StreamEntry,
   StreamStore,
 } from './names/streams.ts';
-export { MANIFEST_STREAM_PREFIX, type Tag, TagStore } from './names/tags.ts';
+export {
+  INDEX_STREAM_PREFIX,
+  type IndexTag,
+  MANIFEST_STREAM_PREFIX,
+  type Tag,
+  TagStore,
+} from './names/tags.ts';
 export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
 export { ObjectNameDecoder, ObjectSet } from './objects/object-set.ts';
 export {

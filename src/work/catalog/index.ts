@@ -16,10 +16,13 @@ export {
 } from './manage.ts';
 export {
   findNamed,
+  findWhole,
   type Named,
   type NamedCommit,
   type NamedErofs,
   type NamedImage,
+  type NamedIndex,
+  type PlatformChoice,
 } from './named.ts';
 export {
   computeNamedId,

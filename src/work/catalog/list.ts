@@ -1,8 +1,14 @@
 import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
-import type { OnecopyError } from '#base/errors';
-import type { Repository } from '#stores/composefs';
+import { isOnecopyError, type OnecopyError } from '#base/errors';
+import type { IndexTag, Repository } from '#stores/composefs';
 import { listCommitRefs, listPartialCommits, openStored } from '#work/commits';
-import { listOciImages, type OciImage } from '#work/image';
+import {
+  listOciImages,
+  listStoredReferrers,
+  type ManifestBelow,
+  manifestsBelow,
+  type OciImage,
+} from '#work/image';
 
 /** A name of an OCI image or artifact. */
 export interface ImageEntryRow {
@@ -12,6 +18,18 @@ export interface ImageEntryRow {
   /** Undefined when `problem` is set. */
   readonly image: OciImage | undefined;
   /** Artifacts stored with this image as their subject. */
+  readonly referrers: number;
+  readonly problem: OnecopyError | undefined;
+}
+
+/** A name of an image index. */
+export interface IndexEntryRow {
+  readonly kind: 'index';
+  readonly name: string;
+  readonly indexDigest: ContentDigest;
+  /** What the index names, without attestations; undefined when `problem` is set. */
+  readonly manifests: readonly ManifestBelow[] | undefined;
+  /** Artifacts stored with this index as their subject. */
   readonly referrers: number;
   readonly problem: OnecopyError | undefined;
 }
@@ -45,14 +63,20 @@ export interface ErofsEntryRow {
 }
 
 /** One name of the repository. */
-export type CatalogRow = ImageEntryRow | CommitEntryRow | PartialEntryRow | ErofsEntryRow;
+export type CatalogRow =
+  | ImageEntryRow
+  | IndexEntryRow
+  | CommitEntryRow
+  | PartialEntryRow
+  | ErofsEntryRow;
 
 /**
- * All names: tags, then refs of commits, then names below `images/refs`, each in order. A name whose image cannot be read is a row, too.
+ * All names: tags of images, then of indexes, then refs of commits, then names below `images/refs`, each in order. A name whose image cannot be read is a row, too.
  */
 export function listNamed(repository: Repository): CatalogRow[] {
   return [
     ...listOciImages(repository).map((row) => ({ kind: 'image' as const, ...row })),
+    ...repository.tags.listIndexes().map((tag) => indexRow(repository, tag)),
     ...listCommitRefs(repository).map(({ name, commit, streamId }) => ({
       kind: 'commit' as const,
       name,
@@ -65,4 +89,19 @@ export function listNamed(repository: Repository): CatalogRow[] {
       .list('images')
       .map(({ name, id }) => ({ kind: 'erofs' as const, name, imageId: id })),
   ];
+}
+
+function indexRow(repository: Repository, { name, indexDigest }: IndexTag): IndexEntryRow {
+  const referrers = listStoredReferrers(repository, indexDigest).length;
+  const facts = { kind: 'index' as const, name, indexDigest, referrers };
+  try {
+    const all = manifestsBelow(repository, indexDigest);
+    const manifests = all.filter(
+      ({ kind, isAttestation }) => kind === 'manifest' && !isAttestation,
+    );
+    return { ...facts, manifests, problem: undefined };
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return { ...facts, manifests: undefined, problem: error };
+  }
 }

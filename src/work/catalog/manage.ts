@@ -2,13 +2,17 @@ import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
 import { ConflictError, NotFoundError } from '#base/errors';
 import type { Repository } from '#stores/composefs';
 import { listCommitRefs, listPartialCommits, tagCommit, untagCommit } from '#work/commits';
-import { planRemoval, tagImage, untagImage } from '#work/image';
-import { exactlyNamed, findNamed, type Named, spellingOf } from './named.ts';
+import { planRemoval, removeIndexTag, tagImage, untagImage } from '#work/image';
+import { exactlyNamed, findWhole, type Named, type NamedIndex, spellingOf } from './named.ts';
+
+/** Everything that a name can stand for. */
+type Whole = Named | NamedIndex;
 
 /** The target of a new name, with the ids of its kind. */
 export interface Tagged {
-  readonly kind: Named['kind'];
+  readonly kind: Whole['kind'];
   readonly name: string;
+  /** Of an image, and of an index. */
   readonly manifestDigest: ContentDigest | undefined;
   readonly commit: OstreeChecksum | undefined;
   readonly imageId: ObjectId | undefined;
@@ -16,7 +20,7 @@ export interface Tagged {
 
 /** Plan of `tagNamed`. @throws as `findNamed` */
 export function planTag(repository: Repository, source: string, name: string): Tagged {
-  return taggedOf(findNamed(repository, source), name);
+  return taggedOf(findWhole(repository, source), name);
 }
 
 /**
@@ -24,25 +28,32 @@ export function planTag(repository: Repository, source: string, name: string): T
  * @throws as `findNamed`; FormatError REF_NAME_INVALID, OSTREE_REF_INVALID
  */
 export function tagNamed(repository: Repository, source: string, name: string): Tagged {
-  const named = findNamed(repository, source);
-  if (named.kind === 'image') tagImage(repository, `@${named.manifestDigest}`, name);
+  const named = findWhole(repository, source);
+  if (named.kind === 'index') repository.tags.setIndex(name, named.indexDigest);
+  else if (named.kind === 'image') tagImage(repository, `@${named.manifestDigest}`, name);
   else if (named.kind === 'commit') tagCommit(repository, named.commit, name);
   else repository.refs.set('images', withoutFolder(name), named.imageId);
   return taggedOf(named, name);
 }
 
-function taggedOf(named: Named, name: string): Tagged {
+function taggedOf(named: Whole, name: string): Tagged {
   return {
     kind: named.kind,
     name,
-    manifestDigest: named.kind === 'image' ? named.manifestDigest : undefined,
+    manifestDigest: documentOf(named),
     commit: named.kind === 'commit' ? named.commit : undefined,
     imageId: named.kind === 'erofs' ? named.imageId : undefined,
   };
 }
 
+/** Digest of the manifest or index. */
+function documentOf(named: Whole): ContentDigest | undefined {
+  if (named.kind === 'index') return named.indexDigest;
+  return named.kind === 'image' ? named.manifestDigest : undefined;
+}
+
 /** The only image or commit that has this name. @throws NotFoundError TAG_NOT_FOUND; ConflictError NAME_AMBIGUOUS */
-function findName(repository: Repository, name: string): Named {
+function findName(repository: Repository, name: string): Whole {
   const found = spelledOrExact(repository, name);
   const [first, ...others] = found;
   if (first === undefined) {
@@ -81,16 +92,17 @@ function leadsNowhere(repository: Repository, name: string): boolean {
   return repository.refs.list('images').some((ref) => ref.name === wanted && ref.id === undefined);
 }
 
-function removeName(repository: Repository, named: Named): void {
-  if (named.kind === 'image') untagImage(repository, named.tag ?? '');
+function removeName(repository: Repository, named: Whole): void {
+  if (named.kind === 'index') removeIndexTag(repository, named.tag ?? '');
+  else if (named.kind === 'image') untagImage(repository, named.tag ?? '');
   else if (named.kind === 'commit') untagCommit(repository, named.ref ?? '');
   else repository.refs.remove('images', named.ref ?? '');
 }
 
 /** Report of the removal of an image or a commit. */
 export interface Removed {
-  readonly kind: Named['kind'];
-  /** Undefined unless it is an OCI image. */
+  readonly kind: Whole['kind'];
+  /** Undefined unless it is an OCI image or an index. */
   readonly manifestDigest: ContentDigest | undefined;
   readonly commit: OstreeChecksum | undefined;
   readonly imageId: ObjectId | undefined;
@@ -102,7 +114,8 @@ export interface Removed {
 
 /** What `removeNamed` would do. @throws as `findNamed` */
 export function planRemoveNamed(repository: Repository, name: string): Removed {
-  const named = findNamed(repository, name);
+  const named = findWhole(repository, name);
+  if (named.kind === 'index') return planIndexRemoval(repository, named);
   if (named.kind === 'image') {
     const plan = planRemoval(repository, named.tag ?? `@${named.manifestDigest}`);
     return { kind: 'image', commit: undefined, imageId: undefined, ...plan };
@@ -119,13 +132,28 @@ export function planRemoveNamed(repository: Repository, name: string): Removed {
   };
 }
 
+function planIndexRemoval(repository: Repository, { indexDigest, tag }: NamedIndex): Removed {
+  const tags = repository.tags.listIndexes().filter((one) => one.indexDigest === indexDigest);
+  const all = tags.map(({ name }) => name);
+  const names = tag === undefined ? all : [tag];
+  return {
+    kind: 'index',
+    manifestDigest: indexDigest,
+    commit: undefined,
+    imageId: undefined,
+    names,
+    remaining: all.filter((one) => !names.includes(one)),
+  };
+}
+
 /**
  * Removes an image or a commit by name, or by id with all its names. The next garbage collection frees its objects. @throws as `findNamed`
  */
 export function removeNamed(repository: Repository, name: string): Removed {
   const plan = planRemoveNamed(repository, name);
   for (const one of plan.names) {
-    if (plan.kind === 'image') untagImage(repository, one);
+    if (plan.kind === 'index') removeIndexTag(repository, one);
+    else if (plan.kind === 'image') untagImage(repository, one);
     else if (plan.kind === 'commit') untagCommit(repository, one);
     else repository.refs.remove('images', one);
   }
@@ -144,13 +172,14 @@ function namesFor(repository: Repository, named: Exclude<Named, { kind: 'image' 
 function namesOf(repository: Repository): string[] {
   return [
     ...repository.tags.list().map(({ name }) => name),
+    ...repository.tags.listIndexes().map(({ name }) => name),
     ...listCommitRefs(repository).map(({ name }) => name),
     ...listPartialCommits(repository).map(({ name }) => name),
     ...repository.refs.list('images').map(({ name }) => `refs/${name}`),
   ];
 }
 
-function spelledOrExact(repository: Repository, name: string): Named[] {
+function spelledOrExact(repository: Repository, name: string): Whole[] {
   const exact = exactlyNamed(repository, name);
   if (exact.length > 0) return exact;
   const [, prefix = '', rest = ''] = /^(image:|commit:|refs\/)(.+)$/.exec(name) ?? [];

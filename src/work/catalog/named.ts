@@ -1,9 +1,10 @@
 import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
 import { isContentDigest } from '#base/digest';
 import { ConflictError, hasCode, NotFoundError } from '#base/errors';
-import { MANIFEST_STREAM_PREFIX, type Repository } from '#stores/composefs';
+import type { Platform } from '#formats/oci';
+import { INDEX_STREAM_PREFIX, MANIFEST_STREAM_PREFIX, type Repository } from '#stores/composefs';
 import { listCommits, listPartialCommits, readCommitRef } from '#work/commits';
-import { listOciImages, manifestStreamName } from '#work/image';
+import { chooseImage, indexStreamName, listOciImages, manifestStreamName } from '#work/image';
 
 /** The target of a name of the repository. */
 export type Named = NamedImage | NamedCommit | NamedErofs;
@@ -12,6 +13,14 @@ export type Named = NamedImage | NamedCommit | NamedErofs;
 export interface NamedImage {
   readonly kind: 'image';
   readonly manifestDigest: ContentDigest;
+  /** The tag, if the name was a tag. */
+  readonly tag: string | undefined;
+}
+
+/** An image index with the images of several platforms. */
+export interface NamedIndex {
+  readonly kind: 'index';
+  readonly indexDigest: ContentDigest;
   /** The tag, if the name was a tag. */
   readonly tag: string | undefined;
 }
@@ -37,13 +46,33 @@ const PREFIX_MIN_DIGITS = 4;
 /** Prefixes that select the kind of a name. A name that begins with such a prefix itself takes precedence. */
 const SPELLINGS = { image: 'image:', commit: 'commit:', erofs: 'refs/' } as const;
 
+/** What may be chosen of an index. */
+export interface PlatformChoice {
+  /** Default: of this host. */
+  readonly platform?: Platform | undefined;
+}
+
+/**
+ * As `findWhole`, but of an index the image for a platform. @throws as `findWhole`, `chooseImage`
+ */
+export function findNamed(
+  repository: Repository,
+  name: string,
+  { platform }: PlatformChoice = {},
+): Named {
+  const found = findWhole(repository, name);
+  if (found.kind !== 'index') return found;
+  const manifestDigest = chooseImage(repository, found.indexDigest, platform);
+  return { kind: 'image', manifestDigest, tag: undefined };
+}
+
 /**
  * Resolves a name: a tag, an OSTree ref, a name below `images/refs`, an id (digest of a manifest or config, checksum of a commit, id of an
  * EROFS image; with or without `@` and `sha256:`), or a unique prefix of an id. `image:NAME`, `commit:NAME` and `refs/NAME` select a kind
  * if several kinds have the name.
  * @throws NotFoundError IMAGE_NOT_FOUND; ConflictError NAME_AMBIGUOUS
  */
-export function findNamed(repository: Repository, name: string): Named {
+export function findWhole(repository: Repository, name: string): Named | NamedIndex {
   const exact = exactlyNamed(repository, name);
   if (exact.length > 0) return theOnly(name, exact, spellingOf);
   const spelled = spelledNamed(repository, name);
@@ -59,12 +88,14 @@ export function findNamed(repository: Repository, name: string): Named {
 }
 
 /** Everything that has exactly this name, of any kind. */
-export function exactlyNamed(repository: Repository, name: string): Named[] {
-  const found: Named[] = [];
+export function exactlyNamed(repository: Repository, name: string): (Named | NamedIndex)[] {
+  const found: (Named | NamedIndex)[] = [];
   const tag = lenient(() => repository.tags.resolve(name));
   if (tag !== undefined) {
     found.push({ kind: 'image', manifestDigest: tag.manifestDigest, tag: name });
   }
+  const index = lenient(() => repository.tags.resolveIndex(name));
+  if (index !== undefined) found.push({ kind: 'index', indexDigest: index.indexDigest, tag: name });
   const commit = lenient(() => readCommitRef(repository, name)) ?? partialOf(repository, name);
   if (commit !== undefined) found.push({ kind: 'commit', commit, ref: name });
   const erofs = lenient(() => repository.refs.resolve('images', name))?.id;
@@ -73,17 +104,24 @@ export function exactlyNamed(repository: Repository, name: string): Named[] {
 }
 
 /** The unambiguous spelling of a name. */
-export function spellingOf(named: Named): string {
-  const name = named.kind === 'image' ? named.tag : named.ref;
-  return name === undefined ? idOf(named) : SPELLINGS[named.kind] + name;
+export function spellingOf(named: Named | NamedIndex): string {
+  const isTag = named.kind === 'image' || named.kind === 'index';
+  const name = isTag ? named.tag : named.ref;
+  const kind = isTag ? 'image' : named.kind;
+  return name === undefined ? idOf(named) : SPELLINGS[kind] + name;
 }
 
-function idOf(named: Named): string {
+function idOf(named: Named | NamedIndex): string {
   if (named.kind === 'image') return `@${named.manifestDigest}`;
+  if (named.kind === 'index') return `@${named.indexDigest}`;
   return named.kind === 'commit' ? named.commit : named.imageId;
 }
 
-function theOnly(name: string, found: readonly Named[], spell: (named: Named) => string): Named {
+function theOnly<T extends Named | NamedIndex>(
+  name: string,
+  found: readonly T[],
+  spell: (named: T) => string,
+): T {
   const [first, ...others] = found;
   if (first !== undefined && others.length === 0) return first;
   const spellings = found.map(spell);
@@ -95,21 +133,26 @@ function theOnly(name: string, found: readonly Named[], spell: (named: Named) =>
   );
 }
 
-function spelledNamed(repository: Repository, name: string): Named | undefined {
+function spelledNamed(repository: Repository, name: string): Named | NamedIndex | undefined {
   for (const [kind, prefix] of Object.entries(SPELLINGS)) {
     if (!name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length);
-    const found = exactlyNamed(repository, rest).find((named) => named.kind === kind);
+    const found = exactlyNamed(repository, rest).find((named) => {
+      return named.kind === kind || (named.kind === 'index' && kind === 'image');
+    });
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
 /** Everything whose id equals the text or begins with it. A complete id is looked up; a prefix is compared with all ids. */
-function withIdLike(repository: Repository, name: string): Named[] {
+function withIdLike(repository: Repository, name: string): (Named | NamedIndex)[] {
   const text = name.startsWith('@') ? name.slice(1) : name;
   if (isContentDigest(text) && repository.streams.has(manifestStreamName(text))) {
     return [{ kind: 'image', manifestDigest: text, tag: undefined }];
+  }
+  if (isContentDigest(text) && repository.streams.has(indexStreamName(text))) {
+    return [{ kind: 'index', indexDigest: text, tag: undefined }];
   }
   const [, algorithm, prefix = ''] = /^(?:(sha256|sha512):)?([0-9a-f]+)$/.exec(text) ?? [];
   if (prefix.length < PREFIX_MIN_DIGITS) return [];
@@ -125,18 +168,31 @@ function withIdLike(repository: Repository, name: string): Named[] {
 }
 
 /** Images whose manifest or config has such a digest, including manifests without a tag. */
-function imagesLike(repository: Repository, prefix: string, algorithm = '\\w+'): NamedImage[] {
+function imagesLike(
+  repository: Repository,
+  prefix: string,
+  algorithm = '\\w+',
+): (NamedImage | NamedIndex)[] {
   const isLike = (digest: string) => new RegExp(`^${algorithm}:${prefix}`).test(digest);
   const digests = new Set<ContentDigest>();
+  const indexes = new Set<ContentDigest>();
   for (const { name } of repository.streams.list()) {
-    if (!name.startsWith(MANIFEST_STREAM_PREFIX)) continue;
-    const digest = name.slice(MANIFEST_STREAM_PREFIX.length);
-    if (isContentDigest(digest) && isLike(digest)) digests.add(digest);
+    for (const [prefixOf, set] of [
+      [MANIFEST_STREAM_PREFIX, digests],
+      [INDEX_STREAM_PREFIX, indexes],
+    ] as const) {
+      const digest = name.startsWith(prefixOf) ? name.slice(prefixOf.length) : '';
+      if (isContentDigest(digest) && isLike(digest)) set.add(digest);
+    }
   }
   for (const { manifestDigest, image } of listOciImages(repository)) {
     if (image !== undefined && isLike(image.manifest.config.digest)) digests.add(manifestDigest);
   }
-  return [...digests].map((manifestDigest) => ({ kind: 'image', manifestDigest, tag: undefined }));
+  const tag = undefined;
+  return [
+    ...[...digests].map((manifestDigest) => ({ kind: 'image', manifestDigest, tag }) as const),
+    ...[...indexes].map((indexDigest) => ({ kind: 'index', indexDigest, tag }) as const),
+  ];
 }
 
 function commitsLike(repository: Repository, prefix: string): OstreeChecksum[] {

@@ -21,6 +21,8 @@ export const OCI_FINDING_KINDS = [
   'seal-image-missing',
   /** The bytes of a layer of an artifact do not match their digest. */
   'artifact-layer-digest-mismatch',
+  /** The stream of an image index is missing, cannot be read, or does not match its digest. */
+  'index-read-failed',
   /** Rebuilding the image from its layers gives another id. */
   'image-id-mismatch',
   /** The image cannot be rebuilt from its layers. */

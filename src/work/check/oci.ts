@@ -3,6 +3,7 @@ import {
   type ContentDigest,
   computeContentDigest,
   type DiffId,
+  isContentDigest,
   type ObjectId,
 } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
@@ -10,7 +11,6 @@ import { inTurns, type OperationOptions } from '#base/flow';
 import { encodeImageInSteps } from '#formats/erofs';
 import {
   CONFIG_MAX_BYTES,
-  isArtifact,
   MANIFEST_MAX_BYTES,
   type Manifest,
   parseImageConfig,
@@ -23,8 +23,12 @@ import {
   buildTree,
   computeStreamDigest,
   imageSlot,
+  indexStreamName,
+  isStoredAsArtifact,
   layerStreamName,
+  type ManifestBelow,
   manifestStreamName,
+  manifestsBelow,
   openOciImage,
 } from '#work/image';
 import type { OciFinding, OciFindingKind } from './oci-findings.ts';
@@ -60,7 +64,9 @@ export async function checkOciImages(
   options: OciCheckOptions = {},
 ): Promise<OciCheckReport> {
   const { signal, onProgress } = options;
-  const names = options.names ?? repository.tags.list().map(({ name }) => name);
+  const { tags } = repository;
+  const all = () => [...tags.list(), ...tags.listIndexes()].map(({ name }) => name);
+  const names = options.names ?? all();
   const id = 'fsck:oci';
   onProgress?.({ type: 'started', id, unit: 'items', total: names.length });
   const findings: OciFinding[] = [];
@@ -103,12 +109,48 @@ class ImageCheck {
   }
 
   async run(): Promise<void> {
+    const index = this.#resolveIndex();
+    if (index !== undefined) {
+      await this.#checkIndex(index);
+      return;
+    }
     const digest = this.#resolve();
     if (digest === undefined) return;
     await this.#checkManifest(digest);
     // A damaged EROFS image is rebuilt from verified layers.
     const verdict = this.findings.length > 0 ? this.suspects : this.sound;
     verdict.push({ stream: manifestStreamName(digest) });
+  }
+
+  /** The index of the tag or digest, if it is one. */
+  #resolveIndex(): ContentDigest | undefined {
+    const { tags, streams } = this.#repository;
+    const text = this.#name.slice(1);
+    if (this.#name.startsWith('@')) {
+      return isContentDigest(text) && streams.has(indexStreamName(text)) ? text : undefined;
+    }
+    return this.#attempt('ref-resolve-failed', '', () => ({ found: tags.resolveIndex(this.#name) }))
+      ?.found?.indexDigest;
+  }
+
+  /** Checks an index, and every manifest below it. */
+  async #checkIndex(index: ContentDigest): Promise<void> {
+    const below = this.#attempt('index-read-failed', index, () =>
+      manifestsBelow(this.#repository, index),
+    );
+    for (const one of below ?? []) {
+      if (one.kind === 'manifest') await this.#checkBelow(one);
+    }
+  }
+
+  async #checkBelow({ digest }: ManifestBelow): Promise<void> {
+    const check = new ImageCheck(this.#repository, `@${digest}`, this.#options);
+    await check.#checkManifest(digest);
+    for (const { kind, detail } of check.findings) this.#find(kind, `${digest}: ${detail}`);
+    const verdict = check.findings.length > 0 ? this.suspects : this.sound;
+    verdict.push({ stream: manifestStreamName(digest) });
+    this.suspects.push(...check.suspects);
+    this.sound.push(...check.sound);
   }
 
   async #checkManifest(digest: ContentDigest): Promise<void> {
@@ -128,6 +170,10 @@ class ImageCheck {
   /** The digest of the tag; a name with a leading `@` is not a valid tag. */
   #resolve(): ContentDigest | undefined {
     const { tags } = this.#repository;
+    const text = this.#name.slice(1);
+    if (this.#name.startsWith('@') && isContentDigest(text)) {
+      if (this.#repository.streams.has(manifestStreamName(text))) return text;
+    }
     if (this.#name.startsWith('@')) {
       this.#find('invalid-ref-name', "a leading '@' is reserved for digests");
       return tags.list().find(({ name }) => name === this.#name)?.manifestDigest;
@@ -155,7 +201,8 @@ class ImageCheck {
       ),
     );
     if (config === undefined || !this.#hasDigest('config', config.bytes, digest)) return;
-    if (isArtifact(manifest)) await this.#checkArtifact(manifest, stored.namedRefs);
+    if (isStoredAsArtifact(manifest, stored.namedRefs))
+      await this.#checkArtifact(manifest, stored.namedRefs);
     else await this.#checkContainer(config);
   }
 

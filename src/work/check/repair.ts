@@ -1,6 +1,12 @@
 import { isOnecopyError } from '#base/errors';
 import { type Finding, isIntact, type Repository } from '#stores/composefs';
-import { buildImage, configStreamName, layerStreamName, openOciImage } from '#work/image';
+import {
+  buildImage,
+  configStreamName,
+  layerStreamName,
+  manifestsBelow,
+  openOciImage,
+} from '#work/image';
 import { attempt } from './attempt.ts';
 import {
   type CheckOptions,
@@ -55,6 +61,17 @@ export async function repairRepository(
   for (const { name } of repository.tags.list()) {
     options.signal?.throwIfAborted();
     await restoreImage(repository, name, { isOdd: odd.has(name), signal: options.signal });
+  }
+  for (const { name, indexDigest } of repository.tags.listIndexes()) {
+    const below = attempt(() => manifestsBelow(repository, indexDigest)) ?? [];
+    for (const { digest, kind } of below) {
+      options.signal?.throwIfAborted();
+      if (kind === 'index') continue;
+      await restoreImage(repository, `@${digest}`, {
+        isOdd: odd.has(name),
+        signal: options.signal,
+      });
+    }
   }
   repository.sync();
   const removed = await removeDamaged(repository, before.findings, options);

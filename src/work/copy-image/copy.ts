@@ -115,10 +115,10 @@ function describe({ top, children, referrers, blobs }: CopyPlan, trust: TrustRep
   };
 }
 
-/** Asks the policy about every image of a copy. What refers to an image is no image. */
-async function judgeAll(
+/** Asks the policy about every image of a copy. What refers to an image is no image. @throws IntegrityError IMAGE_REJECTED */
+export async function judgeAll(
   source: CopySource,
-  { top, children }: CopyPlan,
+  { top, children }: Pick<CopyPlan, 'top' | 'children'>,
   signal: AbortSignal | undefined,
 ): Promise<TrustReport> {
   const reports: TrustReport[] = [];

@@ -10,7 +10,8 @@ export {
   type CopyPreview,
   type CopyReport,
   copyImage,
+  judgeAll,
   previewCopy,
 } from './copy.ts';
-export { resolveOf } from './plan.ts';
+export { type CopyPlan, type PlannedManifest, planCopy } from './plan.ts';
 export { type CopyContent, type CopySource, openCopySource } from './source.ts';

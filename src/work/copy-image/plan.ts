@@ -98,7 +98,7 @@ async function choose(
 }
 
 /** Chooses an image among candidates, and reads it down to its config. @throws as `resolveImage`, and as the source */
-export async function resolveOf(
+async function resolveOf(
   source: CopySource,
   candidates: readonly Descriptor[],
   { platform, signal }: Pick<CopyChoice, 'platform' | 'signal'>,

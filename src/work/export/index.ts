@@ -25,6 +25,8 @@ export {
   type ExportOptions,
   type ExportReport,
   exportImage,
+  exportIndex,
+  type IndexExportReport,
   type LayerMethod,
 } from './to-layout.ts';
 export {
@@ -33,4 +35,5 @@ export {
   type PushOptions,
   type PushReport,
   pushImage,
+  pushIndex,
 } from './to-registry.ts';

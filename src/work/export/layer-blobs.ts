@@ -5,7 +5,7 @@ import type { Compression } from '#formats/oci';
 import { createTmpFile, Dir, readAt, writeAll } from '#host';
 import type { BlobToPush } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
-import type { StoredLayer } from '#work/image';
+import { blobStreamName, type OciImage, type StoredLayer } from '#work/image';
 import { packedChunked } from './chunked-blob.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
 
@@ -133,4 +133,14 @@ async function* piecesFrom(
     yield piece.subarray(0, length);
     at += length;
   }
+}
+
+/** The stream of a compressed blob: as the manifest refers to it, or by its name, where composefs-rs has written the manifest's stream anew. */
+export function storedBlob(
+  { streams, objects }: Repository,
+  { blobs }: Pick<OciImage, 'blobs'>,
+  digest: ContentDigest,
+): ObjectId | undefined {
+  const id = blobs.get(digest) ?? streams.idOf(blobStreamName(digest));
+  return id !== undefined && objects.has(id) ? id : undefined;
 }

@@ -1,4 +1,5 @@
 import { type ContentDigest, computeContentDigest, type DiffId, type ObjectId } from '#base/digest';
+import { ConflictError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import {
   type Compression,
@@ -11,8 +12,14 @@ import {
 } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import { type ImageTarget, openImageTarget, type WrittenBlob } from '#stores/oci-layout';
-import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
-import { wholeObjectOf } from './layer-blobs.ts';
+import {
+  manifestsBelow,
+  type OciImage,
+  openOciImage,
+  openStoredIndex,
+  type StoredLayer,
+} from '#work/image';
+import { storedBlob, wholeObjectOf } from './layer-blobs.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
 import { manifestOf } from './manifest.ts';
 
@@ -54,6 +61,12 @@ export interface ExportReport {
   readonly layers: readonly ExportedLayer[];
 }
 
+/** What an export of an index wrote. */
+export interface IndexExportReport extends Omit<ExportReport, 'configDigest'> {
+  /** What the index names. */
+  readonly manifests: readonly ContentDigest[];
+}
+
 /**
  * Writes a stored image or artifact into an `oci:`, `oci-archive:` or `dir:` target. The config is always byte-identical, and so are the
  * diff ids. The manifest is the original one if every layer blob is the original: a stored blob, or an uncompressed layer. Otherwise it is
@@ -68,18 +81,7 @@ export async function exportImage(
 ): Promise<ExportReport> {
   const image = openOciImage(repository, name);
   using target = openImageTarget(reference);
-  const layers: ExportedLayer[] = [];
-  const seen = new Map<ContentDigest, ExportedLayer>();
-  for (const [at, layer] of image.layers.entries()) {
-    options.signal?.throwIfAborted();
-    const descriptor = image.manifest.layers[at] as Descriptor;
-    const known = seen.get(layer.digest);
-    const job = { repository, image, layer, descriptor, target };
-    const written = known ?? (await exportLayer(job, options));
-    seen.set(layer.digest, written);
-    layers.push(written);
-  }
-  writeBlob(target, image.manifest.config, image.configBytes);
+  const layers = await writeContents({ repository, image, target }, options);
   const manifestBytes = manifestOf(image, layers);
   const entry = entryOf(image, manifestBytes, reference.tag);
   options.signal?.throwIfAborted();
@@ -94,6 +96,84 @@ export async function exportImage(
     configDigest: image.manifest.config.digest,
     layers,
   };
+}
+
+/**
+ * Writes a stored index with all that it names into an `oci:`, `oci-archive:` or `dir:` target, byte for byte.
+ * @throws ConflictError MANIFEST_WOULD_CHANGE when a compressed layer of it is not stored; as `exportImage`, `openStoredIndex`
+ */
+export async function exportIndex(
+  repository: Repository,
+  digest: ContentDigest,
+  reference: LocalReference,
+  options: OperationOptions = {},
+): Promise<IndexExportReport> {
+  const below = manifestsBelow(repository, digest);
+  using target = openImageTarget(reference);
+  const layers = new Map<ContentDigest, ExportedLayer>();
+  for (const one of below) {
+    options.signal?.throwIfAborted();
+    if (one.kind === 'index') {
+      target.addManifest(one.digest, openStoredIndex(repository, one.digest).index.bytes);
+      continue;
+    }
+    const image = openOciImage(repository, `@${one.digest}`);
+    requireBlobs(repository, image);
+    for (const layer of await writeContents({ repository, image, target }, options)) {
+      if (!layers.has(layer.digest)) layers.set(layer.digest, layer);
+    }
+    target.addManifest(one.digest, image.manifestBytes);
+  }
+  const { bytes, mediaType } = openStoredIndex(repository, digest).index;
+  options.signal?.throwIfAborted();
+  const { transport, path, tag } = reference;
+  target.commit({ mediaType, digest, sizeBytes: bytes.length, tag }, bytes);
+  return {
+    transport,
+    path,
+    tag,
+    manifestDigest: digest,
+    originalManifestDigest: digest,
+    identical: true,
+    manifests: below.map((one) => one.digest),
+    layers: [...layers.values()],
+  };
+}
+
+/** @throws ConflictError MANIFEST_WOULD_CHANGE */
+function requireBlobs(repository: Repository, image: OciImage): void {
+  const { manifestDigest, layers } = image;
+  const lost = layers.find(({ digest, diffId = digest }) => {
+    if ((diffId as string) === digest) return false;
+    return storedBlob(repository, image, digest) === undefined;
+  });
+  if (lost === undefined) return;
+  throw new ConflictError(
+    'MANIFEST_WOULD_CHANGE',
+    `Cannot export ${manifestDigest} unchanged: layer ${lost.digest} would be compressed again, which changes the digest of the manifest`,
+    { manifest: manifestDigest, layer: lost.digest },
+    { hint: 'Pull the image again with --all-platforms to store its compressed layers' },
+  );
+}
+
+/** Writes layers and config of an image. */
+async function writeContents(
+  { repository, image, target }: Omit<LayerJob, 'layer' | 'descriptor'>,
+  options: ExportOptions,
+): Promise<ExportedLayer[]> {
+  const layers: ExportedLayer[] = [];
+  const seen = new Map<ContentDigest, ExportedLayer>();
+  for (const [at, layer] of image.layers.entries()) {
+    options.signal?.throwIfAborted();
+    const descriptor = image.manifest.layers[at] as Descriptor;
+    const known = seen.get(layer.digest);
+    const job = { repository, image, layer, descriptor, target };
+    const written = known ?? (await exportLayer(job, options));
+    seen.set(layer.digest, written);
+    layers.push(written);
+  }
+  writeBlob(target, image.manifest.config, image.configBytes);
+  return layers;
 }
 
 interface LayerJob {
@@ -114,7 +194,7 @@ async function exportLayer(job: LayerJob, options: ExportOptions): Promise<Expor
     return exported(job, present, 'present');
   }
   onProgress?.({ type: 'started', id, unit: 'bytes' });
-  const kept = image.blobs.get(layer.digest);
+  const kept = storedBlob(job.repository, image, layer.digest);
   const written = await (kept === undefined ? rebuild(job, options) : copyKept(job, kept));
   onProgress?.({ type: 'done', id, transferred: written.sizeBytes });
   return written;

@@ -11,8 +11,21 @@ import {
 } from '#formats/oci';
 import type { BlobToPush, PushedBlob, RegistryRepository, UploadState } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
-import { type OciImage, openOciImage, type StoredLayer } from '#work/image';
-import { bytesBlob, keptBlob, type Packing, plainBlob, repackedBlob } from './layer-blobs.ts';
+import {
+  manifestsBelow,
+  type OciImage,
+  openOciImage,
+  openStoredIndex,
+  type StoredLayer,
+} from '#work/image';
+import {
+  bytesBlob,
+  keptBlob,
+  type Packing,
+  plainBlob,
+  repackedBlob,
+  storedBlob,
+} from './layer-blobs.ts';
 import { manifestOf } from './manifest.ts';
 
 /** How to push an image. */
@@ -53,7 +66,10 @@ export interface PushReport {
   readonly originalManifestDigest: ContentDigest;
   /** True if manifest, config and all layers equal the pulled bytes. */
   readonly identical: boolean;
-  readonly configDigest: ContentDigest;
+  /** Undefined for an index. */
+  readonly configDigest: ContentDigest | undefined;
+  /** Of an index: what it names, in the order of sending. */
+  readonly manifests: readonly ContentDigest[];
   readonly layers: readonly PushedLayer[];
   /** Bytes of the blobs that were sent. */
   readonly sentBytes: number;
@@ -93,8 +109,53 @@ export async function pushImage(
     originalManifestDigest: image.manifestDigest,
     identical: isOriginal,
     configDigest: config.digest,
+    manifests: [],
     layers,
     sentBytes: [...first.values()].reduce((sum, size) => sum + size, configBytes),
+  };
+}
+
+/**
+ * Pushes a stored index: all that it names, each under its digest, and the index last. Nothing changes: a layer that would be compressed
+ * again refuses the push.
+ * @throws as `pushImage` with `sameDigest`; as `openStoredIndex`
+ */
+export async function pushIndex(
+  repository: Repository,
+  digest: ContentDigest,
+  target: RegistryRepository,
+  { tag, ...options }: Omit<PushOptions, 'compression' | 'forceCompression' | 'sameDigest'> = {},
+): Promise<PushReport> {
+  const { signal } = options;
+  const below = manifestsBelow(repository, digest);
+  const layers = new Map<ContentDigest, PushedLayer>();
+  let sentBytes = 0;
+  for (const one of below) {
+    signal?.throwIfAborted();
+    if (one.kind === 'index') {
+      const { bytes, mediaType } = openStoredIndex(repository, one.digest).index;
+      await target.pushManifest({ bytes, mediaType }, { signal });
+      continue;
+    }
+    const how = { ...options, sameDigest: true };
+    const done = await pushImage(repository, `@${one.digest}`, target, how);
+    for (const layer of done.layers) {
+      if (!layers.has(layer.digest)) layers.set(layer.digest, layer);
+    }
+    sentBytes += done.sentBytes;
+  }
+  const { bytes, mediaType } = openStoredIndex(repository, digest).index;
+  const named = tag === undefined ? {} : { tag };
+  await target.pushManifest({ bytes, mediaType, ...named }, { signal });
+  return {
+    tag,
+    manifestDigest: digest,
+    originalManifestDigest: digest,
+    identical: true,
+    configDigest: undefined,
+    manifests: below.map((one) => one.digest),
+    layers: [...layers.values()],
+    sentBytes,
   };
 }
 
@@ -199,7 +260,7 @@ class ImagePush {
       const isWanted = isSame && (isChunked || forceCompression !== 'zstd:chunked');
       if (!isWanted) return { ...found, blob: undefined };
     }
-    const kept = this.#image.blobs.get(digest);
+    const kept = storedBlob(this.#repository, this.#image, digest);
     if (kept !== undefined) return { ...found, blob: keptBlob(this.#repository, digest, kept) };
     const { sizeBytes } = descriptor;
     if ((layer.diffId ?? digest) === (digest as string)) {

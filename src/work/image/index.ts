@@ -3,6 +3,7 @@
  *
  *     tag ─▶ oci-manifest-… ─▶ oci-config-… ─┬▶ oci-layer-… (one for each layer)
  *                                            └▶ EROFS images (composefs.image…), which live as long as the config
+ *     tag ─▶ oci-index-… ─▶ oci-manifest-… (one for each platform)
  */
 
 export { parseXattrMode, type Reading, type XattrMode } from '#formats/tree';
@@ -44,11 +45,13 @@ export {
   configStreamName,
   describeSlot,
   imageSlot,
+  indexStreamName,
   isImageSlot,
   layerStreamName,
   manifestStreamName,
 } from './names.ts';
 export {
+  isStoredAsArtifact,
   type OciImage,
   openOciImage,
   presentImageId,
@@ -57,4 +60,14 @@ export {
 } from './open.ts';
 export { linkSubject, listStoredReferrers } from './referrers.ts';
 export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';
+export {
+  chooseImage,
+  isIndexNested,
+  type ManifestBelow,
+  manifestsBelow,
+  openStoredIndex,
+  removeIndexTag,
+  type StoredIndex,
+  storeIndex,
+} from './stored-index.ts';
 export { computeStreamDigest } from './stream-digest.ts';

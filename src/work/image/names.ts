@@ -1,10 +1,15 @@
 import type { ContentDigest, DiffId } from '#base/digest';
 import type { XattrMode } from '#formats/tree';
-import { type ErofsVersion, MANIFEST_STREAM_PREFIX } from '#stores/composefs';
+import { type ErofsVersion, INDEX_STREAM_PREFIX, MANIFEST_STREAM_PREFIX } from '#stores/composefs';
 
 /** Name of the stream that holds a manifest. Source: composefs-rs 0.9 composefs-oci, as all names in this file. */
 export function manifestStreamName(digest: ContentDigest): string {
   return MANIFEST_STREAM_PREFIX + digest;
+}
+
+/** Name of the stream that holds an image index. */
+export function indexStreamName(digest: ContentDigest): string {
+  return INDEX_STREAM_PREFIX + digest;
 }
 
 /** Name of the stream that holds an image config. */

@@ -10,6 +10,7 @@ import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
 import { verifyDigest } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
+  hasOtherLayers,
   type ImageConfig,
   isArtifact,
   MANIFEST_MAX_BYTES,
@@ -80,7 +81,7 @@ export function openOciImage(repository: Repository, name: string): OciImage {
     { contentType: CONTENT_TYPES.ociConfig, limitBytes: CONFIG_MAX_BYTES },
   );
   verifyDocument(config.bytes, manifest.config.digest);
-  const parsed = isArtifact(manifest)
+  const parsed = isStoredAsArtifact(manifest, stored.namedRefs)
     ? undefined
     : { ...parseImageConfig(config.bytes), digest: manifest.config.digest };
   const refs = parsed === undefined ? stored.namedRefs : config.namedRefs;
@@ -104,6 +105,15 @@ export function openOciImage(repository: Repository, name: string): OciImage {
     blobs,
     imageId: (version) => images.get(imageSlot(version)),
   };
+}
+
+/** True when the layers of a stored manifest are blobs: always those of an artifact, and those of another kind beside the config of an image. */
+export function isStoredAsArtifact(
+  manifest: Manifest,
+  refs: ReadonlyMap<string, ObjectId>,
+): boolean {
+  if (isArtifact(manifest)) return true;
+  return hasOtherLayers(manifest) && manifest.layers.every(({ digest }) => refs.has(digest));
 }
 
 /** The manifest digest of a tag, `@digest` or a bare digest. @throws NotFoundError IMAGE_NOT_FOUND */

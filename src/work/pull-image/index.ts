@@ -4,8 +4,9 @@
  *     resolve ─▶ plan ─▶ blobs (work/ingest) ─┬─ layer streams ─▶ names
  *                                             └─ entries ─▶ tree ─▶ EROFS image ─▶ names, tag last
  */
-export { type Platform, parsePlatform, type ResolvedImage } from '#formats/oci';
+export { formatPlatform, type Platform, parsePlatform, type ResolvedImage } from '#formats/oci';
 export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
+export type { Reading } from '#formats/tree';
 export type { ReflinkPolicy } from '#work/ingest';
 export type { PullStrategy } from '#work/pull-partial';
 export { type DownloadOptions, downloadImage } from './forecast/download.ts';

@@ -1,101 +1,14 @@
 /** Images outside of the repository: looked at where they lie, and brought with what refers to them. */
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, ok } from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import * as v from 'valibot';
-import { FakeRegistry } from '../../../test/support/fake-registry.ts';
-import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
-import {
-  type MultiImage,
-  makeMultiImage,
-  writeMultiImage,
-} from '../../../test/support/multi-image.ts';
-import { makeMemoryDir } from '../../../test/support/temp-dir.ts';
-import { VERBS } from './index.ts';
-
-type Json = { readonly [key: string]: unknown };
-
-/** An image for two platforms in a registry and in a layout, and a folder for repositories. */
-class World implements AsyncDisposable {
-  readonly #temp = makeMemoryDir();
-  readonly image: MultiImage = makeMultiImage();
-  readonly memory = new MemoryRegistry({ referrers: true });
-  readonly server: FakeRegistry;
-  readonly written: Buffer[] = [];
-  readonly warned: string[] = [];
-
-  private constructor(server: FakeRegistry) {
-    this.server = server;
-    for (const [digest, bytes] of this.image.blobs) {
-      if (!this.image.manifests.has(digest)) this.memory.addBlob('ns/app', bytes);
-      else {
-        const { mediaType } = JSON.parse(bytes.toString('utf8'));
-        const tag = digest === this.image.digest ? 'v1' : undefined;
-        this.memory.addManifest('ns/app', bytes, mediaType, tag);
-      }
-    }
-    writeMultiImage(this.path('layout'), 'v1', this.image);
-  }
-
-  static async start(): Promise<World> {
-    let world: World | undefined;
-    const server = await FakeRegistry.start((request) => (world as World).memory.handler(request));
-    world = new World(server);
-    return world;
-  }
-
-  path(name: string): string {
-    return join(this.#temp.path, name);
-  }
-
-  at(name: string): string {
-    return `docker://${this.server.plainHost}/${name}`;
-  }
-
-  get layout(): string {
-    return `oci:${this.path('layout')}:v1`;
-  }
-
-  /** Runs a verb; its report must be all that its schema says. */
-  async ask(name: string, request: unknown): Promise<Json> {
-    const verb = await VERBS.find((row) => row.name === name)?.load();
-    if (verb === undefined) throw new Error(`there is no verb ${name}`);
-    const report = await verb.run(
-      {
-        repository: { path: this.path('repo') },
-        signal: new AbortController().signal,
-        onProgress: () => {},
-        jobs: 1,
-        mayInit: true,
-        requireVerity: false,
-        warn: (text) => this.warned.push(text),
-        detail: () => {},
-        write: async (piece) => {
-          this.written.push(Buffer.from(piece));
-        },
-      },
-      verb.parse(request),
-    );
-    const said: unknown = JSON.parse(JSON.stringify(report));
-    deepEqual(v.parse(verb.report, said), said, `${name} says what its schema does not know`);
-    return said as Json;
-  }
-
-  async refuses(code: string, name: string, request: unknown): Promise<void> {
-    await rejects(this.ask(name, request), { code }, `${name} ${JSON.stringify(request)}`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.server[Symbol.asyncDispose]();
-    this.#temp[Symbol.dispose]();
-  }
-}
+import { type Json, VerbWorld } from '../../../test/support/verb-world.ts';
 
 const platform = 'linux/arm64';
 
 test('manifest, config and history of an image are shown where it lies, without a layer and without a repository', async () => {
-  await using world = await World.start();
+  await using world = await VerbWorld.start();
   const { image } = world;
   for (const name of [world.at('ns/app:v1'), world.layout]) {
     const shown = await world.ask('inspect', { name, platform });
@@ -125,7 +38,7 @@ test('manifest, config and history of an image are shown where it lies, without 
 });
 
 test('files are copied out of an image where it lies', async () => {
-  await using world = await World.start();
+  await using world = await VerbWorld.start();
   for (const [at, name] of [world.at('ns/app:v1'), world.layout].entries()) {
     const to = world.path(`copy-${at}`);
     const done = await world.ask('cp', { name, platform, path: '/arch', to, owners: false });
@@ -133,7 +46,7 @@ test('files are copied out of an image where it lies', async () => {
     equal(done['files'], 1);
     const whole = world.path(`whole-${at}`);
     await world.ask('cp', { name, platform, path: '/', to: whole, owners: false });
-    deepEqual(readdirSync(whole).toSorted(), ['arch', 'shared']);
+    deepEqual(readdirSync(whole).toSorted(), ['arch', 'shared', 'usr']);
     ok(readFileSync(join(whole, 'shared')).length > 50_000);
     await world.refuses('TREE_PATH_NOT_FOUND', 'cp', { name, platform, path: '/none', to });
   }
@@ -141,7 +54,7 @@ test('files are copied out of an image where it lies', async () => {
 });
 
 test('what accepted an image is in its inspection, until the note is lost', async () => {
-  await using world = await World.start();
+  await using world = await VerbWorld.start();
   const signaturePolicy = world.path('policy.json');
   writeFileSync(signaturePolicy, '{"default":[{"type":"insecureAcceptAnything"}]}');
   const request = { reference: world.at('ns/app:v1'), names: ['app'], platform, signaturePolicy };
@@ -168,7 +81,7 @@ test('what accepted an image is in its inspection, until the note is lost', asyn
 });
 
 test('artifacts come with the image, are listed, read and pushed with it, and go with it', async () => {
-  await using world = await World.start();
+  await using world = await VerbWorld.start();
   const { image, memory } = world;
   for (const [at, reference] of [world.at('ns/app:v1'), world.layout].entries()) {
     const request = { reference, names: ['app'], platform: 'linux/amd64', withReferrers: true };

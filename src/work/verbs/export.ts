@@ -1,9 +1,10 @@
 import * as v from 'valibot';
+import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import {
   computeNamedId,
   ensureNamedImage,
-  findNamed,
+  findWhole,
   type Named,
   openNamedView,
   treeOfNamed,
@@ -13,7 +14,10 @@ import {
   type DirectoryReport,
   exportDirectory,
   exportImage,
+  exportIndex,
   exportTree,
+  type ExportReport as ImageExport,
+  type IndexExportReport,
   type LocalReference,
   type OstreeReference,
   parseReference,
@@ -35,12 +39,12 @@ import {
   planOstree,
   writeOstree,
 } from './export-ostree.ts';
-import { noteOnly } from './files.ts';
+import { findOfPlatform, noteOnly } from './files.ts';
 import { REFLINK_POLICIES } from './pull.ts';
 import { type PushRequest, planPush, pushReports, runPush } from './push.ts';
 import { isRegistryReference, registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
-import { compat, count, flag, list, orNull, text } from './schemas.ts';
+import { compat, count, flag, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 /** Compression of layers without a stored blob. */
@@ -62,6 +66,8 @@ const request = v.strictObject({
   compat,
   /** Only for containers-storage: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
+  /** Of an index that was pulled with all platforms: only this image. */
+  platform: maybeText,
   /** Only for a registry: as `push` takes them. */
   forceCompression: v.optional(v.picklist([...COMPRESSIONS, 'zstd:chunked'])),
   sameDigest: flag,
@@ -99,7 +105,10 @@ const imageReport = v.object({
   originalManifestDigest: text,
   /** True when the manifest is unchanged since the pull. */
   identical: v.boolean(),
-  configDigest: text,
+  /** Null for an index. */
+  configDigest: v.nullable(text),
+  /** Of an index: what it names. */
+  manifests: list(text),
   layers: list(
     v.object({
       digest: text,
@@ -147,7 +156,13 @@ export const exportVerb = defineVerb({
     }
     const place = placeOf(asked);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const index = wholeIndex(repository, asked, place);
+    if (index !== undefined) {
+      const { name, target } = asked;
+      const facts = { kind: 'image' as const, name, target, manifestDigest: index };
+      return { dryRun: true as const, ...facts };
+    }
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     noteOnly(context, repository, named);
     const { name, target } = asked;
     if (isOstree(place)) return planOstree(repository, asked, { place, named });
@@ -171,7 +186,16 @@ export const exportVerb = defineVerb({
     }
     const place = placeOf(asked);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const index = wholeIndex(repository, asked, place);
+    if (
+      index !== undefined &&
+      typeof place !== 'string' &&
+      !isOstree(place) &&
+      !isContainers(place)
+    ) {
+      return imageReportOf(await exportIndex(repository, index, place, context));
+    }
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     noteOnly(context, repository, named);
     if (isOstree(place)) return await writeOstree(context, repository, asked, { place, named });
     if (isContainers(place)) {
@@ -229,14 +253,33 @@ async function writeImage(
 ): Promise<v.InferOutput<typeof imageReport>> {
   const { compression } = asked;
   const options = { signal, onProgress, compression };
-  const done = await exportImage(repository, imageNameOf(asked, named), place, options);
+  return imageReportOf(await exportImage(repository, imageNameOf(asked, named), place, options));
+}
+
+function imageReportOf(done: ImageExport | IndexExportReport): v.InferOutput<typeof imageReport> {
   return {
     dryRun: false,
     kind: 'image',
     ...done,
     tag: orNull(done.tag),
+    configDigest: 'configDigest' in done ? done.configDigest : null,
+    manifests: 'manifests' in done ? [...done.manifests] : [],
     layers: done.layers.map((layer) => ({ ...layer, diffId: orNull(layer.diffId) })),
   };
+}
+
+/** The index that a layout or archive gets with all of its images. @throws UsageError; as `findWhole` */
+function wholeIndex(
+  repository: Parameters<typeof exportImage>[0],
+  asked: ExportRequest,
+  place: Place,
+): ContentDigest | undefined {
+  const isOther = typeof place === 'string' || isOstree(place) || isContainers(place);
+  if (isOther || asked.platform !== undefined) return undefined;
+  const whole = findWhole(repository, asked.name);
+  if (whole.kind !== 'index') return undefined;
+  refuseKeys(asked, ['compression'], `export the index "${asked.name}"`);
+  return whole.indexDigest;
 }
 
 /** The name of an image, the only kind that layouts and archives can store. @throws UsageError */
@@ -265,11 +308,12 @@ const REGISTRY_KEYS = [
 /** An export into a registry is a push. @throws UsageError for options of other kinds */
 function pushRequest(asked: ExportRequest): PushRequest {
   refuseKeys(asked, ['owners', ...CONTAINERS_KEYS, ...OSTREE_KEYS], `export to "${asked.target}"`);
-  const { name, target, compression, forceCompression, sameDigest, withReferrers } = asked;
+  const { name, target, platform, compression, forceCompression } = asked;
+  const { sameDigest, withReferrers } = asked;
   const { tlsVerify, authfile, certDir, creds } = asked;
   const registry = { tlsVerify, authfile, certDir, creds };
   const how = { compression, forceCompression, sameDigest, withReferrers };
-  return { name, target, ...how, ...registry };
+  return { name, target, platform, ...how, ...registry };
 }
 
 type Place = LocalReference | OstreeReference | ContainersReference | string;

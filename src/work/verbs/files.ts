@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
 import type { ImageView, ViewEntry } from '#work/browse';
-import { findNamed, type Named, openNamedView } from '#work/catalog';
+import { findNamed, findWhole, type Named, openNamedView } from '#work/catalog';
 import { openStored } from '#work/commits';
 import { type ImagePreview, previewImage } from '#work/preview';
 import { openSource, parsePlatform, type ResolvedImage } from '#work/pull-image';
@@ -51,10 +51,11 @@ export async function openFiles(
   if (isReference(name)) {
     return await openPreview(context, name, request);
   }
-  refuseKeys({ ...request }, Object.keys(elsewhereKeys), `read files of "${name}"`);
+  const { platform, ...rest } = request;
+  refuseKeys(rest, Object.keys(elsewhereKeys), `read files of "${name}"`);
   const repository = await openSelected(context);
   try {
-    const named = findNamed(repository, name);
+    const named = findOfPlatform(repository, name, platform);
     const subpaths = noteOnly(context, repository, named);
     const view = await openNamedView(repository, named, context);
     view.name = name;
@@ -68,6 +69,22 @@ export async function openFiles(
     repository[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * Finds a name, and of an index the image for a platform.
+ * @throws UsageError for a platform of something that has only one; as `findNamed`
+ */
+export function findOfPlatform(
+  repository: Repository,
+  name: string,
+  platform: string | undefined,
+): Named {
+  if (platform === undefined) return findNamed(repository, name);
+  if (findWhole(repository, name).kind !== 'index') {
+    refuseKeys({ platform }, ['platform'], `choose from "${name}"`);
+  }
+  return findNamed(repository, name, { platform: parsePlatform(platform) });
 }
 
 /** Reads the files of an image at its source. @throws as `previewImage` */

@@ -6,10 +6,11 @@ import { isOnecopyError, UsageError } from '#base/errors';
 import { inTurns, type Steps } from '#base/flow';
 import type { ImageView } from '#work/browse';
 import {
-  findNamed,
+  findWhole,
   type Named,
   type NamedCommit,
   type NamedImage,
+  type NamedIndex,
   openNamedView,
 } from '#work/catalog';
 import {
@@ -77,8 +78,9 @@ async function check(
   requireFit(asked);
   const { names, metadataOnly = false } = asked;
   using repository = await openSelected(context);
-  const named = names.map((name) => findNamed(repository, name));
-  const images = named.filter(isImage).map((one) => nameOf(one, repository));
+  const whole = names.map((name) => findWhole(repository, name));
+  const images = whole.filter(isImage).map((one) => nameOf(one, repository));
+  const named = whole.filter((one) => one.kind !== 'index');
   const others = named.filter((one) => !isImage(one));
   if (asked.repair === true && others.length > 0) {
     throw new UsageError(
@@ -116,14 +118,16 @@ function requireFit({ repair, from, metadataOnly }: FsckRequest): void {
   }
 }
 
-function isImage(named: Named): named is NamedImage {
-  return named.kind === 'image';
+function isImage(named: Named | NamedIndex): named is NamedImage | NamedIndex {
+  return named.kind === 'image' || named.kind === 'index';
 }
 
 /** The check works on tags. An image that was given by its id is checked under one of its names. */
-function nameOf({ tag, manifestDigest }: NamedImage, repository: Repository): string {
-  if (tag !== undefined) return tag;
-  const named = repository.tags.list().find((one) => one.manifestDigest === manifestDigest);
+function nameOf(one: NamedImage | NamedIndex, repository: Repository): string {
+  if (one.tag !== undefined) return one.tag;
+  if (one.kind === 'index') return `@${one.indexDigest}`;
+  const { manifestDigest } = one;
+  const named = repository.tags.list().find((tag) => tag.manifestDigest === manifestDigest);
   return named?.name ?? `@${manifestDigest}`;
 }
 

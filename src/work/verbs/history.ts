@@ -1,11 +1,10 @@
 import * as v from 'valibot';
 import { UnsupportedError } from '#base/errors';
-import { findNamed } from '#work/catalog';
 import { readHistory } from '#work/commits';
 import { openOciImage } from '#work/image';
 import type { ResolvedImage } from '#work/pull-image';
 import { summaryOf, summarySchema } from './commit-summary.ts';
-import { isReference, resolveReference } from './files.ts';
+import { findOfPlatform, isReference, resolveReference } from './files.ts';
 import { registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
 import { count, list, maybeText, orNull, text } from './schemas.ts';
@@ -55,10 +54,9 @@ export const history = defineVerb({
       const found = await resolveReference(context, asked.name, asked);
       return { name: asked.name, kind: 'image' as const, history: stepsOf(asked.name, found) };
     }
-    const elsewhere = ['platform', ...Object.keys(registryKeys)];
-    refuseKeys(asked, elsewhere, `show the history of "${asked.name}"`);
+    refuseKeys(asked, Object.keys(registryKeys), `show the history of "${asked.name}"`);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     if (named.kind === 'commit') {
       const { commits, missing } = readHistory(repository, named.ref ?? named.commit, asked.limit);
       const list = commits.map(summaryOf);

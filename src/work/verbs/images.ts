@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { UsageError } from '#base/errors';
+import { isOnecopyError, type OnecopyError, UsageError } from '#base/errors';
 import { type CatalogRow, listNamed } from '#work/catalog';
-import type { OciImage } from '#work/image';
+import { type OciImage, openOciImage } from '#work/image';
+import { formatPlatform } from '#work/pull-image';
 import type { Repository } from '#work/repository';
 import { openSelected } from './repository.ts';
 import { count, list, maybeText, orNull, text, texts } from './schemas.ts';
@@ -10,7 +11,8 @@ import { defineVerb } from './verb.ts';
 const row = v.object({
   name: text,
   /** Null for a tag whose image cannot be read. */
-  kind: v.nullable(v.picklist(['image', 'artifact', 'commit', 'erofs'])),
+  kind: v.nullable(v.picklist(['image', 'index', 'artifact', 'commit', 'erofs'])),
+  /** Of an index, the digest of the index. */
   manifestDigest: v.nullable(text),
   configDigest: v.nullable(text),
   commit: v.nullable(text),
@@ -24,6 +26,8 @@ const row = v.object({
       osVersion: v.optional(text),
     }),
   ),
+  /** Of an index: the images that it names. */
+  platforms: list(text),
   created: v.nullable(text),
   layers: list(v.object({ digest: text, diffId: v.nullable(text) })),
   /** Size of the layers in the manifest: what a pull without any stored layer fetches. */
@@ -68,7 +72,10 @@ export const images = defineVerb({
     const matches = filter.map(matcherOf);
     using repository = await openSelected(context);
     const isWanted = (one: CatalogRow) =>
-      kind === undefined || one.kind === kind || (one.kind === 'partial' && kind === 'commit');
+      kind === undefined ||
+      one.kind === kind ||
+      (one.kind === 'partial' && kind === 'commit') ||
+      (one.kind === 'index' && kind === 'image');
     const rows = listNamed(repository)
       .filter(isWanted)
       .filter((one) => matches.every((match) => match(one)));
@@ -106,6 +113,7 @@ function matcherOf(filter: string): (row: CatalogRow) => boolean {
 /** The ids of a row that the list prints. */
 function idsOf(row: CatalogRow): (string | undefined)[] {
   if (row.kind === 'image') return [row.manifestDigest];
+  if (row.kind === 'index') return [row.indexDigest];
   return [row.kind === 'erofs' ? undefined : row.commit, row.imageId];
 }
 
@@ -116,6 +124,7 @@ const NOTHING = {
   streamId: null,
   imageId: null,
   platform: null,
+  platforms: [],
   created: null,
   layers: [],
   downloadSizeBytes: 0,
@@ -134,6 +143,7 @@ function rowOf(repository: Repository, one: Exclude<CatalogRow, { kind: 'partial
     const sizeBytes = streamId === undefined ? null : sumOfStreams(repository, [streamId]);
     return { ...NOTHING, name, kind: 'commit', commit, ...ids, sizeBytes };
   }
+  if (one.kind === 'index') return indexRow(repository, one);
   const { image, problem, manifestDigest, referrers } = one;
   return {
     ...NOTHING,
@@ -148,8 +158,51 @@ function rowOf(repository: Repository, one: Exclude<CatalogRow, { kind: 'partial
     downloadSizeBytes: image?.manifest.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0) ?? 0,
     sizeBytes: image === undefined ? null : layersSize(repository, image),
     referrers,
-    problem: problem === undefined ? null : { code: problem.code, message: problem.message },
+    problem: problemOf(problem),
   };
+}
+
+function problemOf(problem: OnecopyError | undefined) {
+  return problem === undefined ? null : { code: problem.code, message: problem.message };
+}
+
+/** An index with the layers of all its images, each once. */
+function indexRow(
+  repository: Repository,
+  { name, indexDigest, manifests, referrers, problem }: Extract<CatalogRow, { kind: 'index' }>,
+): Row {
+  const facts = { ...NOTHING, name, manifestDigest: indexDigest, referrers };
+  const rest = { kind: manifests === undefined ? null : ('index' as const) };
+  const platforms = (manifests ?? []).map(({ platform }) =>
+    platform === undefined ? 'unknown' : formatPlatform(platform),
+  );
+  try {
+    const stored = (manifests ?? []).map(({ digest }) => openOciImage(repository, `@${digest}`));
+    const layers = new Map(
+      stored.flatMap(({ layers: own, manifest }) =>
+        own.map((layer, at) => [
+          layer.digest,
+          { layer, size: manifest.layers[at]?.sizeBytes ?? 0 },
+        ]),
+      ),
+    );
+    const all = [...layers.values()];
+    return {
+      ...facts,
+      ...rest,
+      platforms,
+      layers: all.map(({ layer: { digest, diffId } }) => ({ digest, diffId: orNull(diffId) })),
+      downloadSizeBytes: all.reduce((sum, { size }) => sum + size, 0),
+      sizeBytes: sumOfStreams(
+        repository,
+        all.map(({ layer }) => layer.id),
+      ),
+      problem: problemOf(problem),
+    };
+  } catch (error) {
+    if (!isOnecopyError(error)) throw error;
+    return { ...facts, kind: null, platforms, problem: problemOf(error) };
+  }
 }
 
 /** Size of the distinct layers after decompression. Null when the stream of a layer cannot be read. */

@@ -1,13 +1,19 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
-import { findNamed } from '#work/catalog';
+import { findWhole } from '#work/catalog';
 import { openStored } from '#work/commits';
-import { type OciImage, openOciImage } from '#work/image';
-import type { ResolvedImage } from '#work/pull-image';
+import {
+  manifestsBelow,
+  type OciImage,
+  openOciImage,
+  openStoredIndex,
+  type StoredIndex,
+} from '#work/image';
+import { formatPlatform, type ResolvedImage } from '#work/pull-image';
 import type { Repository } from '#work/repository';
 import { readAcceptance } from '#work/trust';
 import { commitOf, commitSchema } from './commit-summary.ts';
-import { isReference, resolveReference } from './files.ts';
+import { findOfPlatform, isReference, resolveReference } from './files.ts';
 import { registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
 import { count, flag, list, maybeText, orNull, text } from './schemas.ts';
@@ -42,6 +48,25 @@ const imageReport = v.object({
   /** What accepted the image when it was pulled; null when that is not known. */
   trust: v.nullable(trustReport),
 });
+const indexReport = v.object({
+  name: text,
+  kind: v.literal('index'),
+  indexDigest: text,
+  mediaType: text,
+  /** The stored index. */
+  index: v.unknown(),
+  stream: text,
+  /** What it names; the manifests of nested indexes, too. */
+  manifests: list(
+    v.object({
+      digest: text,
+      kind: v.picklist(['manifest', 'index']),
+      mediaType: text,
+      platform: v.nullable(text),
+      isAttestation: v.boolean(),
+    }),
+  ),
+});
 const commitReport = v.object({ name: text, kind: v.literal('commit'), ...commitSchema.entries });
 const erofsReport = v.object({
   name: text,
@@ -51,7 +76,7 @@ const erofsReport = v.object({
   /** Names below `images/refs` that point to the image. */
   names: list(text),
 });
-const report = v.variant('kind', [imageReport, commitReport, erofsReport]);
+const report = v.variant('kind', [imageReport, indexReport, commitReport, erofsReport]);
 export type InspectReport = v.InferOutput<typeof report>;
 
 const request = v.strictObject({
@@ -95,9 +120,17 @@ export const inspect = defineVerb({
       await writeDocument(context, asked, found.manifest.bytes, found.configBytes);
       return inspectElsewhere(asked.name, found);
     }
-    refuseKeys(asked, ['platform', ...Object.keys(registryKeys)], `inspect "${asked.name}"`);
+    refuseKeys(asked, Object.keys(registryKeys), `inspect "${asked.name}"`);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const whole = findWhole(repository, asked.name);
+    if (whole.kind === 'index' && asked.platform === undefined && asked.config !== true) {
+      refuseKeys(asked, ['metadata'], `inspect "${asked.name}"`);
+      const stored = openStoredIndex(repository, whole.indexDigest);
+      const { bytes } = stored.index;
+      await writeDocument(context, asked, bytes, bytes);
+      return inspectIndex(repository, asked.name, stored);
+    }
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     if (named.kind !== 'image')
       refuseKeys(asked, ['manifest', 'config'], `inspect "${asked.name}"`);
     if (named.kind !== 'commit') refuseKeys(asked, ['metadata'], `inspect "${asked.name}"`);
@@ -173,6 +206,25 @@ function inspectImage(name: string, image: OciImage) {
       mediaType: orNull(image.manifest.layers[index]?.mediaType),
       sizeBytes: orNull(image.manifest.layers[index]?.sizeBytes),
       blobKept: image.blobs.has(digest),
+    })),
+  };
+}
+
+function inspectIndex(
+  repository: Repository,
+  name: string,
+  { indexDigest, index, streamId }: StoredIndex,
+): v.InferOutput<typeof indexReport> {
+  return {
+    name,
+    kind: 'index',
+    indexDigest,
+    mediaType: index.mediaType,
+    index: jsonOf(index.bytes),
+    stream: streamId,
+    manifests: manifestsBelow(repository, indexDigest).map(({ platform, ...one }) => ({
+      ...one,
+      platform: platform === undefined ? null : formatPlatform(platform),
     })),
   };
 }

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
-import { ensureNamedImage, findNamed, type Named, openNamedView } from '#work/catalog';
+import { ensureNamedImage, type Named, openNamedView } from '#work/catalog';
 import { mountImage } from '#work/mount';
+import { findOfPlatform } from './files.ts';
 import { openSelected } from './repository.ts';
 import { maybeText, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -39,6 +40,8 @@ const request = v.strictObject({
   upper: maybeText,
   /** Absolute path of the work directory of overlayfs. */
   work: maybeText,
+  /** Of an index that was pulled with all platforms: the image to mount. */
+  platform: maybeText,
 });
 
 /** `mount`: mounts an image or a commit over a directory. */
@@ -49,7 +52,7 @@ export const mount = defineVerb({
   async plan(context, asked) {
     writableOf(asked);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     const { imageId } = await openNamedView(repository, named, context);
     const place = { imageId, target: asked.directory };
     const commit = named.kind === 'commit' ? named.commit : null;
@@ -59,7 +62,7 @@ export const mount = defineVerb({
   async run(context, asked) {
     const writable = writableOf(asked);
     using repository = await openSelected(context);
-    const named = findNamed(repository, asked.name);
+    const named = findOfPlatform(repository, asked.name, asked.platform);
     const { signal } = context;
     const { imageId } = await ensureNamedImage(repository, named, { signal });
     const done = mountImage(repository, imageId, asked.directory, { label: asked.name, writable });

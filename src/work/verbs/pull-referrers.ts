@@ -1,7 +1,9 @@
+import type { ContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import { type CopySource, openCopySource, resolveOf } from '#work/copy-image';
+import { type CopySource, openCopySource } from '#work/copy-image';
 import { openOciImage } from '#work/image';
 import { pullImage } from '#work/pull-image';
+import { readImage, sourceOfImage } from '#work/pull-index';
 import type { Repository } from '#work/repository';
 import { type PolicyRequest, type RegistryRequest, registryOptions } from './registry-keys.ts';
 import { orNull } from './schemas.ts';
@@ -13,7 +15,7 @@ const DEPTH_MAX = 4;
 const LEFT_OUT: ReadonlySet<string> = new Set([
   'LAYER_COUNT_MISMATCH',
   'MEDIA_TYPE_UNSUPPORTED',
-  'PLATFORM_NOT_FOUND',
+  'OCI_DOCUMENT_INVALID',
 ]);
 
 /** An artifact that was pulled because it refers to something. */
@@ -26,22 +28,22 @@ export interface PulledReferrer {
 /** What is pulled, and from where. */
 interface ReferrersJob {
   readonly reference: string;
-  readonly subject: string;
+  readonly subjects: readonly ContentDigest[];
   readonly asked: RegistryRequest & PolicyRequest;
 }
 
 /**
- * Pulls what refers to a stored image at its source, and what refers to that. The artifacts have no name: they stay as long as the image.
+ * Pulls what refers to stored images at their source, and what refers to that. The artifacts have no name: they stay as long as their subject.
  * @throws as `pullImage`, but for artifacts of unknown form, which are left out
  */
 export async function pullReferrers(
   context: VerbContext,
   repository: Repository,
-  { reference, subject, asked }: ReferrersJob,
+  { reference, subjects, asked }: ReferrersJob,
 ): Promise<PulledReferrer[]> {
   await using source = await openCopySource(reference, registryOptions(asked));
   const pull = new ReferrersPull(context, repository, source);
-  await pull.below(subject, 0);
+  for (const subject of subjects) await pull.below(subject, 0);
   return pull.found;
 }
 
@@ -58,10 +60,9 @@ class ReferrersPull {
     this.#source = source;
   }
 
-  async below(subject: string, depth: number): Promise<void> {
+  async below(subject: ContentDigest, depth: number): Promise<void> {
     const { signal } = this.#context;
-    const { manifestDigest } = openOciImage(this.#repository, `@${subject}`);
-    for (const descriptor of await this.#source.listReferrers(manifestDigest, { signal })) {
+    for (const descriptor of await this.#source.listReferrers(subject, { signal })) {
       signal.throwIfAborted();
       const { digest } = descriptor;
       if (this.#seen.has(digest)) continue;
@@ -79,19 +80,9 @@ class ReferrersPull {
     const { signal, onProgress, warn, jobs } = this.#context;
     const source = this.#source;
     try {
-      const image = await resolveOf(source, [descriptor], { signal });
-      const bare = { mediaType: '', annotations: new Map<string, string>(), urls: [] };
-      await pullImage(
-        this.#repository,
-        {
-          resolve: () => image,
-          openBlob: (digest, sizeBytes = 0) => {
-            const content = source.openBlob({ ...bare, digest, sizeBytes });
-            return content instanceof Uint8Array ? [content] : content;
-          },
-        },
-        { signal, onProgress, jobs, keepBlobs: true },
-      );
+      const image = await readImage(source, descriptor, { signal });
+      const options = { signal, onProgress, jobs, keepBlobs: true };
+      await pullImage(this.#repository, sourceOfImage(source, image), options);
       return true;
     } catch (error) {
       if (!isOnecopyError(error) || !LEFT_OUT.has(error.code)) throw error;

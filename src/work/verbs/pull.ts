@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import { checkTagName } from '#stores/composefs';
 import { parseReference } from '#work/export';
@@ -16,6 +17,7 @@ import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
 import { type CommitPullRequest, commitPullKeys, SHARED_KEYS } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
+import { indexPlanReport, indexPullReport } from './pull-platforms.ts';
 import {
   downloadReport,
   imageDownloadReport,
@@ -43,6 +45,8 @@ export const REFLINK_POLICIES = ['auto', 'always', 'never'] as const;
 /** What only images have. */
 const imageKeys = {
   platform: maybeText,
+  /** Pull an index with the images of all its platforms, and keep their compressed blobs. */
+  allPlatforms: flag,
   /** Keep the compressed blobs too, so that an export is byte-identical. */
   keepBlobs: flag,
   /** How files of containers-storage become objects: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
@@ -76,6 +80,8 @@ const report = v.union([
   imagePlanReport,
   imagePullReport,
   imageDownloadReport,
+  indexPlanReport,
+  indexPullReport,
   commitPlanReport,
   commitPullReport,
 ]);
@@ -107,6 +113,11 @@ export const pull = defineVerb({
       return await plan(context, commitRequest(asked));
     }
     const { name, ...choice } = imageChoice(asked);
+    if (asked.allPlatforms === true) {
+      const { planPlatforms } = await import('./pull-platforms.ts');
+      const planned = await planPlatforms(context, asked, { ...choice, name });
+      if (planned !== undefined) return planned;
+    }
     using repository = await openIfPresent(context);
     const { signal } = context;
     await using opened = await openReference(context, asked);
@@ -126,6 +137,11 @@ export const pull = defineVerb({
     const { name, ...choice } = imageChoice(asked);
     if (baseOf(asked) !== undefined)
       throw new UsageError('Cannot use --base: it applies to --dry-run');
+    if (asked.allPlatforms === true) {
+      const { pullPlatforms } = await import('./pull-platforms.ts');
+      const pulled = await pullPlatforms(context, asked, { ...choice, name });
+      if (pulled !== undefined) return pulled;
+    }
     await using opened = await openReference(context, asked);
     const { source: found } = opened;
     const { signal, onProgress, jobs, requireVerity } = context;
@@ -158,7 +174,7 @@ export const pull = defineVerb({
     if (asked.withReferrers !== true) return done;
     const { reference } = asked;
     const { pullReferrers } = await import('./pull-referrers.ts');
-    const job = { reference, subject: done.manifestDigest, asked };
+    const job = { reference, subjects: [done.manifestDigest as ContentDigest], asked };
     return { ...done, referrers: await pullReferrers(context, repository, job) };
   },
   hasFindings: (done) => 'isOverBudget' in done && done.isOverBudget,

@@ -1,15 +1,16 @@
 import * as v from 'valibot';
 import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
-import { findNamed } from '#work/catalog';
-import { pushImage } from '#work/export';
-import { listStoredReferrers, openOciImage } from '#work/image';
+import { findWhole } from '#work/catalog';
+import { pushImage, pushIndex } from '#work/export';
+import { listStoredReferrers, manifestsBelow, type OciImage, openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
+import { findOfPlatform } from './files.ts';
 import { registryKeys, registryOptions } from './registry-keys.ts';
 import { parseRegistryReference } from './registry-reference.ts';
 import { openSelected } from './repository.ts';
-import { count, flag, list, orNull, text } from './schemas.ts';
-import { defineVerb, type VerbContext } from './verb.ts';
+import { count, flag, list, maybeText, orNull, text } from './schemas.ts';
+import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 /** Largest number of repositories of a registry from which a blob is mounted. */
 const MOUNTS_MAX = 4;
@@ -19,6 +20,8 @@ const request = v.strictObject({
   name: text,
   /** `docker://HOST/NAME[:TAG]`. */
   target: text,
+  /** Of an index that was pulled with all platforms: only this image. */
+  platform: maybeText,
   /** Compression of layers whose blob is neither stored nor in the registry. */
   compression,
   /** Compress all layers with this method, if they are compressed otherwise. */
@@ -55,7 +58,10 @@ const pushedFacts = {
   originalManifestDigest: text,
   /** True when the manifest is unchanged since the pull. */
   identical: v.boolean(),
-  configDigest: text,
+  /** Null for an index. */
+  configDigest: v.nullable(text),
+  /** Of an index: what it names. */
+  manifests: list(text),
   layers: list(
     v.object({
       digest: text,
@@ -94,32 +100,32 @@ export const push = defineVerb({
 export async function planPush(context: VerbContext, asked: PushRequest) {
   targetOf(asked);
   using repository = await openSelected(context);
-  const { manifestDigest, layers, manifest, blobs } = imageOf(repository, asked);
   const { name, target } = asked;
-  return {
-    dryRun: true as const,
-    name,
-    target,
-    manifestDigest,
-    layers: layers.map(({ digest, diffId }, at) => ({
+  const pushed = imageOf(repository, asked);
+  const rows = pushed.images.flatMap(({ layers, manifest, blobs }) =>
+    layers.map(({ digest, diffId }, at) => ({
       digest,
       sizeBytes: manifest.layers[at]?.sizeBytes ?? 0,
       kept: blobs.has(digest) || (diffId ?? digest) === (digest as string),
     })),
-  };
+  );
+  const isIndex = pushed.below !== undefined;
+  const layers = isIndex ? [...new Map(rows.map((row) => [row.digest, row])).values()] : rows;
+  return { dryRun: true as const, name, target, manifestDigest: pushed.digest, layers };
 }
 
 /** Pushes. */
 export async function runPush(context: VerbContext, asked: PushRequest) {
   const reference = targetOf(asked);
   using repository = await openSelected(context);
-  const { manifestDigest } = imageOf(repository, asked);
+  const { digest, below } = imageOf(repository, asked);
   // Loaded on demand: a registry client takes time to load, which other verbs do not need.
   const { openRegistryPlace } = await import('#work/registry-image');
   await using place = await openRegistryPlace(reference, registryOptions(asked));
   for (const warning of place.warnings) context.warn(warning);
   const { signal, onProgress } = context;
-  const referrers = asked.withReferrers === true ? referrersBelow(repository, manifestDigest) : [];
+  const subjects = [...(below ?? []), digest];
+  const referrers = asked.withReferrers === true ? referrersBelow(repository, subjects) : [];
   const common = { signal, onProgress };
   const isFixed = asked.sameDigest === true || asked.withReferrers === true;
   // Before the image gets its name: nobody sees it without its signatures.
@@ -128,27 +134,35 @@ export async function runPush(context: VerbContext, asked: PushRequest) {
     const options = { ...common, sameDigest: true };
     sent.push(await pushImage(repository, `@${one}`, place.repository, options));
   }
-  const done = await pushImage(repository, `@${manifestDigest}`, place.repository, {
-    ...common,
-    tag: reference.tag,
-    compression: asked.compression,
-    forceCompression: asked.forceCompression,
-    onWarning: context.warn,
-    sameDigest: isFixed,
-    mountFrom: siblingsOf(repository, reference, manifestDigest),
-  });
+  const { tag } = reference;
+  const how = { ...common, tag, mountFrom: siblingsOf(repository, reference, digest) };
+  const { compression, forceCompression } = asked;
+  const done =
+    below === undefined
+      ? await pushImage(repository, `@${digest}`, place.repository, {
+          ...how,
+          compression,
+          forceCompression,
+          onWarning: context.warn,
+          sameDigest: isFixed,
+        })
+      : await pushIndex(repository, digest, place.repository, how);
   const { name, target } = asked;
   const layers = done.layers.map(({ annotations: _, ...layer }) => ({
     ...layer,
     diffId: orNull(layer.diffId),
   }));
   const sentBytes = sent.reduce((sum, one) => sum + one.sentBytes, done.sentBytes);
-  const rest = { tag: orNull(done.tag), layers, referrers: [...referrers], sentBytes };
+  const ids = { configDigest: orNull(done.configDigest), manifests: [...done.manifests] };
+  const rest = { tag: orNull(done.tag), ...ids, layers, referrers: [...referrers], sentBytes };
   return { dryRun: false as const, name, target, ...done, ...rest };
 }
 
-/** Stored artifacts that refer to an image, what refers to those first. */
-function referrersBelow(repository: Repository, subject: ContentDigest): Set<ContentDigest> {
+/** Stored artifacts that refer to one of the subjects, what refers to those first. */
+function referrersBelow(
+  repository: Repository,
+  subjects: readonly ContentDigest[],
+): Set<ContentDigest> {
   const found = new Set<ContentDigest>();
   const visit = (digest: ContentDigest) => {
     for (const one of listStoredReferrers(repository, digest)) {
@@ -157,7 +171,7 @@ function referrersBelow(repository: Repository, subject: ContentDigest): Set<Con
       found.add(one);
     }
   };
-  visit(subject);
+  for (const subject of subjects) visit(subject);
   return found;
 }
 
@@ -168,10 +182,32 @@ function targetOf({ name, target }: PushRequest) {
   throw new UsageError(`Cannot push "${name}" to "${target}": expected a tag, found a digest`);
 }
 
-/** @throws UsageError if it is not a container image; as `findNamed`, `openOciImage` */
-function imageOf(repository: Repository, { name, target }: PushRequest) {
-  const named = findNamed(repository, name);
-  if (named.kind === 'image') return openOciImage(repository, `@${named.manifestDigest}`);
+/** What is pushed. */
+interface Pushed {
+  readonly digest: ContentDigest;
+  /** The image, or all images of an index. */
+  readonly images: readonly OciImage[];
+  /** Everything below an index. */
+  readonly below: readonly ContentDigest[] | undefined;
+}
+
+/** @throws UsageError if it is not a container image or index; as `findWhole`, `openOciImage` */
+function imageOf(repository: Repository, asked: PushRequest): Pushed {
+  const { name, target, platform } = asked;
+  const whole = findWhole(repository, name);
+  if (whole.kind === 'index' && platform === undefined) {
+    refuseKeys(asked, ['compression', 'forceCompression'], `push the index "${name}"`);
+    const below = manifestsBelow(repository, whole.indexDigest);
+    const images = below
+      .filter(({ kind }) => kind === 'manifest')
+      .map(({ digest }) => openOciImage(repository, `@${digest}`));
+    return { digest: whole.indexDigest, images, below: below.map(({ digest }) => digest) };
+  }
+  const named = findOfPlatform(repository, name, platform);
+  if (named.kind === 'image') {
+    const image = openOciImage(repository, `@${named.manifestDigest}`);
+    return { digest: image.manifestDigest, images: [image], below: undefined };
+  }
   throw new UsageError(
     `Cannot push "${name}" to "${target}": expected a container image, found a ${named.kind}`,
   );
@@ -184,9 +220,11 @@ function siblingsOf(
   manifestDigest: string,
 ): readonly string[] {
   const prefix = `${target.registry}/`;
-  const names = repository.tags
-    .list()
-    .filter((tag) => tag.manifestDigest === manifestDigest && tag.name.startsWith(prefix))
+  const { tags } = repository;
+  const images = tags.list().map(({ name, manifestDigest: digest }) => ({ name, digest }));
+  const indexes = tags.listIndexes().map(({ name, indexDigest: digest }) => ({ name, digest }));
+  const names = [...images, ...indexes]
+    .filter((tag) => tag.digest === manifestDigest && tag.name.startsWith(prefix))
     .map((tag) => tag.name.slice(prefix.length).replace(/(?:@|:[^/:]*$).*$/, ''));
   return [...new Set(names)].filter((name) => name !== target.repository).slice(0, MOUNTS_MAX);
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
-import { findNamed } from '#work/catalog';
+import { findWhole } from '#work/catalog';
 import { listStoredReferrers, openOciImage } from '#work/image';
 import {
   isRegistryReference,
@@ -79,13 +79,13 @@ function rowOf({ artifactType, annotations, digest, mediaType, sizeBytes }: Refe
 /** The artifacts of the repository that refer to a stored image. @throws UsageError for what is no image; as `findNamed` */
 async function storedReferrers(context: VerbContext, name: string) {
   using repository = await openSelected(context);
-  const named = findNamed(repository, name);
-  if (named.kind !== 'image') {
+  const named = findWhole(repository, name);
+  if (named.kind !== 'image' && named.kind !== 'index') {
     throw new UsageError(
       `Cannot list the referrers of "${name}": expected an image or docker://HOST/NAME, found a ${named.kind}`,
     );
   }
-  const subject = openOciImage(repository, `@${named.manifestDigest}`).manifestDigest;
+  const subject = named.kind === 'index' ? named.indexDigest : named.manifestDigest;
   const referrers = listStoredReferrers(repository, subject).map((digest): Referrer => {
     const { manifest } = openOciImage(repository, `@${digest}`);
     const { mediaType, bytes, annotations, artifactType = manifest.config.mediaType } = manifest;

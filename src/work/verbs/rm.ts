@@ -8,7 +8,7 @@ const report = v.object({
   dryRun: v.boolean(),
   removed: list(
     v.object({
-      kind: v.picklist(['image', 'commit', 'erofs']),
+      kind: v.picklist(['image', 'index', 'commit', 'erofs']),
       manifestDigest: v.nullable(text),
       commit: v.nullable(text),
       imageId: v.nullable(text),

@@ -6,7 +6,7 @@ import { defineVerb } from './verb.ts';
 
 const report = v.object({
   dryRun: v.boolean(),
-  kind: v.picklist(['image', 'commit', 'erofs']),
+  kind: v.picklist(['image', 'index', 'commit', 'erofs']),
   name: text,
   manifestDigest: v.nullable(text),
   commit: v.nullable(text),

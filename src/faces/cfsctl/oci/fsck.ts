@@ -11,7 +11,8 @@ export async function fsck(setting: Setting): Promise<number | undefined> {
   const report = await checkRepository(repository, { signal, workers: availableParallelism() });
   const images = await checkOciImages(repository, {
     signal,
-    names: name === undefined ? undefined : [name],
+    // composefs-rs ignores tags of indexes.
+    names: name === undefined ? repository.tags.list().map((tag) => tag.name) : [name],
   });
   if (given.has('json')) {
     await setting.print(JSON.stringify(ociFsckDocument(report, images), undefined, 2));

@@ -22,6 +22,11 @@ export const grammar: Grammar = {
   ],
   options: [
     {
+      flags: '--platform <os/arch[/variant]>',
+      says: 'of an index that was pulled with --all-platforms, write only this image',
+      key: 'platform',
+    },
+    {
       flags: '--compression <name>',
       says: 'compress layers without a stored blob with this method (default: none, in a registry gzip)',
       key: 'compression',

@@ -15,6 +15,11 @@ export const grammar: Grammar = {
   ],
   options: [
     {
+      flags: '--platform <os/arch[/variant]>',
+      says: 'of an index that was pulled with --all-platforms, mount this image (default: the one for this host)',
+      key: 'platform',
+    },
+    {
       flags: '--upper <dir>',
       says: 'writable directory of overlayfs; requires --work',
       key: 'upper',

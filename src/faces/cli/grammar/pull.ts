@@ -45,6 +45,11 @@ export const grammar: Grammar = {
       key: 'downloadOnly',
     },
     {
+      flags: '--all-platforms',
+      says: 'pull an index with the images of all its platforms, and store their compressed blobs',
+      key: 'allPlatforms',
+    },
+    {
       flags: '--keep-blobs',
       says: 'store the compressed blobs, so that an export is byte-identical',
       key: 'keepBlobs',

@@ -7,6 +7,11 @@ export const grammar: Grammar = {
   operands: [NAME, { usage: '<reference>', says: 'docker://HOST/NAME[:TAG]', key: 'target' }],
   options: [
     {
+      flags: '--platform <os/arch[/variant]>',
+      says: 'of an index that was pulled with --all-platforms, push only this image',
+      key: 'platform',
+    },
+    {
       flags: '--compression <name>',
       says: 'compress layers with this method if their blob is neither stored nor in the registry (default: gzip)',
       key: 'compression',

@@ -57,7 +57,7 @@ function rowsOf({ images, partial }: ImagesReport, noTrunc: boolean): Fields[] {
   const short = (id: string | null) => formatDigest(id ?? '-', noTrunc);
   return [
     ...images.map((row) => {
-      const hasLayers = row.kind === 'image' || row.kind === 'artifact';
+      const hasLayers = row.kind !== null && ['image', 'index', 'artifact'].includes(row.kind);
       return {
         Name: row.kind === 'erofs' ? `refs/${row.name}` : row.name,
         Kind: row.kind ?? 'unreadable',
@@ -90,7 +90,8 @@ function dateText(created: string | null): string {
   return Number.isNaN(millis) ? '-' : new Date(millis).toISOString().slice(0, 16).replace('T', ' ');
 }
 
-function platformText({ platform }: ImagesReport['images'][number]): string {
+function platformText({ platform, platforms }: ImagesReport['images'][number]): string {
+  if (platforms.length > 0) return platforms.join(' ');
   if (platform === null) return '-';
   const { os, architecture, variant } = platform;
   return [os, architecture, variant].filter((part) => part !== undefined).join('/');

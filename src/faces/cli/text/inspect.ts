@@ -12,7 +12,8 @@ export const text: Text<InspectReport> = (report, { line }, request) => {
     line(`Image:     ${report.imageId}`);
     line(`Size:      ${formatSize(report.sizeBytes)}`);
     for (const name of report.names) line(`Named:     refs/${name}`);
-  } else printImage(report, line);
+  } else if (report.kind === 'index') printIndex(report, line);
+  else printImage(report, line);
 };
 
 type CommitInspection = Extract<InspectReport, { kind: 'commit' }>;
@@ -38,6 +39,22 @@ function printCommitObject(
   }
   for (const text of [report.subject, report.body]) {
     if (text !== '') for (const one of ['', ...text.split('\n')]) line(one);
+  }
+}
+
+function printIndex(
+  report: Extract<InspectReport, { kind: 'index' }>,
+  line: Speaker['line'],
+): void {
+  line(`Name:      ${report.name}`);
+  line(`Index:     ${report.indexDigest}`);
+  for (const { digest, kind, platform, isAttestation } of report.manifests) {
+    const what = isAttestation
+      ? 'attestation'
+      : kind === 'index'
+        ? 'index'
+        : (platform ?? 'unknown');
+    line(`Manifest:  ${digest}  ${what}`);
   }
 }
 

@@ -9,6 +9,7 @@ import { printTrust } from './trust.ts';
 export const text: Text<PullReport> = (report, speaker, request) => {
   if (report.kind === 'ostree') return commitText(report, speaker, request);
   const { line } = speaker;
+  if (report.kind === 'index') return printIndex(report, speaker);
   if (report.dryRun) {
     printPlan(report, line);
     return;
@@ -65,7 +66,40 @@ function printPlan(report: Planned, line: Speaker['line']): void {
   if (report.isOverBudget) line('  This is more than --max-bytes allows');
 }
 
-type Pulled = Extract<PullReport, { dryRun: false; downloadOnly: false }>;
+/** A pull of all platforms. */
+function printIndex(
+  report: Extract<PullReport, { kind: 'index' }>,
+  { line, noTrunc }: Speaker,
+): void {
+  if (report.dryRun && report.wouldCreate) line('Would create the repository');
+  line(report.dryRun ? `Would pull index ${report.indexDigest}` : `Pulled ${report.name}`);
+  if (!report.dryRun) line(`  index:    ${report.indexDigest}`);
+  printTrust(report.trust, line);
+  for (const one of report.images) {
+    const what = one.platform ?? 'attestation';
+    const id = formatDigest(one.manifestDigest, noTrunc);
+    const layers = countOf(one.layers, 'layer');
+    const here =
+      'present' in one
+        ? `${one.present} of them already stored`
+        : `${formatSize(one.wantedBytes)} to read`;
+    line(`  ${what}  ${id}  ${layers}, ${here}`);
+  }
+  if (report.dryRun) {
+    line(`  to read: ${formatSize(report.wantedBytes)}`);
+    return;
+  }
+  for (const { digest, artifactType } of report.referrers) {
+    line(`  referrer: ${formatDigest(digest, noTrunc)}  ${artifactType ?? 'unknown type'}`);
+  }
+  const { fetched, stored } = report.bytes;
+  line(`  files:    ${formatSize(stored)} new, ${formatSize(fetched)} fetched`);
+}
+
+type Pulled = Extract<
+  PullReport,
+  { dryRun: false; downloadOnly: false; kind: 'image' | 'artifact' }
+>;
 
 function trafficText({ requests, bodyBytes, skippedBytes }: NonNullable<Pulled['traffic']>) {
   const wasted = skippedBytes > 0 ? `, of which ${formatSize(skippedBytes)} were of no use` : '';

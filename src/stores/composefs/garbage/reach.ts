@@ -24,18 +24,20 @@ export interface Reach {
   readonly lostStreams: readonly ByteString[];
 }
 
-/** The reference of an artifact (for example a signature) whose subject is an image. */
+/** The reference of a manifest that lives as long as another: an artifact (for example a signature) of an image, or an image of an index. */
 export interface Referrer {
   /** Path of the reference relative to the repository. */
   readonly path: string;
-  /** Name of the stream of the subject's manifest. */
-  readonly subject: ByteString;
-  /** Name of the stream of the artifact's manifest. */
+  /** Names of the streams that the subject may have: of a manifest, or of an index. */
+  readonly subjects: readonly ByteString[];
+  /** Name of the stream of the manifest. */
   readonly target: ByteString;
 }
 
 /** `oci-referrers/<subject>/<artifact>` below `streams/refs`. Source: composefs-rs 0.9 composefs-oci, oci-and-cli section 2.6. */
 const REFERRER = /^oci-referrers\/([^/]+)\/[^/]+$/;
+/** `oci-index/<index>/<manifest>` below `streams/refs`. Specific to onecopy: with it composefs-rs keeps an image whose stream it rewrote. */
+const IN_INDEX = /^oci-index\/([^/]+)\/[^/]+$/;
 
 /** Prefix of the labels under which streams refer to EROFS images. Source: composefs-rs 0.9 composefs-oci. */
 const IMAGE_LABEL = 'composefs.image';
@@ -68,24 +70,24 @@ export class Marker implements Reach {
         const path = `${category}/${REFS}/${ref.name}`;
         if (LINK_NAME.test(ref.name.slice(ref.name.lastIndexOf('/') + 1))) continue;
         const target = ref.target === undefined ? undefined : baseNameOf(ref.target);
-        const subject = category === 'streams' ? subjectOf(ref.name) : undefined;
+        const subjects = category === 'streams' ? subjectsOf(ref.name) : undefined;
         if (ref.target === undefined) this.#find('unexpected-file-type', path, ref.type);
         else if (target === undefined) continue;
-        else if (subject === undefined) await this.#markName(category, target, path);
-        else this.#referrers.push({ path, subject, target });
+        else if (subjects === undefined) await this.#markName(category, target, path);
+        else this.#referrers.push({ path, subjects, target });
       }
     }
     for (const name of names) await this.#markGiven(name);
   }
 
   /**
-   * Marks the artifacts whose subject is live, and transitively the artifacts of those artifacts. Returns the references of all others,
+   * Marks the manifests whose subject is live, and transitively those of which they are the subject. Returns the references of all others,
    * whose subject is gone. (composefs-rs 0.9 keeps them forever.) Called after all other roots are marked.
    */
   async markReferrers(): Promise<readonly Referrer[]> {
     let left: readonly Referrer[] = this.#referrers;
     for (;;) {
-      const kept = left.filter(({ subject }) => this.#isLive(subject));
+      const kept = left.filter(({ subjects }) => subjects.some((subject) => this.#isLive(subject)));
       if (kept.length === 0) return left;
       for (const { path, target } of kept) await this.#markName('streams', target, path);
       left = left.filter((referrer) => !kept.includes(referrer));
@@ -363,20 +365,25 @@ export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
   return magic.equals(EROFS.magic) ? 'image' : 'other';
 }
 
-function subjectOf(ref: ByteString): ByteString | undefined {
+function subjectsOf(ref: ByteString): readonly ByteString[] | undefined {
+  const index = IN_INDEX.exec(ref)?.[1];
+  if (index !== undefined) return [`oci-index-${decodeTag(index)}` as ByteString];
   const subject = REFERRER.exec(ref)?.[1];
-  return subject === undefined ? undefined : (`oci-manifest-${decodeTag(subject)}` as ByteString);
+  if (subject === undefined) return undefined;
+  const digest = decodeTag(subject);
+  return [`oci-manifest-${digest}` as ByteString, `oci-index-${digest}` as ByteString];
 }
 
 /**
- * The stream name that a label of an OCI stream implies: `config:<digest>` in manifests, a diff id for layers.
+ * The stream name that a label of an OCI stream implies: `config:<digest>` and `blob:<digest>` in manifests, `manifest:<digest>` and `index:<digest>` in
+ * indexes, a diff id for layers.
  * Source: oci-and-cli section 2.2.
  */
 function streamNameOf(label: string): ByteString | undefined {
-  const isConfig = label.startsWith('config:');
-  const digest = isConfig ? label.slice('config:'.length) : label;
+  const [, kind = 'layer', digest = label] =
+    /^(config|manifest|index|blob):(.*)$/.exec(label) ?? [];
   if (!isContentDigest(digest)) return undefined;
-  return `oci-${isConfig ? 'config' : 'layer'}-${digest}` as ByteString;
+  return `oci-${kind}-${digest}` as ByteString;
 }
 
 function unreadable(what: string, via: string, reason: string, cause?: unknown): IntegrityError {

@@ -1,0 +1,172 @@
+import type { ContentDigest } from '#base/digest';
+import type { OperationOptions } from '#base/flow';
+import type { Manifest, Platform, ResolvedImage } from '#formats/oci';
+import type { Repository } from '#stores/composefs';
+import {
+  type CopyPlan,
+  type CopySource,
+  judgeAll,
+  openCopySource,
+  type PlannedManifest,
+  planCopy,
+} from '#work/copy-image';
+import { storeIndex } from '#work/image';
+import {
+  type PullOptions,
+  type PullPlan,
+  type PullReport,
+  planPull,
+  pullImage,
+} from '#work/pull-image';
+import type { RegistryImageOptions } from '#work/registry-image';
+import type { TrustReport } from '#work/trust';
+import { sourceOfImage, withConfig } from './image-source.ts';
+
+/** How to pull an index. Compressed blobs are always stored, so that a push gives the index back byte for byte. */
+export interface IndexPullOptions
+  extends OperationOptions,
+    Pick<
+      PullOptions,
+      | 'entriesMax'
+      | 'jobs'
+      | 'layerBytesMax'
+      | 'onWarning'
+      | 'reading'
+      | 'requireVerity'
+      | 'strategy'
+      | 'verifyReused'
+    > {
+  /** Tag of the index; without one, the next garbage collection removes it. */
+  readonly name?: string | undefined;
+  /** For the source and its policy. */
+  readonly registry?: RegistryImageOptions | undefined;
+}
+
+/** One image of an index, as its index states the platform. */
+interface OfPlatform {
+  readonly platform: Platform | undefined;
+}
+
+/** What a pull of an index did. */
+export interface IndexPullReport {
+  readonly name: string | undefined;
+  readonly indexDigest: ContentDigest;
+  readonly mediaType: string;
+  readonly trust: TrustReport;
+  /** In the order of the index, attestations too. */
+  readonly images: readonly (PullReport & OfPlatform)[];
+  /** Bytes of manifests, configs and blobs that came over a network. */
+  readonly fetchedBytes: number;
+}
+
+/** What a pull of an index would do. */
+export interface IndexPullPlan extends Omit<IndexPullReport, 'images' | 'name' | 'fetchedBytes'> {
+  readonly images: readonly (PullPlan & OfPlatform)[];
+}
+
+/**
+ * Pulls an index with everything that it names: images, attestations, other indexes. The policy of this host decides about every image
+ * before the first layer. A layer of several images is fetched once. The index gets its stream when all of its images have theirs, and the
+ * tag comes last. An interrupted pull leaves complete layers and partial blobs, as that of one image does.
+ * @returns undefined when the reference names a single image, of which nothing was pulled
+ * @throws as `openCopySource`, `planCopy`, `pullImage`; IntegrityError IMAGE_REJECTED
+ */
+export async function pullIndex(
+  repository: Repository,
+  reference: string,
+  options: IndexPullOptions = {},
+): Promise<IndexPullReport | undefined> {
+  const { name, registry, signal, onWarning, ...how } = options;
+  repository.ensureWritable();
+  await using opened = await open(reference, options);
+  const { source, plan } = opened;
+  const { top } = plan;
+  if (top.document.kind !== 'index') return undefined;
+  const trust = await judgeAll(source, plan, signal);
+  const platforms = platformsOf(plan);
+  const images: (PullReport & OfPlatform)[] = [];
+  for (const { digest, document } of plan.children) {
+    if (document.kind !== 'manifest') continue;
+    const image = await imageAt(source, document, digest, signal);
+    const judge = async () => trust;
+    const settings = { ...how, signal, onWarning, judge, keepBlobs: true };
+    const done = await pullImage(repository, sourceOfImage(source, image), settings);
+    images.push({ ...done, platform: platforms.get(digest) });
+  }
+  signal?.throwIfAborted();
+  for (const index of [...plan.children, top]) await keepIndex(repository, index, plan);
+  if (name !== undefined) repository.tags.setIndex(name, top.digest);
+  const { digest: indexDigest, mediaType } = top;
+  return { name, indexDigest, mediaType, trust, images, fetchedBytes: source.fetchedBytes };
+}
+
+/** Plan of `pullIndex`; nothing is written. A layer that several images have counts once. @throws as `pullIndex` */
+export async function planIndexPull(
+  repository: Repository | undefined,
+  reference: string,
+  options: IndexPullOptions = {},
+): Promise<IndexPullPlan | undefined> {
+  const { signal, reading, strategy, layerBytesMax } = options;
+  await using opened = await open(reference, options);
+  const { source, plan } = opened;
+  const { top } = plan;
+  if (top.document.kind !== 'index') return undefined;
+  const trust = await judgeAll(source, plan, signal);
+  const platforms = platformsOf(plan);
+  const images: (PullPlan & OfPlatform)[] = [];
+  for (const { digest, document } of plan.children) {
+    if (document.kind !== 'manifest') continue;
+    const image = await imageAt(source, document, digest, signal);
+    const how = { signal, reading, strategy, layerBytesMax };
+    const planned = await planPull(repository, sourceOfImage(source, image), how);
+    images.push({ ...planned, platform: platforms.get(digest) });
+  }
+  return { indexDigest: top.digest, mediaType: top.mediaType, trust, images };
+}
+
+async function open(reference: string, { registry = {}, signal, onWarning }: IndexPullOptions) {
+  await using owned = new AsyncDisposableStack();
+  const source = owned.use(await openCopySource(reference, registry));
+  for (const warning of source.warnings) onWarning?.(warning);
+  const plan = await planCopy(source, { all: true, signal });
+  const opened = owned.move();
+  return { source, plan, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function imageAt(
+  source: CopySource,
+  manifest: Manifest,
+  digest: ContentDigest,
+  signal: AbortSignal | undefined,
+): Promise<ResolvedImage> {
+  return await withConfig(source, { ...manifest, digest }, { signal });
+}
+
+/** The platforms that the indexes of a plan state. */
+function platformsOf({ top, children }: CopyPlan): ReadonlyMap<ContentDigest, Platform> {
+  const found = new Map<ContentDigest, Platform>();
+  for (const { document } of [top, ...children]) {
+    if (document.kind !== 'index') continue;
+    for (const { digest, platform } of document.manifests) {
+      if (platform !== undefined) found.set(digest, platform);
+    }
+  }
+  return found;
+}
+
+async function keepIndex(
+  repository: Repository,
+  { digest, bytes, document }: PlannedManifest,
+  { children }: CopyPlan,
+): Promise<void> {
+  if (document.kind !== 'index') return;
+  const kinds = new Map(children.map((child) => [child.digest, child.document.kind]));
+  const named = document.manifests.map((child) => ({
+    digest: child.digest,
+    kind: kinds.get(child.digest) ?? 'manifest',
+  }));
+  const blobs = children.flatMap(({ document: child }) =>
+    child.kind === 'manifest' ? child.layers.map((layer) => layer.digest) : [],
+  );
+  await storeIndex(repository, { digest, bytes, children: named, blobs });
+}

@@ -1,0 +1,98 @@
+import { deepEqual, rejects } from 'node:assert/strict';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { VERBS } from '#work/verbs';
+import { FakeRegistry } from './fake-registry.ts';
+import { MemoryRegistry } from './memory-registry.ts';
+import { type MultiImage, makeMultiImage, writeMultiImage } from './multi-image.ts';
+import { makeMemoryDir } from './temp-dir.ts';
+
+/** A report as JSON. */
+export type Json = { readonly [key: string]: unknown };
+
+/** An image for two platforms in a registry and in a layout, and a folder for repositories. */
+export class VerbWorld implements AsyncDisposable {
+  readonly #temp = makeMemoryDir();
+  readonly image: MultiImage = makeMultiImage();
+  readonly memory = new MemoryRegistry({ referrers: true });
+  readonly server: FakeRegistry;
+  readonly written: Buffer[] = [];
+  readonly warned: string[] = [];
+
+  private constructor(server: FakeRegistry) {
+    this.server = server;
+    for (const [digest, bytes] of this.image.blobs) {
+      if (!this.image.manifests.has(digest)) this.memory.addBlob('ns/app', bytes);
+      else {
+        const { mediaType } = JSON.parse(bytes.toString('utf8'));
+        const tag = digest === this.image.digest ? 'v1' : undefined;
+        this.memory.addManifest('ns/app', bytes, mediaType, tag);
+      }
+    }
+    writeMultiImage(this.path('layout'), 'v1', this.image);
+  }
+
+  static async start(): Promise<VerbWorld> {
+    let world: VerbWorld | undefined;
+    const server = await FakeRegistry.start((request) =>
+      (world as VerbWorld).memory.handler(request),
+    );
+    world = new VerbWorld(server);
+    return world;
+  }
+
+  path(name: string): string {
+    return join(this.#temp.path, name);
+  }
+
+  at(name: string): string {
+    return `docker://${this.server.plainHost}/${name}`;
+  }
+
+  get layout(): string {
+    return `oci:${this.path('layout')}:v1`;
+  }
+
+  /** Runs a verb; its report must be all that its schema says. */
+  async ask(name: string, request: unknown): Promise<Json> {
+    return await this.#ask('run', name, request);
+  }
+
+  /** What a verb would do. */
+  async plan(name: string, request: unknown): Promise<Json> {
+    return await this.#ask('plan', name, request);
+  }
+
+  async #ask(step: 'plan' | 'run', name: string, request: unknown): Promise<Json> {
+    const verb = await VERBS.find((row) => row.name === name)?.load();
+    const act = verb?.[step]?.bind(verb);
+    if (verb === undefined || act === undefined)
+      throw new Error(`no verb ${name} that can ${step}`);
+    const context = {
+      repository: { path: this.path('repo') },
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      jobs: 1,
+      mayInit: true,
+      requireVerity: false,
+      warn: (text: string) => void this.warned.push(text),
+      detail: () => {},
+      write: async (piece: Uint8Array) => {
+        this.written.push(Buffer.from(piece));
+      },
+    };
+    const report = await act(context, verb.parse(request));
+    const said: unknown = JSON.parse(JSON.stringify(report));
+    deepEqual(v.parse(verb.report, said), said, `${name} says what its schema does not know`);
+    return said as Json;
+  }
+
+  async refuses(code: string, name: string, request: unknown): Promise<void> {
+    await rejects(this.ask(name, request), { code }, `${name} ${JSON.stringify(request)}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+    this.#temp[Symbol.dispose]();
+  }
+}
