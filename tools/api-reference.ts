@@ -20,12 +20,6 @@ const OPAQUE = [
   // How sources and routes of layers are made is not public yet.
   'LayerPlanner',
   'PullSource',
-  // Inner state of a repository, and steps of the tools that copy another program.
-  'ExportNotes',
-  'KEPT',
-  'KeptFiles',
-  'NoteStore',
-  'UpstreamSteps',
   // For tests: intervals and addresses of the client.
   'RegistrySettings',
   'OstreeRemoteOptions',
