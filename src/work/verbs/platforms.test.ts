@@ -171,6 +171,9 @@ test('a single image is pulled as always, and a platform beside all platforms is
   const single = `docker://${world.server.plainHost}/ns/app@${image.arm64}`;
   const request = { reference: single, names: ['one'], allPlatforms: true, platform };
   await world.refuses('USAGE', 'pull', request);
+  const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
+  await world.refuses('USAGE', 'pull', { ...all, maxBytes: 1 });
+  await world.refuses('USAGE', 'pull', { ...all, downloadOnly: true });
   const reference = world.layout;
   const other = makeMultiImage(2);
   writeMultiImage(world.path('other'), 'v1', other);

@@ -214,6 +214,9 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
   return Object.fromEntries(rest) as CommitPullRequest;
 }
 
+/** What an index with the images of all its platforms cannot have yet. */
+const ONE_PLATFORM_KEYS = ['maxBytes', 'downloadOnly', 'base'];
+
 /** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
@@ -224,6 +227,9 @@ function imageChoice(asked: PullRequest) {
   const isStored = reference.startsWith('containers-storage:');
   const ofLayers = isStored ? ['keepBlobs', 'withReferrers'] : ['reflink'];
   refuseKeys(asked, [...others, ...ofRegistries, ...ofLayers], `pull "${reference}"`);
+  if (asked.allPlatforms === true) {
+    refuseKeys(asked, ONE_PLATFORM_KEYS, `pull all platforms of "${reference}"`);
+  }
   if (names.length > 1) {
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }
