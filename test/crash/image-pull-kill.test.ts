@@ -79,7 +79,7 @@ test('a pull killed at any point is clean, has no tag, and the next one reads no
     assert.equal(present.length, named.length, 'every layer that has a name is complete');
     const report = await pullImage(repository, reference, { name: 'x', jobs: 2 });
     assert.equal(report.bytes.local, plan.wantedBytes);
-    assert.equal(report.imageId, computeImageId(repository, 'x'));
+    assert.equal(report.imageId, await computeImageId(repository, 'x'));
     assert.deepEqual(describeRepository(path), expected);
   }
   assert.ok(killed > KILLS / 3, `only ${killed} pulls of ${KILLS} were killed in time`);

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { , existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -99,7 +92,7 @@ test('a pull killed at any point leaves no ref, is clean, and goes on without fe
     }
     assert.equal(pulled.counts.filesFetched + pulled.counts.filesKnown, uniqueFiles(temp.path));
     assert.ok((await checkRepository(repository)).ok);
-    assert.deepEqual(readdirSync(join(path, '.onecopy/resume')), []);
+    assert.ok(!existsSync(join(path, '.onecopy/resume')), 'nothing is left to resume');
   }
   assert.ok(killed > 0, 'no pull was killed in time');
 });

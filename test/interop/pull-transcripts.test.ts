@@ -188,7 +188,8 @@ for (const { name, archive } of ARCHIVES) {
     for (const { from, tag } of pullsOf(transcript)) {
       const report = await pullImage(repository, from, { name: tag, reading: 'cfsctl' });
       assert.equal(report.built, false);
-      if (report.kind === 'image') assert.equal(computeImageId(repository, tag), report.imageId);
+      if (report.kind === 'image')
+        assert.equal(await computeImageId(repository, tag), report.imageId);
     }
     assert.deepEqual(describeRepository(path), before);
   });
