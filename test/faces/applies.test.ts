@@ -13,6 +13,7 @@ const OPTIONS = GRAMMARS['pull']?.options ?? [];
 const IMAGE_KEYS: readonly string[] = [
   'platform',
   'strategy',
+  'allPlatforms',
   'keepBlobs',
   'withReferrers',
   'signaturePolicy',

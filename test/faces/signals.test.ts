@@ -14,7 +14,7 @@ const ENTRIES = 40_000;
 /** Moments at which the signal comes, in milliseconds of processor time since the start: when verbs load, and when they work. */
 const MOMENTS_MS = [300, 500, 700];
 /** Processor time after the signal, in milliseconds: of all threads, and of leaving. A verb that does not yield takes a second. */
-const AFTER_MS = 400;
+const AFTER_MS = 800;
 
 let scratch: TempDir;
 let scenarios: Readonly<Record<string, Scenario>>;

@@ -175,7 +175,10 @@ test('Basic: the right password pushes and pulls, a wrong one and none are refus
     await assert.rejects(stranger.verifyLogin(), (error) => hasCode(error, 'HTTP_DENIED'));
     await assert.rejects(stranger.resolve({ tag: 'v1' }), (error) => {
       assert.ok(hasCode(error, 'HTTP_DENIED'));
-      assert.match(error.hint ?? '', /^Run `onecopy login 127\.0\.0\.1:[0-9]+`/);
+      assert.match(
+        error.hint ?? '',
+        /^Run `onecopy login --username NAME --password-stdin 127\.0\.0\.1:[0-9]+`/,
+      );
       return true;
     });
   }

@@ -36,6 +36,7 @@ export {
 export { kindOf } from './garbage/reach.ts';
 export { KeptFiles, type KeptLimits } from './kept/kept-files.ts';
 export { FAN_OUT } from './layout.ts';
+export type { ExportNotes } from './marks/exports.ts';
 export { type Suspect, SuspectStore, type Suspects } from './marks/suspects.ts';
 export {
   type ImageEntry,

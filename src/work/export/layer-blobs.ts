@@ -137,10 +137,10 @@ async function* piecesFrom(
 
 /** The stream of a compressed blob: as the manifest refers to it, or by its name, where composefs-rs has written the manifest's stream anew. */
 export function storedBlob(
-  { streams, objects }: Repository,
+  repository: Repository,
   { blobs }: Pick<OciImage, 'blobs'>,
   digest: ContentDigest,
 ): ObjectId | undefined {
-  const id = blobs.get(digest) ?? streams.idOf(blobStreamName(digest));
-  return id !== undefined && objects.has(id) ? id : undefined;
+  const id = blobs.get(digest) ?? repository.streams.idOf(blobStreamName(digest));
+  return id !== undefined && repository.objects.has(id) ? id : undefined;
 }

@@ -5,7 +5,7 @@ import { inTurns, type OperationOptions } from '#base/flow';
 import { readTreeInSteps } from '#formats/erofs';
 import { Directory, lookupPath, Tree, UNSET_STAT } from '#formats/tree';
 import { Dir, fsync, hasErrno, pathOf, removeTree, syncfs } from '#host';
-import type { Repository } from '#stores/composefs';
+import type { ExportNotes, Repository } from '#stores/composefs';
 import { openImageView, type ViewEntry } from '#work/browse';
 import { resolveImageId } from '#work/image';
 import { type CheckoutCounts, type TreeContents, TreeWriter } from './checkout.ts';
@@ -113,7 +113,10 @@ export async function copyEntry(
 }
 
 /** A repository, or contents that lie elsewhere. */
-type Contents = { readonly objects: TreeContents } & Partial<Pick<Repository, 'exports'>>;
+interface Contents {
+  readonly objects: TreeContents;
+  readonly exports?: ExportNotes;
+}
 
 /** The target itself, or a path inside if it is an existing directory. */
 function placeFor(name: ByteString, to: string): string {

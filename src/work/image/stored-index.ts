@@ -193,8 +193,8 @@ export function manifestsBelow(
 }
 
 /** True when another stored index names this one. */
-export function isIndexNested({ refs }: Repository, digest: ContentDigest): boolean {
-  return refs
+export function isIndexNested(repository: Repository, digest: ContentDigest): boolean {
+  return repository.refs
     .list('streams', INDEXES)
     .some(({ target, name }) => target === indexStreamName(digest) && !name.startsWith(digest));
 }
