@@ -5,6 +5,7 @@
  *     Dir ──┬─ openFile ── HostFile ── readAt, writeAll, fsync, flock, cloneFile, …
  *           ├─ tmpfile ─── TmpFile ─── write · seal · publish ─▶ a name, never replacing one
  *           └─ lstat, readEntries, symlink, rename, unlink, …
+ *     UnixSocket ─ receive, send (bytes and descriptors, never waiting) ◀── Readiness ─ a thread that waits in the kernel for all
  *
  * Names are bytes (one per code unit). Failures are HostError SYSCALL_FAILED { errno, syscall, target } or NO_SPACE; what a caller
  * expects (nothing there, already there, cannot share extents) is a return value.
@@ -55,6 +56,7 @@ export {
   unlockFlock,
   unlockOfd,
 } from './files/lock.ts';
+export { createMemfd, sealMemfd } from './files/memfd.ts';
 export { fsyncParent, type PublishOptions, publish } from './files/publish.ts';
 export { randomName } from './files/random.ts';
 export { removeTree } from './files/remove-tree.ts';
@@ -118,12 +120,20 @@ export {
   probeHost,
   probeReflinkBetween,
 } from './probe.ts';
+export { hasProcessCapability, type ProcessCapability } from './processes/capabilities.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
 export { type Deduped, dedupeRange } from './sharing/dedupe.ts';
 export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
 export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
 export { EXTENT_FLAG } from './sharing/fiemap.ts';
 export { cloneFile, cloneRange, copyRange, type FileRange } from './sharing/reflink.ts';
+export { type Direction, openReadiness, type Readiness } from './sockets/readiness.ts';
+export {
+  type PeerCredentials,
+  type Received,
+  sendDatagram,
+  UnixSocket,
+} from './sockets/socket.ts';
 export { type CarriedError, carryError, reviveError } from './threads/carried-error.ts';
 export {
   createRing,
