@@ -18,6 +18,8 @@ export interface Interrupted {
   readonly wallMs: number;
   /** Used after the signal. */
   readonly cpuMs: number;
+  /** Used from the start to the end. */
+  readonly usedMs: number;
   readonly stderr: string;
 }
 
@@ -52,17 +54,21 @@ export async function interruptAt(
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const pid = child.pid ?? 0;
   const isRunning = () => child.exitCode === null && child.signalCode === null;
-  while (isRunning() && (cpuMsOf(pid) ?? 0) < moment.cpuMs) await sleep(POLL_MS);
+  let usedMs = 0;
+  while (isRunning() && usedMs < moment.cpuMs) {
+    await sleep(POLL_MS);
+    usedMs = cpuMsOf(pid) ?? usedMs;
+  }
   const wasReached = isRunning();
-  const before = cpuMsOf(pid) ?? 0;
+  const before = wasReached ? (cpuMsOf(pid) ?? usedMs) : usedMs;
   const start = performance.now();
   child.kill('SIGINT');
-  let last = before;
   while (isRunning()) {
-    last = cpuMsOf(pid) ?? last;
+    usedMs = cpuMsOf(pid) ?? usedMs;
     await sleep(POLL_MS);
   }
   const wallMs = performance.now() - start;
   const [status, endedBy] = await ended;
-  return { wasReached, status, endedBy, wallMs, cpuMs: Math.max(0, last - before), stderr };
+  const cpuMs = Math.max(0, usedMs - before);
+  return { wasReached, status, endedBy, wallMs, cpuMs, usedMs, stderr };
 }

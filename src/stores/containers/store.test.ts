@@ -135,6 +135,7 @@ test('record locks of another process are respected, and it respects ours', asyn
   assert.equal(await ask(path, 'write'), 'free');
   for (const mode of ['read', 'write']) {
     const holder = spawn('python3', ['-c', HOLD, path, mode]);
+    const ended = once(holder, 'close');
     await once(holder.stdout, 'data');
     const reading = lockToRead(root, 'layers', { timeoutMs: 50 });
     if (mode === 'write') await assert.rejects(reading, (error) => hasCode(error, 'STORE_LOCKED'));
@@ -145,6 +146,6 @@ test('record locks of another process are respected, and it respects ours', asyn
     const waiting = lockToWrite(root, 'layers');
     holder.stdin.end();
     (await waiting)[Symbol.dispose]();
-    await once(holder, 'close');
+    await ended;
   }
 });

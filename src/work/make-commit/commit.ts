@@ -1,7 +1,7 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { inTurns, type OperationOptions } from '#base/flow';
 import {
   arrayOf,
   BOOLEAN,
@@ -105,10 +105,9 @@ export async function commitTree(
   const objects = new TreeObjects(repository, builder, modifier, {
     // A directory or tar has just been imported; the objects of an image may have been damaged since.
     verify: isFresh(sources, options) ? 'kernel' : 'content',
-    signal: options.signal,
     onProgress: options.onProgress,
   });
-  const roots = objects.add(tree);
+  const roots = await inTurns(objects.add(tree), options);
   modifier.finish();
   const previous = parent === undefined ? undefined : tryOpenCommit(repository, parent);
   const isSame =

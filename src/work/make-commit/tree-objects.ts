@@ -1,7 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError, IntegrityError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import type { OperationOptions, Steps } from '#base/flow';
 import {
   type CommitStreamBuilder,
   computeFileChecksum,
@@ -84,28 +84,27 @@ export class TreeObjects {
   }
 
   /**
-   * Adds everything in the tree to the builder.
+   * Adds everything in the tree to the builder. A step is one file, or one piece of a large one.
    * @throws UnsupportedError OSTREE_NOT_COMMITTABLE for what OSTree has no form for; FormatError OSTREE_NAME_INVALID,
-   * OSTREE_TREE_TOO_LARGE; as `ObjectStore.open`; the reason of `signal`
+   * OSTREE_TREE_TOO_LARGE; as `ObjectStore.open`
    */
-  add(tree: Tree): RootIds {
+  *add(tree: Tree): Steps<RootIds> {
     const { onProgress } = this.#options;
     onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items' });
     const known = new Map<LeafIndex, Map<string, OstreeChecksum>>();
-    const ids = this.#directory(tree, tree.root, '/', 0, known);
+    const ids = yield* this.#directory(tree, tree.root, '/', 0, known);
     onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: this.#files });
     return { rootTree: ids.tree, rootMeta: ids.meta };
   }
 
-  #directory(
+  *#directory(
     tree: Tree,
     directory: Directory,
     path: string,
     depth: number,
     known: Map<LeafIndex, Map<string, OstreeChecksum>>,
-  ): Omit<DirtreeDirectory, 'name'> {
+  ): Steps<Omit<DirtreeDirectory, 'name'>> {
     if (depth > TREE_DEPTH_MAX) failDepth(depth);
-    this.#options.signal?.throwIfAborted();
     const stat = this.#modifier.apply(path, 'directory', directory.stat);
     const files: DirtreeFile[] = [];
     const directories: DirtreeDirectory[] = [];
@@ -116,8 +115,9 @@ export class TreeObjects {
       if (this.#modifier.isSkipped(below, inner)) continue;
       requireName(name, path);
       if (inode instanceof Directory) {
-        directories.push({ name, ...this.#directory(tree, inode, below, depth + 1, known) });
-      } else files.push({ name, checksum: this.#leaf(tree, inode, below, known) });
+        const ids = yield* this.#directory(tree, inode, below, depth + 1, known);
+        directories.push({ name, ...ids });
+      } else files.push({ name, checksum: yield* this.#leaf(tree, inode, below, known) });
     }
     const meta = this.#metadata(encodeDirmeta({ ...stat, mode: S_IFDIR | stat.mode }));
     return { tree: this.#metadata(encodeDirtree({ files, directories })), meta };
@@ -131,12 +131,12 @@ export class TreeObjects {
   }
 
   /** Names of one inode may get different metadata from overrides by path, so they are one file only when that is equal. */
-  #leaf(
+  *#leaf(
     tree: Tree,
     index: LeafIndex,
     path: string,
     known: Map<LeafIndex, Map<string, OstreeChecksum>>,
-  ): OstreeChecksum {
+  ): Steps<OstreeChecksum> {
     const leaf = leafAt(tree, index);
     const stat = this.#modifier.apply(
       path,
@@ -147,17 +147,17 @@ export class TreeObjects {
     known.set(index, ofLeaf);
     const found = ofLeaf.get(String(stat.mode));
     if (found !== undefined) return found;
-    const checksum = this.#file(leaf, stat, path);
+    const checksum = yield* this.#file(leaf, stat, path);
     ofLeaf.set(String(stat.mode), checksum);
     this.#files += 1;
     if (this.#files % PROGRESS_EVERY === 0) {
-      this.#options.signal?.throwIfAborted();
       this.#options.onProgress?.({ type: 'advanced', id: PROGRESS_ID, done: this.#files });
     }
+    yield;
     return checksum;
   }
 
-  #file(leaf: Leaf, stat: CommitStat, path: string): OstreeChecksum {
+  *#file(leaf: Leaf, stat: CommitStat, path: string): Steps<OstreeChecksum> {
     const regular = (sizeBytes: number): SizedFileHeader => ({
       ...stat,
       mode: S_IFREG | stat.mode,
@@ -175,10 +175,10 @@ export class TreeObjects {
       case 'sparse':
         return leaf.sizeBytes <= this.#inlineMax
           ? this.#addInline(regular(leaf.sizeBytes), new Uint8Array(leaf.sizeBytes))
-          : this.#addZeros(regular(leaf.sizeBytes));
+          : yield* this.#addZeros(regular(leaf.sizeBytes));
       case 'external':
       case 'externalNoVerity':
-        return this.#addObject(regular(leaf.sizeBytes), leaf);
+        return yield* this.#addObject(regular(leaf.sizeBytes), leaf);
       default:
         throw notCommittable(path, leaf.kind);
     }
@@ -190,7 +190,10 @@ export class TreeObjects {
     return this.#addExternal(header, computeFileChecksum(header, content), id);
   }
 
-  #addObject(header: SizedFileHeader, leaf: ExternalLeaf | ExternalNoVerityLeaf): OstreeChecksum {
+  *#addObject(
+    header: SizedFileHeader,
+    leaf: ExternalLeaf | ExternalNoVerityLeaf,
+  ): Steps<OstreeChecksum> {
     const { objects } = this.#repository;
     if (leaf.sizeBytes <= this.#inlineMax) {
       return this.#addInline(header, objects.read(leaf.id, this.#inlineMax));
@@ -203,17 +206,19 @@ export class TreeObjects {
       if (length === 0) throw shrunk(leaf.id, sizeBytes, at);
       hasher.update(this.#piece.subarray(0, length));
       at += length;
+      yield;
     }
     return this.#addExternal({ ...header, sizeBytes }, hasher.finish(), leaf.id);
   }
 
-  #addZeros(header: SizedFileHeader): OstreeChecksum {
+  *#addZeros(header: SizedFileHeader): Steps<OstreeChecksum> {
     const hasher = new FileHasher(header);
     using staged = this.#repository.objects.stage();
     for (let left = header.sizeBytes; left > 0; left -= ZEROS.length) {
       const piece = ZEROS.subarray(0, Math.min(left, ZEROS.length));
       hasher.update(piece);
       staged.write(piece);
+      yield;
     }
     return this.#addExternal(header, hasher.finish(), staged.publish().id);
   }
