@@ -24,4 +24,5 @@ export {
   type ErrorKind,
   type JsonValue,
 } from './codes.ts';
+export { quietly } from './quietly.ts';
 export { type ErrorDocument, renderErrorDocument, renderErrorText } from './render.ts';

@@ -15,6 +15,7 @@ export {
   LayerTree,
   type LayerTreeCounts,
   type LayerTreeOptions,
+  noLayerTreeCounts,
   type ReflinkPolicy,
 } from './write/layer-tree.ts';
 export {

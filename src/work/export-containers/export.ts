@@ -11,6 +11,7 @@ import {
   type LayerToWrite,
   LayerTree,
   type LayerTreeCounts,
+  noLayerTreeCounts,
   openStoreWriter,
   type ReflinkPolicy,
   type StagedLayer,
@@ -132,7 +133,7 @@ class ContainersExport {
   /** Writes layers into the staging folder: their files here, their tar-splits meanwhile in a thread. */
   async #writeLayers(writer: StoreWriter, missing: readonly PlannedLayer[]) {
     const { signal } = this.#options;
-    const counts = noCounts();
+    const counts = noLayerTreeCounts();
     const layers = new Map<string, LayerToWrite>();
     if (missing.length === 0) return { layers, counts };
     const staged = missing.map(({ id, parent }) => writer.stage(id, parent));
@@ -255,19 +256,6 @@ function marksFor([layer]: readonly StagedLayer[]): 'trusted' | 'user' {
 
 function sorted(ids: ReadonlySet<number>): number[] {
   return [...ids].sort((a, b) => a - b);
-}
-
-function noCounts(): LayerTreeCounts {
-  return {
-    files: 0,
-    directories: 0,
-    links: 0,
-    reflinkedFiles: 0,
-    reflinkedBytes: 0,
-    copiedFiles: 0,
-    copiedBytes: 0,
-    leftOut: 0,
-  };
 }
 
 function noFiles({ manifestDigest }: OciImage): UnsupportedError {

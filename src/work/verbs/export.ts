@@ -40,11 +40,12 @@ import {
   writeOstree,
 } from './export-ostree.ts';
 import { findOfPlatform, noteOnly } from './files.ts';
+import { imageCopyFacts } from './image-copy-report.ts';
 import { REFLINK_POLICIES } from './pull.ts';
 import { type PushRequest, planPush, pushReports, runPush } from './push.ts';
 import { isRegistryReference, registryKeys } from './registry-keys.ts';
 import { openSelected } from './repository.ts';
-import { compat, count, flag, list, maybeText, orNull, text } from './schemas.ts';
+import { compat, flag, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
 
 /** Compression of layers without a stored blob. */
@@ -101,24 +102,7 @@ const imageReport = v.object({
   transport: v.picklist(['oci', 'oci-archive', 'docker-archive', 'dir']),
   path: text,
   tag: v.nullable(text),
-  manifestDigest: text,
-  originalManifestDigest: text,
-  /** True when the manifest is unchanged since the pull. */
-  identical: v.boolean(),
-  /** Null for an index. */
-  configDigest: v.nullable(text),
-  /** Of an index: what it names. */
-  manifests: list(text),
-  layers: list(
-    v.object({
-      digest: text,
-      originalDigest: text,
-      diffId: v.nullable(text),
-      sizeBytes: count,
-      mediaType: text,
-      method: v.picklist(['present', 'reflinked', 'copied', 'rebuilt', 'repacked']),
-    }),
-  ),
+  ...imageCopyFacts(['present', 'reflinked', 'copied', 'rebuilt', 'repacked']),
 });
 const kindRegistry = { kind: v.literal('registry') };
 const registryReport = v.union([

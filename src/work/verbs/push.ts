@@ -6,6 +6,7 @@ import { pushImage, pushIndex } from '#work/export';
 import { listStoredReferrers, manifestsBelow, type OciImage, openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
 import { findOfPlatform } from './files.ts';
+import { imageCopyFacts } from './image-copy-report.ts';
 import { registryKeys, registryOptions } from './registry-keys.ts';
 import { parseRegistryReference } from './registry-reference.ts';
 import { openSelected } from './repository.ts';
@@ -54,24 +55,7 @@ const pushedFacts = {
   name: text,
   target: text,
   tag: v.nullable(text),
-  manifestDigest: text,
-  originalManifestDigest: text,
-  /** True when the manifest is unchanged since the pull. */
-  identical: v.boolean(),
-  /** Null for an index. */
-  configDigest: v.nullable(text),
-  /** Of an index: what it names. */
-  manifests: list(text),
-  layers: list(
-    v.object({
-      digest: text,
-      originalDigest: text,
-      diffId: v.nullable(text),
-      sizeBytes: count,
-      mediaType: text,
-      method: v.picklist(['present', 'mounted', 'uploaded', 'repacked']),
-    }),
-  ),
+  ...imageCopyFacts(['present', 'mounted', 'uploaded', 'repacked']),
   /** Artifacts that were pushed because they refer to the image, or to one of them. */
   referrers: list(text),
   /** Bytes of the blobs that were sent. */

@@ -1,5 +1,5 @@
 import type { ByteString } from '#base/bytes';
-import { isOnecopyError } from '#base/errors';
+import { quietly } from '#base/errors';
 import { createTmpFile, type Dir, OPEN, readAll } from '#host';
 import { DIRECTORY_MODE, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
@@ -106,14 +106,4 @@ export class KeptFiles {
 
 function nameOf({ name }: { readonly name: string }): string {
   return name;
-}
-
-/** What only spares work must not fail the command. */
-function quietly<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
-  }
 }

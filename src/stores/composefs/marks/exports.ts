@@ -1,6 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import { byteStringOf } from '#base/bytes';
-import { isOnecopyError } from '#base/errors';
+import { quietly } from '#base/errors';
 import { type Dir, OPEN, randomName, readAll, statFd, tryFlock, writeAt } from '#host';
 import { DIRECTORY_MODE, EXPORTS, FILE_MODE, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
@@ -70,15 +70,5 @@ export class ExportNotes {
       const folder = byteStringOf(readAll(note, NOTE_BYTES_MAX));
       return { folder, forget: () => void quietly(() => this.#root.unlink(path)) };
     });
-  }
-}
-
-/** Without notes an export works as well. */
-function quietly<Value>(work: () => Value): Value | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 import type { ByteString } from '#base/bytes';
-import { isOnecopyError } from '#base/errors';
+import { quietly } from '#base/errors';
 import { type Dir, type HostFile, OPEN, readAll, statFd, truncate, tryFlock, writeAt } from '#host';
 import { DIRECTORY_MODE, NOTE_MAX_BYTES, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
@@ -105,14 +105,4 @@ function textOf(file: HostFile): string | undefined {
   const { type, sizeBytes } = statFd(file);
   if (type !== 'file' || sizeBytes > NOTE_MAX_BYTES) return undefined;
   return readAll(file, NOTE_MAX_BYTES).toString('utf8');
-}
-
-/** A note that cannot be kept is none. */
-function quietly<Value>(work: () => Value): Value | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
-  }
 }

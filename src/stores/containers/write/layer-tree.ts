@@ -47,6 +47,20 @@ export interface LayerTreeCounts {
   leftOut: number;
 }
 
+/** Before the first entry. */
+export function noLayerTreeCounts(): LayerTreeCounts {
+  return {
+    files: 0,
+    directories: 0,
+    links: 0,
+    reflinkedFiles: 0,
+    reflinkedBytes: 0,
+    copiedFiles: 0,
+    copiedBytes: 0,
+    leftOut: 0,
+  };
+}
+
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Mode of the root of a layer that does not state one. Source: containers/storage, overlay driver. */
@@ -61,16 +75,7 @@ const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
  * says. Paths are resolved with the directory as their root, so no link in the layer leads out of it.
  */
 export class LayerTree implements Disposable {
-  readonly counts: LayerTreeCounts = {
-    files: 0,
-    directories: 0,
-    links: 0,
-    reflinkedFiles: 0,
-    reflinkedBytes: 0,
-    copiedFiles: 0,
-    copiedBytes: 0,
-    leftOut: 0,
-  };
+  readonly counts = noLayerTreeCounts();
   /** Owners of the entries, but for whiteouts. */
   readonly uids = new Set<number>();
   readonly gids = new Set<number>();
