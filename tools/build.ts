@@ -26,6 +26,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   'program/onecopy': 'faces/cli/main.ts',
   'program/mkcomposefs': 'faces/compat/mkcomposefs.ts',
   'program/composefs-info': 'faces/compat/composefs-info.ts',
+  'program/composefs-dump': 'faces/compat/composefs-dump.ts',
+  'program/composefs-fuse': 'faces/compat/composefs-fuse.ts',
+  'program/mount.composefs': 'faces/compat/mount-composefs.ts',
   'program/cfsctl': 'faces/cfsctl/main.ts',
 };
 /** Public doors, by the name of their file in `dist/`. */

@@ -3,105 +3,19 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { GRAMMARS } from '../src/faces/cli/grammar/table.ts';
 import { pageMan } from '../src/faces/cli/manual/man.ts';
 import { pageMarkdown } from '../src/faces/cli/manual/markdown.ts';
-import type { Entry, Page } from '../src/faces/cli/manual/page.ts';
+import type { Page } from '../src/faces/cli/manual/page.ts';
 import { programPage } from '../src/faces/cli/manual/program-page.ts';
 import { EXIT_CODES, TOPICS } from '../src/faces/cli/manual/topics.ts';
 import { verbPage } from '../src/faces/cli/manual/verb-page.ts';
-import * as composefsInfo from '../src/faces/compat/composefs-info.ts';
-import * as mkcomposefs from '../src/faces/compat/mkcomposefs.ts';
-import { type OptionTable, spellOption } from '../src/faces/compat/options.ts';
 import { VERBS } from '../src/work/verbs/index.ts';
+import { TOOL_PAGES } from './tool-pages.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
 /** All pages, the program first. */
 export async function manualPages(): Promise<readonly Page[]> {
   const verbs = VERBS.map(async (row) => verbPage(row, GRAMMARS[row.name] ?? {}, await row.load()));
-  return [
-    programPage(),
-    ...(await Promise.all(verbs)),
-    ...Object.values(TOPICS),
-    mkcomposefsPage(),
-    composefsInfoPage(),
-  ];
-}
-
-const TOOL_EXIT_CODES: readonly Entry[] = [
-  { term: '0', says: 'the command succeeded' },
-  { term: '1', says: 'the command failed; the reason is printed on stderr' },
-];
-
-function mkcomposefsPage(): Page {
-  return {
-    title: 'mkcomposefs',
-    summary: 'create a composefs image from a directory or a dumpfile',
-    usage: 'mkcomposefs [OPTIONS] SOURCE IMAGE',
-    sections: [
-      {
-        heading: 'Description',
-        paragraphs: [
-          'mkcomposefs reads the directory SOURCE, or with --from-file a composefs dumpfile, and writes an EROFS image of its metadata to IMAGE. With --digest-store, the contents of the files are stored as objects, which the image refers to. A dash stands for standard input or output.',
-          'This program replaces the mkcomposefs of the composefs project: the options, the bytes of the image and the exit codes are the same.',
-        ],
-      },
-      { heading: 'Options', entries: optionEntries(mkcomposefs.OPTIONS) },
-      {
-        heading: 'Examples',
-        examples: [
-          {
-            says: 'Create an image of a directory, and store the contents of its files',
-            command: 'mkcomposefs --digest-store=objects rootfs image.cfs',
-          },
-          {
-            says: 'Print the fs-verity digest of the image, and write no image',
-            command: 'mkcomposefs --print-digest-only rootfs',
-          },
-        ],
-      },
-      { heading: 'Exit codes', entries: TOOL_EXIT_CODES },
-      { heading: 'See also', paragraphs: ['composefs-info, onecopy image create'] },
-    ],
-  };
-}
-
-function composefsInfoPage(): Page {
-  return {
-    title: 'composefs-info',
-    summary: 'print the contents of composefs images',
-    usage: 'composefs-info [OPTIONS] COMMAND IMAGE...',
-    sections: [
-      {
-        heading: 'Description',
-        paragraphs: [
-          'This program replaces the composefs-info of the composefs project: the options, the output and the exit codes are the same. Options may stand before or after the command.',
-        ],
-      },
-      {
-        heading: 'Commands',
-        entries: Object.entries(composefsInfo.COMMANDS).map(([term, says]) => ({ term, says })),
-      },
-      { heading: 'Options', entries: optionEntries(composefsInfo.OPTIONS) },
-      {
-        heading: 'Examples',
-        examples: [
-          { says: 'List the files of an image', command: 'composefs-info ls image.cfs' },
-          {
-            says: 'List the objects that a store lacks',
-            command: 'composefs-info --basedir=objects missing-objects image.cfs',
-          },
-        ],
-      },
-      { heading: 'Exit codes', entries: TOOL_EXIT_CODES },
-      { heading: 'See also', paragraphs: ['mkcomposefs, onecopy image dump'] },
-    ],
-  };
-}
-
-function optionEntries(table: OptionTable): Entry[] {
-  return Object.entries(table).map(([name, option]) => ({
-    term: spellOption(name, option),
-    says: option.says.charAt(0).toLowerCase() + option.says.slice(1),
-  }));
+  return [programPage(), ...(await Promise.all(verbs)), ...Object.values(TOPICS), ...TOOL_PAGES];
 }
 
 /** The files of the manual by their path in the checkout. */
@@ -113,7 +27,10 @@ export async function manualFiles(): Promise<ReadonlyMap<string, string>> {
   const chapters = pages.map((page) => pageMarkdown(page));
   files.set('docs/cli.md', `${['# The command line', introduction, ...chapters].join('\n\n')}\n`);
   for (const page of pages) {
-    files.set(`man/${page.title.replaceAll(' ', '-')}.1`, pageMan(page, packageVersion()));
+    files.set(
+      `man/${page.title.replaceAll(' ', '-')}.${page.chapter ?? 1}`,
+      pageMan(page, packageVersion()),
+    );
   }
   return files;
 }

@@ -553,7 +553,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/trust',
   ],
   'faces/terminal': ['base/bytes', 'base/errors'],
-  'faces/compat': ['base/bytes', 'base/errors', 'faces/terminal', 'work/compose'],
+  'faces/compat': [
+    'base/bytes',
+    'base/digest',
+    'base/errors',
+    'faces/terminal',
+    'work/compose',
+    'work/mount',
+  ],
   'faces/cli': [
     'base/bytes',
     'base/errors',

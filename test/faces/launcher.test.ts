@@ -141,11 +141,11 @@ test('standard output that is full or closed is one line and an exit status, a r
 
 test('a link by another name is refused, and starts nothing', () => {
   using scratch = makeTempDir();
-  for (const name of ['mount.composefs', 'sh', 'composefs']) {
+  for (const name of ['mount', 'sh', 'composefs']) {
     const link = join(scratch.path, name);
     symlinkSync(LAUNCHER, link);
     const { status, stdout, stderr } = spawnSync(link, ['--version'], { encoding: 'utf8' });
-    const message = `onecopy: Cannot start as "${name}": expected onecopy, cfsctl, mkcomposefs or composefs-info\n`;
+    const message = `onecopy: Cannot start as "${name}": expected onecopy, cfsctl or one of the composefs tools\n  hint: The composefs tools are mkcomposefs, composefs-info, composefs-dump, composefs-fuse and mount.composefs\n`;
     assert.deepEqual([status, stdout, stderr], [2, '', message]);
   }
 });

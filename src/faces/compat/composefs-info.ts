@@ -17,7 +17,7 @@ import {
 } from '#work/compose';
 import { escapeName } from './escape.ts';
 import { lastValue, type OptionTable, parseOptions } from './options.ts';
-import { printLines, runTool } from './run.ts';
+import { printLines, runTool, ToolError } from './run.ts';
 
 const PROGRAM = 'composefs-info';
 const USAGE =
@@ -28,7 +28,7 @@ export const OPTIONS: OptionTable = {
   basedir: { value: 'PATH', says: 'directory of the objects that missing-objects looks for' },
   filter: {
     value: 'NAME',
-    says: 'ls and dump: print only this entry of the root directory; may be repeated',
+    says: 'look only at this entry of the root directory; may be repeated',
   },
   help: { says: 'print the usage' },
 };
@@ -60,12 +60,14 @@ export function main(argv: readonly string[]): Promise<number> {
       return;
     }
     const filter = options.values.get('filter') ?? [];
+    const path = filter.find((name) => name.includes('/'));
+    if (path !== undefined) throw new ToolError(`Filter must be a single name: ${path}`);
     if (known === 'ls' || known === 'dump') {
       const print = known === 'ls' ? listing : dumpImageFile;
       for (const path of paths) await printLines(print(openImageFile(path, filter)));
       return;
     }
-    const needed = listBackingPaths(paths.map((path) => openImageFile(path)));
+    const needed = listBackingPaths(paths.map((path) => openImageFile(path, filter)));
     const shown = known === 'objects' ? needed : listMissing(needed, lastValue(options, 'basedir'));
     await printLines(shown.map((path) => `${path}\n`));
   });

@@ -5,8 +5,8 @@ import { UsageError } from '#base/errors';
  * end them.
  */
 
-/** A long option. */
-export interface LongOption {
+/** What a program says of an option. */
+export interface Described {
   /** Placeholder of its value in the help, for example `PATH`; undefined for a flag. */
   readonly value?: string;
   /** What it does, as a phrase without a full stop. */
@@ -14,10 +14,10 @@ export interface LongOption {
 }
 
 /** The options of a tool by name, in the order of its help. */
-export type OptionTable = Readonly<Record<string, LongOption>>;
+export type OptionTable = Readonly<Record<string, Described>>;
 
 /** An option as help and manual print it, for example `--filter=NAME`. */
-export function spellOption(name: string, { value }: LongOption): string {
+export function spellOption(name: string, { value }: Described): string {
   return value === undefined ? `--${name}` : `--${name}=${value}`;
 }
 

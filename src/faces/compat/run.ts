@@ -5,8 +5,11 @@ import { reportOutputErrors, stderr, stdout } from '#faces/terminal';
 
 /** Characters that are buffered before a write. */
 const PIECE_LENGTH = 64 * 1024;
-/** The C tools exit with 1 for a wrong command line; `cfsctl`, called for one of them, with 2. */
+/** The C tools exit with 1 for a wrong command line; `cfsctl`, called for mkcomposefs or composefs-info, with 2. */
 const USAGE_STATUS = process.env['ONECOPY_CALLED_AS'] === 'cfsctl' ? 2 : 1;
+
+/** A failure in the words of the C tool, without the usage; the cause says more. */
+export class ToolError extends Error {}
 
 /**
  * Runs a program with the exit codes of the C tools: 0 for success, 1 for every failure, usage errors included. The reason is printed on
@@ -26,7 +29,7 @@ export async function runTool(
       stderr.stream.write(plainText(error.message === '' ? usage : `${error.message}\n${usage}`));
       return USAGE_STATUS;
     }
-    if (isOnecopyError(error)) {
+    if (isOnecopyError(error) || error instanceof ToolError) {
       stderr.stream.write(plainText(`${program}: ${renderErrorText(error)}\n`));
       return 1;
     }

@@ -1,10 +1,10 @@
 import type { ObjectId } from '#base/digest';
 import { ConflictError } from '#base/errors';
-import { encodeImage } from '#formats/erofs';
+import { dumpImage, encodeImage } from '#formats/erofs';
 import { DumpfileParser, type ImageOverrides, isWhiteout, type Tree } from '#formats/tree';
-import { Dir, hashContent, OPEN, readSome, writeAll } from '#host';
+import { Dir, hashContent, OPEN, openFileAt, readSome, writeAll } from '#host';
 import { openDigestStore } from './digest-store.ts';
-import { openFileAt } from './path.ts';
+import { openImageFile } from './inspect.ts';
 import { type ScanOptions, scanDirectory } from './scan.ts';
 
 /** Range of versions of an image; C raises 0 to 1 if there is a whiteout. Source: composefs core spec 4.5, 5.1 */
@@ -99,4 +99,19 @@ export function writeImage(
     );
   }
   writeAll(STDOUT, image);
+}
+
+/**
+ * Reads an image of C mkcomposefs and writes it again, in its version: a canonical image comes out byte for byte.
+ * @throws FormatError EROFS_…; ConflictError IMAGE_VERSION_RANGE for an image of version 2; HostError
+ */
+export function rewriteImage(source: string, target: string): void {
+  const { image } = openImageFile(source);
+  const parser = new DumpfileParser({ dialect: 'c' });
+  for (const line of dumpImage(image)) parser.push(Buffer.from(line, 'latin1'));
+  const version = image.header.composefsVersion;
+  // Whole before the target is opened, which may be the source.
+  const bytes = composeImage(parser.end(), { min: version, max: version });
+  using file = openFileAt(target, OPEN.write | OPEN.create | OPEN.truncate, 0o644);
+  writeAll(file, bytes);
 }

@@ -1,6 +1,5 @@
 import type { ObjectId } from '#base/digest';
-import { Dir, enableVerityWithRetry, type HostFile, hasErrno, publish } from '#host';
-import { splitPath } from './path.ts';
+import { Dir, enableVerityWithRetry, type HostFile, hasErrno, publish, splitPath } from '#host';
 import { hashPieces } from './scan.ts';
 
 /** Permissions of an object: read-only. */

@@ -13,6 +13,7 @@ export {
   type DirectoryOptions,
   readDirectory,
   readDumpfile,
+  rewriteImage,
   type VersionRange,
   writeImage,
 } from './compose.ts';

@@ -11,8 +11,7 @@ import {
   rootNameOf,
   walkImage,
 } from '#formats/erofs';
-import { Dir, measureVerityOr, readAll, statFd } from '#host';
-import { openFileAt } from './path.ts';
+import { Dir, measureVerityOr, openFileAt, readAll, statFd } from '#host';
 import { hashFile } from './scan.ts';
 
 /** Largest image read, in bytes. */
@@ -67,8 +66,9 @@ export function dumpImageFile({ image, filter }: OpenedImage): Generator<string>
 /** Backing paths of the external files of images, each once, sorted. @throws FormatError EROFS_INVALID */
 export function listBackingPaths(images: readonly OpenedImage[]): string[] {
   const paths = new Set<string>();
-  for (const { image } of images) {
-    for (const { inode, isRepeat } of walkImage(image)) {
+  for (const { image, filter } of images) {
+    for (const { inode, isRepeat, depth, path: name } of walkImage(image)) {
+      if (depth > 0 && !isWanted(filter, rootNameOf(name))) continue;
       const path = isRepeat ? undefined : backingPathOf(image, inode);
       if (path !== undefined) paths.add(path);
     }

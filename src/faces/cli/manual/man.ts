@@ -1,10 +1,10 @@
 import type { Page, Section } from './page.ts';
 
-/** A page as source of man(7), for section 1. */
+/** A page as source of man(7). */
 export function pageMan(page: Page, version: string): string {
   const name = page.title.replaceAll(' ', '-');
   return [
-    `.TH "${roff(name.toUpperCase())}" 1 "" "onecopy ${version}" "Manual of onecopy"`,
+    `.TH "${roff(name.toUpperCase())}" ${page.chapter ?? 1} "" "onecopy ${version}" "Manual of onecopy"`,
     '.SH NAME',
     `${roff(name)} \\- ${roff(page.summary)}`,
     ...(page.usage === undefined ? [] : ['.SH SYNOPSIS', `.B ${roff(page.usage)}`]),

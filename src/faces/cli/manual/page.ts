@@ -23,6 +23,8 @@ export interface Section {
 export interface Page {
   /** What the page is about, for example `onecopy image dump`. */
   readonly title: string;
+  /** Section of the manual; 1 when absent. */
+  readonly chapter?: number;
   /** An imperative phrase without a full stop. */
   readonly summary: string;
   /** The synopsis; undefined on a page that does not explain a command. */

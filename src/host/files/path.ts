@@ -1,5 +1,7 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
-import { Dir, type HostFile, OPEN } from '#host';
+import { OPEN } from '../ffi/flags.ts';
+import { Dir } from './dir.ts';
+import type { HostFile } from './file.ts';
 
 /** A path given as text, split into its directory and its last name. */
 export function splitPath(path: string): { readonly parent: string; readonly name: ByteString } {
