@@ -16,7 +16,7 @@ export interface MountFileOptions extends Omit<LayerOptions, 'source' | 'objects
 const SOURCE = 'composefs';
 
 /**
- * Mounts an image file over a directory; what is mounted there already is hidden. Nothing is attached when a step fails. Needs
+ * Mounts an image file over a directory; an earlier mount there is hidden. Nothing is attached when a step fails. Needs
  * CAP_SYS_ADMIN.
  * @throws IntegrityError OBJECT_DIGEST_MISMATCH, VERITY_NOT_ENABLED; UnsupportedError FSVERITY_UNSUPPORTED; HostError SYSCALL_FAILED
  */
