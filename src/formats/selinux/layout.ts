@@ -24,10 +24,10 @@ export const POLICY_FILE_MAX_BYTES = 8 * 1024 * 1024;
 /** Longest pattern, in bytes: the longest path that Linux takes. */
 export const PATTERN_MAX_BYTES = 4096;
 /**
- * Most weight of all patterns together: bytes, those of a pattern with counted repeats times the counts. Compiling so much takes
- * about half a second; Debian's 5,500 rules weigh 165,000.
+ * Most weight of the patterns that need an automaton: bytes, those of a pattern with counted repeats times the counts. Compiling so much
+ * takes about half a second; Debian's weigh 30,000.
  */
-export const PATTERNS_MAX_WEIGHT = 512 * 1024;
+export const PATTERNS_MAX_WEIGHT = 128 * 1024;
 
 /** The folder with the texts of a policy, below the root of an image. */
 export function policyFolder(policy: string): string {

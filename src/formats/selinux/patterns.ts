@@ -2,93 +2,161 @@ import type { RE2Set } from 're2js';
 import { FormatError } from '#base/errors';
 import { PATTERNS_MAX_WEIGHT } from './layout.ts';
 import { fail, type InodeType, type Rule } from './rules.ts';
+import { splitPattern, type TailKind, tailKindOf } from './tails.ts';
 
-/** What finding a match may take, in milliseconds: so much, more for each of the first paths, and less for each after them. */
-const BUDGET = { baseMs: 600, firstPaths: 2000, eachFirstMs: 0.5, eachMs: 0.05 } as const;
+/** What finding a match may take, in milliseconds: so much, and more for each path. Debian's policy takes a tenth of that. */
+const BUDGET = { baseMs: 500, eachMs: 0.1 } as const;
+/** What compiling a pattern costs beside its bytes, and a named class beside its own, both in bytes. */
+const [PATTERN_WEIGHT, CLASS_WEIGHT] = [16, 400] as const;
+/** Paths between two looks at the clock of the processor, once much time has passed. */
+const PATHS_PER_LOOK = 256;
+
+/** Rules whose patterns begin with the same literal text, by what follows it; indices ascend. */
+interface Bucket {
+  readonly simple: { readonly kind: TailKind; readonly index: number }[];
+  readonly tails: { readonly tail: string; readonly index: number }[];
+  set: RE2Set | undefined;
+}
 
 /**
- * All patterns of a policy in one automaton, which reads each byte of a path once, however the patterns are written. An image brings its
+ * All patterns of a policy, by the literal text that they begin with. What follows it is compared directly if it is one of the usual forms;
+ * the others of one beginning are one automaton, which reads each byte of a path once, however the patterns are written. An image brings its
  * own policy, so what that may cost is bounded: the weight of the patterns, and the time that paths take. Patterns are those of RE2:
  * PCRE without back-references, look-around and possessive repeats, none of which a policy is known to use.
  */
 export class PatternSet {
   readonly #rules: readonly Rule[];
-  readonly #set: RE2Set;
-  #paths = 0;
-  #spentMs = 0;
-  /** Where much time has passed, what counts from then on is the processor's: a busy host makes no policy costly. */
-  #clock: () => number = () => performance.now();
-  #isClose = false;
+  readonly #buckets: ReadonlyMap<string, Bucket>;
+  /** Lengths of the beginnings that there are, shortest first. */
+  readonly #lengths: readonly number[];
+  readonly #budget = new Budget();
 
-  private constructor(rules: readonly Rule[], set: RE2Set) {
+  private constructor(rules: readonly Rule[], buckets: ReadonlyMap<string, Bucket>) {
     this.#rules = rules;
-    this.#set = set;
+    this.#buckets = buckets;
+    this.#lengths = [...new Set([...buckets.keys()].map((text) => text.length))].sort(
+      (a, b) => a - b,
+    );
   }
 
   /** @throws FormatError SELINUX_POLICY_INVALID for a pattern that is none; SELINUX_POLICY_TOO_COSTLY */
   static async compile(rules: readonly Rule[]): Promise<PatternSet> {
     let weight = 0;
-    for (const { pattern } of rules) weight += weightOf(pattern);
-    if (weight > PATTERNS_MAX_WEIGHT) failCost(`a weight of ${PATTERNS_MAX_WEIGHT}`, `${weight}`);
-    // Some 300 KB that only labels need.
-    const { RE2JS, RE2Set } = await import('re2js');
+    const buckets = new Map<string, Bucket>();
+    for (const [index, { pattern }] of rules.entries()) {
+      const { beginning, tail } = splitPattern(pattern);
+      let bucket = buckets.get(beginning);
+      if (bucket === undefined) {
+        bucket = { simple: [], tails: [], set: undefined };
+        buckets.set(beginning, bucket);
+      }
+      const kind = tailKindOf(tail);
+      if (kind !== undefined) {
+        bucket.simple.push({ kind, index });
+        continue;
+      }
+      bucket.tails.push({ tail, index });
+      weight += weightOf(tail);
+      if (weight > PATTERNS_MAX_WEIGHT) {
+        failCost(`patterns of a weight of at most ${PATTERNS_MAX_WEIGHT}`, 'more');
+      }
+    }
+    await compileTails(rules, buckets);
+    return new PatternSet(rules, buckets);
+  }
+
+  /** The last rule that matches a whole path of an inode of this type. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
+  lastMatch(path: string, type: InodeType): Rule | undefined {
+    const began = performance.now();
+    let last = -1;
+    for (const length of this.#lengths) {
+      if (length > path.length) break;
+      const bucket = this.#buckets.get(path.slice(0, length));
+      if (bucket !== undefined) last = this.#lastIn(bucket, path.slice(length), type, last);
+    }
+    this.#budget.pay(performance.now() - began);
+    return this.#rules[last];
+  }
+
+  #lastIn({ simple, tails, set }: Bucket, rest: string, type: InodeType, before: number): number {
+    let last = before;
+    for (let at = simple.length - 1; at >= 0; at -= 1) {
+      const { kind, index } = simple[at] as Bucket['simple'][number];
+      if (index <= last) break;
+      if (this.#isFor(index, type) && kind(rest)) last = index;
+    }
+    if (set === undefined || (tails.at(-1)?.index ?? -1) <= last) return last;
+    for (const match of set.match(rest)) {
+      const index = tails[match]?.index ?? -1;
+      if (index > last && this.#isFor(index, type)) last = index;
+    }
+    return last;
+  }
+
+  #isFor(index: number, type: InodeType): boolean {
+    const wanted = this.#rules[index]?.type;
+    return wanted === undefined || wanted === type;
+  }
+}
+
+async function compileTails(
+  rules: readonly Rule[],
+  buckets: ReadonlyMap<string, Bucket>,
+): Promise<void> {
+  // Some 300 KB that only labels need.
+  const { RE2JS, RE2Set } = await import('re2js');
+  for (const bucket of buckets.values()) {
+    if (bucket.tails.length === 0) continue;
     const set = new RE2Set(RE2Set.ANCHOR_BOTH, RE2JS.DOTALL);
-    for (const { pattern, origin } of rules) {
+    for (const { tail, index } of bucket.tails) {
       try {
-        set.add(pattern);
+        set.add(tail);
       } catch (cause) {
+        const { origin, pattern } = rules[index] as Rule;
         const reason = cause instanceof Error ? cause.message : String(cause);
         fail(origin, 'a pattern', `"${pattern.slice(0, 100)}" (${reason.slice(0, 200)})`);
       }
     }
     set.compile();
-    return new PatternSet(rules, set);
-  }
-
-  /** The last rule that matches a whole path of an inode of this type. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
-  lastMatch(path: string, type: InodeType): Rule | undefined {
-    const clock = this.#clock;
-    const start = clock();
-    const indices = this.#set.match(path);
-    this.#pay(clock() - start);
-    let last = -1;
-    for (const index of indices) {
-      const wanted = this.#rules[index]?.type;
-      if (index > last && (wanted === undefined || wanted === type)) last = index;
-    }
-    return this.#rules[last];
-  }
-
-  #pay(spentMs: number): void {
-    this.#paths += 1;
-    this.#spentMs += spentMs;
-    const first = Math.min(this.#paths, BUDGET.firstPaths);
-    const allowedMs =
-      BUDGET.baseMs + first * BUDGET.eachFirstMs + (this.#paths - first) * BUDGET.eachMs;
-    if (!this.#isClose && this.#spentMs > allowedMs / 2) {
-      this.#isClose = true;
-      this.#spentMs = 0;
-      this.#clock = threadTimeMs;
-    }
-    if (this.#spentMs <= allowedMs) return;
-    const [allowed, spent] = [allowedMs, this.#spentMs].map((ms) => `${Math.ceil(ms)} ms`);
-    failCost(`at most ${allowed} for ${this.#paths} paths`, spent ?? '');
+    bucket.set = set;
   }
 }
 
-/** Time that the processor spent on this thread. */
-function threadTimeMs(): number {
-  const { user, system } = process.threadCpuUsage();
+/** Time that the paths of a policy have taken: a busy host makes no policy costly, so what counts in the end is the processor's. */
+class Budget {
+  #paths = 0;
+  #spentMs = 0;
+  #began: number | undefined;
+
+  /** @throws FormatError SELINUX_POLICY_TOO_COSTLY */
+  pay(spentMs: number): void {
+    this.#paths += 1;
+    this.#spentMs += spentMs;
+    const allowedMs = BUDGET.baseMs + this.#paths * BUDGET.eachMs;
+    if (this.#spentMs <= allowedMs / 2) return;
+    this.#began ??= cpuTimeMs();
+    if (this.#spentMs <= allowedMs && this.#paths % PATHS_PER_LOOK !== 0) return;
+    const usedMs = cpuTimeMs() - this.#began;
+    if (usedMs <= allowedMs / 2) return;
+    const [allowed, used] = [allowedMs / 2, usedMs].map((ms) => `${Math.ceil(ms)} ms`);
+    failCost(`at most ${allowed} for ${this.#paths} paths`, used ?? '');
+  }
+}
+
+/** Of this thread; Node 22 knows only that of the whole process. */
+function cpuTimeMs(): number {
+  const { user, system } = process.threadCpuUsage?.() ?? process.cpuUsage();
   return (user + system) / 1000;
 }
 
-/** Counted repeats are written out when a pattern is compiled. */
+/** Counted repeats are written out when a pattern is compiled, and a class of Unicode is hundreds of ranges. */
 function weightOf(pattern: string): number {
-  let weight = pattern.length;
+  const classes = pattern.match(/\\[pP]|\[:/g)?.length ?? 0;
+  let weight = pattern.length + classes * CLASS_WEIGHT;
   for (const [, low = '', high = ''] of pattern.matchAll(/\{(\d{1,9}),?(\d{0,9})\}/g)) {
     weight *= Math.max(1, Number(low), Number(high));
   }
-  return weight;
+  return weight + PATTERN_WEIGHT;
 }
 
 function failCost(expected: string, found: string): never {
