@@ -3,7 +3,7 @@ export type { OstreeChecksum } from '#base/digest';
 export type { Commit, KeySet, OstreeXattr, SignatureVerifier } from '#formats/ostree';
 export type { Precedence } from '#formats/selinux';
 export type { RemoteTraffic } from '#remotes/ostree';
-export type { SignVerify } from '#stores/ostree';
+export type { ReflinkPolicy, SignVerify } from '#stores/ostree';
 export {
   type CommitChange,
   type CommitEntry,
@@ -87,6 +87,7 @@ export {
 } from '#work/pull-commit';
 export {
   type ArrangeOptions,
+  type ExternalCounts,
   type SynthesisOptions,
   type SynthesisReport,
   type SynthesizedDetails,

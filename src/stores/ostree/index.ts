@@ -16,6 +16,7 @@ export {
   type SignVerify,
 } from './config.ts';
 export { OstreeFile } from './file-object.ts';
+export { FileStage, type StagedMethod, type StageSeed } from './file-stage.ts';
 export { type BrokenRef, type OstreeRef, OstreeRefs, type RefSpace } from './refs.ts';
 export {
   type InitOptions,
@@ -27,4 +28,9 @@ export {
 } from './repo.ts';
 export { OstreeState, type PartialReason } from './state.ts';
 export { OstreeTransaction, type StoreMethod, type TransactionReport } from './transaction.ts';
-export { type FileContent, requireFit, type WriteMethod } from './write-file.ts';
+export {
+  type FileContent,
+  type ReflinkPolicy,
+  requireFit,
+  type WriteMethod,
+} from './write-file.ts';

@@ -22,6 +22,7 @@ import {
   writeAll,
 } from '#host';
 import type { OstreeConfig } from './config.ts';
+import { type StagedMethod, type StageSeed, stagedName } from './file-stage.ts';
 import { DIRECTORY_MODE, OBJECT_MODE, STAGING_PREFIX } from './layout.ts';
 import type { OstreeRefs, RefSpace } from './refs.ts';
 import type { OstreeState } from './state.ts';
@@ -59,10 +60,10 @@ const SPACE_CHECK_BYTES = 64 * 1024 * 1024;
  */
 export class OstreeTransaction implements Disposable {
   readonly #context: TransactionContext;
-  readonly #stagingName: string;
-  readonly #staging: Dir;
-  /** Staged names with their destinations; commits separately, because they are renamed last. */
-  readonly #objects = new Map<string, string>();
+  readonly #own: Stage;
+  /** Of other threads. */
+  readonly #stages: Stage[] = [];
+  /** Staged names with their destinations; apart from other objects, because they are renamed last. */
   readonly #commits = new Map<string, string>();
   readonly #refs: { name: string; checksum: OstreeChecksum | undefined; space: RefSpace }[] = [];
   readonly #detached = new Map<OstreeChecksum, Uint8Array | undefined>();
@@ -85,17 +86,50 @@ export class OstreeTransaction implements Disposable {
     context.root.mkdir('tmp', DIRECTORY_MODE);
     using tmp = context.root.openDir('tmp');
     removeAbandoned(tmp);
-    this.#stagingName = `${STAGING_PREFIX}${randomName()}`;
-    tmp.mkdir(this.#stagingName, 0o700);
-    this.#staging = tmp.openDir(this.#stagingName);
-    tryFlock(this.#staging, 'exclusive');
+    this.#own = openStage(context.root);
+  }
+
+  get #staging(): Dir {
+    return this.#own.dir;
+  }
+
+  /**
+   * Begins a directory in which another thread stages files, with a `FileStage`. That thread must have ended before this is committed or
+   * disposed.
+   */
+  openStage(): StageSeed {
+    const { root, config } = this.#context;
+    const stage = openStage(root);
+    const { mode, zlibLevel } = config;
+    const [stagingFd, rootFd, label] = [stage.dir.fd, root.fd, root.label];
+    return { stage: this.#stages.push(stage) - 1, stagingFd, rootFd, label, mode, zlibLevel };
+  }
+
+  /** Takes over what a stage was told to store. Returns `present` where this transaction already had the object. */
+  addStaged(
+    stage: number,
+    checksum: OstreeChecksum,
+    method: StagedMethod,
+    sizeBytes: number,
+  ): StoreMethod {
+    const name = stagedName(checksum);
+    if (method === 'present' || this.#isStaged(name)) return this.#countPresent();
+    const path = this.#pathOf('file', checksum);
+    this.#stages[stage]?.objects.set(name, path);
+    this.#count(method, sizeBytes);
+    return method;
+  }
+
+  /** @throws HostError NO_SPACE if so many bytes would take the free space that the repository reserves */
+  requireSpace(sizeBytes: number): void {
+    this.#checkSpace(sizeBytes);
   }
 
   /** True if the object is in the repository or staged. */
   has(kind: MetadataKind | 'file', checksum: OstreeChecksum): boolean {
     const name = this.#nameOf(kind, checksum);
     return (
-      this.#objects.has(name) ||
+      this.#isStaged(name) ||
       this.#commits.has(name) ||
       this.#context.root.lstat(this.#pathOf(kind, checksum)) !== undefined
     );
@@ -112,7 +146,7 @@ export class OstreeTransaction implements Disposable {
     fchmod(file, OBJECT_MODE);
     writeAll(file, bytes);
     if (this.#context.config.perObjectFsync) fsync(file);
-    const place = kind === 'commit' ? this.#commits : this.#objects;
+    const place = kind === 'commit' ? this.#commits : this.#own.objects;
     place.set(name, this.#pathOf(kind, checksum));
     this.#counts.metadata++;
     return 'written';
@@ -145,10 +179,8 @@ export class OstreeTransaction implements Disposable {
     });
     // Two writers of one object in a transaction are harmless: the second replaces the object by the same bytes.
     this.#staging.rename(temporary, name);
-    this.#objects.set(name, this.#pathOf('file', checksum));
-    if (method === 'reflinked') this.#counts.reflinked++;
-    else this.#counts.written++;
-    this.#counts.bytes += header.sizeBytes;
+    this.#own.objects.set(name, this.#pathOf('file', checksum));
+    this.#count(method, header.sizeBytes);
     return method;
   }
 
@@ -180,9 +212,9 @@ export class OstreeTransaction implements Disposable {
     const { root, config, refs, state } = this.#context;
     for (const [commit, isPartial] of this.#partial) if (isPartial) state.markPartial(commit);
     this.#sync();
-    this.#publish(this.#objects);
+    for (const { dir, objects } of [...this.#stages, this.#own]) this.#publish(dir, objects);
     this.#sync();
-    this.#publish(this.#commits);
+    this.#publish(this.#staging, this.#commits);
     if (config.fsync) for (const path of this.#commits.values()) fsyncParent(root, path);
     for (const [commit, bytes] of this.#detached) state.writeDetached(commit, bytes);
     for (const { name, checksum, space } of this.#refs) {
@@ -205,20 +237,32 @@ export class OstreeTransaction implements Disposable {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     const { root, lock } = this.#context;
-    for (const { name } of this.#staging.readEntries()) this.#staging.unlink(name);
-    this.#staging[Symbol.dispose]();
-    root.rmdir(`tmp/${this.#stagingName}`);
+    for (const { dir, name } of [...this.#stages, this.#own]) {
+      for (const entry of dir.readEntries()) dir.unlink(entry.name);
+      dir[Symbol.dispose]();
+      root.rmdir(`tmp/${name}`);
+    }
     lock?.[Symbol.dispose]();
   }
 
-  #publish(objects: ReadonlyMap<string, string>): void {
+  #isStaged(name: string): boolean {
+    return this.#own.objects.has(name) || this.#stages.some(({ objects }) => objects.has(name));
+  }
+
+  #count(method: WriteMethod, sizeBytes: number): void {
+    if (method === 'reflinked') this.#counts.reflinked++;
+    else this.#counts.written++;
+    this.#counts.bytes += sizeBytes;
+  }
+
+  #publish(staging: Dir, objects: ReadonlyMap<string, string>): void {
     const { root } = this.#context;
     const made = new Set<string>();
     for (const [name, path] of objects) {
       const directory = path.slice(0, path.lastIndexOf('/'));
       if (!made.has(directory)) root.mkdir(directory, DIRECTORY_MODE);
       made.add(directory);
-      if (!this.#staging.renameNoReplace(name, path, root)) this.#staging.unlink(name);
+      if (!staging.renameNoReplace(name, path, root)) staging.unlink(name);
     }
   }
 
@@ -261,6 +305,24 @@ export class OstreeTransaction implements Disposable {
       { errno: 'ENOSPC', syscall: 'fstatfs', target: root.label },
     );
   }
+}
+
+/** A directory below `tmp` whose files go to their places when the transaction commits. */
+interface Stage {
+  readonly name: string;
+  readonly dir: Dir;
+  /** Staged names with their destinations. */
+  readonly objects: Map<string, string>;
+}
+
+/** Makes a directory whose lock says that its transaction runs. */
+function openStage(root: Dir): Stage {
+  using tmp = root.openDir('tmp');
+  const name = `${STAGING_PREFIX}${randomName()}`;
+  tmp.mkdir(name, 0o700);
+  const dir = tmp.openDir(name);
+  tryFlock(dir, 'exclusive');
+  return { name, dir, objects: new Map() };
 }
 
 /** Removes the leftovers of killed transactions; a running transaction holds the lock of its directory. */

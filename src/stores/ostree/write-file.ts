@@ -19,7 +19,6 @@ import {
 } from '#formats/ostree';
 import {
   cloneFile,
-  copyRange,
   type Descriptor,
   type Dir,
   fchmod,
@@ -48,6 +47,9 @@ export type FileContent =
   | { readonly file: Descriptor }
   | { readonly pieces: Source };
 
+/** How content gets from a file: `auto`: reflink, else copy; `always`: reflink or refuse; `never`: copy. */
+export type ReflinkPolicy = 'auto' | 'always' | 'never';
+
 /** Whether the content was shared with its source. */
 export type WriteMethod = 'reflinked' | 'written';
 
@@ -63,6 +65,8 @@ export interface FileWrite {
   readonly content: FileContent;
   /** The content has just been hashed, so a clone of it need not be verified again. */
   readonly isHashed?: boolean | undefined;
+  /** Default `auto`. */
+  readonly reflink?: ReflinkPolicy | undefined;
 }
 
 /** Content up to this size is deflated in one call, in bytes. */
@@ -86,15 +90,40 @@ async function writeForm(write: FileWrite): Promise<WriteMethod> {
   const { mode, header } = write;
   if (mode === 'archive') return writeArchive(write);
   if (isLinkMode(header.mode)) return writeLink(write);
-  using file = write.staging.openFile(
-    write.name,
-    OPEN.readWrite | OPEN.create | OPEN.exclusive,
-    0o600,
-  );
-  const method = await fill(file, write);
+  if (!('pieces' in write.content)) return writePlain(write);
+  using file = openStaged(write);
+  await fillFromPieces(file, write);
+  finish(file, write);
+  return 'written';
+}
+
+/**
+ * As `writeFileObject`, without waiting, for content that is there; not for `archive`.
+ * @throws as `writeFileObject`; UnsupportedError IMPORT_WOULD_COPY
+ */
+export function writeFileObjectNow(write: FileWrite): WriteMethod {
+  const { mode, checksum } = write;
+  requireFit(mode, checksum, write.header);
+  const header = { ...write.header, xattrs: sortXattrs(write.header.xattrs) };
+  return isLinkMode(header.mode)
+    ? writeLink({ ...write, header })
+    : writePlain({ ...write, header });
+}
+
+function writePlain(write: FileWrite): WriteMethod {
+  using file = openStaged(write);
+  const method = fill(file, write);
+  finish(file, write);
+  return method;
+}
+
+function openStaged({ staging, name }: FileWrite): HostFile {
+  return staging.openFile(name, OPEN.readWrite | OPEN.create | OPEN.exclusive, 0o600);
+}
+
+function finish(file: HostFile, { mode, header }: FileWrite): void {
   applyMetadata(file, mode, header);
   futimens(file, EPOCH, EPOCH);
-  return method;
 }
 
 /**
@@ -209,36 +238,67 @@ function writeLink(write: FileWrite): WriteMethod {
   return 'written';
 }
 
-async function fill(file: HostFile, write: FileWrite): Promise<WriteMethod> {
-  const { content, header, checksum } = write;
-  const hasher = new FileHasher(header);
-  if ('file' in content && cloneFile(content.file, file)) {
-    if (write.isHashed === true) {
-      requireSize(checksum, header, statFd(file).sizeBytes);
-      return 'reflinked';
-    }
-    let sizeBytes = 0;
-    // Both files share extents now. The source is more likely to be in the page cache than the new file.
-    for (const piece of readPieces(content.file)) {
-      sizeBytes += piece.length;
-      hasher.update(piece);
-    }
-    requireSize(checksum, header, sizeBytes);
-    requireSum(checksum, hasher.finish());
+function fill(file: HostFile, write: FileWrite): WriteMethod {
+  const { content, header, checksum, reflink = 'auto' } = write;
+  if ('file' in content && reflink !== 'never' && cloneFile(content.file, file)) {
+    verifyClone(content.file, file, write);
     return 'reflinked';
   }
-  if ('file' in content) {
-    const range = { fromOffset: 0, toOffset: 0, sizeBytes: header.sizeBytes };
-    copyRange(content.file, file, range);
-    for (const piece of readPieces(file)) hasher.update(piece);
-  } else {
-    for await (const piece of checkedPieces(write)) {
-      hasher.update(piece);
-      writeAll(file, piece);
-    }
+  if ('file' in content && reflink === 'always') throw wouldCopy(checksum);
+  const hasher = new FileHasher(header);
+  let sizeBytes = 0;
+  for (const piece of 'bytes' in content ? [content.bytes] : readPieces(sourceOf(content))) {
+    sizeBytes += piece.length;
+    if (sizeBytes > header.sizeBytes) break;
+    hasher.update(piece);
+    writeAll(file, piece);
   }
+  requireSize(checksum, header, sizeBytes);
   requireSum(checksum, hasher.finish());
   return 'written';
+}
+
+/** Both files share extents. The source is more likely to be in the page cache than the new file. */
+function verifyClone(source: Descriptor, file: HostFile, write: FileWrite): void {
+  const { header, checksum } = write;
+  if (write.isHashed === true) {
+    requireSize(checksum, header, statFd(file).sizeBytes);
+    return;
+  }
+  const hasher = new FileHasher(header);
+  let sizeBytes = 0;
+  for (const piece of readPieces(source)) {
+    sizeBytes += piece.length;
+    hasher.update(piece);
+  }
+  requireSize(checksum, header, sizeBytes);
+  requireSum(checksum, hasher.finish());
+}
+
+async function fillFromPieces(file: HostFile, write: FileWrite): Promise<void> {
+  const hasher = new FileHasher(write.header);
+  for await (const piece of checkedPieces(write)) {
+    hasher.update(piece);
+    writeAll(file, piece);
+  }
+  requireSum(write.checksum, hasher.finish());
+}
+
+function sourceOf(content: FileContent): Descriptor {
+  if ('file' in content) return content.file;
+  throw new RangeError('Content in pieces is awaited');
+}
+
+/** The error of the policy `always`. */
+export function wouldCopy(checksum: OstreeChecksum): UnsupportedError {
+  return new UnsupportedError(
+    'IMPORT_WOULD_COPY',
+    `Cannot store file ${checksum}: the repositories cannot share extents`,
+    { reason: 'reflink' },
+    {
+      hint: 'Allow copies with --reflink auto, or put both on one filesystem that can share extents (XFS, btrfs)',
+    },
+  );
 }
 
 /** Set the owner first: the kernel clears setuid and capabilities when the owner changes. */

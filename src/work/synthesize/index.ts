@@ -8,4 +8,5 @@
 export type { ArrangeOptions } from './arrange.ts';
 export type { SynthesizedDetails } from './details.ts';
 export { imageRefName } from './ref-name.ts';
+export type { ExternalCounts } from './store-files.ts';
 export { type SynthesisOptions, type SynthesisReport, synthesizeCommit } from './synthesize.ts';

@@ -7,7 +7,7 @@ import type { ExportRequest } from './export.ts';
 import { count, list, text } from './schemas.ts';
 import type { VerbContext } from './verb.ts';
 
-/** Keys that apply to containers-storage only. */
+/** Keys that apply to containers-storage and OSTree repositories only. */
 export const CONTAINERS_KEYS = ['reflink'];
 
 /** Report of an export of an image into containers-storage. */

@@ -29,6 +29,16 @@ export const ostreeReport = v.object({
   refs: list(text),
   /** True when the image has an SELinux policy, whose labels the files get. */
   isLabelled: v.boolean(),
+  /** Files with more than 64 bytes; each object of the commit counts once. */
+  external: v.object({
+    reflinkedFiles: count,
+    reflinkedBytes: count,
+    copiedFiles: count,
+    copiedBytes: count,
+    /** Already there, or equal to another file of the image. */
+    presentFiles: count,
+    presentBytes: count,
+  }),
   metadataWritten: count,
   filesWritten: count,
   filesReflinked: count,
@@ -57,7 +67,7 @@ export function planOstree(repository: Repository, { name, target }: ExportReque
 
 /** Makes the commit. @throws as `synthesizeCommit` */
 export async function writeOstree(
-  { signal, onProgress }: VerbContext,
+  { signal, onProgress, jobs }: VerbContext,
   repository: Repository,
   asked: ExportRequest,
   to: Export,
@@ -66,6 +76,8 @@ export async function writeOstree(
   const done = await synthesizeCommit(repository, imageOf(asked.name, to), to.place.location, {
     signal,
     onProgress,
+    jobs,
+    reflink: asked.reflink,
     refs: ref === undefined ? [] : [ref],
     createMode: asked.mode,
     reading: asked.compat,

@@ -65,7 +65,7 @@ const request = v.strictObject({
   emptySysroot: flag,
   keepUserXattrs: flag,
   compat,
-  /** Only for containers-storage: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
+  /** Only for other stores: `auto` (default) reflinks or copies, `always` refuses to copy, `never` copies. */
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   /** Of an index that was pulled with all platforms: only this image. */
   platform: maybeText,
@@ -322,7 +322,7 @@ function placeOf(asked: ExportRequest): Place {
     'owners',
     ...(isCommit || isStored ? ['compression'] : []),
     ...(isCommit ? [] : OSTREE_KEYS),
-    ...(isStored ? [] : CONTAINERS_KEYS),
+    ...(isStored || isCommit ? [] : CONTAINERS_KEYS),
   ];
   refuseKeys(asked, others, subject);
   switch (reference.transport) {

@@ -58,6 +58,11 @@ function printCommit(
   line(`commit  ${report.commit}`);
   for (const tagged of report.refs) line(`tagged  ${tagged}`);
   if (!report.isLabelled) line('labels  none: the image has no SELinux policy');
+  const { external } = report;
+  line(
+    `files   ${external.reflinkedFiles} (${formatSize(external.reflinkedBytes)}) by reflink, ` +
+      `${formatSize(external.copiedBytes)} copied, ${external.presentFiles} already stored`,
+  );
   const files = report.filesWritten + report.filesReflinked;
   detail(
     `${report.metadataWritten} metadata and ${files} files written (${report.filesReflinked} by reflink), ` +

@@ -1,0 +1,42 @@
+import { serveWorker } from '#host';
+import { openRepository } from '#stores/composefs';
+import { FileStage, type ReflinkPolicy, type StageSeed } from '#stores/ostree';
+import { FileStorer, type StoredFile } from './file-storer.ts';
+import type { PlannedFile } from './plan.ts';
+
+/** What a thread is started with. */
+export interface CommitWorkerData {
+  /** Absolute path of the composefs repository. */
+  readonly repository: string;
+  readonly insecure: boolean;
+  readonly seed: StageSeed;
+  readonly reflink: ReflinkPolicy;
+}
+
+/** Files to store, or that there will be no more. */
+export type CommitWorkerTask =
+  | { readonly first: number; readonly files: readonly PlannedFile[] }
+  | 'stop';
+
+/** What became of the files of a task, in order. */
+export interface CommitWorkerMessage {
+  readonly first: number;
+  readonly stored: readonly StoredFile[];
+}
+
+serveWorker<CommitWorkerData, CommitWorkerTask, CommitWorkerMessage, void>(
+  async ({ repository: path, insecure, seed, reflink }, context) => {
+    using repository = await openRepository(path, { insecure });
+    const storer = new FileStorer(repository, new FileStage(seed), reflink);
+    for await (const task of context.messages()) {
+      if (task === 'stop') break;
+      const stored: StoredFile[] = [];
+      for (const file of task.files) {
+        if (context.isCancelled()) return;
+        const one = storer.store(file);
+        stored.push(one instanceof Promise ? await one : one);
+      }
+      context.post({ first: task.first, stored });
+    }
+  },
+);

@@ -1,0 +1,89 @@
+import type { ObjectId, OstreeChecksum } from '#base/digest';
+import { IntegrityError } from '#base/errors';
+import { computeFileChecksum, FileHasher, type SizedFileHeader } from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import type { FileContent, FileStage, ReflinkPolicy, StagedMethod } from '#stores/ostree';
+import type { PlannedFile } from './plan.ts';
+
+/** What became of a planned file. */
+export interface StoredFile {
+  readonly checksum: OstreeChecksum;
+  readonly method: StagedMethod;
+}
+
+/** Pieces in which content is hashed, in bytes. */
+const PIECE_BYTES = 262_144;
+
+/** Makes the objects of planned files in one thread: content is verified, hashed with its header, and staged. */
+export class FileStorer {
+  readonly #repository: Repository;
+  readonly #stage: FileStage;
+  readonly #reflink: ReflinkPolicy;
+  readonly #piece = new Uint8Array(PIECE_BYTES);
+
+  constructor(repository: Repository, stage: FileStage, reflink: ReflinkPolicy) {
+    this.#repository = repository;
+    this.#stage = stage;
+    this.#reflink = reflink;
+  }
+
+  /**
+   * Stores a file, and waits only where objects are compressed.
+   * @throws IntegrityError OBJECT_DIGEST_MISMATCH, OBJECT_SIZE_MISMATCH; NotFoundError OBJECT_NOT_FOUND; as `FileStage.store`
+   */
+  store({ header, content }: PlannedFile): StoredFile | Promise<StoredFile> {
+    if (typeof content !== 'string') {
+      return this.#put(computeFileChecksum(header, content), header, { bytes: content });
+    }
+    const object = this.#repository.objects.open(content, { verify: 'content' });
+    try {
+      const stored = this.#put(this.#checksumOf(content, object, header), header, { file: object });
+      if (!(stored instanceof Promise)) return stored;
+      return stored.finally(() => object[Symbol.dispose]());
+    } finally {
+      if (!this.#stage.isPacking) object[Symbol.dispose]();
+    }
+  }
+
+  #put(
+    checksum: OstreeChecksum,
+    header: SizedFileHeader,
+    content: FileContent,
+  ): StoredFile | Promise<StoredFile> {
+    if (!this.#stage.isPacking) {
+      return { checksum, method: this.#stage.store(checksum, header, content, this.#reflink) };
+    }
+    const written = this.#stage.storeLater(checksum, header, content, this.#reflink);
+    return written.then((method) => ({ checksum, method }));
+  }
+
+  #checksumOf(
+    id: ObjectId,
+    object: ReturnType<Repository['objects']['open']>,
+    header: SizedFileHeader,
+  ): OstreeChecksum {
+    const { sizeBytes } = header;
+    if (object.sizeBytes !== sizeBytes) throw wrongSize(id, sizeBytes, object.sizeBytes);
+    if (sizeBytes <= PIECE_BYTES) {
+      const length = object.read(0, this.#piece.subarray(0, sizeBytes));
+      if (length !== sizeBytes) throw wrongSize(id, sizeBytes, length);
+      return computeFileChecksum(header, this.#piece.subarray(0, length));
+    }
+    const hasher = new FileHasher(header);
+    let at = 0;
+    for (let length = 1; length > 0 && at < sizeBytes; at += length) {
+      length = object.read(at, this.#piece);
+      hasher.update(this.#piece.subarray(0, length));
+    }
+    if (at !== sizeBytes) throw wrongSize(id, sizeBytes, at);
+    return hasher.finish();
+  }
+}
+
+function wrongSize(id: ObjectId, expected: number, found: number): IntegrityError {
+  return new IntegrityError(
+    'OBJECT_SIZE_MISMATCH',
+    `Cannot read object ${id}: expected ${expected} bytes, found ${found}`,
+    { id, expected, found },
+  );
+}

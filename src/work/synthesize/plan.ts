@@ -1,0 +1,177 @@
+import type { ByteString } from '#base/bytes';
+import type { ObjectId } from '#base/digest';
+import { FormatError } from '#base/errors';
+import { STEP_ITEMS, type Steps } from '#base/flow';
+import {
+  encodeDirmeta,
+  type OstreeXattr,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFREG,
+  type SizedFileHeader,
+  sortXattrs,
+  TREE_DEPTH_MAX,
+  xattrsOnDisk,
+} from '#formats/ostree';
+import type { Labeler } from '#formats/selinux';
+import { isRegular, type Leaf, leafAt, type Stat, type Tree } from '#formats/tree';
+import { TYPE_LETTERS } from '#work/labels';
+import { notCommittable, requireName, requireTarget } from '#work/make-commit';
+import type { PlacedDirectory, PlacedLeaf } from './arrange.ts';
+
+/** A file object to make: content is an object of the composefs repository, or bytes (none for a link). */
+export interface PlannedFile {
+  readonly header: SizedFileHeader;
+  readonly content: ObjectId | Uint8Array;
+}
+
+/** A directory whose dirtree is made when the checksums of its files are known. */
+export interface PlannedDirectory {
+  readonly dirmeta: Uint8Array;
+  /** Names, and indices of planned files. */
+  readonly files: readonly (readonly [ByteString, number])[];
+  readonly directories: readonly (readonly [ByteString, PlannedDirectory])[];
+}
+
+/** The objects of a commit: each file once, also when several names lead to it. */
+export interface CommitPlan {
+  readonly root: PlannedDirectory;
+  readonly files: readonly PlannedFile[];
+}
+
+/** How objects are made. */
+export interface PlanOptions {
+  readonly labeler: Labeler | undefined;
+  /** False: xattrs stay as they are, which no `bare` repository can give back in every case. */
+  readonly normaliseXattrs: boolean;
+}
+
+/** Name of the xattr that holds a label. */
+const SELINUX = 'security.selinux' as ByteString;
+const LINK_PERMISSIONS = 0o777;
+/** Files between two steps: a label takes some microseconds. */
+const STEP_FILES = STEP_ITEMS / 4;
+
+/**
+ * Plans the objects of an arranged tree. What no commit can hold is refused here, before anything is written.
+ * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE, SELINUX_POLICY_TOO_COSTLY; UnsupportedError OSTREE_NOT_COMMITTABLE;
+ * ConflictError OSTREE_OVERLAY_CONFLICT
+ */
+export function* planCommit(
+  tree: Tree,
+  placed: PlacedDirectory,
+  options: PlanOptions,
+): Steps<CommitPlan> {
+  const planner = new Planner(tree, options);
+  const root = yield* planner.directory(placed, 0);
+  return { root, files: planner.files };
+}
+
+class Planner {
+  readonly files: PlannedFile[] = [];
+  readonly #tree: Tree;
+  readonly #options: PlanOptions;
+  /** Indices of planned files by leaf and label: hard links are one object. */
+  readonly #known = new Map<string, number>();
+  /** Xattrs by those of the image and label: most files share them. */
+  readonly #xattrs = new Map<Stat['xattrs'], Map<string | undefined, readonly OstreeXattr[]>>();
+
+  constructor(tree: Tree, options: PlanOptions) {
+    this.#tree = tree;
+    this.#options = options;
+  }
+
+  *directory(placed: PlacedDirectory, depth: number): Steps<PlannedDirectory> {
+    if (depth > TREE_DEPTH_MAX) failDepth(depth);
+    yield;
+    const files: (readonly [ByteString, number])[] = [];
+    const directories: (readonly [ByteString, PlannedDirectory])[] = [];
+    for (const [name, child] of placed.children()) {
+      requireName(name, placed.path);
+      if (child.kind === 'directory') {
+        directories.push([name, yield* this.directory(child, depth + 1)]);
+        continue;
+      }
+      files.push([name, this.#file(child)]);
+      if (files.length % STEP_FILES === 0) yield;
+    }
+    const { uid, gid, mode } = placed.stat;
+    const label = this.#options.labeler?.labelOf(placed.labelName, 'd');
+    const xattrs = this.#xattrsOf(placed.stat, label);
+    return {
+      dirmeta: encodeDirmeta({ uid, gid, mode: S_IFDIR | mode, xattrs }),
+      files,
+      directories,
+    };
+  }
+
+  #file({ index, path, labelName }: PlacedLeaf): number {
+    const leaf = leafAt(this.#tree, index);
+    if (leaf.kind === 'symlink') requireTarget(leaf.target, path);
+    else if (!isRegular(leaf)) throw notCommittable(path, leaf.kind);
+    const label = this.#options.labeler?.labelOf(labelName, TYPE_LETTERS[leaf.kind]);
+    const key = `${index} ${label ?? ''}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    this.files.push(this.#plan(leaf, label, path));
+    this.#known.set(key, this.files.length - 1);
+    return this.files.length - 1;
+  }
+
+  #plan(leaf: Leaf, label: string | undefined, path: string): PlannedFile {
+    const { uid, gid, mode } = leaf.stat;
+    const xattrs = this.#xattrsOf(leaf.stat, label);
+    const regular = { uid, gid, mode: S_IFREG | mode, xattrs, target: '' as ByteString };
+    switch (leaf.kind) {
+      case 'symlink': {
+        const link = { uid, gid, mode: S_IFLNK | LINK_PERMISSIONS, xattrs, target: leaf.target };
+        return { header: { ...link, sizeBytes: 0 }, content: new Uint8Array(0) };
+      }
+      case 'inline':
+        return {
+          header: { ...regular, sizeBytes: leaf.content.length },
+          content: new Uint8Array(leaf.content),
+        };
+      case 'external':
+      case 'externalNoVerity':
+        return { header: { ...regular, sizeBytes: leaf.sizeBytes }, content: leaf.id };
+      default:
+        // Layers give no other kind of file: sparse members come expanded.
+        throw notCommittable(path, leaf.kind);
+    }
+  }
+
+  /** The xattrs of an inode with its own label instead of one that the image brought; the kernel ends labels with a NUL. */
+  #xattrsOf({ xattrs }: Stat, label: string | undefined): readonly OstreeXattr[] {
+    let byLabel = this.#xattrs.get(xattrs);
+    if (byLabel === undefined) {
+      byLabel = new Map();
+      this.#xattrs.set(xattrs, byLabel);
+    }
+    let known = byLabel.get(label);
+    if (known === undefined) {
+      known = this.#labelled(xattrs, label);
+      byLabel.set(label, known);
+    }
+    return known;
+  }
+
+  #labelled(xattrs: Stat['xattrs'], label: string | undefined): readonly OstreeXattr[] {
+    const kept: OstreeXattr[] = [];
+    for (const [name, value] of xattrs) {
+      if (name !== SELINUX) kept.push({ name, value: new Uint8Array(value) });
+    }
+    if (label !== undefined) {
+      kept.push({ name: SELINUX, value: new Uint8Array(Buffer.from(`${label}\0`, 'latin1')) });
+    }
+    return this.#options.normaliseXattrs ? xattrsOnDisk(kept) : sortXattrs(kept);
+  }
+}
+
+function failDepth(depth: number): never {
+  throw new FormatError(
+    'OSTREE_TREE_TOO_LARGE',
+    `Cannot commit tree: expected directories at most ${TREE_DEPTH_MAX} deep, found ${depth}`,
+    { offset: 0, what: 'tree', expected: TREE_DEPTH_MAX, found: depth },
+  );
+}
