@@ -20,6 +20,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./ostree.ts'),
   () => import('./scale.ts'),
   () => import('./df.ts'),
+  () => import('./containers.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 

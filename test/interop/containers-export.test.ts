@@ -197,6 +197,87 @@ test('what this version does not know of other records survives, names move, and
   );
 });
 
+test('the record of an image that came through an index states the index, as podman does', async (t) => {
+  if (!needs(t, 'root', 'tool:zstd')) return;
+  using temp = makeTempDir();
+  const store = unpackStore('manifest-list', temp.path);
+  using repository = await makeRepository(join(temp.path, 'repository'));
+  const recordsOf = (root: string) => {
+    const text = readFileSync(join(root, 'overlay-images/images.json'), 'utf8');
+    return JSON.parse(text) as { id: string; [key: string]: unknown }[];
+  };
+  const written = join(temp.path, 'written');
+  const images = GOLDEN_STORES['manifest-list']?.images ?? [];
+  const through = images.filter(({ diffIds, digest, manifest }) => {
+    return diffIds !== undefined && digest !== manifest;
+  });
+  assert.ok(through.length > 1);
+  for (const image of through) {
+    const { id } = image;
+    const name = id.slice(0, 9);
+    await pullImage(repository, `containers-storage:${store}@${id}`, {
+      name,
+      ...platformOf(image),
+    });
+    await exportToContainers(repository, name, storeAt(written, `x:${name}`));
+    const [found, expected] = [written, join(temp.path, 'root')].map((root) =>
+      recordsOf(root).find((record) => record.id === id),
+    );
+    for (const key of ['digest', 'big-data-sizes', 'big-data-digests', 'layer', 'metadata']) {
+      assert.deepEqual(found?.[key], expected?.[key], key);
+    }
+    assert.deepEqual(found?.['big-data-names'], expected?.['big-data-names']);
+  }
+});
+
+test('a directory that a layer does not state keeps what the layers below state', async (t) => {
+  if (!needs(t, 'root')) return;
+  using temp = makeTempDir();
+  using repository = await makeRepository(join(temp.path, 'repository'));
+  const stated = { flag: '5', mode: 0o2750, uid: 7, gid: 8, mtime: 1_600_000_000 };
+  const { reference } = writeTestLayout(join(temp.path, 'layout'), [
+    {
+      tar: testTar([
+        { name: 'kept/', ...stated },
+        { name: 'kept/deep/', ...stated, mode: 0o700 },
+        { name: 'hidden/', ...stated },
+        { name: 'opaque/', ...stated },
+        { name: 'opaque/deep/', ...stated },
+      ]),
+    },
+    { tar: testTar([{ name: 'between', content: 'x' }]) },
+    {
+      tar: testTar([
+        { name: '.wh.hidden', content: '' },
+        { name: 'opaque/', ...stated, mode: 0o711 },
+        { name: 'opaque/.wh..wh..opq', content: '' },
+      ]),
+    },
+    {
+      tar: testTar(
+        ['kept/deep/f', 'hidden/f', 'opaque/deep/f', 'new/f'].map((name) => ({
+          name,
+          content: 'y',
+        })),
+      ),
+    },
+  ]);
+  await pullImage(repository, reference, { name: 'app' });
+  const root = join(temp.path, 'store');
+  const { layers } = await exportToContainers(repository, 'app', storeAt(root, 'app:1'));
+  const stat = (name: string) => {
+    const path = join(root, 'overlay', layers.at(-1)?.id ?? '', 'diff', name);
+    const { mode, uid, gid, mtimeMs } = lstatSync(path);
+    return [(mode & 0o7777).toString(8), uid, gid, mtimeMs === stated.mtime * 1000];
+  };
+  assert.deepEqual(stat('kept'), ['2750', 7, 8, true]);
+  assert.deepEqual(stat('kept/deep'), ['700', 7, 8, true]);
+  assert.deepEqual(stat('opaque'), ['711', 7, 8, true]);
+  for (const name of ['hidden', 'opaque/deep', 'new']) {
+    assert.deepEqual(stat(name), ['755', 0, 0, false], name);
+  }
+});
+
 test('a link to a file of another layer, and a name that podman would not take, are refused', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
@@ -260,6 +341,7 @@ for (const type of ['xfs', 'ext4'] as const) {
           { name: 'hard', flag: '1', link: 'big' },
           { name: 'old/', flag: '5', mode: 0o755 },
           { name: 'old/file', content: 'x' },
+          { name: 'stated/', flag: '5', mode: 0o750, uid: 3, gid: 4, mtime: 1_600_000_000 },
         ]),
       },
       {
@@ -269,6 +351,8 @@ for (const type of ['xfs', 'ext4'] as const) {
           { name: 'old/', flag: '5', mode: 0o755 },
           { name: 'old/.wh..wh..opq', content: '' },
           { name: 'old/new', content: 'y' },
+          // Its directory is stated by the layer below alone; podman's check compares both.
+          { name: 'stated/file', content: 'z' },
         ]),
       },
     ]);

@@ -9,6 +9,11 @@ export interface TestMember {
   readonly link?: string;
   /** Permission bits; 0644 when absent. */
   readonly mode?: number;
+  /** 0 when absent, as is `gid`. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seconds since 1970; 0 when absent. */
+  readonly mtime?: number;
   /** Size as stated in the header, where it must differ from the content. */
   readonly statedSize?: number;
 }
@@ -18,10 +23,11 @@ export function testTarHeader(member: TestMember): Buffer {
   const content = Buffer.from(member.content ?? '');
   const header = Buffer.alloc(512);
   header.write(member.name, 0, 100, 'latin1');
-  const mode = (member.mode ?? 0o644).toString(8).padStart(7, '0');
-  header.write(`${mode}\0`.concat('0000000\0', '0000000\0'), 100, 'latin1');
-  header.write(`${(member.statedSize ?? content.length).toString(8).padStart(11, '0')}\0`, 124);
-  header.write('00000000000\0', 136);
+  const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
+  const { mode = 0o644, uid = 0, gid = 0, mtime = 0 } = member;
+  header.write([mode, uid, gid].map((value) => octal(value, 7)).join(''), 100, 'latin1');
+  header.write(octal(member.statedSize ?? content.length, 11), 124);
+  header.write(octal(mtime, 11), 136);
   header.write(member.flag ?? '0', 156);
   header.write(member.link ?? '', 157, 100, 'latin1');
   header.write('ustar\x0000', 257, 'latin1');

@@ -61,8 +61,22 @@ export class ContainersSource implements Disposable {
     const { manifest } = step.value;
     const isOwn = manifest.digest === digest;
     this.#row = (isOwn ? undefined : this.#store.findByDigest(manifest.digest)) ?? this.#image;
-    this.#resolved = step.value;
-    return step.value;
+    const indexes = step.value.indexes.length > 0 ? step.value.indexes : this.#pulledThrough();
+    this.#resolved = { ...step.value, indexes };
+    return this.#resolved;
+  }
+
+  /** The index that the image was pulled through, whose digest is that of its record. */
+  #pulledThrough(): readonly ImageIndex[] {
+    const { digest } = this.#row.record;
+    const bytes =
+      digest === undefined
+        ? undefined
+        : this.#store.tryReadBigData(this.#row, `manifest-${digest}`);
+    if (digest === undefined || bytes === undefined) return [];
+    const document = parseManifest(bytes);
+    const isIt = document.kind === 'index' && digestOf(bytes, digest) === digest;
+    return isIt ? [{ ...document, digest }] : [];
   }
 
   /** The image, or those members of a manifest list that are in the store, too: others are at the registries that the list names. */
@@ -92,8 +106,7 @@ export class ContainersSource implements Disposable {
       if (config !== undefined) return config;
       for (const key of [`manifest-${digest}`, 'manifest']) {
         const bytes = this.#store.tryReadBigData(row, key);
-        const isIt = bytes && computeContentDigest(bytes, algorithmOf(digest)) === digest;
-        if (isIt === true) return bytes;
+        if (bytes !== undefined && digestOf(bytes, digest) === digest) return bytes;
       }
     }
     throw this.#notFound(digest);
@@ -143,4 +156,8 @@ export async function openContainersSource(
     store[Symbol.dispose]();
     throw error;
   }
+}
+
+function digestOf(bytes: Uint8Array, like: ContentDigest): ContentDigest {
+  return computeContentDigest(bytes, algorithmOf(like));
 }

@@ -19,7 +19,7 @@ import {
   type StoreWriter,
 } from '#stores/containers';
 import { locateStore } from '#work/containers';
-import { type OciImage, openOciImage, readLayer } from '#work/image';
+import { type OciImage, openOciImage, readChosenFrom, readLayer } from '#work/image';
 import { storedName } from './stored-name.ts';
 import type { TarSplitWork } from './tar-split-worker.ts';
 
@@ -105,7 +105,11 @@ class ContainersExport {
     const imageId = hexOf(manifest.config.digest);
     const isKnown = isComplete(snapshot, imageId);
     const missing = isKnown ? [] : planned.filter(({ id }) => !snapshot.layers.has(id));
-    const { layers: written, counts } = await this.#writeLayers(writer, missing);
+    const { layers: written, counts, implied } = await this.#writeLayers(writer, missing);
+    const nothing: ReadonlySet<string> = new Set();
+    writer.completeImplied(
+      planned.map(({ id, parent }) => ({ id, parent, implied: implied.get(id) ?? nothing })),
+    );
     const layers = isKnown ? [] : planned.map((layer) => written.get(layer.id) ?? layer);
     await writer.commit(
       {
@@ -114,6 +118,7 @@ class ContainersExport {
         layers,
         manifest: { digest: manifestDigest, bytes: this.#image.manifestBytes },
         config: { digest: manifest.config.digest, bytes: this.#image.configBytes },
+        index: readChosenFrom(this.#repository, manifestDigest),
         created: config.created,
       },
       { signal, onProgress },
@@ -135,7 +140,8 @@ class ContainersExport {
     const { signal } = this.#options;
     const counts = noLayerTreeCounts();
     const layers = new Map<string, LayerToWrite>();
-    if (missing.length === 0) return { layers, counts };
+    const implied = new Map<string, ReadonlySet<string>>();
+    if (missing.length === 0) return { layers, counts, implied };
     const staged = missing.map(({ id, parent }) => writer.stage(id, parent));
     const marks = marksFor(staged);
     const module = new URL('./tar-split-worker.ts', import.meta.url);
@@ -155,6 +161,7 @@ class ContainersExport {
         const { diff } = staged[at] as StagedLayer;
         const owners = await this.#writeTree(diff, layer, { marks, counts });
         layers.set(layer.id, { ...layer, ...owners });
+        implied.set(layer.id, owners.implied);
       }
     } catch (error) {
       worker.cancel();
@@ -166,7 +173,7 @@ class ContainersExport {
       const layer = layers.get(id);
       if (layer !== undefined) layers.set(id, { ...layer, diffSizeBytes: sizes[at] ?? 0 });
     }
-    return { layers, counts };
+    return { layers, counts, implied };
   }
 
   async #writeTree(
@@ -194,7 +201,7 @@ class ContainersExport {
     for (const key of Object.keys(counts) as (keyof LayerTreeCounts)[])
       counts[key] += tree.counts[key];
     onProgress?.({ type: 'done', id, transferred: done });
-    return { uids: sorted(tree.uids), gids: sorted(tree.gids) };
+    return { uids: sorted(tree.uids), gids: sorted(tree.gids), implied: tree.implied };
   }
 }
 

@@ -21,6 +21,7 @@ export {
   readLayer,
   relinkImage,
 } from './build.ts';
+export { type ChosenFrom, noteChosenFrom, readChosenFrom } from './chosen-from.ts';
 export {
   type DocumentStore,
   hashOnly,

@@ -4,7 +4,14 @@ import { inTurns, type OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import { encodeImages, type ImageIds, imageSlot, linkSubject, readLayer } from '#work/image';
+import {
+  encodeImages,
+  type ImageIds,
+  imageSlot,
+  linkSubject,
+  noteChosenFrom,
+  readLayer,
+} from '#work/image';
 import type { ReflinkPolicy } from '#work/ingest';
 import type { PullStrategy } from '#work/pull-partial';
 import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
@@ -193,6 +200,7 @@ class ImagePull {
     const published = await publishImage(this.#repository, input, { likeUpstream, signal });
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
+    noteChosenFrom(this.#repository, image);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
     settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');

@@ -297,13 +297,15 @@ function findLeftovers(repository: Repository): ByteString[] {
   const { root } = repository;
   const directories = [OBJECTS, ...CATEGORIES, '.'];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  const { partials, uploads, accepted, kept } = repository;
+  const { partials, uploads, accepted, chosenFrom, kept } = repository;
   paths.push(...partials.findStale());
   for (const files of Object.values(kept)) paths.push(...files.findStale());
   paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
   const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;
   const isOrphan = (name: string) => root.lstat(manifestOf(name)) === undefined;
-  paths.push(...accepted.findStale((name, ageSec) => ageSec > ORPHAN_KEPT_SEC && isOrphan(name)));
+  for (const notes of [accepted, chosenFrom]) {
+    paths.push(...notes.findStale((name, ageSec) => ageSec > ORPHAN_KEPT_SEC && isOrphan(name)));
+  }
   for (const category of CATEGORIES) {
     for (const { name, target } of walkRefs(root, category)) {
       const base = name.slice(name.lastIndexOf('/') + 1);

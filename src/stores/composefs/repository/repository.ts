@@ -4,6 +4,7 @@ import { type Dir, hasErrno, readFilesystemState, syncfs } from '#host';
 import { KeptFiles } from '../kept/kept-files.ts';
 import {
   ACCEPTED,
+  CHOSEN_FROM,
   DIRECTORY_MODE,
   HOST_KEPT_SEC,
   HOSTS_BYTES_MAX,
@@ -91,6 +92,8 @@ export class Repository implements Disposable {
   readonly uploads: NoteStore;
   /** @internal What accepted images, by manifest. */
   readonly accepted: NoteStore;
+  /** @internal Indexes that images were chosen from, by manifest. */
+  readonly chosenFrom: NoteStore;
   /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
   readonly #unknownReadOnly: readonly string[];
@@ -123,6 +126,7 @@ export class Repository implements Disposable {
     };
     this.uploads = new NoteStore(this.root, UPLOADS);
     this.accepted = new NoteStore(this.root, ACCEPTED);
+    this.chosenFrom = new NoteStore(this.root, CHOSEN_FROM);
     this.exports = new ExportNotes(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);

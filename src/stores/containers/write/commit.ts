@@ -25,6 +25,8 @@ export interface ImageToWrite {
   readonly layers: readonly LayerToWrite[];
   readonly manifest: { readonly digest: ContentDigest; readonly bytes: Uint8Array };
   readonly config: { readonly digest: ContentDigest; readonly bytes: Uint8Array };
+  /** The index that the image was chosen from, where that is known. */
+  readonly index: { readonly digest: ContentDigest; readonly bytes: Uint8Array } | undefined;
   readonly created: string | undefined;
 }
 
@@ -127,10 +129,12 @@ function layerRecord(layer: LayerToWrite, created: string): Record<string, unkno
 function placeImage(target: StorageRoot, image: ImageToWrite, lock: RecordsLock): void {
   removeLeftovers(target, 'images');
   const before = readForWriting(target, 'images');
+  const { index, manifest, config } = image;
   const items = [
-    [image.config.digest, image.config],
-    [`manifest-${image.manifest.digest}`, image.manifest],
-    ['manifest', image.manifest],
+    [config.digest, config],
+    ...(index === undefined ? [] : [[`manifest-${index.digest}`, index] as const]),
+    [`manifest-${manifest.digest}`, manifest],
+    ['manifest', manifest],
   ] as const;
   const folder = target.pathOf('images', `${image.id}/`);
   target.dir.mkdir(folder, 0o700);
@@ -149,7 +153,7 @@ function placeImage(target: StorageRoot, image: ImageToWrite, lock: RecordsLock)
   ];
   const written = {
     id: image.id,
-    digest: image.manifest.digest,
+    digest: index?.digest ?? manifest.digest,
     names,
     'names-history': history,
     layer: image.layers.at(-1)?.id ?? known?.value['layer'],

@@ -79,6 +79,8 @@ export class LayerTree implements Disposable {
   /** Owners of the entries, but for whiteouts. */
   readonly uids = new Set<number>();
   readonly gids = new Set<number>();
+  /** Directories that no entry stated so far, without leading slash. */
+  readonly implied = new Set<string>();
   readonly #root: Dir;
   readonly #options: LayerTreeOptions;
   /** Directories in the order they came; the last entry of a path counts. */
@@ -173,6 +175,7 @@ export class LayerTree implements Disposable {
       }
     }
     this.#directories.set(path, entry);
+    this.implied.delete(path);
   }
 
   #makeFile(dir: Dir, name: ByteString, entry: TarEntry, content: StoredContent): void {
@@ -287,6 +290,7 @@ export class LayerTree implements Disposable {
       if (parent === undefined) continue;
       this.#make(parent, name, () => parent.mkdir(name, IMPLICIT_MODE));
       parent.chmod(name, IMPLICIT_MODE);
+      this.implied.add(below);
       this.counts.directories += 1;
     }
     return this.#tryOpen(path) ?? this.#root.openDir(path);

@@ -5,10 +5,12 @@ import { UnsupportedError } from '#base/errors';
 import type { StoragePlaces } from '#formats/containers-config';
 import { LINK_NAME } from '#formats/containers-storage';
 import { Dir, fchmod, type HostFile, OPEN, pathOf, readAll, syncfs, writeAll } from '#host';
+import { composefsBlob, diffFolder } from '../layout.ts';
 import type { StoreLockOptions } from '../locks.ts';
 import { openRoot, StorageRoot } from '../root.ts';
 import { readSnapshot, type StoreSnapshot } from '../snapshot.ts';
 import { commitImage, type ImageToWrite } from './commit.ts';
+import { describeImplied } from './implied.ts';
 import { StagingFolder } from './staging.ts';
 
 /** A layer as its record will be. */
@@ -31,6 +33,13 @@ export interface StagedLayer {
   readonly diff: Dir;
   /** The file that gets the tar-split, compressed. */
   readonly tarSplit: HostFile;
+}
+
+/** A layer of the image in its order, and which directories it does not state where it was written now. */
+export interface WrittenLayer {
+  readonly id: string;
+  readonly parent: string | undefined;
+  readonly implied: ReadonlySet<string>;
 }
 
 const LINK_FILE_BYTES_MAX = 4096;
@@ -97,6 +106,39 @@ export class StoreWriter implements Disposable {
     };
     this.#staged.set(id, layer);
     return layer;
+  }
+
+  /**
+   * Gives directories of staged layers that no entry states what the layers below state. All layers are written.
+   * @param layers base first; `implied` as `LayerTree` has them
+   * @throws HostError SYSCALL_FAILED
+   */
+  completeImplied(layers: readonly WrittenLayer[]): void {
+    const parents = new Map(layers.map(({ id, parent }) => [id, parent]));
+    for (const { id, implied } of layers) {
+      const own = this.#staged.get(id)?.diff;
+      if (own === undefined || implied.size === 0) continue;
+      using below = new DisposableStack();
+      const chain: Dir[] = [];
+      for (let at = parents.get(id); at !== undefined; at = parents.get(at)) {
+        const dir = this.#openFiles(at);
+        if (dir === undefined) break;
+        chain.push(below.use(dir));
+      }
+      describeImplied(own, implied, chain);
+    }
+  }
+
+  /** The files of a layer that is staged or in one of the roots; undefined for one of which the names lie elsewhere. */
+  #openFiles(id: string): Dir | undefined {
+    const staged = this.#files.dir.tryOpenDir(`${id}/diff`);
+    if (staged !== undefined) return staged;
+    for (const { dir } of [this.target, ...this.#others]) {
+      const isComposefs = dir.lstat(composefsBlob(id)) !== undefined;
+      const files = isComposefs ? undefined : dir.tryOpenDir(diffFolder('overlay', id));
+      if (isComposefs || files !== undefined) return files;
+    }
+    return undefined;
   }
 
   /** The lower layers of a layer on top of `parent`: the parent, and what it has below itself. */
