@@ -404,6 +404,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/digest',
     'base/errors',
     'base/flow',
+    'formats/chunked',
     'formats/erofs',
     'formats/fsverity',
     'formats/oci',
@@ -412,7 +413,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
     'work/browse',
     'work/image',
+    'work/ingest',
     'work/pull-image',
+    'work/pull-partial',
   ],
   'work/registries': [
     'base/bytes',

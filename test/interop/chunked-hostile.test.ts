@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import type { ByteString } from '#base/bytes';
 import { isOnecopyError } from '#base/errors';
+import { previewImage } from '#work/preview';
 import { ChunkedPlace } from '../support/chunked-place.ts';
 
 const GOLDEN = new URL('../golden/chunked/', import.meta.url);
@@ -42,7 +44,21 @@ test('every odd or hostile layer is pulled in parts, taken whole, or refused wit
     }
     assert.equal(verdict, ACCEPTED[image] ?? 'refused', image);
     assert.ok(place.mostWholes <= 1, image);
-    // One request is for the config.
-    if (AT_ONCE.has(image)) assert.equal(place.requests.length, 1, image);
+    assert.equal(await lookAt(place, image), ACCEPTED[image] === undefined ? 'refused' : 'shown');
+    // Each time one request is for the config.
+    if (AT_ONCE.has(image)) assert.equal(place.requests.length, 2, image);
   }
 });
+
+/** What becomes of a layer whose files are read at their source. */
+async function lookAt(place: ChunkedPlace, image: string): Promise<string> {
+  try {
+    const options = { ...place.registry, strategy: 'partial' as const };
+    await using preview = await previewImage(place.reference(image), options);
+    await preview.bring(preview.view.walk('/' as ByteString));
+    return 'shown';
+  } catch (error) {
+    assert.ok(isOnecopyError(error) && [6, 7].includes(error.exitCode), String(error));
+    return 'refused';
+  }
+}

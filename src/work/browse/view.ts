@@ -75,13 +75,20 @@ export class ImageView implements Disposable {
   readonly #contents: ContentStore;
   readonly #image: ErofsImage;
   readonly #file: Disposable | undefined;
+  readonly #hasObjectIds: boolean;
 
   /** Use {@link openImageView} or {@link viewImage}. @param file closed together with the view */
-  constructor(contents: ContentStore, imageId: ObjectId, image: ErofsImage, file?: Disposable) {
+  constructor(
+    contents: ContentStore,
+    imageId: ObjectId,
+    image: ErofsImage,
+    { file, hasObjectIds = true }: { file?: Disposable; hasObjectIds?: boolean } = {},
+  ) {
     this.#contents = contents;
     this.imageId = imageId;
     this.#image = image;
     this.#file = file;
+    this.#hasObjectIds = hasObjectIds;
   }
 
   /** Closes the image. */
@@ -177,6 +184,11 @@ export class ImageView implements Disposable {
     }
   }
 
+  /** Name of a content in its store: the object id, also of a view that shows none; undefined for a content in the image. */
+  contentIdOf(entry: ViewEntry): ObjectId | undefined {
+    return this.#image.objectOf(this.#image.inode(entry.inode))?.id;
+  }
+
   #find(of: ByteString | ViewEntry, follow: boolean): Found {
     if (typeof of === 'string') return this.#lookup(of, follow);
     const place = of.path.split('/').filter((name) => name !== '') as ByteString[];
@@ -231,7 +243,7 @@ export class ImageView implements Disposable {
 
   #entry(place: readonly ByteString[], inode: ErofsInode): ViewEntry {
     const { mode, uid, gid, sizeBytes, mtimeSec, mtimeNsec, rdev } = inode;
-    const objectId = this.#image.objectOf(inode)?.id;
+    const id = this.#image.objectOf(inode)?.id;
     return {
       path: pathOf(place),
       name: place.at(-1) ?? ('' as ByteString),
@@ -245,8 +257,8 @@ export class ImageView implements Disposable {
       linkCount: inode.nlink,
       rdev,
       target: inode.type === 'symlink' ? this.#targetOf({ place, inode }) : undefined,
-      objectId,
-      isSparse: inode.type === 'regular' && inode.layout === 'chunkBased' && objectId === undefined,
+      objectId: this.#hasObjectIds ? id : undefined,
+      isSparse: inode.type === 'regular' && inode.layout === 'chunkBased' && id === undefined,
       inode: inode.nid,
     };
   }
@@ -270,16 +282,25 @@ export async function openImageView(
   const imageId = resolveImageId(repository, name);
   const { object } = await repository.images.openVerifiedOnce(imageId, options);
   try {
-    return new ImageView(repository.objects, imageId, openImage(object), object);
+    return new ImageView(repository.objects, imageId, openImage(object), { file: object });
   } catch (error) {
     object[Symbol.dispose]();
     throw error;
   }
 }
 
-/** The filesystem of an EROFS image in memory, whose id is known. @throws as `openImage` */
-export function viewImage(contents: ContentStore, imageId: ObjectId, bytes: Uint8Array): ImageView {
-  return new ImageView(contents, imageId, openImage(bytes));
+/**
+ * The filesystem of an EROFS image in memory, whose id is known. Without `hasObjectIds`, its contents have names that are no object ids, and
+ * entries show none.
+ * @throws as `openImage`
+ */
+export function viewImage(
+  contents: ContentStore,
+  imageId: ObjectId,
+  bytes: Uint8Array,
+  hasObjectIds = true,
+): ImageView {
+  return new ImageView(contents, imageId, openImage(bytes), { hasObjectIds });
 }
 
 function pathOf(place: readonly ByteString[]): ByteString {

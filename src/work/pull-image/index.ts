@@ -31,6 +31,7 @@ export type {
   PullReport,
   ReusedBytes,
 } from './report.ts';
+export { isRemote } from './resume.ts';
 export {
   type OpenedSource,
   type OpenSourceOptions,

@@ -24,9 +24,14 @@ export class LayerReader implements AsyncDisposable {
 
   /**
    * Reads the tar of a layer in pieces, which are overwritten afterwards. Blob digest and diff id are verified when this resolves.
+   * @param begun a download of the blob that has begun, from its first byte
    * @throws IntegrityError BLOB_DIGEST_MISMATCH, BLOB_SIZE_MISMATCH, DIFF_ID_MISMATCH; FormatError LAYER_*; what `onTar` throws
    */
-  async read(layer: PlannedLayer, onTar: (piece: Uint8Array) => void): Promise<void> {
+  async read(
+    layer: PlannedLayer,
+    onTar: (piece: Uint8Array) => void,
+    begun?: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
     const { signal, onProgress, layerBytesMax } = this.#options;
     const { diffId, descriptor } = layer;
     assert(diffId !== undefined, 'a layer without a diff id is no tar');
@@ -40,7 +45,7 @@ export class LayerReader implements AsyncDisposable {
     }
     const expected = { digest, sizeBytes, diffId, layerBytesMax };
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
-    const content = contentOf(await this.#source.openBlob(digest, sizeBytes), { signal });
+    const content = begun ?? contentOf(await this.#source.openBlob(digest, sizeBytes), { signal });
     await unpackBlob(content, expected, {
       thread: sizeBytes < THREAD_BYTES_MIN ? undefined : this.#startThread(),
       onTar(piece) {

@@ -5,6 +5,7 @@
  *     openLayerParts: descriptor ─▶ planMetadata ─▶ TOC and tar-split ─▶ planLayer ─▶ assembleLayer ─▶ the exact tar
  *                         LocalIndex: files and chunks that are here ──────┘   │           ▲ local sources, ranges
  *                                                                               └─▶ or the whole blob, and why
+ *     readLayerMetadata ─▶ TOC and tar-split alone;  fetchFiles ─▶ the contents of some files
  */
 export {
   type AssembledBytes,
@@ -17,13 +18,18 @@ export {
   tarOf,
 } from './assemble.ts';
 export type { Transfer, TransferCost } from './cost.ts';
+export { type FetchedFile, type FetchFilesOptions, fetchFiles } from './fetch-files.ts';
 export {
   type AssembleLayerOptions,
   type LayerParts,
   type LayerPartsOptions,
+  type MetadataOptions,
   openLayerParts,
   type PlannedParts,
   planLayerParts,
+  type ReadMetadata,
+  readLayerMetadata,
+  type WholeLayer,
 } from './layer-parts.ts';
 export type { LayerMetadata, MetadataStore } from './metadata.ts';
 export {
@@ -34,6 +40,7 @@ export {
   type PullStrategy,
   planLayer,
   planMetadata,
+  termsOf,
   type WholePlan,
 } from './plan.ts';
 export { ResumedBlob } from './resumed-blob.ts';

@@ -28,16 +28,20 @@ import type { LocalIndex } from './segments.ts';
 /** Times that TOC and tar-split are asked for until what comes is taken for what lies in the blob. */
 const METADATA_ATTEMPTS = 2;
 
-/** A layer that may be pulled in parts. */
-export interface LayerPartsOptions<S> {
+/** A layer that may have a TOC. */
+export interface MetadataOptions {
   readonly blob: RemoteBlob;
   /** Of the descriptor of the layer. */
   readonly annotations: ReadonlyMap<string, string>;
   readonly terms: PlanTerms;
-  /** Finds what is here of the files of the layer; called before any content is asked for. */
-  readonly find: (layer: ChunkedLayer) => LocalIndex<S> | Promise<LocalIndex<S>>;
   readonly store?: MetadataStore | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A layer that may be pulled in parts. */
+export interface LayerPartsOptions<S> extends MetadataOptions {
+  /** Finds what is here of the files of the layer; called before any content is asked for. */
+  readonly find: (layer: ChunkedLayer) => LocalIndex<S> | Promise<LocalIndex<S>>;
 }
 
 /** A layer to put together, besides; see `AssembleOptions`. */
@@ -64,18 +68,20 @@ export interface WholeLayer {
   readonly blob: AsyncIterable<Uint8Array> | undefined;
 }
 
+/** A layer of which TOC and tar-split were read. */
+export interface ReadMetadata {
+  readonly kind: 'metadata';
+  readonly layer: ChunkedLayer;
+  readonly location: ChunkedLocation;
+  /** As it is in the blob. */
+  readonly tarSplit: Uint8Array;
+  /** What TOC and tar-split cost. */
+  readonly spent: Transfer;
+}
+
 /** What is known of a layer before its content is asked for. */
 export type PlannedParts<S> =
-  | {
-      readonly kind: 'parts';
-      readonly plan: PartialPlan<S>;
-      readonly layer: ChunkedLayer;
-      readonly location: ChunkedLocation;
-      /** As it is in the blob. */
-      readonly tarSplit: Uint8Array;
-      /** What TOC and tar-split cost. */
-      readonly spent: Transfer;
-    }
+  | (Omit<ReadMetadata, 'kind'> & { readonly kind: 'parts'; readonly plan: PartialPlan<S> })
   | WholeLayer;
 
 /**
@@ -102,12 +108,29 @@ export async function openLayerParts<S>(options: AssembleLayerOptions<S>): Promi
  * TransportError
  */
 export async function planLayerParts<S>(options: LayerPartsOptions<S>): Promise<PlannedParts<S>> {
-  return await orWhole(options, () => planParts(options));
+  const { terms, find } = options;
+  return await orWhole(options, async () => {
+    const read = await readMetadata(options);
+    if (read.kind === 'whole') return read;
+    const { layer, spent } = read;
+    const plan = planLayer(layer, await find(layer), spent, terms);
+    return plan.decision === 'whole' ? unbegun(plan) : { ...read, kind: 'parts', plan };
+  });
+}
+
+/**
+ * Reads TOC and tar-split of a layer, unless its blob is cheaper: what is in it is known then, and any of its files can be asked for.
+ * @throws as `planLayerParts`
+ */
+export async function readLayerMetadata(
+  options: MetadataOptions,
+): Promise<ReadMetadata | WholeLayer> {
+  return await orWhole(options, () => readMetadata(options));
 }
 
 /** A server whose answers to ranges are of no use gives the whole blob. */
-async function orWhole<T, S>(
-  { terms }: LayerPartsOptions<S>,
+async function orWhole<T>(
+  { terms }: MetadataOptions,
   work: () => Promise<T>,
 ): Promise<T | WholeLayer> {
   try {
@@ -118,7 +141,7 @@ async function orWhole<T, S>(
   }
 }
 
-async function planParts<S>(options: LayerPartsOptions<S>): Promise<PlannedParts<S>> {
+async function readMetadata(options: MetadataOptions): Promise<ReadMetadata | WholeLayer> {
   const { blob, annotations, terms, store, signal } = options;
   if (terms.strategy === 'whole') return unbegun(planWhole(terms, 'the whole blob was asked for'));
   const location = locateToc(annotations, terms.blobBytes);
@@ -153,21 +176,19 @@ async function planParts<S>(options: LayerPartsOptions<S>): Promise<PlannedParts
   }
 }
 
-async function withMetadata<S>(
-  options: LayerPartsOptions<S>,
+async function withMetadata(
+  options: MetadataOptions,
   location: ChunkedLocation,
   metadata: LayerMetadata,
   spent: Transfer,
-): Promise<PlannedParts<S>> {
+): Promise<ReadMetadata | WholeLayer> {
   const { terms, store } = options;
   const toc = await readToc(metadata.toc, location);
   if ('kind' in toc) return unbegun(planWhole(terms, uselessReason(toc.message), spent));
   const layer = await readChunkedLayer(toc, metadata.tarSplit, location);
   if ('kind' in layer) return unbegun(planWhole(terms, uselessReason(layer.message), spent));
   store?.keep(location.tocDigest, metadata);
-  const plan = planLayer(layer, await options.find(layer), spent, terms);
-  if (plan.decision === 'whole') return unbegun(plan);
-  return { kind: 'parts', plan, layer, location, tarSplit: metadata.tarSplit, spent };
+  return { kind: 'metadata', layer, location, tarSplit: metadata.tarSplit, spent };
 }
 
 function uselessReason(message: string): string {

@@ -1,4 +1,4 @@
-import type { ByteRange, RangeAbility } from '#base/flow';
+import type { ByteRange, RangeAbility, RemoteBlob } from '#base/flow';
 import type { ChunkedLayer, ChunkedLocation } from '#formats/chunked';
 import { addTransfers, NO_TRANSFER, type Transfer, type TransferCost, transferMs } from './cost.ts';
 import { joinRanges, planFetch, remoteRanges, transferOf } from './fetch-ranges.ts';
@@ -23,6 +23,22 @@ export interface PlanTerms {
   readonly heldBytes?: number | undefined;
   /** What of ranges is not here; all of them when absent. */
   readonly missing?: ((ranges: readonly ByteRange[]) => readonly ByteRange[]) | undefined;
+}
+
+/** What is assumed of a link that nothing is known of: 50 Mbit/s, a server half a continent away. */
+const USUAL_LINK = { requestMs: 30, bytesPerMs: 6_000 };
+/** Requests that run at the same time where each has one range. */
+const CONNECTIONS = 4;
+
+/** The terms for a blob by what is known of the way to it. */
+export function termsOf({ sizeBytes, link }: RemoteBlob, strategy: PullStrategy): PlanTerms {
+  const { ability = 'multi', requestMs, bytesPerMs } = link ?? {};
+  const cost = {
+    requestMs: requestMs ?? USUAL_LINK.requestMs,
+    bytesPerMs: bytesPerMs ?? USUAL_LINK.bytesPerMs,
+    connections: CONNECTIONS,
+  };
+  return { strategy, blobBytes: sizeBytes, ability, cost };
 }
 
 /** The layer is taken as a whole blob. */

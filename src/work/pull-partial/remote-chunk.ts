@@ -112,7 +112,7 @@ function verifyChunk({ digest: expected, offset }: TocChunk, found: string): voi
 }
 
 /** The bytes of a whole blob with their places. */
-async function* placed(bytes: AsyncIterable<Uint8Array>) {
+export async function* placed(bytes: AsyncIterable<Uint8Array>) {
   let offset = 0;
   for await (const piece of bytes) {
     yield { offset, bytes: piece };

@@ -11,7 +11,12 @@ import { defineVerb, refuseKeys } from './verb.ts';
 
 const report = v.variant('dryRun', [
   v.object({ dryRun: v.literal(true), from: entrySchema, to: text }),
-  v.object({ dryRun: v.literal(false), ...checkoutReport }),
+  v.object({
+    dryRun: v.literal(false),
+    ...checkoutReport,
+    /** Null for an image at its source whose layers were not read whole. */
+    imageId: v.nullable(text),
+  }),
 ]);
 export type CpReport = v.InferOutput<typeof report>;
 
@@ -46,13 +51,14 @@ export const cp = defineVerb({
     const options = { signal, onProgress, owners };
     const from = byteStringFromText(path);
     if (isReference(name)) {
-      await using preview = await openPreview(context, name, choice);
+      await using preview = await openPreview(context, name, choice, 'auto');
       const { view } = preview;
       const entry = view.stat(from);
       await preview.bring(view.walk(entry.path));
       const tree = await preview.readTree(options);
       const done = await copyEntry(preview, { imageId: view.imageId, tree, entry }, to, options);
-      return { dryRun: false as const, ...done };
+      const imageId = preview.hasObjectIds ? done.imageId : null;
+      return { dryRun: false as const, ...done, imageId };
     }
     refuseKeys({ ...choice }, Object.keys(elsewhereKeys), `copy files of "${name}"`);
     using repository = await openSelected(context);

@@ -59,8 +59,8 @@ export const diff = defineVerb({
       if (isReference(one)) return { platform, compat };
       return isOne === true ? {} : elsewhere;
     };
-    await using first = await openFiles(context, name, forOne(name));
-    await using second = await openFiles(context, otherName, forOne(otherName));
+    await using first = await openFiles(context, name, forOne(name), { needsIds: true });
+    await using second = await openFiles(context, otherName, forOne(otherName), { needsIds: true });
     const changes = await listChanges(first.view, second.view, context);
     return { changes: changes.map(changeOf) };
   },

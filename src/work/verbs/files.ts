@@ -40,16 +40,18 @@ export function isReference(name: string): boolean {
 }
 
 /**
- * Opens the image or commit of a request: a name in the repository, or a reference, which needs no repository.
+ * Opens the image or commit of a request: a name in the repository, or a reference, which needs no repository. Unless ids are needed, layers
+ * of a registry are read by their TOCs.
  * @throws as `findNamed`, `openNamedView`, `previewImage`; UsageError for a platform of an image or commit that has only one
  */
 export async function openFiles(
   context: VerbContext,
   name: string,
   request: FilesRequest,
+  { needsIds = false }: { readonly needsIds?: boolean } = {},
 ): Promise<OpenedFiles> {
   if (isReference(name)) {
-    return await openPreview(context, name, request);
+    return await openPreview(context, name, request, needsIds ? 'whole' : 'auto');
   }
   const { platform, ...rest } = request;
   refuseKeys(rest, Object.keys(elsewhereKeys), `read files of "${name}"`);
@@ -92,6 +94,7 @@ export async function openPreview(
   context: VerbContext,
   name: string,
   request: FilesRequest,
+  strategy: 'auto' | 'whole',
 ): Promise<ImagePreview> {
   const { signal, onProgress } = context;
   const { platform, compat: reading } = request;
@@ -99,7 +102,7 @@ export async function openPreview(
   const form = await formOf(context);
   if (!isRegistryReference(name)) refuseRegistryKeys(request, `read files of "${name}"`);
   const registry = registryOptions(request);
-  const choice = { ...form, platform: wanted, reading, registry };
+  const choice = { ...form, platform: wanted, reading, registry, strategy };
   const preview = await previewImage(name, { signal, onProgress, ...choice });
   preview.view.name = name;
   return preview;

@@ -19,16 +19,12 @@ import {
   type PullStrategy,
   planLayerParts,
   type ResumedBlob,
+  termsOf,
 } from '#work/pull-partial';
 import { type ForecastInput, type LayerForecast, planWholeBlob } from '../forecast/route.ts';
 import type { PlannedLayer } from '../plan.ts';
 import { isRemote } from '../resume.ts';
 import { findChanged } from './assembled-layer.ts';
-
-/** What is assumed of a link that nothing is known of: 50 Mbit/s, a server half a continent away. */
-const USUAL_LINK = { requestMs: 30, bytesPerMs: 6_000 };
-/** Requests that run at the same time where each has one range. */
-const CONNECTIONS = 4;
 
 /** How layers may come in parts. */
 export interface PartialRouteOptions {
@@ -178,14 +174,7 @@ export class PartialRoute {
   }
 
   #terms(blob: RemoteBlob, heldBytes: number): PlanTerms {
-    const { ability = 'multi', requestMs, bytesPerMs } = blob.link ?? {};
-    const cost = {
-      requestMs: requestMs ?? USUAL_LINK.requestMs,
-      bytesPerMs: bytesPerMs ?? USUAL_LINK.bytesPerMs,
-      connections: CONNECTIONS,
-    };
-    const { strategy } = this.#options;
-    return { strategy, blobBytes: blob.sizeBytes, ability, cost, heldBytes };
+    return { ...termsOf(blob, this.#options.strategy), heldBytes };
   }
 
   /** Looks for the contents of a layer, here first. */
