@@ -14,7 +14,7 @@ import { checkOciImages, checkRepository, collectGarbage } from '#work/check';
 import { tagImage, untagImage } from '#work/image';
 import { pullImage } from '#work/pull-image';
 import { openOrCreate, openRepository, type Repository } from '#work/repository';
-import { kindOf } from '../../src/stores/composefs/garbage/reach.ts';
+import { kindOf } from '../../src/stores/composefs/garbage/examine.ts';
 import {
   type DiskState,
   loseUnsynced,

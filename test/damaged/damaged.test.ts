@@ -24,6 +24,7 @@ import { lostTableEntry } from './lost-table-entry.ts';
 import { missingConfigObject } from './missing-config-object.ts';
 import { missingFileObject } from './missing-file-object.ts';
 import { missingLayerLink } from './missing-layer-link.ts';
+import { missingLayerObject } from './missing-layer-object.ts';
 import { missingManifestLink } from './missing-manifest-link.ts';
 import { missingManifestObject } from './missing-manifest-object.ts';
 import { missingMeta } from './missing-meta.ts';
@@ -145,6 +146,7 @@ for (const [why, damage, expected] of [
   ['a stream with a truncated body', truncatedLayerStream, SPARE],
   ['an image with a bad magic', badImageMagic, SPARE],
   ['a missing name of a layer', missingLayerLink, SPARE],
+  ['a missing splitstream of a layer', missingLayerObject, SPARE],
   ['a junk name among the objects', junkObjectName, SPARE],
   ['a regular file among the references', fileAmongRefs, SPARE],
   ['a tag that never led anywhere', danglingTag, SPARE],

@@ -11,9 +11,11 @@ export { CONTENT_TYPES } from './layout.ts';
 export {
   type OpenSplitstreamOptions,
   openSplitstream,
+  openSplitstreamTables,
   readStreamSize,
   type Splitstream,
   type SplitstreamPart,
+  type SplitstreamTables,
 } from './reader.ts';
 export { type SplitstreamRecord, SplitstreamRecords } from './records.ts';
 export { SplitstreamWriter, type SplitstreamWriterOptions } from './writer.ts';

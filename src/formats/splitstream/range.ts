@@ -18,13 +18,18 @@ export function checkInFile(reader: RandomReader, range: Range): void {
 export function readRange(reader: RandomReader, range: Range): Uint8Array<ArrayBuffer> {
   checkInFile(reader, range);
   const bytes = new Uint8Array(range.end - range.start);
+  fillRange(reader, range, bytes);
+  return bytes;
+}
+
+/** Reads a section into a buffer of its length. @throws FormatError SPLITSTREAM_TRUNCATED */
+export function fillRange(reader: RandomReader, { start, what }: Range, into: Uint8Array): void {
   let at = 0;
-  while (at < bytes.length) {
-    const got = reader.read(range.start + at, bytes.subarray(at));
-    if (got === 0) throw truncated(range.what, range.start, bytes.length, at);
+  while (at < into.length) {
+    const got = reader.read(start + at, into.subarray(at));
+    if (got === 0) throw truncated(what, start, into.length, at);
     at += got;
   }
-  return bytes;
 }
 
 /** The error for something that ends too early. */

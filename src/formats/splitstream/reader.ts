@@ -16,7 +16,7 @@ import {
   VERSION,
 } from './layout.ts';
 import { parseNamedRefs } from './named-refs.ts';
-import { type Range, readRange, type SplitstreamFault } from './range.ts';
+import { checkInFile, fillRange, type Range, readRange, type SplitstreamFault } from './range.ts';
 
 /** What a splitstream must be to be accepted. */
 export interface OpenSplitstreamOptions {
@@ -61,6 +61,17 @@ function fail(code: SplitstreamFault, what: string, offset: number, reason: stri
   });
 }
 
+/** The tables of a splitstream but that of its objects, which is read in pieces: of a million objects it has 64 MB. */
+export interface SplitstreamTables
+  extends Pick<Splitstream, 'contentType' | 'sizeBytes' | 'streamRefs' | 'namedRefs'> {
+  readonly objectCount: number;
+  /**
+   * The digests of the object table, concatenated, from the start of a buffer that the next piece overwrites. Each call starts again.
+   * @throws FormatError SPLITSTREAM_TRUNCATED
+   */
+  objectDigestPieces(): Generator<Uint8Array<ArrayBuffer>>;
+}
+
 /**
  * Opens a splitstream: checks header and info and reads the tables; the body is left alone.
  * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_MAGIC, SPLITSTREAM_VERSION, SPLITSTREAM_ALGORITHM,
@@ -72,25 +83,12 @@ export function openSplitstream(
   options: OpenSplitstreamOptions,
 ): Splitstream {
   const reader = source instanceof Uint8Array ? readerOf(source) : source;
-  const { bytes: info, start: infoStart } = readInfo(reader, options.algorithm);
-  const field = (offset: number) => new ByteCursor(info, 'splitstream info', offset);
-  const contentType = field(INFO.contentType).u64();
-  if (options.contentType !== undefined && options.contentType !== contentType) {
-    const reason = `expected ${showType(options.contentType)}, found ${showType(contentType)}`;
-    fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoStart + INFO.contentType, reason);
-  }
-  const range = (offset: number, what: string) => parseRange(field(offset), what);
+  const { objectTable, body, ...tables } = openTables(reader, options);
   const { algorithm } = options;
-  const streamTable = readDigests(reader, range(INFO.streamRefs, 'stream refs'), algorithm);
-  const streamRefs = idsOf(streamTable, algorithm);
-  const objectDigests = readDigests(reader, range(INFO.objectRefs, 'object refs'), algorithm);
-  const body = range(INFO.body, 'body');
-  const sizeBytes = field(INFO.sizeBytes).size64('size');
-  const names = range(INFO.namedRefs, 'named refs');
-  const namedRefs = parseNamedRefs(reader, names, streamRefs);
+  const { contentType, sizeBytes, streamRefs, namedRefs, objectCount } = tables;
+  const objectDigests = readRange(reader, objectTable);
   // Not from the list: of a million objects it would take more memory than all the rest.
   const { digestBytes } = ALGORITHMS[algorithm];
-  const objectCount = objectDigests.length / digestBytes;
   const objectIdAt = (index: number) =>
     encodeHex(objectDigests.subarray(index * digestBytes, (index + 1) * digestBytes)) as ObjectId;
   let ids: readonly ObjectId[] | undefined;
@@ -109,6 +107,37 @@ export function openSplitstream(
     namedRefs,
     parts: () => decodeBody({ reader, body, objectCount, objectIdAt, sizeBytes }),
   };
+}
+
+/** Opens only the tables of a splitstream, as long as the reader is open. @throws as `openSplitstream` */
+export function openSplitstreamTables(
+  reader: RandomReader,
+  options: OpenSplitstreamOptions,
+): SplitstreamTables {
+  const { objectTable, body: _body, ...tables } = openTables(reader, options);
+  const { digestBytes } = ALGORITHMS[options.algorithm];
+  return { ...tables, objectDigestPieces: () => readPieces(reader, objectTable, digestBytes) };
+}
+
+function openTables(reader: RandomReader, options: OpenSplitstreamOptions) {
+  const { algorithm } = options;
+  const { bytes: info, start: infoStart } = readInfo(reader, algorithm);
+  const field = (offset: number) => new ByteCursor(info, 'splitstream info', offset);
+  const contentType = field(INFO.contentType).u64();
+  if (options.contentType !== undefined && options.contentType !== contentType) {
+    const reason = `expected ${showType(options.contentType)}, found ${showType(contentType)}`;
+    fail('SPLITSTREAM_CONTENT_TYPE', 'content type', infoStart + INFO.contentType, reason);
+  }
+  const range = (offset: number, what: string) => parseRange(field(offset), what);
+  const streamTable = range(INFO.streamRefs, 'stream refs');
+  checkTable(reader, streamTable, algorithm);
+  const streamRefs = idsOf(readRange(reader, streamTable), algorithm);
+  const objectTable = range(INFO.objectRefs, 'object refs');
+  const objectCount = checkTable(reader, objectTable, algorithm);
+  const body = range(INFO.body, 'body');
+  const sizeBytes = field(INFO.sizeBytes).size64('size');
+  const namedRefs = parseNamedRefs(reader, range(INFO.namedRefs, 'named refs'), streamRefs);
+  return { contentType, sizeBytes, streamRefs, namedRefs, objectTable, objectCount, body };
 }
 
 /**
@@ -179,25 +208,41 @@ function parseRange(cursor: ByteCursor, what: string): Range {
   return { start, end, what };
 }
 
-function readDigests(
-  reader: RandomReader,
-  range: Range,
-  algorithm: VerityAlgorithm,
-): Uint8Array<ArrayBuffer> {
+/** The number of digests in a table, which must lie in the file. */
+function checkTable(reader: RandomReader, range: Range, algorithm: VerityAlgorithm): number {
   const { digestBytes } = ALGORITHMS[algorithm];
   const lengthBytes = range.end - range.start;
   if (lengthBytes % digestBytes !== 0) {
     const reason = `expected a multiple of ${digestBytes} bytes, found ${lengthBytes}`;
     fail('SPLITSTREAM_TABLE_SIZE', range.what, range.start, reason);
   }
-  if (lengthBytes / digestBytes > REFS_MAX) {
+  const count = lengthBytes / digestBytes;
+  if (count > REFS_MAX) {
     throw new FormatError(
       'SPLITSTREAM_TABLE_TOO_LARGE',
-      `Cannot open splitstream: expected at most ${REFS_MAX} ${range.what}, found ${lengthBytes / digestBytes}`,
+      `Cannot open splitstream: expected at most ${REFS_MAX} ${range.what}, found ${count}`,
       { offset: range.start, what: range.what, limit: REFS_MAX },
     );
   }
-  return readRange(reader, range);
+  checkInFile(reader, range);
+  return count;
+}
+
+/** Digests of a table that are read at once. */
+const DIGESTS_AT_ONCE = 4096;
+
+function* readPieces(
+  reader: RandomReader,
+  { start, end, what }: Range,
+  digestBytes: number,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const buffer = new Uint8Array(DIGESTS_AT_ONCE * digestBytes);
+  for (let at = start; at < end; ) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, end - at));
+    fillRange(reader, { start: at, end: at + piece.length, what }, piece);
+    yield piece;
+    at += piece.length;
+  }
 }
 
 /** Ids made with one conversion to hex: one call for each would cost more than all else in opening a stream. */

@@ -22,6 +22,7 @@ export {
   isStreamWhole,
   settleObjects,
 } from './check/stream-check.ts';
+export { kindOf } from './garbage/examine.ts';
 export {
   applyGc,
   collectGarbage,
@@ -33,7 +34,6 @@ export {
   type GcResult,
   planGc,
 } from './garbage/gc.ts';
-export { kindOf } from './garbage/reach.ts';
 export { KeptFiles, type KeptLimits } from './kept/kept-files.ts';
 export { FAN_OUT } from './layout.ts';
 export type { ExportNotes } from './marks/exports.ts';

@@ -6,6 +6,7 @@ import type { Finding } from '../check/findings.ts';
 import { FAN_OUT, OBJECTS } from '../layout.ts';
 import { ObjectNameDecoder, ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
+import { KEY_BYTES, type ReachedObjects } from './reached-objects.ts';
 
 /** Unreachable objects, in order of the fan-out directories. */
 export interface Garbage {
@@ -23,13 +24,13 @@ export interface Sweep extends Garbage {
 /** Scans all objects and finds those that are not live. @throws HostError SYSCALL_FAILED; the signal's reason */
 export async function sweepObjects(
   repository: Repository,
-  live: ObjectSet,
+  live: ReachedObjects,
   options: Pick<OperationOptions, 'signal'>,
 ): Promise<Sweep> {
   return await inTurns(sweep(repository, live), options);
 }
 
-function* sweep({ root, algorithm }: Repository, live: ObjectSet): Steps<Sweep> {
+function* sweep({ root, algorithm }: Repository, live: ReachedObjects): Steps<Sweep> {
   const { digestBytes } = ALGORITHMS[algorithm];
   const findings: Finding[] = [];
   const garbage = new ObjectSet(digestBytes);
@@ -41,8 +42,8 @@ function* sweep({ root, algorithm }: Repository, live: ObjectSet): Steps<Sweep> 
     using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
     dir?.visitEntries((bytes, start, end, type, inode) => {
       // Nearly every object is live, and its first bytes say so: only of another one the whole name is read.
-      const mayBeLive = decoder.decodePrefix(number, bytes, start, end, live.keyBytes);
-      if (mayBeLive && live.indexOfWords(decoder.words, 0) >= 0) {
+      const mayBeLive = decoder.decodePrefix(number, bytes, start, end, KEY_BYTES);
+      if (mayBeLive && live.hasWords(decoder.words, 0)) {
         kept += 1;
         return;
       }

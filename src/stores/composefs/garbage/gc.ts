@@ -114,6 +114,7 @@ async function plan(
   for (const id of options.images ?? []) if (await marker.markHeld(id)) held.push(id);
   const rescued = await rescueLostStreams(repository, marker);
   const referrers = await marker.markReferrers();
+  await marker.markDerived();
   const swept = await sweepObjects(repository, marker.live, { signal });
   onProgress?.({ type: 'done', id: 'gc:mark', transferred: swept.kept });
   return {

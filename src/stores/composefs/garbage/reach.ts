@@ -4,20 +4,20 @@ import { isContentDigest, type ObjectId } from '#base/digest';
 import { IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import { listObjectRefs, openImage, scanPieces } from '#formats/erofs';
 import { ALGORITHMS } from '#formats/fsverity';
-import { openSplitstream, type Splitstream } from '#formats/splitstream';
-import { openVerityHasher, readAll, tryMeasureVerity } from '#host';
+import { openSplitstreamTables, type SplitstreamTables } from '#formats/splitstream';
+import { openVerityHasher, readAll } from '#host';
 import type { Finding, FindingKind } from '../check/findings.ts';
 import { IMAGE_BYTES_MAX, LINK_NAME, REFS } from '../layout.ts';
 import { baseNameOf, type RefCategory, readObjectLink, walkRefs } from '../names/links.ts';
 import { decodeTag, fileNameOf } from '../names/names.ts';
-import { ObjectSet } from '../objects/object-set.ts';
 import type { OpenObject } from '../objects/objects.ts';
-import { hashFile } from '../objects/verity.ts';
 import type { Repository } from '../repository/repository.ts';
+import { hasWholeTables, isIntact, kindOf } from './examine.ts';
+import { ReachedObjects } from './reached-objects.ts';
 
 /** What the roots reach. */
 export interface Reach {
-  readonly live: ObjectSet;
+  readonly live: ReachedObjects;
   /** First-level entries of references and given roots, as `streams/<name>` and `images/<name>`. */
   readonly rooted: ReadonlySet<string>;
   /** Names of streams that a root needs and that are missing. */
@@ -48,19 +48,21 @@ const IMAGE_LABEL = 'composefs.image';
  * @throws IntegrityError GC_UNREADABLE; NotFoundError STREAM_NOT_FOUND for a given root that does not exist
  */
 export class Marker implements Reach {
-  readonly live: ObjectSet;
+  readonly live: ReachedObjects;
   readonly rooted = new Set<string>();
   readonly lostStreams: ByteString[] = [];
   readonly findings: Finding[] = [];
   readonly #repository: Repository;
   readonly #walked = new Set<ObjectId>();
+  /** Images made from streams that are marked. They are read only if something is missing. */
+  readonly #derived: Step[] = [];
   readonly #referrers: Referrer[] = [];
   readonly #signal: AbortSignal | undefined;
 
   constructor(repository: Repository, signal?: AbortSignal) {
     this.#signal = signal;
     this.#repository = repository;
-    this.live = new ObjectSet(ALGORITHMS[repository.algorithm].digestBytes, undefined, KEY_BYTES);
+    this.live = new ReachedObjects(ALGORITHMS[repository.algorithm].digestBytes);
   }
 
   /** Marks everything that the references of both categories and the given names reach. */
@@ -91,6 +93,18 @@ export class Marker implements Reach {
       if (kept.length === 0) return left;
       for (const { path, target } of kept) await this.#markName('streams', target, path);
       left = left.filter((referrer) => !kept.includes(referrer));
+    }
+  }
+
+  /**
+   * Marks what derived images refer to, if anything was found missing or damaged: otherwise the streams from which they were made have
+   * marked the same objects. Called last.
+   */
+  async markDerived(): Promise<void> {
+    if (this.findings.length === 0 && this.lostStreams.length === 0) return;
+    for (const step of this.#derived.splice(0)) {
+      using object = this.#repository.objects.openUnverified(step.id);
+      await this.#visitImage(object, step);
     }
   }
 
@@ -211,13 +225,14 @@ export class Marker implements Reach {
     using object = objects.openUnverified(step.id);
     const kind = kindOf(object);
     if (kind === 'stream') return this.#visitStream(object, step);
+    if (kind === 'image' && step.role === 'derived') return this.#postpone(object, step);
     if (kind === 'image') return await this.#visitImage(object, step);
     if (step.role === 'derived') {
       this.#find('image-invalid', `images/${step.id}`, 'it is not an EROFS image');
       return [];
     }
     // An intact object that is neither an image nor a stream reaches nothing. A damaged object may have been one.
-    if (step.role === 'any' && this.#isIntact(object, step.id)) return [];
+    if (step.role === 'any' && isIntact(this.#repository, object, step.id)) return [];
     throw unreadable(
       `object ${step.id}`,
       step.via,
@@ -241,13 +256,14 @@ export class Marker implements Reach {
 
   #visitStream(object: OpenObject, step: Step): readonly Step[] {
     const stream = this.#readTables(object, step);
-    if (!this.#isIntact(object, step.id)) {
-      if (!this.#hasWholeTables(object, stream)) {
+    if (!isIntact(this.#repository, object, step.id)) {
+      if (!hasWholeTables(this.#repository, object, stream)) {
         throw unreadable(`object ${step.id}`, step.via, 'its content does not match its id');
       }
       this.#find('object-digest-mismatch', step.via, `object ${step.id}`);
     }
-    this.live.addDigests(stream.objectDigests);
+    this.live.reserve(stream.objectCount);
+    for (const piece of stream.objectDigestPieces()) this.live.addDigests(piece);
     const labels = new Map<ObjectId, string>();
     for (const [label, id] of stream.namedRefs) labels.set(id, label);
     return stream.streamRefs.map((id) => {
@@ -257,14 +273,26 @@ export class Marker implements Reach {
     });
   }
 
-  #readTables(object: OpenObject, step: Step): Splitstream {
+  #readTables(object: OpenObject, step: Step): SplitstreamTables {
     try {
       const { algorithm } = this.#repository;
-      return openSplitstream(object, { algorithm });
+      return openSplitstreamTables(object, { algorithm });
     } catch (error) {
       if (!isOnecopyError(error) || error.kind !== 'format') throw error;
       throw unreadable(`object ${step.id}`, step.via, error.message, error);
     }
+  }
+
+  /** Checks only the head of a derived image. */
+  #postpone(object: OpenObject, step: Step): readonly Step[] {
+    try {
+      openImage(object);
+      this.#derived.push(step);
+    } catch (error) {
+      if (!isOnecopyError(error) || error.kind !== 'format') throw error;
+      this.#find('image-invalid', `images/${step.id}`, error.message);
+    }
+    return [];
   }
 
   async #visitImage(object: OpenObject, step: Step): Promise<readonly Step[]> {
@@ -309,32 +337,8 @@ export class Marker implements Reach {
     }
     return hasher.finish() === id;
   }
-
-  #isIntact(object: OpenObject, id: ObjectId): boolean {
-    const { algorithm } = this.#repository;
-    try {
-      return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;
-    } catch (error) {
-      if (!isOnecopyError(error) || error.kind !== 'integrity') throw error;
-      return false;
-    }
-  }
-
-  /**
-   * True if the tables of a damaged stream are provably complete: every writer appends the zstd frame of the names to the tables, so a
-   * table with fewer or more entries would not end at a frame; and an entry with a flipped bit would refer to a missing object.
-   */
-  #hasWholeTables(object: OpenObject, stream: Splitstream): boolean {
-    const refs = [...stream.streamRefs, ...stream.objectRefs];
-    const frame = Buffer.alloc(ZSTD_MAGIC.length);
-    const idBytes = (refs[0]?.length ?? 0) / 2;
-    object.read(TABLES_START + refs.length * idBytes, frame);
-    return frame.equals(ZSTD_MAGIC) && refs.every((id) => this.#repository.objects.has(id));
-  }
 }
 
-/** Length of the prefix of an id in the set of live objects, in bytes. */
-const KEY_BYTES = 16;
 /** Bytes of an image that are scanned between two yields to the event loop. */
 const TURN_BYTES = 8 << 20;
 
@@ -345,24 +349,6 @@ interface Step {
   readonly role: Role;
   readonly via: string;
   readonly label?: string | undefined;
-}
-
-/** Offset of the tables of a splitstream: after header and info. Source: core formats section 3.2. */
-const TABLES_START = 112;
-/** Magic of a zstd frame. Source: RFC 8878 section 3.1.1. */
-const ZSTD_MAGIC = Buffer.from('28b52ffd', 'hex');
-/** Offset and magic of an EROFS superblock. Source: Linux erofs_fs.h. */
-const EROFS = { offset: 1024, magic: Buffer.from('e2e1f5e0', 'hex') } as const;
-
-/** The type of an object by its first bytes. */
-export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
-  const head = Buffer.alloc(32);
-  object.read(0, head);
-  const isStream = (at: number) => head.toString('latin1', at, at + 11) === 'SplitStream';
-  if (isStream(0) || isStream(18)) return 'stream';
-  const magic = Buffer.alloc(4);
-  object.read(EROFS.offset, magic);
-  return magic.equals(EROFS.magic) ? 'image' : 'other';
 }
 
 function subjectsOf(ref: ByteString): readonly ByteString[] | undefined {

@@ -2,9 +2,10 @@ import { displayText } from '#base/bytes';
 import { computeContentDigest, isContentDigest, type ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { Finding } from '../check/findings.ts';
-import type { ObjectSet } from '../objects/object-set.ts';
 import type { Repository } from '../repository/repository.ts';
-import { kindOf, type Marker } from './reach.ts';
+import { kindOf } from './examine.ts';
+import type { Marker } from './reach.ts';
+import type { ReachedObjects } from './reached-objects.ts';
 
 /**
  * Largest object that may be the manifest or config behind a lost name, in bytes. Source: chosen for onecopy; registries limit manifests to
@@ -60,7 +61,7 @@ interface Document {
 }
 
 /** All small objects that may be JSON documents, by content digest, with the streams that consist of each. */
-function readDocuments(repository: Repository, live: ObjectSet): Map<string, Document> {
+function readDocuments(repository: Repository, live: ReachedObjects): Map<string, Document> {
   const byDigest = new Map<string, Document>();
   const byId = new Map<ObjectId, Document>();
   const streams: ObjectId[] = [];

@@ -25,27 +25,14 @@ export class ObjectSet {
   readonly #bytes: Uint8Array;
   readonly #own: Uint32Array;
 
-  /** Words of a digest that are stored and compared. */
-  readonly #keyWords: number;
-
-  /**
-   * @param keyBytes length of the stored prefix of a digest, if the ids need not be returned; with 16 bytes, finding two ids with the same
-   * prefix is infeasible
-   */
-  constructor(digestBytes: number, capacity = CAPACITY_MIN, keyBytes = digestBytes) {
+  constructor(digestBytes: number, capacity = CAPACITY_MIN) {
     this.digestBytes = digestBytes;
     this.digestWords = digestBytes / 4;
-    this.#keyWords = keyBytes / 4;
     this.#bytes = new Uint8Array(digestBytes);
     this.#own = new Uint32Array(this.#bytes.buffer);
     const rounded = 2 ** Math.ceil(Math.log2(Math.max(capacity, CAPACITY_MIN)));
-    this.#words = new Uint32Array(rounded * this.#keyWords);
+    this.#words = new Uint32Array(rounded * this.digestWords);
     this.#slots = new Int32Array(rounded * 2).fill(EMPTY);
-  }
-
-  /** First bytes of a digest by which ids are told apart. */
-  get keyBytes(): number {
-    return this.#keyWords * 4;
   }
 
   /** Number of ids. */
@@ -60,8 +47,8 @@ export class ObjectSet {
     if (known !== EMPTY) return known;
     const added = this.#size;
     this.#slots[slot] = added;
-    const start = added * this.#keyWords;
-    for (let word = 0; word < this.#keyWords; word += 1) {
+    const start = added * this.digestWords;
+    for (let word = 0; word < this.digestWords; word += 1) {
       this.#words[start + word] = words[at + word] as number;
     }
     this.#size += 1;
@@ -95,7 +82,7 @@ export class ObjectSet {
     return this.#take(id) ? this.indexOfWords(this.#own, 0) : EMPTY;
   }
 
-  /** The id with a number, in a set of complete digests. */
+  /** The id with a number. */
   idAt(index: number): ObjectId {
     const at = this.#words.byteOffset + index * this.digestBytes;
     return objectIdOf(new Uint8Array(this.#words.buffer, at, this.digestBytes));
@@ -131,7 +118,7 @@ export class ObjectSet {
   #slotOf(words: Uint32Array, at: number): number {
     const slots = this.#slots;
     const own = this.#words;
-    const stride = this.#keyWords;
+    const stride = this.digestWords;
     const mask = slots.length - 1;
     for (let slot = hashOf(words, at, stride) & mask; ; slot = (slot + 1) & mask) {
       const index = slots[slot] as number;
@@ -149,7 +136,7 @@ export class ObjectSet {
     this.#words = words;
     this.#slots = new Int32Array(this.#slots.length * 2).fill(EMPTY);
     for (let index = 0; index < this.#size; index += 1) {
-      this.#slots[this.#slotOf(words, index * this.#keyWords)] = index;
+      this.#slots[this.#slotOf(words, index * this.digestWords)] = index;
     }
   }
 }
