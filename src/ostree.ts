@@ -87,7 +87,11 @@ export {
 } from '#work/pull-commit';
 export {
   type ArrangeOptions,
+  COMMIT_ROUTES,
+  type CommitRoute,
   type ExternalCounts,
+  ROUTE_CHOICES,
+  type RouteChoice,
   type SynthesisOptions,
   type SynthesisReport,
   type SynthesizedDetails,

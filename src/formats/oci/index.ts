@@ -84,6 +84,7 @@ export {
 } from './resolve.ts';
 export { ENTRIES_MAX, EntryBudget, entryWeight } from './stack/entry-budget.ts';
 export { dumpLayerEntry } from './stack/layer-dump.ts';
+export { leafOfEntry } from './stack/layer-leaf.ts';
 export {
   type LayerDifference,
   type LayerDifferences,

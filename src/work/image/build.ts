@@ -197,7 +197,8 @@ export async function relinkImage(
   repository.streams.register(manifestStreamName(image.manifestDigest), manifestId);
 }
 
-function requireContainer(image: OciImage): void {
+/** @throws UnsupportedError IMAGE_NOT_BUILDABLE for an artifact, which has no files */
+export function requireContainer(image: OciImage): void {
   if (image.config !== undefined) return;
   throw new UnsupportedError(
     'IMAGE_NOT_BUILDABLE',

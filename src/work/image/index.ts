@@ -20,6 +20,7 @@ export {
   presentImages,
   readLayer,
   relinkImage,
+  requireContainer,
 } from './build.ts';
 export { type ChosenFrom, noteChosenFrom, readChosenFrom } from './chosen-from.ts';
 export {

@@ -3,4 +3,4 @@
  */
 
 export { labelTree, TYPE_LETTERS } from './label.ts';
-export { readPolicy, type TreeContents } from './policy.ts';
+export { type PolicyPlace, readPolicy, type TreeContents } from './policy.ts';

@@ -19,6 +19,14 @@ export interface TreeContents {
   read(id: ObjectId, limitBytes: number): Uint8Array;
 }
 
+/** Where a policy is looked for. */
+export interface PolicyPlace {
+  /** The directory that holds `etc` (default: the root). */
+  readonly from?: Directory | undefined;
+  /** True: a policy that is chosen and not there counts as none. */
+  readonly mayMiss?: boolean | undefined;
+}
+
 /**
  * The labels of the policy of an image; undefined if the image has no policy, and then nothing is labelled. A policy below `usr/etc` is not
  * seen. Source: composefs-rs 0.9 selabel.rs.
@@ -29,14 +37,16 @@ export async function readPolicy(
   contents: TreeContents,
   tree: Tree,
   precedence: Precedence,
+  { from = tree.root, mayMiss = false }: PolicyPlace = {},
 ): Promise<Labeler | undefined> {
-  const files = new PolicyReader(contents, tree);
+  const files = new PolicyReader(contents, tree, from);
   const config = files.read(CONFIG_PATH);
   const name = config === undefined ? undefined : parsePolicyName(config);
   if (name === undefined) return undefined;
   const folder = policyFolder(Buffer.from(name, 'latin1').toString('latin1'));
   const { main: _, ...optional } = POLICY_FILES;
   const main = files.read(`${folder}/${POLICY_FILES.main}`);
+  if (main === undefined && mayMiss) return undefined;
   if (main === undefined) failMissing(name);
   const others = Object.entries(optional).map(([key, file]) => [
     key,
@@ -49,16 +59,18 @@ export async function readPolicy(
 class PolicyReader {
   readonly #contents: TreeContents;
   readonly #tree: Tree;
+  readonly #from: Directory;
 
-  constructor(contents: TreeContents, tree: Tree) {
+  constructor(contents: TreeContents, tree: Tree, from: Directory) {
     this.#contents = contents;
     this.#tree = tree;
+    this.#from = from;
   }
 
   /** The content of a regular file, or undefined when there is none at this path. No link is followed. */
   read(path: string): Uint8Array | undefined {
     const names = path.split('/') as ByteString[];
-    let directory = this.#tree.root;
+    let directory = this.#from;
     for (const [depth, name] of names.slice(0, -1).entries()) {
       const next = directory.entries.get(name);
       if (next === undefined) return undefined;

@@ -9,6 +9,8 @@ export interface SynthesizedDetails {
   readonly timestampSec: bigint;
 }
 
+/** The release of ostree-ext whose layout the classic route writes. */
+export const IMPORTER = '0.15.3';
 /** Annotation of a manifest that says when the image was made. Source: image-spec annotations.md. */
 const CREATED = 'org.opencontainers.image.created';
 
@@ -17,18 +19,37 @@ const CREATED = 'org.opencontainers.image.created';
  * canonical JSON: the same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
  */
 export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
-  const text = (bytes: Uint8Array): string =>
-    canonicalJson(JSON.parse(Buffer.from(bytes).toString('utf8')));
   return {
     metadata: [
       ['ostree-ext.composefs-synthesized', variantOf(BOOLEAN, true)],
       ['ostree.bootable', variantOf(BOOLEAN, true)],
-      ['ostree.container.image-config', variantOf(STRING, text(image.configBytes))],
-      ['ostree.manifest', variantOf(STRING, text(image.manifestBytes))],
+      ['ostree.container.image-config', jsonOf(image.configBytes)],
+      ['ostree.manifest', jsonOf(image.manifestBytes)],
       ['ostree.manifest-digest', variantOf(STRING, image.manifestDigest)],
     ],
-    timestampSec: BigInt.asUintN(64, timeOf(image) ?? newestMtime(tree).mtimeSec),
+    timestampSec: timestampOf(image, tree),
   };
+}
+
+/** The same for the classic route, without what says that the commit was synthesized. Source: unified-storage notes 2.10. */
+export function classicDetailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
+  return {
+    metadata: [
+      ['ostree.container.image-config', jsonOf(image.configBytes)],
+      ['ostree.importer.version', variantOf(STRING, IMPORTER)],
+      ['ostree.manifest', jsonOf(image.manifestBytes)],
+      ['ostree.manifest-digest', variantOf(STRING, image.manifestDigest)],
+    ],
+    timestampSec: timestampOf(image, tree),
+  };
+}
+
+function jsonOf(bytes: Uint8Array) {
+  return variantOf(STRING, canonicalJson(JSON.parse(Buffer.from(bytes).toString('utf8'))));
+}
+
+function timestampOf(image: OciImage, tree: Tree): bigint {
+  return BigInt.asUintN(64, timeOf(image) ?? newestMtime(tree).mtimeSec);
 }
 
 /** Creation time of the image in seconds: from the annotation of its manifest, otherwise from its config. */

@@ -35,7 +35,8 @@ export interface PlannedDirectory {
 
 /** The objects of a commit: each file once, also when several names lead to it. */
 export interface CommitPlan {
-  readonly root: PlannedDirectory;
+  /** Of each planned tree. */
+  readonly roots: readonly PlannedDirectory[];
   readonly files: readonly PlannedFile[];
 }
 
@@ -44,6 +45,8 @@ export interface PlanOptions {
   readonly labeler: Labeler | undefined;
   /** False: xattrs stay as they are, which no `bare` repository can give back in every case. */
   readonly normaliseXattrs: boolean;
+  /** Labels that the image brought stay where the policy has none. */
+  readonly keepsLabels?: boolean | undefined;
 }
 
 /** Name of the xattr that holds a label. */
@@ -53,18 +56,19 @@ const LINK_PERMISSIONS = 0o777;
 const STEP_FILES = STEP_ITEMS / 4;
 
 /**
- * Plans the objects of an arranged tree. What no commit can hold is refused here, before anything is written.
+ * Plans the objects of arranged trees that share their leaves. What no commit can hold is refused here, before anything is written.
  * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE, SELINUX_POLICY_TOO_COSTLY; UnsupportedError OSTREE_NOT_COMMITTABLE;
  * ConflictError OSTREE_OVERLAY_CONFLICT
  */
 export function* planCommit(
   tree: Tree,
-  placed: PlacedDirectory,
+  placed: readonly PlacedDirectory[],
   options: PlanOptions,
 ): Steps<CommitPlan> {
   const planner = new Planner(tree, options);
-  const root = yield* planner.directory(placed, 0);
-  return { root, files: planner.files };
+  const roots: PlannedDirectory[] = [];
+  for (const root of placed) roots.push(yield* planner.directory(root, 0));
+  return { roots, files: planner.files };
 }
 
 class Planner {
@@ -159,7 +163,8 @@ class Planner {
   #labelled(xattrs: Stat['xattrs'], label: string | undefined): readonly OstreeXattr[] {
     const kept: OstreeXattr[] = [];
     for (const [name, value] of xattrs) {
-      if (name !== SELINUX) kept.push({ name, value: new Uint8Array(value) });
+      const isOld = name === SELINUX && (label !== undefined || this.#options.keepsLabels !== true);
+      if (!isOld) kept.push({ name, value: new Uint8Array(value) });
     }
     if (label !== undefined) {
       kept.push({ name: SELINUX, value: new Uint8Array(Buffer.from(`${label}\0`, 'latin1')) });

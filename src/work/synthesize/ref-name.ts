@@ -1,5 +1,8 @@
+import type { ContentDigest } from '#base/digest';
+
 /** Refs of container images. Source: ostree-ext 0.15 container store. */
 const IMAGE_PREFIX = 'ostree/container/image';
+const LAYER_PREFIX = 'ostree/container/blob';
 
 /**
  * The ref under which ostree-ext looks for the commit of an image reference such as `docker://quay.io/org/img:tag`. Not every result is
@@ -7,6 +10,11 @@ const IMAGE_PREFIX = 'ostree/container/image';
  */
 export function imageRefName(reference: string): string {
   return `${IMAGE_PREFIX}/${escapeRef(reference)}`;
+}
+
+/** The ref of the commit that the classic route makes of a layer, by the digest of its blob. Source: as `imageRefName`. */
+export function layerRefName(digest: ContentDigest): string {
+  return `${LAYER_PREFIX}/${escapeRef(digest)}`;
 }
 
 function escapeRef(text: string): string {

@@ -1,22 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
-import type { OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import { parseCommit, parseDirtree } from '#formats/ostree';
-import type { Repository } from '#stores/composefs';
-import { type OstreeRepo, openOstreeRepo } from '#stores/ostree';
-import { parseReference } from '#work/export';
-import { pullImage } from '#work/pull-image';
+import { parseCommit } from '#formats/ostree';
+import { openOstreeRepo } from '#stores/ostree';
 import { needs } from '../../../test/support/capability.ts';
 import { makeTempRepository } from '../../../test/support/ostree-stored.ts';
+import {
+  CASES,
+  expectedOf,
+  idsIn,
+  listOf,
+  pullCase as pull,
+  rowsOf,
+} from '../../../test/support/unified-cases.ts';
 import { upstreamDetails } from '../../../test/support/upstream-details.ts';
 import { imageRefName, synthesizeCommit } from './index.ts';
 
-const CASES = new URL('../../../test/golden/unified/cases/', import.meta.url);
 /** What upstream refuses and we can do: parents that no layer describes, an image without `/usr`, a `/run` that is no directory. */
 const MORE = ['10-no-usr', '21-missing-parents', '42-run-symlink'];
 /** Capabilities that the kernel changes, and empty xattrs: upstream hashes what a bare repository never gives back. */
@@ -24,75 +25,6 @@ const UNSTABLE = ['40-cap-v3-rootid0', '41-xattr-zero-length'];
 
 /** Marks of deletion after entries of the same layer hit these too for upstream. */
 const OTHER_READING = ['15-opaque-order', '45-whiteout-same-layer'];
-
-/** What upstream made of an image. */
-interface Expected {
-  readonly ok: boolean;
-  readonly commit?: string;
-  readonly timestamp: number | string;
-  readonly dirtree: string;
-  readonly dirmeta: string;
-  readonly refs: readonly string[];
-}
-
-interface Row {
-  readonly path: string;
-  readonly file?: string;
-  readonly dirtree?: string;
-  readonly dirmeta?: string;
-}
-
-function expectedOf(name: string): {
-  readonly synth: Expected;
-  readonly synthFilteredXattrs?: Expected;
-} {
-  return JSON.parse(readFileSync(new URL(`${name}/expected.json`, CASES), 'utf8'));
-}
-
-function rowsOf(name: string, listing: string): Row[] | undefined {
-  const file = new URL(`${name}/${listing}.tree.jsonl`, CASES);
-  const packed = new URL(`${file.href}.gz`);
-  if (!existsSync(file) && !existsSync(packed)) return undefined;
-  const text = existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(packed));
-  return text
-    .toString()
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));
-}
-
-/** Path and ids of everything in a commit, by paths. */
-function listOf(repo: OstreeRepo, commit: OstreeChecksum): Row[] {
-  const rows: Row[] = [];
-  const add = (path: string, dirtree: OstreeChecksum, dirmeta: OstreeChecksum): void => {
-    rows.push({ path: path === '' ? '/' : path, dirtree, dirmeta });
-    const { files, directories } = parseDirtree(
-      repo.readMetadata('dirtree', dirtree) as Uint8Array,
-    );
-    for (const { name, checksum } of files) {
-      rows.push({ path: `${path}/${Buffer.from(name, 'latin1')}`, file: checksum });
-    }
-    for (const { name, tree, meta } of directories) {
-      add(`${path}/${Buffer.from(name, 'latin1')}`, tree, meta);
-    }
-  };
-  const { rootTree, rootMeta } = parseCommit(repo.readMetadata('commit', commit) as Uint8Array);
-  add('', rootTree, rootMeta);
-  return rows.sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-function idsIn(rows: readonly Row[]): string[] {
-  return rows
-    .map(({ path, file, dirtree, dirmeta }) => `${path} ${file ?? `${dirtree} ${dirmeta}`}`)
-    .sort();
-}
-
-async function pull(repository: Repository, name: string): Promise<void> {
-  const layout = fileURLToPath(new URL(`${name}/oci`, CASES));
-  const reference = parseReference(`oci:${layout}:latest`);
-  assert.ok(reference.transport === 'oci');
-  await pullImage(repository, reference, { name });
-}
 
 for (const name of readdirSync(CASES).sort()) {
   const { synth, synthFilteredXattrs: filtered = synth } = expectedOf(name);

@@ -5,13 +5,13 @@ import type { OstreeReference } from '#work/export';
 import { OSTREE_MODES } from '#work/export-commit';
 import { openOciImage } from '#work/image';
 import type { Repository } from '#work/repository';
-import { imageRefName, synthesizeCommit } from '#work/synthesize';
+import { COMMIT_ROUTES, imageRefName, synthesizeCommit } from '#work/synthesize';
 import type { ExportRequest } from './export.ts';
 import { count, list, orNull, text } from './schemas.ts';
 import type { VerbContext } from './verb.ts';
 
 /** Keys that apply to OSTree repositories only. */
-export const COMMIT_KEYS = ['mode', 'emptyBoot', 'emptySysroot', 'keepUserXattrs'];
+export const COMMIT_KEYS = ['mode', 'route', 'emptyBoot', 'emptySysroot', 'keepUserXattrs'];
 /** Keys that apply to OSTree repositories, but not to layouts, archives and registries, which get the layers as they are. */
 export const OSTREE_KEYS = [...COMMIT_KEYS, 'compat'];
 
@@ -19,6 +19,7 @@ export const OSTREE_KEYS = [...COMMIT_KEYS, 'compat'];
 export const ostreeReport = v.object({
   dryRun: v.literal(false),
   kind: v.literal('ostree'),
+  route: v.picklist(COMMIT_ROUTES),
   commit: text,
   rootTree: text,
   rootMeta: text,
@@ -73,6 +74,11 @@ export async function writeOstree(
   to: Export,
 ): Promise<v.InferOutput<typeof ostreeReport>> {
   const ref = to.place.ref ?? defaultRef(asked.name);
+  if (asked.route === 'classic' && asked.compat !== undefined) {
+    throw new UsageError(
+      'Cannot use --compat with --route classic, which reads layers as ostree-ext does',
+    );
+  }
   const done = await synthesizeCommit(repository, imageOf(asked.name, to), to.place.location, {
     signal,
     onProgress,
@@ -80,6 +86,7 @@ export async function writeOstree(
     reflink: asked.reflink,
     refs: ref === undefined ? [] : [ref],
     createMode: asked.mode,
+    route: asked.route,
     reading: asked.compat,
     emptyBoot: asked.emptyBoot,
     emptySysroot: asked.emptySysroot,

@@ -24,6 +24,7 @@ import {
 } from '#work/export';
 import { OSTREE_MODES } from '#work/export-commit';
 import { openOciImage } from '#work/image';
+import { ROUTE_CHOICES } from '#work/synthesize';
 import { checkoutReport } from './checkout-report.ts';
 import {
   CONTAINERS_KEYS,
@@ -60,6 +61,8 @@ const request = v.strictObject({
   owners: v.optional(v.boolean()),
   /** Mode of an OSTree repository that is created. */
   mode: v.optional(v.picklist(OSTREE_MODES)),
+  /** Only for an OSTree repository: how layers become a commit; default `synthesis`. */
+  route: v.optional(v.picklist(ROUTE_CHOICES)),
   /** Omit the contents of these directories. */
   emptyBoot: flag,
   emptySysroot: flag,

@@ -43,6 +43,13 @@ export const grammar: Grammar = {
       heading: OF_OSTREE,
     },
     {
+      flags: '--route <name>',
+      says: 'how layers become a commit: synthesis merges them (default), classic imports each, auto is classic without reflinks',
+      key: 'route',
+      values: ['auto', 'synthesis', 'classic'],
+      heading: OF_OSTREE,
+    },
+    {
       flags: '--empty-boot',
       says: 'omit the contents of /boot',
       key: 'emptyBoot',

@@ -1,0 +1,155 @@
+import { availableParallelism } from 'node:os';
+import type { OstreeChecksum } from '#base/digest';
+import { hasCode, isOnecopyError } from '#base/errors';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import {
+  computeMetadataChecksum,
+  type DirtreeDirectory,
+  encodeCommit,
+  encodeDirtree,
+} from '#formats/ostree';
+import type { Repository } from '#stores/composefs';
+import {
+  initOstreeRepo,
+  type OstreeMode,
+  type OstreeRepo,
+  type OstreeTransaction,
+  openOstreeRepo,
+  type ReflinkPolicy,
+  type TransactionReport,
+} from '#stores/ostree';
+import type { SynthesizedDetails } from './details.ts';
+import type { CommitPlan, PlannedDirectory } from './plan.ts';
+import { type ExternalCounts, storeFiles } from './store-files.ts';
+
+/** The commit of an image, as far as it is known before anything is written. The first planned tree is its own. */
+export interface PlannedCommit {
+  readonly plan: CommitPlan;
+  readonly details: SynthesizedDetails;
+  readonly isLabelled: boolean;
+  /** Further commits, one for each further planned tree. */
+  readonly layers: readonly { readonly ref: string; readonly details: SynthesizedDetails }[];
+}
+
+/** Where to, and how. */
+export interface WriteOptions extends OperationOptions {
+  readonly refs?: readonly string[] | undefined;
+  readonly createMode?: OstreeMode | undefined;
+  readonly reflink?: ReflinkPolicy | undefined;
+  readonly jobs?: number | undefined;
+}
+
+/** What was written. */
+export interface WrittenCommit extends TransactionReport {
+  readonly commit: OstreeChecksum;
+  readonly rootTree: OstreeChecksum;
+  readonly rootMeta: OstreeChecksum;
+  readonly path: string;
+  readonly mode: OstreeMode;
+  /** True when this call made the repository. */
+  readonly created: boolean;
+  /** Those of the image; layers have their own. */
+  readonly refs: readonly string[];
+  readonly isLabelled: boolean;
+  readonly external: ExternalCounts;
+}
+
+/** Most threads: beyond, the disk is the limit. */
+const JOBS_MAX = 8;
+
+/**
+ * Writes all objects, the commits and the refs. Nothing is visible before everything is synced.
+ * @throws as `storeFiles`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY; BusyError
+ * REPO_LOCKED; HostError; the reason of `signal`
+ */
+export async function writeCommit(
+  repository: Repository,
+  { plan, details, isLabelled, layers }: PlannedCommit,
+  path: string,
+  options: WriteOptions,
+): Promise<WrittenCommit> {
+  const { refs = [], signal, onProgress } = options;
+  const { repo, created } = openTarget(path, options.createMode);
+  using target = repo;
+  using transaction = await target.begin(options);
+  const { reflink = 'auto', jobs = availableParallelism() } = options;
+  const how = { repository, transaction, reflink, jobs: Math.min(jobs, JOBS_MAX) };
+  const { checksums, external } = await storeFiles(plan.files, { ...how, signal, onProgress });
+  const [root, ...others] = await inTurns(writeTrees(transaction, plan, checksums), options);
+  if (root === undefined) throw new RangeError('A plan has a tree');
+  const commit = stageCommit(transaction, root, details);
+  for (const ref of refs) transaction.setRef(ref, commit);
+  for (const [at, layer] of layers.entries()) {
+    const tree = others[at];
+    if (tree !== undefined) {
+      transaction.setRef(layer.ref, stageCommit(transaction, tree, layer.details));
+    }
+  }
+  const ids = { commit, rootTree: root.tree, rootMeta: root.meta };
+  const report = transaction.commit(options);
+  return { ...ids, path, mode: target.mode, created, refs, isLabelled, external, ...report };
+}
+
+type Ids = Omit<DirtreeDirectory, 'name'>;
+
+function stageCommit(
+  transaction: OstreeTransaction,
+  root: Ids,
+  { metadata, timestampSec }: SynthesizedDetails,
+): OstreeChecksum {
+  const bytes = encodeCommit({
+    metadata,
+    parent: undefined,
+    related: [],
+    subject: '',
+    body: '',
+    timestampSec,
+    rootTree: root.tree,
+    rootMeta: root.meta,
+  });
+  const commit = computeMetadataChecksum(bytes);
+  transaction.writeMetadata('commit', commit, bytes);
+  transaction.setPartial(commit, false);
+  return commit;
+}
+
+/** Writes the dirtrees and dirmetas of all trees, children first. */
+function* writeTrees(
+  transaction: OstreeTransaction,
+  plan: CommitPlan,
+  checksums: readonly OstreeChecksum[],
+): Steps<readonly Ids[]> {
+  const write = (kind: 'dirtree' | 'dirmeta', bytes: Uint8Array): OstreeChecksum => {
+    const checksum = computeMetadataChecksum(bytes);
+    transaction.writeMetadata(kind, checksum, bytes);
+    return checksum;
+  };
+  function* writeOne(planned: PlannedDirectory): Steps<Ids> {
+    const directories: DirtreeDirectory[] = [];
+    for (const [name, below] of planned.directories) {
+      directories.push({ name, ...(yield* writeOne(below)) });
+    }
+    const files = planned.files.map(([name, index]) => {
+      return { name, checksum: checksums[index] as OstreeChecksum };
+    });
+    yield;
+    const tree = write('dirtree', encodeDirtree({ files, directories }));
+    return { tree, meta: write('dirmeta', planned.dirmeta) };
+  }
+  const roots: Ids[] = [];
+  for (const root of plan.roots) roots.push(yield* writeOne(root));
+  return roots;
+}
+
+function openTarget(
+  path: string,
+  createMode: OstreeMode | undefined,
+): { readonly repo: OstreeRepo; readonly created: boolean } {
+  try {
+    return { repo: openOstreeRepo(path), created: false };
+  } catch (error) {
+    const isMissing = isOnecopyError(error) && hasCode(error, 'OSTREE_REPO_NOT_FOUND');
+    if (!isMissing || createMode === undefined) throw error;
+  }
+  return { repo: initOstreeRepo(path, { mode: createMode }), created: true };
+}
