@@ -349,6 +349,11 @@ export const ERROR_CODES = {
     meaning: 'The target of a hard link in a layer does not exist, or is a directory',
     keys: ['offset', 'what'],
   },
+  LAYER_NOT_SERVABLE: {
+    kind: 'unsupported',
+    meaning: 'A file of a layer is too large to be sent as bytes, and its receiver may not open it',
+    keys: ['name', 'sizeBytes'],
+  },
   LAYER_PATH_INVALID: {
     kind: 'format',
     meaning: 'A path of a layer leaves the image, or a parent of it is not a directory',
@@ -1007,6 +1012,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A splitstream has a version other than 0',
     keys: ['offset', 'what', 'reason'],
+  },
+  SPLIT_STREAM_INVALID: {
+    kind: 'format',
+    meaning: 'A stream of a layer and its files (splitdirfdstream) is malformed',
+    keys: ['offset', 'what', 'expected', 'found'],
   },
   STORE_DRIVER_UNSUPPORTED: {
     kind: 'unsupported',

@@ -6,8 +6,9 @@
  *                      └─▶ layers.json ─▶ layer, layer, … ─▶ tar-split + diff/ = the tar, byte for byte
  */
 export { digestsOf, type FoundImage } from './find-image.ts';
-export { type ContentPlace, LayerFiles, openLayerFile } from './layer-files.ts';
+export { type LayerFile, LayerFiles, type LayerPart, openLayerFile } from './layer-files.ts';
 export type { StoreLockOptions } from './locks.ts';
+export { type ServeOptions, serveLayer } from './serve-layer.ts';
 export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
 export { ContainersStore, openContainersStore } from './store.ts';
 export type { ImageToWrite } from './write/commit.ts';

@@ -3,6 +3,7 @@ import { type ByteString, displayText } from '#base/bytes';
 import type { DiffId } from '#base/digest';
 import { BusyError, FormatError, hasCode, IntegrityError, UnsupportedError } from '#base/errors';
 import { drained } from '#base/flow';
+import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
 import {
   type Dir,
   type HostFile,
@@ -24,11 +25,20 @@ import {
 import type { StorageRoot } from './root.ts';
 import type { LayerRow } from './snapshot.ts';
 
-/** Where the content of a file is. */
-export type ContentPlace =
-  /** Below the content directory of the layer; symbolic links on the way stay inside it, the last part is none. */
-  | { readonly kind: 'file'; readonly path: ByteString }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
+/** A file of a layer. */
+export interface LayerFile {
+  /** Where the path begins. */
+  readonly directory: Dir;
+  /** Symbolic links on the way stay inside the directory, the last part is none. */
+  readonly path: ByteString;
+  readonly sizeBytes: number;
+}
+
+/** What comes next in the tar of a layer: headers and padding, or the content of a file, which is never empty. */
+export type LayerPart =
+  | { readonly kind: 'segment'; readonly bytes: Uint8Array }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | ({ readonly kind: 'file' } & LayerFile);
 
 /**
  * The files of one layer and its tar-split, held open: the layer may be removed from the store while it is read, and what has been opened
@@ -57,8 +67,24 @@ export class LayerFiles implements Disposable {
     return this.row.record.diffId;
   }
 
-  /** The tar-split, inflated, in pieces. @throws FormatError TAR_SPLIT_INVALID; HostError */
-  async *tarSplit(): AsyncGenerator<Uint8Array> {
+  /**
+   * The parts of the tar, some at a time. Nothing of them was verified.
+   * @throws FormatError TAR_SPLIT_INVALID; IntegrityError TAR_SPLIT_CONTENT_MISMATCH; HostError
+   */
+  async *parts(): AsyncGenerator<Iterable<LayerPart>> {
+    const reader = new TarSplitReader();
+    for await (const piece of this.#tarSplitPieces()) yield this.#partsOf(reader.push(piece));
+    yield this.#partsOf(reader.end());
+  }
+
+  *#partsOf(records: Iterable<TarSplitRecord>): Generator<LayerPart> {
+    for (const record of records) {
+      if (record.kind === 'segment') yield record;
+      else if (record.sizeBytes > 0) yield this.#locate(record.name, record.sizeBytes);
+    }
+  }
+
+  async *#tarSplitPieces(): AsyncGenerator<Uint8Array> {
     const inflate = createGunzip({ chunkSize: 1 << 18 });
     const feeding = this.#feed(inflate).catch((error: Error) => void inflate.destroy(error));
     let sizeBytes = 0;
@@ -89,21 +115,23 @@ export class LayerFiles implements Disposable {
     inflate.end();
   }
 
-  /** Where the content of a file of the tar is, by its name there. @throws IntegrityError TAR_SPLIT_CONTENT_MISMATCH */
-  locate(name: ByteString): ContentPlace {
+  /** Where the content of a file of the tar is, by its name there. */
+  #locate(name: ByteString, sizeBytes: number): LayerPart {
     const path = cleanPath(name);
-    if (this.#names === undefined) return { kind: 'file', path };
+    const file = { kind: 'file' as const, directory: this.content, sizeBytes };
+    if (this.#names === undefined) return { ...file, path };
     const found = this.#names.get(path);
     if (found === undefined) throw contentMismatch(name, 'a file of this name', 'nothing');
-    if (found.kind === 'object') return { kind: 'file', path: found.path };
-    return { kind: 'bytes', bytes: found.bytes };
+    if (found.kind === 'object') return { ...file, path: found.path };
+    if (found.bytes.length === sizeBytes) return { kind: 'bytes', bytes: found.bytes };
+    throw contentMismatch(name, `${sizeBytes} bytes`, `${found.bytes.length}`);
   }
 
   /**
    * Opens the content of a file for reading.
    * @throws BusyError STORE_LAYER_GONE when the layer was removed meanwhile; IntegrityError TAR_SPLIT_CONTENT_MISMATCH; HostError
    */
-  open(path: ByteString, sizeBytes: number): HostFile {
+  open({ path, sizeBytes }: LayerFile): HostFile {
     const file = this.#tryOpen(path);
     if (file === undefined) {
       if (!this.isThere()) throw layerGone(this.row);

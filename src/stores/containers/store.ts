@@ -115,6 +115,16 @@ export class ContainersStore implements Disposable {
     return openLayerFiles(row, this.roots);
   }
 
+  /**
+   * Opens a layer of an image by its place in the chain, base first, as containers/storage counts layers that it serves.
+   * @returns undefined where the chain has no such place
+   * @throws as `chainOf` and `openLayerFiles`
+   */
+  tryOpenLayerAt(image: ImageRow, index: number): LayerFiles | undefined {
+    const row = this.chainOf(image)[index];
+    return row === undefined ? undefined : openLayerFiles(row, this.roots);
+  }
+
   [Symbol.dispose](): void {
     for (const root of this.roots) root[Symbol.dispose]();
   }

@@ -14,6 +14,7 @@ export { type ImportContext, type ImportedLayer, importBlob, importLayer } from 
 export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
 export { readSplitLayer } from './read-split-layer.ts';
 export { importSplitLayer, type SplitLayer, type SplitLayerOrder } from './split-layer.ts';
+export { StreamLayer } from './stream-layer.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX, requireLayerBytes } from './unpack/unpack.ts';
 export { THREAD_BYTES_MIN, unpackBlob } from './unpack/unpack-blob.ts';
 export { UnpackThread } from './unpack/unpack-thread.ts';

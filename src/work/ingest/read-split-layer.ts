@@ -1,10 +1,9 @@
 import { createHasherLike, type DiffId } from '#base/digest';
 import { FormatError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { readTarSplit, type TarSplitRecord } from '#formats/tar-split';
 import { readPieces } from '#host';
 import { explainLayer } from './layer.ts';
-import type { SplitLayer } from './split-layer.ts';
+import type { SplitLayer, SplitPart } from './split-layer.ts';
 import { LAYER_BYTES_MAX } from './unpack/unpack.ts';
 import { verifyDiffId } from './unpack/unpack-layer.ts';
 
@@ -16,7 +15,7 @@ export interface SplitReadOptions extends Pick<OperationOptions, 'signal'> {
 }
 
 /**
- * Shows the tar of a layer that is a tar-split and files, without storing anything. The diff id is right when this resolves.
+ * Shows the tar of a layer that is structure and files, without storing anything. The diff id is right when this resolves.
  * @throws IntegrityError DIFF_ID_MISMATCH, TAR_SPLIT_CONTENT_MISMATCH; FormatError TAR_SPLIT_INVALID, LAYER_TOO_LARGE; what `onTar` and the
  *   layer's `explain` throw
  */
@@ -28,9 +27,9 @@ export async function readSplitLayer(
   const hasher = createHasherLike(diffId);
   let tarBytes = 0;
   try {
-    for await (const record of readTarSplit(layer.tarSplit())) {
+    for await (const parts of layer.parts()) {
       signal?.throwIfAborted();
-      for (const piece of piecesOf(layer, record)) {
+      for (const piece of piecesOf(layer, parts)) {
         tarBytes += piece.length;
         if (tarBytes > layerBytesMax) throw tooLarge(diffId, layerBytesMax);
         hasher.update(piece);
@@ -43,19 +42,15 @@ export async function readSplitLayer(
   }
 }
 
-function* piecesOf(layer: SplitLayer, record: TarSplitRecord): Generator<Uint8Array> {
-  if (record.kind === 'segment') {
-    yield record.bytes;
-    return;
+function* piecesOf(layer: SplitLayer, parts: Iterable<SplitPart>): Generator<Uint8Array> {
+  for (const part of parts) {
+    if (part.kind !== 'file') {
+      yield part.bytes;
+      continue;
+    }
+    using file = layer.open(part);
+    yield* readPieces(file);
   }
-  if (record.sizeBytes === 0) return;
-  const place = layer.locate(record.name);
-  if (place.kind === 'bytes') {
-    yield place.bytes;
-    return;
-  }
-  using file = layer.open(place.path, record.sizeBytes);
-  yield* readPieces(file);
 }
 
 /** The error for a layer whose tar is larger than allowed. */

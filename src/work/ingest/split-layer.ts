@@ -2,7 +2,6 @@ import type { ByteString } from '#base/bytes';
 import { type ContentHasher, createHasherLike, type DiffId } from '#base/digest';
 import type { TarEntry } from '#formats/tar';
 import { TarReplay } from '#formats/tar';
-import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
 import type { Reading } from '#formats/tree';
 import { type HostFile, readPieces } from '#host';
 import type { Batch, PendingFile } from './batches/batch.ts';
@@ -15,20 +14,27 @@ import { tooLarge } from './read-split-layer.ts';
 import { LAYER_BYTES_MAX } from './unpack/unpack.ts';
 import { verifyDiffId } from './unpack/unpack-layer.ts';
 
-/** A layer that is kept as a tar-split and files: what containers-storage has. */
+/** A file that has the content of a file of the tar. */
+export interface SplitFile {
+  /** The directory that the path begins at. */
+  readonly directory: { readonly fd: number; readonly label: string };
+  readonly path: ByteString;
+  /** Never 0. */
+  readonly sizeBytes: number;
+}
+
+/** What comes next in the tar: bytes of it, or the content of a file at hand or by its name. */
+export type SplitPart =
+  | { readonly kind: 'segment'; readonly bytes: Uint8Array }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | ({ readonly kind: 'file' } & SplitFile);
+
+/** A layer that is kept as the structure of its tar and as files: what containers-storage has, and what other programs hand out. */
 export interface SplitLayer extends Disposable {
-  /** The directory that paths of contents begin at. */
-  readonly content: { readonly fd: number; readonly label: string };
-  /** The tar-split, inflated, in pieces that may be overwritten by the next one. */
-  tarSplit(): AsyncIterable<Uint8Array>;
-  /** Where the content of a file of the tar is: below `content`, or at hand. */
-  locate(
-    name: ByteString,
-  ):
-    | { readonly kind: 'file'; readonly path: ByteString }
-    | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
-  /** Opens a content below `content`. */
-  open(path: ByteString, sizeBytes: number): HostFile;
+  /** The parts of the tar in order, some at a time; they may be overwritten by the next ones. */
+  parts(): AsyncIterable<Iterable<SplitPart>>;
+  /** Opens a file of the parts. */
+  open(file: SplitFile): HostFile;
   /** The error that says what became of the layer, where it is not what the failure says. */
   explain(error: unknown): unknown;
 }
@@ -48,9 +54,9 @@ export interface SplitLayerOrder {
 const WAITING_BYTES_MAX = 8 << 20;
 
 /**
- * Imports a layer from its tar-split and its files. Large files become objects by reflink where policy and filesystems allow it; what is
+ * Imports a layer from the structure of its tar and its files. Large files become objects by reflink where policy and filesystems allow it; what is
  * hashed, for object id and diff id, is the content of those objects. The splitstream is the one that the layer's tar would give.
- * @throws IntegrityError DIFF_ID_MISMATCH, TAR_SPLIT_CONTENT_MISMATCH; FormatError TAR_SPLIT_INVALID, TAR_*, LAYER_TOO_LARGE;
+ * @throws IntegrityError DIFF_ID_MISMATCH, TAR_SPLIT_CONTENT_MISMATCH; FormatError TAR_SPLIT_INVALID, SPLIT_STREAM_INVALID, TAR_*, LAYER_TOO_LARGE;
  *   UnsupportedError IMPORT_WOULD_COPY; HostError NO_SPACE; what `explain` makes of them
  */
 export async function importSplitLayer(
@@ -61,12 +67,10 @@ export async function importSplitLayer(
   try {
     using stream = new LayerStream({ pool, repository, onEntry: order.onEntry });
     const replay = new SplitReplay(context, order, stream);
-    const reader = new TarSplitReader();
-    for await (const piece of order.layer.tarSplit()) {
+    for await (const parts of order.layer.parts()) {
       signal?.throwIfAborted();
-      await replay.takeAll(reader.push(piece));
+      await replay.takeAll(parts);
     }
-    await replay.takeAll(reader.end());
     verifyDiffId(order.diffId, await replay.finish());
     const id = await stream.publish();
     return { id, counts: stream.counts, blobId: undefined };
@@ -75,7 +79,7 @@ export async function importSplitLayer(
   }
 }
 
-/** Brings the records of one tar-split to stream, hash and pool. */
+/** Brings the parts of one layer to stream, hash and pool. */
 class SplitReplay {
   readonly #context: ImportContext;
   readonly #order: SplitLayerOrder;
@@ -84,6 +88,8 @@ class SplitReplay {
   readonly #hash: HashQueue;
   readonly #hasher: ContentHasher;
   #batch: Batch | undefined;
+  /** Directory of the files in the batch. */
+  #directoryFd = -1;
   #tarBytes = 0;
   readonly #onStored = (): void => {
     this.#hash.advance();
@@ -101,16 +107,16 @@ class SplitReplay {
     }, order.reading);
   }
 
-  /** Takes records; waits where the pool is behind. */
-  async takeAll(records: Iterable<TarSplitRecord>): Promise<void> {
-    for (const record of records) {
-      const waiting = this.#take(record);
+  /** Takes parts; waits where the pool is behind. */
+  async takeAll(parts: Iterable<SplitPart>): Promise<void> {
+    for (const part of parts) {
+      const waiting = this.#take(part);
       if (waiting !== undefined) await waiting;
     }
     this.#order.onAdvance(this.#tarBytes);
   }
 
-  /** There are no more records; resolves to the diff id of the tar that they are. */
+  /** There are no more parts; resolves to the diff id of the tar that they are. */
   async finish() {
     this.#tar.end();
     this.#submit();
@@ -119,24 +125,21 @@ class SplitReplay {
     return this.#hasher.finish();
   }
 
-  #take(record: TarSplitRecord): Promise<void> | undefined {
-    if (record.kind === 'segment') {
-      this.#count(record.bytes.length);
-      this.#inline(record.bytes);
+  #take(part: SplitPart): Promise<void> | undefined {
+    if (part.kind === 'segment') {
+      this.#count(part.bytes.length);
+      this.#inline(part.bytes);
       return this.#stream.isFull || this.#hash.waitingBytes > WAITING_BYTES_MAX
         ? this.#settle()
         : undefined;
     }
-    const { name, sizeBytes } = record;
-    if (sizeBytes === 0) return undefined;
+    const sizeBytes = part.kind === 'bytes' ? part.bytes.length : part.sizeBytes;
     this.#count(sizeBytes);
-    const place = this.#order.layer.locate(name);
     const isExternal = this.#tar.awaited?.sizeBytes === sizeBytes;
-    if (place.kind === 'bytes') this.#takeBytes(place.bytes, isExternal);
-    else if (!isExternal) this.#takeInline(place.path, sizeBytes);
-    else if (sizeBytes + place.path.length > BATCH_BYTES)
-      return this.#takeLarge(place.path, sizeBytes);
-    else return this.#takeFile(place.path, sizeBytes);
+    if (part.kind === 'bytes') this.#takeBytes(part.bytes, isExternal);
+    else if (!isExternal) this.#takeInline(part);
+    else if (sizeBytes + part.path.length > BATCH_BYTES) return this.#takeLarge(part);
+    else return this.#takeFile(part);
     return undefined;
   }
 
@@ -153,8 +156,8 @@ class SplitReplay {
   }
 
   /** A content that stays in the stream, or is none of a file: read here. */
-  #takeInline(path: ByteString, sizeBytes: number): void {
-    using file = this.#order.layer.open(path, sizeBytes);
+  #takeInline(part: SplitFile): void {
+    using file = this.#order.layer.open(part);
     for (const piece of readPieces(file)) this.#inline(Uint8Array.prototype.slice.call(piece));
   }
 
@@ -169,32 +172,33 @@ class SplitReplay {
     this.#hash.bytes(bytes);
   }
 
-  #takeFile(path: ByteString, sizeBytes: number): Promise<void> | undefined {
-    if (this.#batch?.fitsImport(path, sizeBytes) === false) this.#submit();
+  #takeFile(part: SplitFile): Promise<void> | undefined {
+    const isOther = this.#directoryFd !== part.directory.fd;
+    if (isOther || this.#batch?.fitsImport(part.path, part.sizeBytes) === false) this.#submit();
     if (this.#batch === undefined) {
       const waiting = this.#context.pool.ready(1);
-      if (waiting !== undefined) return waiting.then(() => this.#addFile(path, sizeBytes));
+      if (waiting !== undefined) return waiting.then(() => this.#addFile(part));
     }
-    this.#addFile(path, sizeBytes);
+    this.#addFile(part);
     return undefined;
   }
 
-  #addFile(path: ByteString, sizeBytes: number): void {
+  #addFile({ directory, path, sizeBytes }: SplitFile): void {
     if (this.#batch === undefined) {
       this.#batch = this.#context.pool.take();
-      this.#batch.becomeImport(this.#order.layer.content.fd, this.#order.policy);
+      this.#batch.becomeImport(directory.fd, this.#order.policy);
+      this.#directoryFd = directory.fd;
     }
     const file = this.#batch.addImport(path, sizeBytes);
     this.#hash.file(this.#batch, file);
     this.#external(file);
   }
 
-  async #takeLarge(path: ByteString, sizeBytes: number): Promise<void> {
+  async #takeLarge({ directory, path, sizeBytes }: SplitFile): Promise<void> {
     this.#submit();
     const { pool, repository } = this.#context;
-    const { policy, layer } = this.#order;
-    const directoryFd = layer.content.fd;
-    const source = { directoryFd, path, sizeBytes, policy };
+    const { policy } = this.#order;
+    const source = { directoryFd: directory.fd, path, sizeBytes, policy };
     const large = new LargeImport(pool, repository.objects, source);
     const parts = this.#hash.large(sizeBytes);
     this.#external(large.file);

@@ -1,0 +1,68 @@
+import { type ByteString, bytesOf } from '#base/bytes';
+import { FIELD, HEAD_BYTES, LITERAL_BYTES_MAX, NAME_BYTES_MAX, TAG } from './layout.ts';
+
+/** Structure is gathered up to this size before it is written although more may follow, in bytes. Upstream never cuts below the limit. */
+const GATHER_BYTES_MAX = LITERAL_BYTES_MAX;
+
+/**
+ * Writes a splitdirfdstream. Neighbouring pieces of structure become one chunk, as upstream has them. Sans-I/O; holds the structure between
+ * two files.
+ */
+export class SplitdirfdWriter {
+  #structure: Uint8Array[] = [];
+  #structureBytes = 0;
+
+  /** Takes headers, padding or the trailer, which are copied; returns what must be written first. */
+  structure(bytes: Uint8Array): Uint8Array {
+    const before = this.#structureBytes + bytes.length > GATHER_BYTES_MAX ? this.end() : EMPTY;
+    this.#structure.push(Uint8Array.prototype.slice.call(bytes));
+    this.#structureBytes += bytes.length;
+    return before;
+  }
+
+  /**
+   * The content of a file that comes as bytes; nothing for an empty one. The caller writes the head, then the `sizeBytes` bytes.
+   * @throws RangeError for more than a literal may have, see `canInline`
+   */
+  inlineHead(sizeBytes: number): Uint8Array {
+    if (sizeBytes === 0) return EMPTY;
+    if (!SplitdirfdWriter.canInline(sizeBytes)) throw new RangeError(`${sizeBytes} is too large`);
+    return Buffer.concat([this.end(), literalHead(TAG.inline, sizeBytes)]);
+  }
+
+  /** The content of a file by its name below a directory; nothing for an empty one. */
+  file(sizeBytes: number, directory: number, name: ByteString): Uint8Array {
+    if (sizeBytes === 0) return EMPTY;
+    const bytes = bytesOf(name);
+    if (bytes.length > NAME_BYTES_MAX) throw new RangeError(`a name of ${bytes.length} bytes`);
+    const head = Buffer.alloc(HEAD_BYTES.file);
+    head.writeUInt8(TAG.file);
+    head.writeBigUInt64LE(BigInt(sizeBytes), FIELD.tag);
+    head.writeUInt32LE(directory, FIELD.tag + FIELD.fileSize);
+    head.writeUInt32LE(bytes.length, HEAD_BYTES.file - FIELD.nameLength);
+    return Buffer.concat([this.end(), head, bytes]);
+  }
+
+  /** What is still held. The writer can go on. */
+  end(): Uint8Array {
+    if (this.#structureBytes === 0) return EMPTY;
+    const held = [literalHead(TAG.structure, this.#structureBytes), ...this.#structure];
+    this.#structure = [];
+    this.#structureBytes = 0;
+    return Buffer.concat(held);
+  }
+
+  /** True when a content of this size can come as bytes. */
+  static canInline(sizeBytes: number): boolean {
+    return sizeBytes <= LITERAL_BYTES_MAX;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function literalHead(tag: number, length: number): Uint8Array {
+  const head = Buffer.alloc(HEAD_BYTES.literal);
+  head.writeUInt8(tag);
+  head.writeUInt32LE(length, FIELD.tag);
+  return head;
+}
