@@ -85,6 +85,7 @@ export {
   type TrustSettings,
   type UsedDelta,
 } from '#work/pull-commit';
+export { type RelabelOptions, type RelabelReport, relabelSysroot } from '#work/relabel';
 export {
   type ArrangeOptions,
   COMMIT_ROUTES,

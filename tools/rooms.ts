@@ -443,6 +443,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'work/labels': ['base/bytes', 'base/digest', 'base/errors', 'formats/selinux', 'formats/tree'],
+  'work/relabel': ['base/bytes', 'base/flow', 'formats/selinux', 'host', 'work/labels'],
   'work/boot': [
     'base/bytes',
     'base/digest',
@@ -619,6 +620,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/export-commit',
     'work/make-commit',
     'work/pull-commit',
+    'work/relabel',
     'work/synthesize',
   ],
 };

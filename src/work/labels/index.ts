@@ -3,4 +3,10 @@
  */
 
 export { labelTree, TYPE_LETTERS } from './label.ts';
-export { type PolicyPlace, readPolicy, type TreeContents } from './policy.ts';
+export {
+  loadPolicy,
+  type PolicyFiles,
+  type PolicyPlace,
+  readPolicy,
+  type TreeContents,
+} from './policy.ts';

@@ -39,7 +39,21 @@ export async function readPolicy(
   precedence: Precedence,
   { from = tree.root, mayMiss = false }: PolicyPlace = {},
 ): Promise<Labeler | undefined> {
-  const files = new PolicyReader(contents, tree, from);
+  return await loadPolicy(new PolicyReader(contents, tree, from), precedence, mayMiss);
+}
+
+/** Where the files of a policy are read from. */
+export interface PolicyFiles {
+  /** The content of a regular file, by its path below the root; undefined when there is none. No link is followed. */
+  read(path: string): Uint8Array | undefined;
+}
+
+/** As `readPolicy`, from anywhere. @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY; what `files` throws */
+export async function loadPolicy(
+  files: PolicyFiles,
+  precedence: Precedence,
+  mayMiss = false,
+): Promise<Labeler | undefined> {
   const config = files.read(CONFIG_PATH);
   const name = config === undefined ? undefined : parsePolicyName(config);
   if (name === undefined) return undefined;
@@ -56,7 +70,7 @@ export async function readPolicy(
 }
 
 /** Reads files of a tree, whose contents are inline or objects of the repository. */
-class PolicyReader {
+class PolicyReader implements PolicyFiles {
   readonly #contents: TreeContents;
   readonly #tree: Tree;
   readonly #from: Directory;

@@ -1,0 +1,212 @@
+import type { ByteString } from '#base/bytes';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
+import { type InodeType, type Labeler, POLICY_FILE_MAX_BYTES } from '#formats/selinux';
+import {
+  Dir,
+  type FileStat,
+  type FileType,
+  getXattr,
+  hasErrno,
+  OPEN,
+  readAll,
+  setXattr,
+  statFd,
+} from '#host';
+import { loadPolicy, type PolicyFiles } from '#work/labels';
+import { lookupNameOf } from './lookup-name.ts';
+
+/** What a sysroot is labelled with. */
+export interface RelabelOptions extends OperationOptions {
+  /** Path of a directory with the policy in `etc/selinux` or `usr/etc/selinux`; default: the newest deployment of the sysroot. */
+  readonly policyRoot?: string | undefined;
+}
+
+/** What was done. Each inode that was looked at counts once for each of its names. */
+export interface RelabelReport {
+  /** False: there is no policy, and nothing was done. */
+  readonly hasPolicy: boolean;
+  readonly labelled: number;
+  /** Had a label. */
+  readonly present: number;
+  /** The policy has no label for them. */
+  readonly without: number;
+  /** Deployments, which were skipped with all they hold. */
+  readonly deployments: number;
+  /** Mount points, which were not entered. */
+  readonly mounts: number;
+}
+
+const XATTR = 'security.selinux' as ByteString;
+/** How a kernel with SELinux shows an inode without a label. */
+const UNLABELLED = ':unlabeled_t:';
+/** Content of a commit: a label is part of its checksum. */
+const CONTENT_OBJECT = /^\/ostree\/repo\/objects\/[0-9a-f]{2}\/[0-9a-f]{62}\.file$/;
+const DEPLOYMENT = /^[0-9a-f]{64}\.\d+$/;
+const DEPLOYMENTS = 'ostree/deploy';
+/** Entries between two steps. */
+const STEP_ENTRIES = 64;
+const PROGRESS_ID = 'relabel';
+const LETTERS: Readonly<Record<Exclude<FileType, 'unknown'>, InodeType>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  character: 'c',
+  block: 'b',
+  fifo: 'p',
+  socket: 's',
+};
+
+/**
+ * Gives labels to everything in a sysroot that has none, in one filesystem. Deployments are left alone: they have the labels of
+ * their commits, and their directories are immutable. They are known by device and inode, so it does not matter where else they appear.
+ * Contents of commits are left alone too. A second run changes nothing.
+ * @param path the physical root, which holds `ostree/`
+ * @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY; HostError SYSCALL_FAILED; the reason of `signal`
+ */
+export async function relabelSysroot(
+  path: string,
+  options: RelabelOptions = {},
+): Promise<RelabelReport> {
+  using root = Dir.open(path);
+  const deployments = findDeployments(root);
+  const labeler = await readLabels(root, deployments, options.policyRoot);
+  const walk = new Relabelling(root, labeler, deployments, options);
+  if (labeler !== undefined) await inTurns(walk.all(), options);
+  return walk.report;
+}
+
+/** A deployment and its inode. */
+interface Deployment {
+  readonly path: string;
+  readonly key: string;
+  readonly modifiedSec: number;
+}
+
+function keyOf({ dev, ino }: FileStat): string {
+  return `${dev}:${ino}`;
+}
+
+function findDeployments(root: Dir): readonly Deployment[] {
+  const found: Deployment[] = [];
+  for (const os of namesIn(root, DEPLOYMENTS)) {
+    const folder = `${DEPLOYMENTS}/${os}/deploy`;
+    for (const name of namesIn(root, folder)) {
+      const path = `${folder}/${name}`;
+      const stat = DEPLOYMENT.test(name) ? root.lstat(path) : undefined;
+      if (stat?.type !== 'directory') continue;
+      found.push({ path, key: keyOf(stat), modifiedSec: stat.ctimeSec });
+    }
+  }
+  return found.sort((a, b) => b.modifiedSec - a.modifiedSec);
+}
+
+function namesIn(root: Dir, path: string): string[] {
+  try {
+    using dir = root.tryOpenDir(path, { noFollow: true });
+    return dir === undefined ? [] : dir.readEntries().map(({ name }) => name);
+  } catch (error) {
+    if (hasErrno(error, 'ENOTDIR') || hasErrno(error, 'ELOOP')) return [];
+    throw error;
+  }
+}
+
+async function readLabels(
+  root: Dir,
+  [newest]: readonly Deployment[],
+  policyRoot: string | undefined,
+): Promise<Labeler | undefined> {
+  if (policyRoot === undefined && newest === undefined) return undefined;
+  using holder = policyRoot === undefined ? root.openDir(newest?.path ?? '') : Dir.open(policyRoot);
+  const inEtc = await loadPolicy(new FilesBelow(holder, ''), 'libselinux');
+  return inEtc ?? (await loadPolicy(new FilesBelow(holder, 'usr/'), 'libselinux'));
+}
+
+class FilesBelow implements PolicyFiles {
+  readonly #dir: Dir;
+  readonly #prefix: string;
+
+  constructor(dir: Dir, prefix: string) {
+    this.#dir = dir;
+    this.#prefix = prefix;
+  }
+
+  read(path: string): Uint8Array | undefined {
+    const name = `${this.#prefix}${path}`;
+    const flags = OPEN.read | OPEN.nonBlock | OPEN.noFollow;
+    using file = this.#dir.tryOpenFile(name, flags);
+    if (file === undefined || statFd(file).type !== 'file') return undefined;
+    return readAll(file, POLICY_FILE_MAX_BYTES);
+  }
+}
+
+class Relabelling {
+  readonly #root: Dir;
+  readonly #device: number;
+  readonly #labeler: Labeler | undefined;
+  readonly #deployments: ReadonlySet<string>;
+  readonly #options: OperationOptions;
+  readonly #counts = { labelled: 0, present: 0, without: 0, deployments: 0, mounts: 0 };
+  #seen = 0;
+
+  constructor(
+    root: Dir,
+    labeler: Labeler | undefined,
+    deployments: readonly Deployment[],
+    options: OperationOptions,
+  ) {
+    this.#root = root;
+    this.#device = root.statSelf().dev;
+    this.#labeler = labeler;
+    this.#deployments = new Set(deployments.map(({ key }) => key));
+    this.#options = options;
+  }
+
+  get report(): RelabelReport {
+    return { hasPolicy: this.#labeler !== undefined, ...this.#counts };
+  }
+
+  *all(): Steps<void> {
+    const { onProgress } = this.#options;
+    onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items' });
+    this.#label({ dir: this.#root, name: '.' }, '/', 'directory');
+    yield* this.#below(this.#root, '');
+    onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: this.#seen });
+  }
+
+  *#below(dir: Dir, path: string): Steps<void> {
+    for (const { name } of dir.readEntries()) {
+      this.#seen += 1;
+      if (this.#seen % STEP_ENTRIES === 0) {
+        this.#options.onProgress?.({ type: 'advanced', id: PROGRESS_ID, done: this.#seen });
+        yield;
+      }
+      const stat = dir.lstat(name);
+      const below = `${path}/${name}`;
+      if (stat === undefined || CONTENT_OBJECT.test(below)) continue;
+      if (stat.dev !== this.#device) this.#counts.mounts += 1;
+      else if (this.#deployments.has(keyOf(stat))) this.#counts.deployments += 1;
+      else {
+        this.#label({ dir, name }, below, stat.type);
+        if (stat.type !== 'directory') continue;
+        using inside = dir.openDir(name, { noFollow: true });
+        if (inside.statSelf().ino === stat.ino) yield* this.#below(inside, below);
+      }
+    }
+  }
+
+  #label(at: { readonly dir: Dir; readonly name: string }, path: string, type: FileType): void {
+    if (type === 'unknown') return;
+    const old = getXattr(at, XATTR);
+    if (old !== undefined && !old.includes(UNLABELLED)) {
+      this.#counts.present += 1;
+      return;
+    }
+    const label = this.#labeler?.labelOf(lookupNameOf(path), LETTERS[type]);
+    if (label === undefined) {
+      this.#counts.without += 1;
+      return;
+    }
+    setXattr(at, XATTR, Buffer.from(`${label}\0`, 'latin1'));
+    this.#counts.labelled += 1;
+  }
+}
