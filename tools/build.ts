@@ -51,18 +51,18 @@ const CHUNKS = [
   { name: 'formats', test: /\/src\/formats\/(erofs|fsverity|oci|splitstream|tar|tree)\// },
   {
     name: 'core',
-    test: /\/src\/(host|stores\/composefs|work\/(image|repository))\/(?!.*-worker\.ts$)/,
+    test: /\/src\/(host|stores\/composefs|work\/(image|repository))\/(?!.*-(?:worker|server)\.ts$)/,
   },
 ];
 
-/** Every module that is started in a thread, by `new URL('./x.ts', import.meta.url)`; it lies beside the chunks. */
+/** Every module that is started in a thread or as a process, by `new URL('./x.ts', import.meta.url)`; it lies beside the chunks. */
 function workers(): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of readdirSync(SRC, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.ts') || name.endsWith('.test.ts')) continue;
     const text = readFileSync(join(SRC, name), 'utf8');
     for (const [, worker = ''] of text.matchAll(
-      /new URL\('\.\/([\w-]+-worker\.ts)', import\.meta\.url\)/g,
+      /new URL\('\.\/([\w-]+-(?:worker|server)\.ts)', import\.meta\.url\)/g,
     )) {
       const key = basename(worker, '.ts');
       if (!existsSync(join(SRC, name, '..', worker))) continue;

@@ -12,6 +12,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   'mkfs.xfs': 'xfsprogs',
   'docker-registry': 'docker-registry',
   fsverity: 'fsverity',
+  fusermount3: 'fuse3',
   getfattr: 'attr',
   gpg: 'gnupg',
   man: 'man-db',

@@ -22,6 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/fsverity',
   ],
   'formats/tar': ['base/bytes', 'base/digest', 'base/errors', 'base/flow', 'formats/tree'],
+  'formats/fuse': ['base/bytes', 'base/errors'],
   'formats/tar-split': ['base/bytes', 'base/errors', 'formats/tar'],
   'formats/splitdirfdstream': ['base/bytes', 'base/errors'],
   'formats/oci': [
@@ -158,7 +159,18 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'formats/tree',
     'host',
   ],
-  'work/mount': ['base/bytes', 'base/digest', 'base/errors', 'host', 'stores/composefs'],
+  'work/mount': [
+    'base/bytes',
+    'base/digest',
+    'base/errors',
+    'base/flow',
+    'formats/erofs',
+    'formats/fsverity',
+    'formats/fuse',
+    'formats/tree',
+    'host',
+    'stores/composefs',
+  ],
   'work/containers': [
     'base/digest',
     'base/errors',
@@ -640,6 +652,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/selinux': ['re2js'],
   host: [
     'node:child_process',
+    'node:events',
     'node:fs',
     'node:module',
     'node:os',
@@ -664,6 +677,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'stores/containers': ['node:crypto', 'node:timers/promises', 'node:zlib'],
   'work/export-containers': ['node:timers/promises', 'node:zlib'],
   'formats/containers-storage': ['node:crypto'],
+  'work/mount': ['node:os'],
   'work/preview': ['node:os'],
   'work/registries': ['node:crypto', 'node:os', 'node:path'],
   'work/synthesize': ['node:os'],

@@ -96,6 +96,13 @@ export {
   type XattrTarget,
 } from './files/xattr.ts';
 export {
+  closeFuseBacking,
+  openFuseBacking,
+  openFuseDevice,
+  receiveFuseRequest,
+  sendFuseReply,
+} from './mounts/fuse.ts';
+export {
   detachLoopDevice,
   type LoopDevice,
   type LoopOptions,
@@ -118,11 +125,14 @@ export {
   type Capability,
   type CapabilityName,
   type CapabilityTable,
+  isInitialUserNamespace,
   probeHost,
   probeReflinkBetween,
 } from './probe.ts';
+export { BACKGROUND_FD, serveBackground, startBackground } from './processes/background.ts';
 export { hasProcessCapability, type ProcessCapability } from './processes/capabilities.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
+export { mountByHelper, unmountByHelper } from './processes/fusermount.ts';
 export { type Deduped, dedupeRange } from './sharing/dedupe.ts';
 export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
 export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';

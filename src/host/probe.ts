@@ -134,10 +134,18 @@ function readProc(path: string): string | undefined {
   return file === undefined ? undefined : readAll(file, PROC_FILE_BYTES_MAX).toString();
 }
 
-function probeInitialUserNamespace(): Answer {
+/** True in the first user namespace, whose root may have the kernel mount every filesystem. */
+export function isInitialUserNamespace(): boolean {
+  return userNamespace() === INITIAL_USER_NAMESPACE;
+}
+
+function userNamespace(): string | undefined {
   using proc = Dir.open('/proc');
-  const found = proc.readlink('self/ns/user');
-  return found === INITIAL_USER_NAMESPACE || `this is ${found ?? 'unknown'}`;
+  return proc.readlink('self/ns/user');
+}
+
+function probeInitialUserNamespace(): Answer {
+  return isInitialUserNamespace() || `this is ${userNamespace() ?? 'unknown'}`;
 }
 
 function probeUserNamespaces(): Answer {

@@ -30,7 +30,7 @@ for (const name of ['a\\b', 'a\\\\', 'a,b', 'a:b', 'é', '名前', 'with space',
     try {
       writeFileSync(at('mnt/written'), 'data');
     } finally {
-      unmountImage(at('mnt'));
+      await unmountImage(at('mnt'));
     }
     ok(existsSync(at(`upper ${name}/written`)));
     equal(existsSync(at('mnt/written')), false);

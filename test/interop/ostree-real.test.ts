@@ -99,14 +99,19 @@ async function pullInto(path: string, source: OstreeAddress, ref: string) {
 }
 
 /** Mounts an image and compares it with a checkout, path by path. */
-function compareMount(repository: Repository, imageId: string, mounted: string, plain: string) {
+async function compareMount(
+  repository: Repository,
+  imageId: string,
+  mounted: string,
+  plain: string,
+) {
   mountImage(repository, imageId, mounted);
   try {
     assert.equal(describe(mounted), describe(plain));
     assert.equal(hashes(mounted), hashes(plain));
     assert.equal(xattrs(mounted), xattrs(plain));
   } finally {
-    unmountImage(mounted);
+    await unmountImage(mounted);
   }
 }
 
@@ -159,5 +164,5 @@ test('a real tree of over 20,000 files is the same commit on both sides, pulled,
   ostree('checkout', `--repo=${at('archive')}`, 'real', at('plain'));
   mkdirSync(at('mnt'));
   assert.ok(http.pulled.imageId !== undefined);
-  compareMount(fromHttp, http.pulled.imageId, at('mnt'), at('plain'));
+  await compareMount(fromHttp, http.pulled.imageId, at('mnt'), at('plain'));
 });

@@ -130,7 +130,7 @@ test('fsck.erofs accepts its image', (t) => {
   assert.equal(done.status, 0, done.stdout + done.stderr);
 });
 
-test('the kernel shows of it what GNU tar makes of its layers', (t) => {
+test('the kernel shows of it what GNU tar makes of its layers', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   applyLayers(layers, at('expected'));
   mkdirSync(at('mnt'));
@@ -139,7 +139,7 @@ test('the kernel shows of it what GNU tar makes of its layers', (t) => {
     const files = compareTrees(at('mnt'), at('expected'));
     assert.ok(files > FILES_MIN, `${files} files`);
   } finally {
-    unmountImage(at('mnt'));
+    await unmountImage(at('mnt'));
   }
 });
 

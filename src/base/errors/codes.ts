@@ -220,6 +220,11 @@ export const ERROR_CODES = {
     meaning: 'The filesystem or kernel does not have fs-verity',
     keys: ['target'],
   },
+  FUSE_REQUEST_INVALID: {
+    kind: 'format',
+    meaning: 'A request of the kernel to a FUSE server is shorter than it says or needs',
+    keys: ['offset', 'what'],
+  },
   GC_PLAN_INVALID: {
     kind: 'format',
     meaning: 'A file is not a plan that garbage collection wrote',

@@ -25,7 +25,7 @@ export type HelperOutcome =
   | { readonly kind: 'missing' | 'not-started' | 'killed' | 'timed-out' | 'output-too-large' };
 
 /**
- * Runs a helper to its end; it inherits standard error. The only function that starts programs.
+ * Runs a helper to its end; it inherits standard error.
  * @throws TypeError for a program that is not a helper; the reason of the signal
  */
 export async function runHelper(call: HelperCall): Promise<HelperOutcome> {

@@ -78,7 +78,7 @@ export function startWorker<Data, In, Out, Result>(
   options.signal?.throwIfAborted();
   const state = new Int32Array(new SharedArrayBuffer(8));
   const envelope: Envelope = { data, state };
-  const worker = new threads.Worker(locate(module), {
+  const worker = new threads.Worker(locateModule(module), {
     workerData: envelope,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.youngHeapMb === undefined
@@ -129,8 +129,8 @@ function workerFailed(reason: string, cause?: unknown): HostError {
   return new HostError('WORKER_FAILED', message, { reason }, cause === undefined ? {} : { cause });
 }
 
-/** The source module, or the module of the bundle. */
-function locate(module: URL): URL {
+/** The source module, or the module of the bundle. @throws HostError WORKER_FAILED when neither exists */
+export function locateModule(module: URL): URL {
   const base = module.pathname.slice(module.pathname.lastIndexOf('/') + 1);
   const bundled = base.replace(/\.ts$/, '.js');
   const candidates =
@@ -146,8 +146,9 @@ function locate(module: URL): URL {
 let workerFolder: URL | undefined;
 
 /**
- * Says where the entries of threads are (`batch-worker.js`, `commit-worker.js`, `file-worker.js`, `fsck-worker.js`, `gc-worker.js`,
- * `readiness-worker.js`, `unpack-worker.js`), for programs whose bundler put them elsewhere. It holds for this process and all later calls. Without it they are
+ * Says where the entries of threads are (`batch-worker.js`, `commit-worker.js`, `file-worker.js`, `fsck-worker.js`, `fuse-worker.js`,
+ * `gc-worker.js`, `readiness-worker.js`, `unpack-worker.js`) and of background processes (`fuse-server.js`), for programs whose bundler put
+ * them elsewhere. It holds for this process and all later calls. Without it they are
  * looked for beside the code of the library, by `import.meta.url`.
  * @param folder a `file:` URL or a path; undefined: beside the library again
  */

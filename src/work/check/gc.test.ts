@@ -39,7 +39,7 @@ test('what is mounted is kept until it is unmounted, or goes by force with a wor
     deepEqual(forced.heldByMounts, kept.heldByMounts);
     throws(() => readFileSync(join(target, 'usr/other')));
   } finally {
-    unmountImage(target);
+    await unmountImage(target);
   }
   equal((await planGc(repository)).objects.length, 0);
 });

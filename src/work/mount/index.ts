@@ -1,8 +1,13 @@
 /**
- * Mounting images with the kernel: EROFS for the tree, overlayfs for the files' data in the objects.
+ * Mounting images: by the kernel, where EROFS gives the tree and overlayfs the files' data in the objects, or by a FUSE server, which needs no
+ * root.
+ *
+ *     mountImage ─▶ kernel            mountByFuse ─▶ fuse-server (a process) ─▶ fuse-worker (threads) ◀─▶ /dev/fuse
  */
-export { type FuseFileOptions, mountImageFileByFuse } from './fuse-file.ts';
+export { type FuseFileOptions, mountImageFileByFuse } from './fuse/fuse-file.ts';
+export { type FuseMountOptions, mountByFuse, serveByFuse } from './fuse/mount-fuse.ts';
+export type { FuseSession } from './fuse/session.ts';
 export type { UpperLayer } from './layers.ts';
-export { type MountOptions, type MountReport, mountImage } from './mount.ts';
+export { canMount, type MountOptions, type MountReport, mountImage } from './mount.ts';
 export { type MountFileOptions, mountImageFile } from './mount-file.ts';
 export { findMount, listMounts, type MountedImage, unmountImage } from './unmount.ts';

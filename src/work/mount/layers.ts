@@ -5,6 +5,7 @@ import {
   Dir,
   type HostFile,
   hasErrno,
+  isInitialUserNamespace,
   MountContext,
   openLoopDevice,
   setMountAttributes,
@@ -24,7 +25,7 @@ type ImageFile = Exclude<Descriptor, number>;
 export interface LayerOptions {
   /** What the mount table shows as the source. */
   readonly source: string;
-  /** Directories of objects; a file is looked for in the first one first. */
+  /** Directories of objects; a file is looked for in the first one first. Empty for a tree that holds the contents. */
   readonly objects: readonly Dir[];
   /** Whether the kernel checks each file against its fs-verity digest; `try` does so where the kernel is able to. */
   readonly verity: 'off' | 'try' | 'require';
@@ -63,13 +64,16 @@ function mountErofsFrom(source: string): HostFile {
   return context.mount({ readOnly: true });
 }
 
-/** A detached overlay of the tree over the objects. Source of the options: composefs core spec 8.1. */
-function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
+/** A detached overlay of the tree over the objects; without objects the tree holds the contents. Source of the options: composefs core spec 8.1. */
+export function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
   const { objects, writable, readOnly } = options;
   using context = new MountContext('overlay');
   context.setString('source', byteStringFromText(options.source));
-  context.setString('metacopy', 'on');
-  context.setString('redirect_dir', 'on');
+  if (objects.length > 0) {
+    context.setString('metacopy', 'on');
+    context.setString('redirect_dir', 'on');
+  }
+  if (!isInitialUserNamespace()) context.setFlag('userxattr');
   if (options.verity === 'require') context.setString('verity', 'require');
   // A kernel without the option refuses it; then files are not checked.
   if (options.verity === 'try') context.trySetString('verity', 'require');

@@ -43,7 +43,7 @@ test('an image is mounted over a directory, listed, and taken away', async (t) =
       [{ target, image: 'image', imageId }],
     );
   } finally {
-    assert.equal(unmountImage(target).image, 'image');
+    assert.equal((await unmountImage(target)).image, 'image');
   }
   assert.deepEqual(readdirSync(target), []);
 });
@@ -64,7 +64,7 @@ test('a writable layer takes changes and leaves the image alone', async (t) => {
     writeFileSync(join(target, 'usr/new'), 'hi');
     assert.equal(readFileSync(join(upper, 'usr/new'), 'utf8'), 'hi');
   } finally {
-    unmountImage(target);
+    await unmountImage(target);
   }
 });
 
@@ -87,10 +87,7 @@ test('what cannot be mounted says so and attaches nothing', async (t) => {
   );
 });
 
-test('only a mounted image is taken away', () => {
+test('only a mounted image is taken away', async () => {
   using scratch = makeTempDir();
-  assert.throws(
-    () => unmountImage(scratch.path),
-    (error) => hasCode(error, 'MOUNT_NOT_FOUND'),
-  );
+  await assert.rejects(unmountImage(scratch.path), (error) => hasCode(error, 'MOUNT_NOT_FOUND'));
 });

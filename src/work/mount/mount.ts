@@ -1,5 +1,11 @@
 import { ConflictError, hasCode, isOnecopyError, UnsupportedError } from '#base/errors';
-import { attachMountOver, Dir, hasErrno } from '#host';
+import {
+  attachMountOver,
+  Dir,
+  hasErrno,
+  hasProcessCapability,
+  isInitialUserNamespace,
+} from '#host';
 import type { Repository } from '#stores/composefs';
 import { mountLayers, type UpperLayer } from './layers.ts';
 import { sourceOf } from './source.ts';
@@ -19,6 +25,8 @@ export interface MountReport {
   /** True when the kernel checks every file against its fs-verity digest. */
   readonly verity: boolean;
   readonly readOnly: boolean;
+  /** The process that serves the files, where the kernel does not mount the image itself. */
+  readonly serverPid?: number;
 }
 
 /**
@@ -47,7 +55,7 @@ export function mountImage(
     });
     attachMountOver(merged, directory);
   } catch (error) {
-    throw explain(error, image);
+    throw explainMount(error, image);
   }
   return {
     imageId: opened.id,
@@ -57,8 +65,13 @@ export function mountImage(
   };
 }
 
+/** True where this process may have the kernel mount an image: EROFS is for the first user namespace alone. */
+export function canMount(): boolean {
+  return hasProcessCapability('sysAdmin') && isInitialUserNamespace();
+}
+
 /** A second mount would hide the first one, and `umount` would show it again. @throws ConflictError MOUNT_EXISTS */
-function requireFree(directory: Dir, target: string): void {
+export function requireFree(directory: Dir, target: string): void {
   const mounted = mountedAt(directory, target);
   if (mounted === undefined) return;
   throw new ConflictError(
@@ -70,10 +83,10 @@ function requireFree(directory: Dir, target: string): void {
 }
 
 /** The error of a failed mount, with its reason and a hint. */
-function explain(error: unknown, image: string): unknown {
+export function explainMount(error: unknown, image: string): unknown {
   if (!isOnecopyError(error) || !hasCode(error, 'SYSCALL_FAILED')) return error;
   const hint = hasErrno(error, 'EPERM')
-    ? 'mounting needs root; ls, cat, find and cp read an image without mounting it'
+    ? 'Mount without root with --fuse, or read the image with ls, cat, find and cp'
     : hasErrno(error, 'ENODEV')
       ? 'this kernel needs EROFS and overlayfs (modprobe erofs overlay)'
       : 'Run `onecopy doctor` to list what this host supports';

@@ -1,7 +1,7 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import { Dir, pathOf, readAll, unmount } from '#host';
+import { Dir, hasErrno, pathOf, readAll, unmount, unmountByHelper } from '#host';
 import { parseSource, SOURCE_PREFIX } from './source.ts';
 
 /** Size limit of the mount table, in bytes. */
@@ -72,14 +72,26 @@ function mountAt(directory: Dir, target: string): MountedImage {
 }
 
 /**
- * Unmounts an image. Other mounts are refused.
+ * Unmounts an image; the process that serves it ends. Other mounts are refused.
  * @param target the mount point as an absolute path
- * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use)
+ * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use); UnsupportedError MOUNT_UNSUPPORTED
  */
-export function unmountImage(target: string): MountedImage {
-  using directory = Dir.openPath(pathOf(target));
-  const mounted = mountAt(directory, target);
-  directory[Symbol.dispose]();
-  unmount(mounted.target);
+export async function unmountImage(target: string): Promise<MountedImage> {
+  let mounted: MountedImage;
+  {
+    using directory = Dir.openPath(pathOf(target));
+    mounted = mountAt(directory, target);
+  }
+  await unmountPlace(mounted.target);
   return mounted;
+}
+
+/** Unmounts by `fusermount3` where this user may not. @throws HostError SYSCALL_FAILED; UnsupportedError MOUNT_UNSUPPORTED */
+export async function unmountPlace(target: string): Promise<void> {
+  try {
+    unmount(target);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM')) throw error;
+    await unmountByHelper(target);
+  }
 }

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { UsageError } from '#base/errors';
 import { ensureNamedImage, type Named, openNamedView } from '#work/catalog';
-import { mountImage } from '#work/mount';
+import { canMount, mountByFuse, mountImage } from '#work/mount';
 import { findOfPlatform } from './files.ts';
 import { openSelected } from './repository.ts';
-import { maybeText, text } from './schemas.ts';
+import { count, flag, maybeText, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
 
 const report = v.variant('dryRun', [
@@ -25,6 +25,8 @@ const report = v.variant('dryRun', [
       /** True when the kernel verifies the fs-verity digest of every file. */
       verity: v.boolean(),
       readOnly: v.boolean(),
+      /** The process that serves the files; absent when the kernel mounted the image itself. */
+      serverPid: v.optional(count),
       /** Only of a commit. */
       commit: v.optional(text),
     }),
@@ -42,6 +44,8 @@ const request = v.strictObject({
   work: maybeText,
   /** Of an index that was pulled with all platforms: the image to mount. */
   platform: maybeText,
+  /** Serve the files by FUSE even if this user may mount. Without it, users who may not mount get FUSE. */
+  fuse: flag,
 });
 
 /** `mount`: mounts an image or a commit over a directory. */
@@ -65,7 +69,12 @@ export const mount = defineVerb({
     const named = findOfPlatform(repository, asked.name, asked.platform);
     const { signal } = context;
     const { imageId } = await ensureNamedImage(repository, named, { signal });
-    const done = mountImage(repository, imageId, asked.directory, { label: asked.name, writable });
+    const { directory } = asked;
+    const how = { label: asked.name, writable };
+    const done =
+      asked.fuse === true || !canMount()
+        ? await mountByFuse(repository, imageId, directory, { ...how, signal })
+        : mountImage(repository, imageId, directory, how);
     return { dryRun: false as const, name: asked.name, mount: { ...done, ...commitOf(named) } };
   },
 });

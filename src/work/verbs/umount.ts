@@ -18,7 +18,7 @@ export const umount = defineVerb({
     return { dryRun: true, unmounted: mountedOf(findMount(directory)) };
   },
   async run(_context, { directory }) {
-    return { dryRun: false, unmounted: mountedOf(unmountImage(directory)) };
+    return { dryRun: false, unmounted: mountedOf(await unmountImage(directory)) };
   },
 });
 

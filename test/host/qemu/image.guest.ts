@@ -58,7 +58,7 @@ for (const top of ['/ext4', '/btrfs']) {
         assert.equal(readFileSync(`${target}/usr/large`, 'utf8'), LARGE);
         assert.equal(readFileSync(`${target}/usr/inline`, 'utf8'), 'inline');
       } finally {
-        unmountImage(target);
+        await unmountImage(target);
       }
     });
 
@@ -76,7 +76,7 @@ for (const top of ['/ext4', '/btrfs']) {
         assert.throws(() => readFileSync(`${target}/usr/small`), { code: 'EIO' });
         assert.equal(readFileSync(`${target}/usr/large`, 'utf8'), LARGE);
       } finally {
-        unmountImage(target);
+        await unmountImage(target);
       }
       const { findings } = await checkRepository(repository);
       assert.deepEqual(
@@ -101,7 +101,7 @@ for (const top of ['/ext4', '/btrfs']) {
           assert.doesNotMatch(mountOptions(target), /\bverity=/);
           assert.equal(readFileSync(`${target}/usr/small`, 'utf8'), SMALL);
         } finally {
-          unmountImage(target);
+          await unmountImage(target);
         }
       }
       await assert.rejects(openRepository(insecure, { requireVerity: true }), (error) =>

@@ -33,6 +33,11 @@ export const grammar: Grammar = {
       take: 'path',
       completes: 'files',
     },
+    {
+      flags: '--fuse',
+      says: 'serve the files by FUSE, as is done for users who may not mount',
+      key: 'fuse',
+    },
   ],
   seeAlso: ['umount', 'ls', 'cp'],
   aliases: [{ name: 'ostree mount' }],

@@ -10,5 +10,7 @@ export const text: Text<MountReport> = (report, { line }) => {
   }
   const writable = report.mount.readOnly ? '' : ', writable';
   const verity = report.mount.verity ? ', fs-verity enforced' : '';
-  line(`Mounted ${name} over ${mount.target}${writable}${verity}`);
+  const server = report.mount.serverPid;
+  const served = server === undefined ? '' : `, served by process ${server} until it is unmounted`;
+  line(`Mounted ${name} over ${mount.target}${writable}${verity}${served}`);
 };

@@ -8,7 +8,6 @@ import {
   INODES_OFFSET,
   OVERLAY,
   SLOT_SIZE,
-  XATTR_ENTRY,
   XATTR_HEADER,
   XATTR_PREFIXES,
 } from '../layout.ts';
@@ -24,6 +23,10 @@ import {
   typeOfMode,
 } from './inode.ts';
 import { type ImageHeader, invalidImage, type OpenOptions, readHeader } from './superblock.ts';
+import { visitXattrs, xattrAt } from './xattrs.ts';
+
+/** More than the entries of one block: positions of `entriesFrom` number blocks and the entries in them. */
+const POSITIONS_PER_EXTENT = 65_536;
 
 /**
  * An image read on demand: opening decodes the superblock only, and every question decodes what it needs and checks
@@ -127,6 +130,31 @@ export class ErofsImage {
   }
 
   /**
+   * Entries of a directory as stored, from a position on: 0, or the `next` of an entry. Stubs are left out.
+   * @throws FormatError EROFS_INVALID
+   */
+  *entriesFrom(
+    directory: ErofsInode,
+    position: number,
+  ): Generator<ErofsEntry & { readonly next: number }> {
+    if (directory.type !== 'directory') throw notDirectory(directory);
+    const extents = this.#extentCount(directory);
+    let first = position % POSITIONS_PER_EXTENT;
+    for (let at = Math.floor(position / POSITIONS_PER_EXTENT); at < extents; at += 1) {
+      const block = openBlock(this.#bytes, ...this.#extentAt(directory, at));
+      for (let index = first; index < block.count; index += 1) {
+        const entry = entryOf(block, index);
+        const isLast = index + 1 === block.count;
+        const next = isLast
+          ? (at + 1) * POSITIONS_PER_EXTENT
+          : at * POSITIONS_PER_EXTENT + index + 1;
+        if (!this.#isStub(directory, entry)) yield { ...entry, next };
+      }
+      first = 0;
+    }
+  }
+
+  /**
    * Entries of a directory in byte order, without `.` and `..`, and in the root of V0 and V1 without the stub
    * whiteouts. @throws FormatError EROFS_INVALID
    */
@@ -147,7 +175,7 @@ export class ErofsImage {
   /** Xattrs of an inode as stored, shared ones first. @throws FormatError EROFS_INVALID */
   storedXattrs(inode: ErofsInode): StoredXattr[] {
     const xattrs: StoredXattr[] = [];
-    this.visitXattrs(inode, (at) => xattrs.push(this.#xattrOf(at)));
+    this.visitXattrs(inode, (at) => xattrs.push(xattrAt(this.#bytes, at)));
     return xattrs;
   }
 
@@ -156,30 +184,7 @@ export class ErofsImage {
    * @throws FormatError EROFS_INVALID
    */
   visitXattrs(inode: ErofsInode, visit: (offset: number, end: number) => void): void {
-    if (inode.xattrBytes === 0) return;
-    const start = inode.offset + inode.headerBytes;
-    const end = start + inode.xattrBytes;
-    const bytes = this.#bytes;
-    const sharedCount = bytes.u8(start + XATTR_HEADER.sharedCount);
-    let at = start + XATTR_HEADER.sizeBytes;
-    if (at + 4 * sharedCount > end) {
-      throw invalidImage(
-        start,
-        `xattrs of inode ${inode.nid}`,
-        `${sharedCount} references do not fit`,
-      );
-    }
-    for (let count = 0; count < sharedCount; count += 1) {
-      const id = bytes.u32(at);
-      const shared = this.header.xattrOffset + id * 4;
-      visit(shared, Math.min(this.#endOfXattr(shared, this.sizeBytes), this.sizeBytes));
-      at += 4;
-    }
-    while (at < end) {
-      const next = this.#endOfXattr(at, end);
-      visit(at, Math.min(next, end));
-      at = next;
-    }
+    visitXattrs(this.#bytes, this.header.xattrOffset, inode, visit);
   }
 
   /** A span of the image in one piece, and where in it that begins. */
@@ -351,30 +356,6 @@ export class ErofsImage {
     }
     const entry = found === undefined ? undefined : entryNamed(found, name);
     return entry === undefined || this.#isStub(directory, entry) ? undefined : entry.nid;
-  }
-
-  /** Where the next xattr begins. */
-  #endOfXattr(at: number, end: number): number {
-    if (at + XATTR_ENTRY.sizeBytes > end) throw invalidImage(at, 'xattr', 'is past the end');
-    const nameLength = this.#bytes.u8(at + XATTR_ENTRY.nameLength);
-    const valueLength = this.#bytes.u16(at + XATTR_ENTRY.valueLength);
-    const sizeBytes = XATTR_ENTRY.sizeBytes + nameLength + valueLength;
-    if (at + sizeBytes > end) throw invalidImage(at, 'xattr', 'is cut short');
-    return at + Math.ceil(sizeBytes / 4) * 4;
-  }
-
-  #xattrOf(offset: number): StoredXattr {
-    const bytes = this.#bytes;
-    const index = bytes.u8(offset + XATTR_ENTRY.nameIndex);
-    const nameLength = bytes.u8(offset + XATTR_ENTRY.nameLength);
-    const valueLength = bytes.u16(offset + XATTR_ENTRY.valueLength);
-    const name = bytes.locate(offset + XATTR_ENTRY.sizeBytes, nameLength + valueLength);
-    const value = name + nameLength;
-    return {
-      index,
-      suffix: bytes.buffer.toString('latin1', name, value) as ByteString,
-      value: bytes.buffer.subarray(value, value + valueLength),
-    };
   }
 }
 

@@ -1,0 +1,15 @@
+/**
+ * Messages of FUSE as a read-only filesystem needs them: requests of the kernel parsed, replies written.
+ *
+ *     /dev/fuse ── one read, one request ──▶ parseFuseRequest ──▶ a server
+ *               ◀─ one write, one reply ─── FuseReplies, FuseEntries ◀┘
+ */
+export { NAME_BYTES_MAX, PROTOCOL, REQUEST_BYTES_MIN, ROOT_NODE } from './layout.ts';
+export {
+  type FuseAttributes,
+  FuseEntries,
+  type FuseEntry,
+  FuseReplies,
+  type FuseSettings,
+} from './reply.ts';
+export { type FuseRequest, parseFuseRequest } from './request.ts';

@@ -1,0 +1,22 @@
+import { BACKGROUND_FD, Dir, HostFile, serveBackground } from '#host';
+import { type SessionOptions, startSession } from './session.ts';
+
+/** What the background process of a mount serves: the image is its first descriptor, the directory of objects its second. */
+export interface ServerData extends Omit<SessionOptions, 'image' | 'objects'> {
+  /** Absolute path. */
+  readonly target: string;
+}
+
+await serveBackground<ServerData>(async ({ target, ...options }, ready) => {
+  process.title = 'onecopy-fuse';
+  const session = await startSession(target, {
+    ...options,
+    image: new HostFile(BACKGROUND_FD, 'image'),
+    objects: [new Dir(BACKGROUND_FD + 1, 'objects')],
+  });
+  const end = () => void session.unmount().catch(() => undefined);
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  ready();
+  await session.done;
+});

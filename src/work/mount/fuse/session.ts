@@ -1,0 +1,148 @@
+import { availableParallelism } from 'node:os';
+import { byteStringFromText } from '#base/bytes';
+import { UnsupportedError } from '#base/errors';
+import {
+  attachMountOver,
+  Dir,
+  type HostFile,
+  hasProcessCapability,
+  MountContext,
+  mountByHelper,
+  openFuseDevice,
+  startWorker,
+} from '#host';
+import { mountOverlay, type UpperLayer } from '../layers.ts';
+import { unmountPlace } from '../unmount.ts';
+import type { FuseThreadData } from './fuse-worker.ts';
+
+/** Threads that answer at once where the kernel does not read files itself. */
+const THREADS_MAX = 4;
+
+/** What a session serves. */
+export interface SessionOptions {
+  /** The image, open. */
+  readonly image: HostFile;
+  /** Directories of objects, open. */
+  readonly objects: readonly Dir[];
+  /** Every object must have fs-verity. */
+  readonly verity: boolean;
+  /** Source in the mount table. */
+  readonly source: string;
+  /** What the type in the mount table has behind `fuse.`. */
+  readonly subtype: string;
+  /** Let other users read it. Root always does, others where /etc/fuse.conf allows it. */
+  readonly allowOther: boolean;
+  /** Access control lists are not shown. */
+  readonly hidesAccessLists: boolean;
+  readonly writable?: UpperLayer | undefined;
+}
+
+/** A mounted image that this process serves. It ends when it is unmounted, by whomever. */
+export interface FuseSession {
+  /** Settled when it is unmounted. Rejects when a thread fails. */
+  readonly done: Promise<void>;
+  /** Unmounts. @throws HostError SYSCALL_FAILED (EBUSY while it is in use) */
+  unmount(): Promise<void>;
+}
+
+/**
+ * Mounts an image over a directory and answers the kernel in threads: mounted directly with CAP_SYS_ADMIN, else by `fusermount3`. It owns
+ * what it is given, and closes it at the end.
+ * @throws UnsupportedError MOUNT_UNSUPPORTED; HostError SYSCALL_FAILED
+ */
+export async function startSession(target: string, options: SessionOptions): Promise<FuseSession> {
+  const files: (HostFile | Dir)[] = [options.image, ...options.objects];
+  const close = () => {
+    for (const file of files) file[Symbol.dispose]();
+  };
+  try {
+    const isPrivileged = hasProcessCapability('sysAdmin');
+    if (!isPrivileged && options.writable !== undefined) throw noUpper(target);
+    const device = isPrivileged
+      ? openFuseDevice()
+      : await mountByHelper(target, helperOptions(options));
+    files.push(device);
+    const done = serve(device, options, isPrivileged).finally(close);
+    done.catch(() => undefined);
+    if (isPrivileged) attach(target, device, options);
+    return { done, unmount: () => unmountPlace(target) };
+  } catch (error) {
+    // Closing the device ends the threads.
+    close();
+    throw error;
+  }
+}
+
+/** Answers until the filesystem is unmounted. */
+async function serve(
+  device: HostFile,
+  options: SessionOptions,
+  passthrough: boolean,
+): Promise<void> {
+  const data: FuseThreadData = {
+    device: device.fd,
+    image: options.image.fd,
+    objects: options.objects.map(({ fd }) => fd),
+    verity: options.verity,
+    hidesAccessLists: options.hidesAccessLists,
+    passthrough,
+  };
+  // Where the kernel reads the files itself, little is left to answer.
+  const count = passthrough ? 1 : Math.min(THREADS_MAX, availableParallelism());
+  const start = () =>
+    startWorker<FuseThreadData, never, never, void>(
+      new URL('./fuse-worker.ts', import.meta.url),
+      data,
+      { name: 'fuse' },
+    ).done;
+  await Promise.all(Array.from({ length: count }, start));
+}
+
+function attach(target: string, device: HostFile, options: SessionOptions): void {
+  const { source, writable } = options;
+  using directory = Dir.open(target);
+  using context = new MountContext('fuse');
+  context.setFlag('ro');
+  context.setFlag('default_permissions');
+  if (options.allowOther) context.setFlag('allow_other');
+  context.setString('subtype', options.subtype);
+  context.setString('source', byteStringFromText(source));
+  context.setString('rootmode', '040555');
+  context.setString('user_id', String(process.getuid?.() ?? 0));
+  context.setString('group_id', String(process.getgid?.() ?? 0));
+  context.setString('fd', String(device.fd));
+  using tree = context.mount({ readOnly: true });
+  if (writable === undefined) {
+    attachMountOver(tree, directory);
+    return;
+  }
+  using merged = mountOverlay(tree, {
+    source,
+    objects: [],
+    verity: 'off',
+    writable,
+    readOnly: false,
+  });
+  attachMountOver(merged, directory);
+}
+
+function noUpper(target: string): UnsupportedError {
+  return new UnsupportedError(
+    'MOUNT_UNSUPPORTED',
+    `Cannot mount a writable layer over "${target}": overlayfs needs CAP_SYS_ADMIN`,
+    { image: target, errno: 'EPERM' },
+    {
+      hint: 'Run the command as root, or in a user namespace: unshare --user --map-root-user --mount',
+    },
+  );
+}
+
+function helperOptions({ source, subtype, allowOther }: SessionOptions): string {
+  const plain = (value: string) => value.replace(/[\\,]/g, '\\$&');
+  return [
+    'ro,nosuid,nodev,default_permissions',
+    ...(allowOther ? ['allow_other'] : []),
+    `subtype=${plain(subtype)}`,
+    `fsname=${plain(source)}`,
+  ].join(',');
+}
