@@ -5,6 +5,7 @@
  * Usage: npm run prove -- NAME [NUMBER]   (without a name: lists them)
  */
 import { healFlips } from '../test/support/flips.ts';
+import { fillDisks } from '../test/support/full-disk.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 
 /** A long form. */
@@ -29,6 +30,17 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         lines.push(...bad.map(({ what, left }) => `${notice}: ${what}: ${left.join('; ')}`));
       }
       return lines;
+    },
+  },
+  'full-disk': {
+    says: 'exports, cp, commits, pulls and gc on a full disk say so, publish nothing, and succeed once there is room',
+    count: 12,
+    async run(count) {
+      const outcomes = await fillDisks(count);
+      for (const { what, failed, wrong } of outcomes) {
+        process.stdout.write(`${what}: ${failed} of ${count} failed, ${wrong.length} wrong\n`);
+      }
+      return outcomes.flatMap(({ wrong }) => wrong);
     },
   },
   'push-kills': {

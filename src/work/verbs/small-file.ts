@@ -1,5 +1,5 @@
 import { byteStringFromText } from '#base/bytes';
-import { Dir, HostFile, OPEN, readAll, writeAll } from '#host';
+import { Dir, fsync, HostFile, OPEN, readAll, writeAll } from '#host';
 
 /** Size limit for a file that a request names and that is read completely, in bytes. */
 const FILE_BYTES_MAX = 64 * 2 ** 20;
@@ -16,12 +16,21 @@ export function readNamedFile(path: string): Buffer {
   return readAll(file, FILE_BYTES_MAX);
 }
 
-/** Writes a file that a request names; an existing one is never replaced. @throws HostError SYSCALL_FAILED, exit 5 if it exists */
+/**
+ * Writes a file that a request names; an existing one is never replaced. If the write fails, no file is left.
+ * @throws HostError NO_SPACE, SYSCALL_FAILED, exit 5 if it exists
+ */
 export function writeNamedFile(path: string, content: Uint8Array): void {
   const { folder, name } = splitPath(path);
   using directory = Dir.open(folder);
   using file = directory.openFile(name, OPEN.write | OPEN.create | OPEN.exclusive, 0o644);
-  writeAll(file, content);
+  try {
+    writeAll(file, content);
+    fsync(file);
+  } catch (error) {
+    directory.unlink(name);
+    throw error;
+  }
 }
 
 function splitPath(path: string) {
