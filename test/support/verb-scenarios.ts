@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { byteStringFromText } from '#base/bytes';
 import type { TarMemberSource } from '#formats/tar';
@@ -56,6 +56,17 @@ export async function makeScenarios(
   const [image = ''] = readdirSync(join(repo, 'images')).filter((name) => name !== 'refs');
   const imageFile = join(repo, 'images', image);
   return {
+    'unified status': { short: NAMES },
+    'unified enable': { short: 'it does what unified pull does' },
+    'unified images': { short: NAMES },
+    'unified sync': { short: 'it does what unified pull does' },
+    'unified pull': {
+      args: ['--sysroot', at('s'), '-q', 'unified', 'pull', reference, '--mode=enabled-with-copy'],
+      prepare: () => {
+        fresh('s')();
+        mkdirSync(at('s'));
+      },
+    },
     pull: { args: ['--repo', at('p'), '-q', 'pull', reference, 'big'], prepare: fresh('p') },
     export: { args: on('export', 'big', at('x')), prepare: fresh('x') },
     push: { short: SERVER },

@@ -70,6 +70,16 @@ export const ERROR_CODES = {
     meaning: 'A blob is longer or shorter than its descriptor says',
     keys: ['expected', 'found'],
   },
+  BOOTC_STATE_INVALID: {
+    kind: 'format',
+    meaning: 'The state file of unified storage is not the JSON that bootc writes',
+    keys: ['offset', 'what', 'expected', 'found'],
+  },
+  BOOTC_STATE_VERSION: {
+    kind: 'unsupported',
+    meaning: 'The state file of unified storage has a version that is not known',
+    keys: ['expected', 'found'],
+  },
   BOOT_ENTRY_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'An image has no kernel or boot entry that could be prepared',
@@ -333,6 +343,12 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'Image indexes are nested deeper than any real image',
     keys: ['offset', 'what'],
+  },
+  INSTALL_CONFIG_INVALID: {
+    kind: 'format',
+    meaning:
+      'An install configuration of an image is not TOML, or has another value or key for storage',
+    keys: ['offset', 'what', 'expected', 'found'],
   },
   KEY_UNUSABLE: {
     kind: 'format',
@@ -1058,6 +1074,11 @@ export const ERROR_CODES = {
     meaning: 'A system call failed; errno, syscall and target give details',
     keys: ['errno', 'syscall', 'target'],
   },
+  SYSROOT_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'There is no directory at the path of a sysroot',
+    keys: ['path'],
+  },
   TAG_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'The layout or archive has no image with this tag',
@@ -1224,6 +1245,18 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The name of an xattr filter mode is not known',
     keys: ['offset', 'what'],
+  },
+  UNIFIED_REFLINK_MISSING: {
+    kind: 'unsupported',
+    meaning:
+      'The mode of unified storage forbids copies, and the filesystem cannot share extents among the stores',
+    keys: ['path'],
+  },
+  UNIFIED_SOURCE_UNKNOWN: {
+    kind: 'conflict',
+    meaning:
+      'An image of a deployment is in no store, and its origin does not say where it came from',
+    keys: ['manifestDigest'],
   },
   USAGE: {
     kind: 'usage',

@@ -22,6 +22,7 @@ export interface Asked extends CommandLine {
 export const FOLDERS: Readonly<Record<string, string>> = {
   image: 'dump, identify and create EROFS images',
   ostree: 'pull, create and export OSTree commits',
+  unified: 'keep one copy of the images of a system in three stores',
 };
 const COLUMNS_DEFAULT = 80;
 

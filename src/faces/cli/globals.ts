@@ -10,6 +10,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[]
   ],
   ['--user', 'use the repository of the user, ~/.var/lib/composefs'],
   ['--system', 'use the repository of the system, /sysroot/composefs'],
+  ['--sysroot <dir>', 'system whose stores `unified` verbs use (default: /sysroot)'],
   ['--json', 'print exactly one JSON document on stdout'],
   ['--progress <mode>', 'form of the progress display: auto, plain, json or none'],
   ['--progress-fd <n>', 'also write progress as JSON lines to this file descriptor'],
@@ -29,6 +30,7 @@ export interface GlobalOptions {
   readonly repo?: string;
   readonly user?: boolean;
   readonly system?: boolean;
+  readonly sysroot?: string;
   readonly json?: boolean;
   readonly progress?: string;
   readonly progressFd?: string;

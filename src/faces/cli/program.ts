@@ -81,7 +81,7 @@ function verbIn(program: Command, argv: readonly string[]): string | undefined {
 /** True for the value of an option. */
 function isValueOfOption(argv: readonly string[], word: string): boolean {
   const before = argv[argv.indexOf(word) - 1];
-  return before !== undefined && /^--(?:repo|progress|progress-fd|jobs)$/.test(before);
+  return before !== undefined && /^--(?:repo|sysroot|progress|progress-fd|jobs)$/.test(before);
 }
 
 /** Commander has printed help or version itself. Help that was not requested is a usage error. */
@@ -160,6 +160,7 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
   if (/pull$/.test(asked.row.name)) interruption.sayAfterwards('repeat the command to resume');
   const context: VerbContext = {
     repository: selectionOf(options),
+    ...(options.sysroot === undefined ? {} : { sysroot: options.sysroot }),
     signal: interruption.signal,
     onProgress: progress.listen,
     jobs: wholeNumber(options.jobs, '--jobs', 1),

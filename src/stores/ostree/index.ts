@@ -17,6 +17,7 @@ export {
 } from './config.ts';
 export { OstreeFile } from './file-object.ts';
 export { FileStage, type StagedMethod, type StageSeed } from './file-stage.ts';
+export { type PruneOptions, type PruneReport, pruneOstree } from './prune.ts';
 export { type BrokenRef, type OstreeRef, OstreeRefs, type RefSpace } from './refs.ts';
 export {
   type InitOptions,

@@ -31,6 +31,7 @@ import {
   parseConfig,
   parseRemotes,
 } from './config.ts';
+import { withBoolean } from './config-edit.ts';
 import { type OstreeFile, openFileObject } from './file-object.ts';
 import { CONFIG, DIRECTORIES, DIRECTORY_MODE, OBJECT_MODE, PARENTS_MAX } from './layout.ts';
 import { lockRepository } from './lock.ts';
@@ -133,6 +134,14 @@ export class OstreeRepo implements Disposable {
   /** Writes a file that is not an object, atomic and durable. */
   writeFile(path: string, bytes: Uint8Array): void {
     replaceFile(this.root, path, bytes);
+  }
+
+  /** Sets a boolean of the `config`, atomic and durable; everything else in it stays as it is. False if it said so already. */
+  setBoolean(group: string, key: string, value: boolean): boolean {
+    const bytes = readRegular(this.root, CONFIG, CONFIG_MAX_BYTES) ?? Buffer.alloc(0);
+    const text = withBoolean(bytes.toString('latin1'), group, key, value);
+    if (text !== undefined) this.writeFile(CONFIG, Buffer.from(text, 'latin1'));
+    return text !== undefined;
   }
 
   /** Every well-named object, in the order of the directories. */

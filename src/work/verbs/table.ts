@@ -8,6 +8,7 @@ export const VERB_GROUPS = {
   files: 'Files',
   image: 'EROFS images',
   ostree: 'OSTree',
+  unified: 'Unified storage',
   repository: 'Repository and host',
 } as const;
 
@@ -215,6 +216,36 @@ export const VERBS: readonly VerbRow[] = [
     group: 'ostree',
     summary: 'apply a static delta',
     load: async () => (await import('./ostree-apply-delta.ts')).ostreeApplyDelta,
+  },
+  {
+    name: 'unified status',
+    group: 'unified',
+    summary: 'show the mode, the stores and the deployments of a system',
+    load: async () => (await import('./unified/status.ts')).unifiedStatus,
+  },
+  {
+    name: 'unified enable',
+    group: 'unified',
+    summary: 'set how images of the system are stored',
+    load: async () => (await import('./unified/enable.ts')).unifiedEnable,
+  },
+  {
+    name: 'unified pull',
+    group: 'unified',
+    summary: 'pull an image of the system into all of its stores',
+    load: async () => (await import('./unified/pull.ts')).unifiedPullVerb,
+  },
+  {
+    name: 'unified images',
+    group: 'unified',
+    summary: 'list the images of the system, and what each store has of them',
+    load: async () => (await import('./unified/images.ts')).unifiedImages,
+  },
+  {
+    name: 'unified sync',
+    group: 'unified',
+    summary: 'restore images that containers-storage has lost',
+    load: async () => (await import('./unified/sync.ts')).unifiedSync,
   },
   {
     name: 'init',

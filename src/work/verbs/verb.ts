@@ -7,6 +7,8 @@ import type { RepositoryChoice } from '#work/repository';
 export interface VerbContext {
   /** Selection of the repository, which is opened when the verb needs it. */
   readonly repository: RepositoryChoice;
+  /** Directory of the system whose three stores are meant, for verbs of unified storage (default: `/sysroot`). */
+  readonly sysroot?: string | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: ProgressListener;
   /** Largest number of threads (default: number of processors). */

@@ -115,7 +115,9 @@ test('the examples of mount and umount are planned and run', async (t) => {
 
 test('every other example of every verb is planned and run, and answers as its schema says', async () => {
   for (const { name } of VERBS) {
-    if (!['mount', 'umount'].includes(name)) await askExamples(name);
+    // Those of unified storage need a filesystem of their own: see test/unified.
+    if (!['mount', 'umount'].includes(name) && !name.startsWith('unified '))
+      await askExamples(name);
   }
 });
 

@@ -36,6 +36,13 @@ import { grammar as tag } from './tag.ts';
 import { grammar as tags } from './tags.ts';
 import { grammar as tree } from './tree.ts';
 import { grammar as umount } from './umount.ts';
+import {
+  unifiedEnable,
+  unifiedImages,
+  unifiedPull,
+  unifiedStatus,
+  unifiedSync,
+} from './unified.ts';
 import { grammar as untag } from './untag.ts';
 
 /** The grammar of each verb of the table of verbs. */
@@ -68,6 +75,11 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'image create': imageCreate,
   'ostree pull': ostreePull,
   'ostree list-refs': ostreeListRefs,
+  'unified status': unifiedStatus,
+  'unified enable': unifiedEnable,
+  'unified pull': unifiedPull,
+  'unified images': unifiedImages,
+  'unified sync': unifiedSync,
   'ostree show': ostreeShow,
   'ostree commit': ostreeCommit,
   'ostree export': ostreeExport,

@@ -63,13 +63,15 @@ export function writeMetaFile(root: Dir, meta: RepositoryMeta, policy: VerityPol
   return outcome === 'published';
 }
 
-/** Names that may exist in a directory that becomes a repository: parts of a repository, and files of mkfs. */
+/** Names that may exist in a directory that becomes a repository: parts of a repository, files of mkfs, and what bootc keeps beside it. */
 const OWN_ENTRIES: ReadonlySet<string> = new Set([
   META_NAME,
   OBJECTS,
   ...CATEGORIES,
   OWN,
   'lost+found',
+  'bootc',
+  'bootc.json',
 ]);
 
 /**

@@ -1,0 +1,135 @@
+import type {
+  UnifiedEnableReport,
+  UnifiedImagesReport,
+  UnifiedPullVerbReport,
+  UnifiedStatusReport,
+  UnifiedSyncReport,
+} from '#work/verbs';
+import { formatDigest, formatSize } from '../units.ts';
+import { countOf } from './checkout.ts';
+import type { Text } from './text.ts';
+
+/** The text of `unified status`. */
+export const statusText: Text<UnifiedStatusReport> = async (report, { line, table, noTrunc }) => {
+  line(`Sysroot:  ${report.sysroot}`);
+  line(`Storage:  ${modeText(report.storage, report.binding)}`);
+  line(`Reflinks: ${report.reflinksSupported ? 'supported' : 'not supported'}`);
+  const { unified, bound, partial, host } = report.images;
+  line(`Images:   ${unified} unified, ${bound} bound, ${partial} partial, ${host} only deployed`);
+  line('');
+  await table(
+    ['STORE', 'PATH', 'STATE'],
+    report.stores.map(({ kind, path, exists }) => [kind, path, exists ? 'present' : 'missing']),
+  );
+  if (report.deployments.length === 0) return;
+  line('');
+  await table(
+    ['DEPLOYMENT', 'COMMIT', 'IMAGE'],
+    report.deployments.map(({ role, commit, imageReference }) => [
+      role,
+      formatDigest(commit, noTrunc),
+      imageReference ?? '-',
+    ]),
+  );
+};
+
+function modeText(
+  storage: UnifiedStatusReport['storage'],
+  binding: UnifiedStatusReport['binding'],
+): string {
+  if (binding === 'unified') return `unified (${storage?.unified ?? 'enabled'})`;
+  return binding === 'bound-only' ? 'ostree-composefs-bound' : 'disabled';
+}
+
+/** The text of `unified enable`. */
+export const enableText: Text<UnifiedEnableReport> = (report, { line, note }) => {
+  const { before, after, binding, dryRun } = report;
+  const now = modeText(after, binding);
+  const isChanged = JSON.stringify(before) !== JSON.stringify(after);
+  const words = dryRun ? 'Would set the mode to' : 'Set the mode to';
+  line(isChanged ? `${words} ${now}` : `The mode is ${now} already`);
+  for (const { imageReference } of report.filled) {
+    line(`  ${dryRun ? 'would bring' : 'brought'} ${imageReference} into the stores`);
+  }
+  if (report.pending.length === 0) return;
+  note(
+    `${countOf(report.pending.length, 'deployed commit')} not made from composefs yet: run \`onecopy unified pull\` with the image, then deploy it`,
+  );
+};
+
+/** The text of `unified pull`. */
+export const pullText: Text<UnifiedPullVerbReport> = (report, { line }) => {
+  line(`${report.dryRun ? 'Would pull' : 'Pulled'} ${report.imageReference}`);
+  line(`  manifest:           ${report.manifestDigest}`);
+  const { path, policy, isInStorage } = report.route;
+  const stores = [isInStorage ? 'three stores' : 'no containers-storage', policy].join(', ');
+  line(`  route:              ${path} (${stores})`);
+  if (report.modeBefore !== report.modeAfter) {
+    line(`  mode:               ${report.modeAfter}, before: ${report.modeBefore ?? 'none'}`);
+  }
+  if (report.dryRun) {
+    line(`  containers-storage: ${report.containersStorage}`);
+    line(`  composefs:          ${report.composefs}`);
+    line(`  ostree:             ${report.ostree}`);
+    line(`  to fetch:           ${formatSize(report.fetchBytes)}`);
+    return;
+  }
+  const { composefs, containersStorage, ostree } = report.stages;
+  const layers = `${composefs.layersImported} new layers, ${composefs.layersPresent} already stored`;
+  line(
+    `  composefs:          ${layers}; ${composefs.objectsStored} new objects, ${composefs.objectsReflinked} of them by reflink`,
+  );
+  if (containersStorage !== null) {
+    const { filesReflinked, filesCopied, name } = containersStorage;
+    line(
+      `  containers-storage: ${name}; ${filesReflinked} files by reflink, ${filesCopied} copied`,
+    );
+  }
+  if (ostree !== null) {
+    const { isPresent, filesReflinked, filesWritten } = ostree;
+    const what = isPresent
+      ? 'already there'
+      : `${filesReflinked} files by reflink, ${filesWritten} written`;
+    line(`  ostree:             commit ${report.commit}; ${what}`);
+  }
+  line(`  time:               ${(report.ms.total / 1000).toFixed(2)} s`);
+};
+
+/** The text of `unified images`. */
+export const imagesText: Text<UnifiedImagesReport> = async (
+  { images },
+  { line, table, noTrunc, quiet },
+) => {
+  if (quiet) {
+    for (const { manifestDigest } of images) line(manifestDigest);
+    return;
+  }
+  await table(
+    ['NAME', 'TYPE', 'CONFIG', 'CONTAINERS-STORAGE', 'COMPOSEFS', 'OSTREE', 'DEPLOYED'],
+    images.map((row) => [
+      row.names[0] ?? '-',
+      row.imageType,
+      row.configDigest === null ? '-' : formatDigest(row.configDigest, noTrunc),
+      row.containersStorage,
+      row.composefs,
+      row.ostree,
+      row.deployments.map(({ role }) => role).join(', ') || '-',
+    ]),
+  );
+};
+
+/** The text of `unified sync`. */
+export const syncText: Text<UnifiedSyncReport> = (report, { line, note }) => {
+  if (report.binding !== 'unified') {
+    line('Nothing to do: images of this system are not kept in containers-storage');
+    return;
+  }
+  for (const { name, reflinkedFiles, copiedFiles } of report.restored) {
+    const files = `${reflinkedFiles} files by reflink, ${copiedFiles} copied`;
+    line(report.dryRun ? `Would restore ${name}` : `Restored ${name}: ${files}`);
+  }
+  for (const { manifestDigest, message } of report.failures) note(`${manifestDigest}: ${message}`);
+  line(
+    `${countOf(report.checked, 'image')} checked, ${report.alreadyPresent} present, ${report.restored.length} restored, ${report.failures.length} failed`,
+  );
+};

@@ -1,0 +1,39 @@
+/** The image that a deployment came from. */
+export interface ImageOrigin {
+  /** As `transport:name`, for example `docker://quay.io/os/base:1`. */
+  readonly reference: string;
+}
+
+/** Group and key of an origin file. Source: ostree-ext, container deployments. */
+const KEY = /^container-image-reference\s*=\s*(.*)$/;
+
+/** How the signature of an image is verified, before its reference. Source: ostree-ext 0.15, SignatureSource. */
+const SIGNED = /^ostree-(?:image-signed|unverified-image):(.*)$/s;
+const REMOTE = /^ostree-remote-image:[^:]+:(.*)$/s;
+/** The same, where only a registry can be meant. */
+const REGISTRY = /^ostree-(?:unverified-registry|remote-registry:[^:]+):(.*)$/s;
+
+/** Reads the image reference of an origin file; undefined for a deployment of another kind. */
+export function parseImageOrigin(bytes: Uint8Array): ImageOrigin | undefined {
+  let isOrigin = false;
+  for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
+    const text = line.trim();
+    if (text.startsWith('[')) isOrigin = text === '[origin]';
+    const value = isOrigin ? KEY.exec(text)?.[1] : undefined;
+    if (value !== undefined) return withoutPolicy(value.trim());
+  }
+  return undefined;
+}
+
+function withoutPolicy(text: string): ImageOrigin | undefined {
+  const image = (SIGNED.exec(text) ?? REMOTE.exec(text))?.[1];
+  if (image !== undefined && image !== '') return { reference: fullForm(image) };
+  const name = REGISTRY.exec(text)?.[1];
+  return name === undefined || name === '' ? undefined : { reference: `docker://${name}` };
+}
+
+/** `registry:NAME` is another spelling of `docker://NAME`. */
+function fullForm(image: string): string {
+  const name = /^registry:(.*)$/s.exec(image)?.[1];
+  return name === undefined ? image : `docker://${name}`;
+}

@@ -1,0 +1,147 @@
+import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
+import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
+import { parseBoundImage, parseImageOrigin } from '#formats/bootc';
+import { Dir, OPEN, readAll } from '#host';
+import type { Sysroot } from './sysroot.ts';
+
+/**
+ * What a deployment is for: it runs, it starts next, it was made and starts after the next shutdown, or it is kept to go back to.
+ * A deployment without a boot entry is staged.
+ */
+export type DeploymentRole = 'booted' | 'next' | 'staged' | 'rollback';
+
+/** A deployment of a sysroot. */
+export interface Deployment {
+  readonly stateroot: string;
+  readonly commit: OstreeChecksum;
+  readonly serial: number;
+  /** Image reference of its origin, for example `docker://quay.io/os/base:1`; undefined for a deployment of another kind. */
+  readonly imageReference: string | undefined;
+  /** Images that the deployment needs beside its own, as podman knows them. */
+  readonly boundImages: readonly string[];
+  readonly role: DeploymentRole;
+  /** Path below the sysroot. */
+  readonly path: string;
+}
+
+/** Largest origin, boot entry or quadlet, in bytes. Our limit. */
+const SMALL_FILE_BYTES_MAX = 1 << 20;
+const DEPLOY = 'ostree/deploy';
+const ENTRIES = 'boot/loader/entries';
+const BOUND_IMAGES = 'usr/lib/bootc/bound-images.d';
+const NAME = /^([0-9a-f]{64})\.([0-9]{1,9})$/;
+
+/** The deployments of a sysroot: those with boot entries in the order of these, then the staged ones. */
+export function listDeployments({ root }: Sysroot): readonly Deployment[] {
+  const order = bootOrder(root);
+  const booted = bootedPath(root);
+  const found: Deployment[] = [];
+  for (const stateroot of namesIn(root, DEPLOY)) {
+    const folder = `${DEPLOY}/${stateroot}/deploy`;
+    for (const name of namesIn(root, folder)) {
+      const [, checksum, serial] = NAME.exec(name) ?? [];
+      const path = `${folder}/${name}`;
+      if (checksum === undefined || root.lstat(bytesOf(path))?.type !== 'directory') continue;
+      const origin = readSmall(root, `${path}.origin`);
+      found.push({
+        stateroot,
+        commit: parseOstreeChecksum(checksum),
+        serial: Number(serial),
+        imageReference: origin === undefined ? undefined : parseImageOrigin(origin)?.reference,
+        boundImages: boundImagesOf(root, path),
+        role: roleOf(path, order, booted),
+        path,
+      });
+    }
+  }
+  const position = ({ path }: Deployment) =>
+    order.includes(path) ? order.indexOf(path) : order.length;
+  return found.sort((a, b) => position(a) - position(b));
+}
+
+/** True for a deployment that runs, or will run without anybody going back to it. */
+export function isLive({ role }: Deployment): boolean {
+  return role !== 'rollback';
+}
+
+function roleOf(
+  path: string,
+  order: readonly string[],
+  booted: string | undefined,
+): DeploymentRole {
+  if (path === booted) return 'booted';
+  const at = order.indexOf(path);
+  if (at < 0) return 'staged';
+  return at === 0 ? 'next' : 'rollback';
+}
+
+/** Paths of the deployments that boot entries lead to, the one that starts by default first. */
+function bootOrder(root: Dir): string[] {
+  const entries: { readonly version: number; readonly path: string }[] = [];
+  for (const name of namesIn(root, ENTRIES)) {
+    const text = name.endsWith('.conf') ? readSmall(root, `${ENTRIES}/${name}`) : undefined;
+    if (text === undefined) continue;
+    const lines = text.toString('utf8').split('\n');
+    const value = (key: string) =>
+      lines
+        .find((line) => line.startsWith(`${key} `))
+        ?.slice(key.length + 1)
+        .trim();
+    const link = /(?:^|\s)ostree=(\S+)/.exec(value('options') ?? '')?.[1];
+    const path = link === undefined ? undefined : deploymentAt(root, link);
+    if (path !== undefined) entries.push({ version: Number(value('version') ?? 0), path });
+  }
+  return entries.sort((a, b) => b.version - a.version).map(({ path }) => path);
+}
+
+/** The deployment that runs, if this is the sysroot of the running host. */
+function bootedPath(root: Dir): string | undefined {
+  using top = Dir.open('/');
+  const running = top.stat('sysroot' as ByteString);
+  const own = root.statSelf();
+  if (running === undefined || running.ino !== own.ino || running.dev !== own.dev) return undefined;
+  const text = readSmall(top, 'proc/cmdline')?.toString('utf8') ?? '';
+  const link = /(?:^|\s)ostree=(\S+)/.exec(text)?.[1];
+  return link === undefined ? undefined : deploymentAt(root, link);
+}
+
+/** Follows `/ostree/boot.1/os/CHECKSUM/0`, a link to `../../../deploy/os/deploy/CHECKSUM.SERIAL`. */
+function deploymentAt(root: Dir, link: string): string | undefined {
+  const path = link.replace(/^\/+/, '');
+  const target = path.startsWith('ostree/boot.') ? root.readlink(bytesOf(path)) : undefined;
+  const name = /deploy\/([^/]+)\/deploy\/([0-9a-f]{64}\.[0-9]+)$/.exec(
+    target === undefined ? '' : displayText(target),
+  );
+  return name === null ? undefined : `${DEPLOY}/${name[1]}/deploy/${name[2]}`;
+}
+
+function boundImagesOf(root: Dir, deployment: string): string[] {
+  const folder = `${deployment}/${BOUND_IMAGES}`;
+  const images: string[] = [];
+  for (const name of namesIn(root, folder)) {
+    const link = root.lstat(bytesOf(`${folder}/${name}`));
+    if (link?.type !== 'symlink') continue;
+    // Links lead into the deployment, as if it were the root.
+    const target = displayText(root.readlink(bytesOf(`${folder}/${name}`)) ?? ('' as ByteString));
+    const path = target.startsWith('/') ? `${deployment}${target}` : `${folder}/${target}`;
+    const bytes = readSmall(root, path);
+    const image = bytes === undefined ? undefined : parseBoundImage(target, bytes);
+    if (image !== undefined) images.push(image);
+  }
+  return images;
+}
+
+function namesIn(root: Dir, path: string): string[] {
+  using dir = root.tryOpenDir(bytesOf(path));
+  const names = dir?.readEntries().map(({ name }) => displayText(name)) ?? [];
+  return names.sort();
+}
+
+function readSmall(root: Dir, path: string): Buffer | undefined {
+  using file = root.tryOpenFile(bytesOf(path), OPEN.read | OPEN.nonBlock);
+  return file === undefined ? undefined : readAll(file, SMALL_FILE_BYTES_MAX);
+}
+
+function bytesOf(path: string): ByteString {
+  return byteStringFromText(path);
+}

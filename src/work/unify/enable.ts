@@ -1,0 +1,146 @@
+import type { ContentDigest } from '#base/digest';
+import { ConflictError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import type { StorageMode } from '#formats/bootc';
+import { parseReference } from '#formats/oci';
+import { isLive, listDeployments } from './deployments.ts';
+import { type UnifiedPullOptions, unifiedPull } from './pull.ts';
+import type { Route } from './route.ts';
+import { bind, bindingOf, readState, type StorageState, writeMode } from './state.ts';
+import { openStores } from './stores.ts';
+import { type SystemImage, surveyImages } from './survey.ts';
+import { requireReflink, type Sysroot } from './sysroot.ts';
+
+/** What to set: a mode, or commits from composefs without images in containers-storage. */
+export const ENABLE_MODES = ['enabled', 'enabled-with-copy', 'bound-only', 'disabled'] as const;
+export type EnableMode = (typeof ENABLE_MODES)[number];
+
+/** What setting the mode did. */
+export interface EnableReport {
+  readonly before: StorageState;
+  readonly after: StorageState;
+  /** Images of deployments that were brought into the stores. */
+  readonly filled: readonly {
+    readonly imageReference: string;
+    readonly manifestDigest: ContentDigest;
+  }[];
+  /** Commits that run or will run and are not made from composefs: the next pull of their image replaces them. */
+  readonly pending: readonly string[];
+}
+
+/**
+ * Sets the mode of a sysroot. For `enabled` and `enabled-with-copy` the images of deployments that run or will run come into
+ * containers-storage and the composefs repository first; the mode is written last, so what fails leaves the mode as it was.
+ * @throws UnsupportedError UNIFIED_REFLINK_MISSING before anything is written, for `enabled`; ConflictError UNIFIED_SOURCE_UNKNOWN for a
+ *   deployment whose image is in no store and has no reference; as `unifiedPull`
+ */
+export async function enableUnified(
+  sysroot: Sysroot,
+  mode: EnableMode,
+  options: UnifiedPullOptions = {},
+): Promise<EnableReport> {
+  const before = readState(sysroot);
+  if (mode === 'enabled') requireReflink(sysroot);
+  const filled: { imageReference: string; manifestDigest: ContentDigest }[] = [];
+  if (mode === 'enabled' || mode === 'enabled-with-copy') {
+    for (const image of await liveImages(sysroot, options)) {
+      if (!isLacking(image)) continue;
+      const pulled = await unifiedPull(sysroot, sourceOf(image), {
+        ...options,
+        target: nameOf(image),
+        route: routeFor(mode),
+      });
+      filled.push({
+        imageReference: pulled.imageReference,
+        manifestDigest: pulled.manifestDigest,
+      });
+    }
+    if (before.mode !== mode) {
+      await makeComposefs(sysroot, options);
+      writeMode(sysroot, mode);
+    }
+  } else if (mode === 'disabled') {
+    if (before.mode !== undefined && before.mode !== 'disabled') writeMode(sysroot, 'disabled');
+  } else if (!sysroot.isNative && before.binding === 'disabled') {
+    using repo = sysroot.ensureOstree();
+    bind(repo);
+  }
+  const pending = pendingOf(await liveImages(sysroot, options));
+  return { before, after: readState(sysroot), filled, pending };
+}
+
+/**
+ * What `enableUnified` would do; nothing is written or asked for.
+ * @throws UnsupportedError UNIFIED_REFLINK_MISSING; ConflictError UNIFIED_SOURCE_UNKNOWN
+ */
+export async function planEnable(
+  sysroot: Sysroot,
+  mode: EnableMode,
+  { signal }: OperationOptions = {},
+): Promise<EnableReport> {
+  const before = readState(sysroot);
+  if (mode === 'enabled') requireReflink(sysroot);
+  const live = await liveImages(sysroot, { signal });
+  const isKept = mode === 'enabled' || mode === 'enabled-with-copy';
+  const filled = (isKept ? live.filter(isLacking) : []).map((image) => {
+    return { imageReference: nameOf(image), manifestDigest: image.manifestDigest };
+  });
+  const boundOnly = { mode: before.mode, isFlagged: before.isFlagged || !sysroot.isNative };
+  const next = mode === 'bound-only' ? boundOnly : { mode, isFlagged: before.isFlagged };
+  const after = { ...next, binding: bindingOf(next.mode, next.isFlagged) };
+  return { before, after, filled, pending: pendingOf(live) };
+}
+
+/** True for an image that containers-storage or the composefs repository does not have as a whole. */
+function isLacking({ composefs, isTagged, storage }: SystemImage): boolean {
+  return composefs !== 'present' || !isTagged || storage !== 'present';
+}
+
+/** Commits that were not made from composefs. */
+function pendingOf(images: readonly SystemImage[]): string[] {
+  return images.flatMap(({ commits }) =>
+    commits.filter(({ isSynthesized }) => !isSynthesized).map(({ commit }) => commit),
+  );
+}
+
+/** Images of deployments that run or will run. */
+async function liveImages(
+  sysroot: Sysroot,
+  options: OperationOptions,
+): Promise<readonly SystemImage[]> {
+  if (!listDeployments(sysroot).some(isLive)) return [];
+  using stores = await openStores(sysroot, options);
+  return surveyImages(sysroot, stores).filter(({ deployments }) => deployments.some(isLive));
+}
+
+/** Into containers-storage and the composefs repository only: what is deployed stays as it is. */
+function routeFor(mode: StorageMode): Route {
+  const policy = mode === 'enabled' ? 'zero-copy' : 'if-possible';
+  return { path: 'native', policy, isInStorage: true, mode: undefined };
+}
+
+/** The same image at its registry, whatever its tag means today; or as the deployment names it. */
+function sourceOf(image: SystemImage): string {
+  const name = nameOf(image);
+  const reference = parseReference(name);
+  if (reference.transport !== 'docker') return name;
+  return `docker://${reference.registry}/${reference.repository}@${image.manifestDigest}`;
+}
+
+function nameOf({ deployments, manifestDigest }: SystemImage): string {
+  const name = deployments.find(
+    ({ imageReference }) => imageReference !== undefined,
+  )?.imageReference;
+  if (name !== undefined) return name;
+  throw new ConflictError(
+    'UNIFIED_SOURCE_UNKNOWN',
+    `Cannot bring image ${manifestDigest} into the stores: its deployment does not say where it came from`,
+    { manifestDigest },
+    { hint: 'Pull the image first, with: onecopy unified pull REFERENCE' },
+  );
+}
+
+/** The mode lies in the directory of the composefs repository. */
+async function makeComposefs(sysroot: Sysroot, options: OperationOptions): Promise<void> {
+  using _repository = await sysroot.ensureComposefs(options);
+}

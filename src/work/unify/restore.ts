@@ -1,0 +1,50 @@
+import type { ContentDigest } from '#base/digest';
+import type { OperationOptions } from '#base/flow';
+import type { Repository } from '#stores/composefs';
+import { exportToContainers } from '#work/export-containers';
+import { openOciImage } from '#work/image';
+import { storageNameOf } from './names.ts';
+import type { StorageState } from './state.ts';
+import type { SystemImage } from './survey.ts';
+import type { Sysroot } from './sysroot.ts';
+
+/** An image that is in containers-storage again. */
+export interface RestoredImage {
+  readonly manifestDigest: ContentDigest;
+  /** Its name there. */
+  readonly name: string;
+  readonly reflinkedFiles: number;
+  readonly copiedFiles: number;
+}
+
+/** Options of restoring. */
+export interface RestoreOptions extends OperationOptions {
+  /** Restores nothing; the report says what would be. */
+  readonly isPlan?: boolean | undefined;
+}
+
+/**
+ * Writes an image that containers-storage lost from the composefs repository, by reflink, with the manifest that it was pulled with.
+ * @throws as `openOciImage`, `exportToContainers`
+ */
+export async function restoreToStorage(
+  sysroot: Sysroot,
+  { mode }: StorageState,
+  composefs: Repository,
+  image: SystemImage,
+  { isPlan, ...options }: RestoreOptions,
+): Promise<RestoredImage> {
+  const { manifestDigest } = image;
+  const { manifest } = openOciImage(composefs, `@${manifestDigest}`);
+  const name = storageNameOf(image.references[0], manifest.config.digest);
+  if (isPlan === true) return { manifestDigest, name, reflinkedFiles: 0, copiedFiles: 0 };
+  sysroot.ensureStorage();
+  const target = sysroot.storageReference(name);
+  const reflink = mode === 'enabled' ? 'always' : 'auto';
+  const { counts } = await exportToContainers(composefs, `@${manifestDigest}`, target, {
+    ...options,
+    reflink,
+  });
+  const { reflinkedFiles, copiedFiles } = counts;
+  return { manifestDigest, name, reflinkedFiles, copiedFiles };
+}

@@ -1,0 +1,78 @@
+import { HostError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
+import type { ResolvedImage } from '#formats/oci';
+import { readFilesystemState } from '#host';
+import { type PullSource, planPull } from '#work/pull-image';
+import type { Route } from './route.ts';
+import { openStores, type Stores } from './stores.ts';
+import { surveyImages } from './survey.ts';
+import type { Sysroot } from './sysroot.ts';
+
+/** Free space with which no image is likely to fill the disk: so many times its blobs for each copy, and some for the rest. */
+const AMPLE = { blobs: 20, restBytes: 256 << 20 };
+/** Stores that can hold a copy. */
+const COPIES_MAX = 3;
+
+/** Options of the check. */
+export interface RoomOptions extends OperationOptions {
+  readonly route: Route;
+  readonly jobs?: number | undefined;
+}
+
+/**
+ * Requires room for what an image adds to all stores: its bytes once where extents are shared, else once for each store. Refuses only what
+ * cannot fit. Nothing is written, and no layer is read.
+ * @throws HostError SPACE_INSUFFICIENT
+ */
+export async function requireRoom(
+  sysroot: Sysroot,
+  source: PullSource,
+  image: ResolvedImage,
+  { route, signal, jobs }: RoomOptions,
+): Promise<void> {
+  const { availableBytes } = readFilesystemState(sysroot.root);
+  const blobBytes = image.manifest.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  // The sizes of tars cost requests, so they are asked for only where they may decide.
+  if (availableBytes >= AMPLE.blobs * COPIES_MAX * blobBytes + AMPLE.restBytes) return;
+  using stores = await openStores(sysroot, { signal });
+  const { disk } = await planPull(
+    stores.composefs,
+    { ...sourceOf(source), resolve: () => image },
+    { signal, jobs },
+  );
+  const firstBytes = disk.isGuess ? Math.min(disk.peakBytes, blobBytes) : disk.peakBytes;
+  const others = sysroot.canReflinkStores ? 0 : copiesMissing(sysroot, stores, image, route);
+  // Where the repository has the image already, its blobs are the least that another copy can be.
+  const neededBytes = firstBytes + others * Math.max(firstBytes, blobBytes);
+  if (neededBytes <= availableBytes) return;
+  const target = sysroot.path;
+  throw new HostError(
+    'SPACE_INSUFFICIENT',
+    `Cannot pull into "${target}": expected ${neededBytes} bytes free at least, found ${availableBytes}`,
+    { target, expected: neededBytes, found: availableBytes },
+    { hint: 'Remove images with `onecopy unified prune`, or use a larger filesystem' },
+  );
+}
+
+/** How many stores beside the composefs repository would get a copy of the files. */
+function copiesMissing(
+  sysroot: Sysroot,
+  stores: Stores,
+  { manifest }: ResolvedImage,
+  { isInStorage, path }: Route,
+): number {
+  const known = surveyImages(sysroot, stores).find(
+    ({ manifestDigest }) => manifestDigest === manifest.digest,
+  );
+  const storage = isInStorage && known?.storage !== 'present' ? 1 : 0;
+  return storage + (path !== 'native' && known?.ostree !== 'present' ? 1 : 0);
+}
+
+function sourceOf(source: PullSource): PullSource {
+  return {
+    resolve: source.resolve.bind(source),
+    openBlob: source.openBlob.bind(source),
+    openLayer: source.openLayer?.bind(source),
+    judge: source.judge?.bind(source),
+  };
+}

@@ -1,0 +1,62 @@
+import * as v from 'valibot';
+import { ENABLE_MODES, enableUnified, planEnable } from '#work/unify';
+import { policyKeys, registryKeys, registryOptions } from '../registry-keys.ts';
+import { list, text } from '../schemas.ts';
+import { defineVerb } from '../verb.ts';
+import { binding, storageStatus, storageStatusOf } from './shapes.ts';
+import { openSelectedSysroot } from './sysroot.ts';
+
+const request = v.strictObject({
+  /** `enabled` (default) forbids copies, `enabled-with-copy` allows them, `bound-only` keeps no image for podman, `disabled` ends it. */
+  mode: v.optional(v.picklist(ENABLE_MODES), 'enabled'),
+  ...policyKeys,
+  ...registryKeys,
+});
+const image = v.object({ imageReference: text, manifestDigest: text });
+const report = v.object({
+  dryRun: v.boolean(),
+  before: storageStatus,
+  after: storageStatus,
+  binding,
+  /** Images of deployments that were brought into containers-storage and the composefs repository. */
+  filled: list(image),
+  /** Commits of deployments that the next `unified pull` replaces by ones made from composefs. */
+  pending: list(text),
+});
+export type UnifiedEnableReport = v.InferOutput<typeof report>;
+
+/** `unified enable`: sets the mode of a system, once the images of its deployments are in the stores. */
+export const unifiedEnable = defineVerb({
+  request,
+  report,
+  examples: [
+    { request: {}, says: 'Keep one copy of images, and refuse filesystems that cannot share it' },
+    {
+      request: { mode: 'enabled-with-copy' },
+      says: 'Allow copies where extents cannot be shared',
+    },
+    {
+      request: { mode: 'bound-only' },
+      says: 'Make commits from composefs, and keep no images for podman',
+    },
+  ],
+  async plan(context, { mode }) {
+    using sysroot = openSelectedSysroot(context);
+    const { before, after, ...planned } = await planEnable(sysroot, mode, context);
+    const state = { before: storageStatusOf(before), after: storageStatusOf(after) };
+    return { dryRun: true, ...state, binding: after.binding, ...planned };
+  },
+  async run(context, asked) {
+    using sysroot = openSelectedSysroot(context);
+    const { signal, onProgress, jobs, warn } = context;
+    const { before, after, ...done } = await enableUnified(sysroot, asked.mode, {
+      signal,
+      onProgress,
+      jobs,
+      onWarning: warn,
+      registry: registryOptions(asked),
+    });
+    const state = { before: storageStatusOf(before), after: storageStatusOf(after) };
+    return { dryRun: false, ...state, binding: after.binding, ...done };
+  },
+});

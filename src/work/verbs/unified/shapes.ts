@@ -1,0 +1,62 @@
+import * as v from 'valibot';
+import type { Deployment, StorageState, SystemImage } from '#work/unify';
+import { list, orNull, text } from '../schemas.ts';
+
+/** What a store has of an image. */
+export const presence = v.picklist(['present', 'partial', 'missing']);
+/** How far a host is bound. */
+export const binding = v.picklist(['disabled', 'bound-only', 'unified']);
+/** A mode, as in the state file of bootc. */
+export const mode = v.picklist(['disabled', 'enabled', 'enabled-with-copy']);
+
+/** A deployment. */
+export const deployment = v.object({
+  stateroot: text,
+  commit: text,
+  serial: v.number(),
+  imageReference: v.nullable(text),
+  role: v.picklist(['booted', 'next', 'staged', 'rollback']),
+});
+
+/** The state, under the names of bootc's status; null if nothing of it is set. */
+export const storageStatus = v.nullable(
+  v.object({ unified: mode, ostreeComposefsBound: v.boolean() }),
+);
+
+/** A deployment in a report. */
+export function deploymentOf({ stateroot, commit, serial, imageReference, role }: Deployment) {
+  return { stateroot, commit, serial, imageReference: orNull(imageReference), role };
+}
+
+/** The state in a report. */
+export function storageStatusOf({ mode: stored, isFlagged, binding: bound }: StorageState) {
+  if (stored === undefined && !isFlagged) return null;
+  return { unified: stored ?? ('disabled' as const), ostreeComposefsBound: bound !== 'disabled' };
+}
+
+/** Kinds of images of a system, as bootc names them. */
+export const imageType = v.picklist(['unified', 'bound', 'partial', 'host']);
+
+/**
+ * What an image is to the system: in all of its stores (`unified`), in the two that are kept without containers-storage (`bound`), deployed
+ * from a commit of its own (`host`), or lacking in some store (`partial`).
+ */
+export function typeOf(
+  image: SystemImage,
+  { binding: bound }: StorageState,
+  isNative: boolean,
+): v.InferOutput<typeof imageType> {
+  const hasCommit = isNative || image.ostree === 'present';
+  const isStored = image.composefs === 'present' && image.isTagged && hasCommit;
+  if (isStored && image.storage === 'present') return 'unified';
+  if (isStored && bound !== 'unified') return 'bound';
+  if (image.composefs === 'missing' && image.storage === 'missing') return 'host';
+  return 'partial';
+}
+
+/** A commit of an image. */
+export const imageCommit = v.object({
+  commit: text,
+  refs: list(text),
+  isSynthesized: v.boolean(),
+});
