@@ -21,6 +21,9 @@ export const INDEX_BYTES_MAX = 512 * 2 ** 20;
 /** Most records of a layer: beyond, its last files are not found again. */
 const RECORDS_MAX = 8_000_000;
 
+/** Records for which there is room at first. */
+const RECORDS_MIN = 2048;
+
 /** What a file of a layer became. */
 export type StoredFile = ObjectId | Uint8Array;
 
@@ -30,7 +33,7 @@ export class IndexWriter {
   readonly #ids = new Map<ObjectId, number>();
   readonly #small: Uint8Array[] = [];
   #smallBytes = 0;
-  #records = Buffer.alloc(1 << 16);
+  #records = Buffer.alloc(RECORDS_MIN * RECORD_BYTES);
   #count = 0;
 
   constructor(algorithm: VerityAlgorithm) {
@@ -60,7 +63,7 @@ export class IndexWriter {
     if (this.#count === RECORDS_MAX) return;
     const at = this.#count * RECORD_BYTES;
     if (at === this.#records.length) {
-      const larger = Buffer.alloc(Math.ceil((at * 2) / RECORD_BYTES) * RECORD_BYTES);
+      const larger = Buffer.alloc(2 * at);
       this.#records.copy(larger);
       this.#records = larger;
     }
