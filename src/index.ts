@@ -117,6 +117,7 @@ export {
   exportPath,
   type LayerMethod,
   type LeftOut,
+  type Packing,
 } from '#work/export';
 export {
   type ImageRow,

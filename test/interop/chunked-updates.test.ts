@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { RegistryRepository } from '#remotes/registry';
-import { pushImage } from '#work/export';
+import { exportImage, type LocalReference, parseReference, pushImage } from '#work/export';
+import { pullImage } from '#work/pull-image';
 import { ChunkedPlace } from '../support/chunked-place.ts';
 import { RANGE_MODES, type RangeMode } from '../support/range-modes.ts';
 
@@ -89,3 +91,28 @@ test('a gzip image pushed as zstd:chunked is pulled in parts by what is here, an
   const update = await place.pull(repository, 'oci/zc-v2', { strategy: 'partial' });
   assert.ok((update.layers[0]?.fetchedBytes ?? 0) < 200_000, `${update.layers[0]?.fetchedBytes}`);
 });
+
+for (const target of ['oci', 'oci-archive', 'dir']) {
+  test(`a gzip image is exported to ${target}: as zstd:chunked, as a push writes it, and comes back as the same image`, async () => {
+    await using place = await ChunkedPlace.start('oci/gz-v1');
+    const repository = await place.repository('repo', true);
+    const pulled = await place.pull(repository, 'oci/gz-v1');
+    const path = place.path('out');
+    if (target === 'dir') mkdirSync(path);
+    const reference = parseReference(`${target}:${path}${target === 'dir' ? '' : ':v1'}`);
+    const options = { forceCompression: 'zstd:chunked' as const };
+    const first = await exportImage(repository, 'oci/gz-v1', reference as LocalReference, options);
+    assert.ok(first.layers.every(({ annotations }) => annotations?.size === 3));
+    assert.deepEqual([first.identical, first.configDigest], [false, pulled.configDigest]);
+    const other = await place.repository('other', true);
+    const again = await pullImage(other, reference, { name: 'again' });
+    assert.deepEqual(again.imageIds, pulled.imageIds);
+    assert.equal(again.manifestDigest, first.manifestDigest);
+    // What is chunked already is not compressed again.
+    const next = parseReference(`oci:${place.path('next')}:v1`) as LocalReference;
+    const kept = await place.repository('kept', true);
+    await pullImage(kept, reference, { name: 'again', keepBlobs: true });
+    const second = await exportImage(kept, 'again', next, options);
+    assert.ok(second.identical);
+  });
+}

@@ -9,6 +9,7 @@ export {
   parseReference,
 } from '#formats/oci';
 export type { CheckoutCounts, LeftOut } from './checkout.ts';
+export type { Packing } from './layer-blobs.ts';
 export { rebuildLayer } from './layer-bytes.ts';
 export { removeAbandonedExports } from './staging.ts';
 export {

@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os';
 import { type ContentDigest, createContentHasher, type ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import type { Compression } from '#formats/oci';
+import { CHUNKED_ANNOTATION } from '#formats/chunked';
+import { type Compression, type Descriptor, ociLayerType, parseLayerType } from '#formats/oci';
 import { createTmpFile, Dir, readAt, writeAll } from '#host';
 import type { BlobToPush } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
@@ -78,6 +79,23 @@ export function bytesBlob(digest: ContentDigest, bytes: Uint8Array): BlobToPush 
 
 /** A compression of layers, or zstd with a table of contents. */
 export type Packing = Compression | 'zstd:chunked';
+
+/** True for a layer whose blob is as a compression makes it. */
+export function isPackedAs({ mediaType, annotations }: Descriptor, packing: Packing): boolean {
+  const compression = parseLayerType(mediaType)?.compression;
+  if (packing !== 'zstd:chunked') return compression === packing;
+  return compression === 'zstd' && annotations.has(CHUNKED_ANNOTATION.tocDigest);
+}
+
+/** Media type of a layer that was compressed. */
+export function packedType(packing: Packing): string {
+  return ociLayerType(packing === 'zstd:chunked' ? 'zstd' : packing);
+}
+
+/** The sentence for a layer that has no table of contents although it was to have one. */
+export function whyPlainText({ diffId }: Pick<StoredLayer, 'diffId'>, reason: string): string {
+  return `layer ${diffId} has no table of contents: ${reason}`;
+}
 
 /** A layer that was compressed again. */
 export interface RepackedBlob extends BlobToPush, Disposable {

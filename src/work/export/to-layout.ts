@@ -8,7 +8,6 @@ import {
   type LayoutEntry,
   type LocalReference,
   MEDIA_TYPES,
-  ociLayerType,
 } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import { type ImageTarget, openImageTarget, type WrittenBlob } from '#stores/oci-layout';
@@ -19,7 +18,15 @@ import {
   openStoredIndex,
   type StoredLayer,
 } from '#work/image';
-import { storedBlob, wholeObjectOf } from './layer-blobs.ts';
+import { packedChunked } from './chunked-blob.ts';
+import {
+  isPackedAs,
+  type Packing,
+  packedType,
+  storedBlob,
+  wholeObjectOf,
+  whyPlainText,
+} from './layer-blobs.ts';
 import { packed, rebuildLayer } from './layer-bytes.ts';
 import { manifestOf } from './manifest.ts';
 
@@ -30,6 +37,10 @@ export interface ExportOptions extends OperationOptions {
    * (level 6) and `zstd` (level 3) give smaller blobs that depend on the version of the compressor.
    */
   readonly compression?: Compression | undefined;
+  /** Compress all layers with this method, if they are compressed otherwise. */
+  readonly forceCompression?: Packing | undefined;
+  /** Receives a sentence for the user, such as why a layer has no table of contents. */
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -45,6 +56,8 @@ export interface ExportedLayer {
   readonly diffId: DiffId | undefined;
   readonly sizeBytes: number;
   readonly mediaType: string;
+  /** Annotations of a layer that was compressed again. */
+  readonly annotations?: ReadonlyMap<string, string> | undefined;
   readonly method: LayerMethod;
 }
 
@@ -186,15 +199,21 @@ interface LayerJob {
 
 async function exportLayer(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
   const { image, layer, descriptor, target } = job;
-  const { onProgress } = options;
-  const id = layer.diffId ?? layer.digest;
+  const { onProgress, forceCompression } = options;
+  const { diffId } = layer;
+  const id = diffId ?? layer.digest;
+  if (forceCompression !== undefined && diffId !== undefined) {
+    if (!isPackedAs(descriptor, forceCompression)) {
+      return await repack(job, { diffId, packing: forceCompression }, options);
+    }
+  }
   const present = target.findBlob(descriptor.digest, descriptor.sizeBytes);
   if (present !== undefined) {
     onProgress?.({ type: 'skipped', id });
     return exported(job, present, 'present');
   }
-  onProgress?.({ type: 'started', id, unit: 'bytes' });
   const kept = storedBlob(job.repository, image, layer.digest);
+  onProgress?.({ type: 'started', id, unit: 'bytes' });
   const written = await (kept === undefined ? rebuild(job, options) : copyKept(job, kept));
   onProgress?.({ type: 'done', id, transferred: written.sizeBytes });
   return written;
@@ -212,24 +231,46 @@ async function copyKept(job: LayerJob, kept: ObjectId): Promise<ExportedLayer> {
 
 async function rebuild(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
   const { repository, layer, descriptor, target } = job;
-  const expected = layer.diffId ?? layer.digest;
-  const isPlain = (expected as string) === layer.digest;
-  const compression = isPlain ? 'none' : (options.compression ?? 'none');
-  const pieces = rebuildLayer(repository, layer.id, expected);
-  using blob = target.createBlob(
-    isPlain || compression === 'none' ? digestOf(expected) : undefined,
-  );
-  for await (const piece of packed(pieces, compression)) {
+  const { digest, diffId } = layer;
+  if (diffId !== undefined && (diffId as string) !== digest) {
+    return await repack(job, { diffId, packing: options.compression ?? 'none' }, options);
+  }
+  using blob = target.createBlob(digest);
+  for (const piece of rebuildLayer(repository, layer.id, digest)) {
     options.signal?.throwIfAborted();
     blob.write(piece);
   }
-  const written = blob.commit(isPlain ? descriptor : undefined);
-  if (isPlain) return exported(job, written, 'rebuilt');
-  return { ...exported(job, written, 'repacked'), mediaType: ociLayerType(compression) };
+  return exported(job, blob.commit(descriptor), 'rebuilt');
+}
+
+/** Writes a layer with another compression. */
+async function repack(
+  job: LayerJob,
+  { diffId, packing }: { readonly diffId: DiffId; readonly packing: Packing },
+  options: ExportOptions,
+): Promise<ExportedLayer> {
+  const { repository, layer, target } = job;
+  const { signal, onProgress, onWarning } = options;
+  onProgress?.({ type: 'started', id: diffId, unit: 'bytes' });
+  const pieces = rebuildLayer(repository, layer.id, diffId);
+  const bytes = packing === 'zstd:chunked' ? packedChunked(pieces) : packed(pieces, packing);
+  using blob = target.createBlob(packing === 'none' ? digestOf(diffId) : undefined);
+  let next = await bytes.next();
+  for (; next.done !== true; next = await bytes.next()) {
+    signal?.throwIfAborted();
+    blob.write(next.value);
+  }
+  const end = next.value ?? undefined;
+  if (end?.kind === 'plain') onWarning?.(whyPlainText(layer, end.message));
+  const written = blob.commit();
+  onProgress?.({ type: 'done', id: diffId, transferred: written.sizeBytes });
+  const annotations = end?.kind === 'chunked' ? end.annotations : undefined;
+  const mediaType = packedType(packing);
+  return { ...exported(job, written, 'repacked'), mediaType, annotations };
 }
 
 /** A diff id is the content digest of the uncompressed tar. */
-function digestOf(id: DiffId | ContentDigest): ContentDigest {
+function digestOf(id: DiffId): ContentDigest {
   return id as string as ContentDigest;
 }
 

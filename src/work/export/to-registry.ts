@@ -1,14 +1,7 @@
 import { type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
 import { ConflictError } from '#base/errors';
 import { type OperationOptions, pool } from '#base/flow';
-import { CHUNKED_ANNOTATION } from '#formats/chunked';
-import {
-  type Compression,
-  type Descriptor,
-  MEDIA_TYPES,
-  ociLayerType,
-  parseLayerType,
-} from '#formats/oci';
+import { type Compression, type Descriptor, MEDIA_TYPES } from '#formats/oci';
 import type { BlobToPush, PushedBlob, RegistryRepository, UploadState } from '#remotes/registry';
 import type { Repository } from '#stores/composefs';
 import {
@@ -20,11 +13,14 @@ import {
 } from '#work/image';
 import {
   bytesBlob,
+  isPackedAs,
   keptBlob,
   type Packing,
+  packedType,
   plainBlob,
   repackedBlob,
   storedBlob,
+  whyPlainText,
 } from './layer-blobs.ts';
 import { manifestOf } from './manifest.ts';
 
@@ -253,12 +249,8 @@ class ImagePush {
     const { forceCompression, mountFrom = [], signal } = options;
     const { digest } = layer;
     const found = { layer, descriptor };
-    const compression = parseLayerType(descriptor.mediaType)?.compression;
     if (forceCompression !== undefined && layer.diffId !== undefined) {
-      const isChunked = descriptor.annotations.has(CHUNKED_ANNOTATION.tocDigest);
-      const isSame = compression === forceCompression.replace(':chunked', '');
-      const isWanted = isSame && (isChunked || forceCompression !== 'zstd:chunked');
-      if (!isWanted) return { ...found, blob: undefined };
+      if (!isPackedAs(descriptor, forceCompression)) return { ...found, blob: undefined };
     }
     const kept = storedBlob(this.#repository, this.#image, digest);
     if (kept !== undefined) return { ...found, blob: keptBlob(this.#repository, digest, kept) };
@@ -278,16 +270,14 @@ class ImagePush {
     const { forceCompression, compression = 'gzip', onWarning } = this.#job.options;
     const packing = forceCompression ?? compression;
     using anew = await repackedBlob(this.#repository, layer, packing);
-    if (anew.whyPlain !== undefined) {
-      onWarning?.(`layer ${diffId} has no table of contents: ${anew.whyPlain}`);
-    }
+    if (anew.whyPlain !== undefined) onWarning?.(whyPlainText(layer, anew.whyPlain));
     const how = await this.send(anew);
     return {
       ...facts,
       annotations: anew.annotations,
       digest: anew.digest,
       sizeBytes: anew.sizeBytes,
-      mediaType: ociLayerType(packing === 'zstd:chunked' ? 'zstd' : packing),
+      mediaType: packedType(packing),
       method: how === 'uploaded' ? 'repacked' : how,
     };
   }

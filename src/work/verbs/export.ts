@@ -72,8 +72,9 @@ const request = v.strictObject({
   reflink: v.optional(v.picklist(REFLINK_POLICIES)),
   /** Of an index that was pulled with all platforms: only this image. */
   platform: maybeText,
-  /** Only for a registry: as `push` takes them. */
+  /** Not for containers-storage, OSTree and directories. */
   forceCompression: v.optional(v.picklist([...COMPRESSIONS, 'zstd:chunked'])),
+  /** Only for a registry: as `push` takes them. */
   sameDigest: flag,
   withReferrers: flag,
   ...registryKeys,
@@ -165,7 +166,9 @@ export const exportVerb = defineVerb({
       return { dryRun: true as const, kind: 'directory' as const, name, target, ...rest };
     }
     const { manifestDigest } = openOciImage(repository, imageNameOf(asked, named));
-    return { dryRun: true as const, kind: 'image' as const, name, target, manifestDigest };
+    const plan = { dryRun: true as const, kind: 'image' as const, name, target };
+    // The digest of a manifest whose layers are compressed again is not known before.
+    return asked.forceCompression === undefined ? { ...plan, manifestDigest } : plan;
   },
   async run(context, asked) {
     if (isRegistryReference(asked.target)) {
@@ -233,13 +236,13 @@ function readsAs({ compat, name, target }: ExportRequest, named: Named): boolean
 }
 
 async function writeImage(
-  { signal, onProgress }: VerbContext,
+  { signal, onProgress, warn }: VerbContext,
   place: LocalReference,
   asked: ExportRequest,
   { repository, named }: Exported,
 ): Promise<v.InferOutput<typeof imageReport>> {
-  const { compression } = asked;
-  const options = { signal, onProgress, compression };
+  const { compression, forceCompression } = asked;
+  const options = { signal, onProgress, compression, forceCompression, onWarning: warn };
   return imageReportOf(await exportImage(repository, imageNameOf(asked, named), place, options));
 }
 
@@ -265,7 +268,7 @@ function wholeIndex(
   if (isOther || asked.platform !== undefined) return undefined;
   const whole = findWhole(repository, asked.name);
   if (whole.kind !== 'index') return undefined;
-  refuseKeys(asked, ['compression'], `export the index "${asked.name}"`);
+  refuseKeys(asked, PACKING_KEYS, `export the index "${asked.name}"`);
   return whole.indexDigest;
 }
 
@@ -284,13 +287,10 @@ function commitOf(named: Named): { readonly commit?: string } {
   return named.kind === 'commit' ? { commit: named.commit } : {};
 }
 
+/** Options for the compression of layers. */
+const PACKING_KEYS = ['compression', 'forceCompression'] as const;
 /** Options that only a registry has. */
-const REGISTRY_KEYS = [
-  'forceCompression',
-  'sameDigest',
-  'withReferrers',
-  ...Object.keys(registryKeys),
-] as const;
+const REGISTRY_KEYS = ['sameDigest', 'withReferrers', ...Object.keys(registryKeys)] as const;
 
 /** An export into a registry is a push. @throws UsageError for options of other kinds */
 function pushRequest(asked: ExportRequest): PushRequest {
@@ -315,7 +315,7 @@ function placeOf(asked: ExportRequest): Place {
   const subject = `export to "${target}"`;
   refuseKeys(asked, REGISTRY_KEYS, subject);
   if (!/^[a-z][a-z-]+:/.test(target)) {
-    refuseKeys(asked, ['compression', ...CONTAINERS_KEYS, ...COMMIT_KEYS], subject);
+    refuseKeys(asked, [...PACKING_KEYS, ...CONTAINERS_KEYS, ...COMMIT_KEYS], subject);
     return target;
   }
   const reference = parseReference(target);
@@ -323,7 +323,7 @@ function placeOf(asked: ExportRequest): Place {
   const isStored = reference.transport === 'containers-storage';
   const others = [
     'owners',
-    ...(isCommit || isStored ? ['compression'] : []),
+    ...(isCommit || isStored ? PACKING_KEYS : []),
     ...(isCommit ? [] : OSTREE_KEYS),
     ...(isStored || isCommit ? [] : CONTAINERS_KEYS),
   ];

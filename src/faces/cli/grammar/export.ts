@@ -3,7 +3,7 @@ import { NAME, NO_OWNERS } from './files.ts';
 import type { Grammar } from './grammar.ts';
 import { COMPAT } from './ostree.ts';
 import { REFLINK } from './pull.ts';
-import { PACKING, REGISTRY } from './registry.ts';
+import { FORCE_COMPRESSION, PUSHING, REGISTRY } from './registry.ts';
 
 const OF_OSTREE = 'OSTree options';
 const MODES = ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'];
@@ -32,6 +32,7 @@ export const grammar: Grammar = {
       key: 'compression',
       values: ['none', 'gzip', 'zstd'],
     },
+    FORCE_COMPRESSION,
     { ...NO_OWNERS, says: 'do not restore owners in a plain directory' },
     REFLINK,
     COMPAT,
@@ -67,7 +68,7 @@ export const grammar: Grammar = {
       key: 'keepUserXattrs',
       heading: OF_OSTREE,
     },
-    ...PACKING.map((option) => ({ ...option, heading: 'Registry options' })),
+    ...PUSHING.map((option) => ({ ...option, heading: 'Registry options' })),
     ...REGISTRY,
   ],
   help:

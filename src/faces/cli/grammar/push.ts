@@ -1,6 +1,6 @@
 import { NAME } from './files.ts';
 import type { Grammar } from './grammar.ts';
-import { PACKING, REGISTRY } from './registry.ts';
+import { FORCE_COMPRESSION, PUSHING, REGISTRY } from './registry.ts';
 
 /** `push` on a command line. */
 export const grammar: Grammar = {
@@ -17,7 +17,8 @@ export const grammar: Grammar = {
       key: 'compression',
       values: ['none', 'gzip', 'zstd'],
     },
-    ...PACKING,
+    FORCE_COMPRESSION,
+    ...PUSHING,
     ...REGISTRY,
   ],
   seeAlso: ['login', 'pull', 'copy', 'export'],

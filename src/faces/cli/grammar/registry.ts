@@ -47,14 +47,15 @@ export const REGISTRY: readonly OptionGrammar[] = [
   },
 ];
 
-/** Options for the compression of pushed layers. */
-export const PACKING: readonly OptionGrammar[] = [
-  {
-    flags: '--force-compression <name>',
-    says: 'compress all layers with this method; zstd:chunked adds a table of contents, for pulls in parts',
-    key: 'forceCompression',
-    values: ['none', 'gzip', 'zstd', 'zstd:chunked'],
-  },
+/** Option for the compression of all layers. */
+export const FORCE_COMPRESSION: OptionGrammar = {
+  flags: '--force-compression <name>',
+  says: 'compress all layers with this method; zstd:chunked adds a table of contents, for pulls in parts',
+  key: 'forceCompression',
+  values: ['none', 'gzip', 'zstd', 'zstd:chunked'],
+};
+/** Options for what a push may change and send. */
+export const PUSHING: readonly OptionGrammar[] = [
   {
     flags: '--same-digest',
     says: 'fail if the digest of the manifest would change',
