@@ -53,7 +53,7 @@ export async function mount(setting: Setting): Promise<undefined> {
       { name },
     );
   }
-  mountAs(setting, repository, id, { label: id, target });
+  await mountAs(setting, repository, id, { label: id, target });
 }
 
 function xattrsOf({ given }: Setting): XattrMode {

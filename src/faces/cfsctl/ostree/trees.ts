@@ -22,5 +22,5 @@ export async function mount(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const [name = '', target = ''] = setting.given.operands;
   const { imageId } = await ensureCommitImage(repository, name);
-  mountAs(setting, repository, imageId, { label: imageId, target });
+  await mountAs(setting, repository, imageId, { label: imageId, target });
 }

@@ -1,5 +1,4 @@
-import { UnsupportedError } from '#base/errors';
-import { mountImage } from '#work/mount';
+import { canMount, mountByFuse, mountImage, serveByFuse } from '#work/mount';
 import type { Repository } from '#work/repository';
 import type { Setting } from '../setting.ts';
 import { imageName } from './look.ts';
@@ -8,23 +7,34 @@ import { imageName } from './look.ts';
 export async function mount(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const [name = '', target = ''] = setting.given.operands;
-  mountAs(setting, repository, imageName(repository, name), { label: name, target });
+  await mountAs(setting, repository, imageName(repository, name), { label: name, target });
 }
 
-/** Mounts an image by the mount options of the command line. @throws as `mountImage`; UnsupportedError MOUNT_UNSUPPORTED for FUSE */
-export function mountAs(
-  { given }: Setting,
+/**
+ * Mounts an image by the mount options of the command line. `auto` serves it by FUSE where this user may not mount. In the foreground, it
+ * returns when the image is unmounted.
+ * @throws as `mountImage` and `mountByFuse`
+ */
+export async function mountAs(
+  { given, signal }: Setting,
   repository: Repository,
   imageId: string,
   { label, target }: { readonly label: string; readonly target: string },
-): void {
-  if (given.value('fuse') === 'yes') {
-    throw new UnsupportedError('MOUNT_UNSUPPORTED', 'Cannot mount by FUSE: not built yet', {
-      image: imageId,
-      errno: 'ENOSYS',
-    });
-  }
+): Promise<void> {
   const [upper, work] = [given.value('upperdir'), given.value('workdir')];
   const writable = upper === undefined || work === undefined ? undefined : { upper, work };
-  mountImage(repository, imageId, target, { label, writable });
+  const how = { label, writable };
+  const choice = given.value('fuse') ?? 'auto';
+  if (choice === 'no' || (choice === 'auto' && canMount())) {
+    mountImage(repository, imageId, target, how);
+    return;
+  }
+  if (!given.has('foreground')) {
+    await mountByFuse(repository, imageId, target, { ...how, signal });
+    return;
+  }
+  const session = await serveByFuse(repository, imageId, target, how);
+  const end = () => void session.unmount().catch(() => undefined);
+  signal.addEventListener('abort', end);
+  await session.done;
 }
