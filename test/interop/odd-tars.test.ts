@@ -67,8 +67,14 @@ const WE_ACCEPT = new Set([
 /** Entries that differ on purpose: a GNU long name ends at its first NUL. */
 const OTHER_ENTRIES = new Set(['L two nuls', 'L many nul']);
 
-/** What the standard reading makes of tars that cfsctl reads differently: of data behind a link it says that it is no header. */
+/**
+ * What the standard reading makes of tars that cfsctl reads differently: of data behind a link it says that it is no header; ids over 32
+ * bits it refuses.
+ */
 const OTHER_READING: Readonly<Record<string, unknown>> = {
+  'b256 uid big': 'TAR_FIELD_INVALID',
+  'gid big': 'TAR_FIELD_INVALID',
+  'pax uid 2^32+1': 'TAR_FIELD_INVALID',
   'size on 1': 'TAR_FIELD_INVALID',
   'size on 2': 'TAR_FIELD_INVALID',
   'size on 3': 'TAR_FIELD_INVALID',
@@ -192,7 +198,7 @@ test('the standard reading parts from that of cfsctl in these tars alone', () =>
       continue;
     const bytes = zstdDecompressSync(Buffer.from(tar, 'base64'));
     const theirs = entryFields(streamOf(bytes));
-    let ours: unknown = codeOf(() => streamOf(bytes, 'standard'));
+    let ours: unknown = codeOf(() => entryFields(streamOf(bytes, 'standard'), 'standard'));
     ours ??= entryFields(streamOf(bytes, 'standard'), 'standard');
     if (JSON.stringify(ours) !== JSON.stringify(theirs)) parting[name] = ours;
   }

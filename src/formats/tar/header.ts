@@ -111,11 +111,12 @@ export class HeaderBlock {
     return Number(value);
   }
 
-  /** An id; of a base-256 number the low 32 bits count, as in composefs-rs. @throws FormatError TAR_FIELD_INVALID */
-  id(name: 'uid' | 'gid'): number {
+  /** An id, which may exceed 32 bits; of a negative one the low 32 bits count. @throws FormatError TAR_FIELD_INVALID */
+  id(name: 'uid' | 'gid'): bigint {
     const [start, length] = FIELD[name];
-    if ((this.bytes[start] ?? 0) < 0x80) return this.#octal(start, length, name);
-    return this.bytes.readUInt32BE(start + length - 4);
+    if ((this.bytes[start] ?? 0) < 0x80) return BigInt(this.#octal(start, length, name));
+    const value = this.#base256(start, length);
+    return value < 0n ? BigInt.asUintN(32, value) : value;
   }
 
   /** A number of up to 64 bits, negative ones included. @throws FormatError TAR_FIELD_INVALID */

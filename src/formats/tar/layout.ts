@@ -71,6 +71,8 @@ export const GNU_SPARSE = {
 export const USTAR_MAGIC = 'ustar\x0000';
 export const GNU_MAGIC = 'ustar  \0';
 
+/** Largest user or group id. Source: Linux include/linux/uidgid_types.h, 32 bits. */
+export const ID_MAX = 2 ** 32 - 1;
 /** Largest device number: 12 bits and 20 bits. Source: Linux include/linux/kdev_t.h new_encode_dev. */
 export const DEVICE_MAJOR_MAX = 2 ** 12 - 1;
 export const DEVICE_MINOR_MAX = 2 ** 20 - 1;

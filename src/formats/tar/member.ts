@@ -46,8 +46,8 @@ export function buildEntry(
     linkTarget: linkTarget(block, extensions, type),
     sizeBytes: hasNoSize && reading === 'standard' ? 0 : fields.sizeBytes,
     mode: block.number('mode') % 0o10000,
-    uid: pax?.uid ?? block.id('uid'),
-    gid: pax?.gid ?? block.id('gid'),
+    uid: idOf(pax?.uid ?? block.id('uid'), reading),
+    gid: idOf(pax?.gid ?? block.id('gid'), reading),
     mtimeSec: mtime.sec,
     mtimeNsec: mtime.nsec,
     rdevMajor: isDevice ? block.number('deviceMajor') : 0,
@@ -57,6 +57,11 @@ export function buildEntry(
     difference: differenceOf({ isStray, isOldDirectory, hasNoSize }),
     offset: extensions.count > 0 ? extensions.offset : block.offset,
   };
+}
+
+/** An id; composefs-rs cuts it to 32 bits. Source: oci-and-cli section 3.3. */
+function idOf(id: bigint, reading: Reading): number {
+  return Number(reading === 'cfsctl' ? BigInt.asUintN(32, id) : id);
 }
 
 function differenceOf(found: {

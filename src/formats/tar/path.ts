@@ -1,7 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import type { TarEntry } from './entry.ts';
 import { failTar } from './fault.ts';
-import { DEVICE_MAJOR_MAX, DEVICE_MINOR_MAX } from './layout.ts';
+import { DEVICE_MAJOR_MAX, DEVICE_MINOR_MAX, ID_MAX } from './layout.ts';
 
 /** Something that normalising would change: an empty or `.` component, or a slash at the end. */
 const UNTIDY = /\/(?:\.?\/|\.?$)/;
@@ -23,10 +23,10 @@ export function normalisePath(name: string): ByteString {
 }
 
 /**
- * Refuses an entry that cannot become a file: an unknown type, a path or hard link target with `..`, a NUL in a name, a device number
- * that the kernel does not have.
+ * Refuses an entry that cannot become a file: an unknown type, a path or hard link target with `..`, a NUL in a name, a device number, a
+ * user id or a group id that the kernel does not have.
  * Splitting does not call it, because a tar that holds such an entry can still be stored; building a tree must.
- * @throws FormatError TAR_TYPE_UNKNOWN, TAR_PATH_ESCAPES, TAR_PATH_INVALID, TAR_DEVICE_INVALID
+ * @throws FormatError TAR_TYPE_UNKNOWN, TAR_PATH_ESCAPES, TAR_PATH_INVALID, TAR_DEVICE_INVALID, TAR_FIELD_INVALID
  */
 export function checkTarEntry(entry: TarEntry): void {
   if (entry.type === 'unknown') {
@@ -37,7 +37,11 @@ export function checkTarEntry(entry: TarEntry): void {
   checkPath(entry.path, entry);
   if (entry.type === 'hardlink') checkPath(entry.linkTarget, entry);
   else if (entry.linkTarget.includes('\0')) invalid(entry.linkTarget, entry);
-  const { rdevMajor, rdevMinor } = entry;
+  const { rdevMajor, rdevMinor, uid, gid } = entry;
+  if (uid > ID_MAX || gid > ID_MAX) {
+    const reason = `expected a user id and a group id of at most ${ID_MAX}, found ${uid} and ${gid}`;
+    failTar('TAR_FIELD_INVALID', show(entry.path), entry.offset, reason);
+  }
   if (rdevMajor > DEVICE_MAJOR_MAX || rdevMinor > DEVICE_MINOR_MAX) {
     const reason = `expected a device number of at most ${DEVICE_MAJOR_MAX}:${DEVICE_MINOR_MAX}, found ${rdevMajor}:${rdevMinor}`;
     failTar('TAR_DEVICE_INVALID', show(entry.path), entry.offset, reason);

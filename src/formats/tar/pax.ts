@@ -9,8 +9,8 @@ export interface PaxOverrides {
   path: ByteString | undefined;
   linkPath: ByteString | undefined;
   sizeBytes: number | undefined;
-  uid: number | undefined;
-  gid: number | undefined;
+  uid: bigint | undefined;
+  gid: bigint | undefined;
   mtime: PaxTime | undefined;
   xattrs: Map<ByteString, Uint8Array> | undefined;
   /** `GNU.sparse.*` records in order, without that prefix; the oldest form repeats its keys. */
@@ -122,8 +122,8 @@ function apply(overrides: PaxOverrides, key: string, value: Buffer, offset: numb
   if (key === 'path') overrides.path = text;
   else if (key === 'linkpath') overrides.linkPath = text;
   else if (key === 'size') overrides.sizeBytes = text && paxNumber(text, key, offset);
-  else if (key === 'uid') overrides.uid = text && paxId(text, key, offset);
-  else if (key === 'gid') overrides.gid = text && paxId(text, key, offset);
+  else if (key === 'uid') overrides.uid = text === undefined ? text : paxId(text, key, offset);
+  else if (key === 'gid') overrides.gid = text === undefined ? text : paxId(text, key, offset);
   else if (key === 'mtime') overrides.mtime = text && paxTime(text, offset);
 }
 
@@ -136,12 +136,12 @@ export function paxNumber(text: string, key: string, offset: number): number {
   return value;
 }
 
-/** An id, cut to 32 bits as composefs-rs cuts it. */
-function paxId(text: string, key: string, offset: number): number {
+/** An id of up to 64 bits. */
+function paxId(text: string, key: string, offset: number): bigint {
   if (!/^\+?[0-9]{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n) {
     malformed(offset, `expected a decimal id as ${key}, found "${text.slice(0, 40)}"`);
   }
-  return Number(BigInt.asUintN(32, BigInt(text)));
+  return BigInt(text);
 }
 
 /** Seconds with an optional sign and fraction; digits past the ninth round towards the past. */
