@@ -71,6 +71,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'formats/selinux': ['base/bytes', 'base/errors'],
   'formats/boot': ['base/digest', 'base/errors'],
   'formats/bootc': ['base/errors'],
+  'formats/varlink': ['base/errors'],
   host: ['base/bytes', 'base/digest', 'base/errors', 'formats/fsverity'],
   'stores/composefs': [
     'base/bytes',
@@ -134,6 +135,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
   ],
   'work/doctor': ['host'],
+  'work/sockets': ['base/bytes', 'host'],
   'work/image': [
     'base/digest',
     'base/errors',
@@ -491,10 +493,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/compose',
     'work/image',
   ],
+  'faces/varlink': ['base/errors', 'formats/varlink', 'work/repository', 'work/sockets'],
   'faces/cfsctl': [
     'base/digest',
     'base/errors',
+    'base/flow',
     'faces/terminal',
+    'faces/varlink',
+    'formats/varlink',
     'work/boot',
     'work/check',
     'work/commits',
@@ -509,6 +515,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/pull-image',
     'work/repository',
     'work/rootfs',
+    'work/sockets',
   ],
   'work/catalog': [
     'base/bytes',
@@ -705,6 +712,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/containers-storage': ['node:crypto'],
   'work/mount': ['node:os'],
   'work/preview': ['node:os'],
+  'work/sockets': ['node:timers/promises'],
   'work/registries': ['node:crypto', 'node:os', 'node:path'],
   'work/synthesize': ['node:os'],
   'work/unify': ['node:path'],

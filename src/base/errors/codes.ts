@@ -933,6 +933,11 @@ export const ERROR_CODES = {
     meaning: 'The signed payload is not a statement about an image',
     keys: ['offset', 'what', 'expected', 'found'],
   },
+  SOCKET_NOT_FOUND: {
+    kind: 'not-found',
+    meaning: 'A service has no socket: no address was given, and no service manager passed one',
+    keys: [],
+  },
   SPACE_INSUFFICIENT: {
     kind: 'host',
     meaning: 'The filesystem has less room than a pull needs at the least; nothing was fetched',
@@ -1262,6 +1267,16 @@ export const ERROR_CODES = {
     kind: 'usage',
     meaning: 'A request or a command line is invalid, or contradicts itself',
     keys: [],
+  },
+  VARLINK_INTERFACE_INVALID: {
+    kind: 'format',
+    meaning: 'The description of a varlink interface violates its grammar or a limit',
+    keys: ['offset', 'what'],
+  },
+  VARLINK_MESSAGE_INVALID: {
+    kind: 'format',
+    meaning: 'A varlink message is not an object of JSON, lacks a member, or exceeds a limit',
+    keys: ['offset', 'what'],
   },
   VERITY_ALGORITHM_MISMATCH: {
     kind: 'integrity',
