@@ -18,3 +18,4 @@ export {
 } from './repository/fsck-report.ts';
 export { runCfsctl } from './run.ts';
 export type { Surroundings } from './setting.ts';
+export { upstreamInterfaces } from './varlink/interfaces.ts';

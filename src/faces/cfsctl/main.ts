@@ -3,15 +3,16 @@ import { renderErrorText } from '#base/errors';
 import { leave, reportOutputErrors, stderr, stdout } from '#faces/terminal';
 import { runCfsctl } from './run.ts';
 
-/** The exit status of a program that a signal ended, as a shell counts it. */
-const INTERRUPTED = 130;
-
 /** Runs `cfsctl` on the descriptors of this process. */
 export async function main(argv: readonly string[]): Promise<void> {
   reportOutputErrors((error) => `cfsctl: ${renderErrorText(error)}`);
   const interruption = new AbortController();
+  let ending: 'SIGINT' | 'SIGTERM' | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => interruption.abort());
+    process.once(signal, () => {
+      ending = signal;
+      interruption.abort();
+    });
   }
   try {
     const status = await runCfsctl(argv, {
@@ -23,8 +24,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     });
     leave(status);
   } catch (error) {
-    if (!interruption.signal.aborted) throw error;
-    leave(INTERRUPTED);
+    if (ending === undefined) throw error;
+    // Everything is cleaned up: now the signal may do what it does to any program.
+    process.removeAllListeners(ending);
+    process.kill(process.pid, ending);
   }
 }
 

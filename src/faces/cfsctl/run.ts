@@ -1,4 +1,5 @@
 import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
+import { isActivated } from '#work/sockets';
 import { renderHelp } from './arguments/help.ts';
 import { parseArguments } from './arguments/parse.ts';
 import { PROGRAM } from './program.ts';
@@ -14,7 +15,9 @@ const USAGE = 2;
  */
 export async function runCfsctl(argv: readonly string[], around: Surroundings): Promise<number> {
   try {
-    const parsed = parseArguments(argv, PROGRAM);
+    // A service manager, or a client that starts its service, passes a socket and says nothing else.
+    const words = argv.length === 0 && isActivated() ? ['varlink'] : argv;
+    const parsed = parseArguments(words, PROGRAM);
     if (parsed.kind === 'version') {
       await around.write(`${PROGRAM.name} ${PROGRAM.version}\n`);
       return 0;

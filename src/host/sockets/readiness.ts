@@ -6,8 +6,8 @@ import { startWorker, type WorkerHandle } from '../threads/worker.ts';
 import { EPOLL, EPOLL_EVENT } from './layout.ts';
 import type { ReadinessData, ReadinessEvent } from './readiness-worker.ts';
 
-/** What a descriptor must be ready for. */
-export type Direction = 'read' | 'write';
+/** What a descriptor must be ready for; `hangup` is the end of both directions, whatever can still be read. */
+export type Direction = 'read' | 'write' | 'hangup';
 
 /** Tells when descriptors are ready. Disposing rejects what still waits. */
 export interface Readiness extends AsyncDisposable {
@@ -30,7 +30,12 @@ interface Watch {
   readonly waiters: Map<Direction, Waiter>;
 }
 
-const MASK: Readonly<Record<Direction, number>> = { read: EPOLL.readable, write: EPOLL.writable };
+const MASK: Readonly<Record<Direction, number>> = {
+  read: EPOLL.readable,
+  write: EPOLL.writable,
+  // The kernel always reports an end.
+  hangup: 0,
+};
 const ENDED = EPOLL.failed | EPOLL.hungUp;
 const EFD_CLOEXEC = 0x80000;
 

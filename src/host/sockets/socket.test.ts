@@ -135,8 +135,16 @@ test('readiness tells of bytes, of room and of the end, and is silent when it is
   await room;
 
   const end = readiness.wait(one, 'read');
-  other[Symbol.dispose]();
+  let isGone = false;
+  const gone = readiness.wait(one, 'hangup').then(() => {
+    isGone = true;
+  });
+  other.finishSending();
   await end;
+  await readiness.wait(one, 'read');
+  assert.equal(isGone, false);
+  other[Symbol.dispose]();
+  await gone;
   assert.throws(() => one.send(Buffer.from('x')), refused('EPIPE'));
 });
 

@@ -61,8 +61,11 @@ export async function dumpBootImage(
  * @returns the images by their slots
  * @throws as `buildBootTree`; HostError SYSCALL_FAILED, NO_SPACE
  */
-export async function buildBootImages(repository: Repository, name: string): Promise<ImageIds> {
-  const xattrs = 'allowlist-only';
+export async function buildBootImages(
+  repository: Repository,
+  name: string,
+  xattrs: XattrMode = 'allowlist-only',
+): Promise<ImageIds> {
   const image = openOciImage(repository, name);
   const slot = bootSlot(repository.formats.default, xattrs);
   const present = image.images.get(slot);

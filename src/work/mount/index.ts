@@ -8,6 +8,14 @@ export { type FuseFileOptions, mountImageFileByFuse } from './fuse/fuse-file.ts'
 export { type FuseMountOptions, mountByFuse, serveByFuse } from './fuse/mount-fuse.ts';
 export type { FuseSession } from './fuse/session.ts';
 export type { UpperLayer } from './layers.ts';
-export { canMount, type MountOptions, type MountReport, mountImage } from './mount.ts';
+export {
+  canMount,
+  type DetachedMount,
+  type DetachedMountOptions,
+  type MountOptions,
+  type MountReport,
+  mountDetached,
+  mountImage,
+} from './mount.ts';
 export { type MountFileOptions, mountImageFile } from './mount-file.ts';
 export { findMount, listMounts, type MountedImage, unmountImage } from './unmount.ts';

@@ -2,6 +2,7 @@ import { ConflictError, hasCode, isOnecopyError, UnsupportedError } from '#base/
 import {
   attachMountOver,
   Dir,
+  type HostFile,
   hasErrno,
   hasProcessCapability,
   isInitialUserNamespace,
@@ -41,28 +42,56 @@ export function mountImage(
   target: string,
   options: MountOptions = {},
 ): MountReport {
-  using opened = repository.images.open(image);
   using directory = Dir.open(target);
   requireFree(directory, target);
-  using objects = repository.root.openDir('objects');
+  const { label, writable } = options;
+  const { imageId, verity, mount } = mountDetached(repository, image, { label, writable });
+  using merged = mount;
   try {
-    using merged = mountLayers(opened.object, {
-      source: sourceOf(opened.id, options.label),
-      objects: [objects],
-      verity: opened.wantVerity ? 'require' : 'off',
-      writable: options.writable,
-      readOnly: options.writable === undefined,
-    });
     attachMountOver(merged, directory);
   } catch (error) {
     throw explainMount(error, image);
   }
-  return {
-    imageId: opened.id,
-    target,
-    verity: opened.wantVerity,
-    readOnly: options.writable === undefined,
-  };
+  return { imageId, target, verity, readOnly: writable === undefined };
+}
+
+/** How to make a mount that is attached nowhere. */
+export interface DetachedMountOptions {
+  /** Name shown in the mount table beside the image id. */
+  readonly label?: string | undefined;
+  readonly writable?: UpperLayer | undefined;
+  /** True shows the writable layer, and lets nobody write (default: read-only without a writable layer). */
+  readonly readOnly?: boolean | undefined;
+}
+
+/** A mount that is attached nowhere: a descriptor, which move_mount(2) attaches. It ends when the descriptor is closed. */
+export interface DetachedMount {
+  readonly mount: HostFile;
+  readonly imageId: string;
+  /** True when the kernel checks every file against its fs-verity digest. */
+  readonly verity: boolean;
+}
+
+/** Makes the mount of an image, attached nowhere. Needs CAP_SYS_ADMIN. @throws as `mountImage` */
+export function mountDetached(
+  repository: Repository,
+  image: string,
+  { label, writable, readOnly = writable === undefined }: DetachedMountOptions = {},
+): DetachedMount {
+  using opened = repository.images.open(image);
+  using objects = repository.root.openDir('objects');
+  try {
+    const mount = mountLayers(opened.object, {
+      source: sourceOf(opened.id, label),
+      objects: [objects],
+      verity: opened.wantVerity ? 'require' : 'off',
+      writable,
+      readOnly,
+    });
+    return { mount, imageId: opened.id, verity: opened.wantVerity };
+  } catch (error) {
+    throw explainMount(error, image);
+  }
 }
 
 /** True where this process may have the kernel mount an image: EROFS is for the first user namespace alone. */

@@ -35,6 +35,8 @@ export interface Published {
   readonly manifestId: ObjectId;
   /** The manifest's stream before EROFS images were linked. */
   readonly firstManifestId: ObjectId;
+  /** The config's stream before EROFS images were linked. */
+  readonly firstConfigId: ObjectId;
   readonly slots: ImageIds;
   readonly reading: Reading;
 }
@@ -43,6 +45,8 @@ export interface Published {
 export interface UpstreamSteps {
   /** Makes further images, such as the bootable one, of the image under its streams so far. */
   readonly moreImages?: ((name: string) => Promise<ImageIds>) | undefined;
+  /** Called before the layers are stored, with their number, and before the config and the manifest are. */
+  readonly onStep?: ((step: 'layers' | 'documents', count: number) => void) | undefined;
 }
 
 /** Writes and names the streams of config and manifest with all references. Writes nothing if they are up to date. */
@@ -73,13 +77,18 @@ export async function publishImage(
   if (existing !== undefined && isSameLayers && isCurrent(existing, { slots, blobs, reading })) {
     const { configStreamId: configId, manifestStreamId: manifestId } = existing;
     nameStreams(repository, image, { configId, manifestId });
-    return { configId, manifestId, firstManifestId: manifestId, slots, reading };
+    const before = { firstManifestId: manifestId, firstConfigId: configId };
+    return { configId, manifestId, ...before, slots, reading };
   }
   const last = await streams.store(repository, slots);
   signal?.throwIfAborted();
   nameStreams(repository, image, last);
-  const before = isSameLayers ? existing.manifestStreamId : last.manifestId;
-  return { ...last, firstManifestId: first?.manifestId ?? before, slots, reading };
+  const known = isSameLayers
+    ? { manifestId: existing.manifestStreamId, configId: existing.configStreamId }
+    : last;
+  const before = first ?? known;
+  const firstIds = { firstManifestId: before.manifestId, firstConfigId: before.configId };
+  return { ...last, ...firstIds, slots, reading };
 }
 
 /** Creates missing names, the config first. */

@@ -179,6 +179,8 @@ class ImagePull {
       image.config !== undefined &&
       (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, digest, reading));
     const feed = isWanted ? new StackFeed(layers.map(nameOf), { reading, entriesMax }) : undefined;
+    const { likeUpstream } = this.#options;
+    likeUpstream?.onStep?.('layers', layers.length);
     await using importer = this.#openImporter(layers);
     const ids = await importer.run(feed).catch((error: unknown) => {
       this.#isWorthAgain = importer.isWorthAgain;
@@ -187,6 +189,7 @@ class ImagePull {
     });
     this.#clock.end('layers');
     signal?.throwIfAborted();
+    likeUpstream?.onStep?.('documents', layers.length);
     const images =
       feed === undefined ? undefined : await this.#build(feed, ids, { signal, onProgress });
     this.#clock.end('image');
@@ -196,7 +199,6 @@ class ImagePull {
     const differences = feed?.differences;
     const built = differences === undefined ? {} : { reading: readingOf(differences) };
     const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
-    const { likeUpstream } = this.#options;
     const published = await publishImage(this.#repository, input, { likeUpstream, signal });
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
@@ -263,6 +265,7 @@ class ImagePull {
       trust: this.#trust,
       manifestStreamId: published.manifestId,
       firstManifestStreamId: published.firstManifestId,
+      firstConfigStreamId: published.firstConfigId,
       imageId: published.slots.get(imageSlot(this.#repository.formats.default)),
       imageIds: Object.fromEntries(published.slots),
       built: images !== undefined,

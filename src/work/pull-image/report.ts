@@ -59,6 +59,8 @@ export interface PullReport {
    * as `manifestStreamId`.
    */
   readonly firstManifestStreamId: ObjectId;
+  /** The same of the config's splitstream. */
+  readonly firstConfigStreamId: ObjectId;
   /** EROFS image of the default version; undefined for an artifact. */
   readonly imageId: ObjectId | undefined;
   /** EROFS images by slot of the config stream. */

@@ -1,5 +1,5 @@
 import type { CommandSpec, OperandSpec, OptionSpec } from '../arguments/spec.ts';
-import { MOUNT_OPTIONS } from '../repository/commands.ts';
+import { MOUNT_OPTIONS, VARLINK } from '../repository/commands.ts';
 import { refuseXattrMode } from '../repository/values.ts';
 import type { Handler } from '../setting.ts';
 import { refuseDigest } from './values.ts';
@@ -154,4 +154,5 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
     options: [JSON_FLAG],
     load: async () => (await import('./fsck.ts')).fsck,
   },
+  VARLINK,
 ];

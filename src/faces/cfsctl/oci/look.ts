@@ -6,6 +6,7 @@ import {
   type ImageRow,
   imageSlot,
   listOciImages,
+  type OciImage,
   openOciImage,
 } from '#work/image';
 import type { Repository } from '#work/repository';
@@ -19,32 +20,37 @@ const DIGEST_DIGITS = 12;
 /** `oci images` */
 export async function images(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const all = listOciImages(repository);
-  // Containers come before artifacts.
-  const isArtifact = ({ image }: ImageRow) => image?.config === undefined;
-  const rows = [...all.filter((row) => !isArtifact(row)), ...all.filter(isArtifact)];
-  for (const { name, problem } of rows) {
-    if (problem !== undefined) setting.warn(`Warning: ${name}: ${problem.message}\n`);
-  }
-  const readable = rows.filter(({ image }) => image !== undefined);
+  const listed = listedImages(repository, (name, problem) =>
+    setting.warn(`Warning: ${name}: ${problem}\n`),
+  );
   if (setting.given.has('json')) {
-    await setting.print(JSON.stringify({ images: readable.map(entryOf) }, undefined, 2));
+    await setting.print(JSON.stringify({ images: listed }, undefined, 2));
     return;
   }
-  if (readable.length === 0) {
+  if (listed.length === 0) {
     await setting.print('No images found');
     return;
   }
-  const cells = readable
-    .map(entryOf)
-    .map((entry) => [
-      entry.name,
-      entry.manifest_digest.replace(/^[^:]+:/, '').slice(0, DIGEST_DIGITS),
-      entry.architecture === '' ? 'artifact' : entry.architecture,
-      String(entry.layer_count),
-      String(entry.referrer_count),
-    ]);
+  const cells = listed.map((entry) => [
+    entry.name,
+    entry.manifest_digest.replace(/^[^:]+:/, '').slice(0, DIGEST_DIGITS),
+    entry.architecture === '' ? 'artifact' : entry.architecture,
+    String(entry.layer_count),
+    String(entry.referrer_count),
+  ]);
   await setting.write(renderGrid(['NAME', 'DIGEST', 'ARCH', 'LAYERS', 'REFS'], cells));
+}
+
+/** The tagged images that can be read, containers before artifacts. @param warn told of those that cannot */
+export function listedImages(
+  repository: Repository,
+  warn: (name: string, problem: string) => void = () => {},
+): ReturnType<typeof entryOf>[] {
+  const all = listOciImages(repository);
+  const isArtifact = ({ image }: ImageRow) => image?.config === undefined;
+  const rows = [...all.filter((row) => !isArtifact(row)), ...all.filter(isArtifact)];
+  for (const { name, problem } of rows) if (problem !== undefined) warn(name, problem.message);
+  return rows.filter(({ image }) => image !== undefined).map(entryOf);
 }
 
 function entryOf({ name, manifestDigest, image, referrers }: ImageRow) {
@@ -66,22 +72,24 @@ export async function inspect(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const { given } = setting;
   const image = openByManifest(repository, given.operand(0));
-  const texts = [image.manifest.bytes, image.configBytes].map((bytes) => Buffer.from(bytes));
-  const [manifest, config] = texts as [Buffer, Buffer];
   if (given.has('manifest') || given.has('config')) {
-    await setting.write(given.has('manifest') ? manifest : config);
+    await setting.write(given.has('manifest') ? image.manifest.bytes : image.configBytes);
     await setting.write('\n');
     return;
   }
+  await setting.print(JSON.stringify(inspectionOf(repository, image), undefined, 2));
+}
+
+/** What an image says of itself. */
+export function inspectionOf(repository: Repository, image: OciImage) {
   const version = repository.formats.default;
-  const document = {
-    manifest: manifest.toString(),
-    config: config.toString(),
+  return {
+    manifest: Buffer.from(image.manifest.bytes).toString(),
+    config: Buffer.from(image.configBytes).toString(),
     referrers: listReferrers(repository, image.manifestDigest),
     composefs_erofs: image.images.get(imageSlot(version)) ?? null,
     composefs_boot_erofs: image.images.get(bootSlot(version, 'allowlist-only')) ?? null,
   };
-  await setting.print(JSON.stringify(document, undefined, 2));
 }
 
 function listReferrers(repository: Repository, digest: ContentDigest) {
@@ -114,23 +122,32 @@ export async function linkedErofsImages(setting: Setting): Promise<undefined> {
 export async function tag(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const [digest = '', name = ''] = setting.given.operands;
+  tagManifest(repository, digest as ContentDigest, name);
+  await setting.print(`Tagged ${digest} as ${name}`);
+}
+
+/** Gives a stored image a tag. @throws as `openOciImage` */
+export function tagManifest(repository: Repository, digest: ContentDigest, name: string): void {
   repository.ensureWritable();
   // A dangling tag would make every later garbage collection fail.
   openOciImage(repository, `@${digest}`);
-  repository.tags.set(name, digest as ContentDigest);
-  await setting.print(`Tagged ${digest} as ${name}`);
+  repository.tags.set(name, digest);
 }
 
 /** `oci untag NAME` */
 export async function untag(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const name = setting.given.operand(0);
-  if (!repository.tags.remove(name)) {
-    const available = repository.tags.list().map((found) => found.name);
-    throw new NotFoundError('TAG_NOT_FOUND', `Cannot remove tag ${name}: there is none`, {
-      tag: name,
-      available,
-    });
-  }
+  removeTag(repository, name);
   await setting.print(`Removed tag ${name}`);
+}
+
+/** @throws NotFoundError TAG_NOT_FOUND */
+export function removeTag(repository: Repository, name: string): void {
+  if (repository.tags.remove(name)) return;
+  const available = repository.tags.list().map((found) => found.name);
+  throw new NotFoundError('TAG_NOT_FOUND', `Cannot remove tag ${name}: there is none`, {
+    tag: name,
+    available,
+  });
 }

@@ -4,7 +4,7 @@ import { buildBootImages, matchBootImage } from '#work/boot';
 import { bootSlot } from '#work/image';
 import { pullImage } from '#work/pull-image';
 import type { Setting } from '../setting.ts';
-import { formatBytes } from './units.ts';
+import { statsOf } from './units.ts';
 
 /** Extended attributes of the bootable image that a pull makes. */
 const XATTRS = 'allowlist-only';
@@ -25,14 +25,12 @@ export async function pull(setting: Setting): Promise<undefined> {
     likeUpstream: { moreImages: isBootable ? bootImages : undefined },
     signal: setting.signal,
   });
-  const { objects, bytes } = report;
   await setting.print(
     `manifest ${report.manifestDigest}`,
     `config   ${report.configDigest}`,
     `verity   ${report.firstManifestStreamId}`,
     `tagged   ${name}`,
-    `objects  ${objects.stored} new + ${objects.reused} already present objects; ` +
-      `${formatBytes(bytes.stored)} stored, ${formatBytes(bytes.inlined)} inlined`,
+    `objects  ${statsOf(report)}`,
   );
   if (isBootable) await setting.print(`Boot image: ${report.imageIds[bootSlot(version, XATTRS)]}`);
   if (expected === undefined) return;

@@ -44,6 +44,14 @@ export const MOUNT_OPTIONS: readonly OptionSpec[] = [
 
 const PATH = [{ name: 'PATH' }];
 
+/** The service; `oci varlink` is the same. */
+export const VARLINK: CommandSpec<Handler> = {
+  name: 'varlink',
+  summary: 'Serve the repository and its images over varlink',
+  options: [{ name: 'address', value: 'ADDRESS', summary: 'Path of the socket to make' }],
+  load: async () => (await import('../varlink/command.ts')).varlink,
+};
+
 /** Commands on the repository as such. Source: oci-and-cli section 1.3. */
 export const repositoryCommands: readonly CommandSpec<Handler>[] = [
   {
@@ -173,4 +181,5 @@ export const repositoryCommands: readonly CommandSpec<Handler>[] = [
     ],
     load: async () => (await import('./maintain.ts')).fsck,
   },
+  VARLINK,
 ];

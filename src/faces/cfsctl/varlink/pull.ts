@@ -1,0 +1,192 @@
+import type { ObjectId } from '#base/digest';
+import { hasCode } from '#base/errors';
+import type { ProgressEvent } from '#base/flow';
+import type { Answer, MethodCall } from '#faces/varlink';
+import { buildBootImages, matchBootImage } from '#work/boot';
+import { bootSlot, type XattrMode } from '#work/image';
+import { type PullReport, pullImage } from '#work/pull-image';
+import type { Repository } from '#work/repository';
+import { statsOf } from '../oci/units.ts';
+import type { Handles } from './handles.ts';
+import { refuseObjectId, xattrModeOf } from './values.ts';
+
+/** What a call asks for. */
+interface PullRequest {
+  readonly reference: string;
+  readonly name: string;
+  readonly isBootable: boolean;
+  readonly xattrs: XattrMode;
+  readonly expected: ObjectId | undefined;
+}
+
+/** `Pull`: progress as replies that others follow, and the result as the last one. */
+export async function pullFor(handles: Handles, call: MethodCall): Promise<Answer> {
+  return await handles.use(call, 'long', async (repository) => {
+    const request = requestOf(handles, call, repository);
+    const frames = new Frames(call);
+    const version = repository.formats.default;
+    const bootImages = (image: string) => buildBootImages(repository, image, request.xattrs);
+    const isBuilt = request.isBootable && request.expected === undefined;
+    const report = await pullImage(repository, request.reference, {
+      name: request.name,
+      reading: 'cfsctl',
+      likeUpstream: {
+        moreImages: isBuilt ? bootImages : undefined,
+        onStep: (step, count) => frames.say(stepText(step, count, request.reference)),
+      },
+      signal: call.signal,
+      onProgress: (event) => frames.take(event),
+    }).finally(() => frames.flush());
+    const boot = isBuilt
+      ? {
+          boot_image: report.imageIds[bootSlot(version, request.xattrs)] ?? null,
+          boot_image_mode: request.xattrs,
+          boot_image_format_version: `V${version}`,
+        }
+      : await matched(handles, repository, report, request);
+    return { parameters: { completed: { ...resultOf(report), ...boot } } };
+  });
+}
+
+function requestOf(
+  handles: Handles,
+  { parameters }: MethodCall,
+  repository: Repository,
+): PullRequest {
+  const reference = parameters['image'] as string;
+  const expected = (parameters['expected_digest'] as string | null) ?? undefined;
+  const isBootable = parameters['bootable'] === true;
+  const xattrs = xattrModeOf(parameters['xattrs']);
+  if (expected !== undefined && !isBootable) {
+    throw handles.error('InvalidRequest', { message: 'expected_digest requires bootable' });
+  }
+  if (expected !== undefined && xattrs !== undefined) {
+    const message =
+      'expected_digest and xattrs are mutually exclusive: expected_digest searches every mode';
+    throw handles.error('InvalidRequest', { message });
+  }
+  const reason = expected === undefined ? undefined : refuseObjectId(expected, repository);
+  if (reason !== undefined) {
+    throw handles.error('InvalidDigest', { message: `invalid expected_digest: ${reason}` });
+  }
+  return {
+    reference,
+    name: (parameters['name'] as string | null) ?? reference,
+    isBootable,
+    xattrs: xattrs ?? 'allowlist-only',
+    expected: expected as ObjectId | undefined,
+  };
+}
+
+function resultOf(report: PullReport) {
+  return {
+    manifest_digest: report.manifestDigest,
+    config_digest: report.configDigest,
+    manifest_verity: report.firstManifestStreamId,
+    config_verity: report.firstConfigStreamId,
+    stats: statsOf(report),
+  };
+}
+
+async function matched(
+  handles: Handles,
+  repository: Repository,
+  report: PullReport,
+  { expected }: PullRequest,
+) {
+  if (expected === undefined) {
+    return { boot_image: null, boot_image_mode: null, boot_image_format_version: null };
+  }
+  try {
+    const found = await matchBootImage(repository, `@${report.manifestDigest}`, expected);
+    return {
+      boot_image: found.id,
+      boot_image_mode: found.xattrs,
+      boot_image_format_version: `V${found.version}`,
+    };
+  } catch (error) {
+    if (!hasCode(error, 'BOOT_IMAGE_NOT_MATCHED')) throw error;
+    const { tried } = error.details;
+    throw handles.error('BootImageMismatch', { expected, tried });
+  }
+}
+
+/** A layer or a blob: other components of a pull are not told to clients. */
+const COMPONENT = /^sha\d+:/;
+
+function stepText(step: 'layers' | 'documents', count: number, reference: string): string {
+  if (step === 'documents') return 'Storing manifest';
+  return `Importing ${count} layers${reference.startsWith('oci:') ? ' from OCI layout' : ''}`;
+}
+
+/** Sends the events of a pull. While a client is slow, of the progress of a component only the latest is kept. */
+class Frames {
+  readonly #call: MethodCall;
+  readonly #waiting = new Map<string, object>();
+  #sending: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(call: MethodCall) {
+    this.#call = call;
+  }
+
+  take(event: ProgressEvent): void {
+    const frame = frameOf(event);
+    if (frame !== undefined) this.#add(...frame);
+  }
+
+  say(message: string): void {
+    this.#add(`message ${message}`, { message });
+  }
+
+  #add(key: string, parameters: object): void {
+    if (!this.#call.more) return;
+    this.#waiting.delete(key);
+    this.#waiting.set(key, parameters);
+    this.#sending ??= this.#send().catch((error: unknown) => {
+      this.#failure = error;
+    });
+  }
+
+  async #send(): Promise<void> {
+    for (let next = this.#shift(); next !== undefined; next = this.#shift()) {
+      await this.#call.send({ parameters: { ...next } });
+    }
+    this.#sending = undefined;
+  }
+
+  #shift(): object | undefined {
+    const [first] = this.#waiting;
+    if (first === undefined) return undefined;
+    this.#waiting.delete(first[0]);
+    return first[1];
+  }
+
+  /** Waits until everything was sent. @throws what sending threw */
+  async flush(): Promise<void> {
+    while (this.#sending !== undefined && this.#failure === undefined) await this.#sending;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** A frame, and its key: a later frame of the same key replaces one that has not been sent. */
+function frameOf(event: ProgressEvent): readonly [key: string, parameters: object] | undefined {
+  if (event.type === 'note') return undefined;
+  if (!COMPONENT.test(event.id)) return undefined;
+  const { id } = event;
+  switch (event.type) {
+    case 'started': {
+      const unit = event.unit === 'bytes' ? 'Bytes' : 'Items';
+      return [`started ${id}`, { started: { id, total: event.total ?? null, unit } }];
+    }
+    case 'advanced':
+      return [
+        `progress ${id}`,
+        { progress: { id, fetched: event.done, total: event.total ?? null } },
+      ];
+    case 'skipped':
+      return [`skipped ${id}`, { skipped: { id } }];
+    case 'done':
+      return [`done ${id}`, { done: { id, transferred: event.transferred } }];
+  }
+}

@@ -1,0 +1,37 @@
+import type { OciImage, XattrMode } from '#work/image';
+import type { Repository } from '#work/repository';
+import type { Handles } from './handles.ts';
+
+const XATTR_MODES: Readonly<Record<string, XattrMode>> = {
+  AllowlistOnly: 'allowlist-only',
+  KeepUserXattrs: 'keep-user-xattrs',
+};
+
+/** The mode that a call names; undefined when it names none. */
+export function xattrModeOf(value: unknown): XattrMode | undefined {
+  return typeof value === 'string' ? XATTR_MODES[value] : undefined;
+}
+
+/** What is wrong with the text of an object id; undefined when nothing is. */
+export function refuseObjectId(text: string, { algorithm }: Repository): string | undefined {
+  const digits = algorithm === 'sha256' ? 64 : 128;
+  if (text.length !== digits) return 'Invalid string length';
+  return /^[0-9a-f]+$/.test(text) ? undefined : 'Invalid character';
+}
+
+/** Demands that an image has the config stream that a call expects. @throws CallError InternalError */
+export function requireVerityId(
+  handles: Handles,
+  expected: unknown,
+  repository: Repository,
+  image: OciImage,
+): void {
+  if (typeof expected !== 'string') return;
+  const reason = refuseObjectId(expected, repository);
+  if (reason !== undefined) {
+    throw handles.error('InternalError', { message: `invalid verity: ${reason}` });
+  }
+  if (image.configStreamId === expected) return;
+  const message = `Cannot open the config: expected stream ${expected}, found ${image.configStreamId}`;
+  throw handles.error('InternalError', { message });
+}

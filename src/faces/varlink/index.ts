@@ -1,0 +1,18 @@
+/**
+ * A varlink service: calls of many clients over sockets, answered by interfaces that are values.
+ *
+ *     socket ─ conversation (one for each client, one call at a time) ─ dispatch ─▶ ServedInterface ─ Method ─▶ answers, or one error
+ *
+ * Two programs start it, `onecopy` and `cfsctl`, so it is the one face that other faces import.
+ */
+
+export { OpenRepositories, type RepositoryRules, type Use } from './serve/repositories.ts';
+export { type ServeOptions, serve } from './serve/serve.ts';
+export {
+  type Answer,
+  CallError,
+  type Method,
+  type MethodCall,
+  type ServedInterface,
+  type Service,
+} from './serve/service.ts';

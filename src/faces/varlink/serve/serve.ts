@@ -1,0 +1,90 @@
+import { NotFoundError } from '#base/errors';
+import { MESSAGE_END } from '#formats/varlink';
+import { isActivated, type Listener, listenAt, takeActivated } from '#work/sockets';
+import { type Conversation, converse } from './conversation.ts';
+import { Dispatcher } from './dispatch.ts';
+import {
+  Budget,
+  CONNECTIONS_MAX,
+  LONG_CALLS_MAX,
+  PENDING_BYTES_MAX,
+  PENDING_FILES_MAX,
+  Turns,
+} from './limits.ts';
+import type { Service } from './service.ts';
+
+/** Where to serve. */
+export interface ServeOptions {
+  /** Path of the socket file to make. A socket that a service manager passed comes first. */
+  readonly address: string | undefined;
+  readonly signal: AbortSignal;
+  /** Called when clients can connect. */
+  readonly onReady?: () => void;
+  /** Told of a connection that ended by a mistake of this program. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Serves until the signal; on a socket that is connected already, until its client has gone. The socket file is removed in the end.
+ * @throws NotFoundError SOCKET_NOT_FOUND with neither an address nor a passed socket; HostError SYSCALL_FAILED
+ */
+export async function serve(service: Service, options: ServeOptions): Promise<void> {
+  const { address, signal, onReady } = options;
+  const conversation: Conversation = {
+    dispatcher: new Dispatcher(service, new Turns(LONG_CALLS_MAX)),
+    budgets: { bytes: new Budget(PENDING_BYTES_MAX), files: new Budget(PENDING_FILES_MAX) },
+    signal,
+  };
+  if (isActivated()) {
+    const passed = takeActivated(MESSAGE_END);
+    onReady?.();
+    if (passed.kind === 'listener') {
+      await serveAll(passed.listener, conversation, options);
+      return;
+    }
+    await using own = passed.own;
+    await converse(own.connection, conversation);
+    return;
+  }
+  if (address === undefined) {
+    throw new NotFoundError(
+      'SOCKET_NOT_FOUND',
+      'Cannot serve: expected --address, or a socket from a service manager, found neither',
+      {},
+      { hint: 'Pass --address=PATH' },
+    );
+  }
+  const listener = listenAt(address, MESSAGE_END);
+  onReady?.();
+  await serveAll(listener, conversation, options);
+}
+
+/** Accepts connections until the signal, then waits until what ran for them has stopped. */
+async function serveAll(
+  listener: Listener,
+  conversation: Conversation,
+  { onFailure }: ServeOptions,
+): Promise<void> {
+  const { signal } = conversation;
+  const places = new Turns(CONNECTIONS_MAX);
+  const running = new Set<Promise<void>>();
+  try {
+    for (;;) {
+      const place = await places.take(signal);
+      const connection = await listener.accept(signal);
+      const one = converse(connection, conversation)
+        .catch(onFailure)
+        .finally(() => {
+          connection[Symbol.dispose]();
+          place[Symbol.dispose]();
+          running.delete(one);
+        });
+      running.add(one);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await Promise.all(running);
+    await listener[Symbol.asyncDispose]();
+  }
+}

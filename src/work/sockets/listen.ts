@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ByteString, byteStringFromText } from '#base/bytes';
+import {
+  Dir,
+  hasErrno,
+  openReadiness,
+  type Readiness,
+  tryFlock,
+  UnixSocket,
+  unlockFlock,
+} from '#host';
+import { type Connection, connectionOf } from './connection.ts';
+
+/** Accepts connections. Disposing stops, and removes the socket file if this process made it. */
+export interface Listener extends AsyncDisposable {
+  /** The next connection. @throws HostError SYSCALL_FAILED; the reason of the signal */
+  accept(signal?: AbortSignal): Promise<Connection>;
+}
+
+/** How long a process that has no descriptors left waits for one. */
+const NO_DESCRIPTOR_MS = 100;
+const CONNECT_PAUSE_MS = 20;
+
+/**
+ * Listens on a new socket file. A socket file on which nobody listens any more is replaced; anything else under the name is kept.
+ * @param end the byte that ends a message
+ * @throws HostError SYSCALL_FAILED (EADDRINUSE)
+ */
+export function listenAt(path: string, end: number): Listener {
+  const slash = path.lastIndexOf('/');
+  using parent = Dir.open(slash < 0 ? '.' : path.slice(0, Math.max(slash, 1)));
+  const name = byteStringFromText(path.slice(slash + 1));
+  const socket = bind(path, parent, name);
+  const made = parent.lstat(name)?.ino;
+  return listenerOf(socket, end, () => {
+    using folder = Dir.open(slash < 0 ? '.' : path.slice(0, Math.max(slash, 1)));
+    if (made !== undefined && folder.lstat(name)?.ino === made) folder.unlink(name);
+  });
+}
+
+function bind(path: string, parent: Dir, name: ByteString): UnixSocket {
+  const address = byteStringFromText(path);
+  try {
+    return UnixSocket.listen(address);
+  } catch (error) {
+    if (!hasErrno(error, 'EADDRINUSE')) throw error;
+    // Two processes that find the same stale file must not both replace it.
+    if (!tryFlock(parent, 'exclusive')) throw error;
+    try {
+      if (!isStale(address, parent, name)) throw error;
+      parent.unlink(name);
+      return UnixSocket.listen(address);
+    } finally {
+      unlockFlock(parent);
+    }
+  }
+}
+
+function isStale(address: ByteString, parent: Dir, name: ByteString): boolean {
+  if (parent.lstat(name)?.type !== 'socket') return false;
+  try {
+    UnixSocket.connect(address)?.[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    return hasErrno(error, 'ECONNREFUSED');
+  }
+}
+
+/** The listener of a socket. @param onClose called once, after the socket was closed */
+export function listenerOf(socket: UnixSocket, end: number, onClose = () => {}): Listener {
+  const readiness = openReadiness();
+  return {
+    async accept(signal) {
+      for (;;) {
+        signal?.throwIfAborted();
+        const accepted = await acceptOf(socket);
+        if (accepted !== undefined) return connectionOf(accepted, readiness, end);
+        await readiness.wait(socket, 'read', signal);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await readiness[Symbol.asyncDispose]();
+      socket[Symbol.dispose]();
+      onClose();
+    },
+  };
+}
+
+async function acceptOf(socket: UnixSocket): Promise<UnixSocket | undefined> {
+  try {
+    return socket.accept();
+  } catch (error) {
+    if (!hasErrno(error, 'EMFILE') && !hasErrno(error, 'ENFILE')) throw error;
+    await sleep(NO_DESCRIPTOR_MS);
+    return undefined;
+  }
+}
+
+/** A connection of a client, with the readiness that it needs. */
+export interface OwnConnection extends AsyncDisposable {
+  readonly connection: Connection;
+}
+
+/**
+ * Connects to a socket file; waits while too many clients wait for its service.
+ * @throws HostError SYSCALL_FAILED (ENOENT, ECONNREFUSED, EACCES); the reason of the signal
+ */
+export async function connectTo(
+  path: string,
+  end: number,
+  signal?: AbortSignal,
+): Promise<OwnConnection> {
+  const address = byteStringFromText(path);
+  for (;;) {
+    signal?.throwIfAborted();
+    const socket = UnixSocket.connect(address);
+    if (socket !== undefined) return ownConnection(socket, openReadiness(), end);
+    await sleep(CONNECT_PAUSE_MS, undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+/** A connection that is closed together with its readiness. */
+export function ownConnection(
+  socket: UnixSocket,
+  readiness: Readiness,
+  end: number,
+): OwnConnection {
+  return {
+    connection: connectionOf(socket, readiness, end),
+    async [Symbol.asyncDispose]() {
+      await readiness[Symbol.asyncDispose]();
+      socket[Symbol.dispose]();
+    },
+  };
+}
