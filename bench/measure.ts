@@ -17,6 +17,8 @@ export interface Contender {
 /** What one run cost. */
 export interface Cost {
   readonly wallSec: number;
+  /** Processor time of the process with its threads, in seconds; NaN unless it was asked for. */
+  readonly cpuSec: number;
   /** Highest resident set of the process, sampled; bytes. */
   readonly peakBytes: number;
 }
@@ -38,44 +40,79 @@ function peakOf(pid: number): number {
   }
 }
 
-async function runOnce(contender: Contender): Promise<Cost> {
+/** The process that a shell runs: its only child; the process itself if it has none. */
+function childOf(pid: number): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return Number(/^\d+/.exec(text)?.[0] ?? pid);
+  } catch {
+    return pid;
+  }
+}
+
+/** A shell that runs a program and writes its processor time to descriptor 3. */
+const WITH_TIMES = ['/bin/sh', '-c', '"$@"; status=$?; times >&3; exit "$status"', 'sh'];
+
+/** Seconds of processor time of the children of a shell, from the second line of `times`: `0m1.23s 0m0.45s`. */
+function cpuOf(times: string): number {
+  const [, children = ''] = times.split('\n');
+  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)];
+  if (parts.length === 0) return Number.NaN;
+  return parts.reduce(
+    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
+    0,
+  );
+}
+
+async function runOnce(contender: Contender, measuresCpu: boolean): Promise<Cost> {
   contender.before?.();
   // What earlier runs have left unwritten would otherwise be written at the cost of this one, most of all when it syncs.
   spawnSync('sync');
-  const [program = '', ...args] = contender.argv;
+  const argv = measuresCpu ? [...WITH_TIMES, ...contender.argv] : contender.argv;
+  const [program = '', ...args] = argv;
   const start = process.hrtime.bigint();
   const child = spawn(program, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...contender.env },
   });
   let said = '';
-  child.stderr.on('data', (piece: Buffer) => {
+  let times = '';
+  (child.stdio[3] as NodeJS.ReadableStream).on('data', (piece: Buffer) => {
+    times += piece.toString();
+  });
+  child.stderr?.on('data', (piece: Buffer) => {
     said = (said + piece.toString()).slice(-2000);
   });
   let peakBytes = 0;
   const sampler = setInterval(() => {
-    peakBytes = Math.max(peakBytes, peakOf(child.pid ?? 0));
+    const pid = child.pid ?? 0;
+    peakBytes = Math.max(peakBytes, peakOf(measuresCpu ? childOf(pid) : pid));
   }, SAMPLE_MS);
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', resolve);
+    // With `times`, what it said must have arrived.
+    child.on(measuresCpu ? 'close' : 'exit', resolve);
   });
   const wallSec = Number(process.hrtime.bigint() - start) / 1e9;
   clearInterval(sampler);
   contender.after?.();
   if (status !== 0) throw new Error(`${contender.name} failed with status ${status}: ${said}`);
-  return { wallSec, peakBytes };
+  return { wallSec, cpuSec: cpuOf(times), peakBytes };
 }
 
 /** Runs all contenders `rounds` times in turn, after one round that is not counted when `warmUp`. */
 export async function compare(
   contenders: readonly Contender[],
-  options: { readonly rounds: number; readonly warmUp?: boolean },
+  options: { readonly rounds: number; readonly warmUp?: boolean; readonly measuresCpu?: boolean },
 ): Promise<Series[]> {
-  if (options.warmUp === true) for (const contender of contenders) await runOnce(contender);
+  const { measuresCpu = false } = options;
+  if (options.warmUp === true)
+    for (const contender of contenders) await runOnce(contender, measuresCpu);
   const costs = contenders.map((): Cost[] => []);
   for (let round = 0; round < options.rounds; round += 1) {
-    for (const [at, contender] of contenders.entries()) costs[at]?.push(await runOnce(contender));
+    for (const [at, contender] of contenders.entries()) {
+      costs[at]?.push(await runOnce(contender, measuresCpu));
+    }
   }
   return contenders.map(({ name }, at) => ({ name, costs: costs[at] ?? [] }));
 }

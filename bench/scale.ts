@@ -1,6 +1,6 @@
 /**
  * What grows with what is stored: one gzip layer of very many small files, in three sizes. Each verb is run once at each size beside
- * `cfsctl`, and the exponent says how its time grows with the number of files: 0 not at all, 1 in proportion.
+ * `cfsctl`, and the exponents say how its time and its memory grow with the number of files: 0 not at all, 1 in proportion.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { prepareDisk, remove } from './disk.ts';
 import { type Contender, compare, type Series } from './measure.ts';
 import { packedOnecopy } from './packed.ts';
 import { findProgram } from './peers.ts';
-import { peak, seconds } from './rows.ts';
+import { peak } from './rows.ts';
 
-const FILES = [100_000, 400_000, 1_000_000];
+const FILES = [1_000, 100_000, 400_000, 1_000_000];
 const QUICK_FILES = [1_000, 4_000, 10_000];
 /** Small files: most are objects, some are inline. */
 const MEAN_BYTES = 300;
@@ -73,63 +73,95 @@ async function measureSize(
     if (first === undefined) return;
     const known = points.get(verb) ?? [];
     points.set(verb, [...known, { files, ours: first, theirs: second }]);
-    const beside =
-      second === undefined ? '' : `, cfsctl ${seconds(second)} ${peak(second).toFixed(0)} MB`;
-    say(`  ${verb.name}: ${seconds(first)} ${peak(first).toFixed(0)} MB${beside}`);
+    const beside = second === undefined ? '' : `, cfsctl ${costOf(second)}`;
+    say(`  ${verb.name}: ${costOf(first)}${beside}`);
   };
-  note(PULL, await compare(pulls, { rounds: 1 }));
+  note(PULL, await compare(pulls, { rounds: 1, measuresCpu: true }));
   for (const verb of VERBS) {
     const contenders: Contender[] = [{ name: verb.name, argv: [...onecopy, ...verb.ours] }];
     if (cfsctl !== undefined && verb.theirs !== undefined) {
       contenders.push({ name: 'cfsctl', argv: [cfsctl, '--repo', theirs, ...verb.theirs] });
     }
     // The first run warms what the disk and the compile cache hold.
-    note(verb, await compare(contenders, { rounds: 1, warmUp: true }));
+    note(
+      verb,
+      await compare(contenders, {
+        rounds: 1,
+        warmUp: true,
+        measuresCpu: true,
+      }),
+    );
   }
   remove(layout, ours, theirs);
 }
 
 /** How a cost grows from the smallest size to the largest. */
-function exponentOf(points: readonly Point[], cost: (point: Point) => number): number {
+function exponentOf(points: readonly Point[], cost: (point: Point) => number): string {
   const [first, last] = [points[0], points.at(-1)];
-  if (first === undefined || last === undefined || first === last) return Number.NaN;
-  return Math.log(cost(last) / cost(first)) / Math.log(last.files / first.files);
+  if (first === undefined || last === undefined || first === last) return 'unknown';
+  return (Math.log(cost(last) / cost(first)) / Math.log(last.files / first.files)).toFixed(2);
 }
 
 const secondsOf = ({ costs }: Series) => costs[0]?.wallSec ?? Number.NaN;
 
+function timeOf(series: Series): string {
+  const cpuSec = series.costs[0]?.cpuSec ?? Number.NaN;
+  return `${secondsOf(series).toFixed(2)} s (${cpuSec.toFixed(2)} s of processor time)`;
+}
+
+function memoryOf(series: Series): string {
+  return `${peak(series).toFixed(0)} MB`;
+}
+
+function costOf(series: Series): string {
+  return `${timeOf(series)}, ${memoryOf(series)}`;
+}
+
 function rowsOf(verb: Scaled, points: readonly Point[]): Row[] {
-  const [first, last] = [points[0], points.at(-1)];
-  if (first === undefined || last === undefined) return [];
-  const exponent = exponentOf(points, ({ ours }) => secondsOf(ours)).toFixed(2);
-  const detail = (text: string) => `${text}; time grows with files^${exponent}`;
-  const what = `${verb.name}, ${last.files} files`;
-  const { ours, theirs } = last;
-  if (theirs === undefined) {
-    // Nobody to compare with: the same question of the smallest size.
-    const peer = `the same, ${first.files} files`;
-    const time = secondsOf(ours) / secondsOf(first.ours);
-    const memory = peak(ours) / peak(first.ours);
-    return [
-      { what: `${what}, time`, peer, ratio: time, goal: 1.3, detail: detail(seconds(ours)) },
-      {
-        what: `${what}, memory`,
-        peer,
-        ratio: memory,
-        goal: 1.2,
-        detail: `${peak(ours).toFixed(0)} MB`,
-      },
-    ];
-  }
-  const [timeGoal, memoryGoal] = verb.goals;
-  const time = secondsOf(ours) / secondsOf(theirs);
-  const memory = peak(ours) / peak(theirs);
-  const times = `${seconds(ours)} against ${seconds(theirs)}`;
-  const peaks = `${peak(ours).toFixed(0)} MB against ${peak(theirs).toFixed(0)} MB`;
   return [
-    { what: `${what}, time`, peer: 'cfsctl', ratio: time, goal: timeGoal, detail: detail(times) },
-    { what: `${what}, memory`, peer: 'cfsctl', ratio: memory, goal: memoryGoal, detail: peaks },
-  ];
+    rowOf(verb, points, { name: 'time', goal: verb.goals[0], cost: secondsOf, show: timeOf }),
+    rowOf(verb, points, { name: 'memory', goal: verb.goals[1], cost: peak, show: memoryOf }),
+  ].filter((row) => row !== undefined);
+}
+
+/** One of the two costs of a verb. */
+interface Aspect {
+  readonly name: 'time' | 'memory';
+  /** Beside cfsctl. */
+  readonly goal: number;
+  readonly cost: (series: Series) => number;
+  readonly show: (series: Series) => string;
+}
+
+/** Largest ratio of the largest size to the smallest, where there is nobody to compare with. */
+const ALONE_GOALS = { time: 1.3, memory: 1.2 } as const;
+
+function rowOf(verb: Scaled, points: readonly Point[], aspect: Aspect): Row | undefined {
+  const { name, goal, cost, show } = aspect;
+  const [first, last] = [points[0], points.at(-1)];
+  if (first === undefined || last === undefined) return undefined;
+  const what = `${verb.name}, ${last.files} files, ${name}`;
+  const { ours, theirs } = last;
+  const growth = exponentOf(points, (point) => cost(point.ours));
+  if (theirs === undefined) {
+    return {
+      what,
+      peer: `the same, ${first.files} files`,
+      ratio: cost(ours) / cost(first.ours),
+      goal: ALONE_GOALS[name],
+      detail: `${show(ours)}; grows with files^${growth}`,
+    };
+  }
+  const theirGrowth = exponentOf(points, (point) =>
+    point.theirs === undefined ? Number.NaN : cost(point.theirs),
+  );
+  return {
+    what,
+    peer: 'cfsctl',
+    ratio: cost(ours) / cost(theirs),
+    goal,
+    detail: `${show(ours)} against ${show(theirs)}; grows with files^${growth} against files^${theirGrowth}`,
+  };
 }
 
 async function benchScale(options: BenchOptions): Promise<Row[]> {

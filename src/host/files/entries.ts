@@ -67,9 +67,10 @@ export function visitDirEntries(
       const end = endOfName(bytes, start, next);
       const dots = bytes[start] !== DOT ? 0 : bytes[start + 1] !== DOT ? 1 : 2;
       if (dots === 0 || end - start !== dots) {
-        const inode =
-          view.getUint32(at + DIRENT.inode + 4, true) * 0x1_0000_0000 +
-          view.getUint32(at + DIRENT.inode, true);
+        const high = view.getUint32(at + DIRENT.inode + 4, true);
+        const low = view.getUint32(at + DIRENT.inode, true);
+        // A sum would be a floating-point number, for which V8 allocates memory at each call.
+        const inode = high === 0 ? low : high * 0x1_0000_0000 + low;
         visit(bytes, start, end, typeOfBits(bytes[at + DIRENT.type] ?? 0), inode);
       }
       at = next;

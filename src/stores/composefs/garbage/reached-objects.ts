@@ -63,9 +63,12 @@ export class ReachedObjects {
   }
 }
 
-/** An open-addressing hash table of keys; at most three quarters full. Zeros mark an empty slot. */
+/**
+ * An open-addressing hash table of keys; at most three quarters full. Zeros mark an empty slot. Words are handled as signed numbers: V8
+ * allocates memory for larger ones when they pass from function to function.
+ */
 class KeyTable {
-  #slots = new Uint32Array(CAPACITY_MIN * KEY_WORDS);
+  #slots = new Int32Array(CAPACITY_MIN * KEY_WORDS);
   #size = 0;
   #hasZero = false;
 
@@ -96,7 +99,7 @@ class KeyTable {
 
   #growTo(capacity: number): void {
     const old = this.#slots;
-    const slots = new Uint32Array(capacity * KEY_WORDS);
+    const slots = new Int32Array(capacity * KEY_WORDS);
     for (let from = 0; from < old.length; from += KEY_WORDS) {
       if (!isZero(old, from)) copyKey(old, from, slots, slotOf(slots, old, from));
     }
@@ -104,11 +107,16 @@ class KeyTable {
   }
 }
 
+/** Digests as a caller has them, or the slots of a table. */
+type Words = Uint32Array | Int32Array;
+
 /** Index of the slot of a key, or of the empty slot for it. */
-function slotOf(slots: Uint32Array, words: Uint32Array, at: number): number {
+function slotOf(slots: Int32Array, words: Words, at: number): number {
   const mask = slots.length - 1;
-  const [a, b] = [words[at] as number, words[at + 1] as number];
-  const [c, d] = [words[at + 2] as number, words[at + 3] as number];
+  const a = (words[at] as number) | 0;
+  const b = (words[at + 1] as number) | 0;
+  const c = (words[at + 2] as number) | 0;
+  const d = (words[at + 3] as number) | 0;
   let slot = (hashOf(a, b) * KEY_WORDS) & mask;
   for (; ; slot = (slot + KEY_WORDS) & mask) {
     const isSame =
@@ -117,15 +125,15 @@ function slotOf(slots: Uint32Array, words: Uint32Array, at: number): number {
   }
 }
 
-function isZero(words: Uint32Array, at: number): boolean {
+function isZero(words: Words, at: number): boolean {
   return words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === 0;
 }
 
-function copyKey(from: Uint32Array, at: number, to: Uint32Array, slot: number): void {
-  to[slot] = from[at] as number;
-  to[slot + 1] = from[at + 1] as number;
-  to[slot + 2] = from[at + 2] as number;
-  to[slot + 3] = from[at + 3] as number;
+function copyKey(from: Words, at: number, to: Int32Array, slot: number): void {
+  to[slot] = (from[at] as number) | 0;
+  to[slot + 1] = (from[at + 1] as number) | 0;
+  to[slot + 2] = (from[at + 2] as number) | 0;
+  to[slot + 3] = (from[at + 3] as number) | 0;
 }
 
 /** Random per process, against hash flooding. */
@@ -136,5 +144,5 @@ const [FIRST_FACTOR, SECOND_FACTOR] = [0, 1].map(
 function hashOf(first: number, second: number): number {
   const mixed = Math.imul(first, FIRST_FACTOR) ^ Math.imul(second, SECOND_FACTOR);
   const spread = Math.imul(mixed ^ (mixed >>> 15), 0x9e3779b1);
-  return (spread ^ (spread >>> 13)) >>> 0;
+  return (spread ^ (spread >>> 13)) & 0x7ffffff;
 }
