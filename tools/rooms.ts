@@ -72,6 +72,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'formats/boot': ['base/digest', 'base/errors'],
   'formats/bootc': ['base/errors'],
   'formats/varlink': ['base/errors'],
+  'formats/journal': [],
   host: ['base/bytes', 'base/digest', 'base/errors', 'formats/fsverity'],
   'stores/composefs': [
     'base/bytes',
@@ -556,6 +557,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/flow',
     'formats/bootc',
     'formats/gvariant',
+    'formats/journal',
     'formats/oci',
     'formats/ostree',
     'host',
@@ -564,6 +566,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'stores/ostree',
     'work/browse',
     'work/catalog',
+    'work/check',
     'work/containers',
     'work/export-containers',
     'work/image',

@@ -59,6 +59,8 @@ export async function makeScenarios(
     'unified status': { short: NAMES },
     'unified enable': { short: 'it does what unified pull does' },
     'unified images': { short: NAMES },
+    'unified fsck': { short: 'it does what fsck does, and reads what unified pull wrote' },
+    'unified prune': { short: 'it does what gc does' },
     'unified sync': { short: 'it does what unified pull does' },
     'unified pull': {
       args: ['--sysroot', at('s'), '-q', 'unified', 'pull', reference, '--mode=enabled-with-copy'],

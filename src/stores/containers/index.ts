@@ -7,6 +7,7 @@
  */
 export { digestsOf, type FoundImage } from './find-image.ts';
 export { type LayerFile, LayerFiles, type LayerPart, openLayerFile } from './layer-files.ts';
+export { diffFolder } from './layout.ts';
 export type { StoreLockOptions } from './locks.ts';
 export { type ServeOptions, serveLayer } from './serve-layer.ts';
 export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
@@ -19,6 +20,7 @@ export {
   noLayerTreeCounts,
   type ReflinkPolicy,
 } from './write/layer-tree.ts';
+export { removeNames, type StoreRemoval } from './write/remove.ts';
 export {
   type LayerToWrite,
   openStoreWriter,

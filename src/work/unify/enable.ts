@@ -4,7 +4,7 @@ import type { OperationOptions } from '#base/flow';
 import type { StorageMode } from '#formats/bootc';
 import { parseReference } from '#formats/oci';
 import { isLive, listDeployments } from './deployments.ts';
-import { type UnifiedPullOptions, unifiedPull } from './pull.ts';
+import { type UnifiedPullOptions, unifiedPull } from './pull/pull.ts';
 import type { Route } from './route.ts';
 import { bind, bindingOf, readState, type StorageState, writeMode } from './state.ts';
 import { openStores } from './stores.ts';
@@ -66,7 +66,16 @@ export async function enableUnified(
     bind(repo);
   }
   const pending = pendingOf(await liveImages(sysroot, options));
-  return { before, after: readState(sysroot), filled, pending };
+  const after = readState(sysroot);
+  if (after.binding !== before.binding || after.mode !== before.mode) {
+    options.onEvent?.({
+      name: 'modeSet',
+      priority: 'notice',
+      message: `Unified storage of ${sysroot.path} is ${mode}`,
+      fields: { BOOTC_STATUS: mode },
+    });
+  }
+  return { before, after, filled, pending };
 }
 
 /**

@@ -7,6 +7,23 @@
  *
  * The state is `composefs/bootc.json` and a flag in the config of the OSTree repository; it is written last.
  */
+export {
+  UNIFIED_FINDING_KINDS,
+  type UnifiedFinding,
+} from './check/findings.ts';
+export {
+  checkUnified,
+  type ImageCheck,
+  type UnifiedCheck,
+  type UnifiedCheckOptions,
+} from './check/fsck.ts';
+export {
+  type DoneRepair,
+  planRepairs,
+  REPAIR_STEPS,
+  repairUnified,
+  type UnifiedRepair,
+} from './check/repair.ts';
 export { type Deployment, type DeploymentRole, isLive, listDeployments } from './deployments.ts';
 export {
   ENABLE_MODES,
@@ -15,14 +32,21 @@ export {
   enableUnified,
   planEnable,
 } from './enable.ts';
+export { type EventListener, fieldsOf, MESSAGE_IDS, type UnifiedEvent } from './journal/events.ts';
+export { type JournalPlaces, journalListener, journalPlaces } from './journal/journal.ts';
 export { imageReferenceOf } from './names.ts';
+export {
+  type KeptItem,
+  pruneUnified,
+  type UnifiedPrune,
+  type UnifiedPruneOptions,
+} from './prune.ts';
 export {
   planUnifiedPull,
   type UnifiedPullOptions,
-  type UnifiedPullPlan,
-  type UnifiedPullReport,
   unifiedPull,
-} from './pull.ts';
+} from './pull/pull.ts';
+export type { UnifiedPullPlan, UnifiedPullReport } from './pull/report.ts';
 export { chooseRoute, type Operation, type Route, type RouteInput } from './route.ts';
 export { type Binding, readState, type StorageState } from './state.ts';
 export { openStores, type Stores } from './stores.ts';

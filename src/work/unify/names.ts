@@ -55,6 +55,11 @@ export function recoveredName(configDigest: ContentDigest): string {
   return `localhost/bootc-recovered:${hexOf(configDigest).slice(0, 12)}`;
 }
 
+/** The image reference of a name in containers-storage: one that podman made here is known to that alone. */
+export function referenceOfName(name: string): string {
+  return name.startsWith('localhost/') ? `containers-storage:${name}` : `docker://${name}`;
+}
+
 function nameIn(imageReference: string): string | undefined {
   try {
     const parsed = parseReference(imageReference);

@@ -17,6 +17,7 @@ export const TAG_PREFIX = 'localhost/bootc-';
 const COMMIT_KEYS = {
   manifestDigest: 'ostree.manifest-digest',
   manifest: 'ostree.manifest',
+  config: 'ostree.container.image-config',
   synthesized: 'ostree-ext.composefs-synthesized',
 } as const;
 
@@ -79,6 +80,7 @@ export function surveyImages(sysroot: Sysroot, stores: Stores): readonly SystemI
 export interface FoundCommit extends ImageCommit {
   readonly manifestDigest: ContentDigest;
   readonly manifest: string | undefined;
+  readonly config: string | undefined;
   readonly deployments: readonly Deployment[];
 }
 
@@ -120,6 +122,7 @@ export function readImageCommit(
     commit,
     manifestDigest: digest,
     manifest: lookupVariant(metadata, COMMIT_KEYS.manifest, STRING),
+    config: lookupVariant(metadata, COMMIT_KEYS.config, STRING),
     isSynthesized: lookupVariant(metadata, COMMIT_KEYS.synthesized, BOOLEAN) === true,
     isPresent: true,
   };

@@ -242,10 +242,22 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./unified/images.ts')).unifiedImages,
   },
   {
+    name: 'unified fsck',
+    group: 'unified',
+    summary: 'check that the stores of a system agree, and rebuild what one of them lost',
+    load: async () => (await import('./unified/fsck.ts')).unifiedFsck,
+  },
+  {
     name: 'unified sync',
     group: 'unified',
     summary: 'restore images that containers-storage has lost',
     load: async () => (await import('./unified/sync.ts')).unifiedSync,
+  },
+  {
+    name: 'unified prune',
+    group: 'unified',
+    summary: 'remove images of a system that no deployment needs',
+    load: async () => (await import('./unified/prune.ts')).unifiedPrune,
   },
   {
     name: 'init',

@@ -38,7 +38,9 @@ import { grammar as tree } from './tree.ts';
 import { grammar as umount } from './umount.ts';
 import {
   unifiedEnable,
+  unifiedFsck,
   unifiedImages,
+  unifiedPrune,
   unifiedPull,
   unifiedStatus,
   unifiedSync,
@@ -79,6 +81,8 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'unified enable': unifiedEnable,
   'unified pull': unifiedPull,
   'unified images': unifiedImages,
+  'unified fsck': unifiedFsck,
+  'unified prune': unifiedPrune,
   'unified sync': unifiedSync,
   'ostree show': ostreeShow,
   'ostree commit': ostreeCommit,

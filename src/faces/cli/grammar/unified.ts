@@ -62,6 +62,7 @@ export const unifiedPull: Grammar = {
   help: [
     'The image comes into the composefs repository first: layers that containers-storage has are taken from there by reflink, others from the source. From there its files come by reflink into containers-storage and into a commit of the OSTree repository. What a store has is not written again.',
     'The mode decides which stores are filled, and whether files may be copied where extents cannot be shared; a pull does not change it, unless --mode is given. In a new sysroot, the key "unified" in [install.storage] of the install configuration of the image sets it.',
+    'Pulls, changes of the mode, repairs and prunes are written into the journal: through the socket of journald for root (ONECOPY_JOURNAL_SOCKET names another one), and into the file that ONECOPY_JOURNAL_FILE names, in the export format of the journal. A missing journal fails nothing.',
     'On a host without unified storage, the commit is made from the layers as a classic importer does.',
   ].join('\n\n'),
 };
@@ -78,4 +79,42 @@ export const unifiedImages: Grammar = {
 export const unifiedSync: Grammar = {
   finding: 'an image could not be restored',
   help: 'Images come from the composefs repository by reflink, with the manifest that they were pulled with and the name of their reference. On a host whose images are not kept in containers-storage there is nothing to do.',
+};
+
+/** `unified fsck` on a command line. */
+export const unifiedFsck: Grammar = {
+  finding: 'the stores do not agree',
+  options: [
+    { flags: '--repair', says: 'rebuild what one store lost from the others', key: 'repair' },
+    {
+      flags: '--extents',
+      says: 'also compare where the bytes of files lie on the device',
+      key: 'extents',
+    },
+    {
+      flags: '--metadata-only',
+      says: 'do not read the contents of files',
+      key: 'metadataOnly',
+    },
+  ],
+  help: [
+    'Every image of the system is checked in each store: its tag, manifest, config, layers and objects; the same manifest, config and layers in containers-storage; and its commit with everything that the commit reaches. Findings about images that only an old deployment uses are printed, and do not count.',
+    'A repair restores an image that one store lost, by reflink, with the manifest that the image was pulled with. Damaged objects of the composefs repository are reported, but not repaired: use onecopy fsck --repair --from with the source of the image. With --dry-run nothing is changed.',
+  ].join('\n\n'),
+};
+
+/** `unified prune` on a command line. */
+export const unifiedPrune: Grammar = {
+  options: [
+    {
+      flags: '--keep <image>',
+      says: 'keep this image, too: an image reference, a name or a manifest digest',
+      key: 'keep',
+      take: 'texts',
+    },
+  ],
+  help: [
+    'An image stays as long as a deployment was made from it, or with --keep. Of others, the name in containers-storage, the ref, the commit and the tag are removed, and then the layers and objects that only these used. Layers of other images, other names of the image, tags of others and images that deployments are bound to stay.',
+    'The report says what each store keeps, and for what.',
+  ].join('\n\n'),
 };

@@ -1,6 +1,8 @@
 import type {
   UnifiedEnableReport,
+  UnifiedFsckReport,
   UnifiedImagesReport,
+  UnifiedPruneReport,
   UnifiedPullVerbReport,
   UnifiedStatusReport,
   UnifiedSyncReport,
@@ -131,5 +133,52 @@ export const syncText: Text<UnifiedSyncReport> = (report, { line, note }) => {
   for (const { manifestDigest, message } of report.failures) note(`${manifestDigest}: ${message}`);
   line(
     `${countOf(report.checked, 'image')} checked, ${report.alreadyPresent} present, ${report.restored.length} restored, ${report.failures.length} failed`,
+  );
+};
+
+/** The text of `unified fsck`. */
+export const fsckText: Text<UnifiedFsckReport> = (report, { line, noTrunc }) => {
+  for (const { step, manifestDigest, error } of report.repairs ?? []) {
+    const id = formatDigest(manifestDigest, noTrunc);
+    const words = report.dryRun ? 'Would repair' : error === null ? 'Repaired' : 'Cannot repair';
+    line(`${words} ${step} of ${id}${error === null ? '' : `: ${error.message}`}`);
+  }
+  for (const image of report.images) {
+    const state = image.pending ? 'PENDING' : image.issues.length === 0 ? 'OK' : 'FAILED';
+    line(`${state.padEnd(8)}${image.name}${image.isLive ? '' : ' (not in use)'}`);
+    for (const issue of image.issues) line(`        ${issue}`);
+    if (image.sharing === null) continue;
+    const { files, sharedFiles, copiedFiles, uncomparedFiles } = image.sharing;
+    line(
+      `        extents: ${sharedFiles} of ${files} files shared, ${copiedFiles} copied, ${uncomparedFiles} not comparable`,
+    );
+  }
+  if (report.binding === 'disabled') line('Nothing to check: unified storage is not enabled');
+  else
+    line(
+      report.ok
+        ? `${countOf(report.images.length, 'image')}, no problems`
+        : 'The stores do not agree',
+    );
+};
+
+/** The text of `unified prune`. */
+export const pruneText: Text<UnifiedPruneReport> = (report, { line, detail }) => {
+  for (const { names, manifestDigest, containersStorage } of report.removed) {
+    const words = report.dryRun ? 'Would remove' : 'Removed';
+    const rest =
+      containersStorage === 'untagged' ? ' (other names of it stay in containers-storage)' : '';
+    line(`${words} ${names[0] ?? manifestDigest}${rest}`);
+  }
+  for (const { store, name, reasons } of report.kept) {
+    detail(`${store} keeps ${name}: ${reasons.join(', ')}`);
+  }
+  const { ostree, composefs } = report;
+  line(
+    `ostree:    ${countOf(ostree.objects, 'object')} ${report.dryRun ? 'to remove' : 'removed'}`,
+  );
+  if (composefs !== null) line(`composefs: ${countOf(composefs.removed, 'object')} removed`);
+  line(
+    `${report.kept.length} kept${report.kept.length === 0 ? '' : '; --verbose prints for what'}`,
   );
 };

@@ -1,5 +1,11 @@
 import * as v from 'valibot';
-import { ENABLE_MODES, enableUnified, planEnable } from '#work/unify';
+import {
+  ENABLE_MODES,
+  enableUnified,
+  journalListener,
+  journalPlaces,
+  planEnable,
+} from '#work/unify';
 import { policyKeys, registryKeys, registryOptions } from '../registry-keys.ts';
 import { list, text } from '../schemas.ts';
 import { defineVerb } from '../verb.ts';
@@ -54,6 +60,7 @@ export const unifiedEnable = defineVerb({
       onProgress,
       jobs,
       onWarning: warn,
+      onEvent: journalListener(journalPlaces()),
       registry: registryOptions(asked),
     });
     const state = { before: storageStatusOf(before), after: storageStatusOf(after) };

@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import { parsePlatform } from '#work/pull-image';
 import { createLocalJudge } from '#work/trust';
 import {
+  journalListener,
+  journalPlaces,
   planUnifiedPull,
   type UnifiedPullOptions,
   type UnifiedPullPlan,
@@ -93,6 +95,9 @@ const pulled = v.object({
         /** True when the repository had the commit. */
         isPresent: v.boolean(),
         filesReflinked: count,
+        /** Files with an object of their own whose extents could not be shared. */
+        filesCopied: count,
+        /** Copied files, small files and links. */
         filesWritten: count,
         objectsPresent: count,
         metadataWritten: count,
@@ -144,6 +149,7 @@ function optionsOf(context: VerbContext, asked: Request): UnifiedPullOptions {
     onProgress,
     jobs,
     onWarning: warn,
+    onEvent: journalListener(journalPlaces()),
     target,
     mode: asked.mode,
     choice: asked.auto === true ? 'auto' : 'state',
@@ -219,6 +225,7 @@ function reportOf(done: UnifiedPullReport): v.InferOutput<typeof pulled> {
           : {
               isPresent: made === undefined,
               filesReflinked: made?.filesReflinked ?? 0,
+              filesCopied: made?.external.copiedFiles ?? 0,
               filesWritten: made?.filesWritten ?? 0,
               objectsPresent: made?.objectsPresent ?? 0,
               metadataWritten: made?.metadataWritten ?? 0,

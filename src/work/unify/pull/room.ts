@@ -3,10 +3,10 @@ import type { OperationOptions } from '#base/flow';
 import type { ResolvedImage } from '#formats/oci';
 import { readFilesystemState } from '#host';
 import { type PullSource, planPull } from '#work/pull-image';
-import type { Route } from './route.ts';
-import { openStores, type Stores } from './stores.ts';
-import { surveyImages } from './survey.ts';
-import type { Sysroot } from './sysroot.ts';
+import type { Route } from '../route.ts';
+import { openStores, type Stores } from '../stores.ts';
+import { surveyImages } from '../survey.ts';
+import type { Sysroot } from '../sysroot.ts';
 
 /** Free space with which no image is likely to fill the disk: so many times its blobs for each copy, and some for the rest. */
 const AMPLE = { blobs: 20, restBytes: 256 << 20 };
@@ -35,11 +35,7 @@ export async function requireRoom(
   // The sizes of tars cost requests, so they are asked for only where they may decide.
   if (availableBytes >= AMPLE.blobs * COPIES_MAX * blobBytes + AMPLE.restBytes) return;
   using stores = await openStores(sysroot, { signal });
-  const { disk } = await planPull(
-    stores.composefs,
-    { ...sourceOf(source), resolve: () => image },
-    { signal, jobs },
-  );
+  const { disk } = await planPull(stores.composefs, fixedSource(source, image), { signal, jobs });
   const firstBytes = disk.isGuess ? Math.min(disk.peakBytes, blobBytes) : disk.peakBytes;
   const others = sysroot.canReflinkStores ? 0 : copiesMissing(sysroot, stores, image, route);
   // Where the repository has the image already, its blobs are the least that another copy can be.
@@ -68,11 +64,16 @@ function copiesMissing(
   return storage + (path !== 'native' && known?.ostree !== 'present' ? 1 : 0);
 }
 
-function sourceOf(source: PullSource): PullSource {
+/** A source that gives the image that was resolved, and everything else as it is. */
+export function fixedSource(source: PullSource, image: ResolvedImage): PullSource {
   return {
-    resolve: source.resolve.bind(source),
+    resolve: () => image,
     openBlob: source.openBlob.bind(source),
     openLayer: source.openLayer?.bind(source),
     judge: source.judge?.bind(source),
+    remember: source.remember?.bind(source),
+    get traffic() {
+      return source.traffic;
+    },
   };
 }

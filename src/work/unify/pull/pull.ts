@@ -14,24 +14,31 @@ import { type ContainersExportReport, exportToContainers } from '#work/export-co
 import {
   type OpenSourceOptions,
   openSource,
-  type PullPlan,
   type PullReport,
   type PullSource,
   planPull,
   pullImage,
 } from '#work/pull-image';
-import { type SynthesisReport, synthesizeCommit } from '#work/synthesize';
+import { synthesizeCommit } from '#work/synthesize';
 import type { ImageJudge } from '#work/trust';
-import { listDeployments } from './deployments.ts';
+import { listDeployments } from '../deployments.ts';
+import type { EventListener } from '../journal/events.ts';
+import { imageReferenceOf, refOf, storageNameOf } from '../names.ts';
+import { chooseRoute, type Operation, type Route, type RouteInput } from '../route.ts';
+import { bind, readState, type StorageState, writeMode } from '../state.ts';
+import { openStores } from '../stores.ts';
+import { readImageCommit, surveyImages, tagOf } from '../survey.ts';
+import { requireReflink, type Sysroot } from '../sysroot.ts';
 import { installModeOf } from './install-mode.ts';
-import { imageReferenceOf, refOf, storageNameOf } from './names.ts';
-import { requireRoom } from './room.ts';
-import { chooseRoute, type Operation, type Route, type RouteInput } from './route.ts';
+import {
+  countsOf,
+  MESSAGES,
+  type OstreeStage,
+  type UnifiedPullPlan,
+  type UnifiedPullReport,
+} from './report.ts';
+import { fixedSource, requireRoom } from './room.ts';
 import { type StageName, Stages } from './stages.ts';
-import { bind, readState, type StorageState, writeMode } from './state.ts';
-import { openStores } from './stores.ts';
-import { readImageCommit, type SystemImage, surveyImages, tagOf } from './survey.ts';
-import { requireReflink, type Sysroot } from './sysroot.ts';
 
 /** What to pull, and how. */
 export interface UnifiedPullOptions extends OperationOptions, OpenSourceOptions {
@@ -45,33 +52,9 @@ export interface UnifiedPullOptions extends OperationOptions, OpenSourceOptions 
   readonly judge?: ImageJudge | undefined;
   readonly jobs?: number | undefined;
   readonly onWarning?: ((text: string) => void) | undefined;
+  readonly onEvent?: EventListener | undefined;
   /** @internal The route, for callers that have chosen it. */
   readonly route?: Route | undefined;
-}
-
-/** What a pull into three stores did. */
-export interface UnifiedPullReport {
-  readonly imageReference: string;
-  readonly manifestDigest: ContentDigest;
-  readonly configDigest: ContentDigest;
-  readonly operation: Operation;
-  readonly route: Route;
-  readonly modeBefore: StorageMode | undefined;
-  readonly modeAfter: StorageMode | undefined;
-  readonly canReflink: boolean;
-  readonly composefs: PullReport;
-  /** Undefined when the image does not go into containers-storage. */
-  readonly storage: ContainersExportReport | undefined;
-  readonly ostree: OstreeStage | undefined;
-  readonly ms: ReturnType<Stages['finish']>;
-}
-
-/** What became of the commit. */
-export interface OstreeStage {
-  readonly commit: OstreeChecksum;
-  readonly ref: string;
-  /** Undefined when the commit was there. */
-  readonly made: SynthesisReport | undefined;
 }
 
 /**
@@ -87,19 +70,6 @@ export async function unifiedPull(
   options: UnifiedPullOptions = {},
 ): Promise<UnifiedPullReport> {
   return await new UnifiedPull(sysroot, parseReference(reference), options).run();
-}
-
-/** What a pull into three stores would do. */
-export interface UnifiedPullPlan {
-  readonly imageReference: string;
-  readonly operation: Operation;
-  /** What is known before the image is here: its install configuration can choose another one. */
-  readonly route: Route;
-  readonly mode: StorageMode | undefined;
-  readonly canReflink: boolean;
-  readonly image: PullPlan;
-  /** What the stores have of it. */
-  readonly known: SystemImage | undefined;
 }
 
 /**
@@ -166,6 +136,7 @@ class UnifiedPull {
     await using opened = await this.#openSource();
     const image = await opened.source.resolve({ platform: this.#options.platform, signal });
     await requireRoom(sysroot, opened.source, image, { ...this.#options, route });
+    this.#tell('pullBegun', image.manifest.digest);
     const stages = new Stages(this.#options, countOf(route));
     using composefs = await sysroot.ensureComposefs(this.#options);
     const pulled = await stages.run('composefs', async (within) =>
@@ -187,6 +158,15 @@ class UnifiedPull {
             this.#intoOstree(composefs, manifestDigest, route, within),
           );
     const modeAfter = this.#storeMode(route);
+    const counts = countsOf(pulled, storage, ostree);
+    const isNew = counts.REFLINKED + counts.COPIED > 0 || pulled.objects.stored > 0;
+    const BOOTC_OSTREE_COMMIT = ostree?.commit;
+    this.#tell(isNew ? 'pullDone' : 'alreadyPresent', manifestDigest, {
+      ...counts,
+      BOOTC_OSTREE_COMMIT,
+    });
+    if (counts.COPIED > 0 && !sysroot.canReflinkStores)
+      this.#tell('copied', manifestDigest, counts);
     return {
       imageReference: this.#imageReference,
       manifestDigest,
@@ -207,6 +187,25 @@ class UnifiedPull {
   get #asksConfig(): boolean {
     const { mode, route } = this.#options;
     return this.#input.operation === 'install' && mode === undefined && route === undefined;
+  }
+
+  #tell(
+    name: keyof typeof MESSAGES,
+    digest: ContentDigest,
+    fields: Readonly<Record<string, string | number | undefined>> = {},
+  ): void {
+    const { transport } = parseReference(this.#imageReference);
+    this.#options.onEvent?.({
+      name,
+      priority: name === 'copied' ? 'warning' : 'notice',
+      message: `${MESSAGES[name]}: ${this.#imageReference}`,
+      fields: {
+        BOOTC_IMAGE_REFERENCE: this.#imageReference,
+        BOOTC_IMAGE_TRANSPORT: transport,
+        BOOTC_MANIFEST_DIGEST: digest,
+        ...fields,
+      },
+    });
   }
 
   #routeInput(): RouteInput {
@@ -337,15 +336,18 @@ class UnifiedPull {
     using repo = this.#sysroot.ensureOstree();
     const present = repo.refs.read(ref);
     const known = present === undefined ? undefined : readImageCommit(repo, present);
-    const isThere = known?.isSynthesized === true && known.manifestDigest === manifestDigest;
+    const isClassic = route.path === 'classic';
+    const isThere = known?.isSynthesized === !isClassic && known.manifestDigest === manifestDigest;
     const made = isThere
       ? undefined
       : await synthesizeCommit(composefs, `@${manifestDigest}`, this.#sysroot.ostreePath, {
           ...within,
           refs: [ref],
+          route: isClassic ? 'classic' : 'synthesis',
           reflink: route.policy === 'zero-copy' ? 'always' : 'auto',
         });
-    bind(repo);
+    if (isClassic) composefs.tags.remove(tagOf(manifestDigest));
+    else bind(repo);
     return { commit: made?.commit ?? (present as OstreeChecksum), ref, made };
   }
 
@@ -363,18 +365,4 @@ function countOf({ isInStorage, path }: Route): number {
   if (isInStorage) stages.push('containers-storage');
   if (path !== 'native') stages.push('ostree');
   return stages.length;
-}
-
-/** A source that gives the image that was resolved, and everything else as it is. */
-function fixedSource(source: PullSource, image: ResolvedImage): PullSource {
-  return {
-    resolve: () => image,
-    openBlob: source.openBlob.bind(source),
-    openLayer: source.openLayer?.bind(source),
-    judge: source.judge?.bind(source),
-    remember: source.remember?.bind(source),
-    get traffic() {
-      return source.traffic;
-    },
-  };
 }
