@@ -12,9 +12,9 @@ export interface BenchDisk {
   dispose(): void;
 }
 
-/** A folder to work in: XFS with reflink where this user may mount one. */
-export function prepareDisk(): BenchDisk {
-  const scratch = mkdtempSync(join(tmpdir(), 'onecopy-bench-'));
+/** A folder to work in, below `parent`: XFS with reflink where this user may mount one. */
+export function prepareDisk(parent = tmpdir()): BenchDisk {
+  const scratch = mkdtempSync(join(parent, 'onecopy-bench-'));
   const path = join(scratch, 'disk');
   mkdirSync(path);
   const image = join(scratch, 'disk.img');

@@ -21,6 +21,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./scale.ts'),
   () => import('./df.ts'),
   () => import('./containers.ts'),
+  () => import('./chunked.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 

@@ -54,22 +54,22 @@ async function buildImages(layout: string): Promise<SampleImage[]> {
   const app = join(ROOT, 'src');
   const base = () => membersOfFolder(share, { at: '/usr/share', filesMax: FILES_MAX });
   const first = await writeSampleImage(layout, 'v1', [
-    { members: base(), compression: 'gzip' },
-    { members: membersOfFolder(app, { at: '/usr/lib/app' }), compression: 'zstd' },
+    { members: base(), compression: 'zstd:chunked' },
+    { members: membersOfFolder(app, { at: '/usr/lib/app' }), compression: 'zstd:chunked' },
   ]);
-  // The second version has a changed byte in every 50th file of the big layer: another layer, nearly the same files.
+  // The second version has a changed byte in every 100th file of the big layer: another layer, nearly the same files.
   let index = 0;
   const change = (_path: string, piece: Uint8Array) => {
     index += 1;
-    if (index % 50 !== 0 || piece.length === 0) return piece;
+    if (index % 100 !== 0 || piece.length === 0) return piece;
     const copy = piece.slice();
     copy[0] = (copy[0] ?? 0) ^ 0xff;
     return copy;
   };
   const changed = membersOfFolder(share, { at: '/usr/share', filesMax: FILES_MAX, change });
   const second = await writeSampleImage(layout, 'v2', [
-    { members: changed, compression: 'gzip' },
-    { members: membersOfFolder(app, { at: '/usr/lib/app' }), compression: 'zstd' },
+    { members: changed, compression: 'zstd:chunked' },
+    { members: membersOfFolder(app, { at: '/usr/lib/app' }), compression: 'zstd:chunked' },
   ]);
   return [first, second];
 }
@@ -122,9 +122,14 @@ async function pullFromRegistry(
   registry.stallAtBytes = Number.POSITIVE_INFINITY;
   await pull('v1');
   title(
-    'Pull a changed version: layers that are here are not fetched, files that are here are not stored',
+    'Pull a version with 1 % of the files changed: of its layer, the table of contents and the changed parts are fetched',
   );
+  await run('onecopy', ...repository, 'pull', '--dry-run', ...from('v2'));
   await pull('v2');
+  title('Look at a file of an image in the registry: its layer is not fetched');
+  const before = registry.sentBytes;
+  await run('onecopy', 'cat', from('v2')[0] ?? '', '/usr/lib/app/index.ts');
+  say(styleText('dim', `(the registry sent ${size(registry.sentBytes - before)})`));
 }
 
 async function main(): Promise<void> {

@@ -4,9 +4,11 @@
  *
  * Usage: npm run prove -- NAME [NUMBER]   (without a name: lists them)
  */
+import { fileURLToPath } from 'node:url';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
 import { killPushes } from '../test/support/push-kills.ts';
+import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
 
 /** A long form. */
 interface Proof {
@@ -43,6 +45,28 @@ const PROOFS: Readonly<Record<string, Proof>> = {
       return outcomes.flatMap(({ wrong }) => wrong);
     },
   },
+  'range-proxies': {
+    says: 'updates in parts from docker-registry, alone and behind nginx that plays GHCR, ECR, zot, GCR, S3, slow and flaky links',
+    count: 1,
+    async run(count) {
+      await using series = await ProxySeries.start(golden('oci/zc-v1'), golden('oci/zc-v2'));
+      const expected = await series.expected();
+      const lines: string[] = [];
+      for (const behaviour of Object.keys(BEHAVIOURS).flatMap((one) => Array(count).fill(one))) {
+        const done = await series.update(behaviour);
+        for (const [which, pull] of [
+          ['first', done.first],
+          ['second', done.second],
+        ] as const) {
+          const { sentBytes, plannedBytes, mostWholes } = pull;
+          const shown = `${sentBytes} bytes of ${plannedBytes} planned, ${mostWholes} whole`;
+          process.stdout.write(`${behaviour}, ${which} update: ${shown}\n`);
+        }
+        lines.push(...faultsOf(done, expected));
+      }
+      return lines;
+    },
+  },
   'push-kills': {
     says: 'a push that was killed is completed by the next one, which sends no byte again that had arrived',
     count: 50,
@@ -58,6 +82,11 @@ const PROOFS: Readonly<Record<string, Proof>> = {
     },
   },
 };
+
+/** A golden layout. */
+function golden(image: string): string {
+  return `oci:${fileURLToPath(new URL(`../test/golden/chunked/${image}`, import.meta.url))}:latest`;
+}
 
 async function main(): Promise<number> {
   const [name = '', number] = process.argv.slice(2);

@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import { createGzip, createZstdCompress } from 'node:zlib';
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { computeContentDigest } from '#base/digest';
+import { writeChunkedLayer } from '#formats/chunked-writer';
 import { type TarMemberSource, writeTar } from '#formats/tar';
 import { openImageTarget } from '#stores/oci-layout';
 
 /** How the tar of a layer is stored. */
-export type SampleCompression = 'gzip' | 'zstd' | 'none';
+export type SampleCompression = 'gzip' | 'zstd' | 'zstd:chunked' | 'none';
 
 /** One layer: its members in order, or a whole tar. */
 export type SampleLayer = {
@@ -27,7 +28,9 @@ export interface SampleImage {
   readonly blobBytes: number;
 }
 
-const SUFFIX = { gzip: '+gzip', zstd: '+zstd', none: '' } as const;
+const SUFFIX = { gzip: '+gzip', zstd: '+zstd', 'zstd:chunked': '+zstd', none: '' } as const;
+/** Level of zstd for layers with a TOC. */
+const CHUNKED_LEVEL = 3;
 const PIECE_BYTES = 1 << 20;
 
 /** Writes an image into the OCI layout at `path` under a tag, beside what is there. */
@@ -51,11 +54,11 @@ export async function writeSampleImage(
         yield piece;
       }
     };
-    for await (const piece of compress(tar(), compression)) blob.write(piece);
+    const annotations = await writeCompressed(tar(), compression, (piece) => blob.write(piece));
     const { digest, sizeBytes } = blob.commit();
     diffIds.push(`sha256:${hash.digest('hex')}`);
     const mediaType = `application/vnd.oci.image.layer.v1.tar${SUFFIX[compression]}`;
-    descriptors.push({ mediaType, digest, size: sizeBytes });
+    descriptors.push({ mediaType, digest, size: sizeBytes, ...annotations });
   }
   const config = Buffer.from(
     JSON.stringify({
@@ -88,9 +91,31 @@ export async function writeSampleImage(
   return { manifestDigest, tarBytes, blobBytes };
 }
 
-function compress(
+/** Writes a tar as a blob; returns the annotations that its descriptor needs. */
+async function writeCompressed(
   tar: AsyncIterable<Uint8Array>,
   compression: SampleCompression,
+  write: (piece: Uint8Array) => void,
+): Promise<{ readonly annotations?: Readonly<Record<string, string>> }> {
+  if (compression !== 'zstd:chunked') {
+    for await (const piece of compress(tar, compression)) write(piece);
+    return {};
+  }
+  const pieces = writeChunkedLayer(copied(tar), { level: CHUNKED_LEVEL });
+  let next = await pieces.next();
+  for (; next.done !== true; next = await pieces.next()) write(next.value);
+  const end = next.value;
+  return end.kind === 'chunked' ? { annotations: Object.fromEntries(end.annotations) } : {};
+}
+
+/** The writer keeps pieces, which the producer overwrites. */
+async function* copied(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of tar) yield Uint8Array.from(piece);
+}
+
+function compress(
+  tar: AsyncIterable<Uint8Array>,
+  compression: Exclude<SampleCompression, 'zstd:chunked'>,
 ): AsyncIterable<Uint8Array> {
   if (compression === 'none') return tar;
   const stream = compression === 'gzip' ? createGzip({ level: 6 }) : createZstdCompress();

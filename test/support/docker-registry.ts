@@ -23,6 +23,11 @@ export class DockerRegistry implements AsyncDisposable {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
 
+  /** The folder in which it keeps blobs, as `sha256/ab/abcdef…/data`. */
+  get blobs(): string {
+    return join(this.#scratch, 'store/docker/registry/v2/blobs');
+  }
+
   private constructor(child: ChildProcess, scratch: string, port: number) {
     this.#child = child;
     this.#scratch = scratch;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const TYPES =
   /^application\/vnd\.(?:oci\.image\.(?:manifest|index)|docker\.distribution\.manifest)/;
 
-/** A registry that serves an OCI layout read-only, as one repository of any name, over plain HTTP on a port of 127.0.0.1. */
+/** A registry that serves an OCI layout read-only, as one repository of any name, over plain HTTP on a port of 127.0.0.1. Serves several ranges. */
 export class LayoutRegistry implements AsyncDisposable {
   /** Bytes of bodies that were sent so far. */
   sentBytes = 0;
@@ -56,13 +56,36 @@ export class LayoutRegistry implements AsyncDisposable {
       this.sentBytes += bytes.length;
       return void response.writeHead(200, { 'content-type': mediaType }).end(bytes);
     }
-    const [, first] = /^bytes=([0-9]+)-/.exec(request.headers.range ?? '') ?? [];
-    const start = Number(first ?? 0);
-    const range = { 'content-range': `bytes ${start}-${sizeBytes - 1}/${sizeBytes}` };
-    const head = { 'content-length': sizeBytes - start, ...(first === undefined ? {} : range) };
-    response.writeHead(first === undefined ? 200 : 206, head);
+    await this.#sendBlob(file, sizeBytes, { request, response });
+  }
+
+  async #sendBlob(
+    file: string,
+    sizeBytes: number,
+    { request, response }: { request: IncomingMessage; response: ServerResponse },
+  ): Promise<void> {
+    const spans = spansOf(request.headers.range, sizeBytes);
+    const content = ({ start, end }: Span) => `bytes ${start}-${end - 1}/${sizeBytes}`;
+    const [first = { start: 0, end: sizeBytes }] = spans;
+    const isParts = spans.length > 1;
+    const range = isParts
+      ? { 'content-type': 'multipart/byteranges; boundary=part' }
+      : { ...BYTES, 'content-length': first.end - first.start, 'content-range': content(first) };
+    const whole = { ...BYTES, 'content-length': sizeBytes };
+    response.writeHead(spans.length === 0 ? 200 : 206, spans.length === 0 ? whole : range);
     if (request.method === 'HEAD') return void response.end();
-    await this.#send(file, start, response);
+    for (const span of isParts ? spans : [first]) {
+      if (isParts) this.#count(response, `\r\n--part\r\nContent-Range: ${content(span)}\r\n\r\n`);
+      await this.#send(file, span, response);
+      if (response.destroyed) return;
+    }
+    if (isParts) this.#count(response, '\r\n--part--\r\n');
+    response.end();
+  }
+
+  #count(response: ServerResponse, text: string): void {
+    this.sentBytes += text.length;
+    response.write(text);
   }
 
   /** The digest that a tag leads to. */
@@ -75,8 +98,10 @@ export class LayoutRegistry implements AsyncDisposable {
     return manifests.find(({ annotations }) => annotations?.[name] === reference)?.digest ?? '';
   }
 
-  async #send(file: string, start: number, response: ServerResponse): Promise<void> {
-    for await (const piece of createReadStream(file, { start }) as AsyncIterable<Buffer>) {
+  async #send(file: string, { start, end }: Span, response: ServerResponse): Promise<void> {
+    if (start === end) return;
+    const pieces = createReadStream(file, { start, end: end - 1 }) as AsyncIterable<Buffer>;
+    for await (const piece of pieces) {
       const part = piece.subarray(0, Math.max(0, this.stallAtBytes - this.sentBytes));
       this.sentBytes += part.length;
       await new Promise((resolve) => response.write(part, resolve));
@@ -86,6 +111,25 @@ export class LayoutRegistry implements AsyncDisposable {
       }
       if (response.destroyed) return;
     }
-    response.end();
   }
+}
+
+/** Podman wants to be told. */
+const BYTES = { 'content-type': 'application/octet-stream' };
+
+/** A range of a blob, its end excluded. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+function spansOf(range: string | undefined, sizeBytes: number): Span[] {
+  if (range === undefined) return [];
+  return range
+    .replace('bytes=', '')
+    .split(',')
+    .map((span) => {
+      const [start = '', last = ''] = span.split('-');
+      return { start: Number(start), end: last === '' ? sizeBytes : Number(last) + 1 };
+    });
 }

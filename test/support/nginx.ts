@@ -8,11 +8,29 @@ import { freePort, untilAccepts } from './free-port.ts';
 /** How long nginx may take until it listens, in milliseconds. */
 const START_MS = 10_000;
 
-/** nginx that serves a folder on a loopback port, with a configuration of its own and no log. */
+/** What a configuration is made of. */
+export interface NginxPlace {
+  readonly port: number;
+  /** A folder that goes with the server. */
+  readonly scratch: string;
+}
+
+/** Lines of configuration. */
+export interface NginxLines {
+  readonly http: string;
+  readonly servers: string;
+}
+
+/** nginx on a loopback port, with a configuration of its own. */
 export class Nginx implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #scratch: string;
   readonly url: string;
+
+  /** The folder of its configuration, and of what else that names. */
+  get scratch(): string {
+    return this.#scratch;
+  }
 
   private constructor(child: ChildProcess, scratch: string, url: string) {
     this.#child = child;
@@ -20,12 +38,23 @@ export class Nginx implements AsyncDisposable {
     this.url = url;
   }
 
-  /** Starts nginx (a path or a name on PATH) over `root`; resolves when it accepts connections. */
-  static async start(program: string, root: string): Promise<Nginx> {
+  /** Starts nginx (a path or a name on PATH) over a folder, without a log; resolves when it accepts connections. */
+  static start(program: string, root: string): Promise<Nginx> {
+    return Nginx.startWith(program, ({ port }) => ({
+      http: 'access_log off; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 60;',
+      servers: `server { listen 127.0.0.1:${port}; root "${root}"; }`,
+    }));
+  }
+
+  /** Starts nginx with lines of configuration for HTTP and for its servers. */
+  static async startWith(
+    program: string,
+    configure: (place: NginxPlace) => NginxLines,
+  ): Promise<Nginx> {
     const port = await freePort();
     const scratch = mkdtempSync(join(tmpdir(), 'onecopy-nginx-'));
     const config = join(scratch, 'nginx.conf');
-    writeFileSync(config, configuration({ root, port, scratch }));
+    writeFileSync(config, configuration(scratch, configure({ port, scratch })));
     // Not our own: when this process is killed, readers of its output would wait for nginx.
     const output = join(scratch, 'output');
     const fd = openSync(output, 'w');
@@ -48,8 +77,7 @@ export class Nginx implements AsyncDisposable {
   }
 }
 
-function configuration(plan: { root: string; port: number; scratch: string }): string {
-  const { root, port, scratch } = plan;
+function configuration(scratch: string, { http, servers }: NginxLines): string {
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const bodies = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${join(scratch, name)};`,
@@ -59,9 +87,9 @@ pid ${join(scratch, 'pid')}; error_log ${join(scratch, 'error.log')};
 events { worker_connections 512; }
 http {
   ${bodies.join(' ')}
-  access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
-  keepalive_requests 1000000; keepalive_timeout 60;
-  server { listen 127.0.0.1:${port}; root "${root}"; }
+  sendfile on; default_type application/octet-stream;
+  ${http}
+  ${servers}
 }
 `;
 }

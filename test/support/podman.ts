@@ -80,8 +80,12 @@ function podmanIn(root: string, parent: string | undefined): Omit<Podman, 'versi
   };
 }
 
-/** In another root: mounts go with the namespace when the command ends. */
-function commandIn(root: string, program: string, args: readonly string[]): readonly string[] {
+/** A command in another root, or here without one: mounts go with the namespace when the command ends. */
+export function commandIn(
+  root: string,
+  program: string,
+  args: readonly string[],
+): readonly string[] {
   if (root === '') return [program, ...args];
   const script = [
     'mount --rbind "$0" "$0"; mount -t proc proc "$0/proc"; mount --rbind /sys "$0/sys"; mount --rbind /dev "$0/dev"',
