@@ -9,6 +9,7 @@ import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
+import { loseObjects } from '../test/support/vanishing-objects.ts';
 
 /** A long form. */
 interface Proof {
@@ -65,6 +66,15 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         lines.push(...faultsOf(done, expected));
       }
       return lines;
+    },
+  },
+  'vanishing-objects': {
+    says: 'an update in parts succeeds when another process removes its source objects, at each step of the assembly',
+    count: 1000,
+    async run(count) {
+      const { steps, tried, wrong } = await loseObjects(count);
+      process.stdout.write(`${tried - wrong.length} of ${tried} updates at ${steps} steps\n`);
+      return wrong;
     },
   },
   'push-kills': {

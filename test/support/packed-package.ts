@@ -16,7 +16,15 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Entries of threads, as `onecopy/workers/NAME`. */
-export const WORKERS: readonly string[] = ['batch', 'commit', 'file', 'fsck', 'gc', 'unpack'];
+export const WORKERS: readonly string[] = [
+  'batch',
+  'commit',
+  'file',
+  'frame',
+  'fsck',
+  'gc',
+  'unpack',
+];
 
 /** Runs a program that must succeed; its standard output. */
 export function runOk(program: string, args: readonly string[], cwd: string): string {

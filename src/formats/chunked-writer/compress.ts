@@ -1,7 +1,4 @@
-import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
-
-const compressAside = promisify(zstdCompress);
+import { constants, zstdCompressSync } from 'node:zlib';
 
 /**
  * One frame of a layer: the bytes at a zstd level, with checksum and content size. The same bytes, level and libzstd give the
@@ -9,11 +6,6 @@ const compressAside = promisify(zstdCompress);
  */
 export function compressFrame(bytes: Uint8Array, level: number): Uint8Array {
   return zstdCompressSync(bytes, parametersOf(level));
-}
-
-/** The same frame, compressed in a thread of libuv. */
-export async function compressFrameAside(bytes: Uint8Array, level: number): Promise<Uint8Array> {
-  return await compressAside(bytes, parametersOf(level));
 }
 
 function parametersOf(level: number) {

@@ -4,7 +4,7 @@
  *     tar ─▶ ChunkedWriter ─▶ contents of frames ─▶ compressFrame, on any thread ─▶ blob
  *                 ▲ placed: length of each frame ───────┘       finish ─▶ TOC, tar-split, footer; or why there is none
  */
-export { compressFrame, compressFrameAside } from './compress.ts';
+export { compressFrame } from './compress.ts';
 export type { PlainLayer, PlainReason } from './refusal.ts';
 export type { ChunkedTail } from './tail.ts';
 export { writeChunkedLayer } from './write-layer.ts';

@@ -146,8 +146,8 @@ export function locateModule(module: URL): URL {
 let workerFolder: URL | undefined;
 
 /**
- * Says where the entries of threads are (`batch-worker.js`, `commit-worker.js`, `file-worker.js`, `fsck-worker.js`, `fuse-worker.js`,
- * `gc-worker.js`, `readiness-worker.js`, `unpack-worker.js`) and of background processes (`fuse-server.js`), for programs whose bundler put
+ * Says where the entries of threads are (`batch-worker.js`, `commit-worker.js`, `file-worker.js`, `frame-worker.js`, `fsck-worker.js`,
+ * `fuse-worker.js`, `gc-worker.js`, `readiness-worker.js`, `unpack-worker.js`) and of background processes (`fuse-server.js`), for programs whose bundler put
  * them elsewhere. It holds for this process and all later calls. Without it they are
  * looked for beside the code of the library, by `import.meta.url`.
  * @param folder a `file:` URL or a path; undefined: beside the library again
