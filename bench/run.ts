@@ -22,6 +22,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./df.ts'),
   () => import('./containers.ts'),
   () => import('./chunked.ts'),
+  () => import('./commits.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 

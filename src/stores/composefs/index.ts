@@ -64,6 +64,7 @@ export {
   TagStore,
 } from './names/tags.ts';
 export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
+export type { BatchedObject, ObjectBatch } from './objects/object-batch.ts';
 export { ObjectNameDecoder, ObjectSet } from './objects/object-set.ts';
 export {
   type Distrusted,

@@ -21,6 +21,7 @@ import {
   cloneFile,
   type Descriptor,
   type Dir,
+  type FileStat,
   fchmod,
   fchown,
   futimens,
@@ -117,12 +118,17 @@ function writePlain(write: FileWrite): WriteMethod {
   return method;
 }
 
-function openStaged({ staging, name }: FileWrite): HostFile {
-  return staging.openFile(name, OPEN.readWrite | OPEN.create | OPEN.exclusive, 0o600);
+/** Nearly every file gets its final permissions here; the staging directory keeps others out. */
+function openStaged({ staging, name, mode, header }: FileWrite): HostFile {
+  const permissions = storedPermissions(mode, header) & 0o777;
+  return staging.openFile(name, OPEN.readWrite | OPEN.create | OPEN.exclusive, permissions);
 }
 
-function finish(file: HostFile, { mode, header }: FileWrite): void {
-  applyMetadata(file, mode, header);
+function finish(file: HostFile, write: FileWrite): void {
+  const { mode, header, checksum } = write;
+  const stat = statFd(file);
+  requireSize(checksum, header, stat.sizeBytes);
+  applyMetadata(file, stat, mode, header);
   futimens(file, EPOCH, EPOCH);
 }
 
@@ -241,7 +247,7 @@ function writeLink(write: FileWrite): WriteMethod {
 function fill(file: HostFile, write: FileWrite): WriteMethod {
   const { content, header, checksum, reflink = 'auto' } = write;
   if ('file' in content && reflink !== 'never' && cloneFile(content.file, file)) {
-    verifyClone(content.file, file, write);
+    verifyClone(content.file, write);
     return 'reflinked';
   }
   if ('file' in content && reflink === 'always') throw wouldCopy(checksum);
@@ -259,12 +265,9 @@ function fill(file: HostFile, write: FileWrite): WriteMethod {
 }
 
 /** Both files share extents. The source is more likely to be in the page cache than the new file. */
-function verifyClone(source: Descriptor, file: HostFile, write: FileWrite): void {
+function verifyClone(source: Descriptor, write: FileWrite): void {
   const { header, checksum } = write;
-  if (write.isHashed === true) {
-    requireSize(checksum, header, statFd(file).sizeBytes);
-    return;
-  }
+  if (write.isHashed === true) return;
   const hasher = new FileHasher(header);
   let sizeBytes = 0;
   for (const piece of readPieces(source)) {
@@ -301,22 +304,30 @@ export function wouldCopy(checksum: OstreeChecksum): UnsupportedError {
   );
 }
 
-/** Set the owner first: the kernel clears setuid and capabilities when the owner changes. */
-function applyMetadata(file: HostFile, mode: OstreeMode, header: SizedFileHeader): void {
-  const permissions = header.mode & PERMISSION_BITS;
-  switch (mode) {
-    case 'bare':
-      fchown(file, header.uid, header.gid);
-      fchmod(file, permissions);
-      for (const { name, value } of header.xattrs) setXattr(file, name, value);
-      return;
-    case 'bare-user':
-      setXattr(file, OSTREEMETA_XATTR, encodeOstreemeta(asDirmeta(header)));
-      fchmod(file, (permissions & BARE_USER_MODE_BITS) | BARE_USER_MODE_FORCED);
-      return;
-    default:
-      fchmod(file, permissions);
+/** What is right already is left: each change is a transaction of the filesystem. */
+function applyMetadata(
+  file: HostFile,
+  { uid, gid, mode: found }: FileStat,
+  mode: OstreeMode,
+  header: SizedFileHeader,
+): void {
+  const permissions = storedPermissions(mode, header);
+  const isOwned = mode !== 'bare' || (uid === header.uid && gid === header.gid);
+  // The owner comes first: the kernel clears setuid and capabilities when it changes.
+  if (!isOwned) fchown(file, header.uid, header.gid);
+  if (!isOwned || found !== permissions) fchmod(file, permissions);
+  if (mode === 'bare') {
+    for (const { name, value } of header.xattrs) setXattr(file, name, value);
+  } else if (mode === 'bare-user') {
+    setXattr(file, OSTREEMETA_XATTR, encodeOstreemeta(asDirmeta(header)));
   }
+}
+
+function storedPermissions(mode: OstreeMode, header: SizedFileHeader): number {
+  const permissions = header.mode & PERMISSION_BITS;
+  return mode === 'bare-user'
+    ? (permissions & BARE_USER_MODE_BITS) | BARE_USER_MODE_FORCED
+    : permissions;
 }
 
 /** Owner, mode and xattrs of a file, in the form of `user.ostreemeta`; a link always has mode 0120777. */

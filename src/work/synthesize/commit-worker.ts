@@ -27,15 +27,11 @@ export interface CommitWorkerMessage {
 serveWorker<CommitWorkerData, CommitWorkerTask, CommitWorkerMessage, void>(
   async ({ repository: path, insecure, seed, reflink }, context) => {
     using repository = await openRepository(path, { insecure });
-    const storer = new FileStorer(repository, new FileStage(seed), reflink);
+    using storer = new FileStorer(repository, new FileStage(seed), reflink);
     for await (const task of context.messages()) {
       if (task === 'stop') break;
-      const stored: StoredFile[] = [];
-      for (const file of task.files) {
-        if (context.isCancelled()) return;
-        const one = storer.store(file);
-        stored.push(one instanceof Promise ? await one : one);
-      }
+      const stored = await storer.storeAll(task.files, context.isCancelled);
+      if (stored === undefined) return;
       context.post({ first: task.first, stored });
     }
   },

@@ -1,7 +1,14 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import { computeFileChecksum, FileHasher, type SizedFileHeader } from '#formats/ostree';
-import type { Repository } from '#stores/composefs';
+import {
+  computeFileChecksum,
+  computeMetadataChecksum,
+  encodeFileHeader,
+  FileHasher,
+  frameHeader,
+  type SizedFileHeader,
+} from '#formats/ostree';
+import type { ObjectBatch, Repository } from '#stores/composefs';
 import type { FileContent, FileStage, ReflinkPolicy, StagedMethod } from '#stores/ostree';
 import type { PlannedFile } from './plan.ts';
 
@@ -15,16 +22,79 @@ export interface StoredFile {
 const PIECE_BYTES = 262_144;
 
 /** Makes the objects of planned files in one thread: content is verified, hashed with its header, and staged. */
-export class FileStorer {
+export class FileStorer implements Disposable {
   readonly #repository: Repository;
   readonly #stage: FileStage;
   readonly #reflink: ReflinkPolicy;
   readonly #piece = new Uint8Array(PIECE_BYTES);
+  /** Undefined where the kernel verifies objects, or objects are compressed. */
+  readonly #batch: ObjectBatch | undefined;
+  #lastHeader: SizedFileHeader | undefined;
+  #lastFramed = new Uint8Array(0);
 
   constructor(repository: Repository, stage: FileStage, reflink: ReflinkPolicy) {
     this.#repository = repository;
     this.#stage = stage;
     this.#reflink = reflink;
+    const isBatched = repository.insecure && !stage.isPacking;
+    this.#batch = isBatched ? repository.objects.batch() : undefined;
+  }
+
+  /**
+   * Stores files in their order, small ones together. Undefined results mean that it was cancelled.
+   * @throws as `store`
+   */
+  async storeAll(
+    files: readonly PlannedFile[],
+    isCancelled: () => boolean,
+  ): Promise<readonly StoredFile[] | undefined> {
+    const stored: StoredFile[] = [];
+    const waiting: number[] = [];
+    const flush = (): void => {
+      if (this.#batch === undefined || waiting.length === 0) return;
+      for (const [at, { fd, framed }] of this.#batch.verified().entries()) {
+        const index = waiting[at] as number;
+        const { header } = files[index] as PlannedFile;
+        const checksum = computeMetadataChecksum(framed);
+        const method = this.#stage.store(checksum, header, { file: fd }, this.#reflink);
+        stored[index] = { checksum, method };
+      }
+      this.#batch.clear();
+      waiting.length = 0;
+    };
+    for (const [index, file] of files.entries()) {
+      if (isCancelled()) return undefined;
+      if (this.#batch?.isFull === true) flush();
+      if (this.#add(file)) {
+        waiting.push(index);
+        continue;
+      }
+      const one = this.store(file);
+      stored[index] = one instanceof Promise ? await one : one;
+    }
+    flush();
+    return stored;
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch?.[Symbol.dispose]();
+  }
+
+  /** False for what is stored alone. */
+  #add({ header, content }: PlannedFile): boolean {
+    if (this.#batch === undefined || typeof content !== 'string') return false;
+    return this.#batch.add(content, header.sizeBytes, this.#frame(header));
+  }
+
+  /** The header as it is hashed; most files have that of the one before. */
+  #frame(header: SizedFileHeader): Uint8Array {
+    const last = this.#lastHeader;
+    const { uid, gid, mode, xattrs } = header;
+    const isSame =
+      last?.uid === uid && last.gid === gid && last.mode === mode && last.xattrs === xattrs;
+    if (!isSame) this.#lastFramed = new Uint8Array(frameHeader(encodeFileHeader(header)));
+    this.#lastHeader = header;
+    return this.#lastFramed;
   }
 
   /**

@@ -33,11 +33,10 @@ export interface PlannedDirectory {
   readonly directories: readonly (readonly [ByteString, PlannedDirectory])[];
 }
 
-/** The objects of a commit: each file once, also when several names lead to it. */
-export interface CommitPlan {
-  /** Of each planned tree. */
-  readonly roots: readonly PlannedDirectory[];
-  readonly files: readonly PlannedFile[];
+/** Trees that share their leaves, the first of them that of the commit, arranged and checked. */
+export interface CommitTrees extends PlanOptions {
+  readonly tree: Tree;
+  readonly placed: readonly PlacedDirectory[];
 }
 
 /** How objects are made. */
@@ -56,23 +55,46 @@ const LINK_PERMISSIONS = 0o777;
 const STEP_FILES = STEP_ITEMS / 4;
 
 /**
- * Plans the objects of arranged trees that share their leaves. What no commit can hold is refused here, before anything is written.
- * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE, SELINUX_POLICY_TOO_COSTLY; UnsupportedError OSTREE_NOT_COMMITTABLE;
- * ConflictError OSTREE_OVERLAY_CONFLICT
+ * Looks at everything that arranged trees name, so that what no commit can hold is refused before anything is written.
+ * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE; UnsupportedError OSTREE_NOT_COMMITTABLE; ConflictError
+ * OSTREE_OVERLAY_CONFLICT
+ */
+export function* checkTrees({ tree, placed }: CommitTrees): Steps<void> {
+  for (const root of placed) yield* checkDirectory(tree, root, 0);
+}
+
+function* checkDirectory(tree: Tree, placed: PlacedDirectory, depth: number): Steps<void> {
+  if (depth > TREE_DEPTH_MAX) failDepth(depth);
+  yield;
+  for (const [name, child] of placed.children()) {
+    requireName(name, placed.path);
+    if (child.kind === 'directory') {
+      yield* checkDirectory(tree, child, depth + 1);
+      continue;
+    }
+    const leaf = leafAt(tree, child.index);
+    if (leaf.kind === 'symlink') requireTarget(leaf.target, child.path);
+    else if (!isRegular(leaf)) throw notCommittable(child.path, leaf.kind);
+  }
+}
+
+/**
+ * Plans the objects of checked trees. Files are added to `files` on the way, each once, also when several names lead to it; the result is
+ * the roots, whose directories name files by their index.
+ * @throws FormatError SELINUX_POLICY_TOO_COSTLY
  */
 export function* planCommit(
-  tree: Tree,
-  placed: readonly PlacedDirectory[],
-  options: PlanOptions,
-): Steps<CommitPlan> {
-  const planner = new Planner(tree, options);
+  trees: CommitTrees,
+  files: PlannedFile[],
+): Steps<readonly PlannedDirectory[]> {
+  const planner = new Planner(trees, files);
   const roots: PlannedDirectory[] = [];
-  for (const root of placed) roots.push(yield* planner.directory(root, 0));
-  return { roots, files: planner.files };
+  for (const root of trees.placed) roots.push(yield* planner.directory(root));
+  return roots;
 }
 
 class Planner {
-  readonly files: PlannedFile[] = [];
+  readonly #files: PlannedFile[];
   readonly #tree: Tree;
   readonly #options: PlanOptions;
   /** Indices of planned files by leaf and label: hard links are one object. */
@@ -80,20 +102,19 @@ class Planner {
   /** Xattrs by those of the image and label: most files share them. */
   readonly #xattrs = new Map<Stat['xattrs'], Map<string | undefined, readonly OstreeXattr[]>>();
 
-  constructor(tree: Tree, options: PlanOptions) {
-    this.#tree = tree;
-    this.#options = options;
+  constructor(trees: CommitTrees, files: PlannedFile[]) {
+    this.#tree = trees.tree;
+    this.#options = trees;
+    this.#files = files;
   }
 
-  *directory(placed: PlacedDirectory, depth: number): Steps<PlannedDirectory> {
-    if (depth > TREE_DEPTH_MAX) failDepth(depth);
+  *directory(placed: PlacedDirectory): Steps<PlannedDirectory> {
     yield;
     const files: (readonly [ByteString, number])[] = [];
     const directories: (readonly [ByteString, PlannedDirectory])[] = [];
     for (const [name, child] of placed.children()) {
-      requireName(name, placed.path);
       if (child.kind === 'directory') {
-        directories.push([name, yield* this.directory(child, depth + 1)]);
+        directories.push([name, yield* this.directory(child)]);
         continue;
       }
       files.push([name, this.#file(child)]);
@@ -111,15 +132,13 @@ class Planner {
 
   #file({ index, path, labelName }: PlacedLeaf): number {
     const leaf = leafAt(this.#tree, index);
-    if (leaf.kind === 'symlink') requireTarget(leaf.target, path);
-    else if (!isRegular(leaf)) throw notCommittable(path, leaf.kind);
     const label = this.#options.labeler?.labelOf(labelName, TYPE_LETTERS[leaf.kind]);
     const key = `${index} ${label ?? ''}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.files.push(this.#plan(leaf, label, path));
-    this.#known.set(key, this.files.length - 1);
-    return this.files.length - 1;
+    this.#files.push(this.#plan(leaf, label, path));
+    this.#known.set(key, this.#files.length - 1);
+    return this.#files.length - 1;
   }
 
   #plan(leaf: Leaf, label: string | undefined, path: string): PlannedFile {

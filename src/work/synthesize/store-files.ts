@@ -1,6 +1,6 @@
 import { displayText } from '#base/bytes';
 import type { OstreeChecksum } from '#base/digest';
-import { type OperationOptions, turnTaker } from '#base/flow';
+import { inTurns, type OperationOptions, type Steps } from '#base/flow';
 import { resolvedPathOf, startWorker, type WorkerHandle } from '#host';
 import type { Repository } from '#stores/composefs';
 import { FileStage, type OstreeTransaction, type ReflinkPolicy } from '#stores/ostree';
@@ -15,6 +15,8 @@ export interface StoreFilesOptions extends OperationOptions {
   readonly reflink: ReflinkPolicy;
   /** Threads. */
   readonly jobs: number;
+  /** About how many files there will be. */
+  readonly about: number;
 }
 
 /** Files whose content is an object of the composefs repository, by what became of them; each object of the commit counts once. */
@@ -40,25 +42,38 @@ const START_FILES_MIN = 400;
 /** Files of one message to a thread, and messages that it has before it. */
 const TASK_FILES = 64;
 const TASKS_AHEAD = 2;
-/** Files between two progress events of this thread. */
+/** Files of one turn of this thread: few enough that a signal acts soon. */
+const TURN_FILES = 16;
 const PROGRESS_EVERY = 256;
 
 /**
- * Makes the objects of all files, in threads if there are many, each with a staging directory of its own. Nothing is visible before the
- * transaction commits.
- * @throws as `FileStorer.store`; HostError NO_SPACE, WORKER_FAILED; the reason of `signal`
+ * Runs a plan and makes the objects of its files meanwhile, in threads if there are many, each with a staging directory of its own. Nothing
+ * is visible before the transaction commits.
+ * @throws what the plan throws; as `FileStorer.store`; HostError NO_SPACE, WORKER_FAILED; the reason of `signal`
  */
-export async function storeFiles(
+export async function storeWhilePlanning<Result>(
+  steps: Steps<Result>,
   files: readonly PlannedFile[],
   options: StoreFilesOptions,
-): Promise<StoredFiles> {
-  const { onProgress } = options;
-  onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items', total: files.length });
+): Promise<{ readonly planned: Result; readonly stored: StoredFiles }> {
+  const { onProgress, signal } = options;
+  onProgress?.({ type: 'started', id: PROGRESS_ID, unit: 'items' });
   const collector = new Collector(files, options);
-  const isFew = files.length < START_FILES_MIN || options.jobs < 2;
-  await (isFew ? storeHere(files, collector, options) : storeInThreads(files, collector, options));
+  const isFew = options.about < START_FILES_MIN || options.jobs < 2;
+  await using pool = isFew ? undefined : new Pool(files, collector, options);
+  const planned = await inTurns(feeding(steps, pool), { signal });
+  await (pool === undefined ? storeHere(files, collector, options) : pool.finish());
   onProgress?.({ type: 'done', id: PROGRESS_ID, transferred: files.length });
-  return collector;
+  return { planned, stored: collector };
+}
+
+function* feeding<Result>(steps: Steps<Result>, pool: Pool | undefined): Steps<Result> {
+  for (;;) {
+    const step = steps.next();
+    pool?.feed();
+    if (step.done === true) return step.value;
+    yield;
+  }
 }
 
 /** Tells the transaction of stored files, and counts them. */
@@ -111,90 +126,118 @@ async function storeHere(
   collector: Collector,
   options: StoreFilesOptions,
 ): Promise<void> {
-  const { repository, transaction, reflink } = options;
+  const { repository, transaction, reflink, signal } = options;
   const seed = transaction.openStage();
-  const storer = new FileStorer(repository, new FileStage(seed), reflink);
-  const turn = turnTaker(options);
-  for (const [index, file] of files.entries()) {
-    transaction.requireSpace(file.header.sizeBytes);
-    const stored = storer.store(file);
-    collector.add(seed.stage, index, stored instanceof Promise ? await stored : stored);
-    if (index % 16 === 0) await turn();
+  using storer = new FileStorer(repository, new FileStage(seed), reflink);
+  for (let first = 0; first < files.length; first += TURN_FILES) {
+    const some = files.slice(first, first + TURN_FILES);
+    for (const { header } of some) transaction.requireSpace(header.sizeBytes);
+    const stored = await storer.storeAll(some, () => false);
+    for (const [at, one] of (stored ?? []).entries()) collector.add(seed.stage, first + at, one);
+    await new Promise(setImmediate);
+    signal?.throwIfAborted();
   }
 }
 
 /** A thread, and how many tasks it has before it. */
 interface Lane {
   readonly worker: WorkerHandle<CommitWorkerTask, void>;
+  readonly stage: number;
   tasks: number;
 }
 
-async function storeInThreads(
-  files: readonly PlannedFile[],
-  collector: Collector,
-  options: StoreFilesOptions,
-): Promise<void> {
-  const { transaction, signal } = options;
-  const finished = Promise.withResolvers<void>();
-  const lanes: Lane[] = [];
-  let next = 0;
-  const hand = (lane: Lane): void => {
-    for (; lane.tasks < TASKS_AHEAD && next < files.length; lane.tasks += 1) {
-      const task = files.slice(next, next + TASK_FILES);
-      for (const { header } of task) transaction.requireSpace(header.sizeBytes);
-      lane.worker.post({ first: next, files: task });
-      next += task.length;
+/** Threads that store files while more are planned. */
+class Pool implements AsyncDisposable {
+  readonly #files: readonly PlannedFile[];
+  readonly #collector: Collector;
+  readonly #options: StoreFilesOptions;
+  readonly #lanes: readonly Lane[];
+  readonly #finished = Promise.withResolvers<void>();
+  #next = 0;
+  #isPlanned = false;
+
+  constructor(files: readonly PlannedFile[], collector: Collector, options: StoreFilesOptions) {
+    this.#files = files;
+    this.#collector = collector;
+    this.#options = options;
+    this.#finished.promise.catch(() => {}); // Awaited in `finish`.
+    this.#lanes = Array.from({ length: options.jobs }, () => this.#startLane());
+  }
+
+  /** Hands out the files that were planned since. */
+  feed(): void {
+    for (let isHanding = true; isHanding; ) {
+      isHanding = false;
+      for (const lane of this.#lanes) if (this.#hand(lane)) isHanding = true;
     }
-  };
-  const take = (lane: Lane, stage: number, { first, stored }: CommitWorkerMessage): void => {
-    lane.tasks -= 1;
-    for (const [at, one] of stored.entries()) collector.add(stage, first + at, one);
-    if (collector.count === files.length) finished.resolve();
-    else hand(lane);
-  };
-  try {
-    for (let count = 0; count < options.jobs; count += 1) {
-      lanes.push(startLane(options, take, finished.reject));
-    }
-    for (const lane of lanes) hand(lane);
-    await finished.promise;
-  } finally {
-    const isWhole = collector.count === files.length;
-    for (const { worker } of lanes) {
+  }
+
+  /** All files are planned: waits until they are stored. */
+  async finish(): Promise<void> {
+    this.#isPlanned = true;
+    this.feed();
+    this.#settle();
+    await this.#finished.promise;
+  }
+
+  /** Ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const isWhole = this.#isPlanned && this.#collector.count === this.#files.length;
+    for (const { worker } of this.#lanes) {
       if (!isWhole) worker.cancel();
       worker.post('stop');
     }
-    await Promise.allSettled(lanes.map(({ worker }) => worker.done));
+    await Promise.allSettled(this.#lanes.map(({ worker }) => worker.done));
   }
-  signal?.throwIfAborted();
-}
 
-function startLane(
-  { repository, transaction, reflink, signal }: StoreFilesOptions,
-  take: (lane: Lane, stage: number, message: CommitWorkerMessage) => void,
-  fail: (error: unknown) => void,
-): Lane {
-  const module = new URL('./commit-worker.ts', import.meta.url);
-  const seed = transaction.openStage();
-  const { insecure } = repository;
-  const path = displayText(resolvedPathOf(repository.root));
-  const data: CommitWorkerData = { repository: path, insecure, seed, reflink };
-  const worker = startWorker<CommitWorkerData, CommitWorkerTask, CommitWorkerMessage, void>(
-    module,
-    data,
-    {
-      name: 'onecopy-commit',
-      signal,
-      onMessage: (message) => {
-        try {
-          take(lane, seed.stage, message);
-        } catch (error) {
-          fail(error);
-        }
+  /** Gives one task to a thread that has few; a short one only at the end. */
+  #hand(lane: Lane): boolean {
+    const waiting = this.#files.length - this.#next;
+    const least = this.#isPlanned ? 1 : TASK_FILES;
+    if (lane.tasks >= TASKS_AHEAD || waiting < least) return false;
+    const files = this.#files.slice(this.#next, this.#next + TASK_FILES);
+    for (const { header } of files) this.#options.transaction.requireSpace(header.sizeBytes);
+    lane.worker.post({ first: this.#next, files });
+    lane.tasks += 1;
+    this.#next += files.length;
+    return true;
+  }
+
+  #take(lane: Lane, { first, stored }: CommitWorkerMessage): void {
+    lane.tasks -= 1;
+    for (const [at, one] of stored.entries()) this.#collector.add(lane.stage, first + at, one);
+    while (this.#hand(lane));
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#isPlanned && this.#collector.count === this.#files.length) this.#finished.resolve();
+  }
+
+  #startLane(): Lane {
+    const { repository, transaction, reflink, signal } = this.#options;
+    const module = new URL('./commit-worker.ts', import.meta.url);
+    const seed = transaction.openStage();
+    const { insecure } = repository;
+    const path = displayText(resolvedPathOf(repository.root));
+    const data: CommitWorkerData = { repository: path, insecure, seed, reflink };
+    const worker = startWorker<CommitWorkerData, CommitWorkerTask, CommitWorkerMessage, void>(
+      module,
+      data,
+      {
+        name: 'onecopy-commit',
+        signal,
+        onMessage: (message) => {
+          try {
+            this.#take(lane, message);
+          } catch (error) {
+            this.#finished.reject(error);
+          }
+        },
       },
-    },
-  );
-  const lane: Lane = { worker, tasks: 0 };
-  worker.done.catch(fail);
-  return lane;
+    );
+    const lane: Lane = { worker, stage: seed.stage, tasks: 0 };
+    worker.done.catch(this.#finished.reject);
+    return lane;
+  }
 }

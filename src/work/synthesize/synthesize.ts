@@ -10,7 +10,7 @@ import { readPolicy } from '#work/labels';
 import { type ArrangeOptions, arrangeTree } from './arrange.ts';
 import { planClassic } from './classic/plan-classic.ts';
 import { detailsOf, type SynthesizedDetails } from './details.ts';
-import { planCommit } from './plan.ts';
+import { checkTrees } from './plan.ts';
 import { type CommitRoute, chooseRoute, type RouteChoice } from './route.ts';
 import type { ExternalCounts } from './store-files.ts';
 import { type PlannedCommit, writeCommit } from './write-commit.ts';
@@ -64,7 +64,7 @@ export interface SynthesisReport extends TransactionReport {
  * to `/usr/etc`, files get the labels of the image's own policy, and contents share extents with our objects where the filesystem can. The
  * same image gives the same commit of a route, in every mode of repository. Nothing is visible before everything is synced; a second run
  * writes nothing.
- * @throws as `openOciImage`, `buildTree`, `readPolicy`, `planCommit`, `planClassic`, `writeCommit`; FormatError OSTREE_REF_INVALID
+ * @throws as `openOciImage`, `buildTree`, `readPolicy`, `checkTrees`, `planClassic`, `writeCommit`; FormatError OSTREE_REF_INVALID
  */
 export async function synthesizeCommit(
   repository: Repository,
@@ -93,8 +93,8 @@ async function planSynthesis(
   const tree = await buildTree(repository, image, { signal, xattrs, reading });
   const labeler = await readPolicy(repository.objects, tree, labels);
   const arranged = arrangeTree(tree, labeler, options);
-  const steps = planCommit(tree, [arranged], { labeler, normaliseXattrs });
-  const plan = await inTurns(steps, options);
+  const trees = { tree, placed: [arranged], labeler, normaliseXattrs };
+  await inTurns(checkTrees(trees), options);
   const details = (options.details ?? detailsOf)(image, tree);
-  return { plan, details, isLabelled: labeler !== undefined, layers: [] };
+  return { trees, details, layers: [] };
 }

@@ -19,15 +19,14 @@ import {
   type TransactionReport,
 } from '#stores/ostree';
 import type { SynthesizedDetails } from './details.ts';
-import type { CommitPlan, PlannedDirectory } from './plan.ts';
-import { type ExternalCounts, storeFiles } from './store-files.ts';
+import { type CommitTrees, type PlannedDirectory, type PlannedFile, planCommit } from './plan.ts';
+import { type ExternalCounts, storeWhilePlanning } from './store-files.ts';
 
-/** The commit of an image, as far as it is known before anything is written. The first planned tree is its own. */
+/** The commit of an image, as far as it is known before anything is written. */
 export interface PlannedCommit {
-  readonly plan: CommitPlan;
+  readonly trees: CommitTrees;
   readonly details: SynthesizedDetails;
-  readonly isLabelled: boolean;
-  /** Further commits, one for each further planned tree. */
+  /** Further commits, one for each further tree. */
   readonly layers: readonly { readonly ref: string; readonly details: SynthesizedDetails }[];
 }
 
@@ -59,12 +58,12 @@ const JOBS_MAX = 8;
 
 /**
  * Writes all objects, the commits and the refs. Nothing is visible before everything is synced.
- * @throws as `storeFiles`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY; BusyError
+ * @throws as `storeWhilePlanning`; NotFoundError OSTREE_REPO_NOT_FOUND; UnsupportedError OSTREE_FILE_UNFIT, OSTREE_MODE_READ_ONLY; BusyError
  * REPO_LOCKED; HostError; the reason of `signal`
  */
 export async function writeCommit(
   repository: Repository,
-  { plan, details, isLabelled, layers }: PlannedCommit,
+  { trees, details, layers }: PlannedCommit,
   path: string,
   options: WriteOptions,
 ): Promise<WrittenCommit> {
@@ -73,9 +72,16 @@ export async function writeCommit(
   using target = repo;
   using transaction = await target.begin(options);
   const { reflink = 'auto', jobs = availableParallelism() } = options;
-  const how = { repository, transaction, reflink, jobs: Math.min(jobs, JOBS_MAX) };
-  const { checksums, external } = await storeFiles(plan.files, { ...how, signal, onProgress });
-  const [root, ...others] = await inTurns(writeTrees(transaction, plan, checksums), options);
+  const about = trees.tree.leaves.length;
+  const how = { repository, transaction, reflink, jobs: Math.min(jobs, JOBS_MAX), about };
+  const files: PlannedFile[] = [];
+  const { planned, stored } = await storeWhilePlanning(planCommit(trees, files), files, {
+    ...how,
+    signal,
+    onProgress,
+  });
+  const { checksums, external } = stored;
+  const [root, ...others] = await inTurns(writeTrees(transaction, planned, checksums), options);
   if (root === undefined) throw new RangeError('A plan has a tree');
   const commit = stageCommit(transaction, root, details);
   for (const ref of refs) transaction.setRef(ref, commit);
@@ -87,6 +93,7 @@ export async function writeCommit(
   }
   const ids = { commit, rootTree: root.tree, rootMeta: root.meta };
   const report = transaction.commit(options);
+  const isLabelled = trees.labeler !== undefined;
   return { ...ids, path, mode: target.mode, created, refs, isLabelled, external, ...report };
 }
 
@@ -116,7 +123,7 @@ function stageCommit(
 /** Writes the dirtrees and dirmetas of all trees, children first. */
 function* writeTrees(
   transaction: OstreeTransaction,
-  plan: CommitPlan,
+  planned: readonly PlannedDirectory[],
   checksums: readonly OstreeChecksum[],
 ): Steps<readonly Ids[]> {
   const write = (kind: 'dirtree' | 'dirmeta', bytes: Uint8Array): OstreeChecksum => {
@@ -124,20 +131,20 @@ function* writeTrees(
     transaction.writeMetadata(kind, checksum, bytes);
     return checksum;
   };
-  function* writeOne(planned: PlannedDirectory): Steps<Ids> {
+  function* writeOne(one: PlannedDirectory): Steps<Ids> {
     const directories: DirtreeDirectory[] = [];
-    for (const [name, below] of planned.directories) {
+    for (const [name, below] of one.directories) {
       directories.push({ name, ...(yield* writeOne(below)) });
     }
-    const files = planned.files.map(([name, index]) => {
+    const files = one.files.map(([name, index]) => {
       return { name, checksum: checksums[index] as OstreeChecksum };
     });
     yield;
     const tree = write('dirtree', encodeDirtree({ files, directories }));
-    return { tree, meta: write('dirmeta', planned.dirmeta) };
+    return { tree, meta: write('dirmeta', one.dirmeta) };
   }
   const roots: Ids[] = [];
-  for (const root of plan.roots) roots.push(yield* writeOne(root));
+  for (const root of planned) roots.push(yield* writeOne(root));
   return roots;
 }
 

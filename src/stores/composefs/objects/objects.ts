@@ -16,6 +16,7 @@ import { FAN_OUT, OBJECTS } from '../layout.ts';
 import { readSorted, repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { type Imported, type ImportMode, importFile } from './import.ts';
+import { ObjectBatch } from './object-batch.ts';
 import { ObjectReader } from './object-reader.ts';
 import { type ObjectSample, sampleObjects } from './object-sample.ts';
 import {
@@ -146,6 +147,11 @@ export class ObjectStore {
     const found = hashContent(bytes, this.#context.algorithm);
     if (found !== id) throw digestMismatch(id, found);
     return bytes;
+  }
+
+  /** Reads many small objects together, verified by their content; the caller disposes it. */
+  batch(): ObjectBatch {
+    return new ObjectBatch(this.#context);
   }
 
   /** A reader for many objects in sequence. The caller disposes it, and the repository must stay open. */

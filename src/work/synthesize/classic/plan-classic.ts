@@ -7,7 +7,7 @@ import { type OciImage, readLayer, requireContainer } from '#work/image';
 import { readPolicy } from '#work/labels';
 import type { ArrangeOptions } from '../arrange.ts';
 import { classicDetailsOf, IMPORTER } from '../details.ts';
-import { planCommit } from '../plan.ts';
+import { checkTrees } from '../plan.ts';
 import { layerRefName } from '../ref-name.ts';
 import type { PlannedCommit } from '../write-commit.ts';
 import { ClassicTree } from './classic-tree.ts';
@@ -26,7 +26,7 @@ export interface ClassicOptions extends OperationOptions, ArrangeOptions {
 
 /**
  * Plans the commit of an image and one of each layer, as ostree-ext imports them.
- * @throws as `ClassicTree.apply`, `readLayer`, `readPolicy` (but a policy that is chosen and missing is none), `planCommit`;
+ * @throws as `ClassicTree.apply`, `readLayer`, `readPolicy` (but a policy that is chosen and missing is none), `checkTrees`;
  * UnsupportedError IMAGE_NOT_BUILDABLE
  */
 export async function planClassic(
@@ -43,16 +43,16 @@ export async function planClassic(
     from instanceof Directory
       ? await readPolicy(repository.objects, tree, labels, { from, mayMiss: true })
       : undefined;
-  const roots = [tree.root, ...stack.layers].map(placeTree);
-  const steps = planCommit(tree, roots, { labeler, normaliseXattrs, keepsLabels });
-  const plan = await inTurns(steps, options);
+  const placed = [tree.root, ...stack.layers].map(placeTree);
+  const trees = { tree, placed, labeler, normaliseXattrs, keepsLabels };
+  await inTurns(checkTrees(trees), options);
   const details = (options.details ?? classicDetailsOf)(image, tree);
   const { timestampSec } = details;
   const metadata = [['ostree.importer.version', variantOf(STRING, IMPORTER)] as const];
   const layers = image.layers.map(({ digest }) => {
     return { ref: layerRefName(digest), details: { metadata, timestampSec } };
   });
-  return { plan, details, isLabelled: labeler !== undefined, layers };
+  return { trees, details, layers };
 }
 
 function* stackLayers(
