@@ -7,6 +7,7 @@
 import { fileURLToPath } from 'node:url';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
+import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
 import { loseObjects } from '../test/support/vanishing-objects.ts';
@@ -75,6 +76,21 @@ const PROOFS: Readonly<Record<string, Proof>> = {
       const { steps, tried, wrong } = await loseObjects(count);
       process.stdout.write(`${tried - wrong.length} of ${tried} updates at ${steps} steps\n`);
       return wrong;
+    },
+  },
+  'pull-kills': {
+    says: 'a pull from a registry that was killed is completed by the next one, which fetches no byte again that is stored',
+    count: 50,
+    async run(count) {
+      const lines: string[] = [];
+      for (const route of ['whole', 'partial'] as const) {
+        const { killed, mostAgain, wrong } = await killPulls(count, route);
+        process.stdout.write(
+          `${route} layers: ${killed} of ${count} killed, at most ${mostAgain} bytes of a blob again\n`,
+        );
+        lines.push(...wrong.map((line) => `${route}: ${line}`));
+      }
+      return lines;
     },
   },
   'push-kills': {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const TYPES =
   /^application\/vnd\.(?:oci\.image\.(?:manifest|index)|docker\.distribution\.manifest)/;
@@ -11,6 +11,8 @@ const TYPES =
 export class LayoutRegistry implements AsyncDisposable {
   /** Bytes of bodies that were sent so far. */
   sentBytes = 0;
+  /** What was sent of blobs, piece by piece. */
+  sent: (Span & { readonly digest: string })[] = [];
   /** A blob stops after this total number of bytes. */
   stallAtBytes = Number.POSITIVE_INFINITY;
   /** Hears of a blob that stopped. */
@@ -88,6 +90,14 @@ export class LayoutRegistry implements AsyncDisposable {
     response.write(text);
   }
 
+  /** Counts anew, and stops nowhere. */
+  reset(): void {
+    this.sentBytes = 0;
+    this.sent = [];
+    this.stallAtBytes = Number.POSITIVE_INFINITY;
+    this.onStall = undefined;
+  }
+
   /** The digest that a tag leads to. */
   #digestOf(reference: string): string {
     if (reference.includes(':')) return reference;
@@ -100,10 +110,14 @@ export class LayoutRegistry implements AsyncDisposable {
 
   async #send(file: string, { start, end }: Span, response: ServerResponse): Promise<void> {
     if (start === end) return;
-    const pieces = createReadStream(file, { start, end: end - 1 }) as AsyncIterable<Buffer>;
-    for await (const piece of pieces) {
+    const digest = `sha256:${basename(file)}`;
+    const range = { start, end: end - 1, highWaterMark: PIECE_BYTES };
+    let at = start;
+    for await (const piece of createReadStream(file, range) as AsyncIterable<Buffer>) {
       const part = piece.subarray(0, Math.max(0, this.stallAtBytes - this.sentBytes));
       this.sentBytes += part.length;
+      this.sent.push({ digest, start: at, end: at + part.length });
+      at += part.length;
       await new Promise((resolve) => response.write(part, resolve));
       if (part.length < piece.length) {
         this.onStall?.();
@@ -113,6 +127,8 @@ export class LayoutRegistry implements AsyncDisposable {
     }
   }
 }
+
+const PIECE_BYTES = 16 * 1024;
 
 /** Podman wants to be told. */
 const BYTES = { 'content-type': 'application/octet-stream' };

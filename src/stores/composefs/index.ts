@@ -20,6 +20,7 @@ export {
   isIntact,
   isSound,
   isStreamWhole,
+  requireStreams,
   settleObjects,
 } from './check/stream-check.ts';
 export { kindOf } from './garbage/examine.ts';
@@ -106,4 +107,4 @@ export {
   SYSTEM_REPOSITORY,
   userRepository,
 } from './repository/open.ts';
-export { Repository } from './repository/repository.ts';
+export { type Leased, Repository } from './repository/repository.ts';

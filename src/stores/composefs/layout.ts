@@ -12,6 +12,8 @@ export const VERIFIED = `${OWN}/verified`;
 export const PARTIALS = `${OWN}/partial`;
 /** Temporary folders of exports into folders, one small file for each run. */
 export const EXPORTS = `${OWN}/exports`;
+/** Leases of running pulls, two files each: what a garbage collection keeps for them. */
+export const LEASES = `${OWN}/leases`;
 /** Total size of partial blobs that a garbage collection keeps, in bytes. */
 export const PARTIALS_BYTES_MAX = 16 * 2 ** 30;
 /** Directories of what spares a pull work: TOCs of layers, what contents they have, how hosts answer ranges. */

@@ -3,6 +3,7 @@ import type { BlobContent, OperationOptions, RemoteBlob } from '#base/flow';
 import type { Reading } from '#formats/tree';
 import type { PartialBlob, Repository } from '#stores/composefs';
 import type { LayerCounts, ReflinkPolicy, SplitLayer } from '#work/ingest';
+import type { PullAccess } from './access.ts';
 import type { CostCount } from './cost.ts';
 import { forecastKnown, type LayerForecast, type LayerPlanner } from './forecast/route.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
@@ -11,6 +12,7 @@ import { nameOf, type PlannedLayer } from './plan.ts';
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {
   readonly repository: Repository;
+  readonly access: PullAccess;
   readonly openBlob: (
     digest: ContentDigest,
     sizeBytes: number,

@@ -196,6 +196,7 @@ export class Importer implements AsyncDisposable {
     try {
       const found = partial.hasWaited && job.isMissing ? await findLayer(job.layer) : undefined;
       if (found !== undefined) {
+        this.#options.access.keep(job.layer.streamName);
         partial.remove();
         partial[Symbol.dispose]();
         cost.way = { route: 'linked', reason: 'another pull has stored it meanwhile' };
@@ -391,8 +392,8 @@ export class Importer implements AsyncDisposable {
 
   /** Names a stream once everything before is on the disk; meanwhile the pull goes on. */
   #register(name: string, id: ObjectId): void {
-    const { streams } = this.#options.repository;
-    const registration = this.#pool.sync().then(() => streams.register(name, id));
+    const { repository, access } = this.#options;
+    const registration = this.#pool.sync().then(() => access.name(repository, name, id));
     registration.catch(() => {}); // Awaited later.
     this.#registrations.push(registration);
   }

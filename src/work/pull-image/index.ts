@@ -9,6 +9,7 @@ export { ZSTD_EXACT_VERSION, zstdParity } from '#formats/splitstream';
 export type { Reading } from '#formats/tree';
 export type { ReflinkPolicy } from '#work/ingest';
 export type { PullStrategy } from '#work/pull-partial';
+export { type PullAccess, withAccess } from './access.ts';
 export { type DownloadOptions, downloadImage } from './forecast/download.ts';
 export { type PlanPullOptions, planPull } from './forecast/plan-pull.ts';
 export {

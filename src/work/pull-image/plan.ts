@@ -35,6 +35,31 @@ export function nameOf({ diffId, descriptor }: PlannedLayer): DiffId | ContentDi
   return diffId ?? descriptor.digest;
 }
 
+/** Names of streams of a layer that are stored already. */
+export function streamsOf({ streamName, presentId, blobId, descriptor }: PlannedLayer): string[] {
+  return [
+    ...(presentId === undefined ? [] : [streamName]),
+    ...(blobId === undefined ? [] : [blobStreamName(descriptor.digest)]),
+  ];
+}
+
+/** Names layers again whose names another program has removed. */
+export function nameLayers(
+  { streams }: Repository,
+  layers: readonly PlannedLayer[],
+  ids: readonly ObjectId[],
+): void {
+  for (const [index, { streamName }] of layers.entries()) {
+    const id = ids[index] as ObjectId;
+    if (!streams.leadsTo(streamName, id)) streams.register(streamName, id);
+  }
+}
+
+/** True for a layer that is to be imported. */
+export function isMissing({ sameAs, presentId }: PlannedLayer): boolean {
+  return sameAs === undefined && presentId === undefined;
+}
+
 /** The layers of an image in the order of its manifest, none of them stored. */
 export function arrangeLayers(image: ResolvedImage): PlannedLayer[] {
   const first = new Map<string, number>();

@@ -1,20 +1,22 @@
 import type { ObjectId } from '#base/digest';
-import { IntegrityError, isOnecopyError } from '#base/errors';
+import { hasCode, IntegrityError, isOnecopyError } from '#base/errors';
 import { inTurns, type OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
-import type { Repository } from '#stores/composefs';
+import type { Repository, Suspects } from '#stores/composefs';
 import {
   encodeImages,
   type ImageIds,
   imageSlot,
   linkSubject,
+  manifestStreamName,
   noteChosenFrom,
   readLayer,
 } from '#work/image';
 import type { ReflinkPolicy } from '#work/ingest';
 import type { PullStrategy } from '#work/pull-partial';
 import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
+import { HELD, type PullAccess, withAccess } from './access.ts';
 import { joinCosts } from './cost.ts';
 import { jobsOf } from './forecast/jobs.ts';
 import { preparePull, requireLimits } from './forecast/prepare.ts';
@@ -22,13 +24,17 @@ import type { LayerPlanner } from './forecast/route.ts';
 import type { ImportTotals } from './import-job.ts';
 import { Importer } from './importer.ts';
 import { PartialRoute, type PartialRouteOptions } from './partial/partial-route.ts';
+import { PhaseClock } from './phase-clock.ts';
 import {
   arrangeLayers,
   findLayer,
   isBuilt,
+  isMissing,
+  nameLayers,
   nameOf,
   type PlannedLayer,
   planLayers,
+  streamsOf,
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage, type UpstreamSteps } from './publish.ts';
 import type { LayerCost, LayerReport, PullReport } from './report.ts';
@@ -79,6 +85,11 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly strategy?: PullStrategy | undefined;
   /** Told what a user should know although the pull goes on. */
   readonly onWarning?: ((text: string) => void) | undefined;
+  /**
+   * Hold the lock of the repository during the whole pull, as other uses of the same open repository may need. By default, a pull over a network holds
+   * it only to name what is stored, so that other processes can collect garbage meanwhile.
+   */
+  readonly holdLock?: boolean | undefined;
 }
 
 /** Attempts to bring an image when objects or partial blobs here turn out to be damaged. */
@@ -139,6 +150,14 @@ class ImagePull {
   }
 
   async run(): Promise<PullReport> {
+    const { signal, onProgress, holdLock = false } = this.#options;
+    const isLeased = this.#source.isRemote === true && !holdLock;
+    return await withAccess(this.#repository, { signal, onProgress, isLeased }, (access) =>
+      this.#run(access),
+    );
+  }
+
+  async #run(access: PullAccess): Promise<PullReport> {
     const { verifyReused = false } = this.#options;
     const repository = this.#repository;
     if (verifyReused) repository.objects.distrustAll();
@@ -148,48 +167,90 @@ class ImagePull {
     await requireLimits(repository, this.#source, prepared, this.#options);
     this.#clock.end('resolve');
     try {
-      return await this.#bringAtLast(image, layers);
+      return await this.#bringAtLast(image, layers, access);
     } catch (error) {
       // A stored layer may have been split in the other reading; then it is imported once more.
       const isStored = layers.some(({ presentId }) => presentId !== undefined);
       if (!isStored || !isSplitOtherwise(error)) throw error;
-      return await this.#bring(image, arrangeLayers(image));
+      return await access.locked(() => this.#bring(image, arrangeLayers(image), HELD));
     }
   }
 
-  /** Brings the image, again where what was in the way is out of it: bytes of an earlier pull that were wrong, objects that were damaged or removed. */
-  async #bringAtLast(image: ResolvedImage, layers: readonly PlannedLayer[]): Promise<PullReport> {
+  /**
+   * Brings the image, again where what was in the way is out of it: bytes of an earlier pull that were wrong, objects that were damaged or removed.
+   * Where another program has removed objects, the next attempt holds the lock all the time, so that it cannot do so again.
+   */
+  async #bringAtLast(
+    image: ResolvedImage,
+    layers: readonly PlannedLayer[],
+    access: PullAccess,
+  ): Promise<PullReport> {
     const { verifyReused = false, keepBlobs, signal } = this.#options;
-    for (let attempt = 1, planned = layers; ; attempt += 1) {
+    const planAgain = () =>
+      planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
+    let bring = () => this.#bring(image, layers, access);
+    for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#bring(image, planned);
+        return await bring();
       } catch (error) {
-        if (!this.#isWorthAgain || !isOnecopyError(error) || attempt === ATTEMPTS_MAX) throw error;
+        const wasRemoved = !access.isHeld && hasCode(error, 'OBJECT_NOT_FOUND');
+        const isWorthAgain = this.#isWorthAgain || wasRemoved;
+        if (!isWorthAgain || !isOnecopyError(error) || attempt === ATTEMPTS_MAX) throw error;
         this.#isWorthAgain = false;
-        planned = await planLayers(this.#repository, image, { verifyReused, keepBlobs, signal });
+        bring = wasRemoved
+          ? () => access.locked(async () => this.#bring(image, await planAgain(), HELD))
+          : async () => this.#bring(image, await planAgain(), access);
       }
     }
   }
 
-  async #bring(image: ResolvedImage, layers: readonly PlannedLayer[]): Promise<PullReport> {
-    const { signal, onProgress, reading, entriesMax, verifyReused = false, name } = this.#options;
-    const { digest } = image.manifest;
+  async #bring(
+    image: ResolvedImage,
+    layers: readonly PlannedLayer[],
+    access: PullAccess,
+  ): Promise<PullReport> {
+    const { signal, reading, verifyReused = false } = this.#options;
+    await access.begin();
     const before = this.#repository.suspects.read();
     const isWanted =
       image.config !== undefined &&
-      (verifyReused || layers.some(isMissing) || !isBuilt(this.#repository, digest, reading));
-    const feed = isWanted ? new StackFeed(layers.map(nameOf), { reading, entriesMax }) : undefined;
-    const { likeUpstream } = this.#options;
-    likeUpstream?.onStep?.('layers', layers.length);
-    await using importer = this.#openImporter(layers);
-    const ids = await importer.run(feed).catch((error: unknown) => {
+      (verifyReused ||
+        layers.some(isMissing) ||
+        !isBuilt(this.#repository, image.manifest.digest, reading));
+    const feed = isWanted ? this.#openFeed(layers) : undefined;
+    for (const name of layers.flatMap(streamsOf)) access.keep(name);
+    this.#options.likeUpstream?.onStep?.('layers', layers.length);
+    await using importer = this.#openImporter(layers, access);
+    try {
+      const ids = await importer.run(feed);
+      this.#clock.end('layers');
+      signal?.throwIfAborted();
+      return await access.locked(async () => {
+        await access.requireStreams([...ids, ...importer.blobs.values()]);
+        const brought = { image, layers, ids, feed, importer, before };
+        return await this.#publish(brought, access);
+      });
+    } catch (error) {
       this.#isWorthAgain = importer.isWorthAgain;
-      this.#costsBefore = importer.costs;
+      this.#costsBefore = importer.costs.map((cost, at) => joinCosts(this.#costsBefore[at], cost));
       throw error;
-    });
-    this.#clock.end('layers');
-    signal?.throwIfAborted();
+    }
+  }
+
+  #openFeed(layers: readonly PlannedLayer[]): StackFeed {
+    const { reading, entriesMax } = this.#options;
+    return new StackFeed(layers.map(nameOf), { reading, entriesMax });
+  }
+
+  /** Builds the images of layers that are stored, and publishes everything; under the lock. */
+  async #publish(brought: Brought, { isHeld, keep }: PullAccess): Promise<PullReport> {
+    const { image, layers, ids, importer, before } = brought;
+    const { signal, onProgress, reading, name, likeUpstream } = this.#options;
     likeUpstream?.onStep?.('documents', layers.length);
+    const { digest } = image.manifest;
+    const wasRemoved =
+      !isHeld && image.config !== undefined && !isBuilt(this.#repository, digest, reading);
+    const feed = brought.feed ?? (wasRemoved ? this.#openFeed(layers) : undefined);
     const images =
       feed === undefined ? undefined : await this.#build(feed, ids, { signal, onProgress });
     this.#clock.end('image');
@@ -200,16 +261,18 @@ class ImagePull {
     const built = differences === undefined ? {} : { reading: readingOf(differences) };
     const input = { image, layers, ids, images, blobs, reading: undefined, ...built };
     const published = await publishImage(this.#repository, input, { likeUpstream, signal });
+    keep(manifestStreamName(digest));
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
     noteChosenFrom(this.#repository, image);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
+    if (!isHeld) nameLayers(this.#repository, layers, ids);
     settleSuspects(this.#repository, before, image, layers);
     this.#clock.end('publish');
     return { ...this.#report(input, published, { totals, costs }), differences };
   }
 
-  #openImporter(layers: readonly PlannedLayer[]): Importer {
+  #openImporter(layers: readonly PlannedLayer[], access: PullAccess): Importer {
     const { signal, onProgress, keepBlobs, layerBytesMax, reading, reflink } = this.#options;
     const source = this.#source;
     const parts = new PartialRoute(this.#repository, {
@@ -225,6 +288,7 @@ class ImagePull {
       parts,
       planLayer: this.#options.planLayer ?? ((input) => parts.forecastWhole(input)),
       repository: this.#repository,
+      access,
       openBlob: (digest, sizeBytes) => source.openBlob(digest, sizeBytes),
       openLayer: source.openLayer?.bind(source),
       reflink: reflink ?? 'auto',
@@ -292,8 +356,14 @@ class ImagePull {
   }
 }
 
-function isMissing({ sameAs, presentId }: PlannedLayer): boolean {
-  return sameAs === undefined && presentId === undefined;
+/** The layers of an image, stored. */
+interface Brought {
+  readonly image: ResolvedImage;
+  readonly layers: readonly PlannedLayer[];
+  readonly ids: readonly ObjectId[];
+  readonly feed: StackFeed | undefined;
+  readonly importer: Importer;
+  readonly before: Suspects;
 }
 
 /** Where both readings agree, the images are those of composefs-rs. */
@@ -317,21 +387,4 @@ function reportLayer(layer: PlannedLayer, streamId: ObjectId, cost: LayerCost): 
     streamId,
     ...cost,
   };
-}
-
-/** Wall time by phase. */
-class PhaseClock {
-  readonly #start = performance.now();
-  readonly #ms = { resolve: 0, layers: 0, image: 0, publish: 0 };
-  #last = this.#start;
-
-  end(phase: 'resolve' | 'layers' | 'image' | 'publish'): void {
-    const now = performance.now();
-    this.#ms[phase] = now - this.#last;
-    this.#last = now;
-  }
-
-  phases(): PullReport['ms'] {
-    return { ...this.#ms, total: this.#last - this.#start };
-  }
 }

@@ -29,6 +29,8 @@ export interface PullSource {
    * here, not there.
    */
   readonly openLayer?: ((position: number) => SplitLayer) | undefined;
+  /** True when blobs come over a network. */
+  readonly isRemote?: boolean | undefined;
   /** Default judge of the resolved image. */
   readonly judge?: ImageJudge | undefined;
   /** Network costs so far; undefined for a source on this host. */

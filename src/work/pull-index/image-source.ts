@@ -43,6 +43,7 @@ export function sourceOfImage(source: CopySource, image: ResolvedImage): PullSou
   const bare = { mediaType: '', annotations: new Map<string, string>(), urls: [] };
   return {
     resolve: () => image,
+    isRemote: source.place !== undefined,
     openBlob: (digest, sizeBytes = 0) => {
       const content = source.openBlob({ ...bare, digest, sizeBytes });
       return content instanceof Uint8Array ? [content] : content;

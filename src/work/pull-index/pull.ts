@@ -1,6 +1,6 @@
 import type { ContentDigest } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
-import type { Manifest, Platform, ResolvedImage } from '#formats/oci';
+import { type Manifest, type Platform, parseReference, type ResolvedImage } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import {
   type CopyPlan,
@@ -12,11 +12,14 @@ import {
 } from '#work/copy-image';
 import { storeIndex } from '#work/image';
 import {
+  type PullAccess,
   type PullOptions,
   type PullPlan,
   type PullReport,
+  type PullSource,
   planPull,
   pullImage,
+  withAccess,
 } from '#work/pull-image';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { TrustReport } from '#work/trust';
@@ -76,26 +79,47 @@ export async function pullIndex(
   reference: string,
   options: IndexPullOptions = {},
 ): Promise<IndexPullReport | undefined> {
-  const { name, registry, signal, onWarning, ...how } = options;
   repository.ensureWritable();
+  const { signal, onProgress } = options;
+  const isLeased = parseReference(reference).transport === 'docker';
+  return await withAccess(repository, { signal, onProgress, isLeased }, (access) =>
+    pullWith(repository, reference, { ...options, access }),
+  );
+}
+
+async function pullWith(
+  repository: Repository,
+  reference: string,
+  options: IndexPullOptions & { readonly access: PullAccess },
+): Promise<IndexPullReport | undefined> {
+  const { name, registry, signal, onWarning, access, ...how } = options;
   await using opened = await open(reference, options);
   const { source, plan } = opened;
   const { top } = plan;
   if (top.document.kind !== 'index') return undefined;
   const trust = await judgeAll(source, plan, signal);
   const platforms = platformsOf(plan);
+  const judge = async () => trust;
+  const settings = { ...how, signal, onWarning, judge, keepBlobs: true };
+  const wanted: PullSource[] = [];
   const images: (PullReport & OfPlatform)[] = [];
   for (const { digest, document } of plan.children) {
     if (document.kind !== 'manifest') continue;
-    const image = await imageAt(source, document, digest, signal);
-    const judge = async () => trust;
-    const settings = { ...how, signal, onWarning, judge, keepBlobs: true };
-    const done = await pullImage(repository, sourceOfImage(source, image), settings);
+    const image = sourceOfImage(source, await imageAt(source, document, digest, signal));
+    wanted.push(image);
+    const done = await pullImage(repository, image, settings);
     images.push({ ...done, platform: platforms.get(digest) });
   }
   signal?.throwIfAborted();
-  for (const index of [...plan.children, top]) await keepIndex(repository, index, plan);
-  if (name !== undefined) repository.tags.setIndex(name, top.digest);
+  await access.locked(async () => {
+    // Nothing but the lease kept the first images while the others came, and other tools do not know it.
+    const again = access.isHeld ? [] : wanted;
+    for (const image of again) {
+      await pullImage(repository, image, { ...settings, verifyReused: false, holdLock: true });
+    }
+    for (const index of [...plan.children, top]) await keepIndex(repository, index, plan);
+    if (name !== undefined) repository.tags.setIndex(name, top.digest);
+  });
   const { digest: indexDigest, mediaType } = top;
   return { name, indexDigest, mediaType, trust, images, fetchedBytes: source.fetchedBytes };
 }

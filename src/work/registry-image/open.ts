@@ -82,6 +82,7 @@ export class RegistryImage implements AsyncDisposable {
   readonly reference: RegistryReference;
   /** Warnings of the configuration for the user, each once. */
   readonly warnings: readonly string[];
+  readonly isRemote = true;
   readonly #opened: Opened;
   readonly #sizes = new Map<ContentDigest, number>();
 

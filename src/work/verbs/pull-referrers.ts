@@ -2,7 +2,7 @@ import type { ContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { type CopySource, openCopySource } from '#work/copy-image';
 import { openOciImage } from '#work/image';
-import { pullImage } from '#work/pull-image';
+import { pullImage, withAccess } from '#work/pull-image';
 import { readImage, sourceOfImage } from '#work/pull-index';
 import type { Repository } from '#work/repository';
 import { type PolicyRequest, type RegistryRequest, registryOptions } from './registry-keys.ts';
@@ -41,9 +41,13 @@ export async function pullReferrers(
   repository: Repository,
   { reference, subjects, asked }: ReferrersJob,
 ): Promise<PulledReferrer[]> {
+  const { signal, onProgress } = context;
   await using source = await openCopySource(reference, registryOptions(asked));
   const pull = new ReferrersPull(context, repository, source);
-  for (const subject of subjects) await pull.below(subject, 0);
+  const isLeased = source.place !== undefined;
+  await withAccess(repository, { signal, onProgress, isLeased }, async () => {
+    for (const subject of subjects) await pull.below(subject, 0);
+  });
   return pull.found;
 }
 

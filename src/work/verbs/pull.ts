@@ -151,6 +151,7 @@ export const pull = defineVerb({
       resolve: () => image,
       openBlob: found.openBlob.bind(found),
       openLayer: found.openLayer?.bind(found),
+      isRemote: found.isRemote,
       judge: found.judge?.bind(found),
       remember: found.remember?.bind(found),
       get traffic() {

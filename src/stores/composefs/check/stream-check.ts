@@ -3,7 +3,7 @@ import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { ALGORITHMS, objectIdBytes, objectIdOf } from '#formats/fsverity';
-import type { Splitstream } from '#formats/splitstream';
+import { openSplitstream, type Splitstream } from '#formats/splitstream';
 import { OBJECTS } from '../layout.ts';
 import type { Suspects } from '../marks/suspects.ts';
 import { repositoryPath } from '../names/links.ts';
@@ -65,6 +65,32 @@ function sizeOf({ root, insecure, objects }: Repository, id: ObjectId): number |
   if (insecure) return objects.sizeOf(id);
   const stat = root.stat(repositoryPath(id));
   return stat?.type === 'file' && stat.verity ? stat.sizeBytes : undefined;
+}
+
+/**
+ * Verifies that streams and their objects still exist; contents are not read. To be called under the lock, for what another process may have
+ * removed while the lock was not held.
+ * @throws NotFoundError OBJECT_NOT_FOUND for the first that is missing; FormatError of a bad splitstream; the signal's reason
+ */
+export async function requireStreams(
+  { objects, algorithm }: Repository,
+  ids: Iterable<ObjectId>,
+  { signal }: Pick<OperationOptions, 'signal'> = {},
+): Promise<void> {
+  for (const id of new Set(ids)) {
+    using object = objects.openUnverified(id);
+    const { objectDigests } = openSplitstream(object, { algorithm });
+    const missing = objects.findPresent(objectDigests).indexOf(0);
+    if (missing >= 0) {
+      const { digestBytes } = ALGORITHMS[algorithm];
+      const start = missing * digestBytes;
+      const missingId = objectIdOf(objectDigests.subarray(start, start + digestBytes));
+      // It throws, unless another process has just stored the object again.
+      objects.openUnverified(missingId)[Symbol.dispose]();
+    }
+    await yieldToEvents();
+    signal?.throwIfAborted();
+  }
 }
 
 /** True if an object exists and its content matches its name. */

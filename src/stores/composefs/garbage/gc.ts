@@ -19,6 +19,7 @@ import type { LockOptions } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import { type RemoveOptions, removeObjects } from './gc-remove.ts';
 import { type Garbage, sweepObjects } from './gc-sweep.ts';
+import { markLeased, spareLeased } from './leased.ts';
 import { Marker, type Referrer } from './reach.ts';
 import { rescueLostStreams } from './rescue.ts';
 
@@ -112,6 +113,7 @@ async function plan(
   for (const { category, name } of kept) await marker.markEntry(category, name);
   const held: ObjectId[] = [];
   for (const id of options.images ?? []) if (await marker.markHeld(id)) held.push(id);
+  const leases = await markLeased(repository, marker);
   const rescued = await rescueLostStreams(repository, marker);
   const referrers = await marker.markReferrers();
   await marker.markDerived();
@@ -121,7 +123,7 @@ async function plan(
     garbage: swept.garbage,
     inodes: swept.inodes,
     links: [...referrers.map(linkOf), ...findLinks(repository, marker.rooted, swept.garbage)],
-    leftovers: findLeftovers(repository),
+    leftovers: findLeftovers(repository, leases > 0),
     keptObjects: swept.kept,
     roots,
     held,
@@ -215,7 +217,7 @@ async function remove(
   const left = await gather(decided.leftovers, (path) => root.unlink(path), options);
   const leftoversRemoved = left.filter((isRemoved) => isRemoved).length;
   syncDirectories(root, changed);
-  const removed = await removeObjects(root, decided, options);
+  const removed = await removeObjects(root, spareLeased(repository, decided), options);
   forgetVerified(repository);
   return {
     ...removed,
@@ -293,13 +295,16 @@ function linkOf({ path }: Referrer): GarbageLink {
   return { path: displayText(path as ByteString), category: 'streams', name, isBroken: false };
 }
 
-/** Staging files and temporary links. No process uses them while the lock is held exclusively. */
-function findLeftovers(repository: Repository): ByteString[] {
+/**
+ * Staging files, temporary links, and what was kept for too long. While the lock is held exclusively, only a pull with a lease may use a staging
+ * file.
+ */
+function findLeftovers(repository: Repository, isLeased: boolean): ByteString[] {
   const { root } = repository;
-  const directories = [OBJECTS, ...CATEGORIES, '.'];
+  const directories = [...(isLeased ? [] : [OBJECTS, '.']), ...CATEGORIES];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  const { partials, uploads, accepted, chosenFrom, kept } = repository;
-  paths.push(...partials.findStale());
+  const { partials, uploads, accepted, chosenFrom, kept, leases } = repository;
+  paths.push(...partials.findStale(), ...leases.findStale());
   for (const files of Object.values(kept)) paths.push(...files.findStale());
   paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
   const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
-import { objectPath, type VerityAlgorithm } from '#formats/fsverity';
+import { objectIdBytes, objectPath, type VerityAlgorithm } from '#formats/fsverity';
 import {
   Dir,
   hasErrno,
@@ -14,6 +14,7 @@ import {
 } from '#host';
 import { DIRECTORY_MODE, STAGING_PREFIX } from '../layout.ts';
 import type { VerityPolicy } from '../repository/context.ts';
+import { appendTo } from '../repository/leases.ts';
 import { Nursery } from './nursery.ts';
 import { hashFile, protect } from './verity.ts';
 
@@ -42,6 +43,8 @@ export interface ObjectWriterSeed {
   readonly verity: VerityPolicy;
   /** Objects whose content is verified before an existing object is reused. */
   readonly distrusted: Distrusted;
+  /** The file of a lease, to which the digest of each object is appended before the object is stored or reused. */
+  readonly leaseFd?: number | undefined;
 }
 
 /** Objects that are not trusted by their name and size. */
@@ -83,6 +86,7 @@ export class ObjectWriter {
   readonly #algorithm: VerityAlgorithm;
   readonly #verity: VerityPolicy;
   readonly #distrusted: Distrusted;
+  readonly #leaseFd: number | undefined;
   /** Fan-out directories known to exist, by their number. */
   readonly #fanOut = new Uint8Array(256);
   #newInRow = 0;
@@ -94,6 +98,16 @@ export class ObjectWriter {
     this.#algorithm = seed.algorithm;
     this.#verity = seed.verity;
     this.#distrusted = seed.distrusted;
+    this.#leaseFd = seed.leaseFd;
+  }
+
+  /**
+   * Keeps an object, which need not exist yet, from garbage collections of onecopy until the lease ends. Without a lease, the lock of the
+   * repository does that.
+   * @throws HostError SYSCALL_FAILED, NO_SPACE
+   */
+  keep(id: ObjectId): void {
+    if (this.#leaseFd !== undefined) appendTo(this.#leaseFd, objectIdBytes(id));
   }
 
   /**
@@ -133,6 +147,7 @@ export class ObjectWriter {
   }
 
   #publishUnlessPresent(id: ObjectId, bytes: Uint8Array): PublishMethod {
+    this.keep(id);
     const isGuessedNew =
       this.#newInRow >= NEW_IN_ROW_BEFORE_GUESSING && bytes.length <= GUESSED_BYTES_MAX;
     if (!isGuessedNew && this.has(id, bytes.length)) return this.#countPresent(bytes.length);
@@ -152,6 +167,7 @@ export class ObjectWriter {
    */
   publishFile(file: TmpFile, expected: ObjectId | undefined): Published {
     const sizeBytes = statFd(file).sizeBytes;
+    if (expected !== undefined) this.keep(expected);
     if (expected !== undefined && this.has(expected, sizeBytes)) {
       return { id: expected, method: this.#countPresent(sizeBytes) };
     }
@@ -160,6 +176,7 @@ export class ObjectWriter {
     }
     const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
     const id = measured ?? hashFile(file, this.#algorithm);
+    this.keep(id);
     return { id, method: this.#link(file, id, sizeBytes) };
   }
 
@@ -168,6 +185,7 @@ export class ObjectWriter {
     const { sizeBytes } = statFd(file);
     const measured = protect(file, this.#objects, this.#algorithm, this.#verity);
     if (measured !== undefined && measured !== id) throw digestMismatch(id, measured);
+    this.keep(id);
     this.#ensureFanOut(id);
     this.#replace(id, (name) => file.publish(this.#objects, name));
     return { id, method: this.#countStored(sizeBytes) };
@@ -175,6 +193,7 @@ export class ObjectWriter {
 
   /** Creates a hard link to a file elsewhere on the same filesystem; see the import by hard link. */
   linkFile(fd: number, id: ObjectId, sizeBytes: number): PublishMethod {
+    this.keep(id);
     if (this.has(id, sizeBytes)) return this.#countPresent(sizeBytes);
     this.#ensureFanOut(id);
     if (linkUnnamed(fd, this.#objects, objectPath(id)) === 'published') {

@@ -51,6 +51,7 @@ export class ObjectStore {
   #dir: Dir | undefined;
   #writer: ObjectWriter | undefined;
   #distrustsAll = false;
+  #leaseFd: number | undefined;
 
   constructor(context: StoreContext) {
     this.#context = context;
@@ -182,6 +183,12 @@ export class ObjectStore {
     this.#writer = undefined;
   }
 
+  /** From now on, writers append what they store and reuse to this file of a lease; undefined: to none. */
+  setLease(objectsFd: number | undefined): void {
+    this.#leaseFd = objectsFd;
+    this.#writer = undefined;
+  }
+
   /** The objects whose content must be verified before they are reused: those that checks have marked, or all. */
   distrusted(): Distrusted {
     if (this.#distrustsAll) return 'all';
@@ -194,7 +201,8 @@ export class ObjectStore {
     const dir = this.#ensureDir();
     const { algorithm, verity } = this.#context;
     const distrusted = this.distrusted();
-    return { objectsFd: dir.fd, label: dir.label, algorithm, verity, distrusted };
+    const leaseFd = this.#leaseFd;
+    return { objectsFd: dir.fd, label: dir.label, algorithm, verity, distrusted, leaseFd };
   }
 
   /** The writer of this thread. @throws UnsupportedError REPO_READ_ONLY */

@@ -78,7 +78,7 @@ export class PartialStore {
 
   /**
    * Paths of partial blobs that no pull is likely to resume: blobs whose last write is more than a week old, and the oldest beyond
-   * `PARTIALS_BYTES_MAX` in total. The caller holds the exclusive lock of the repository to remove them, so that no pull uses one.
+   * `PARTIALS_BYTES_MAX` in total. A blob that a pull is fetching is not among them.
    */
   findStale(nowSec: number = Date.now() / 1000): ByteString[] {
     const found = readUnsorted(this.#root, PARTIALS).flatMap(({ name }) => {
@@ -94,7 +94,15 @@ export class PartialStore {
         const isOld = nowSec - Number(mtimeSec) > PARTIAL_KEPT_SEC;
         return isOld || heldBytes > PARTIALS_BYTES_MAX;
       })
-      .map(({ path }) => path);
+      .map(({ path }) => path)
+      .filter((path) => !this.#isFetched(path.replace(RANGES_SUFFIX, '')));
+  }
+
+  /** True while a pull has the file of a blob locked. */
+  #isFetched(path: string): boolean {
+    const flags = OPEN.read | OPEN.noFollow | OPEN.nonBlock;
+    using file = this.#root.tryOpenFile(path, flags);
+    return file !== undefined && !tryFlock(file, 'shared');
   }
 }
 

@@ -1,4 +1,5 @@
 import { IntegrityError, NotFoundError, UnsupportedError } from '#base/errors';
+import type { OperationOptions } from '#base/flow';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { type Dir, hasErrno, readFilesystemState, syncfs } from '#host';
 import { KeptFiles } from '../kept/kept-files.ts';
@@ -11,6 +12,7 @@ import {
   KEPT,
   KEPT_BYTES_MAX,
   KEPT_SEC,
+  LEASES,
   META_NAME,
   OWN,
   UPLOADS,
@@ -25,7 +27,9 @@ import { ObjectStore } from '../objects/objects.ts';
 import { NoteStore } from '../partial/notes.ts';
 import { PartialStore } from '../partial/partials.ts';
 import type { VerityPolicy } from './context.ts';
-import { type LockOptions, releaseLock, retakeLock, withExclusiveLock } from './lock.ts';
+import { HeldLock } from './held-lock.ts';
+import { type Lease, LeaseStore } from './leases.ts';
+import type { LockOptions } from './lock.ts';
 import {
   type ErofsFormats,
   type ErofsVersion,
@@ -36,6 +40,16 @@ import {
 
 /** How often a directory of our own is made again that another process tidies away. */
 const OWN_TRIES = 10;
+
+/** Work that has a lease in place of the lock. */
+export interface Leased {
+  /** Takes the lease. To be called before anything is stored. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  begin(): Promise<void>;
+  /** Keeps a stream that has a name, with everything that it needs. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  keep(stream: string): void;
+  /** Runs a section under the shared lock; waits while another process collects garbage. @throws the reason of the signal */
+  locked<T>(section: () => Promise<T>): Promise<T>;
+}
 
 /** The results of `openRepository`. The repository becomes the owner of `root` and its lock. */
 export interface RepositoryParts {
@@ -96,11 +110,14 @@ export class Repository implements Disposable {
   readonly chosenFrom: NoteStore;
   /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
+  /** @internal What running pulls count on. */
+  readonly leases: LeaseStore;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
+  readonly #lock: HeldLock;
+  #lease: Lease | undefined;
   #isWritable = false;
   #isOpen = true;
-  #isLocked = true;
 
   /** @internal */
   constructor(parts: RepositoryParts) {
@@ -113,6 +130,8 @@ export class Repository implements Disposable {
     this.upgraded = parts.upgraded;
     this.#unknownReadOnly = parts.unknownReadOnly;
     this.#isInferred = parts.isInferred;
+    this.#lock = new HeldLock(this.root);
+    this.leases = new LeaseStore(this.root);
     this.suspects = new SuspectStore(this.root);
     this.partials = new PartialStore(this.root);
     const limits = { bytesMax: KEPT_BYTES_MAX, keptSec: KEPT_SEC };
@@ -146,8 +165,7 @@ export class Repository implements Disposable {
    * collection
    */
   ensureWritable(): void {
-    if (!this.#isLocked) retakeLock(this.root);
-    this.#isLocked = true;
+    this.#lock.ensure();
     if (this.#isWritable) return;
     if (this.#isInferred) throw missingMeta(this);
     const reason = whyReadOnly(this.root, this.#unknownReadOnly);
@@ -200,9 +218,47 @@ export class Repository implements Disposable {
    * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
    */
   exclusively<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
-    return withExclusiveLock(this.root, options, work, () => {
-      this.#isLocked = false;
-    });
+    return this.#lock.exclusively(options, work);
+  }
+
+  /**
+   * @internal Runs work that waits for a network without holding the lock, so that other processes may collect garbage meanwhile. Collections of
+   * onecopy keep what a lease lists: every object that is stored or reused, and the streams that `keep` names. Other tools may remove objects. So
+   * what is read or named must be verified and named in a section of `locked`.
+   * @throws UnsupportedError REPO_READ_ONLY; what `work` throws
+   */
+  async leased<T>(options: OperationOptions, work: (leased: Leased) => Promise<T>): Promise<T> {
+    this.ensureWritable();
+    const locked: Leased['locked'] = (section) => this.#lock.section(options, section);
+    this.#lock.leave();
+    try {
+      return await work({
+        locked,
+        begin: () => locked(async () => this.#beginLease()),
+        keep: (stream) => this.#lease?.keepStream(stream),
+      });
+    } finally {
+      await this.#lock.comeBack(options);
+      if (!this.#lock.isAbsent) this.#lease?.clear();
+    }
+  }
+
+  /** @internal Runs work under the shared lock, also while other work of this process does without it. @throws what `work` throws */
+  async holding<T>(options: OperationOptions, work: () => Promise<T>): Promise<T> {
+    return await this.#lock.section(options, work);
+  }
+
+  /** One lease serves all work of this repository, until it is closed: threads may still append to its file. */
+  #beginLease(): void {
+    if (this.#lease !== undefined) return;
+    this.#lease = this.leases.create(() => this.openOwn(baseOf(LEASES)));
+    this.objects.setLease(this.#lease.objectsFd);
+  }
+
+  #endLease(): void {
+    if (this.#lease === undefined) return;
+    this.#lease[Symbol.dispose]();
+    this.tidyOwn(baseOf(LEASES));
   }
 
   /** Releases the lock and closes everything; calling it twice is harmless. */
@@ -211,11 +267,17 @@ export class Repository implements Disposable {
     this.#isOpen = false;
     try {
       this.objects[Symbol.dispose]();
-      releaseLock(this.root);
+      this.#endLease();
+      this.#lock[Symbol.dispose]();
     } finally {
       this.root[Symbol.dispose]();
     }
   }
+}
+
+/** The name of a directory of onecopy, without `.onecopy`. */
+function baseOf(path: string): string {
+  return path.slice(OWN.length + 1);
 }
 
 /** @throws IntegrityError VERITY_NOT_ENABLED if the repository was created without fs-verity */

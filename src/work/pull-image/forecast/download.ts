@@ -2,6 +2,7 @@ import { isOnecopyError } from '#base/errors';
 import { type OperationOptions, pool, type RemoteBlob, verified } from '#base/flow';
 import type { ImageReference } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
+import { withAccess } from '../access.ts';
 import { CostCount } from '../cost.ts';
 import { nameOf, type PlannedLayer } from '../plan.ts';
 import type { PullOptions } from '../pull.ts';
@@ -34,6 +35,18 @@ export async function downloadImage(
   repository.ensureWritable();
   await using opened = await openSource(from, options);
   const { source } = opened;
+  const { signal, onProgress } = options;
+  const isLeased = source.isRemote === true;
+  return await withAccess(repository, { signal, onProgress, isLeased }, () =>
+    download(repository, source, options),
+  );
+}
+
+async function download(
+  repository: Repository,
+  source: PullSource,
+  options: DownloadOptions,
+): Promise<DownloadReport> {
   // What comes in parts later needs the network then: a download takes whole blobs.
   const asked = { ...options, planLayer: planWholeBlob };
   const found = await preparePull(repository, source, asked);

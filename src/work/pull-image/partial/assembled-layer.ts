@@ -42,7 +42,13 @@ export async function importAssembled(
     assembly.onEntry?.(entry, content);
   };
   const scale = descriptor.sizeBytes / Math.max(layer.tarBytes, 1);
-  const watched = watch(parts, placed, (tarBytes) => onAdvance(Math.floor(tarBytes * scale)));
+  const writer = repository.objects.writer();
+  const onObject = (id: ObjectId) => {
+    if (placed.has(id)) return;
+    placed.add(id);
+    writer.keep(id);
+  };
+  const watched = watch(parts, onObject, (tarBytes) => onAdvance(Math.floor(tarBytes * scale)));
   const order = { digest: descriptor.digest, parts: watched, onEntry, reading };
   const imported = await importParts({ repository, pool, signal }, order);
   requireObjects(repository, placed);
@@ -52,13 +58,13 @@ export async function importAssembled(
 
 async function* watch(
   parts: AsyncIterable<TarPart>,
-  placed: Set<ObjectId>,
+  onObject: (id: ObjectId) => void,
   onTar: (tarBytes: number) => void,
 ): AsyncGenerator<TarPart> {
   let tarBytes = 0;
   let told = 0;
   for await (const part of parts) {
-    if (part.kind === 'object') placed.add(part.id);
+    if (part.kind === 'object') onObject(part.id);
     tarBytes += part.kind === 'object' ? part.sizeBytes : part.bytes.length;
     if (tarBytes - told >= PIECE_BYTES) {
       told = tarBytes;

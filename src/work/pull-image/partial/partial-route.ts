@@ -2,7 +2,7 @@ import type { ObjectId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { ByteRange, RemoteBlob } from '#base/flow';
 import { type ChunkedLayer, type ChunkedLocation, locateToc } from '#formats/chunked';
-import type { Repository } from '#stores/composefs';
+import type { ObjectWriter, Repository } from '#stores/composefs';
 import {
   type ContentPlace,
   type ContentSource,
@@ -119,12 +119,14 @@ export class PartialRoute {
       throw new Error('there is nowhere to put a layer together');
     }
     const { verifiesFirst, onChanged } = this.#options;
+    const objects = repository.objects.writer();
     const terms = {
       ...this.#terms(blob, blob.prefixBytes),
       missing: (ranges: readonly ByteRange[]) => blob.missing(ranges),
     };
     return await openLayerParts<ContentPlace>({
       ...this.#layerOptions(layer, blob, terms),
+      find: async (found) => keeping(await this.#find(found, blob), objects),
       diffId,
       open: (place) => place.open(),
       objectOf: verifiesFirst === true ? undefined : ({ objectId }) => objectId,
@@ -132,7 +134,7 @@ export class PartialRoute {
         if (miss === 'changed' && objectId !== undefined) onChanged?.(objectId);
       },
       scratch: repository.root,
-      objects: repository.objects.writer(),
+      objects,
       signal,
     });
   }
@@ -192,4 +194,21 @@ export class PartialRoute {
     const content = wanted.content.bind(wanted);
     return { file: content, chunk: content };
   }
+}
+
+/** The same index; the objects that are found there are kept from garbage collections, as the layer is put together from them. */
+function keeping(index: LocalIndex<ContentPlace>, objects: ObjectWriter): LocalIndex<ContentPlace> {
+  const kept = new Set<ObjectId>();
+  const keep = <T extends { readonly source: ContentPlace }>(found: T | undefined) => {
+    const id = found?.source.objectId;
+    if (id !== undefined && !kept.has(id)) {
+      kept.add(id);
+      objects.keep(id);
+    }
+    return found;
+  };
+  return {
+    file: (digest, sizeBytes) => keep(index.file(digest, sizeBytes)),
+    chunk: (digest, sizeBytes) => keep(index.chunk(digest, sizeBytes)),
+  };
 }
