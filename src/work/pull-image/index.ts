@@ -11,6 +11,7 @@ export type { ReflinkPolicy } from '#work/ingest';
 export type { PullStrategy } from '#work/pull-partial';
 export { type PullAccess, withAccess } from './access.ts';
 export { type DownloadOptions, downloadImage } from './forecast/download.ts';
+export { requireBudget } from './forecast/limits.ts';
 export { type PlanPullOptions, planPull } from './forecast/plan-pull.ts';
 export {
   type ForecastInput,

@@ -3,6 +3,7 @@
  *
  *     planCopy ─▶ policy, for each image ─▶ pullImage, for each image ─▶ index stream ─▶ tag
  */
+export { downloadIndex, type IndexDownloadOptions, type IndexDownloadReport } from './download.ts';
 export { readImage, sourceOfImage } from './image-source.ts';
 export {
   type IndexPullOptions,

@@ -1,29 +1,21 @@
 import type { ContentDigest } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
-import { type Manifest, type Platform, parseReference, type ResolvedImage } from '#formats/oci';
+import { parseReference } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
-import {
-  type CopyPlan,
-  type CopySource,
-  judgeAll,
-  openCopySource,
-  type PlannedManifest,
-  planCopy,
-} from '#work/copy-image';
+import { type CopyPlan, judgeAll, type PlannedManifest } from '#work/copy-image';
 import { storeIndex } from '#work/image';
 import {
   type PullAccess,
   type PullOptions,
   type PullPlan,
   type PullReport,
-  type PullSource,
-  planPull,
   pullImage,
+  requireBudget,
   withAccess,
 } from '#work/pull-image';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { TrustReport } from '#work/trust';
-import { sourceOfImage, withConfig } from './image-source.ts';
+import { fetchBytesOf, type OfPlatform, openIndex, planAll, readImages } from './open-index.ts';
 
 /** How to pull an index. Compressed blobs are always stored, so that a push gives the index back byte for byte. */
 export interface IndexPullOptions
@@ -33,6 +25,7 @@ export interface IndexPullOptions
       | 'entriesMax'
       | 'jobs'
       | 'layerBytesMax'
+      | 'maxBytes'
       | 'onWarning'
       | 'reading'
       | 'requireVerity'
@@ -43,11 +36,6 @@ export interface IndexPullOptions
   readonly name?: string | undefined;
   /** For the source and its policy. */
   readonly registry?: RegistryImageOptions | undefined;
-}
-
-/** One image of an index, as its index states the platform. */
-interface OfPlatform {
-  readonly platform: Platform | undefined;
 }
 
 /** What a pull of an index did. */
@@ -65,6 +53,10 @@ export interface IndexPullReport {
 /** What a pull of an index would do. */
 export interface IndexPullPlan extends Omit<IndexPullReport, 'images' | 'name' | 'fetchedBytes'> {
   readonly images: readonly (PullPlan & OfPlatform)[];
+  /** Bytes that would come over a network, a layer of several images once. */
+  readonly fetchBytes: number;
+  /** True when that is more than the caller allows. */
+  readonly isOverBudget: boolean;
 }
 
 /**
@@ -92,29 +84,28 @@ async function pullWith(
   reference: string,
   options: IndexPullOptions & { readonly access: PullAccess },
 ): Promise<IndexPullReport | undefined> {
-  const { name, registry, signal, onWarning, access, ...how } = options;
-  await using opened = await open(reference, options);
+  const { name, registry, signal, onWarning, access, maxBytes, ...how } = options;
+  await using opened = await openIndex(reference, options);
   const { source, plan } = opened;
   const { top } = plan;
   if (top.document.kind !== 'index') return undefined;
   const trust = await judgeAll(source, plan, signal);
-  const platforms = platformsOf(plan);
+  const wanted = await readImages(opened, signal);
+  if (maxBytes !== undefined) {
+    const plans = await planAll(repository, wanted, { ...options, keepBlobs: true });
+    requireBudget(source.fetchedBytes + fetchBytesOf(plans), maxBytes);
+  }
   const judge = async () => trust;
   const settings = { ...how, signal, onWarning, judge, keepBlobs: true };
-  const wanted: PullSource[] = [];
   const images: (PullReport & OfPlatform)[] = [];
-  for (const { digest, document } of plan.children) {
-    if (document.kind !== 'manifest') continue;
-    const image = sourceOfImage(source, await imageAt(source, document, digest, signal));
-    wanted.push(image);
-    const done = await pullImage(repository, image, settings);
-    images.push({ ...done, platform: platforms.get(digest) });
+  for (const { image, platform } of wanted) {
+    images.push({ ...(await pullImage(repository, image, settings)), platform });
   }
   signal?.throwIfAborted();
   await access.locked(async () => {
     // Nothing but the lease kept the first images while the others came, and other tools do not know it.
     const again = access.isHeld ? [] : wanted;
-    for (const image of again) {
+    for (const { image } of again) {
       await pullImage(repository, image, { ...settings, verifyReused: false, holdLock: true });
     }
     for (const index of [...plan.children, top]) await keepIndex(repository, index, plan);
@@ -130,52 +121,18 @@ export async function planIndexPull(
   reference: string,
   options: IndexPullOptions = {},
 ): Promise<IndexPullPlan | undefined> {
-  const { signal, reading, strategy, layerBytesMax } = options;
-  await using opened = await open(reference, options);
+  const { signal, maxBytes } = options;
+  await using opened = await openIndex(reference, options);
   const { source, plan } = opened;
   const { top } = plan;
   if (top.document.kind !== 'index') return undefined;
   const trust = await judgeAll(source, plan, signal);
-  const platforms = platformsOf(plan);
-  const images: (PullPlan & OfPlatform)[] = [];
-  for (const { digest, document } of plan.children) {
-    if (document.kind !== 'manifest') continue;
-    const image = await imageAt(source, document, digest, signal);
-    const how = { signal, reading, strategy, layerBytesMax };
-    const planned = await planPull(repository, sourceOfImage(source, image), how);
-    images.push({ ...planned, platform: platforms.get(digest) });
-  }
-  return { indexDigest: top.digest, mediaType: top.mediaType, trust, images };
-}
-
-async function open(reference: string, { registry = {}, signal, onWarning }: IndexPullOptions) {
-  await using owned = new AsyncDisposableStack();
-  const source = owned.use(await openCopySource(reference, registry));
-  for (const warning of source.warnings) onWarning?.(warning);
-  const plan = await planCopy(source, { all: true, signal });
-  const opened = owned.move();
-  return { source, plan, [Symbol.asyncDispose]: () => opened.disposeAsync() };
-}
-
-async function imageAt(
-  source: CopySource,
-  manifest: Manifest,
-  digest: ContentDigest,
-  signal: AbortSignal | undefined,
-): Promise<ResolvedImage> {
-  return await withConfig(source, { ...manifest, digest }, { signal });
-}
-
-/** The platforms that the indexes of a plan state. */
-function platformsOf({ top, children }: CopyPlan): ReadonlyMap<ContentDigest, Platform> {
-  const found = new Map<ContentDigest, Platform>();
-  for (const { document } of [top, ...children]) {
-    if (document.kind !== 'index') continue;
-    for (const { digest, platform } of document.manifests) {
-      if (platform !== undefined) found.set(digest, platform);
-    }
-  }
-  return found;
+  const wanted = await readImages(opened, signal);
+  const images = await planAll(repository, wanted, { ...options, keepBlobs: true });
+  const fetchBytes = source.fetchedBytes + fetchBytesOf(images);
+  const isOverBudget = maxBytes !== undefined && fetchBytes > maxBytes;
+  const { digest: indexDigest, mediaType } = top;
+  return { indexDigest, mediaType, trust, images, fetchBytes, isOverBudget };
 }
 
 async function keepIndex(

@@ -172,8 +172,7 @@ test('a single image is pulled as always, and a platform beside all platforms is
   const request = { reference: single, names: ['one'], allPlatforms: true, platform };
   await world.refuses('USAGE', 'pull', request);
   const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
-  await world.refuses('USAGE', 'pull', { ...all, maxBytes: 1 });
-  await world.refuses('USAGE', 'pull', { ...all, downloadOnly: true });
+  await world.refuses('USAGE', 'pull', { ...all, base: ['x'] });
   const reference = world.layout;
   const other = makeMultiImage(2);
   writeMultiImage(world.path('other'), 'v1', other);
@@ -185,4 +184,44 @@ test('a single image is pulled as always, and a platform beside all platforms is
   await world.ask('gc', {});
   await world.refuses('IMAGE_NOT_FOUND', 'inspect', { name: `@${image.digest}` });
   equal((await world.ask('fsck', {}))['ok'], true);
+});
+
+test('a pull of all platforms keeps to a budget, in which a layer of several images counts once', async () => {
+  await using world = await VerbWorld.start();
+  const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
+  const { fetchBytes, isOverBudget } = await world.plan('pull', all);
+  equal(isOverBudget, false);
+  const most = Number(fetchBytes);
+  equal((await world.plan('pull', { ...all, maxBytes: most - 1 }))['isOverBudget'], true);
+  await world.refuses('PULL_OVER_BUDGET', 'pull', { ...all, maxBytes: most - 1 });
+  await world.refuses('PULL_OVER_BUDGET', 'pull', { ...all, maxBytes: 10, downloadOnly: true });
+  const done = await world.ask('pull', { ...all, maxBytes: most });
+  equal((done['bytes'] as Json)['fetched'], most);
+  // Of what is stored, only documents come again.
+  const again = await world.plan('pull', { ...all, maxBytes: most / 2 });
+  equal(again['isOverBudget'], false);
+  equal(again['wantedBytes'], 0);
+});
+
+test('after a download of all platforms, a pull asks for no layer', async () => {
+  await using world = await VerbWorld.start();
+  const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
+  const done = await world.ask('pull', { ...all, downloadOnly: true });
+  deepEqual([done['kind'], done['downloadOnly']], ['index', true]);
+  equal((done['images'] as Json[]).length, 3);
+  deepEqual((await world.ask('images', {}))['images'], []);
+  const before = world.server.seen.length;
+  await world.ask('pull', all);
+  const configs = [world.image.amd64, world.image.arm64, world.image.attestation].map((digest) => {
+    const { config } = JSON.parse(String(world.image.blobs.get(digest)));
+    return `/v2/ns/app/blobs/${config.digest}`;
+  });
+  const asked = world.server.seen
+    .slice(before)
+    .map(({ url }) => url.pathname)
+    .filter((path) => path.includes('/blobs/'));
+  deepEqual(
+    asked.filter((path) => !configs.includes(path)),
+    [],
+  );
 });

@@ -3,7 +3,7 @@ import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import { manifestsBelow } from '#work/image';
 import { formatPlatform, type Platform, type Reading } from '#work/pull-image';
-import { type IndexPullOptions, planIndexPull, pullIndex } from '#work/pull-index';
+import { downloadIndex, type IndexPullOptions, planIndexPull, pullIndex } from '#work/pull-index';
 import type { PullRequest } from './pull.ts';
 import { type PulledReferrer, pullReferrers } from './pull-referrers.ts';
 import { registryOptions } from './registry-keys.ts';
@@ -34,10 +34,14 @@ export const indexPlanReport = v.object({
   images: list(v.object({ ...image, layers: count, wantedBytes: count, presentBytes: count })),
   /** Size of the blobs that would be read, each once. */
   wantedBytes: count,
+  /** Bytes that would come over a network: documents too, and a layer of several images once. */
+  fetchBytes: count,
+  isOverBudget: v.boolean(),
 });
 /** What a pull of all platforms did. */
 export const indexPullReport = v.object({
   dryRun: v.literal(false),
+  downloadOnly: v.literal(false),
   ...facts,
   name: v.nullable(text),
   images: list(
@@ -53,6 +57,17 @@ export const indexPullReport = v.object({
   /** Artifacts that were pulled because they refer to the index, to one of its images, or to one of them. */
   referrers: list(v.object({ digest: text, subject: text, artifactType: v.nullable(text) })),
   bytes: v.object({ fetched: count, stored: count }),
+});
+
+/** What a download of all platforms did. */
+export const indexDownloadReport = v.object({
+  dryRun: v.literal(false),
+  downloadOnly: v.literal(true),
+  ...facts,
+  images: list(
+    v.object({ ...image, layers: count, /** Layers that are stored. */ present: count }),
+  ),
+  bytes: v.object({ fetched: count }),
 });
 
 /** How an index is pulled. */
@@ -91,6 +106,37 @@ export async function planPlatforms(context: VerbContext, asked: PullRequest, ch
   };
 }
 
+/** Downloads all platforms; undefined when the reference names a single image. */
+export async function downloadPlatforms(context: VerbContext, asked: PullRequest) {
+  requireIndexOptions(asked);
+  using repository = await openToFill(context);
+  const { signal, onProgress, jobs, warn: onWarning } = context;
+  const { reference, maxBytes } = asked;
+  const options = { signal, onProgress, jobs, onWarning, maxBytes };
+  const done = await downloadIndex(repository, reference, {
+    ...options,
+    registry: registryOptions(asked),
+  });
+  if (done === undefined) return undefined;
+  const { indexDigest, mediaType, trust, fetchedBytes } = done;
+  return {
+    dryRun: false as const,
+    downloadOnly: true as const,
+    kind: 'index' as const,
+    indexDigest,
+    mediaType,
+    trust,
+    images: done.images.map(({ platform, layers, kind, manifestDigest }) => ({
+      platform: platformText(platform),
+      kind,
+      manifestDigest,
+      layers: layers.length,
+      present: layers.filter(({ route }) => route === 'present').length,
+    })),
+    bytes: { fetched: fetchedBytes },
+  };
+}
+
 /** Pulls all platforms; undefined when the reference names a single image. */
 export async function pullPlatforms(context: VerbContext, asked: PullRequest, choice: IndexChoice) {
   requireIndexOptions(asked);
@@ -109,6 +155,7 @@ export async function pullPlatforms(context: VerbContext, asked: PullRequest, ch
   const { images, fetchedBytes } = done;
   return {
     dryRun: false as const,
+    downloadOnly: false as const,
     kind: 'index' as const,
     name: orNull(done.name),
     indexDigest: done.indexDigest,
@@ -154,7 +201,7 @@ function optionsOf(
   asked: PullRequest,
   { name, reading }: IndexChoice,
 ): IndexPullOptions {
-  const { verifyReused, strategy, maxEntries, maxLayerSizeBytes } = asked;
+  const { verifyReused, strategy, maxEntries, maxLayerSizeBytes, maxBytes } = asked;
   return {
     name,
     reading,
@@ -166,6 +213,7 @@ function optionsOf(
     requireVerity,
     verifyReused,
     strategy,
+    maxBytes,
     entriesMax: maxEntries,
     layerBytesMax: maxLayerSizeBytes,
   };

@@ -17,7 +17,7 @@ import { createLocalJudge } from '#work/trust';
 import { defaultName } from './default-name.ts';
 import { type CommitPullRequest, commitPullKeys, SHARED_KEYS } from './ostree-keys.ts';
 import { commitPlanReport, commitPullReport } from './ostree-pull-report.ts';
-import { indexPlanReport, indexPullReport } from './pull-platforms.ts';
+import { indexDownloadReport, indexPlanReport, indexPullReport } from './pull-platforms.ts';
 import {
   downloadReport,
   imageDownloadReport,
@@ -82,6 +82,7 @@ const report = v.union([
   imageDownloadReport,
   indexPlanReport,
   indexPullReport,
+  indexDownloadReport,
   commitPlanReport,
   commitPullReport,
 ]);
@@ -138,8 +139,10 @@ export const pull = defineVerb({
     if (baseOf(asked) !== undefined)
       throw new UsageError('Cannot use --base: it applies to --dry-run');
     if (asked.allPlatforms === true) {
-      const { pullPlatforms } = await import('./pull-platforms.ts');
-      const pulled = await pullPlatforms(context, asked, { ...choice, name });
+      const { downloadPlatforms, pullPlatforms } = await import('./pull-platforms.ts');
+      const pulled = await (asked.downloadOnly === true
+        ? downloadPlatforms(context, asked)
+        : pullPlatforms(context, asked, { ...choice, name }));
       if (pulled !== undefined) return pulled;
     }
     await using opened = await openReference(context, asked);
@@ -216,7 +219,7 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 }
 
 /** What an index with the images of all its platforms cannot have yet. */
-const ONE_PLATFORM_KEYS = ['maxBytes', 'downloadOnly', 'base'];
+const ONE_PLATFORM_KEYS = ['base'];
 
 /** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {

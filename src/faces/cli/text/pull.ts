@@ -72,7 +72,8 @@ function printIndex(
   { line, noTrunc }: Speaker,
 ): void {
   if (report.dryRun && report.wouldCreate) line('Would create the repository');
-  line(report.dryRun ? `Would pull index ${report.indexDigest}` : `Pulled ${report.name}`);
+  if (report.dryRun) line(`Would pull index ${report.indexDigest}`);
+  else line(report.downloadOnly ? 'Downloaded' : `Pulled ${report.name}`);
   if (!report.dryRun) line(`  index:    ${report.indexDigest}`);
   printTrust(report.trust, line);
   for (const one of report.images) {
@@ -87,6 +88,12 @@ function printIndex(
   }
   if (report.dryRun) {
     line(`  to read: ${formatSize(report.wantedBytes)}`);
+    if (report.fetchBytes > 0) line(`  to fetch: ${formatSize(report.fetchBytes)}`);
+    if (report.isOverBudget) line('  This is more than --max-bytes allows');
+    return;
+  }
+  if (report.downloadOnly) {
+    line(`  network:  ${formatSize(report.bytes.fetched)}`);
     return;
   }
   for (const { digest, artifactType } of report.referrers) {

@@ -15,10 +15,10 @@ import { requireBudget, requireSpace } from './limits.ts';
 import { forecastPull, preparePull } from './prepare.ts';
 import { type LayerForecast, planWholeBlob } from './route.ts';
 
-/** How to download. */
+/** How to download; with `keepBlobs` also what a pull with that option needs. */
 export type DownloadOptions = Pick<
   PullOptions,
-  'platform' | 'judge' | 'registry' | 'jobs' | 'maxBytes' | 'signal' | 'onProgress'
+  'platform' | 'judge' | 'registry' | 'jobs' | 'maxBytes' | 'keepBlobs' | 'signal' | 'onProgress'
 >;
 
 /**

@@ -7,7 +7,7 @@ import type { PlannedLayer } from '../plan.ts';
 import { isRemote, PARTIAL_BYTES_MIN } from '../resume.ts';
 import type { PullSource } from '../source.ts';
 import { computeDiskNeed, type DiskNeed, type LayerNeed } from './disk-need.ts';
-import { forecastKnown, type LayerForecast, type LayerPlanner } from './route.ts';
+import { forecastKnown, type LayerForecast, type LayerPlanner, planWholeBlob } from './route.ts';
 import { readUnpackedSize } from './unpacked-size.ts';
 
 /** Layers whose planner is asked at once. */
@@ -20,6 +20,8 @@ export interface ForecastOptions extends Pick<OperationOptions, 'signal'> {
   readonly layerBytesMax?: number | undefined;
   /** Plans as if no interrupted pull had left anything. */
   readonly ignoresPartials?: boolean | undefined;
+  /** Blobs are stored as fetched, too: those of stored layers are fetched, and none comes in parts. */
+  readonly keepBlobs?: boolean | undefined;
 }
 
 /** Decides for every layer of an image how it would come. No content is read. @throws what the planner and the source throw */
@@ -29,19 +31,28 @@ export async function forecastLayers(
   layers: readonly PlannedLayer[],
   options: ForecastOptions,
 ): Promise<LayerForecast[]> {
-  const { ignoresPartials = false, strategy = 'auto', layerBytesMax, signal } = options;
+  const { ignoresPartials = false, keepBlobs = false, signal } = options;
+  const { strategy = 'auto', layerBytesMax } = options;
   const parts = new PartialRoute(repository, { strategy, layerBytesMax });
   const planLayer: LayerPlanner = options.planLayer ?? ((input) => parts.forecast(input));
   const partials = ignoresPartials ? undefined : repository?.partials;
   return await pool(layers, PLANNERS_MAX, async (layer) => {
     const { digest, sizeBytes } = layer.descriptor;
     const known = forecastKnown(layer);
-    if (known !== undefined) return known;
+    const isBlobWanted =
+      keepBlobs &&
+      source.openLayer === undefined &&
+      layer.sameAs === undefined &&
+      layer.diffId !== undefined &&
+      layer.blobId === undefined;
+    if (known !== undefined && !isBlobWanted) return known;
     if (source.openLayer !== undefined && layer.diffId !== undefined) {
       return { ...FROM_FILES, hereBytes: sizeBytes, fetchBytes: 0, requests: 0, storedBytes: 0 };
     }
     const content = await source.openBlob(digest, sizeBytes);
-    return await planLayer({ layer, content, heldBytes: partials?.heldBytes(digest) ?? 0, signal });
+    const heldBytes = partials?.heldBytes(digest) ?? 0;
+    const input = { layer, content, heldBytes, signal };
+    return await (isBlobWanted ? planWholeBlob(input) : planLayer(input));
   });
 }
 
