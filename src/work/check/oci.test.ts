@@ -214,3 +214,35 @@ test('names that no tag has, or may have, are named', () =>
       ]);
     },
   ));
+
+test('tags of one image, and images with one layer, have it read once', () =>
+  withWhiteouts(unharmed, async (repository) => {
+    const [tag] = repository.tags.list();
+    ok(tag);
+    const { objects } = repository;
+    const original = objects.reader.bind(objects);
+    let layersRead = 0;
+    objects.reader = () => {
+      layersRead += 1;
+      return original();
+    };
+    const options = { content: true, rebuild: true };
+    deepEqual(await kindsOf(repository, options), []);
+    const once = layersRead;
+    ok(once > 0);
+    const target = `oci-manifest-${tag.manifestDigest}`;
+    repository.refs.set('streams', 'oci/second', target);
+    deepEqual(await kindsOf(repository, options), []);
+    equal(layersRead, 2 * once);
+    rmSync(join(repository.root.label, 'streams', `oci-layer-${layerOf(repository)}`));
+    layersRead = 0;
+    const kinds = await kindsOf(repository, options);
+    deepEqual(kinds, ['layer-stream-missing', 'layer-stream-missing'], 'both tags are named');
+    equal(layersRead, once);
+  }));
+
+/** The diff id of a stored layer. */
+function layerOf({ root }: Repository): string {
+  const name = readdirSync(join(root.label, 'streams')).find((one) => one.startsWith('oci-layer-'));
+  return name?.slice('oci-layer-'.length) ?? '';
+}

@@ -70,10 +70,11 @@ export async function checkOciImages(
   const id = 'fsck:oci';
   onProgress?.({ type: 'started', id, unit: 'items', total: names.length });
   const findings: OciFinding[] = [];
+  const checked: Checked = { layers: new Set(), manifests: new Set() };
   let imagesCorrupted = 0;
   for (const [index, name] of names.entries()) {
     signal?.throwIfAborted();
-    const check = new ImageCheck(repository, name, options);
+    const check = new ImageCheck(repository, name, options, checked);
     await check.run();
     if (check.findings.length > 0) imagesCorrupted += 1;
     findings.push(...check.findings);
@@ -85,6 +86,14 @@ export async function checkOciImages(
   }
   onProgress?.({ type: 'done', id, transferred: names.length });
   return { ok: findings.length === 0, imagesChecked: names.length, imagesCorrupted, findings };
+}
+
+/** What has been found sound in this run: images share layers, and tags share images. */
+interface Checked {
+  /** Digest and stream of each layer. */
+  readonly layers: Set<string>;
+  /** Digests of manifests. */
+  readonly manifests: Set<ContentDigest>;
 }
 
 /** A layer of a stored image, which may be missing. */
@@ -101,11 +110,13 @@ class ImageCheck {
   readonly #repository: Repository;
   readonly #name: string;
   readonly #options: OciCheckOptions;
+  readonly #checked: Checked;
 
-  constructor(repository: Repository, name: string, options: OciCheckOptions) {
+  constructor(repository: Repository, name: string, options: OciCheckOptions, checked: Checked) {
     this.#repository = repository;
     this.#name = name;
     this.#options = options;
+    this.#checked = checked;
   }
 
   async run(): Promise<void> {
@@ -116,10 +127,17 @@ class ImageCheck {
     }
     const digest = this.#resolve();
     if (digest === undefined) return;
+    await this.#checkImage(digest);
+  }
+
+  /** Checks an image, unless another name led to it before and it was sound. */
+  async #checkImage(digest: ContentDigest): Promise<void> {
+    if (this.#checked.manifests.has(digest)) return;
     await this.#checkManifest(digest);
     // A damaged EROFS image is rebuilt from verified layers.
-    const verdict = this.findings.length > 0 ? this.suspects : this.sound;
-    verdict.push({ stream: manifestStreamName(digest) });
+    const isSound = this.findings.length === 0;
+    (isSound ? this.sound : this.suspects).push({ stream: manifestStreamName(digest) });
+    if (isSound) this.#checked.manifests.add(digest);
   }
 
   /** The index of the tag or digest, if it is one. */
@@ -144,11 +162,9 @@ class ImageCheck {
   }
 
   async #checkBelow({ digest }: ManifestBelow): Promise<void> {
-    const check = new ImageCheck(this.#repository, `@${digest}`, this.#options);
-    await check.#checkManifest(digest);
+    const check = new ImageCheck(this.#repository, `@${digest}`, this.#options, this.#checked);
+    await check.#checkImage(digest);
     for (const { kind, detail } of check.findings) this.#find(kind, `${digest}: ${detail}`);
-    const verdict = check.findings.length > 0 ? this.suspects : this.sound;
-    verdict.push({ stream: manifestStreamName(digest) });
     this.suspects.push(...check.suspects);
     this.sound.push(...check.sound);
   }
@@ -261,13 +277,16 @@ class ImageCheck {
     digest: DiffId | ContentDigest,
     id: ObjectId,
   ): Promise<void> {
+    const key = `${digest} ${id}`;
+    if (this.#checked.layers.has(key)) return;
     try {
       using opened = this.#repository.streams.open({ id });
       const { stream } = opened;
       const found = await computeStreamDigest(this.#repository, stream, digest, this.#options);
       const isSound = (found as string) === digest;
       (isSound ? this.sound : this.suspects).push({ stream: layerStreamName(digest) });
-      if (!isSound) this.#find(kind, `expected ${digest}, found ${found}`);
+      if (isSound) this.#checked.layers.add(key);
+      else this.#find(kind, `expected ${digest}, found ${found}`);
     } catch (error) {
       this.#catch(error, 'layer-check-failed', digest);
     }
