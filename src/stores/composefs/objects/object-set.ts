@@ -16,8 +16,8 @@ export class ObjectSet {
   readonly digestBytes: number;
   /** Words of four bytes in a digest. */
   readonly digestWords: number;
-  /** Digests, concatenated. */
-  #words: Uint32Array;
+  /** Digests, concatenated, in memory that threads can share. */
+  #words: Uint32Array<SharedArrayBuffer>;
   /** An open-addressing hash table of the numbers of ids; at most half full. */
   #slots: Int32Array;
   #size = 0;
@@ -31,7 +31,7 @@ export class ObjectSet {
     this.#bytes = new Uint8Array(digestBytes);
     this.#own = new Uint32Array(this.#bytes.buffer);
     const rounded = 2 ** Math.ceil(Math.log2(Math.max(capacity, CAPACITY_MIN)));
-    this.#words = new Uint32Array(rounded * this.digestWords);
+    this.#words = sharedWords(rounded * this.digestWords);
     this.#slots = new Int32Array(rounded * 2).fill(EMPTY);
   }
 
@@ -48,11 +48,12 @@ export class ObjectSet {
     const added = this.#size;
     this.#slots[slot] = added;
     const start = added * this.digestWords;
+    if (start === this.#words.length) this.#growWords();
     for (let word = 0; word < this.digestWords; word += 1) {
       this.#words[start + word] = words[at + word] as number;
     }
     this.#size += 1;
-    if (this.#size * 2 > this.#slots.length - 2) this.#grow();
+    if (this.#size * 2 > this.#slots.length - 2) this.#growSlots();
     return added;
   }
 
@@ -84,8 +85,8 @@ export class ObjectSet {
 
   /** The id with a number. */
   idAt(index: number): ObjectId {
-    const at = this.#words.byteOffset + index * this.digestBytes;
-    return objectIdOf(new Uint8Array(this.#words.buffer, at, this.digestBytes));
+    this.#own.set(this.#words.subarray(index * this.digestWords, (index + 1) * this.digestWords));
+    return objectIdOf(this.#bytes);
   }
 
   /** Another set of ids of the same algorithm. */
@@ -100,12 +101,9 @@ export class ObjectSet {
     for (let index = 0; index < this.#size; index += 1) yield this.idAt(index);
   }
 
-  /** A copy of all digests, concatenated, that threads can share. */
+  /** All digests, concatenated, with free space behind them. Nothing may be added while threads read them. */
   shareDigests(): SharedArrayBuffer {
-    const used = this.#size * this.digestWords;
-    const shared = new SharedArrayBuffer(used * Uint32Array.BYTES_PER_ELEMENT);
-    new Uint32Array(shared).set(this.#words.subarray(0, used));
-    return shared;
+    return this.#words.buffer;
   }
 
   #take(id: ObjectId): boolean {
@@ -130,15 +128,24 @@ export class ObjectSet {
     }
   }
 
-  #grow(): void {
-    const words = new Uint32Array(this.#words.length * 2);
+  /** By half: digests of a million objects have 64 MB. */
+  #growWords(): void {
+    const ids = this.#words.length / this.digestWords;
+    const words = sharedWords((ids + (ids >> 1)) * this.digestWords);
     words.set(this.#words);
     this.#words = words;
+  }
+
+  #growSlots(): void {
     this.#slots = new Int32Array(this.#slots.length * 2).fill(EMPTY);
     for (let index = 0; index < this.#size; index += 1) {
-      this.#slots[this.#slotOf(words, index * this.digestWords)] = index;
+      this.#slots[this.#slotOf(this.#words, index * this.digestWords)] = index;
     }
   }
+}
+
+function sharedWords(length: number): Uint32Array<SharedArrayBuffer> {
+  return new Uint32Array(new SharedArrayBuffer(length * Uint32Array.BYTES_PER_ELEMENT));
 }
 
 /** Random per process, against hash flooding. */
