@@ -116,6 +116,11 @@ export async function makeScenarios(
     init: { short: NAMES },
     gc: { args: on('gc', '-n') },
     df: { args: on('df') },
+    dedup: { args: on('dedup', '-n', repo, at('ostree')) },
+    adopt: {
+      args: ['--repo', at('o'), '-q', 'adopt', `ostree-local:${at('ostree')}`],
+      prepare: fresh('o'),
+    },
     fsck: { args: on('fsck') },
     'inspect-format': { args: on('inspect-format', imageFile) },
     doctor: { short: 'it asks the kernel' },

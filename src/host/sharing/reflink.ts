@@ -60,7 +60,7 @@ export function cloneRange(from: Descriptor, to: Descriptor, range: FileRange): 
 }
 
 /**
- * Copies a range inside the kernel (copy_file_range), or through memory if the kernel does not support it. Returns the number of bytes
+ * Copies a range inside the kernel (copy_file_range), which shares extents on some filesystems, or through memory if the kernel does not support it. Returns the number of bytes
  * copied: less than asked only when the source ends.
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
@@ -80,11 +80,11 @@ export function copyRange(from: Descriptor, to: Descriptor, range: FileRange): n
     }
     const errno = lastErrno();
     if (errno === ERRNO.EINTR) continue;
-    if (cannotShare(errno)) return done + copyThroughMemory(from, to, advance(range, done));
+    if (cannotShare(errno)) return done + copyBytes(from, to, advance(range, done));
     throw hostError(errno, 'copy_file_range', labelOf(to));
   }
   // For a source in /proc or on some network filesystems, the call returns 0 immediately: confirm the end with a plain read.
-  return done > 0 || range.sizeBytes === 0 ? done : copyThroughMemory(from, to, range);
+  return done > 0 || range.sizeBytes === 0 ? done : copyBytes(from, to, range);
 }
 
 function advance(range: FileRange, done: number): FileRange {
@@ -95,7 +95,12 @@ function advance(range: FileRange, done: number): FileRange {
   };
 }
 
-function copyThroughMemory(from: Descriptor, to: Descriptor, range: FileRange): number {
+/**
+ * Copies a range through memory. `copyRange` may share extents where the filesystem can; this never does. Returns the number of bytes copied: less than
+ * asked only when the source ends.
+ * @throws HostError SYSCALL_FAILED, NO_SPACE
+ */
+export function copyBytes(from: Descriptor, to: Descriptor, range: FileRange): number {
   const piece = Buffer.allocUnsafe(Math.min(COPY_PIECE_BYTES, range.sizeBytes));
   let done = 0;
   while (done < range.sizeBytes) {

@@ -8,7 +8,8 @@
 export { digestsOf, type FoundImage } from './find-image.ts';
 export { type LayerFile, LayerFiles, type LayerPart, openLayerFile } from './layer-files.ts';
 export { diffFolder } from './layout.ts';
-export type { StoreLockOptions } from './locks.ts';
+export { lockToWrite, type RecordsLock, type StoreLockOptions } from './locks.ts';
+export type { StorageRoot } from './root.ts';
 export { type ServeOptions, serveLayer } from './serve-layer.ts';
 export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
 export { ContainersStore, openContainersStore } from './store.ts';

@@ -1,11 +1,12 @@
 import { algorithmOf, type ContentDigest, computeContentDigest, type DiffId } from '#base/digest';
-import { FormatError, IntegrityError, NotFoundError } from '#base/errors';
+import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
 import type { StoragePlaces } from '#formats/containers-config';
 import { bigDataFileName, LAYER_DEPTH_MAX } from '#formats/containers-storage';
 import { MANIFEST_MAX_BYTES } from '#formats/oci';
 import { readAll } from '#host';
 import { digestsOf, type FoundImage, findImage } from './find-image.ts';
 import { type LayerFiles, layerMissing, openLayerFiles } from './layer-files.ts';
+import { diffFolder } from './layout.ts';
 import type { StoreLockOptions } from './locks.ts';
 import { openRoot, type StorageRoot, tryOpenRoot } from './root.ts';
 import { type ImageRow, type LayerRow, readSnapshot, type StoreSnapshot } from './snapshot.ts';
@@ -113,6 +114,26 @@ export class ContainersStore implements Disposable {
           );
     if (row === undefined) throw layerMissing(diffId ?? '', this.label);
     return openLayerFiles(row, this.roots);
+  }
+
+  /**
+   * The folders with the files of the layers that images have, below their graph roots; layers of containers are not among them.
+   * @param onBroken told what is wrong with an image of which layers are missing
+   */
+  imageFolders(onBroken: (problem: string) => void): Map<StorageRoot, Set<string>> {
+    const folders = new Map<StorageRoot, Set<string>>();
+    for (const image of this.#snapshot.images) {
+      try {
+        for (const { root, record } of this.chainOf(image)) {
+          const known = folders.get(root) ?? new Set();
+          folders.set(root, known.add(diffFolder(root.driver, record.id)));
+        }
+      } catch (error) {
+        if (!isOnecopyError(error)) throw error;
+        onBroken(error.message);
+      }
+    }
+    return folders;
   }
 
   /**

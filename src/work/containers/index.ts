@@ -5,4 +5,10 @@
  */
 export type { ContainersReference } from '#formats/oci';
 export { locateStore } from './locate.ts';
-export { ContainersSource, openContainersSource } from './source.ts';
+export {
+  ContainersSource,
+  listStoredImages,
+  openContainersSource,
+  openStoredImage,
+  type StoredImage,
+} from './source.ts';

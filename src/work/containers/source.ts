@@ -1,6 +1,7 @@
 import { algorithmOf, type ContentDigest, computeContentDigest } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
+import type { StoragePlaces } from '#formats/containers-config';
 import {
   type ContainersReference,
   type Descriptor,
@@ -141,6 +142,35 @@ export class ContainersSource implements Disposable {
   }
 }
 
+/** An image of a store, for lists. */
+export interface StoredImage {
+  readonly id: string;
+  readonly names: readonly string[];
+  /** A manifest list: its images are images of their own, or at registries. */
+  readonly isList: boolean;
+}
+
+/** The images of a store, in the order of its records. @throws as `openContainersStore` */
+export async function listStoredImages(
+  places: StoragePlaces,
+  options: OperationOptions = {},
+): Promise<readonly StoredImage[]> {
+  using store = await openContainersStore(places, options);
+  return store.snapshot.images.map(({ record }) => {
+    const { id, names, bigDataNames, layer } = record;
+    return { id, names, isList: layer === undefined && bigDataNames.includes('instances.json') };
+  });
+}
+
+/** Opens an image of a store by its id. @throws as `openContainersSource` */
+export async function openStoredImage(
+  places: StoragePlaces,
+  id: string,
+  options: OperationOptions = {},
+): Promise<ContainersSource> {
+  return open(places, `@${id}`, `containers-storage:[${places.graphRoot}]@${id}`, options);
+}
+
 /**
  * Opens the image that a reference names.
  * @throws as `locateStore`, `openContainersStore`; NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS
@@ -149,9 +179,19 @@ export async function openContainersSource(
   reference: ContainersReference,
   options: OperationOptions = {},
 ): Promise<ContainersSource> {
-  const store = await openContainersStore(await locateStore(reference), options);
+  const places = await locateStore(reference);
+  return await open(places, reference.name, formatReference(reference), options);
+}
+
+async function open(
+  places: StoragePlaces,
+  name: string,
+  label: string,
+  options: OperationOptions,
+): Promise<ContainersSource> {
+  const store = await openContainersStore(places, options);
   try {
-    return new ContainersSource(store, store.findImage(reference.name), formatReference(reference));
+    return new ContainersSource(store, store.findImage(name), label);
   } catch (error) {
     store[Symbol.dispose]();
     throw error;

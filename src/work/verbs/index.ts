@@ -7,8 +7,10 @@
  * that is published as `onecopy/schemas/*.json`.
  */
 
+export type { AdoptReport } from './adopt.ts';
 export type { CopyReport } from './copy.ts';
 export type { CpReport, CpRequest } from './cp.ts';
+export type { DedupReport } from './dedup.ts';
 export type { DfReport } from './df.ts';
 export type { DiffReport } from './diff.ts';
 export type { DoctorReport } from './doctor.ts';

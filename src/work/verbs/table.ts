@@ -272,6 +272,18 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./df.ts')).df,
   },
   {
+    name: 'dedup',
+    group: 'repository',
+    summary: 'share the blocks of equal files of stores',
+    load: async () => (await import('./dedup.ts')).dedup,
+  },
+  {
+    name: 'adopt',
+    group: 'repository',
+    summary: 'take over the images of another store, and share its files',
+    load: async () => (await import('./adopt.ts')).adopt,
+  },
+  {
     name: 'gc',
     group: 'repository',
     summary: 'remove objects that no image or ref uses',

@@ -1,6 +1,8 @@
+import { grammar as adopt } from './adopt.ts';
 import { grammar as cat } from './cat.ts';
 import { grammar as copy } from './copy.ts';
 import { grammar as cp } from './cp.ts';
+import { grammar as dedup } from './dedup.ts';
 import { grammar as df } from './df.ts';
 import { grammar as diff } from './diff.ts';
 import { grammar as doctor } from './doctor.ts';
@@ -90,6 +92,8 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'ostree apply-delta': ostreeApplyDelta,
   init,
   df,
+  dedup,
+  adopt,
   gc,
   fsck,
   'inspect-format': inspectFormat,

@@ -4,6 +4,7 @@ import { FormatError, UnsupportedError } from '#base/errors';
 import type { StoredContent, TarEntry } from '#formats/tar';
 import {
   cloneFile,
+  copyBytes,
   copyRange,
   type Descriptor,
   type Dir,
@@ -198,7 +199,8 @@ export class LayerTree implements Disposable {
       return;
     }
     if (reflink === 'always') throw wouldCopy(path);
-    copyRange(object, file, { fromOffset: 0, toOffset: 0, sizeBytes });
+    const copy = reflink === 'never' ? copyBytes : copyRange;
+    copy(object, file, { fromOffset: 0, toOffset: 0, sizeBytes });
     this.counts.copiedFiles += 1;
     this.counts.copiedBytes += sizeBytes;
   }

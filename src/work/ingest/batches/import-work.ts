@@ -4,6 +4,7 @@ import { IntegrityError, UnsupportedError } from '#base/errors';
 import { ALGORITHMS, hashBlocks } from '#formats/fsverity';
 import {
   cloneFile,
+  copyBytes,
   copyRange,
   type Descriptor,
   type HostFile,
@@ -102,7 +103,8 @@ function fill(
   }
   if (isTried) refusals += 1;
   if (sharing === SHARING.always) throw wouldCopy(path);
-  const copied = copyRange(source, fd, { fromOffset: 0, toOffset: 0, sizeBytes });
+  const copy = sharing === SHARING.never ? copyBytes : copyRange;
+  const copied = copy(source, fd, { fromOffset: 0, toOffset: 0, sizeBytes });
   requireSize(path, sizeBytes, copied);
   return false;
 }
