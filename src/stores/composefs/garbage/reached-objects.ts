@@ -11,7 +11,7 @@ const TABLES = 256;
 const CAPACITY_MIN = 16;
 
 /**
- * The objects that the roots of a repository reach, as the first 16 bytes of their digests: an object costs at most 43 bytes. Digests are
+ * The objects that the roots of a repository reach, as the first 16 bytes of their digests: an object costs 22 to 86 bytes. Digests are
  * words of four bytes in memory order.
  */
 export class ReachedObjects {
