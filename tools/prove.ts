@@ -3,7 +3,11 @@
  * status 0 or 1.
  *
  * Usage: npm run prove -- NAME [NUMBER]   (without a name: lists them)
+ *        npm run prove -- tests [PART]     (all cases of tests that take a sample)
  */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
@@ -11,6 +15,8 @@ import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
 import { loseObjects } from '../test/support/vanishing-objects.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** A long form. */
 interface Proof {
@@ -114,13 +120,35 @@ function golden(image: string): string {
   return `oci:${fileURLToPath(new URL(`../test/golden/chunked/${image}`, import.meta.url))}:latest`;
 }
 
+/** Files of tests that take more cases in the long form. */
+function longTests(part: string): string[] {
+  return ['test', 'src'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((name) => join(folder, name))
+      .filter((name) => name.endsWith('.test.ts') && name.includes(part))
+      .filter((name) => readFileSync(name, 'utf8').includes('support/long-form.ts')),
+  );
+}
+
+/** Runs those tests with all their cases. @param part of their paths */
+function runLongTests(part: string): number {
+  const args = ['--test', '--test-concurrency=1', ...longTests(part).sort()];
+  const env = { ...process.env, ONECOPY_LONG: '1' };
+  return spawnSync(process.execPath, args, { stdio: 'inherit', env }).status ?? 1;
+}
+
 async function main(): Promise<number> {
   const [name = '', number] = process.argv.slice(2);
+  process.chdir(ROOT);
+  if (name === 'tests') return runLongTests(number ?? '');
   const proof = PROOFS[name];
   if (proof === undefined) {
     for (const [known, { says, count }] of Object.entries(PROOFS)) {
       process.stdout.write(`${known} [${count}]: ${says}\n`);
     }
+    process.stdout.write(
+      `tests [part of a path]: all cases of the tests of which npm test takes a sample\n`,
+    );
     return name === '' ? 0 : 2;
   }
   const wrong = await proof.run(number === undefined ? proof.count : Number(number));

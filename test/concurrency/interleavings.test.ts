@@ -5,11 +5,12 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkOciImages, checkRepository, collectGarbage } from '#work/check';
 import { openRepository } from '#work/repository';
+import { cases } from '../support/long-form.ts';
 import { makeMemoryDir, type TempDir } from '../support/temp-dir.ts';
 import { writeTinyImage } from '../support/tiny-images.ts';
 import type { Act, Answer, Order, Pause } from './actor.ts';
 
-const INTERLEAVINGS = 200;
+const INTERLEAVINGS = cases(50, 200);
 const ACTORS = 3;
 /** An interleaving starts in a repository that nobody has created yet, this often. */
 const FRESH_EVERY = 5;

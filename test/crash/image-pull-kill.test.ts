@@ -7,13 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { checkRepository, initRepository, openRepository } from '#stores/composefs';
 import { computeImageId } from '#work/image';
 import { planPull, pullImage } from '#work/pull-image';
+import { cases } from '../support/long-form.ts';
 import { describeRepository } from '../support/repository-tree.ts';
 import { testTar } from '../support/tar-archive.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { noise, writeTestLayout } from '../support/test-layout.ts';
 
 /** Points at which the pull is killed; the release gate runs more. */
-const KILLS = Number(process.env['ONECOPY_CRASH_POINTS'] ?? '10');
+const KILLS = cases(4, 50);
 const LAYERS = 12;
 const CHILD = fileURLToPath(new URL('./image-pull-child.ts', import.meta.url));
 

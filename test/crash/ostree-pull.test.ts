@@ -19,10 +19,11 @@ import { listCommitRefs } from '#work/commits';
 import { pullCommit } from '#work/pull-commit';
 import { needs } from '../support/capability.ts';
 import { FakeHttp } from '../support/fake-http.ts';
+import { cases } from '../support/long-form.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 /** Points at which the pull is killed; the release gate runs more. */
-const KILLS = Number(process.env['ONECOPY_CRASH_POINTS'] ?? '8');
+const KILLS = cases(4, 50);
 const FILES = 700;
 const CHILD = fileURLToPath(new URL('./ostree-pull-child.ts', import.meta.url));
 

@@ -22,6 +22,7 @@ import { parsePlatform, pullImage } from '#work/pull-image';
 import { findProgram, needs } from '../support/capability.ts';
 import { GOLDEN_STORES, type GoldenImage, unpackStore } from '../support/containers-stores.ts';
 import { watchDescriptors } from '../support/fd-leak.ts';
+import { sampled } from '../support/long-form.ts';
 import { mountLoopFilesystem } from '../support/loop-fs.ts';
 import { openPodman } from '../support/podman.ts';
 import { type TestMember, testTar } from '../support/tar-archive.ts';
@@ -77,7 +78,7 @@ function describeLayer(path: string): Map<string, unknown> {
   return lines;
 }
 
-for (const name of [
+const STORES = [
   'gzip-pull',
   'churn',
   'shared-layers',
@@ -85,7 +86,9 @@ for (const name of [
   'commit',
   'odd-metadata',
   'two-names-dangling',
-]) {
+];
+
+for (const name of sampled(STORES, 4)) {
   test(`an image of "${name}" is written back as podman had it: files, tar-splits, records`, async (t) => {
     if (!needs(t, 'root', 'xfs', 'tool:zstd')) return;
     using _leaks = watchDescriptors();

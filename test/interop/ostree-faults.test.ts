@@ -10,6 +10,7 @@ import { checkRepository } from '#stores/composefs';
 import { listCommitRefs } from '#work/commits';
 import { type PulledCommit, pullCommit } from '#work/pull-commit';
 import { FakeHttp, type Fault } from '../support/fake-http.ts';
+import { sampled } from '../support/long-form.ts';
 import { type OstreeFixture, unpackOstree } from '../support/ostree-fixture.ts';
 import { makeTempRepository } from '../support/ostree-stored.ts';
 import { EXPECTED_STREAMS } from '../support/ostree-streams.ts';
@@ -71,8 +72,9 @@ test('a passing failure of any one request costs at most one request more', asyn
   await using server = await startServer();
   const { paths: usual } = await pullUnder(server, []);
   assert.ok(usual.length >= 9, `${usual.length} requests`);
+  const places = sampled([...usual.keys()], 4);
   for (const fault of PASSING) {
-    for (let index = 0; index < usual.length; index++) {
+    for (const index of places) {
       const { error, paths } = await pullUnder(server, [{ ...fault, index, times: 1 }]);
       const label = `${JSON.stringify(fault)} at ${index}`;
       assert.equal(error, undefined, label);

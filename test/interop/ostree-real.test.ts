@@ -21,10 +21,11 @@ import { exportCommit } from '#work/export-commit';
 import { mountImage, unmountImage } from '#work/mount';
 import { type OstreeAddress, pullCommit } from '#work/pull-commit';
 import { findProgram, needs } from '../support/capability.ts';
+import { cases } from '../support/long-form.ts';
 import { Nginx } from '../support/nginx.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
-const FILES = 20_480;
+const FILES = cases(5120, 20_480);
 const FILES_PER_FOLDER = 64;
 const LARGE_BYTES = 6 << 20;
 /** Text of an `ls` of everything, in bytes: more than this would be an error of its own. */

@@ -1,5 +1,5 @@
 /**
- * The first process of a guest: inserts the kernel modules, mounts the filesystems, runs one test file, says how it ended, and turns
+ * The first process of a guest: inserts the kernel modules, mounts the filesystems, runs the test files, says how it ended, and turns
  * the machine off. It runs on nothing but Node and our own host room, so booting it is a test as well.
  */
 import { spawnSync } from 'node:child_process';
@@ -31,11 +31,16 @@ function insertModules(): void {
   }
 }
 
-/** Exit status of the test; undefined when a signal ended it, which no test of ours does: then the emulator broke Node. */
-function runTest(program: string): number | undefined {
+/** Exit status of the tests; undefined when a signal ended it, which no test of ours does: then the emulator broke Node. */
+function runTests(programs: readonly string[]): number | undefined {
   const done = spawnSync(
     '/bin/node',
-    ['--test', '--test-isolation=none', '--test-reporter=spec', `/onecopy/${program}`],
+    [
+      '--test',
+      '--test-isolation=none',
+      '--test-reporter=spec',
+      ...programs.map((program) => `/onecopy/${program}`),
+    ],
     { cwd: '/onecopy', stdio: 'inherit', env: { PATH: '/bin', TMPDIR: '/tmp', HOME: '/tmp' } },
   );
   return done.status ?? undefined;
@@ -50,7 +55,7 @@ try {
   insertModules();
   mount('ext4', '/ext4', '/dev/vda');
   mount('btrfs', '/btrfs', '/dev/vdb');
-  status = runTest(process.argv[2] ?? '');
+  status = runTests(process.argv.slice(2));
 } catch (error) {
   process.stdout.write(`guest: ${String(error)}\n`);
 }

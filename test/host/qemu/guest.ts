@@ -24,7 +24,7 @@ const MEMORY_MIB = 1536;
 const CPU = 'max,-cx16,-la57,-pku';
 /** The emulator now and then breaks V8 itself; a guest that dies without a word is booted again. A test that fails says so, once. */
 const BOOTS_MAX = 3;
-const GUEST_TIMEOUT_MS = 110_000;
+const GUEST_TIMEOUT_MS = 200_000;
 /** Line by which the first process of the guest reports the exit status of the test. */
 const EXIT_LINE = /^ONECOPY-GUEST-EXIT (\d+)\s*$/m;
 
@@ -46,12 +46,15 @@ export function prepareGuest(): GuestKernel | string {
 }
 
 /**
- * Boots a kernel that has fs-verity and runs one TypeScript file in it as root (with `node --test`). The guest has an ext4 filesystem
+ * Boots a kernel that has fs-verity and runs TypeScript files in it as root (with `node --test`). The guest has an ext4 filesystem
  * (with the verity feature) at `/ext4`, a btrfs one at `/btrfs`, and a tmpfs at `/tmp`. Software
  * emulation, which works inside other virtual machines too.
- * @param program path of the file below the project, for example `test/host/qemu/verity.guest.ts`
+ * @param programs paths of the files below the project, for example `test/host/qemu/verity.guest.ts`
  */
-export async function runInGuest(kernel: GuestKernel, program: string): Promise<GuestResult> {
+export async function runInGuest(
+  kernel: GuestKernel,
+  programs: readonly string[],
+): Promise<GuestResult> {
   const scratch = mkdtempSync(join(tmpdir(), 'onecopy-guest-'));
   try {
     writeInitramfs(kernel, join(scratch, 'initramfs'));
@@ -59,7 +62,7 @@ export async function runInGuest(kernel: GuestKernel, program: string): Promise<
     for (let boots = 1; ; boots += 1) {
       makeDisk(join(scratch, 'ext4'), 'mkfs.ext4', ['-q', '-F', '-b', '4096', '-O', 'verity']);
       makeDisk(join(scratch, 'btrfs'), 'mkfs.btrfs', ['-q', '-f']);
-      const result = await boot(kernel, scratch, program);
+      const result = await boot(kernel, scratch, programs);
       const isLate = performance.now() - started > GUEST_TIMEOUT_MS;
       if (result.status !== undefined || boots === BOOTS_MAX || isLate) return result;
     }
@@ -108,7 +111,11 @@ function resolveLink(path: string): string {
   return real === '' ? path : real;
 }
 
-async function boot(kernel: GuestKernel, scratch: string, program: string): Promise<GuestResult> {
+async function boot(
+  kernel: GuestKernel,
+  scratch: string,
+  programs: readonly string[],
+): Promise<GuestResult> {
   const started = performance.now();
   const drives = ['ext4', 'btrfs'].flatMap((name) => [
     '-drive',
@@ -117,7 +124,7 @@ async function boot(kernel: GuestKernel, scratch: string, program: string): Prom
   const commandLine = [
     'console=ttyS0 quiet loglevel=3 panic=-1 rdinit=/bin/node --',
     '/onecopy/test/host/qemu/guest-init.ts',
-    program,
+    ...programs,
   ].join(' ');
   const machine = spawn('qemu-system-x86_64', [
     ...['-machine', 'q35,accel=tcg', '-cpu', CPU, '-smp', '2', '-m', `${MEMORY_MIB}`],

@@ -7,6 +7,7 @@ import type { Compression } from '#formats/oci';
 import { type Inflater, tryOpenInflater } from '#host';
 import { needs } from '../../../../test/support/capability.ts';
 import { codeOf as errorCodeOf } from '../../../../test/support/error-code.ts';
+import { cases } from '../../../../test/support/long-form.ts';
 import { type UnpackLimits, unpack } from './unpack.ts';
 
 /** The gzip engines: every gzip test runs with both. */
@@ -302,7 +303,7 @@ test('both inflaters give the same for any members and any cut into pieces', asy
   if (!HOST.isHere(t)) return;
   const members = fc.array(member, { maxLength: 4 }).map((parts) => Buffer.concat(parts));
   const sizes = fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 3 });
-  await fc.assert(fc.asyncProperty(members, sizes, requireAgreement), { numRuns: 100 });
+  await fc.assert(fc.asyncProperty(members, sizes, requireAgreement), { numRuns: cases(40, 400) });
 });
 
 test('both inflaters agree about a member that is cut at any byte', async (t) => {
@@ -339,7 +340,7 @@ test('both inflaters agree about any damage', async (t) => {
       }
       await requireAgreement(damaged, [bytes.length, 100]);
     }),
-    { numRuns: 300 },
+    { numRuns: cases(100, 1000) },
   );
 });
 
