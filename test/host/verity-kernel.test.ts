@@ -39,8 +39,8 @@ for (const [name, title] of [
     const output = outputOf(t);
     if (output === undefined) return;
     for (const filesystem of ['ext4', 'btrfs']) {
-      assert.match(output, new RegExp(`✔ ${title} on ${filesystem}|▶ ${title} on ${filesystem}`));
+      assert.match(output, new RegExp(`${title} on ${filesystem}`));
     }
-    assert.match(output, /fail 0/);
+    assert.doesNotMatch(output, /fail [1-9]/);
   });
 }

@@ -1,11 +1,10 @@
 import type { ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import { ALGORITHMS, objectIdOf } from '#formats/fsverity';
+import { ALGORITHMS, objectIdOf, type VerityAlgorithm } from '#formats/fsverity';
 import type { SplitstreamTables } from '#formats/splitstream';
 import { tryMeasureVerity } from '#host';
-import type { OpenObject } from '../objects/objects.ts';
+import type { ObjectStore, OpenObject } from '../objects/objects.ts';
 import { hashFile } from '../objects/verity.ts';
-import type { Repository } from '../repository/repository.ts';
 
 /** Offset of the tables of a splitstream: after header and info. Source: core formats section 3.2. */
 const TABLES_START = 112;
@@ -13,6 +12,12 @@ const TABLES_START = 112;
 const ZSTD_MAGIC = Buffer.from('28b52ffd', 'hex');
 /** Offset and magic of an EROFS superblock. Source: Linux erofs_fs.h. */
 const EROFS = { offset: 1024, magic: Buffer.from('e2e1f5e0', 'hex') } as const;
+
+/** What is needed of a repository; declared here because its own members are not for the users of the library. */
+interface ObjectsOfAlgorithm {
+  readonly algorithm: VerityAlgorithm;
+  readonly objects: Pick<ObjectStore, 'has'>;
+}
 
 /** The type of an object by its first bytes. */
 export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
@@ -26,7 +31,11 @@ export function kindOf(object: OpenObject): 'stream' | 'image' | 'other' {
 }
 
 /** True if the content of an object matches its id. */
-export function isIntact({ algorithm }: Repository, object: OpenObject, id: ObjectId): boolean {
+export function isIntact(
+  { algorithm }: Pick<ObjectsOfAlgorithm, 'algorithm'>,
+  object: OpenObject,
+  id: ObjectId,
+): boolean {
   try {
     return (tryMeasureVerity(object, algorithm) ?? hashFile(object, algorithm)) === id;
   } catch (error) {
@@ -40,7 +49,7 @@ export function isIntact({ algorithm }: Repository, object: OpenObject, id: Obje
  * with fewer or more entries would not end at a frame; and an entry with a flipped bit would refer to a missing object.
  */
 export function hasWholeTables(
-  { algorithm, objects }: Repository,
+  { algorithm, objects }: ObjectsOfAlgorithm,
   object: OpenObject,
   stream: SplitstreamTables,
 ): boolean {
