@@ -149,7 +149,7 @@ for (const filesystem of ['/ext4', '/btrfs']) {
       Atomics.wait(flag, 0, 0);
       // The other thread closes the file now; three attempts a millisecond apart, repeated, must see it happen.
       let outcome = enableVerityWithRetry(file, 'sha256');
-      for (let again = 0; again < 100 && outcome === 'open-for-write'; again += 1) {
+      for (let again = 0; again < 5000 && outcome === 'open-for-write'; again += 1) {
         outcome = enableVerityWithRetry(file, 'sha256');
       }
       await closing.done;
