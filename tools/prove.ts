@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { killCommits } from '../test/support/commit-kills.ts';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
 import { killPulls } from '../test/support/pull-kills.ts';
@@ -52,6 +53,11 @@ const PROOFS: Readonly<Record<string, Proof>> = {
       }
       return outcomes.flatMap(({ wrong }) => wrong);
     },
+  },
+  'commit-kills': {
+    says: 'commits of images that are killed leave no ref and nothing broken, by both routes, and the next run is whole',
+    count: 50,
+    run: (count) => killCommits(count, ['synthesis', 'classic']),
   },
   'range-proxies': {
     says: 'updates in parts from docker-registry, alone and behind nginx that plays GHCR, ECR, zot, GCR, S3, slow and flaky links',
