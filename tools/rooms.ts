@@ -494,7 +494,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/compose',
     'work/image',
   ],
-  'faces/varlink': ['base/errors', 'formats/varlink', 'work/repository', 'work/sockets'],
+  'faces/varlink': [
+    'base/errors',
+    'base/flow',
+    'formats/varlink',
+    'work/repository',
+    'work/sockets',
+    'work/verbs',
+  ],
   'faces/cfsctl': [
     'base/digest',
     'base/errors',
@@ -634,9 +641,12 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/bytes',
     'base/errors',
     'base/flow',
+    'faces/cfsctl',
     'faces/terminal',
+    'faces/varlink',
     'work/catalog',
     'work/repository',
+    'work/sockets',
     'work/verbs',
   ],
   'index.ts': [

@@ -37,7 +37,7 @@ export function startService(
     address,
     output: () => output,
     ended,
-    connect: () => RawClient.open(address),
+    connect: () => RawClient.open(address.replace(/^unix:/, '')),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
       await ended;

@@ -20,6 +20,7 @@ import { createProgress } from './progress.ts';
 import { longFlagOf, requestOf } from './request.ts';
 import { TEXTS } from './text/table.ts';
 import type { Text } from './text/text.ts';
+import { addVarlink, isService } from './varlink.ts';
 
 export { leave };
 
@@ -27,7 +28,8 @@ export { leave };
  * Runs the command line and returns its exit status. Reports every error and never throws.
  * @param version text of `--version`; a parameter, so that the entry can answer `--version` without this module
  */
-export async function runProgram(argv: readonly string[], version: string): Promise<number> {
+export async function runProgram(given: readonly string[], version: string): Promise<number> {
+  const argv = (await isService(given)) ? ['varlink'] : given;
   using interruption = new Interruption();
   if (argv.includes('--json')) reportOutputErrors((error) => errorLine(error));
   let status = 0;
@@ -35,6 +37,7 @@ export async function runProgram(argv: readonly string[], version: string): Prom
     status = await runVerb(asked, interruption);
   });
   try {
+    addVarlink(program, version, interruption);
     await prepare(program, argv);
     await program.parseAsync([...argv], { from: 'user' });
     return status;

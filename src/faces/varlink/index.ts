@@ -6,6 +6,7 @@
  * Two programs start it, `onecopy` and `cfsctl`, so it is the one face that other faces import.
  */
 
+export { Frames } from './serve/frames.ts';
 export { OpenRepositories, type RepositoryRules, type Use } from './serve/repositories.ts';
 export { type ServeOptions, serve } from './serve/serve.ts';
 export {
@@ -16,3 +17,4 @@ export {
   type ServedInterface,
   type Service,
 } from './serve/service.ts';
+export { verbInterfaces } from './verbs/interfaces.ts';

@@ -80,6 +80,7 @@ export const imagePullReport = v.object({
   configDigest: text,
   manifestStreamId: text,
   firstManifestStreamId: text,
+  firstConfigStreamId: text,
   /** Null for an artifact. */
   imageId: v.nullable(text),
   imageIds: v.record(text, text),

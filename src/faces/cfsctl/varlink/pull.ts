@@ -1,7 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { ProgressEvent } from '#base/flow';
-import type { Answer, MethodCall } from '#faces/varlink';
+import { type Answer, Frames, type MethodCall } from '#faces/varlink';
 import { buildBootImages, matchBootImage } from '#work/boot';
 import { bootSlot, type XattrMode } from '#work/image';
 import { type PullReport, pullImage } from '#work/pull-image';
@@ -32,10 +32,16 @@ export async function pullFor(handles: Handles, call: MethodCall): Promise<Answe
       reading: 'cfsctl',
       likeUpstream: {
         moreImages: isBuilt ? bootImages : undefined,
-        onStep: (step, count) => frames.say(stepText(step, count, request.reference)),
+        onStep: (step, count) => {
+          const message = stepText(step, count, request.reference);
+          frames.add(`message ${message}`, { message });
+        },
       },
       signal: call.signal,
-      onProgress: (event) => frames.take(event),
+      onProgress: (event) => {
+        const frame = frameOf(event);
+        if (frame !== undefined) frames.add(...frame);
+      },
     }).finally(() => frames.flush());
     const boot = isBuilt
       ? {
@@ -119,58 +125,10 @@ function stepText(step: 'layers' | 'documents', count: number, reference: string
   return `Importing ${count} layers${reference.startsWith('oci:') ? ' from OCI layout' : ''}`;
 }
 
-/** Sends the events of a pull. While a client is slow, of the progress of a component only the latest is kept. */
-class Frames {
-  readonly #call: MethodCall;
-  readonly #waiting = new Map<string, object>();
-  #sending: Promise<void> | undefined;
-  #failure: unknown;
-
-  constructor(call: MethodCall) {
-    this.#call = call;
-  }
-
-  take(event: ProgressEvent): void {
-    const frame = frameOf(event);
-    if (frame !== undefined) this.#add(...frame);
-  }
-
-  say(message: string): void {
-    this.#add(`message ${message}`, { message });
-  }
-
-  #add(key: string, parameters: object): void {
-    if (!this.#call.more) return;
-    this.#waiting.delete(key);
-    this.#waiting.set(key, parameters);
-    this.#sending ??= this.#send().catch((error: unknown) => {
-      this.#failure = error;
-    });
-  }
-
-  async #send(): Promise<void> {
-    for (let next = this.#shift(); next !== undefined; next = this.#shift()) {
-      await this.#call.send({ parameters: { ...next } });
-    }
-    this.#sending = undefined;
-  }
-
-  #shift(): object | undefined {
-    const [first] = this.#waiting;
-    if (first === undefined) return undefined;
-    this.#waiting.delete(first[0]);
-    return first[1];
-  }
-
-  /** Waits until everything was sent. @throws what sending threw */
-  async flush(): Promise<void> {
-    while (this.#sending !== undefined && this.#failure === undefined) await this.#sending;
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-}
-
 /** A frame, and its key: a later frame of the same key replaces one that has not been sent. */
-function frameOf(event: ProgressEvent): readonly [key: string, parameters: object] | undefined {
+function frameOf(
+  event: ProgressEvent,
+): readonly [key: string, parameters: Readonly<Record<string, unknown>>] | undefined {
   if (event.type === 'note') return undefined;
   if (!COMPONENT.test(event.id)) return undefined;
   const { id } = event;

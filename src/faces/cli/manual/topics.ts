@@ -25,6 +25,10 @@ export const EXIT_CODES: readonly Entry[] = [
 
 /** Every environment variable that `onecopy` reads. */
 export const ENVIRONMENT: readonly Entry[] = [
+  {
+    term: 'LISTEN_FDS, LISTEN_PID',
+    says: 'sockets that a service manager passes to onecopy varlink',
+  },
   { term: 'ONECOPY_REPO', says: 'path of the repository, where --repo is not given' },
   { term: 'ONECOPY_ACCELERATION', says: 'off: do not use libipsec-mb and libisal' },
   { term: 'NO_COLOR', says: 'print no colours' },
@@ -110,6 +114,40 @@ export const TOPICS: Readonly<Record<string, Page>> = {
               'mkdir -p ~/.config/fish/completions && onecopy completion fish > ~/.config/fish/completions/onecopy.fish',
           },
         ],
+      },
+    ],
+  },
+  varlink: {
+    title: 'onecopy varlink',
+    summary: 'serve repositories to other programs over varlink',
+    usage: 'onecopy varlink [--address=<path>]',
+    sections: [
+      {
+        heading: 'Description',
+        paragraphs: [
+          'Programs on this host pull, list, verify and mount images over a socket, many at once. The interfaces are org.composefs.Repository and ' +
+            'org.composefs.Oci, as cfsctl serves them, and org.onecopy.Images and org.onecopy.Ostree with a method for each verb of onecopy.',
+          'A socket that a service manager passes (LISTEN_FDS) is used first. On a connected socket the service ends with the connection, else ' +
+            'with SIGTERM. Who may connect is decided by the mode of the socket: a client has the rights of the service.',
+        ],
+      },
+      {
+        heading: 'Examples',
+        examples: [
+          { says: 'Serve on a socket', command: 'onecopy varlink --address=/run/onecopy.sock' },
+          {
+            says: 'List the methods',
+            command: 'varlinkctl introspect /run/onecopy.sock org.onecopy.Images',
+          },
+          {
+            says: 'Report the disk usage of an image',
+            command: `varlinkctl call /run/onecopy.sock org.onecopy.Images.Df '{"names":["app"]}'`,
+          },
+        ],
+      },
+      {
+        heading: 'Options',
+        entries: [{ term: '--address=<path>', says: 'path of the socket to create' }],
       },
     ],
   },
