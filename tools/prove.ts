@@ -15,6 +15,8 @@ import { fillDisks } from '../test/support/full-disk.ts';
 import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
+import { killUnifiedPulls } from '../test/support/unified-kills.ts';
+import { measureRealImage } from '../test/support/unified-real.ts';
 import { loseObjects } from '../test/support/vanishing-objects.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -115,6 +117,45 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         const kind = tellsStatus ? 'a registry that tells the status' : 'one that does not';
         process.stdout.write(`${kind}: ${killed} of ${count} killed, ${brokenOff} inside a blob\n`);
         lines.push(...wrong);
+      }
+      return lines;
+    },
+  },
+  'unified-kills': {
+    says: 'a pull into three stores that was killed leaves nothing half visible, and the next one completes it (root, XFS)',
+    count: 50,
+    async run(count) {
+      const { killed, wrong } = await killUnifiedPulls(count);
+      process.stdout.write(`${killed} of ${count} killed\n`);
+      return wrong;
+    },
+  },
+  'unified-real': {
+    says: 'an image of that many files of /usr takes less than a tenth more in three stores than in containers-storage alone (root, XFS and btrfs)',
+    count: 25_000,
+    async run(count) {
+      const lines: string[] = [];
+      for (const type of ['xfs', 'btrfs', 'ext4'] as const) {
+        const found = await measureRealImage(type, count);
+        const { aloneBytes, grownBytes, againBytes, sharing, first, second, ok, files } = found;
+        const share = grownBytes / aloneBytes;
+        const ms = Object.entries(first.ms).map(([stage, took]) => `${stage} ${took} ms`);
+        process.stdout.write(
+          `${type}: ${files} files with objects, ${aloneBytes} bytes alone, ${grownBytes} more (${(share * 100).toFixed(1)} %), again ${againBytes}; ` +
+            `${sharing?.sharedFiles} of ${sharing?.files} files shared, ${sharing?.copiedFiles} copied, ${sharing?.uncomparedFiles} not comparable; ${ms.join(', ')}\n`,
+        );
+        if (!ok) lines.push(`${type}: the stores do not agree`);
+        const cloned =
+          second.composefs.objects.stored + (second.storage?.counts.reflinkedFiles ?? 0);
+        if (cloned > 0 || second.ostree?.made !== undefined)
+          lines.push(`${type}: the second pull wrote`);
+        if (type === 'ext4') {
+          if (first.ostree?.made?.external.copiedFiles === 0)
+            lines.push('ext4: no copy was counted');
+          continue;
+        }
+        if (share >= 0.1) lines.push(`${type}: ${(share * 100).toFixed(1)} % more`);
+        if (sharing?.copiedFiles !== 0) lines.push(`${type}: ${sharing?.copiedFiles} files copied`);
       }
       return lines;
     },

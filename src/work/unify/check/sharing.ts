@@ -3,7 +3,7 @@ import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { type OperationOptions, turnTaker } from '#base/flow';
 import { parseCommit, parseDirtree } from '#formats/ostree';
-import { type Descriptor, type Dir, type Extent, readExtents } from '#host';
+import { type Descriptor, type Dir, type Extent, hasErrno, readExtents } from '#host';
 import type { Repository } from '#stores/composefs';
 import { diffFolder, type LayerRow, openLayerFile } from '#stores/containers';
 import type { OstreeRepo } from '#stores/ostree';
@@ -139,8 +139,18 @@ function tryOpenStored(folder: Dir, path: ByteString) {
 
 /** The extents of a file; undefined if one of them has no place of its own on the device, or if there are none. */
 function exactOf(file: Descriptor): readonly Extent[] | undefined {
-  const extents = readExtents(file);
+  const extents = tryReadExtents(file);
   return extents.length > 0 && extents.every(({ exact }) => exact) ? extents : undefined;
+}
+
+/** The extents of a file; none on a filesystem that reports none. */
+function tryReadExtents(file: Descriptor): readonly Extent[] {
+  try {
+    return readExtents(file);
+  } catch (error) {
+    if (!hasErrno(error, 'EOPNOTSUPP') && !hasErrno(error, 'ENOTTY')) throw error;
+    return [];
+  }
 }
 
 function areSame(one: readonly Extent[], other: readonly Extent[]): boolean {
