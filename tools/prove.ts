@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { killCommits } from '../test/support/commit-kills.ts';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
+import { hostileLayers, pullHostile } from '../test/support/hostile-layers.ts';
 import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
@@ -103,6 +104,20 @@ const PROOFS: Readonly<Record<string, Proof>> = {
           `${route} layers: ${killed} of ${count} killed, at most ${mostAgain} bytes of a blob again\n`,
         );
         lines.push(...wrong.map((line) => `${route}: ${line}`));
+      }
+      return lines;
+    },
+  },
+  'hostile-layers': {
+    says: 'hostile layers with tables of contents are refused with exit code 6 or 7, or taken, in less than 300 MB',
+    count: 1,
+    async run() {
+      const lines: string[] = [];
+      for (const what of hostileLayers()) {
+        const { status, rssBytes, fault } = await pullHostile(what);
+        const megabytes = (rssBytes / 1e6).toFixed(0);
+        process.stdout.write(`${what}: status ${status}, ${megabytes} MB\n`);
+        if (fault !== undefined) lines.push(`${what}: ${fault}`);
       }
       return lines;
     },

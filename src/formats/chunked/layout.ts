@@ -28,10 +28,17 @@ export const TOC_BYTES_MAX = 150 * 2 ** 20;
 export const TAR_SPLIT_BYTES_MAX = 4 * TOC_BYTES_MAX;
 /** Longest TOC or tar-split as it is in the blob; both are held. Real ones compress to a quarter and less. */
 export const METADATA_BYTES_MAX = 48 * 2 ** 20;
-/** Most entries of a TOC, chunks included: some 600 bytes of memory each. */
-export const TOC_ENTRIES_MAX = 500_000;
+/** Most entries of a TOC, chunks included. */
+export const TOC_ENTRIES_MAX = 250_000;
+/** Memory that an entry, and an extended attribute of one, takes beside its texts, in bytes. */
+export const TOC_ENTRY_HELD_BYTES = 400;
+export const TOC_XATTR_HELD_BYTES = 120;
+/** Most extended attributes of an entry. */
+export const TOC_XATTRS_MAX = 10_000;
+/** Most memory of a TOC that is read, in bytes; a layer with a larger one is taken whole. */
+export const TOC_HELD_BYTES_MAX = 128 * 2 ** 20;
 /** Longest entry of a TOC: a PAX header of 1 MiB of extended attributes in base64, and names. */
-export const TOC_ENTRY_BYTES_MAX = 4 * 2 ** 20;
+export const TOC_ENTRY_BYTES_MAX = 2 * 2 ** 20;
 
 /** Payload of the skippable frame at the end: seven numbers of 64 bits and the magic. */
 export const FOOTER_BYTES = 64;

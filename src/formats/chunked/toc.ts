@@ -1,7 +1,14 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { type ContentDigest, isContentDigest } from '#base/digest';
 import type { TarTime } from '#formats/tar';
-import { TOC_ENTRIES_MAX, TOC_VERSION } from './layout.ts';
+import {
+  TOC_ENTRIES_MAX,
+  TOC_ENTRY_HELD_BYTES,
+  TOC_HELD_BYTES_MAX,
+  TOC_VERSION,
+  TOC_XATTR_HELD_BYTES,
+  TOC_XATTRS_MAX,
+} from './layout.ts';
 import { parseTocTime } from './time.ts';
 import { type RawTocEntry, TocJsonParser, type TocKey } from './toc-json.ts';
 import { failToc, UnusableToc } from './verdict.ts';
@@ -91,6 +98,7 @@ export class TocParser {
   readonly #entries: TocEntry[] = [];
   readonly #names = new Set<string>();
   #count = 0;
+  #heldBytes = 0;
   #version: unknown;
   #tarSplitDigest: ContentDigest | undefined;
 
@@ -131,6 +139,13 @@ export class TocParser {
     if (this.#count > TOC_ENTRIES_MAX) {
       throw new UnusableToc('too-large', `it has more than ${TOC_ENTRIES_MAX} entries`);
     }
+    this.#heldBytes += heldBytesOf(raw);
+    if (this.#heldBytes > TOC_HELD_BYTES_MAX) {
+      throw new UnusableToc(
+        'too-large',
+        `it takes more than ${TOC_HELD_BYTES_MAX} bytes of memory`,
+      );
+    }
     const type = textOf(raw, 'type');
     const name = textOf(raw, 'name');
     if (type === 'chunk') {
@@ -170,6 +185,21 @@ export class TocParser {
     }
     this.#drafts.length = 0;
   }
+}
+
+/** Memory that an entry will take. */
+function heldBytesOf({ name, linkName, xattrs }: RawTocEntry): number {
+  let bytes = TOC_ENTRY_HELD_BYTES;
+  for (const text of [name, linkName]) if (typeof text === 'string') bytes += text.length;
+  if (typeof xattrs !== 'object' || xattrs === null) return bytes;
+  const pairs = Object.entries(xattrs);
+  if (pairs.length > TOC_XATTRS_MAX) {
+    throw new UnusableToc('too-large', `an entry has more than ${TOC_XATTRS_MAX} attributes`);
+  }
+  for (const [key, value] of pairs) {
+    bytes += TOC_XATTR_HELD_BYTES + key.length + (typeof value === 'string' ? value.length : 0);
+  }
+  return bytes;
 }
 
 /** Checks the chunk table of a file: sizes add up, offsets ascend and stay inside. */

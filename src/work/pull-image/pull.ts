@@ -4,6 +4,7 @@ import { inTurns, type OperationOptions } from '#base/flow';
 import type { ImageReference, LayerDifferences, Platform, ResolvedImage } from '#formats/oci';
 import type { Reading } from '#formats/tree';
 import type { Repository, Suspects } from '#stores/composefs';
+import type { ContentSource } from '#work/contents';
 import {
   encodeImages,
   type ImageIds,
@@ -83,6 +84,8 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
   readonly likeUpstream?: UpstreamSteps | undefined;
   /** How layers with a TOC come: by what is cheaper (default), whole, or by ranges wherever that is possible. */
   readonly strategy?: PullStrategy | undefined;
+  /** @internal Other stores whose files are used where a layer comes in parts; they stay open. */
+  readonly sources?: readonly ContentSource[] | undefined;
   /** Told what a user should know although the pull goes on. */
   readonly onWarning?: ((text: string) => void) | undefined;
   /**
@@ -118,8 +121,9 @@ export async function pullImage(
 function routeOptions({
   strategy = 'auto',
   layerBytesMax,
-}: Pick<PullOptions, 'strategy' | 'layerBytesMax'>): PartialRouteOptions {
-  return { strategy, layerBytesMax };
+  sources,
+}: Pick<PullOptions, 'strategy' | 'layerBytesMax' | 'sources'>): PartialRouteOptions {
+  return { strategy, layerBytesMax, sources };
 }
 
 function requireVerity(repository: Repository): void {

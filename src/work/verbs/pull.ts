@@ -3,6 +3,7 @@ import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import { checkTagName } from '#stores/composefs';
 import { parseReference } from '#work/export';
+import type { ForeignContents } from '#work/foreign-contents';
 import {
   downloadImage,
   type OpenedSource,
@@ -61,6 +62,8 @@ const imageKeys = {
   ...registryKeys,
   /** How layers with a table of contents come: by what is cheaper, whole, or by ranges wherever that is possible. */
   strategy: v.optional(v.picklist(['auto', 'whole', 'partial'])),
+  /** Stores whose files are used where a layer comes in parts: `containers-storage:` or `ostree-local:PATH`. */
+  reuseFrom: texts,
   /** Refuse an image of more files and directories. */
   maxEntries: maybePositive,
   /** Refuse a layer larger than this after decompression. */
@@ -124,7 +127,9 @@ export const pull = defineVerb({
     await using opened = await openReference(context, asked);
     const { jobs } = context;
     const { maxBytes, keepBlobs, strategy, maxLayerSizeBytes: layerBytesMax } = asked;
-    const terms = { jobs, maxBytes, base: baseOf(asked), keepBlobs, strategy, layerBytesMax };
+    await using sources = await openSources(context, asked);
+    const reuse = { strategy, sources: sources.list };
+    const terms = { jobs, maxBytes, base: baseOf(asked), keepBlobs, ...reuse, layerBytesMax };
     const how = { signal, ...terms, ...choice };
     const plan = await planPull(repository, opened.source, how);
     return planReport(plan, name, repository === undefined);
@@ -172,7 +177,8 @@ export const pull = defineVerb({
       maxBytes,
     };
     const onWarning = context.warn;
-    const reuse = { keepBlobs, verifyReused, reflink, strategy, onWarning };
+    await using sources = await openSources(context, asked);
+    const reuse = { keepBlobs, verifyReused, reflink, strategy, sources: sources.list, onWarning };
     const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
     const done = pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
     if (asked.withReferrers !== true) return done;
@@ -193,6 +199,26 @@ async function openReference(context: VerbContext, asked: PullRequest): Promise<
   });
   for (const warning of opened.source.warnings ?? []) context.warn(warning);
   return opened;
+}
+
+/** Opens the stores that the pull may use. @throws as `openForeignContents` */
+async function openSources({ signal }: VerbContext, { reuseFrom }: PullRequest) {
+  const list: ForeignContents[] = [];
+  const close = async () => {
+    for (const one of list) one[Symbol.dispose]();
+  };
+  try {
+    // Loaded on demand: most pulls use nothing of other stores.
+    const open = reuseFrom.length > 0 ? await import('#work/foreign-contents') : undefined;
+    for (const text of reuseFrom) {
+      const opened = await open?.openForeignContents(text, { signal });
+      if (opened !== undefined) list.push(opened);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { list, [Symbol.asyncDispose]: close };
 }
 
 /** The only image that a plan takes to be here. @throws UsageError */
@@ -219,7 +245,7 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 }
 
 /** What an index with the images of all its platforms cannot have yet. */
-const ONE_PLATFORM_KEYS = ['base'];
+const ONE_PLATFORM_KEYS = ['base', 'reuseFrom'];
 
 /** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {

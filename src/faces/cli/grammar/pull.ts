@@ -67,6 +67,12 @@ export const grammar: Grammar = {
       values: ['auto', 'whole', 'partial'],
     },
     {
+      flags: '--reuse-from <store>',
+      says: 'where a layer comes in parts, also use files of this store: containers-storage: or ostree-local:PATH',
+      key: 'reuseFrom',
+      take: 'texts',
+    },
+    {
       flags: '--max-entries <n>',
       says: 'refuse an image with more files and directories than this (default: 4000000)',
       key: 'maxEntries',

@@ -1,5 +1,6 @@
 import { type OperationOptions, pool } from '#base/flow';
 import type { Repository } from '#stores/composefs';
+import type { ContentSource } from '#work/contents';
 import type { PullStrategy } from '#work/pull-partial';
 import { FROM_FILES } from '../from-files.ts';
 import { PartialRoute } from '../partial/partial-route.ts';
@@ -17,6 +18,7 @@ const PLANNERS_MAX = 6;
 export interface ForecastOptions extends Pick<OperationOptions, 'signal'> {
   readonly planLayer?: LayerPlanner | undefined;
   readonly strategy?: PullStrategy | undefined;
+  readonly sources?: readonly ContentSource[] | undefined;
   readonly layerBytesMax?: number | undefined;
   /** Plans as if no interrupted pull had left anything. */
   readonly ignoresPartials?: boolean | undefined;
@@ -32,8 +34,8 @@ export async function forecastLayers(
   options: ForecastOptions,
 ): Promise<LayerForecast[]> {
   const { ignoresPartials = false, keepBlobs = false, signal } = options;
-  const { strategy = 'auto', layerBytesMax } = options;
-  const parts = new PartialRoute(repository, { strategy, layerBytesMax });
+  const { strategy = 'auto', layerBytesMax, sources } = options;
+  const parts = new PartialRoute(repository, { strategy, layerBytesMax, sources });
   const planLayer: LayerPlanner = options.planLayer ?? ((input) => parts.forecast(input));
   const partials = ignoresPartials ? undefined : repository?.partials;
   return await pool(layers, PLANNERS_MAX, async (layer) => {

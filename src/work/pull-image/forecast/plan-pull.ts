@@ -19,6 +19,7 @@ export type PlanPullOptions = Pick<
   | 'planLayer'
   | 'keepBlobs'
   | 'strategy'
+  | 'sources'
   | 'layerBytesMax'
   | 'jobs'
   | 'maxBytes'

@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pullHostile } from '../support/hostile-layers.ts';
+
+// All others are tried by `npm run prove -- hostile-layers`.
+for (const what of ['neg/neg-bomb-toc', 'neg/neg-hugehole']) {
+  test(`the program pulls or refuses a hostile layer in little memory: ${what}`, async () => {
+    assert.deepEqual((await pullHostile(what)).fault, undefined);
+  });
+}
