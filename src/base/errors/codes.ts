@@ -287,6 +287,17 @@ export const ERROR_CODES = {
     meaning: 'A source holds several images, and the reference selects none of them',
     keys: ['available'],
   },
+  IMAGE_DELTA_BASE_MISSING: {
+    kind: 'not-found',
+    meaning:
+      'The repository lacks the image that a delta starts from, or a layer that the delta does not have',
+    keys: ['config'],
+  },
+  IMAGE_DELTA_INVALID: {
+    kind: 'format',
+    meaning: 'The parts of a delta between two images do not make an image',
+    keys: ['offset', 'what'],
+  },
   IMAGE_INCOMPLETE: {
     kind: 'integrity',
     meaning: 'A stored image does not refer to one of its parts',
@@ -364,6 +375,11 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'The number of layers in a manifest differs from the number of diff ids in its config',
     keys: ['offset', 'what', 'expected', 'found'],
+  },
+  LAYER_DIFF_INVALID: {
+    kind: 'format',
+    meaning: 'A tar-diff cannot be applied: an operation is wrong, or reaches beyond its file',
+    keys: ['offset', 'what', 'reason'],
   },
   LAYER_LINK_INVALID: {
     kind: 'format',

@@ -21,6 +21,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       readInput: () => process.stdin,
       isTerminal: process.stdout.isTTY === true,
       signal: interruption.signal,
+      environment: process.env,
     });
     leave(status);
   } catch (error) {

@@ -9,6 +9,7 @@ const AROUND = {
   readInput: async function* () {},
   isTerminal: true,
   signal: new AbortController().signal,
+  environment: {},
 };
 
 test('a command that needs a repository is refused one with --no-repo', async () => {

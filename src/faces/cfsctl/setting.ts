@@ -13,6 +13,7 @@ export interface Surroundings {
   readonly readInput: () => AsyncIterable<Uint8Array>;
   readonly isTerminal: boolean;
   readonly signal: AbortSignal;
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** What a command works with. */

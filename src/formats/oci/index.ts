@@ -12,6 +12,7 @@ export {
   encodeManifest,
   parseDockerArchive,
 } from './docker-archive.ts';
+export { type ImageDelta, isImageDelta, parseImageDelta, TAR_DIFF_TYPE } from './image-delta.ts';
 export {
   addToLayoutIndex,
   LAYOUT_MARKER,

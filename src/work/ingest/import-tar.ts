@@ -1,12 +1,14 @@
 import { createHasherLike, type DiffId, type ObjectId } from '#base/digest';
-import { FormatError, IntegrityError } from '#base/errors';
+import { IntegrityError } from '#base/errors';
 import type { Reading } from '#formats/tree';
 import { syncfs } from '#host';
 import type { Repository } from '#stores/composefs';
 import { layerStreamName } from '#work/image';
 import { BatchPool } from './batches/batch-pool.ts';
+import type { ImportContext, ImportedLayer } from './layer.ts';
 import { LayerSplit } from './layer-split.ts';
-import { LayerStream } from './layer-stream.ts';
+import { type EntryListener, LayerStream } from './layer-stream.ts';
+import { tooLarge } from './read-split-layer.ts';
 import { LAYER_BYTES_MAX } from './unpack/unpack.ts';
 
 /** Batches in memory at once, when this thread does all work. */
@@ -21,10 +23,20 @@ export interface TarOrder {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A tar of a layer, and what it must be. */
+export interface TarLayerOrder {
+  readonly diffId: DiffId;
+  readonly pieces: AsyncIterable<Uint8Array>;
+  readonly reading: Reading | undefined;
+  readonly layerBytesMax?: number | undefined;
+  readonly onEntry: EntryListener;
+  readonly onAdvance?: ((tarBytes: number) => void) | undefined;
+}
+
 /**
  * Imports a plain tar as the layer with this diff id and names it.
  * @returns the layer's splitstream
- * @throws IntegrityError DIFF_ID_MISMATCH, and then nothing has a name; FormatError TAR_*, LAYER_TOO_LARGE; HostError NO_SPACE
+ * @throws as `importTarLayer`, and then nothing has a name
  */
 export async function importTar(
   repository: Repository,
@@ -33,16 +45,33 @@ export async function importTar(
 ): Promise<ObjectId> {
   repository.ensureWritable();
   await using pool = new BatchPool(repository.objects.writerSeed(), { workers: 0, slots: SLOTS });
-  using stream = new LayerStream({ pool, repository, onEntry: () => undefined });
+  const order = { diffId, pieces, reading, onEntry: () => undefined };
+  const { id } = await importTarLayer({ repository, pool, signal }, order);
+  syncfs(repository.root);
+  repository.streams.register(layerStreamName(diffId), id, { ref });
+  return id;
+}
+
+/**
+ * Stores a plain tar as the layer with this diff id. It has no name yet and nothing is synced.
+ * @throws IntegrityError DIFF_ID_MISMATCH; FormatError TAR_*, LAYER_TOO_LARGE; HostError NO_SPACE; what the pieces throw
+ */
+export async function importTarLayer(
+  { repository, pool, signal }: ImportContext,
+  order: TarLayerOrder,
+): Promise<ImportedLayer & { readonly tarBytes: number }> {
+  const { diffId, reading, onEntry, layerBytesMax = LAYER_BYTES_MAX } = order;
+  using stream = new LayerStream({ pool, repository, onEntry });
   const split = new LayerSplit(stream, { pool, objects: repository.objects, reading });
   const hasher = createHasherLike(diffId);
-  let sizeBytes = 0;
-  for await (const piece of pieces) {
+  let tarBytes = 0;
+  for await (const piece of order.pieces) {
     signal?.throwIfAborted();
-    sizeBytes += piece.length;
-    requireSize(sizeBytes, diffId);
+    tarBytes += piece.length;
+    if (tarBytes > layerBytesMax) throw tooLarge(diffId, layerBytesMax);
     hasher.update(piece);
     await split.push(piece);
+    order.onAdvance?.(tarBytes);
   }
   split.end();
   const id = await stream.publish();
@@ -54,17 +83,5 @@ export async function importTar(
       { expected: diffId, found },
     );
   }
-  syncfs(repository.root);
-  repository.streams.register(layerStreamName(diffId), id, { ref });
-  return id;
-}
-
-function requireSize(sizeBytes: number, diffId: DiffId): void {
-  if (sizeBytes <= LAYER_BYTES_MAX) return;
-  const what = `layer ${diffId}`;
-  throw new FormatError(
-    'LAYER_TOO_LARGE',
-    `Cannot import ${what}: expected at most ${LAYER_BYTES_MAX} bytes, found more`,
-    { offset: LAYER_BYTES_MAX, what, limit: LAYER_BYTES_MAX },
-  );
+  return { id, counts: stream.counts, blobId: undefined, tarBytes };
 }

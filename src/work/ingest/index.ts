@@ -9,7 +9,7 @@ export type { ReflinkPolicy } from './batches/batch-layout.ts';
 export { BatchPool } from './batches/batch-pool.ts';
 export { BlobReader, readBlobRange } from './blob.ts';
 export { importParts, type TarPart } from './import-parts.ts';
-export { importTar, type TarOrder } from './import-tar.ts';
+export { importTar, importTarLayer, type TarLayerOrder, type TarOrder } from './import-tar.ts';
 export { type ImportContext, type ImportedLayer, importBlob, importLayer } from './layer.ts';
 export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
 export { readSplitLayer } from './read-split-layer.ts';

@@ -23,6 +23,8 @@ export interface ImporterOptions extends OperationOptions {
   readonly parts: PartialRoute;
   /** Opens a layer as a tar-split and files; undefined where layers are blobs. */
   readonly openLayer: ((position: number) => SplitLayer) | undefined;
+  /** Opens a layer as its tar; undefined where layers are blobs. */
+  readonly openTar: ((position: number) => AsyncIterable<Uint8Array>) | undefined;
   /** How files of such layers become objects. */
   readonly reflink: ReflinkPolicy;
   /** Finds a layer that another pull has stored since this one was planned. */

@@ -12,13 +12,11 @@ import {
   importBlob,
   importLayer,
   type LayerCounts,
-  type SplitLayer,
   THREAD_BYTES_MIN,
   UnpackThread,
 } from '#work/ingest';
 import { ResumedBlob } from '#work/pull-partial';
 import { BLOB_ONLY, CostCount } from './cost.ts';
-import { FROM_FILES, importFromFiles } from './from-files.ts';
 import {
   type ImporterOptions,
   type ImportJob,
@@ -26,6 +24,7 @@ import {
   planJobs,
   type RemoteOrder,
 } from './import-job.ts';
+import { importOther } from './other-layers.ts';
 import { importAssembled } from './partial/assembled-layer.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
 import { TocCapture } from './partial/toc-capture.ts';
@@ -124,13 +123,13 @@ export class Importer implements AsyncDisposable {
   }
 
   async #import(job: ImportJob, feed: StackFeed | undefined): Promise<ObjectId> {
-    const { repository, signal, onProgress, openBlob, openLayer, planLayer } = this.#options;
+    const { repository, signal, onProgress, openBlob, openLayer, openTar, planLayer } =
+      this.#options;
     signal?.throwIfAborted();
     const { digest, sizeBytes } = job.layer.descriptor;
     const id = nameOf(job.layer);
-    if (openLayer !== undefined && job.layer.diffId !== undefined && !job.keepBlob) {
-      return await this.#importSplit(job.layer, openLayer, feed);
-    }
+    const isOther = openTar !== undefined || (openLayer !== undefined && !job.keepBlob);
+    if (isOther && job.layer.diffId !== undefined) return await this.#importOther(job.layer, feed);
     onProgress?.({ type: 'started', id, unit: 'bytes', total: sizeBytes });
     const content = await openBlob(digest, sizeBytes);
     const heldBytes = repository.partials.heldBytes(digest);
@@ -339,28 +338,23 @@ export class Importer implements AsyncDisposable {
     return imported;
   }
 
-  /** Imports a layer that is no blob but a tar-split and files. */
-  async #importSplit(
-    layer: PlannedLayer,
-    openLayer: (position: number) => SplitLayer,
-    feed: StackFeed | undefined,
-  ): Promise<ObjectId> {
+  /** Imports a layer that is no blob, but files and a tar-split, or a tar that a delta makes. Its blob is not made. */
+  async #importOther(layer: PlannedLayer, feed: StackFeed | undefined): Promise<ObjectId> {
     const { repository, signal } = this.#options;
     const context = { repository, pool: this.#pool, signal };
-    const { id, counts, tarBytes } = await importFromFiles(context, layer, {
+    const imported = await importOther(context, layer, {
       ...this.#options,
-      openLayer,
       onEntry: feed === undefined ? () => {} : feed.listener(layer.position),
     });
     feed?.complete(layer.position);
-    this.#count(counts);
-    this.totals.localBytes += tarBytes;
-    const cost = new CostCount(FROM_FILES);
-    cost.reused.file += tarBytes;
-    cost.reused.objects += counts.reusedBytes;
+    this.#count(imported.counts);
+    this.totals.localBytes += imported.tarBytes;
+    const cost = new CostCount(imported.way);
+    cost.reused.file += imported.fileBytes;
+    cost.reused.objects += imported.counts.reusedBytes;
     this.costs[layer.position] = cost.value;
-    this.#register(layer.streamName, id);
-    return id;
+    this.#register(layer.streamName, imported.id);
+    return imported.id;
   }
 
   #takeThread(): UnpackThread {

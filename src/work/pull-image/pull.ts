@@ -19,6 +19,7 @@ import type { PullStrategy } from '#work/pull-partial';
 import { type ImageJudge, noteAcceptance, type TrustReport } from '#work/trust';
 import { HELD, type PullAccess, withAccess } from './access.ts';
 import { joinCosts } from './cost.ts';
+import { DeltaAwareSource } from './delta/delta-aware.ts';
 import { jobsOf } from './forecast/jobs.ts';
 import { preparePull, requireLimits } from './forecast/prepare.ts';
 import type { LayerPlanner } from './forecast/route.ts';
@@ -99,7 +100,7 @@ export interface PullOptions extends OperationOptions, OpenSourceOptions {
 const ATTEMPTS_MAX = 4;
 
 /**
- * Pulls one image or artifact into a repository. Blobs and diff ids are verified while they stream, and nothing of a layer gets its name
+ * Pulls one image or artifact into a repository. Of a delta between two images, the new image is pulled; the old one must be stored. Blobs and diff ids are verified while they stream, and nothing of a layer gets its name
  * before both are right. Stored layers are not read. The tag is written last, after everything is on the disk. An interrupted pull leaves
  * complete layers, which the next pull reuses, and unnamed objects, which the next garbage collection removes.
  * @param from a reference to a registry, local layout or archive, or an open source (which stays open)
@@ -115,7 +116,8 @@ export async function pullImage(
   repository.ensureWritable();
   if (options.requireVerity === true) requireVerity(repository);
   await using opened = await openSource(from, options);
-  return await new ImagePull(repository, opened.source, options).run();
+  const source = new DeltaAwareSource(repository, opened.source);
+  return await new ImagePull(repository, source, options).run();
 }
 
 function routeOptions({
@@ -295,6 +297,7 @@ class ImagePull {
       access,
       openBlob: (digest, sizeBytes) => source.openBlob(digest, sizeBytes),
       openLayer: source.openLayer?.bind(source),
+      openTar: source.openTar,
       reflink: reflink ?? 'auto',
       findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
       keepBlobs: keepBlobs === true,

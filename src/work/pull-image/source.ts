@@ -31,6 +31,8 @@ export interface PullSource {
   readonly openLayer?: ((position: number) => SplitLayer) | undefined;
   /** True when blobs come over a network. */
   readonly isRemote?: boolean | undefined;
+  /** Opens a layer of the resolved image as its tar, where the source makes that in the place of blobs; its diff id is verified here. */
+  readonly openTar?: ((position: number) => AsyncIterable<Uint8Array>) | undefined;
   /** Default judge of the resolved image. */
   readonly judge?: ImageJudge | undefined;
   /** Network costs so far; undefined for a source on this host. */

@@ -2,7 +2,7 @@ import { type OperationOptions, pool } from '#base/flow';
 import type { Repository } from '#stores/composefs';
 import type { ContentSource } from '#work/contents';
 import type { PullStrategy } from '#work/pull-partial';
-import { FROM_FILES } from '../from-files.ts';
+import { FROM_FILES } from '../other-layers.ts';
 import { PartialRoute } from '../partial/partial-route.ts';
 import type { PlannedLayer } from '../plan.ts';
 import { isRemote, PARTIAL_BYTES_MIN } from '../resume.ts';
