@@ -762,7 +762,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/unify': ['node:path'],
   'work/verbs': ['node:os', 'valibot'],
   'faces/terminal': ['node:fs'],
-  'faces/cfsctl': ['node:events', 'node:os', 'node:path', 'node:timers/promises'],
+  'faces/cfsctl': ['node:events', 'node:fs', 'node:os', 'node:path', 'node:timers/promises'],
   'faces/compat': ['node:events'],
   'faces/cli': [
     '@bomb.sh/tab',

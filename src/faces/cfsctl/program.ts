@@ -4,6 +4,9 @@ import { ostreeCommands } from './ostree/commands.ts';
 import { repositoryCommands } from './repository/commands.ts';
 import type { Handler } from './setting.ts';
 
+/** Help and completion show the groups behind `images`. */
+const GROUPS_AT = repositoryCommands.findIndex(({ name }) => name === 'images') + 1;
+
 /** All of `cfsctl`. Source: oci-and-cli sections 1.2 to 1.7. */
 export const PROGRAM: ProgramSpec<Handler> = {
   name: 'cfsctl',
@@ -13,6 +16,7 @@ export const PROGRAM: ProgramSpec<Handler> = {
     {
       name: 'repo',
       value: 'REPO',
+      completes: 'directory',
       excludes: ['user', 'system'],
       summary: 'Directory of the repository',
     },
@@ -43,8 +47,9 @@ export const PROGRAM: ProgramSpec<Handler> = {
     },
   ],
   commands: [
-    ...repositoryCommands,
+    ...repositoryCommands.slice(0, GROUPS_AT),
     { name: 'oci', summary: 'OCI images and their layers', commands: ociCommands },
     { name: 'ostree', summary: 'OSTree commits', commands: ostreeCommands },
+    ...repositoryCommands.slice(GROUPS_AT),
   ],
 };

@@ -15,6 +15,12 @@ const USAGE = 2;
  */
 export async function runCfsctl(argv: readonly string[], around: Surroundings): Promise<number> {
   try {
+    const shell = around.environment['COMPLETE'];
+    if (shell !== undefined && shell !== '') {
+      const { complete } = await import('./complete.ts');
+      await complete(shell, argv, around);
+      return 0;
+    }
     // A service manager, or a client that starts its service, passes a socket and says nothing else.
     const words = argv.length === 0 && isActivated() ? ['varlink'] : argv;
     const parsed = parseArguments(words, PROGRAM);

@@ -36,7 +36,7 @@ export {
   planGc,
 } from './garbage/gc.ts';
 export { KeptFiles, type KeptLimits } from './kept/kept-files.ts';
-export { FAN_OUT } from './layout.ts';
+export { FAN_OUT, IMAGE_BYTES_MAX } from './layout.ts';
 export type { ExportNotes } from './marks/exports.ts';
 export { type Suspect, SuspectStore, type Suspects } from './marks/suspects.ts';
 export {

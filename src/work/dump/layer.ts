@@ -26,13 +26,15 @@ export function describeLayer(repository: Repository, diffId: DiffId): LayerDesc
   const { sizeBytes } = opened.stream;
   let externalObjects = 0;
   let inlineBytes = 0;
-  for (const part of opened.stream.parts()) {
-    if (part.kind === 'inline') inlineBytes += part.bytes.length;
-    else externalObjects += 1;
-  }
-  using again = repository.streams.open({ id }, { contentType: CONTENT_TYPES.ociLayer });
+  const counted = function* () {
+    for (const part of opened.stream.parts()) {
+      if (part.kind === 'inline') inlineBytes += part.bytes.length;
+      else externalObjects += 1;
+      yield part;
+    }
+  };
   let entries = 0;
-  for (const _entry of readTarEntries(again.stream.parts(), 'cfsctl')) entries += 1;
+  for (const _entry of readTarEntries(counted(), 'cfsctl')) entries += 1;
   const externalBytes = sizeBytes - inlineBytes;
   return { diffId, streamId: id, sizeBytes, entries, externalObjects, externalBytes, inlineBytes };
 }

@@ -2,7 +2,7 @@ import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
 import { checkImage } from '#formats/erofs';
 import type { XattrMode } from '#formats/tree';
-import type { Repository } from '#stores/composefs';
+import { IMAGE_BYTES_MAX, type Repository } from '#stores/composefs';
 import { encodeImages, imageSlot } from '#work/image';
 import { readRootfs } from './read.ts';
 
@@ -46,11 +46,16 @@ export async function storeRootfs(
 }
 
 /**
- * Stores an image that was made elsewhere under a name, once it has been checked.
- * @throws FormatError EROFS_INVALID for what is no image; as `storeRootfs`
+ * Stores an image that was made elsewhere under a name, once it has been checked. It is held in memory.
+ * @throws FormatError EROFS_INVALID for what is no image, EROFS_TOO_LARGE above IMAGE_BYTES_MAX; as `storeRootfs`
  */
-export function storeImage(repository: Repository, bytes: Uint8Array, name: string): ObjectId {
+export async function storeImage(
+  repository: Repository,
+  pieces: AsyncIterable<Uint8Array>,
+  name: string,
+): Promise<ObjectId> {
   repository.ensureWritable();
+  const bytes = await readImage(pieces);
   const [finding] = checkImage(bytes);
   if (finding !== undefined) {
     throw new FormatError(
@@ -60,4 +65,21 @@ export function storeImage(repository: Repository, bytes: Uint8Array, name: stri
     );
   }
   return repository.images.publish(bytes, { ref: name });
+}
+
+async function readImage(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const whole: Uint8Array[] = [];
+  let found = 0;
+  for await (const piece of pieces) {
+    found += piece.length;
+    if (found > IMAGE_BYTES_MAX) {
+      throw new FormatError(
+        'EROFS_TOO_LARGE',
+        `Cannot import the image: expected at most ${IMAGE_BYTES_MAX} bytes, found more`,
+        { offset: IMAGE_BYTES_MAX, what: 'image' },
+      );
+    }
+    whole.push(piece);
+  }
+  return Buffer.concat(whole);
 }

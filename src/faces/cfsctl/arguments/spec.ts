@@ -1,3 +1,15 @@
+/** What a shell may complete a value to: paths, or names in the repository. */
+export type ValueKind =
+  | 'directory'
+  | 'file'
+  | 'path'
+  | 'oci'
+  | 'oci-tag'
+  | 'oci-digest'
+  | 'stream'
+  | 'image'
+  | 'commit';
+
 /** An option of `cfsctl`, global or of one command. */
 export interface OptionSpec {
   /** Without the dashes. */
@@ -9,6 +21,8 @@ export interface OptionSpec {
   readonly isRepeatable?: boolean;
   /** All values that it takes. */
   readonly choices?: readonly string[];
+  /** What a shell completes its value to. */
+  readonly completes?: ValueKind;
   /** Says what is wrong with a value; undefined when nothing is. */
   readonly refuse?: (value: string) => string | undefined;
   /** Options that it cannot stand beside. */
@@ -29,10 +43,11 @@ export interface OperandSpec {
   readonly isOptional?: boolean;
   /** Takes all that are left. */
   readonly isRepeatable?: boolean;
+  readonly completes?: ValueKind;
   readonly refuse?: (value: string) => string | undefined;
 }
 
-/** What a command may ask of its surroundings. */
+/** A command: its names, what its command line has, and what carries it out. */
 export interface CommandSpec<Handler> {
   readonly name: string;
   readonly aliases?: readonly string[];

@@ -1,22 +1,11 @@
 import type { CommandSpec, OperandSpec, OptionSpec } from '../arguments/spec.ts';
-import { MOUNT_OPTIONS, VARLINK } from '../repository/commands.ts';
-import { refuseXattrMode } from '../repository/values.ts';
+import { BOOTABLE, MOUNT_OPTIONS, VARLINK, XATTRS } from '../repository/commands.ts';
 import type { Handler } from '../setting.ts';
 import { refuseDigest } from './values.ts';
 
-const BOOTABLE: OptionSpec = {
-  name: 'bootable',
-  summary: 'The bootable image: /boot and /sysroot empty, files labelled',
-};
-const XATTRS: OptionSpec = {
-  name: 'xattrs',
-  value: 'XATTRS',
-  refuse: refuseXattrMode,
-  summary: 'Extended attributes to keep: allowlist-only (default) or keep-user-xattrs',
-};
 const JSON_FLAG: OptionSpec = { name: 'json', summary: 'Print JSON' };
 const CONFIG: readonly OperandSpec[] = [
-  { name: 'CONFIG_NAME' },
+  { name: 'CONFIG_NAME', completes: 'oci' },
   { name: 'CONFIG_VERITY', isOptional: true },
 ];
 const IMAGE: readonly OperandSpec[] = [{ name: 'IMAGE' }];
@@ -55,7 +44,8 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
         name: 'local-fetch',
         value: 'LOCAL_FETCH',
         choices: ['disabled', 'auto', 'zerocopy'],
-        summary: "Read podman's store directly",
+        summary:
+          "How files of podman's store become objects: copied, shared if possible, or shared",
       },
     ],
     load: async () => (await import('./pull.ts')).pull,
@@ -68,6 +58,7 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
       {
         name: 'from',
         value: 'FROM',
+        completes: 'directory',
         isRequired: true,
         summary: 'Directory of the other repository',
       },
@@ -85,7 +76,7 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'inspect',
     summary: 'Print what an image says of itself, as JSON',
-    operands: IMAGE,
+    operands: [{ name: 'IMAGE', completes: 'oci' }],
     options: [
       { name: 'manifest', excludes: ['config'], summary: 'Print only the stored manifest' },
       { name: 'config', summary: 'Print only the stored config' },
@@ -101,13 +92,16 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'tag',
     summary: 'Give an image a tag',
-    operands: [{ name: 'MANIFEST_DIGEST', refuse: refuseDigest }, { name: 'NAME' }],
+    operands: [
+      { name: 'MANIFEST_DIGEST', refuse: refuseDigest, completes: 'oci-digest' },
+      { name: 'NAME' },
+    ],
     load: async () => (await import('./look.ts')).tag,
   },
   {
     name: 'untag',
     summary: 'Remove a tag',
-    operands: [{ name: 'NAME' }],
+    operands: [{ name: 'NAME', completes: 'oci-tag' }],
     load: async () => (await import('./look.ts')).untag,
   },
   {
@@ -120,7 +114,10 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'mount',
     summary: 'Mount an image',
-    operands: [{ name: 'IMAGE' }, { name: 'MOUNTPOINT' }],
+    operands: [
+      { name: 'IMAGE', completes: 'oci' },
+      { name: 'MOUNTPOINT', completes: 'path' },
+    ],
     options: [BOOTABLE, ...MOUNT_OPTIONS],
     load: async () => (await import('./trees.ts')).mount,
   },
@@ -136,7 +133,12 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
     summary: 'Write a boot entry for an image into a boot partition',
     operands: CONFIG,
     options: [
-      { name: 'bootdir', value: 'BOOTDIR', summary: 'The boot partition; /boot when absent' },
+      {
+        name: 'bootdir',
+        value: 'BOOTDIR',
+        completes: 'directory',
+        summary: 'The boot partition; /boot when absent',
+      },
       { name: 'entry-id', value: 'ENTRY_ID', summary: 'Name of the entry' },
       {
         name: 'cmdline',
@@ -150,7 +152,7 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'fsck',
     summary: 'Check the repository and its images',
-    operands: [{ name: 'IMAGE', isOptional: true }],
+    operands: [{ name: 'IMAGE', isOptional: true, completes: 'oci-tag' }],
     options: [JSON_FLAG],
     load: async () => (await import('./fsck.ts')).fsck,
   },

@@ -10,7 +10,7 @@ import {
   openOciImage,
 } from '#work/image';
 import type { Repository } from '#work/repository';
-import { renderGrid } from '../grid.ts';
+import { printListing } from '../listing.ts';
 import type { Setting } from '../setting.ts';
 import { openByManifest } from './names.ts';
 
@@ -20,25 +20,18 @@ const DIGEST_DIGITS = 12;
 /** `oci images` */
 export async function images(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const listed = listedImages(repository, (name, problem) =>
+  const documents = listedImages(repository, (name, problem) =>
     setting.warn(`Warning: ${name}: ${problem}\n`),
   );
-  if (setting.given.has('json')) {
-    await setting.print(JSON.stringify({ images: listed }, undefined, 2));
-    return;
-  }
-  if (listed.length === 0) {
-    await setting.print('No images found');
-    return;
-  }
-  const cells = listed.map((entry) => [
+  const cells = documents.map((entry) => [
     entry.name,
     entry.manifest_digest.replace(/^[^:]+:/, '').slice(0, DIGEST_DIGITS),
     entry.architecture === '' ? 'artifact' : entry.architecture,
     String(entry.layer_count),
     String(entry.referrer_count),
   ]);
-  await setting.write(renderGrid(['NAME', 'DIGEST', 'ARCH', 'LAYERS', 'REFS'], cells));
+  const header = ['NAME', 'DIGEST', 'ARCH', 'LAYERS', 'REFS'];
+  return await printListing(setting, { documents, header, cells });
 }
 
 /** The tagged images that can be read, containers before artifacts. @param warn told of those that cannot */

@@ -13,7 +13,7 @@ export const ostreeCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'pull-local',
     summary: 'Pull a commit from a local OSTree repository',
-    operands: [{ name: 'OSTREE_REPO_PATH' }, { name: 'OSTREE_REF' }],
+    operands: [{ name: 'OSTREE_REPO_PATH', completes: 'directory' }, { name: 'OSTREE_REF' }],
     options: [BASE],
     load: async () => (await import('./pull.ts')).pullLocal,
   },
@@ -27,51 +27,54 @@ export const ostreeCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'apply-delta',
     summary: 'Apply a static delta from files',
-    operands: [{ name: 'DELTA_PATH' }],
+    operands: [{ name: 'DELTA_PATH', completes: 'file' }],
     load: async () => (await import('./pull.ts')).applyDelta,
   },
   {
     name: 'mount',
     summary: 'Mount a commit',
-    operands: [{ name: 'COMMIT_NAME' }, { name: 'MOUNTPOINT' }],
+    operands: [
+      { name: 'COMMIT_NAME', completes: 'commit' },
+      { name: 'MOUNTPOINT', completes: 'path' },
+    ],
     options: MOUNT_OPTIONS,
     load: async () => (await import('./trees.ts')).mount,
   },
   {
     name: 'dump',
     summary: 'Print the dumpfile of a commit',
-    operands: [{ name: 'COMMIT_NAME' }],
+    operands: [{ name: 'COMMIT_NAME', completes: 'commit' }],
     load: async () => (await import('./trees.ts')).dump,
   },
   {
     name: 'compute-id',
     summary: 'Print the id of the EROFS image of a commit, and store the image',
-    operands: [{ name: 'COMMIT_NAME' }],
+    operands: [{ name: 'COMMIT_NAME', completes: 'commit' }],
     load: async () => (await import('./trees.ts')).computeId,
   },
   {
     name: 'inspect',
     summary: 'Print what a commit says of itself',
-    operands: [{ name: 'SOURCE' }],
+    operands: [{ name: 'SOURCE', completes: 'commit' }],
     options: [{ name: 'metadata', summary: 'Print its metadata' }],
     load: async () => (await import('./look.ts')).inspect,
   },
   {
     name: 'tag',
     summary: 'Give a commit a ref',
-    operands: [{ name: 'SOURCE' }, { name: 'NAME' }],
+    operands: [{ name: 'SOURCE', completes: 'commit' }, { name: 'NAME' }],
     load: async () => (await import('./look.ts')).tag,
   },
   {
     name: 'untag',
     summary: 'Remove a ref',
-    operands: [{ name: 'NAME' }],
+    operands: [{ name: 'NAME', completes: 'commit' }],
     load: async () => (await import('./look.ts')).untag,
   },
   {
     name: 'commit',
     summary: 'Make a commit of an image',
-    operands: [{ name: 'IMAGE' }],
+    operands: [{ name: 'IMAGE', completes: 'image' }],
     options: [
       { name: 'reference', value: 'REFERENCE', summary: 'Ref to give the commit' },
       { name: 'subject', value: 'SUBJECT', summary: 'Subject of the commit' },
@@ -81,7 +84,10 @@ export const ostreeCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'export',
     summary: 'Write a commit into a local OSTree repository',
-    operands: [{ name: 'SOURCE' }, { name: 'OSTREE_REPO' }],
+    operands: [
+      { name: 'SOURCE', completes: 'commit' },
+      { name: 'OSTREE_REPO', completes: 'directory' },
+    ],
     options: [{ name: 'reference', value: 'REFERENCE', summary: 'Ref to set there' }],
     load: async () => (await import('./make.ts')).exportTo,
   },

@@ -1,9 +1,9 @@
-import type { CommandSpec, OptionSpec } from '../arguments/spec.ts';
+import type { CommandSpec, OperandSpec, OptionSpec } from '../arguments/spec.ts';
 import type { Handler } from '../setting.ts';
 import { refuseAlgorithm, refuseXattrMode } from './values.ts';
 
-/** How a directory becomes the tree of an image. */
-const XATTRS: OptionSpec = {
+/** Which extended attributes of a tree stay. */
+export const XATTRS: OptionSpec = {
   name: 'xattrs',
   value: 'XATTRS',
   refuse: refuseXattrMode,
@@ -13,7 +13,8 @@ const NO_PROPAGATE: OptionSpec = {
   name: 'no-propagate-usr-to-root',
   summary: 'Take the directory as it is: keep the metadata of its root, /run and all xattrs',
 };
-const BOOTABLE: OptionSpec = {
+/** The tree of a bootable image. */
+export const BOOTABLE: OptionSpec = {
   name: 'bootable',
   summary: 'Empty /boot and /sysroot, and label the files by the SELinux policy of the tree',
 };
@@ -28,10 +29,17 @@ export const MOUNT_OPTIONS: readonly OptionSpec[] = [
     summary: 'Mount by FUSE instead of the kernel',
   },
   { name: 'foreground', summary: 'Serve a FUSE mount in the foreground' },
-  { name: 'upperdir', value: 'UPPERDIR', requires: ['workdir'], summary: 'Writable layer above' },
+  {
+    name: 'upperdir',
+    value: 'UPPERDIR',
+    completes: 'directory',
+    requires: ['workdir'],
+    summary: 'Writable layer above',
+  },
   {
     name: 'workdir',
     value: 'WORKDIR',
+    completes: 'directory',
     requires: ['upperdir'],
     summary: "Work directory of overlayfs, on the upper layer's filesystem",
   },
@@ -42,13 +50,15 @@ export const MOUNT_OPTIONS: readonly OptionSpec[] = [
   },
 ];
 
-const PATH = [{ name: 'PATH' }];
+const PATH: readonly OperandSpec[] = [{ name: 'PATH', completes: 'directory' }];
 
 /** The service; `oci varlink` is the same. */
 export const VARLINK: CommandSpec<Handler> = {
   name: 'varlink',
   summary: 'Serve the repository and its images over varlink',
-  options: [{ name: 'address', value: 'ADDRESS', summary: 'Path of the socket to make' }],
+  options: [
+    { name: 'address', value: 'ADDRESS', completes: 'path', summary: 'Path of the socket to make' },
+  ],
   load: async () => (await import('../varlink/command.ts')).varlink,
 };
 
@@ -57,7 +67,7 @@ export const repositoryCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'init',
     summary: 'Create a repository',
-    operands: [{ name: 'PATH', isOptional: true }],
+    operands: [{ name: 'PATH', isOptional: true, completes: 'directory' }],
     options: [
       {
         name: 'algorithm',
@@ -88,7 +98,7 @@ export const repositoryCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'cat',
     summary: 'Print what a stream stands for',
-    operands: [{ name: 'NAME' }],
+    operands: [{ name: 'NAME', completes: 'stream' }],
     load: async () => (await import('./look.ts')).cat,
   },
   {
@@ -125,14 +135,17 @@ export const repositoryCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'mount',
     summary: 'Mount an image',
-    operands: [{ name: 'NAME' }, { name: 'MOUNTPOINT' }],
+    operands: [
+      { name: 'NAME', completes: 'image' },
+      { name: 'MOUNTPOINT', completes: 'path' },
+    ],
     options: MOUNT_OPTIONS,
     load: async () => (await import('./mount.ts')).mount,
   },
   {
     name: 'create-image',
     summary: 'Store a directory: its files, and an image of its tree',
-    operands: [{ name: 'PATH' }, { name: 'IMAGE_NAME', isOptional: true }],
+    operands: [...PATH, { name: 'IMAGE_NAME', isOptional: true }],
     options: TREE_OPTIONS,
     load: async () => (await import('./make.ts')).createImage,
   },
@@ -160,13 +173,16 @@ export const repositoryCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'image-objects',
     summary: 'List the objects that an image needs',
-    operands: [{ name: 'NAME' }],
+    operands: [{ name: 'NAME', completes: 'image' }],
     load: async () => (await import('./look.ts')).imageObjects,
   },
   {
     name: 'dump-files',
     summary: 'Print dumpfile lines of files of an image',
-    operands: [{ name: 'IMAGE_NAME' }, { name: 'FILES', isRepeatable: true }],
+    operands: [
+      { name: 'IMAGE_NAME', completes: 'image' },
+      { name: 'FILES', isRepeatable: true, completes: 'path' },
+    ],
     options: [
       { name: 'backing-path-only', summary: 'Print only where the content of each file lies' },
     ],

@@ -2,9 +2,14 @@ import type { Finding, FsckReport } from '#work/check';
 
 /** A finding as one line: `fsck: <kind>: <path>: <detail>`. */
 export function renderFinding(finding: Finding): string {
-  return ['fsck', finding.kind, finding.path, finding.detail]
+  return ['fsck', finding.kind, finding.path, detailOf(finding)]
     .filter((part) => part !== '')
     .join(': ');
+}
+
+/** A missing stream is told as the original tells it. */
+function detailOf({ kind, detail }: Finding): string {
+  return kind === 'missing-named-ref' ? detail.replace(/^(.*) -> (\w+)$/, 'ref $1: $2') : detail;
 }
 
 /** The report as the lines that `cfsctl fsck` prints, with a newline at the end. Source: oci-and-cli section 1.6. */

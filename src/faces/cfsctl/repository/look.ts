@@ -7,7 +7,7 @@ import {
   readStream,
 } from '#work/dump';
 import type { Repository } from '#work/repository';
-import { renderGrid } from '../grid.ts';
+import { printListing } from '../listing.ts';
 import type { Setting } from '../setting.ts';
 
 /** Digits of an id in a table. */
@@ -25,17 +25,9 @@ export async function images(setting: Setting): Promise<undefined> {
   const rows = repository.refs
     .list('images')
     .flatMap(({ name, id }) => (id === undefined ? [] : [{ name, digest: id }]));
-  if (setting.given.has('json')) {
-    await setting.print(JSON.stringify({ images: rows }, undefined, 2));
-    return;
-  }
-  if (rows.length === 0) {
-    await setting.print('No images found');
-    return;
-  }
   const digits = setting.given.has('no-trunc') ? undefined : ID_DIGITS;
   const cells = rows.map(({ name, digest }) => [name, digest.slice(0, digits)]);
-  await setting.write(renderGrid(['NAME', 'DIGEST'], cells));
+  return await printListing(setting, { documents: rows, header: ['NAME', 'DIGEST'], cells });
 }
 
 /** `image-objects NAME` */

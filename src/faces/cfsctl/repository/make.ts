@@ -23,9 +23,7 @@ export async function createImage(setting: Setting): Promise<undefined> {
 /** `import-image REFERENCE` */
 export async function importImage(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
-  const pieces: Uint8Array[] = [];
-  for await (const piece of setting.readInput()) pieces.push(piece);
-  const id = storeImage(repository, Buffer.concat(pieces), setting.given.operand(0));
+  const id = await storeImage(repository, setting.readInput(), setting.given.operand(0));
   await setting.print(`${repository.algorithm}:${id}`);
 }
 

@@ -26,6 +26,10 @@ export const EXIT_CODES: readonly Entry[] = [
 /** Every environment variable that `onecopy` reads. */
 export const ENVIRONMENT: readonly Entry[] = [
   {
+    term: 'COMPLETE, _CLAP_COMPLETE_INDEX, _CLAP_IFS',
+    says: 'cfsctl only: the shell that asks for completion, the index of the word to complete, and what separates the answers',
+  },
+  {
     term: 'LISTEN_FDS, LISTEN_PID',
     says: 'sockets that a service manager passes to onecopy varlink',
   },

@@ -1,0 +1,174 @@
+/**
+ * Recorded runs of `cfsctl` that need something made between their steps: completion and the environment, repositories that were damaged,
+ * wrong names, boot images. What differs on purpose is listed here by step, and in docs/compatibility.md by its reason.
+ */
+import assert from 'node:assert/strict';
+import {
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type GoldenStep, readGolden } from '../../support/golden-repo.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+import { cfsctl, isRandom, type Mismatch, replay } from './replay.ts';
+
+const BASIC = fileURLToPath(new URL('../../golden/cfsctl/oci/basic/layout', import.meta.url));
+const WHITEOUTS = BASIC.replace('/basic/', '/whiteouts/');
+
+/** A transcript, and what is done for it. */
+interface Scene {
+  readonly file: string;
+  readonly prepare?: (scratch: string) => void;
+  /** Done before a step. */
+  readonly before?: (scratch: string, step: GoldenStep, index: number) => Promise<void> | void;
+  readonly isSkipped?: (step: GoldenStep, index: number) => boolean;
+  /** True for what differs on purpose. */
+  readonly differs?: (mismatch: Mismatch) => boolean;
+}
+
+const SCENES: readonly Scene[] = [
+  {
+    file: 'cli/env-completion.cfsctl-0.9.4.json',
+    prepare: (scratch) => mkdirSync(join(scratch, 'home')),
+    // Scripts for shells are our own; a directory of the system may exist here; an empty HOME is none; containers-storage is read natively.
+    isSkipped: ({ cmd = [], ...step }) => {
+      const { COMPLETE, HOME } = (step['env'] ?? {}) as Record<string, string>;
+      const isScript = COMPLETE !== undefined && cmd.length === 1 && COMPLETE !== 'tcsh';
+      return isScript || HOME === '' || cmd.includes('--system') || cmd[1] === 'images';
+    },
+    differs: isOfferedOtherwise,
+  },
+  {
+    file: 'cli/fsck-json.cfsctl-0.9.4.json',
+    before: async (scratch, step) => {
+      if (typeof step['case'] !== 'string') return;
+      await remake(scratch);
+      damage(join(scratch, 'r'), step['case']);
+    },
+    // Each fsck starts threads: a sample. Findings are sorted, and give our reasons.
+    isSkipped: caseIsSkipped(),
+    differs: ({ what, expected, found }) =>
+      what === 'stdout' && findingsOf(expected) === findingsOf(found),
+  },
+  {
+    file: 'cli/bootable.cfsctl-0.9.4.json',
+    prepare: (scratch) => mkdirSync(join(scratch, 'bootdir')),
+    // A pull that finds no boot image leaves the plain one.
+    differs: ({ what, command, found }) =>
+      (what === 'tree' && command === 'tree failed boot') || found.includes('Objects: '),
+  },
+];
+
+/** Cases of fsck-json that are replayed. */
+const FSCK_CASES = new Set(['config object removed', 'erofs object cut']);
+
+/** Remembers the case that the steps belong to. */
+function caseIsSkipped(): (step: GoldenStep) => boolean {
+  let name = '';
+  return (step) => {
+    if (typeof step['case'] === 'string') name = step['case'];
+    return !FSCK_CASES.has(name) || step.cmd?.includes('--metadata-only') === true;
+  };
+}
+
+/** A report with its findings in order, and without the reasons of what cannot be read. */
+function findingsOf(text: string): string {
+  return text
+    .replace(
+      /(fsck: (?:\w+-read-failed|image-invalid|invalid-ref-name): [^:]*): (?:[^"\n\\]|\\.)*/g,
+      '$1',
+    )
+    .split('\n')
+    .map((line) => line.replace(/,$/, ''))
+    .sort()
+    .join('\n');
+}
+
+/** A build of the original may have `fetch`; names are sorted. */
+function isOfferedOtherwise({ command, expected, found }: Mismatch): boolean {
+  if (command.endsWith(' oci images')) return sortedLines(expected) === sortedLines(found);
+  if (!command.startsWith('-- cfsctl')) return false;
+  const words = (text: string) =>
+    text
+      .split('\n')
+      .filter((word) => word !== 'fetch')
+      .sort();
+  return words(expected).join('\n') === words(found).join('\n');
+}
+
+function sortedLines(text: string): string {
+  return text.split('\n').sort().join('\n');
+}
+
+async function remake(scratch: string): Promise<void> {
+  const repo = join(scratch, 'r');
+  rmSync(repo, { recursive: true, force: true });
+  const init = ['init', '--insecure', '--algorithm', 'fsverity-sha256-12', repo];
+  assert.equal((await cfsctl(init)).status, 0);
+  const pulled = await cfsctl(['--repo', repo, 'oci', 'pull', `oci:${WHITEOUTS}`, 'w']);
+  assert.equal(pulled.status, 0, pulled.stderr);
+}
+
+/** Does what the transcript says was done. */
+function damage(repo: string, name: string): void {
+  const streams = readdirSync(join(repo, 'streams'));
+  const stream = (kind: string) => streams.find((one) => one.startsWith(`oci-${kind}-`)) ?? '';
+  const objectOf = (kind: string) => join(repo, 'streams', stream(kind));
+  switch (name) {
+    case 'clean':
+      return;
+    case 'config object removed':
+      rmSync(realpathSync(objectOf('config')));
+      return;
+    case 'manifest link removed':
+      unlinkSync(objectOf('manifest'));
+      return;
+    case 'tag with @':
+      symlinkSync(`../../${stream('manifest')}`, join(repo, 'streams/refs/oci/@x'));
+      return;
+    case 'file in objects':
+      writeFileSync(join(repo, 'objects/zz'), '');
+      return;
+    case 'image link to nowhere': {
+      const id = `00${'1'.repeat(62)}`;
+      symlinkSync(`../objects/00/${id.slice(2)}`, join(repo, 'images', id));
+      return;
+    }
+    case 'erofs object cut': {
+      const id = '07f3f73f48a0c69e5b37b22d1cb78889e1f1ad494cb1ca3d9206753b25e6d3';
+      writeFileSync(join(repo, 'objects/62', id), Buffer.alloc(4096));
+      return;
+    }
+    default:
+      throw new Error(`unknown damage: ${name}`);
+  }
+}
+
+for (const { file, prepare, before, isSkipped, differs } of SCENES) {
+  test(`cfsctl does ${file.replace('.cfsctl-0.9.4.json', '')} as recorded`, async () => {
+    using temp = makeTempDir();
+    const here = process.cwd();
+    prepare?.(temp.path);
+    process.chdir(temp.path);
+    try {
+      const places = { repo: join(temp.path, 'r'), scratch: temp.path };
+      const mismatches = await replay(readGolden<GoldenStep[]>(file), places, {
+        look: (step, index) => before?.(temp.path, step, index),
+        ...(isSkipped === undefined ? {} : { isSkipped }),
+      });
+      assert.deepEqual(
+        mismatches.filter((one) => !isRandom(one) && differs?.(one) !== true),
+        [],
+      );
+    } finally {
+      process.chdir(here);
+    }
+  });
+}
