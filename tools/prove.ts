@@ -10,9 +10,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { killCommits } from '../test/support/commit-kills.ts';
+import { killContainersExports } from '../test/support/containers-kills.ts';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
 import { hostileLayers, pullHostile } from '../test/support/hostile-layers.ts';
+import { mountLoopFilesystem } from '../test/support/loop-fs.ts';
+import { openAnyPodman } from '../test/support/podman.ts';
 import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
@@ -120,6 +123,17 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         if (fault !== undefined) lines.push(`${what}: ${fault}`);
       }
       return lines;
+    },
+  },
+  'containers-kills': {
+    says: 'an export into containers-storage that was killed leaves nothing that podman trips over (as root)',
+    count: 50,
+    async run(count) {
+      await using filesystem = await mountLoopFilesystem('xfs');
+      using podman = await openAnyPodman(filesystem.path);
+      const { killed, wrong } = await killContainersExports(podman, count);
+      process.stdout.write(`podman ${podman.version}: ${killed} of ${count} killed\n`);
+      return wrong;
     },
   },
   'push-kills': {

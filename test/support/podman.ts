@@ -45,11 +45,21 @@ export async function openPodman(
   if (process.geteuid?.() !== 0) return skip('podman stores owners, which needs root');
   if (root === '' && findProgram('podman') === undefined) return skip('"podman" is not installed');
   const podman = podmanIn(root, parent);
-  const { output } = await podman.run('--version');
-  const version = Number(/version ([0-9]+)/.exec(output)?.[1] ?? 0);
+  const version = await versionOf(podman);
   if (version >= lowest) return Object.assign(podman, { version });
   podman[Symbol.dispose]();
-  return skip(`podman ${lowest} is wanted, found ${JSON.stringify(output.trim())}`);
+  return skip(`podman ${lowest} is wanted, found ${version}`);
+}
+
+/** The podman of the host or of ONECOPY_PODMAN_ROOT, whatever its version, for proofs. */
+export async function openAnyPodman(parent: string): Promise<Podman> {
+  const podman = podmanIn(process.env['ONECOPY_PODMAN_ROOT'] ?? '', parent);
+  return Object.assign(podman, { version: await versionOf(podman) });
+}
+
+async function versionOf(podman: Pick<Podman, 'run'>): Promise<number> {
+  const { output } = await podman.run('--version');
+  return Number(/version ([0-9]+)/.exec(output)?.[1] ?? 0);
 }
 
 function podmanIn(root: string, parent: string | undefined): Omit<Podman, 'version'> {
