@@ -13,6 +13,7 @@ const OPTIONS = GRAMMARS['pull']?.options ?? [];
 const IMAGE_KEYS: readonly string[] = [
   'platform',
   'strategy',
+  'reuseFrom',
   'allPlatforms',
   'keepBlobs',
   'withReferrers',
@@ -20,6 +21,7 @@ const IMAGE_KEYS: readonly string[] = [
   'requirePolicy',
   'maxBytes',
   'strategy',
+  'reuseFrom',
   'maxEntries',
   'maxLayerSizeBytes',
 ];

@@ -148,9 +148,9 @@ export const fsckText: Text<UnifiedFsckReport> = (report, { line, noTrunc }) => 
     line(`${state.padEnd(8)}${image.name}${image.isLive ? '' : ' (not in use)'}`);
     for (const issue of image.issues) line(`        ${issue}`);
     if (image.sharing === null) continue;
-    const { files, sharedFiles, copiedFiles, uncomparedFiles } = image.sharing;
+    const { files, sharedFiles, copiedFiles, repeatedFiles, uncomparedFiles } = image.sharing;
     line(
-      `        extents: ${sharedFiles} of ${files} files shared, ${copiedFiles} copied, ${uncomparedFiles} not comparable`,
+      `        extents: ${sharedFiles} of ${files} files shared, ${copiedFiles} copied, ${repeatedFiles} more than once in containers-storage, ${uncomparedFiles} not comparable`,
     );
   }
   if (report.binding === 'disabled') line('Nothing to check: unified storage is not enabled');

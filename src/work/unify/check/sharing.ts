@@ -18,6 +18,9 @@ export interface SharingReport {
   /** Files that some store has as a copy, and their bytes. */
   readonly copiedFiles: number;
   readonly copiedBytes: number;
+  /** Files that containers-storage holds more than once by itself: another file there of the same content shares with the object. */
+  readonly repeatedFiles: number;
+  readonly repeatedBytes: number;
   /** Files without an extent of their own to compare: the filesystem holds them among its metadata, or reports none. */
   readonly uncomparedFiles: number;
 }
@@ -43,8 +46,13 @@ export async function compareExtents(
     sharedBytes: 0,
     copiedFiles: 0,
     copiedBytes: 0,
+    repeatedFiles: 0,
+    repeatedBytes: 0,
     uncomparedFiles: 0,
   };
+  // One object shares with one file. Where podman wrote a content twice, the other file is podman's own.
+  const held = new Set<ObjectId>();
+  const apart: SharedFile[] = [];
   const takeTurn = turnTaker(options);
   const folders = openFolders(places.chain);
   try {
@@ -52,14 +60,21 @@ export async function compareExtents(
       await takeTurn();
       report.files += 1;
       const found = compareFile(places, file, folders[file.layer]);
-      if (found === undefined) report.uncomparedFiles += 1;
-      else if (found) {
-        report.sharedFiles += 1;
-        report.sharedBytes += file.sizeBytes;
-      } else {
+      if (found === 'unknown') report.uncomparedFiles += 1;
+      else if (found === 'copied') {
         report.copiedFiles += 1;
         report.copiedBytes += file.sizeBytes;
+      } else if (found === 'apart') apart.push(file);
+      else {
+        held.add(file.id);
+        report.sharedFiles += 1;
+        report.sharedBytes += file.sizeBytes;
       }
+    }
+    for (const { id, sizeBytes } of apart) {
+      const kind = held.has(id) ? 'repeated' : 'copied';
+      report[`${kind}Files`] += 1;
+      report[`${kind}Bytes`] += sizeBytes;
     }
     return report;
   } finally {
@@ -101,15 +116,17 @@ function* filesOf(places: SharingPlaces): Generator<SharedFile> {
   }
 }
 
-/** True if all stores have the same extents, false if one has others; undefined if there is nothing to compare. */
+/** Whether all stores have the same extents: the commit has others (copied), or only containers-storage has (apart). */
+type Sharing = 'shared' | 'copied' | 'apart' | 'unknown';
+
 function compareFile(
   { composefs, ostree }: SharingPlaces,
   file: SharedFile,
   folder: Dir | undefined,
-): boolean | undefined {
+): Sharing {
   using object = composefs.objects.open(file.id);
   const extents = exactOf(object);
-  if (extents === undefined) return undefined;
+  if (extents === undefined) return 'unknown';
   let compared = 0;
   const isSame = (other: Descriptor | undefined): boolean => {
     const found = other === undefined ? [] : exactOf(other);
@@ -119,13 +136,13 @@ function compareFile(
   };
   if (file.checksum !== undefined) {
     using one = ostree?.openFile(file.checksum);
-    if (!isSame(one?.plain)) return false;
+    if (!isSame(one?.plain)) return 'copied';
   }
   if (folder !== undefined) {
     using one = tryOpenStored(folder, file.path);
-    if (!isSame(one)) return false;
+    if (!isSame(one)) return 'apart';
   }
-  return compared === 0 ? undefined : true;
+  return compared === 0 ? 'unknown' : 'shared';
 }
 
 function tryOpenStored(folder: Dir, path: ByteString) {

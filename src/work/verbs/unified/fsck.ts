@@ -61,6 +61,8 @@ const report = v.object({
           sharedFiles: count,
           sharedBytes: count,
           copiedFiles: count,
+          repeatedFiles: count,
+          repeatedBytes: count,
           copiedBytes: count,
           uncomparedFiles: count,
         }),
