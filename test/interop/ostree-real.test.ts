@@ -146,7 +146,9 @@ test('a real tree of over 20,000 files is the same commit on both sides, pulled,
   // What comes of a commit is the same, whatever way it took.
   assert.equal(local.pulled.streamId, http.pulled.streamId);
   assert.equal(local.pulled.imageId, http.pulled.imageId);
-  assert.ok(http.pulled.counts.filesFetched > 12_000, `${http.pulled.counts.filesFetched} files`);
+  // Empty and equal files are one object each.
+  const { filesFetched } = http.pulled.counts;
+  assert.ok(filesFetched > FILES * 0.6, `${filesFetched} files`);
   assert.deepEqual((await checkRepository(fromLocal)).findings, []);
 
   const listing = ostree('ls', `--repo=${at('archive')}`, '-RXC', 'real');

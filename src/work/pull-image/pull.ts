@@ -270,7 +270,8 @@ class ImagePull {
     keep(manifestStreamName(digest));
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
-    noteChosenFrom(this.#repository, image);
+    // What is read as cfsctl reads it is stored as cfsctl stores it, and nothing beside it.
+    if (reading !== 'cfsctl') noteChosenFrom(this.#repository, image);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
     if (!isHeld) nameLayers(this.#repository, layers, ids);
     settleSuspects(this.#repository, before, image, layers);
