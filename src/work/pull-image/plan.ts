@@ -45,10 +45,11 @@ export function streamsOf({ streamName, presentId, blobId, descriptor }: Planned
 
 /** Names layers again whose names another program has removed. */
 export function nameLayers(
-  { streams }: Repository,
+  repository: Repository,
   layers: readonly PlannedLayer[],
   ids: readonly ObjectId[],
 ): void {
+  const { streams } = repository;
   for (const [index, { streamName }] of layers.entries()) {
     const id = ids[index] as ObjectId;
     if (!streams.leadsTo(streamName, id)) streams.register(streamName, id);

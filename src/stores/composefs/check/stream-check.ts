@@ -73,10 +73,11 @@ function sizeOf({ root, insecure, objects }: Repository, id: ObjectId): number |
  * @throws NotFoundError OBJECT_NOT_FOUND for the first that is missing; FormatError of a bad splitstream; the signal's reason
  */
 export async function requireStreams(
-  { objects, algorithm }: Repository,
+  repository: Repository,
   ids: Iterable<ObjectId>,
   { signal }: Pick<OperationOptions, 'signal'> = {},
 ): Promise<void> {
+  const { objects, algorithm } = repository;
   for (const id of new Set(ids)) {
     using object = objects.openUnverified(id);
     const { objectDigests } = openSplitstream(object, { algorithm });

@@ -19,12 +19,13 @@ export type PlanPullOptions = Pick<
   | 'planLayer'
   | 'keepBlobs'
   | 'strategy'
-  | 'sources'
   | 'layerBytesMax'
   | 'jobs'
   | 'maxBytes'
   | 'signal'
 > & {
+  /** @internal As `PullOptions.sources`. */
+  readonly sources?: PullOptions['sources'];
   /** Name of an image: plans as if the repository had only that. */
   readonly base?: string | undefined;
 };
