@@ -18,7 +18,7 @@ import { makeTempDir } from './temp-dir.ts';
 import { noise, type TestLayer, type TestLayout, writeTestLayout } from './test-layout.ts';
 
 /** Longest wait until what was sent is stored, and time between two looks, in milliseconds. */
-const STORED_MS_MAX = 60_000;
+const STORED_MS_MAX = 10_000;
 const POLL_MS = 20;
 /** Longest time between the last byte of an image and a kill, in milliseconds. */
 const AFTER_LAST_MS_MAX = 400;
