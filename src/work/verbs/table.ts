@@ -154,7 +154,7 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'mount',
     group: 'files',
-    summary: 'mount an image or a commit (requires root)',
+    summary: 'mount an image or a commit',
     load: async () => (await import('./mount.ts')).mount,
   },
   {

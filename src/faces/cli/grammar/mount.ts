@@ -39,6 +39,10 @@ export const grammar: Grammar = {
       key: 'fuse',
     },
   ],
+  help: [
+    'As root, the kernel mounts the image by EROFS and overlayfs. For other users, a process of onecopy serves it by FUSE; that needs fusermount3, of the package fuse3. The process ends when the image is unmounted.',
+    '--upper and --work require root, or a user namespace (unshare --user --map-root-user --mount).',
+  ].join('\n\n'),
   seeAlso: ['umount', 'ls', 'cp'],
   aliases: [{ name: 'ostree mount' }],
 };
