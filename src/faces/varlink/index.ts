@@ -1,9 +1,9 @@
 /**
- * A varlink service: calls of many clients over sockets, answered by interfaces that are values.
+ * A varlink service: accepts calls of many clients over sockets, and dispatches them to interfaces, which are plain values.
  *
  *     socket ─ conversation (one for each client, one call at a time) ─ dispatch ─▶ ServedInterface ─ Method ─▶ answers, or one error
  *
- * Two programs start it, `onecopy` and `cfsctl`, so it is the one face that other faces import.
+ * Both `onecopy` and `cfsctl` start it, so it is the only face that other faces import.
  */
 
 export { Frames } from './serve/frames.ts';

@@ -4,14 +4,14 @@ const MAGIC = Buffer.from('ANDROID!', 'latin1');
 /** Offsets in the header of versions 0 to 2. Source: Android boot image header. */
 const AT = { kernelSize: 8, pageSize: 36, version: 40 } as const;
 const HEADER_BYTES = 44;
-/** Versions 3 and 4 have pages of this size and name none. */
+/** Page size of versions 3 and 4, whose headers do not state one. */
 const PAGE_BYTES = 4096;
 const VERSIONS = [2, 3, 4] as const;
 
 /**
  * The kernel in an Android boot image.
  * @param what the file, for messages
- * @throws FormatError BOOT_FILE_INVALID, also for a version of the header that composefs-rs 0.9.4 does not take
+ * @throws FormatError BOOT_FILE_INVALID, also for a header version that composefs-rs 0.9.4 does not accept
  */
 export function requireAndroidKernel(bytes: Uint8Array, what: string): Uint8Array {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

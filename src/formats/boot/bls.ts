@@ -1,7 +1,7 @@
 import { FormatError } from '#base/errors';
 import { splitCommandLine } from './kernel-argument.ts';
 
-/** An entry of the Boot Loader Specification (type 1): its lines, in order, without their ends. */
+/** An entry of the Boot Loader Specification (type 1): its lines, in order, without line ends. */
 export interface BlsEntry {
   readonly lines: readonly string[];
 }
@@ -29,7 +29,7 @@ export function encodeBlsEntry({ lines }: BlsEntry): Buffer {
   return Buffer.from(lines.map((line) => `${line}\n`).join(''));
 }
 
-/** An entry of a kernel and an initramfs that lie in one folder. */
+/** An entry for a kernel and an initramfs in one folder. */
 export function createBlsEntry(folder: string): BlsEntry {
   return {
     lines: [
@@ -51,9 +51,9 @@ export function filesOfBlsEntry({ lines }: BlsEntry): string[] {
 }
 
 /**
- * Changes an entry and keeps every other line as it is.
- * @param folder moves all files there, by their last names
- * @param args arguments for the kernel: the first word of the same key is replaced, else the argument is added
+ * Changes an entry; all other lines stay unchanged.
+ * @param folder new folder of all files; their last names stay
+ * @param args kernel arguments: each replaces the first word with the same key, or is added
  */
 export function editBlsEntry(
   entry: BlsEntry,
@@ -72,8 +72,8 @@ export function editBlsEntry(
 }
 
 /**
- * The original replaces the first word that merely starts with the key of the argument: adding `ro` overwrites `root=…`. Its bytes are
- * recorded, so that is kept. Source: oci-and-cli section 4.9.
+ * composefs-rs replaces the first word that merely starts with the key of the argument: adding `ro` overwrites `root=…`. Its output is
+ * the recorded expectation, so that is kept. Source: oci-and-cli section 4.9.
  */
 function addArgument(lines: string[], arg: string): void {
   const at = lines.findIndex((line) => LINE.exec(line)?.[1] === 'options');

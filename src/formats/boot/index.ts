@@ -1,6 +1,6 @@
 /**
- * What a boot loader reads: entries of the Boot Loader Specification, unified kernel images, Android boot images, and the argument of the
- * kernel that names a composefs image.
+ * Files and arguments of boot loaders: entries of the Boot Loader Specification, unified kernel images, Android boot images, and the
+ * kernel argument that names a composefs image.
  */
 
 export { requireAndroidKernel } from './android.ts';

@@ -1,14 +1,14 @@
 import type { ObjectId } from '#base/digest';
 
-/** The argument of the kernel that names a composefs image. */
+/** The kernel argument that names a composefs image. */
 export interface ImageArgument {
   readonly id: ObjectId;
-  /** False when the argument says `?`: files without fs-verity are accepted. */
+  /** False when the argument contains `?`: files without fs-verity are accepted. */
   readonly requiresVerity: boolean;
 }
 
 /**
- * Formats the argument for an image: `composefs.digest=v1-sha256-12:ID` for the versions 0 and 1 of the format, `composefs=ID` for
+ * Formats the argument for an image: `composefs.digest=v1-sha256-12:ID` for format versions 0 and 1, `composefs=ID` for
  * version 2. Source: oci-and-cli section 4.8.
  */
 export function formatImageArgument(
@@ -20,7 +20,7 @@ export function formatImageArgument(
   return `composefs.digest=${mark}v1-${id.length === 64 ? 'sha256' : 'sha512'}-12:${id}`;
 }
 
-/** The argument in a command line of the kernel; undefined without one, and for one of the other algorithm. */
+/** The argument in a kernel command line; undefined without one, and for one of the other algorithm. */
 export function findImageArgument(
   commandLine: string,
   algorithm: 'sha256' | 'sha512',
@@ -40,7 +40,7 @@ export function findImageArgument(
   return undefined;
 }
 
-/** Splits a command line at white space outside of double quotes, as the kernel does. */
+/** Splits a command line at white space outside double quotes, as the kernel does. */
 export function splitCommandLine(text: string): string[] {
   const words: string[] = [];
   let word = '';

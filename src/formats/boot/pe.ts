@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** Offset of the offset of the PE header, and the sizes of what follows it. Source: oci-and-cli section 4.9; Microsoft PE format. */
+/** Offset of the offset of the PE header, and the sizes of the structures after it. Source: oci-and-cli section 4.9; Microsoft PE format. */
 const PE_OFFSET_AT = 0x3c;
 const PE_MAGIC = Buffer.from('PE\0\0', 'latin1');
 const COFF_BYTES = 20;
@@ -14,7 +14,7 @@ export function isPe(bytes: Uint8Array): boolean {
 }
 
 /**
- * The content of a section of a PE executable, as long as it is in memory.
+ * The content of a section of a PE executable, cut to its size in memory (`VirtualSize`).
  * @param what the file, for messages
  * @returns undefined when there is no such section
  * @throws FormatError BOOT_FILE_INVALID

@@ -1,12 +1,12 @@
-/** Sections of quadlets that name an image, by the extension of the file. Source: bootc, logically bound images. */
+/** Sections of quadlets that name an image, by file extension. Source: bootc, logically bound images. */
 const SECTIONS: Readonly<Record<string, string>> = {
   image: '[Image]',
   container: '[Container]',
 };
 
 /**
- * The image that a quadlet names, as podman knows it; undefined for a file of another kind, without an image, or with a specifier of
- * systemd, which bootc refuses.
+ * The image that a quadlet names, in podman's form; undefined for another kind of file, without an image, or with a systemd
+ * specifier, which bootc rejects.
  * @param name file name, which ends in `.image` or `.container`
  */
 export function parseBoundImage(name: string, bytes: Uint8Array): string | undefined {

@@ -3,22 +3,22 @@ import { STORAGE_MODES, type StorageMode } from './state-file.ts';
 
 /** One install configuration. */
 export interface InstallFile {
-  /** Its path in messages. */
+  /** Its path for messages. */
   readonly path: string;
   readonly text: string;
 }
 
 /**
- * Folders of an image that hold install configurations, in ascending order of precedence. A file replaces that of the same name in an
- * earlier folder; then files count in the order of their names. Source: bootc, install configuration; unified-storage notes 4.7.
+ * Folders of an image with install configurations, in ascending order of precedence. A file replaces a file of the same name in an
+ * earlier folder; then files apply in the order of their names. Source: bootc, install configuration; unified-storage notes 4.7.
  */
 export const SOURCES_OF_INSTALL = ['usr/lib', 'usr/local/lib', 'etc', 'run'].map(
   (folder) => `${folder}/bootc/install`,
 );
 
 /**
- * The mode that install configurations ask for: that of the last file with `[install.storage] unified`; undefined when none has it.
- * @param files in the order in which they count
+ * The mode in the last install configuration with `[install.storage] unified`; undefined when none has it.
+ * @param files in the order in which they apply
  * @throws FormatError INSTALL_CONFIG_INVALID for a file that is not TOML, another value, or another key below `[install.storage]`
  */
 export async function readInstallMode(

@@ -7,13 +7,13 @@ export interface ImageOrigin {
 /** Group and key of an origin file. Source: ostree-ext, container deployments. */
 const KEY = /^container-image-reference\s*=\s*(.*)$/;
 
-/** How the signature of an image is verified, before its reference. Source: ostree-ext 0.15, SignatureSource. */
+/** Prefixes that state how an image's signature is verified. Source: ostree-ext 0.15, SignatureSource. */
 const SIGNED = /^ostree-(?:image-signed|unverified-image):(.*)$/s;
 const REMOTE = /^ostree-remote-image:[^:]+:(.*)$/s;
-/** The same, where only a registry can be meant. */
+/** Prefixes with the same meaning that always mean a registry. */
 const REGISTRY = /^ostree-(?:unverified-registry|remote-registry:[^:]+):(.*)$/s;
 
-/** Reads the image reference of an origin file; undefined for a deployment of another kind. */
+/** Reads the image reference of an origin file; undefined for another kind of deployment. */
 export function parseImageOrigin(bytes: Uint8Array): ImageOrigin | undefined {
   let isOrigin = false;
   for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {

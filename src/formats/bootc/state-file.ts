@@ -4,13 +4,13 @@ import { FormatError, UnsupportedError } from '#base/errors';
 export const STORAGE_MODES = ['disabled', 'enabled', 'enabled-with-copy'] as const;
 export type StorageMode = (typeof STORAGE_MODES)[number];
 
-/** The only version there is. Source: bootc, bootc.json. */
+/** The only version. Source: bootc, bootc.json. */
 const VERSION = 1;
-/** Largest state file, in bytes. Our limit: bootc writes some fifty. */
+/** Largest state file, in bytes. Our limit: bootc writes about fifty. */
 export const STATE_FILE_BYTES_MAX = 64 * 1024;
 
 /**
- * Reads the mode of `bootc.json`; members that are not known are ignored.
+ * Reads the mode of `bootc.json`; unknown members are ignored.
  * @throws FormatError BOOTC_STATE_INVALID; UnsupportedError BOOTC_STATE_VERSION
  */
 export function parseStateFile(bytes: Uint8Array, what = 'bootc.json'): StorageMode {
@@ -30,7 +30,7 @@ export function parseStateFile(bytes: Uint8Array, what = 'bootc.json'): StorageM
   return mode;
 }
 
-/** The bytes that bootc writes: two blanks of indentation, and no newline at the end. */
+/** The bytes that bootc writes: indentation of two spaces, and no newline at the end. */
 export function encodeStateFile(mode: StorageMode): Uint8Array {
   return Buffer.from(JSON.stringify({ version: VERSION, unified: mode }, null, 2));
 }

@@ -1,8 +1,8 @@
 import { constants, zstdCompressSync } from 'node:zlib';
 
 /**
- * One frame of a layer: the bytes at a zstd level, with checksum and content size. The same bytes, level and libzstd give the
- * same frame, so that frames can be compressed in any order on any thread.
+ * One frame of a layer: the bytes at a zstd level, with checksum and content size. Equal bytes, level and libzstd produce an
+ * equal frame, so that frames can be compressed in any order on any thread.
  */
 export function compressFrame(bytes: Uint8Array, level: number): Uint8Array {
   return zstdCompressSync(bytes, parametersOf(level));

@@ -7,7 +7,7 @@ import type { FrameRun } from './toc-text.ts';
 
 const ZEROS = new Uint8Array(FRAME_BYTES_MAX);
 
-/** Cuts the content of one file into chunks and their frames, and hashes file and chunks. */
+/** Cuts the content of one file into chunks and their frames; hashes the file and its chunks. */
 export class FileChunks {
   readonly #cutter: FrameCutter;
   readonly #chunker = new ContentChunker();
@@ -24,18 +24,18 @@ export class FileChunks {
     zeros: (lengthBytes) => this.#zeros(lengthBytes),
   };
 
-  /** The current frame must be cut. */
+  /** Cut the current frame of `cutter` first. */
   constructor(cutter: FrameCutter) {
     this.#cutter = cutter;
     this.#firstFrame = cutter.count;
   }
 
-  /** Takes the next bytes of the content. */
+  /** Reads the next bytes of the content. */
   push(bytes: Uint8Array): void {
     this.#chunker.push(bytes, this.#sink);
   }
 
-  /** The content is complete. */
+  /** Call after the last bytes of the content. */
   finish(): { readonly digest: ContentDigest; readonly runs: readonly FrameRun[] } {
     this.#chunker.end(this.#sink);
     return { digest: digestOf(this.#file), runs: this.#runs };

@@ -3,7 +3,7 @@ import { FRAME_BYTES_MAX } from './layout.ts';
 
 const ZEROS = new Uint8Array(FRAME_BYTES_MAX);
 
-/** Gathers bytes into the contents of frames: cut every 4 MiB and where its owner says, never by how the bytes come in. */
+/** Collects bytes into frame contents. Cuts every 4 MiB and at each `cut()`; the sizes of the input pieces do not matter. */
 export class FrameCutter {
   #ready: Uint8Array[] = [];
   #pieces: Uint8Array[] = [];
@@ -15,7 +15,7 @@ export class FrameCutter {
     return this.#count;
   }
 
-  /** Takes bytes; they are kept, not copied. */
+  /** Adds bytes; they are kept, not copied. */
   add(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       const part = bytes.subarray(at, at + FRAME_BYTES_MAX - this.#bytes);
@@ -26,13 +26,13 @@ export class FrameCutter {
     }
   }
 
-  /** Takes a run of zeros. */
+  /** Adds a run of zeros. */
   addZeros(lengthBytes: number): void {
     for (let left = lengthBytes; left > 0; left -= FRAME_BYTES_MAX)
       this.add(ZEROS.subarray(0, left));
   }
 
-  /** Ends the current frame, if it has bytes. */
+  /** Ends the current frame, unless it is empty. */
   cut(): void {
     if (this.#bytes === 0) return;
     const [first] = this.#pieces;
@@ -43,7 +43,7 @@ export class FrameCutter {
     this.#count += 1;
   }
 
-  /** The frames that were cut since the last call. */
+  /** The frames cut since the last call. */
   take(): Uint8Array[] {
     const frames = this.#ready;
     this.#ready = [];

@@ -1,8 +1,8 @@
 /**
- * Layers written as zstd:chunked, so that podman and others pull them in parts: the chunks of podman, its TOC, its tar-split.
+ * Writes layers as zstd:chunked, so that podman and others can pull them in parts: podman's chunks, TOC and tar-split.
  *
  *     tar ─▶ ChunkedWriter ─▶ contents of frames ─▶ compressFrame, on any thread ─▶ blob
- *                 ▲ placed: length of each frame ───────┘       finish ─▶ TOC, tar-split, footer; or why there is none
+ *                 ▲ placed: length of each frame ───────┘       finish ─▶ TOC, tar-split, footer; or why there are none
  */
 export { compressFrame } from './compress.ts';
 export type { PlainLayer, PlainReason } from './refusal.ts';

@@ -1,5 +1,5 @@
-/** Longest content of one frame: a longer chunk is several frames, so that a writer holds little and many can compress. */
+/** Longest content of one frame. A longer chunk becomes several frames: a writer holds little memory, and threads compress in parallel. */
 export const FRAME_BYTES_MAX = 4 * 2 ** 20;
 
-/** Length of the tar-split that is compressed at a time. */
+/** Length of the tar-split that is compressed at once. */
 export const TAR_SPLIT_FRAME_BYTES = 4 * 2 ** 20;

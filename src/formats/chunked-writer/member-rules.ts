@@ -4,7 +4,7 @@ import type { TarMemberHeader } from '#formats/tar';
 import { utf8Text } from '#formats/tar-split';
 import { type PlainLayer, plainLayer } from './refusal.ts';
 
-/** Looks at every member of a tar for what a TOC that others could use cannot hold. */
+/** Checks every member of a tar for content that a usable TOC cannot hold. */
 export class MemberRules {
   readonly #paths = new MemberPaths();
 

@@ -1,25 +1,25 @@
-/** Why a layer is written as plain zstd, without a TOC that others could not use. */
+/** Why a layer is written as plain zstd: its TOC would be unusable. */
 export type PlainReason =
-  /** A name, link target or attribute name that is not UTF-8 has no place in a TOC. */
+  /** A name, link target or attribute name is not UTF-8, which a TOC cannot hold. */
   | 'name'
-  /** Paths that are there twice, have `..`, or are below something that is no directory. */
+  /** A path occurs twice, contains `..`, or is below a member that is not a directory. */
   | 'path'
-  /** A type of member that a TOC does not have. */
+  /** A member of a type that a TOC cannot hold. */
   | 'kind'
-  /** A file with holes in the PAX form. */
+  /** A sparse file in the PAX form. */
   | 'sparse'
-  /** A header that states a size without content. */
+  /** A header states a size without content. */
   | 'link-size'
   /** A time whose year does not have four digits. */
   | 'time'
-  /** Something other than zero blocks follows the archive, or the tar is not cut in blocks. */
+  /** Bytes other than zero blocks follow the archive, or the tar is not made of whole blocks. */
   | 'trailer'
-  /** The bytes are no tar that could be read. */
+  /** The bytes are not a readable tar. */
   | 'tar'
-  /** TOC or tar-split are longer than readers take. */
+  /** TOC or tar-split are longer than readers accept. */
   | 'too-large';
 
-/** What becomes of a layer that cannot have a TOC. */
+/** A layer that cannot have a TOC. */
 export interface PlainLayer {
   readonly kind: 'plain';
   readonly reason: PlainReason;

@@ -22,11 +22,11 @@ export interface ChunkedTail {
   readonly kind: 'chunked';
   /** Frames of TOC, tar-split and footer: the last bytes of the blob. */
   readonly tail: Uint8Array;
-  /** What the descriptor of the layer must say. */
+  /** Annotations for the descriptor of the layer. */
   readonly annotations: ReadonlyMap<string, string>;
 }
 
-/** Writes TOC, tar-split and footer behind frames at these offsets, the last one being the end of the frames. */
+/** Encodes TOC, tar-split and footer. `offsets` are the blob offsets of the frames, and last the end of the frames. */
 export function encodeTail(
   drafts: readonly TocDraft[],
   offsets: readonly number[],
@@ -60,7 +60,7 @@ export function encodeTail(
   };
 }
 
-/** The TOC as podman writes it; undefined when it is longer than readers take. */
+/** The TOC as podman writes it; undefined when it is longer than readers accept. */
 function encodeToc(
   drafts: readonly TocDraft[],
   offsets: readonly number[],

@@ -4,7 +4,7 @@ import { encodeTarSplitRecord, type TarSplitRecord } from '#formats/tar-split';
 import { compressFrame } from './compress.ts';
 import { TAR_SPLIT_FRAME_BYTES } from './layout.ts';
 
-/** The tar-split of a layer while it is written: compressed every 4 MiB, so that it is never held as text. */
+/** Writes the tar-split of a layer. Compressed every 4 MiB, so that its text is never held as a whole. */
 export class TarSplitFrames {
   readonly #level: number;
   readonly #frames: Uint8Array[] = [];
@@ -17,12 +17,12 @@ export class TarSplitFrames {
     this.#level = level;
   }
 
-  /** True when it is longer than readers take; then records are no longer kept. */
+  /** True when it is longer than readers accept; further records are then dropped. */
   get isTooLarge(): boolean {
     return this.#inflatedBytes > TAR_SPLIT_BYTES_MAX;
   }
 
-  /** Takes the next record. */
+  /** Adds the next record. */
   add(record: TarSplitRecord): void {
     if (this.isTooLarge) return;
     const line = encodeTarSplitRecord(record, this.#position);
@@ -32,7 +32,7 @@ export class TarSplitFrames {
     if (this.#lineBytes >= TAR_SPLIT_FRAME_BYTES) this.#flush();
   }
 
-  /** All of it, compressed; at least one frame. */
+  /** The whole compressed tar-split; at least one frame. */
   finish(): { readonly bytes: Uint8Array; readonly inflatedBytes: number } {
     if (this.#lineBytes > 0 || this.#frames.length === 0) this.#flush();
     return { bytes: concatBytes(this.#frames), inflatedBytes: this.#inflatedBytes };

@@ -4,7 +4,7 @@ import { formatTocTime, type TocType } from '#formats/chunked';
 import type { TarMemberHeader } from '#formats/tar';
 import { encodeGoString, utf8Text } from '#formats/tar-split';
 
-/** A chunk of a file in terms of frames; blob offsets are known only when all frames before it are placed. */
+/** A chunk of a file in terms of frames; blob offsets are known only when all earlier frames are placed. */
 export interface FrameRun {
   readonly firstFrame: number;
   readonly sizeBytes: number;
@@ -13,20 +13,20 @@ export interface FrameRun {
   readonly isZeros: boolean;
 }
 
-/** What a TOC says of one member. */
+/** The TOC content for one member. */
 export interface TocDraft {
   readonly type: TocType;
   readonly header: TarMemberHeader;
   readonly digest: ContentDigest | undefined;
   readonly runs: readonly FrameRun[];
-  /** The frame after the last one of its content. */
+  /** Index of the frame after its content. */
   readonly endFrame: number;
 }
 
 /**
- * The lines of a member: one entry and one for each further chunk, separated by commas, as podman writes them.
- * `offsetOf` gives the blob offset of a frame. The texts are known to be UTF-8 and the times to be writable.
- * Source: containers-storage pkg/chunked/internal/compression.go, FileMetadata: order of keys and what is left out when empty.
+ * The TOC text of a member: one entry, and one for each further chunk, separated by commas, as podman writes them.
+ * `offsetOf` returns the blob offset of a frame. Texts must be UTF-8, and times must have a year of four digits.
+ * Source: containers-storage pkg/chunked/internal/compression.go, FileMetadata: order of keys, and which are omitted when empty.
  */
 export function encodeTocEntry(draft: TocDraft, offsetOf: (frame: number) => number): string {
   const { header, runs } = draft;
@@ -66,7 +66,7 @@ function addChunk(fields: string[], run: FrameRun): void {
   if (run.isZeros) add(fields, 'chunkType', 'zeros');
 }
 
-/** Adds a field that is left out when empty. */
+/** Adds a field, unless it is empty. */
 function add(fields: string[], key: string, value: string | number): void {
   if (value === '' || value === 0) return;
   fields.push(typeof value === 'number' ? `"${key}":${value}` : text(key, value));

@@ -3,7 +3,7 @@ import type { PlainLayer } from './refusal.ts';
 import type { ChunkedTail } from './tail.ts';
 import { ChunkedWriter, type ChunkedWriterOptions } from './writer.ts';
 
-/** Writes a whole layer on this thread: yields the bytes of the blob and returns how it ended. */
+/** Writes a whole layer on this thread: yields the bytes of the blob and returns the result of `finish`. */
 export async function* writeChunkedLayer(
   tar: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: ChunkedWriterOptions,

@@ -49,7 +49,7 @@ function fixtureOf({ blob, end }: Written): ChunkedFixture {
   return { name: 'ours', image: 'ours', blob, mediaType: '', annotations, diffId: '' };
 }
 
-/** The text of a TOC without what differs between two compressors. */
+/** The text of a TOC without the parts that differ between two compressors. */
 function comparable(toc: Buffer | undefined): string {
   return (toc ?? assert.fail('no TOC'))
     .toString('utf8')

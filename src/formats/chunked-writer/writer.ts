@@ -10,18 +10,18 @@ import { type ChunkedTail, encodeTail } from './tail.ts';
 import { TarSplitFrames } from './tar-split-frames.ts';
 import type { TocDraft } from './toc-text.ts';
 
-/** How to write a layer. */
+/** Options of a layer writer. */
 export interface ChunkedWriterOptions {
   /** Level of zstd, 1 to 22. */
   readonly level: number;
 }
 
 /**
- * Writes a tar as a zstd:chunked layer that podman pulls in parts. Sans-I/O, in three steps that others can share:
- * `push` and `end` give contents of frames in order; the caller compresses them (`compressFrame`, on any thread) and reports the lengths
- * to `placed` in the same order; `finish` gives the last bytes of the blob. Frames depend on the tar and the level alone.
- * A tar that a TOC cannot hold goes on as plain frames, whose concatenation is always the tar, and `finish` says why.
- * Memory is a frame, the headers of a member, and some 500 bytes a member. Source: spec of zstd:chunked 1.2 to 1.8.
+ * Writes a tar as a zstd:chunked layer that podman can pull in parts. Sans-I/O, in three steps:
+ * `push` and `end` return frame contents in order; the caller compresses them (`compressFrame`, on any thread) and reports the lengths
+ * to `placed` in the same order; `finish` returns the last bytes of the blob. Frames depend on the tar and the level alone.
+ * A tar that a TOC cannot hold continues as plain frames, and `finish` returns the reason. The concatenated frames always inflate to the tar.
+ * Memory: one frame, the headers of a member, and some 500 bytes a member. Source: spec of zstd:chunked 1.2 to 1.8.
  */
 export class ChunkedWriter {
   readonly #level: number;
@@ -52,7 +52,7 @@ export class ChunkedWriter {
     this.#split = new TarSplitFrames(level);
   }
 
-  /** Takes the next bytes of the tar; returns the contents of the frames that they complete. */
+  /** Reads the next bytes of the tar; returns the contents of the frames that they complete. */
   push(piece: Uint8Array): Uint8Array[] {
     if (this.#plain === undefined) {
       this.#attempt(() => this.#segmenter.push(piece, this.#sink));
@@ -62,7 +62,7 @@ export class ChunkedWriter {
     return this.#cutter.take();
   }
 
-  /** The tar has no more bytes; returns the contents of the last frames. */
+  /** Call after the last bytes of the tar; returns the contents of the last frames. */
   end(): Uint8Array[] {
     if (this.#plain === undefined) {
       this.#attempt(() => this.#segmenter.end(this.#sink));
@@ -75,18 +75,18 @@ export class ChunkedWriter {
     return this.#cutter.take();
   }
 
-  /** The next frame takes `lengthBytes` in the blob. */
+  /** The next frame has `lengthBytes` in the blob. */
   placed(lengthBytes: number): void {
     this.#offsets.push((this.#offsets.at(-1) ?? 0) + lengthBytes);
   }
 
-  /** What ends the blob, once all frames are placed; or why nothing does. */
+  /** The last bytes of the blob, once all frames are placed; or the reason for a plain layer. */
   finish(): ChunkedTail | PlainLayer {
     if (this.#plain !== undefined) return this.#plain;
     return encodeTail(this.#drafts, this.#offsets, this.#split, this.#level);
   }
 
-  /** What is no tar is no failure: it is written as it is. */
+  /** An invalid tar is not an error: its bytes are written unchanged. */
   #attempt(work: () => void): void {
     try {
       work();
@@ -101,7 +101,7 @@ export class ChunkedWriter {
     this.#drafts = [];
   }
 
-  /** Hands on what chunker and segmenter hold, and what they did not look at. */
+  /** Writes the bytes that chunker and segmenter hold, and the bytes that they have not read. */
   #turnPlain(piece: Uint8Array): void {
     this.#file?.finish();
     this.#file = undefined;

@@ -10,15 +10,15 @@ import {
 } from './layout.ts';
 import { type TocUnusable, unusable } from './verdict.ts';
 
-/** Where a compressed document lies in a blob. */
+/** Position of a compressed document in a blob. */
 export interface MetadataPosition {
   readonly offset: number;
   readonly lengthBytes: number;
-  /** Its length when inflated, as claimed. */
+  /** Length after inflating, as the annotation claims. */
   readonly inflatedBytes: number;
 }
 
-/** A layer with a TOC that can be asked for, as its descriptor says. */
+/** Position of a layer's TOC, as its descriptor states it. */
 export type TocLocation =
   | {
       readonly kind: 'zstd-chunked';
@@ -34,8 +34,8 @@ export type TocLocation =
     };
 
 /**
- * Where the TOC of a layer is, from the annotations of its descriptor and the size of its blob. Undefined: the layer has none.
- * Nothing is asked for and nothing is allocated by what an annotation claims.
+ * Locates the TOC of a layer by the annotations of its descriptor and the size of its blob. Undefined: the layer has no TOC.
+ * Nothing is requested or allocated because of an annotation's claim.
  * @throws FormatError CHUNKED_ANNOTATION_CONFLICT when the layer claims to be of both kinds
  */
 export function locateToc(
@@ -81,7 +81,7 @@ function locateChunked(
   return bad ?? { kind: 'zstd-chunked', tocDigest, toc, tarSplit };
 }
 
-/** Decimal numbers between colons, exactly `count` of them, written in the one plain way. */
+/** Decimal numbers separated by colons, exactly `count` of them, without signs or leading zeros. */
 function numbersOf(text: string, count: number): readonly number[] | undefined {
   const parts = text.split(':');
   const numbers = parts.map(Number);

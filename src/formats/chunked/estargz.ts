@@ -9,8 +9,8 @@ import { type Toc, TocParser } from './toc.ts';
 import { type TocUnusable, UnusableToc, verdictOf } from './verdict.ts';
 
 /**
- * Reads the TOC of an eStargz layer from the bytes between `tocOffset` and the footer: a gzip member that holds a tar with
- * the document. Such a layer has no tar-split, so its diff id can only be verified by its whole blob; the TOC serves to read
+ * Reads the TOC of an eStargz layer from the bytes between `tocOffset` and the footer: a gzip member of a tar that holds
+ * the document. An eStargz layer has no tar-split, so only its whole blob verifies its diff id; the TOC serves to read
  * single files. Source: stargz-snapshotter docs/estargz.md, "TOC, TOCEntry and Footer".
  * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError CHUNKED_TOC_INVALID
  */
@@ -48,7 +48,7 @@ async function gunzip(bytes: Uint8Array): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-/** The document in the tar that an eStargz TOC is. */
+/** The document inside the tar of an eStargz TOC. */
 export function tocOfTar(tar: Uint8Array): Uint8Array {
   try {
     const header = parseTarMemberHeader(tar, 0);
@@ -64,7 +64,7 @@ export function tocOfTar(tar: Uint8Array): Uint8Array {
 
 /**
  * The content of a chunk of an eStargz layer: the first `sizeBytes` of the gzip member at the start of the range. Padding and
- * headers of later members follow in it and are not read.
+ * headers of later tar members follow in that gzip member and are not read.
  * @throws IntegrityError CHUNK_CONTENT_MISMATCH
  */
 export async function* inflateStargzChunk(

@@ -10,7 +10,7 @@ import {
   TOC_TYPE,
 } from './layout.ts';
 
-/** What the last frame of a zstd:chunked blob says. Nobody vouches for it: annotations are what a pull goes by. */
+/** The content of the last frame of a zstd:chunked blob. It is not authenticated: a pull uses the annotations instead. */
 export interface ChunkedFooter {
   readonly toc: MetadataPosition;
   /** Absent in blobs of writers before mid 2024. */
@@ -21,7 +21,7 @@ export interface ChunkedFooter {
 export const FOOTER_TAIL_BYTES = SKIPPABLE_HEADER_BYTES + FOOTER_BYTES;
 
 /**
- * The footer in the last bytes of a blob, that of old writers included; undefined when there is none.
+ * The footer in the last bytes of a blob, including the old form; undefined without one.
  * Source: containers-storage pkg/chunked/internal/compression.go, ZstdChunkedFooterDataToBlob.
  */
 export function parseChunkedFooter(tail: Uint8Array): ChunkedFooter | undefined {
@@ -40,7 +40,7 @@ export function parseChunkedFooter(tail: Uint8Array): ChunkedFooter | undefined 
   return undefined;
 }
 
-/** The footer as a whole skippable frame. */
+/** The footer as a complete skippable frame. */
 export function encodeChunkedFooter(toc: MetadataPosition, tarSplit: MetadataPosition): Uint8Array {
   const payload = Buffer.alloc(FOOTER_BYTES);
   const numbers = [
@@ -80,7 +80,7 @@ const GZIP_EXTRA_HEAD = Buffer.from('1f8b0804', 'hex');
 const STARGZ_NAME = 'STARGZ';
 
 /**
- * Where the TOC of an eStargz or stargz blob begins, from the blob's last bytes; undefined when they are no such footer.
+ * Offset of the TOC of an eStargz or stargz blob, from the blob's last bytes; undefined when they are not such a footer.
  * Source: stargz-snapshotter docs/estargz.md, "Footer"; the old one: crfs stargz.go, footer of 47 bytes.
  */
 export function parseStargzFooter(

@@ -1,7 +1,7 @@
 /**
- * Layers with a table of contents: zstd:chunked and eStargz. What their annotations and footers say, their TOCs, and the
- * tar-split that makes a zstd:chunked layer verifiable. A TOC that is of no use is a value (`TocUnusable`: take the blob
- * whole); one that lies is an error.
+ * Layers with a table of contents: zstd:chunked and eStargz. Their annotations, footers and TOCs, and the
+ * tar-split that makes a zstd:chunked layer verifiable. An unusable TOC is a value (`TocUnusable`: pull the whole
+ * blob); an untruthful TOC is an error.
  *
  *     zstd frame* (headers | content pieces)   skippable frame: TOC   skippable frame: tar-split   skippable frame: footer
  *     descriptor ─▶ locateToc ─▶ readToc ─▶ readChunkedLayer ─▶ files with their ranges, in the order of the tar

@@ -5,11 +5,11 @@ import type { MetadataPosition } from './annotations.ts';
 import { UnusableToc } from './verdict.ts';
 
 /**
- * Largest window that a frame may ask for, as a power of two: 32 MiB, that of the strongest level of podman's encoder.
+ * Largest window that a frame may require, as a power of two: 32 MiB, as in the strongest level of podman's encoder.
  * Source: klauspost/compress zstd, SpeedBestCompression.
  */
 const WINDOW_LOG_MAX = 25;
-/** Of zlib, beside those that begin with `ZSTD_`: a cut, and bytes behind the last frame. */
+/** Error codes of zlib, besides those that begin with `ZSTD_`: truncated input, and bytes after the last frame. */
 const INPUT_FAULTS: ReadonlySet<string> = new Set([
   'Z_BUF_ERROR',
   'ERR_TRAILING_JUNK_AFTER_STREAM_END',
@@ -17,8 +17,8 @@ const INPUT_FAULTS: ReadonlySet<string> = new Set([
 const DECODER = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
 
 /**
- * Inflates a TOC or tar-split piece by piece. It never inflates past the claim: what would be longer is of no use
- * (UnusableToc), and what could grow past `limitBytes` is refused by the sizes of its blocks.
+ * Inflates a TOC or tar-split piece by piece, never past the claimed length. A longer document is unusable
+ * (UnusableToc); one whose block sizes allow more than `limitBytes` is rejected.
  * @throws FormatError CHUNKED_METADATA_TOO_LARGE
  */
 export async function* inflateMetadata(
@@ -73,13 +73,13 @@ function refuseBomb(what: string, expected: number, found: number): never {
 }
 
 /**
- * The content of a chunk: all frames of its range together, exactly `sizeBytes`. For chunks that fit into memory.
- * Source: spec of zstd:chunked 1.2: a range is one or more complete frames, empty ones among them.
+ * The content of a chunk: all frames of its range, exactly `sizeBytes`. For chunks that fit into memory.
+ * Source: spec of zstd:chunked 1.2: a range is one or more complete frames, possibly empty.
  * @throws IntegrityError CHUNK_CONTENT_MISMATCH
  */
 export function decodeChunk(range: Uint8Array, sizeBytes: number): Uint8Array {
   try {
-    // One byte more is allowed to tell an overflow from other failures by its length.
+    // One more byte is allowed, so that the length tells an overflow from other failures.
     const content = inflateZstdSync(range, { ...DECODER, maxOutputLength: sizeBytes + 1 });
     if (content.length === sizeBytes) return content;
     return failChunk(sizeBytes, `${content.length} bytes`);
@@ -90,7 +90,7 @@ export function decodeChunk(range: Uint8Array, sizeBytes: number): Uint8Array {
 }
 
 /**
- * The content of a chunk of any size, piece by piece as its range comes in; it ends only after exactly `sizeBytes`.
+ * The content of a chunk of any size, piece by piece as its range arrives; it ends only after exactly `sizeBytes`.
  * @throws IntegrityError CHUNK_CONTENT_MISMATCH
  */
 export async function* inflateChunk(
@@ -113,7 +113,7 @@ export async function* inflateChunk(
   if (found !== sizeBytes) failChunk(sizeBytes, found > sizeBytes ? 'more' : `${found} bytes`);
 }
 
-/** Refuses a range whose content is not what the TOC promises. */
+/** Rejects a range whose content differs from the TOC. */
 export function failChunk(expected: number, found: string): never {
   throw new IntegrityError(
     'CHUNK_CONTENT_MISMATCH',

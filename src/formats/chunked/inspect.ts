@@ -11,28 +11,28 @@ import { TAR_SPLIT_BYTES_MAX, TOC_BYTES_MAX } from './layout.ts';
 import { type Toc, TocParser } from './toc.ts';
 import { UnusableToc } from './verdict.ts';
 
-/** Why a pull would not go by a TOC, or would refuse the layer. */
+/** Why a pull would not use a TOC, or would reject the layer. */
 export interface TocFault {
-  /** A code of an error, or a reason to take the blob whole. */
+  /** An error code, or a reason to pull the whole blob. */
   readonly code: string;
   readonly message: string;
 }
 
-/** What a whole blob says of itself. */
+/** The metadata found in a whole blob. */
 export interface BlobInspection {
   readonly kind: 'zstd-chunked' | 'estargz';
-  /** Undefined when it could not be read. */
+  /** Undefined when the TOC could not be read. */
   readonly toc: Toc | undefined;
-  /** What the annotation of the descriptor should say. */
+  /** The digest that the annotation of the descriptor should state. */
   readonly tocDigest: ContentDigest | undefined;
-  /** Undefined when there is no tar-split, or the TOC disagrees with it. */
+  /** Undefined without a tar-split, or when the TOC disagrees with it. */
   readonly layer: ChunkedLayer | undefined;
   readonly fault: TocFault | undefined;
 }
 
 type Found = { -readonly [key in keyof BlobInspection]: BlobInspection[key] };
 
-/** Reads the TOC of a whole blob by its footer and holds it against the tar-split; undefined when the blob has none. */
+/** Reads the TOC of a whole blob by its footer and compares it with the tar-split; undefined when the blob has no TOC. */
 export function inspectChunkedBlob(blob: Uint8Array): BlobInspection | undefined {
   const chunked = parseChunkedFooter(blob.subarray(-FOOTER_TAIL_BYTES));
   const stargz = parseStargzFooter(blob.subarray(-FOOTER_TAIL_BYTES));

@@ -23,13 +23,13 @@ export interface ChunkedFile {
   readonly chunks: readonly TocChunk[];
 }
 
-/** A layer whose TOC and tar-split say the same: what its tar consists of. */
+/** The content of a layer's tar, on which TOC and tar-split agree. */
 export interface ChunkedLayer {
   /** Files with content, in the order of the tar; their ranges ascend and do not overlap. */
   readonly files: readonly ChunkedFile[];
-  /** Members of the tar of any type. */
+  /** Number of tar members of any type. */
   readonly memberCount: number;
-  /** Length of the tar that segments and contents make. */
+  /** Length of the tar made of segments and contents. */
   readonly tarBytes: number;
 }
 
@@ -43,15 +43,15 @@ const TYPE_OF_FLAG: ReadonlyMap<number, TocType> = new Map([
   [TAR_TYPE_FLAG.fifo, 'fifo'],
 ]);
 
-/** Kind of TOC entry that a type flag gives; undefined for a member that a TOC cannot hold. */
+/** Kind of TOC entry for a type flag; undefined for a member that a TOC cannot hold. */
 export function tocTypeOf(typeFlag: number): TocType | undefined {
   return TYPE_OF_FLAG.get(typeFlag);
 }
 
 /**
- * Holds a TOC against the tar-split of its layer, record by record. Headers are what the records say, so the tar decides
- * and the TOC must agree: one entry for each member, every attribute equal, names of the records those of the headers.
- * A layer of no use throws UnusableToc, which stays in this room.
+ * Compares a TOC with the tar-split of its layer, record by record. The records contain the tar headers, so the tar decides
+ * and the TOC must agree: one entry for each member, equal attributes, and equal names in records and headers.
+ * An unusable layer throws UnusableToc, which never leaves this module.
  * Source: containers-storage pkg/chunked, ensureTOCMatchesTarSplit; spec of zstd:chunked 1.5 and 1.9.
  */
 export class LayerMatcher {
@@ -73,13 +73,13 @@ export class LayerMatcher {
     this.#matched = new Uint8Array(toc.entries.length);
   }
 
-  /** Takes the next record. @throws FormatError TAR_*, CHUNKED_TOC_INVALID; IntegrityError CHUNKED_TOC_MISMATCH */
+  /** Reads the next record. @throws FormatError TAR_*, CHUNKED_TOC_INVALID; IntegrityError CHUNKED_TOC_MISMATCH */
   push(record: TarSplitRecord): void {
     if (record.kind === 'file') this.#pushFile(record);
     else this.#pushSegment(record.bytes);
   }
 
-  /** There are no more records. @throws IntegrityError CHUNKED_TOC_MISMATCH */
+  /** Call after the last record. @throws IntegrityError CHUNKED_TOC_MISMATCH */
   finish(): ChunkedLayer {
     if (this.#header !== undefined) {
       failMismatch(
@@ -96,7 +96,7 @@ export class LayerMatcher {
     return { files: this.#files, memberCount: this.#memberCount, tarBytes: this.#tarBytes };
   }
 
-  /** Everything after the last member is the trailer, however it is cut; the diff id decides about its bytes. */
+  /** All segments after the last member are the trailer, at any split; the diff id verifies its bytes. */
   #pushSegment(bytes: Uint8Array): void {
     const offset = this.#tarBytes + this.#padding;
     this.#tarBytes += bytes.length;
@@ -152,7 +152,7 @@ export class LayerMatcher {
     this.#files.push({ name, sizeBytes, digest, chunks });
   }
 
-  /** The entry of a member: nearly always the next one. */
+  /** The entry of a member: mostly the next one of the TOC. */
   #entryOf({ name }: TarMemberHeader): TocEntry {
     const { entries } = this.#toc;
     const lossy = replaceInvalidUtf8(name);

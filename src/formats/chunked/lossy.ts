@@ -6,8 +6,8 @@ const REPLACEMENT = '\xef\xbf\xbd';
 const ASCII = /^[\0-\x7f]*$/;
 
 /**
- * A name as Go's JSON encoder leaves it: every byte that is not part of valid UTF-8 becomes U+FFFD, each one by itself.
- * Source: Go encoding/json and unicode/utf8.DecodeRune, which moves one byte on after an invalid one.
+ * A name as Go's JSON encoder writes it: every byte that is not part of valid UTF-8 becomes one U+FFFD.
+ * Source: Go encoding/json and unicode/utf8.DecodeRune, which advances one byte after an invalid one.
  */
 export function replaceInvalidUtf8(name: ByteString): ByteString {
   if (ASCII.test(name)) return name;
@@ -22,7 +22,7 @@ export function replaceInvalidUtf8(name: ByteString): ByteString {
   return text as ByteString;
 }
 
-/** Length of the character at `at`; 0 when its bytes are none. */
+/** Length in bytes of the UTF-8 character at `at`; 0 when it is invalid. */
 function validLength(bytes: Uint8Array, at: number): number {
   for (let length = 1; length <= 4 && at + length <= bytes.length; length += 1) {
     if (isUtf8(bytes.subarray(at, at + length))) return length;

@@ -3,15 +3,15 @@ import { show } from './toc.ts';
 import { failToc } from './verdict.ts';
 
 /**
- * The paths of a layer's members. Refused are those that readers could take for different places: one with `..`, one that
- * is there twice, and one below something that is no directory of the layer.
+ * The paths of a layer's members. Rejects paths that readers could resolve differently: a path with `..`, a
+ * repeated path, and a path below a member that is not a directory.
  */
 export class MemberPaths {
-  /** True: a directory, written or implied by a path below it. */
+  /** True: a directory, listed or implied by a path below it. */
   readonly #isDirectory = new Map<string, boolean>([['', true]]);
-  /** Directories that have a member of their own. */
+  /** Directories with a member of their own. */
   readonly #written = new Set<string>();
-  /** Parents that have been looked at: the last one is nearly always the next one's. */
+  /** The last checked parent: the next member mostly has the same. */
   #lastParent = '';
 
   /** @throws FormatError CHUNKED_TOC_INVALID */
@@ -47,7 +47,7 @@ export class MemberPaths {
   }
 }
 
-/** A path without empty and `.` components and slashes around it. */
+/** A path without empty and `.` components and without slashes at its ends. */
 function cleanPath(name: string): string {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) failToc(show(name), 'expected no ".." component, found one');

@@ -8,11 +8,11 @@ import { TAR_SPLIT_BYTES_MAX, TOC_BYTES_MAX } from './layout.ts';
 import { type Toc, TocParser } from './toc.ts';
 import { type TocUnusable, UnusableToc, verdictOf } from './verdict.ts';
 
-/** Where TOC and tar-split of a zstd:chunked layer are. */
+/** Positions of TOC and tar-split of a zstd:chunked layer. */
 export type ChunkedLocation = Extract<TocLocation, { kind: 'zstd-chunked' }>;
 
 /**
- * Reads a TOC as it is in the blob: compares its digest, inflates no further than the claim, checks every chunk table.
+ * Reads a compressed TOC: verifies its digest, inflates no further than the claimed length, checks every chunk table.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError CHUNKED_METADATA_TOO_LARGE, CHUNKED_TOC_INVALID
  */
 export function readToc(bytes: Uint8Array, location: ChunkedLocation): Promise<Toc | TocUnusable> {
@@ -31,7 +31,7 @@ export function readToc(bytes: Uint8Array, location: ChunkedLocation): Promise<T
 }
 
 /**
- * Reads a tar-split as it is in the blob and holds the TOC against it.
+ * Reads a compressed tar-split and compares the TOC with it.
  * @throws IntegrityError BLOB_DIGEST_MISMATCH, CHUNKED_TOC_MISMATCH; FormatError CHUNKED_METADATA_TOO_LARGE,
  * CHUNKED_TOC_INVALID, TAR_SPLIT_INVALID, TAR_*
  */
@@ -50,7 +50,7 @@ export function readChunkedLayer(
   });
 }
 
-/** The records of a tar-split that `readChunkedLayer` has read before, once more: for putting the tar together. */
+/** Reads the records of a tar-split again after `readChunkedLayer`, to assemble the tar. */
 export function tarSplitRecords(
   tarSplit: Uint8Array,
   location: ChunkedLocation,

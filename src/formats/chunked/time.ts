@@ -1,12 +1,12 @@
 import type { TarTime } from '#formats/tar';
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
-/** The first instant of the year 1: what Go's zero time is. */
+/** The first instant of the year 1: Go's zero time. */
 const ZERO_SEC = -62_135_596_800;
 
 /**
  * The instant of a time in a TOC: RFC 3339 with `T` and `Z` in upper case, a point or a comma before the fraction, in any
- * time zone. Undefined when it is not written so. Source: RFC 3339, section 5.6; Go time.Parse takes the comma.
+ * time zone. Undefined for any other form. Source: RFC 3339, section 5.6; Go time.Parse accepts the comma.
  */
 export function parseTocTime(text: string): TarTime | undefined {
   const match = TIME.exec(text);
@@ -25,7 +25,7 @@ export function parseTocTime(text: string): TarTime | undefined {
   return { sec: BigInt(sec), nsec: Number((match[7] ?? '').slice(0, 9).padEnd(9, '0')) };
 }
 
-/** The time as a TOC has it, in UTC; undefined when its year does not have four digits. */
+/** Formats a time for a TOC, in UTC; undefined when its year does not have four digits. */
 export function formatTocTime({ sec, nsec }: TarTime): string | undefined {
   const milliseconds = Number(sec) * 1000;
   const date = new Date(milliseconds);
@@ -35,7 +35,7 @@ export function formatTocTime({ sec, nsec }: TarTime): string | undefined {
   return `${date.toISOString().slice(0, 19)}${fraction}Z`;
 }
 
-/** True for what upstream takes for no time at all: none, Unix 0, and the first instant of the year 1. */
+/** True for the times that upstream treats as absent: none, Unix 0, and the first instant of the year 1. */
 export function isNoTime(time: TarTime | undefined): boolean {
   if (time === undefined) return true;
   return time.nsec === 0 && (time.sec === 0n || time.sec === BigInt(ZERO_SEC));

@@ -26,7 +26,7 @@ const ENTRY_KEYS = [
   'chunkType',
   'innerOffset',
 ] as const;
-/** A key of an entry that means something here. */
+/** A key of an entry that this library reads. */
 export type TocKey = (typeof ENTRY_KEYS)[number];
 
 const KNOWN_KEYS: ReadonlySet<string> = new Set(ENTRY_KEYS);
@@ -34,7 +34,7 @@ const KEY_OF_LOWER: ReadonlyMap<string, TocKey> = new Map(
   ENTRY_KEYS.map((key) => [key.toLowerCase(), key]),
 );
 
-/** One entry of a TOC as its JSON says. */
+/** The JSON object of one TOC entry. */
 export type RawTocEntry = Readonly<Partial<Record<TocKey, unknown>>>;
 
 /** Receives the parts of a TOC document in order. */
@@ -62,7 +62,7 @@ const CODE = {
   closeBrace: 0x7d,
 } as const;
 
-/** What comes next in the document, between values. */
+/** What may follow in the document, between values. */
 type Phase =
   | 'start'
   | 'firstKey'
@@ -75,13 +75,13 @@ type Phase =
   | 'afterElement'
   | 'end';
 
-/** What kind of value is being collected. */
+/** Kind of the value that is being collected. */
 type Span = 'none' | 'string' | 'brackets' | 'literal';
 
 /**
- * Reads a TOC document in pieces of any size: the outer object here, every inner value by JSON.parse once it is complete, so
- * that one entry is held, never the document. Stricter than JSON in two things that Go's reader refuses too: numbers are
- * integers, and keys are not empty. A document that is not so throws UnusableToc.
+ * Reads a TOC document in pieces of any size. The outer object is parsed here, every inner value by JSON.parse once it is complete:
+ * only one entry is held, never the document. Stricter than JSON in two points, as Go's reader: numbers are
+ * integers, and keys are not empty. Any other document throws UnusableToc.
  * Source: containers-storage pkg/chunked (jsoniter), spec of zstd:chunked 1.4.
  */
 export class TocJsonParser {
@@ -101,7 +101,7 @@ export class TocJsonParser {
     this.#sink = sink;
   }
 
-  /** Takes the next bytes of the document. */
+  /** Reads the next bytes of the document. */
   push(piece: Uint8Array): void {
     let start = 0;
     for (let at = 0; at < piece.length; ) {
@@ -119,12 +119,12 @@ export class TocJsonParser {
     if (this.#span !== 'none') this.#hold(piece.slice(start));
   }
 
-  /** The document has no more bytes. */
+  /** Call after the last bytes of the document. */
   end(): void {
     if (this.#phase !== 'end') fail('the document ends early');
   }
 
-  /** Passes one byte between values; where a value begins, only notes that. */
+  /** Passes one byte between values; at the start of a value, only notes its position. */
   #between(piece: Uint8Array, at: number): number {
     const code = piece[at] as number;
     if (isBlank(code)) return at + 1;
@@ -187,7 +187,7 @@ export class TocJsonParser {
     return at;
   }
 
-  /** Where the value at hand ends in the piece, -1 when it goes on. */
+  /** End of the current value in the piece; -1 when the value continues in the next one. */
   #endOfSpan(piece: Uint8Array, from: number): number {
     let { 0: inString, 1: isEscaped } = [this.#inString, this.#isEscaped];
     let depth = this.#depth;
@@ -253,7 +253,7 @@ function isBlank(code: number): boolean {
   return code === CODE.space || code === CODE.newline || code === CODE.return || code === CODE.tab;
 }
 
-/** A point or an exponent outside a string. The `e` of true and false follows a letter. */
+/** A point or an exponent outside a string. The `e` of true and false does not follow a digit. */
 function isFraction(code: number, previous: number): boolean {
   if (code === CODE.point || code === CODE.upperE) return true;
   return code === CODE.lowerE && previous >= 0x30 && previous <= 0x39;
@@ -269,7 +269,7 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** The entry with its keys in their usual spelling; nearly always they are. */
+/** The entry with its keys in their usual spelling, which most entries have. */
 function entryOf(value: object): RawTocEntry {
   const keys = Object.keys(value);
   if (keys.every((key) => KNOWN_KEYS.has(key))) return value as RawTocEntry;
@@ -282,7 +282,7 @@ function entryOf(value: object): RawTocEntry {
   return Object.fromEntries(fields) as RawTocEntry;
 }
 
-/** Upstream matches keys without regard to the case of ASCII letters; an empty key ends its parse. */
+/** Upstream ignores the case of ASCII letters in keys; an empty key ends its parse. */
 function lowerKey(key: string): string {
   if (key === '') fail('a key is empty');
   return key.replace(/[A-Z]/g, (letter) => letter.toLowerCase());

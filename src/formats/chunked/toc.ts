@@ -13,7 +13,7 @@ import { parseTocTime } from './time.ts';
 import { type RawTocEntry, TocJsonParser, type TocKey } from './toc-json.ts';
 import { failToc, UnusableToc } from './verdict.ts';
 
-/** Kinds of entries that stand for a member of the tar. */
+/** Kinds of entries that represent a member of the tar. */
 export const TOC_TYPES = ['reg', 'hardlink', 'symlink', 'dir', 'char', 'block', 'fifo'] as const;
 /** Kind of an entry. */
 export type TocType = (typeof TOC_TYPES)[number];
@@ -27,16 +27,16 @@ export interface TocChunk {
   readonly offset: number;
   readonly lengthBytes: number;
   readonly digest: ContentDigest;
-  /** All zeros: a hole, which need not be fetched. */
+  /** All zeros: a hole, which is not fetched. */
   readonly isZeros: boolean;
 }
 
-/** One member of the tar as the TOC has it. Texts are UTF-8, with U+FFFD for each byte that was none. */
+/** One tar member in the TOC. Texts are UTF-8, with U+FFFD for each invalid byte. */
 export interface TocEntry {
   readonly type: TocType;
   readonly name: ByteString;
   readonly linkName: ByteString;
-  /** As in the tar header, file type bits included. */
+  /** As in the tar header, including file type bits. */
   readonly mode: number;
   readonly sizeBytes: number;
   readonly uid: number;
@@ -48,28 +48,28 @@ export interface TocEntry {
   readonly rdevMinor: number;
   /** Values in base64. */
   readonly xattrs: ReadonlyMap<ByteString, string>;
-  /** Digest of the content; undefined for what has none and for an empty file. */
+  /** Digest of the content; undefined for an empty file and for other types. */
   readonly digest: ContentDigest | undefined;
-  /** The content, whole and in order; empty for what has none. */
+  /** The whole content in order; empty for a member without content. */
   readonly chunks: readonly TocChunk[];
 }
 
-/** A TOC whose chunk tables are sound: every content is covered once, in ranges that lie before `endOffset`. */
+/** A TOC with sound chunk tables: every content is covered once, by ranges before `endOffset`. */
 export interface Toc {
   readonly entries: readonly TocEntry[];
   /** Digest of the compressed tar-split; undefined in TOCs of early writers. */
   readonly tarSplitDigest: ContentDigest | undefined;
 }
 
-/** What differs between the two kinds of TOCs. */
+/** The differences between the two kinds of TOCs. */
 export interface TocForm {
-  /** No range may end after it: where the TOC itself begins. */
+  /** End of the last possible range: the start of the TOC itself. */
   readonly endOffset: number;
   /** eStargz: a range ends where the next begins, and the last chunk of a file has no size. */
   readonly isStargz: boolean;
 }
 
-/** An entry while its chunks come in. */
+/** An entry whose chunks are still arriving. */
 interface Draft {
   readonly entry: Omit<TocEntry, 'chunks'>;
   readonly endOffset: number | undefined;
@@ -87,8 +87,8 @@ interface Part {
 const NO_XATTRS: ReadonlyMap<ByteString, string> = new Map();
 
 /**
- * Parses a TOC in pieces of any size and checks its chunk tables as it goes.
- * A TOC of no use throws UnusableToc, which stays in this room; one that lies throws FormatError CHUNKED_TOC_INVALID.
+ * Parses a TOC in pieces of any size and checks its chunk tables meanwhile.
+ * An unusable TOC throws UnusableToc, which never leaves this module; an untruthful one throws FormatError CHUNKED_TOC_INVALID.
  * Source: containers-storage pkg/chunked/internal/compression.go; estargz.md, "TOCEntry".
  */
 export class TocParser {
@@ -110,12 +110,12 @@ export class TocParser {
     });
   }
 
-  /** Takes the next bytes of the document. @throws FormatError CHUNKED_TOC_INVALID */
+  /** Reads the next bytes of the document. @throws FormatError CHUNKED_TOC_INVALID */
   push(piece: Uint8Array): void {
     this.#json.push(piece);
   }
 
-  /** The document is complete. @throws FormatError CHUNKED_TOC_INVALID */
+  /** Call after the last bytes of the document. @throws FormatError CHUNKED_TOC_INVALID */
   finish(): Toc {
     this.#json.end();
     if (this.#version !== TOC_VERSION) {
@@ -168,7 +168,7 @@ export class TocParser {
     this.#drafts.push(draft);
   }
 
-  /** Finishes the pending entries; in eStargz they wait until an offset tells where the last range ends. */
+  /** Finishes the pending entries; in eStargz they wait for the offset that ends the last range. */
   #close(nextOffset: number | undefined): void {
     for (const draft of this.#drafts) {
       const endOffset = draft.endOffset ?? nextOffset;
@@ -187,7 +187,7 @@ export class TocParser {
   }
 }
 
-/** Memory that an entry will take. */
+/** Memory that an entry will use, in bytes. */
 function heldBytesOf({ name, linkName, xattrs }: RawTocEntry): number {
   let bytes = TOC_ENTRY_HELD_BYTES;
   for (const text of [name, linkName]) if (typeof text === 'string') bytes += text.length;
@@ -202,7 +202,7 @@ function heldBytesOf({ name, linkName, xattrs }: RawTocEntry): number {
   return bytes;
 }
 
-/** Checks the chunk table of a file: sizes add up, offsets ascend and stay inside. */
+/** Checks the chunk table of a file: sizes add up; offsets ascend and stay in bounds. */
 function chunksOf(draft: Draft, endOffset: number | undefined, form: TocForm): TocChunk[] {
   const { entry, parts } = draft;
   const what = show(entry.name);
@@ -268,7 +268,7 @@ function partOf(raw: RawTocEntry, name: ByteString): Part {
   if (kind !== '' && kind !== 'zeros') {
     throw new UnusableToc('kind', `${show(name)} has a chunk of kind ${show(kind)}`);
   }
-  // Several payloads in one gzip member: the second cannot be read without the first.
+  // Several payloads share one gzip member: the second cannot be read without the first.
   if (raw.innerOffset !== undefined)
     throw new UnusableToc('kind', `${show(name)} shares its range`);
   const size = numberOf(raw, 'chunkSize', name);
@@ -285,7 +285,7 @@ function isTocType(text: string): text is TocType & ByteString {
   return (TOC_TYPES as readonly string[]).includes(text);
 }
 
-/** A text; null and none are empty. A lone surrogate becomes U+FFFD, as in Go. */
+/** A text; null and an absent text are empty. A lone surrogate becomes U+FFFD, as in Go. */
 function textOf(raw: RawTocEntry, key: TocKey): ByteString {
   const value = raw[key] ?? '';
   if (typeof value !== 'string') throw new UnusableToc('json', `its ${key} is no text`);
@@ -333,7 +333,7 @@ function xattrsOf(raw: RawTocEntry): ReadonlyMap<ByteString, string> {
   return xattrs;
 }
 
-/** A name in a message. */
+/** A name for a message. */
 export function show(name: string): string {
   return JSON.stringify(Buffer.from(name.slice(0, 200), 'latin1').toString('utf8'));
 }

@@ -1,28 +1,28 @@
 import { FormatError, IntegrityError } from '#base/errors';
 
-/** Why a layer with a TOC can only be taken whole. */
+/** Why a layer with a TOC can only be pulled as a whole blob. */
 export type TocReason =
-  /** The annotations are not written as they should be, or point outside the blob. */
+  /** The annotations are malformed, or point outside the blob. */
   | 'annotation'
-  /** There is no tar-split that the TOC vouches for, so the diff id could not be verified. */
+  /** The TOC names no tar-split, so the diff id could not be verified. */
   | 'no-tar-split'
   /** TOC or tar-split is longer than a limit. */
   | 'too-large'
-  /** TOC or tar-split is not as long as its annotation says. */
+  /** TOC or tar-split differs in length from its annotation. */
   | 'length'
   | 'version'
-  /** The TOC is not a JSON document of its form. */
+  /** The TOC is not JSON, or not of the expected form. */
   | 'json'
-  /** A kind of entry or of chunk that this version does not know. */
+  /** This version does not know a kind of entry or of chunk. */
   | 'kind'
-  /** Two names are one once their bytes that are no UTF-8 are replaced. */
+  /** Two names become equal when their invalid UTF-8 is replaced. */
   | 'name'
   /** A header states a size, but no content follows. */
   | 'link-size'
-  /** A file with holes in the PAX form: the blob holds another tar than the headers say. */
+  /** A sparse file in the PAX form: the tar in the blob differs from its headers. */
   | 'sparse';
 
-/** A layer whose TOC cannot be used; its blob may be fine, so it is taken whole. */
+/** A layer with an unusable TOC; its blob may be valid, so the whole blob is pulled. */
 export interface TocUnusable {
   readonly kind: 'unusable';
   readonly reason: TocReason;
@@ -35,7 +35,7 @@ export function unusable(reason: TocReason, message: string): TocUnusable {
   return { kind: 'unusable', reason, message };
 }
 
-/** What parsers throw inside this room for a TOC that is no lie, but of no use; it never leaves the room. */
+/** Thrown by parsers for a TOC that is unusable but not untruthful; never leaves this module. */
 export class UnusableToc extends Error {
   readonly verdict: TocUnusable;
 
@@ -45,7 +45,7 @@ export class UnusableToc extends Error {
   }
 }
 
-/** Runs `work`; a TOC of no use becomes a value. */
+/** Runs `work`; an unusable TOC becomes a value. */
 export async function verdictOf<T>(work: () => Promise<T>): Promise<T | TocUnusable> {
   try {
     return await work();
@@ -55,7 +55,7 @@ export async function verdictOf<T>(work: () => Promise<T>): Promise<T | TocUnusa
   }
 }
 
-/** Refuses a TOC whose chunk tables or paths no honest writer makes; `what` names the entry. */
+/** Rejects a TOC with chunk tables or paths that no honest writer produces; `what` names the entry. */
 export function failToc(what: string, reason: string): never {
   throw new FormatError('CHUNKED_TOC_INVALID', `Cannot use TOC of layer: ${what}: ${reason}`, {
     offset: 0,
@@ -64,7 +64,7 @@ export function failToc(what: string, reason: string): never {
   });
 }
 
-/** Refuses a TOC that says other things than the tar: other readers of it would see another image. */
+/** Rejects a TOC that disagrees with the tar: readers of the TOC would see another image. */
 export function failMismatch(what: string, expected: string, found: string): never {
   throw new IntegrityError(
     'CHUNKED_TOC_MISMATCH',

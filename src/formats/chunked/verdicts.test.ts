@@ -12,8 +12,8 @@ import {
 import { TOC_ENTRIES_MAX } from './layout.ts';
 
 /**
- * The tables of test/golden/chunked/README.md and extra/README.md, column "ours". `baddigest` and `zeros-lie` lie about
- * contents alone: their metadata is sound, and the digest of the file refuses them.
+ * The tables of test/golden/chunked/README.md and extra/README.md, column "ours". `baddigest` and `zeros-lie` are wrong only
+ * in contents: their metadata is sound, and the digest of the file rejects them.
  */
 const GOLDEN: Readonly<Record<string, Verdict>> = {
   'neg/neg-ok': 'usable',
@@ -88,7 +88,7 @@ const text = (rewrite: (text: string) => string | Buffer): Change => {
   return (metadata) => Object.assign(metadata, { rewrite });
 };
 
-/** Each change of a sound layer and what becomes of it. The first rows are cases of the table without a golden layer. */
+/** Each change of a sound layer and its verdict. The first rows are cases of the table without a golden layer. */
 const CHANGES: readonly (readonly [name: string, change: Change, verdict: Verdict])[] = [
   ['swapoff: the ranges of two files changed places', swapFiles, 'refused: CHUNKED_TOC_MISMATCH'],
   ['swapped chunks', swapChunks, 'refused: CHUNKED_TOC_INVALID'],
@@ -258,7 +258,7 @@ function endInToc(metadata: EditableMetadata): void {
   Object.assign(entry(metadata, 2), { endOffset: contentEnd(OK) + 9 });
 }
 
-/** 2^31 bytes: the zstd frame of a run is a header and blocks of one byte each that stand for 128 KiB. */
+/** 2^31 bytes: a zstd frame of a header and run-length blocks of one stored byte each, which inflate to 128 KiB. */
 function bombTarSplit(metadata: EditableMetadata): void {
   const block = Buffer.from([((128 * 1024) << 3) & 0xff, 0, 0x10, 0x20]);
   block.writeUIntLE((128 * 1024 * 8) | 2, 0, 3);

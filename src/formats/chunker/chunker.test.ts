@@ -40,7 +40,7 @@ function chunksOf(content: Uint8Array, pieceBytes = content.length): Chunk[] {
   return chunks;
 }
 
-/** The checksum as its description has it, byte by byte, holes found first. */
+/** The checksum as its documentation defines it, byte by byte, with holes found first. */
 function slowChunksOf(content: Uint8Array): Chunk[] {
   const chunks: Chunk[] = [];
   const window = new Uint8Array(64);
@@ -144,7 +144,7 @@ test('any content is cut as the description of the checksum has it, in pieces of
   );
 });
 
-/** Bytes that look random and are the same in every run. */
+/** Pseudo-random bytes, equal in every run. */
 function noise(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = 1;

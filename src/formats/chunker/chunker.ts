@@ -18,20 +18,20 @@ export interface ChunkSink {
   zeros(lengthBytes: number): void;
 }
 
-/** The rolling checksum over the last 64 bytes, and where its loop stopped. */
+/** The rolling checksum over the last 64 bytes, and the position where its loop stopped. */
 interface Rolling {
   first: number;
   second: number;
-  /** It stopped where a chunk ends, not before a zero or at the end of the bytes. */
+  /** True when it stopped at the end of a chunk, not before a zero or at the end of the bytes. */
   isBoundary: boolean;
-  /** Zeros before this place are known to be too few for a hole. */
+  /** Zeros before this position are too few for a hole. */
   shortRunEnd: number;
 }
 
 /**
- * Cuts a file into chunks where its content says so, as podman does: the same content gives the same chunks wherever it lies
- * in a file, in pieces of any size. There is no shortest and no longest chunk, but for holes. Sans-I/O; holds 64 bytes and at
- * most 1,023 zeros beside the piece. Source: containers-storage pkg/chunked/compressor/compressor.go, rollingChecksumReader.
+ * Cuts a file into chunks at boundaries that its content determines, as podman does: equal content produces equal chunks at any
+ * offset in a file, from pieces of any size. Chunks have no minimum or maximum size, except for holes. Sans-I/O; holds 64 bytes and
+ * at most 1,023 zeros besides the piece. Source: containers-storage pkg/chunked/compressor/compressor.go, rollingChecksumReader.
  */
 export class ContentChunker {
   readonly #rolling: Rolling = {
@@ -40,16 +40,16 @@ export class ContentChunker {
     isBoundary: false,
     shortRunEnd: 0,
   };
-  /** The last bytes that were rolled. */
+  /** The last bytes that entered the checksum. */
   #history = new Uint8Array(WINDOW_BYTES);
   /** Zeros that may become a hole. */
   #carry = 0;
-  /** Length of the current hole; 0 if there is none. */
+  /** Length of the current hole; 0 without one. */
   #hole = 0;
-  /** The current chunk has bytes. */
+  /** True when the current chunk has bytes. */
   #isOpen = false;
 
-  /** Takes the next bytes of the file. */
+  /** Reads the next bytes of the file. */
   push(piece: Uint8Array, sink: ChunkSink): void {
     let start = 0;
     if (this.#hole > 0) {
@@ -61,7 +61,7 @@ export class ContentChunker {
     this.#roll(piece.subarray(start), false, sink);
   }
 
-  /** The file has no more bytes. */
+  /** Call after the last bytes of the file. */
   end(sink: ChunkSink): void {
     if (this.#hole > 0) this.#endHole(sink);
     this.#roll(new Uint8Array(0), true, sink);
@@ -69,7 +69,7 @@ export class ContentChunker {
   }
 
   #roll(piece: Uint8Array, isEnd: boolean, sink: ChunkSink): void {
-    // One run of memory: the bytes that fall out of the window are 64 before those that come in.
+    // Contiguous memory: the bytes that leave the window are 64 before those that enter it.
     const work = concatBytes([this.#history, new Uint8Array(this.#carry), piece]);
     const rolling = this.#rolling;
     let at = WINDOW_BYTES;
@@ -118,7 +118,7 @@ export class ContentChunker {
     this.#isOpen = true;
   }
 
-  /** After so many zeros the window is what it is at the start of a file. */
+  /** After this many zeros the window equals that at the start of a file. */
   #endHole(sink: ChunkSink): void {
     sink.zeros(this.#hole);
     this.#hole = 0;
@@ -128,11 +128,11 @@ export class ContentChunker {
   }
 }
 
-/** Rolls bytes until a chunk ends, a run of zeros begins that has not been measured, or the bytes end; returns where. */
+/** Rolls bytes up to the end of a chunk, the start of an unmeasured run of zeros, or the end of the bytes; returns that position. */
 function rollTo(work: Uint8Array, from: number, rolling: Rolling): number {
   const { shortRunEnd } = rolling;
   const end = work.length;
-  // Small integers throughout: two thirds of the speed hang on it.
+  // Small integers throughout: they account for two thirds of the speed.
   let first = rolling.first | 0;
   let second = rolling.second | 0;
   let at = from | 0;
@@ -155,7 +155,7 @@ function rollTo(work: Uint8Array, from: number, rolling: Rolling): number {
   return at;
 }
 
-/** Where the run of zeros that begins at `from` ends. */
+/** End of the run of zeros that begins at `from`. */
 function zerosEnd(bytes: Uint8Array, from: number): number {
   let at = from;
   while (at < bytes.length && bytes[at] === 0) at += 1;

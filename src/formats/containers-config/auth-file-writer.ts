@@ -1,8 +1,8 @@
 import type { AuthFile, JsonObject } from './auth-file.ts';
 
 /**
- * The text of a file of credentials in which `key` has this name and password. All other keys stay as they are; the form is the one of
- * podman: tabs, sorted keys, no newline at the end.
+ * The text of a credentials file with this name and password for `key`. All other keys are kept; the format is podman's: tabs, sorted keys, no
+ * newline at the end.
  */
 export function encodeWithEntry(
   file: AuthFile | undefined,
@@ -14,7 +14,7 @@ export function encodeWithEntry(
   return encodeEntries(file, entries);
 }
 
-/** The text without exactly this key; undefined when the file has no such key. */
+/** The text without this exact key; undefined when the file has no such key. */
 export function encodeWithoutEntry(file: AuthFile, key: string): string | undefined {
   if (!file.entries.has(key)) return undefined;
   const entries = new Map(file.entries);
@@ -22,7 +22,7 @@ export function encodeWithoutEntry(file: AuthFile, key: string): string | undefi
   return encodeEntries(file, entries);
 }
 
-/** The text without any entry. */
+/** The text without entries. */
 export function encodeWithoutEntries(file: AuthFile): string {
   return encodeEntries(file, new Map());
 }

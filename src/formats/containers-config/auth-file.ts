@@ -2,23 +2,23 @@ import { decodeBase64 } from '#base/bytes';
 import { type ConfigFile, configInvalid, describeValue } from './config-file.ts';
 import { DOCKER_HUB, DOCKER_HUB_SERVER, HELPER_NAME } from './layout.ts';
 
-/** What proves who asks. */
+/** Credentials for a registry. */
 export type Credentials =
   | { readonly kind: 'password'; readonly user: string; readonly password: string }
   | {
-      /** Exchanged for access tokens; a name and password may lie beside it. */
+      /** Exchanged for access tokens; the entry may also have a name and password. */
       readonly kind: 'identity-token';
       readonly token: string;
       readonly user?: string;
       readonly password?: string;
     }
   | {
-      /** Sent as it is. */
+      /** Sent unchanged. */
       readonly kind: 'registry-token';
       readonly token: string;
     };
 
-/** For whom credentials are looked up. */
+/** Scope of a credentials lookup. */
 export interface CredentialScope {
   /** Host and port as in the reference, `docker.io` for Docker Hub. */
   readonly registry: string;
@@ -26,13 +26,13 @@ export interface CredentialScope {
   readonly repository?: string;
 }
 
-/** What one file says about a scope: a helper to ask, or credentials. */
+/** The entry of one file for a scope: a helper to run, or credentials. */
 export type CredentialSource =
   | {
       readonly kind: 'helper';
       /** Without `docker-credential-`. */
       readonly helper: string;
-      /** What the helper is asked for. */
+      /** Server name to pass to the helper. */
       readonly server: string;
     }
   | {
@@ -42,12 +42,12 @@ export type CredentialSource =
       readonly credentials: Credentials;
     };
 
-/** A parsed auth.json, config.json or .dockercfg; every key is kept for writing. */
+/** A parsed auth.json, config.json or .dockercfg; all keys are kept for writing. */
 export interface AuthFile {
   readonly name: string;
-  /** Keys of `auths` to their entries, as they stand in the file. */
+  /** Keys of `auths` to their entries, as in the file. */
   readonly entries: ReadonlyMap<string, JsonObject>;
-  /** Host to helper; an empty helper means none for this host. */
+  /** Host to helper; an empty helper means no helper for this host. */
   readonly credHelpers: ReadonlyMap<string, string>;
   /** Docker's helper for every host. */
   readonly credsStore: string | undefined;
@@ -60,7 +60,7 @@ export interface AuthFile {
 export type JsonObject = { readonly [key: string]: unknown };
 
 /**
- * Parses a file of credentials. Sources: containers-auth.json(5); Docker's config.json.
+ * Parses a credentials file. Sources: containers-auth.json(5); Docker's config.json.
  * @throws FormatError CONFIG_INVALID, also for an empty file
  */
 export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
@@ -86,9 +86,9 @@ export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
 }
 
 /**
- * What this file says about a scope; undefined sends the search to the next file. Order: the helper of the host, the keys from the
- * repository up to the host, keys written as URLs, Docker's helper for all. The first key that exists decides, even when it is empty.
- * Source: containers-auth.json(5); recorded with skopeo 1.22; `user`, `password`, `registrytoken` and `credsStore` as Docker has them.
+ * Finds the entry of this file for a scope; undefined continues the search in the next file. Order: the helper of the host, the keys from the
+ * repository up to the host, keys written as URLs, Docker's helper for all hosts. The first existing key decides, even if it is empty.
+ * Source: containers-auth.json(5); recorded with skopeo 1.22; `user`, `password`, `registrytoken` and `credsStore` as in Docker.
  * @throws FormatError CONFIG_INVALID for an entry that cannot be read
  */
 export function findCredentials(
@@ -124,7 +124,7 @@ function findKey(file: AuthFile, scope: CredentialScope): string | undefined {
   return [...file.entries.keys()].find((key) => hostOfKey(key, file.isLegacy) === wanted);
 }
 
-/** Keys with a scheme lose it and their path. Source: container-libs, normalizeAuthFileKey. */
+/** Removes the scheme and the path of a key with a scheme. Source: container-libs, normalizeAuthFileKey. */
 function hostOfKey(key: string, isLegacy: boolean): string {
   const bare = key.replace(/^https?:\/\//, '');
   const isUrl = isLegacy || bare !== key;
@@ -135,7 +135,7 @@ function normalizeHost(host: string): string {
   return host === 'index.docker.io' || host === 'registry-1.docker.io' ? DOCKER_HUB : host;
 }
 
-/** Undefined for an entry without credentials: Docker writes empty ones beside a helper. */
+/** Undefined for an entry without credentials: Docker writes an empty entry beside a helper. */
 function readEntry(file: AuthFile, key: string): Credentials | undefined {
   const entry = file.entries.get(key) ?? {};
   const text = (name: string): string => {

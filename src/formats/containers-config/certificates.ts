@@ -1,22 +1,22 @@
 import { configInvalid } from './config-file.ts';
 
-/** A client certificate with its key, by the names of their files. */
+/** A client certificate with its key, by file name. */
 export interface CertificatePair {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** Files of a folder of certs.d that count, sorted by name. */
+/** The files used from a certs.d folder, sorted by name. */
 export interface CertificateFiles {
-  /** CA certificates, trusted beside the system's. */
+  /** CA certificates, trusted in addition to the system's. */
   readonly authorities: readonly string[];
   readonly clientPairs: readonly CertificatePair[];
 }
 
 /**
- * Chooses the files of a folder of certs.d: `*.crt` are CA certificates, `X.cert` with `X.key` a client certificate; others do not count.
+ * Chooses the files of a certs.d folder: `*.crt` are CA certificates, `X.cert` with `X.key` a client certificate; other files are ignored.
  * Source: containers-certs.d(5); seen with skopeo 1.22.
- * @throws FormatError CONFIG_INVALID for half a pair, naming both files
+ * @throws FormatError CONFIG_INVALID for an incomplete pair, naming both files
  */
 export function chooseCertificateFiles(folder: string, names: readonly string[]): CertificateFiles {
   const sorted = [...names].sort();

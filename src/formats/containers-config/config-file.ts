@@ -6,19 +6,19 @@ export interface ConfigFile {
   readonly text: string;
 }
 
-/** Where in a file something is wrong, and why. */
+/** Position and reason of an error in a file. */
 export interface ConfigFault {
   readonly expected: string;
   readonly found: string;
-  /** From 1; only parsers know it. */
+  /** From 1; set by parsers only. */
   readonly line?: number;
   readonly cause?: unknown;
   readonly hint?: string;
-  /** Why images are refused while the file is so, for reports. */
+  /** Why images are refused because of the error, for reports. */
   readonly class?: string;
 }
 
-/** The error of every configuration file: CONFIG_INVALID with file, and line where there is one. */
+/** The error of every configuration file: CONFIG_INVALID with the file, and the line if known. */
 export function configInvalid(file: string, fault: ConfigFault): FormatError {
   const { expected, line, cause, hint, class: kind } = fault;
   const found = fault.found.slice(0, 200);
@@ -38,7 +38,7 @@ export function configInvalid(file: string, fault: ConfigFault): FormatError {
   );
 }
 
-/** How a value of a parsed file is called in messages. */
+/** Describes a value of a parsed file in messages. */
 export function describeValue(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return `a list of ${value.length}`;

@@ -5,35 +5,35 @@ import { DOCKER_HUB, DOCKER_HUB_HOST } from './layout.ts';
 import type { RegistriesConfig } from './registries.ts';
 import type { RegistryTable } from './registries-file.ts';
 
-/** One place to ask for an image. Credentials, certificates and tokens are its own. */
+/** One endpoint for requests about an image. It has its own credentials, certificates and tokens. */
 export interface ImageEndpoint {
   /** Host and port as written in the file or reference, `docker.io` for Docker Hub: the key of credentials and of certs.d. */
   readonly registry: string;
-  /** Host and port that are asked: `registry-1.docker.io` for Docker Hub. */
+  /** Host and port for requests: `registry-1.docker.io` for Docker Hub. */
   readonly host: string;
   readonly repository: string;
   readonly by: 'tag' | 'digest';
   readonly value: string;
   /** TLS is tried first, but certificates are not verified. */
   readonly insecure: boolean;
-  /** Plain HTTP may be spoken when TLS failed: insecure endpoints, and loopback hosts as they are written. */
+  /** Plain HTTP may be used after TLS failed: insecure endpoints, and loopback hosts as written. */
   readonly mayUsePlainHttp: boolean;
   readonly isMirror: boolean;
   /** Original host for the query `ns` of a mirror that serves many registries. */
   readonly namespace?: string;
 }
 
-/** How endpoints are chosen. */
+/** Options of choosing endpoints. */
 export interface EndpointOptions {
-  /** True makes every endpoint secure, false every one insecure; what the files say otherwise. */
+  /** True makes every endpoint secure, false every endpoint insecure; default: as the files configure it. */
   readonly tlsVerify?: boolean;
 }
 
 /**
- * The places to ask for a pull, in order: mirrors as their file lists them, then the location, or the name itself. A tag beside a digest is
- * dropped. Source: containers-registries.conf(5); the order was recorded with skopeo 1.22 and podman 5.8. Other than those, a blocked
- * registry is not asked through its mirrors either, and a mirror that equals the primary is asked once.
- * @throws UnsupportedError REGISTRY_BLOCKED; FormatError CONFIG_INVALID when a rewritten name is none
+ * Returns the endpoints of a pull, in order: mirrors in the order of their file, then the location, or the name itself. A tag beside a digest is
+ * dropped. Source: containers-registries.conf(5); the order was recorded with skopeo 1.22 and podman 5.8. Unlike those, onecopy does not use
+ * mirrors of a blocked registry either, and uses a mirror that equals the primary once.
+ * @throws UnsupportedError REGISTRY_BLOCKED; FormatError CONFIG_INVALID when a rewritten name is invalid
  */
 export function chooseEndpoints(
   config: RegistriesConfig,
@@ -61,7 +61,7 @@ export function chooseEndpoints(
 }
 
 /**
- * The one place to ask for a push, a list of tags, a deletion or a login: the name itself, never a mirror or another location.
+ * Returns the endpoint of a push, a list of tags, a deletion or a login: the name itself, never a mirror or another location.
  * @throws UnsupportedError REGISTRY_BLOCKED
  */
 export function choosePushEndpoint(
@@ -80,7 +80,7 @@ export function isBlocked(config: RegistriesConfig, name: ImageName): boolean {
   return findTable(config, name)?.blocked === true;
 }
 
-/** The table with the longest prefix of a name; tag and digest do not count. */
+/** Finds the table with the longest prefix of a name; ignores tag and digest. */
 function findTable(config: RegistriesConfig, name: ImageName): RegistryTable | undefined {
   let best: RegistryTable | undefined;
   for (const table of config.tables) {
@@ -90,7 +90,7 @@ function findTable(config: RegistriesConfig, name: ImageName): RegistryTable | u
   return best;
 }
 
-/** How many characters of the name a prefix covers; 0 when it does not match. A match ends where a component or the host does. */
+/** Number of characters of the name that a prefix covers; 0 without a match. A match ends at the end of a component or of the host. */
 function matchedLength(prefix: string, name: ImageName): number {
   if (prefix.startsWith('*.')) {
     const host = name.registry.replace(/:[0-9]+$/, '');
@@ -144,14 +144,14 @@ function endpoint(
   };
 }
 
-/** 127.0.0.0/8, `::1` and `localhost` as they are written: a name is never resolved to find out. */
+/** True for 127.0.0.0/8, `::1` and `localhost` as written: names are never resolved for this. */
 export function isLoopbackHost(registry: string): boolean {
   return /^(?:localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){3}|\[::1\])(?::[0-9]+)?$/.test(
     registry,
   );
 }
 
-/** The name as it is asked for, and as a policy sees it: `latest` when it has neither tag nor digest, without the tag when it has both. */
+/** The complete name, for requests and for a policy: `latest` if it has neither tag nor digest, without the tag if it has both. */
 export function completeName(name: ImageName): ImageName {
   const { registry, repository, tag, digest } = name;
   if (digest !== undefined) return { registry, repository, digest };

@@ -1,6 +1,6 @@
 /**
- * The configuration files that podman's users have, as values: which registries, mirrors and short names there are, who may log in, which
- * certificates count, where signatures lie. Files arrive as names and texts; nothing here reads a disk or a network.
+ * The configuration files of podman users, as values: registries, mirrors and short names, credentials, certificates, and the location of
+ * signatures. Files are passed as names and texts; nothing here reads a disk or a network.
  *
  *     search order -> files -> RegistriesConfig -> ImageEndpoint[]      (registries.conf)
  *                           -> AuthFile         -> CredentialSource     (auth.json, config.json)

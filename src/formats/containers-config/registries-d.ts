@@ -2,36 +2,36 @@ import type { Node, Pair } from 'yaml';
 import type { FormatError } from '#base/errors';
 import { type ConfigFault, type ConfigFile, configInvalid } from './config-file.ts';
 
-/** What one section says; what it does not say is undefined. */
+/** The settings of one section; unset settings are undefined. */
 export interface AttachmentSection {
-  /** File that the section stands in. */
+  /** File that contains the section. */
   readonly file: string;
   readonly useSigstoreAttachments: boolean | undefined;
   readonly lookaside: string | undefined;
   readonly lookasideStaging: string | undefined;
 }
 
-/** What all files of registries.d say together. */
+/** The merged settings of all registries.d files. */
 export interface AttachmentConfig {
   readonly byDefault: AttachmentSection | undefined;
   /** Scope to section. */
   readonly scopes: ReadonlyMap<string, AttachmentSection>;
 }
 
-/** Where the answer about attachments comes from; without file nobody said anything, which means off. */
+/** The setting for attachments and its source; without a file, nothing is configured, which means off. */
 export interface AttachmentChoice {
   readonly isOn: boolean;
   readonly file: string | undefined;
-  /** The scope that said it, or `default-docker`. */
+  /** The scope that is configured, or `default-docker`. */
   readonly scope: string | undefined;
 }
 
 const DEFAULT_SECTION = 'default-docker';
 
 /**
- * Parses all files of registries.d. One scope, or `default-docker`, in two files is an error, also when both agree.
+ * Parses all files of registries.d. The same scope, or `default-docker`, in two files is an error, even if both agree.
  * Source: containers-registries.d(5); the refusals were recorded with skopeo 1.22.
- * @throws FormatError CONFIG_INVALID with the file, and with the line where YAML is broken
+ * @throws FormatError CONFIG_INVALID with the file, and with the line of a YAML error
  */
 export async function parseAttachmentFiles(
   files: readonly ConfigFile[],
@@ -39,7 +39,7 @@ export async function parseAttachmentFiles(
   const scopes = new Map<string, AttachmentSection>();
   let byDefault: AttachmentSection | undefined;
   if (files.length === 0) return { byDefault, scopes };
-  // Loaded only where there is a file: many hosts have none.
+  // Loaded only if a file exists: many hosts have none.
   const yaml = await import('yaml');
   for (const { name, text } of files) {
     const file = { name, text, yaml };
@@ -58,9 +58,9 @@ export async function parseAttachmentFiles(
 }
 
 /**
- * Whether attachments are used for an image. A section that does not say it leaves it to the next, though the manual page says otherwise:
- * seen with skopeo 1.22 and podman 5.8.
- * @param candidates scopes of the place that is really asked, most specific first
+ * Decides whether attachments are used for an image. A section without the setting defers to the next section, contrary to the manual page: seen
+ * with skopeo 1.22 and podman 5.8.
+ * @param candidates scopes of the endpoint that is used, most specific first
  */
 export function chooseAttachments(
   config: AttachmentConfig,
@@ -79,7 +79,7 @@ export function chooseAttachments(
 type Member = Node | null;
 type Yaml = typeof import('yaml');
 
-/** A file, and the parser that was loaded for it. */
+/** A file, with the loaded parser. */
 interface YamlFile extends ConfigFile {
   readonly yaml: Yaml;
 }
@@ -107,7 +107,7 @@ function readRoot(file: YamlFile): ReadonlyMap<string, Member> {
   return membersOf(file, 'the file', (document?.contents ?? null) as Member);
 }
 
-/** The members of a map; nothing where there is none. */
+/** The members of a map; empty without a map. */
 function membersOf(
   file: YamlFile,
   what: string,
@@ -145,7 +145,7 @@ function readSection(file: YamlFile, scope: string, node: Member): AttachmentSec
   };
 }
 
-/** YAML 1.1 bool, plain, in three cases; in quotes the other tools take a few of them too. Source: YAML 1.1 bool; seen with skopeo 1.22. */
+/** YAML 1.1 bool, plain, in three cases; the other tools accept some of them in quotes too. Source: YAML 1.1 bool; seen with skopeo 1.22. */
 const WORDS = {
   plain: [
     /^(?:true|True|TRUE|yes|Yes|YES|on|On|ON|y|Y)$/,
@@ -170,7 +170,7 @@ function textOf(file: YamlFile, what: string, node: Member): string {
   throw invalid(file, { expected: `a text in ${what}`, found: 'something else' });
 }
 
-/** Anchors, aliases and tags are refused by name: no real file has them, and they may change what a reader sees. */
+/** Refuses anchors, aliases and tags by name: no real file has them, and they may change what a reader sees. */
 function refuseReferences(file: YamlFile, node: Member): void {
   const found = file.yaml.isAlias(node)
     ? 'an alias'
@@ -199,7 +199,7 @@ function refuseSecond(file: YamlFile, what: string, first: AttachmentSection | u
   });
 }
 
-/** A broken file stops every use of a registry. */
+/** The error of an invalid file, which prevents every use of a registry. */
 function invalid(file: YamlFile, fault: ConfigFault): FormatError {
   return configInvalid(file.name, { ...fault, class: 'registries.d-invalid' });
 }

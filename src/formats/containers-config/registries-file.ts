@@ -3,7 +3,7 @@ import { type ConfigFile, configInvalid } from './config-file.ts';
 import { HELPER_NAME } from './layout.ts';
 import { parseToml, type TomlTable } from './toml-table.ts';
 
-/** When a mirror is asked. */
+/** Pulls for which a mirror is used. */
 export type PullFromMirror = 'all' | 'digest-only' | 'tag-only';
 
 /** One `[[registry.mirror]]`. */
@@ -11,13 +11,13 @@ export interface MirrorTable {
   readonly location: string;
   readonly insecure: boolean;
   readonly pullFromMirror: PullFromMirror;
-  /** Our own key `x-onecopy-ns`: the mirror serves many registries and wants the original host in the query `ns`. */
+  /** Our own key `x-onecopy-ns`: the mirror serves many registries and expects the original host in the query `ns`. */
   readonly wantsNamespace: boolean;
 }
 
-/** One `[[registry]]`, with trailing slashes cut. */
+/** One `[[registry]]`, without trailing slashes. */
 export interface RegistryTable {
-  /** File that the table stands in, for messages. */
+  /** File that contains the table, for messages. */
   readonly file: string;
   readonly prefix: string;
   /** Empty when a wildcard prefix rewrites nothing. */
@@ -27,17 +27,17 @@ export interface RegistryTable {
   readonly mirrors: readonly MirrorTable[];
 }
 
-/** How a short name with several candidates is treated. */
+/** Treatment of a short name with several candidates. */
 export type ShortNameMode = 'permissive' | 'disabled' | 'enforcing';
 
-/** What one registries.conf or drop-in says. What it does not say is undefined. */
+/** The settings of one registries.conf or drop-in. Unset settings are undefined. */
 export interface RegistriesFile {
   readonly name: string;
   readonly tables: readonly RegistryTable[];
   readonly searchRegistries: readonly string[] | undefined;
   readonly credentialHelpers: readonly string[] | undefined;
   readonly shortNameMode: ShortNameMode | undefined;
-  /** Short name to full name; an empty value erases the alias of a weaker file. */
+  /** Short name to full name; an empty value removes the alias of a weaker file. */
   readonly aliases: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
 }
@@ -53,9 +53,9 @@ const MODES: readonly ShortNameMode[] = ['permissive', 'disabled', 'enforcing'];
 const PULL_FROM: readonly PullFromMirror[] = ['all', 'digest-only', 'tag-only'];
 
 /**
- * Parses one registries.conf. Version 1 is converted, with a warning. Two tables with one prefix: the first counts.
+ * Parses one registries.conf. Version 1 is converted, with a warning. Of two tables with one prefix, the first counts.
  * Source: containers-registries.conf(5); the refusals were seen with skopeo 1.22 and podman 5.8.
- * @throws FormatError CONFIG_INVALID with the file, and with the line of a mistake in the TOML
+ * @throws FormatError CONFIG_INVALID with the file, and with the line of a TOML error
  */
 export async function parseRegistriesFile(file: ConfigFile): Promise<RegistriesFile> {
   const root = await parseToml(file);
@@ -76,7 +76,7 @@ export async function parseRegistriesFile(file: ConfigFile): Promise<RegistriesF
   };
 }
 
-/** Parses the file in which podman keeps the aliases that it learnt: only its `[aliases]` count. @throws FormatError CONFIG_INVALID */
+/** Parses podman's cache of learnt aliases; only its `[aliases]` are read. @throws FormatError CONFIG_INVALID */
 export async function parseAliasCache(file: ConfigFile): Promise<ReadonlyMap<string, string>> {
   return readAliases(file.name, await parseToml(file));
 }
@@ -146,7 +146,7 @@ function readLocation(file: string, text: string): string {
   return text.replace(/\/+$/, '');
 }
 
-/** One location must not be secure in one table and insecure in another. */
+/** Refuses a location that is secure in one table and insecure in another. */
 function requireAgreement(file: string, tables: readonly RegistryTable[]): void {
   const seen = new Map<string, RegistryTable>();
   for (const table of tables) {
@@ -214,7 +214,7 @@ function isBareName(text: string): boolean {
     const { tag, digest } = parseImageName(text);
     return tag === undefined && digest === undefined;
   } catch {
-    return false; // Any text may stand here; what is no name is reported by the caller.
+    return false; // Any text is allowed here; the caller reports an invalid name.
   }
 }
 

@@ -1,11 +1,11 @@
 import type { RegistriesFile, RegistryTable, ShortNameMode } from './registries-file.ts';
 
-/** What all files of registries.conf say together. */
+/** The merged settings of all registries.conf files. */
 export interface RegistriesConfig {
-  /** At most one of each prefix. */
+  /** At most one for each prefix. */
   readonly tables: readonly RegistryTable[];
   readonly searchRegistries: readonly string[];
-  /** Undefined when no file says it: then only the files of credentials are looked at. */
+  /** Undefined when unset in all files: then only credentials files are read. */
   readonly credentialHelpers: readonly string[] | undefined;
   readonly shortNameMode: ShortNameMode;
   readonly aliases: ReadonlyMap<string, string>;
@@ -15,8 +15,8 @@ export interface RegistriesConfig {
 }
 
 /**
- * Merges files, weakest first: a later table replaces the whole earlier one of its prefix, lists are replaced, aliases are merged by name
- * and erased by an empty value. `learnt` are the aliases of podman's own cache; they beat all files.
+ * Merges files, weakest first. A later table replaces the whole earlier table of its prefix. Lists are replaced. Aliases are merged by name, and
+ * an empty value removes one. `learnt` are the aliases of podman's cache; they override all files.
  * Source: containers-registries.conf(5); seen with skopeo 1.22 and podman 5.8.
  */
 export function mergeRegistries(

@@ -1,10 +1,10 @@
 /**
- * Where the files lie: lists of absolute paths as values, made from user and environment. The reader decides which exist.
+ * Locations of the files: lists of absolute paths, computed from user and environment. The reader decides which exist.
  * Sources: the FILES sections of containers-registries.conf(5), containers-policy.json(5), containers-registries.d(5),
  * containers-auth.json(5) and containers-certs.d(5), in the order of container-libs 5.41.
  */
 
-/** What decides where files are looked for. */
+/** Inputs that determine the search paths. */
 export interface ConfigEnvironment {
   readonly uid: number;
   /** Home directory of the user, never empty. */
@@ -14,15 +14,15 @@ export interface ConfigEnvironment {
 
 /** One main file, and folders of drop-ins. */
 export interface RegistriesSearch {
-  /** The first that exists is the only one read. */
+  /** Only the first existing file is read. */
   readonly main: readonly string[];
   /** The user named the main file, so it must exist. */
   readonly mainMustExist: boolean;
-  /** Folders of `*.conf`, strongest first: of equal names only the strongest counts. */
+  /** Folders of `*.conf`, strongest first: of files with the same name, only the strongest counts. */
   readonly dropInFolders: readonly string[];
-  /** One more file that beats all others; it must exist. */
+  /** An additional file that overrides all others; it must exist. */
   readonly override: string | undefined;
-  /** Where podman keeps the aliases that it learnt; they beat all files. */
+  /** File in which podman caches learnt aliases; they override all files. */
   readonly aliasCache: string;
 }
 
@@ -49,7 +49,7 @@ export function planRegistriesSearch(env: ConfigEnvironment, option?: string): R
   };
 }
 
-/** A policy file: the first that exists is the only one read. */
+/** A policy file: only the first existing file is read. */
 export interface PolicySearch {
   readonly candidates: readonly string[];
   /** The user named the file, so it must exist. */
@@ -74,19 +74,19 @@ export function planAttachmentsSearch(env: ConfigEnvironment, option?: string): 
   ];
 }
 
-/** A file of credentials. */
+/** A credentials file. */
 export interface AuthFilePlace {
   readonly path: string;
-  /** The old `.dockercfg` is the map alone. */
+  /** The old `.dockercfg` consists of the map only. */
   readonly isLegacy: boolean;
 }
 
-/** Files of credentials, in the order in which they are asked. */
+/** Credentials files, in search order. */
 export interface AuthSearch {
   readonly files: readonly AuthFilePlace[];
-  /** Where login and logout write. */
+  /** The file that login and logout write. */
   readonly writeTo: string;
-  /** A folder that must exist for the first file to count, from XDG_RUNTIME_DIR; without it, that file is ignored with a warning. */
+  /** A folder from XDG_RUNTIME_DIR that must exist for the first file to be used; if it is missing, that file is ignored with a warning. */
   readonly runtimeFolder: string | undefined;
 }
 
@@ -114,9 +114,9 @@ export function planAuthSearch(env: ConfigEnvironment, option?: string): AuthSea
 }
 
 /**
- * Folders with the certificates of a registry; the first that exists is the only one read, even when it is empty.
+ * Folders with the certificates of a registry; only the first existing folder is read, even if it is empty.
  * @param registry host and port as in the reference, `docker.io` for Docker Hub
- * @param option the value of `--cert-dir`: the only folder then, without a level for the host
+ * @param option the value of `--cert-dir`: then the only folder, without a subfolder for the host
  */
 export function planCertificatesSearch(
   env: ConfigEnvironment,
@@ -133,9 +133,9 @@ export function planCertificatesSearch(
 }
 
 /**
- * Drop-ins to read, weakest first: of equal names only the one in the strongest folder, sorted by name over all folders.
+ * Drop-ins to read, weakest first. Of files with the same name, only the file in the strongest folder is read. Sorted by name over all folders.
  * @param folders strongest first, with the names in them
- * @param suffix `.conf` or `.yaml`; other names do not count
+ * @param suffix `.conf` or `.yaml`; other names are ignored
  */
 export function orderDropIns(
   folders: readonly { readonly folder: string; readonly names: readonly string[] }[],
@@ -151,17 +151,17 @@ export function orderDropIns(
   return sorted.map(([, path]) => path);
 }
 
-/** `containers` folders, strongest first: of the user, of the host, of the distribution. */
+/** `containers` folders, strongest first: user, host, distribution. */
 function baseFolders(env: ConfigEnvironment): readonly string[] {
   return [userFolder(env), '/etc/containers', '/usr/share/containers'];
 }
 
-/** The folder of the user's own files. */
+/** The folder of the user's configuration files. */
 export function userFolder(env: ConfigEnvironment): string {
   return `${variable(env, 'XDG_CONFIG_HOME') ?? `${env.home}/.config`}/containers`;
 }
 
-/** Folders for root or for this user, before the folder for all. */
+/** Folders for root or for this user, before the common folder. */
 export function ownAndCommon(
   env: ConfigEnvironment,
   folder: string,

@@ -3,7 +3,7 @@ import { type ImageName, isShortName, parseImageName } from '#formats/oci';
 import { completeName, isBlocked } from './endpoints.ts';
 import type { RegistriesConfig } from './registries.ts';
 
-/** What a name without transport stands for: full names to try in order, and what said so. */
+/** The meaning of a name without transport: full names to try in order, and the setting that defines them. */
 export interface NamedCandidates {
   readonly by: 'host' | 'alias' | 'search';
   /** Each with a tag or a digest, never both. */
@@ -11,8 +11,9 @@ export interface NamedCandidates {
 }
 
 /**
- * Resolves a name that was written without a transport: with a host it is itself; else an alias; else one candidate for each search registry
- * that is not blocked, to be tried in order. Nobody is ever asked. Source: containers-registries.conf(5), "Short-Name Aliasing".
+ * Resolves a name without transport. A name with a host stays unchanged. Otherwise an alias is used; otherwise the result has one candidate for
+ * each search registry that is not blocked, to be tried in order. The user is never prompted. Source: containers-registries.conf(5), "Short-Name
+ * Aliasing".
  * @throws FormatError REFERENCE_INVALID; NotFoundError SHORT_NAME_UNRESOLVED; ConflictError SHORT_NAME_AMBIGUOUS under `enforcing`
  */
 export function resolveShortName(config: RegistriesConfig, text: string): NamedCandidates {

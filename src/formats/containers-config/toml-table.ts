@@ -1,8 +1,8 @@
 import { type ConfigFile, configInvalid, describeValue } from './config-file.ts';
 
 /**
- * A typed walk through a TOML table. Unknown keys are ignored. Keys are compared without regard to case, because the reader of the other
- * tools does so: `Blocked = true` must block. Source: BurntSushi/toml, Decode; tried with podman 5.8.
+ * A typed walk through a TOML table. Unknown keys are ignored. Keys are compared case-insensitively, as in the other tools: `Blocked = true` must
+ * block. Source: BurntSushi/toml, Decode; tried with podman 5.8.
  */
 export class TomlTable {
   readonly #file: string;
@@ -23,13 +23,13 @@ export class TomlTable {
     return this.#members.has(key);
   }
 
-  /** A string; an absent one is empty, as the other tools read it. */
+  /** A string; empty if the key is absent, as in the other tools. */
   string(key: string): string {
     const value = this.#members.get(key) ?? '';
     return typeof value === 'string' ? value : this.#wrong(key, 'a string', value);
   }
 
-  /** A boolean; an absent one is false. */
+  /** A boolean; false if the key is absent. */
   boolean(key: string): boolean {
     const value = this.#members.get(key) ?? false;
     return typeof value === 'boolean' ? value : this.#wrong(key, 'true or false', value);
@@ -43,7 +43,7 @@ export class TomlTable {
     return isList ? value : this.#wrong(key, 'a list of strings', value);
   }
 
-  /** Tables of an array of tables; an absent one is empty. */
+  /** Tables of an array of tables; empty if the key is absent. */
   tables(key: string): readonly TomlTable[] {
     const value = this.#members.get(key) ?? [];
     if (!Array.isArray(value)) return this.#wrong(key, `tables written [[${key}]]`, value);
@@ -54,7 +54,7 @@ export class TomlTable {
     );
   }
 
-  /** A table below; undefined when the key is absent. */
+  /** A subtable; undefined when the key is absent. */
   table(key: string): TomlTable | undefined {
     const value = this.#members.get(key);
     if (value === undefined) return undefined;
@@ -82,7 +82,7 @@ export class TomlTable {
   }
 }
 
-/** Parses a file of TOML; the parser is loaded only here. @throws FormatError CONFIG_INVALID with the line */
+/** Parses a TOML file; loads the parser on demand. @throws FormatError CONFIG_INVALID with the line */
 export async function parseToml(file: ConfigFile): Promise<TomlTable> {
   const { parse, TomlError } = await import('smol-toml');
   try {

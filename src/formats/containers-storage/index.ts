@@ -1,6 +1,6 @@
 /**
- * The records of containers-storage, podman's store: which names files have, what `layers.json` and `images.json` say, last-writer
- * stamps. Bytes to values and back; where the files lie is the business of `stores/containers`.
+ * The records of containers-storage, podman's store: file names, the contents of `layers.json` and `images.json`, last-writer stamps. Parses and
+ * encodes bytes; `stores/containers` locates and reads the files.
  *
  *     images.json ── layer ─▶ layers.json ── parent ─▶ … ─▶ base
  *                 └─ big data names ─▶ manifest, config

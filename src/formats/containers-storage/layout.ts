@@ -1,10 +1,10 @@
-/** Largest `layers.json` or `images.json` that is read, in bytes; stores of ten thousand layers have some 6 MiB. Our limit. */
+/** Maximum size of a `layers.json` or `images.json` that is read, in bytes; stores of ten thousand layers have some 6 MiB. Our limit. */
 export const RECORDS_BYTES_MAX = 64 * 2 ** 20;
 
-/** Most records of one file. Our limit. */
+/** Maximum number of records in one file. Our limit. */
 export const RECORDS_MAX = 200_000;
 
-/** Longest chain of layers. Source: containers/storage 1.65, overlay driver, maxDepth. */
+/** Maximum length of a chain of layers. Source: containers/storage 1.65, overlay driver, maxDepth. */
 export const LAYER_DEPTH_MAX = 500;
 
 /** An id of an image or layer: 64 lower-case hex digits. Source: containers/storage, pkg/stringid. */
@@ -26,5 +26,5 @@ export const STAMP = {
 /** The codes of `compression` in a layer record. Source: containers/storage, pkg/archive/archive_zstd.go and archive.go. */
 export const COMPRESSION_CODE = { none: 0, bzip2: 1, gzip: 2, xz: 3, zstd: 4 } as const;
 
-/** Names of the short links in `overlay/l`: how many of these letters. Source: overlay driver, generateID. */
+/** Names of the short links in `overlay/l`: their length and letters. Source: overlay driver, generateID. */
 export const LINK_NAME = { length: 26, letters: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567' } as const;

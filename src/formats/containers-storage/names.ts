@@ -6,9 +6,9 @@ import { ID_PATTERN } from './layout.ts';
 const PLAIN = /^[.0-9a-z]$/;
 
 /**
- * The name of the file that holds a big data item: the key itself where all characters but the last are of `[.0-9a-z]`, else `=` and
- * base64. Undefined for a key whose file would lie elsewhere.
- * Source: containers/storage, makeBigDataBaseName, which never looks at the last character.
+ * The file name of a big data item: the key itself if all characters but the last are of `[.0-9a-z]`, else `=` and base64. Undefined for a key
+ * whose file would be outside of the folder.
+ * Source: containers/storage, makeBigDataBaseName, which ignores the last character.
  */
 export function bigDataFileName(key: string): ByteString | undefined {
   const isPlain = [...key].slice(0, -1).every((letter) => PLAIN.test(letter));
@@ -17,15 +17,15 @@ export function bigDataFileName(key: string): ByteString | undefined {
   return isName ? byteStringFromText(name) : undefined;
 }
 
-/** What identifies a layer beside its parent. */
+/** The part of a layer's identity beside its parent. */
 export type LayerIdentity =
   | { readonly diffId: DiffId }
-  /** Pulled in parts, trusting the TOC: its digest as hex. */
+  /** Pulled in parts, with a trusted TOC: the digest of the TOC as hex. */
   | { readonly tocHex: string };
 
 /**
- * The id of a layer. A base layer is called by its diff id, every other one by the SHA-256 of parent and identity; this is not the OCI
- * chain id. Source: containers/image, storage destination, layerID.
+ * The id of a layer. The id of a base layer is its diff id; the id of every other layer is the SHA-256 of parent and identity, which is not the
+ * OCI chain id. Source: containers/image, storage destination, layerID.
  */
 export function computeLayerId(parent: string | undefined, identity: LayerIdentity): string {
   const isByDiffId = 'diffId' in identity;

@@ -1,23 +1,23 @@
 import { FormatError } from '#base/errors';
 import { RECORDS_BYTES_MAX, RECORDS_MAX } from './layout.ts';
 
-/** One element of the array as its text, and as a value; the value is undefined where the text is no JSON object. */
+/** One element of the array, as its text and as a value; the value is undefined if the text is not a JSON object. */
 export interface RawRecord {
   readonly text: string;
   readonly value: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The records of a file, and whether the file was whole. */
+/** The records of a file, and whether the file was complete. */
 export interface RawRecords {
   readonly records: readonly RawRecord[];
-  /** What is wrong with the file apart from single records; undefined when nothing is. */
+  /** An error of the file, apart from errors in single records; undefined for a valid file. */
   readonly problem: string | undefined;
 }
 
 /**
- * Takes an array of JSON objects apart without touching their texts, so that what this version does not know survives when the file is
- * written again, and one damaged record does not hide the others. An empty file and `null` are no records.
- * @throws FormatError CONTAINERS_RECORDS_INVALID for a file that is too large, has too many records or is no array
+ * Splits an array of JSON objects without changing their texts. Unknown members survive when the file is written again, and one damaged record
+ * does not hide the others. An empty file and `null` contain no records.
+ * @throws FormatError CONTAINERS_RECORDS_INVALID for a file that is too large, has too many records or is not an array
  */
 export function splitRecords(bytes: Uint8Array, what: string): RawRecords {
   if (bytes.length > RECORDS_BYTES_MAX) {
@@ -32,7 +32,7 @@ export function splitRecords(bytes: Uint8Array, what: string): RawRecords {
   return { records, problem: isClosed ? undefined : 'the array does not end' };
 }
 
-/** Joins records into a file, each as its text. */
+/** Joins the texts of records into a file. */
 export function joinRecords(texts: readonly string[]): Uint8Array {
   return Buffer.from(`[${texts.join(',')}]`, 'utf8');
 }

@@ -2,27 +2,27 @@ import { type ContentDigest, type DiffId, isContentDigest } from '#base/digest';
 import { isStorageId } from './names.ts';
 import type { RawRecord } from './raw-records.ts';
 
-/** What this version reads of a record of `layers.json`. */
+/** The fields of a `layers.json` record that are read. */
 export interface LayerRecord {
   readonly id: string;
   readonly parent: string | undefined;
   readonly names: readonly string[];
-  /** The diff id; absent while a layer is made, and where it is identified by its TOC. */
+  /** The diff id; absent while a layer is being created, and if the layer is identified by its TOC. */
   readonly diffId: DiffId | undefined;
-  /** Of a layer identified by its TOC: the diff id that the config states, which nobody has checked. */
+  /** For a layer identified by its TOC: the diff id in the config, which was never verified. */
   readonly statedDiffId: DiffId | undefined;
-  /** Size of the tar in bytes; undefined when the record does not know. */
+  /** Size of the tar in bytes; undefined if the record does not state it. */
   readonly diffSizeBytes: number | undefined;
   readonly tocDigest: ContentDigest | undefined;
-  /** Still being made, or left by a crash: it does not count. */
+  /** Being created, or left by a crash: the layer is ignored. */
   readonly isIncomplete: boolean;
   readonly bigDataNames: readonly string[];
 }
 
-/** What this version reads of a record of `images.json`. */
+/** The fields of an `images.json` record that are read. */
 export interface ImageRecord {
   readonly id: string;
-  /** The digest that the image was pulled by: of its manifest, of an index, or of the manifest before a conversion. */
+  /** The digest by which the image was pulled: of its manifest, of an index, or of the manifest before a conversion. */
   readonly digest: ContentDigest | undefined;
   readonly names: readonly string[];
   /** The top layer; absent for a manifest list, and for an image without layers. */
@@ -32,12 +32,12 @@ export interface ImageRecord {
   readonly created: string | undefined;
 }
 
-/** A record, or why there is none. */
+/** A parsed record, or why it is invalid. */
 export type Parsed<T> =
   | { readonly record: T; readonly problem?: undefined }
   | { readonly record?: undefined; readonly problem: string };
 
-/** Reads a layer record; a damaged one is a value, because it must not hide the others. */
+/** Reads a layer record; a damaged record is returned as a value, because it must not hide the others. */
 export function parseLayerRecord(raw: RawRecord): Parsed<LayerRecord> {
   const fields = new Fields(raw.value);
   const flags = new Fields(fields.object('flags'));
@@ -55,7 +55,7 @@ export function parseLayerRecord(raw: RawRecord): Parsed<LayerRecord> {
   return settle(record, [fields, flags]);
 }
 
-/** Reads an image record; a damaged one is a value, because it must not hide the others. */
+/** Reads an image record; a damaged record is returned as a value, because it must not hide the others. */
 export function parseImageRecord(raw: RawRecord): Parsed<ImageRecord> {
   const fields = new Fields(raw.value);
   const digests = new Fields(fields.object('big-data-digests'));
@@ -85,7 +85,7 @@ function settle<T extends { readonly id: string }>(
   return record.id === '' ? { problem: 'it has no id' } : { record };
 }
 
-/** A walk over the members of one object that remembers the first thing that is wrong. Absent, empty and null read the same. */
+/** A walk over the members of one object that keeps the first error. Absent, empty and null are equivalent. */
 class Fields {
   problem: string | undefined;
   readonly #value: Readonly<Record<string, unknown>>;
@@ -117,7 +117,7 @@ class Fields {
     return this.#wrong(key, 'a digest');
   }
 
-  /** A size; negative if it is not known. */
+  /** A size; negative if unknown. */
   size(key: string): number | undefined {
     const value = this.#get(key);
     if (value === undefined) return undefined;

@@ -4,8 +4,8 @@ import { STAMP } from './layout.ts';
 let counter = 0n;
 
 /**
- * A last-writer stamp: other processes compare it with the one that they saw when they read the records, and read them again when it
- * differs. Source: containers/storage, pkg/lockfile, lastwrite.go.
+ * Creates a last-writer stamp. Other processes compare it with the stamp from their last reading of the records, and read the records again when
+ * it differs. Source: containers/storage, pkg/lockfile, lastwrite.go.
  */
 export function makeStamp(nowNs: bigint, pid: number): Uint8Array {
   const bytes = Buffer.alloc(STAMP.bytes);

@@ -1,9 +1,9 @@
 /**
- * EROFS images as composefs writes them: an exact writer for the three layouts, and a reader that trusts nothing.
+ * EROFS images as composefs writes them: a byte-exact writer for the three layouts, and a reader for untrusted images.
  *
  *     0      composefs header, zeros up to 1024
  *     1024   superblock
- *     1152   inodes, each on a 32-byte slot, with xattrs and small contents behind them
+ *     1152   inodes, each on a 32-byte slot, followed by its xattrs and small contents
  *            shared xattrs, padding to 4096
  *            data blocks: directories, larger inline contents
  */

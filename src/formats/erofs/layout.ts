@@ -27,7 +27,7 @@ export const HEADER = {
   unused: 16,
   sizeBytes: 32,
 } as const;
-/** Flag of the composefs header: some inode has a POSIX ACL. */
+/** Flag of the composefs header: at least one inode has a POSIX ACL. */
 export const HEADER_FLAG_ACL = 1;
 
 /** Offset of the superblock. */
@@ -65,7 +65,7 @@ export const FEATURE_COMPAT = 6;
 /** Offset of the first inode. */
 export const INODES_OFFSET = 1152;
 
-/** Compact inode header. Used when it can hold nlink, owner, size, and mtime is the build time. */
+/** Compact inode header. Used when nlink, owner and size fit and mtime is the build time. */
 export const COMPACT = {
   format: 0,
   xattrCount: 2,
@@ -98,7 +98,7 @@ export const EXTENDED = {
   sizeBytes: 64,
 } as const;
 
-/** Data layouts, in bits 1 to 3 of `format`; bit 0 says extended. */
+/** Data layouts, in bits 1 to 3 of `format`; bit 0 marks an extended inode. */
 export const LAYOUT = { flatPlain: 0, flatInline: 4, chunkBased: 8 } as const;
 /** Bits of `format` that hold the layout. */
 export const LAYOUT_MASK = 0x0e;
@@ -120,7 +120,7 @@ export const FILE_TYPES = {
 export const XATTR_HEADER = { nameFilter: 0, sharedCount: 4, reserved: 5, sizeBytes: 12 } as const;
 /** Xattr entry: u8 suffix length, u8 prefix index, u16 value length, suffix, value, padding to 4. */
 export const XATTR_ENTRY = { nameLength: 0, nameIndex: 1, valueLength: 2, sizeBytes: 4 } as const;
-/** Name prefixes by index; a name takes the highest index that fits. V0 and V1 never use 5. */
+/** Name prefixes by index; a name uses the highest index whose prefix matches. V0 and V1 never use 5. */
 export const XATTR_PREFIXES = [
   '',
   'user.',
@@ -132,7 +132,7 @@ export const XATTR_PREFIXES = [
 ] as const;
 /** The prefix index of `trusted.`. */
 export const TRUSTED_INDEX = XATTR_PREFIXES.indexOf('trusted.');
-/** The prefix index that V0 and V1 leave out. */
+/** The prefix index that V0 and V1 do not use. */
 export const LUSTRE_INDEX = 5;
 /** Seed of the xattr name filter; the prefix index is added. Linux fs/erofs/erofs_fs.h EROFS_XATTR_FILTER_SEED. */
 export const XATTR_FILTER_SEED = 0x25bbe08f;
@@ -142,7 +142,7 @@ export const C_SHARED_LIMIT = 128;
 /** Most shared references that the one-byte count of an inode holds. */
 export const SHARED_COUNT_LIMIT = 255;
 
-/** Chunk table entry of a file whose bytes are elsewhere. */
+/** Chunk table entry of a file whose bytes are outside the image. */
 export const NULL_CHUNK = 0xffffffff;
 /** Largest chunk, as log2 of bytes. Source: core spec 5.6 */
 export const CHUNK_BITS_LIMIT = 43;
@@ -151,7 +151,7 @@ export const FILE_SIZE_LIMIT = 2 ** 53;
 /** i_u of every chunk-based inode in V2. */
 export const V2_CHUNK_FORMAT = 31;
 
-/** Largest image the writer makes, in bytes: block numbers and offsets stay far inside 32 bits. */
+/** Largest image the writer produces, in bytes: block numbers and offsets fit in 32 bits. */
 export const WRITER_IMAGE_LIMIT = 2 ** 32;
 /** Largest image the reader opens by default, in bytes. Source: core spec 6.1 */
 export const READER_IMAGE_LIMIT = 2 ** 30;
@@ -160,12 +160,12 @@ export const STUB_COUNT = 256;
 /** Permissions of a stub whiteout. */
 export const STUB_MODE = 0o644;
 
-/** The names `00` to `ff`, which V0 and V1 images always have in their root. */
+/** The names `00` to `ff`, always present in the root of V0 and V1 images. */
 export const STUB_NAMES: readonly string[] = Array.from({ length: STUB_COUNT }, (_, value) =>
   value.toString(16).padStart(2, '0'),
 );
 
-/** Xattrs that the overlay filesystem reads or that record what a writer escaped. Source: core spec 5.4 */
+/** Xattrs that overlayfs reads, and xattrs that mark an escaped name or whiteout. Source: core spec 5.4 */
 export const OVERLAY = {
   prefix: 'trusted.overlay.',
   escapedPrefix: 'trusted.overlay.overlay.',
@@ -173,7 +173,7 @@ export const OVERLAY = {
   redirect: 'trusted.overlay.redirect',
   opaque: 'trusted.overlay.opaque',
 } as const;
-/** What is stored of the name of a metacopy, and of a redirect, behind the prefix. */
+/** Stored names of the metacopy and redirect xattrs, without the prefix. */
 export const METACOPY_SUFFIX = OVERLAY.metacopy.slice('trusted.'.length);
 export const REDIRECT_SUFFIX = OVERLAY.redirect.slice('trusted.'.length);
 /** Bytes of a metacopy value before the digest: version 0, length, flags 0, hash id. Source: core spec 5.4 */

@@ -3,10 +3,10 @@ import { encodeHex } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { KERNEL_HASH_IDS, METACOPY_HEADER_BYTES, OVERLAY } from './layout.ts';
 
-/** Mark of a whiteout that was written as an empty regular file. Source: core spec 5.4 */
+/** Marker of a whiteout that was written as an empty regular file. Source: core spec 5.4 */
 export const WHITEOUT_MARKER = 'trusted.overlay.overlay.whiteout';
 
-/** Names that writers add and users do not see. Source: core spec 6.6 */
+/** Names that writers add and readers hide from users. Source: core spec 6.6 */
 const BOOKKEEPING: ReadonlySet<string> = new Set([
   OVERLAY.metacopy,
   OVERLAY.redirect,
@@ -18,7 +18,7 @@ const BOOKKEEPING: ReadonlySet<string> = new Set([
   'user.overlay.opaque',
 ]);
 
-/** Stored xattrs as the user gave them: bookkeeping dropped, `trusted.overlay.overlay.X` back to `trusted.overlay.X`. */
+/** Restores the xattrs set by the user: drops bookkeeping, turns `trusted.overlay.overlay.X` back into `trusted.overlay.X`. */
 export function unescapeXattrs(
   stored: Iterable<readonly [ByteString, Uint8Array]>,
 ): Map<ByteString, Uint8Array> {
@@ -33,7 +33,7 @@ export function unescapeXattrs(
   return xattrs;
 }
 
-/** The digest of a metacopy value {0, length, 0, hash id, digest}; undefined when it is none. Source: core spec 5.4, 6.5 */
+/** Parses the digest of a metacopy value {0, length, 0, hash id, digest}; undefined when malformed. Source: core spec 5.4, 6.5 */
 export function parseMetacopy(value: Uint8Array): ObjectId | undefined {
   const hashId = KERNEL_HASH_IDS[value.length - METACOPY_HEADER_BYTES];
   if (hashId === undefined || value[3] !== hashId) return undefined;
@@ -41,11 +41,11 @@ export function parseMetacopy(value: Uint8Array): ObjectId | undefined {
   return encodeHex(value.subarray(METACOPY_HEADER_BYTES)) as ObjectId;
 }
 
-/** Lengths of an object path, `xx/` and the rest of the digest, the longer first. */
+/** Lengths of an object path, `xx/` and the rest of the digest, longest first. */
 const REDIRECT_LENGTHS = [129, 65] as const;
 const OBJECT_PATH = /^[0-9a-fA-F]{2}\/[0-9a-fA-F]+$/;
 
-/** The object id at the end of a redirect, undefined when there is none. Source: core spec 1.3, 6.5 */
+/** Parses the object id at the end of a redirect; undefined when there is none. Source: core spec 1.3, 6.5 */
 export function parseRedirect(value: Uint8Array): ObjectId | undefined {
   const tail = value.subarray(-REDIRECT_LENGTHS[0]);
   const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length).toString('latin1');

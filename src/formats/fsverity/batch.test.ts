@@ -12,7 +12,7 @@ function filled(sizeBytes: number): Uint8Array {
   return new Uint8Array(sizeBytes).map((_, index) => (index * 131) ^ (index >>> 9));
 }
 
-/** The digests of files of these sizes, by a batch and one by one. */
+/** Digests of files of these sizes, computed as a batch and one by one. */
 function digestsOf(batch: VerityBatch, algorithm: VerityAlgorithm, sizes: readonly number[]) {
   const data = filled(Math.max(0, ...sizes) + sizes.length);
   const files = sizes.map((size, index) => data.subarray(index, index + size));
@@ -48,7 +48,7 @@ for (const algorithm of BOTH) {
     const sizes = [10, edge + 1, 0, edge, 4096, edge - 1];
     const { found, expected } = digestsOf(batch, algorithm, sizes);
     assert.deepEqual(found, expected);
-    // What the large trees left in its memory must not show.
+    // Bytes that the large trees left in the batch's memory must not affect the result.
     const again = digestsOf(batch, algorithm, [5000, 0, 1, 300_000, 8193]);
     assert.deepEqual(again.found, again.expected);
   });

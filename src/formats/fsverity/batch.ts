@@ -3,17 +3,17 @@ import type { BlockHash } from './block-hash.ts';
 import { writeDescriptor } from './descriptor.ts';
 import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES } from './layout.ts';
 
-/** The tree of one file while it is made. */
+/** The Merkle tree of one file under construction. */
 interface Tree {
   readonly sizeBytes: number;
-  /** Digests of its current level, and where they begin in the level's memory. */
+  /** Number of digests in its current level, and their offset in the level's memory. */
   count: number;
   start: number;
 }
 
 /**
- * Computes the fs-verity digests of many files at once, level by level over all of them, so that a hash which takes many messages at a
- * time always has many. Its memory grows with the largest batch: a block for each file, and one more for each full tree block.
+ * Computes the fs-verity digests of many files at once, level by level over all files, so that a hash which processes several messages
+ * at a time always has enough. Memory grows with the largest batch: one block a file, and one more for each full tree block.
  */
 export class VerityBatch {
   readonly #hash: BlockHash;
@@ -29,7 +29,7 @@ export class VerityBatch {
     this.#digestBytes = ALGORITHMS[hash.algorithm].digestBytes;
   }
 
-  /** The object ids of files. */
+  /** Returns the object ids of files. */
   idsOf(files: readonly Uint8Array[]): ObjectId[] {
     const digests = Buffer.alloc(files.length * this.#digestBytes);
     this.compute(files, digests);
@@ -72,7 +72,7 @@ export class VerityBatch {
     this.#hash.finish();
   }
 
-  /** Adds `count` blocks from `at` of the source, for the first digests of a tree's level. */
+  /** Adds `count` blocks from offset `at` of the source; their digests are the first of the tree's level. */
   #addBlocks(at: number, count: number, { start }: Tree): void {
     for (let block = 0; block < count; block += 1) {
       const into = start + block * this.#digestBytes;
@@ -80,7 +80,7 @@ export class VerityBatch {
     }
   }
 
-  /** Hashes the level of every tree that has more than one digest into the next; false when there is none. */
+  /** Hashes the level of every tree with more than one digest into the next level; false when no such tree is left. */
   #hashLevel(trees: readonly Tree[]): boolean {
     const below = trees.map(({ start, count }) => ({ start, count }));
     if (below.every(({ count }) => count <= 1)) return false;
@@ -104,7 +104,7 @@ export class VerityBatch {
     return true;
   }
 
-  /** Gives each tree its place in a level, whole blocks when another level will come above; returns the bytes of all. */
+  /** Assigns each tree its offset in a level, in whole blocks when another level follows; returns the total bytes. */
   #place(trees: readonly Tree[]): number {
     let bytes = 0;
     for (const tree of trees) {
@@ -131,7 +131,7 @@ export class VerityBatch {
   }
 }
 
-/** The same memory when it is large enough, else new memory of zeros. */
+/** Returns the same memory when it is large enough, else new zeroed memory. */
 function room(kept: Uint8Array<ArrayBuffer>, bytes: number): Uint8Array<ArrayBuffer> {
   return kept.length >= bytes ? kept : new Uint8Array(Math.max(bytes, 2 * kept.length));
 }

@@ -3,27 +3,27 @@ import { BlockViews } from './block-views.ts';
 import { VERITY_BLOCK_BYTES, type VerityAlgorithm } from './layout.ts';
 
 /**
- * Hashes many messages, in any order and perhaps many at a time: what fs-verity is nearly all made of. Used by one thread.
+ * Hashes many messages, in any order and possibly several at a time: nearly all the work of fs-verity. Used by one thread.
  *
  *     attach(source, digests) · add · add · … · attach(other, digests) · add · … · finish
  */
 export interface BlockHash {
   readonly algorithm: VerityAlgorithm;
-  /** Says where the next messages are, and where their digests go. Both must stay as they are until `finish`. */
+  /** Sets the source of the next messages and the buffer for their digests. Neither may be changed until `finish`. */
   attach(source: Uint8Array, digests: Uint8Array): void;
-  /** Takes the message of `lengthBytes` (more than 0) from `start` of the source; its digest goes to `at`. */
+  /** Adds the message of `lengthBytes` (more than 0) at `start` of the source; its digest is written at `at`. */
   add(start: number, lengthBytes: number, at: number): void;
-  /** Every digest is in its place when this returns. */
+  /** Every digest has been written when this returns. */
   finish(): void;
 }
 
-/** One message after the other, by OpenSSL as the runtime brings it. */
+/** Hashes one message after the other, with the OpenSSL of the runtime. */
 export class PlainBlockHash implements BlockHash {
   readonly algorithm: VerityAlgorithm;
   readonly #views = new BlockViews();
   #source: Uint8Array = NOTHING;
   #digests: Buffer = Buffer.alloc(0);
-  /** Digests (latin1) that belong at `#at`: adding to a string costs less than a write of each into a buffer. */
+  /** Digests (latin1) to be written at `#at`: appending to a string costs less than writing each into a buffer. */
   #waiting = '';
   #at = 0;
 

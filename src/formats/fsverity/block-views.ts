@@ -1,6 +1,6 @@
 import { VERITY_BLOCK_BYTES } from './layout.ts';
 
-/** Largest buffer whose views are kept, in bytes: callers with much data read into one buffer of such a size repeatedly. */
+/** Largest buffer whose views are kept, in bytes: callers with much data reuse one buffer up to this size. */
 const KEPT_BYTES_MAX = 4 << 20;
 
 /**
@@ -11,7 +11,7 @@ export class BlockViews {
   #buffer: ArrayBufferLike | undefined;
   #kept: (Uint8Array | undefined)[] = [];
 
-  /** The view of the block of `bytes` from `start`. */
+  /** Returns the view of the block of `bytes` at `start`. */
   at(bytes: Uint8Array, start: number): Uint8Array {
     const { buffer } = bytes;
     const offset = bytes.byteOffset + start;

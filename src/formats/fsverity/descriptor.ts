@@ -1,6 +1,6 @@
 import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BITS, type VerityAlgorithm } from './layout.ts';
 
-/** Writes everything of a descriptor (256 bytes that are zero) but its root hash. */
+/** Writes all fields of a descriptor (256 zeroed bytes) except the root hash. */
 export function writeDescriptor(into: Buffer, algorithm: VerityAlgorithm, sizeBytes: number): void {
   into[DESCRIPTOR.version] = 1;
   into[DESCRIPTOR.hashAlgorithm] = ALGORITHMS[algorithm].kernelId;

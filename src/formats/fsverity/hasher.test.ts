@@ -8,7 +8,7 @@ import { ALGORITHMS, DESCRIPTOR, type VerityAlgorithm } from './layout.ts';
 
 const BOTH = ['sha256', 'sha512'] as const;
 
-/** The rules of fs-verity in their shortest, slowest form: whole levels at once. */
+/** Reference implementation of fs-verity, short and slow: whole levels at once. */
 function referenceVerity(bytes: Uint8Array, algorithm: VerityAlgorithm): string {
   const level = (data: Buffer): Buffer[] => {
     const digests: Buffer[] = [];

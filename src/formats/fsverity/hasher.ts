@@ -4,7 +4,7 @@ import { type BlockHash, PlainBlockHash } from './block-hash.ts';
 import { writeDescriptor } from './descriptor.ts';
 import { ALGORITHMS, DESCRIPTOR, VERITY_BLOCK_BYTES, type VerityAlgorithm } from './layout.ts';
 
-/** One level of the Merkle tree: the block being filled with digests, and how many digests the level ever got. */
+/** One level of the Merkle tree: the block being filled with digests, and the total number of digests added to the level. */
 interface Level {
   readonly block: Uint8Array;
   usedBytes: number;
@@ -26,7 +26,7 @@ export class VerityHasher {
   #stagedBytes = 0;
   #sizeBytes = 0;
 
-  /** @param hash what hashes the blocks; several hashers may share one */
+  /** @param hash hashes the blocks; several hashers may share it */
   constructor(algorithm: VerityAlgorithm, hash: BlockHash = PLAIN[algorithm]) {
     if (hash.algorithm !== algorithm) assert.fail('blocks are hashed by another algorithm');
     this.#hash = hash;
@@ -34,12 +34,12 @@ export class VerityHasher {
     this.#id = Buffer.alloc(this.#digestBytes);
   }
 
-  /** Bytes taken so far. */
+  /** Bytes added so far. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Takes the next bytes; they may be reused by the caller afterwards. */
+  /** Adds the next bytes; the caller may reuse them afterwards. */
   update(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.length;
     let at = 0;
@@ -60,8 +60,8 @@ export class VerityHasher {
   }
 
   /**
-   * Takes the next bytes as the digests that `hashBlocks` made of them, perhaps in another thread. Everything taken before must have
-   * been whole blocks; after a part of `sizeBytes` that is not, nothing more may follow.
+   * Adds the next bytes as the digests that `hashBlocks` computed, possibly in another thread. All bytes added before must be
+   * whole blocks; after a part whose `sizeBytes` is not whole blocks, no more may follow.
    */
   updateHashed(digests: Uint8Array, sizeBytes: number): void {
     const blocks = Math.ceil(sizeBytes / VERITY_BLOCK_BYTES);
@@ -78,7 +78,7 @@ export class VerityHasher {
     }
   }
 
-  /** The digest of everything taken; the hasher is empty again and may take another file. */
+  /** Returns the digest of all bytes added; the hasher is empty again and can be used for another file. */
   finish(): ObjectId {
     writeDescriptor(this.#descriptor, this.#hash.algorithm, this.#sizeBytes);
     this.#descriptor.set(this.#root(), DESCRIPTOR.rootHash);
@@ -109,14 +109,14 @@ export class VerityHasher {
     return at;
   }
 
-  /** A level whose block takes one more digest: a full block moves up as one digest. */
+  /** Returns a level with room for one more digest; a full block is first hashed into the level above. */
   #levelWithRoom(depth: number): Level {
     const level = this.#level(depth);
     if (level.usedBytes === VERITY_BLOCK_BYTES) this.#promote(depth);
     return level;
   }
 
-  /** Hashes the block of a level, padded with zeros, into the level above and starts it anew. */
+  /** Hashes the block of a level, padded with zeros, into the level above and clears it. */
   #promote(depth: number): void {
     const level = this.#level(depth);
     const above = this.#levelWithRoom(depth + 1);
@@ -138,7 +138,7 @@ export class VerityHasher {
     return level;
   }
 
-  /** The root digest: the only digest of the first level that ever got just one. */
+  /** The root digest: the only digest of the first level that received exactly one. */
   #root(): Uint8Array {
     if (this.#sizeBytes === 0) return new Uint8Array(this.#digestBytes);
     if (this.#stagedBytes > 0) {
@@ -182,7 +182,7 @@ const PLAIN = {
   sha512: new PlainBlockHash('sha512'),
 } as const;
 
-/** The last hasher of each algorithm, reused by `computeVerity`, which never leaves one half full. */
+/** The last hasher of each algorithm, reused by `computeVerity`, which always leaves it empty. */
 const kept: Partial<Record<VerityAlgorithm, { hash: BlockHash; hasher: VerityHasher }>> = {};
 
 /** The fs-verity digest of bytes in memory. Only the last, short block is copied. */

@@ -1,4 +1,4 @@
-/** What one fs-verity hash algorithm fixes: names, sizes and numbers. */
+/** Names, sizes and numbers of one fs-verity hash algorithm. */
 export interface VerityAlgorithmEntry {
   /** Bytes in one digest. */
   readonly digestBytes: number;

@@ -1,5 +1,5 @@
 /**
- * Messages of FUSE as a read-only filesystem needs them: requests of the kernel parsed, replies written.
+ * FUSE messages for a read-only filesystem: parses requests of the kernel and writes replies.
  *
  *     /dev/fuse ── one read, one request ──▶ parseFuseRequest ──▶ a server
  *               ◀─ one write, one reply ─── FuseReplies, FuseEntries ◀┘

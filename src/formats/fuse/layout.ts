@@ -3,10 +3,10 @@
  * onecopy runs on. Source: Linux include/uapi/linux/fuse.h, protocol 7.31 to 7.45.
  */
 
-/** The protocol that the server speaks. Later minor versions of the kernel only add what it does not ask for. */
+/** The protocol version of the server. Later minor versions of the kernel only add features that it does not request. */
 export const PROTOCOL = { major: 7, minor: 40, oldestMinor: 31 } as const;
 
-/** Operations that a read-only filesystem answers, by their name. */
+/** Operations of a read-only filesystem, by name. */
 export const OPCODE = {
   lookup: 1,
   forget: 2,

@@ -31,19 +31,19 @@ export interface FuseAttributes {
   readonly mtimeNsec: number;
 }
 
-/** What the server tells the kernel at the start. */
+/** Parameters of the server in the reply to `init`. */
 export interface FuseSettings {
   readonly minor: number;
   readonly readAheadBytes: number;
   /** Largest read, in pages of 4096 bytes. */
   readonly pagesMax: number;
-  /** What the kernel offers; the reply takes what the server can use of it. */
+  /** Flags that the kernel offers; the reply accepts those that the server can use. */
   readonly offered: { readonly flags: number; readonly flags2: number };
-  /** The kernel reads files itself whose descriptors it was given. */
+  /** The kernel reads files itself, from descriptors that it was given. */
   readonly passthrough: boolean;
 }
 
-/** How long names and attributes hold, in seconds: an image never changes. Source: composefs core spec 8.4. */
+/** Validity of names and attributes, in seconds: an image never changes. Source: composefs core spec 8.4. */
 const VALID_SEC = 1_000_000;
 const BLOCK_BYTES = 4096;
 const SECTOR_BYTES = 512;
@@ -60,18 +60,17 @@ const WANTED =
   INIT_FLAG.noOpendir;
 
 /**
- * Writes replies into one piece of memory that is used again and again. Each method returns the reply, header included, which is valid until
- * the next call.
+ * Writes replies into one reused buffer. Each method returns the reply with its header, which is valid until the next call.
  */
 export class FuseReplies {
   readonly #bytes: Buffer;
 
-  /** @param bodyBytesMax longest body, in bytes: the largest read that the kernel may ask for */
+  /** @param bodyBytesMax longest body, in bytes: the largest read that the kernel may request */
   constructor(bodyBytesMax: number) {
     this.#bytes = Buffer.alloc(OUT_HEADER.sizeBytes + Math.max(bodyBytesMax, ENTRY_OUT.sizeBytes));
   }
 
-  /** Where a body is written: read file content into it, then call `body`. */
+  /** Buffer for a body: read file content into it, then call `body`. */
   get room(): Buffer {
     return this.#bytes.subarray(OUT_HEADER.sizeBytes);
   }
@@ -112,7 +111,7 @@ export class FuseReplies {
     return this.#finish(unique, ENTRY_OUT.sizeBytes);
   }
 
-  /** There is no such name, and the kernel may remember it. */
+  /** The name does not exist, and the kernel may cache this. */
   noEntry(unique: bigint): Buffer {
     const out = this.#cleared(ENTRY_OUT.sizeBytes);
     putNumber(viewOf(out), ENTRY_OUT.entryValidSec, VALID_SEC);
@@ -126,7 +125,7 @@ export class FuseReplies {
     return this.#finish(unique, ATTRIBUTES_OUT.sizeBytes);
   }
 
-  /** @param backingId of a file that the kernel reads itself */
+  /** @param backingId id of a file that the kernel reads itself */
   opened(unique: bigint, handle: number, backingId?: number): Buffer {
     const out = this.#cleared(OPEN_OUT.sizeBytes);
     putNumber(viewOf(out), OPEN_OUT.handle, handle);
@@ -138,7 +137,7 @@ export class FuseReplies {
     return this.#finish(unique, OPEN_OUT.sizeBytes);
   }
 
-  /** The length of an attribute or a list, for a caller that asks with no room. */
+  /** The length of an attribute or a list, for a request of size 0. */
   xattrLength(unique: bigint, lengthBytes: number): Buffer {
     const out = this.#cleared(XATTR_OUT.sizeBytes);
     out.writeUInt32LE(lengthBytes, XATTR_OUT.length);
@@ -172,11 +171,11 @@ export interface FuseEntry {
   readonly node: number;
   /** Type and permissions. */
   readonly mode: number;
-  /** Where a later read goes on behind this entry. */
+  /** Offset at which a later read continues after this entry. */
   readonly next: number;
 }
 
-/** Fills a piece of memory with the entries of a directory, as `readdir` and `readdirplus` return them. */
+/** Fills a buffer with the entries of a directory, as `readdir` and `readdirplus` return them. */
 export class FuseEntries {
   readonly #room: Buffer;
   readonly #view: DataView;
@@ -192,9 +191,9 @@ export class FuseEntries {
   }
 
   /**
-   * Adds an entry. With attributes, the kernel remembers it as after a lookup.
+   * Adds an entry. With attributes, the kernel caches it as after a lookup.
    * @param attributes `plain` for `readdir`; undefined for `.` and `..`, which are never looked up
-   * @returns false when there is no room for it
+   * @returns false when the buffer has no space for it
    */
   add(entry: FuseEntry, attributes: FuseAttributes | 'plain' | undefined): boolean {
     const before = attributes === 'plain' ? 0 : ENTRY_OUT.sizeBytes;
@@ -242,7 +241,7 @@ function putAttributes(out: DataView, at: number, attributes: FuseAttributes): v
   out.setUint32(at + ATTRIBUTES.blockSize, BLOCK_BYTES, true);
 }
 
-/** 64 bits, two's complement. A bigint for each number of each entry would cost more than all the rest of a listing. */
+/** Writes 64 bits, two's complement. A bigint for each number of each entry would cost more than the rest of a listing. */
 function putNumber(out: DataView, at: number, value: number): void {
   out.setUint32(at, value % 2 ** 32, true);
   out.setInt32(at + 4, Math.floor(value / 2 ** 32), true);

@@ -2,9 +2,9 @@ import type { ByteString } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import { IN_HEADER, INIT_IN, OPCODE, READ_IN, RELEASE_IN, XATTR_IN } from './layout.ts';
 
-/** A span of a file or a directory that is read. */
+/** A range of a file or a directory to read. */
 interface Span {
-  /** What `open` returned. */
+  /** The handle that `open` returned. */
   readonly handle: number;
   readonly offset: number;
   readonly lengthBytes: number;
@@ -13,7 +13,7 @@ interface Span {
 /** A request of the kernel. */
 export type FuseRequest = {
   readonly unique: bigint;
-  /** Number of the node; 0 where the request is about none. */
+  /** Number of the node; 0 for a request without a node. */
   readonly node: number;
 } & (
   | {
@@ -32,10 +32,10 @@ export type FuseRequest = {
   | { readonly kind: 'release' | 'releasedir'; readonly handle: number }
   | { readonly kind: 'getxattr'; readonly name: ByteString; readonly lengthBytes: number }
   | { readonly kind: 'listxattr'; readonly lengthBytes: number }
-  /** No reply is wanted. */
+  /** No reply is expected. */
   | { readonly kind: 'forget' | 'interrupt' }
   | { readonly kind: 'flush' | 'destroy' }
-  /** What a read-only filesystem does not do. */
+  /** An operation that a read-only filesystem does not support. */
   | { readonly kind: 'other'; readonly opcode: number }
 );
 
@@ -48,7 +48,7 @@ const KINDS: ReadonlyMap<number, Kind> = new Map([
 
 /**
  * Parses one request, as one read of `/dev/fuse` returns it.
- * @throws FormatError FUSE_REQUEST_INVALID when it is shorter than it says or than its operation needs
+ * @throws FormatError FUSE_REQUEST_INVALID when it is shorter than its length field or its operation requires
  */
 export function parseFuseRequest(bytes: Buffer): FuseRequest {
   need(bytes, IN_HEADER.sizeBytes);
@@ -117,7 +117,7 @@ function nameOf(body: Buffer): ByteString {
   return body.toString('latin1', 0, end) as ByteString;
 }
 
-/** Numbers above 2^53 name nothing that exists: they become a number that names nothing either. */
+/** Numbers above 2^53 are never valid: they become another number that is not valid either. */
 function numberAt(bytes: Buffer, at: number): number {
   return Number(bytes.readBigUInt64LE(at));
 }

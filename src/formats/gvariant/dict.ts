@@ -1,8 +1,8 @@
 import type { Variant, VariantDict, VariantType } from './variant-type.ts';
 
 /**
- * The first value stored under a key when it has exactly this type, else undefined (as GLib's g_variant_lookup).
- * Repeated keys are legal; readers take the first (OSTree spec 2.3).
+ * Returns the first value stored under a key if it has exactly this type, else undefined (as GLib's g_variant_lookup).
+ * Repeated keys are legal; readers use the first (OSTree spec 2.3).
  */
 export function lookupVariant<T>(
   dict: VariantDict,
@@ -13,12 +13,12 @@ export function lookupVariant<T>(
   return found?.type.signature === type.signature ? (found.value as T) : undefined;
 }
 
-/** The first value stored under a key, whatever its type. */
+/** Returns the first value stored under a key, of any type. */
 export function lookupAny(dict: VariantDict, key: string): Variant | undefined {
   return dict.find(([name]) => name === key)?.[1];
 }
 
-/** A value with its type, ready for a dict: `['version', variantOf(STRING, '1.0')]`. */
+/** Pairs a value with its type, for use in a dict: `['version', variantOf(STRING, '1.0')]`. */
 export function variantOf<T>(type: VariantType<T>, value: T): Variant<T> {
   return { type, value };
 }

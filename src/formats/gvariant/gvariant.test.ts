@@ -156,7 +156,7 @@ test('a dict gives the first of repeated keys, and only in the type asked for', 
   assert.equal(lookupAny(dict, 'absent'), undefined);
 });
 
-/** A type together with an arbitrary of its values. */
+/** A type and a fast-check arbitrary of its values. */
 type Typed = { readonly type: VariantType; readonly value: fc.Arbitrary<unknown> };
 
 function typed<T>(type: VariantType<T>, value: fc.Arbitrary<T>): Typed {

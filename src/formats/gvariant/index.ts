@@ -1,6 +1,6 @@
 /**
- * GVariant, the serialisation of every OSTree metadata object: typed descriptors, a parser that accepts normal form
- * only, and an encoder that gives the same bytes back. Little-endian; OSTree's hand-swapped fields are formats/ostree's.
+ * GVariant, the serialisation of every OSTree metadata object: typed descriptors, a parser that accepts normal form only,
+ * and an encoder that reproduces the same bytes. Little-endian; formats/ostree swaps the big-endian fields of OSTree.
  *
  *     const TYPE = tupleOf(STRING, arrayOf(UINT32));
  *     parseVariant(encodeVariant(['a', [1, 2]], TYPE), TYPE)   // ['a', [1, 2]]

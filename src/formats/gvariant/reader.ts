@@ -7,14 +7,14 @@ import {
   type VariantType,
 } from './variant-type.ts';
 
-/** Most values one parse may produce, so that a small hostile input cannot fill the memory. */
+/** Most values one parse may produce, so that a small hostile input cannot exhaust memory. */
 export const VARIANT_VALUES_MAX = 2_000_000;
 /** Longest type string inside a `v`, in bytes. */
 const SIGNATURE_MAX_BYTES = 4096;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Settings of a parse. */
+/** Options of `parseVariant`. */
 export interface ParseVariantOptions {
   /** What the bytes are, for error messages: "commit", "summary". */
   readonly what?: string;
@@ -24,8 +24,8 @@ export interface ParseVariantOptions {
 
 /**
  * Parses a serialised value and accepts only normal form: zero padding, ascending end offsets of the smallest width
- * that tile the container, booleans 0 or 1, valid UTF-8 with one NUL at the end. Encoding the result again gives the
- * same bytes (a NaN with a payload apart). Byte arrays are views of the input, not copies.
+ * that tile the container, booleans 0 or 1, valid UTF-8 with one NUL at the end. Encoding the result again produces the
+ * same bytes (except for a NaN with a payload). Byte arrays are views of the input, not copies.
  * Source: OSTree spec 1.1 to 1.3 (the GVariant specification of GLib).
  * @throws FormatError GVARIANT_NOT_NORMAL, GVARIANT_TYPE_INVALID, GVARIANT_TOO_LARGE
  */
@@ -39,7 +39,7 @@ export function parseVariant<T>(
 }
 
 /**
- * Bytes taken by each end offset of a container of `sizeBytes` bytes, its table included: 0, 1, 2, 4 or 8.
+ * Bytes of each end offset in a container of `sizeBytes` bytes, offset table included: 0, 1, 2, 4 or 8.
  * Source: OSTree spec 1.2.
  */
 export function offsetWidth(sizeBytes: number): number {
@@ -49,7 +49,7 @@ export function offsetWidth(sizeBytes: number): number {
   return sizeBytes <= 0xffffffff ? 4 : 8;
 }
 
-/** True when a container with this body and so many end offsets takes `width` and could not take a smaller one. */
+/** True when a container with `bodyBytes` and `count` end offsets cannot use offsets smaller than `width`. */
 function isSmallestWidth(bodyBytes: number, count: number, width: number): boolean {
   if (width <= 1) return true;
   const smaller = width / 2;
@@ -266,7 +266,7 @@ class VariantReader {
 
   #padTo(at: number, alignment: number, limit: number): number {
     const from = alignUp(at, alignment);
-    // An empty value at the end of a container needs no padding before it, but writers do align it.
+    // An empty value at the end of a container needs no padding before it, but writers align it.
     if (from > limit) this.#fail(at, 'the end', `padding to ${alignment}`);
     this.#zeros(at, from);
     return from;
@@ -296,7 +296,7 @@ class VariantReader {
   }
 }
 
-/** A `g` holds any number of complete types. */
+/** Checks a `g`, which holds any number of complete types. */
 function checkSignature(text: string): void {
   parseVariantType(`(${text})`);
 }

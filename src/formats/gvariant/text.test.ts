@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeVariant, parseVariantText, type Variant } from './index.ts';
 
-/** Type and serialised hex of a text; whole commits made with such values are compared in work/make-commit. */
+/** Type and serialised hex of a text; tests of work/make-commit compare whole commits with such values. */
 function hexOf(text: string): string {
   const { type, value }: Variant = parseVariantText(text);
   return `${type.signature} ${Buffer.from(encodeVariant(value, type)).toString('hex')}`;

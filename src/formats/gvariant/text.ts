@@ -7,11 +7,11 @@ import {
   type VariantType,
 } from './variant-type.ts';
 
-/** Longest text that is read, in characters. */
+/** Longest text accepted, in characters. */
 export const VARIANT_TEXT_MAX = 1024 * 1024;
 
 /**
- * Parses a value in GVariant text format, as `ostree commit --add-metadata` takes it: `uint32 7`, `@as []`, `b"x"`, `<"in">`,
+ * Parses a value in GVariant text format, as `ostree commit --add-metadata` accepts it: `uint32 7`, `@as []`, `b"x"`, `<"in">`,
  * `{"k": <1>}`, `just 4`, `("a", byte 2)`. Numbers without a type are int32, with a fraction double; elements of an array agree on a type.
  * Source: GLib reference manual, GVariant Text Format.
  * @throws FormatError GVARIANT_TEXT_INVALID
@@ -25,7 +25,7 @@ export function parseVariantText(text: string): Variant {
   return { type, value: build(node, type) };
 }
 
-/** What is known of a type before all of a value was seen: letters that are possible, or a shape. */
+/** A partly known type, before the whole value is parsed: possible type letters, or a shape. */
 type Pattern =
   | { readonly kind: 'any' }
   | { readonly kind: 'basic'; readonly letters: string }
@@ -44,7 +44,7 @@ type Node = { readonly offset: number; readonly pattern: Pattern } & (
 const ANY: Pattern = { kind: 'any' };
 const INTEGER_LETTERS = 'ynqiuxthd';
 const STRING_LETTERS = 'sog';
-/** Keywords that give the type of the value behind them. */
+/** Keywords that state the type of the value after them. */
 const KEYWORDS: Readonly<Record<string, string>> = {
   boolean: 'b',
   byte: 'y',
@@ -180,7 +180,7 @@ class TextParser {
     return { kind: 'list', offset, pattern: { kind: '(', members }, items };
   }
 
-  /** `{}`, `{k: v, …}` is an array of entries, `{k, v}` one entry. */
+  /** Parses a dictionary: `{}` and `{k: v, …}` are arrays of entries, `{k, v}` is one entry. */
   #dictionary(depth: number): Node {
     const offset = this.#at;
     this.#at += 1;
@@ -215,7 +215,7 @@ class TextParser {
     return items;
   }
 
-  /** The text between quotes; for bytes escapes are octal, for strings `\u` and `\U`. */
+  /** Parses the text between quotes. Escapes: octal for bytes, `\u` and `\U` for strings. */
   #quoted(isBytes: boolean): string {
     const quote = this.#text[this.#at++];
     let out = '';
@@ -274,7 +274,7 @@ function entryNode(offset: number, pair: readonly [Node, Node]): Node {
   return { kind: 'list', offset, pattern: { kind: '{', members }, items: pair };
 }
 
-/** The pattern that says exactly one type. */
+/** Returns the pattern that matches exactly one type. */
 function patternOf(type: VariantType): Pattern {
   const { kind, children } = type;
   if (kind === 'a' || kind === 'm') return { kind, element: patternOf(children[0] as VariantType) };
@@ -282,7 +282,7 @@ function patternOf(type: VariantType): Pattern {
   return { kind: 'basic', letters: kind };
 }
 
-/** What fits both patterns. A value may stand for a maybe of it. */
+/** Returns the pattern that matches both. A value also matches a maybe of its type. */
 function unify(a: Pattern, b: Pattern, at: { readonly offset: number }): Pattern {
   if (a.kind === 'any') return b;
   if (b.kind === 'any') return a;
@@ -325,7 +325,7 @@ function signatureOf(pattern: Pattern, at: { readonly offset: number }): string 
   }
 }
 
-/** The value of a node as a type that its pattern allows. */
+/** Builds the value of a node as a type that its pattern allows. */
 function build(node: Node, type: VariantType): unknown {
   const { children, kind } = type;
   if (kind === 'm' && node.kind !== 'maybe')

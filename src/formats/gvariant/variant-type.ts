@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** Deepest nesting of types and values that is accepted; GLib's own limit (G_VARIANT_MAX_RECURSION_DEPTH) is 128. */
+/** Deepest accepted nesting of types and values; GLib's limit (G_VARIANT_MAX_RECURSION_DEPTH) is 128. */
 export const VARIANT_DEPTH_MAX = 64;
 
 /** The single-letter types: letter, alignment and size in bytes (undefined: variable). Source: OSTree spec 1.1. */
@@ -25,7 +25,7 @@ const BASIC = {
 export type VariantKind = keyof typeof BASIC | 'a' | 'm' | '(' | '{';
 
 /**
- * A GVariant type. The type parameter is the JavaScript value that stands for it:
+ * A GVariant type. The type parameter is the JavaScript type of its values:
  * y n q i u h d → number, b → boolean, x t → bigint, s o g → string, v → Variant, ay → Uint8Array (a view),
  * other arrays → array, m → `{ just }` or null, tuples and dict entries → array of members.
  */
@@ -34,7 +34,7 @@ export interface VariantType<out T = unknown> {
   readonly kind: VariantKind;
   /** 1, 2, 4 or 8. */
   readonly alignment: number;
-  /** Size of every value when the type has one, else undefined. */
+  /** Size of every value of a fixed-size type, in bytes, else undefined. */
   readonly fixedSizeBytes: number | undefined;
   /** Element of an array or maybe, members of a tuple or dict entry. */
   readonly children: readonly VariantType[];
@@ -44,18 +44,18 @@ export interface VariantType<out T = unknown> {
   readonly valueType?: T;
 }
 
-/** A value together with its type: what `v` holds. */
+/** A value with its type: the content of a `v`. */
 export interface Variant<out T = unknown> {
   readonly type: VariantType<T>;
   readonly value: T;
 }
 
-/** A maybe that is there. Nothing is null, so that just-nothing and nothing stay apart. */
+/** A maybe with a value. Nothing is null, so that just-nothing and nothing remain distinct. */
 export interface Just<out T> {
   readonly just: T;
 }
 
-/** The value of a type. */
+/** JavaScript type of the values of a GVariant type. */
 export type ValueOf<V> = V extends VariantType<infer T> ? T : never;
 
 function basic<T>(letter: keyof typeof BASIC): VariantType<T> {
@@ -98,7 +98,7 @@ export const BYTES: VariantType<Uint8Array> = arrayOf(
 /** `a{sv}`, in stored order with repeated keys kept. */
 export const VARIANT_DICT: VariantType<VariantDict> = arrayOf(entryOf(STRING, VARIANT));
 
-/** Value of `a{sv}`: pairs in stored order, because the order decides ids. */
+/** Value of `a{sv}`: pairs in stored order, because ids depend on the order. */
 export type VariantDict = readonly (readonly [string, Variant])[];
 
 /** `aT`; use BYTES for `ay`. */
@@ -178,7 +178,7 @@ function compound(kind: '(' | '{', members: readonly VariantType[]): VariantType
   };
 }
 
-/** `offset` moved up to a multiple of an alignment (1, 2, 4 or 8). */
+/** Rounds `offset` up to a multiple of an alignment (1, 2, 4 or 8). */
 export function alignUp(offset: number, alignment: number): number {
   const rest = offset % alignment;
   return rest === 0 ? offset : offset + alignment - rest;

@@ -12,7 +12,7 @@ export function encodeVariant<T>(value: T, type: VariantType<T>): Uint8Array {
   return writer.bytes();
 }
 
-/** Bytes of an end offset for a body of so many bytes and so many offsets: the smallest that fits. */
+/** Smallest width, in bytes, of an end offset for a body of `bodyBytes` and `count` offsets. */
 export function chooseOffsetWidth(bodyBytes: number, count: number): number {
   for (const width of [1, 2, 4]) {
     if (offsetWidth(bodyBytes + count * width) <= width) return width;
@@ -28,7 +28,7 @@ class VariantWriter {
     return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset, this.#length).slice();
   }
 
-  /** Appends a value; the caller has aligned the position. Containers are aligned, so offsets from 0 are enough. */
+  /** Appends a value; the caller has aligned the position. Containers are aligned, so offsets may count from 0. */
   write(type: VariantType, value: unknown): void {
     switch (type.kind) {
       case 's':
@@ -162,7 +162,7 @@ class VariantWriter {
     this.#buffer.set(bytes, at);
   }
 
-  /** Appends zero bytes and returns where they begin. */
+  /** Appends zero bytes and returns their offset. */
   #grow(count: number): number {
     const at = this.#length;
     this.#length += count;

@@ -8,23 +8,23 @@ import { decodeText } from './policy.ts';
 import { StrictField } from './strict-field.ts';
 import { parseStrictJson } from './strict-json.ts';
 
-/** A signature as it lies beside an image; nothing about it is verified yet. */
+/** A signature attached to an image; not verified yet. */
 export interface AttachedSignature {
-  /** Where it was found, for messages: a tag with a layer, a referrer, a file. */
+  /** Its location, for messages: a tag with a layer, a referrer, a file. */
   readonly place: string;
   readonly by: 'tag' | 'referrer' | 'file';
-  /** The bytes that are signed, exactly. */
+  /** The exact bytes that are signed. */
   readonly payload: Uint8Array;
   readonly annotations: ReadonlyMap<string, string>;
 }
 
-/** The tag under which cosign keeps the signatures of a manifest, in its repository. Source: cosign, specs/SIGNATURE_SPEC.md. */
+/** The tag of cosign's signatures of a manifest, in its repository. Source: cosign, specs/SIGNATURE_SPEC.md. */
 export function signatureTag(manifest: ContentDigest): string {
   return `${manifest.slice(0, manifest.indexOf(':'))}-${hexOf(manifest)}.sig`;
 }
 
 /**
- * Parses the manifest of a `.sig` tag or of a signature that is a referrer. Only an OCI manifest is one.
+ * Parses the manifest of a `.sig` tag or of a signature that is a referrer. Accepts OCI manifests only.
  * @throws FormatError SIGNATURE_FILE_INVALID, OCI_DOCUMENT_INVALID, OCI_DOCUMENT_TOO_LARGE; UnsupportedError MEDIA_TYPE_UNSUPPORTED
  */
 export function parseSignatureManifest(bytes: Uint8Array, mediaType: string): Manifest {
@@ -40,13 +40,13 @@ export function parseSignatureManifest(bytes: Uint8Array, mediaType: string): Ma
   return manifest;
 }
 
-/** True for a layer that is a payload; others are attestations and the like. */
+/** True for a layer that is a payload; other layers are attestations and the like. */
 export function isSimpleSigning(layer: Pick<Descriptor, 'mediaType'>): boolean {
   return layer.mediaType === SIMPLE_SIGNING_TYPE;
 }
 
 /**
- * Parses a `signature-N` file of `dir:`; undefined for GPG messages and other kinds, which satisfy nothing here.
+ * Parses a `signature-N` file of `dir:`; undefined for GPG messages and other kinds, which satisfy no requirement here.
  * Source: container-libs, image/internal/signature/sigstore.go.
  * @throws FormatError SIGNATURE_FILE_INVALID
  */

@@ -8,7 +8,7 @@ const DIGEST = `sha256:${'a'.repeat(64)}`;
 const BY_TAG = parseImageName('r.test/app:1');
 const BY_DIGEST = parseImageName(`r.test/app@${DIGEST}`);
 
-/** Signed name, then for each kind: accepted when pulled by tag `1`, by digest. Recorded with skopeo 1.22. */
+/** Signed name, then for each kind: accepted for a pull by tag `1`, by digest. Recorded with skopeo 1.22. */
 const TABLE: readonly (readonly [string, string, string, string])[] = [
   ['r.test/app:1', 'tn', 'tt', 'tt'],
   ['r.test/app:2', 'nn', 'nt', 'tt'],

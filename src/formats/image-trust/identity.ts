@@ -7,16 +7,16 @@ import {
 } from '#formats/oci';
 import type { StrictField } from './strict-field.ts';
 
-/** Which signed names are accepted for an image. Source: containers-policy.json(5), signedIdentity. */
+/** The signed names that are accepted for an image. Source: containers-policy.json(5), signedIdentity. */
 export type SignedIdentity =
   | { readonly type: 'matchExact' | 'matchRepoDigestOrExact' | 'matchRepository' }
   | { readonly type: 'exactReference' | 'exactRepository'; readonly name: ImageName }
   | { readonly type: 'remapIdentity'; readonly prefix: string; readonly signedPrefix: string };
 
-/** What holds when a requirement does not say it. */
+/** The default of a requirement. */
 export const DEFAULT_IDENTITY: SignedIdentity = { type: 'matchRepoDigestOrExact' };
 
-/** Reads a signedIdentity; calls the field's `fail` for whatever is not known. */
+/** Reads a signedIdentity; calls the field's `fail` for anything unknown. */
 export function readIdentity(field: StrictField): SignedIdentity {
   const type = field.peek('type').string();
   switch (type) {
@@ -49,8 +49,8 @@ export function readIdentity(field: StrictField): SignedIdentity {
 }
 
 /**
- * True when a signature that names `signed` holds for an image. A signed text that is no name never does.
- * @param image as the user wrote it, normalised; undefined for transports without names (`dir:`, `oci:`)
+ * True when a signature that names `signed` is valid for an image. A signed text that is not a name is never accepted.
+ * @param image as written by the user, normalised; undefined for transports without names (`dir:`, `oci:`)
  */
 export function acceptsIdentity(
   identity: SignedIdentity,
@@ -77,7 +77,7 @@ export function acceptsIdentity(
   }
 }
 
-/** True when a signed text is a repository without tag and digest, as cosign writes it. */
+/** True when a signed text is a repository without tag and digest, as written by cosign. */
 export function isBareRepository(signed: string): boolean {
   const name = tryParse(signed);
   return name !== undefined && !isPrecise(name);
@@ -103,7 +103,7 @@ function isPrecise({ tag, digest }: ImageName): boolean {
   return tag !== undefined || digest !== undefined;
 }
 
-/** Whole components alone are replaced; a prefix that does not match changes nothing. */
+/** Only whole components are replaced; a prefix that does not match changes nothing. */
 function remap(
   image: ImageName,
   { prefix, signedPrefix }: { readonly prefix: string; readonly signedPrefix: string },
@@ -118,7 +118,7 @@ function readName(field: StrictField): ImageName {
   return tryParse(text) ?? field.fail('an image name', JSON.stringify(text));
 }
 
-/** `HOST[:PORT][/PATH]` as it is written: nothing is added to it. Source: seen with skopeo 1.22, which takes `docker.io/x` and `a/b`. */
+/** `HOST[:PORT][/PATH]` as written: nothing is added to it. Source: seen with skopeo 1.22, which accepts `docker.io/x` and `a/b`. */
 function readPrefix(field: StrictField): string {
   const text = field.string();
   const slash = text.indexOf('/');
@@ -133,6 +133,6 @@ function tryParse(text: string): ImageName | undefined {
   try {
     return parseImageName(text);
   } catch {
-    return undefined; // Any text may stand in a signature or a policy; the callers refuse it.
+    return undefined; // A signature or a policy may contain any text; the callers refuse it.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Image trust as values: policy.json, the names that a signature may carry, keys, payloads, and the judgement. Whatever is not understood
- * refuses by name; nothing here reads a disk or a network.
+ * Image trust as values: policy.json, the names that a signature may carry, keys, payloads, and the judgement. Unknown input is refused by name;
+ * nothing here reads a disk or a network.
  *
  *     policy.json -> Policy -> rule of the image's scopes ─┐
  *     .sig manifest, payloads, signature-N -> signatures ──┼─> Acceptance (which key) | Refusal (class, reason)

@@ -10,7 +10,7 @@ import type { PolicyRule } from './policy.ts';
 import { isSignedBy, type PublicKey, parsePublicKey, unusable } from './public-key.ts';
 import type { KeySource, Requirement } from './requirement.ts';
 
-/** Why one signature, or an image, is not accepted. */
+/** Why a signature, or an image, is not accepted. */
 export type RefusalClass =
   | 'rejected'
   | 'not-built'
@@ -29,11 +29,11 @@ export interface SignatureFault {
   readonly place: string;
   readonly class: RefusalClass;
   readonly reason: string;
-  /** The signed name is a repository without tag, as cosign writes it. */
+  /** The signed name is a repository without tag, as written by cosign. */
   readonly isBareRepository: boolean;
 }
 
-/** A refusal: the first requirement that is not satisfied, and why. */
+/** A refusal: the first unsatisfied requirement, and the reason. */
 export interface Refusal {
   readonly isAccepted: false;
   readonly class: RefusalClass;
@@ -43,7 +43,7 @@ export interface Refusal {
   readonly faults: readonly SignatureFault[];
 }
 
-/** What satisfied one requirement. */
+/** How one requirement was satisfied. */
 export type SatisfiedRequirement =
   | { readonly type: 'insecureAcceptAnything' }
   | {
@@ -54,25 +54,26 @@ export type SatisfiedRequirement =
       readonly by: AttachedSignature['by'];
     };
 
-/** An acceptance: what satisfied each requirement, in the order of the policy. */
+/** An acceptance: how each requirement was satisfied, in the order of the policy. */
 export interface Acceptance {
   readonly isAccepted: true;
   readonly requirements: readonly SatisfiedRequirement[];
 }
 
-/** What is judged. */
+/** The image to judge. */
 export interface JudgedImage {
-  /** As the user wrote it, normalised; undefined for transports without names. */
+  /** As written by the user, normalised; undefined for transports without names. */
   readonly name: ImageName | undefined;
   /** The sha256 digest of the manifest's bytes. */
   readonly manifest: ContentDigest;
   readonly signatures: readonly AttachedSignature[];
-  /** Bytes of the key files by path, or why one could not be read; a path without either is a missing file. */
+  /** Bytes of the key files by path, or why a file could not be read; a path without either is a missing file. */
   readonly keyFiles: ReadonlyMap<string, Uint8Array | string>;
 }
 
 /**
- * Refuses what no signature can change: `reject`, and kinds that are not built, anywhere in the list. Undefined means that the signatures decide.
+ * Refuses images that no signature can make acceptable: `reject`, and unsupported kinds, anywhere in the list. Undefined means that the
+ * signatures decide.
  */
 export function refuseWithoutSignatures(rule: PolicyRule): Refusal | undefined {
   for (const [at, requirement] of rule.requirements.entries()) {
@@ -86,7 +87,7 @@ export function refuseWithoutSignatures(rule: PolicyRule): Refusal | undefined {
   return undefined;
 }
 
-/** True when a requirement of the rule looks at signatures. */
+/** True when a requirement of the rule needs signatures. */
 export function needsSignatures(rule: PolicyRule): boolean {
   return rule.requirements.some(({ type }) => type === 'sigstoreSigned');
 }
@@ -98,8 +99,8 @@ export function keyFilesOf(rule: PolicyRule): readonly string[] {
 }
 
 /**
- * Judges an image: every requirement must be satisfied, each by one signature that satisfies all of it. The first that is not ends it.
- * Nothing is parsed before its signature was verified, and whatever is not understood refuses.
+ * Judges an image: every requirement must be satisfied, each by one signature that satisfies all of it. The first unsatisfied requirement ends
+ * the judgement. Nothing is parsed before its signature was verified, and unknown input is refused.
  */
 export function judgeImage(rule: PolicyRule, image: JudgedImage): Acceptance | Refusal {
   const early = refuseWithoutSignatures(rule);
@@ -110,7 +111,7 @@ export function judgeImage(rule: PolicyRule, image: JudgedImage): Acceptance | R
     if ('isAccepted' in outcome) return outcome;
     satisfied.push(outcome);
   }
-  const isEmpty = satisfied.length === 0; // The parser lets no empty list pass.
+  const isEmpty = satisfied.length === 0; // The parser refuses empty lists.
   return isEmpty
     ? refusal(0, 'rejected', `${rule.scope} has no requirement`)
     : { isAccepted: true, requirements: satisfied };
@@ -146,7 +147,7 @@ function satisfy(
   };
 }
 
-/** The key, or the reason why it cannot be used. */
+/** The key, or why it is unusable. */
 function loadKey(
   source: KeySource,
   files: ReadonlyMap<string, Uint8Array | string>,
@@ -211,7 +212,7 @@ function tryParsePayload(bytes: Uint8Array): SignedPayload | string {
   }
 }
 
-/** A foreign text for people: escaped and cut. */
+/** Formats untrusted text for messages: escaped and truncated. */
 function quote(text: string): string {
   return printable(JSON.stringify(text.slice(0, 200)));
 }

@@ -4,16 +4,16 @@
  * skopeo 1.22 and podman 5.8.
  */
 
-/** Largest policy.json, signature manifest or payload that is read, in bytes. */
+/** Maximum size of a policy.json, signature manifest or payload that is read, in bytes. */
 export const TRUST_DOCUMENT_MAX_BYTES = 4 * 1024 * 1024;
 
-/** Deepest nesting of a JSON document of trust; real ones have six levels. */
+/** Maximum nesting of a JSON document of trust; real documents have six levels. */
 export const JSON_DEPTH_MAX = 64;
 
-/** Most layers of a signature manifest, and most `signature-N` files, that are looked at. */
+/** Maximum number of layers of a signature manifest, and of `signature-N` files, that are read. */
 export const SIGNATURES_MAX = 128;
 
-/** Largest key file, in bytes. */
+/** Maximum size of a key file, in bytes. */
 export const KEY_FILE_MAX_BYTES = 64 * 1024;
 
 /** Media type of a layer that is a payload to be verified. Source: cosign, specs/SIGNATURE_SPEC.md. */
@@ -31,5 +31,5 @@ export const SIGNATURE_ANNOTATION = 'dev.cosignproject.cosign/signature';
 /** `critical.type` of a payload. Source: cosign, specs/SIGNATURE_SPEC.md. */
 export const PAYLOAD_TYPE = 'cosign container image signature';
 
-/** First bytes of a `signature-N` file of `dir:` that is no GPG message. Source: container-libs, image/internal/signature. */
+/** Magic of a `signature-N` file of `dir:` that is not a GPG message. Source: container-libs, image/internal/signature. */
 export const SIGNATURE_FILE_MAGIC = '\0sigstore-json\n';

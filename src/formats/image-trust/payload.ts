@@ -5,15 +5,15 @@ import { decodeText } from './policy.ts';
 import { StrictField } from './strict-field.ts';
 import { parseStrictJson } from './strict-json.ts';
 
-/** What a signature says: this manifest is that image. */
+/** The claim of a signature: this manifest is that image. */
 export interface SignedPayload {
   readonly manifestDigest: ContentDigest;
-  /** A foreign text: it may be no reference. */
+  /** Untrusted text: it may not be a valid reference. */
   readonly dockerReference: string;
 }
 
 /**
- * Parses the payload of a signature. Call it only once the signature was verified over exactly these bytes.
+ * Parses the payload of a signature. Call it only after the signature was verified over exactly these bytes.
  * Source: containers-signature(5), "JSON processing"; each refusal was recorded with skopeo 1.22.
  * @throws FormatError SIGNATURE_PAYLOAD_INVALID
  */
@@ -46,7 +46,7 @@ export function parsePayload(bytes: Uint8Array): SignedPayload {
   return { manifestDigest: digest, dockerReference: identity('docker-reference').string() };
 }
 
-/** Keys are free but for two. */
+/** Any keys are allowed, except that two have fixed types. */
 function readOptional(field: StrictField): void {
   if (field.value === null) return;
   for (const [key, member] of field.entries()) {

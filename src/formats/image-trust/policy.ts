@@ -14,7 +14,7 @@ export interface Policy {
   readonly transports: ReadonlyMap<string, ReadonlyMap<string, readonly Requirement[]>>;
 }
 
-/** The requirements that hold for an image, and what chose them. */
+/** The requirements for an image, and the scope that selected them. */
 export interface PolicyRule {
   readonly file: string;
   /** `docker "registry.example/team"`, or `default`. */
@@ -23,8 +23,8 @@ export interface PolicyRule {
 }
 
 /**
- * Parses a policy.json as a whole: an error in an unused scope also refuses it. Source: containers-policy.json(5); each refusal was
- * recorded with skopeo 1.22.
+ * Parses a whole policy.json: an error in an unused scope also refuses it. Source: containers-policy.json(5); each refusal was recorded with
+ * skopeo 1.22.
  * @throws FormatError POLICY_INVALID with file, field and offset
  */
 export function parsePolicy(file: string, bytes: Uint8Array): Policy {
@@ -55,7 +55,7 @@ export function parsePolicy(file: string, bytes: Uint8Array): Policy {
   };
 }
 
-/** The rule for an image: the first of its scopes that the policy has, else the transport's own, else the default. Nothing is added up. */
+/** The rule for an image: the first of its scopes in the policy, else the transport's own, else the default. Rules are not combined. */
 export function findRule(policy: Policy, transport: string, scopes: readonly string[]): PolicyRule {
   const known = policy.transports.get(transport);
   for (const scope of [...scopes, '']) {
@@ -77,12 +77,12 @@ function readTransport([transport, field]: readonly [string, StrictField]): read
   return [transport, new Map(scopes)];
 }
 
-/** Undefined for bytes that are not UTF-8. A byte order mark is kept, and is not JSON. */
+/** Undefined for bytes that are not UTF-8. A byte order mark is kept, and is not valid JSON. */
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return undefined; // The only failure there is.
+    return undefined; // The only possible failure.
   }
 }
 

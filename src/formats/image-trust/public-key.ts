@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto
 import { decodeBase64 } from '#base/bytes';
 import { FormatError } from '#base/errors';
 
-/** A public key that may accept images. */
+/** A public key that may verify image signatures. */
 export interface PublicKey {
   /** Path of its file, or `keyData`. */
   readonly source: string;
@@ -14,9 +14,12 @@ export interface PublicKey {
   readonly pairBytes: number;
 }
 
-/** The curves that are accepted, with the length of `r‖s`. Names of OpenSSL. */
+/** The accepted curves, with the length of `r‖s`. Names of OpenSSL. */
 const CURVES: Readonly<Record<string, number>> = { prime256v1: 64, secp384r1: 96, secp521r1: 132 };
-/** PEM labels of public keys, with the names of node:crypto. A private key or a certificate would be taken for its public half. */
+/**
+ * PEM labels of public keys, with the names of node:crypto. Without this check, a private key or a certificate would be accepted as its public
+ * half.
+ */
 const LABELS: Readonly<Record<string, 'spki' | 'pkcs1'>> = {
   'PUBLIC KEY': 'spki',
   'RSA PUBLIC KEY': 'pkcs1',
@@ -24,7 +27,7 @@ const LABELS: Readonly<Record<string, 'spki' | 'pkcs1'>> = {
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?$/m;
 
 /**
- * Parses a key file. The first PEM block counts; text around it and further blocks do not. Accepted are ECDSA on P-256, P-384 and P-521,
+ * Parses a key file. Only the first PEM block is used; text around it and further blocks are ignored. Accepts ECDSA on P-256, P-384 and P-521,
  * ed25519, and RSA. Source: recorded with skopeo 1.22.
  * @throws FormatError KEY_UNUSABLE
  */
@@ -56,8 +59,8 @@ export function parsePublicKey(source: string, bytes: Uint8Array): PublicKey {
 }
 
 /**
- * True when the signature is of these bytes by this key. ECDSA signs the SHA-256 on every curve, as DER or as `r‖s`; RSA is PKCS#1 v1.5 with
- * SHA-256; ed25519 signs the bytes themselves. Source: recorded with skopeo 1.22.
+ * True when the signature of these bytes was made with this key. ECDSA signs the SHA-256 on every curve, as DER or as `r‖s`; RSA is PKCS#1 v1.5
+ * with SHA-256; ed25519 signs the bytes themselves. Source: recorded with skopeo 1.22.
  */
 export function isSignedBy(key: PublicKey, payload: Uint8Array, signature: Uint8Array): boolean {
   try {
@@ -69,7 +72,7 @@ export function isSignedBy(key: PublicKey, payload: Uint8Array, signature: Uint8
     const pair = { key: key.key, dsaEncoding: 'ieee-p1363' } as const;
     return isPair && verify('sha256', payload, pair, signature);
   } catch {
-    return false; // Depending on its version, OpenSSL throws for a signature that is no signature at all.
+    return false; // Depending on its version, OpenSSL throws for a malformed signature.
   }
 }
 
@@ -84,7 +87,7 @@ function firstBlock(source: string, text: string): { label: string; der: Uint8Ar
   return { label, der };
 }
 
-/** The error for a key that cannot be used, or whose file is missing. */
+/** The error for an unusable key, or a missing key file. */
 export function unusable(
   source: string,
   expected: string,

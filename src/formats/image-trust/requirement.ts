@@ -2,12 +2,12 @@ import { decodeBase64 } from '#base/bytes';
 import { DEFAULT_IDENTITY, readIdentity, type SignedIdentity } from './identity.ts';
 import type { StrictField } from './strict-field.ts';
 
-/** Where a public key lies. */
+/** Location of a public key. */
 export type KeySource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'data'; readonly bytes: Uint8Array };
 
-/** What one requirement of a policy demands. */
+/** One requirement of a policy. */
 export type Requirement =
   | { readonly type: 'insecureAcceptAnything' | 'reject' }
   | {
@@ -16,7 +16,7 @@ export type Requirement =
       readonly identity: SignedIdentity;
     }
   | {
-      /** Well written, but of a kind that this library does not build: it refuses by this name. */
+      /** Valid, but of a kind that this library does not support: it refuses by this name. */
       readonly type: 'not-built';
       readonly kind: string;
     };
@@ -24,7 +24,7 @@ export type Requirement =
 const KEY_TYPES = ['GPGKeys', 'signedByGPGKeys', 'X509Certificates', 'signedByX509CAs'];
 const REKOR = ['Path', 'Paths', 'Data', 'Datas'].map((end) => `rekorPublicKey${end}`);
 
-/** Reads one requirement, strictly; calls the field's `fail` for whatever is not known. Source: containers-policy.json(5). */
+/** Reads one requirement, strictly; calls the field's `fail` for anything unknown. Source: containers-policy.json(5). */
 export function readRequirement(field: StrictField): Requirement {
   const type = field.peek('type').string();
   switch (type) {
@@ -101,7 +101,7 @@ function readPki(field: StrictField): void {
   for (const one of named) one.string();
 }
 
-/** An absent key, and a path or subject that is empty or null, are not given; an empty `keyData` is. Source: seen with skopeo 1.22. */
+/** Absent keys, and paths or subjects that are empty or null, count as absent; an empty `keyData` does not. Source: seen with skopeo 1.22. */
 function isGiven(field: StrictField): boolean {
   const isEmpty = field.value === '' || field.value === null;
   return !field.isAbsent && !(isEmpty && /(?:Path|subject\w+)$/.test(field.path));
@@ -120,7 +120,7 @@ function readKeys(field: StrictField): readonly KeySource[] {
   return items.map(/Datas?$/.test(field.path) ? readData : readPath);
 }
 
-/** A relative path would mean another file in every folder. */
+/** Refuses relative paths, which would name another file in every folder. */
 function readPath(field: StrictField): KeySource {
   const path = field.string();
   return path.startsWith('/')

@@ -1,7 +1,10 @@
 import { isContentDigest } from '#base/digest';
 import { formatImageName, type ImageName } from '#formats/oci';
 
-/** True when a scope may stand under a transport; unknown transports take any. Source: containers-policy.json(5), and the refusals of skopeo 1.22. */
+/**
+ * True when a scope is valid for a transport; unknown transports accept any scope. Source: containers-policy.json(5), and the refusals of skopeo
+ * 1.22.
+ */
 export function isScopeOf(transport: string, scope: string): boolean {
   if (scope === '') return true;
   switch (transport) {

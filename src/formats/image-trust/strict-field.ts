@@ -1,10 +1,10 @@
 import type { StrictValue } from './strict-json.ts';
 
-/** Reports that a field is wrong and never returns. */
+/** Reports an invalid field and never returns. */
 export type FieldFail = (path: string, expected: string, found: string) => never;
 
 /**
- * A typed walk through a strict JSON document: an object must have the keys that its reader names and no others, in exactly this spelling.
+ * A typed walk through a strict JSON document: an object must have only the keys that its reader names, in exactly this spelling.
  */
 export class StrictField {
   readonly value: StrictValue | undefined;
@@ -30,7 +30,7 @@ export class StrictField {
     return (key) => this.#member(key, members.get(key));
   }
 
-  /** The members of an object whose keys are free, in the order of the file. */
+  /** The members of an object with arbitrary keys, in the order of the file. */
   entries(): readonly (readonly [string, StrictField])[] {
     return [...this.#members()].map(([key, value]) => [key, this.#member(key, value)] as const);
   }
@@ -44,7 +44,7 @@ export class StrictField {
     return typeof this.value === 'string' ? this.value : this.fail('a string', this.describe());
   }
 
-  /** The elements of a list that is not empty. */
+  /** The elements of a non-empty list. */
   list(): readonly StrictField[] {
     const list = this.value;
     if (!Array.isArray(list)) return this.fail('a list', this.describe());
@@ -57,7 +57,7 @@ export class StrictField {
     return this.#fail(this.path, expected, found.slice(0, 200));
   }
 
-  /** How the value is called in messages. */
+  /** Describes the value in messages. */
   describe(): string {
     const { value } = this;
     if (value === undefined) return 'nothing';

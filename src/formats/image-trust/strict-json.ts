@@ -1,6 +1,6 @@
 import { JSON_DEPTH_MAX } from './layout.ts';
 
-/** A value of JSON; objects are maps, so that no key means anything to the engine. */
+/** A JSON value; objects are maps, so that no key has a special meaning in the engine. */
 export type StrictValue =
   | null
   | boolean
@@ -13,8 +13,8 @@ export type StrictValue =
 export type StrictFail = (offset: number, expected: string, found: string) => never;
 
 /**
- * Parses JSON as RFC 8259 has it, and stricter: a key that is repeated, also by escapes, a lone surrogate, nesting beyond `JSON_DEPTH_MAX`, and
- * anything after the value are faults. `JSON.parse` keeps the last of repeated keys in silence.
+ * Parses JSON as in RFC 8259, and stricter: repeated keys, also by escapes, lone surrogates, nesting beyond `JSON_DEPTH_MAX`, and any text after
+ * the value are faults. `JSON.parse` silently keeps the last of repeated keys.
  */
 export function parseStrictJson(text: string, fail: StrictFail): StrictValue {
   return new Reader(text, fail).document();
@@ -47,7 +47,7 @@ class Reader {
     return value;
   }
 
-  /** One value with the blanks around it. */
+  /** One value with the white space around it. */
   #value(depth: number): StrictValue {
     this.#match(SPACE);
     const value = this.#bare(depth);
@@ -106,7 +106,7 @@ class Reader {
     try {
       text = JSON.parse(this.#text.slice(start, end)) as string;
     } catch {
-      this.#fault('a string'); // An escape that is none.
+      this.#fault('a string'); // An invalid escape.
     }
     if (!text.isWellFormed()) this.#fail(start, 'Unicode', 'half a surrogate pair');
     this.#at = end;

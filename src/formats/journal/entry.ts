@@ -4,19 +4,19 @@ export type JournalField = readonly [name: string, value: string];
 /** Longest name of a field. Source: systemd, journal fields. */
 const NAME_LENGTH_MAX = 64;
 
-/** True for a name that journald takes from a program: not one of its own, which begin with an underscore. Source: systemd.journal-fields(7). */
+/** True for a field name that journald accepts from a program; journald's own begin with an underscore. Source: systemd.journal-fields(7). */
 export function isFieldName(name: string): boolean {
   return name.length <= NAME_LENGTH_MAX && /^[A-Z][A-Z0-9_]*$/.test(name);
 }
 
-/** True for an id of a message: 128 bits as 32 lower-case hex digits, not all zero. Source: sd-id128(3). */
+/** True for a message id: 128 bits as 32 lower-case hex digits, not all zero. Source: sd-id128(3). */
 export function isMessageId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text) && !/^0+$/.test(text);
 }
 
 /**
  * The bytes of an entry. A value with a line break is written with its length, so that no value can add a field.
- * Source: systemd, native journal protocol. Fields whose names journald would not take are left out.
+ * Source: systemd, native journal protocol. Fields whose names journald would reject are omitted.
  */
 export function encodeEntry(fields: Iterable<JournalField>): Uint8Array {
   const parts: Uint8Array[] = [];

@@ -4,7 +4,7 @@ import { type JsonField, parseDocument } from './json.ts';
 import { CONFIG_MAX_BYTES, LAYERS_MAX } from './layout.ts';
 import type { Platform } from './platform.ts';
 
-/** One step of an image's making. Source: image-spec config.md, `history`. */
+/** One build step of an image. Source: image-spec config.md, `history`. */
 export interface HistoryEntry {
   readonly created?: string;
   readonly createdBy?: string;
@@ -14,11 +14,11 @@ export interface HistoryEntry {
   readonly emptyLayer: boolean;
 }
 
-/** What of an image config this library uses, with the exact bytes that its digest names. */
+/** The fields of an image config that this library uses, with the exact bytes that its digest names. */
 export interface ImageConfig {
   readonly bytes: Uint8Array;
   readonly digest: ContentDigest;
-  /** Undefined when neither os nor architecture is stated, as in images that tools made by hand. */
+  /** Undefined when the config states neither os nor architecture, as in hand-made images. */
   readonly platform?: Platform;
   /** Digests of the uncompressed layers, bottom first. */
   readonly diffIds: readonly DiffId[];

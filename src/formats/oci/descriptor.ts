@@ -2,16 +2,16 @@ import { type ContentDigest, parseContentDigest } from '#base/digest';
 import type { JsonField } from './json.ts';
 import type { Platform } from './platform.ts';
 
-/** What names a blob: its type, digest and size. Source: image-spec descriptor.md. */
+/** Type, digest and size of a blob. Source: image-spec descriptor.md. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
   readonly annotations: ReadonlyMap<string, string>;
-  /** Only entries of an index say it. */
+  /** Present only in entries of an index. */
   readonly platform?: Platform;
   readonly artifactType?: string;
-  /** Where a foreign layer may be downloaded from; this library never follows them. */
+  /** URLs of a foreign layer; this library never downloads from them. */
   readonly urls: readonly string[];
 }
 

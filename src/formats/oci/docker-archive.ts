@@ -8,7 +8,7 @@ const ARCHIVE_IMAGES_MAX = 10_000;
 /** One image of a Docker archive: names of members, relative to the archive's root. */
 export interface DockerArchiveImage {
   readonly configPath: string;
-  /** Whole names, `name:tag`. */
+  /** Full names, `name:tag`. */
   readonly repoTags: readonly string[];
   /** Bottom first. */
   readonly layerPaths: readonly string[];
@@ -29,7 +29,7 @@ export function parseDockerArchive(bytes: Uint8Array): DockerArchiveImage[] {
   }));
 }
 
-/** A blob to be named in a manifest. */
+/** A blob to list in a manifest. */
 export interface BlobFacts {
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
@@ -38,8 +38,8 @@ export interface BlobFacts {
 }
 
 /**
- * The bytes of an OCI manifest: compact JSON with these keys in this order, so the same blobs give the same digest. Used for
- * images that come without a manifest, and where layers had to be packed anew. Source: image-spec manifest.md.
+ * The bytes of an OCI manifest: compact JSON with these keys in this order, so equal blobs produce the same digest. Used for
+ * images without a manifest, and when layers had to be packed again. Source: image-spec manifest.md.
  */
 export function encodeManifest(
   config: Omit<BlobFacts, 'mediaType'>,

@@ -3,7 +3,7 @@ import { FormatError } from '#base/errors';
 import type { Descriptor } from './descriptor.ts';
 import type { Manifest } from './manifest.ts';
 
-/** Names of a delta. Source: oci-and-cli spec 5.8. */
+/** Artifact type and annotations of a delta. Source: oci-and-cli spec 5.8. */
 const ARTIFACT_TYPE = 'application/vnd.io.github.containers.oci-delta.v1';
 const PREFIX = 'io.github.containers.delta.';
 const ANNOTATION = {
@@ -15,13 +15,13 @@ const ANNOTATION = {
 /** Media type of a layer that is a tar-diff. */
 export const TAR_DIFF_TYPE = 'application/vnd.tar-diff';
 
-/** What a delta is made of. */
+/** The parts of a delta. */
 export interface ImageDelta {
   /** Digest of the config of the image that the delta starts from. */
   readonly sourceConfig: ContentDigest;
   readonly manifest: Descriptor;
   readonly config: Descriptor;
-  /** By the digest of the layer of the new image that each of them makes. */
+  /** Diffs by the digest of the new image's layer that each diff produces. */
   readonly layers: ReadonlyMap<ContentDigest, Descriptor>;
 }
 

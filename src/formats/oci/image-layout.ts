@@ -30,19 +30,19 @@ export function verifyLayoutMarker(bytes: Uint8Array): void {
   );
 }
 
-/** A manifest to be listed in a layout. */
+/** A manifest to list in a layout. */
 export interface LayoutEntry {
   readonly mediaType: string;
   readonly digest: ContentDigest;
   readonly sizeBytes: number;
   readonly tag?: string | undefined;
-  /** Said where readers cannot find it in the config: for artifacts. */
+  /** Set when the config does not state the platform: for artifacts. */
   readonly platform?: Platform | undefined;
-  /** Said of what refers to another manifest, so that nobody takes it for an image of the layout. */
+  /** Set for a manifest that refers to another one, so that readers do not treat it as an image of the layout. */
   readonly artifactType?: string | undefined;
 }
 
-/** What of an index is rewritten; everything else in it is kept as it is. */
+/** The rewritten part of an index; all other members stay unchanged. */
 interface IndexDocument {
   manifests: IndexItem[];
 }
@@ -52,10 +52,10 @@ interface IndexItem {
 }
 
 /**
- * The `index.json` of a layout with one more manifest. A tag moves to the new manifest; without a tag, a manifest that is listed
- * already is not listed twice. What other tools wrote into the index stays.
+ * The `index.json` of a layout with one more manifest. A tag moves to the new manifest; without a tag, a manifest that is already
+ * listed is not listed again. Members that other tools wrote stay in the index.
  * @param existing bytes of the index so far; undefined for a new layout
- * @throws FormatError OCI_DOCUMENT_INVALID, OCI_DOCUMENT_TOO_LARGE when the existing one is no index
+ * @throws FormatError OCI_DOCUMENT_INVALID, OCI_DOCUMENT_TOO_LARGE when `existing` is not an index
  */
 export function addToLayoutIndex(existing: Uint8Array | undefined, entry: LayoutEntry): Uint8Array {
   const document = existing === undefined ? newIndex() : existingIndex(existing);

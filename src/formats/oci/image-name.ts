@@ -1,7 +1,7 @@
 import { algorithmOf, type ContentDigest, hexOf, parseContentDigest } from '#base/digest';
 import { FormatError } from '#base/errors';
 
-/** The name of an image in a registry, normalised: the host is always there, and Docker Hub's is `docker.io`. */
+/** The normalised name of an image in a registry: the host is always present; Docker Hub's host is `docker.io`. */
 export interface ImageName {
   /** Host and optional port. */
   readonly registry: string;
@@ -19,7 +19,7 @@ const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
 const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?$`);
 /** Host, slash and repository together. Source: distribution reference, NameTotalLengthMax. */
 const NAME_MAX_LENGTH = 255;
-/** An image id, which the grammar would take for a name. Source: distribution reference, ParseNormalizedNamed. */
+/** An image id, which the grammar would parse as a name. Source: distribution reference, ParseNormalizedNamed. */
 const IMAGE_ID = /^[0-9a-f]{64}$/;
 /** Docker Hub's other name. Source: distribution reference, normalize. */
 const HUB_ALIAS = 'index.docker.io';
@@ -59,26 +59,26 @@ export function parseImageName(text: string): ImageName {
   };
 }
 
-/** The canonical text of a name; `parseImageName` of it gives the same value. */
+/** The canonical text of a name; `parseImageName` parses it to the same value. */
 export function formatImageName(name: ImageName): string {
   const tag = name.tag === undefined ? '' : `:${name.tag}`;
   const digest = name.digest === undefined ? '' : `@${name.digest}`;
   return `${name.registry}/${name.repository}${tag}${digest}`;
 }
 
-/** True for a host with an optional port, as a reference may begin. */
+/** True for a host with an optional port, as at the start of a reference. */
 export function isRegistryHost(text: string): boolean {
   return HOST.test(text);
 }
 
-/** True for lower-case components that are joined by slashes, as a repository is named. */
+/** True for lower-case components joined by slashes, as in a repository name. */
 export function isRepositoryPath(text: string): boolean {
   return REPOSITORY.test(text);
 }
 
 /**
- * True when a name has no host: its first component holds neither `.` nor `:`, and is not `localhost`. An upper-case letter makes no host: skopeo
- * 1.22 refuses `docker://REG/name`. Source: distribution reference, normalize, splitDockerDomain.
+ * True when a name has no host: its first component contains neither `.` nor `:`, and is not `localhost`. Upper case does not make a host: skopeo
+ * 1.22 rejects `docker://REG/name`. Source: distribution reference, normalize, splitDockerDomain.
  */
 export function isShortName(text: string): boolean {
   const slash = text.indexOf('/');
@@ -106,7 +106,7 @@ function registryDigest(text: string, digest: string): ContentDigest {
   throw invalidReference(text, 'a sha256 or sha512 digest', 'sha384');
 }
 
-/** The digest behind the `@` of a reference. @throws FormatError REFERENCE_INVALID */
+/** The digest after the `@` of a reference. @throws FormatError REFERENCE_INVALID */
 export function digestIn(text: string, digest: string): ContentDigest {
   try {
     return parseContentDigest(digest);
@@ -115,7 +115,7 @@ export function digestIn(text: string, digest: string): ContentDigest {
   }
 }
 
-/** The error of every part of a reference. */
+/** The error for any part of a reference. */
 export function invalidReference(
   text: string,
   expected: string,
@@ -131,7 +131,7 @@ export function invalidReference(
 }
 
 /**
- * The tag under which clients keep the referrers of a manifest where the registry does not.
+ * The tag under which clients store the referrers of a manifest when the registry has no referrers API.
  * Source: distribution-spec 1.1, "Referrers tag schema": algorithm cut to 32, hex to 64 characters.
  */
 export function referrersTag(subject: ContentDigest): string {

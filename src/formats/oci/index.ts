@@ -1,6 +1,6 @@
 /**
  * OCI images: references, media types, manifests, indexes, configs, the choice of a platform, and the stacking of layers
- * into one tree. Docker's schema 2 documents are read as they are and keep their bytes, so their digests stay true.
+ * into one tree. Docker's schema 2 documents are read and stored unchanged, so their digests stay valid.
  *
  *     reference -> index -> manifest -> config (diff ids) -> layers -> LayerStack -> tree
  */

@@ -1,7 +1,7 @@
 import { FormatError } from '#base/errors';
 
 /**
- * A typed walk through a parsed JSON document that trusts nothing: every accessor names the path it reads, and a value of
+ * Typed access to a parsed JSON document from an untrusted source: every accessor names the path it reads, and a value of
  * another type is FormatError OCI_DOCUMENT_INVALID. Unknown keys are ignored, as the image-spec demands.
  */
 export class JsonField {
@@ -13,7 +13,7 @@ export class JsonField {
     this.#path = path;
   }
 
-  /** The member of an object; absent and null read the same. */
+  /** The member of an object; an absent member and null read the same. */
   get(key: string): JsonField {
     const object = this.#object();
     return new JsonField(
@@ -46,7 +46,7 @@ export class JsonField {
       : this.fail('a size in bytes');
   }
 
-  /** The elements of an array; an absent one is empty. */
+  /** The elements of an array; an absent array is empty. */
   list(maximum: number): JsonField[] {
     if (this.isAbsent) return [];
     if (!Array.isArray(this.#value)) return this.fail('an array');
@@ -54,12 +54,12 @@ export class JsonField {
     return this.#value.map((item, at) => new JsonField(item, `${this.#path}[${at}]`));
   }
 
-  /** The strings of an array; an absent one is empty. */
+  /** The strings of an array; an absent array is empty. */
   strings(maximum: number): string[] {
     return this.list(maximum).map((item) => item.string());
   }
 
-  /** A map of strings in document order; an absent one is empty, and a key whose value is null is absent. */
+  /** A map of strings in document order; an absent map is empty, and a key whose value is null is absent. */
   stringMap(): ReadonlyMap<string, string> {
     if (this.isAbsent) return new Map();
     const fields = Object.keys(this.#object()).map((key) => [key, this.get(key)] as const);

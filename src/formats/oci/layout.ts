@@ -41,11 +41,11 @@ export const MEDIA_TYPES = {
   dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
 } as const;
 
-/** Prefix of the names that delete: `.wh.NAME` removes NAME. Source: image-spec layer.md, "Whiteouts". */
+/** Prefix of whiteouts: `.wh.NAME` removes NAME. Source: image-spec layer.md, "Whiteouts". */
 export const WHITEOUT_PREFIX = '.wh.';
 
-/** Prefix of the names under which AUFS kept records of its own; they are no part of any image. Source: image-spec layer.md. */
+/** Prefix of AUFS's own records, which are not part of any image. Source: image-spec layer.md. */
 export const WHITEOUT_META_PREFIX = '.wh..wh.';
 
-/** Name that empties its directory of what lower layers put there. Source: image-spec layer.md, "Opaque Whiteout". */
+/** Name of the opaque whiteout: it removes the entries of lower layers from its directory. Source: image-spec layer.md, "Opaque Whiteout". */
 export const OPAQUE_WHITEOUT = '.wh..wh..opq';

@@ -47,14 +47,14 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest |
   throw unsupportedType(type);
 }
 
-/** True when the manifest is no container image: its config is not an image config. */
+/** True when the manifest is not a container image: its config is not an image config. */
 export function isArtifact(manifest: Manifest): boolean {
   return !isImageConfigType(manifest.config.mediaType);
 }
 
 /**
- * True when the layers of a manifest are no file system: of an artifact, and of attestations and signatures that have the config of an
- * image.
+ * True when the layers of a manifest are not a file system: for artifacts, and for attestations and signatures that have an image
+ * config.
  */
 export function hasOtherLayers(manifest: Manifest): boolean {
   return (
@@ -63,7 +63,7 @@ export function hasOtherLayers(manifest: Manifest): boolean {
   );
 }
 
-/** What a document says that refers to another one. */
+/** The members of a document that concern its reference to another one. */
 function readReferral(document: JsonField) {
   const artifactType = document.get('artifactType').optionalString();
   const subject = document.get('subject');
@@ -99,7 +99,7 @@ function readIndex(document: JsonField, bytes: Uint8Array, mediaType: string): I
   };
 }
 
-/** OCI documents may leave `mediaType` out. An index has `manifests`; a document with both is refused. */
+/** OCI documents may omit `mediaType`. An index has `manifests`; a document with both is rejected. */
 function typeByShape(document: JsonField): string {
   const hasManifests = !document.get('manifests').isAbsent;
   const hasConfig = !document.get('config').isAbsent || !document.get('layers').isAbsent;

@@ -1,10 +1,10 @@
 import { UnsupportedError } from '#base/errors';
 import { MEDIA_TYPES } from './layout.ts';
 
-/** How the bytes of a layer are packed. zstd:chunked is plain zstd to a reader that takes all of it. */
+/** Compression of a layer. A reader of the whole layer reads zstd:chunked as plain zstd. */
 export type Compression = 'none' | 'gzip' | 'zstd';
 
-/** What the media type of a layer says. `foreign`: may be withheld by licence (nondistributable), else the same. */
+/** What the media type of a layer states. `foreign`: its licence may forbid distribution (nondistributable); otherwise the same. */
 export interface LayerType {
   readonly compression: Compression;
   readonly foreign: boolean;
@@ -25,7 +25,7 @@ function layerTypes(base: string, joint: string, foreign: boolean): [string, Lay
   ];
 }
 
-/** The tar layer type behind a media type, OCI or Docker; undefined for anything else (an artifact's blob). */
+/** The tar layer type of a media type, OCI or Docker; undefined for any other media type (an artifact's blob). */
 export function parseLayerType(mediaType: string): LayerType | undefined {
   return LAYER_TYPES.get(mediaType);
 }
@@ -51,13 +51,13 @@ export function ociLayerType(compression: Compression): string {
   return compression === 'zstd' ? MEDIA_TYPES.ociLayerZstd : MEDIA_TYPES.ociLayer;
 }
 
-/** Bytes that `detectCompression` wants to see; fewer are enough when the blob is shorter. */
+/** Number of bytes that `detectCompression` needs; a shorter blob is passed whole. */
 export const COMPRESSION_PROBE_BYTES = 6;
 
-/** What is looked at, for messages: a layer, or something around it. */
+/** The subject of an error message: a layer, or the file around it. */
 export interface CompressedSubject {
   readonly what: string;
-  /** What to do when its compression is none that is read. */
+  /** What to do when the compression is not supported. */
   readonly hint: string;
 }
 
@@ -67,8 +67,8 @@ const LAYER: CompressedSubject = {
 };
 
 /**
- * The compression that the first bytes of a layer show. Media types lie (a zstd blob under a gzip type is common after
- * conversions), so readers decide by the bytes; the digest is verified either way. A tar begins with a file name, and no
+ * The compression that the first bytes of a layer show. Media types can be wrong (a zstd blob under a gzip type is common after
+ * conversions), so the bytes decide; the digest is verified either way. A tar begins with a file name, and no
  * usual name collides with these magics.
  * Sources: RFC 1952 section 2.3.1; RFC 8878 sections 3.1.1 and 3.1.2 (a skippable frame may come first).
  * @throws UnsupportedError COMPRESSION_UNSUPPORTED for xz and bzip2, which old Docker archives may hold

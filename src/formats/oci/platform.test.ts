@@ -23,7 +23,7 @@ for (const text of ['', '/', 'linux/', 'linux//v8', 'a/b/c/d', 'linux/am d64', '
   });
 }
 
-/** What the kernel calls a machine (uname -m), and Go. Source: Go's internal/goarch, Linux UTS_MACHINE. */
+/** The machine names of the kernel (uname -m) and of Go. Source: Go's internal/goarch, Linux UTS_MACHINE. */
 const GO_NAMES: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
   aarch64: 'arm64',

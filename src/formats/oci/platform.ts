@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** A platform in Go's names, as image configs and index entries give it. Absent parts are not said, not "any". */
+/** A platform in Go's names, as in image configs and index entries. An absent part is not stated; it does not mean "any". */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
@@ -29,8 +29,8 @@ export function hostPlatform(): Platform {
 }
 
 /**
- * Parses `os/arch[/variant]`; a single word is an architecture of Linux. Common other spellings (`x86_64`, `aarch64`) are
- * turned into Go's.
+ * Parses `os/arch[/variant]`; a single word is an architecture of Linux. Other common spellings (`x86_64`, `aarch64`) are
+ * converted to Go's.
  * @throws FormatError PLATFORM_INVALID
  */
 export function parsePlatform(text: string): Platform {
@@ -69,8 +69,8 @@ export function formatPlatform(platform: Platform): string {
 }
 
 /**
- * How well an offered platform serves a wanted one: 0 exactly, larger is worse, undefined not at all. A wanted variant
- * accepts older variants of arm, newest first; without a wanted variant the plainest offered one is best. `arm64` and
+ * How well an offered platform fits a wanted one: 0 is an exact match, larger is worse, undefined is no match. A wanted variant
+ * accepts older variants of arm, newest first; without a wanted variant the base variant is best. `arm64` and
  * `arm64/v8`, `amd64` and `amd64/v1` are the same.
  */
 export function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
@@ -87,10 +87,10 @@ export function rankPlatform(offered: Platform, wanted: Platform): number | unde
   return offered.architecture === 'arm' && found < asked ? asked - found : undefined;
 }
 
-/** Rank of a variant that is no `vN`: taken when nothing else is offered. */
+/** Rank of a variant that is not `vN`: chosen only when nothing else is offered. */
 const WORST_RANK = 100;
 
-/** `v7` is 7, no variant is the base level of its architecture, another word has no level. */
+/** `v7` is 7; no variant is the base level of its architecture; any other word has no level. */
 function variantLevel(platform: Platform): number | undefined {
   const { architecture, variant } = platform;
   if (variant === undefined || variant === '') {

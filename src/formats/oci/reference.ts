@@ -19,12 +19,12 @@ export interface LocalReference {
   /** Tag, or for `docker-archive:` a tag or a whole `name:tag`. */
   readonly tag?: string;
   readonly digest?: ContentDigest;
-  /** Position among the images, from 0: `@N` in the place of the tag. */
+  /** Position among the images, from 0: `@N` in place of the tag. */
   readonly index?: number;
 }
 
 /**
- * `ostree:URL:REF` (over HTTP) or `ostree-local:PATH:REF`; without the REF the repository as a whole. Digits right behind a host are
+ * `ostree:URL:REF` (over HTTP) or `ostree-local:PATH:REF`; without REF, the whole repository. Digits right after a host are
  * its port, never a ref.
  */
 export interface OstreeReference {
@@ -34,13 +34,13 @@ export interface OstreeReference {
   readonly ref?: string;
 }
 
-/** `containers-storage:[DRIVER@ROOT[+RUN][:OPTIONS]]NAME`; what is absent is found by the usual search. */
+/** `containers-storage:[DRIVER@ROOT[+RUN][:OPTIONS]]NAME`; absent parts are found by the usual search. */
 export interface ContainersReference {
   readonly transport: 'containers-storage';
   readonly driver?: string;
   readonly graphRoot?: string;
   readonly runRoot?: string;
-  /** Options of the driver, `KEY=VALUE` with commas between; empty ones are as good as none. */
+  /** Options of the driver, `KEY=VALUE`, separated by commas; an empty list counts as absent. */
   readonly options?: string;
   /** Name or image id. */
   readonly name: string;
@@ -71,8 +71,8 @@ const LOCAL_TRANSPORTS = ['oci', 'oci-archive', 'docker-archive', 'dir'] as cons
 
 /**
  * Parses a reference (the grammar of the types above). Paths are kept as written.
- * - `oci:` and `oci-archive:` take as tag what follows the last colon after the last slash, as composefs-rs does;
- *   `docker-archive:` what follows the first colon, as skopeo does, because Docker names hold colons and slashes.
+ * - `oci:` and `oci-archive:`: the tag follows the last colon after the last slash, as in composefs-rs;
+ *   `docker-archive:`: it follows the first colon, as in skopeo, because Docker names contain colons and slashes.
  * - `@N` in place of the tag is a position, `@sha256:…` a manifest digest.
  * @throws FormatError REFERENCE_INVALID
  */
@@ -105,7 +105,7 @@ export function parseReference(text: string): ImageReference {
   }
 }
 
-/** The canonical text of a reference; `parseReference` of it gives the same value. */
+/** The canonical text of a reference; `parseReference` parses it to the same value. */
 export function formatReference(reference: ImageReference): string {
   switch (reference.transport) {
     case 'docker':
@@ -184,7 +184,7 @@ function parseOstree(
   return ref === undefined ? { transport, location } : { transport, location, ref };
 }
 
-/** A URL with no colon but those of its scheme, its address and its port. */
+/** A URL whose only colons are those of its scheme, address and port. */
 const WHOLE_REMOTE =
   /^https?:\/\/(?:[^/@]*@)?(?:[^/:[\]]+|[^/:[\]]*\[[^/\]]*\])(?::\d+)?(?:\/[^:]*)?$/;
 
@@ -222,7 +222,7 @@ function parseStored(text: string): StoredReference {
   return { transport: 'stored', name: text };
 }
 
-/** Splits at the last colon; both halves must be there. */
+/** Splits at the last colon; both halves must be non-empty. */
 function splitLast(text: string, rest: string, grammar: string): [string, string] {
   const colon = rest.lastIndexOf(':');
   const head = rest.slice(0, Math.max(0, colon));

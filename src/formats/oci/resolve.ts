@@ -20,26 +20,26 @@ import {
   rankPlatform,
 } from './platform.ts';
 
-/** One image, chosen and verified down to its config: what a pull needs to know before it reads layers. */
+/** One image, chosen and verified down to its config: all that a pull needs before it reads layers. */
 export interface ResolvedImage {
   readonly manifest: Manifest;
   /** Undefined for an artifact. */
   readonly config: ImageConfig | undefined;
   /** Bytes of the config blob, artifact or not. */
   readonly configBytes: Uint8Array;
-  /** The indexes passed on the way, outermost first; empty for a plain manifest. */
+  /** The indexes that led to the manifest, outermost first; empty for a plain manifest. */
   readonly indexes: readonly ImageIndex[];
   /** The platform that the index or the config states. */
   readonly platform: Platform | undefined;
 }
 
-/** What to choose when several images are offered. */
+/** The choice between several offered images. */
 export interface ResolveOptions {
   /** Wanted platform; the host's when absent. */
   readonly platform?: Platform | undefined;
 }
 
-/** A document that the resolution asks for: the driver answers with its bytes, and need not verify them. */
+/** A document that the resolution requests: the driver returns its bytes, and need not verify them. */
 export interface DocumentRequest {
   readonly descriptor: Descriptor;
   /** Size limit in bytes; the descriptor has already been compared with it. */
@@ -48,14 +48,14 @@ export interface DocumentRequest {
 
 type Loading<T> = Generator<DocumentRequest, T, Uint8Array>;
 
-/** A document loaded on the way, with the platform its descriptor stated. */
+/** A loaded document, with the platform that its descriptor stated. */
 interface Candidate {
   readonly document: Manifest | ImageIndex;
   readonly stated: Platform | undefined;
   readonly indexes: readonly ImageIndex[];
 }
 
-/** An image that could be taken, how well it fits (0 is best), or its platform when it does not fit. */
+/** A candidate image with its rank (0 is best), or its platform when it does not match. */
 interface Offer {
   readonly image: ResolvedImage;
   readonly rank: number | undefined;
@@ -64,7 +64,7 @@ interface Offer {
 /**
  * Finds the image behind candidate descriptors: descends nested indexes, skips attestations, matches the platform (of the
  * descriptor, else of the config), and verifies every document against its descriptor. The best match wins, the first of
- * equals. An artifact without a platform is taken when nothing else fits. Sans-I/O: it yields what it needs and the driver,
+ * equals. An artifact without a platform is chosen when nothing else matches. Sans-I/O: it yields its requests, and the driver,
  * blocking or not, sends the bytes back.
  * @throws NotFoundError PLATFORM_NOT_FOUND; FormatError INDEX_TOO_DEEP, OCI_DOCUMENT_INVALID, OCI_DOCUMENT_TOO_LARGE,
  * LAYER_COUNT_MISMATCH; IntegrityError BLOB_SIZE_MISMATCH, BLOB_DIGEST_MISMATCH; UnsupportedError MEDIA_TYPE_UNSUPPORTED
@@ -89,7 +89,7 @@ export function* resolveImage(
   );
 }
 
-/** What a search remembers. Every document is loaded once, so indexes that name each other many times cost nothing. */
+/** State of a search. Every document is loaded once, so indexes that name each other many times cost nothing. */
 interface Search {
   readonly wanted: Platform;
   readonly available: Set<string>;
@@ -138,7 +138,7 @@ function* offerOf(candidate: Candidate, search: Search): Loading<Offer | undefin
 }
 
 /**
- * The image of a verified manifest and config, whatever its platform is. One with the config of an image but other layers counts as an
+ * The image of a verified manifest and config, on any platform. A manifest with an image config but other layers counts as an
  * artifact.
  * @throws FormatError LAYER_COUNT_MISMATCH, OCI_DOCUMENT_INVALID
  */
@@ -151,14 +151,14 @@ export function imageOf(manifest: Manifest, configBytes: Uint8Array): ResolvedIm
   return { manifest, config, configBytes, indexes: [], platform: config.platform };
 }
 
-/** Rank of an image that says no platform: after everything that does. */
+/** Rank of an image without a stated platform: after every image that states one. */
 const RANK_UNSTATED = 1000;
 
 function rankImage(image: ResolvedImage, wanted: Platform): number | undefined {
   return image.platform === undefined ? RANK_UNSTATED : rankPlatform(image.platform, wanted);
 }
 
-/** Attestations (provenance, SBOM) sit in an index beside the images that they describe. Source: BuildKit attestation storage. */
+/** Attestations (provenance, SBOM) are listed in an index beside the images that they describe. Source: BuildKit attestation storage. */
 export function isAttestation(descriptor: Descriptor): boolean {
   return (
     descriptor.annotations.get('vnd.docker.reference.type') === 'attestation-manifest' ||
@@ -205,7 +205,7 @@ function requireLayerCount(manifest: Manifest, config: ImageConfig): void {
   );
 }
 
-/** Asks for a document and verifies size and digest; every document of the chain passes here. */
+/** Requests a document and verifies size and digest; every document of the chain passes here. */
 function* loadDocument(
   descriptor: Descriptor,
   what: string,

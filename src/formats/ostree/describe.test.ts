@@ -166,7 +166,7 @@ test('the JSON form of a stream gives the identical stream back', () => {
   }
 });
 
-/** A stream with a header whose xattr name is not UTF-8, and an object that nobody needs. */
+/** A stream with a header whose xattr name is not UTF-8, and an unreachable object. */
 function oddStream(): CommitStream {
   const builder = new CommitStreamBuilder();
   const meta = encodeDirmeta({ uid: 0, gid: 0, mode: 0o40755, xattrs: [] });

@@ -19,8 +19,8 @@ import type { OstreeXattr } from './objects/xattrs.ts';
 import { parseSummary, parseSummaryIndex } from './summary.ts';
 
 /*
- * JSON forms of every OSTree object, for inspection. Checksums and byte arrays are hex, values of xattrs base64, times and
- * sizes numbers, or decimal strings where a number would not be exact. Names that are not UTF-8 are shown approximately.
+ * JSON forms of every OSTree object, for inspection. Checksums and byte arrays are hex, xattr values base64, times and
+ * sizes numbers, or decimal strings where a number would be inexact. Names that are not UTF-8 are shown approximately.
  */
 
 /** The JSON form of a value of a known type. */
@@ -44,7 +44,7 @@ export function jsonOfVariant({ type, value }: Variant): JsonValue {
   }
 }
 
-/** The JSON form of `a{sv}`: a list, because keys may repeat and their order decides the checksum. */
+/** The JSON form of `a{sv}`: a list, because keys may repeat and their order affects the checksum. */
 export function jsonOfMetadata(dict: VariantDict): JsonValue {
   return dict.map(([key, variant]) => ({
     key,
@@ -54,7 +54,7 @@ export function jsonOfMetadata(dict: VariantDict): JsonValue {
 }
 
 /**
- * A metadata value as `ostree inspect --metadata` shows it: text as it is, numbers in decimal, `[a, b]` for lists of
+ * A metadata value in the format of `ostree inspect --metadata`: text unchanged, numbers in decimal, `[a, b]` for lists of
  * text, hex for bytes, and `<TYPE:HEX>` for anything else. Source: OSTree spec 4.5.
  */
 export function formatMetadataValue({ type, value }: Variant): string {
@@ -114,7 +114,7 @@ export function describeDelta(bytes: Uint8Array): JsonValue {
     to: superblock.to,
     time: jsonOfNumber(superblock.timestampSec),
     signed: signatures !== undefined,
-    // Inline parts are metadata too, and would be shown as megabytes of hex.
+    // Inline parts are metadata too, and would appear as megabytes of hex.
     metadata: jsonOfMetadata(superblock.metadata.filter(([, { type }]) => type.kind !== '(')),
     commit: commitFields(superblock.commit),
     parts: superblock.parts.map((part) => ({

@@ -4,7 +4,7 @@
  *     ref file ── checksum ──> commit ──> dirtree ──> dirtree … ──> file
  *                                  └────> dirmeta <────┘
  *
- * Pure bytes and values; repositories on disk are stores/ostree, over HTTP remotes/ostree.
+ * Bytes and values only; repositories on disk are in stores/ostree, over HTTP in remotes/ostree.
  */
 
 export {

@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** Groups of a GLib key file (`config`, `origin`), in file order; values as written, escapes not resolved. */
+/** Groups of a GLib key file (`config`, `origin`), in file order; values are raw, with escapes not resolved. */
 export type KeyFile = Map<string, Map<string, string>>;
 
 /** Largest key file that is read, in bytes. */
@@ -37,7 +37,7 @@ export function parseKeyFile(bytes: Uint8Array, what = 'config'): KeyFile {
   return file;
 }
 
-/** The bytes of a key file, groups apart by an empty line. */
+/** The bytes of a key file, with an empty line between groups. */
 export function encodeKeyFile(file: KeyFile): Uint8Array {
   const groups = [...file].map(
     ([name, entries]) =>
@@ -52,7 +52,7 @@ export function keyString(file: KeyFile, group: string, key: string): string | u
   return raw === undefined ? undefined : unescapeValue(raw);
 }
 
-/** True or false as GLib and libostree write them; undefined when absent or neither. */
+/** A boolean as GLib and libostree write it; undefined when absent or any other text. */
 export function keyBoolean(file: KeyFile, group: string, key: string): boolean | undefined {
   const raw = file.get(group)?.get(key)?.toLowerCase();
   if (raw === 'true' || raw === 'yes' || raw === '1') return true;
@@ -60,7 +60,7 @@ export function keyBoolean(file: KeyFile, group: string, key: string): boolean |
   return undefined;
 }
 
-/** A list whose members each end in `;` (the last may lack it); `\;` is a semicolon inside a member. */
+/** A list whose members each end in `;` (optional after the last); `\;` is a semicolon inside a member. */
 export function keyList(file: KeyFile, group: string, key: string): string[] | undefined {
   const raw = file.get(group)?.get(key);
   if (raw === undefined) return undefined;
@@ -68,7 +68,7 @@ export function keyList(file: KeyFile, group: string, key: string): string[] | u
   return members.map(unescapeValue);
 }
 
-/** Escapes a text so that keyString gives it back. */
+/** Escapes a text; keyString restores it. */
 export function escapeKeyValue(value: string): string {
   return value
     .replaceAll('\\', '\\\\')

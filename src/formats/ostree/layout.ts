@@ -20,7 +20,7 @@ export const NAME_MAX_BYTES = 255;
 export const DIRTREE_ENTRIES_MAX = 1_000_000;
 /** Deepest directory of a commit. Source: OSTree spec 9.5. */
 export const TREE_DEPTH_MAX = 1024;
-/** Size of a checksum inside a metadata object, in bytes. */
+/** Size of a checksum in a metadata object, in bytes. */
 export const CHECKSUM_BYTES = 32;
 /** Bytes before a file header: its length (u32, big-endian) and four zero bytes. Source: OSTree spec 2.5, 2.6. */
 export const HEADER_PREFIX_BYTES = 8;
@@ -33,7 +33,7 @@ export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 /** Symbolic link. */
 export const S_IFLNK = 0o120000;
-/** The bits of a mode that are not its type. */
+/** The mode bits other than the file type. */
 export const PERMISSION_BITS = 0o7777;
 
 /** `a(ayay)`: extended attributes, names end in NUL. */
@@ -100,7 +100,7 @@ export const DELTA_PART_TYPE = tupleOf(
   BYTES,
   BYTES,
 );
-/** `(yay)`: compression and bytes of a part stored inside the superblock. */
+/** `(yay)`: compression and bytes of a part inside the superblock. */
 export const INLINE_PART_TYPE = tupleOf(BYTE, BYTES);
 /** `(taya{sv})`: magic (big-endian), superblock, signatures. */
 export const SIGNED_DELTA_TYPE = tupleOf(UINT64, BYTES, VARIANT_DICT);

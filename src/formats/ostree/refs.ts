@@ -4,11 +4,11 @@ import { FormatError } from '#base/errors';
 /** Longest ref file that is read, in bytes: 64 hex digits and white space. */
 export const REF_FILE_MAX_BYTES = 1024;
 
-/** Fragments joined by `/`: a word character, then word characters, `-` or `.`; words are Unicode. OSTree spec 2.8. */
+/** Components joined by `/`: a word character, then word characters, `-` or `.`; words are Unicode. OSTree spec 2.8. */
 const REF_PATTERN = /^[\p{L}\p{N}_][\p{L}\p{N}_.-]*(?:\/[\p{L}\p{N}_][\p{L}\p{N}_.-]*)*$/u;
 const CHECKSUM_PATTERN = /^[0-9a-f]{64}$/;
 
-/** True when a text may name a ref; 64 hex digits may not. */
+/** True when a text is a valid ref name; 64 hex digits are not. */
 export function isRefName(name: string): boolean {
   return REF_PATTERN.test(name) && !CHECKSUM_PATTERN.test(name);
 }
@@ -39,7 +39,7 @@ export function encodeRefFile(checksum: OstreeChecksum): Uint8Array {
 /**
  * Name of a ref below `streams/refs/ostree/` of a composefs repository: one flat directory, so `%` and `/` are
  * escaped. Source: OSTree spec 3.1.
- * @throws FormatError OSTREE_REF_INVALID when the result is no file name
+ * @throws FormatError OSTREE_REF_INVALID when the result is not a valid file name
  */
 export function encodeStreamRef(name: string): string {
   const encoded = name.replaceAll('%', '%25').replaceAll('/', '%2F');
@@ -50,7 +50,7 @@ export function encodeStreamRef(name: string): string {
   return encoded;
 }
 
-/** The ref name behind a file name below `streams/refs/ostree/`. */
+/** The ref name of a file name below `streams/refs/ostree/`. */
 export function decodeStreamRef(encoded: string): string {
   return encoded.replaceAll('%2F', '/').replaceAll('%25', '%');
 }

@@ -3,7 +3,7 @@ import { equalBytes } from '#base/bytes';
 import { FormatError, IntegrityError } from '#base/errors';
 import { arrayOf, BYTES, lookupVariant, type VariantDict, variantOf } from '#formats/gvariant';
 
-/** Where detached metadata and signature files keep the signatures of each scheme, as `aay`. OSTree spec 2.10, 2.14. */
+/** Keys of each scheme's signatures in detached metadata and signature files, as `aay`. OSTree spec 2.10, 2.14. */
 export const SIGNATURE_KEYS = {
   gpg: 'ostree.gpgsigs',
   ed25519: 'ostree.sign.ed25519',
@@ -13,10 +13,10 @@ export const SIGNATURE_KEYS = {
 /** A signature scheme. */
 export type SignatureScheme = keyof typeof SIGNATURE_KEYS;
 
-/** One gate of a signature policy: trusted keys of one scheme. GPG is verified elsewhere, behind this interface. */
+/** One requirement of a signature policy: trusted keys of one scheme. GPG is implemented elsewhere, behind this interface. */
 export interface SignatureVerifier {
   readonly scheme: SignatureScheme;
-  /** A name of the trusted, unrevoked key that made the signature over `data`, or undefined. */
+  /** Name of the trusted, unrevoked key that signed `data`, or undefined. */
   verify(data: Uint8Array, signature: Uint8Array): string | undefined | Promise<string | undefined>;
 }
 
@@ -47,8 +47,8 @@ export function withSignature(
 }
 
 /**
- * Passes one gate: a signature of the verifier's scheme over `data` by a trusted key. Others are skipped, whatever
- * their form. Resolves with the name of the key.
+ * Verifies one requirement: at least one signature of the verifier's scheme over `data` by a trusted key. Other signatures are
+ * skipped, even malformed ones. Resolves with the name of the key.
  * @throws IntegrityError OSTREE_SIGNATURE_MISSING, OSTREE_SIGNATURE_INVALID
  */
 export async function verifySignatures(
@@ -77,7 +77,7 @@ export async function verifySignatures(
   );
 }
 
-/** Keys of an ed25519 or spki gate. A key that is both trusted and revoked is revoked. */
+/** Keys of an ed25519 or spki verifier. A key that is both trusted and revoked is revoked. */
 export interface KeySet {
   readonly trusted: readonly Uint8Array[];
   readonly revoked?: readonly Uint8Array[];
@@ -125,7 +125,7 @@ export function parseEd25519Keys(text: string): Uint8Array[] {
 }
 
 /**
- * Parses PEM public keys, as spki key files hold them, into DER.
+ * Parses PEM public keys, the content of spki key files, into DER.
  * @throws FormatError OSTREE_KEY_INVALID
  */
 export function parseSpkiKeys(text: string): Uint8Array[] {
@@ -141,7 +141,7 @@ export function parseSpkiKeys(text: string): Uint8Array[] {
 }
 
 /**
- * Signs bytes with an ed25519 secret key as OSTree stores it: base64 of seed and public key, 64 bytes.
+ * Signs bytes with an ed25519 secret key in OSTree's form: base64 of seed and public key, 64 bytes.
  * @throws FormatError OSTREE_KEY_INVALID
  */
 export function signEd25519(data: Uint8Array, secret: string): Uint8Array {
@@ -162,7 +162,7 @@ function isSignedBy(key: KeyObject, data: Uint8Array, signature: Uint8Array): bo
   try {
     return verify(null, data, key, signature);
   } catch {
-    // OpenSSL throws instead of answering when a signature cannot belong to this kind of key.
+    // OpenSSL throws instead of returning false when a signature cannot belong to this kind of key.
     return false;
   }
 }

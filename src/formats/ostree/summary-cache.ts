@@ -3,12 +3,12 @@ import type { OstreeChecksum } from '#base/digest';
 import { CHECKSUM_BYTES } from './layout.ts';
 import { checksumBytes } from './objects/objects.ts';
 
-/** A summary as it was fetched, with what a conditional request for the next one needs. */
+/** A fetched summary, with the headers for the next conditional request. */
 export interface CachedSummary {
   /** Empty when the server sent none, and for subsets. */
   readonly etag: string;
   readonly lastModified: string;
-  /** SHA-256 of the summary; of a subset, the checksum that the index gave. */
+  /** SHA-256 of the summary; for a subset, the checksum from the index. */
   readonly checksum: OstreeChecksum;
   /** The raw summary. */
   readonly summary: Uint8Array;
@@ -19,7 +19,7 @@ const TEXT_MAX_BYTES = 0xffff;
 
 /**
  * The content of a summary cache stream: u16 etag length, u16 last-modified length, checksum, both texts, summary.
- * Undefined when a text does not fit: then nothing is cached. Source: OSTree spec 3.7.
+ * Undefined when a text does not fit: the caller then caches nothing. Source: OSTree spec 3.7.
  */
 export function encodeSummaryCache(cached: CachedSummary): Uint8Array | undefined {
   const etag = Buffer.from(cached.etag, 'utf8');
@@ -32,7 +32,7 @@ export function encodeSummaryCache(cached: CachedSummary): Uint8Array | undefine
 }
 
 /**
- * Parses what encodeSummaryCache made. The summary is a view.
+ * Parses the output of encodeSummaryCache. The summary is a view.
  * @throws FormatError BYTES_OUT_OF_RANGE
  */
 export function parseSummaryCache(bytes: Uint8Array): CachedSummary {

@@ -17,21 +17,21 @@ import { swap64 } from './objects/swap.ts';
 
 /** Largest summary or summary index, in bytes. Source: OSTree spec 9.5. */
 export const SUMMARY_MAX_BYTES = 256 * 1024 * 1024;
-/** Room for 2 million refs without metadata, or 500,000 with what flatpak adds. Source: OSTree spec 9.5. */
+/** Limit for 2 million refs without metadata, or 500,000 with flatpak's additions. Source: OSTree spec 9.5. */
 const SUMMARY_VALUES_MAX = 12_000_000;
 
 /** One ref of a summary. */
 export interface SummaryRef {
   readonly name: string;
-  /** Size of the commit object in bytes: the most that a commit fetched for this ref may be long. */
+  /** Size of the commit object in bytes: the upper limit for a commit fetched for this ref. */
   readonly commitBytes: bigint;
   readonly checksum: OstreeChecksum;
   readonly metadata: VariantDict;
 }
 
-/** What a served repository says it has. */
+/** The refs and metadata that a repository publishes. */
 export interface Summary {
-  /** Sorted by name as writers make it; readers must not rely on it. */
+  /** Sorted by name by all writers; readers must not rely on it. */
   readonly refs: readonly SummaryRef[];
   readonly metadata: VariantDict;
 }
@@ -52,14 +52,14 @@ export interface SummaryIndex {
   readonly metadata: VariantDict;
 }
 
-/** The well-known values of a summary's metadata; undefined where they are absent. */
+/** The well-known values of a summary's metadata; undefined when absent. */
 export interface SummaryFacts {
-  /** `archive-z2` for every repository that may be pulled over HTTP. */
+  /** `archive-z2` for every repository that can be pulled over HTTP. */
   readonly mode: string | undefined;
   readonly lastModifiedSec: bigint | undefined;
   readonly expiresSec: bigint | undefined;
   readonly hasTombstones: boolean;
-  /** Deltas are found through `delta-indexes/`. */
+  /** True when deltas are listed in `delta-indexes/`. */
   readonly hasIndexedDeltas: boolean;
   readonly collectionId: string | undefined;
 }
@@ -82,7 +82,7 @@ export function encodeSummary(summary: Summary): Uint8Array {
   return encodeVariant([summary.refs.map(rawRefOf), summary.metadata], SUMMARY_TYPE);
 }
 
-/** The first ref with a name; build a Map for many. */
+/** The first ref with this name; build a Map for many lookups. */
 export function findSummaryRef(summary: Summary, name: string): SummaryRef | undefined {
   return summary.refs.find((ref) => ref.name === name);
 }
@@ -109,14 +109,14 @@ export function collectionMapOf(metadata: VariantDict): ReadonlyMap<string, read
   return new Map(raw.map(([collection, refs]) => [collection, refs.map(refOf)]));
 }
 
-/** Time of a summary's ref as its publisher stated it (`ostree.commit.timestamp`). */
+/** Time of a summary's ref as stated by its publisher (`ostree.commit.timestamp`). */
 export function refTimestampOf(ref: SummaryRef): bigint | undefined {
   const value = lookupVariant(ref.metadata, 'ostree.commit.timestamp', UINT64);
   return value === undefined ? undefined : swap64(value);
 }
 
 /**
- * Refuses a summary past its `ostree.summary.expires`. libostree shows the time but never enforces it.
+ * Rejects a summary past its `ostree.summary.expires`. libostree shows the time but never enforces it.
  * @throws IntegrityError OSTREE_SUMMARY_EXPIRED
  */
 export function verifyNotExpired(summary: Pick<Summary, 'metadata'>, nowSec: bigint): void {
@@ -132,7 +132,7 @@ export function verifyNotExpired(summary: Pick<Summary, 'metadata'>, nowSec: big
   );
 }
 
-/** A time as people read it; what no calendar holds stays a number. */
+/** A time for display; a time outside the calendar's range stays a number. */
 function dateOf(seconds: bigint): string {
   const date = new Date(Number(seconds) * 1000);
   return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();

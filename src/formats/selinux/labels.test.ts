@@ -33,7 +33,7 @@ function rowsOf(table: Buffer): string[][] {
     .map((line) => line.split('\t'));
 }
 
-/** Looks up a path, as a walk of a tree does. */
+/** Looks up a path, as during a walk of a tree. */
 function lookUp(labeler: Labeler, path: string, type: string): string {
   let name = ROOT_NAME;
   for (const part of path.split('/').filter((part) => part !== '')) {

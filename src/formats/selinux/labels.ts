@@ -4,37 +4,37 @@ import { PatternSet } from './patterns.ts';
 import { type InodeType, type PolicyTexts, parseAliases, parseRules, type Rule } from './rules.ts';
 
 /**
- * Gives the labels of a policy. A walk of a tree begins with `/` and asks for the name of each child; that name, which may be another
- * than the child's path, is what a label is looked up by.
+ * Looks up the labels of a policy. A walk of a tree starts with `/` and requests the lookup name of each child, which may differ from the child's
+ * path. Labels are looked up by that name.
  */
 export interface Labeler {
   /** The name by which a child of a directory is looked up; `parent` is the name of the directory. */
   childName(parent: ByteString, child: ByteString): ByteString;
-  /** The label, without a NUL at its end; undefined when there shall be none. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
+  /** The label, without a NUL at its end; undefined for no label. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
   labelOf(name: ByteString, type: InodeType): string | undefined;
 }
 
 /**
- * Which rule wins. `composefs` is what composefs-rs writes, which decides the ids of synthesized commits: the last rule. `libselinux` is
- * what an installed system looks up: literal paths first. They differ in few paths of real policies.
+ * Which rule wins. `composefs`: the last rule, as in composefs-rs, which determines the ids of synthesized commits. `libselinux`: literal paths
+ * first, as on an installed system. They differ in few paths of real policies.
  */
 export type Precedence = 'composefs' | 'libselinux';
 
 /** Name of the root directory. */
 export const ROOT_NAME = '/' as ByteString;
 
-/** Characters with a meaning in a pattern. Source: libselinux regex.c regex_has_meta_chars. */
+/** Metacharacters of patterns. Source: libselinux regex.c regex_has_meta_chars. */
 const META = new Set('.^$?*+|[({');
 
 /**
- * Reads a policy. Patterns are compiled once; a path costs some microseconds.
+ * Reads a policy. Patterns are compiled once; looking up a path costs some microseconds.
  * @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY
  */
 export async function createLabeler(texts: PolicyTexts, precedence: Precedence): Promise<Labeler> {
   return precedence === 'composefs' ? await lastRuleWins(texts) : await literalsFirst(texts);
 }
 
-/** Source: unified-storage notes on composefs-rs 0.9 selabel.rs: main, local, homedirs; one map of aliases, met while walking. */
+/** Source: unified-storage notes on composefs-rs 0.9 selabel.rs: main, local, homedirs; one map of aliases, applied during the walk. */
 async function lastRuleWins(texts: PolicyTexts): Promise<Labeler> {
   const patterns = await PatternSet.compile(rulesOf(texts, ['main', 'local', 'homedirs']));
   const aliases = new Map([...aliasesOf(texts, 'subs'), ...aliasesOf(texts, 'subsDist')]);
@@ -47,7 +47,7 @@ async function lastRuleWins(texts: PolicyTexts): Promise<Labeler> {
   };
 }
 
-/** Source: libselinux 3.8 label_file.c: main, homedirs, local; aliases of `subs`, then those of `subs_dist`, on whole paths. */
+/** Source: libselinux 3.8 label_file.c: main, homedirs, local; aliases of `subs`, then aliases of `subs_dist`, on whole paths. */
 async function literalsFirst(texts: PolicyTexts): Promise<Labeler> {
   const rules = rulesOf(texts, ['main', 'homedirs', 'local']);
   const patterns = await PatternSet.compile(rules.filter(({ pattern }) => hasMeta(pattern)));
@@ -70,7 +70,7 @@ async function literalsFirst(texts: PolicyTexts): Promise<Labeler> {
   };
 }
 
-/** Whether a pattern means more than one path. An escaped letter or digit is a class of characters. */
+/** True if a pattern matches more than one path. An escaped letter or digit is a class of characters. */
 function hasMeta(pattern: string): boolean {
   for (let at = 0; at < pattern.length; at += 1) {
     const character = pattern.charAt(at);
@@ -90,7 +90,7 @@ function aliasesOf(texts: PolicyTexts, key: 'subs' | 'subsDist'): [string, strin
   return parseAliases(texts[key], POLICY_FILES[key]);
 }
 
-/** An alias and the number of its line: of several that fit the first counts. */
+/** An alias and its line number: the first match counts. */
 type FirstAliases = ReadonlyMap<string, { readonly line: number; readonly target: string }>;
 
 function firstOf(aliases: readonly (readonly [string, string])[]): FirstAliases {
@@ -99,7 +99,7 @@ function firstOf(aliases: readonly (readonly [string, string])[]): FirstAliases 
   );
 }
 
-/** The path with the first alias that it is, or lies below, replaced. */
+/** Replaces the first alias that equals the path, or is a parent of it. */
 function substitute(path: string, aliases: FirstAliases | undefined): string {
   let first: { readonly line: number; readonly target: string; readonly rest: string } | undefined;
   for (let end = path.length; end > 0 && aliases?.size; end = path.lastIndexOf('/', end - 1)) {

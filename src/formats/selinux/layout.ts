@@ -1,8 +1,8 @@
-/** Where an image keeps the name of its policy. Source: libselinux selinux_config. */
+/** File in an image that names its policy. Source: libselinux selinux_config. */
 export const CONFIG_PATH = 'etc/selinux/config';
 
 /**
- * The texts of a policy that give labels, below `contexts/files`; the compiled `.bin` beside them says the same and is never read.
+ * The text files of a policy that assign labels, below `contexts/files`; the compiled `.bin` files beside them are equivalent and never read.
  * Source: libselinux selinux_config.c, label_file.c; composefs-rs 0.9 selabel.rs.
  */
 export const POLICY_FILES = {
@@ -16,20 +16,20 @@ export const POLICY_FILES = {
 /** Letters of the inode types that a rule can be limited to, as `ls -l` prints them. */
 export const INODE_TYPES = ['-', 'd', 'l', 'c', 'b', 'p', 's'] as const;
 
-/** Instead of a label: whatever the rule matches has none. */
+/** In place of a label: matching inodes have no label. */
 export const NO_LABEL = '<<none>>';
 
-/** Largest text of a policy that is read, in bytes. Fedora's largest has 400 KB. */
+/** Maximum size of a text file of a policy, in bytes. Fedora's largest has 400 KB. */
 export const POLICY_FILE_MAX_BYTES = 8 * 1024 * 1024;
-/** Longest pattern, in bytes: the longest path that Linux takes. */
+/** Maximum length of a pattern, in bytes: the longest path in Linux. */
 export const PATTERN_MAX_BYTES = 4096;
 /**
- * Most weight of the patterns that need an automaton: bytes, those of a pattern with counted repeats times the counts. Compiling so much
- * takes about half a second; Debian's weigh 30,000.
+ * Maximum weight of the patterns that need an automaton: their bytes, multiplied by the counts of counted repeats. Compiling this weight takes
+ * about half a second; Debian's patterns weigh 30,000.
  */
 export const PATTERNS_MAX_WEIGHT = 128 * 1024;
 
-/** The folder with the texts of a policy, below the root of an image. */
+/** The folder with the text files of a policy, below the root of an image. */
 export function policyFolder(policy: string): string {
   return `etc/selinux/${policy}/contexts/files`;
 }

@@ -4,14 +4,14 @@ import { PATTERNS_MAX_WEIGHT } from './layout.ts';
 import { fail, type InodeType, type Rule } from './rules.ts';
 import { splitPattern, type TailKind, tailKindOf } from './tails.ts';
 
-/** What finding a match may take, in milliseconds: so much, and more for each path. Debian's policy takes a tenth of that. */
+/** Time budget of matching, in milliseconds: a base, and more for each path. Debian's policy uses a tenth of it. */
 const BUDGET = { baseMs: 500, eachMs: 0.1 } as const;
-/** What compiling a pattern costs beside its bytes, and a named class beside its own, both in bytes. */
+/** Weight of compiling a pattern in addition to its bytes, and of a named class in addition to its own, both in bytes. */
 const [PATTERN_WEIGHT, CLASS_WEIGHT] = [16, 400] as const;
-/** Paths between two looks at the clock of the processor, once much time has passed. */
+/** Paths between two reads of the processor clock, once much time has passed. */
 const PATHS_PER_LOOK = 256;
 
-/** Rules whose patterns begin with the same literal text, by what follows it; indices ascend. */
+/** Rules whose patterns start with the same literal text, by the rest of the pattern; indices ascend. */
 interface Bucket {
   readonly simple: { readonly kind: TailKind; readonly index: number }[];
   readonly tails: { readonly tail: string; readonly index: number }[];
@@ -19,15 +19,15 @@ interface Bucket {
 }
 
 /**
- * All patterns of a policy, by the literal text that they begin with. What follows it is compared directly if it is one of the usual forms;
- * the others of one beginning are one automaton, which reads each byte of a path once, however the patterns are written. An image brings its
- * own policy, so what that may cost is bounded: the weight of the patterns, and the time that paths take. Patterns are those of RE2:
- * PCRE without back-references, look-around and possessive repeats, none of which a policy is known to use.
+ * All patterns of a policy, by their literal prefix. The rest of a pattern is compared directly if it has one of the usual forms. The other
+ * patterns of one prefix form one automaton, which reads each byte of a path once, for any patterns. An image contains its own policy, so the
+ * cost is bounded: the weight of the patterns, and the time for paths. Patterns have the syntax of RE2: PCRE without back-references, look-around
+ * and possessive repeats, none of which a policy is known to use.
  */
 export class PatternSet {
   readonly #rules: readonly Rule[];
   readonly #buckets: ReadonlyMap<string, Bucket>;
-  /** Lengths of the beginnings that there are, shortest first. */
+  /** The existing lengths of prefixes, in ascending order. */
   readonly #lengths: readonly number[];
   readonly #budget = new Budget();
 
@@ -39,7 +39,7 @@ export class PatternSet {
     );
   }
 
-  /** @throws FormatError SELINUX_POLICY_INVALID for a pattern that is none; SELINUX_POLICY_TOO_COSTLY */
+  /** @throws FormatError SELINUX_POLICY_INVALID for an invalid pattern; SELINUX_POLICY_TOO_COSTLY */
   static async compile(rules: readonly Rule[]): Promise<PatternSet> {
     let weight = 0;
     const buckets = new Map<string, Bucket>();
@@ -65,7 +65,7 @@ export class PatternSet {
     return new PatternSet(rules, buckets);
   }
 
-  /** The last rule that matches a whole path of an inode of this type. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
+  /** Returns the last rule that matches a whole path of an inode of this type. @throws FormatError SELINUX_POLICY_TOO_COSTLY */
   lastMatch(path: string, type: InodeType): Rule | undefined {
     const began = performance.now();
     let last = -1;
@@ -103,7 +103,7 @@ async function compileTails(
   rules: readonly Rule[],
   buckets: ReadonlyMap<string, Bucket>,
 ): Promise<void> {
-  // Some 300 KB that only labels need.
+  // Loaded on demand: some 300 KB that only labels need.
   const { RE2JS, RE2Set } = await import('re2js');
   for (const bucket of buckets.values()) {
     if (bucket.tails.length === 0) continue;
@@ -122,7 +122,7 @@ async function compileTails(
   }
 }
 
-/** Time that the paths of a policy have taken: a busy host makes no policy costly, so what counts in the end is the processor's. */
+/** Time spent on the paths of a policy. Processor time decides in the end, so that a busy host does not make a policy too costly. */
 class Budget {
   #paths = 0;
   #spentMs = 0;
@@ -143,13 +143,13 @@ class Budget {
   }
 }
 
-/** Of this thread; Node 22 knows only that of the whole process. */
+/** Processor time of this thread; Node 22 reports it for the whole process only. */
 function cpuTimeMs(): number {
   const { user, system } = process.threadCpuUsage?.() ?? process.cpuUsage();
   return (user + system) / 1000;
 }
 
-/** Counted repeats are written out when a pattern is compiled, and a class of Unicode is hundreds of ranges. */
+/** Counted repeats are expanded when a pattern is compiled, and a Unicode class has hundreds of ranges. */
 function weightOf(pattern: string): number {
   const classes = pattern.match(/\\[pP]|\[:/g)?.length ?? 0;
   let weight = pattern.length + classes * CLASS_WEIGHT;

@@ -16,26 +16,26 @@ export interface Rule {
   readonly pattern: string;
   /** Undefined: inodes of every type. */
   readonly type: InodeType | undefined;
-  /** Undefined: what matches has no label. */
+  /** Undefined: matching inodes have no label. */
   readonly label: string | undefined;
   /** For messages. */
   readonly origin: LineOrigin;
 }
 
-/** Where a line stands. */
+/** Position of a line. */
 export interface LineOrigin {
   readonly what: string;
-  /** Byte at which the line begins. */
+  /** Byte offset of the line. */
   readonly offset: number;
 }
 
-/** The texts of one policy. All but the first may be missing. */
+/** The text files of one policy. All but the first may be missing. */
 export type PolicyTexts = { readonly main: Uint8Array } & {
   readonly [Name in keyof typeof POLICY_FILES]?: Uint8Array | undefined;
 };
 
 /**
- * Reads `PATTERN [TYPE] LABEL` lines; empty lines and those that begin with `#` say nothing.
+ * Reads `PATTERN [TYPE] LABEL` lines; ignores empty lines and lines that start with `#`.
  * Source: libselinux label_file.c process_line.
  * @throws FormatError SELINUX_POLICY_INVALID
  */
@@ -57,7 +57,7 @@ export function parseRules(bytes: Uint8Array, what: string): Rule[] {
 }
 
 /**
- * Reads `ALIAS PATH` lines in order; what is not two words says nothing.
+ * Reads `ALIAS PATH` lines in order; ignores lines without exactly two words.
  * Source: libselinux label_file.c selabel_subs_init.
  */
 export function parseAliases(bytes: Uint8Array | undefined, what: string): [string, string][] {
@@ -68,9 +68,9 @@ export function parseAliases(bytes: Uint8Array | undefined, what: string): [stri
 }
 
 /**
- * Name of the policy that `etc/selinux/config` chooses: the first line whose key is SELINUXTYPE in any case. Undefined when there is
- * none. Whether SELinux is switched on is not asked.
- * @throws FormatError SELINUX_POLICY_INVALID for a value that is no name of a folder
+ * Name of the policy that `etc/selinux/config` chooses: the first line whose key is SELINUXTYPE in any case. Undefined without such a line.
+ * Ignores whether SELinux is enabled.
+ * @throws FormatError SELINUX_POLICY_INVALID for a value that is not a folder name
  */
 export function parsePolicyName(config: Uint8Array): string | undefined {
   let offset = 0;

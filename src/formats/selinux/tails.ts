@@ -1,9 +1,9 @@
-/** Says whether the rest of a path, after the literal beginning of a pattern, is matched by what follows that beginning. */
+/** Tests whether the rest of a path, after the literal prefix of a pattern, matches the rest of the pattern. */
 export type TailKind = (rest: string) => boolean;
 
 /**
- * What usually follows the literal beginning of a pattern: 5,000 of the 5,900 patterns of Debian's policy end in one of these. `.` stands for
- * any character, also a newline.
+ * Usual rests of patterns after the literal prefix: 5,000 of the 5,900 patterns of Debian's policy end in one of these. `.` matches any
+ * character, including a newline.
  */
 const KINDS = new Map<string, TailKind>([
   ['', (rest) => rest === ''],
@@ -16,17 +16,17 @@ const KINDS = new Map<string, TailKind>([
   ['[^/]+', (rest) => rest !== '' && !rest.includes('/')],
 ]);
 
-/** Undefined for what only an automaton can tell. */
+/** Undefined for a rest that needs an automaton. */
 export function tailKindOf(tail: string): TailKind | undefined {
   return KINDS.get(tail);
 }
 
-/** A character that stands for itself: plain, or escaped and neither a letter nor a digit. */
+/** A literal character: plain, or escaped and neither a letter nor a digit. */
 const LITERAL = /(?:[^.^$?*+|[\](){}\\]|\\[^A-Za-z0-9])/y;
 
 /**
- * Splits a pattern into the literal text that all its paths begin with, and the pattern of the rest. A pattern with alternatives at its top
- * has no such text.
+ * Splits a pattern into the literal prefix of all its paths, and the pattern of the rest. A pattern with top-level alternatives has no such
+ * prefix.
  */
 export function splitPattern(pattern: string): {
   readonly beginning: string;
@@ -47,7 +47,7 @@ export function splitPattern(pattern: string): {
   return { beginning, tail: pattern.slice(at) };
 }
 
-/** Whether there is a `|` outside all groups and classes; where brackets do not match, an automaton finds the error. */
+/** True if a `|` is outside all groups and classes; the automaton reports unbalanced brackets. */
 function hasAlternatives(pattern: string): boolean {
   let depth = 0;
   for (let at = 0; at < pattern.length; at += 1) {
@@ -61,7 +61,7 @@ function hasAlternatives(pattern: string): boolean {
   return false;
 }
 
-/** Position of the `]` that ends a class; a `]` directly after its beginning belongs to it. */
+/** Position of the `]` that ends a class; a `]` directly after its start belongs to it. */
 function endOfClass(pattern: string, start: number): number {
   let at = start + 1;
   if (pattern.charAt(at) === '^') at += 1;

@@ -1,6 +1,7 @@
 /**
- * splitdirfdstream, version 0: how containers/storage and composefs-rs hand a layer to each other. The tar comes as literal bytes and as names of
- * files below directories, whose descriptors come beside the stream. Joined, the chunks are the tar; the receiver verifies it.
+ * splitdirfdstream, version 0: containers/storage and composefs-rs use it to pass a layer to each other. The tar is sent as literal bytes and as
+ * names of files below directories, whose descriptors are passed beside the stream. The concatenated chunks are the tar; the receiver verifies
+ * it.
  *
  *     offset  size  structure (0), inline content (1)      file content (2)
  *     0       1     tag                                    tag

@@ -10,14 +10,14 @@ export const FIELD = {
   nameLength: 4,
 } as const;
 
-/** Bytes of a chunk before its name or literal. */
+/** Size of a chunk before its name or literal, in bytes. */
 export const HEAD_BYTES = {
   literal: FIELD.tag + FIELD.literalLength,
   file: FIELD.tag + FIELD.fileSize + FIELD.directory + FIELD.nameLength,
 } as const;
 
-/** Longest literal of one chunk, in bytes. Source: containers/storage 1.65 and composefs-rs 0.9. */
+/** Maximum length of the literal of one chunk, in bytes. Source: containers/storage 1.65 and composefs-rs 0.9. */
 export const LITERAL_BYTES_MAX = 256 * 2 ** 20;
 
-/** Longest name, in bytes. Source: as above. */
+/** Maximum length of a name, in bytes. Source: as above. */
 export const NAME_BYTES_MAX = 4096;

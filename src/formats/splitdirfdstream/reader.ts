@@ -2,37 +2,40 @@ import { type ByteString, byteStringOf } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import { HEAD_BYTES, LITERAL_BYTES_MAX, NAME_BYTES_MAX, TAG } from './layout.ts';
 
-/** What comes next in the tar. */
+/** The next part of the tar. */
 export type SplitdirfdRecord =
-  /** Headers, padding and trailer; a chunk may come as several of these. */
+  /** Headers, padding and trailer; a chunk may be split into several of these. */
   | { readonly kind: 'structure'; readonly bytes: Uint8Array }
   /** The whole content of a file. */
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'file';
       readonly sizeBytes: number;
-      /** Which of the directories. */
+      /** Index of the directory. */
       readonly directory: number;
-      /** Path below it: neither absolute nor with `..`. */
+      /** Path below the directory: neither absolute nor with `..`. */
       readonly name: ByteString;
     };
 
 /**
- * Reads a splitdirfdstream from pieces of any size. Sans-I/O; holds one inline content, at most 256 MiB, which grows with the bytes that
- * came, not with what is claimed.
+ * Reads a splitdirfdstream from pieces of any size. Sans-I/O; holds one inline content, at most 256 MiB. Memory grows with the received bytes,
+ * not with the claimed length.
  */
 export class SplitdirfdReader {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** Offset in the stream of what is held. */
+  /** Offset in the stream of the held bytes. */
   #offset = 0;
-  /** Bytes of a structure that were not handed out. */
+  /** Bytes of a structure that were not returned yet. */
   #structureLeft = 0;
 
-  /** Takes the next bytes and yields the records that they complete. Bytes of records belong to the receiver. @throws FormatError SPLIT_STREAM_INVALID */
+  /**
+   * Adds the next bytes and yields the records that they complete. Bytes of records belong to the receiver.
+   * @throws FormatError SPLIT_STREAM_INVALID
+   */
   *push(piece: Uint8Array): Generator<SplitdirfdRecord> {
     if (piece.length === 0) return;
-    // A copy: the piece belongs to the caller.
+    // Copied: the piece belongs to the caller.
     this.#held.push(Uint8Array.prototype.slice.call(piece));
     this.#heldBytes += piece.length;
     while (this.#heldBytes > 0) {
@@ -49,13 +52,13 @@ export class SplitdirfdReader {
     }
   }
 
-  /** The stream has no more bytes. @throws FormatError SPLIT_STREAM_INVALID when it ends inside a chunk */
+  /** Ends the stream. @throws FormatError SPLIT_STREAM_INVALID when it ends inside a chunk */
   end(): void {
     if (this.#heldBytes === 0 && this.#structureLeft === 0) return;
     this.#fail('a whole chunk', `${this.#heldBytes} bytes of one`);
   }
 
-  /** Bytes that must be there before a chunk, or the head of a structure, can be taken. */
+  /** Bytes required before a chunk, or the head of a structure, can be parsed. */
   #neededBytes(): number {
     const tag = this.#peek(1)[0];
     if (tag === TAG.file) {
@@ -92,7 +95,7 @@ export class SplitdirfdReader {
     return { kind: 'file', sizeBytes: Number(size), directory, name };
   }
 
-  /** The first bytes of what is held, which are there. */
+  /** The first held bytes; the caller ensures that they exist. */
   #peek(bytes: number): Buffer {
     const [first] = this.#held;
     if (first === undefined || first.length < bytes) this.#held = [Buffer.concat(this.#held)];

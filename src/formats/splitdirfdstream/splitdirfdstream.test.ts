@@ -23,7 +23,7 @@ function sample(): Buffer {
   ]);
 }
 
-/** What a stream says, with neighbouring pieces of structure joined. */
+/** The records of a stream, with neighbouring pieces of structure joined. */
 function read(bytes: Uint8Array, pieceBytes: number): string[] {
   const reader = new SplitdirfdReader();
   const found: string[] = [];

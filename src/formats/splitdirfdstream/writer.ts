@@ -1,18 +1,17 @@
 import { type ByteString, bytesOf } from '#base/bytes';
 import { FIELD, HEAD_BYTES, LITERAL_BYTES_MAX, NAME_BYTES_MAX, TAG } from './layout.ts';
 
-/** Structure is gathered up to this size before it is written although more may follow, in bytes. Upstream never cuts below the limit. */
+/** Structure is collected up to this size, in bytes, before it is written, although more may follow. Upstream never splits below the limit. */
 const GATHER_BYTES_MAX = LITERAL_BYTES_MAX;
 
 /**
- * Writes a splitdirfdstream. Neighbouring pieces of structure become one chunk, as upstream has them. Sans-I/O; holds the structure between
- * two files.
+ * Writes a splitdirfdstream. Neighbouring pieces of structure become one chunk, as in upstream. Sans-I/O; holds the structure between two files.
  */
 export class SplitdirfdWriter {
   #structure: Uint8Array[] = [];
   #structureBytes = 0;
 
-  /** Takes headers, padding or the trailer, which are copied; returns what must be written first. */
+  /** Adds headers, padding or the trailer, which are copied; returns the bytes to write first. */
   structure(bytes: Uint8Array): Uint8Array {
     const before = this.#structureBytes + bytes.length > GATHER_BYTES_MAX ? this.end() : EMPTY;
     this.#structure.push(Uint8Array.prototype.slice.call(bytes));
@@ -21,8 +20,8 @@ export class SplitdirfdWriter {
   }
 
   /**
-   * The content of a file that comes as bytes; nothing for an empty one. The caller writes the head, then the `sizeBytes` bytes.
-   * @throws RangeError for more than a literal may have, see `canInline`
+   * Starts the content of a file that is sent as bytes; empty for an empty file. The caller writes the head, then the `sizeBytes` bytes.
+   * @throws RangeError for a content larger than a literal, see `canInline`
    */
   inlineHead(sizeBytes: number): Uint8Array {
     if (sizeBytes === 0) return EMPTY;
@@ -30,7 +29,7 @@ export class SplitdirfdWriter {
     return Buffer.concat([this.end(), literalHead(TAG.inline, sizeBytes)]);
   }
 
-  /** The content of a file by its name below a directory; nothing for an empty one. */
+  /** Writes the content of a file by its name below a directory; empty for an empty file. */
   file(sizeBytes: number, directory: number, name: ByteString): Uint8Array {
     if (sizeBytes === 0) return EMPTY;
     const bytes = bytesOf(name);
@@ -43,7 +42,7 @@ export class SplitdirfdWriter {
     return Buffer.concat([this.end(), head, bytes]);
   }
 
-  /** What is still held. The writer can go on. */
+  /** Returns the held bytes. The writer can be used further. */
   end(): Uint8Array {
     if (this.#structureBytes === 0) return EMPTY;
     const held = [literalHead(TAG.structure, this.#structureBytes), ...this.#structure];
@@ -52,7 +51,7 @@ export class SplitdirfdWriter {
     return Buffer.concat(held);
   }
 
-  /** True when a content of this size can come as bytes. */
+  /** True when a content of this size can be sent as bytes. */
   static canInline(sizeBytes: number): boolean {
     return sizeBytes <= LITERAL_BYTES_MAX;
   }

@@ -11,16 +11,16 @@ import { hasZstdHandle, ZstdHandle } from './zstd-handle.ts';
 const READ_BYTES = 128 * 1024;
 
 /**
- * A skippable frame without content, fed after the section: Node forgets up to three bytes that begin another frame, unless
- * something follows that does not continue it. Source: RFC 8878 section 3.1.2.
+ * An empty skippable frame, fed after the section. Node silently drops up to three trailing bytes that begin another frame, unless
+ * bytes follow that do not continue that frame. Source: RFC 8878 section 3.1.2.
  */
 const EMPTY_FRAME = Buffer.from('502a4d1800000000', 'hex');
 
-/** What a body is decoded with. */
+/** Input of `decodeBody`. */
 export interface BodySource {
   readonly reader: RandomReader;
   readonly body: Range;
-  /** Number of objects that the body may refer to, and the id of each. */
+  /** Number of entries in the object table, and the id of each. */
   readonly objectCount: number;
   readonly objectIdAt: (index: number) => ObjectId;
   /** Declared size of the whole stream: no body may hold more inline bytes. */
@@ -28,8 +28,8 @@ export interface BodySource {
 }
 
 /**
- * Decompresses a section; each piece is overwritten by the next. Memory is constant where Node has a streaming decoder for
- * synchronous use, otherwise at most `limitBytes`.
+ * Decompresses a section; each piece is overwritten by the next. Memory is constant where Node has a synchronous streaming
+ * decoder, otherwise at most `limitBytes`.
  * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_COMPRESSION
  */
 export function* inflateRange(
@@ -46,7 +46,7 @@ export function* inflateRange(
 
 function* inflateStreaming(reader: RandomReader, range: Range): Generator<Uint8Array> {
   using handle = ZstdHandle.decompressor();
-  // The last byte goes alone and with the end mark: only then does Node report a frame that is cut off.
+  // Feed the last byte alone, with the end mark: only then does Node report a truncated frame.
   for (let at = range.start; at <= range.end; ) {
     const last = at >= range.end - 1;
     const end = last ? at + 1 : Math.min(at + READ_BYTES, range.end - 1);
@@ -114,7 +114,7 @@ export function* decodeBody(source: BodySource): Generator<SplitstreamPart> {
   state.checkEnd();
 }
 
-/** The eight bytes before a chunk, which may arrive in pieces, and what they announce. */
+/** Parses the eight bytes before a chunk, which may arrive in pieces. */
 class ChunkState {
   inlineLeft = 0;
   /** Offset in the decompressed body. */
@@ -129,7 +129,7 @@ class ChunkState {
     this.#source = source;
   }
 
-  /** Takes header bytes from a piece; returns how many. */
+  /** Copies header bytes from a piece; returns the number of bytes copied. */
   fillHeader(piece: Uint8Array, at: number): number {
     const bytes = piece.subarray(at, at + CHUNK_HEADER_BYTES - this.#headerBytes);
     this.#header.set(bytes, this.#headerBytes);
@@ -138,7 +138,7 @@ class ChunkState {
     return bytes.length;
   }
 
-  /** The table index of a complete header; undefined for an incomplete one and for an inline chunk, whose bytes come next. */
+  /** Table index of a complete header; undefined for an incomplete header and for an inline chunk, whose bytes come next. */
   takeHeader(): number | undefined {
     if (this.#headerBytes < CHUNK_HEADER_BYTES) return undefined;
     this.#headerBytes = 0;

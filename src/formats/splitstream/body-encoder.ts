@@ -4,21 +4,21 @@ import { UnsupportedError } from '#base/errors';
 import { hasZstdHandle, ZstdHandle } from './zstd-handle.ts';
 
 /**
- * Compresses a section as it grows into the exact frame of composefs-rs: data, then an end without data; when nothing was
- * written, the end alone. Source: core formats section 3.4.
+ * Compresses a section as it grows into the same frame as composefs-rs: the data, then an end call without data. When nothing
+ * was written: the end call alone. Source: core formats section 3.4.
  */
 export interface BodyEncoder extends Disposable {
-  /** Takes bytes; they may be reused afterwards. */
+  /** Appends bytes; the caller may reuse them afterwards. */
   write(bytes: Uint8Array): void;
   finish(): Promise<Uint8Array>;
   /** @throws UnsupportedError SPLITSTREAM_SYNC_UNAVAILABLE */
   finishSync(): Uint8Array;
 }
 
-/** Bytes gathered before the compressor is called: one zstd block, so that small writes cost nothing. */
+/** Bytes buffered before the compressor is called: one zstd block, so that small writes are cheap. */
 const STAGING_BYTES = 128 * 1024;
 
-/** The synchronous encoder where this Node has one, else the one over the public stream. */
+/** Returns the synchronous encoder where this Node supports it, otherwise the encoder over the public stream. */
 export function createBodyEncoder(): BodyEncoder {
   return hasZstdHandle() ? new HandleEncoder() : new StreamEncoder();
 }
@@ -57,7 +57,7 @@ export class HandleEncoder implements BodyEncoder {
     this.#handle[Symbol.dispose]();
   }
 
-  /** A call without data would make an empty first block, so nothing staged means no call. */
+  /** Does nothing when no bytes are staged: a call without data would write an empty first block. */
   #flush(): void {
     if (this.#stagedBytes === 0) return;
     this.#keep(this.#handle.run(this.#staging.subarray(0, this.#stagedBytes), false));
@@ -76,7 +76,7 @@ export class HandleEncoder implements BodyEncoder {
   }
 }
 
-/** Compresses through the public stream; what is written waits in memory until the event loop runs. */
+/** Compresses through the public stream; written bytes stay in memory until the event loop runs. */
 export class StreamEncoder implements BodyEncoder {
   readonly #stream: ZstdCompress = createZstdCompress();
   readonly #pieces: Uint8Array[] = [];
@@ -88,7 +88,7 @@ export class StreamEncoder implements BodyEncoder {
       this.#stream.on('data', (piece: Uint8Array) => this.#pieces.push(piece));
       this.#stream.once('end', resolve).once('error', reject);
     });
-    this.#ended.catch(() => undefined); // Also without a waiter: `finish` reports it.
+    this.#ended.catch(() => undefined); // No unhandled rejection: `finish` reports the error.
   }
 
   write(bytes: Uint8Array): void {
@@ -108,7 +108,7 @@ export class StreamEncoder implements BodyEncoder {
   }
 
   async finish(): Promise<Uint8Array> {
-    // Node marks a write that still waits when `end` is called as the last one, which gives other bytes than an end without data.
+    // Node treats a write pending at `end` as the last one, which produces other bytes than an end without data.
     await Promise.race([this.#taken, this.#ended]);
     this.#stream.end();
     await this.#ended;

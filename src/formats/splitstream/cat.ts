@@ -3,7 +3,7 @@ import { FormatError } from '#base/errors';
 import type { Source } from '#base/flow';
 import type { Splitstream } from './reader.ts';
 
-/** Where the bytes of objects come from; the repository is one. */
+/** Reads objects by id; the repository implements it. */
 export interface ObjectSource {
   /** The whole content of an object. */
   readObject(id: ObjectId): Source;
@@ -11,7 +11,7 @@ export interface ObjectSource {
 
 /**
  * Rebuilds the byte stream: inline bytes and whole objects in order. A piece is overwritten by the next.
- * @throws FormatError SPLITSTREAM_SIZE_MISMATCH when the sum is not the declared size, and what `parts` throws
+ * @throws FormatError SPLITSTREAM_SIZE_MISMATCH when the sum is not the declared size, and every error of `parts`
  */
 export async function* catSplitstream(
   stream: Splitstream,

@@ -4,7 +4,7 @@
  *     header 32 | info 80 | stream refs | object refs | named refs (zstd) | body (zstd)
  *     body: −n, n inline bytes; or ≥ 0, an index into the object refs; and so on
  *
- * Its id depends on the exact bytes of the zstd frames; `zstdParity` says whether this Node makes the right ones.
+ * Its id depends on the exact bytes of the zstd frames; `zstdParity` reports whether this Node produces the bytes of composefs-rs.
  */
 export { catSplitstream, type ObjectSource } from './cat.ts';
 export { CONTENT_TYPES } from './layout.ts';

@@ -2,13 +2,13 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { FormatError } from '#base/errors';
 import { INLINE_RUN_BYTES_MAX } from './layout.ts';
 
-/** Bytes of a run that are kept as they are; more are packed meanwhile. */
+/** Bytes of a run that are kept uncompressed; longer runs are compressed in memory. */
 const PIECE_BYTES = 4 * 2 ** 20;
 const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /**
- * Inline bytes that wait for the end of their run, because its length stands before it. A layer of small files is one run from end to
- * end: its headers are packed while they wait, to a hundredth and less.
+ * Buffers a run of inline bytes until it ends, because the length of a run is written before its bytes. A layer of small files is a
+ * single run: its headers are compressed in the buffer, to 1 % or less.
  */
 export class InlineRun {
   readonly #packed: Uint8Array[] = [];
@@ -38,7 +38,7 @@ export class InlineRun {
     }
   }
 
-  /** The bytes of the run in pieces, which the next one may overwrite; afterwards the run is empty. */
+  /** Yields the bytes of the run in pieces; the next piece may overwrite the last. Afterwards the run is empty. */
   *take(): Generator<Uint8Array> {
     for (const packed of this.#packed.splice(0)) yield zstdDecompressSync(packed);
     if (this.#pieceBytes > 0) yield this.#piece.subarray(0, this.#pieceBytes);

@@ -37,7 +37,7 @@ export const OLD_HEADER: HeaderLayout = {
 /** Bytes in either header. */
 export const HEADER_BYTES = 32;
 
-/** Version byte of the only version there is. */
+/** Version byte; the only version that exists. */
 export const VERSION = 0;
 
 /** Offsets in the info section; each range is a start and an end offset in the file, 8 bytes each. */
@@ -68,7 +68,7 @@ export const CHUNKS_MAX = 2 ** 26;
 /** Longest named-ref table after decompression. Our limit; upstream has none. */
 export const NAMED_REFS_BYTES_MAX = 64 * 2 ** 20;
 
-/** Longest run of inline bytes a writer holds back, because its length stands before it. Our limit; upstream has none. */
+/** Longest run of inline bytes a writer buffers, because the length is written before the run. Our limit; upstream has none. */
 export const INLINE_RUN_BYTES_MAX = 2 ** 32;
 
 /** Content types: eight ASCII bytes read as a little-endian number (OCI), or constants (OSTree). Source: composefs-rs 0.9. */

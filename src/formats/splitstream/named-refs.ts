@@ -16,7 +16,7 @@ function fail(offset: number, reason: string): never {
 }
 
 /**
- * Reads the named-ref table: records `index:name` that end in NUL; of two with one name the last counts. Names may hold colons.
+ * Reads the named-ref table: records `index:name` that end in NUL. The last record of a name wins. Names may contain colons.
  * @throws FormatError SPLITSTREAM_NAMED_REF_INVALID, SPLITSTREAM_TABLE_TOO_LARGE, SPLITSTREAM_COMPRESSION, SPLITSTREAM_TRUNCATED
  */
 export function parseNamedRefs(

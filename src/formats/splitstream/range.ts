@@ -14,7 +14,7 @@ export function checkInFile(reader: RandomReader, range: Range): void {
   throw truncated(range.what, range.start, range.end - range.start, reader.sizeBytes - range.start);
 }
 
-/** The bytes of a section. @throws FormatError SPLITSTREAM_TRUNCATED */
+/** Reads the bytes of a section. @throws FormatError SPLITSTREAM_TRUNCATED */
 export function readRange(reader: RandomReader, range: Range): Uint8Array<ArrayBuffer> {
   checkInFile(reader, range);
   const bytes = new Uint8Array(range.end - range.start);
@@ -32,7 +32,7 @@ export function fillRange(reader: RandomReader, { start, what }: Range, into: Ui
   }
 }
 
-/** The error for something that ends too early. */
+/** Returns the error for a truncated structure. */
 export function truncated(what: string, offset: number, expected: number, found: number) {
   const there = Math.max(found, 0);
   return new FormatError(
@@ -42,7 +42,7 @@ export function truncated(what: string, offset: number, expected: number, found:
   );
 }
 
-/** Codes whose details are an offset, what was read and a reason. */
+/** Codes with the details offset, what and reason. */
 export type SplitstreamFault =
   | 'SPLITSTREAM_ALGORITHM'
   | 'SPLITSTREAM_BLOCK_SIZE'

@@ -81,7 +81,7 @@ function throwsCode(run: () => unknown, code: Parameters<typeof hasCode>[1]): vo
   });
 }
 
-/** Chunks with adjacent inline ones joined, as the writer must store them. */
+/** Chunks with adjacent inline chunks joined, as the writer must store them. */
 function chunksOf(stream: Splitstream): Chunk[] {
   const chunks: Chunk[] = [];
   let open: Uint8Array[] = [];
@@ -362,7 +362,7 @@ test('the public decoder gives the same bytes and refuses the same frames', () =
   }
 });
 
-/** A file that hands out at most 1000 bytes at once, as a read may. */
+/** A file that returns at most 1000 bytes a read (a short read). */
 function readOf(bytes: Uint8Array) {
   return (offset: number, into: Uint8Array) => {
     const piece = bytes.subarray(offset, offset + Math.min(into.length, 1000));

@@ -18,16 +18,16 @@ import {
 import { parseNamedRefs } from './named-refs.ts';
 import { checkInFile, fillRange, type Range, readRange, type SplitstreamFault } from './range.ts';
 
-/** What a splitstream must be to be accepted. */
+/** Requirements a splitstream must meet. */
 export interface OpenSplitstreamOptions {
   readonly algorithm: VerityAlgorithm;
-  /** Refuses any other type when given. */
+  /** When set, any other type is refused. */
   readonly contentType?: bigint | undefined;
 }
 
 /**
- * A part of the body. Inline bytes are overwritten by the next part; a long chunk comes in several parts, and `moreBytes`
- * says how many bytes of it still follow.
+ * A part of the body. Inline bytes are overwritten by the next part. A long chunk is split into several parts; `moreBytes`
+ * is the number of bytes of the chunk that still follow.
  */
 export type SplitstreamPart =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array; readonly moreBytes: number }
@@ -38,16 +38,16 @@ export interface Splitstream {
   readonly contentType: bigint;
   /** Size of the reconstructed stream as declared, external objects included. */
   readonly sizeBytes: number;
-  /** Every object the stream keeps alive, in table order; made on first use. */
+  /** Every object the stream keeps alive, in table order; decoded on first use. */
   readonly objectRefs: readonly ObjectId[];
-  /** The same as bytes, one digest behind the other, in a buffer of their own. */
+  /** The same digests as bytes, concatenated, in a buffer of their own. */
   readonly objectDigests: Uint8Array<ArrayBuffer>;
-  /** Every stream it depends on, in table order. */
+  /** Every stream this stream depends on, in table order. */
   readonly streamRefs: readonly ObjectId[];
   readonly namedRefs: ReadonlyMap<string, ObjectId>;
   /**
-   * The body from its start; each call starts again. A synchronous iterable, so `for` and `for await` both take it.
-   * Memory is bounded whatever the body claims.
+   * Decodes the body from its start; each call starts again. A synchronous iterable: `for` and `for await` both work.
+   * Memory is bounded whatever sizes the body claims.
    * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_COMPRESSION, SPLITSTREAM_REF_INDEX, SPLITSTREAM_BODY_TOO_LARGE
    */
   parts(): Generator<SplitstreamPart>;
@@ -61,7 +61,7 @@ function fail(code: SplitstreamFault, what: string, offset: number, reason: stri
   });
 }
 
-/** The tables of a splitstream but that of its objects, which is read in pieces: of a million objects it has 64 MB. */
+/** The tables of a splitstream. The object table is read in pieces: for a million objects it is 64 MB. */
 export interface SplitstreamTables
   extends Pick<Splitstream, 'contentType' | 'sizeBytes' | 'streamRefs' | 'namedRefs'> {
   readonly objectCount: number;
@@ -73,7 +73,7 @@ export interface SplitstreamTables
 }
 
 /**
- * Opens a splitstream: checks header and info and reads the tables; the body is left alone.
+ * Opens a splitstream: verifies header and info and reads the tables, not the body.
  * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_MAGIC, SPLITSTREAM_VERSION, SPLITSTREAM_ALGORITHM,
  *   SPLITSTREAM_BLOCK_SIZE, SPLITSTREAM_RANGE, SPLITSTREAM_INFO_TOO_SHORT, SPLITSTREAM_CONTENT_TYPE,
  *   SPLITSTREAM_TABLE_SIZE, SPLITSTREAM_TABLE_TOO_LARGE, SPLITSTREAM_NAMED_REF_INVALID, SPLITSTREAM_COMPRESSION, NUMBER_UNSAFE
@@ -87,7 +87,7 @@ export function openSplitstream(
   const { algorithm } = options;
   const { contentType, sizeBytes, streamRefs, namedRefs, objectCount } = tables;
   const objectDigests = readRange(reader, objectTable);
-  // Not from the list: of a million objects it would take more memory than all the rest.
+  // Encode single ids from the bytes: a list of a million ids would need more memory than everything else.
   const { digestBytes } = ALGORITHMS[algorithm];
   const objectIdAt = (index: number) =>
     encodeHex(objectDigests.subarray(index * digestBytes, (index + 1) * digestBytes)) as ObjectId;
@@ -109,7 +109,7 @@ export function openSplitstream(
   };
 }
 
-/** Opens only the tables of a splitstream, as long as the reader is open. @throws as `openSplitstream` */
+/** Opens only the tables of a splitstream; valid while the reader is open. @throws as `openSplitstream` */
 export function openSplitstreamTables(
   reader: RandomReader,
   options: OpenSplitstreamOptions,
@@ -142,7 +142,7 @@ function openTables(reader: RandomReader, options: OpenSplitstreamOptions) {
 
 /**
  * Size of the byte stream that a splitstream rebuilds, in bytes, as its info section states it. Reads 112 bytes; the tables and the body are
- * not checked.
+ * not verified.
  * @throws FormatError as `openSplitstream` for the header and the info section
  */
 export function readStreamSize(reader: RandomReader, algorithm: VerityAlgorithm): number {
@@ -208,7 +208,7 @@ function parseRange(cursor: ByteCursor, what: string): Range {
   return { start, end, what };
 }
 
-/** The number of digests in a table, which must lie in the file. */
+/** Returns the number of digests in a table; the table must be inside the file. */
 function checkTable(reader: RandomReader, range: Range, algorithm: VerityAlgorithm): number {
   const { digestBytes } = ALGORITHMS[algorithm];
   const lengthBytes = range.end - range.start;
@@ -228,7 +228,7 @@ function checkTable(reader: RandomReader, range: Range, algorithm: VerityAlgorit
   return count;
 }
 
-/** Digests of a table that are read at once. */
+/** Digests of a table per read. */
 const DIGESTS_AT_ONCE = 4096;
 
 function* readPieces(
@@ -245,7 +245,7 @@ function* readPieces(
   }
 }
 
-/** Ids made with one conversion to hex: one call for each would cost more than all else in opening a stream. */
+/** Ids per conversion to hex: one call for each id would cost more than the rest of opening a stream. */
 const IDS_AT_ONCE = 256;
 
 function idsOf(table: Uint8Array, algorithm: VerityAlgorithm): ObjectId[] {
@@ -261,7 +261,7 @@ function idsOf(table: Uint8Array, algorithm: VerityAlgorithm): ObjectId[] {
   return ids;
 }
 
-/** Hex, and the eight ASCII characters where it is made of them. */
+/** Hex, and the eight ASCII characters where all bytes are ASCII. */
 function showType(type: bigint): string {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt.asUintN(64, type));

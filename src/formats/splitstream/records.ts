@@ -5,7 +5,7 @@ import { PADDING_BYTES_MAX } from './layout.ts';
 import { type SplitstreamFault, truncated } from './range.ts';
 import type { SplitstreamPart } from './reader.ts';
 
-/** What an exact read found. Inline bytes are a copy. */
+/** Result of an exact read. Inline bytes are a copy. */
 export type SplitstreamRecord =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly id: ObjectId };
@@ -25,7 +25,7 @@ export class SplitstreamRecords {
   }
 
   /**
-   * Exactly `length` inline bytes, or undefined at the clean end of the stream. Nothing is consumed for length 0.
+   * Reads exactly `length` inline bytes; undefined at the clean end of the stream. Length 0 consumes nothing.
    * @throws FormatError SPLITSTREAM_EXTERNAL_UNEXPECTED, SPLITSTREAM_RECORD_SPLIT
    */
   readInlineExact(length: number): Uint8Array | undefined {
@@ -37,7 +37,7 @@ export class SplitstreamRecords {
   }
 
   /**
-   * A record of `sizeBytes` that is stored in `storedBytes` (its size and padding): an object followed by inline padding, or inline bytes.
+   * Reads a record of `sizeBytes`, stored in `storedBytes` (its size and padding): an object followed by inline padding, or inline bytes.
    * @throws FormatError SPLITSTREAM_TRUNCATED, SPLITSTREAM_EXTERNAL_UNEXPECTED, SPLITSTREAM_RECORD_SPLIT
    */
   readExact(sizeBytes: number, storedBytes: number): SplitstreamRecord {
@@ -57,7 +57,7 @@ export class SplitstreamRecords {
     return { kind: 'external', id: next };
   }
 
-  /** The next thing: `inline` when bytes are at hand, an object id (consumed), or undefined at the end. */
+  /** Returns `inline` when inline bytes are available, an object id (consumed), or undefined at the end. */
   #ready(): 'inline' | ObjectId | undefined {
     if (this.#bytes.length + this.#moreBytes > 0) return 'inline';
     const { value, done } = this.#parts.next();
@@ -87,7 +87,7 @@ export class SplitstreamRecords {
     return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concatBytes(pieces);
   }
 
-  /** More bytes of the current chunk; the decoder throws when the body ends inside it. */
+  /** Reads more bytes of the current chunk; the decoder throws when the body ends inside it. */
   #nextPart(): void {
     const { value, done } = this.#parts.next();
     if (done === true || value.kind !== 'inline') {

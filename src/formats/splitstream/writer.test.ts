@@ -17,7 +17,7 @@ function idOf(fill: number): ObjectId {
   return fill.toString(16).padStart(2, '0').repeat(32) as ObjectId;
 }
 
-/** A tar member as the pinned layers of composefs-rs have it: ustar, mode 0700, everything else zero. */
+/** A tar member as in the pinned layers of composefs-rs: ustar, mode 0700, everything else zero. */
 function zeroMember(name: string, sizeBytes: number): { header: Buffer; padding: Buffer } {
   const header = Buffer.alloc(512);
   header.write(name, 0);

@@ -21,7 +21,7 @@ import {
   VERSION,
 } from './layout.ts';
 
-/** What a new splitstream is. */
+/** Options of a new splitstream. */
 export interface SplitstreamWriterOptions {
   readonly algorithm: VerityAlgorithm;
   /** One of CONTENT_TYPES, or any unsigned 64-bit number. */
@@ -29,9 +29,9 @@ export interface SplitstreamWriterOptions {
 }
 
 /**
- * Builds one splitstream in memory. The body is compressed as it grows, so memory is the compressed bytes plus the
- * current run of inline bytes, which is packed too (its length must stand before it). The same calls give the same bytes, however inline bytes are cut.
- * An abandoned writer frees its compressor when it is disposed.
+ * Builds one splitstream in memory. The body is compressed as it grows: memory is the compressed bytes plus the current run of
+ * inline bytes, compressed too (its length is written before it). The same content produces the same bytes, however inline bytes
+ * are divided among calls. Disposing an abandoned writer frees its compressor.
  */
 export class SplitstreamWriter implements Disposable {
   readonly #algorithm: VerityAlgorithm;
@@ -61,8 +61,8 @@ export class SplitstreamWriter implements Disposable {
   }
 
   /**
-   * Names another stream this one depends on. Of two refs with one name the last counts.
-   * @throws FormatError SPLITSTREAM_NAMED_REF_INVALID when the name holds a NUL, SPLITSTREAM_TABLE_TOO_LARGE
+   * Adds a named ref to another stream that this one depends on. The last ref of a name wins.
+   * @throws FormatError SPLITSTREAM_NAMED_REF_INVALID when the name contains a NUL, SPLITSTREAM_TABLE_TOO_LARGE
    */
   addNamedRef(name: string, id: ObjectId): void {
     if (name.includes('\0')) {
@@ -81,7 +81,7 @@ export class SplitstreamWriter implements Disposable {
   }
 
   /**
-   * Appends bytes (copied); adjacent calls make one chunk.
+   * Appends bytes (copied); adjacent calls are merged into one chunk.
    * @throws FormatError SPLITSTREAM_INLINE_TOO_LARGE
    */
   writeInline(bytes: Uint8Array): void {
@@ -97,7 +97,7 @@ export class SplitstreamWriter implements Disposable {
     this.#sizeBytes += sizeBytes;
   }
 
-  /** The bytes of the splitstream object; the writer is spent afterwards. */
+  /** Returns the bytes of the splitstream object; the writer cannot be used afterwards. */
   async finish(): Promise<Uint8Array> {
     this.#flushRun();
     const names = createBodyEncoder();
@@ -106,7 +106,7 @@ export class SplitstreamWriter implements Disposable {
   }
 
   /**
-   * Same as `finish` without waiting, for workers that block.
+   * As `finish`, synchronous, for workers that block.
    * @throws UnsupportedError SPLITSTREAM_SYNC_UNAVAILABLE when this Node has no synchronous streaming zstd
    */
   finishSync(): Uint8Array {
@@ -162,7 +162,7 @@ export class SplitstreamWriter implements Disposable {
     const bytes = Buffer.alloc(table.size * digestBytes);
     for (const [id, index] of table) {
       const written = bytes.write(id, index * digestBytes, 'hex');
-      if (written !== digestBytes) objectIdBytes(id); // Says what is wrong with it.
+      if (written !== digestBytes) objectIdBytes(id); // Throws the specific error.
     }
     return bytes;
   }

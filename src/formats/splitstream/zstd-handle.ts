@@ -2,12 +2,12 @@ import assert from 'node:assert';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 /**
- * Synchronous streaming zstd. Node has no public one: its streams need the event loop, which a blocking worker does not run,
- * and its one-shot calls record the size and so give other bytes. This file alone reaches behind a stream object, only after
- * a known answer came out right; without it writers use the public stream and readers the public one-shot call.
+ * Synchronous streaming zstd. Node has no public API for it: its streams need the event loop, which a blocking worker does not run,
+ * and its one-shot calls record the size and so produce other bytes. Only this file uses the internals of a stream object, and only
+ * after a known-answer test passed. If the test fails, writers use the public stream and readers the public one-shot call.
  */
 
-/** The parts of a zstd stream object of Node that this file drives. */
+/** The internals of Node's zstd stream object that this file uses. */
 interface StreamInside {
   readonly _handle: {
     writeSync(
@@ -28,7 +28,7 @@ interface StreamInside {
 
 const NOTHING = new Uint8Array(0);
 
-/** One zstd context that is driven without the event loop. Dispose frees its memory at once. */
+/** One zstd context, used without the event loop. Dispose frees its memory at once. */
 export class ZstdHandle {
   readonly #inside: StreamInside;
   readonly #output: Uint8Array;
@@ -43,7 +43,7 @@ export class ZstdHandle {
     };
   }
 
-  /** Level 3, no checksum, no size in the header: what decides splitstream ids. */
+  /** Level 3, no checksum, no size in the header: these settings determine splitstream ids. */
   static compressor(): ZstdHandle {
     return new ZstdHandle(createZstdCompress(), 64 * 1024);
   }
@@ -58,7 +58,7 @@ export class ZstdHandle {
    * @throws Error with the text of libzstd
    */
   *run(input: Uint8Array, end: boolean): Generator<Uint8Array> {
-    // Node would end the process.
+    // Node would abort the process.
     if (this.#closed) assert.fail('a zstd context was used after it was freed');
     const flush = end ? constants.ZSTD_e_end : constants.ZSTD_e_continue;
     const output = this.#output;
@@ -100,7 +100,7 @@ function probe(): boolean {
     const body = collect(decompressor.run(PROBE_FRAME, true));
     return frame.equals(PROBE_FRAME) && body.equals(PROBE_BODY);
   } catch {
-    return false; // Not the Node this file was written for: the public road is taken.
+    return false; // The internals of this Node differ: use the public API.
   }
 }
 
@@ -112,7 +112,7 @@ function collect(...outputs: Iterable<Uint8Array>[]): Buffer {
 
 let available: boolean | undefined;
 
-/** True when a ZstdHandle gives the known answers on this Node; probed once. */
+/** True when a ZstdHandle passes the known-answer test on this Node; probed once. */
 export function hasZstdHandle(): boolean {
   available ??= probe();
   return available;

@@ -1,5 +1,5 @@
 /**
- * The libzstd whose output decides the ids of splitstreams: other versions compress to other bytes, hence other ids.
+ * The libzstd version whose output determines splitstream ids: other versions compress to other bytes, hence other ids.
  * Source: composefs-rs 0.9 bundles 1.5.7; core formats section 3.4.
  */
 export const ZSTD_EXACT_VERSION = '1.5.7';
@@ -7,11 +7,11 @@ export const ZSTD_EXACT_VERSION = '1.5.7';
 /** Whether this Node compresses splitstreams to the same bytes as composefs-rs. */
 export interface ZstdParity {
   readonly version: string;
-  /** False: everything works, but new streams get ids that composefs-rs would not give them. */
+  /** False: everything works, but ids of new streams will differ from those of composefs-rs. */
   readonly exact: boolean;
 }
 
-/** Reports the libzstd in use. Faces print a warning when it is not exact. */
+/** Reports the libzstd in use. CLI and web print a warning when it is not exact. */
 export function zstdParity(version = process.versions['zstd'] ?? 'none'): ZstdParity {
   return { version, exact: version === ZSTD_EXACT_VERSION };
 }

@@ -11,16 +11,16 @@ import {
 } from './layout.ts';
 import { invalidDiff, PieceReader } from './pieces.ts';
 
-/** A file of the old tree, open. */
+/** An open file of the old tree. */
 export interface OldFile extends Disposable {
   readonly sizeBytes: number;
-  /** Reads at an offset; returns how many bytes. */
+  /** Reads at an offset; returns the number of bytes read. */
   read(offset: number, into: Uint8Array): number;
 }
 
 /** The old tree. */
 export interface OldFiles {
-  /** Opens a regular file by its path below the root, without a slash in front. @throws what there is to say of others */
+  /** Opens a regular file by its path below the root, without a leading slash. @throws an error when there is no such regular file */
   open(path: string): OldFile;
 }
 
@@ -28,9 +28,9 @@ export interface OldFiles {
 const READ_BYTES = 128 << 10;
 
 /**
- * The new tar that a tar-diff makes of an old tree, in pieces, which are overwritten by the next one. Nothing is verified: compare the
- * digest of the tar with the expected one. Memory is bounded by `FRAME_BYTES_MAX` twice where version 2 has frames, else by a few pieces.
- * @throws FormatError LAYER_DIFF_INVALID; Error of zlib; what `files` throws
+ * Applies a tar-diff to an old tree: yields the new tar in pieces, each overwritten by the next one. Nothing is verified: compare the
+ * digest of the tar with the expected one. Memory: twice `FRAME_BYTES_MAX` for the frames of version 2, else a few pieces.
+ * @throws FormatError LAYER_DIFF_INVALID; Error of zlib; errors of `files`
  */
 export async function* applyTarDiff(
   diff: AsyncIterable<Uint8Array>,
@@ -89,7 +89,7 @@ async function* applyOne(
   }
 }
 
-/** Inflates the first frame, whatever stands behind it, as if `before` stood in front. */
+/** Inflates the first frame with `before` as its dictionary; ignores bytes after the frame. */
 async function* inflateBehind(
   bytes: Uint8Array,
   before: Uint8Array,
@@ -105,7 +105,7 @@ async function* inflateBehind(
   yield* stream;
 }
 
-/** @throws FormatError LAYER_DIFF_INVALID for what is no plain path in UTF-8 */
+/** @throws FormatError LAYER_DIFF_INVALID for a path that is not UTF-8, is empty, or contains `.` or `..` */
 function pathOf(bytes: Uint8Array, offset: number): string {
   let text: string;
   try {
@@ -119,7 +119,7 @@ function pathOf(bytes: Uint8Array, offset: number): string {
   return path;
 }
 
-/** The open file of the old tree, and the place where it is read. */
+/** The open file of the old tree, and the read position in it. */
 class OldPosition implements Disposable {
   readonly #files: OldFiles;
   #file: OldFile | undefined;
@@ -150,7 +150,7 @@ class OldPosition implements Disposable {
     }
   }
 
-  /** The bytes, each added to the one of the file. */
+  /** Adds each byte to the byte of the file at the read position. */
   add(bytes: Uint8Array, at: number): Uint8Array {
     const sum = new Uint8Array(bytes.length);
     this.#fill(sum, at);
@@ -160,7 +160,7 @@ class OldPosition implements Disposable {
     return sum;
   }
 
-  /** All of the file. */
+  /** The whole file. */
   whole(at: number): Uint8Array {
     const { sizeBytes } = this.#require(at);
     if (sizeBytes > FRAME_BYTES_MAX)

@@ -1,5 +1,5 @@
 /**
- * tar-diff: how a layer of a new image differs from the files of an old one, as deltas of OCI images have it.
+ * tar-diff: a layer of a new image as differences to the files of an old image, as used in deltas of OCI images.
  *
  *     diff ─ zstd ─ operations ─┬─ data ──────────────▶ tar
  *     old files ────────────────┴─ copied, added to ──▶

@@ -10,7 +10,7 @@ export function invalidDiff(offset: number, what: string, reason: string): Forma
   );
 }
 
-/** Reads the operations of a tar-diff out of pieces of any size. Offsets count inflated bytes. */
+/** Reads the operations of a tar-diff from pieces of any size. Offsets count inflated bytes. */
 export class PieceReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
   #piece: Uint8Array = new Uint8Array(0);
@@ -59,7 +59,7 @@ export class PieceReader {
     }
   }
 
-  /** What is left of the present piece, or the next one; undefined at the end. */
+  /** The rest of the current piece, or the next one; undefined at the end. */
   async piece(): Promise<Uint8Array | undefined> {
     if (!(await this.#fill())) return undefined;
     const piece = this.#piece.subarray(this.#at);
@@ -67,7 +67,7 @@ export class PieceReader {
     return piece;
   }
 
-  /** So many bytes in pieces, which are overwritten by the next read. @throws FormatError LAYER_DIFF_INVALID if there are fewer */
+  /** This many bytes in pieces, which the next read overwrites. @throws FormatError LAYER_DIFF_INVALID if there are fewer */
   async *take(lengthBytes: number, what: string): AsyncGenerator<Uint8Array> {
     for (let left = lengthBytes; left > 0; ) {
       if (!(await this.#fill())) {
@@ -81,7 +81,7 @@ export class PieceReader {
     }
   }
 
-  /** So many bytes at once; the caller has compared their number with a limit. @throws as `take` */
+  /** This many bytes at once; the caller must have checked the number against a limit. @throws as `take` */
   async bytes(lengthBytes: number, what: string): Promise<Uint8Array> {
     const whole: Uint8Array[] = [];
     for await (const piece of this.take(lengthBytes, what)) whole.push(piece.slice());

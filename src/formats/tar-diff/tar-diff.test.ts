@@ -10,7 +10,7 @@ const FILES: OldFiles = {
     if (path !== 'usr/old') throw new Error(`no ${path}`);
     return {
       sizeBytes: OLD.length,
-      // Fewer bytes than asked for, as a file may give.
+      // Fewer bytes than requested, as `read` of a file may return.
       read(offset, into) {
         const piece = OLD.subarray(offset, offset + Math.min(into.length, 7));
         into.set(piece);

@@ -1,6 +1,6 @@
 import { type ByteString, bytesOf } from '#base/bytes';
 
-/** Characters that Go escapes in JSON, and controls above ASCII, which it does not. Source: Go encoding/json, HTML-safe form. */
+/** Characters that Go escapes in JSON, and controls above ASCII, which Go does not escape. Source: Go encoding/json, HTML-safe form. */
 const SPECIAL = /["\\<>&\p{Cc}\u2028\u2029]/gu;
 
 const SHORT: Readonly<Record<string, string>> = {
@@ -11,7 +11,7 @@ const SHORT: Readonly<Record<string, string>> = {
   '\t': '\\t',
 };
 
-/** A text as a JSON string with the escapes that Go's encoder writes. */
+/** Encodes a text as a JSON string with the escapes of Go's encoder. */
 export function encodeGoString(text: string): string {
   return `"${text.replace(SPECIAL, escapeCharacter)}"`;
 }
@@ -22,7 +22,7 @@ function escapeCharacter(character: string): string {
   return SHORT[character] ?? `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
-/** The text of a name, or undefined when its bytes are not UTF-8. */
+/** Returns the text of a name, or undefined when its bytes are not UTF-8. */
 export function utf8Text(name: ByteString): string | undefined {
   const bytes = bytesOf(name);
   const text = bytes.toString('utf8');

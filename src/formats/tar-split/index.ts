@@ -1,6 +1,6 @@
 /**
- * Tar-split: what podman keeps of a tar to rebuild it byte for byte from the files it unpacked. Lines of JSON, compressed by
- * the caller that stores them (gzip in containers-storage, zstd in a zstd:chunked layer).
+ * Tar-split: podman's record to rebuild a tar byte for byte from the unpacked files. Lines of JSON, compressed by the caller
+ * that stores them (gzip in containers-storage, zstd in a zstd:chunked layer).
  *
  *     { type 2, payload: headers }  { type 1, name, size, CRC-64 of the content }  { type 2, … }  …  { type 2, trailer }
  */

@@ -13,7 +13,7 @@ export class TarSplitReader {
   /** Offset of the current line in the tar-split. */
   #offset = 0;
 
-  /** Takes the next bytes and yields the records that they complete. @throws FormatError TAR_SPLIT_INVALID */
+  /** Parses the next bytes and yields the records that they complete. @throws FormatError TAR_SPLIT_INVALID */
   *push(piece: Uint8Array): Generator<TarSplitRecord> {
     let at = 0;
     for (;;) {
@@ -37,7 +37,7 @@ export class TarSplitReader {
     }
   }
 
-  /** The tar-split has no more bytes. A last line without newline counts. @throws FormatError TAR_SPLIT_INVALID */
+  /** Ends the tar-split. A last line without newline is accepted. @throws FormatError TAR_SPLIT_INVALID */
   *end(): Generator<TarSplitRecord> {
     yield* this.#line(new Uint8Array(0));
   }
@@ -52,7 +52,7 @@ export class TarSplitReader {
   }
 }
 
-/** The records of a whole tar-split that comes as a source. @throws FormatError TAR_SPLIT_INVALID */
+/** Yields the records of a whole tar-split, read from a source. @throws FormatError TAR_SPLIT_INVALID */
 export async function* readTarSplit(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<TarSplitRecord> {

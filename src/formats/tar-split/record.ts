@@ -3,13 +3,13 @@ import { FormatError } from '#base/errors';
 import { encodeGoString, utf8Text } from './go-json.ts';
 import { CRC_BYTES, RECORD_TYPE } from './layout.ts';
 
-/** One record of a tar-split: bytes of the tar, or the place where the content of a file goes. */
+/** One record of a tar-split: bytes of the tar, or the position of a file's content. */
 export type TarSplitRecord =
   | { readonly kind: 'segment'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'file';
       readonly name: ByteString;
-      /** Bytes of content; 0 for an entry without. */
+      /** Bytes of content; 0 for an entry without content. */
       readonly sizeBytes: number;
       /** CRC-64/ISO of the content, 8 bytes big-endian; undefined for an entry without content. */
       readonly crc: Uint8Array | undefined;
@@ -25,7 +25,7 @@ export function failTarSplit(what: string, offset: number, reason: string): neve
 }
 
 /**
- * One record as its JSON line, newline included. Keys and escapes are those of Go's encoder.
+ * Encodes one record as a JSON line, newline included. Keys and escapes are those of Go's encoder.
  * Source: vbatts/tar-split 0.11, tar/storage/entry.go.
  */
 export function encodeTarSplitRecord(record: TarSplitRecord, position: number): string {
@@ -95,7 +95,7 @@ function sizeOf(fields: Fields, offset: number): number {
   return size;
 }
 
-/** The bytes of a base64 field in its one standard spelling; undefined when absent or null. */
+/** Decodes a base64 field; only the canonical encoding is accepted. Undefined when absent or null. */
 function bytesField(fields: Fields, key: string, offset: number): Uint8Array | undefined {
   const text = fields[key] ?? undefined;
   if (text === undefined) return undefined;

@@ -3,7 +3,7 @@ import { IntegrityError } from '#base/errors';
 import { Crc64Iso } from './crc64-iso.ts';
 import type { TarSplitRecord } from './record.ts';
 
-/** A file record, as the one who brings its content gets it. */
+/** A file record, as passed to {@link OpenTarSplitFile}. */
 export type TarSplitFile = Extract<TarSplitRecord, { kind: 'file' }>;
 
 /** Opens the content of a file. */
@@ -12,9 +12,9 @@ export type OpenTarSplitFile = (
 ) => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /**
- * Puts a tar together again: segments as they are, and between them the content of every file, its length and its CRC-64
- * checked. The CRC finds mistakes, not attacks: the caller hashes the bytes and compares the diff id.
- * @throws IntegrityError TAR_SPLIT_CONTENT_MISMATCH; what the records and `open` throw
+ * Rebuilds a tar: segments unchanged, and between them the content of every file, whose length and CRC-64 are verified. The
+ * CRC finds mistakes, not attacks: the caller hashes the bytes and compares the diff id.
+ * @throws IntegrityError TAR_SPLIT_CONTENT_MISMATCH; every error of the records and of `open`
  */
 export async function* replayTarSplit(
   records: AsyncIterable<TarSplitRecord> | Iterable<TarSplitRecord>,

@@ -8,11 +8,11 @@ import {
 } from '#formats/tar';
 import { TRAILER_SEGMENT_BYTES } from './layout.ts';
 
-/** Receives the parts of a tar in order; every `bytes` is used or copied before returning. */
+/** Receives the parts of a tar in order. Use or copy `bytes` before returning. */
 export interface TarSegmentSink {
-  /** Padding of the file before, then all headers of a member; or a part of what follows the last member. */
+  /** Padding of the previous file, then all headers of a member; or a part of the data after the last member. */
   segment(bytes: Uint8Array): void;
-  /** A member; its content follows, when it has any. */
+  /** A member starts; its content follows, if any. */
   member(header: TarMemberHeader): void;
   /** Content of the member. */
   content(bytes: Uint8Array): void;
@@ -20,25 +20,25 @@ export interface TarSegmentSink {
   memberEnd(): void;
 }
 
-/** What the segmenter waits for. */
+/** The structure the segmenter expects next. */
 type State = 'block' | 'extension' | 'content' | 'trailer';
 
 /**
- * Cuts a tar into what a tar-split keeps: one segment of headers a member, its content, and segments of what follows the
- * last member. The cuts depend on the tar alone, never on the pieces it comes in: padding and two zero blocks are one
- * segment, the rest is cut every 1 MiB. Sans-I/O; holds the headers of one member (at most some 3 MiB).
+ * Splits a tar into the parts of a tar-split: for each member one segment of headers, then its content; after the last member
+ * more segments. The boundaries depend only on the tar, not on the division of the input: padding and two zero blocks are one
+ * segment, the rest is split every 1 MiB. Sans-I/O; holds the headers of one member (at most about 3 MiB).
  * Source: tar-split 0.11; spec of zstd:chunked 1.5 for the trailer that readers accept.
  */
 export class TarSegmenter {
   #state: State = 'block';
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** Bytes of the held ones that come before the first header: padding. */
+  /** Held bytes before the first header: padding. */
   #paddingLeft = 0;
   #padding = 0;
-  /** Bytes still wanted: of a block, an extension payload, or content. */
+  /** Bytes still missing from a block, an extension payload, or content. */
   #left = TAR_BLOCK_BYTES;
-  /** Bytes of the tar before the next one. */
+  /** Bytes of the tar read so far. */
   #offset = 0;
   #payloadBytes = 0;
   #isTrailerZero = true;
@@ -48,17 +48,17 @@ export class TarSegmenter {
     return this.#isTrailerZero;
   }
 
-  /** Bytes of the tar that have been taken; after a failure, those before the ones that were not looked at. */
+  /** Bytes of the tar read so far; after a failure, excluding the bytes that were not parsed. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Bytes that have been taken and not been handed on. */
+  /** Bytes read but not yet passed to the sink. */
   get held(): Uint8Array {
     return this.#joined();
   }
 
-  /** Takes the next bytes of the tar. @throws FormatError TAR_* */
+  /** Parses the next bytes of the tar. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: TarSegmentSink): void {
     for (let at = 0; at < piece.length; ) {
       if (this.#state === 'content') {
@@ -77,7 +77,7 @@ export class TarSegmenter {
     }
   }
 
-  /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED */
+  /** Ends the tar. @throws FormatError TAR_TRUNCATED */
   end(sink: TarSegmentSink): void {
     const isComplete = this.#paddingLeft === 0 && this.#heldBytes === this.#padding;
     if (this.#state !== 'trailer' && !(this.#state === 'block' && isComplete)) {

@@ -42,7 +42,7 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
-/** Replays with the contents taken out of the tar where the records say they are. */
+/** Replays with the contents read from the tar, at the positions of the records. */
 function replayFrom(records: readonly TarSplitRecord[], tar: Uint8Array): Promise<Buffer> {
   let at = 0;
   const contents: Uint8Array[] = [];

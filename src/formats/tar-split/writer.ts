@@ -4,8 +4,8 @@ import { encodeTarSplitRecord, type TarSplitRecord } from './record.ts';
 import { TarSegmenter, type TarSegmentSink } from './segmenter.ts';
 
 /**
- * Writes the tar-split of a tar that passes by: lines of JSON, uncompressed. The result depends on the tar alone, not on the
- * pieces it comes in. Sans-I/O; holds the headers of one member and what has not been taken.
+ * Writes the tar-split of a tar: lines of JSON, uncompressed. The result depends only on the tar, not on the division of the
+ * input into pieces. Sans-I/O; holds the headers of one member and the lines not yet returned.
  */
 export class TarSplitWriter {
   readonly #segmenter = new TarSegmenter();
@@ -23,13 +23,13 @@ export class TarSplitWriter {
   #header: TarMemberHeader | undefined;
   #crc = new Crc64Iso();
 
-  /** Takes the next bytes of the tar; returns the lines that they complete. @throws FormatError TAR_* */
+  /** Parses the next bytes of the tar; returns the lines that they complete. @throws FormatError TAR_* */
   push(piece: Uint8Array): Uint8Array {
     this.#segmenter.push(piece, this.#sink);
     return this.#taken();
   }
 
-  /** The tar has no more bytes; returns the last lines. @throws FormatError TAR_TRUNCATED */
+  /** Ends the tar; returns the last lines. @throws FormatError TAR_TRUNCATED */
   end(): Uint8Array {
     this.#segmenter.end(this.#sink);
     return this.#taken();

@@ -10,7 +10,7 @@ import {
 } from './layout.ts';
 import { parseTarMemberHeader, readTarBlockHead, type TarMemberHeader } from './member-header.ts';
 
-/** Where the payload of a member lies in the archive. */
+/** Location of a member's payload in the archive. */
 export interface MemberRange {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
@@ -23,7 +23,7 @@ type Member =
 /** Most bytes of the headers of one member: each kind of extension once, and the blocks. */
 const HEADERS_BYTES_MAX = 4 * EXTENSION_BYTES_MAX;
 
-/** The members of a tar by name (without `./`), found by reading headers only; payloads are skipped. */
+/** The members of a tar by name (without `./`). Only headers are read; payloads are skipped. */
 export class ArchiveIndex {
   readonly #members: ReadonlyMap<string, Member>;
 
@@ -31,7 +31,7 @@ export class ArchiveIndex {
     this.#members = members;
   }
 
-  /** The file with this name, through links between members; undefined when there is none, or links lead out or in circles. */
+  /** Finds the file with this name, following links between members; undefined when not found, or links leave the archive or loop. */
   find(name: string): MemberRange | undefined {
     let at: string | undefined = joinPath('', byteStringFromText(name));
     for (let hops = 0; at !== undefined && hops <= ARCHIVE_LINKS_MAX; hops += 1) {
@@ -45,7 +45,7 @@ export class ArchiveIndex {
 }
 
 /**
- * Reads the headers of an archive. Of members with one name the last counts, as tar unpacks them.
+ * Reads the headers of an archive. The last member of a name wins, as when tar unpacks.
  * @throws FormatError TAR_*
  */
 export function readArchiveIndex(
@@ -70,7 +70,7 @@ export function readArchiveIndex(
   }
 }
 
-/** The headers of the member at an offset; undefined at the end. */
+/** Reads the headers of the member at an offset; undefined at the end. */
 function readHeader(reader: RandomReader, offset: number): TarMemberHeader | undefined {
   const blocks: Uint8Array[] = [];
   let lengthBytes = 0;
@@ -109,7 +109,7 @@ function addMember(
     failTar('TAR_PATH_ESCAPES', 'member', offset, 'expected a name inside the archive');
   }
   if (typeFlag === TYPE_FLAG.regular || typeFlag === TYPE_FLAG.contiguous) {
-    // What lies in the archive of a file with holes is not its content.
+    // The payload of a sparse file is not its content.
     if (isPaxSparse) members.delete(name);
     else members.set(name, { kind: 'file', ...payload });
   } else if (typeFlag === TYPE_FLAG.hardlink || typeFlag === TYPE_FLAG.symlink) {
@@ -119,7 +119,7 @@ function addMember(
   }
 }
 
-/** A hard link names a member; a symbolic link is relative to the directory of its own name. */
+/** Resolves a link: a hard link names a member; a symbolic link is relative to the directory of the link. */
 function linkTarget(name: string, link: ByteString, typeFlag: number): string | undefined {
   if (typeFlag === TYPE_FLAG.hardlink) return joinPath('', link);
   if (link.startsWith('/')) return undefined;
@@ -130,7 +130,7 @@ function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-/** `path` seen from the directory `base`, without `.` and `..`; undefined when it leaves the archive. */
+/** Resolves `path` relative to the directory `base`, without `.` and `..`; undefined when the result leaves the archive. */
 function joinPath(base: string, path: string): string | undefined {
   const parts: string[] = base === '' ? [] : base.split('/');
   for (const part of path.split('/')) {

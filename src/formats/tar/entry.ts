@@ -2,7 +2,7 @@ import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import type { ReadingDifference } from '#formats/tree';
 
-/** What a tar member is. */
+/** Type of a tar member. */
 export type TarEntryType =
   | 'file'
   | 'hardlink'
@@ -13,14 +13,14 @@ export type TarEntryType =
   | 'fifo'
   | 'unknown';
 
-/** One run of data in a sparse file; what no run covers is a hole. */
+/** One run of data in a sparse file; bytes outside all runs are holes. */
 export interface SparseRun {
-  /** Where the run begins in the real file. */
+  /** Offset of the run in the real file. */
   readonly offset: number;
   readonly sizeBytes: number;
 }
 
-/** How a sparse member maps to its file. */
+/** Map from a sparse member to its file. */
 export interface TarSparse {
   /** Size of the file with its holes. */
   readonly realSizeBytes: number;
@@ -33,15 +33,15 @@ export interface TarSparse {
 /** One member of a tar, with its extension headers applied. */
 export interface TarEntry {
   readonly type: TarEntryType;
-  /** The type flag byte as found; tells what an `unknown` entry was. */
+  /** The type flag byte as found; identifies an `unknown` entry. */
   readonly typeFlag: number;
   /** Absolute, without `.`, doubled or trailing slashes; `/` is the root entry. */
   readonly path: ByteString;
-  /** The path as `oci layer --dumpfile` prints it: absolute, without slashes at the end, its other components untouched. */
+  /** The path as `oci layer --dumpfile` prints it: absolute, without trailing slashes, other components unchanged. */
   readonly writtenPath: ByteString;
   /** Hard link: absolute normalised path of the other name. Symlink: the target as found. Others: empty. */
   readonly linkTarget: ByteString;
-  /** Size of the payload in the tar, in bytes (for a sparse member the stored data, not the real size). 0 for what has no data. */
+  /** Size of the payload in the tar, in bytes (for a sparse member the stored data, not the real size). 0 for types without data. */
   readonly sizeBytes: number;
   /** Permission bits, masked to 0o7777. */
   readonly mode: number;
@@ -54,18 +54,18 @@ export interface TarEntry {
   readonly rdevMinor: number;
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
   readonly sparse: TarSparse | undefined;
-  /** Why composefs-rs reads this member differently, in either reading; the first reason when there are several. */
+  /** Why composefs-rs reads this member differently, set in both readings; the first reason when there are several. */
   readonly difference: ReadingDifference | undefined;
   /** Offset of the member's first header byte (extension headers included) from the start of the tar. */
   readonly offset: number;
 }
 
-/** Where the payload of an entry is, seen while a tar is split: small payloads inline, larger ones in an object. */
+/** Location of an entry's payload while a tar is split: small payloads inline, larger ones in an object. */
 export type SplitContent =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly sizeBytes: number };
 
-/** Where the payload of a stored entry is. */
+/** Location of a stored entry's payload. */
 export type StoredContent =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly id: ObjectId; readonly sizeBytes: number };

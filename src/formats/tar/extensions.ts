@@ -4,21 +4,21 @@ import { type PaxOverrides, parsePax } from './pax.ts';
 
 const NO_PAYLOAD = Buffer.alloc(0);
 
-/** True for a header that only says more about the member after it: PAX, GNU long name, GNU long link. */
+/** True for an extension header, which describes the member after it: PAX, GNU long name, GNU long link. */
 export function isExtensionFlag(flag: number): boolean {
   return flag === TYPE_FLAG.gnuLongName || flag === TYPE_FLAG.gnuLongLink || flag === TYPE_FLAG.pax;
 }
 
 /**
- * The extension headers that stand before one member, while they come. Of repeated ones the last of each kind counts, as in every tar
- * reader; composefs-rs refuses them.
+ * Collects the extension headers before one member. The last header of each kind wins, as in every tar reader; composefs-rs refuses
+ * repeated headers.
  */
 export class Extensions {
   longName: string | undefined;
   longLink: string | undefined;
   pax: PaxOverrides | undefined;
   count = 0;
-  /** Offset of the first of them in the tar. */
+  /** Offset of the first extension header in the tar. */
   offset = 0;
   #bytes = 0;
   #flag = 0;
@@ -27,7 +27,7 @@ export class Extensions {
   #filled = 0;
 
   /**
-   * A header begins; `sizeBytes` of payload follow it, and padding.
+   * Starts a header; `sizeBytes` of payload follow, then padding.
    * @throws FormatError TAR_EXTENSION_TOO_LARGE for all headers of one member together
    */
   begin(flag: number, sizeBytes: number, offset: number): void {
@@ -44,14 +44,14 @@ export class Extensions {
     this.#filled = 0;
   }
 
-  /** Takes the next bytes of payload; what is beyond it is padding. */
+  /** Appends the next bytes of payload; bytes after the payload are padding. */
   fill(bytes: Uint8Array): void {
     const part = bytes.subarray(0, this.#payload.length - this.#filled);
     this.#payload.set(part, this.#filled);
     this.#filled += part.length;
   }
 
-  /** The header is complete. @throws FormatError TAR_PAX_MALFORMED */
+  /** Completes the header. @throws FormatError TAR_PAX_MALFORMED */
   end(): void {
     const payload = this.#payload;
     this.#payload = NO_PAYLOAD;

@@ -1,6 +1,6 @@
 import { FormatError } from '#base/errors';
 
-/** Codes of malformed tars whose details are offset, what and reason. */
+/** Codes of malformed tars, with the details offset, what and reason. */
 export type TarFault =
   | 'TAR_CONTENT_FORM'
   | 'TAR_DEVICE_INVALID'

@@ -7,7 +7,7 @@ export type HeaderDialect = 'ustar' | 'gnu' | 'v7';
 
 const SPACE = 0x20;
 
-/** One header block, its checksum verified. Fields are decoded when asked for. */
+/** One header block, its checksum verified. Fields are decoded on access. */
 export class HeaderBlock {
   readonly bytes = Buffer.from(new ArrayBuffer(TAR_BLOCK_BYTES));
   readonly #words = new Int32Array(this.bytes.buffer);
@@ -57,7 +57,7 @@ export class HeaderBlock {
     return this.bytes[FIELD.typeFlag[0]] ?? 0;
   }
 
-  /** By the magic; composefs-rs wants the version behind it to be right too. */
+  /** Detects the dialect by the magic; composefs-rs also requires the right version after the magic. */
   dialect(reading: Reading): HeaderDialect {
     const magic = this.#magic();
     if (magic === GNU_MAGIC) return 'gnu';
@@ -70,8 +70,8 @@ export class HeaderBlock {
   }
 
   /**
-   * The prefix of a header that is no POSIX one by the letter, where it is one in effect: a GNU magic with text in the fields for access
-   * and change time, which Go before 1.8 (Docker up to 17.05) took for the prefix; or a POSIX magic with another version.
+   * The prefix of a header that is not strictly POSIX but uses one: a GNU magic with text in the fields for access and change time,
+   * where Go before 1.8 (Docker up to 17.05) wrote the prefix; or a POSIX magic with another version.
    */
   strayPrefix(): string {
     const prefix = this.text('prefix');
@@ -88,7 +88,7 @@ export class HeaderBlock {
     return text.charCodeAt(0) >= 0x80 || /^[ \0]*[0-7]*[ \0]*$/.test(text);
   }
 
-  /** A text field up to its first NUL, one character a byte. */
+  /** Reads a text field up to its first NUL, one character a byte. */
   text(name: 'name' | 'linkName' | 'prefix'): string {
     const [start, length] = FIELD[name];
     let end = start;
@@ -96,7 +96,7 @@ export class HeaderBlock {
     return end === start ? '' : this.bytes.toString('latin1', start, end);
   }
 
-  /** A number that must be a safe, non-negative one. @throws FormatError TAR_FIELD_INVALID */
+  /** Reads a safe, non-negative number. @throws FormatError TAR_FIELD_INVALID */
   number(name: keyof typeof FIELD): number {
     const [start, length] = FIELD[name];
     return this.numberAt(start, length, name);
@@ -111,7 +111,7 @@ export class HeaderBlock {
     return Number(value);
   }
 
-  /** An id, which may exceed 32 bits; of a negative one the low 32 bits count. @throws FormatError TAR_FIELD_INVALID */
+  /** Reads an id, which may exceed 32 bits; a negative id is reduced to its low 32 bits. @throws FormatError TAR_FIELD_INVALID */
   id(name: 'uid' | 'gid'): bigint {
     const [start, length] = FIELD[name];
     if ((this.bytes[start] ?? 0) < 0x80) return BigInt(this.#octal(start, length, name));
@@ -119,7 +119,7 @@ export class HeaderBlock {
     return value < 0n ? BigInt.asUintN(32, value) : value;
   }
 
-  /** A number of up to 64 bits, negative ones included. @throws FormatError TAR_FIELD_INVALID */
+  /** Reads a signed number of up to 64 bits. @throws FormatError TAR_FIELD_INVALID */
   bigint(name: 'mtime'): bigint {
     const [start, length] = FIELD[name];
     if ((this.bytes[start] ?? 0) < 0x80) return BigInt(this.#octal(start, length, name));
@@ -130,7 +130,7 @@ export class HeaderBlock {
     return value;
   }
 
-  /** Octal digits between spaces, up to a NUL or the end of the field. No digits are zero. */
+  /** Reads octal digits between spaces, up to a NUL or the end of the field. A field without digits is 0. */
   #octal(start: number, length: number, name: string): number {
     const { bytes } = this;
     const end = start + length;
@@ -167,14 +167,14 @@ function hasPosixMagic(magic: string): boolean {
   return magic.startsWith(USTAR_MAGIC.slice(0, FIELD.magic[1]));
 }
 
-/** True for the three flags of a file with content. */
+/** True for the three type flags of a regular file. */
 export function isRegularFlag(flag: number): boolean {
   return (
     flag === TYPE_FLAG.regular || flag === TYPE_FLAG.regularOld || flag === TYPE_FLAG.contiguous
   );
 }
 
-/** Types without data, whatever their size says. Source: POSIX.1-2017 pax, "ustar Interchange Format"; Go archive/tar, isHeaderOnly. */
+/** Types without data, whatever their size field. Source: POSIX.1-2017 pax, "ustar Interchange Format"; Go archive/tar, isHeaderOnly. */
 const HEADER_ONLY: ReadonlySet<number> = new Set([
   TYPE_FLAG.hardlink,
   TYPE_FLAG.symlink,
@@ -184,7 +184,7 @@ const HEADER_ONLY: ReadonlySet<number> = new Set([
   TYPE_FLAG.fifo,
 ]);
 
-/** True for links, devices, directories and fifos: they have no data. */
+/** True for links, devices, directories and fifos, which have no data. */
 export function isHeaderOnlyFlag(flag: number): boolean {
   return HEADER_ONLY.has(flag);
 }

@@ -10,13 +10,13 @@ export const INLINE_BYTES_MAX = 64;
 /** Largest payload of one extension header (long name, long link, PAX). Source: tar-core limits as composefs-rs 0.9 sets them. */
 export const EXTENSION_BYTES_MAX = 2 ** 20;
 
-/** Most payload of all extension headers before one member, in bytes. Our limit; composefs-rs takes one of each kind. */
+/** Most payload of all extension headers before one member, in bytes. Our limit; composefs-rs accepts one of each kind. */
 export const EXTENSIONS_BYTES_MAX = 3 * EXTENSION_BYTES_MAX;
 
 /** Most runs in the map of a sparse member. Our limit; upstream refuses sparse members. */
 export const SPARSE_RUNS_MAX = 65_536;
 
-/** Most bytes of a PAX 1.0 sparse map inside a payload: every run at its longest. Our limit. */
+/** Most bytes of a PAX 1.0 sparse map inside a payload: every run at its maximum length. Our limit. */
 export const SPARSE_MAP_BYTES_MAX = 2 * 2 ** 20;
 
 /** Most members of an archive that is read by name. The largest image archives have a few thousand. Our limit. */
@@ -48,13 +48,13 @@ export const FIELD = {
   prefix: [345, 155],
 } as const satisfies Record<string, readonly [offset: number, length: number]>;
 
-/** Where an old GNU header keeps times, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
+/** Offsets of the times in an old GNU header, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
 export const GNU_TIMES = {
   access: [345, 12],
   change: [357, 12],
 } as const satisfies Record<string, readonly [offset: number, length: number]>;
 
-/** Where an old GNU sparse header keeps its map, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
+/** Offsets of the map in an old GNU sparse header, in place of the prefix. Source: GNU tar manual, "Old GNU Format". */
 export const GNU_SPARSE = {
   runs: 386,
   runCount: 4,
@@ -67,7 +67,7 @@ export const GNU_SPARSE = {
   runBytes: 24,
 } as const;
 
-/** Magic and version, together: POSIX and old GNU. Without either magic a header is of V7: no extensions, no prefix. */
+/** Magic and version, together: POSIX and old GNU. A header with neither magic is V7: no extensions, no prefix. */
 export const USTAR_MAGIC = 'ustar\x0000';
 export const GNU_MAGIC = 'ustar  \0';
 

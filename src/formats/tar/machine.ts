@@ -21,7 +21,7 @@ import {
   SparseMapBuilder,
 } from './sparse.ts';
 
-/** What the machine tells its driver; a tar being split and a stored one differ only in where large payloads are. */
+/** Receives the events of the machine. A tar being split and a stored tar differ only in the location of large payloads. */
 export interface MachineSink {
   inline(bytes: Uint8Array): void;
   externalStart(entry: TarEntry): void;
@@ -42,7 +42,7 @@ const STATE = {
 } as const;
 type State = (typeof STATE)[keyof typeof STATE];
 
-/** What a truncated tar was in the middle of. */
+/** The structure in which a truncated tar ends, for messages. */
 const STATE_NAMES = [
   'header',
   'extension header',
@@ -59,8 +59,8 @@ export type TarForm = 'whole' | 'parts';
 const NO_CONTENT = new Uint8Array(0);
 
 /**
- * The tar state machine. It looks at every header once, hands spans of inline bytes on as they lie in the piece, and never
- * holds more than one block and one extension payload.
+ * The tar state machine. It parses every header once, passes spans of inline bytes on as views into the piece, and never
+ * buffers more than one block and one extension payload.
  */
 export class TarMachine {
   readonly #form: TarForm;
@@ -69,13 +69,13 @@ export class TarMachine {
   readonly #small = new Uint8Array(INLINE_BYTES_MAX);
   #state: State = STATE.header;
   #fill = 0;
-  /** Bytes before the piece being pushed. */
+  /** Bytes of the tar before the piece being pushed. */
   #base = 0;
   #zeroBlocks = 0;
   #extensions = new Extensions();
-  /** Bytes left of an extension, a payload with its padding, or an external payload. */
+  /** Remaining bytes of an extension, a payload with its padding, or an external payload. */
   #left = 0;
-  /** How many of the bytes that are left are padding, at most. */
+  /** Most of the remaining bytes that can be padding. */
   #padding = 0;
   /** Payload bytes still to be collected for `#entry`. */
   #wanted = 0;
@@ -91,7 +91,7 @@ export class TarMachine {
     this.#reading = reading;
   }
 
-  /** Takes the next bytes of the tar. @throws FormatError TAR_* */
+  /** Parses the next bytes of the tar. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: MachineSink): void {
     let at = 0;
     let span = 0;
@@ -136,17 +136,17 @@ export class TarMachine {
     if (span < at) sink.inline(span === 0 ? piece : piece.subarray(span));
   }
 
-  /** The entry whose large payload comes next; undefined when something else does. */
+  /** The entry whose large payload comes next; undefined when other bytes come next. */
   get awaited(): TarEntry | undefined {
     return this.#state === STATE.external ? this.#entry : undefined;
   }
 
-  /** Takes an object in place of a large payload; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  /** Accepts an object in place of a large payload; returns its entry. @throws FormatError TAR_CONTENT_FORM */
   pushExternal(id: ObjectId): TarEntry {
     return this.passExternal(`object ${id}`);
   }
 
-  /** Passes a large payload that is elsewhere, `what` in messages; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  /** Skips a large payload stored elsewhere, named `what` in messages; returns its entry. @throws FormatError TAR_CONTENT_FORM */
   passExternal(what: string): TarEntry {
     const entry = this.awaited;
     if (entry === undefined) return this.#failForm(this.#base, 'inline bytes', what);
@@ -155,7 +155,7 @@ export class TarMachine {
     return entry;
   }
 
-  /** The padding of the last member may be missing. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  /** Ends the tar; the padding of the last member may be missing. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
   end(): void {
     if (this.#state === STATE.tail) return;
     if (this.#state === STATE.payload && this.#left <= this.#padding) return;
@@ -173,7 +173,7 @@ export class TarMachine {
     return end;
   }
 
-  /** A complete block: a header, more of a sparse header, or a part of a sparse map. */
+  /** Handles a complete block: a header, an extension of a sparse header, or a part of a sparse map. */
   #takeBlock(sink: MachineSink): void {
     if (this.#state === STATE.sparseBlock) this.#takeSparseBlock(sink);
     else if (this.#state === STATE.sparseMap) this.#takeMapBlock(sink);
@@ -196,7 +196,7 @@ export class TarMachine {
     else this.#startMember(sink, flag);
   }
 
-  /** A global PAX header stays inline, sets nothing, and drops the extension headers before it, as in composefs-rs 0.9.4. */
+  /** A global PAX header stays inline, has no effect, and discards the extension headers before it, as in composefs-rs 0.9.4. */
   #passGlobal(): void {
     this.#extensions = new Extensions();
     this.#left = roundUpToBlock(this.#extensionSize());
@@ -259,7 +259,7 @@ export class TarMachine {
     this.#startPayload(this.#buildEntry(true), sink);
   }
 
-  /** Waits for more of a sparse map; the entry is built now, because the header block is overwritten by then. */
+  /** Waits for the rest of a sparse map; builds the entry now, because the next block overwrites the header block. */
   #await(state: State): void {
     this.#entry = this.#buildEntry(false);
     this.#state = state;
@@ -340,7 +340,7 @@ export class TarMachine {
     this.#state = this.#left === 0 ? STATE.header : STATE.payload;
   }
 
-  /** Passes inline payload and padding, collecting what the entry wants of it. */
+  /** Passes on inline payload and padding, and collects the payload for the entry. */
   #passPayload(piece: Uint8Array, at: number, sink: MachineSink): number {
     const end = Math.min(at + this.#left, piece.length);
     if (this.#wanted > 0) {

@@ -6,11 +6,11 @@ import { EXTENSION_BYTES_MAX, GNU_TIMES, TAR_BLOCK_BYTES, TYPE_FLAG } from './la
 import { forEachPaxRecord, PAX_XATTR_PREFIX, type PaxTime, paxNumber, paxTime } from './pax.ts';
 
 /**
- * The header of one member exactly as it is written: nothing is normalised, masked or cut. That is what the records of
- * podman compare (a tree wants `TarEntry`).
+ * The header of one member exactly as written: nothing is normalised, masked or cut, as the records of podman require
+ * (a tree needs `TarEntry`).
  */
 export interface TarMemberHeader {
-  /** The type flag; an old `\0` is told apart into file and directory by the slash at the end of the name. */
+  /** The type flag; an old `\0` becomes file or directory, depending on a trailing slash in the name. */
   readonly typeFlag: number;
   readonly name: ByteString;
   readonly linkName: ByteString;
@@ -29,7 +29,7 @@ export interface TarMemberHeader {
   readonly rdevMinor: number;
   /** By name, in the order of the header. */
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
-  /** A file with holes in one of the PAX forms: the payload is not its content. */
+  /** A sparse file in one of the PAX forms: the payload is not its content. */
   readonly isPaxSparse: boolean;
   /** Bytes of all headers, extension payloads with padding included. */
   readonly headerBytes: number;
@@ -37,7 +37,7 @@ export interface TarMemberHeader {
 
 const SPARSE_PREFIX = 'GNU.sparse.';
 
-/** Extension headers of one member; those of PAX as their last values. */
+/** Extension headers of one member; PAX records with their last values. */
 interface Extended {
   readonly records: Map<string, Buffer>;
   longName: string | undefined;
@@ -47,12 +47,12 @@ interface Extended {
 /** One header block: its type flag and the bytes of the extension payload after it, padding included. */
 export interface TarBlockHead {
   readonly typeFlag: number;
-  /** 0 for what is no extension header. */
+  /** 0 when the block is not an extension header. */
   readonly extensionBytes: number;
 }
 
 /**
- * Looks at one block of 512 bytes: undefined when it is all zeros. `offset` counts from the start of the tar, for messages.
+ * Reads one block of 512 bytes; undefined when it is all zeros. `offset` counts from the start of the tar, for messages.
  * @throws FormatError TAR_HEADER_CHECKSUM, TAR_FIELD_INVALID, TAR_EXTENSION_TOO_LARGE
  */
 export function readTarBlockHead(bytes: Uint8Array, offset: number): TarBlockHead | undefined {
@@ -66,7 +66,7 @@ export function readTarBlockHead(bytes: Uint8Array, offset: number): TarBlockHea
 }
 
 /**
- * Parses the headers of one member: its extension headers with their payloads, then its own block, all of `bytes`.
+ * Parses the headers of one member: its extension headers with their payloads, then its own block. `bytes` holds exactly these.
  * Undefined when the first block is all zeros, which is the end of an archive.
  * Source: Go archive/tar reader, which podman reads layers with; POSIX.1-2017 pax.
  * @throws FormatError TAR_HEADER_CHECKSUM, TAR_FIELD_INVALID, TAR_EXTENSION_TOO_LARGE, TAR_EXTENSION_ORPHANED,

@@ -8,7 +8,7 @@ import { TYPE_FLAG } from './layout.ts';
 import { absolutePath, normalisePath } from './path.ts';
 import type { PaxTime } from './pax.ts';
 
-/** What a member's sparse records contribute to its entry. */
+/** Fields of an entry that come from the member's sparse records. */
 export interface SparseFields {
   readonly name: string | undefined;
   readonly sparse: TarSparse | undefined;
@@ -18,7 +18,7 @@ export interface SparseFields {
 const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
 /**
- * The entry of a member: extension headers over header fields.
+ * Builds the entry of a member; extension headers override header fields.
  * @throws FormatError TAR_PATH_EMPTY, TAR_FIELD_INVALID
  */
 export function buildEntry(
@@ -59,7 +59,7 @@ export function buildEntry(
   };
 }
 
-/** An id; composefs-rs cuts it to 32 bits. Source: oci-and-cli section 3.3. */
+/** Converts an id; composefs-rs truncates it to 32 bits. Source: oci-and-cli section 3.3. */
 function idOf(id: bigint, reading: Reading): number {
   return Number(reading === 'cfsctl' ? BigInt.asUintN(32, id) : id);
 }
@@ -96,7 +96,7 @@ function entryType(flag: number, dialect: HeaderDialect): TarEntryType {
   }
 }
 
-/** PAX over GNU long name over prefix and name; a sparse member's real name over all. */
+/** Precedence: a sparse member's real name, PAX, GNU long name, then prefix and name. */
 function memberName(
   block: HeaderBlock,
   extensions: Extensions,

@@ -3,10 +3,10 @@ import type { TarEntry } from './entry.ts';
 import { failTar } from './fault.ts';
 import { DEVICE_MAJOR_MAX, DEVICE_MINOR_MAX, ID_MAX } from './layout.ts';
 
-/** Something that normalising would change: an empty or `.` component, or a slash at the end. */
+/** Matches a path that normalising would change: an empty or `.` component, or a trailing slash. */
 const UNTIDY = /\/(?:\.?\/|\.?$)/;
 
-/** One leading slash and none at the end; the root is `/`. Source: composefs-rs 0.9 path handling (oci spec section 3.3). */
+/** Adds a leading slash, drops trailing ones; the root is `/`. Source: composefs-rs 0.9 path handling (oci spec section 3.3). */
 export function absolutePath(name: string): ByteString {
   let end = name.length;
   while (end > 0 && name.charCodeAt(end - 1) === 0x2f) end -= 1;
@@ -14,7 +14,7 @@ export function absolutePath(name: string): ByteString {
   return (path.charCodeAt(0) === 0x2f ? path : `/${path}`) as ByteString;
 }
 
-/** Makes a member name absolute and drops empty and `.` components and the slash at the end; `..` stays and is refused later. */
+/** Makes a member name absolute and drops empty and `.` components and a trailing slash; `..` is kept and refused later. */
 export function normalisePath(name: string): ByteString {
   const path = name.charCodeAt(0) === 0x2f ? name : `/${name}`;
   if (!UNTIDY.test(path)) return path as ByteString;
@@ -23,9 +23,9 @@ export function normalisePath(name: string): ByteString {
 }
 
 /**
- * Refuses an entry that cannot become a file: an unknown type, a path or hard link target with `..`, a NUL in a name, a device number, a
- * user id or a group id that the kernel does not have.
- * Splitting does not call it, because a tar that holds such an entry can still be stored; building a tree must.
+ * Refuses an entry that cannot become a file: an unknown type, a path or hard link target with `..`, a NUL in a name, or a device
+ * number, user id or group id outside the kernel's range.
+ * Splitting does not call this, because a tar with such an entry can still be stored; code that builds a tree must call it.
  * @throws FormatError TAR_TYPE_UNKNOWN, TAR_PATH_ESCAPES, TAR_PATH_INVALID, TAR_DEVICE_INVALID, TAR_FIELD_INVALID
  */
 export function checkTarEntry(entry: TarEntry): void {

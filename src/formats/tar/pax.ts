@@ -1,10 +1,10 @@
 import type { ByteString } from '#base/bytes';
 import { failTar } from './fault.ts';
 
-/** Prefix of the records that carry extended attributes. Source: star; composefs-rs 0.9 reads this one only. */
+/** Prefix of the records that hold xattrs. Source: star; composefs-rs 0.9 reads only this prefix. */
 export const PAX_XATTR_PREFIX = 'SCHILY.xattr.';
 
-/** What the records of one PAX header override; keys and text values hold one character a byte. */
+/** The overrides in the records of one PAX header; keys and text values hold one character a byte. */
 export interface PaxOverrides {
   path: ByteString | undefined;
   linkPath: ByteString | undefined;
@@ -13,7 +13,7 @@ export interface PaxOverrides {
   gid: bigint | undefined;
   mtime: PaxTime | undefined;
   xattrs: Map<ByteString, Uint8Array> | undefined;
-  /** `GNU.sparse.*` records in order, without that prefix; the oldest form repeats its keys. */
+  /** `GNU.sparse.*` records in order, without the prefix; the oldest form repeats its keys. */
   sparse: [key: string, value: string][] | undefined;
 }
 
@@ -28,11 +28,11 @@ const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 
-/** The longest length field that can be right: the payload limit has seven digits. */
+/** Longest valid length field: the payload limit has seven digits. */
 const LENGTH_DIGITS_MAX = 8;
 
 /**
- * Parses the records `length key=value newline` of a PAX header. An empty value of a known key takes the override back.
+ * Parses the records `length key=value newline` of a PAX header. An empty value of a known key removes the override.
  * @throws FormatError TAR_PAX_MALFORMED
  */
 export function parsePax(payload: Buffer, offset: number): PaxOverrides {
@@ -51,7 +51,7 @@ export function parsePax(payload: Buffer, offset: number): PaxOverrides {
 }
 
 /**
- * Calls `take` with every record of a PAX payload, in order; the value is a view, the offset counts as `offset` does.
+ * Calls `take` with every record of a PAX payload, in order; the value is a view, the offset counts from the same start as `offset`.
  * @throws FormatError TAR_PAX_MALFORMED
  */
 export function forEachPaxRecord(
@@ -71,7 +71,7 @@ export function forEachPaxRecord(
   }
 }
 
-/** Some writers pad the payload with NULs and count them. */
+/** Length without trailing NULs: some writers pad the payload with NULs and count them. */
 function lengthWithoutNuls(payload: Buffer): number {
   let length = payload.length;
   while (length > 0 && payload[length - 1] === 0) length -= 1;
@@ -82,7 +82,7 @@ function malformed(offset: number, reason: string): never {
   return failTar('TAR_PAX_MALFORMED', 'PAX record', offset, reason);
 }
 
-/** Where the key of the record starts, and the record's end after its newline. */
+/** Offset of the key of the record, and offset of the record's end, after its newline. */
 function recordAt(payload: Buffer, at: number, base: number): { keyAt: number; end: number } {
   let length = 0;
   let digit = at;
@@ -127,7 +127,7 @@ function apply(overrides: PaxOverrides, key: string, value: Buffer, offset: numb
   else if (key === 'mtime') overrides.mtime = text && paxTime(text, offset);
 }
 
-/** A decimal size or count. @throws FormatError TAR_PAX_MALFORMED */
+/** Parses a decimal size or count. @throws FormatError TAR_PAX_MALFORMED */
 export function paxNumber(text: string, key: string, offset: number): number {
   const value = Number(text);
   if (!/^\+?[0-9]+$/.test(text) || !Number.isSafeInteger(value)) {
@@ -136,7 +136,7 @@ export function paxNumber(text: string, key: string, offset: number): number {
   return value;
 }
 
-/** An id of up to 64 bits. */
+/** Parses an id of up to 64 bits. */
 function paxId(text: string, key: string, offset: number): bigint {
   if (!/^\+?[0-9]{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n) {
     malformed(offset, `expected a decimal id as ${key}, found "${text.slice(0, 40)}"`);
@@ -144,7 +144,7 @@ function paxId(text: string, key: string, offset: number): bigint {
   return BigInt(text);
 }
 
-/** Seconds with an optional sign and fraction; digits past the ninth round towards the past. */
+/** Parses seconds with an optional sign and fraction; digits past the ninth round towards the past. */
 export function paxTime(text: string, offset: number): PaxTime {
   const match = /^([-+]?)([0-9]{1,20})(?:\.([0-9]*))?$/.exec(text);
   if (match === null) malformed(offset, `expected a decimal time, found "${text.slice(0, 40)}"`);

@@ -4,7 +4,7 @@ import type { HeaderBlock } from './header.ts';
 import { GNU_SPARSE, SPARSE_MAP_BYTES_MAX, SPARSE_RUNS_MAX, TAR_BLOCK_BYTES } from './layout.ts';
 import { type PaxOverrides, paxNumber } from './pax.ts';
 
-/** A sparse map while it is gathered. Source: GNU tar manual, "Storing Sparse Files". */
+/** Builds a sparse map. Source: GNU tar manual, "Storing Sparse Files". */
 export class SparseMapBuilder {
   readonly realSizeBytes: number;
   readonly #runs: SparseRun[] = [];
@@ -13,13 +13,13 @@ export class SparseMapBuilder {
   #end = 0;
   #count = 0;
 
-  /** `offset` is where the member starts in the tar, for messages. */
+  /** `offset` is the offset of the member in the tar, for messages. */
   constructor(realSizeBytes: number, offset: number) {
     this.realSizeBytes = realSizeBytes;
     this.#offset = offset;
   }
 
-  /** Adds a run; empty ones, which mark the end of a file, are checked and left out. @throws FormatError TAR_SPARSE_INVALID */
+  /** Adds a run; empty runs, which mark the end of a file, are verified and omitted. @throws FormatError TAR_SPARSE_INVALID */
   add(offset: number, sizeBytes: number): void {
     this.#count += 1;
     if (this.#count > SPARSE_RUNS_MAX) {
@@ -34,7 +34,7 @@ export class SparseMapBuilder {
     if (sizeBytes > 0) this.#runs.push({ offset, sizeBytes });
   }
 
-  /** The finished map of a member that stores `dataBytes` bytes. @throws FormatError TAR_SPARSE_INVALID */
+  /** Returns the map of a member that stores `dataBytes` bytes. @throws FormatError TAR_SPARSE_INVALID */
   finish(dataBytes: number, mapBytes: number): TarSparse {
     if (this.#dataBytes !== dataBytes) {
       const reason = `expected runs of ${dataBytes} bytes together, found ${this.#dataBytes}`;
@@ -62,7 +62,7 @@ export function addGnuRuns(map: SparseMapBuilder, block: HeaderBlock, extended: 
   return block.bytes[extended ? GNU_SPARSE.extendedIsExtended : GNU_SPARSE.isExtended] !== 0;
 }
 
-/** What the `GNU.sparse.*` records of a PAX header say: a map in the records, or one at the start of the payload. */
+/** Result of the `GNU.sparse.*` records of a PAX header: a map in the records, or a map at the start of the payload. */
 export interface PaxSparse {
   readonly map: SparseMapBuilder;
   readonly mapInPayload: boolean;
@@ -116,7 +116,7 @@ export class PayloadMapReader {
   readonly #offset: number;
   readonly #numbers: number[] = [];
   #line = '';
-  /** Blocks' bytes taken. */
+  /** Bytes of the blocks read. */
   mapBytes = 0;
 
   constructor(map: SparseMapBuilder, offset: number) {
@@ -124,7 +124,7 @@ export class PayloadMapReader {
     this.#offset = offset;
   }
 
-  /** Takes one block; true when the map is complete and data follows. @throws FormatError TAR_SPARSE_INVALID, TAR_PAX_MALFORMED */
+  /** Reads one block; true when the map is complete and data follows. @throws FormatError TAR_SPARSE_INVALID, TAR_PAX_MALFORMED */
   take(block: Buffer): boolean {
     this.mapBytes += TAR_BLOCK_BYTES;
     if (this.mapBytes > SPARSE_MAP_BYTES_MAX) {

@@ -16,7 +16,7 @@ import {
 } from './index.ts';
 import { FIELD } from './layout.ts';
 
-/** Everything a sink heard, with adjacent inline bytes joined. */
+/** All events that a sink received, with adjacent inline bytes joined. */
 interface Heard {
   chunks: (string | { external: string; data: string })[];
   entries: { entry: TarEntry; content: string }[];
@@ -67,7 +67,7 @@ function splitTar(
   return heard;
 }
 
-/** One raw header block; `fields` overwrite the defaults and the checksum is made right at the end. */
+/** One raw header block; `fields` overwrite the defaults, then the checksum is computed. */
 function rawHeader(fields: Partial<Record<keyof typeof FIELD, string>> = {}): Buffer {
   const block = Buffer.alloc(512);
   const defaults = {
@@ -602,7 +602,7 @@ test('any changed byte gives a value or a format error', () => {
   }
 });
 
-/** The same bytes with the checksums of the three headers made right, so that the fields behind them are reached. */
+/** The same bytes with valid checksums in the three headers, so that the other fields are parsed. */
 function withChecksums(tar: Buffer): Buffer {
   const copy = Buffer.from(tar);
   for (const at of [0, 1024, 2048]) fixChecksum(copy.subarray(at, at + 512));

@@ -5,11 +5,11 @@ import { type MachineSink, TarMachine } from './machine.ts';
 
 /**
  * Receives the parts of a tar. Every `bytes` is a view into the piece being pushed: use or copy it before returning. All
- * `inline` and `externalData` bytes in order are the tar, byte for byte; adjacent inline bytes come in as few calls as the
- * pieces allow. `entry` comes in the order of the tar, but may come before the inline bytes that hold it.
+ * `inline` and `externalData` bytes, in order, are the tar, byte for byte; adjacent inline bytes arrive in as few calls as the
+ * pieces allow. `entry` is called in the order of the tar, but possibly before the inline bytes of its header.
  */
 export interface TarSink {
-  /** Bytes that belong into the stream itself: headers, small payloads, padding, everything after the end. */
+  /** Inline bytes of the stream: headers, small payloads, padding, everything after the end. */
   inline(bytes: Uint8Array): void;
   /** An external payload of `entry.sizeBytes` bytes begins. */
   externalStart(entry: TarEntry): void;
@@ -17,17 +17,18 @@ export interface TarSink {
   /** The external payload is complete. */
   externalEnd(): void;
   /**
-   * An entry whose payload (not its padding) has passed; for an external one right after `externalEnd`. Inline bytes are a
-   * copy. Not checked: a consumer that builds a tree calls `checkTarEntry`.
+   * Called when the payload of an entry (not its padding) is complete; for an external payload right after `externalEnd`. Inline
+   * bytes are a copy. The entry is not checked: a consumer that builds a tree calls `checkTarEntry`.
    */
   entry?(entry: TarEntry, content: SplitContent): void;
 }
 
 /**
- * Splits a tar into inline bytes and external payloads as composefs-rs does, for any cut of the input into pieces:
+ * Splits a tar into inline bytes and external payloads as composefs-rs does, for any division of the input into pieces:
  * payloads of regular files over 64 bytes are external; headers, extension headers, padding, other payloads and everything
- * after the end are inline. In the reading `cfsctl` the split is exactly its own for every tar that it accepts. Sans-I/O; memory is one block and one extension payload (at most 1 MiB).
- * A malformed tar throws; after that the splitter is spent. Source: composefs-rs 0.9 tar import (oci spec section 3.2).
+ * after the end are inline. In the reading `cfsctl` the split equals that of cfsctl for every tar that cfsctl accepts.
+ * Sans-I/O; memory is one block and one extension payload (at most 1 MiB). A malformed tar throws; the splitter cannot be used
+ * after an error. Source: composefs-rs 0.9 tar import (oci spec section 3.2).
  */
 export class TarSplitter {
   readonly #machine: TarMachine;
@@ -36,23 +37,26 @@ export class TarSplitter {
     this.#machine = new TarMachine('whole', reading);
   }
 
-  /** Takes the next bytes of the tar, in pieces of any size. @throws FormatError TAR_* */
+  /** Parses the next bytes of the tar, in pieces of any size. @throws FormatError TAR_* */
   push(piece: Uint8Array, sink: TarSink): void {
     this.#machine.push(piece, new SplitSink(sink));
   }
 
-  /** The external payload that has begun, and of which no byte was pushed, is an object; returns its entry. @throws FormatError TAR_CONTENT_FORM */
+  /**
+   * Accepts an object in place of the external payload that has begun, before any byte of it is pushed; returns its entry.
+   * @throws FormatError TAR_CONTENT_FORM
+   */
   placeObject(id: ObjectId): TarEntry {
     return this.#machine.pushExternal(id);
   }
 
-  /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  /** Ends the tar. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
   end(): void {
     this.#machine.end();
   }
 }
 
-/** Turns what the machine says into what a TarSink hears. */
+/** Translates the events of the machine into the calls of a TarSink. */
 class SplitSink implements MachineSink {
   readonly #sink: TarSink;
 

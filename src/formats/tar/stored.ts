@@ -4,14 +4,14 @@ import type { StoredTarEntry, TarEntry } from './entry.ts';
 import { type MachineSink, TarMachine } from './machine.ts';
 import { checkTarEntry } from './path.ts';
 
-/** A part of a stored tar: bytes (a chunk may come in several parts) or an object. The parts of a splitstream fit as they are. */
+/** A part of a stored tar: bytes (a chunk may come in several parts) or an object. The parts of a splitstream have this type. */
 export type StoredPart =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly id: ObjectId };
 
 /**
- * The entries of a tar that was split, in order, each checked as `checkTarEntry` does. Regular payloads of up to 64 bytes must
- * be inline, larger ones objects; a layer that was split in the other reading may fail for that. Memory is the entries of one part.
+ * Yields the entries of a split tar in order, each checked with `checkTarEntry`. Regular payloads of up to 64 bytes must be
+ * inline, larger ones objects; a layer that was split in the other reading may therefore fail. Memory is the entries of one part.
  * @throws FormatError TAR_*
  */
 export function* readTarEntries(
@@ -33,7 +33,7 @@ export function* readTarEntries(
   machine.end();
 }
 
-/** Holds the entries that one part completed. */
+/** Queues the entries that one part completed. */
 class EntryQueue implements MachineSink {
   #entries: StoredTarEntry[] = [];
 
@@ -48,19 +48,19 @@ class EntryQueue implements MachineSink {
     if (bytes !== undefined) this.#entries.push({ entry, content: { kind: 'inline', bytes } });
   }
 
-  // The bytes themselves are not wanted, and a stored tar has no payload bytes outside its objects.
+  // The bytes are not needed, and a stored tar has no external payload bytes outside its objects.
   inline(): void {}
   externalStart(): void {}
   externalData(): void {}
   externalEnd(): void {}
 }
 
-/** Receives the entries whose content is inline, checked as `checkTarEntry` does. */
+/** Receives the entries with inline content, checked with `checkTarEntry`. */
 export type InlineEntryListener = (entry: TarEntry, content: Uint8Array) => void;
 
 /**
- * Reads a tar whose large contents are somewhere else, as a tar-split and the files of its layer are: everything else is pushed, and of each
- * large payload only said that it came. What is external is decided as by the splitter. Sans-I/O.
+ * Reads a tar whose large payloads are stored elsewhere, such as a tar-split and the files of its layer: all other bytes are pushed;
+ * `passExternal` stands for each large payload. The same payloads are external as in the splitter. Sans-I/O.
  */
 export class TarReplay {
   readonly #machine: TarMachine;
@@ -80,24 +80,24 @@ export class TarReplay {
     };
   }
 
-  /** The payload that comes next and is external; undefined when bytes come next. */
+  /** The entry whose external payload comes next; undefined when bytes come next. */
   get awaited(): TarEntry | undefined {
     return this.#machine.awaited;
   }
 
-  /** Takes the next bytes that are not an external payload. @throws FormatError TAR_* */
+  /** Parses the next bytes that are not an external payload. @throws FormatError TAR_* */
   push(bytes: Uint8Array): void {
     this.#machine.push(bytes, this.#sink);
   }
 
-  /** The awaited payload has its turn; returns its entry, checked. @throws FormatError TAR_* */
+  /** Passes the awaited payload; returns its entry, checked. @throws FormatError TAR_* */
   passExternal(): TarEntry {
     const entry = this.#machine.passExternal('a payload');
     checkTarEntry(entry);
     return entry;
   }
 
-  /** The tar has no more bytes. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  /** Ends the tar. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
   end(): void {
     this.#machine.end();
   }

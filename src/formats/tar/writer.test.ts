@@ -37,7 +37,7 @@ function bytesText(text: string): ByteString {
   return text as ByteString;
 }
 
-/** The entries of a tar in its first pass, with their inline content. */
+/** The entries of a tar as the splitter reports them, with their inline content. */
 function entriesOf(tar: Uint8Array): { entry: TarEntry; content: string }[] {
   const entries: { entry: TarEntry; content: string }[] = [];
   const splitter = new TarSplitter();
@@ -128,7 +128,7 @@ test('every member is read back as it was written', () => {
   );
 });
 
-/** The entry of a header alone, without the payload it announces. */
+/** The entry of a header alone, without its payload. */
 function headerEntry(header: Uint8Array): TarEntry {
   const entries: TarEntry[] = [];
   new TarSplitter().push(concatBytes([header, Buffer.alloc(INLINE_BYTES_MAX)]), {
@@ -216,7 +216,7 @@ test('GNU tar lists what we write, with nanoseconds, long names and ids', () => 
   assert.match(lines[0] ?? '', /^drwxr-xr-x 7\/8 +0 1970-01-01 00:00:05 +d\/$/);
   assert.match(
     lines[1] ?? '',
-    // Not the time: GNU tar 1.34 lists times before 1970 with the fraction on the wrong side, but unpacks them right.
+    // The time is not compared: GNU tar 1.34 lists times before 1970 with the wrong fraction, but unpacks them correctly.
     /^-rws--x--x 4000000000\/70000 +70 \S+ \S+ d\/l{200}$/,
   );
   assert.match(lines[2] ?? '', /^lrwxrwxrwx 0\/0 +0 1970-01-01 00:00:00 +s -> d\/x$/);
@@ -255,7 +255,7 @@ test('GNU tar unpacks a time before 1970 as we mean it', () => {
   });
 });
 
-/** Runs with a directory that is removed afterwards. */
+/** Calls `run` with a temporary directory, which is removed afterwards. */
 function inTempDir(run: (dir: string) => void): void {
   const dir = mkdtempSync(join(tmpdir(), 'onecopy-tar-'));
   try {
@@ -334,7 +334,7 @@ test('empty runs of a sparse map are left out', () => {
   assert.deepEqual(found?.entry.sparse?.map, [{ offset: 0, sizeBytes: 10 }]);
 });
 
-/** A tar as a splitstream holds it: chunks of at most `pieceBytes` inline bytes, large payloads as objects. */
+/** A tar as stored in a splitstream: chunks of at most `pieceBytes` inline bytes, large payloads as objects. */
 function stored(tar: Uint8Array, pieceBytes = 1000): StoredPart[] {
   const parts: StoredPart[] = [];
   const splitter = new TarSplitter();

@@ -5,12 +5,12 @@ import type { TarEntryType, TarSparse } from './entry.ts';
 import { EXTENSION_BYTES_MAX, FIELD, TAR_BLOCK_BYTES, TYPE_FLAG, USTAR_MAGIC } from './layout.ts';
 import { PAX_XATTR_PREFIX } from './pax.ts';
 
-/** A member to be written; every TarEntry of a known type is one. */
+/** A member to be written; every TarEntry of a known type fits. */
 export interface TarMember {
   readonly type: TarEntryType;
-  /** Written without its leading slash; `/` is written as `./`, directories get a slash at the end. */
+  /** Written without its leading slash; `/` is written as `./`, directories with a trailing slash. */
   readonly path: ByteString;
-  /** Hard link: path of the other name, written like `path`. Symlink: the target, written as it is. */
+  /** Hard link: path of the other name, written like `path`. Symlink: the target, written unchanged. */
   readonly linkTarget?: ByteString;
   /** Size of the payload in bytes (for a sparse member the data alone); default 0. */
   readonly sizeBytes?: number;
@@ -28,7 +28,7 @@ export interface TarMember {
 /** A member with the bytes that follow its header. */
 export interface TarMemberSource {
   readonly member: TarMember;
-  /** Exactly `member.sizeBytes` bytes; may be left out when that is 0. */
+  /** Exactly `member.sizeBytes` bytes; optional when the size is 0. */
   readonly content?: Source;
 }
 
@@ -42,13 +42,13 @@ const FLAG_OF_TYPE = {
   fifo: TYPE_FLAG.fifo,
 } as const;
 
-/** One PAX record before its length is put in front; one character a byte. */
+/** One PAX record without its length; one character a byte. */
 type PaxRecord = readonly [key: string, value: string];
 
 /** The two zero blocks that end a tar. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK_BYTES);
 
-/** The zeros that follow a payload of this size. */
+/** Returns the zeros that follow a payload of this size. */
 export function encodeTarPadding(sizeBytes: number): Uint8Array {
   return TAR_END.subarray(0, roundUp(sizeBytes, TAR_BLOCK_BYTES) - sizeBytes);
 }
@@ -56,7 +56,7 @@ export function encodeTarPadding(sizeBytes: number): Uint8Array {
 /**
  * Encodes everything before a member's data: a PAX header for what a ustar header cannot hold (long names, large ids and sizes,
  * nanoseconds, times before 1970, xattrs), the ustar header, and the map of a sparse member in PAX form 1.0.
- * Deterministic: the same member gives the same bytes. Source: POSIX.1-2017 pax; GNU tar manual, "Storing Sparse Files".
+ * Deterministic: the same member produces the same bytes. Source: POSIX.1-2017 pax; GNU tar manual, "Storing Sparse Files".
  * @throws FormatError TAR_NOT_ENCODABLE
  */
 export function encodeTarHeader(member: TarMember): Uint8Array {
@@ -137,7 +137,7 @@ function linkText(member: TarMember): string {
   return target;
 }
 
-/** Fills one ustar header and notes what does not fit as PAX records. */
+/** Fills one ustar header and collects PAX records for values that do not fit. */
 class HeaderWriter {
   readonly #block = Buffer.alloc(TAR_BLOCK_BYTES);
   readonly #records: PaxRecord[];
@@ -148,14 +148,14 @@ class HeaderWriter {
     this.#block.write(USTAR_MAGIC, FIELD.magic[0], 'latin1');
   }
 
-  /** The path in `name`, in `prefix` and `name`, or in a record. */
+  /** Writes the path to `name`, to `prefix` and `name`, or to a record. */
   name(path: string): void {
     const [, nameBytes] = FIELD.name;
     if (path.length <= nameBytes) {
       this.#put('name', path);
       return;
     }
-    // The slash between the two fields: as far right as the prefix reaches, not at the end of the path.
+    // The slash between the two fields: as far right as the prefix allows, but not the trailing slash.
     const slash = path.lastIndexOf('/', Math.min(FIELD.prefix[1], path.length - 2));
     if (slash > 0 && path.length - slash - 1 <= nameBytes) {
       this.#put('prefix', path.slice(0, slash));
@@ -163,7 +163,7 @@ class HeaderWriter {
     } else this.text('name', path, 'path');
   }
 
-  /** A text in its field, or in a record with a cut copy in the field. */
+  /** Writes a text to its field, or to a record with a truncated copy in the field. */
   text(field: 'name' | 'linkName', text: string, key: string): void {
     const [, length] = FIELD[field];
     if (text.length > length) this.#records.push([key, text]);
@@ -176,7 +176,7 @@ class HeaderWriter {
     this.#octal(field, fits ? value : 0);
   }
 
-  /** Octal, or base-256 where that is too short. */
+  /** Writes a number in octal, or in base-256 when octal does not fit. */
   number(field: 'mode' | 'deviceMajor' | 'deviceMinor', value: number): void {
     const [start, length] = FIELD[field];
     if (value < 8 ** (length - 1)) this.#octal(field, value);
@@ -208,7 +208,7 @@ class HeaderWriter {
   }
 }
 
-/** Seconds as a decimal; a time before 1970 is written with its sign and a fraction that counts away from zero. */
+/** Formats seconds as a decimal; a time before 1970 has a minus sign and a fraction that counts away from zero. */
 function paxTimeText(sec: bigint, nsec: number): string {
   const negative = sec < 0n;
   const whole = negative && nsec > 0 ? sec + 1n : sec;
@@ -228,7 +228,7 @@ function addXattrs(records: PaxRecord[], xattrs: TarMember['xattrs']): void {
   }
 }
 
-/** The map as decimal lines, padded to whole blocks. A hole at the end needs an empty run there, or GNU tar forgets it. */
+/** Encodes the map as decimal lines, padded to whole blocks. A trailing hole needs an empty run, or GNU tar drops it. */
 function encodeSparseMap({ map, realSizeBytes }: TarSparse): Uint8Array {
   const last = map.at(-1) ?? { offset: 0, sizeBytes: 0 };
   const endsInHole = last.offset + last.sizeBytes < realSizeBytes;
@@ -246,10 +246,10 @@ function sparseName(path: string, sparse: TarSparse, records: PaxRecord[]): stri
   return `GNUSparseFile.0/${path}`;
 }
 
-/** A PAX header and its payload, or nothing when there are no records. */
+/** Encodes a PAX header and its payload; empty when there are no records. */
 function encodePax(path: string, records: readonly PaxRecord[]): Uint8Array[] {
   if (records.length === 0) return [];
-  // Names that are no UTF-8 are written as they are, which POSIX wants announced.
+  // Names that are not UTF-8 are written unchanged; POSIX requires a record that declares this.
   const isBinary = records.some(([key, value]) => isName(key) && !isUtf8(value));
   const all = isBinary ? [['hdrcharset', 'BINARY'] as const, ...records] : records;
   const payload = Buffer.from(all.map(encodeRecord).join(''), 'latin1');
@@ -267,7 +267,7 @@ function encodePax(path: string, records: readonly PaxRecord[]): Uint8Array[] {
   return [header.finish(), payload, encodeTarPadding(payload.length)];
 }
 
-/** True when the bytes of a latin1 text are UTF-8: decoding and encoding them again changes nothing. */
+/** True when the bytes of a latin1 text are UTF-8: decoding and encoding again returns the same bytes. */
 function isUtf8(text: string): boolean {
   const bytes = Buffer.from(text, 'latin1');
   return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
@@ -277,7 +277,7 @@ function isName(key: string): boolean {
   return key === 'path' || key === 'linkpath' || key === 'GNU.sparse.name';
 }
 
-/** `length key=value newline`, where the length counts itself. */
+/** Encodes `length key=value newline`; the length includes its own digits. */
 function encodeRecord([key, value]: PaxRecord): string {
   const rest = ` ${key}=${value}\n`;
   let length = rest.length;

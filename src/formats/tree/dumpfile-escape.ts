@@ -55,18 +55,18 @@ function escapeByte(code: number): string {
   return `\\x${code.toString(16).padStart(2, '0')}`;
 }
 
-/** Bytes that a dumpfile writes as they are: graphic ASCII except the backslash, and `=` only outside xattrs. */
+/** Bytes to escape: everything except graphic ASCII without the backslash. `=` is escaped only in xattrs. */
 const UNSAFE = /[^\x21-\x5b\x5d-\x7e]/g;
 const UNSAFE_OR_EQUALS = /[^\x21-\x3c\x3e-\x5b\x5d-\x7e]/g;
 
-/** Escapes PATH, PAYLOAD or CONTENT: empty becomes `-`, a lone dash `\x2d`. Source: core spec 4.1 */
+/** Escapes PATH, PAYLOAD or CONTENT: an empty value becomes `-`, a lone dash `\x2d`. Source: core spec 4.1 */
 export function escapeField(value: string): string {
   if (value === '') return '-';
   if (value === '-') return '\\x2d';
   return value.replace(UNSAFE, (character) => escapeByte(character.charCodeAt(0)));
 }
 
-/** Escapes an xattr name or value: `=` as well, and no dash rule. Source: core spec 4.1 */
+/** Escapes an xattr name or value: also escapes `=`; the dash rules do not apply. Source: core spec 4.1 */
 export function escapeXattr(value: string): string {
   return value.replace(UNSAFE_OR_EQUALS, (character) => escapeByte(character.charCodeAt(0)));
 }

@@ -17,14 +17,14 @@ import { NO_XATTRS, PERMISSION_BITS, type Stat } from './model.ts';
 /** Reports why a line is refused; never returns. */
 export type Fail = (reason: string) => never;
 
-/** A regular file, as raw mode bits say it. */
+/** File type, from the raw mode bits. */
 export type RawKind = keyof typeof TYPE_BITS;
 
 const KIND_OF_BITS = new Map<number, RawKind>(
   Object.entries(TYPE_BITS).map(([kind, bits]) => [bits, kind as RawKind]),
 );
 
-/** The fields MODE to MTIME of a line, decoded; one row serves every line that spells them the same. */
+/** The decoded fields MODE to MTIME of a line; lines with the same text share one row. */
 export interface MetadataRow {
   readonly isHardlink: boolean;
   readonly kind: RawKind;
@@ -32,23 +32,23 @@ export interface MetadataRow {
   readonly rdev: number;
   /** Stat without xattrs. */
   readonly bare: Stat;
-  /** Stat by the text of the xattr fields, and the one asked for last. */
+  /** Stats by the text of the xattr fields, and the last one used. */
   readonly withXattrs: Map<string, Stat>;
   lastText: Uint8Array;
   lastStat: Stat;
 }
 
-/** Rows that are found by comparing bytes, without cutting out and hashing a string. */
+/** Number of rows found by comparing bytes, without creating and hashing a string. */
 const RECENT_ROWS = 32;
-/** Longest text of such a row. */
+/** Longest text of such a row, in bytes. */
 const RECENT_BYTES = 128;
 
-/** Rows and xattr maps kept at a time; a bound on memory for dumps in which every line differs. */
+/** Most rows and xattr maps kept; bounds memory for dumps in which every line differs. */
 const CACHE_LIMIT = 1 << 16;
 
 /**
- * Decodes metadata fields and remembers them by their text, so that the inodes of a real system, of which thousands
- * share owner, mode, time and labels, share their stats too.
+ * Decodes metadata fields and caches them by their text: in a real system thousands of inodes have the same owner, mode,
+ * time and labels, and share one stat.
  */
 export class MetadataReader {
   readonly #rules: DialectRules;
@@ -62,7 +62,7 @@ export class MetadataReader {
     this.#fail = fail;
   }
 
-  /** The row of the fields `MODE NLINK UID GID RDEV MTIME` at `[from, end)` of a line (exactly five spaces). */
+  /** Returns the row of the fields `MODE NLINK UID GID RDEV MTIME` at `[from, end)` of a line (exactly five spaces). */
   row(line: DumpLine, from: number, end: number): MetadataRow {
     const { bytes } = line;
     const length = end - from;
@@ -84,7 +84,7 @@ export class MetadataReader {
     return row;
   }
 
-  /** The stat of a row with the xattrs of the fields at `[from, end)`, which are behind DIGEST. */
+  /** Returns the stat of a row with the xattrs of the fields at `[from, end)`, which follow DIGEST. */
   stat(row: MetadataRow, line: DumpLine, from: number, end: number): Stat {
     const { lastText } = row;
     if (lastText.length === end - from && line.startsWith(lastText, from)) return row.lastStat;
@@ -158,7 +158,7 @@ export class MetadataReader {
     return value;
   }
 
-  /** An unsigned decimal below 2^64; C also takes a minus sign and wraps. */
+  /** Parses an unsigned decimal below 2^64; C also accepts a minus sign and wraps. */
   #integer(text: string, field: string): bigint {
     const sign = text.charCodeAt(0);
     const signed = sign === 0x2b || (sign === 0x2d && this.#rules.lenient);
@@ -179,7 +179,7 @@ export class MetadataReader {
   #rdev(text: string, kind: RawKind): number {
     const value = this.#integer(text, 'RDEV');
     const isDevice = kind === 'chr' || kind === 'blk';
-    // C wraps it, to another device or even to a whiteout.
+    // C wraps RDEV, to another device or even to a whiteout.
     if (isDevice && value >= 1n << 32n) this.#fail(`RDEV ${text} is out of range`);
     if (isDevice) return Number(value);
     if (value !== 0n && !this.#rules.lenient)
@@ -211,7 +211,7 @@ export class MetadataReader {
       pairs.push(pair);
     }
     if (nameBytes > XATTR_LIST_LIMIT) this.#fail(`xattr names take ${nameBytes} bytes`);
-    // composefs-rs sorts by name and value and lets the last win; C lets the last in the line win.
+    // Of duplicate names, composefs-rs keeps the last by name and value; C keeps the last in the line.
     if (!this.#rules.lenient) pairs.sort((a, b) => (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0));
     const map = new Map(pairs.map(([name, value]) => [name, new Uint8Array(bytesOf(value))]));
     if (this.#rules.lenient) this.#limitXattrs(map);

@@ -6,14 +6,14 @@
  * Source: composefs core spec 4.2 and 4.5; the C rows were measured with mkcomposefs 1.0.8.
  */
 
-/** Whose rules a dumpfile is read by: those of composefs-rs, or the wider ones of C mkcomposefs. */
+/** Rules for reading a dumpfile: those of composefs-rs, or the wider rules of C mkcomposefs. */
 export type Dialect = 'composefs-rs' | 'c';
 
-/** What differs between the dialects. Lengths in bytes, after unescaping. */
+/** Differences between the dialects. Lengths in bytes, after unescaping. */
 export interface DialectRules {
   readonly inlineLimit: number;
   readonly symlinkLimit: number;
-  /** Lenient: what C accepts or ignores and composefs-rs refuses, and the other way round. */
+  /** Follow C where C accepts or ignores what composefs-rs refuses, and the reverse. */
   readonly lenient: boolean;
 }
 
@@ -25,7 +25,7 @@ export const DIALECTS: { readonly [D in Dialect]: DialectRules } = {
 
 /** Longest PATH, PAYLOAD or hard link target, in bytes. Source: core spec 4.2 (PATH_MAX). */
 export const PATH_LIMIT = 4096;
-/** Longest file name, in bytes. composefs-rs has no such check and writes images no kernel reads. Source: core spec 4.5. */
+/** Longest file name, in bytes. composefs-rs does not check this and writes images that no kernel reads. Source: core spec 4.5. */
 export const NAME_LIMIT = 255;
 /** Longest xattr name, in bytes. Source: core spec 4.2 (XATTR_NAME_MAX). */
 export const XATTR_NAME_LIMIT = 255;
@@ -34,15 +34,15 @@ export const XATTR_VALUE_LIMIT = 65535;
 /** Largest sum of the xattr name lengths of one entry, in bytes. Source: core spec 4.2 (XATTR_LIST_MAX). */
 export const XATTR_LIST_LIMIT = 65535;
 /**
- * Most bytes that C lets the xattrs of one entry take: a header, and for each xattr its own header with the longest padding, its name
- * and its value. Measured with mkcomposefs 1.0.8.
+ * Most bytes that C allows for the xattrs of one entry: a header, and for each xattr a header with the longest padding, the name and
+ * the value. Measured with mkcomposefs 1.0.8.
  */
 export const C_XATTRS_LIMIT = 32767;
 export const C_XATTRS_HEADER_BYTES = 12;
 export const C_XATTR_BYTES = 7;
-/** Longest line, in bytes: above what an inode can hold (256 KiB of xattrs, every byte escaped), and a bound on memory. */
+/** Longest line, in bytes: more than any valid inode needs (256 KiB of xattrs, every byte escaped); bounds memory. */
 export const LINE_LIMIT = 8 * 1024 * 1024;
-/** Largest file size: 1024 chunks of 2^43 bytes, the most an image can describe. Source: core spec 5.6. */
+/** Largest file size an image can describe: 1024 chunks of 2^43 bytes. Source: core spec 5.6. */
 export const FILE_SIZE_LIMIT = 2 ** 53;
 
 /** File type bits of a raw mode (stat(2)). */

@@ -16,7 +16,7 @@ export type ContentEnds = readonly [
   digestEnd: number,
 ];
 
-/** Decodes PAYLOAD, CONTENT and DIGEST into leaves by the rules of a dialect. Source: core spec 4.2, 4.5 */
+/** Decodes PAYLOAD, CONTENT and DIGEST into leaves, by the rules of a dialect. Source: core spec 4.2, 4.5 */
 export class LeafReader {
   readonly #line: DumpLine;
   /** Payloads that are not the object path of their id; filled in the C dialect. */
@@ -28,7 +28,7 @@ export class LeafReader {
     this.#payloads = payloads;
   }
 
-  /** Decodes the leaf of a line; `index` is the one it will have. */
+  /** Decodes the leaf of a line; `index` is its future leaf index. */
   read(index: LeafIndex, row: MetadataRow, stat: Stat, size: number, ends: ContentEnds): Leaf {
     const [payloadFrom, payloadEnd, contentEnd, digestEnd] = ends;
     const { kind } = row;
@@ -49,13 +49,13 @@ export class LeafReader {
     return { kind: 'symlink', stat, target };
   }
 
-  /** C ignores CONTENT where the kind of entry has none, but compares its length with SIZE. */
+  /** As in C: ignores CONTENT for kinds of entry without content, but compares its length with SIZE. */
   matchContent(size: number, contentFrom: number, contentEnd: number): void {
     if (this.#line.isDash(contentFrom, contentEnd)) return;
     this.#matchSize(this.#line.unescape(contentFrom, contentEnd).length, size);
   }
 
-  /** Refuses CONTENT and DIGEST where the kind of entry has none. */
+  /** Refuses CONTENT and DIGEST for kinds of entry without them. */
   refuseContent(contentFrom: number, contentEnd: number, digestEnd: number): void {
     if (!this.#line.isDash(contentFrom, contentEnd))
       throw this.#line.error('this kind of entry has no CONTENT');
@@ -111,7 +111,7 @@ export class LeafReader {
     return { kind: 'external', stat, id, sizeBytes: size };
   }
 
-  /** C keeps PAYLOAD as it is and reads the first 64 characters of DIGEST; shorter ones it completes from stale memory. */
+  /** C keeps PAYLOAD unchanged and reads 64 characters of DIGEST; it completes a shorter DIGEST from stale memory. */
   #externalInC(stat: Stat, size: number, ends: ContentEnds): Leaf {
     const [payloadFrom, payloadEnd, contentEnd, digestEnd] = ends;
     const index = this.#index;
@@ -143,7 +143,7 @@ export class LeafReader {
   }
 }
 
-/** The object id at the end of a path, or undefined; case is folded. Source: core spec 1.3 */
+/** Parses the object id at the end of a path, ignoring case; undefined when there is none. Source: core spec 1.3 */
 function objectPathTail(path: string, length: number): ObjectId | undefined {
   const match = /([0-9a-fA-F]{2})\/([0-9a-fA-F]+)$/.exec(path.slice(-(length + 1)));
   const id = match === null ? '' : `${match[1]}${match[2]}`;

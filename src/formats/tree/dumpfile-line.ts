@@ -9,30 +9,30 @@ const DASH = 0x2d;
 const PLUS = 0x2b;
 const SLASH = 0x2f;
 
-/** What a byte is as a hex digit: 1 lower case or decimal, 2 upper case, 0 none. */
+/** Class of a byte as hex digit: 1 lower case or decimal, 2 upper case, 0 not a hex digit. */
 const HEX_CASE = new Uint8Array(256);
 for (const digit of '0123456789abcdef') HEX_CASE[digit.charCodeAt(0)] = 1;
 for (const digit of 'ABCDEF') HEX_CASE[digit.charCodeAt(0)] = 2;
 
 /**
- * The line that a parser is at: a range of a larger text, so that fields are found and compared without being cut out.
- * Positions are those of the text.
+ * The current line of a parser: a range of a larger text, so that fields are found and compared without copying.
+ * Positions are positions in that text.
  */
 export class DumpLine {
   readonly rules: DialectRules;
   readonly fail = (reason: string): never => {
     throw this.error(reason);
   };
-  /** Bytes that hold the line, and perhaps others, and the same as text: bytes are faster to look at, text to keep. */
+  /** Bytes that hold the line, possibly among others, and the same as text: bytes are faster to scan, text faster to keep. */
   bytes: Uint8Array = new Uint8Array(0);
   text = '';
-  /** Number of the line, from 1, and its byte offset in the dumpfile; for messages. */
+  /** Line number, from 1, and byte offset in the dumpfile; for messages. */
   number = 0;
   offset = 0;
   readonly #digestLength: number;
-  /** First backslash at or after the start of the line, or the length of the text; -1 when not known. */
+  /** First backslash at or after the start of the line, or the length of the text; -1 when unknown. */
   #backslash = -1;
-  /** A NUL byte stands somewhere in the bytes. */
+  /** True when the bytes contain a NUL. */
   #hasNul = false;
 
   constructor(rules: DialectRules, digestLength: number) {
@@ -45,7 +45,7 @@ export class DumpLine {
     return this.#digestLength;
   }
 
-  /** Goes on with other bytes, which must not change until the next. */
+  /** Sets the bytes to parse; they must not change until the next call. */
   setBytes(bytes: Uint8Array): void {
     this.bytes = bytes;
     this.text = byteStringOf(bytes);
@@ -53,7 +53,7 @@ export class DumpLine {
     this.#hasNul = bytes.includes(0);
   }
 
-  /** Goes to the line that begins at `start`; `offset` is where the text begins in the dumpfile. */
+  /** Moves to the line at `start`; `offset` is the offset of the text in the dumpfile. */
   begin(start: number, offset: number): void {
     this.number += 1;
     this.offset = offset + start;
@@ -67,12 +67,12 @@ export class DumpLine {
     return this.#backslash >= end;
   }
 
-  /** False when no field that ends before `end` can hold a NUL byte, escaped or not. */
+  /** False when no field that ends before `end` can contain a NUL byte, escaped or not. */
   mayHoldNul(end: number): boolean {
     return this.#hasNul || !this.isPlain(end);
   }
 
-  /** True when the bytes at `from` are these. */
+  /** True when the bytes at `from` are `expected`. */
   startsWith(expected: Uint8Array, from: number): boolean {
     const { bytes } = this;
     const { length } = expected;
@@ -86,7 +86,7 @@ export class DumpLine {
     return new Uint8Array(this.bytes.subarray(from, end));
   }
 
-  /** An error that names the line. */
+  /** Returns an error that names the line. */
   error(reason: string): FormatError {
     return new FormatError(
       'DUMPFILE_INVALID',
@@ -95,7 +95,7 @@ export class DumpLine {
     );
   }
 
-  /** End of the field that starts at `from`; a field must be followed by a space, except the last of a line. */
+  /** Returns the end of the field that starts at `from`; a space must follow every field except the last of a line. */
   fieldEnd(from: number, lineEnd: number, name: string): number {
     if (from > lineEnd) throw this.error(`expected ${name}, found the end of the line`);
     const { bytes } = this;
@@ -109,7 +109,7 @@ export class DumpLine {
     return end - from === 1 && this.bytes[from] === DASH;
   }
 
-  /** A field without its escapes; most lines have none, which one look-up per line settles. */
+  /** Unescapes a field. Most lines have no escapes; one look-up per line detects this. */
   unescape(from: number, end: number): ByteString {
     const field = this.text.slice(from, end);
     return this.#backslash >= end
@@ -117,7 +117,7 @@ export class DumpLine {
       : unescapeField(field, !this.rules.lenient, this.fail);
   }
 
-  /** The decimal of SIZE. */
+  /** Parses SIZE, a decimal. */
   size(from: number, end: number): number {
     const { bytes, text } = this;
     let at = bytes[from] === PLUS ? from + 1 : from;
@@ -140,7 +140,7 @@ export class DumpLine {
     return value.slice(0, nul) as ByteString;
   }
 
-  /** DIGEST: hex of the length of the algorithm, as lower case. */
+  /** Parses DIGEST, hex of the length of the algorithm, to lower case. */
   digest(from: number, end: number): ObjectId {
     const id = this.text.slice(from, end);
     if (end - from !== this.#digestLength) {
@@ -158,7 +158,7 @@ export class DumpLine {
     return (isUpper ? id.toLowerCase() : id) as ObjectId;
   }
 
-  /** True when the field `[from, end)` is the object path `xx/rest`, in lower case, of the hex at `digestFrom`. */
+  /** True when the field `[from, end)` is the lower-case object path `xx/rest` of the hex at `digestFrom`. */
   isObjectPath(from: number, end: number, digestFrom: number): boolean {
     const { bytes } = this;
     if (end - from !== this.#digestLength + 1 || bytes[from + 2] !== SLASH) return false;

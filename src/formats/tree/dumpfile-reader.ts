@@ -6,15 +6,15 @@ import { DumpLine } from './dumpfile-line.ts';
 import { Directory, type Leaf, type LeafIndex, type Stat, Tree } from './model.ts';
 
 /**
- * What C mkcomposefs takes from a dumpfile and a tree cannot hold; `encodeImage` accepts it beside the tree. Only what
- * differs from the tree's own answer is here, so it is empty for most dumps. Source: core spec 4.5
+ * Values that C mkcomposefs reads from a dumpfile but a tree cannot hold; `encodeImage` accepts them with the tree. Only
+ * values that differ from the tree are recorded, so most dumps have none. Source: core spec 4.5
  */
 export interface ImageOverrides {
   /** NLINK as written, where it is not the number of names. */
   readonly linkCounts: Map<LeafIndex, number>;
   /** The entry of the inode's own line, for leaves with hard links: C numbers the inode there. */
   readonly homes: Map<LeafIndex, { readonly directory: Directory; readonly name: ByteString }>;
-  /** PAYLOAD as written, where it is not the object path of the id; undefined: no redirect at all. */
+  /** PAYLOAD as written, where it is not the object path of the id; undefined means no redirect. */
   readonly payloads: Map<LeafIndex, ByteString | undefined>;
 }
 
@@ -24,7 +24,7 @@ export interface ParsedDumpfile {
   readonly overrides: ImageOverrides;
 }
 
-/** How to read a dumpfile. */
+/** Options for reading a dumpfile. */
 export interface DumpfileOptions {
   /** Default `composefs-rs`. */
   readonly dialect?: Dialect;
@@ -37,7 +37,7 @@ interface PendingLink {
   readonly name: ByteString;
   readonly target: ByteString;
   readonly lineNumber: number;
-  /** Value that holds the place of the entry until the link is resolved. */
+  /** Placeholder value of the entry until the link is resolved. */
   readonly placeholder: number;
 }
 
@@ -47,8 +47,8 @@ const SPACE = 0x20;
 const SLASH = 0x2f;
 
 /**
- * Incremental dumpfile parser: push pieces of any length, then end. Bytes need not be UTF-8. Memory grows with the tree
- * only; stats and xattrs that lines share are shared.
+ * Incremental dumpfile parser: push pieces of any length, then end. Bytes need not be UTF-8. Memory grows only with the
+ * tree; lines with the same stats and xattrs share them.
  */
 export class DumpfileParser {
   readonly #lenient: boolean;
@@ -61,7 +61,7 @@ export class DumpfileParser {
     payloads: new Map(),
   };
   readonly #pending: PendingLink[] = [];
-  /** Names so far, and NLINK as written, of the leaves where it is not 1. Lenient dialect only. */
+  /** Number of names so far, and NLINK as written, of leaves whose NLINK is not 1. Lenient dialect only. */
   readonly #names = new Map<LeafIndex, number>();
   readonly #written = new Map<LeafIndex, number>();
   #tree: Tree | undefined;
@@ -79,7 +79,7 @@ export class DumpfileParser {
     this.#leaves = new LeafReader(this.#line, this.#overrides.payloads);
   }
 
-  /** Parses the lines that are complete. @throws FormatError DUMPFILE_INVALID with the line and its byte offset */
+  /** Parses all complete lines. @throws FormatError DUMPFILE_INVALID with the line and its byte offset */
   push(piece: Uint8Array): void {
     let from = 0;
     if (this.#restBytes > 0) {
@@ -94,7 +94,7 @@ export class DumpfileParser {
   }
 
   /**
-   * Parses the last line, which needs no line feed, and resolves what is left.
+   * Parses the last line, which needs no line feed, and resolves the remaining hard links.
    * @throws FormatError DUMPFILE_INVALID
    */
   end(): ParsedDumpfile {
@@ -109,7 +109,7 @@ export class DumpfileParser {
     return { tree, overrides: this.#overrides };
   }
 
-  /** Keeps a copy of the beginning of a line until the rest of it comes. */
+  /** Keeps a copy of an incomplete line until the rest arrives. */
   #keep(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#rest.push(new Uint8Array(bytes));
@@ -126,7 +126,7 @@ export class DumpfileParser {
     return whole;
   }
 
-  /** Parses whole lines; only the very last of a dumpfile may lack its line feed. */
+  /** Parses whole lines; only the last line of a dumpfile may lack its line feed. */
   #parseLines(bytes: Uint8Array): void {
     this.#line.setBytes(bytes);
     const { text } = this.#line;
@@ -178,12 +178,12 @@ export class DumpfileParser {
     this.#addLeaf(start, pathEnd, leaf, row.nlink);
   }
 
-  /** End of a field that C takes for empty, not for absent, when the line ends before it. */
+  /** Returns the end of a field; when the line ends before the field, C treats it as empty, not as absent. */
   #lastFieldEnd(from: number, end: number, name: string): number {
     return this.#lenient && from > end ? end : this.#line.fieldEnd(from, end, name);
   }
 
-  /** Splits PATH into an existing parent directory and a name; undefined means the root itself. */
+  /** Splits PATH into an existing parent directory and a name; undefined for the root. */
   #place(from: number, end: number): { directory: Directory; name: ByteString } | undefined {
     let { text } = this.#line;
     let start = from;
@@ -222,7 +222,7 @@ export class DumpfileParser {
       throw this.#line.error(`name of ${name.length} bytes is too long`);
   }
 
-  /** The directory whose path is `text[start, slash)`; consecutive lines mostly name the same one. */
+  /** Returns the directory with the path `text[start, slash)`; consecutive lines mostly name the same directory. */
   #directoryAt(text: string, start: number, slash: number): Directory {
     const root = this.#tree?.root;
     if (root === undefined) throw this.#line.error('the first entry must be the root directory');
@@ -331,7 +331,7 @@ export class DumpfileParser {
     throw this.#line.error(`hard link target "${target}" is a directory`);
   }
 
-  /** Resolves links whose target came later, following links to such links. */
+  /** Resolves links whose target came after them, following chains of such links. */
   #resolvePending(): void {
     const open = new Set<PendingLink>();
     for (const link of this.#pending) {
@@ -359,7 +359,7 @@ export class DumpfileParser {
   }
 }
 
-/** A name that leads to a leaf, or by a negative index to a link that waits. */
+/** A name of a leaf, or, with a negative index, of a pending link. */
 interface Home {
   readonly directory: Directory;
   readonly name: ByteString;
@@ -375,7 +375,7 @@ function isBlank(text: string, start: number, end: number): boolean {
 }
 
 /**
- * Parses a whole dumpfile by the rules of composefs-rs (or C, dropping what a tree cannot hold).
+ * Parses a whole dumpfile by the rules of composefs-rs (or of C, without the values that a tree cannot hold).
  * @throws FormatError DUMPFILE_INVALID
  */
 export function parseDumpfile(bytes: Uint8Array, options: DumpfileOptions = {}): Tree {

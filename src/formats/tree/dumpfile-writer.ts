@@ -11,12 +11,12 @@ import {
 } from './model.ts';
 import { countLinks, leafAt, type WalkStart, walkTree } from './operations.ts';
 
-/** Characters gathered before a piece is handed out. */
+/** Characters buffered before a piece is yielded. */
 const PIECE_LENGTH = 64 * 1024;
 
 /**
- * The dumpfile of a tree in pieces of about 64 KiB of ASCII: depth first, children in byte order, each line ended by LF.
- * The second and later names of a leaf become hard links to the first. With a start, the lines of that part of the tree.
+ * Yields the dumpfile of a tree in pieces of about 64 KiB of ASCII: depth first, children in byte order, each line ended by LF.
+ * The second and later names of a leaf become hard links to the first. With `start`, only the lines of that part of the tree.
  * @throws FormatError TREE_INVALID. Source: core spec 4.4
  */
 export function* writeDumpfile(tree: Tree, start?: WalkStart): Generator<Uint8Array> {
@@ -45,17 +45,17 @@ export function encodeDumpfile(tree: Tree): Uint8Array {
   return concatBytes([...writeDumpfile(tree)]);
 }
 
-/** What a line of a dumpfile is about: a leaf, or a directory by itself. */
+/** Subject of a dumpfile line: a leaf, or a directory without its entries. */
 export type Dumped = Leaf | { readonly kind: 'directory'; readonly stat: Stat };
 
-/** The line of a directory or leaf under a path. */
+/** Returns the line of a directory or leaf at a path. */
 export function dumpLine(path: ByteString, dumped: Dumped, nlink: number): string {
   return dumped.kind === 'directory'
     ? `${escapeField(path)} 0 ${metadataFields(TYPE_BITS.directory, nlink, 0, dumped.stat)} - - -${xattrFields(dumped.stat)}\n`
     : leafLine(path, dumped, nlink);
 }
 
-/** The line of a further name of a leaf. */
+/** Returns the hard link line of a further name of a leaf. */
 export function dumpLinkLine(path: ByteString, target: ByteString): string {
   return `${escapeField(path)} 0 @120000 - - - - 0.0 ${escapeField(target)} - -\n`;
 }
@@ -92,7 +92,7 @@ function leafLine(path: ByteString, leaf: Leaf, nlink: number): string {
   return `${escapeField(path)} ${size} ${metadataFields(bits, nlink, rdev, stat)} ${rest}${xattrFields(stat)}\n`;
 }
 
-/** SIZE, and the three fields PAYLOAD CONTENT DIGEST. */
+/** Returns SIZE, and the three fields PAYLOAD CONTENT DIGEST. */
 function contentFields(leaf: Leaf): [size: number, fields: string] {
   switch (leaf.kind) {
     case 'inline':

@@ -20,8 +20,8 @@ const FIVE_A = '5a'.repeat(32);
 const OBJECT = `5a/${FIVE_A.slice(2)}`;
 
 /**
- * Cases in which one of our dialects differs from its tool on purpose; each stands in docs/formats/dumpfile.md.
- * The value is what we do.
+ * Cases in which one of our dialects differs from its tool on purpose; each is documented in docs/formats/dumpfile.md.
+ * The value is our behaviour.
  */
 const DIFFERENCES: Readonly<Record<string, string>> = {
   'C: digest short': 'refused: C completes it from stale memory',
@@ -83,7 +83,7 @@ interface CLines {
   readonly cases: readonly { readonly line: string; readonly digest: string | null }[];
 }
 
-/** Lines without DIGEST that C completes from memory that it does not own. */
+/** Lines without DIGEST, which C completes from stale memory. */
 const STALE_MEMORY = new Set([
   '/f 3 100644 1 0 0 0 0.0 - -',
   '/f 3 100644 1 0 0 0 0.0 - - ',

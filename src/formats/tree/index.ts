@@ -1,6 +1,6 @@
 /**
- * Trees: the filesystem model that every source produces and every image is written from, its transforms, and its text
- * form, the composefs dumpfile.
+ * Trees: the filesystem model between sources and images, its transforms, and its text form, the composefs dumpfile. Every
+ * source produces a tree; every image is written from a tree.
  *
  *     Tree ── root: Directory ── entries: name → Directory | leaf index
  *        └─── leaves: Leaf[]     (two names with one index are hard links)

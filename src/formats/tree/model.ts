@@ -5,7 +5,7 @@ import type { ObjectId } from '#base/digest';
 export const PERMISSION_BITS = 0o7777;
 
 /**
- * Metadata of an inode. A value: never change one, make another; many inodes may share one.
+ * Metadata of an inode. Immutable: create a new stat instead of changing one, because many inodes may share it.
  * `mode` holds permission bits only (07777). `mtimeSec` is signed, `mtimeNsec` below 10^9. Names of `xattrs` are full names.
  * Source: composefs core spec 7.1.
  */
@@ -18,10 +18,10 @@ export interface Stat {
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
 }
 
-/** The map of an inode without extended attributes; one value for all of them. */
+/** The shared empty map of inodes without xattrs. */
 export const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
-/** Everything zero: the placeholder of a root that nothing has described yet. */
+/** All fields zero: placeholder for a root whose metadata is not known yet. */
 export const UNSET_STAT: Stat = {
   mode: 0,
   uid: 0,
@@ -34,20 +34,20 @@ export const UNSET_STAT: Stat = {
 /** Position in `Tree.leaves`. Two names with one index are hard links. */
 export type LeafIndex = number;
 
-/** A regular file whose bytes live in the image. */
+/** A regular file whose bytes are stored in the image. */
 export interface InlineLeaf {
   readonly kind: 'inline';
   readonly stat: Stat;
   readonly content: Uint8Array;
 }
-/** A regular file whose bytes live in an object that the kernel must verify. */
+/** A regular file whose bytes are in an object that the kernel must verify. */
 export interface ExternalLeaf {
   readonly kind: 'external';
   readonly stat: Stat;
   readonly id: ObjectId;
   readonly sizeBytes: number;
 }
-/** A regular file whose bytes live in an object that nobody verifies (metacopy without digest). */
+/** A regular file whose bytes are in an object that is not verified (metacopy without digest). */
 export interface ExternalNoVerityLeaf {
   readonly kind: 'externalNoVerity';
   readonly stat: Stat;
@@ -60,7 +60,7 @@ export interface SparseLeaf {
   readonly stat: Stat;
   readonly sizeBytes: number;
 }
-/** A symbolic link; the target is any bytes. */
+/** A symbolic link; the target may be any bytes. */
 export interface SymlinkLeaf {
   readonly kind: 'symlink';
   readonly stat: Stat;
@@ -81,13 +81,13 @@ export interface PipeLeaf {
 /** The four forms of a regular file. */
 export type RegularLeaf = InlineLeaf | ExternalLeaf | ExternalNoVerityLeaf | SparseLeaf;
 
-/** Anything that is not a directory. A value, like its stat: replace it, never change it. */
+/** Any inode that is not a directory. Immutable, like its stat: replace it instead of changing it. */
 export type Leaf = RegularLeaf | SymlinkLeaf | DeviceLeaf | PipeLeaf;
 
 /** What a directory entry names. */
 export type Inode = Directory | LeafIndex;
 
-/** A directory: its stat and its entries. Iterate with {@link sortedEntries}; the map itself has no order. */
+/** A directory: its stat and its entries. Iterate with {@link sortedEntries}; the map has no defined order. */
 export class Directory {
   stat: Stat;
   readonly entries: Map<ByteString, Inode>;
@@ -99,8 +99,8 @@ export class Directory {
 }
 
 /**
- * A filesystem in memory: a root directory and a flat list of leaves. Leaves carry no link count; it is the number of
- * entries that name them. Source: composefs core spec 7.1.
+ * A filesystem in memory: a root directory and a flat list of leaves. Leaves have no link count field; the link count is
+ * the number of entries that name the leaf. Source: composefs core spec 7.1.
  */
 export class Tree {
   readonly root: Directory;
@@ -117,7 +117,7 @@ export class Tree {
   }
 }
 
-/** True for a character device with number 0: overlayfs reads it as "deleted here". */
+/** True for a character device with number 0, which overlayfs reads as a whiteout. */
 export function isWhiteout(leaf: Leaf): boolean {
   return leaf.kind === 'chr' && leaf.rdev === 0;
 }

@@ -14,8 +14,8 @@ import {
 } from './model.ts';
 
 /**
- * Levels of directories, the root included, that a tree can have: writers refuse more, and readers stop there. Paths below are beyond
- * what Linux can open. Source: core spec 6.6.
+ * Most levels of directories in a tree, including the root: writers refuse more, and readers stop there. Linux cannot open deeper
+ * paths. Source: core spec 6.6.
  */
 export const DEPTH_LIMIT = 2048;
 
@@ -42,7 +42,7 @@ function step(directory: Inode, name: string, path: string): Inode | undefined {
 }
 
 /**
- * Finds what a path names; the leading slash is optional, trailing ones are ignored, symlinks are not followed.
+ * Finds the inode at a path; the leading slash is optional, trailing slashes are ignored, symlinks are not followed.
  * @throws FormatError TREE_PATH_INVALID on `.` or `..`, NotFoundError TREE_NOT_A_DIRECTORY through a leaf
  */
 export function findPath(tree: Tree, path: string): Inode | undefined {
@@ -54,7 +54,7 @@ export function findPath(tree: Tree, path: string): Inode | undefined {
   return at;
 }
 
-/** Like {@link findPath}. @throws NotFoundError TREE_PATH_NOT_FOUND when nothing is there */
+/** Like {@link findPath}. @throws NotFoundError TREE_PATH_NOT_FOUND when the path does not exist */
 export function lookupPath(tree: Tree, path: string): Inode {
   const found = findPath(tree, path);
   if (found === undefined) {
@@ -63,7 +63,7 @@ export function lookupPath(tree: Tree, path: string): Inode {
   return found;
 }
 
-/** The directory at a path. @throws as {@link lookupPath}, and NotFoundError TREE_NOT_A_DIRECTORY */
+/** Returns the directory at a path. @throws as {@link lookupPath}, and NotFoundError TREE_NOT_A_DIRECTORY */
 export function lookupDirectory(tree: Tree, path: string): Directory {
   const found = lookupPath(tree, path);
   if (found instanceof Directory) return found;
@@ -72,14 +72,14 @@ export function lookupDirectory(tree: Tree, path: string): Directory {
   });
 }
 
-/** The leaf index at a path. @throws as {@link lookupPath}, and NotFoundError TREE_IS_A_DIRECTORY */
+/** Returns the leaf index at a path. @throws as {@link lookupPath}, and NotFoundError TREE_IS_A_DIRECTORY */
 export function lookupLeaf(tree: Tree, path: string): LeafIndex {
   const found = lookupPath(tree, path);
   if (typeof found === 'number') return found;
   throw new NotFoundError('TREE_IS_A_DIRECTORY', `Cannot open "${path}": is a directory`, { path });
 }
 
-/** The regular file at a path. @throws as {@link lookupLeaf}, and NotFoundError TREE_NOT_REGULAR */
+/** Returns the regular file at a path. @throws as {@link lookupLeaf}, and NotFoundError TREE_NOT_REGULAR */
 export function lookupFile(tree: Tree, path: string): RegularLeaf {
   const leaf = leafAt(tree, lookupLeaf(tree, path));
   if (isRegular(leaf)) return leaf;
@@ -104,7 +104,7 @@ export function splitPath(tree: Tree, path: string): { parent: Directory; name: 
   return { parent: lookupDirectory(tree, parts.join('/')), name: name as ByteString };
 }
 
-/** The leaf with an index. @throws FormatError TREE_INVALID when there is none */
+/** Returns the leaf with an index. @throws FormatError TREE_INVALID when there is none */
 export function leafAt(tree: Tree, index: LeafIndex): Leaf {
   const leaf = tree.leaves[index];
   if (leaf === undefined) {
@@ -116,33 +116,33 @@ export function leafAt(tree: Tree, index: LeafIndex): Leaf {
   return leaf;
 }
 
-/** The stat of what an entry names. */
+/** Returns the stat of an inode. */
 export function statOf(tree: Tree, inode: Inode): Stat {
   return inode instanceof Directory ? inode.stat : leafAt(tree, inode).stat;
 }
 
-/** Puts an entry; a directory onto a directory only replaces the stat and keeps the children, anything else replaces. */
+/** Sets an entry. A directory over a directory replaces only the stat and keeps the children; otherwise the entry is replaced. */
 export function mergeEntry(directory: Directory, name: ByteString, inode: Inode): void {
   const old = directory.entries.get(name);
   if (old instanceof Directory && inode instanceof Directory) old.stat = inode.stat;
   else directory.entries.set(name, inode);
 }
 
-/** Puts or replaces an entry; true when the name was new. */
+/** Adds or replaces an entry; returns true when the name was new. */
 export function insertEntry(directory: Directory, name: ByteString, inode: Inode): boolean {
   const isNew = !directory.entries.has(name);
   directory.entries.set(name, inode);
   return isNew;
 }
 
-/** Removes an entry and returns what it named. */
+/** Removes an entry and returns its inode. */
 export function removeEntry(directory: Directory, name: ByteString): Inode | undefined {
   const old = directory.entries.get(name);
   directory.entries.delete(name);
   return old;
 }
 
-/** One step of {@link walkTree}: the path (`/` for the root, no trailing slash else) and what is there. */
+/** One step of {@link walkTree}: a path (`/` for the root, otherwise without trailing slash) and its inode. */
 export interface TreeEntry {
   readonly path: ByteString;
   readonly name: ByteString;
@@ -150,7 +150,7 @@ export interface TreeEntry {
   readonly inode: Inode;
 }
 
-/** Where a walk begins: what is there, and the path that it is shown under. */
+/** Start of a walk: the inode, and the path reported for it. */
 export interface WalkStart {
   readonly path: ByteString;
   readonly inode: Inode;
@@ -186,7 +186,7 @@ function tooDeep(depth: number): FormatError {
   );
 }
 
-/** Every directory of a tree once, parents before children, in no other stated order. */
+/** Yields every directory of a tree once, parents before children, in otherwise undefined order. */
 export function* walkDirectories(from: Directory): Generator<Directory> {
   const stack = [from];
   for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
@@ -197,7 +197,7 @@ export function* walkDirectories(from: Directory): Generator<Directory> {
   }
 }
 
-/** The greatest (mtimeSec, mtimeNsec) of a directory and everything below it. */
+/** Returns the greatest (mtimeSec, mtimeNsec) of a directory and everything below it. */
 export function newestMtime(
   tree: Tree,
   from: Directory = tree.root,
@@ -221,7 +221,7 @@ export function newestMtime(
   return { mtimeSec: newest.mtimeSec, mtimeNsec: newest.mtimeNsec };
 }
 
-/** Number of entries that name each leaf, by leaf index. @throws FormatError TREE_INVALID on an index out of range */
+/** Counts the entries that name each leaf, by leaf index. @throws FormatError TREE_INVALID on an index out of range */
 export function countLinks(tree: Tree): Uint32Array {
   const counts = new Uint32Array(tree.leaves.length);
   for (const directory of walkDirectories(tree.root)) {
@@ -234,7 +234,7 @@ export function countLinks(tree: Tree): Uint32Array {
   return counts;
 }
 
-/** Drops leaves that no entry names and renumbers the rest in their old order. Returns how many were dropped. */
+/** Drops leaves that no entry names and renumbers the others, keeping their order. Returns the number of dropped leaves. */
 export function compactTree(tree: Tree): number {
   const counts = countLinks(tree);
   if (!counts.includes(0)) return 0;
@@ -255,7 +255,7 @@ export function compactTree(tree: Tree): number {
 }
 
 /**
- * Verifies what every image writer needs: indices in range, no orphan leaves, no whiteout with more than one name.
+ * Verifies the requirements of every image writer: indices in range, no orphan leaves, no whiteout with more than one name.
  * @throws FormatError TREE_INVALID
  */
 export function verifyTree(tree: Tree): Uint32Array {
@@ -272,7 +272,7 @@ export function verifyTree(tree: Tree): Uint32Array {
   return counts;
 }
 
-/** Replaces every regular leaf by what `replace` returns, once per leaf, so hard links stay hard links. */
+/** Replaces every regular leaf with the result of `replace`, called once per leaf, so hard links are kept. */
 export function mapRegularLeaves(
   tree: Tree,
   replace: (leaf: Leaf, index: LeafIndex) => Leaf,

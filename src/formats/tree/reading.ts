@@ -1,16 +1,16 @@
 /**
- * Whose reading of layers and commits decides a tree. `standard` follows the specifications, as podman and Docker do; `cfsctl` follows
- * composefs-rs 0.9 also where it departs from them, so that image ids equal its own. What composefs-rs refuses and has one clear meaning
- * is accepted in both. The differences are listed in docs/compatibility.md.
+ * How layers and commits are read into a tree. `standard` follows the specifications, as podman and Docker do; `cfsctl` follows
+ * composefs-rs 0.9 also where it departs from the specifications, so that image ids are equal. Both accept input that composefs-rs
+ * refuses if its meaning is unambiguous. The differences are listed in docs/compatibility.md.
  */
 export type Reading = 'standard' | 'cfsctl';
 
 /**
- * Where the two readings of a layer part:
+ * Differences between the two readings of a layer:
  *
  * - `size-without-data`: a link, directory, device or fifo states a size; composefs-rs skips that many bytes.
- * - `prefix`: the name continues in a prefix field that composefs-rs does not look at.
- * - `old-directory`: a directory of the time before there was a type for it, known by the slash at its end.
- * - `own-whiteout`: a whiteout or opaque mark names what its own layer brought; composefs-rs removes that too.
+ * - `prefix`: the name continues in a prefix field that composefs-rs does not read.
+ * - `old-directory`: a directory in the old format without a directory type, recognised by its trailing slash.
+ * - `own-whiteout`: a whiteout or opaque mark applies to entries of its own layer; composefs-rs removes those too.
  */
 export type ReadingDifference = 'size-without-data' | 'prefix' | 'old-directory' | 'own-whiteout';

@@ -3,10 +3,10 @@ import { FormatError } from '#base/errors';
 import { Directory, type Leaf, NO_XATTRS, type Stat, type Tree } from './model.ts';
 import { compactTree, walkDirectories } from './operations.ts';
 
-/** What to do when `/usr` is missing, or `/usr` or `/run` is not a directory. */
+/** Behaviour when `/usr` is missing, or `/usr` or `/run` is not a directory. */
 export type OnMissing = 'fail' | 'leave';
 
-/** Which extended attributes an OCI image keeps: `security.capability` only, or those of `user.` as well. */
+/** Xattrs that an OCI image keeps: only `security.capability`, or `user.*` as well. */
 export const XATTR_MODES = ['allowlist-only', 'keep-user-xattrs'] as const;
 /** One of {@link XATTR_MODES}. */
 export type XattrMode = (typeof XATTR_MODES)[number];
@@ -38,8 +38,8 @@ function transformError(path: string, found: string): FormatError {
 }
 
 /**
- * Gives the root the metadata of `/usr`: mode, owner, mtime and xattrs. OCI layers do not describe their root, so this
- * makes it the same for everybody. With `leave`, a tree without a directory `/usr` keeps its root.
+ * Copies the metadata of `/usr` to the root: mode, owner, mtime and xattrs. OCI layers do not describe their root, so this
+ * makes it reproducible. With `leave`, a tree without a directory `/usr` keeps its root.
  * @throws FormatError TREE_TRANSFORM_IMPOSSIBLE. Source: core spec 7.3
  */
 export function copyRootMetadataFromUsr(tree: Tree, onMissing: OnMissing = 'fail'): void {
@@ -48,9 +48,9 @@ export function copyRootMetadataFromUsr(tree: Tree, onMissing: OnMissing = 'fail
 }
 
 /**
- * Empties `/run` when it is there and gives it the mtime of `/usr`; its other metadata stays. Leaves that were below it
- * become orphans: call {@link compactTree} after. With `leave`, a `/run` that is no directory, or a tree without `/usr`
- * (the content still goes, the mtime stays), is no error.
+ * Empties `/run`, if it exists, and sets its mtime to that of `/usr`; other metadata is kept. Leaves below `/run` become
+ * orphans: call {@link compactTree} afterwards. With `leave`, a `/run` that is not a directory, or a tree without `/usr`
+ * (`/run` is emptied, its mtime kept), is not an error.
  * @throws FormatError TREE_TRANSFORM_IMPOSSIBLE. Source: core spec 7.3
  */
 export function canonicaliseRun(tree: Tree, onMissing: OnMissing = 'fail'): void {
@@ -66,7 +66,7 @@ export function canonicaliseRun(tree: Tree, onMissing: OnMissing = 'fail'): void
   run.stat = { ...run.stat, mtimeSec: usr.stat.mtimeSec, mtimeNsec: usr.stat.mtimeNsec };
 }
 
-/** Keeps of every stat the xattrs whose name passes; stats that were shared stay shared. */
+/** Keeps the xattrs whose name passes `keep`; shared stats stay shared. */
 export function filterXattrs(tree: Tree, keep: (name: ByteString) => boolean): void {
   const done = new Map<Stat, Stat>();
   const filtered = (stat: Stat): Stat => {
@@ -82,7 +82,7 @@ export function filterXattrs(tree: Tree, keep: (name: ByteString) => boolean): v
   mapStats(tree, filtered);
 }
 
-/** Replaces every stat, of the root, the directories and each leaf once, by what `replace` returns. */
+/** Replaces every stat (root, directories, and each leaf once) with the result of `replace`. */
 export function mapStats(tree: Tree, replace: (stat: Stat) => Stat): void {
   for (const directory of walkDirectories(tree.root)) directory.stat = replace(directory.stat);
   for (const [index, leaf] of tree.leaves.entries()) {
@@ -91,19 +91,19 @@ export function mapStats(tree: Tree, replace: (stat: Stat) => Stat): void {
   }
 }
 
-/** How to make a tree of OCI layers canonical. */
+/** Options for making a tree of OCI layers canonical. */
 export interface OciTransformOptions {
-  /** `all` leaves the xattrs as the layers have them. */
+  /** `all` keeps all xattrs of the layers. */
   readonly xattrs?: XattrMode | 'all';
   /**
-   * `fail` (the default) refuses what composefs-rs refuses: no `/usr`, or a `/usr` or `/run` that is no directory.
-   * `leave` succeeds there: the part of the transform that cannot be done is left out. The result of a tree that both
-   * accept is the same.
+   * `fail` (the default) refuses the trees that composefs-rs refuses: no `/usr`, or a `/usr` or `/run` that is not a directory.
+   * `leave` accepts them and skips the impossible part of the transform. For a tree that both accept, the result is the
+   * same.
    */
   readonly onMissing?: OnMissing;
 }
 
-/** The transform of every OCI image: root metadata, `/run`, xattr filter, then compaction. Source: core spec 7.3 */
+/** Applies the transform of every OCI image: root metadata, `/run`, xattr filter, then compaction. Source: core spec 7.3 */
 export function transformForOci(tree: Tree, options: OciTransformOptions = {}): void {
   const { xattrs = 'allowlist-only', onMissing = 'fail' } = options;
   copyRootMetadataFromUsr(tree, onMissing);

@@ -2,8 +2,8 @@ import type { VarlinkInterface, VarlinkType } from './interface.ts';
 import { TYPE_DEPTH_MAX } from './layout.ts';
 
 /**
- * The path of the first part of a value that is not of its type, for example `options.overlay`; undefined when all is well. Members that
- * the type does not have are ignored. A number must be one that JavaScript holds exactly.
+ * The path of the first part of a value that does not match its type, for example `options.overlay`; undefined for a valid value. Members that
+ * the type does not have are ignored. A number must be exact in JavaScript.
  */
 export function findMistake(
   value: unknown,

@@ -18,7 +18,7 @@ export type VarlinkStruct = Extract<VarlinkType, { kind: 'struct' }>;
 /** A member of an interface, with the comment above it. */
 export type VarlinkMember = {
   readonly name: string;
-  /** Lines without the sign of a comment. */
+  /** Lines without the comment sign. */
   readonly comment: readonly string[];
 } & (
   | { readonly kind: 'type'; readonly type: VarlinkType }
@@ -54,7 +54,7 @@ function declaration(member: VarlinkMember): string {
   return `method ${name}${printType(member.input)} -> ${printType(member.output)}`;
 }
 
-/** The text of a type; a struct that is too long for a line has a line for each field. */
+/** The text of a type; a struct that is too long for one line has one line for each field. */
 export function printType(type: VarlinkType, depth = 0): string {
   switch (type.kind) {
     case 'named':

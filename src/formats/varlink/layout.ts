@@ -1,14 +1,14 @@
-/** Limits of varlink messages and interface descriptions; the format has none of its own. */
+/** Limits of varlink messages and interface descriptions; the format itself defines none. */
 
 /** Ends every message. Source: varlink.org, "Protocol". */
 export const MESSAGE_END = 0x00;
-/** Longest message: the largest manifest and config of an image, written as strings of JSON. */
+/** Maximum size of a message, in bytes: the largest manifest and config of an image, written as JSON strings. */
 export const MESSAGE_BYTES_MAX = 16 << 20;
-/** Most values in one message. */
+/** Maximum number of values in one message. */
 export const MESSAGE_VALUES_MAX = 1_000_000;
-/** Longest description of an interface. */
+/** Maximum size of an interface description, in bytes. */
 export const DESCRIPTION_BYTES_MAX = 1 << 20;
-/** Deepest nesting of types in a description, and of a value that is checked. */
+/** Maximum nesting of types in a description, and of a checked value. */
 export const TYPE_DEPTH_MAX = 32;
 
 /** Names. Source: varlink.org, "Interface Definition", the grammar at its end. */

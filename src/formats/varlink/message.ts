@@ -9,9 +9,9 @@ export interface Call {
   /** The interface, a dot, and the method. */
   readonly method: string;
   readonly parameters: Parameters;
-  /** The client takes several replies. */
+  /** The client accepts several replies. */
   readonly more: boolean;
-  /** The client wants no reply. */
+  /** The client expects no reply. */
   readonly oneway: boolean;
 }
 
@@ -51,7 +51,7 @@ export function parseReply(bytes: Uint8Array): Reply {
   };
 }
 
-/** Encodes a call with the byte that ends it. Members that say nothing are left out. */
+/** Encodes a call with the byte that ends it. Members with default values are omitted. */
 export function encodeCall(call: Call): Buffer {
   const { method, parameters, more, oneway } = call;
   return encode({
@@ -62,7 +62,7 @@ export function encodeCall(call: Call): Buffer {
   });
 }
 
-/** Encodes a reply with the byte that ends it; without parameters it has none. */
+/** Encodes a reply with the byte that ends it. Undefined parameters are omitted. */
 export function encodeReply(parameters: Parameters | undefined, continues: boolean): Buffer {
   return encode({ ...(parameters === undefined ? {} : { parameters }), continues });
 }
@@ -73,7 +73,7 @@ export function encodeError(error: string, parameters: Parameters): Buffer {
 }
 
 function encode(message: Parameters): Buffer {
-  // JSON writes a NUL inside of a string as an escape, so the only NUL is the end.
+  // JSON escapes a NUL inside a string, so the only NUL is the end.
   return Buffer.from(`${JSON.stringify(message)}\0`);
 }
 
@@ -93,7 +93,7 @@ function parseObject(bytes: Uint8Array): Record<string, unknown> {
 
 const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b] as const;
 
-/** A short message can hold many values, each of which takes far more memory than its bytes. */
+/** Limits the number of values: a short message can hold many, each of which needs far more memory than its bytes. */
 function requireFewValues(bytes: Uint8Array): void {
   if (bytes.length <= MESSAGE_VALUES_MAX) return;
   let values = 0;
@@ -130,17 +130,17 @@ function invalid(reason: string): FormatError {
   });
 }
 
-/** Cuts a byte stream into messages. */
+/** Splits a byte stream into messages. */
 export class MessageSplitter {
   readonly #pieces: Uint8Array[] = [];
   #sizeBytes = 0;
 
-  /** Bytes of the message that has begun. */
+  /** Bytes of the incomplete message. */
   get pendingBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Adds bytes and gives the messages that they end, without the byte that ends them. */
+  /** Adds bytes and yields the messages that they complete, without the byte that ends them. */
   *push(piece: Uint8Array): Generator<Uint8Array> {
     let rest = piece;
     for (let at = rest.indexOf(MESSAGE_END); at >= 0; at = rest.indexOf(MESSAGE_END)) {

@@ -16,18 +16,18 @@ import {
 
 const WHAT = 'varlink interface';
 const BASIC: readonly string[] = ['bool', 'int', 'float', 'string', 'object'];
-/** White space, a comment, an arrow, a punctuation mark, or a word; by the flag `y` at the present place. */
+/** White space, a comment, an arrow, a punctuation mark, or a word; with the flag `y`, at the current position. */
 const TOKEN = /([ \t\r\n\u2028\u2029]+)|#([^\r\n\u2028\u2029]*)|(->|[()[\],:?])|([A-Za-z0-9_.-]+)/y;
 
 interface Token {
   readonly text: string;
   readonly offset: number;
-  /** Comments between the token before and this one. */
+  /** Comments between the previous token and this one. */
   readonly comment: readonly string[];
 }
 
 /**
- * Parses the description of an interface. Every named type is declared, and no member or field is declared twice.
+ * Parses the description of an interface. Every named type must be declared, and no member or field may be declared twice.
  * @throws FormatError VARLINK_INTERFACE_INVALID
  */
 export function parseInterface(text: string): VarlinkInterface {
@@ -95,7 +95,7 @@ class Parser {
     return type;
   }
 
-  /** A struct or an enum: both are lists in parentheses, and the first colon tells. */
+  /** A struct or an enum: both are lists in parentheses, and the first colon decides. */
   #composite(): VarlinkType {
     this.#enter();
     this.#expect('(');

@@ -1,6 +1,6 @@
 /**
- * The xz container with LZMA2: what parts of OSTree static deltas are compressed with. Decoding only; no other filter,
- * no threads, no dictionary beside the output.
+ * The xz container with LZMA2, the compression of OSTree static delta parts. Decoding only; no other filter, no threads,
+ * no dictionary besides the output.
  *
  *     stream header | block: header, LZMA2 chunks, padding, check | … | index | stream footer
  */

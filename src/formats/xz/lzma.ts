@@ -3,8 +3,8 @@ import type { Output } from './output.ts';
 
 /*
  * The LZMA decoder. Names and numbers follow the LZMA specification in the 7-Zip SDK (lzma-specification.txt, 2015):
- * a binary range coder whose adaptive probabilities depend on a state of 12 values, on the position and on the byte
- * before. All probabilities live in one array; the constants below are where each group begins.
+ * a binary range coder whose adaptive probabilities depend on a state of 12 values, on the position and on the previous
+ * byte. All probabilities are in one array; the constants below are the offsets of the groups.
  */
 const STATES = 12;
 const POS_STATES_MAX = 16;
@@ -18,7 +18,7 @@ const POS_SLOT = IS_REP0_LONG + STATES * POS_STATES_MAX;
 const POS_SPECIAL = POS_SLOT + 4 * 64;
 const ALIGN = POS_SPECIAL + 128 - 14;
 const MATCH_LENGTH = ALIGN + 16;
-/** Inside a length coder: choice, choice2, 16 × 8 low, 16 × 8 middle, 256 high. */
+/** Offsets in a length coder: choice, choice2, 16 × 8 low, 16 × 8 middle, 256 high. */
 const LENGTH_LOW = 2;
 const LENGTH_MIDDLE = LENGTH_LOW + 16 * 8;
 const LENGTH_HIGH = LENGTH_MIDDLE + 16 * 8;
@@ -29,7 +29,7 @@ const LITERAL = REP_LENGTH + LENGTH_SIZE;
 const PROBABILITIES = LITERAL + (0x300 << 4);
 /** One half, in 11 bits. */
 const PROBABILITY_START = 1024;
-/** The range is kept at or above this. */
+/** Normalisation keeps the range at or above this value. */
 const TOP = 0x1000000;
 const MATCH_MIN = 2;
 
@@ -40,7 +40,7 @@ export class LzmaDecoder {
   readonly #probabilities = new Uint16Array(PROBABILITIES);
   #at = 0;
   /**
-   * Range and code are 32-bit unsigned values held as signed ones: V8 keeps those unboxed, which doubles the speed.
+   * Range and code are 32-bit unsigned values, stored as signed: V8 keeps signed values unboxed, which doubles the speed.
    */
   #range = 0;
   #code = 0;
@@ -59,12 +59,12 @@ export class LzmaDecoder {
     this.#output = output;
   }
 
-  /** Matches no longer reach what was decoded before. */
+  /** Resets the dictionary: matches cannot reach earlier output. */
   resetDictionary(): void {
     this.#dictionaryStart = this.#output.length;
   }
 
-  /** Takes lc, lp and pb from a properties byte; false when LZMA2 forbids them. */
+  /** Reads lc, lp and pb from a properties byte; returns false when LZMA2 forbids the values. */
   setProperties(properties: number): boolean {
     const pb = Math.floor(properties / 45);
     const lp = Math.floor((properties % 45) / 9);
@@ -76,7 +76,7 @@ export class LzmaDecoder {
     return true;
   }
 
-  /** Forgets probabilities, state and last distances. */
+  /** Resets probabilities, state and last distances. */
   resetState(): void {
     this.#probabilities.fill(PROBABILITY_START);
     this.#state = 0;
@@ -101,7 +101,7 @@ export class LzmaDecoder {
       (input[start + 4] as number);
     this.#at = start + 5;
     const end = this.#output.length + sizeBytes;
-    // Reading past the chunk gives foreign or undefined bytes; the check below finds it, whatever was decoded.
+    // Reading past the chunk returns bytes of another chunk or undefined; the check below always detects this.
     while (this.#output.length < end) this.#symbol(end);
     this.#normalise();
     if (this.#at !== start + packedBytes || this.#code !== 0) {
@@ -130,7 +130,7 @@ export class LzmaDecoder {
     this.#copy(length, end);
   }
 
-  /** One of the four last distances; also the single-byte form. Returns the length. */
+  /** Decodes a match with one of the four last distances, or its single-byte form. Returns the length. */
   #repeated(state: number, posState: number): number {
     if (this.#bit(IS_REP_G0 + state) === 0) {
       if (this.#bit(IS_REP0_LONG + state * POS_STATES_MAX + posState) === 0) {
@@ -166,7 +166,7 @@ export class LzmaDecoder {
     this.#state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
     let symbol = 1;
     if (state >= 7) {
-      // After a match the byte at the last distance predicts this one, bit by bit, until it is wrong.
+      // After a match, the byte at the last distance predicts this byte, bit by bit, until the first mismatch.
       if (this.#rep0 >= position) this.#fail('a distance in the dictionary', `${this.#rep0 + 1}`);
       let match = bytes[length - this.#rep0 - 1] as number;
       do {
@@ -236,7 +236,7 @@ export class LzmaDecoder {
     return value;
   }
 
-  /** Bits without a probability, highest first. At most 26, so the number stays exact. */
+  /** Decodes bits without a probability, highest first. At most 26 bits, so the number is exact. */
   #direct(bits: number): number {
     let value = 0;
     for (let i = 0; i < bits; i++) {

@@ -1,10 +1,10 @@
 import { FormatError } from '#base/errors';
 
-/** First size of the buffer, in bytes. */
+/** Initial size of the buffer, in bytes. */
 const START_BYTES = 64 * 1024;
 
 /**
- * The decoded bytes, in one buffer that grows up to a limit. It serves as the dictionary too: matches copy from it.
+ * The decoded bytes, in one buffer that grows up to a limit. The buffer is also the dictionary: matches copy from it.
  */
 export class Output {
   bytes: Uint8Array = new Uint8Array(START_BYTES);
@@ -16,7 +16,7 @@ export class Output {
   }
 
   /**
-   * Makes room for `count` more bytes; `bytes` may become another array.
+   * Reserves `count` more bytes; `bytes` may become another array.
    * @throws FormatError XZ_TOO_LARGE past the limit
    */
   reserve(count: number): void {
@@ -36,7 +36,7 @@ export class Output {
     this.bytes = larger;
   }
 
-  /** Everything decoded so far; a view. */
+  /** Returns a view of all bytes decoded so far. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }

@@ -16,15 +16,15 @@ import {
 import { decodeLzma2 } from './lzma2.ts';
 import { Output } from './output.ts';
 
-/** Settings of decodeXz. */
+/** Options of decodeXz. */
 export interface DecodeXzOptions {
-  /** Most bytes that may come out; more is refused before it is decoded. */
+  /** Largest output, in bytes; a larger output is refused before it is decoded. */
   readonly outputMaxBytes: number;
 }
 
 /**
- * Decodes an xz file: one or more streams of LZMA2 blocks, every check value and the index verified. Memory is the
- * output alone. Source: The .xz file format 1.2.0.
+ * Decodes an xz file: one or more streams of LZMA2 blocks; verifies every check value and the index. Memory is only the
+ * output. Source: The .xz file format 1.2.0.
  * @throws FormatError XZ_INVALID, XZ_TOO_LARGE; IntegrityError XZ_DIGEST_MISMATCH; UnsupportedError XZ_UNSUPPORTED
  */
 export function decodeXz(bytes: Uint8Array, options: DecodeXzOptions): Uint8Array {
@@ -37,12 +37,12 @@ export function decodeXz(bytes: Uint8Array, options: DecodeXzOptions): Uint8Arra
   return output.view();
 }
 
-/** Streams are followed by zeros in units of four bytes. */
+/** True for stream padding: zeros in units of four bytes. */
 function isPadding(bytes: Uint8Array, at: number): boolean {
   return bytes.length - at >= 4 && bytes.subarray(at, at + 4).every((byte) => byte === 0);
 }
 
-/** Sizes of one block: what the index repeats. */
+/** Sizes of one block, repeated in the index. */
 interface BlockSizes {
   readonly unpadded: number;
   readonly uncompressed: number;
@@ -105,7 +105,7 @@ class XzStream {
     this.#blocks.push({ unpadded, uncompressed });
   }
 
-  /** Reads up to the checksum at `crcAt` and over it. */
+  /** Reads the block header, including the checksum at `crcAt`. */
   #blockHeader(crcAt: number): { packed?: number; uncompressed?: number } {
     const start = this.#at;
     this.#byte();
@@ -170,7 +170,7 @@ class XzStream {
     if (stored !== found) mismatch(stored.toString(16), found.toString(16), 'xz header');
   }
 
-  /** A number in 7-bit groups, lowest first, at most 9 of them and none too many. */
+  /** Reads a number in 7-bit groups, lowest first: at most 9 groups, in the shortest encoding. */
   #vli(limit: number): number {
     let value = 0;
     for (let scale = 1, i = 0; i < 9; i++, scale *= 128) {
@@ -232,7 +232,7 @@ class XzStream {
   }
 }
 
-/** The check value over content, as hex of its stored bytes. */
+/** Computes the check value of content, as hex of its stored bytes. */
 function checkOf(check: number, content: Uint8Array): string {
   if (check === CHECK_SHA256) return createHash('sha256').update(content).digest('hex');
   const bytes = new Uint8Array(CHECK_BYTES.get(check) ?? 0);

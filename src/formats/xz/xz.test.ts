@@ -90,7 +90,7 @@ test('decodeXz refuses a file with any byte flipped', () => {
 
 test('a damaged check value is a mismatch that names both', () => {
   const bytes = golden('mix-sha256.xz');
-  // Footer 12, index 12, then the check of 32 bytes before them.
+  // From the end: footer 12, index 12, check 32 bytes.
   const at = bytes.length - 12 - 12 - 1;
   bytes[at] = (bytes[at] ?? 0) ^ 1;
   assert.throws(() => decodeXz(bytes, LIMIT), { code: 'XZ_DIGEST_MISMATCH' });

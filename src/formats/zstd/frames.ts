@@ -14,14 +14,14 @@ import {
 export interface ZstdFrame {
   readonly kind: 'zstd' | 'skip';
   readonly offset: number;
-  /** All of it, header and checksum included. */
+  /** Length of the whole frame, including header and checksum. */
   readonly lengthBytes: number;
-  /** The most that it can inflate to, counted from its blocks; 0 for a skippable frame. */
+  /** Upper bound of the inflated size, summed over its blocks; 0 for a skippable frame. */
   readonly inflatedMax: number;
 }
 
 /**
- * The frames of zstd data, by their headers alone: nothing is inflated.
+ * Lists the frames of zstd data by their headers alone, without inflating.
  * Source: RFC 8878, sections 3.1.1 and 3.1.2.
  * @throws FormatError ZSTD_FRAME_INVALID, BYTES_OUT_OF_RANGE
  */
@@ -40,7 +40,7 @@ export function* walkZstdFrames(bytes: Uint8Array): Generator<ZstdFrame> {
   }
 }
 
-/** The most that zstd data can inflate to. @throws FormatError ZSTD_FRAME_INVALID, BYTES_OUT_OF_RANGE */
+/** Upper bound of the inflated size of zstd data. @throws FormatError ZSTD_FRAME_INVALID, BYTES_OUT_OF_RANGE */
 export function measureInflatedMax(bytes: Uint8Array): number {
   let most = 0;
   for (const { inflatedMax } of walkZstdFrames(bytes)) most += inflatedMax;
@@ -51,7 +51,7 @@ export function isSkippable(magic: number): boolean {
   return magic >= SKIPPABLE_MAGIC && magic < SKIPPABLE_MAGIC + SKIPPABLE_MAGICS;
 }
 
-/** Moves behind a frame whose magic has been read; returns the most that its blocks hold. */
+/** Skips the rest of a frame whose magic has been read; returns the upper bound of its inflated size. */
 function passFrame(cursor: ByteCursor, offset: number): number {
   const descriptor = cursor.u8();
   cursor.skip(headerRestBytes(descriptor));

@@ -1,9 +1,9 @@
 /**
- * zstd: frames by their headers, and inflating data of several frames on Nodes whose own zstd stops after the first.
+ * zstd: frames by their headers, and inflating data of several frames on Node releases whose own zstd stops after the first.
  *
  *     pieces ─ ZstdFrameSplitter ─▶ frames ─▶ node:zlib, one frame at a time ─▶ content
  *
- * Compressing, and what a Node gets right by itself, is left to `node:zlib`.
+ * Compression, and all that Node inflates correctly by itself, is left to `node:zlib`.
  */
 export { measureInflatedMax, walkZstdFrames, type ZstdFrame } from './frames.ts';
 export { inflateZstd, inflateZstdSync } from './inflate.ts';

@@ -3,25 +3,25 @@ import { concatBytes } from '#base/bytes';
 import { walkZstdFrames } from './frames.ts';
 import { type FramePart, ZstdFrameSplitter } from './splitter.ts';
 
-/** `a` and `b`, each in a frame of its own. Source: RFC 8878 section 3.1.1: one raw block in a single segment. */
+/** `a` and `b`, each in its own frame. Source: RFC 8878 section 3.1.1: one raw block in a single segment. */
 const TWO_FRAMES = Buffer.from('28b52ffd200109000061' + '28b52ffd200109000062', 'hex');
-/** A frame that inflates to at most this many bytes is inflated at once: a stream for each chunk of a layer would cost more. */
+/** A frame that inflates to at most this many bytes is inflated in one call: a stream for each chunk of a layer would cost more. */
 const SMALL_FRAME_BYTES = 256 * 1024;
 
 let reads: boolean | undefined;
 
-/** Whether zstd of this Node reads all frames. Node 22 and early releases of Node 24 stop after the first. Asked once. */
+/** Whether this Node's zstd reads all frames. Node 22 and early releases of Node 24 stop after the first. Tested once. */
 function readsAllFrames(): boolean {
   reads ??= zstdDecompressSync(TWO_FRAMES).length === 2;
   return reads;
 }
 
 /**
- * Inflates zstd data of any number of frames, skippable ones included, on every Node: where zstd of Node stops after the first frame,
- * each frame is inflated by itself. Bytes that are no frame are an error, and so is a cut. A piece of the source may be overwritten
- * once the next one is asked for. Memory is bounded by a few pieces, 256 KiB and the window.
+ * Inflates zstd data of any number of frames, skippable ones included, on every Node: where Node's zstd stops after the first frame,
+ * each frame is inflated by itself. Bytes outside of frames and truncated data are errors. A piece of the source may be overwritten
+ * once the next one is requested. Memory is bounded by a few pieces, 256 KiB and the window.
  * @param byFrames true: frame by frame on every Node
- * @throws Error of zlib; FormatError ZSTD_FRAME_INVALID; what the source throws
+ * @throws Error of zlib; FormatError ZSTD_FRAME_INVALID; errors of the source
  */
 export async function* inflateZstd(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -42,7 +42,7 @@ export async function* inflateZstd(
       }
     }
   } finally {
-    // Not awaited: a source that waits for its server would keep an error back.
+    // Not awaited: a source that waits for its server would delay the error.
     parts.return(undefined).catch(() => {});
   }
 }
@@ -63,7 +63,7 @@ export function inflateZstdSync(
   for (const { kind, offset, lengthBytes } of walkZstdFrames(bytes)) {
     if (kind === 'skip') continue;
     const frame = bytes.subarray(offset, offset + lengthBytes);
-    // Zero is no limit that zlib takes, and no byte may come from here on.
+    // zlib does not accept a limit of zero; the check below rejects any byte from here on.
     const piece = zstdDecompressSync(frame, { ...options, maxOutputLength: Math.max(left, 1) });
     left -= piece.length;
     if (left < 0) throw tooLarge(options.maxOutputLength);
@@ -86,12 +86,12 @@ async function* partsOf(
 }
 
 interface HeldFrame {
-  /** Copies: a piece is overwritten by the next. */
+  /** Copies: the next piece overwrites the memory of a piece. */
   readonly held: Uint8Array[];
   readonly last: FramePart;
 }
 
-/** The parts of a frame up to its end, or up to what is too large to be held. */
+/** The parts of a frame up to its end, or up to the limit for held bytes. */
 async function heldFrame(first: FramePart, parts: AsyncGenerator<FramePart>): Promise<HeldFrame> {
   const held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -106,7 +106,7 @@ async function heldFrame(first: FramePart, parts: AsyncGenerator<FramePart>): Pr
   }
 }
 
-/** A frame whose first parts are held, to its end. */
+/** The held parts of a frame, then its other parts. */
 async function* restOf(
   held: readonly Uint8Array[],
   parts: AsyncGenerator<FramePart>,
@@ -118,14 +118,14 @@ async function* restOf(
   }
 }
 
-/** Feeding and reading run side by side: zlib works in a thread of its own meanwhile. */
+/** Writing and reading run in parallel: zlib works in its own thread. */
 async function* inflateStream(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: ZstdOptions,
 ): AsyncGenerator<Uint8Array> {
   const stream = createZstdDecompress({ ...options, rejectGarbageAfterEnd: true });
   const feeding = feed(source, stream);
-  // A failure of the source has become one of the stream.
+  // `feed` turns an error of the source into an error of the stream.
   feeding.catch(() => {});
   try {
     for await (const piece of stream) yield piece as Uint8Array;
@@ -142,7 +142,7 @@ async function feed(
   const closed = new Promise<void>((resolve) => stream.once('close', resolve));
   try {
     for await (const piece of source) {
-      // The callback comes when the piece has been used up; after an error it never comes.
+      // The callback runs when the piece has been consumed; after an error it never runs.
       await Promise.race([
         closed,
         new Promise<void>((resolve) => void stream.write(piece, () => resolve())),

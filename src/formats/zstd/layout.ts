@@ -2,7 +2,7 @@
 export const ZSTD_MAGIC = 0xfd2fb528;
 /** First of sixteen magics of a skippable frame. Source: RFC 8878, section 3.1.2. */
 export const SKIPPABLE_MAGIC = 0x184d2a50;
-/** Magics of skippable frames: this many from SKIPPABLE_MAGIC on. Source: RFC 8878, section 3.1.2. */
+/** Number of magics of skippable frames, from SKIPPABLE_MAGIC on. Source: RFC 8878, section 3.1.2. */
 export const SKIPPABLE_MAGICS = 16;
 /** Magic and length of a skippable frame. */
 export const SKIPPABLE_HEADER_BYTES = 8;
@@ -10,7 +10,7 @@ export const SKIPPABLE_HEADER_BYTES = 8;
 export const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
 /** Header of a block. Source: RFC 8878, section 3.1.1.2. */
 export const BLOCK_HEADER_BYTES = 3;
-/** Checksum behind the last block of a frame that has one. Source: RFC 8878, section 3.1.1. */
+/** Checksum after the last block of a frame that has one. Source: RFC 8878, section 3.1.1. */
 export const CHECKSUM_BYTES = 4;
 
 /** Types of blocks; 3 is reserved. Source: RFC 8878, section 3.1.1.2.2. */
@@ -20,7 +20,7 @@ export const BLOCK_TYPE = { raw: 0, rle: 1, compressed: 2 } as const;
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4];
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
 
-/** Bytes of a frame header behind its descriptor. */
+/** Bytes of a frame header after its descriptor. */
 export function headerRestBytes(descriptor: number): number {
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const sizeFlag = descriptor >>> 6;
@@ -34,12 +34,12 @@ export function hasChecksum(descriptor: number): boolean {
   return (descriptor & 0x04) !== 0;
 }
 
-/** What a block header says. */
+/** The content of a block header. */
 export interface BlockHeader {
   readonly isLast: boolean;
-  /** Bytes of the block behind its header. */
+  /** Bytes of the block after its header. */
   readonly storedBytes: number;
-  /** The most that it inflates to. */
+  /** Upper bound of the inflated size. */
   readonly inflatedMax: number;
 }
 

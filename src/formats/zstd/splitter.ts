@@ -7,12 +7,12 @@ import {
   ZSTD_MAGIC,
 } from './layout.ts';
 
-/** Bytes of a frame, in order; those of skippable frames never come. */
+/** Bytes of a frame, in order; skippable frames are omitted. */
 export interface FramePart {
   readonly bytes: Uint8Array;
   /** True when the frame ends with these bytes. */
   readonly isLast: boolean;
-  /** The most that the blocks of the frame inflate to whose headers have been seen. */
+  /** Upper bound of the inflated size of the blocks seen so far in the frame. */
   readonly inflatedMax: number;
 }
 
@@ -26,7 +26,7 @@ type State =
   | 'block'
   | 'checksum';
 
-/** States whose bytes are a number; those of the others are passed. */
+/** States whose bytes are parsed as a number; bytes of other states are skipped. */
 const NUMBERS: ReadonlySet<State> = new Set(['magic', 'skip-length', 'descriptor', 'block-header']);
 const MAGIC_BYTES = 4;
 const LENGTH_BYTES = 4;
@@ -35,16 +35,16 @@ const BLOCK: readonly [State, number] = ['block-header', BLOCK_HEADER_BYTES];
 const MAGIC = new Uint8Array(Uint32Array.of(ZSTD_MAGIC).buffer);
 
 /**
- * Finds the ends of the frames of zstd data that comes in pieces, by the headers of frames and blocks alone. Keeps no bytes but those of
- * a number that two pieces share. Source: RFC 8878, sections 3.1.1 and 3.1.2.
+ * Finds the ends of the frames of zstd data that arrives in pieces, by the headers of frames and blocks alone. Keeps only the bytes of
+ * a number that continues in the next piece. Source: RFC 8878, sections 3.1.1 and 3.1.2.
  */
 export class ZstdFrameSplitter {
   #state: State = 'magic';
-  /** Bytes until the state ends. */
+  /** Remaining bytes of the state. */
   #left = MAGIC_BYTES;
   #number = 0;
   #numberBytes = 0;
-  /** Bytes before the present one, in all pieces. */
+  /** Bytes read so far, in all pieces. */
   #offset = 0;
   #frameOffset = 0;
   #hasChecksum = false;
@@ -52,7 +52,7 @@ export class ZstdFrameSplitter {
   #inflatedMax = 0;
 
   /**
-   * The parts of a piece; they are views of it, but for a magic.
+   * The parts of a piece; they are views of it, except for a magic.
    * @throws FormatError ZSTD_FRAME_INVALID
    */
   *push(piece: Uint8Array): Generator<FramePart> {
@@ -74,7 +74,7 @@ export class ZstdFrameSplitter {
     if (this.#isInFrame && from < at) yield this.#part(piece.subarray(from), false);
   }
 
-  /** Says that no piece follows. @throws FormatError ZSTD_FRAME_INVALID in the middle of a frame */
+  /** Call after the last piece. @throws FormatError ZSTD_FRAME_INVALID in the middle of a frame */
   finish(): void {
     if (this.#state === 'magic' && this.#left === MAGIC_BYTES) return;
     failFrame(this.#frameOffset, `expected more bytes, found the end at ${this.#offset}`);
@@ -88,7 +88,7 @@ export class ZstdFrameSplitter {
     return { bytes, isLast, inflatedMax: this.#inflatedMax };
   }
 
-  /** Moves over the bytes of the present state; returns where that stopped. */
+  /** Reads bytes of the current state; returns the position after them. */
   #pass(piece: Uint8Array, at: number): number {
     const end = Math.min(piece.length, at + this.#left);
     if (NUMBERS.has(this.#state)) {
@@ -108,7 +108,7 @@ export class ZstdFrameSplitter {
     this.#numberBytes = 0;
   }
 
-  /** The state that follows, and how many bytes it has. */
+  /** The next state, and its length in bytes. */
   #next(number: number): readonly [State, number] {
     switch (this.#state) {
       case 'magic':

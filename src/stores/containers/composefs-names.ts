@@ -1,16 +1,16 @@
 import type { ByteString } from '#base/bytes';
 import { backingFileOf, openImage, walkImage } from '#formats/erofs';
 
-/** Where the content of a file of a composefs layer is: an object by its path below `diff`, or in the image itself. */
+/** Location of the content of a file of a composefs layer: an object by its path below `diff`, or inline in the image. */
 export type ComposefsContent =
   | { readonly kind: 'object'; readonly path: ByteString }
   | { readonly kind: 'inline'; readonly bytes: Uint8Array };
 
-/** Objects of such a layer have this form of path; nothing else is opened. */
+/** Form of the paths of objects of such a layer; no other path is opened. */
 const OBJECT_PATH = /^[0-9a-f]{2}\/[0-9a-f]{62}$/;
 
 /**
- * The contents of a composefs layer by path without leading slash. Names such as `.wh.a` are plain files in it.
+ * Reads the contents of a composefs layer, by path without leading slash. Names such as `.wh.a` are plain files in it.
  * @throws FormatError EROFS_INVALID
  */
 export function readComposefsNames(blob: Uint8Array): ReadonlyMap<ByteString, ComposefsContent> {

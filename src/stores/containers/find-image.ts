@@ -3,18 +3,18 @@ import { ConflictError, NotFoundError } from '#base/errors';
 import { isStorageId } from '#formats/containers-storage';
 import type { ImageRow, StoreSnapshot } from './snapshot.ts';
 
-/** An image that was named, and the digest that was asked for with it. */
+/** An image found by name, with the requested digest. */
 export interface FoundImage extends ImageRow {
-  /** Set for `NAME@DIGEST`: the manifest of the image to take. */
+  /** Set for `NAME@DIGEST`: the requested manifest of the image. */
   readonly wanted: ContentDigest | undefined;
 }
 
-/** Most names that an error lists. */
+/** Maximum number of names that an error lists. */
 const NAMES_MAX = 20;
 
 /**
- * Finds what a reference names: `@ID`, an id, `NAME[:TAG]`, `NAME@DIGEST`, the beginning of an id. A name without a tag means `latest`; one
- * without a host is looked for as written, on Docker Hub, under `localhost/`, and then as the end of exactly one image's name.
+ * Finds the image of a reference: `@ID`, an id, `NAME[:TAG]`, `NAME@DIGEST`, the prefix of an id. A name without a tag means `latest`. A name
+ * without a host is searched as written, on Docker Hub, under `localhost/`, and then as the end of exactly one image's name.
  * @throws NotFoundError TAG_NOT_FOUND; ConflictError IMAGE_AMBIGUOUS
  */
 export function findImage(snapshot: StoreSnapshot, name: string, label: string): FoundImage {
@@ -34,7 +34,7 @@ export function findImage(snapshot: StoreSnapshot, name: string, label: string):
   throw notFound(name, label, images);
 }
 
-/** All digests that an image is known by: those of its manifests. */
+/** All manifest digests of an image. */
 export function digestsOf({ record }: ImageRow): readonly ContentDigest[] {
   const kept = [...record.bigDataDigests]
     .filter(([key]) => key.startsWith('manifest'))
@@ -101,7 +101,7 @@ function withoutTag(name: string): string {
   return hasTag(plain) ? plain.slice(0, plain.lastIndexOf(':')) : plain;
 }
 
-/** Names to choose from; an image without one is called by its id. */
+/** Names to choose from; the id for an image without names. */
 function namesOf(images: readonly ImageRow[]): string[] {
   return images
     .flatMap(({ record }) => (record.names.length > 0 ? record.names : [`@${record.id}`]))

@@ -1,6 +1,6 @@
 /**
- * containers-storage: the store of podman, buildah and skopeo. Reading creates nothing; records are read under the locks that podman takes,
- * files are held open instead of locked.
+ * containers-storage: the store of podman, buildah and skopeo. Reading creates nothing. Records are read under podman's locks; files are held
+ * open instead of locked.
  *
  *     images.json ─▶ image ─▶ manifest, config
  *                      └─▶ layers.json ─▶ layer, layer, … ─▶ tar-split + diff/ = the tar, byte for byte

@@ -27,26 +27,26 @@ import type { LayerRow } from './snapshot.ts';
 
 /** A file of a layer. */
 export interface LayerFile {
-  /** Where the path begins. */
+  /** The directory that the path is relative to. */
   readonly directory: Dir;
-  /** Symbolic links on the way stay inside the directory, the last part is none. */
+  /** Symbolic links in its parents stay inside the directory; the last part is not a link. */
   readonly path: ByteString;
   readonly sizeBytes: number;
 }
 
-/** What comes next in the tar of a layer: headers and padding, or the content of a file, which is never empty. */
+/** The next part of the tar of a layer: headers and padding, or the content of a file, which is never empty. */
 export type LayerPart =
   | { readonly kind: 'segment'; readonly bytes: Uint8Array }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | ({ readonly kind: 'file' } & LayerFile);
 
 /**
- * The files of one layer and its tar-split, held open: the layer may be removed from the store while it is read, and what has been opened
- * stays. Nothing is locked.
+ * The files of one layer and its tar-split, held open. The layer may be removed from the store meanwhile; open files stay readable. Nothing is
+ * locked.
  */
 export class LayerFiles implements Disposable {
   readonly row: LayerRow;
-  /** The directory that paths of contents begin at. */
+  /** The directory that paths of contents are relative to. */
   readonly content: Dir;
   readonly #tarSplit: HostFile;
   readonly #names: ReadonlyMap<ByteString, ComposefsContent> | undefined;
@@ -68,7 +68,7 @@ export class LayerFiles implements Disposable {
   }
 
   /**
-   * The parts of the tar, some at a time. Nothing of them was verified.
+   * Yields the parts of the tar, in batches. Nothing is verified.
    * @throws FormatError TAR_SPLIT_INVALID; IntegrityError TAR_SPLIT_CONTENT_MISMATCH; HostError
    */
   async *parts(): AsyncGenerator<Iterable<LayerPart>> {
@@ -109,13 +109,13 @@ export class LayerFiles implements Disposable {
   async #feed(inflate: ReturnType<typeof createGunzip>): Promise<void> {
     for (const piece of readPieces(this.#tarSplit)) {
       if (inflate.destroyed) return;
-      // Copied: it is inflated while the next piece overwrites it.
+      // Copied: the next piece overwrites it while it is inflated.
       if (!inflate.write(Uint8Array.prototype.slice.call(piece))) await drained(inflate);
     }
     inflate.end();
   }
 
-  /** Where the content of a file of the tar is, by its name there. */
+  /** Locates the content of a file of the tar by its name in the tar. */
   #locate(name: ByteString, sizeBytes: number): LayerPart {
     const path = cleanPath(name);
     const file = { kind: 'file' as const, directory: this.content, sizeBytes };
@@ -154,7 +154,7 @@ export class LayerFiles implements Disposable {
     }
   }
 
-  /** The error for a layer that was removed while it was read, where that is why it could not be; else the error at hand. */
+  /** Returns the error for a removed layer, if the layer was removed while it was read; else the given error. */
   explain(error: unknown): unknown {
     return hasCode(error, 'TAR_SPLIT_CONTENT_MISMATCH') && !this.isThere()
       ? layerGone(this.row, error)
@@ -180,7 +180,7 @@ export function openLayerFile(content: Dir, path: ByteString): HostFile {
 }
 
 /**
- * Opens a layer for reading. Its tar-split lies beside its record, or in another graph root of the same store.
+ * Opens a layer for reading. Its tar-split is stored beside its record, or in another graph root of the same store.
  * @throws BusyError STORE_LAYER_GONE; UnsupportedError TAR_SPLIT_MISSING; FormatError EROFS_INVALID; HostError
  */
 export function openLayerFiles(row: LayerRow, roots: readonly StorageRoot[]): LayerFiles {
@@ -222,7 +222,7 @@ function composefsNames({ root, record }: LayerRow) {
     : readComposefsNames(readAll(blob, COMPOSEFS_BLOB_BYTES_MAX));
 }
 
-/** The path as podman unpacks it: without empty parts and `.`, and `..` never leads out. */
+/** The path as podman unpacks it: without empty parts and `.`, and `..` never leads out of the layer. */
 function cleanPath(name: ByteString): ByteString {
   if (!/(?:^|\/)(?:\.{0,2})(?:\/|$)/.test(name)) return name;
   const parts: string[] = [];
@@ -233,7 +233,7 @@ function cleanPath(name: ByteString): ByteString {
   return (parts.length === 0 ? '.' : parts.join('/')) as ByteString;
 }
 
-/** The error for a layer that is not, or no longer, in its store. */
+/** The error for a layer that is missing in its store. */
 export function layerGone({ root, record }: LayerRow, cause?: unknown): BusyError {
   return layerMissing(record.id, root.dir.label, cause);
 }

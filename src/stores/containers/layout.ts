@@ -20,7 +20,7 @@ export const DRIVERS = ['overlay', 'vfs'] as const;
 /** The driver of a store. */
 export type Driver = (typeof DRIVERS)[number];
 
-/** Where a layer of each driver has its files, below the graph root. */
+/** Directory of the files of a layer, below the graph root, by driver. */
 export function diffFolder(driver: Driver, layerId: string): string {
   return driver === 'overlay' ? `overlay/${layerId}/diff` : `vfs/dir/${layerId}`;
 }
@@ -30,14 +30,14 @@ export function composefsBlob(layerId: string): string {
   return `overlay/${layerId}/composefs-data/composefs.blob`;
 }
 
-/** Largest composefs image of a layer, in bytes. Our limit. */
+/** Maximum size of the composefs image of a layer, in bytes. Our limit. */
 export const COMPOSEFS_BLOB_BYTES_MAX = 512 * 2 ** 20;
 
-/** Most bytes that a tar-split inflates to. One of a layer with a million files has some 2 GiB. Our limit. */
+/** Maximum inflated size of a tar-split, in bytes. A layer with a million files has some 2 GiB. Our limit. */
 export const TAR_SPLIT_BYTES_MAX = 8 * 2 ** 30;
 
-/** The key of a layer's files by digest among its big data; its presence says that they are composefs objects. */
+/** Big data key of a layer's files by digest; its presence shows that they are composefs objects. */
 export const COMPOSEFS_KEY = 'zstd-chunked-layer-data';
 
-/** How long a lock is waited for, in milliseconds: podman holds one while it exports a layer. */
+/** Timeout of a lock, in milliseconds: podman holds a lock while it exports a layer. */
 export const LOCK_TIMEOUT_MS = 300_000;

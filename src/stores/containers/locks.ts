@@ -9,13 +9,13 @@ import type { StorageRoot } from './root.ts';
 /** First and longest pause between two attempts, in milliseconds. */
 const PAUSE_MS = { first: 1, longest: 50 } as const;
 
-/** How long to wait. */
+/** Timeout of a lock. */
 export interface StoreLockOptions extends OperationOptions {
-  /** Longest wait in milliseconds. */
+  /** Maximum wait in milliseconds. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** A lock of records, which ends when it is disposed. */
+/** A lock of records; disposing it releases the lock. */
 export class RecordsLock implements Disposable {
   readonly #file: HostFile;
 
@@ -23,7 +23,7 @@ export class RecordsLock implements Disposable {
     this.#file = file;
   }
 
-  /** Says that records change: others read them again. Comes before the records themselves, so that a crash between is harmless. */
+  /** Announces that records change, so that other processes read them again. Written before the records, so that a crash in between is harmless. */
   stamp(): void {
     writeAt(this.#file, makeStamp(BigInt(Date.now()) * 1_000_000n, process.pid), 0);
   }
@@ -34,8 +34,8 @@ export class RecordsLock implements Disposable {
 }
 
 /**
- * Locks records for reading, as podman understands it (a record lock of fcntl). Nothing is created: undefined where there is no lock file or
- * this user may not open it, so that nobody can lock.
+ * Locks records for reading with podman's kind of lock (a record lock of fcntl). Creates nothing: undefined if the lock file is missing or this
+ * user may not open it.
  * @throws BusyError STORE_LOCKED
  */
 export async function lockToRead(
@@ -52,7 +52,7 @@ export async function lockToRead(
   return file === undefined ? undefined : await take(file, 'shared', options);
 }
 
-/** Locks records for writing; makes the lock file. @throws BusyError STORE_LOCKED; HostError */
+/** Locks records for writing; creates the lock file. @throws BusyError STORE_LOCKED; HostError */
 export async function lockToWrite(
   root: StorageRoot,
   kind: RecordKind,

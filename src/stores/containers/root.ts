@@ -3,7 +3,7 @@ import { type RawRecords, RECORDS_BYTES_MAX, splitRecords } from '#formats/conta
 import { Dir, hasErrno, pathOf, readAll } from '#host';
 import { DRIVERS, type Driver, RECORDS, type RecordKind } from './layout.ts';
 
-/** What a graph root is to its store. */
+/** Role of a graph root in its store. */
 export type RootRole = 'primary' | 'image-store' | 'additional';
 
 /** One graph root of one driver: a folder with layers, images and their records. */
@@ -22,12 +22,12 @@ export class StorageRoot implements Disposable {
     this.dir[Symbol.dispose]();
   }
 
-  /** Name of a file beside the records of a kind. */
+  /** Path of a file beside the records of a kind. */
   pathOf(kind: RecordKind, name: string): string {
     return `${this.driver}-${RECORDS[kind].folder}/${name}`;
   }
 
-  /** The records of a file; none where there is no file. @throws FormatError CONTAINERS_RECORDS_INVALID; HostError */
+  /** Reads the records of a file; empty if the file is missing. @throws FormatError CONTAINERS_RECORDS_INVALID; HostError */
   readRecords(kind: RecordKind, name: string = RECORDS[kind].file): RawRecords {
     const path = this.pathOf(kind, name);
     using file = this.dir.tryOpenFile(path);
@@ -37,7 +37,7 @@ export class StorageRoot implements Disposable {
 }
 
 /**
- * Opens a graph root. The driver is the one asked for, else the one whose folders are there.
+ * Opens a graph root with the given driver, else with the driver whose folders exist.
  * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; UnsupportedError STORE_DRIVER_UNSUPPORTED; HostError
  */
 export function openRoot(path: string, role: RootRole, driver: string | undefined): StorageRoot {
@@ -56,7 +56,7 @@ export function openRoot(path: string, role: RootRole, driver: string | undefine
   }
 }
 
-/** As `openRoot`; undefined where there is no folder. */
+/** As `openRoot`; undefined if the folder is missing. */
 export function tryOpenRoot(
   path: string,
   role: RootRole,
@@ -77,7 +77,7 @@ function tryOpen(path: string): Dir | undefined {
   }
 }
 
-/** The driver of a graph root with records; `overlay` in an empty one. */
+/** Detects the driver of a graph root with records; `overlay` for an empty one. */
 function findDriver(dir: Dir): Driver {
   const found = DRIVERS.find((driver) => dir.stat(`${driver}-layers`)?.type === 'directory');
   if (found !== undefined) return found;
@@ -87,7 +87,7 @@ function findDriver(dir: Dir): Driver {
 }
 
 function requireDriver(driver: string, path: string): Driver {
-  // The old name of the same driver.
+  // `overlay2` is the old name of the same driver.
   const name = driver === 'overlay2' ? 'overlay' : driver;
   const known = DRIVERS.find((one) => one === name);
   if (known !== undefined) return known;

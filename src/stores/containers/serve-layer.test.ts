@@ -12,7 +12,7 @@ import { openContainersStore } from './store.ts';
 
 const HUGE_BYTES = 2 ** 28 + 1;
 
-/** What is served of the only layer of a store: kinds, and names of files. */
+/** Serves the only layer of a store; returns the kinds of records and the names of files. */
 async function kindsOf(graphRoot: string, readsAll: boolean): Promise<string[]> {
   const nothing = { driver: undefined, runRoot: undefined, imageStore: undefined };
   using store = await openContainersStore({ ...nothing, graphRoot, additionalImageStores: [] });

@@ -4,16 +4,16 @@ import { NAME_BYTES_MAX, SplitdirfdWriter } from '#formats/splitdirfdstream';
 import { type Dir, type FileStat, hasErrno, OPEN, openBeneath, readPieces, statFd } from '#host';
 import type { LayerFile, LayerFiles } from './layer-files.ts';
 
-/** For whom a layer is served. */
+/** Options of serving a layer. */
 export interface ServeOptions {
-  /** The receiver may open every file, whatever its mode (CAP_DAC_OVERRIDE); else it gets what others may not read as bytes. */
+  /** The receiver can open every file, whatever its mode (CAP_DAC_OVERRIDE); else files that others cannot read are sent as bytes. */
   readonly readsAll: boolean;
 }
 
 /**
- * A layer as a splitdirfdstream with one directory, the content directory of the layer. Files are given by name where they are regular files of
- * the right size that the receiver can open, else as bytes. Nothing is verified: the receiver does.
- * @throws UnsupportedError LAYER_NOT_SERVABLE for a content that is neither; as `LayerFiles.parts` and `LayerFiles.open`
+ * Encodes a layer as a splitdirfdstream with one directory, the content directory of the layer. A file is sent by name if it is a regular file of
+ * the right size that the receiver can open, else as bytes. Nothing is verified here: the receiver verifies it.
+ * @throws UnsupportedError LAYER_NOT_SERVABLE for a content that can be sent neither way; as `LayerFiles.parts` and `LayerFiles.open`
  */
 export async function* serveLayer(
   layer: LayerFiles,
@@ -50,7 +50,7 @@ function* inline(
   yield* readPieces(opened);
 }
 
-/** True for a regular file of this size behind a name that fits. */
+/** True for a regular file of this size whose name fits. */
 function isThere({ directory, path, sizeBytes }: LayerFile): boolean {
   const stat = tryStat(directory, path);
   return path.length <= NAME_BYTES_MAX && stat?.type === 'file' && stat.sizeBytes === sizeBytes;
@@ -58,7 +58,7 @@ function isThere({ directory, path, sizeBytes }: LayerFile): boolean {
 
 function tryStat(directory: Dir, path: string): FileStat | undefined {
   try {
-    // Opened for its path alone, so that neither modes nor devices matter. Receivers follow no links.
+    // Opened with O_PATH only, so that neither modes nor devices matter. Receivers follow no links.
     using file = openBeneath(directory, path, OPEN.path | OPEN.noFollow, 'refuse');
     return statFd(file);
   } catch (error) {
@@ -72,7 +72,7 @@ function tryStat(directory: Dir, path: string): FileStat | undefined {
 const OTHERS_READ = 0o004;
 const OTHERS_SEARCH = 0o001;
 
-/** What users without privileges can open below a directory; remembers directories. */
+/** Determines what users without privileges can open below a directory; caches directories. */
 class WorldReadable {
   readonly #root: Dir;
   readonly #known = new Map<string, boolean>();

@@ -10,36 +10,35 @@ import { RECORDS, VOLATILE_LAYERS_FILE } from './layout.ts';
 import { lockToRead, type StoreLockOptions } from './locks.ts';
 import type { StorageRoot } from './root.ts';
 
-/** A layer and the graph root that its record is in. */
+/** A layer, and the graph root with its record. */
 export interface LayerRow {
   readonly record: LayerRecord;
   readonly root: StorageRoot;
 }
 
-/** An image and the graph root that its record is in. */
+/** An image, and the graph root with its record. */
 export interface ImageRow {
   readonly record: ImageRecord;
   readonly root: StorageRoot;
 }
 
-/** A record that cannot be read, for reports. */
+/** An unreadable record, for reports. */
 export interface DamagedRecord {
   readonly path: string;
   readonly problem: string;
 }
 
-/** What the records of a store say at one time. */
+/** The records of a store at one time. */
 export interface StoreSnapshot {
   /** In the order of the graph roots and their records. */
   readonly images: readonly ImageRow[];
-  /** Complete layers by id; of equal ids the first counts. */
+  /** Complete layers by id; the first of equal ids counts. */
   readonly layers: ReadonlyMap<string, LayerRow>;
   readonly damaged: readonly DamagedRecord[];
 }
 
 /**
- * Reads the records of all graph roots, those of layers and those of images each under their own lock. Damaged records are told, and do not
- * hide the others.
+ * Reads the records of all graph roots; layers and images each under their own lock. Damaged records are reported, and do not hide the others.
  * @throws BusyError STORE_LOCKED; FormatError CONTAINERS_RECORDS_INVALID; HostError
  */
 export async function readSnapshot(

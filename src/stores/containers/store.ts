@@ -12,8 +12,7 @@ import { openRoot, type StorageRoot, tryOpenRoot } from './root.ts';
 import { type ImageRow, type LayerRow, readSnapshot, type StoreSnapshot } from './snapshot.ts';
 
 /**
- * A containers-storage opened for reading: the graph roots that belong together, and what their records said when they were last read.
- * Nothing in them is created or changed.
+ * A containers-storage opened for reading: its graph roots, and their records as of the last reading. Reading creates and changes nothing.
  */
 export class ContainersStore implements Disposable {
   readonly roots: readonly StorageRoot[];
@@ -28,7 +27,7 @@ export class ContainersStore implements Disposable {
     return this.#snapshot;
   }
 
-  /** Its graph root in messages. */
+  /** Its graph root, for messages. */
   get label(): string {
     return this.roots[0]?.dir.label ?? '';
   }
@@ -43,13 +42,13 @@ export class ContainersStore implements Disposable {
     return findImage(this.#snapshot, name, this.label);
   }
 
-  /** The image that has a manifest of this digest. */
+  /** Finds the image with a manifest of this digest. */
   findByDigest(digest: ContentDigest): ImageRow | undefined {
     return this.#snapshot.images.find((row) => digestsOf(row).includes(digest));
   }
 
   /**
-   * The bytes of the manifest that an image is stored with, or of the one with the digest that was asked for; of a manifest list the list.
+   * Reads the bytes of the manifest that an image is stored with, or of the manifest with the wanted digest; for a manifest list, the list.
    * @throws NotFoundError BLOB_NOT_FOUND; IntegrityError BLOB_DIGEST_MISMATCH; FormatError OCI_DOCUMENT_TOO_LARGE
    */
   readManifest(image: ImageRow, wanted?: ContentDigest): Uint8Array {
@@ -69,7 +68,7 @@ export class ContainersStore implements Disposable {
   }
 
   /**
-   * A big data item of an image, compared with the digest that its record states; undefined when there is none.
+   * Reads a big data item of an image, and verifies the digest in its record; undefined when the item is missing.
    * @throws IntegrityError BLOB_DIGEST_MISMATCH; FormatError OCI_DOCUMENT_TOO_LARGE
    */
   tryReadBigData({ record, root }: ImageRow, key: string): Uint8Array | undefined {
@@ -97,8 +96,8 @@ export class ContainersStore implements Disposable {
   }
 
   /**
-   * Opens a layer of an image: the one at the position where the chain fits the diff ids of the config, else any layer of this diff id.
-   * The files need not match the diff id: the reader compares them.
+   * Opens a layer of an image: the layer at the position if the chain fits the diff ids of the config, else any layer of this diff id. The files
+   * need not match the diff id: the reader verifies them.
    * @throws BusyError STORE_LAYER_GONE; as `openLayerFiles`
    */
   openLayer(image: ImageRow, diffIds: readonly DiffId[], position: number): LayerFiles {
@@ -117,8 +116,8 @@ export class ContainersStore implements Disposable {
   }
 
   /**
-   * The folders with the files of the layers that images have, below their graph roots; layers of containers are not among them.
-   * @param onBroken told what is wrong with an image of which layers are missing
+   * The folders with the files of image layers, below their graph roots; layers of containers are excluded.
+   * @param onBroken called with the problem of an image with missing layers
    */
   imageFolders(onBroken: (problem: string) => void): Map<StorageRoot, Set<string>> {
     const folders = new Map<StorageRoot, Set<string>>();
@@ -137,8 +136,8 @@ export class ContainersStore implements Disposable {
   }
 
   /**
-   * Opens a layer of an image by its place in the chain, base first, as containers/storage counts layers that it serves.
-   * @returns undefined where the chain has no such place
+   * Opens a layer of an image by its index in the chain, base first, as containers/storage numbers layers that it serves.
+   * @returns undefined if the chain has no such index
    * @throws as `chainOf` and `openLayerFiles`
    */
   tryOpenLayerAt(image: ImageRow, index: number): LayerFiles | undefined {
@@ -152,7 +151,7 @@ export class ContainersStore implements Disposable {
 }
 
 /**
- * Opens a store and reads its records. The graph root or the image store must be there; of the additional stores those that are count.
+ * Opens a store and reads its records. The graph root or the image store must exist; missing additional stores are skipped.
  * @throws NotFoundError IMAGE_SOURCE_NOT_FOUND; UnsupportedError STORE_DRIVER_UNSUPPORTED; BusyError STORE_LOCKED; FormatError
  *   CONTAINERS_RECORDS_INVALID; HostError
  */

@@ -6,38 +6,38 @@ import { type ChunkSink, ContentChunker } from '#formats/chunker';
 import { type ContentPlace, type PlaceReader, placeOfBytes } from './place.ts';
 import type { ContentSearch } from './source.ts';
 
-/** Candidates of one size that are hashed, when their paths say nothing. */
+/** Maximum number of candidates of one size that are hashed, when no path matches. */
 const PER_SIZE_MAX = 4;
-/** Files smaller than this are looked for by their path alone: many have the same size by chance. */
+/** Smaller files, in bytes, are searched for by path only: many have the same size by chance. */
 const BY_SIZE_BYTES_MIN = 1024;
-/** Content that is hashed and cut into chunks for one search, at most; more would take longer than to fetch it. */
+/** Maximum content that is hashed and chunked for one search, in bytes; more would take longer than fetching it. */
 const HASHED_BYTES_MAX = 8 * 2 ** 30;
 const CHUNKED_BYTES_MAX = 2 * 2 ** 30;
 const PIECE_BYTES = 2 ** 20;
 
-/** A file whose content is not known by a digest. */
+/** A file whose content digest is unknown. */
 export interface Candidate {
   /** Absolute, or as in a tar. */
   readonly path: string;
   readonly sizeBytes: number;
-  /** Where its content is; asked when it is wanted. */
+  /** Location of its content; called when needed. */
   readonly place?: () => ContentPlace | undefined;
-  /** Its content, when it is small and at hand. */
+  /** Its content, if it is small and already in memory. */
   readonly bytes?: Uint8Array;
 }
 
 /**
- * Files of this host that may be what is wanted, by their paths and sizes: those are hashed, and files of the same path with another content are
- * cut into chunks, as the layer was.
+ * Files of this host that may match wanted files, by path and size. Files that may match are hashed. Files of the same path with other content
+ * are split into chunks, as the layer was.
  */
 export class Candidates {
   readonly #search: ContentSearch;
   readonly #byPath = new Map<string, ChunkedFile>();
   readonly #sizes = new Map<number, number>();
-  /** To be hashed, those of the right path first. */
+  /** Files to hash, those with a matching path first. */
   readonly #likely: Candidate[] = [];
   readonly #possible: Candidate[] = [];
-  /** To be cut into chunks: another version of a wanted file. */
+  /** Files to split into chunks: other versions of a wanted file. */
   readonly #versions: { readonly file: ChunkedFile; readonly candidate: Candidate }[] = [];
   #hashedBytes = 0;
   #sinceYield = 0;
@@ -51,7 +51,7 @@ export class Candidates {
     }
   }
 
-  /** Takes a file that may be of use. */
+  /** Adds a file that may match. */
   add(candidate: Candidate): void {
     const { sizeBytes, bytes } = candidate;
     const samePath = this.#byPath.get(plainPath(candidate.path));
@@ -68,7 +68,7 @@ export class Candidates {
     }
   }
 
-  /** Hashes what was taken, and offers what proves to be wanted. */
+  /** Hashes the added files, and offers those that are wanted. */
   async offerContents(): Promise<void> {
     const { wanted } = this.#search;
     for (const candidate of [...this.#likely, ...this.#possible]) {
@@ -100,7 +100,7 @@ export class Candidates {
       if (reader === undefined) return;
       work(place, reader);
     } catch (error) {
-      // A place that cannot be read is as good as none.
+      // A place that cannot be read counts as missing.
       if (!(error instanceof HostError)) throw error;
     }
     this.#hashedBytes += place.sizeBytes;
@@ -142,7 +142,7 @@ function hashOf(reader: PlaceReader): ContentDigest {
   return hasher.finish();
 }
 
-/** The content in pieces that are not used again. */
+/** The content in pieces that are not reused. */
 function* piecesOf(reader: PlaceReader): Generator<Uint8Array> {
   for (let at = 0; at < reader.sizeBytes; ) {
     const piece = new Uint8Array(Math.min(PIECE_BYTES, reader.sizeBytes - at));
@@ -153,7 +153,7 @@ function* piecesOf(reader: PlaceReader): Generator<Uint8Array> {
   }
 }
 
-/** A path without slashes around it and without `.` before it. */
+/** Removes slashes at both ends of a path, and `.` at its start. */
 function plainPath(path: string): string {
   return path.replace(/^(?:\.?\/)+|\/+$/g, '');
 }

@@ -56,7 +56,7 @@ test('an index that is cut, of another repository or of other bytes offers nothi
   for (let length = 0; length < bytes.length; length += 1) {
     assert.equal(scanIndex(bytes.subarray(0, length), 'sha256', wanted, placeOf(30)), false);
   }
-  // The object is shorter than it was.
+  // The object is shorter than before.
   assert.ok(scanIndex(bytes, 'sha256', wanted, placeOf(5)));
   assert.equal(wanted.missingCount > 0, true);
   assert.equal(wanted.content(file.digest, file.sizeBytes), undefined);

@@ -6,7 +6,7 @@ import { placeOfBytes } from './place.ts';
 import { KEY_BYTES, keyOf, type WantedContents } from './wanted.ts';
 
 /*
- * What contents a layer has: a head, the ids of its objects, the bytes of its small files, and fixed records, all little-endian.
+ * The contents of a layer: a header, the ids of its objects, the bytes of its small files, and fixed records, all little-endian.
  *
  *     head 32: magic 8 · bytes of an id u32 · ids u32 · bytes of small files u64 · records u64
  *     record 40: key 16 · object u32 (of a small file 2^32 - 1) · zero u32 · offset f64 · size f64
@@ -16,18 +16,18 @@ const HEAD_BYTES = 32;
 const RECORD_BYTES = 40;
 const RECORD_WORDS = RECORD_BYTES / 4;
 const NO_OBJECT = 0xffff_ffff;
-/** Longest index that is read. */
+/** Largest index that is read, in bytes. */
 export const INDEX_BYTES_MAX = 512 * 2 ** 20;
-/** Most records of a layer: beyond, its last files are not found again. */
+/** Maximum number of records of a layer; files beyond it are not indexed. */
 const RECORDS_MAX = 8_000_000;
 
-/** Records for which there is room at first. */
+/** Initial capacity, in records. */
 const RECORDS_MIN = 2048;
 
-/** What a file of a layer became. */
+/** How a file of a layer was stored: as an object, or inline. */
 export type StoredFile = ObjectId | Uint8Array;
 
-/** Gathers the contents of a layer, file by file in the order of the tar. */
+/** Collects the contents of a layer, file by file in the order of the tar. */
 export class IndexWriter {
   readonly #algorithm: VerityAlgorithm;
   readonly #ids = new Map<ObjectId, number>();
@@ -40,7 +40,7 @@ export class IndexWriter {
     this.#algorithm = algorithm;
   }
 
-  /** Takes a file and what it became. */
+  /** Adds a file and how it was stored. */
   add({ digest, sizeBytes, chunks }: ChunkedFile, stored: StoredFile): void {
     if (typeof stored !== 'string') {
       this.#record(digest, NO_OBJECT, this.#smallBytes, sizeBytes);
@@ -74,7 +74,7 @@ export class IndexWriter {
     this.#count += 1;
   }
 
-  /** The index as it is kept. */
+  /** Returns the encoded index. */
   finish(): Uint8Array {
     const { digestBytes } = ALGORITHMS[this.#algorithm];
     const padding = -this.#smallBytes & 7;
@@ -94,7 +94,7 @@ export class IndexWriter {
 export type PlaceOfObject = (id: ObjectId) => ContentPlace | undefined;
 
 /**
- * Offers what an index has of what is wanted. False when it is no index of this repository: then it is of no use.
+ * Offers the wanted contents of an index. False when the bytes are not an index of this repository: such an index is useless.
  */
 export function scanIndex(
   bytes: Uint8Array,
@@ -113,7 +113,7 @@ export function scanIndex(
   if (index.readUInt32LE(8) !== digestBytes || recordsAt + count * RECORD_BYTES !== index.length) {
     return false;
   }
-  // Copied to where words lie on their boundaries.
+  // Copied for alignment.
   const records = Uint8Array.prototype.slice.call(index, recordsAt);
   const words = new Uint32Array(records.buffer);
   const view = new DataView(records.buffer);

@@ -1,5 +1,5 @@
 /**
- * What is on this host already, by the digest of a file or of a chunk of one. Answers are hints: who uses a place verifies what is there.
+ * Finds content that this host already has, by the digest of a file or of a chunk. Results are hints: the reader of a place verifies its content.
  *
  *     files of a TOC ─▶ WantedContents ◀─ offer ─ ContentSource: this repository, other stores
  *                            │                       indexes of layers · kept TOCs · files of the same path or size, hashed

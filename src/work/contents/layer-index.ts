@@ -7,7 +7,7 @@ import { layerStreamName, readLayer } from '#work/image';
 import { IndexWriter } from './index-file.ts';
 import { TocStore } from './toc-store.ts';
 
-/** Takes the entries of a layer in the order of its tar, and keeps what contents they turned out to be. */
+/** Receives the entries of a layer in the order of its tar, and records the resulting contents. */
 export class LayerIndexer {
   readonly #repository: Repository;
   readonly #files: readonly ChunkedFile[];
@@ -15,14 +15,14 @@ export class LayerIndexer {
   #next = 0;
   #isSound = true;
 
-  /** `files`: of the TOC of the layer. */
+  /** `files`: from the TOC of the layer. */
   constructor(repository: Repository, files: readonly ChunkedFile[]) {
     this.#repository = repository;
     this.#files = files;
     this.#writer = new IndexWriter(repository.algorithm);
   }
 
-  /** Takes the next entry. */
+  /** Adds the next entry. */
   entry({ type, sizeBytes }: TarEntry, content: StoredContent): void {
     if (type !== 'file' || sizeBytes === 0 || !this.#isSound) return;
     const file = this.#files[this.#next];
@@ -32,7 +32,7 @@ export class LayerIndexer {
     this.#writer.add(file, content.kind === 'inline' ? content.bytes : content.id);
   }
 
-  /** The layer is complete and verified: its contents are found from now on. */
+  /** Call when the layer is complete and verified: its contents can be found from now on. */
   keep(diffId: DiffId): void {
     if (!this.#isSound || this.#next !== this.#files.length) return;
     this.#repository.kept.contents.write(indexNameOf(diffId), this.#writer.finish());
@@ -44,7 +44,7 @@ export function indexNameOf(diffId: DiffId): string {
   return diffId.replace(':', '-');
 }
 
-/** Makes the index of a stored layer whose TOC was kept. False when that cannot be done. */
+/** Indexes a stored layer whose TOC was kept. False when that is not possible. */
 export async function indexStoredLayer(repository: Repository, diffId: DiffId): Promise<boolean> {
   const tocs = new TocStore(repository);
   const location = tocs.locationOf(diffId);
@@ -62,7 +62,7 @@ export async function indexStoredLayer(repository: Repository, diffId: DiffId): 
     indexer.keep(diffId);
     return true;
   } catch (error) {
-    // What was kept is not what it was, or the layer is damaged: there is nothing to find in it.
+    // The kept metadata or the layer is damaged: it has no content to find.
     if (!isOnecopyError(error)) throw error;
     tocs.forget(location.tocDigest);
     return false;

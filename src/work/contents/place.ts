@@ -1,21 +1,21 @@
 import type { ObjectId } from '#base/digest';
 import type { RandomReader } from '#base/flow';
 
-/** An open place: its bytes, and where extents can be shared, its descriptor. */
+/** An open place: its bytes and, where extents can be shared, its descriptor. */
 export interface PlaceReader extends RandomReader, Disposable {
   readonly fd?: number | undefined;
 }
 
-/** Where contents lie: one thing that can be opened, or is gone by then. One value for each thing, so that places can be compared. */
+/** Location of content: a file or object to open, which may be gone by then. One value for each location, so that places can be compared. */
 export interface ContentPlace {
-  /** The object that this is in the repository that is filled; undefined for what is elsewhere. */
+  /** The object id in the target repository; undefined for content of another store. */
   readonly objectId?: ObjectId | undefined;
   readonly sizeBytes: number;
-  /** Undefined when it is gone. */
+  /** Undefined when the file is gone. */
   open(): PlaceReader | undefined;
 }
 
-/** A place in memory, for what is too small for a file of its own. */
+/** A place in memory, for content too small for a separate file. */
 export function placeOfBytes(bytes: Uint8Array): ContentPlace {
   return {
     sizeBytes: bytes.length,

@@ -13,8 +13,8 @@ import type { ContentSearch, ContentSource } from './source.ts';
 const LAYER_PREFIX = layerStreamName('' as DiffId);
 
 /**
- * The objects of the repository that is filled: found by the indexes of its layers, by kept TOCs of layers that have no index yet, and for layers
- * without a TOC by path and size, whose objects are then hashed.
+ * The objects of the target repository. They are found by the indexes of its layers, by kept TOCs of layers that have no index yet, and for
+ * layers without a TOC by path and size; those objects are then hashed.
  */
 export class RepositorySource implements ContentSource {
   readonly #repository: Repository;
@@ -26,14 +26,14 @@ export class RepositorySource implements ContentSource {
     this.#distrusted = repository.objects.distrusted();
   }
 
-  /** True when nothing can be found here: there is no layer. */
+  /** True when the repository has no layer, so nothing can be found. */
   get isEmpty(): boolean {
     return this.#layers().next().done === true;
   }
 
   async offer(search: ContentSearch): Promise<void> {
     const { wanted, signal } = search;
-    // Also of layers that are gone: their objects may be here until garbage is collected.
+    // Also indexes of removed layers: their objects may exist until garbage collection.
     const indexed = new Set(this.#repository.kept.contents.names());
     for (const name of indexed) {
       signal?.throwIfAborted();
@@ -64,7 +64,7 @@ export class RepositorySource implements ContentSource {
     return bytes !== undefined && scanIndex(bytes, algorithm, wanted, (id) => this.placeOf(id));
   }
 
-  /** An object as a place, when it is there and nobody doubts it. */
+  /** An object as a place, if it exists and is not marked as suspect. */
   placeOf(id: ObjectId): ContentPlace | undefined {
     if (this.#places.has(id)) return this.#places.get(id);
     const { objects } = this.#repository;
@@ -111,7 +111,7 @@ export class RepositorySource implements ContentSource {
         candidates.add(found);
       }
     } catch (error) {
-      // A damaged layer has nothing to offer.
+      // A damaged layer offers nothing.
       if (!isOnecopyError(error)) throw error;
     }
   }
@@ -119,7 +119,7 @@ export class RepositorySource implements ContentSource {
   *#layers(): Generator<{ readonly diffId: DiffId; readonly id: ObjectId }> {
     for (const { name, id } of this.#repository.streams.list()) {
       const text = name.startsWith(LAYER_PREFIX) ? name.slice(LAYER_PREFIX.length) : '';
-      // Layers of artifacts, which are no tars, have such names too; their streams say so when they are read.
+      // Layers of artifacts, which are not tars, have such names too; reading their streams reveals it.
       if (id !== undefined && isContentDigest(text)) yield { diffId: text as string as DiffId, id };
     }
   }

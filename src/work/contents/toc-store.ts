@@ -2,20 +2,20 @@ import type { ContentDigest, DiffId } from '#base/digest';
 import type { ChunkedLocation } from '#formats/chunked';
 import type { KeptFiles, Repository } from '#stores/composefs';
 
-/** Head of a kept pair: the length of the TOC, 4 bytes little-endian; TOC and tar-split follow. */
+/** Header of a kept pair: the length of the TOC, 4 bytes little-endian; TOC and tar-split follow. */
 const HEAD_BYTES = 4;
 const PAIR_BYTES_MAX = 128 * 2 ** 20;
 const NOTE_BYTES_MAX = 4096;
 
-/** TOC and tar-split of a layer as they are in its blob. */
+/** TOC and tar-split of a layer, as stored in its blob. */
 export interface KeptMetadata {
   readonly toc: Uint8Array;
   readonly tarSplit: Uint8Array;
 }
 
 /**
- * TOCs and tar-splits of layers, kept by the digest of the TOC, so that the same layer asks for them once; and which TOC a layer had, by its
- * diff id. What is found need not be right.
+ * Keeps TOCs and tar-splits of layers by the digest of the TOC, so that each layer requests them once. Also records the TOC of a layer by its
+ * diff id. Results are not trusted.
  */
 export class TocStore {
   readonly #files: KeptFiles;
@@ -24,7 +24,7 @@ export class TocStore {
     this.#files = kept.tocs;
   }
 
-  /** The metadata of a TOC that was kept. */
+  /** Returns the kept metadata of a TOC. */
   find(tocDigest: ContentDigest): KeptMetadata | undefined {
     const pair = this.#files.read(nameOf(tocDigest), PAIR_BYTES_MAX);
     if (pair === undefined || pair.length < HEAD_BYTES) return undefined;
@@ -42,12 +42,12 @@ export class TocStore {
     this.#files.write(nameOf(tocDigest), Buffer.concat([head, toc, tarSplit]));
   }
 
-  /** Notes the TOC of a layer that is stored. */
+  /** Records the TOC of a stored layer. */
   note(diffId: DiffId, location: ChunkedLocation): void {
     this.#files.write(noteOf(diffId), Buffer.from(JSON.stringify(location)));
   }
 
-  /** The TOC that a layer was noted with. */
+  /** Returns the recorded TOC of a layer. */
   locationOf(diffId: DiffId): ChunkedLocation | undefined {
     const text = this.#files.read(noteOf(diffId), NOTE_BYTES_MAX);
     if (text === undefined) return undefined;
@@ -59,7 +59,7 @@ export class TocStore {
     }
   }
 
-  /** Forgets what proved to be wrong. */
+  /** Removes metadata that proved wrong. */
   forget(tocDigest: ContentDigest): void {
     this.#files.remove(nameOf(tocDigest));
   }

@@ -6,15 +6,15 @@ import type { ContentPlace } from './place.ts';
 export const KEY_BYTES = 16;
 const KEY_WORDS = KEY_BYTES / 4;
 
-/** Where a content begins in its place. */
+/** The offset of a content in its place. */
 export interface FoundContent {
   readonly source: ContentPlace;
   readonly offset: number;
 }
 
 /**
- * Contents that are wanted, files and chunks by their digests, and what was found of them. Sources are shown what is wanted and offer what they
- * have; the first that offers is taken. Nothing is verified here.
+ * Wanted contents, files and chunks by their digests, and the places found for them. Sources read what is wanted and offer places; the first
+ * offer is used. Nothing is verified here.
  */
 export class WantedContents {
   /** Concatenated keys, and the required size of each. */
@@ -39,18 +39,18 @@ export class WantedContents {
     }
   }
 
-  /** Different contents that nobody has offered yet. */
+  /** Number of different contents without an offer. */
   get missingCount(): number {
     return this.#count - this.#foundCount;
   }
 
-  /** True when this content is wanted and was not offered. */
+  /** True when this content is wanted and has no offer yet. */
   isMissing(digest: ContentDigest, sizeBytes: number): boolean {
     const index = this.#indexOf(wordsOf(digest), 0);
     return index >= 0 && this.#found[index] === undefined && this.#sizes[index] === sizeBytes;
   }
 
-  /** Index of a wanted content by its key, which lies in `words` from `at` on; -1 when it is not wanted. */
+  /** Index of a wanted content by its key, which is in `words` from `at` on; -1 when it is not wanted. */
   find(words: Uint32Array, at: number): number {
     return this.#indexOf(words, at);
   }
@@ -68,14 +68,14 @@ export class WantedContents {
     if (index >= 0) this.offerAt(index, sizeBytes, content);
   }
 
-  /** What was found of a content; undefined when nobody has it, or has it no more. */
+  /** The place found for a content; undefined when no source offered it, or the offer was withdrawn. */
   content(digest: ContentDigest, sizeBytes: number): FoundContent | undefined {
     const index = this.#indexOf(wordsOf(digest), 0);
     const found = index < 0 ? undefined : this.#found[index];
     return found !== undefined && this.#sizes[index] === sizeBytes ? found : undefined;
   }
 
-  /** What was offered is gone or another content: it counts as missing, and may be offered again. */
+  /** Withdraws an offer whose content is gone or differs: the content counts as missing, and may be offered again. */
   withdraw(digest: ContentDigest): void {
     const index = this.#indexOf(wordsOf(digest), 0);
     if (index < 0 || this.#found[index] === undefined) return;

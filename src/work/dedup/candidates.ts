@@ -3,7 +3,7 @@ import { UnsupportedError } from '#base/errors';
 import { type Dir, type FileStat, hasErrno } from '#host';
 import type { FilePart } from './stores.ts';
 
-/** A file of which others have the size. */
+/** A file whose size occurs more than once. */
 export interface Candidate {
   readonly part: FilePart;
   /** Below the root of the part. */
@@ -18,26 +18,26 @@ export interface SizeGroup {
   readonly files: readonly Candidate[];
 }
 
-/** What a walk found. */
+/** Result of a walk. */
 export interface Found {
-  /** The largest size first. */
+  /** In descending order of size. */
   readonly groups: readonly SizeGroup[];
-  /** Regular files, by store. */
+  /** Number of regular files, by store. */
   readonly filesOf: readonly number[];
   /** One directory of each filesystem. */
   readonly filesystems: ReadonlyMap<number, Dir>;
 }
 
-/** Smaller files share no block: their data lies in one that they fill in part, or in the inode. */
+/** Smaller files, in bytes, share no block: their data is in a partial block, or in the inode. */
 const SIZE_BYTES_MIN = 4096;
-/** Most files that are compared. One takes some 200 bytes of memory. */
+/** Maximum number of files to compare. Each needs some 200 bytes of memory. */
 const CANDIDATES_MAX = 2_000_000;
-/** Deepest directory; that of a path of 4096 bytes. */
+/** Maximum depth of directories, as in a path of 4096 bytes. */
 const DEPTH_MAX = 2048;
 
 /**
- * Finds the files that may have a twin, in two walks: the first counts sizes, the second gathers the files of those that occur twice.
- * @param onFiles called now and then with the number of files since the last call; it may throw to end the walk
+ * Finds files that may have a duplicate, in two walks: the first counts sizes, the second collects the files whose size occurs twice.
+ * @param onFiles called periodically with the number of files since the last call; it may throw to end the walk
  * @throws UnsupportedError ACCOUNT_TOO_LARGE
  */
 export function findCandidates(
@@ -115,7 +115,7 @@ function walk(dir: Dir, path: string, walking: Walking, depth: number): void {
   }
 }
 
-/** A directory; undefined if it is gone or this user may not open it. */
+/** Opens a directory; undefined if it is gone or this user may not open it. */
 function tryOpen(dir: Dir, name: string): Dir | undefined {
   try {
     return dir.tryOpenDir(name, { noFollow: true });

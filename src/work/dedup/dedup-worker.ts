@@ -1,5 +1,5 @@
 import { serveWorker } from '#host';
 import { type DedupReport, type DedupRequest, shareEqualFiles } from './share.ts';
 
-/** The thread that hashes and shares files: every call of it blocks. */
+/** The thread that hashes and shares files: all of its calls block. */
 serveWorker<DedupRequest, never, number, DedupReport>(shareEqualFiles);

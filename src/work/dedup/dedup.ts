@@ -3,9 +3,9 @@ import { startWorker } from '#host';
 import type { DedupReport, DedupRequest } from './share.ts';
 
 /**
- * Finds equal files in stores, and with `isDryRun: false` makes them share their blocks. Files of a composefs repository stay as they are, and the others
- * come to share with them; then those of OSTree repositories, then those of the layers of images. Layers of containers are left alone.
- * While files of a containers-storage change their blocks, its layers are locked as podman locks them, for a second at a time.
+ * Finds equal files in stores, and with `isDryRun: false` makes them share their blocks. Files of a composefs repository are never changed; equal
+ * files of other stores share with them. Next in precedence are files of OSTree repositories, then files of image layers. Layers of containers
+ * are not touched. While files of a containers-storage change their blocks, its layers are locked as podman locks them, for a second at a time.
  * @throws as the opening of each store; BusyError STORE_LOCKED; UnsupportedError ACCOUNT_TOO_LARGE
  */
 export async function dedupStores(

@@ -18,20 +18,20 @@ import type { StorePlace } from '#work/account';
 import { type Candidate, findCandidates, type SizeGroup } from './candidates.ts';
 import { type FilePart, openParts } from './stores.ts';
 
-/** What to compare. */
+/** Stores to compare. */
 export interface DedupRequest {
   readonly stores: readonly StorePlace[];
   /** Only finds and counts. */
   readonly isDryRun: boolean;
 }
 
-/** Files and their bytes on the disk. */
+/** Number of files and their bytes on disk. */
 export interface FileCount {
   files: number;
   bytes: number;
 }
 
-/** What was found and done. */
+/** Result of a deduplication. */
 export interface DedupReport {
   readonly stores: readonly {
     readonly kind: StorePlace['kind'];
@@ -39,24 +39,24 @@ export interface DedupReport {
     readonly files: number;
   }[];
   readonly filesystems: readonly { readonly path: string; readonly canShare: boolean }[];
-  /** Files whose content another file has in blocks of its own, and what sharing them frees. */
+  /** Files whose content another file has in other blocks, and the bytes that sharing them frees. */
   readonly duplicates: FileCount;
-  /** Of these, those that share their blocks now, and the bytes that nothing in these stores uses any more. */
+  /** Duplicates that share their blocks now, and the bytes that these stores no longer use. */
   readonly shared: FileCount;
-  /** Files that changed or went meanwhile, or that the filesystem did not share. */
+  /** Files that changed or were removed meanwhile, or that the filesystem did not share. */
   readonly left: number;
   readonly problems: readonly string[];
 }
 
-/** Files that share all of their extents already. */
+/** Files that already share all of their extents. */
 interface SharedSet {
   readonly files: Candidate[];
   readonly bytes: number;
 }
 
-/** Most problems that are told. */
+/** Maximum number of problems that are reported. */
 const PROBLEMS_MAX = 20;
-/** A lock is held for this long at most before others have their turn, in milliseconds. */
+/** Maximum time that a lock is held before others can acquire it, in milliseconds. */
 const LOCK_HELD_MS = 1000;
 
 /** Compares the files of stores and shares them, see `dedupStores`. */
@@ -98,7 +98,7 @@ export async function shareEqualFiles(
   };
 }
 
-/** True when files of a filesystem can share blocks; leaves nothing there. */
+/** True when files of a filesystem can share blocks; leaves no file behind. */
 function canShareIn(dir: Dir, tell: (text: string) => void): boolean {
   try {
     return probeReflinkBetween(dir, dir);
@@ -124,7 +124,7 @@ class Sharing {
     this.#tell = tell;
   }
 
-  /** Finds the twins among files of one size; shares them unless `isDryRun`. */
+  /** Finds the duplicates among files of one size; shares them unless `isDryRun`. */
   async group({ files, sizeBytes }: SizeGroup, isDryRun: boolean): Promise<void> {
     const sets = this.#setsOf(files);
     if (sets.length < 2) return;
@@ -145,7 +145,7 @@ class Sharing {
     }
   }
 
-  /** Files by the places of their blocks; those without blocks of their own are left out. */
+  /** Groups files by their extents; files whose extents have no exact location on the device are omitted. */
   #setsOf(files: readonly Candidate[]): SharedSet[] {
     const sets = new Map<string, SharedSet>();
     for (const candidate of files) {
@@ -213,13 +213,13 @@ class Sharing {
     if (lock !== undefined) this.#held = { part, lock, until: performance.now() + LOCK_HELD_MS };
   }
 
-  /** Gives up the lock that is held. */
+  /** Releases the held lock. */
   unlock(): void {
     this.#held?.lock[Symbol.dispose]();
     this.#held = undefined;
   }
 
-  /** The file that was found; undefined if it is another one now, is gone, or this user may not read it. */
+  /** Opens a found file; undefined if it was replaced or removed, or if this user may not read it. */
   #open({ part, path, ino }: Candidate): HostFile | undefined {
     try {
       const file = openBeneath(
@@ -240,7 +240,7 @@ class Sharing {
   }
 }
 
-/** None where the filesystem tells none. */
+/** Empty on a filesystem that reports no extents. */
 function tryReadExtents(file: HostFile): Extent[] {
   try {
     return readExtents(file);
@@ -250,7 +250,7 @@ function tryReadExtents(file: HostFile): Extent[] {
   }
 }
 
-/** Which of equal sets stays as it is: the lowest. Files that may not change stand before all others. */
+/** Rank that decides which of equal sets is kept: the lowest. Files that must not change come before all others. */
 function standing({ files }: SharedSet): number {
   const ranks = files.map(({ part }) => (part.mayChange ? part.rank : part.rank - 10));
   return Math.min(...ranks);

@@ -7,26 +7,26 @@ import type { StorePlace } from '#work/account';
 
 /** Part of a store: files below a directory. */
 export interface FilePart {
-  /** Number of its store. */
+  /** Index of its store. */
   readonly store: number;
   readonly root: Dir;
   /** Folders below the root. */
   readonly folders: readonly string[];
-  /** Files of lower rank stay as they are, and those of higher rank come to share with them. */
+  /** Files of lower rank are kept, and files of higher rank share with them. */
   readonly rank: number;
-  /** False where files may not change their blocks. */
+  /** False if the blocks of the files must not change. */
   readonly mayChange: boolean;
-  /** Locks what must not change meanwhile. */
+  /** Locks the files against changes. */
   lock?(isCancelled: () => boolean): Promise<Disposable>;
 }
 
 const RANK = { composefs: 0, ostree: 1, containers: 2 } as const;
-/** How long the lock of layers is waited for at once, and in all, in milliseconds. */
+/** Timeouts of the lock of layers, for one attempt and in total, in milliseconds. */
 const LOCK_STEP_MS = 200;
 const LOCK_TIMEOUT_MS = 300_000;
 
 /**
- * Opens the stores; what is opened goes to `owned`.
+ * Opens the stores; adds what it opens to `owned`.
  * @throws as `openRepository`, `openOstreeRepo`, `openContainersStore`
  */
 export async function openParts(

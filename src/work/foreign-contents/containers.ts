@@ -13,16 +13,16 @@ import { type Candidate, Candidates, type ContentSearch } from '#work/contents';
 import type { ForeignContents } from './open.ts';
 import { placeOfFile } from './place.ts';
 
-/** Layers that are held open for one pull, at most: two descriptors each. */
+/** Maximum number of layers that are held open for one pull; each needs two descriptors. */
 const LAYERS_MAX = 200;
-/** Files that are remembered for one pull, at most: some 200 bytes of memory each. */
+/** Maximum number of files that are recorded for one pull; each needs some 200 bytes of memory. */
 const FILES_MAX = 500_000;
 
-/** The layers of all images of a containers-storage, of its additional stores too. */
+/** The layers of all images of a containers-storage, including its additional stores. */
 export class ContainersContents implements ForeignContents {
   readonly #store: ContainersStore;
   readonly #layers: LayerFiles[] = [];
-  /** The files of all layers, gathered when they are asked for first: layers of an image are planned at the same time. */
+  /** The files of all layers, collected on first use and shared: layers of an image are planned concurrently. */
   #files: Promise<readonly Candidate[]> | undefined;
 
   private constructor(store: ContainersStore) {
@@ -51,7 +51,7 @@ export class ContainersContents implements ForeignContents {
       try {
         await gather(layer, files);
       } catch (error) {
-        // A layer that is damaged, or removed meanwhile, has nothing more to offer.
+        // A layer that is damaged, or removed meanwhile, offers nothing more.
         if (!isOnecopyError(error)) throw error;
       }
     }

@@ -16,7 +16,7 @@ export async function openForeignContents(
   text: string,
   options: Pick<OperationOptions, 'signal'> = {},
 ): Promise<ForeignContents> {
-  // A store is meant, not an image of it.
+  // The reference names a store, not an image in it.
   const isStore = /^containers-storage:(?:\[[^\]]*\])?$/.test(text);
   const reference = parseReference(isStore ? `${text}any` : text);
   if (reference.transport === 'containers-storage') {

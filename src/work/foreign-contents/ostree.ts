@@ -7,12 +7,12 @@ import { Candidates, type ContentPlace, type ContentSearch } from '#work/content
 import type { ForeignContents } from './open.ts';
 import { placeOfFile } from './place.ts';
 
-/** Files of all refs that are looked at for one layer, at most. */
+/** Maximum number of files, over all refs, that are examined for one layer. */
 const FILES_MAX = 2_000_000;
-/** Where a payload link leads: to the object with this content. Source: ostree-repo-commit.c, create_payload_link. */
+/** Target of a payload link: the object with this content. Source: ostree-repo-commit.c, create_payload_link. */
 const PAYLOAD_LINK = /^\.\.\/([0-9a-f]{2})\/([0-9a-f]{62})\.file$/;
 
-/** The files of the refs of an OSTree repository. An archive repository keeps them compressed and has nothing to offer. */
+/** The files of the refs of an OSTree repository. An archive repository compresses its files and offers nothing. */
 export class OstreeContents implements ForeignContents {
   readonly #repo: OstreeRepo;
 
@@ -45,7 +45,7 @@ export class OstreeContents implements ForeignContents {
     await candidates.offerContents();
   }
 
-  /** Contents that the repository has links for, by their digests. */
+  /** Offers contents that the repository has payload links for, by their digests. */
   #offerLinked({ files, wanted }: ContentSearch): void {
     for (const { digest, sizeBytes } of files) {
       if (!wanted.isMissing(digest, sizeBytes)) continue;
@@ -60,7 +60,7 @@ export class OstreeContents implements ForeignContents {
     }
   }
 
-  /** The files of a commit, those of trees that were seen left out. What is not there, or is damaged, has none. */
+  /** The files of a commit, except those of trees already visited. Missing or damaged objects are skipped. */
   *#filesOf(
     commit: OstreeChecksum,
     seen: Set<OstreeChecksum>,

@@ -2,7 +2,7 @@ import { HostError } from '#base/errors';
 import { type HostFile, readAt, statFd } from '#host';
 import type { ContentPlace } from '#work/contents';
 
-/** A file of another store as a place; `open` gives undefined, or fails, for a file that is gone. */
+/** A file of another store as a place; `open` returns undefined, or throws, for a file that is gone. */
 export function placeOfFile(sizeBytes: number, open: () => HostFile | undefined): ContentPlace {
   return {
     sizeBytes,

@@ -1,5 +1,5 @@
 /**
- * SELinux labels of a tree, by the policy that the tree itself holds.
+ * SELinux labels of a tree, from the policy inside the tree.
  */
 
 export { labelTree, TYPE_LETTERS } from './label.ts';

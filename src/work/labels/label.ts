@@ -11,7 +11,7 @@ import {
 } from '#formats/tree';
 
 const XATTR = 'security.selinux' as ByteString;
-/** The letter of a policy for each kind of leaf. */
+/** The letter in a policy for each kind of leaf. */
 export const TYPE_LETTERS: Readonly<Record<Leaf['kind'], InodeType>> = {
   inline: '-',
   external: '-',
@@ -25,8 +25,8 @@ export const TYPE_LETTERS: Readonly<Record<Leaf['kind'], InodeType>> = {
 };
 
 /**
- * Gives every file and directory the label of a policy, and takes labels away where the policy has none; without a policy all labels go.
- * A hard link whose path wants another label than its first one becomes a file of its own. Source: oci-and-cli section 4.6.
+ * Sets the label of a policy on every file and directory, and removes labels where the policy has none; without a policy, removes all labels. A
+ * hard link whose path has another label than its first path becomes a separate file. Source: oci-and-cli section 4.6.
  * @throws FormatError SELINUX_POLICY_TOO_COSTLY
  */
 export function labelTree(tree: Tree, labeler: Labeler | undefined): void {

@@ -13,23 +13,23 @@ import {
 } from '#formats/selinux';
 import { Directory, isRegular, leafAt, type Tree } from '#formats/tree';
 
-/** Where the contents of the larger files of a tree are: the objects of a repository, or the directory that the tree was read from. */
+/** Contents of the larger files of a tree: the objects of a repository, or the directory from which the tree was read. */
 export interface TreeContents {
   /** @throws FormatError OBJECT_TOO_LARGE; NotFoundError OBJECT_NOT_FOUND */
   read(id: ObjectId, limitBytes: number): Uint8Array;
 }
 
-/** Where a policy is looked for. */
+/** Location of a policy. */
 export interface PolicyPlace {
-  /** The directory that holds `etc` (default: the root). */
+  /** The directory that contains `etc` (default: the root). */
   readonly from?: Directory | undefined;
-  /** True: a policy that is chosen and not there counts as none. */
+  /** True: a chosen policy that is missing counts as no policy. */
   readonly mayMiss?: boolean | undefined;
 }
 
 /**
- * The labels of the policy of an image; undefined if the image has no policy, and then nothing is labelled. A policy below `usr/etc` is not
- * seen. Source: composefs-rs 0.9 selabel.rs.
+ * Reads the labels of the policy of an image; undefined if the image has no policy, and then nothing is labelled. A policy below `usr/etc` is
+ * ignored. Source: composefs-rs 0.9 selabel.rs.
  * @throws FormatError SELINUX_POLICY_INVALID, also when a policy is chosen and not there; SELINUX_POLICY_TOO_COSTLY;
  * TREE_TRANSFORM_IMPOSSIBLE when `/etc`, or what leads to the policy, is no directory
  */
@@ -42,13 +42,13 @@ export async function readPolicy(
   return await loadPolicy(new PolicyReader(contents, tree, from), precedence, mayMiss);
 }
 
-/** Where the files of a policy are read from. */
+/** Source of the files of a policy. */
 export interface PolicyFiles {
-  /** The content of a regular file, by its path below the root; undefined when there is none. No link is followed. */
+  /** Reads a regular file by its path below the root; undefined when there is none. Links are not followed. */
   read(path: string): Uint8Array | undefined;
 }
 
-/** As `readPolicy`, from anywhere. @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY; what `files` throws */
+/** As `readPolicy`, for any source. @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY; what `files` throws */
 export async function loadPolicy(
   files: PolicyFiles,
   precedence: Precedence,
@@ -69,7 +69,7 @@ export async function loadPolicy(
   return await createLabeler({ main, ...Object.fromEntries(others) }, precedence);
 }
 
-/** Reads files of a tree, whose contents are inline or objects of the repository. */
+/** Reads files of a tree, whose contents are inline or in objects of the repository. */
 class PolicyReader implements PolicyFiles {
   readonly #contents: TreeContents;
   readonly #tree: Tree;
@@ -81,7 +81,7 @@ class PolicyReader implements PolicyFiles {
     this.#from = from;
   }
 
-  /** The content of a regular file, or undefined when there is none at this path. No link is followed. */
+  /** Reads a regular file; undefined when there is none at this path. Links are not followed. */
   read(path: string): Uint8Array | undefined {
     const names = path.split('/') as ByteString[];
     let directory = this.#from;

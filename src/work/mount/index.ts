@@ -1,6 +1,6 @@
 /**
- * Mounting images: by the kernel, where EROFS gives the tree and overlayfs the files' data in the objects, or by a FUSE server, which needs no
- * root.
+ * Mounts images: by the kernel, where EROFS provides the tree and overlayfs reads the files' data from the objects, or by a FUSE server, which
+ * does not need root.
  *
  *     mountImage ─▶ kernel            mountByFuse ─▶ fuse-server (a process) ─▶ fuse-worker (threads) ◀─▶ /dev/fuse
  */

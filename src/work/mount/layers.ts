@@ -21,13 +21,13 @@ export interface UpperLayer {
 /** An open image file. */
 type ImageFile = Exclude<Descriptor, number>;
 
-/** How the layers of an image are put together. */
+/** Options of the layers of a mount. */
 export interface LayerOptions {
-  /** What the mount table shows as the source. */
+  /** Source shown in the mount table. */
   readonly source: string;
-  /** Directories of objects; a file is looked for in the first one first. Empty for a tree that holds the contents. */
+  /** Directories of objects, searched in order. Empty for a tree that contains the contents. */
   readonly objects: readonly Dir[];
-  /** Whether the kernel checks each file against its fs-verity digest; `try` does so where the kernel is able to. */
+  /** Whether the kernel verifies each file against its fs-verity digest; `try` does so if the kernel supports it. */
   readonly verity: 'off' | 'try' | 'require';
   readonly writable: UpperLayer | undefined;
   readonly readOnly: boolean;
@@ -36,7 +36,7 @@ export interface LayerOptions {
 }
 
 /**
- * A detached mount of an image: EROFS gives the tree, overlayfs takes the files' data from the objects.
+ * A detached mount of an image: EROFS provides the tree, overlayfs reads the files' data from the objects.
  * @param image open image file
  * @throws HostError SYSCALL_FAILED. Source: composefs core spec 8.1
  */
@@ -46,7 +46,7 @@ export function mountLayers(image: ImageFile, options: LayerOptions): HostFile {
   return mountOverlay(tree, options);
 }
 
-/** A detached, read-only mount of an EROFS file; through a loop device if the kernel does not support regular files (before 6.12). */
+/** A detached, read-only mount of an EROFS file; uses a loop device if the kernel cannot mount regular files (before 6.12). */
 function mountErofs(image: ImageFile): HostFile {
   try {
     return mountErofsFrom(`/proc/self/fd/${image.fd}`);
@@ -64,7 +64,10 @@ function mountErofsFrom(source: string): HostFile {
   return context.mount({ readOnly: true });
 }
 
-/** A detached overlay of the tree over the objects; without objects the tree holds the contents. Source of the options: composefs core spec 8.1. */
+/**
+ * A detached overlay of the tree over the objects; without objects the tree contains the contents. Source of the options: composefs core spec
+ * 8.1.
+ */
 export function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
   const { objects, writable, readOnly } = options;
   using context = new MountContext('overlay');
@@ -75,7 +78,7 @@ export function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
   }
   if (!isInitialUserNamespace()) context.setFlag('userxattr');
   if (options.verity === 'require') context.setString('verity', 'require');
-  // A kernel without the option refuses it; then files are not checked.
+  // A kernel without the option refuses it; then files are not verified.
   if (options.verity === 'try') context.trySetString('verity', 'require');
   if (writable !== undefined) {
     context.setString('upperdir', overlayPath(writable.upper));
@@ -85,7 +88,7 @@ export function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
     for (const directory of objects) context.setFile('datadir+', directory);
     return context.mount({ readOnly });
   }
-  // Before Linux 6.15 overlayfs takes layers by path only, and refuses a detached mount.
+  // Before Linux 6.15 overlayfs accepts layers by path only, and refuses a detached mount.
   return withAttached(tree, (path) => {
     const data = objects.map(({ fd }) => `::/proc/self/fd/${fd}`);
     context.setString('lowerdir', [path, ...data].join(''));
@@ -93,12 +96,12 @@ export function mountOverlay(tree: HostFile, options: LayerOptions): HostFile {
   });
 }
 
-/** A path as overlayfs reads it from an option: bytes, with a backslash before each backslash. Source: Linux fs/overlayfs/params.c ovl_unescape. */
+/** Encodes a path as an overlayfs option: bytes, with a backslash before each backslash. Source: Linux fs/overlayfs/params.c ovl_unescape. */
 function overlayPath(path: string): ByteString {
   return byteStringFromText(path.replaceAll('\\', '\\\\'));
 }
 
-/** Attaches a detached mount to a temporary directory while `use` needs a path to it. */
+/** Attaches a detached mount to a temporary directory while `use` needs its path. */
 function withAttached<T>(mount: HostFile, use: (path: string) => T): T {
   using temporary = Dir.open(process.env['TMPDIR'] ?? '/tmp');
   const name = `.onecopy-mount-${process.pid}`;

@@ -2,9 +2,9 @@ import type { ObjectId } from '#base/digest';
 import { attachMountOver, Dir, openFileAt, verifyVerity } from '#host';
 import { type LayerOptions, mountLayers } from './layers.ts';
 
-/** How to mount an image file that lies in no repository. */
+/** How to mount an image file outside a repository. */
 export interface MountFileOptions extends Omit<LayerOptions, 'source' | 'objects' | 'idMap'> {
-  /** Directories of objects, at least one; the first that has an object gives it. */
+  /** Directories of objects, at least one, searched in order. */
   readonly objects: readonly string[];
   /** The kernel must protect the image with fs-verity of SHA-256 and this digest. */
   readonly digest?: ObjectId | undefined;
@@ -16,8 +16,7 @@ export interface MountFileOptions extends Omit<LayerOptions, 'source' | 'objects
 const SOURCE = 'composefs';
 
 /**
- * Mounts an image file over a directory; an earlier mount there is hidden. Nothing is attached when a step fails. Needs
- * CAP_SYS_ADMIN.
+ * Mounts an image file over a directory; hides an earlier mount there. Nothing is attached when a step fails. Needs CAP_SYS_ADMIN.
  * @throws IntegrityError OBJECT_DIGEST_MISMATCH, VERITY_NOT_ENABLED; UnsupportedError FSVERITY_UNSUPPORTED; HostError SYSCALL_FAILED
  */
 export function mountImageFile(path: string, target: string, options: MountFileOptions): void {

@@ -19,20 +19,20 @@ export interface MountOptions {
   readonly writable?: UpperLayer | undefined;
 }
 
-/** What was mounted. */
+/** Report of a mount. */
 export interface MountReport {
   readonly imageId: string;
   readonly target: string;
-  /** True when the kernel checks every file against its fs-verity digest. */
+  /** True when the kernel verifies every file against its fs-verity digest. */
   readonly verity: boolean;
   readonly readOnly: boolean;
-  /** The process that serves the files, where the kernel does not mount the image itself. */
+  /** The process that serves the files, if the kernel does not mount the image itself. */
   readonly serverPid?: number;
 }
 
 /**
- * Mounts an image of the repository over a directory: EROFS gives the tree, overlayfs takes the files' data from the
- * objects. Needs CAP_SYS_ADMIN. The image's digest is verified first; nothing is attached when a step fails.
+ * Mounts an image of the repository over a directory: EROFS provides the tree, overlayfs reads the files' data from the objects. Needs
+ * CAP_SYS_ADMIN. The image's digest is verified first; nothing is attached when a step fails.
  * @param image image id, or a name below `images/refs`
  * @throws NotFoundError IMAGE_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH; UnsupportedError MOUNT_UNSUPPORTED
  */
@@ -55,24 +55,24 @@ export function mountImage(
   return { imageId, target, verity, readOnly: writable === undefined };
 }
 
-/** How to make a mount that is attached nowhere. */
+/** Options of a detached mount. */
 export interface DetachedMountOptions {
   /** Name shown in the mount table beside the image id. */
   readonly label?: string | undefined;
   readonly writable?: UpperLayer | undefined;
-  /** True shows the writable layer, and lets nobody write (default: read-only without a writable layer). */
+  /** True shows the writable layer, but allows no writes (default: read-only without a writable layer). */
   readonly readOnly?: boolean | undefined;
 }
 
-/** A mount that is attached nowhere: a descriptor, which move_mount(2) attaches. It ends when the descriptor is closed. */
+/** A detached mount: a descriptor, which move_mount(2) attaches. The mount ends when the descriptor is closed. */
 export interface DetachedMount {
   readonly mount: HostFile;
   readonly imageId: string;
-  /** True when the kernel checks every file against its fs-verity digest. */
+  /** True when the kernel verifies every file against its fs-verity digest. */
   readonly verity: boolean;
 }
 
-/** Makes the mount of an image, attached nowhere. Needs CAP_SYS_ADMIN. @throws as `mountImage` */
+/** Makes a detached mount of an image. Needs CAP_SYS_ADMIN. @throws as `mountImage` */
 export function mountDetached(
   repository: Repository,
   image: string,
@@ -94,12 +94,12 @@ export function mountDetached(
   }
 }
 
-/** True where this process may have the kernel mount an image: EROFS is for the first user namespace alone. */
+/** True if this process may have the kernel mount an image: EROFS is limited to the initial user namespace. */
 export function canMount(): boolean {
   return hasProcessCapability('sysAdmin') && isInitialUserNamespace();
 }
 
-/** A second mount would hide the first one, and `umount` would show it again. @throws ConflictError MOUNT_EXISTS */
+/** Refuses a second mount, which would hide the first one until `umount`. @throws ConflictError MOUNT_EXISTS */
 export function requireFree(directory: Dir, target: string): void {
   const mounted = mountedAt(directory, target);
   if (mounted === undefined) return;

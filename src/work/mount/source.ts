@@ -6,7 +6,7 @@ export const SOURCE_PREFIX = 'composefs:';
 const NAME_AND_ID = /^(.*)@([0-9a-f]{64}|[0-9a-f]{128})$/s;
 const ID = /^(?:[0-9a-f]{64}|[0-9a-f]{128})$/;
 
-/** The source of mounts of onecopy: the given name and its image id, so that garbage collection knows the mounted images. */
+/** The source of mounts of onecopy: the given name and its image id, so that garbage collection can identify mounted images. */
 export function sourceOf(id: ObjectId, name: string | undefined): string {
   return `${SOURCE_PREFIX}${name === undefined || name === id ? id : `${name}@${id}`}`;
 }

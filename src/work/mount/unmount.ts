@@ -9,15 +9,15 @@ const MOUNT_TABLE_BYTES_MAX = 64 << 20;
 
 /** A mounted image, as the mount table shows it. */
 export interface MountedImage {
-  /** The mount point, whole. */
+  /** Absolute path of the mount point. */
   readonly target: string;
-  /** Name or id that it was mounted by. */
+  /** Name or id by which it was mounted. */
   readonly image: string;
-  /** Undefined where another tool mounted it by a name. */
+  /** Undefined if another tool mounted it by a name. */
   readonly imageId: ObjectId | undefined;
 }
 
-/** Octal escapes of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
+/** Decodes octal escapes of /proc/self/mountinfo (proc_pid_mountinfo(5)). */
 function unescapeField(field: string): ByteString {
   return field.replace(/\\([0-7]{3})/g, (_match, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
@@ -48,7 +48,7 @@ export function findMount(target: string): MountedImage {
   return mountAt(directory, target);
 }
 
-/** The image that is mounted at an open directory, the topmost of several; undefined without one. */
+/** The topmost image mounted at an open directory; undefined without one. */
 export function mountedAt(directory: Dir, target: string): MountedImage | undefined {
   const whole = wholePath(directory, target);
   return listMounts().findLast((mount) => mount.target === whole);
@@ -72,7 +72,7 @@ function mountAt(directory: Dir, target: string): MountedImage {
 }
 
 /**
- * Unmounts an image; the process that serves it ends. Other mounts are refused.
+ * Unmounts an image; the process that serves it ends. Refuses other mounts.
  * @param target the mount point as an absolute path
  * @throws NotFoundError MOUNT_NOT_FOUND; HostError SYSCALL_FAILED (EBUSY while in use); UnsupportedError MOUNT_UNSUPPORTED
  */
@@ -86,7 +86,7 @@ export async function unmountImage(target: string): Promise<MountedImage> {
   return mounted;
 }
 
-/** Unmounts by `fusermount3` where this user may not. @throws HostError SYSCALL_FAILED; UnsupportedError MOUNT_UNSUPPORTED */
+/** Unmounts by `fusermount3` if this user may not unmount directly. @throws HostError SYSCALL_FAILED; UnsupportedError MOUNT_UNSUPPORTED */
 export async function unmountPlace(target: string): Promise<void> {
   try {
     unmount(target);

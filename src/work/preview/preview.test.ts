@@ -39,7 +39,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
     using temp = makeTempDir();
     let accepted = 0;
     for (const name of readdirSync(CASES)) {
-      // A stored layer is not read: each image has a repository of its own.
+      // A stored layer is not read again, so each image has a separate repository.
       using repository = await makeRepository(join(temp.path, name), algorithm);
       const tag = name === 'two-tags' ? ':v1' : '';
       const reference = `oci:${join(CASES, name, 'layout')}${tag}`;
@@ -67,7 +67,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
   });
 }
 
-/** Files of one layer: enough bytes that a thread unpacks them. */
+/** Files of one layer, large enough to be unpacked in a thread. */
 const LARGE = testTar([
   { name: 'usr/', flag: '5' },
   ...Array.from({ length: 30 }, (_, index) => ({

@@ -26,16 +26,16 @@ export interface PreviewOptions extends LayerReaderOptions, OpenSourceOptions, S
   /** Version of the EROFS image, which decides the image id; default 1. */
   readonly version?: ErofsVersion | undefined;
   /**
-   * Whether layers of a registry are read by their TOCs, and contents by ranges: `whole` (default) never, `auto` where that is cheaper,
-   * `partial` where it is possible. What a TOC says, which its digest in the manifest authenticates, is not held against the diff id, and
-   * there are no object ids then.
+   * Whether layers of a registry are read by their TOCs, and contents by ranges: `whole` (default) never, `auto` if that is cheaper, `partial` if
+   * it is possible. The digest in the manifest authenticates a TOC, but the TOC is not verified against the diff id, and there are no object ids
+   * then.
    */
   readonly strategy?: PullStrategy | undefined;
 }
 
-/** Contents of files that were brought from the source. */
+/** Contents of files that were fetched from the source. */
 export interface BroughtContents {
-  /** @throws NotFoundError OBJECT_NOT_FOUND for a content that was not brought */
+  /** @throws NotFoundError OBJECT_NOT_FOUND for a content that was not fetched */
   open(id: ObjectId): ScratchContent;
 }
 
@@ -45,9 +45,9 @@ export interface BroughtContents {
  */
 export class ImagePreview implements AsyncDisposable {
   readonly view: ImageView;
-  /** Contents that were brought. */
+  /** Contents that were fetched. */
   readonly objects: BroughtContents;
-  /** False if a layer was read by its TOC: then the image id is none, and entries have no object ids. */
+  /** False if a layer was read by its TOC: then there is no image id, and entries have no object ids. */
   readonly hasObjectIds: boolean;
   readonly #bytes: Uint8Array;
   readonly #survey: Survey;

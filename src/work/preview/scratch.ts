@@ -64,7 +64,7 @@ export class ScratchObjects implements Disposable {
     return { fd: file.fd, label: `object ${id}`, sizeBytes, read, [Symbol.dispose]() {} };
   }
 
-  /** Forgets all contents. */
+  /** Removes all contents. */
   clear(): void {
     for (const file of this.#kept.values()) file[Symbol.dispose]();
     this.#kept.clear();

@@ -30,7 +30,7 @@ interface Location {
   readonly number: number;
 }
 
-/** What reading the layers of an image found. */
+/** Result of reading the layers of an image. */
 export class Survey implements AsyncDisposable {
   readonly scratch = new ScratchObjects();
   readonly #reader: LayerReader;
@@ -49,7 +49,7 @@ export class Survey implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** False if a layer was read by its TOC: its contents have other names. */
+  /** False if a layer was read by its TOC: its contents are then not named by object ids. */
   get hasObjectIds(): boolean {
     return this.#tocs.size === 0;
   }
@@ -101,7 +101,7 @@ export class Survey implements AsyncDisposable {
     tar.end();
   }
 
-  /** Stores contents by their names, which the tree has. @throws as the reader; IntegrityError OBJECT_DIGEST_MISMATCH */
+  /** Stores contents by their names in the tree. @throws as the reader; IntegrityError OBJECT_DIGEST_MISMATCH */
   async bring(ids: Iterable<ObjectId | undefined>): Promise<void> {
     const wanted = new Map<number, Map<number, ObjectId>>();
     for (const id of ids) {

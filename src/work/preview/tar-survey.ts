@@ -16,7 +16,7 @@ import { ScratchObjects, type StagedContent } from './scratch.ts';
 /** What to do with the files of a layer. */
 export interface TarSurveyOptions {
   readonly algorithm: VerityAlgorithm;
-  /** `standard` when absent. */
+  /** Default: `standard`. */
   readonly reading?: Reading | undefined;
   /** Store of requested contents. */
   readonly scratch: ScratchObjects;
@@ -30,7 +30,7 @@ export interface TarSurveyOptions {
 export class TarSurvey implements TarSink, Disposable {
   readonly #options: TarSurveyOptions;
   readonly #splitter: TarSplitter;
-  /** Holds a sparse file until its entry has passed: what is hashed is the file with its holes. */
+  /** Holds a sparse file until its entry has passed: the file is hashed with its holes. */
   readonly #passing = new ScratchObjects();
   /** Number of processed entries. */
   #count = 0;
@@ -43,12 +43,12 @@ export class TarSurvey implements TarSink, Disposable {
     this.#splitter = new TarSplitter(options.reading);
   }
 
-  /** Takes the next bytes of the tar. @throws FormatError TAR_*, LAYER_TOO_LARGE; HostError; what `onEntry` throws */
+  /** Processes the next bytes of the tar. @throws FormatError TAR_*, LAYER_TOO_LARGE; HostError; what `onEntry` throws */
   push(piece: Uint8Array): void {
     this.#splitter.push(piece, this);
   }
 
-  /** The tar is complete. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
+  /** Ends the tar. @throws FormatError TAR_TRUNCATED, TAR_EXTENSION_ORPHANED */
   end(): void {
     this.#splitter.end();
   }

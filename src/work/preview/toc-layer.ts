@@ -26,25 +26,25 @@ import {
 import type { ScratchObjects } from './scratch.ts';
 
 const ZEROS = new Uint8Array(INLINE_BYTES_MAX);
-/** Chunks of all layers of an image that are kept in memory until contents are asked for, at most. */
+/** Maximum number of chunks, over all layers of an image, that are kept in memory until contents are requested. */
 export const CHUNKS_KEPT_MAX = 2_000_000;
 
 /** How a layer is read by its TOC. */
 export interface TocLayerOptions extends OperationOptions {
   readonly algorithm: VerityAlgorithm;
-  /** `standard` when absent. */
+  /** Default: `standard`. */
   readonly reading?: Reading | undefined;
   readonly strategy: PullStrategy;
   /** Largest tar that is accepted, in bytes. */
   readonly layerBytesMax?: number | undefined;
 }
 
-/** Called for every entry of a layer. `number` is that of the content among the contents of the layer. */
+/** Called for every entry of a layer. `number` is the index of the content among the contents of the layer. */
 export type TocEntryListener = (entry: TarEntry, content: StoredContent, number: number) => void;
 
 /**
- * A layer of a registry of which only TOC and tar-split were read. Entries are those of the tar headers in the tar-split, which the TOC
- * authenticates and agrees with. Contents have names that are made of their digests and are no object ids.
+ * A layer of a registry of which only TOC and tar-split were read. Entries come from the tar headers in the tar-split, which the TOC
+ * authenticates and must agree with. Contents are named by values derived from their digests, which are not object ids.
  */
 export class TocLayer {
   readonly #blob: RemoteBlob;
@@ -57,7 +57,7 @@ export class TocLayer {
     this.#options = options;
   }
 
-  /** Reads TOC and tar-split, or says why the layer is read whole. @throws as `readLayerMetadata`; FormatError LAYER_TOO_LARGE */
+  /** Reads TOC and tar-split, or returns why the layer is read whole. @throws as `readLayerMetadata`; FormatError LAYER_TOO_LARGE */
   static async open(
     { descriptor }: PlannedLayer,
     blob: RemoteBlob,
@@ -78,7 +78,7 @@ export class TocLayer {
     return this.#metadata.layer.files.reduce((sum, { chunks }) => sum + chunks.length, 0);
   }
 
-  /** Tells the entries of the layer in the order of its tar. @throws FormatError TAR_*; the signal's reason; what the listener throws */
+  /** Reports the entries of the layer in the order of its tar. @throws FormatError TAR_*; the signal's reason; what the listener throws */
   async survey(onEntry: TocEntryListener): Promise<void> {
     const { layer, location, tarSplit } = this.#metadata;
     const { algorithm, reading, signal } = this.#options;
@@ -98,7 +98,7 @@ export class TocLayer {
   }
 
   /**
-   * Fetches contents by their numbers: ranges of the blob and nothing else, or all of it from a server that does not serve them.
+   * Fetches contents by their numbers: only their ranges of the blob, or the whole blob from a server without ranges.
    * @throws as `fetchFiles`; HostError NO_SPACE
    */
   async bring(numbers: Iterable<number>, scratch: ScratchObjects): Promise<void> {
@@ -129,11 +129,11 @@ export class TocLayer {
   }
 }
 
-/** Turns segments and contents that are elsewhere into entries. */
+/** Converts segments and external contents to entries. */
 class TocEntries implements TarSink {
   readonly #splitter: TarSplitter;
   readonly #onEntry: TocEntryListener;
-  /** The content that is passing. */
+  /** The content being processed. */
   #passing:
     | (Extract<StoredContent, { kind: 'external' }> & { readonly number: number })
     | undefined;
@@ -147,7 +147,7 @@ class TocEntries implements TarSink {
     this.#splitter.push(bytes, this);
   }
 
-  /** A content of the tar. What a pull holds inside of its stream passes as zeros, which nobody sees. */
+  /** Adds a content of the tar. Content that a pull would store inline is replaced by zeros, which are never read. */
   file(id: ObjectId, sizeBytes: number, number: number): void {
     const content = { kind: 'external' as const, id, sizeBytes };
     if (sizeBytes > INLINE_BYTES_MAX) {
@@ -181,7 +181,7 @@ class TocEntries implements TarSink {
   }
 }
 
-/** A content digest in the form of an object id. */
+/** Encodes a content digest in the form of an object id. */
 function nameOfContent(digest: ContentDigest, algorithm: VerityAlgorithm): ObjectId {
   const length = 2 * ALGORITHMS[algorithm].digestBytes;
   const hex = digest.slice(digest.indexOf(':') + 1);

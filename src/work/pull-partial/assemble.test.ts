@@ -35,7 +35,7 @@ async function golden(
   return { fixture, tar: zstdDecompressSync(fixture.blob), ...(await readFixture(fixture)) };
 }
 
-/** The files of a layer by name, as a store would hold them. */
+/** The files of a layer by name, as a store would have them. */
 function filesOf({ layer, fixture }: Golden): Map<string, Buffer> {
   return new Map(
     layer.files.map(({ name, chunks }) => [
@@ -163,7 +163,7 @@ test('a layer whose content is all here makes no request', async () => {
   assert.deepEqual(result.blob.requests, []);
 });
 
-/** How a local source fails: it is not there, was cut, has other bytes, or cannot be read. */
+/** Failures of a local source: missing, truncated, other bytes, or unreadable. */
 const FAILURES: Readonly<Record<string, (bytes: Buffer) => LocalReader | undefined>> = {
   gone: () => undefined,
   cut: (bytes) => opened(bytes.subarray(0, bytes.length >> 1)),

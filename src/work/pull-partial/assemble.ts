@@ -11,9 +11,9 @@ import type { PartialPlan } from './plan.ts';
 import { RemoteChunks } from './remote-chunk.ts';
 import { RemoteParts } from './remote-parts.ts';
 
-/** A source of local content while it is read. */
+/** An open source of local content. */
 export interface LocalReader extends RandomReader, Disposable {
-  /** A descriptor of the same bytes, from which extents may be shared; undefined when there is none. */
+  /** A descriptor of the same bytes, for sharing extents; undefined when the source has none. */
   readonly fd?: number | undefined;
 }
 
@@ -25,43 +25,43 @@ export interface AssembleOptions<S> {
   readonly blob: RemoteBlob;
   readonly plan: PartialPlan<S>;
   readonly location: ChunkedLocation;
-  /** The tar-split as it is in the blob, read before. */
+  /** The tar-split as stored in the blob, read before. */
   readonly tarSplit: Uint8Array;
   readonly diffId: DiffId;
   /** Opens a local source; undefined if it no longer exists. */
   readonly open: (source: S) => LocalReader | undefined;
   /**
-   * The object of the repository that takes the layer in, when a source is one and its content is trusted until the diff id says otherwise: a
-   * whole file out of it is passed on by its name. Undefined: content is verified and passed on as bytes.
+   * The object of the target repository behind a source, if its content may be trusted until the diff id is verified: a whole file of it is
+   * passed on by id. Undefined: content is verified and passed on as bytes.
    */
   readonly objectOf?: ((source: S) => ObjectId | undefined) | undefined;
-  /** Told once for each chunk that could not be taken from where it was to be; it is fetched then. */
+  /** Called once for each chunk that could not be read from its local source; it is fetched instead. */
   readonly onMiss?: ((source: S, miss: LocalMiss) => void) | undefined;
   /** Temporary store of content that occurs several times in the layer. */
   readonly scratch: Dir;
-  /** Writer of the repository that takes the layer in: new files that are partly here become objects that share its extents. */
+  /** Writer of the target repository: new files that are partly available locally become objects that share those extents. */
   readonly objects?: ObjectWriter | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Bytes by source; complete at the end of the tar. */
+/** Bytes by source; final at the end of the tar. */
 export interface AssembledBytes {
   /** Compressed bytes that arrived and were used. */
   fetchedBytes: number;
   /** Number of additional requests, for missing or changed local content. */
   extraRequests: number;
   localBytes: number;
-  /** Of those, content of whole objects, which nothing but the diff id has verified. */
+  /** Part of the bytes above: content of whole objects, verified by the diff id only. */
   placedBytes: number;
-  /** Of those, bytes of new objects that share their extents with what was here. */
+  /** Part of the bytes above: bytes of new objects that share their extents with local content. */
   sharedBytes: number;
 }
 
 /** A part of the tar of a layer. */
 export type LayerPart =
-  /** Valid until the next part is asked for. */
+  /** Valid until the next part is requested. */
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** The whole content of a file is that of an object. */
+  /** The whole content of a file is the content of an object. */
   | {
       readonly kind: 'object';
       readonly id: ObjectId;
@@ -69,9 +69,9 @@ export type LayerPart =
       readonly pieces: () => Iterable<Uint8Array>;
     };
 
-/** A layer that is being put together. */
+/** An assembled layer. */
 export type AssembledLayer =
-  /** Its parts: each chunk and each file is verified before it ends, the whole against its diff id. Read once. */
+  /** The parts of the layer. Each chunk and each file is verified before it ends, the layer against its diff id. Can be read once. */
   | {
       readonly kind: 'parts';
       readonly parts: AsyncIterable<LayerPart>;
@@ -81,9 +81,9 @@ export type AssembledLayer =
   | { readonly kind: 'whole'; readonly blob: AsyncIterable<Uint8Array> };
 
 /**
- * Assembles a layer from local and fetched content. Local sources may disappear or change at any time: content that cannot be read or has
- * another digest is fetched instead. Every chunk is verified before it is passed on (a fetched one of more than 8 MiB, while it is), every
- * file and the tar at their ends.
+ * Assembles a layer from local and fetched content. Local sources may disappear or change at any time: content that cannot be read or has another
+ * digest is fetched instead. Every chunk is verified before it is passed on (a fetched chunk of more than 8 MiB, meanwhile), every file at its
+ * end, and the tar at its end.
  * @throws TransportError; while the tar is read also IntegrityError CHUNK_CONTENT_MISMATCH, BLOB_DIGEST_MISMATCH,
  * TAR_SPLIT_CONTENT_MISMATCH, DIFF_ID_MISMATCH; HostError NO_SPACE
  */
@@ -113,7 +113,7 @@ export async function* tarOf(parts: AsyncIterable<LayerPart>): AsyncGenerator<Ui
 }
 
 const NO_PIECES = { async *[Symbol.asyncIterator]() {} };
-/** Bytes that are hashed in one go, before signals and timers have their turn. */
+/** Bytes that are hashed before signals and timers are handled. */
 const TURN_BYTES = 8 * 2 ** 20;
 
 async function* partsOf<S>(

@@ -1,10 +1,10 @@
-/** What a transfer costs, measured at the host. */
+/** Transfer cost of a server, measured at the host. */
 export interface TransferCost {
   /** Milliseconds until the first byte of a response. */
   readonly requestMs: number;
-  /** Bytes that arrive in a millisecond, all connections together. */
+  /** Bytes per millisecond, all connections together. */
   readonly bytesPerMs: number;
-  /** Requests that run at a time. */
+  /** Number of parallel requests. */
   readonly connections: number;
 }
 

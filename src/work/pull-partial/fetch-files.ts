@@ -9,27 +9,27 @@ import { RemoteParts } from './remote-parts.ts';
 
 const ZEROS = new Uint8Array(2 ** 18);
 
-/** Files of a layer whose contents are wanted. */
+/** Files of a layer to fetch. */
 export interface FetchFilesOptions {
   readonly blob: RemoteBlob;
   /** In the order of the tar, each once. */
   readonly files: readonly ChunkedFile[];
   readonly terms: Pick<PlanTerms, 'ability' | 'cost'>;
-  /** Read the blob from its first byte up to the last file: for a server whose answers to ranges are of no use. */
+  /** Read the blob from its first byte to the last file: for a server whose responses to ranges are unusable. */
   readonly isWhole?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A file and its content, which is read before the next file is asked for. */
+/** A file and its content, which must be read before the next file is requested. */
 export interface FetchedFile {
   readonly file: ChunkedFile;
-  /** Each chunk is verified before it is passed on (one of more than 8 MiB, while it is), the file at its end. */
+  /** Each chunk is verified before it is passed on (a chunk of more than 8 MiB, meanwhile), the file at its end. */
   readonly pieces: AsyncIterable<Uint8Array>;
 }
 
 /**
- * Fetches the contents of some files of a layer by their ranges, and nothing else of it. A server that sends the whole blob instead is read
- * up to the last file.
+ * Fetches the contents of some files of a layer by their ranges, and nothing else. If the server sends the whole blob instead, it is read up to
+ * the last file.
  * @throws TransportError, RANGE_MISMATCH where ranges are of no use; while a content is read also IntegrityError CHUNK_CONTENT_MISMATCH, BLOB_DIGEST_MISMATCH
  */
 export async function* fetchFiles(options: FetchFilesOptions): AsyncGenerator<FetchedFile> {

@@ -2,14 +2,14 @@ import type { ByteRange, RangeAbility } from '#base/flow';
 import type { Transfer, TransferCost } from './cost.ts';
 import type { FilePlan } from './segments.ts';
 
-/** Most ranges of one request: with more, the header passes the 4 KiB that some servers take. */
+/** Maximum number of ranges in a request: with more, the header exceeds the 4 KiB that some servers accept. */
 export const RANGES_MAX = 64;
-/** What a part of a multipart response has beside its bytes: a boundary and two headers. Source: RFC 9110, section 14.6. */
+/** Overhead of a part of a multipart response, in bytes: a boundary and two headers. Source: RFC 9110, section 14.6. */
 export const PART_BYTES = 160;
-/** The longest gap that is not worth a part of its own: its headers, and another seek of the server. */
+/** The longest gap that is not worth a separate part, in bytes: its headers, and another seek of the server. */
 const PART_GAP_BYTES = 512;
 
-/** What is to be fetched: ranges in ascending order, and what they cost with this server. */
+/** The ranges to fetch, ascending, and what they cost with this server. */
 export interface FetchPlan {
   readonly ranges: readonly ByteRange[];
   readonly transfer: Transfer;
@@ -32,8 +32,8 @@ export function remoteRanges<S>(plans: readonly FilePlan<S>[]): ByteRange[] {
 }
 
 /**
- * Joins ranges whose gap costs less than a request or part of its own, and counts what the server makes of them. Nothing is
- * joined to make a header shorter: that would fetch again what is here.
+ * Joins ranges whose gap costs less than a separate request or part, and counts the resulting transfer. Ranges are not joined to shorten a
+ * header: that would fetch bytes that are available locally.
  */
 export function planFetch(
   wanted: readonly ByteRange[],
@@ -44,7 +44,7 @@ export function planFetch(
   return { ranges, transfer: transferOf(ranges, ability) };
 }
 
-/** The longest gap that is cheaper to fetch than to leave out, in bytes. */
+/** The longest gap that is cheaper to fetch than to skip, in bytes. */
 export function cheapGap(ability: RangeAbility, cost: TransferCost): number {
   if (ability === 'multi') return PART_GAP_BYTES;
   return Math.floor((cost.requestMs * cost.bytesPerMs) / Math.max(cost.connections, 1));
@@ -62,7 +62,7 @@ export function joinRanges(wanted: readonly ByteRange[], gapBytes: number): Byte
   return ranges;
 }
 
-/** Requests and body bytes that ranges take. A request of one range has a body of that range alone. */
+/** Requests and body bytes of ranges. The response to a single range has only that range as its body. */
 export function transferOf(ranges: readonly ByteRange[], ability: RangeAbility): Transfer {
   const content = ranges.reduce((sum, { length }) => sum + length, 0);
   if (ability !== 'multi') return { requests: ranges.length, bytes: content };

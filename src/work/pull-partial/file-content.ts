@@ -23,9 +23,9 @@ export class FileContent<S> implements Disposable {
   readonly #remote: RemoteChunks;
   readonly #bytes: AssembledBytes;
   readonly #spool: Spool;
-  /** Chunks that a later file has again. */
+  /** Chunks that a later file needs again. */
   readonly #repeated: ReadonlySet<ContentDigest>;
-  /** What whole objects are read into. */
+  /** Buffer for reading whole objects. */
   readonly #room = new Uint8Array(ROOM_BYTES);
   #next = 0;
   #mayShare = true;
@@ -39,8 +39,8 @@ export class FileContent<S> implements Disposable {
   }
 
   /**
-   * The next file with content, which is this one, as an object whose content goes into the hasher; undefined when it is none, and then `next` is
-   * for it.
+   * Passes on the next file with content, which is `file`, as an object, and hashes its content. Undefined when no object can be used; then call
+   * `next` for the file.
    */
   place(file: TarSplitFile, hasher: ContentHasher): PlacedFile | undefined {
     const plan = this.#options.plan.files[this.#next];
@@ -49,7 +49,7 @@ export class FileContent<S> implements Disposable {
       return undefined;
     const { source, sourceOffset, sizeBytes } = segment;
     const id = sizeBytes > INLINE_BYTES_MAX ? this.#options.objectOf?.(source) : undefined;
-    // What a later file needs again goes through the spool.
+    // Content that a later file needs again goes through the spool.
     const isRepeated = plan.file.chunks.some(({ digest }) => this.#repeated.has(digest));
     if (id === undefined || sourceOffset !== 0 || isRepeated) return undefined;
     const reader = this.#options.open(source);
@@ -77,7 +77,7 @@ export class FileContent<S> implements Disposable {
     }
   }
 
-  /** The content of the next file with content, which is this one. */
+  /** The content of the next file with content, which is `file`. */
   async *next(file: TarSplitFile): AsyncGenerator<Uint8Array> {
     const plan = this.#options.plan.files[this.#next];
     this.#next += 1;
@@ -88,7 +88,7 @@ export class FileContent<S> implements Disposable {
       return;
     }
     using object = new SharedObject(writer, plan.file.sizeBytes);
-    // The last piece waits, so that the object is there before the layer has its file complete.
+    // The last piece is held back, so that the object exists before the layer has the complete file.
     let last: Uint8Array | undefined;
     for await (const piece of this.#verified(plan, object)) {
       if (last !== undefined) yield last;
@@ -98,13 +98,13 @@ export class FileContent<S> implements Disposable {
     if (last !== undefined) yield last;
   }
 
-  /** The content of a file; it ends only if its digest is right. */
+  /** The content of a file; ends normally only if its digest matches. */
   async *#verified(
     plan: FilePlan<S>,
     object: SharedObject | undefined,
   ): AsyncGenerator<Uint8Array> {
     const { digest, chunks, name } = plan.file;
-    // The digest of an only chunk is that of the file, and has been compared.
+    // The digest of a single chunk is the digest of the file, and was compared already.
     const hasher = chunks.length > 1 ? createContentHasher() : undefined;
     for (const segment of plan.segments) {
       const pieces =
@@ -123,7 +123,7 @@ export class FileContent<S> implements Disposable {
     );
   }
 
-  /** Content that does not come from a local source. */
+  /** Content without a local source. */
   async *#written(
     segment: FileSegment<S>,
     object: SharedObject | undefined,
@@ -161,7 +161,7 @@ export class FileContent<S> implements Disposable {
     this.#share(reader, run, object);
   }
 
-  /** Shares what was just verified; where that cannot be done once, it is not tried again. */
+  /** Shares verified content; after one failure, sharing is not tried again. */
   #share(
     reader: LocalReader | undefined,
     run: SharedRun | undefined,
@@ -171,7 +171,7 @@ export class FileContent<S> implements Disposable {
     if (object !== undefined) this.#mayShare = object.share(reader, run);
   }
 
-  /** Content that passed before; fetched again if it did not, as when another file lied about having it. */
+  /** Content that was passed on before; fetched again if it is missing, as when the digest of another file was wrong. */
   async *#earlier(chunk: TocChunk): AsyncGenerator<Uint8Array> {
     const kept = this.#spool.pieces(chunk.digest, chunk.sizeBytes);
     yield* kept ?? this.#kept(chunk, this.#remote.extra(chunk));
@@ -199,7 +199,7 @@ export class FileContent<S> implements Disposable {
   }
 }
 
-/** Hashes a whole source. What ends early before anything was hashed is none; later, the diff id finds it. */
+/** Hashes a whole source. False for a source that ends before anything was hashed; a later end is detected by the diff id. */
 function hashWhole(reader: LocalReader, room: Uint8Array, hasher: ContentHasher): boolean {
   const { sizeBytes } = reader;
   for (let at = 0; at < sizeBytes; ) {
@@ -212,7 +212,7 @@ function hashWhole(reader: LocalReader, room: Uint8Array, hasher: ContentHasher)
   return true;
 }
 
-/** A source that cannot be read is as good as none. */
+/** Treats a source that cannot be read as missing. */
 function attempt(
   reader: LocalReader,
   offset: number,
@@ -236,7 +236,7 @@ function repeatedChunks<S>(files: readonly FilePlan<S>[]): ReadonlySet<ContentDi
   return repeated;
 }
 
-/** Passes pieces on and writes them at their place in the file. */
+/** Passes pieces on and writes them at their offset in the file. */
 async function* written(
   pieces: AsyncIterable<Uint8Array>,
   { fileOffset }: TocChunk,
@@ -250,7 +250,7 @@ async function* written(
   }
 }
 
-/** The run with one more chunk: chunks of a segment follow each other in the source. */
+/** Extends the run by one chunk: the chunks of a segment are adjacent in the source. */
 function extended(run: SharedRun | undefined, sourceOffset: number, chunk: TocChunk): SharedRun {
   const { fileOffset, sizeBytes } = chunk;
   return run === undefined

@@ -1,6 +1,6 @@
 /**
- * Pulling a layer in parts: what of it is here, what is to be fetched, whether that is cheaper than its blob, and the tar that
- * the parts make.
+ * Pulls a layer in parts: which content is available locally, what must be fetched, whether that is cheaper than the blob, and the tar that is
+ * assembled from the parts.
  *
  *     openLayerParts: descriptor ─▶ planMetadata ─▶ TOC and tar-split ─▶ planLayer ─▶ assembleLayer ─▶ the exact tar
  *                         LocalIndex: files and chunks that are here ──────┘   │           ▲ local sources, ranges

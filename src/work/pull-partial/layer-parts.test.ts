@@ -25,7 +25,7 @@ const NOTHING: LocalIndex<string> = { file: () => undefined, chunk: () => undefi
 interface Outcome {
   /** `parts`, `whole: REASON`, or `refused: CODE`. */
   readonly verdict: string;
-  /** The tar, or the blob of a download that had begun. */
+  /** The tar, or the blob of a download that had started. */
   readonly bytes: Buffer | undefined;
   readonly requests: number;
 }
@@ -68,7 +68,7 @@ async function pull(
   }
 }
 
-/** What becomes of the layers of both tables when parts are asked for, and how many requests that takes. */
+/** Expected result for the layers of both tables when parts are requested, and the number of requests. */
 const TABLE: Readonly<Record<string, readonly [verdict: RegExp, requests: number]>> = {
   'neg/neg-ok': [/^parts$/, 2],
   'neg/neg-baddigest': [/^refused: CHUNK_CONTENT_MISMATCH$/, 3],

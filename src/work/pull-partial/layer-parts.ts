@@ -25,13 +25,13 @@ import {
 } from './plan.ts';
 import type { LocalIndex } from './segments.ts';
 
-/** Times that TOC and tar-split are asked for until what comes is taken for what lies in the blob. */
+/** Number of times that TOC and tar-split are requested before a mismatch is attributed to the blob itself. */
 const METADATA_ATTEMPTS = 2;
 
 /** A layer that may have a TOC. */
 export interface MetadataOptions {
   readonly blob: RemoteBlob;
-  /** Of the descriptor of the layer. */
+  /** From the descriptor of the layer. */
   readonly annotations: ReadonlyMap<string, string>;
   readonly terms: PlanTerms;
   readonly store?: MetadataStore | undefined;
@@ -40,54 +40,54 @@ export interface MetadataOptions {
 
 /** A layer that may be pulled in parts. */
 export interface LayerPartsOptions<S> extends MetadataOptions {
-  /** Finds what is here of the files of the layer; called before any content is asked for. */
+  /** Finds the files of the layer that are available locally; called before any content is requested. */
   readonly find: (layer: ChunkedLayer) => LocalIndex<S> | Promise<LocalIndex<S>>;
 }
 
-/** A layer to put together, besides; see `AssembleOptions`. */
+/** Additional options for assembling the layer; see `AssembleOptions`. */
 export type AssembleLayerOptions<S> = LayerPartsOptions<S> &
   Pick<AssembleOptions<S>, 'diffId' | 'open' | 'onMiss' | 'objectOf' | 'scratch' | 'objects'>;
 
-/** How a layer is to be taken in. */
+/** How a layer is pulled. */
 export type LayerParts<S> =
   | {
       readonly kind: 'parts';
       readonly plan: PartialPlan<S>;
       readonly layer: ChunkedLayer;
-      /** The tar, verified as `assembleLayer` does. Read once. */
+      /** The tar, verified as by `assembleLayer`. Can be read once. */
       readonly parts: AsyncIterable<LayerPart>;
       readonly bytes: AssembledBytes;
     }
   | WholeLayer;
 
-/** A layer that is taken as its whole blob. */
+/** A layer that is pulled as its whole blob. */
 export interface WholeLayer {
   readonly kind: 'whole';
   readonly plan: WholePlan;
-  /** A download of the whole blob that has begun, from its first byte; undefined when none has. */
+  /** A download of the whole blob that has started, from its first byte; undefined without one. */
   readonly blob: AsyncIterable<Uint8Array> | undefined;
 }
 
-/** A layer of which TOC and tar-split were read. */
+/** A layer whose TOC and tar-split were read. */
 export interface ReadMetadata {
   readonly kind: 'metadata';
   readonly layer: ChunkedLayer;
   readonly location: ChunkedLocation;
-  /** As it is in the blob. */
+  /** As stored in the blob. */
   readonly tarSplit: Uint8Array;
-  /** What TOC and tar-split cost. */
+  /** Transfer of TOC and tar-split. */
   readonly spent: Transfer;
 }
 
-/** What is known of a layer before its content is asked for. */
+/** What is known about a layer before its content is requested. */
 export type PlannedParts<S> =
   | (Omit<ReadMetadata, 'kind'> & { readonly kind: 'parts'; readonly plan: PartialPlan<S> })
   | WholeLayer;
 
 /**
- * Opens a layer by its parts if that is possible and, unless parts are required, cheaper. Unusable metadata selects the complete blob, with
- * the reason. A complete blob in answer to a range is passed on, so that it is sent once. Contradictory metadata is an error before any
- * content is requested.
+ * Opens a layer by its parts if that is possible and, unless parts are required, cheaper. Unusable metadata selects the complete blob, with the
+ * reason. If the server sends the complete blob in response to a range, that download is returned, so that it is sent once. Contradictory
+ * metadata is an error before any content is requested.
  * @throws FormatError CHUNKED_*, TAR_SPLIT_INVALID, TAR_*; IntegrityError CHUNKED_TOC_MISMATCH, BLOB_DIGEST_MISMATCH;
  * TransportError; while the tar is read, as `assembleLayer`
  */
@@ -103,7 +103,7 @@ export async function openLayerParts<S>(options: AssembleLayerOptions<S>): Promi
 }
 
 /**
- * Finds out what of a layer is here and what its parts would cost; of the blob nothing but TOC and tar-split is asked for.
+ * Determines which content of a layer is available locally and what its parts would cost; requests only TOC and tar-split of the blob.
  * @throws FormatError CHUNKED_*, TAR_SPLIT_INVALID, TAR_*; IntegrityError CHUNKED_TOC_MISMATCH, BLOB_DIGEST_MISMATCH;
  * TransportError
  */
@@ -119,7 +119,7 @@ export async function planLayerParts<S>(options: LayerPartsOptions<S>): Promise<
 }
 
 /**
- * Reads TOC and tar-split of a layer, unless its blob is cheaper: what is in it is known then, and any of its files can be asked for.
+ * Reads TOC and tar-split of a layer, unless its blob is cheaper. Afterwards its files are known, and each can be requested.
  * @throws as `planLayerParts`
  */
 export async function readLayerMetadata(
@@ -128,7 +128,7 @@ export async function readLayerMetadata(
   return await orWhole(options, () => readMetadata(options));
 }
 
-/** A server whose answers to ranges are of no use gives the whole blob. */
+/** Selects the whole blob for a server whose responses to ranges are unusable. */
 async function orWhole<T>(
   { terms }: MetadataOptions,
   work: () => Promise<T>,
@@ -168,7 +168,7 @@ async function readMetadata(options: MetadataOptions): Promise<ReadMetadata | Wh
     try {
       return await withMetadata(options, location, fetched.metadata, plan.transfer);
     } catch (error) {
-      // What came by an earlier attempt or by a bad transfer is not what lies in the blob; once more, and it is believed.
+      // Bytes of an earlier attempt or a bad transfer may differ from the blob: requested once more, then the mismatch is final.
       if (!hasCode(error, 'BLOB_DIGEST_MISMATCH') || blob.forget === undefined) throw error;
       if (attempt === METADATA_ATTEMPTS) throw error;
       for (const range of plan.ranges) blob.forget(range);

@@ -2,13 +2,13 @@ import { computeContentDigest, createContentHasher } from '#base/digest';
 import type { RandomReader } from '#base/flow';
 import type { TocChunk } from '#formats/chunked';
 
-/** Chunks up to this size are held and verified before a byte of them is passed on. */
+/** Chunks up to this size, in bytes, are held in memory and verified before any byte is passed on. */
 export const CHUNK_HELD_BYTES_MAX = 8 * 2 ** 20;
 const PIECE_BYTES = 2 ** 20;
 
 /**
- * The content of a chunk out of a local source; undefined when the source holds other bytes there. A long chunk is hashed
- * first and read again, so that nothing unverified is passed on.
+ * The content of a chunk from a local source; undefined when the source has other bytes there. A long chunk is hashed first and then read again,
+ * so that nothing unverified is passed on.
  */
 export function readLocalChunk(
   reader: RandomReader,
@@ -26,7 +26,7 @@ export function readLocalChunk(
   return piecesOf(reader, offset, sizeBytes, PIECE_BYTES);
 }
 
-/** Bytes of a source, up to where it ends. */
+/** Bytes of a source, up to its end. */
 function* piecesOf(
   reader: RandomReader,
   offset: number,
@@ -42,7 +42,7 @@ function* piecesOf(
   }
 }
 
-/** Fills a piece; returns how far it got before the end. */
+/** Fills a piece; returns the number of bytes before the end of the source. */
 export function fill(reader: RandomReader, offset: number, into: Uint8Array): number {
   let at = 0;
   while (at < into.length) {

@@ -5,27 +5,27 @@ import type { ChunkedLocation, MetadataPosition } from '#formats/chunked';
 import type { MetadataPlan } from './plan.ts';
 import { RemoteParts } from './remote-parts.ts';
 
-/** TOC and tar-split of a layer, as they are in its blob. Nothing is verified yet. */
+/** TOC and tar-split of a layer, as stored in its blob. Not verified yet. */
 export interface LayerMetadata {
   readonly toc: Uint8Array;
   readonly tarSplit: Uint8Array;
 }
 
-/** Keeps TOCs and tar-splits by the digest of the TOC, so that the same layer asks for them once. Answers need not be right. */
+/** Keeps TOCs and tar-splits by the digest of the TOC, so that each layer requests them once. Results are not trusted. */
 export interface MetadataStore {
   find(tocDigest: ContentDigest): LayerMetadata | undefined;
-  /** Called with bytes whose digests were compared. */
+  /** Called with bytes whose digests match. */
   keep(tocDigest: ContentDigest, metadata: LayerMetadata): void;
 }
 
-/** What came of asking for the metadata. */
+/** Result of requesting the metadata. */
 export type FetchedMetadata =
   | { readonly kind: 'metadata'; readonly metadata: LayerMetadata }
   /** The server sends the whole blob, from its first byte. */
   | { readonly kind: 'whole'; readonly blob: AsyncIterable<Uint8Array> };
 
 /**
- * Fetches what the plan says. Memory is the two documents, whose lengths `locateToc` has compared with their limits.
+ * Fetches what the plan lists. Memory is the two documents, whose lengths `locateToc` has compared with their limits.
  * @throws TransportError
  */
 export async function fetchMetadata(

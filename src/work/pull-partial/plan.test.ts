@@ -9,7 +9,7 @@ import { readFixture } from '../../../test/support/chunked-read.ts';
 import { PART_BYTES, RANGES_MAX, transferOf } from './fetch-ranges.ts';
 import { type LocalIndex, type PlanTerms, planLayer, planMetadata } from './index.ts';
 
-/** A distant server and one next door. */
+/** A distant server and a near one. */
 const FAR = { requestMs: 100, bytesPerMs: 5_000, connections: 4 };
 const NEAR = { requestMs: 1, bytesPerMs: 100_000, connections: 4 };
 const NOTHING: LocalIndex<string> = { file: () => undefined, chunk: () => undefined };
@@ -18,7 +18,7 @@ function terms(changes: Partial<PlanTerms> = {}): PlanTerms {
   return { strategy: 'auto', blobBytes: 1_000_000, ability: 'multi', cost: NEAR, ...changes };
 }
 
-/** Everything of a layer, as if its files were objects. */
+/** An index that has all files of a layer, as if they were objects. */
 function indexOf({ files }: ChunkedLayer): LocalIndex<string> {
   const found = new Map<string, { source: string; offset: number }>();
   for (const { name, digest, chunks } of files) {
@@ -146,7 +146,7 @@ test('a layer hardly larger than its TOC is taken whole before any request', asy
   );
 });
 
-/** A layer of random files whose chunks have digests out of a small set, so that equal chunks occur. */
+/** A layer of random files whose chunk digests come from a small set, so that equal chunks occur. */
 const arbitraryLayer = fc
   .array(
     fc.record({
@@ -179,7 +179,7 @@ function layerOf(
     offset += gap;
     let fileOffset = 0;
     const chunks = parts.map(({ kind, lengthBytes, isZeros }): TocChunk => {
-      // The size goes with the digest, as it does where digests are true.
+      // The digest determines the size, as with real digests.
       const sizeBytes = 100 + kind;
       const chunk = {
         fileOffset,

@@ -6,31 +6,31 @@ import { type FilePlan, type LocalIndex, planSegments } from './segments.ts';
 
 /** How to choose between parts and the whole blob. */
 export type PullStrategy =
-  /** What is cheaper. */
+  /** The cheaper one. */
   | 'auto'
-  /** The blob, and no TOC is asked for. */
+  /** Always the blob; no TOC is requested. */
   | 'whole'
-  /** Ranges, even where the blob is cheaper; the blob where the server or the TOC makes ranges impossible. */
+  /** Ranges, even if the blob is cheaper; the blob only if the server or the TOC makes ranges impossible. */
   | 'partial';
 
-/** What a decision goes by. */
+/** Input of a decision. */
 export interface PlanTerms {
   readonly strategy: PullStrategy;
   readonly blobBytes: number;
   readonly ability: RangeAbility;
   readonly cost: TransferCost;
-  /** Bytes of the beginning of the blob that are here. */
+  /** Bytes of the beginning of the blob that are kept locally. */
   readonly heldBytes?: number | undefined;
-  /** What of ranges is not here; all of them when absent. */
+  /** The parts of ranges that are not kept locally; all of them when absent. */
   readonly missing?: ((ranges: readonly ByteRange[]) => readonly ByteRange[]) | undefined;
 }
 
-/** What is assumed of a link that nothing is known of: 50 Mbit/s, a server half a continent away. */
+/** Assumed cost of an unknown link: 50 Mbit/s, a server half a continent away. */
 const USUAL_LINK = { requestMs: 30, bytesPerMs: 6_000 };
-/** Requests that run at the same time where each has one range. */
+/** Number of parallel requests if each has one range. */
 const CONNECTIONS = 4;
 
-/** The terms for a blob by what is known of the way to it. */
+/** The terms for a blob, from what is known about the link. */
 export function termsOf({ sizeBytes, link }: RemoteBlob, strategy: PullStrategy): PlanTerms {
   const { ability = 'multi', requestMs, bytesPerMs } = link ?? {};
   const cost = {
@@ -41,29 +41,29 @@ export function termsOf({ sizeBytes, link }: RemoteBlob, strategy: PullStrategy)
   return { strategy, blobBytes: sizeBytes, ability, cost };
 }
 
-/** The layer is taken as a whole blob. */
+/** The layer is pulled as a whole blob. */
 export interface WholePlan {
   readonly decision: 'whole';
   /** One sentence without full stop. */
   readonly reason: string;
-  /** All that the layer costs, TOC and tar-split included where they were fetched. */
+  /** The total transfer of the layer, with TOC and tar-split if they were fetched. */
   readonly transfer: Transfer;
 }
 
-/** The layer is put together from its parts. */
+/** The layer is assembled from its parts. */
 export interface PartialPlan<S> {
-  /** `nothing`: every byte of content is here. */
+  /** `nothing`: all content is available locally. */
   readonly decision: 'partial' | 'nothing';
   readonly reason: string;
   readonly files: readonly FilePlan<S>[];
-  /** What is to be fetched: ascending, no two overlap. */
+  /** The ranges to fetch: ascending, without overlaps. */
   readonly ranges: readonly ByteRange[];
   readonly transfer: Transfer;
-  /** Content of files by where it comes from, in bytes; the sum is all content of the layer. */
+  /** Content of files by source, in bytes; the sum is all content of the layer. */
   readonly content: ContentBytes;
 }
 
-/** Content of files by where it comes from, in bytes. */
+/** Content of files by source, in bytes. */
 export interface ContentBytes {
   readonly local: number;
   readonly zeros: number;
@@ -72,7 +72,7 @@ export interface ContentBytes {
   readonly earlier: number;
 }
 
-/** Where to get TOC and tar-split from. */
+/** Location of TOC and tar-split. */
 export interface MetadataPlan {
   readonly decision: 'metadata';
   readonly ranges: readonly ByteRange[];
@@ -80,28 +80,28 @@ export interface MetadataPlan {
 }
 
 const NO_RANGES = 'the server does not serve ranges';
-/** Gap between TOC and tar-split that one range bridges: the header of a skippable frame, and what other writers put there. */
+/** Largest gap between TOC and tar-split that one range bridges: the header of a skippable frame, and data of other writers there. */
 const METADATA_GAP_BYTES = 4096;
 
 /**
- * Parts are put together more slowly than a blob is unpacked: they are worth it where they save at least a tenth of its bytes.
+ * Assembling parts is slower than unpacking a blob: parts are chosen only if they save at least a tenth of its bytes.
  */
 const WORTHWHILE = 0.9;
 
-/** The whole blob, for a reason; `spent` is the transfer of TOC and tar-split. */
+/** Plans the whole blob, with a reason; `spent` is the transfer of TOC and tar-split. */
 export function planWhole(terms: PlanTerms, reason: string, spent = NO_TRANSFER): WholePlan {
   return { decision: 'whole', reason, transfer: addTransfers(spent, blobTransfer(terms)) };
 }
 
-/** What of the blob is still to come. */
+/** Transfer of the remaining bytes of the blob. */
 function blobTransfer({ blobBytes, heldBytes = 0 }: PlanTerms): Transfer {
   const bytes = blobBytes - Math.min(heldBytes, blobBytes);
   return { requests: bytes > 0 ? 1 : 0, bytes };
 }
 
 /**
- * Decides before any request whether the TOC is worth asking for: a layer that is hardly larger than its TOC and tar-split is
- * not, and a server without ranges gives none.
+ * Decides before any request whether to request the TOC. A layer that is hardly larger than its TOC and tar-split is pulled whole, and so is any
+ * layer of a server without ranges.
  */
 export function planMetadata(
   location: ChunkedLocation,
@@ -114,7 +114,7 @@ export function planMetadata(
     .sort((a, b) => a.offset - b.offset);
   const ranges = joinRanges(wanted, METADATA_GAP_BYTES);
   const transfer = transferOf(terms.missing?.(ranges) ?? ranges, 'single');
-  // Another round is to come for the content, whatever that will be.
+  // The content needs at least one more round of requests.
   const leastMs = transferMs(transfer, cost) + cost.requestMs;
   const blob = blobTransfer(terms);
   const isCheaper = leastMs < transferMs(blob, cost) && transfer.bytes < blob.bytes * WORTHWHILE;
@@ -128,8 +128,8 @@ export function planMetadata(
 }
 
 /**
- * Decides what to do with a layer whose TOC and tar-split are known: nothing, parts or the whole blob.
- * `spent` is what TOC and tar-split cost; it is gone either way, and only counted in the sums.
+ * Decides how to pull a layer whose TOC and tar-split are known: nothing, parts or the whole blob.
+ * `spent` is the transfer of TOC and tar-split; it does not affect the decision, and is only added to the sums.
  */
 export function planLayer<S>(
   layer: ChunkedLayer,

@@ -5,12 +5,12 @@ import { decodeChunk, inflateChunk, type TocChunk } from '#formats/chunked';
 import { CHUNK_HELD_BYTES_MAX } from './local-chunk.ts';
 import { RemoteParts } from './remote-parts.ts';
 
-/** Fetches chunks: those of the plan from the ranges that are under way, others by a request of their own. */
+/** Fetches chunks: planned chunks from the ranges in transfer, others by a separate request. */
 export class RemoteChunks implements AsyncDisposable {
   readonly #blob: RemoteBlob;
   readonly #parts: RemoteParts;
   readonly #signal: AbortSignal | undefined;
-  /** Bytes of ranges that were used, and requests beyond the planned ones. */
+  /** Bytes of ranges that were used, and requests beyond the planned requests. */
   readonly counts = { fetchedBytes: 0, extraRequests: 0 };
 
   constructor(blob: RemoteBlob, parts: RemoteParts, signal: AbortSignal | undefined) {
@@ -20,7 +20,7 @@ export class RemoteChunks implements AsyncDisposable {
   }
 
   /**
-   * The content of a chunk of the plan, verified; asked for once more when it is not what the TOC promises.
+   * The verified content of a planned chunk; requested once more when it does not match the TOC.
    * @throws IntegrityError CHUNK_CONTENT_MISMATCH; TransportError
    */
   async *planned(chunk: TocChunk): AsyncGenerator<Uint8Array> {
@@ -39,7 +39,7 @@ export class RemoteChunks implements AsyncDisposable {
   }
 
   /**
-   * The content of a chunk that was to be here, verified.
+   * The verified content of a chunk that the plan expected locally.
    * @throws IntegrityError CHUNK_CONTENT_MISMATCH; TransportError
    */
   async *extra(chunk: TocChunk): AsyncGenerator<Uint8Array> {
@@ -89,7 +89,7 @@ async function verifiedChunk(
   return content;
 }
 
-/** A long chunk is passed on while it is hashed; the consumer holds back its last bytes until the end. */
+/** Passes a long chunk on while hashing it; the consumer holds back its last bytes until the end. */
 async function* verifiedStream(
   range: AsyncIterable<Uint8Array>,
   chunk: TocChunk,
@@ -111,7 +111,7 @@ function verifyChunk({ digest: expected, offset }: TocChunk, found: string): voi
   );
 }
 
-/** The bytes of a whole blob with their places. */
+/** The bytes of a whole blob with their offsets. */
 export async function* placed(bytes: AsyncIterable<Uint8Array>) {
   let offset = 0;
   for await (const piece of bytes) {

@@ -1,10 +1,10 @@
 import { TransportError } from '#base/errors';
 import type { BlobPiece, ByteRange } from '#base/flow';
 
-/** Bytes that came before their turn and are held, at most; a server that mixes more is asked again. */
+/** Maximum number of bytes that are held because they arrived early; a server that exceeds it gets another request. */
 const HELD_BYTES_MAX = 32 * 2 ** 20;
 
-/** Ranges of a blob that are being fetched, read once from front to back. Parts that come early wait for their turn. */
+/** Ranges of a blob that are being fetched, read once in ascending order. Parts that arrive early are held. */
 export class RemoteParts implements AsyncDisposable {
   readonly #iterator: AsyncIterator<BlobPiece>;
   readonly #early: BlobPiece[] = [];
@@ -16,7 +16,7 @@ export class RemoteParts implements AsyncDisposable {
   }
 
   /**
-   * The bytes of a range, in pieces; bytes before it that are no longer needed are skipped.
+   * The bytes of a range, in pieces; earlier bytes that are no longer needed are skipped.
    * @throws TransportError RANGE_MISMATCH when the server left some of them out
    */
   async *take({ offset, length }: ByteRange): AsyncGenerator<Uint8Array> {
@@ -46,14 +46,14 @@ export class RemoteParts implements AsyncDisposable {
     }
   }
 
-  /** Keeps a copy: the sender may reuse the piece. */
+  /** Holds a copy: the sender may reuse the piece. */
   #hold({ offset, bytes }: BlobPiece, wanted: number): void {
     this.#earlyBytes += bytes.length;
     if (this.#earlyBytes > HELD_BYTES_MAX) failMissing(wanted, `${offset}`);
     this.#early.push({ offset, bytes: Uint8Array.from(bytes) });
   }
 
-  /** Drops what lies before the place that is read: it is not asked for again. */
+  /** Drops bytes before the current offset: they are not read again. */
   #release(offset: number): void {
     for (let at = this.#early.length - 1; at >= 0; at -= 1) {
       const piece = this.#early[at];
@@ -63,7 +63,7 @@ export class RemoteParts implements AsyncDisposable {
     }
   }
 
-  /** Gives up what has not come. */
+  /** Cancels what has not arrived. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#iterator.return?.();
   }

@@ -65,7 +65,7 @@ test('ranges that came are not asked for again, in this pull or the next, howeve
   });
 });
 
-/** A server that changes its mind: `answers` says what each request for ranges gets. */
+/** A server whose behaviour changes: `answers` lists the response to each request for ranges. */
 class Fickle implements RemoteBlob {
   readonly digest;
   readonly sizeBytes = BYTES.length;

@@ -14,9 +14,9 @@ import type { PartialBlob, RangeLog } from '#stores/composefs';
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * A blob of which every byte is kept as it comes, and read from there when it is wanted again: by this pull or, after an interruption, by the next.
- * The whole blob is asked for at most once: where the server sends it in answer to ranges, or refuses them in the middle, that one download
- * serves every range that is wanted later.
+ * A blob that keeps every byte it receives, and reads it from there when it is needed again: by this pull or, after an interruption, by the next
+ * pull. The whole blob is requested at most once: where the server sends it in response to ranges, or refuses ranges midway, that one download
+ * serves every range that is needed later.
  */
 export class ResumedBlob implements RemoteBlob, AsyncDisposable {
   readonly digest: ContentDigest;
@@ -24,13 +24,13 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
   readonly #blob: RemoteBlob;
   readonly #partial: PartialBlob;
   readonly #log: RangeLog;
-  /** Bytes that came from the server, and requests that ranges took. */
+  /** Bytes received from the server, and requests for ranges. */
   readonly counts = { fetchedBytes: 0, requests: 0, wholes: 0 };
-  /** A transfer of the whole blob, read as far as its ranges are needed. */
+  /** A transfer of the whole blob, read only as far as its ranges are needed. */
   #body: AsyncIterator<BlobPiece> | undefined;
   #mayHandOn = true;
 
-  /** `partial`: what there is of the blob, locked by this pull. @throws HostError SYSCALL_FAILED */
+  /** `partial`: the bytes of the blob that are kept, locked by this pull. @throws HostError SYSCALL_FAILED */
   constructor(blob: RemoteBlob, partial: PartialBlob) {
     this.digest = blob.digest;
     this.sizeBytes = blob.sizeBytes;
@@ -48,17 +48,17 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     return this.#blob.link;
   }
 
-  /** Bytes of ranges that are here. */
+  /** Bytes of ranges that are kept. */
   get heldBytes(): number {
     return this.#log.heldBytes;
   }
 
-  /** Bytes of the beginning of the blob that are here. */
+  /** Bytes of the beginning of the blob that are kept. */
   get prefixBytes(): number {
     return this.#partial.sizeBytes;
   }
 
-  /** What of ranges is not here, in ascending order. */
+  /** The parts of ranges that are not kept, in ascending order. */
   missing(ranges: readonly ByteRange[]): ByteRange[] {
     const { sizeBytes: start } = this.#partial;
     return ranges.flatMap(({ offset, length }) => {
@@ -68,12 +68,12 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     });
   }
 
-  /** From now on a whole blob is no answer any more: it is read as ranges. */
+  /** Read a whole blob as ranges from now on, instead of returning it. */
   requireRanges(): void {
     this.#mayHandOn = false;
   }
 
-  /** The blob from a byte on; what came before of its beginning is not asked for again. @throws as the blob */
+  /** Reads the blob from an offset on; bytes of its beginning that are kept are not requested again. @throws as the blob */
   async *read(
     options: BlobReadOptions & { readonly offset?: number } = {},
   ): AsyncGenerator<Uint8Array> {
@@ -112,7 +112,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     return this.#parts(ranges, this.#guarded(found.pieces, signal));
   }
 
-  /** A whole blob that has come is what it is: nothing better will come. */
+  /** A whole blob that was received is final: another request would not return better bytes. */
   forget(range: ByteRange): void {
     if (this.#body !== undefined) return;
     this.#log.forget(range);
@@ -123,7 +123,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     await this.#body?.return?.();
   }
 
-  /** Ranges, or the whole blob where the server refuses them after it has served some. */
+  /** Requests ranges, or the whole blob if the server refuses ranges after it has served some. */
   async #ask(missing: readonly ByteRange[], signal: AbortSignal | undefined): Promise<BlobPieces> {
     this.counts.requests += 1;
     try {
@@ -143,7 +143,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     return { kind: 'ranges', pieces: this.#inOrder(ranges, coming?.[Symbol.asyncIterator]()) };
   }
 
-  /** The bytes of ranges in ascending order: from what is here, and as it comes. */
+  /** The bytes of ranges in ascending order: kept bytes, and bytes as they are received. */
   async *#inOrder(
     ranges: readonly ByteRange[],
     coming: AsyncIterator<BlobPiece> | undefined,
@@ -160,10 +160,10 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
           }
           const source = this.#body ?? coming;
           const next = await source?.next();
-          // The way of asking may have changed meanwhile.
+          // The source may have changed meanwhile.
           if (next?.done !== false && source !== this.#body) continue;
           if (next?.done !== false) return;
-          // The first byte of a blob is never asked for by itself: here comes all of it.
+          // The first byte is never requested alone, so a response from offset 0 is the whole blob.
           if (this.#body === undefined && next.value.offset === 0 && offset > 0) {
             this.#begin(coming);
           }
@@ -176,7 +176,7 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     }
   }
 
-  /** Pieces of an answer; where the server turns to the whole blob in the middle, that is kept as such. */
+  /** Pieces of a response; if the server sends the whole blob midway, its transfer is kept. */
   async *#guarded(
     pieces: AsyncIterable<BlobPiece>,
     signal: AbortSignal | undefined,
@@ -208,14 +208,14 @@ export class ResumedBlob implements RemoteBlob, AsyncDisposable {
     else if (!isNext) this.#log.append(offset, bytes);
   }
 
-  /** Bytes that are here from an offset on. */
+  /** Reads kept bytes from an offset on. */
   #heldAt(offset: number, into: Uint8Array): number {
     const count = this.#partial.read(offset, into);
     return count > 0 ? count : this.#log.read(offset, into);
   }
 }
 
-/** The bytes of a whole blob with their places. */
+/** The bytes of a whole blob with their offsets. */
 async function* placed(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<BlobPiece> {
   let offset = 0;
   for await (const piece of bytes) {

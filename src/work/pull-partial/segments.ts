@@ -9,8 +9,8 @@ export interface LocalContent<S> {
 }
 
 /**
- * An index of local content by digest. Its answers are hints: a source may be missing or changed when it is read. It is queried once for
- * each file, and once for each chunk of missing files.
+ * An index of local content by digest. Its answers are hints: a source may be missing or changed when it is read. It is queried once for each
+ * file, and once for each chunk of a missing file.
  */
 export interface LocalIndex<S> {
   /** A whole file of this digest and size. */
@@ -19,35 +19,35 @@ export interface LocalIndex<S> {
   chunk(digest: ContentDigest, sizeBytes: number): LocalContent<S> | undefined;
 }
 
-/** A part of a file and where its bytes come from; the segments of a file tile it in order. */
+/** A part of a file and the source of its bytes; the segments of a file cover it in order. */
 export type FileSegment<S> = {
   readonly fileOffset: number;
   readonly sizeBytes: number;
-  /** The chunks that it is made of, whole; what verifies it. */
+  /** The whole chunks of the segment, which verify it. */
   readonly chunks: readonly TocChunk[];
 } & (
   | { readonly kind: 'local'; readonly source: S; readonly sourceOffset: number }
   | { readonly kind: 'zeros' }
   | { readonly kind: 'remote' }
-  /** The same bytes are fetched for a file before this one. */
+  /** The same bytes are fetched for an earlier file. */
   | { readonly kind: 'earlier'; readonly fileIndex: number; readonly sourceOffset: number }
 );
 
-/** How one file of the layer is put together. */
+/** The sources of one file of the layer. */
 export interface FilePlan<S> {
   readonly file: ChunkedFile;
   readonly segments: readonly FileSegment<S>[];
 }
 
-/** Where bytes that are fetched will be. */
+/** Where fetched bytes can be read again. */
 interface Fetched {
   readonly fileIndex: number;
   readonly sourceOffset: number;
 }
 
 /**
- * Determines the source of the bytes of every file of a layer: complete files first, then chunks. Repeated content is fetched once. Chunks
- * that are adjacent in the file and in the source form one segment.
+ * Determines the source of the bytes of every file of a layer: first complete files, then chunks. Repeated content is fetched once. Chunks that
+ * are adjacent in the file and in the source form one segment.
  */
 export function planSegments<S>(
   files: readonly ChunkedFile[],
@@ -103,7 +103,7 @@ function chunkSegment<S>(
     : { ...part, kind: 'earlier', ...fetched };
 }
 
-/** Adds a segment, joined to the one before where both are one run of the same source. */
+/** Adds a segment; joins it to the previous one if both are one run of the same source. */
 function append<S>(segments: FileSegment<S>[], next: FileSegment<S>): void {
   const last = segments.at(-1);
   if (last === undefined || !continues(last, next)) {

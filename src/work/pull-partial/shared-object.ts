@@ -5,19 +5,19 @@ import type { ObjectWriter, StagedObject } from '#stores/composefs';
 import type { LocalReader } from './assemble.ts';
 import type { FilePlan, FileSegment } from './segments.ts';
 
-/** Blocks that are shared; all filesystems that reflink have blocks of this size or smaller ones, in practice. */
+/** Size of the blocks to share, in bytes; in practice, all filesystems with reflinks use blocks of this size or smaller ones. */
 const BLOCK_BYTES = 4096;
-/** Less than this is not worth an object that is written beside the one of the layer. */
+/** Minimum number of shared bytes that is worth an additional object beside the object of the layer. */
 const SHARED_BYTES_MIN = 64 * 1024;
 
-/** Bytes that a file will have out of a source as they are there. */
+/** A run of bytes of a file, with its source. */
 export interface SharedRun {
   readonly sourceOffset: number;
   readonly fileOffset: number;
   readonly sizeBytes: number;
 }
 
-/** True when enough of a new file could be shared: it comes from several places, and blocks of one are whole in the other. */
+/** True when enough of a new file can be shared: it has several sources, and blocks of one source align with blocks of the file. */
 export function isWorthSharing<S>({ segments }: FilePlan<S>): boolean {
   if (segments.length < 2) return false;
   const shared = segments.reduce((sum, segment) => sum + sharedBytes(segment), 0);
@@ -30,7 +30,7 @@ function sharedBytes<S>(segment: FileSegment<S>): number {
   return length;
 }
 
-/** The whole blocks of a run in the file. */
+/** The whole blocks of a run, in the file. */
 function blocksOf(run: SharedRun): { readonly start: number; readonly length: number } {
   const start = roundUp(run.fileOffset, BLOCK_BYTES);
   const end = run.fileOffset + run.sizeBytes;
@@ -40,9 +40,9 @@ function blocksOf(run: SharedRun): { readonly start: number; readonly length: nu
 }
 
 /**
- * An object whose extents are those of what is here, made while the content of its file passes by. Its id is measured from the file
- * itself, and the layer names its files by the bytes that passed: so this object is the one that the layer finds, or, if a source
- * changed under it, one that nobody names.
+ * An object that shares the extents of local content, written while the content of its file is passed on. Its id is measured from the file
+ * itself, and the layer names its files by the bytes that were passed on. So the layer finds this object; if a source changed meanwhile, no layer
+ * names it.
  */
 export class SharedObject implements Disposable {
   readonly #staged: StagedObject;
@@ -54,13 +54,13 @@ export class SharedObject implements Disposable {
     this.#sizeBytes = sizeBytes;
   }
 
-  /** Writes content at its place. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Writes content at its offset. @throws HostError SYSCALL_FAILED, NO_SPACE */
   write(bytes: Uint8Array, fileOffset: number): void {
     writeAt(this.#staged.fd, bytes, fileOffset);
   }
 
   /**
-   * Shares a run: its whole blocks by reflink, its ends by copy. False when the filesystems cannot; nothing is shared then.
+   * Shares a run: its whole blocks by reflink, its ends by copy. Returns false, and shares nothing, when the filesystems cannot share extents.
    * @throws HostError SYSCALL_FAILED, NO_SPACE
    */
   share(reader: LocalReader, run: SharedRun): boolean {
@@ -81,10 +81,10 @@ export class SharedObject implements Disposable {
     return true;
   }
 
-  /** Stores the object, unless nothing of it is shared. Returns the bytes that are. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Stores the object, unless it shares nothing. Returns the number of shared bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
   publish(): number {
     if (this.#sharedBytes === 0) return 0;
-    // Holes at the end, and a last block that was cloned whole.
+    // Restores holes at the end, and cuts a last block that was cloned whole.
     truncate(this.#staged.fd, this.#sizeBytes);
     return this.#staged.publish().method === 'stored' ? this.#sharedBytes : 0;
   }

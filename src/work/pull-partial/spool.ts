@@ -2,20 +2,20 @@ import { createTmpFile, type Dir, readAt, type TmpFile } from '#host';
 
 const PIECE_BYTES = 2 ** 20;
 
-/** Content that is being kept; what is not committed is not found. */
+/** Content that is being written; it cannot be found before it is committed. */
 export interface SpoolWriting {
   write(bytes: Uint8Array): void;
   commit(): void;
 }
 
-/** Content that is needed again later in the same layer, by key, in a file without a name. */
+/** Content that is needed again later in the same layer, by key, in an unnamed file. */
 export class Spool implements Disposable {
   readonly #directory: Dir;
   readonly #places = new Map<string, { readonly offset: number; readonly sizeBytes: number }>();
   #file: TmpFile | undefined;
   #endOffset = 0;
 
-  /** `directory`: where there is room for it. The file is made when it is needed. */
+  /** `directory`: a directory with enough space. The file is created on first use. */
   constructor(directory: Dir) {
     this.#directory = directory;
   }
@@ -25,7 +25,7 @@ export class Spool implements Disposable {
     return this.#places.has(key);
   }
 
-  /** Begins to keep content; one at a time. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Starts to write content; one at a time. @throws HostError SYSCALL_FAILED, NO_SPACE */
   begin(key: string): SpoolWriting {
     const file = this.#file ?? createTmpFile(this.#directory, 0o600);
     this.#file = file;
@@ -39,7 +39,7 @@ export class Spool implements Disposable {
     };
   }
 
-  /** The content under a key; undefined when there is none of this size. @throws HostError SYSCALL_FAILED */
+  /** The content under a key; undefined when the spool has none of this size. @throws HostError SYSCALL_FAILED */
   pieces(key: string, sizeBytes: number): Iterable<Uint8Array> | undefined {
     const place = this.#places.get(key);
     const file = this.#file;

@@ -1,6 +1,6 @@
 /**
- * SELinux labels for a sysroot on a disk, as the last step of an installation gives them: to everything that has none, but for
- * deployments, which have the labels of their commits.
+ * Sets SELinux labels in a sysroot on a disk, as the last step of an installation does: on every inode without a label, except in deployments,
+ * which have the labels of their commits.
  */
 export { lookupNameOf } from './lookup-name.ts';
 export { type RelabelOptions, type RelabelReport, relabelSysroot } from './relabel.ts';

@@ -1,6 +1,6 @@
 import type { ByteString } from '#base/bytes';
 
-/** A directory of a sysroot, and the path by which labels below it are looked up. The first that fits counts. */
+/** A directory of a sysroot, and the path by which labels below it are looked up. The first match counts. */
 const PLACES: readonly (readonly [RegExp, string])[] = [
   [/^\/(?:ostree|composefs)\/bootc\/storage(?=\/|$)/, '/var/lib/containers/storage'],
   [/^\/ostree\/deploy\/[^/]+\/var(?=\/|$)/, '/var'],
@@ -9,8 +9,8 @@ const PLACES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * The name by which the label of a path of a sysroot is looked up: that of the path where the file is seen on a booted host. Stores of
- * the system are labelled as `/usr`. Source: unified-storage notes 4.8.
+ * The name by which the label of a path of a sysroot is looked up: the path of the file on a booted host. Stores of the system are labelled as
+ * `/usr`. Source: unified-storage notes 4.8.
  */
 export function lookupNameOf(path: string): ByteString {
   for (const [place, name] of PLACES) {

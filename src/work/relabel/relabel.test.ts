@@ -24,7 +24,7 @@ function labelOf(root: string, name: string): string | undefined {
   return getXattr({ dir, name }, 'security.selinux')?.toString();
 }
 
-/** A sysroot with one deployment, whose directory is immutable where that is possible. */
+/** A sysroot with one deployment, whose directory is immutable if the filesystem supports it. */
 function makeSysroot(root: string): void {
   const files = {
     'boot/loader.conf': '',

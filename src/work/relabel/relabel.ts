@@ -15,35 +15,35 @@ import {
 import { loadPolicy, type PolicyFiles } from '#work/labels';
 import { lookupNameOf } from './lookup-name.ts';
 
-/** What a sysroot is labelled with. */
+/** Policy of a sysroot. */
 export interface RelabelOptions extends OperationOptions {
   /** Path of a directory with the policy in `etc/selinux` or `usr/etc/selinux`; default: the newest deployment of the sysroot. */
   readonly policyRoot?: string | undefined;
 }
 
-/** What was done. Each inode that was looked at counts once for each of its names. */
+/** Report of labelling. An inode counts once for each of its names. */
 export interface RelabelReport {
-  /** False: there is no policy, and nothing was done. */
+  /** False: no policy was found, and nothing was changed. */
   readonly hasPolicy: boolean;
   readonly labelled: number;
-  /** Had a label. */
+  /** Inodes that already had a label. */
   readonly present: number;
-  /** The policy has no label for them. */
+  /** Inodes for which the policy has no label. */
   readonly without: number;
-  /** Deployments, which were skipped with all they hold. */
+  /** Deployments, which were skipped with their contents. */
   readonly deployments: number;
   /** Mount points, which were not entered. */
   readonly mounts: number;
 }
 
 const XATTR = 'security.selinux' as ByteString;
-/** How a kernel with SELinux shows an inode without a label. */
+/** Label that a kernel with SELinux shows for an inode without a label. */
 const UNLABELLED = ':unlabeled_t:';
-/** Content of a commit: a label is part of its checksum. */
+/** Content object of a commit: its label is part of its checksum. */
 const CONTENT_OBJECT = /^\/ostree\/repo\/objects\/[0-9a-f]{2}\/[0-9a-f]{62}\.file$/;
 const DEPLOYMENT = /^[0-9a-f]{64}\.\d+$/;
 const DEPLOYMENTS = 'ostree/deploy';
-/** Entries between two steps. */
+/** Entries in one step. */
 const STEP_ENTRIES = 64;
 const PROGRESS_ID = 'relabel';
 const LETTERS: Readonly<Record<Exclude<FileType, 'unknown'>, InodeType>> = {
@@ -57,9 +57,9 @@ const LETTERS: Readonly<Record<Exclude<FileType, 'unknown'>, InodeType>> = {
 };
 
 /**
- * Gives labels to everything in a sysroot that has none, in one filesystem. Deployments are left alone: they have the labels of
- * their commits, and their directories are immutable. They are known by device and inode, so it does not matter where else they appear.
- * Contents of commits are left alone too. A second run changes nothing.
+ * Labels every inode in a sysroot that has no label, in one filesystem. Deployments are skipped: they have the labels of their commits, and their
+ * directories are immutable. They are identified by device and inode, so they are also skipped under other paths. Contents of commits are skipped
+ * too. A second run changes nothing.
  * @param path the physical root, which holds `ostree/`
  * @throws FormatError SELINUX_POLICY_INVALID, SELINUX_POLICY_TOO_COSTLY; HostError SYSCALL_FAILED; the reason of `signal`
  */

@@ -9,14 +9,14 @@ export type Activation =
   | { readonly kind: 'listener'; readonly listener: Listener }
   | { readonly kind: 'connection'; readonly own: OwnConnection };
 
-/** True if the environment says that sockets were passed to this very process. Source: sd_listen_fds(3). */
+/** True if the environment shows that sockets were passed to this process. Source: sd_listen_fds(3). */
 export function isActivated(env: NodeJS.ProcessEnv = process.env): boolean {
   const count = /^[0-9]{1,9}$/.exec(env['LISTEN_FDS'] ?? '')?.[0];
   return Number(count ?? 0) > 0 && env['LISTEN_PID'] === String(process.pid);
 }
 
 /**
- * Takes over the first socket that was passed: one that listens, or one that is connected. Programs started from here inherit nothing of it.
+ * Takes over the first socket that was passed, listening or connected. Child processes do not inherit the sockets.
  * @param end the byte that ends a message
  * @throws HostError SYSCALL_FAILED (ENOTSOCK; EINVAL if it is no Unix stream socket)
  */

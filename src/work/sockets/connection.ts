@@ -1,9 +1,9 @@
 import { type HostFile, hasErrno, type Readiness, type UnixSocket } from '#host';
 
-/** A descriptor that came over a connection, or goes over one. Disposing closes it. */
+/** A descriptor that was received over a connection, or is sent over one. Disposing closes it. */
 export type PassedFile = HostFile;
 
-/** A part of what the peer sent. */
+/** Bytes and descriptors received from the peer. */
 export interface Arrival {
   /** At most one end of a message, as the last byte. */
   readonly bytes: Uint8Array;
@@ -13,16 +13,16 @@ export interface Arrival {
   readonly lostFiles: boolean;
 }
 
-/** A connection over which messages and descriptors go. Disposing closes it; nothing may wait for it then. */
+/** A connection for messages and descriptors. Disposing closes it; no call may be pending then. */
 export interface Connection extends Disposable {
-  /** The next bytes, up to the first end of a message; undefined when the peer sends nothing more. @throws the reason of the signal */
+  /** Receives the next bytes, up to the first end of a message; undefined at the end of the stream. @throws the reason of the signal */
   receive(signal?: AbortSignal): Promise<Arrival | undefined>;
   /**
    * Sends all bytes, with descriptors, as fast as the peer reads; the descriptors stay open here.
    * @throws HostError SYSCALL_FAILED (EPIPE); the reason of the signal
    */
   send(bytes: Uint8Array, files?: readonly PassedFile[], signal?: AbortSignal): Promise<void>;
-  /** Resolves when the peer has gone. One wait at a time. @throws the reason of the signal */
+  /** Resolves when the peer has closed the connection. One wait at a time. @throws the reason of the signal */
   untilGone(signal: AbortSignal): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ export function connectionOf(socket: UnixSocket, readiness: Readiness, end: numb
 
 const END: Arrival = { bytes: new Uint8Array(0), files: [], lostFiles: false };
 
-/** A connection that the peer has cut is one that has ended. */
+/** A reset by the peer counts as the end of the stream. */
 function receiveOf(socket: UnixSocket, end: number): Arrival | undefined {
   try {
     return socket.receive(end);

@@ -11,18 +11,18 @@ import {
 } from '#host';
 import { type Connection, connectionOf } from './connection.ts';
 
-/** Accepts connections. Disposing stops, and removes the socket file if this process made it. */
+/** Accepts connections. Disposing it stops listening, and removes the socket file if this process created it. */
 export interface Listener extends AsyncDisposable {
-  /** The next connection. @throws HostError SYSCALL_FAILED; the reason of the signal */
+  /** Accepts the next connection. @throws HostError SYSCALL_FAILED; the reason of the signal */
   accept(signal?: AbortSignal): Promise<Connection>;
 }
 
-/** How long a process that has no descriptors left waits for one. */
+/** Pause before a process without free descriptors accepts again, in milliseconds. */
 const NO_DESCRIPTOR_MS = 100;
 const CONNECT_PAUSE_MS = 20;
 
 /**
- * Listens on a new socket file. A socket file on which nobody listens any more is replaced; anything else under the name is kept.
+ * Listens on a new socket file. Replaces a stale socket file, which has no listener; any other file of that name is kept.
  * @param end the byte that ends a message
  * @throws HostError SYSCALL_FAILED (EADDRINUSE)
  */
@@ -66,7 +66,7 @@ function isStale(address: ByteString, parent: Dir, name: ByteString): boolean {
   }
 }
 
-/** The listener of a socket. @param onClose called once, after the socket was closed */
+/** Creates the listener of a socket. @param onClose called once, after the socket was closed */
 export function listenerOf(socket: UnixSocket, end: number, onClose = () => {}): Listener {
   const readiness = openReadiness();
   return {
@@ -96,13 +96,13 @@ async function acceptOf(socket: UnixSocket): Promise<UnixSocket | undefined> {
   }
 }
 
-/** A connection of a client, with the readiness that it needs. */
+/** A connection of a client, with its own readiness. */
 export interface OwnConnection extends AsyncDisposable {
   readonly connection: Connection;
 }
 
 /**
- * Connects to a socket file; waits while too many clients wait for its service.
+ * Connects to a socket file; waits while the backlog of the service is full.
  * @throws HostError SYSCALL_FAILED (ENOENT, ECONNREFUSED, EACCES); the reason of the signal
  */
 export async function connectTo(

@@ -5,7 +5,7 @@ import { createLabeler } from '#formats/selinux';
 import { Directory, Tree, UNSET_STAT } from '#formats/tree';
 import { type ArrangeOptions, arrangeTree, type Placed } from './arrange.ts';
 
-/** A tree of empty files; a path that ends in a slash is a directory, whose mode is the number of its place in the list. */
+/** A tree of empty files; a path that ends in a slash is a directory, whose mode is its index in the list. */
 function treeOf(...paths: readonly string[]): Tree {
   const tree = new Tree();
   for (const [index, path] of paths.entries()) {
@@ -25,7 +25,7 @@ function treeOf(...paths: readonly string[]): Tree {
   return tree;
 }
 
-/** Paths in the commit, each with the name that its label is looked up by. */
+/** Paths in the commit, each with the name by which its label is looked up. */
 function listOf(placed: Placed): string[] {
   const own = `${placed.path} ${placed.labelName}`;
   if (placed.kind === 'leaf') return [own];

@@ -15,7 +15,7 @@ export interface PlacedDirectory {
   readonly kind: 'directory';
   /** Path in the commit, in messages. */
   readonly path: string;
-  /** Name by which its label is looked up: that of its path in the image. */
+  /** Name by which its label is looked up: the name of its path in the image. */
   readonly labelName: ByteString;
   readonly stat: Stat;
   /** In byte order of names. */
@@ -35,12 +35,12 @@ export type Placed = PlacedDirectory | PlacedLeaf;
 
 /** Parts of an image that are omitted from a commit. */
 export interface ArrangeOptions {
-  /** Keep the directory `/boot` without what is in it: ostree takes the kernel from `/usr/lib/modules`. */
+  /** Keep the directory `/boot`, but omit its content: ostree uses the kernel in `/usr/lib/modules`. */
   readonly emptyBoot?: boolean | undefined;
   readonly emptySysroot?: boolean | undefined;
 }
 
-/** Directories of the root whose content belongs to a running system; other files of these names are omitted. */
+/** Root directories whose content belongs to a running system; other files with these names are omitted. */
 const EMPTIED = ['run', 'tmp', 'proc', 'sys', 'dev'] as ByteString[];
 const [ETC, USR] = ['etc', 'usr'] as ByteString[] as [ByteString, ByteString];
 
@@ -115,7 +115,7 @@ class Arranger {
     return EMPTIED.includes(name) ? undefined : this.#place(path, [{ inode, labelName }]);
   }
 
-  /** An image that has `/etc` and no `/usr` gets one, with the metadata of its root. */
+  /** Adds `/usr` to an image that has `/etc` but no `/usr`, with the metadata of its root. */
   #addUsr(from: From, etc: Directory, placed: [ByteString, Placed][]): void {
     const at = placed.findIndex(([name]) => name === USR);
     if (at >= 0) throw conflict('/usr');
@@ -144,7 +144,7 @@ class Arranger {
     return leaf;
   }
 
-  /** Later directories give their metadata; `extra` are further ones for children of some names. */
+  /** Later directories determine the metadata; `extra` are additional directories for children of some names. */
   #directory(
     path: string,
     from: readonly From[],

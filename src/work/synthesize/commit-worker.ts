@@ -4,7 +4,7 @@ import { FileStage, type ReflinkPolicy, type StageSeed } from '#stores/ostree';
 import { FileStorer, type StoredFile } from './file-storer.ts';
 import type { PlannedFile } from './plan.ts';
 
-/** What a thread is started with. */
+/** Start data of a thread. */
 export interface CommitWorkerData {
   /** Absolute path of the composefs repository. */
   readonly repository: string;
@@ -13,12 +13,12 @@ export interface CommitWorkerData {
   readonly reflink: ReflinkPolicy;
 }
 
-/** Files to store, or that there will be no more. */
+/** Files to store, or the end of the files. */
 export type CommitWorkerTask =
   | { readonly first: number; readonly files: readonly PlannedFile[] }
   | 'stop';
 
-/** What became of the files of a task, in order. */
+/** Results of the files of a task, in order. */
 export interface CommitWorkerMessage {
   readonly first: number;
   readonly stored: readonly StoredFile[];

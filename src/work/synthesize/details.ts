@@ -2,7 +2,7 @@ import { BOOLEAN, STRING, type VariantDict, variantOf } from '#formats/gvariant'
 import { newestMtime, type Tree } from '#formats/tree';
 import type { OciImage } from '#work/image';
 
-/** What a commit says beside its tree. */
+/** The fields of a commit beside its tree. */
 export interface SynthesizedDetails {
   /** In stored order. */
   readonly metadata: VariantDict;
@@ -11,12 +11,12 @@ export interface SynthesizedDetails {
 
 /** The release of ostree-ext whose layout the classic route writes. */
 export const IMPORTER = '0.15.3';
-/** Annotation of a manifest that says when the image was made. Source: image-spec annotations.md. */
+/** Manifest annotation with the creation time of the image. Source: image-spec annotations.md. */
 const CREATED = 'org.opencontainers.image.created';
 
 /**
- * The metadata that bootc, ostree-ext and rpm-ostree read from the commit of an image, with keys in ascending order and documents as
- * canonical JSON: the same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
+ * The metadata that bootc, ostree-ext and rpm-ostree read from the commit of an image. Keys are in ascending order and documents are canonical
+ * JSON: the same image has the same commit, for every user and at any time. Source: unified-storage notes 2.10.
  */
 export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   return {
@@ -31,7 +31,7 @@ export function detailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   };
 }
 
-/** The same for the classic route, without what says that the commit was synthesized. Source: unified-storage notes 2.10. */
+/** The same for the classic route, without the fields that mark a synthesized commit. Source: unified-storage notes 2.10. */
 export function classicDetailsOf(image: OciImage, tree: Tree): SynthesizedDetails {
   return {
     metadata: [
@@ -57,7 +57,7 @@ export function timeOf({ manifest, config }: OciImage): bigint | undefined {
   return secondsOf(manifest.annotations.get(CREATED)) ?? secondsOf(config?.created);
 }
 
-/** Seconds of an RFC 3339 time, fraction cut; undefined for what is none. */
+/** Seconds of an RFC 3339 time, without fraction; undefined for an invalid time. */
 function secondsOf(text: string | undefined): bigint | undefined {
   const known = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.exec(
     text ?? '',

@@ -12,22 +12,22 @@ import type { ObjectBatch, Repository } from '#stores/composefs';
 import type { FileContent, FileStage, ReflinkPolicy, StagedMethod } from '#stores/ostree';
 import type { PlannedFile } from './plan.ts';
 
-/** What became of a planned file. */
+/** Result of a planned file. */
 export interface StoredFile {
   readonly checksum: OstreeChecksum;
   readonly method: StagedMethod;
 }
 
-/** Pieces in which content is hashed, in bytes. */
+/** Size of the pieces in which content is hashed, in bytes. */
 const PIECE_BYTES = 262_144;
 
-/** Makes the objects of planned files in one thread: content is verified, hashed with its header, and staged. */
+/** Stores the objects of planned files in one thread: verifies content, hashes it with its header, and stages it. */
 export class FileStorer implements Disposable {
   readonly #repository: Repository;
   readonly #stage: FileStage;
   readonly #reflink: ReflinkPolicy;
   readonly #piece = new Uint8Array(PIECE_BYTES);
-  /** Undefined where the kernel verifies objects, or objects are compressed. */
+  /** Undefined if the kernel verifies objects, or objects are compressed. */
   readonly #batch: ObjectBatch | undefined;
   #lastHeader: SizedFileHeader | undefined;
   #lastFramed = new Uint8Array(0);
@@ -41,7 +41,7 @@ export class FileStorer implements Disposable {
   }
 
   /**
-   * Stores files in their order, small ones together. Undefined results mean that it was cancelled.
+   * Stores files in order, small ones in batches. Undefined results mean that the work was cancelled.
    * @throws as `store`
    */
   async storeAll(
@@ -80,13 +80,13 @@ export class FileStorer implements Disposable {
     this.#batch?.[Symbol.dispose]();
   }
 
-  /** False for what is stored alone. */
+  /** False for a file that is stored individually. */
   #add({ header, content }: PlannedFile): boolean {
     if (this.#batch === undefined || typeof content !== 'string') return false;
     return this.#batch.add(content, header.sizeBytes, this.#frame(header));
   }
 
-  /** The header as it is hashed; most files have that of the one before. */
+  /** The encoded header for hashing; most files have the same header as the previous file. */
   #frame(header: SizedFileHeader): Uint8Array {
     const last = this.#lastHeader;
     const { uid, gid, mode, xattrs } = header;
@@ -98,7 +98,7 @@ export class FileStorer implements Disposable {
   }
 
   /**
-   * Stores a file, and waits only where objects are compressed.
+   * Stores a file; waits only if objects are compressed.
    * @throws IntegrityError OBJECT_DIGEST_MISMATCH, OBJECT_SIZE_MISMATCH; NotFoundError OBJECT_NOT_FOUND; as `FileStage.store`
    */
   store({ header, content }: PlannedFile): StoredFile | Promise<StoredFile> {

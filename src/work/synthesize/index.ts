@@ -1,10 +1,10 @@
 /**
- * OSTree commits of OCI images that are stored here, made straight in an OSTree repository, content by reflink:
+ * OSTree commits of stored OCI images, written directly into an OSTree repository, content by reflink:
  *
  *     layers ─▶ tree ─▶ arranged (/etc ─▶ /usr/etc, emptied directories) ─▶ labelled ─▶ objects, commit, refs
  *
- * The commit is that of bootc's route from composefs to OSTree, but for its metadata, which is the same every time here. The classic route
- * makes the commits that ostree-ext makes of the layers instead, one for each and one of all.
+ * The commit is the commit of bootc's route from composefs to OSTree, except for its metadata, which is reproducible here. The classic route
+ * makes the commits that ostree-ext makes from the layers instead: one for each layer and one for the image.
  */
 export type { ArrangeOptions } from './arrange.ts';
 export type { SynthesizedDetails } from './details.ts';

@@ -25,7 +25,7 @@ export interface PlannedFile {
   readonly content: ObjectId | Uint8Array;
 }
 
-/** A directory whose dirtree is made when the checksums of its files are known. */
+/** A directory whose dirtree is written when the checksums of its files are known. */
 export interface PlannedDirectory {
   readonly dirmeta: Uint8Array;
   /** Names, and indices of planned files. */
@@ -33,29 +33,29 @@ export interface PlannedDirectory {
   readonly directories: readonly (readonly [ByteString, PlannedDirectory])[];
 }
 
-/** Trees that share their leaves, the first of them that of the commit, arranged and checked. */
+/** Trees that share their leaves; the first is the tree of the commit, arranged and checked. */
 export interface CommitTrees extends PlanOptions {
   readonly tree: Tree;
   readonly placed: readonly PlacedDirectory[];
 }
 
-/** How objects are made. */
+/** Options of making objects. */
 export interface PlanOptions {
   readonly labeler: Labeler | undefined;
-  /** False: xattrs stay as they are, which no `bare` repository can give back in every case. */
+  /** False: keep xattrs unchanged, although a `bare` repository cannot reproduce them in every case. */
   readonly normaliseXattrs: boolean;
-  /** Labels that the image brought stay where the policy has none. */
+  /** Keep labels from the image where the policy has none. */
   readonly keepsLabels?: boolean | undefined;
 }
 
 /** Name of the xattr that holds a label. */
 const SELINUX = 'security.selinux' as ByteString;
 const LINK_PERMISSIONS = 0o777;
-/** Files between two steps: a label takes some microseconds. */
+/** Files in one step: looking up a label takes some microseconds. */
 const STEP_FILES = STEP_ITEMS / 4;
 
 /**
- * Looks at everything that arranged trees name, so that what no commit can hold is refused before anything is written.
+ * Checks everything that arranged trees name, so that what cannot be committed is refused before anything is written.
  * @throws FormatError OSTREE_NAME_INVALID, OSTREE_TREE_TOO_LARGE; UnsupportedError OSTREE_NOT_COMMITTABLE; ConflictError
  * OSTREE_OVERLAY_CONFLICT
  */
@@ -79,8 +79,8 @@ function* checkDirectory(tree: Tree, placed: PlacedDirectory, depth: number): St
 }
 
 /**
- * Plans the objects of checked trees. Files are added to `files` on the way, each once, also when several names lead to it; the result is
- * the roots, whose directories name files by their index.
+ * Plans the objects of checked trees. Adds files to `files` meanwhile, each once, also when it has several names. Returns the roots, whose
+ * directories name files by index.
  * @throws FormatError SELINUX_POLICY_TOO_COSTLY
  */
 export function* planCommit(
@@ -99,7 +99,7 @@ class Planner {
   readonly #options: PlanOptions;
   /** Indices of planned files by leaf and label: hard links are one object. */
   readonly #known = new Map<string, number>();
-  /** Xattrs by those of the image and label: most files share them. */
+  /** Xattrs by the image's xattrs and the label: most files share them. */
   readonly #xattrs = new Map<Stat['xattrs'], Map<string | undefined, readonly OstreeXattr[]>>();
 
   constructor(trees: CommitTrees, files: PlannedFile[]) {
@@ -159,12 +159,12 @@ class Planner {
       case 'externalNoVerity':
         return { header: { ...regular, sizeBytes: leaf.sizeBytes }, content: leaf.id };
       default:
-        // Layers give no other kind of file: sparse members come expanded.
+        // Layers contain no other kind of file: sparse members are already expanded.
         throw notCommittable(path, leaf.kind);
     }
   }
 
-  /** The xattrs of an inode with its own label instead of one that the image brought; the kernel ends labels with a NUL. */
+  /** The xattrs of an inode, with its own label in place of a label from the image; the kernel ends labels with a NUL. */
   #xattrsOf({ xattrs }: Stat, label: string | undefined): readonly OstreeXattr[] {
     let byLabel = this.#xattrs.get(xattrs);
     if (byLabel === undefined) {

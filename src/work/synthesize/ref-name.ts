@@ -12,7 +12,7 @@ export function imageRefName(reference: string): string {
   return `${IMAGE_PREFIX}/${escapeRef(reference)}`;
 }
 
-/** The ref of the commit that the classic route makes of a layer, by the digest of its blob. Source: as `imageRefName`. */
+/** The ref of the commit that the classic route makes from a layer, by the digest of its blob. Source: as `imageRefName`. */
 export function layerRefName(digest: ContentDigest): string {
   return `${LAYER_PREFIX}/${escapeRef(digest)}`;
 }
@@ -32,7 +32,7 @@ function escapeRef(text: string): string {
   return escaped;
 }
 
-/** A slash stays where it parts two names. */
+/** A slash is not escaped if it separates two names. */
 function isPlainSlash(characters: readonly string[], index: number): boolean {
   const isLast = index === characters.length - 1;
   return !isLast && /[A-Za-z0-9]/.test(characters[index - 1] ?? '');

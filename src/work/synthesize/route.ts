@@ -2,16 +2,16 @@ import { hasCode } from '#base/errors';
 import { Dir, probeReflinkBetween } from '#host';
 import type { Repository } from '#stores/composefs';
 
-/** How the layers of an image become a commit. */
+/** Routes from the layers of an image to a commit. */
 export const COMMIT_ROUTES = ['synthesis', 'classic'] as const;
 /** One of {@link COMMIT_ROUTES}. */
 export type CommitRoute = (typeof COMMIT_ROUTES)[number];
-/** A route, or `auto`: the synthesis where files can share extents with their objects, otherwise the classic one. */
+/** A route, or `auto`: the synthesis if files can share extents with their objects, otherwise the classic route. */
 export const ROUTE_CHOICES = ['auto', ...COMMIT_ROUTES] as const;
 /** One of {@link ROUTE_CHOICES}. */
 export type RouteChoice = (typeof ROUTE_CHOICES)[number];
 
-/** Decides the route into the OSTree repository at `path`, which need not exist. @throws HostError */
+/** Chooses the route into the OSTree repository at `path`, which need not exist. @throws HostError */
 export function chooseRoute(
   choice: RouteChoice,
   repository: Repository,
@@ -22,7 +22,7 @@ export function chooseRoute(
   return probeReflinkBetween(repository.root, target) ? 'synthesis' : 'classic';
 }
 
-/** The directory, or the one that it will be made in. */
+/** Opens the directory, or the nearest existing parent in which it will be created. */
 function openNearest(path: string): Dir {
   try {
     return Dir.open(path);

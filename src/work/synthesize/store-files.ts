@@ -8,18 +8,18 @@ import type { CommitWorkerData, CommitWorkerMessage, CommitWorkerTask } from './
 import { FileStorer, type StoredFile } from './file-storer.ts';
 import type { PlannedFile } from './plan.ts';
 
-/** Where files come from and go to. */
+/** Source and destination of files. */
 export interface StoreFilesOptions extends OperationOptions {
   readonly repository: Repository;
   readonly transaction: OstreeTransaction;
   readonly reflink: ReflinkPolicy;
-  /** Threads. */
+  /** Number of threads. */
   readonly jobs: number;
-  /** About how many files there will be. */
+  /** Estimated number of files. */
   readonly about: number;
 }
 
-/** Files whose content is an object of the composefs repository, by what became of them; each object of the commit counts once. */
+/** Counts of files whose content is an object of the composefs repository, by result; each object of the commit counts once. */
 export interface ExternalCounts {
   readonly reflinkedFiles: number;
   readonly reflinkedBytes: number;
@@ -30,25 +30,25 @@ export interface ExternalCounts {
   readonly presentBytes: number;
 }
 
-/** Checksums of files in their order, and counts. */
+/** Checksums of files in order, and counts. */
 export interface StoredFiles {
   readonly checksums: readonly OstreeChecksum[];
   readonly external: ExternalCounts;
 }
 
 const PROGRESS_ID = 'synthesize';
-/** With fewer files, no thread is started: they are stored before it would be ready. */
+/** Minimum number of files to start a thread: fewer are stored before it would be ready. */
 const START_FILES_MIN = 400;
-/** Files of one message to a thread, and messages that it has before it. */
+/** Files in one message to a thread, and messages queued for a thread. */
 const TASK_FILES = 64;
 const TASKS_AHEAD = 2;
-/** Files of one turn of this thread: few enough that a signal acts soon. */
+/** Files that this thread stores before it yields, so that a signal acts soon. */
 const TURN_FILES = 16;
 const PROGRESS_EVERY = 256;
 
 /**
- * Runs a plan and makes the objects of its files meanwhile, in threads if there are many, each with a staging directory of its own. Nothing
- * is visible before the transaction commits.
+ * Runs a plan and stores the objects of its files concurrently, in threads if there are many, each with its own staging directory. Nothing is
+ * visible before the transaction commits.
  * @throws what the plan throws; as `FileStorer.store`; HostError NO_SPACE, WORKER_FAILED; the reason of `signal`
  */
 export async function storeWhilePlanning<Result>(
@@ -76,7 +76,7 @@ function* feeding<Result>(steps: Steps<Result>, pool: Pool | undefined): Steps<R
   }
 }
 
-/** Tells the transaction of stored files, and counts them. */
+/** Adds stored files to the transaction, and counts them. */
 class Collector implements StoredFiles {
   readonly checksums: OstreeChecksum[] = [];
   readonly external = {
@@ -139,14 +139,14 @@ async function storeHere(
   }
 }
 
-/** A thread, and how many tasks it has before it. */
+/** A thread, and the number of tasks queued for it. */
 interface Lane {
   readonly worker: WorkerHandle<CommitWorkerTask, void>;
   readonly stage: number;
   tasks: number;
 }
 
-/** Threads that store files while more are planned. */
+/** Threads that store files while more files are planned. */
 class Pool implements AsyncDisposable {
   readonly #files: readonly PlannedFile[];
   readonly #collector: Collector;
@@ -164,7 +164,7 @@ class Pool implements AsyncDisposable {
     this.#lanes = Array.from({ length: options.jobs }, () => this.#startLane());
   }
 
-  /** Hands out the files that were planned since. */
+  /** Distributes the files that were planned since the last call. */
   feed(): void {
     for (let isHanding = true; isHanding; ) {
       isHanding = false;
@@ -172,7 +172,7 @@ class Pool implements AsyncDisposable {
     }
   }
 
-  /** All files are planned: waits until they are stored. */
+  /** Ends the plan: waits until all files are stored. */
   async finish(): Promise<void> {
     this.#isPlanned = true;
     this.feed();
@@ -190,7 +190,7 @@ class Pool implements AsyncDisposable {
     await Promise.allSettled(this.#lanes.map(({ worker }) => worker.done));
   }
 
-  /** Gives one task to a thread that has few; a short one only at the end. */
+  /** Sends one task to a thread with few tasks; a short task only at the end. */
   #hand(lane: Lane): boolean {
     const waiting = this.#files.length - this.#next;
     const least = this.#isPlanned ? 1 : TASK_FILES;

@@ -18,12 +18,12 @@ import {
 import { upstreamDetails } from '../../../test/support/upstream-details.ts';
 import { imageRefName, synthesizeCommit } from './index.ts';
 
-/** What upstream refuses and we can do: parents that no layer describes, an image without `/usr`, a `/run` that is no directory. */
+/** Images that upstream refuses and we support: missing parents, an image without `/usr`, a `/run` that is not a directory. */
 const MORE = ['10-no-usr', '21-missing-parents', '42-run-symlink'];
-/** Capabilities that the kernel changes, and empty xattrs: upstream hashes what a bare repository never gives back. */
+/** Capabilities that the kernel changes, and empty xattrs: upstream hashes values that a bare repository never returns. */
 const UNSTABLE = ['40-cap-v3-rootid0', '41-xattr-zero-length'];
 
-/** Marks of deletion after entries of the same layer hit these too for upstream. */
+/** Whiteouts after entries of the same layer also delete those entries for upstream. */
 const OTHER_READING = ['15-opaque-order', '45-whiteout-same-layer'];
 
 for (const name of readdirSync(CASES).sort()) {

@@ -17,25 +17,25 @@ import { type PlannedCommit, writeCommit } from './write-commit.ts';
 
 /** Options of the commit of an image. */
 export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
-  /** How the layers become a commit; default `synthesis`. */
+  /** How the layers are converted to a commit; default `synthesis`. */
   readonly route?: RouteChoice | undefined;
   /** Refs below `refs/heads` to set to the commit. */
   readonly refs?: readonly string[] | undefined;
   /** Create a missing repository in this mode. Without it, a missing repository is an error. */
   readonly createMode?: OstreeMode | undefined;
-  /** Whether files share extents with their objects: by default where the filesystem can, else they are copied. */
+  /** Whether files share extents with their objects; by default they do if the filesystem supports it, else they are copied. */
   readonly reflink?: ReflinkPolicy | undefined;
   /** Largest number of threads (default: number of processors). */
   readonly jobs?: number | undefined;
-  /** How layers are read: as the specifications say (default: as the image was built), or as cfsctl does. */
+  /** How layers are read: as the specifications require, or as cfsctl does (default: as the image was built). */
   readonly reading?: Reading | undefined;
-  /** `all` keeps what the allowlist of composefs-rs 0.9 drops. */
+  /** `all` keeps the xattrs that the allowlist of composefs-rs 0.9 drops. */
   readonly xattrs?: XattrMode | 'all' | undefined;
-  /** Default: `composefs`, which decides the ids of the synthesis; `libselinux` on the classic route. */
+  /** Default: `composefs`, which determines the ids of the synthesis; `libselinux` on the classic route. */
   readonly labels?: Precedence | undefined;
-  /** False: zero-length xattrs, and capabilities that the kernel changes, stay as they are; `ostree fsck` then finds them wrong. */
+  /** False: keep zero-length xattrs, and capabilities that the kernel changes; `ostree fsck` then reports them as wrong. */
   readonly normaliseXattrs?: boolean | undefined;
-  /** Labels that the layers bring stay where the policy has none; only with `xattrs: 'all'`, on the classic route. */
+  /** Keep labels from the layers where the policy has none; only with `xattrs: 'all'`, on the classic route. */
   readonly keepsLabels?: boolean | undefined;
   /** Replaces the metadata and time of onecopy, to reproduce the commit of another program. */
   readonly details?: ((image: OciImage, tree: Tree) => SynthesizedDetails) | undefined;
@@ -50,20 +50,19 @@ export interface SynthesisReport extends TransactionReport {
   readonly manifestDigest: ContentDigest;
   readonly path: string;
   readonly mode: OstreeMode;
-  /** True when this call made the repository. */
+  /** True when this call created the repository. */
   readonly created: boolean;
   readonly refs: readonly string[];
-  /** True if the image has an SELinux policy, whose labels the files get. */
+  /** True if the image has an SELinux policy, whose labels are set on the files. */
   readonly isLabelled: boolean;
   readonly external: ExternalCounts;
 }
 
 /**
- * Makes an OSTree commit of a stored OCI image, straight in an OSTree repository. The route `synthesis` merges the layers as the EROFS image
- * has them; the route `classic` imports each layer, as ostree-ext does, with a commit and a ref of its own. In both, `/etc` moves
- * to `/usr/etc`, files get the labels of the image's own policy, and contents share extents with our objects where the filesystem can. The
- * same image gives the same commit of a route, in every mode of repository. Nothing is visible before everything is synced; a second run
- * writes nothing.
+ * Makes an OSTree commit of a stored OCI image, directly in an OSTree repository. The route `synthesis` merges the layers as in the EROFS image.
+ * The route `classic` imports each layer, as ostree-ext does, with its own commit and ref. In both, `/etc` moves to `/usr/etc`, files get the
+ * labels of the image's own policy, and contents share extents with our objects if the filesystem supports it. The same image results in the same
+ * commit of a route, in every mode of repository. Nothing is visible before everything is synced; a second run writes nothing.
  * @throws as `openOciImage`, `buildTree`, `readPolicy`, `checkTrees`, `planClassic`, `writeCommit`; FormatError OSTREE_REF_INVALID
  */
 export async function synthesizeCommit(

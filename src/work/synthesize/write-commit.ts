@@ -22,15 +22,15 @@ import type { SynthesizedDetails } from './details.ts';
 import { type CommitTrees, type PlannedDirectory, type PlannedFile, planCommit } from './plan.ts';
 import { type ExternalCounts, storeWhilePlanning } from './store-files.ts';
 
-/** The commit of an image, as far as it is known before anything is written. */
+/** The commit of an image, as planned before anything is written. */
 export interface PlannedCommit {
   readonly trees: CommitTrees;
   readonly details: SynthesizedDetails;
-  /** Further commits, one for each further tree. */
+  /** Additional commits, one for each additional tree. */
   readonly layers: readonly { readonly ref: string; readonly details: SynthesizedDetails }[];
 }
 
-/** Where to, and how. */
+/** Destination and options. */
 export interface WriteOptions extends OperationOptions {
   readonly refs?: readonly string[] | undefined;
   readonly createMode?: OstreeMode | undefined;
@@ -38,22 +38,22 @@ export interface WriteOptions extends OperationOptions {
   readonly jobs?: number | undefined;
 }
 
-/** What was written. */
+/** Result of writing. */
 export interface WrittenCommit extends TransactionReport {
   readonly commit: OstreeChecksum;
   readonly rootTree: OstreeChecksum;
   readonly rootMeta: OstreeChecksum;
   readonly path: string;
   readonly mode: OstreeMode;
-  /** True when this call made the repository. */
+  /** True when this call created the repository. */
   readonly created: boolean;
-  /** Those of the image; layers have their own. */
+  /** Refs of the image; layers have their own refs. */
   readonly refs: readonly string[];
   readonly isLabelled: boolean;
   readonly external: ExternalCounts;
 }
 
-/** Most threads: beyond, the disk is the limit. */
+/** Maximum number of threads: with more, the disk is the limit. */
 const JOBS_MAX = 8;
 
 /**

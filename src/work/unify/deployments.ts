@@ -5,7 +5,7 @@ import { Dir, OPEN, readAll } from '#host';
 import type { Sysroot } from './sysroot.ts';
 
 /**
- * What a deployment is for: it runs, it starts next, it was made and starts after the next shutdown, or it is kept to go back to.
+ * Role of a deployment: running now, started by the next boot, staged for after the next shutdown, or kept for a rollback.
  * A deployment without a boot entry is staged.
  */
 export type DeploymentRole = 'booted' | 'next' | 'staged' | 'rollback';
@@ -15,9 +15,9 @@ export interface Deployment {
   readonly stateroot: string;
   readonly commit: OstreeChecksum;
   readonly serial: number;
-  /** Image reference of its origin, for example `docker://quay.io/os/base:1`; undefined for a deployment of another kind. */
+  /** Image reference of its origin, for example `docker://quay.io/os/base:1`; undefined for a deployment without an image. */
   readonly imageReference: string | undefined;
-  /** Images that the deployment needs beside its own, as podman knows them. */
+  /** Images that the deployment needs beside its own, by their podman names. */
   readonly boundImages: readonly string[];
   readonly role: DeploymentRole;
   /** Path below the sysroot. */
@@ -31,7 +31,7 @@ const ENTRIES = 'boot/loader/entries';
 const BOUND_IMAGES = 'usr/lib/bootc/bound-images.d';
 const NAME = /^([0-9a-f]{64})\.([0-9]{1,9})$/;
 
-/** The deployments of a sysroot: those with boot entries in the order of these, then the staged ones. */
+/** Lists the deployments of a sysroot: first those with boot entries, in boot order, then the staged ones. */
 export function listDeployments({ root }: Sysroot): readonly Deployment[] {
   const order = bootOrder(root);
   const booted = bootedPath(root);
@@ -59,7 +59,7 @@ export function listDeployments({ root }: Sysroot): readonly Deployment[] {
   return found.sort((a, b) => position(a) - position(b));
 }
 
-/** True for a deployment that runs, or will run without anybody going back to it. */
+/** True for a deployment that runs, or that will run without a rollback. */
 export function isLive({ role }: Deployment): boolean {
   return role !== 'rollback';
 }
@@ -75,7 +75,7 @@ function roleOf(
   return at === 0 ? 'next' : 'rollback';
 }
 
-/** Paths of the deployments that boot entries lead to, the one that starts by default first. */
+/** Paths of the deployments that boot entries name, the default entry first. */
 function bootOrder(root: Dir): string[] {
   const entries: { readonly version: number; readonly path: string }[] = [];
   for (const name of namesIn(root, ENTRIES)) {
@@ -94,7 +94,7 @@ function bootOrder(root: Dir): string[] {
   return entries.sort((a, b) => b.version - a.version).map(({ path }) => path);
 }
 
-/** The deployment that runs, if this is the sysroot of the running host. */
+/** Path of the booted deployment, if this is the sysroot of the running host. */
 function bootedPath(root: Dir): string | undefined {
   using top = Dir.open('/');
   const running = top.stat('sysroot' as ByteString);
@@ -121,7 +121,7 @@ function boundImagesOf(root: Dir, deployment: string): string[] {
   for (const name of namesIn(root, folder)) {
     const link = root.lstat(bytesOf(`${folder}/${name}`));
     if (link?.type !== 'symlink') continue;
-    // Links lead into the deployment, as if it were the root.
+    // Links inside the deployment resolve as if it were the root.
     const target = displayText(root.readlink(bytesOf(`${folder}/${name}`)) ?? ('' as ByteString));
     const path = target.startsWith('/') ? `${deployment}${target}` : `${folder}/${target}`;
     const bytes = readSmall(root, path);

@@ -15,22 +15,22 @@ import { requireReflink, type Sysroot } from './sysroot.ts';
 export const ENABLE_MODES = ['enabled', 'enabled-with-copy', 'bound-only', 'disabled'] as const;
 export type EnableMode = (typeof ENABLE_MODES)[number];
 
-/** What setting the mode did. */
+/** Result of setting the mode. */
 export interface EnableReport {
   readonly before: StorageState;
   readonly after: StorageState;
-  /** Images of deployments that were brought into the stores. */
+  /** Images of deployments that were pulled into the stores. */
   readonly filled: readonly {
     readonly imageReference: string;
     readonly manifestDigest: ContentDigest;
   }[];
-  /** Commits that run or will run and are not made from composefs: the next pull of their image replaces them. */
+  /** Commits that run or will run and are not made from composefs; the next pull of their image replaces them. */
   readonly pending: readonly string[];
 }
 
 /**
- * Sets the mode of a sysroot. For `enabled` and `enabled-with-copy` the images of deployments that run or will run come into
- * containers-storage and the composefs repository first; the mode is written last, so what fails leaves the mode as it was.
+ * Sets the mode of a sysroot. For `enabled` and `enabled-with-copy`, first pulls the images of deployments that run or will run into
+ * containers-storage and the composefs repository. The mode is written last, so a failure leaves the mode unchanged.
  * @throws UnsupportedError UNIFIED_REFLINK_MISSING before anything is written, for `enabled`; ConflictError UNIFIED_SOURCE_UNKNOWN for a
  *   deployment whose image is in no store and has no reference; as `unifiedPull`
  */
@@ -79,7 +79,7 @@ export async function enableUnified(
 }
 
 /**
- * What `enableUnified` would do; nothing is written or asked for.
+ * Plans `enableUnified`; writes nothing and sends no request.
  * @throws UnsupportedError UNIFIED_REFLINK_MISSING; ConflictError UNIFIED_SOURCE_UNKNOWN
  */
 export async function planEnable(
@@ -100,7 +100,7 @@ export async function planEnable(
   return { before, after, filled, pending: pendingOf(live) };
 }
 
-/** True for an image that containers-storage or the composefs repository does not have as a whole. */
+/** True for an image that is incomplete in containers-storage or in the composefs repository. */
 function isLacking({ composefs, isTagged, storage }: SystemImage): boolean {
   return composefs !== 'present' || !isTagged || storage !== 'present';
 }
@@ -122,13 +122,13 @@ async function liveImages(
   return surveyImages(sysroot, stores).filter(({ deployments }) => deployments.some(isLive));
 }
 
-/** Into containers-storage and the composefs repository only: what is deployed stays as it is. */
+/** Containers-storage and the composefs repository only: existing deployments stay unchanged. */
 function routeFor(mode: StorageMode): Route {
   const policy = mode === 'enabled' ? 'zero-copy' : 'if-possible';
   return { path: 'native', policy, isInStorage: true, mode: undefined };
 }
 
-/** The same image at its registry, whatever its tag means today; or as the deployment names it. */
+/** The same image in its registry by digest, whatever its tag names now; or the reference of the deployment. */
 function sourceOf(image: SystemImage): string {
   const name = nameOf(image);
   const reference = parseReference(name);
@@ -149,7 +149,7 @@ function nameOf({ deployments, manifestDigest }: SystemImage): string {
   );
 }
 
-/** The mode lies in the directory of the composefs repository. */
+/** Creates the composefs repository, whose directory contains the mode file. */
 async function makeComposefs(sysroot: Sysroot, options: OperationOptions): Promise<void> {
   using _repository = await sysroot.ensureComposefs(options);
 }

@@ -3,7 +3,7 @@
  *
  *     source ─▶ composefs/ ─┬─ reflink ─▶ ostree/bootc/storage   (podman)
  *                  ▲        └─ reflink ─▶ ostree/repo            (deployments)
- *                  └── what containers-storage has is taken from there
+ *                  └── layers already in containers-storage are imported from it
  *
  * The state is `composefs/bootc.json` and a flag in the config of the OSTree repository; it is written last.
  */

@@ -9,8 +9,8 @@ import { imageRefName } from '#work/synthesize';
 export const IMAGE_REFS = 'ostree/container/image/';
 
 /**
- * An image reference as bootc, ostree-ext and origins of deployments have it: paths are absolute, and which containers-storage of this host
- * has the image does not belong to it.
+ * Formats an image reference as bootc, ostree-ext and deployment origins write it. Paths are absolute. The location of a containers-storage on
+ * this host is not part of the reference.
  */
 export function imageReferenceOf(reference: ImageReference): string {
   if (reference.transport === 'containers-storage') {
@@ -25,7 +25,7 @@ export function refOf(imageReference: string): string {
   return imageRefName(imageReference);
 }
 
-/** The image reference that a ref stands for; undefined for a ref that is none, or was not escaped like this. */
+/** Parses the image reference of a ref; undefined if the ref is not an image ref, or is escaped in another way. */
 export function imageReferenceOfRef(ref: string): string | undefined {
   if (!ref.startsWith(IMAGE_REFS)) return undefined;
   const text = ref
@@ -39,8 +39,8 @@ export function imageReferenceOfRef(ref: string): string | undefined {
 }
 
 /**
- * The name of an image in containers-storage: that of its reference, where podman could have pulled it under that; else one of its config,
- * which bootc gives to images that it restores.
+ * Returns the name of an image in containers-storage: the name in its reference if podman could have pulled it by that name, else a name derived
+ * from its config, as bootc names the images that it restores.
  */
 export function storageNameOf(
   imageReference: string | undefined,
@@ -55,7 +55,7 @@ export function recoveredName(configDigest: ContentDigest): string {
   return `localhost/bootc-recovered:${hexOf(configDigest).slice(0, 12)}`;
 }
 
-/** The image reference of a name in containers-storage: one that podman made here is known to that alone. */
+/** Returns the image reference of a name in containers-storage. A name that podman made locally exists in containers-storage only. */
 export function referenceOfName(name: string): string {
   return name.startsWith('localhost/') ? `containers-storage:${name}` : `docker://${name}`;
 }

@@ -12,15 +12,15 @@ import type { Sysroot } from './sysroot.ts';
 
 /** What to prune. */
 export interface UnifiedPruneOptions extends OperationOptions {
-  /** Removes nothing; the report says what would be. */
+  /** Removes nothing; the report lists what would be removed. */
   readonly isPlan?: boolean | undefined;
-  /** Manifest digests, image references or names to keep although nothing is deployed from them. */
+  /** Manifest digests, image references or names to keep even if no deployment uses them. */
   readonly keep?: readonly string[] | undefined;
   readonly workers?: number | undefined;
   readonly onEvent?: EventListener | undefined;
 }
 
-/** Something that a store keeps, and for what. */
+/** An item that a store keeps, with the reason. */
 export interface KeptItem {
   readonly store: 'composefs' | 'containers-storage' | 'ostree';
   readonly name: string;
@@ -35,19 +35,19 @@ export interface PrunedImage {
   readonly storage: StoreRemoval | undefined;
 }
 
-/** What a prune did. */
+/** Result of a prune. */
 export interface UnifiedPrune {
   readonly removed: readonly PrunedImage[];
   readonly kept: readonly KeptItem[];
   readonly ostree: PruneReport | undefined;
-  /** Of the composefs repository; undefined for a plan, which does not look for them. */
+  /** Objects removed from the composefs repository; undefined for a plan, which does not search for them. */
   readonly objects: { readonly removed: number; readonly sizeBytes: number } | undefined;
 }
 
 /**
- * Removes images of the system that no deployment needs: names in containers-storage that were given for the system, refs, tags, and then what
- * only these reached. The tag goes last, so that a crash leaves nothing that the next prune does not find. Tags, names and refs of others
- * stay, and so do images that deployments are bound to.
+ * Removes images of the system that no deployment needs: their names in containers-storage that belong to the system, their refs and tags, and
+ * then what only these reached. The tag is removed last, so that the next prune finds whatever a crash leaves. Tags, names and refs of others
+ * are kept, and so are images that deployments are bound to.
  * @throws as opening the stores, `removeNames`, `pruneOstree`, `collectGarbage`
  */
 export async function pruneUnified(
@@ -99,7 +99,7 @@ function isNeeded(image: SystemImage, keep: readonly string[]): boolean {
   return known.some((name) => keep.includes(name));
 }
 
-/** Removes what containers-storage and the OSTree repository have for the image; its tag is still there afterwards. */
+/** Removes the image from containers-storage and the OSTree repository; keeps its tag. */
 async function removeImage(
   stores: Stores,
   image: SystemImage,
@@ -133,7 +133,7 @@ function untag({ composefs }: Stores, manifestDigest: ContentDigest): void {
   }
 }
 
-/** Everything that the stores keep, with the reason. */
+/** Lists everything that the stores keep, with the reason. */
 function keptItems(sysroot: Sysroot, stores: Stores, live: readonly SystemImage[]): KeptItem[] {
   const items: KeptItem[] = [];
   const byConfig = new Map(live.map((image) => [image.configDigest, image]));
@@ -170,7 +170,7 @@ function keptItems(sysroot: Sysroot, stores: Stores, live: readonly SystemImage[
   return items;
 }
 
-/** Collects the garbage of the composefs repository, for which its lock must be free. */
+/** Collects the garbage of the composefs repository; its lock must be free. */
 async function collect(
   sysroot: Sysroot,
   isWorthIt: boolean,

@@ -8,10 +8,10 @@ import type { StorageState } from './state.ts';
 import type { SystemImage } from './survey.ts';
 import type { Sysroot } from './sysroot.ts';
 
-/** An image that is in containers-storage again. */
+/** An image that was restored to containers-storage. */
 export interface RestoredImage {
   readonly manifestDigest: ContentDigest;
-  /** Its name there. */
+  /** Its name in containers-storage. */
   readonly name: string;
   readonly reflinkedFiles: number;
   readonly copiedFiles: number;
@@ -19,12 +19,12 @@ export interface RestoredImage {
 
 /** Options of restoring. */
 export interface RestoreOptions extends OperationOptions {
-  /** Restores nothing; the report says what would be. */
+  /** Restores nothing; the report lists what would be restored. */
   readonly isPlan?: boolean | undefined;
 }
 
 /**
- * Writes an image that containers-storage lost from the composefs repository, by reflink, with the manifest that it was pulled with.
+ * Restores an image missing in containers-storage from the composefs repository, by reflink, with its original manifest.
  * @throws as `openOciImage`, `exportToContainers`
  */
 export async function restoreToStorage(

@@ -1,10 +1,10 @@
 import type { StorageMode } from '#formats/bootc';
 import type { Binding } from './state.ts';
 
-/** What is being done to a sysroot: filling a new one, fetching the image it follows again, or following another image. */
+/** The operation on a sysroot: install a new one, pull the image that it follows again, or follow another image. */
 export type Operation = 'install' | 'upgrade' | 'switch';
 
-/** What a route is chosen by. */
+/** Input that determines the route. */
 export interface RouteInput {
   readonly operation: Operation;
   /** True for a host that boots composefs images directly. */
@@ -12,24 +12,24 @@ export interface RouteInput {
   readonly binding: Binding;
   /** The stored mode. */
   readonly mode: StorageMode | undefined;
-  /** What the user asked for on the command line: images in containers-storage, or commits made from composefs without that. */
+  /** The flag on the command line: images also in containers-storage, or only commits made from composefs. */
   readonly flag: 'unified' | 'bound-only' | undefined;
-  /** The mode of the image's install configuration; counts for an install. */
+  /** The mode of the image's install configuration; used for an install only. */
   readonly config: StorageMode | undefined;
-  /** `auto`: choose by what the filesystem can do, not by the state alone. */
+  /** `auto`: choose by the capabilities of the filesystem, not by the state alone. */
   readonly choice: 'state' | 'auto';
   readonly canReflink: boolean;
 }
 
-/** How an image comes into a sysroot. */
+/** The stores that an image is pulled into, and how. */
 export interface Route {
-  /** `composefs`: a commit made from composefs; `classic`: made from the tars of layers; `native`: no commit at all. */
+  /** `composefs`: a commit made from composefs; `classic`: a commit made from the layer tars; `native`: no commit. */
   readonly path: 'composefs' | 'classic' | 'native';
-  /** `zero-copy`: files that cannot share extents are an error; `if-possible`: they are copied, and counted. */
+  /** `zero-copy`: files that cannot share extents are an error; `if-possible`: such files are copied, and counted. */
   readonly policy: 'zero-copy' | 'if-possible';
   /** True if the image also goes into the containers-storage of bootc. */
   readonly isInStorage: boolean;
-  /** The mode to store when all is done; undefined leaves the file alone. */
+  /** The mode to store as the last step; undefined leaves the file unchanged. */
   readonly mode: StorageMode | undefined;
 }
 
@@ -42,7 +42,7 @@ const CLASSIC: Route = {
 const BOUND_ONLY: Route = { ...CLASSIC, path: 'composefs' };
 
 /**
- * Chooses the route of an image. A stored mode is never changed by fetching an image: the policy follows from it.
+ * Chooses the route of an image. A pull never changes a stored mode: the policy follows from the mode.
  * Source: unified-storage notes 1.9.
  */
 export function chooseRoute(input: RouteInput): Route {
@@ -61,14 +61,14 @@ export function chooseRoute(input: RouteInput): Route {
 function installRoute(input: RouteInput): Route {
   const { flag, config } = input;
   if (config === 'enabled' || config === 'enabled-with-copy') return inStorage('composefs', config);
-  // The flag wins over a configuration that disables, but then nothing was asked of the filesystem.
+  // The flag overrides a configuration that disables, but then the filesystem was not required to share extents.
   if (flag === 'unified') {
     return inStorage('composefs', config === 'disabled' ? 'enabled-with-copy' : 'enabled');
   }
   return flag === 'bound-only' ? BOUND_ONLY : stateRoute(input);
 }
 
-/** Into containers-storage from now on; a mode that is stored already stays. */
+/** The image also goes into containers-storage from now on; a mode that is already stored stays. */
 function onboardingRoute({ mode, binding }: RouteInput): Route {
   const kept = binding === 'unified' && mode !== undefined ? mode : 'enabled-with-copy';
   return inStorage('composefs', kept);
@@ -85,7 +85,7 @@ function nativeRoute({ binding, mode, flag }: RouteInput): Route {
   return { ...CLASSIC, path: 'native' };
 }
 
-/** The planned design: three stores where the mode says so, two where the filesystem can share extents, else the classic importer. */
+/** Three stores if the mode asks for them, two if the filesystem can share extents, else the classic importer. */
 function autoRoute(input: RouteInput): Route {
   const { isNative, binding, mode, canReflink, flag } = input;
   if (isNative) return nativeRoute(input);

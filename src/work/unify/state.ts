@@ -10,19 +10,19 @@ import { type Dir, fsync, fsyncParent, OPEN, randomName, readAll, writeAll } fro
 import type { OstreeRepo } from '#stores/ostree';
 import type { Sysroot } from './sysroot.ts';
 
-/** Where the mode is kept. Source: bootc, bootc.json. */
+/** File of the storage mode. Source: bootc, bootc.json. */
 const STATE_FILE = 'composefs/bootc.json';
-/** The flag in the config of the OSTree repository: its commits are made from composefs. Source: bootc. */
+/** Flag in the config of the OSTree repository: its commits are made from composefs. Source: bootc. */
 const FLAG = { group: 'composefs', key: 'unified' } as const;
 
-/** How far a host is bound: not at all, its commits are made from composefs, or its images are also in containers-storage. */
+/** Binding of a host: none, commits made from composefs, or images also in containers-storage. */
 export type Binding = 'disabled' | 'bound-only' | 'unified';
 
 /** The state of unified storage of a sysroot. */
 export interface StorageState {
-  /** Of `bootc.json`; undefined when there is none. */
+  /** From `bootc.json`; undefined without that file. */
   readonly mode: StorageMode | undefined;
-  /** Of the config of the OSTree repository. */
+  /** From the config of the OSTree repository. */
   readonly isFlagged: boolean;
   readonly binding: Binding;
 }
@@ -51,7 +51,7 @@ function readMode({ root }: Sysroot): StorageMode | undefined {
   return parseStateFile(readAll(file, STATE_FILE_BYTES_MAX), file.label);
 }
 
-/** Sets the mode, atomic and durable: after a crash it is the old or the new one. It comes last in every operation. */
+/** Sets the mode, atomically and durably: after a crash the mode is the old or the new one. It is the last step of every operation. */
 export function writeMode({ root }: Sysroot, mode: StorageMode): void {
   const temporary = `${STATE_FILE}.tmp-${randomName()}` as ByteString;
   try {
@@ -72,12 +72,12 @@ function removeQuietly(root: Dir, name: ByteString): void {
   if (root.lstat(name) !== undefined) root.unlink(name);
 }
 
-/** True if the config says that commits are made from composefs. */
+/** True if the config records that commits are made from composefs. */
 export function isBound(repo: OstreeRepo): boolean {
   return keyBoolean(repo.config.file, FLAG.group, FLAG.key) === true;
 }
 
-/** Says in the config that commits are made from composefs; false if it said so already. */
+/** Records in the config that commits are made from composefs; false if the config already did. */
 export function bind(repo: OstreeRepo): boolean {
   return repo.setBoolean(FLAG.group, FLAG.key, true);
 }

@@ -13,7 +13,7 @@ import type { Sysroot } from './sysroot.ts';
 
 /** Tags of images that bootc keeps in the composefs repository; the manifest digest follows. Source: bootc, composefs repository. */
 export const TAG_PREFIX = 'localhost/bootc-';
-/** Keys of the metadata of commits of images. Source: ostree-ext 0.15; bootc. */
+/** Metadata keys of image commits. Source: ostree-ext 0.15; bootc. */
 const COMMIT_KEYS = {
   manifestDigest: 'ostree.manifest-digest',
   manifest: 'ostree.manifest',
@@ -27,11 +27,11 @@ export type Presence = 'present' | 'partial' | 'missing';
 /** A commit of an image in the OSTree repository. */
 export interface ImageCommit {
   readonly commit: OstreeChecksum;
-  /** Image refs that lead to it. */
+  /** Image refs that resolve to this commit. */
   readonly refs: readonly string[];
-  /** True for a commit that was made from composefs. */
+  /** True for a commit made from composefs. */
   readonly isSynthesized: boolean;
-  /** False when the commit object itself is gone. */
+  /** False when the commit object is missing. */
   readonly isPresent: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface SystemImage {
   readonly composefs: Presence;
   readonly storage: Presence;
   readonly ostree: Presence;
-  /** Image references that deployments and refs know it by. */
+  /** Image references by which deployments and refs name this image. */
   readonly references: readonly string[];
   /** Names in containers-storage. */
   readonly names: readonly string[];
@@ -59,7 +59,7 @@ export function tagOf(manifestDigest: ContentDigest): string {
   return `${TAG_PREFIX}${manifestDigest}`;
 }
 
-/** All images that the system was made from or keeps for it: those with a tag, a ref, or a deployment; by manifest digest. */
+/** Lists the images that have a tag, a ref or a deployment in this system, by manifest digest. */
 export function surveyImages(sysroot: Sysroot, stores: Stores): readonly SystemImage[] {
   const commits = commitsOf(stores.ostree, listDeployments(sysroot));
   const digests = new Set<ContentDigest>();
@@ -76,7 +76,7 @@ export function surveyImages(sysroot: Sysroot, stores: Stores): readonly SystemI
   );
 }
 
-/** A commit with what its metadata says of the image. */
+/** A commit, with what its metadata records about the image. */
 export interface FoundCommit extends ImageCommit {
   readonly manifestDigest: ContentDigest;
   readonly manifest: string | undefined;
@@ -84,7 +84,7 @@ export interface FoundCommit extends ImageCommit {
   readonly deployments: readonly Deployment[];
 }
 
-/** Commits of images that refs or deployments lead to. */
+/** Image commits that refs or deployments use. */
 function commitsOf(
   ostree: OstreeRepo | undefined,
   deployments: readonly Deployment[],
@@ -108,7 +108,7 @@ function commitsOf(
   return found;
 }
 
-/** What the metadata of a commit says of its image; undefined for a commit of another kind, or one that is gone. */
+/** Reads what the metadata of a commit records about its image. Undefined for a commit of another kind, or a missing commit. */
 export function readImageCommit(
   ostree: OstreeRepo,
   commit: OstreeChecksum,

@@ -7,7 +7,7 @@ import { openStores } from './stores.ts';
 import { surveyImages } from './survey.ts';
 import type { Sysroot } from './sysroot.ts';
 
-/** What a sync did. */
+/** Result of a sync. */
 export interface SyncReport {
   readonly binding: Binding;
   readonly checked: number;
@@ -20,8 +20,8 @@ export interface SyncReport {
 }
 
 /**
- * Restores the images of the system that containers-storage has lost, see `restoreToStorage`. On a host whose images are not kept there is
- * nothing to do, and nothing is created. What cannot be restored is in the report.
+ * Restores the images of the system that are missing in containers-storage, see `restoreToStorage`. On a host that does not keep its images in
+ * containers-storage this does nothing and creates nothing. Images that cannot be restored are listed in the report.
  * @throws as opening the stores
  */
 export async function syncStorage(

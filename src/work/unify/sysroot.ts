@@ -54,13 +54,13 @@ export class Sysroot implements Disposable {
     return `${this.path}/${this.isNative ? NATIVE_STORAGE : OSTREE_STORAGE}`;
   }
 
-  /** True if files below the sysroot can share extents. Found once, with two unnamed files: nothing is left behind. */
+  /** True if files below the sysroot can share extents. Tested once, with two unnamed files: nothing is left behind. */
   get canReflink(): boolean {
     this.#reflink ??= probe(this.root);
     return this.#reflink;
   }
 
-  /** True if extents can be shared among the stores, as far as they exist: they may be on other filesystems. */
+  /** True if the existing stores can share extents; they may be on different filesystems. */
   get canReflinkStores(): boolean {
     if (!this.canReflink) return false;
     const places = [COMPOSEFS, OSTREE_REPO, this.isNative ? NATIVE_STORAGE : OSTREE_STORAGE];
@@ -171,7 +171,7 @@ function probe(from: Dir, to: Dir = from): boolean {
   try {
     return probeReflinkBetween(from, to);
   } catch (error) {
-    // No unnamed files, no ioctl, or not permitted: extents are not shared here.
+    // No unnamed files, no ioctl, or no permission: files here cannot share extents.
     if (error instanceof HostError) return false;
     throw error;
   }

@@ -1,6 +1,6 @@
 import type { Handler } from '../setting.ts';
 
-/** `varlink` and `oci varlink`: serves until a signal, or until the client of a passed connection has gone. */
+/** `varlink` and `oci varlink`: serves until a signal, or until the client of a passed connection disconnects. */
 export const varlink: Handler = async (setting) => {
   const { globals, given, signal } = setting;
   const { OpenRepositories, serve } = await import('#faces/varlink');

@@ -2,7 +2,7 @@ import { isOnecopyError } from '#base/errors';
 import { CallError, type MethodCall, type OpenRepositories, type Use } from '#faces/varlink';
 import type { Repository } from '#work/repository';
 
-/** What a method gets beside its call: the repository of a handle. */
+/** Provides methods with the repository of a handle. */
 export class Handles {
   readonly repositories: OpenRepositories;
   readonly #interface: string;
@@ -18,7 +18,7 @@ export class Handles {
     return new CallError(`${this.#interface}.${name}`, parameters);
   }
 
-  /** The error for something that a method threw. */
+  /** Converts a value thrown by a method to an error. */
   readonly explain = (error: unknown): CallError =>
     this.error('InternalError', { message: messageOf(error) });
 
@@ -35,7 +35,7 @@ export class Handles {
   }
 }
 
-/** The sentence of an error and of its causes. */
+/** The message of an error, followed by the messages of its causes. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

@@ -8,19 +8,19 @@ interface MountRequest {
   readonly read_write?: boolean | null;
 }
 
-/** How many descriptors a mount wants, and has. */
+/** The number of descriptors that a mount expects, and received. */
 export interface WrongFiles {
   readonly wanted: number;
   readonly found: number;
 }
 
-/** What is wrong with the descriptors of a call; undefined when nothing is. */
+/** Checks the descriptors of a call; undefined if their number is right. */
 export function refuseFiles({ parameters, files }: MethodCall): WrongFiles | undefined {
   const wanted = optionsOf(parameters).overlay === true ? 2 : 0;
   return files.length === wanted ? undefined : { wanted, found: files.length };
 }
 
-/** Mounts an image with the options of a call; the answer passes the mount. @throws as `mountDetached` */
+/** Mounts an image with the options of a call; the reply passes the mount. @throws as `mountDetached` */
 export function mountFor(
   { parameters, files }: MethodCall,
   repository: Repository,

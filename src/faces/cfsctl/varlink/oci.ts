@@ -76,7 +76,7 @@ async function check(handles: Handles, call: MethodCall): Promise<Answer> {
   });
 }
 
-/** @throws CallError NoSuchImage for a tag that there is not */
+/** @throws CallError NoSuchImage for a missing tag */
 function openNamed(handles: Handles, repository: Repository, image: string): OciImage {
   try {
     return openByManifest(repository, image);

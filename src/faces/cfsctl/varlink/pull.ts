@@ -10,7 +10,7 @@ import { statsOf } from '../oci/units.ts';
 import type { Handles } from './handles.ts';
 import { refuseObjectId, xattrModeOf } from './values.ts';
 
-/** What a call asks for. */
+/** Parameters of a call. */
 interface PullRequest {
   readonly reference: string;
   readonly name: string;
@@ -117,7 +117,7 @@ async function matched(
   }
 }
 
-/** A layer or a blob: other components of a pull are not told to clients. */
+/** A layer or a blob: progress of other components is not sent to clients. */
 const COMPONENT = /^sha\d+:/;
 
 function stepText(step: 'layers' | 'documents', count: number, reference: string): string {
@@ -125,7 +125,7 @@ function stepText(step: 'layers' | 'documents', count: number, reference: string
   return `Importing ${count} layers${reference.startsWith('oci:') ? ' from OCI layout' : ''}`;
 }
 
-/** A frame, and its key: a later frame of the same key replaces one that has not been sent. */
+/** A frame and its key: a later frame replaces an unsent frame of the same key. */
 function frameOf(
   event: ProgressEvent,
 ): readonly [key: string, parameters: Readonly<Record<string, unknown>>] | undefined {

@@ -17,7 +17,7 @@ import { REPOSITORY } from './descriptions.ts';
 import { Handles, messageOf } from './handles.ts';
 import { mountFor, refuseFiles } from './mount.ts';
 
-/** How long garbage collection waits for other processes. */
+/** Timeout of garbage collection for other processes, in milliseconds. */
 const GC_WAIT_MS = 30_000;
 
 /** `org.composefs.Repository`. */
@@ -49,7 +49,7 @@ export function repositoryInterface(repositories: OpenRepositories): ServedInter
   return { described, methods, explain: handles.explain };
 }
 
-/** The configuration that a call asks for. @throws CallError InvalidSpec */
+/** The configuration requested by a call. @throws CallError InvalidSpec */
 function configOf(handles: Handles, { parameters }: MethodCall) {
   const algorithm = (parameters['algorithm'] as string | null) ?? DEFAULT_ALGORITHM;
   const reason = refuseAlgorithm(algorithm);
@@ -120,7 +120,7 @@ async function gc(handles: Handles, call: MethodCall): Promise<Answer> {
   const { parameters, signal } = call;
   const isDry = parameters['dry_run'] === true;
   return await handles.use(call, isDry ? 'long' : 'alone', async (repository) => {
-    // composefs-rs keeps what is there of the roots, and ignores others.
+    // composefs-rs keeps the existing roots, and ignores missing ones.
     const roots = (parameters['roots'] as string[]).filter((name) => isNamed(repository, name));
     const options = { signal, roots, workers: availableParallelism() };
     if (isDry) {

@@ -7,19 +7,19 @@ const XATTR_MODES: Readonly<Record<string, XattrMode>> = {
   KeepUserXattrs: 'keep-user-xattrs',
 };
 
-/** The mode that a call names; undefined when it names none. */
+/** The mode named by a call; undefined without one. */
 export function xattrModeOf(value: unknown): XattrMode | undefined {
   return typeof value === 'string' ? XATTR_MODES[value] : undefined;
 }
 
-/** What is wrong with the text of an object id; undefined when nothing is. */
+/** Describes why a text is not an object id; undefined for a valid id. */
 export function refuseObjectId(text: string, { algorithm }: Repository): string | undefined {
   const digits = algorithm === 'sha256' ? 64 : 128;
   if (text.length !== digits) return 'Invalid string length';
   return /^[0-9a-f]+$/.test(text) ? undefined : 'Invalid character';
 }
 
-/** Demands that an image has the config stream that a call expects. @throws CallError InternalError */
+/** Requires that an image has the config stream that a call expects. @throws CallError InternalError */
 export function requireVerityId(
   handles: Handles,
   expected: unknown,

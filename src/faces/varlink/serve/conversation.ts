@@ -7,9 +7,9 @@ import { type Answer, CallError } from './service.ts';
 import { standardError } from './standard.ts';
 
 /**
- * Answers the calls of a connection one after the other, in their order, until the client has gone or the signal. A bad call gets an error,
- * and the next call is answered; only a message whose end cannot be found ends the conversation. When the client goes, what runs for it
- * is cancelled.
+ * Answers the calls of a connection one after the other, in order, until the client disconnects or the signal fires. A bad call is answered with
+ * an error, and the next call is processed; only a message without a detectable end closes the connection. When the client disconnects, its
+ * running call is cancelled.
  */
 export async function converse(
   connection: Connection,
@@ -29,7 +29,7 @@ export async function converse(
       await answer(message, { connection, dispatcher, signal: until });
     }
   } catch (error) {
-    // The client has gone: there is nobody to tell.
+    // The client has disconnected: no error can be sent.
     if (!isCut(error) && !until.aborted) throw error;
   } finally {
     gone.abort(new Error('the conversation is over'));
@@ -37,7 +37,7 @@ export async function converse(
   }
 }
 
-/** What all conversations of a service share. */
+/** State shared by all connections of a service. */
 export interface Conversation {
   readonly dispatcher: Dispatcher;
   readonly budgets: Budgets;
@@ -100,7 +100,7 @@ async function answer(
   }
 }
 
-/** @throws CallError for what is no call */
+/** @throws CallError for bytes that are not a call */
 function parse(bytes: Uint8Array): Call {
   try {
     return parseCall(bytes);

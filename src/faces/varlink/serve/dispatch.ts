@@ -11,7 +11,7 @@ import {
 } from './service.ts';
 import { standardError, standardInterface } from './standard.ts';
 
-/** What a call needs beside its message. */
+/** Context of a call beside its message. */
 export interface CallAround extends Pick<MethodCall, 'signal' | 'send'> {
   readonly files: readonly PassedFile[];
 }
@@ -27,7 +27,7 @@ export class Dispatcher {
     this.#turns = turns;
   }
 
-  /** Carries out a call. @throws CallError for everything that goes wrong but the reason of the signal */
+  /** Runs a call. @throws CallError for every failure except the reason of the signal */
   async call(call: Call, around: CallAround): Promise<Answer> {
     const dot = call.method.lastIndexOf('.');
     const served = this.#interfaces.get(call.method.slice(0, dot));
@@ -51,7 +51,7 @@ export class Dispatcher {
 
 const NO_TURN: Disposable = { [Symbol.dispose]: () => {} };
 
-/** composefs-rs 0.9.4 does not say which method it was; of interfaces that only we have, the method is named. */
+/** composefs-rs 0.9.4 does not name the unknown method; errors for our own interfaces name it. */
 function unknownMethod(method: string): CallError {
   const isOurs = method.startsWith('org.onecopy.');
   return standardError('MethodNotFound', { method: isOurs ? method : 'unknown' });

@@ -1,6 +1,6 @@
 import type { MethodCall } from './service.ts';
 
-/** Sends what happens while a call runs, as replies that others follow. Of what a slow client has not read, one frame of each key is kept. */
+/** Sends the progress of a running call, as replies that others follow. For a slow client, only the last unsent frame of each key is kept. */
 export class Frames {
   readonly #call: Pick<MethodCall, 'more' | 'send'>;
   readonly #waiting = new Map<string, Readonly<Record<string, unknown>>>();
@@ -11,7 +11,7 @@ export class Frames {
     this.#call = call;
   }
 
-  /** Adds a frame; it takes the place of one of the same key that was not sent. */
+  /** Adds a frame; replaces an unsent frame of the same key. */
   add(key: string, parameters: Readonly<Record<string, unknown>>): void {
     if (!this.#call.more) return;
     this.#waiting.delete(key);
@@ -35,7 +35,7 @@ export class Frames {
     return first[1];
   }
 
-  /** Waits until everything was sent. @throws what sending threw */
+  /** Waits until all frames were sent. @throws what sending threw */
   async flush(): Promise<void> {
     while (this.#sending !== undefined && this.#failure === undefined) await this.#sending;
     if (this.#failure !== undefined) throw this.#failure;

@@ -2,22 +2,22 @@ import { MESSAGE_BYTES_MAX, MessageSplitter } from '#formats/varlink';
 import type { Connection, PassedFile } from '#work/sockets';
 import { type Budget, MESSAGE_FILES_MAX } from './limits.ts';
 
-/** A whole message with its descriptors, which the receiver disposes. */
+/** A complete message with its descriptors, which the receiver disposes. */
 export interface Message {
   readonly bytes: Uint8Array;
   readonly files: readonly PassedFile[];
 }
 
-/** Why a connection cannot go on: where its messages end cannot be told any more, or descriptors are missing. */
+/** Why a connection cannot continue: the end of its messages cannot be found any more, or descriptors are missing. */
 export class InboxError extends Error {}
 
-/** What all connections of a service share. */
+/** Budgets shared by all connections of a service. */
 export interface Budgets {
   readonly bytes: Budget;
   readonly files: Budget;
 }
 
-/** The messages that come over a connection, one at a time: nothing is read ahead of the one that is worked on. */
+/** Receives the messages of a connection, one at a time: reads nothing beyond the current message. */
 export class Inbox implements Disposable {
   readonly #connection: Connection;
   readonly #budgets: Budgets;
@@ -30,7 +30,7 @@ export class Inbox implements Disposable {
     this.#budgets = budgets;
   }
 
-  /** The next message; undefined when the peer sends nothing more. @throws InboxError; the reason of the signal */
+  /** Receives the next message; undefined at the end of the stream. @throws InboxError; the reason of the signal */
   async next(signal: AbortSignal): Promise<Message | undefined> {
     for (;;) {
       const arrival = await this.#connection.receive(signal);
@@ -68,7 +68,7 @@ export class Inbox implements Disposable {
     this.#takenBytes = pendingBytes;
   }
 
-  /** Closes the descriptors of a message that has not come to its end. */
+  /** Closes the descriptors of an incomplete message. */
   [Symbol.dispose](): void {
     for (const file of this.#files) file[Symbol.dispose]();
     this.#budgets.files.give(this.#files.length);

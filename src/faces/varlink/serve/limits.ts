@@ -1,19 +1,19 @@
-/** Limits of a service. They hold for all its clients together, so that none of them makes the others wait for memory or descriptors. */
+/** Limits of a service. They apply to all its clients together, so that no client exhausts the memory or descriptors of the others. */
 
-/** Connections at a time; the kernel keeps others waiting. */
+/** Maximum number of open connections; further connections wait in the kernel. */
 export const CONNECTIONS_MAX = 512;
-/** Calls at a time that take the processor or a disk for long; others wait for their turn. */
+/** Maximum number of concurrent calls that use the processor or a disk for long; further calls wait. */
 export const LONG_CALLS_MAX = 8;
-/** Bytes of messages that have not come to their end. */
+/** Maximum size of incomplete messages, in bytes. */
 export const PENDING_BYTES_MAX = 64 << 20;
-/** Descriptors of one message. Source: Linux scm.h SCM_MAX_FD. */
+/** Maximum number of descriptors in one message. Source: Linux scm.h SCM_MAX_FD. */
 export const MESSAGE_FILES_MAX = 253;
-/** Descriptors of messages that have not come to their end. */
+/** Maximum number of descriptors of incomplete messages. */
 export const PENDING_FILES_MAX = 1024;
-/** Handles of repositories. */
+/** Maximum number of repository handles. */
 export const HANDLES_MAX = 4096;
 
-/** Counts something that all connections share. */
+/** Counts a resource that all connections share. */
 export class Budget {
   #left: number;
 
@@ -21,7 +21,7 @@ export class Budget {
     this.#left = total;
   }
 
-  /** False, and nothing is taken, where there is not enough left. */
+  /** Reserves an amount; returns false, and reserves nothing, if too little is left. */
   take(amount: number): boolean {
     if (amount > this.#left) return false;
     this.#left -= amount;
@@ -33,7 +33,7 @@ export class Budget {
   }
 }
 
-/** Lets a number of callers go on at a time, the others in the order in which they came. */
+/** Admits a limited number of callers at a time, in order of arrival. */
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -42,7 +42,7 @@ export class Turns {
     this.#free = count;
   }
 
-  /** Waits for a turn, which ends when it is disposed. @throws the reason of the signal */
+  /** Waits for a turn, which ends when the result is disposed. @throws the reason of the signal */
   async take(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;

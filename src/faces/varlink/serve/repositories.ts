@@ -4,20 +4,20 @@ import { HANDLES_MAX } from './limits.ts';
 /** How a service opens repositories. */
 export type RepositoryRules = Pick<OpenOptions, 'insecure' | 'requireVerity' | 'upgrade'>;
 
-/** How a call uses a repository: for a moment, for long together with others, or with no other user in this process. */
+/** How a call uses a repository: briefly, for long and shared with others, or exclusively in this process. */
 export type Use = 'short' | 'long' | 'alone';
 
 /** A handle that a client holds. */
 interface Held {
   readonly path: string;
-  /** In the order of use: the handle that was used last has the largest. */
+  /** Position in the order of use: the handle that was used last has the largest value. */
   used: number;
 }
 
 /**
- * The repositories of all clients of a process, by handle: a handle that one connection opened is good for others, and outlives its
- * connection. A handle keeps nothing open and locks nothing; each call opens the repository for itself, so an idle handle never keeps
- * garbage collection waiting. Numbers are not used again.
+ * The repositories of all clients of a process, by handle. A handle is valid on every connection, and outlives the connection that opened it. A
+ * handle keeps nothing open and locks nothing: each call opens the repository itself, so an idle handle never delays garbage collection. Handle
+ * numbers are not reused.
  */
 export class OpenRepositories {
   readonly #rules: RepositoryRules;
@@ -30,7 +30,10 @@ export class OpenRepositories {
     this.#rules = rules;
   }
 
-  /** Opens a repository once, and gives a handle for it. The handle that was not used for longest goes when there are too many. @throws as `openRepository` */
+  /**
+   * Opens a repository once, and returns a handle for it. With too many handles, the least recently used one is closed.
+   * @throws as `openRepository`
+   */
   async open<T>(
     path: string,
     signal: AbortSignal,
@@ -58,7 +61,7 @@ export class OpenRepositories {
   }
 
   /**
-   * Opens a repository for one call. What uses it alone gets its turn however many others there are: those that come later wait.
+   * Opens a repository for one call. An exclusive call gets its turn however many others there are: later calls wait for it.
    */
   use<T>(
     path: string,
@@ -80,7 +83,7 @@ export class OpenRepositories {
     return await work(repository);
   }
 
-  /** Waits until this process may use a repository in this way; the use ends when it is disposed. @throws the reason of the signal */
+  /** Waits until this process may use a repository in this way; disposing the result ends the use. @throws the reason of the signal */
   async gate(path: string, use: Use, signal: AbortSignal): Promise<Disposable> {
     const gate = this.#gates.get(path) ?? new Gate();
     this.#gates.set(path, gate);
@@ -120,9 +123,9 @@ export class OpenRepositories {
   }
 }
 
-/** Admits users in the order in which they came; short ones pass those that wait, while a long one is inside anyway. */
+/** Admits users in order of arrival; while a long user is inside, short users pass the waiting ones. */
 class Gate {
-  /** Who is inside or waits. */
+  /** Number of users inside or waiting. */
   users = 0;
   readonly #inside: Record<Use, number> = { short: 0, long: 0, alone: 0 };
   readonly #queue: { readonly use: Use; readonly go: () => void }[] = [];

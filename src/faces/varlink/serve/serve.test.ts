@@ -38,7 +38,7 @@ test('turns go in order, and who leaves the queue costs nobody his turn', async 
   (await turns.take(never))[Symbol.dispose]();
 });
 
-/** Notes in which order uses of a repository are admitted. */
+/** Records the order in which uses of a repository are admitted. */
 class Log {
   readonly admitted: string[] = [];
   readonly #repositories = new OpenRepositories({});

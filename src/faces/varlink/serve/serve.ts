@@ -13,19 +13,19 @@ import {
 } from './limits.ts';
 import type { Service } from './service.ts';
 
-/** Where to serve. */
+/** Options of serving. */
 export interface ServeOptions {
-  /** Path of the socket file to make. A socket that a service manager passed comes first. */
+  /** Path of the socket file to create. A socket passed by a service manager takes precedence. */
   readonly address: string | undefined;
   readonly signal: AbortSignal;
   /** Called when clients can connect. */
   readonly onReady?: () => void;
-  /** Told of a connection that ended by a mistake of this program. */
+  /** Called for a connection that ended by a bug of this program. */
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * Serves until the signal; on a socket that is connected already, until its client has gone. The socket file is removed in the end.
+ * Serves until the signal; on a passed connected socket, until its client disconnects. The socket file is removed at the end.
  * @throws NotFoundError SOCKET_NOT_FOUND with neither an address nor a passed socket; HostError SYSCALL_FAILED
  */
 export async function serve(service: Service, options: ServeOptions): Promise<void> {
@@ -59,7 +59,7 @@ export async function serve(service: Service, options: ServeOptions): Promise<vo
   await serveAll(listener, conversation, options);
 }
 
-/** Accepts connections until the signal, then waits until what ran for them has stopped. */
+/** Accepts connections until the signal, then waits until all work for them has stopped. */
 async function serveAll(
   listener: Listener,
   conversation: Conversation,

@@ -1,31 +1,31 @@
 import type { VarlinkInterface, VarlinkStruct } from '#formats/varlink';
 import type { PassedFile } from '#work/sockets';
 
-/** What an answer carries beside its parameters. */
+/** A reply: its parameters and descriptors. */
 export interface Answer {
-  /** Undefined for a method that gives nothing. */
+  /** Undefined for a method without output. */
   readonly parameters?: Readonly<Record<string, unknown>>;
-  /** Descriptors to pass; they are closed after they were sent. */
+  /** Descriptors to pass; they are closed after sending. */
   readonly files?: readonly PassedFile[];
 }
 
-/** A call as a method sees it. */
+/** A call, as passed to a method. */
 export interface MethodCall<Input = Readonly<Record<string, unknown>>> {
-  /** They have the types of the description. */
+  /** Already checked against the types of the description. */
   readonly parameters: Input;
   /** Descriptors that came with the call. They are closed when the call ends. */
   readonly files: readonly PassedFile[];
-  /** The client takes several answers. */
+  /** True if the client accepts several replies. */
   readonly more: boolean;
-  /** Aborted when the client has gone, and when the service ends. */
+  /** Aborted when the client disconnects, and when the service ends. */
   readonly signal: AbortSignal;
-  /** Sends an answer that others follow. Does nothing unless `more`. It waits for a slow client. */
+  /** Sends a reply that other replies follow. Does nothing unless `more`. Waits for a slow client. */
   readonly send: (answer: Answer) => Promise<void>;
 }
 
 /** A method of an interface. */
 export interface Method {
-  /** True for work that takes the processor or a disk for long: few such calls run at a time. */
+  /** True for work that uses the processor or a disk for long: few such calls run at a time. */
   readonly isLong?: boolean;
   readonly run: (call: MethodCall) => Promise<Answer>;
 }
@@ -34,11 +34,11 @@ export interface Method {
 export interface ServedInterface {
   readonly described: VarlinkInterface;
   readonly methods: Readonly<Record<string, Method>>;
-  /** The error of this interface for something that a method threw. */
+  /** Converts an error thrown by a method to an error of this interface. */
   readonly explain: (error: unknown) => CallError;
 }
 
-/** What a service says of itself, and its interfaces in the order of its listing. */
+/** The description of a service, and its interfaces in the order of its listing. */
 export interface Service {
   readonly vendor: string;
   readonly product: string;
@@ -47,9 +47,9 @@ export interface Service {
   readonly interfaces: readonly ServedInterface[];
 }
 
-/** An error of an interface: what a client is told. */
+/** An error of an interface, as sent to a client. */
 export class CallError extends Error {
-  /** With the name of the interface before it. */
+  /** Qualified by the name of the interface. */
   readonly error: string;
   readonly parameters: Readonly<Record<string, unknown>>;
 
@@ -60,7 +60,7 @@ export class CallError extends Error {
   }
 }
 
-/** The input of a method as it is described; undefined for an unknown method. */
+/** The described input of a method; undefined for an unknown method. */
 export function inputOf({ described }: ServedInterface, method: string): VarlinkStruct | undefined {
   const found = described.members.find((one) => one.kind === 'method' && one.name === method);
   return found?.kind === 'method' ? found.input : undefined;

@@ -1,7 +1,7 @@
 import { type Parameters, parseInterface, printInterface } from '#formats/varlink';
 import { CallError, type Method, type ServedInterface, type Service } from './service.ts';
 
-/** The interface that every service has. Source: varlink.org, "Service Interface". */
+/** The interface of every service. Source: varlink.org, "Service Interface". */
 export const STANDARD = 'org.varlink.service';
 
 const DESCRIPTION = `# What every service tells about itself
@@ -38,12 +38,12 @@ error PermissionDenied ()
 error ExpectedMore ()
 `;
 
-/** An error that every service has. */
+/** An error of the standard interface. */
 export function standardError(name: string, parameters: Parameters = {}): CallError {
   return new CallError(`${STANDARD}.${name}`, parameters);
 }
 
-/** What a service answers about itself. */
+/** The standard interface: describes the service and its interfaces. */
 export function standardInterface(service: Service): ServedInterface {
   const described = parseInterface(DESCRIPTION);
   const all = () => [...service.interfaces.map((one) => one.described), described];

@@ -2,7 +2,7 @@ import { type ErrorKind, isOnecopyError } from '#base/errors';
 import type { VarlinkMember } from '#formats/varlink';
 import { CallError } from '../serve/service.ts';
 
-/** The error of an interface for each kind of error, with what the client can do. */
+/** The error of an interface for each kind of error, with advice for the client. */
 const ERRORS: Readonly<Record<ErrorKind | 'internal', readonly [name: string, says: string]>> = {
   'not-found': ['NotFound', 'Something that the call names does not exist.'],
   conflict: ['Conflict', 'Something exists that must not, or differs from what the call asks for.'],
@@ -33,7 +33,7 @@ export function errorMembers(): VarlinkMember[] {
   }));
 }
 
-/** The error of an interface for something that was thrown. */
+/** Converts a thrown value to an error of an interface. */
 export function explainBy(interfaceName: string, error: unknown): CallError {
   if (!isOnecopyError(error)) {
     const message = error instanceof Error ? error.message : String(error);

@@ -10,13 +10,13 @@ import {
   type VerbService,
 } from './method.ts';
 
-/** A method by its verb. */
+/** A method with its verb. */
 interface MethodRow {
   readonly verb: string;
   readonly preset?: Readonly<Record<string, unknown>>;
 }
 
-/** What OSTree commits have in common with images, beside the verbs of their own. Source: ostree section 9.8. */
+/** Verbs for images that also apply to OSTree commits, in addition to OSTree's own verbs. Source: ostree section 9.8. */
 const OSTREE_MORE: Readonly<Record<string, MethodRow>> = {
   Inspect: { verb: 'inspect' },
   List: { verb: 'images', preset: { kind: 'commit' } },
@@ -48,7 +48,7 @@ export async function verbInterfaces(service: VerbService): Promise<readonly Ser
   ];
 }
 
-/** `ImageDump` for `image dump`. */
+/** Returns `ImageDump` for `image dump`. */
 function methodName(verb: string): string {
   return verb
     .split(/[ -]/)

@@ -8,7 +8,7 @@ import type { Answer, Method, MethodCall } from '../serve/service.ts';
 import { standardError } from '../serve/standard.ts';
 import { optional, type Schema, structOf, typeOf } from './schema-types.ts';
 
-/** A verb that was loaded, as a method. */
+/** A loaded verb, as a method. */
 export interface VerbMethod {
   readonly verb: Verb;
   /** Name of the verb. */
@@ -17,7 +17,7 @@ export interface VerbMethod {
   readonly preset: Readonly<Record<string, unknown>>;
 }
 
-/** What a service of verbs works with. */
+/** Context of a service of verbs. */
 export interface VerbService {
   readonly repositories: OpenRepositories;
   readonly requireVerity: boolean;
@@ -56,7 +56,7 @@ export function inputOfVerb({ verb, preset }: VerbMethod): VarlinkStruct {
   };
 }
 
-/** What a method replies: before the report what happens, and contents of files. */
+/** The replies of a method: events and contents of files, then the report. */
 export function outputOfVerb({ verb }: VerbMethod): VarlinkStruct {
   const contents =
     verb.givesContents === undefined
@@ -73,13 +73,13 @@ export function outputOfVerb({ verb }: VerbMethod): VarlinkStruct {
   };
 }
 
-/** The method of a verb. */
+/** Creates the method of a verb. */
 export function methodOf(one: VerbMethod, service: VerbService): Method {
   const use = useOf(one);
   return { isLong: use !== 'short', run: (call) => run(one, use, service, call) };
 }
 
-/** Verbs that change nothing, and read more than a few files. */
+/** Verbs that change nothing, but read more than a few files. */
 const LONG: readonly string[] = ['fsck', 'df', 'diff', 'find', 'image id', 'image dump'];
 
 function useOf({ verb, name }: VerbMethod): Use {
@@ -151,7 +151,7 @@ function contextOf(
   };
 }
 
-/** Warnings of one call; more are dropped. */
+/** Maximum number of warnings of one call; more are dropped. */
 const WARNINGS_MAX = 1000;
 
 function frameOf(event: ProgressEvent): { readonly progress: Readonly<Record<string, unknown>> } {
@@ -176,7 +176,7 @@ function frameOf(event: ProgressEvent): { readonly progress: Readonly<Record<str
 /** `fd:0`, also after a transport such as `oci:`. */
 const FILE = /^((?:[a-z-]+:)?)fd:(\d{1,3})$/;
 
-/** Puts the paths of passed descriptors in the place of their numbers, for example `fd:0` for the first one. */
+/** Replaces numbers of passed descriptors by their paths, for example `fd:0` for the first one. */
 function placeFiles(value: unknown, call: MethodCall): unknown {
   if (call.files.length === 0) return value;
   if (Array.isArray(value)) return value.map((part) => placeFiles(part, call));
@@ -190,7 +190,7 @@ function placeFiles(value: unknown, call: MethodCall): unknown {
   return file === undefined ? value : `${before}/proc/self/fd/${file.fd}`;
 }
 
-/** Varlink has null for what is not given. */
+/** Removes null members: varlink has null for absent values. */
 function withoutNull(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== null));

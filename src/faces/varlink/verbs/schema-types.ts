@@ -5,7 +5,7 @@ import {
   type VarlinkType,
 } from '#formats/varlink';
 
-/** What is read of a schema of valibot, which verbs describe requests and reports with. */
+/** The members read from a valibot schema, which describes requests and reports of verbs. */
 export interface Schema {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Schema>>;
@@ -14,15 +14,15 @@ export interface Schema {
   readonly value?: Schema;
   readonly options?: readonly unknown[];
   readonly literal?: unknown;
-  /** The schema itself, then what is done with its value. */
+  /** The schema itself, then the actions on its value. */
   readonly pipe?: readonly { readonly type: string }[];
 }
 
 const OBJECT: VarlinkType = { kind: 'object' };
 
 /**
- * The type of a schema. Varlink has no unions: one of objects becomes an object with the fields of all, of which those are optional that
- * not all have; any other becomes `object`.
+ * The type of a schema. Varlink has no unions: a union of objects becomes an object with the fields of all, where fields that some of them lack
+ * are optional; any other union becomes `object`.
  */
 export function typeOf(schema: Schema): VarlinkType {
   switch (schema.type) {
@@ -81,7 +81,7 @@ function typeOfValue(value: unknown): VarlinkType {
   return typeof value === 'string' ? { kind: 'string' } : OBJECT;
 }
 
-/** A choice of words is an enum where they are such as varlink has them. */
+/** A choice of words is an enum if varlink allows all of its words. */
 function typeOfList(values: readonly unknown[]): VarlinkType {
   const isWord = (value: unknown): value is string =>
     typeof value === 'string' && FIELD_NAME.test(value);

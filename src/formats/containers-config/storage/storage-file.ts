@@ -3,22 +3,22 @@ import { type ConfigEnvironment, variable } from '../search-order.ts';
 import { parseToml } from '../toml-table.ts';
 import { defaultStoragePaths } from './storage-search.ts';
 
-/** What one `storage.conf` says of where stores lie; what it does not say is undefined. */
+/** The locations of stores in one `storage.conf`; unset values are undefined. */
 export interface StorageFile {
   readonly driver: string | undefined;
   readonly graphRoot: string | undefined;
   readonly runRoot: string | undefined;
-  /** `rootless_storage_path`: the graph root of ordinary users. */
+  /** `rootless_storage_path`: the graph root of unprivileged users. */
   readonly rootlessPath: string | undefined;
-  /** A graph root apart for images. */
+  /** A separate graph root for images. */
   readonly imageStore: string | undefined;
-  /** Further graph roots, read-only. */
+  /** Additional graph roots, read-only. */
   readonly additionalImageStores: readonly string[] | undefined;
 }
 
-/** Where a store and what belongs to it lie: absolute paths, which need not exist. */
+/** Locations of a store: absolute paths, which need not exist. */
 export interface StoragePlaces {
-  /** Undefined: whichever is there. */
+  /** Undefined: detect the driver. */
   readonly driver: string | undefined;
   readonly graphRoot: string;
   readonly runRoot: string | undefined;
@@ -42,8 +42,8 @@ export async function parseStorageFile(file: ConfigFile): Promise<StorageFile> {
 }
 
 /**
- * What files and environment say together. `files` come weakest first; a file of the system says nothing about the graph root of an
- * ordinary user but by `rootless_storage_path`.
+ * Merges files and environment. `files` are ordered weakest first. A system file sets the graph root of an unprivileged user only by
+ * `rootless_storage_path`.
  * @param isOfUser whether a file belongs to the user
  */
 export function mergeStorage(
@@ -75,15 +75,15 @@ export function mergeStorage(
   };
 }
 
-/** Options as `STORAGE_OPTS` and references spell them. */
+/** Options in the format of `STORAGE_OPTS` and references. */
 export interface StorageOptions {
   readonly imageStore: string | undefined;
   readonly additionalImageStores: readonly string[];
 }
 
 /**
- * Reads the options that say where images lie, from `KEY=VALUE,KEY=VALUE`; a key may have the driver or only a dot before it. Others are
- * about writing and mounting, and are ignored. Source: containers/storage 1.65, overlay driver, parseOptions.
+ * Parses the options for locations of images, from `KEY=VALUE,KEY=VALUE`; a key may start with the driver and a dot, or only a dot. Options about
+ * writing and mounting are ignored. Source: containers/storage 1.65, overlay driver, parseOptions.
  */
 export function parseStorageOptions(text: string): StorageOptions {
   let imageStore: string | undefined;
@@ -103,7 +103,7 @@ export function parseStorageOptions(text: string): StorageOptions {
   return { imageStore, additionalImageStores };
 }
 
-/** `$HOME`, `$UID` and `$USER` in a path, as containers-storage.conf(5) allows. */
+/** Expands `$HOME`, `$UID` and `$USER` in a path, as in containers-storage.conf(5). */
 function expandVariables(path: string, env: ConfigEnvironment): string {
   const values: Readonly<Record<string, string | undefined>> = {
     HOME: env.home,

@@ -1,14 +1,14 @@
 import { type ConfigEnvironment, ownAndCommon, userFolder, variable } from '../search-order.ts';
 
-/** Where `storage.conf` is looked for. */
+/** Search paths of `storage.conf`. */
 export interface StorageSearch {
-  /** The first that exists is the only one read. */
+  /** Only the first existing file is read. */
   readonly main: readonly string[];
   /** The user named the main file, so it must exist. */
   readonly mainMustExist: boolean;
-  /** Folders of `*.conf`, strongest first: of equal names only the strongest counts. */
+  /** Folders of `*.conf`, strongest first: of files with the same name, only the strongest counts. */
   readonly dropInFolders: readonly string[];
-  /** One more file that beats all others; it must exist. */
+  /** An additional file that overrides all others; it must exist. */
   readonly override: string | undefined;
 }
 
@@ -31,7 +31,7 @@ export function planStorageSearch(env: ConfigEnvironment): StorageSearch {
   };
 }
 
-/** The folders of a store when no file says otherwise. Source: containers-storage.conf(5). */
+/** The default folders of a store. Source: containers-storage.conf(5). */
 export function defaultStoragePaths(env: ConfigEnvironment): {
   readonly graphRoot: string;
   readonly runRoot: string;

@@ -7,13 +7,13 @@ import { invalidImage } from './superblock.ts';
 /** Longest file name of Linux, in bytes. */
 const NAME_LENGTH_LIMIT = 255;
 
-/** A block of a directory, and where in a piece of the image it lies. */
+/** A directory block, and its offset in a piece of the image. */
 export interface DirectoryBlock {
   readonly view: DataView;
   readonly buffer: Buffer;
-  /** In the image. */
+  /** Offset in the image. */
   readonly start: number;
-  /** In `view` and `buffer`. */
+  /** Offset in `view` and `buffer`. */
   readonly at: number;
   readonly sizeBytes: number;
   /** Number of entries. */
@@ -21,7 +21,7 @@ export interface DirectoryBlock {
 }
 
 /**
- * Opens a block of a directory, which lies from `start` to `end` in the image. It stays as it is whatever else is read meanwhile.
+ * Opens the directory block from `start` to `end` of the image. The block stays valid while other parts are read.
  * @throws FormatError EROFS_INVALID
  */
 export function openBlock(bytes: ImageBytes, start: number, end: number): DirectoryBlock {
@@ -35,7 +35,7 @@ export function openBlock(bytes: ImageBytes, start: number, end: number): Direct
   return { view, buffer, start, at, sizeBytes, count: first / DIRENT.sizeBytes };
 }
 
-/** An entry of a block. Valid when all before it are. @throws FormatError EROFS_INVALID */
+/** Decodes an entry of a block; the entries before it must be valid. @throws FormatError EROFS_INVALID */
 export function entryOf(block: DirectoryBlock, entry: number): ErofsEntry {
   const { view, buffer, at, sizeBytes, count } = block;
   const header = entry * DIRENT.sizeBytes;
@@ -59,7 +59,7 @@ export function entryOf(block: DirectoryBlock, entry: number): ErofsEntry {
   return { name, nid: high * 2 ** 32 + view.getUint32(at + header + DIRENT.nid, true) };
 }
 
-/** The entry of this name. @throws FormatError EROFS_INVALID */
+/** Finds the entry with this name. @throws FormatError EROFS_INVALID */
 export function entryNamed(block: DirectoryBlock, name: string): ErofsEntry | undefined {
   for (let index = 0; index < block.count; index += 1) {
     const entry = entryOf(block, index);

@@ -7,8 +7,8 @@ import type { ErofsImage } from './reader.ts';
 import { walkImage } from './walk.ts';
 
 /**
- * Bookkeeping that C `composefs-info dump` leaves out; unlike {@link ErofsImage.xattrs} it shows opaque markers, and the mark of a
- * whiteout on what is none.
+ * Bookkeeping xattrs that C `composefs-info dump` omits. Unlike {@link ErofsImage.xattrs}, the dump shows opaque markers, and the
+ * whiteout marker on inodes that are not whiteouts.
  */
 const HIDDEN: ReadonlySet<string> = new Set([
   'trusted.overlay.overlay.whiteouts',
@@ -16,10 +16,10 @@ const HIDDEN: ReadonlySet<string> = new Set([
   'user.overlay.whiteouts',
 ]);
 
-/** Names of a root that V0 and V1 fill with stub whiteouts. */
+/** Names of the stub whiteouts in the root of V0 and V1. */
 const STUB_NAME = /^[0-9a-f]{2}$/;
 
-/** True for the stub whiteouts of V0 and V1, which no listing shows. */
+/** True for the stub whiteouts of V0 and V1, which listings omit. */
 export function isStubEntry(
   image: ErofsImage,
   entry: { readonly name: string; readonly depth: number; readonly inode: ErofsInode },
@@ -33,7 +33,7 @@ export function isStubEntry(
   );
 }
 
-/** True for a whiteout that was written as a regular file: C shows it as the device it stands for, whatever else it holds. */
+/** True for a whiteout that was written as a regular file: C always prints it as a whiteout device. */
 export function isEscapedWhiteout(
   inode: ErofsInode,
   stored: ReadonlyMap<string, Uint8Array>,
@@ -41,14 +41,14 @@ export function isEscapedWhiteout(
   return inode.type === 'regular' && stored.has(WHITEOUT_MARKER);
 }
 
-/** What an image says about the backing file of a regular file: path below the object directory, and digest in hex. */
+/** The backing file of a regular file as stored in the image: path below the object directory, and digest in hex. */
 export interface BackingFile {
   /** Redirect without its leading slash; it need not be an object path. */
   readonly path: ByteString | undefined;
   readonly digest: string | undefined;
 }
 
-/** The backing file of an inode, as its redirect and metacopy say; malformed digests are none. */
+/** Returns the backing file from an inode's redirect and metacopy; a malformed digest is undefined. */
 export function backingFileOf(stored: ReadonlyMap<string, Uint8Array>): BackingFile {
   const redirect = stored.get(OVERLAY.redirect);
   const metacopy = stored.get(OVERLAY.metacopy);
@@ -62,9 +62,9 @@ export function backingFileOf(stored: ReadonlyMap<string, Uint8Array>): BackingF
 }
 
 /**
- * The lines of an image as C `composefs-info dump` writes them: sizes and link counts as stored (also of directories),
- * payloads as stored, and the metadata of hard links repeated. Reads images whose link counts are not true, too.
- * `isWanted` chooses among the names in the root.
+ * Yields the lines of an image as C `composefs-info dump` prints them: sizes and link counts as stored (also for directories),
+ * payloads as stored, and the metadata of hard links repeated. Also accepts images with wrong link counts.
+ * `isWanted` selects names in the root.
  * @throws FormatError EROFS_INVALID. Source: core spec 4.5, 10.5
  */
 export function* dumpImage(

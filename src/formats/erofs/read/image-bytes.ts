@@ -1,22 +1,22 @@
 import type { RandomReader } from '#base/flow';
 import { invalidImage } from './superblock.ts';
 
-/** Bytes that are read at once: an inode, a block of a directory and most xattrs lie in one such page. */
+/** Bytes per read: an inode, a directory block and most xattrs fit in one such page. */
 const PAGE_BYTES = 16 << 10;
-/** Pages that are kept: 4 MiB, whatever the image. */
+/** Pages kept in memory: 4 MiB for any image size. */
 const PAGES_MAX = 256;
 
 /**
- * The bytes of an image, in memory or read page by page. One piece of them is shown at a time, by `view` and `buffer`;
- * `locate` chooses it. A piece is never written again, so what was taken from it stays true.
+ * The bytes of an image, in memory or read page by page. `view` and `buffer` expose one piece at a time; `locate` selects it.
+ * A piece is never overwritten, so views into it stay valid.
  */
 export class ImageBytes {
   readonly sizeBytes: number;
-  /** The piece that `locate` chose last. */
+  /** The piece that `locate` selected last. */
   view: DataView;
   buffer: Buffer;
   readonly #reader: RandomReader | undefined;
-  /** The least recently used first. */
+  /** Least recently used first. */
   readonly #pages = new Map<number, Buffer>();
   readonly #pageBytes: number;
   #start = 0;
@@ -33,8 +33,8 @@ export class ImageBytes {
   }
 
   /**
-   * Shows a span whole; returns where in `view` and `buffer` it begins.
-   * @throws FormatError EROFS_INVALID when it passes the end, or the file has become shorter
+   * Selects a piece that holds the whole span; returns the span's offset in `view` and `buffer`.
+   * @throws FormatError EROFS_INVALID when the span passes the end, or the file has been truncated
    */
   locate(offset: number, length: number): number {
     const at = offset - this.#start;
@@ -50,19 +50,19 @@ export class ImageBytes {
     return offset - this.#start;
   }
 
-  /** The byte at an offset. @throws as `locate`, as the others */
+  /** Reads a u8. @throws as `locate`; so do `u16` and `u32` */
   u8(offset: number): number {
     const at = this.locate(offset, 1);
     return this.view.getUint8(at);
   }
 
-  /** The number of two bytes at an offset. */
+  /** Reads a u16. */
   u16(offset: number): number {
     const at = this.locate(offset, 2);
     return this.view.getUint16(at, true);
   }
 
-  /** The number of four bytes at an offset. */
+  /** Reads a u32. */
   u32(offset: number): number {
     const at = this.locate(offset, 4);
     return this.view.getUint32(at, true);

@@ -2,7 +2,7 @@ import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { LAYOUT, LAYOUT_MASK } from '../layout.ts';
 
-/** Type of an inode, in the words of the tree model; `regular` for all its four forms. */
+/** Type of an inode, named as in the tree model; `regular` for all four forms of a regular file. */
 export type InodeType = 'regular' | 'directory' | 'chr' | 'blk' | 'fifo' | 'socket' | 'symlink';
 
 const TYPE_OF_BITS: ReadonlyMap<number, InodeType> = new Map([
@@ -15,7 +15,7 @@ const TYPE_OF_BITS: ReadonlyMap<number, InodeType> = new Map([
   [0o140000, 'socket'],
 ]);
 
-/** An inode as the image holds it. Offsets and lengths in bytes. */
+/** An inode as stored in the image. Offsets and lengths in bytes. */
 export interface ErofsInode {
   readonly nid: number;
   readonly type: InodeType;
@@ -29,7 +29,7 @@ export interface ErofsInode {
   readonly mtimeNsec: number;
   /** Device number of chr and blk, else 0. */
   readonly rdev: number;
-  /** Where the header lies, and how long header and xattr section are. */
+  /** Offset of the header, and lengths of header and xattr section. */
   readonly offset: number;
   readonly headerBytes: number;
   readonly xattrBytes: number;
@@ -51,18 +51,18 @@ export interface StoredXattr {
   readonly value: Uint8Array;
 }
 
-/** The object behind an external file; `isVerified` false when the image holds no digest for the kernel to check. */
+/** The object of an external file; `isVerified` is false when the image has no digest for the kernel to verify. */
 export interface ObjectReference {
   readonly id: ObjectId;
   readonly isVerified: boolean;
 }
 
-/** The type that the upper bits of a mode say (stat(2)); undefined when they say none. */
+/** Returns the type from the upper bits of a mode (stat(2)); undefined for unknown bits. */
 export function typeOfMode(mode: number): InodeType | undefined {
   return TYPE_OF_BITS.get(mode & 0o170000);
 }
 
-/** The data layout that the format field of an inode says; undefined for one that composefs never writes. */
+/** Returns the data layout from the format field of an inode; undefined for a layout that composefs never writes. */
 export function layoutOf(format: number): ErofsInode['layout'] | undefined {
   const bits = format & LAYOUT_MASK;
   if (bits === LAYOUT.flatPlain) return 'flatPlain';

@@ -14,7 +14,7 @@ import { type DigestVisitor, RefReader } from './scan-refs.ts';
 import { invalidImage, type OpenOptions } from './superblock.ts';
 import { walkImage } from './walk.ts';
 
-/** What may be wrong with the metadata of an image. */
+/** Code of a finding in the metadata of an image. */
 export type ImageFindingCode =
   | 'symlink-crosses-block'
   | 'stub-missing'
@@ -22,7 +22,7 @@ export type ImageFindingCode =
   | 'whiteout-escaped'
   | 'unreadable';
 
-/** One thing that is wrong with an image. `path` has no leading slash; the root is empty. */
+/** One finding in an image. `path` has no leading slash; the path of the root is empty. */
 export interface ImageFinding {
   readonly code: ImageFindingCode;
   readonly path: string;
@@ -30,8 +30,8 @@ export interface ImageFinding {
 }
 
 /**
- * Checks the metadata of an image beyond what opening checks: symlinks that kernels before 6.12 refuse, the stubs and
- * whiteouts of its version, and everything that cannot be read. An empty list is a healthy image.
+ * Checks the metadata of an image beyond the checks of opening it: symlinks that kernels before 6.12 refuse, the stubs and
+ * whiteouts of its version, and everything that cannot be read. The list is empty for a healthy image.
  * @throws FormatError as {@link openImage}. Source: core spec 6.4
  */
 export function checkImage(bytes: Uint8Array, options: OpenOptions = {}): ImageFinding[] {
@@ -46,7 +46,7 @@ export function checkImageInSteps(
   return inspect(openImage(bytes, options), () => {});
 }
 
-/** Checks an image and shows every inode once, as far as it can be read. */
+/** Checks an image and calls `visit` once for every readable inode. */
 function* inspect(image: ErofsImage, visit: (inode: Inode) => void): Steps<ImageFinding[]> {
   const findings: ImageFinding[] = [];
   const add = (code: ImageFindingCode, path: string, message: string): void => {
@@ -102,8 +102,8 @@ function checkWhiteout(
 }
 
 /**
- * Ids of all objects an image needs: every valid metacopy and redirect of every inode that can be reached. Malformed
- * ones name nothing and are ignored, as in upstream; an image that fails {@link checkImage} is refused whole.
+ * Returns the ids of all objects an image needs: every valid metacopy and redirect of every reachable inode. Malformed
+ * values are ignored, as in upstream; an image that fails {@link checkImage} is refused as a whole.
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.5
  */
 export function listObjectRefs(bytes: Uint8Array, options: OpenOptions = {}): Set<ObjectId> {
@@ -123,8 +123,8 @@ export function* listObjectRefsInSteps(
 }
 
 /**
- * As {@link listObjectRefs}, but shows the digests of this size as they lie in the image, some more than once; ids of another size are
- * returned. For images with tens of thousands of files.
+ * As {@link listObjectRefs}, but passes digests of this size to the visitor as stored, some more than once; returns the ids of another
+ * size. For images with tens of thousands of files.
  * @throws as {@link listObjectRefs}
  */
 export function visitObjectRefs(
@@ -147,7 +147,7 @@ export function* visitObjectRefsInSteps(
   const [finding] = yield* inspect(image, (inode) => {
     let isOdd = false;
     image.visitXattrs(inode, (offset, end) => {
-      // Metadata, xattrs and the pieces in which an image is read lie at multiples of four bytes.
+      // Metadata, xattrs and the pieces of an image that are read are aligned to four bytes.
       const { buffer, at } = image.bytesAt(offset, end - offset);
       refs.image = buffer;
       if (refs.isRef(at / 4) && !refs.show(at / 4)) isOdd = true;

@@ -22,9 +22,9 @@ const V2_INLINE_LIMIT = 512;
 const V2_SYMLINK_LIMIT = 1024;
 
 /**
- * Rebuilds the tree of an image and checks on the way what a tree cannot show: `.` and `..`, link counts, duplicate
- * names. The result shares no memory with `bytes`. Writing it again gives the same image for everything composefs
- * writes, except that a user's own overlay markers are lost.
+ * Rebuilds the tree of an image and checks what a tree cannot represent: `.` and `..`, link counts, duplicate names.
+ * The result shares no memory with `bytes`. Encoding the tree again reproduces every image that composefs writes, except
+ * that a user's own overlay markers are lost.
  * @throws FormatError EROFS_INVALID, and as {@link openImage}. Source: core spec 6.6
  */
 export function readTree(bytes: Uint8Array, options: OpenOptions = {}): Tree {
@@ -113,7 +113,7 @@ class TreeReader {
     return invalidImage(inode.offset, 'directory', `the name "${entry.name}" is there twice`);
   }
 
-  /** V0 and V1 fill their root with native whiteouts; a user's own there are escaped, so they survive. */
+  /** V0 and V1 write native whiteouts as stubs into the root; a user's own whiteouts there are escaped, so they are kept. */
   #isStub(entry: ErofsEntry, inode: ErofsInode): boolean {
     return (
       this.#image.header.composefsVersion <= 1 &&

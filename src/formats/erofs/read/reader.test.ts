@@ -41,14 +41,14 @@ function imageOf(dump: string | Uint8Array, version: ErofsVersion): Uint8Array {
   return encodeImage(parseDumpfile(Buffer.from(dump)), { version, algorithm: 'sha256' });
 }
 
-/** What survives a version: V2 keeps no nanoseconds. */
+/** The tree as a version stores it: V2 keeps no nanoseconds. */
 function canonical(tree: Tree, version: ErofsVersion): string {
   const text = Buffer.from(encodeDumpfile(tree)).toString('latin1');
   if (version !== 2) return text;
   return text.replaceAll(/^(\S+ \S+ \d+ \d+ \d+ \d+ \d+ -?\d+)\.\d+/gm, '$1.0');
 }
 
-/** Every reading of an image; the invariant of every hostile test is that it throws nothing but FormatError. */
+/** Calls every reader on an image; the invariant of every hostile test is that only FormatError is thrown. */
 function readAll(bytes: Uint8Array): 'read' | 'refused' {
   let outcome: 'read' | 'refused' = 'read';
   for (const read of [readTree, checkImage, listObjectRefs, browse]) {
@@ -89,7 +89,7 @@ function patched(
   return copy;
 }
 
-/** All that an image shows of itself, entry by entry. */
+/** All data that the reader returns for an image, entry by entry. */
 function shown(image: ErofsImage): unknown[] {
   return [...walkImage(image)].map((entry) => ({
     ...entry,
@@ -284,7 +284,7 @@ describe('ErofsImage', () => {
   });
 });
 
-/** Each id that the scan shows, once and sorted. */
+/** Each id that the scan visits, once and sorted. */
 function scanned(image: Uint8Array): string[] {
   const ids = new Set<string>();
   scanObjectRefs(image, 32, (words, at) => {
@@ -293,7 +293,7 @@ function scanned(image: Uint8Array): string[] {
   return [...ids].sort();
 }
 
-/** Each id that a walk shows, and those of another size. */
+/** Each id that a walk visits, and the ids of another size. */
 function visited(image: Uint8Array, digestBytes: number) {
   const shown = new Set<string>();
   const others = visitObjectRefs(image, digestBytes, (words, at) => {
@@ -364,7 +364,7 @@ describe('hostile images', () => {
     const image = imageOf(dump, 2);
     for (let length = 0; length < image.length; length += 1) {
       const cut = image.subarray(0, length);
-      // Only zero padding after the last structure may go.
+      // Only zero padding after the last structure may be cut.
       const isPadding = image.subarray(length).every((byte) => byte === 0);
       assert.ok(readAll(cut) === 'refused' || isPadding, `cut at ${length}`);
     }
@@ -375,7 +375,7 @@ describe('hostile images', () => {
       const image = imageOf(dump, version);
       const end = image.length;
       for (let offset = 0; offset < end; offset += 1) {
-        // Zeros, and in V1 the 256 stubs, repeat themselves: a part of them is enough.
+        // Zeros, and in V1 the 256 stubs, are repetitive: test only a part.
         if (offset % (image[offset] === 0 || (version === 1 && offset > 1400) ? 37 : 1) !== 0)
           continue;
         for (const flip of version === 1 ? [0xff] : [0xff, 0x01, 0x80]) {

@@ -25,12 +25,12 @@ import {
 import { type ImageHeader, invalidImage, type OpenOptions, readHeader } from './superblock.ts';
 import { visitXattrs, xattrAt } from './xattrs.ts';
 
-/** More than the entries of one block: positions of `entriesFrom` number blocks and the entries in them. */
+/** More than the entries of one block: a position of `entriesFrom` encodes a block and an entry in the block. */
 const POSITIONS_PER_EXTENT = 65_536;
 
 /**
- * An image read on demand: opening decodes the superblock only, and every question decodes what it needs and checks
- * what it touches. No question takes longer than the image is large.
+ * An image read on demand: opening decodes only the superblock; every method decodes and checks only the structures it
+ * reads. The time of a call is at most linear in the size of the image.
  */
 export class ErofsImage {
   readonly sizeBytes: number;
@@ -77,7 +77,7 @@ export class ErofsImage {
     const xattrBytes = xattrCount === 0 ? 0 : XATTR_HEADER.sizeBytes + 4 * (xattrCount - 1);
     const union = view.getUint32(at + COMPACT.union, true);
     const numbers = isExtended ? this.#extended(at, offset) : this.#compact(at);
-    // Written out: a spread costs as much as all the rest of this.
+    // No spread: it would cost as much as the rest of this method.
     const inode: ErofsInode = {
       nid,
       type,
@@ -99,14 +99,14 @@ export class ErofsImage {
     return inode;
   }
 
-  /** Bytes of an inode in the inode area: header, xattrs, and what is inline. */
+  /** Bytes of an inode in the inode area: header, xattrs and inline content. */
   spanBytes(inode: ErofsInode): number {
     return inode.headerBytes + inode.xattrBytes + this.#inlineBytes(inode);
   }
 
   /**
-   * Finds what a path names, without following symlinks; leading and trailing slashes do not matter. Undefined when
-   * nothing is there or the path leads through something that is no directory.
+   * Finds the inode at a path, without following symlinks; leading and trailing slashes are ignored. Undefined when the
+   * path does not exist or a parent is not a directory.
    */
   findPath(path: string): ErofsInode | undefined {
     let inode = this.inode(this.rootNid);
@@ -120,7 +120,7 @@ export class ErofsImage {
     return inode;
   }
 
-  /** All entries of a directory as stored, `.` and `..` included. @throws FormatError EROFS_INVALID */
+  /** Yields all entries of a directory as stored, including `.` and `..`. @throws FormatError EROFS_INVALID */
   *entries(directory: ErofsInode): Generator<ErofsEntry> {
     if (directory.type !== 'directory') throw notDirectory(directory);
     for (const [start, end] of this.#extents(directory)) {
@@ -130,7 +130,7 @@ export class ErofsImage {
   }
 
   /**
-   * Entries of a directory as stored, from a position on: 0, or the `next` of an entry. Stubs are left out.
+   * Yields entries of a directory as stored, starting at a position: 0, or the `next` of an entry. Omits stubs.
    * @throws FormatError EROFS_INVALID
    */
   *entriesFrom(
@@ -155,7 +155,7 @@ export class ErofsImage {
   }
 
   /**
-   * Entries of a directory in byte order, without `.` and `..`, and in the root of V0 and V1 without the stub
+   * Lists entries of a directory in byte order, without `.` and `..`, and in the root of V0 and V1 without the stub
    * whiteouts. @throws FormatError EROFS_INVALID
    */
   listDirectory(directory: ErofsInode): ErofsEntry[] {
@@ -180,14 +180,14 @@ export class ErofsImage {
   }
 
   /**
-   * Shows where each xattr of an inode begins and ends, shared ones first, once it is sure that it lies in the image whole.
+   * Calls `visit` with start and end of each xattr of an inode, shared xattrs first, after checking that it lies inside the image.
    * @throws FormatError EROFS_INVALID
    */
   visitXattrs(inode: ErofsInode, visit: (offset: number, end: number) => void): void {
     visitXattrs(this.#bytes, this.header.xattrOffset, inode, visit);
   }
 
-  /** A span of the image in one piece, and where in it that begins. */
+  /** Returns a buffer that holds a span of the image, and the span's offset in the buffer. */
   bytesAt(offset: number, length: number): { readonly buffer: Buffer; readonly at: number } {
     const at = this.#bytes.locate(offset, length);
     return { buffer: this.#bytes.buffer, at };
@@ -204,12 +204,12 @@ export class ErofsImage {
     });
   }
 
-  /** Xattrs as the user gave them: overlay bookkeeping removed, escapes undone. Source: core spec 6.6 */
+  /** Xattrs as set by the user: overlay bookkeeping removed, names unescaped. Source: core spec 6.6 */
   xattrs(inode: ErofsInode): Map<ByteString, Uint8Array> {
     return unescapeXattrs(this.rawXattrs(inode));
   }
 
-  /** True for a whiteout: a native one, or one that V0 and V1 wrote as an empty file. */
+  /** True for a whiteout: native, or written as an empty file by V0 and V1. */
   isWhiteout(inode: ErofsInode): boolean {
     if (inode.type === 'chr') return inode.rdev === 0;
     if (inode.type !== 'regular' || inode.sizeBytes !== 0) return false;
@@ -217,7 +217,7 @@ export class ErofsImage {
   }
 
   /**
-   * The object of an external file, undefined for other inodes.
+   * Returns the object of an external file, undefined for other inodes.
    * @throws FormatError EROFS_INVALID on a metacopy that is neither empty nor a digest
    */
   objectOf(inode: ErofsInode): ObjectReference | undefined {
@@ -236,8 +236,8 @@ export class ErofsImage {
   }
 
   /**
-   * The bytes that an inode holds inside the image: content of an inline file, target of a symlink. Empty for
-   * chunk-based files, whose bytes are elsewhere. A copy. @throws FormatError EROFS_INVALID
+   * Returns a copy of the bytes of an inode inside the image: content of an inline file, target of a symlink. Empty for
+   * chunk-based files, whose bytes are in an object. @throws FormatError EROFS_INVALID
    */
   readInline(inode: ErofsInode): Uint8Array {
     if (inode.layout === 'chunkBased') return new Uint8Array(0);
@@ -250,7 +250,7 @@ export class ErofsImage {
     return filled === whole.length ? whole : whole.subarray(0, filled);
   }
 
-  /** What {@link readInline} gives, block by block. */
+  /** Yields the bytes of {@link readInline}, block by block. */
   *inlinePieces(inode: ErofsInode): Generator<Uint8Array> {
     for (const [start, end] of this.#extents(inode)) {
       const at = this.#bytes.locate(start, end - start);
@@ -317,7 +317,7 @@ export class ErofsImage {
     return inode.layout === 'flatInline' ? Math.floor(count) : Math.ceil(count);
   }
 
-  /** Ranges of the image that hold the bytes of an inode: its blocks one by one, then what is inline. */
+  /** Ranges of the image that hold the bytes of an inode: each of its blocks, then the inline tail. */
   *#extents(inode: ErofsInode): Generator<readonly [start: number, end: number]> {
     const count = this.#extentCount(inode);
     for (let extent = 0; extent < count; extent += 1) yield this.#extentAt(inode, extent);
@@ -339,7 +339,7 @@ export class ErofsImage {
   }
 
   /**
-   * The inode number behind a name, by halving the sorted entries as the kernel does; stubs are not found.
+   * Returns the inode number of a name, by binary search as in the kernel; stubs are not found.
    * @throws FormatError EROFS_INVALID. Source: Linux fs/erofs/namei.c erofs_find_target_block
    */
   lookup(directory: ErofsInode, name: string): number | undefined {
@@ -369,7 +369,7 @@ function notDirectory(inode: ErofsInode): FormatError {
 }
 
 /**
- * Opens an image held in memory, or one read page by page as it is needed. Its bytes must not change while it is used.
+ * Opens an image in memory, or a file that is read page by page on demand. Its bytes must not change while it is in use.
  * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID; as the reader
  */
 export function openImage(

@@ -12,22 +12,22 @@ import type { OpenOptions } from './superblock.ts';
 
 /** Bytes of `overlay.metacopy` and of `overlay.redirect`. */
 const SUFFIX_BYTES = METACOPY_SUFFIX.length;
-/** Low half of the header of such an xattr, as a little-endian number: length of the name, then index of the prefix. */
+/** Low half of the header of these xattrs, as a little-endian number: length of the name, then index of the prefix. */
 const ENTRY_MARK = SUFFIX_BYTES | (TRUSTED_INDEX << 8);
-/** Words of four bytes: header, name, then the value. */
+/** Offset of the value, in words of four bytes: after header and name. */
 const VALUE_WORDS = 1 + SUFFIX_BYTES / 4;
 const METACOPY = wordsOf(METACOPY_SUFFIX);
 const REDIRECT = wordsOf(REDIRECT_SUFFIX);
 const SLASH = 0x2f;
 
-/** Takes one digest: `words` from index `at`, valid until this returns. */
+/** Receives one digest: `words` from index `at`, valid until the visitor returns. */
 export type DigestVisitor = (words: Uint32Array, at: number) => void;
 
 /**
- * Shows at least the digests of this size that {@link listObjectRefs} names, some more than once, without walking the tree: an xattr is
- * stored in one piece at a multiple of four bytes (Linux erofs_fs.h EROFS_XATTR_ALIGN), so every metacopy and redirect that a walk could
- * reach lies there as its header, its name and its value. Shows more only where file content looks like such an xattr. It does not check
- * the structure of the image: use it where too much is harmless and the bytes are known to be what was written.
+ * Visits at least the digests of this size that {@link listObjectRefs} returns, some more than once, without walking the tree: an xattr
+ * is stored contiguously at a multiple of four bytes (Linux erofs_fs.h EROFS_XATTR_ALIGN), so a scan finds header, name and value of
+ * every metacopy and redirect that a walk could reach. Extra digests appear only where file content looks like such an xattr. The
+ * structure of the image is not checked: use this where extra digests are harmless and the bytes are known to be unchanged.
  * @param digestBytes 32 or 64; digests of another size are ignored
  * @throws FormatError as {@link openImage}
  */
@@ -43,8 +43,8 @@ export function scanObjectRefs(
 }
 
 /**
- * As {@link scanObjectRefs}, piece by piece, each of which is shown too: to hash an image, read it once. What was opened before is
- * not opened again.
+ * As {@link scanObjectRefs}, and yields each piece of the image, so that scanning and hashing need a single read. Does not open the
+ * image again.
  */
 export function* scanPieces(
   reader: RandomReader,
@@ -71,12 +71,12 @@ export function* scanPieces(
   }
 }
 
-/** Bytes that are scanned at once, a multiple of four. */
+/** Bytes per scan, a multiple of four. */
 const PIECE_BYTES = 1 << 20;
-/** Bytes behind them that an xattr which begins there may reach: header, name and the longest value, in whole words. */
+/** Bytes after a piece that an xattr beginning in the piece may cover: header, name and the longest value, in whole words. */
 const TAIL_BYTES = 4 + SUFFIX_BYTES + 0x10000;
 
-/** Reads digests from the xattrs of an image as they lie there. */
+/** Reads digests directly from the stored xattrs of an image. */
 export class RefReader {
   #words: Uint32Array = new Uint32Array(0);
   #image: Uint8Array = new Uint8Array(0);
@@ -94,7 +94,7 @@ export class RefReader {
     this.#pathWords = new Uint32Array(this.#pathBytes.buffer);
   }
 
-  /** The image, or a part of it that begins at a multiple of four bytes: words are counted from its start. */
+  /** The image, or a part that begins at a multiple of four bytes; words are counted from the start of the part. */
   set image(bytes: Uint8Array) {
     if (bytes === this.#image) return;
     this.#image = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
@@ -107,7 +107,7 @@ export class RefReader {
     return ((this.#words[at] as number) & 0xffff) === ENTRY_MARK;
   }
 
-  /** Shows the digest of the xattr that begins at word `at`; false when it is none with a digest of this size. */
+  /** Visits the digest of the xattr that begins at word `at`; false when it has no digest of this size. */
   show(at: number): boolean {
     const words = this.#words;
     const header = words[at] ?? 0;
@@ -145,7 +145,7 @@ function hasName(words: Uint32Array, at: number, name: Uint32Array): boolean {
   return true;
 }
 
-/** Reads the digest of `xx/…`, the last bytes of the value that ends at `end`. False when it is no such path. */
+/** Reads the digest of `xx/…`, the last bytes of the value that ends at `end`. False when the value has no such path. */
 function parsePath(
   bytes: Uint8Array,
   end: number,

@@ -10,7 +10,7 @@ import {
   SUPERBLOCK_OFFSET,
 } from '../layout.ts';
 
-/** What the header and the superblock of an image say. Offsets in bytes. */
+/** Fields of the header and the superblock of an image. Offsets in bytes. */
 export interface ImageHeader {
   readonly composefsVersion: number;
   readonly hasAcl: boolean;
@@ -23,17 +23,17 @@ export interface ImageHeader {
   readonly xattrOffset: number;
 }
 
-/** How to open an image. */
+/** Options for opening an image. */
 export interface OpenOptions {
-  /** false: skip the checks that make an EROFS image a composefs image. Default true. */
+  /** false: skip the checks of magics, versions and features that make an image a composefs image. Default true. */
   readonly restrict?: boolean;
   /** Largest image accepted, in bytes. Default 2^30. */
   readonly limitBytes?: number;
-  /** Bytes read at once of an image that is not in memory. Default 16 KiB. */
+  /** Bytes per read of an image that is not in memory. Default 16 KiB. */
   readonly pageBytes?: number;
 }
 
-/** A FormatError about a structure of an image. */
+/** Returns a FormatError about a structure of an image. */
 export function invalidImage(offset: number, what: string, reason: string): FormatError {
   return new FormatError(
     'EROFS_INVALID',
@@ -43,7 +43,8 @@ export function invalidImage(offset: number, what: string, reason: string): Form
 }
 
 /**
- * Reads header and superblock of an image of `length` bytes from a view that begins where the image does, and, unless told otherwise, refuses everything composefs never writes.
+ * Reads header and superblock of an image of `length` bytes from a view that begins at the start of the image. Refuses everything
+ * that composefs never writes, unless `restrict` is false.
  * @throws FormatError EROFS_TOO_LARGE, EROFS_MAGIC_INVALID, EROFS_FEATURE_UNKNOWN, EROFS_INVALID. Source: core spec 6.1, 6.2
  */
 export function readHeader(view: DataView, length: number, options: OpenOptions): ImageHeader {

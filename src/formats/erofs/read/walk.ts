@@ -5,9 +5,9 @@ import type { ErofsImage } from './reader.ts';
 import { invalidImage } from './superblock.ts';
 
 /**
- * Bounds a walk over a whole image. In an honest image nothing overlaps, so all inodes and blocks together are no longer
- * than it; one that lets many inodes share their bytes could make a walk take the square of its size. Twice the size
- * leaves room for the empty chunk tables of V2.
+ * Bounds a walk over a whole image. In a valid image nothing overlaps, so all inodes and blocks together are at most as long
+ * as the image. In a hostile image many inodes may share their bytes, and a walk could need quadratic time. A budget of twice
+ * the size leaves room for the empty chunk tables of V2.
  */
 export class WalkBudget {
   #left: number;
@@ -24,7 +24,7 @@ export class WalkBudget {
   }
 }
 
-/** Inode numbers of an image, one bit each: a set of a million numbers takes forty times as much. */
+/** Inode numbers of an image, one bit each: a Set of a million numbers needs forty times the memory. */
 class NidSet {
   readonly #bits: Uint8Array;
 
@@ -42,7 +42,7 @@ class NidSet {
   }
 }
 
-/** An inode met on a walk, under one of its names. */
+/** An inode visited by a walk, under one of its names. */
 export interface WalkedEntry {
   /** Path from the root without a leading slash; empty for the root. */
   readonly path: string;
@@ -54,8 +54,8 @@ export interface WalkedEntry {
 }
 
 /**
- * Visits every name of an image that can be reached, depth first, entries in byte order, and goes into each directory
- * once. With `onUnreadable`, what cannot be read is told and left out instead of thrown.
+ * Visits every reachable name of an image, depth first, entries in byte order, and enters each directory once. With
+ * `onUnreadable`, unreadable inodes are reported and skipped instead of thrown.
  * @throws FormatError EROFS_INVALID
  */
 export function* walkImage(

@@ -5,8 +5,8 @@ import type { ErofsInode, StoredXattr } from './inode.ts';
 import { invalidImage } from './superblock.ts';
 
 /**
- * Shows where each xattr of an inode begins and ends, shared ones first, once it is sure that it lies in the image whole.
- * @param sharedOffset where the shared xattrs of the image begin
+ * Calls `visit` with start and end of each xattr of an inode, shared xattrs first, after checking that it lies inside the image.
+ * @param sharedOffset offset of the shared xattrs of the image
  * @throws FormatError EROFS_INVALID
  */
 export function visitXattrs(
@@ -39,7 +39,7 @@ export function visitXattrs(
   }
 }
 
-/** The xattr at an offset that `visitXattrs` showed. */
+/** Decodes the xattr at an offset that `visitXattrs` reported. */
 export function xattrAt(bytes: ImageBytes, offset: number): StoredXattr {
   const index = bytes.u8(offset + XATTR_ENTRY.nameIndex);
   const nameLength = bytes.u8(offset + XATTR_ENTRY.nameLength);
@@ -53,7 +53,7 @@ export function xattrAt(bytes: ImageBytes, offset: number): StoredXattr {
   };
 }
 
-/** Where the next xattr begins. */
+/** Returns the offset of the next xattr. */
 function endOfXattr(bytes: ImageBytes, at: number, end: number): number {
   if (at + XATTR_ENTRY.sizeBytes > end) throw invalidImage(at, 'xattr', 'is past the end');
   const nameLength = bytes.u8(at + XATTR_ENTRY.nameLength);

@@ -19,7 +19,7 @@ import { type ErofsVersion, STUB_COUNT, STUB_MODE, STUB_NAMES } from '../layout.
 /** Value of `leafOf` for a directory and for a stub whiteout. */
 export const NOT_A_LEAF = { directory: -1, stub: -2 } as const;
 
-/** The inodes of an image in their order, as columns; `children` and `names` hold all directory entries, per directory. */
+/** The inodes of an image in order, as columns; `children` and `names` hold all directory entries, per directory. */
 export interface InodeList {
   readonly count: number;
   /** Leaf index, or one of {@link NOT_A_LEAF}. */
@@ -29,12 +29,12 @@ export interface InodeList {
   readonly directories: Directory[];
   readonly directoryInode: number[];
   readonly directoryParent: number[];
-  /** First entry of a directory; its last is before the first of the next position in `directoryEnd`. */
+  /** First entry of a directory; `directoryEnd` is the end, exclusive. */
   readonly directoryFirst: number[];
   readonly directoryEnd: number[];
   readonly names: string[];
   readonly children: Int32Array;
-  /** Names of each leaf. */
+  /** Number of names of each leaf. */
   readonly linkCounts: Uint32Array;
   readonly stubStat: Stat;
 }
@@ -49,7 +49,7 @@ export function stubStatOf(root: Stat): Stat {
 
 /**
  * Numbers the inodes of a tree in the order of a version: breadth first with stubs (V0, V1) or depth first (V2).
- * @throws FormatError TREE_INVALID on what no image can hold. Source: core spec 5.2, 5.4
+ * @throws FormatError TREE_INVALID on a tree that no image can hold. Source: core spec 5.2, 5.4
  */
 export function* listInodes(
   tree: Tree,
@@ -267,7 +267,7 @@ function countEntries(root: Directory): TreeSize {
   return { entries, directories };
 }
 
-/** Readers stop there, so an image with more could be written and never read. */
+/** Error for a tree deeper than the readers' limit: such an image could be written but never read. */
 function tooDeep(): FormatError {
   return new FormatError(
     'TREE_INVALID',
@@ -293,7 +293,7 @@ function namesWithStubs(root: Directory): ByteString[] {
 }
 
 /**
- * True when composefs-rs takes a leaf of the root for one of its own stubs, and therefore does not escape it.
+ * True when composefs-rs mistakes a leaf of the root for one of its own stubs, and therefore does not escape it.
  * Source: core spec 5.4 (last paragraph on whiteouts)
  */
 export function looksLikeStub(name: string, leaf: Leaf, stub: Stat): boolean {

@@ -13,7 +13,7 @@ import { type InodeList, looksLikeStub, NOT_A_LEAF } from './inode-list.ts';
 import { ObjectTable } from './object-table.ts';
 import { EXTRA, type XattrEntry, type XattrSet, XattrTable } from './xattr-table.ts';
 
-/** What is written for an inode. An escaped whiteout is an empty regular file. */
+/** Kind of inode as written. An escaped whiteout is an empty regular file. */
 export const KIND = {
   directory: 0,
   inline: 1,
@@ -39,7 +39,7 @@ export const FILE_TYPE_OF_KIND = [
   FILE_TYPES.regular,
 ] as const;
 
-/** A stat in the words of the image; inodes with one stat share one row. */
+/** A stat as encoded in the image; inodes with the same stat share one row. */
 export interface StatRow {
   readonly mode: number;
   readonly uid: number;
@@ -53,10 +53,10 @@ export interface StatRow {
   isMinimum: boolean;
 }
 
-/** Values of the columns `metacopy` and `redirect` that are no position in the object table. */
+/** Values of the columns `metacopy` and `redirect` that are not positions in the object table. */
 export const NO_OBJECT = { absent: -1, other: -2 } as const;
 
-/** Everything about the inodes of an image except where they lie, as columns by inode number. */
+/** Everything about the inodes of an image except their placement, as columns by inode number. */
 export interface InodeTable {
   readonly list: InodeList;
   readonly kind: Uint8Array;
@@ -68,14 +68,14 @@ export interface InodeTable {
   readonly metacopy: Int32Array;
   /** Position in the object table; -1 for none, -2 for one of `redirects`. */
   readonly redirect: Int32Array;
-  /** Redirects to no object path, by inode. */
+  /** Redirects that are not object paths, by inode. */
   readonly redirects: ReadonlyMap<number, XattrEntry>;
   readonly objects: ObjectTable;
   readonly xattrs: XattrTable;
   readonly minimum: StatRow;
 }
 
-/** What shapes an image beside its tree. */
+/** Options, besides the tree, that determine an image. */
 export interface TableOptions {
   readonly version: ErofsVersion;
   readonly digestBytes: number;
@@ -164,7 +164,7 @@ class Describer {
     } else this.#leaf(inode, leaf, escaped.has(leaf));
   }
 
-  /** Leaves that V0 and V1 write as regular files with markers, lest overlayfs take them for its own whiteouts. */
+  /** Leaves that V0 and V1 write as regular files with markers, so that overlayfs does not treat them as its own whiteouts. */
   #escapedWhiteouts(): Set<number> {
     const escaped = new Set<number>();
     if (this.#options.version === 2) return escaped;
@@ -303,7 +303,7 @@ class Describer {
   }
 
   /**
-   * The smallest mtime. composefs-rs compares seconds as unsigned, so that times before 1970 never win; C as signed.
+   * The smallest mtime. composefs-rs compares seconds as unsigned, so times before 1970 are never chosen; C compares as signed.
    * Source: core spec 4.5, 5.6
    */
   #findMinimum(): StatRow {

@@ -11,8 +11,8 @@ for (let value = 0; value < 16; value += 1) {
 }
 
 /**
- * The object ids of an image, each once, as raw digests in one array: a million of them would be slow as strings in a
- * Map. Positions are handed out in order of first use.
+ * The object ids of an image, without duplicates, as raw digests in one array: a Map of a million strings would be slow.
+ * Positions are assigned in order of first use.
  */
 export class ObjectTable {
   readonly digestBytes: number;
@@ -22,10 +22,10 @@ export class ObjectTable {
   count = 0;
   readonly #hex: Buffer;
   #digests: Uint8Array;
-  /** Open addressing: pairs of a position (or -1) and its hash, so that a stranger is told apart without its digest. */
+  /** Open addressing: pairs of a position (or -1) and its hash, so that most mismatches are found without comparing digests. */
   #buckets: Int32Array;
 
-  /** @param expected number of ids that room is made for; more are welcome */
+  /** @param expected number of ids to allocate for; the table grows beyond it */
   constructor(digestBytes: number, expected: number) {
     const capacity = Math.max(64, 2 ** Math.ceil(Math.log2(expected + 1)));
     this.digestBytes = digestBytes;
@@ -36,14 +36,14 @@ export class ObjectTable {
     this.#digests = new Uint8Array(capacity * digestBytes);
   }
 
-  /** Position of an id. @throws FormatError TREE_INVALID when it is not lower-case hex of the right length */
+  /** Returns the position of an id. @throws FormatError TREE_INVALID when the id is not lower-case hex of the right length */
   position(id: string): number {
     const size = this.digestBytes;
     if (this.count === this.metacopyCount.length) this.#grow();
     const digests = this.#digests;
     const hex = this.#hex;
     const at = this.count * size;
-    // One copy out of the string, which is mostly a slice of a larger one, then bytes: half the time of charCodeAt.
+    // Copy the string, usually a slice of a larger one, to bytes once: half the time of charCodeAt.
     const length = hex.write(id, 0, 'latin1');
     let wrong = id.length === size * 2 && length === size * 2 ? 0 : NOT_HEX;
     for (let index = 0; index < size; index += 1) {
@@ -89,7 +89,7 @@ export class ObjectTable {
     }
   }
 
-  /** Length of what {@link writeRedirect} writes. */
+  /** Bytes that {@link writeRedirect} writes. */
   get redirectBytes(): number {
     return this.digestBytes * 2 + 2;
   }
@@ -108,7 +108,7 @@ export class ObjectTable {
     return bytes.toString('latin1') as ByteString;
   }
 
-  /** Digests are uniform, so their first bytes would do as a hash, but a hostile tree may choose them: mix them all. */
+  /** Hashes all bytes: the first bytes of a digest are uniform, but a hostile tree may choose them. */
   #hash(at: number): number {
     let hash = 0;
     for (let index = 0; index < this.digestBytes; index += 4) {

@@ -19,7 +19,7 @@ import {
 import { type InodeTable, KIND } from './inode-table.ts';
 import { sectionBytes } from './xattr-section.ts';
 
-/** Where everything lies, as columns by inode number. Lengths and offsets in bytes. */
+/** Placement of all structures, as columns by inode number. Lengths and offsets in bytes. */
 export interface Placement {
   /** Offset / 32. */
   readonly nid: Uint32Array;
@@ -27,7 +27,7 @@ export interface Placement {
   readonly layout: Uint8Array;
   readonly xattrBytes: Uint32Array;
   readonly inlineBytes: Uint32Array;
-  /** Data blocks, and the first of them counted from the first data block of the image. */
+  /** Number of data blocks, and index of the first one, counted from the first data block of the image. */
   readonly blocks: Uint32Array;
   readonly firstBlock: Uint32Array;
   /** log2 of the chunk size of chunk-based inodes. */
@@ -59,7 +59,7 @@ export function dotPositions(
   return [dot, dotDot + 1];
 }
 
-/** Chunk size of a file in V0 and V1, as log2 of bytes: the whole file in one chunk when it can be. Source: core spec 5.6 */
+/** Chunk size of a file in V0 and V1, as log2 of bytes: the whole file in one chunk when possible. Source: core spec 5.6 */
 export function chunkBitsOf(sizeBytes: number): number {
   if (sizeBytes <= 1) return BLOCK_BITS;
   const last = sizeBytes - 1;
@@ -68,7 +68,7 @@ export function chunkBitsOf(sizeBytes: number): number {
   return Math.min(Math.max(bits, BLOCK_BITS), CHUNK_BITS_LIMIT);
 }
 
-/** Lays out an image; only sizes matter here. @throws FormatError TREE_INVALID. Source: core spec 5.6, 5.7 */
+/** Lays out an image; depends on sizes only. @throws FormatError TREE_INVALID. Source: core spec 5.6, 5.7 */
 export function placeInodes(
   table: InodeTable,
   version: ErofsVersion,
@@ -131,7 +131,7 @@ class Placer {
     return header + (xattrBytes[inode] as number);
   }
 
-  /** Form, xattr section, layout, inline bytes and blocks of an inode, before it has a position. */
+  /** Computes form, xattr section, layout, inline bytes and blocks of an inode, before it has a position. */
   #measure(inode: number): void {
     const { table, columns } = { table: this.#table, columns: this.#columns };
     const size = table.sizeBytes[inode] as number;
@@ -172,7 +172,7 @@ class Placer {
     );
   }
 
-  /** Directories fill blocks greedily; what is left is a tail, or one more block when it is large. */
+  /** Directories fill blocks greedily; the remainder is an inline tail, or one more block when it is large. */
   #measureDirectory(inode: number): void {
     const { list, sizeBytes } = this.#table;
     const { blocks, inlineBytes, layout } = this.#columns;
@@ -232,7 +232,7 @@ class Placer {
     blocks[inode] = full;
   }
 
-  /** V2 has no blocks for contents, so what does not fit behind an inode cannot be written. */
+  /** V2 has no data blocks for contents: content that does not fit inline after the inode cannot be written. */
   #refuseLong(inode: number, size: number): void {
     if (size < BLOCK_SIZE) return;
     throw invalid(
@@ -255,7 +255,7 @@ class Placer {
     columns.inlineBytes[inode] = 4 * Math.ceil(size / 2 ** bits);
   }
 
-  /** Moves an inode on so that its inline bytes do not cross a block. Source: core spec 5.7 */
+  /** Moves an inode forward so that its inline bytes do not cross a block. Source: core spec 5.7 */
   #adjust(inode: number, position: number, head: number): number {
     const inline = this.#columns.inlineBytes[inode] as number;
     if (this.#version === 2) return this.#adjustV2(inode, position, head);
@@ -274,7 +274,7 @@ class Placer {
     return Math.ceil(position / BLOCK_SIZE) * BLOCK_SIZE;
   }
 
-  /** A symlink that cannot share a block with its header gets a data block of its own. */
+  /** A symlink target that cannot share a block with its header is stored in a data block of its own. */
   #adjustSymlink(inode: number, position: number, head: number): number {
     const { inlineBytes, blocks, layout } = this.#columns;
     const total = head + (inlineBytes[inode] as number);

@@ -28,30 +28,30 @@ import {
 import { dotPositions, type Placement, placeInodes } from './placement.ts';
 import { XattrWriter } from './xattr-section.ts';
 
-/** How to write an image. */
+/** Options for writing an image. */
 export interface EncodeOptions {
   readonly version: ErofsVersion;
-  /** Hash of the object ids in the tree; every id must have its length. */
+  /** Hash algorithm of the object ids in the tree; every id must have the length of this algorithm. */
   readonly algorithm: 'sha256' | 'sha512';
   /**
-   * Follow C mkcomposefs where it and composefs-rs write different bytes for one tree: whiteouts that look like stubs,
+   * Follow C mkcomposefs where it and composefs-rs write different bytes for the same tree: whiteouts that look like stubs,
    * markers over a user's xattrs of the same name, more than 128 shared xattrs. Default false.
    */
   readonly likeC?: boolean;
-  /** What a dumpfile read in the C dialect said that a tree cannot hold. */
+  /** Values from a dumpfile in the C dialect that a tree cannot hold. */
   readonly overrides?: ImageOverrides;
 }
 
 /**
  * Encodes a tree as a mountable image, byte for byte as composefs-rs (or C, see `likeC`) does. The tree is not changed;
  * the result is deterministic, its length a multiple of 4096.
- * @throws FormatError TREE_INVALID on what no image can hold; EROFS_TOO_LARGE. Source: core spec 5
+ * @throws FormatError TREE_INVALID on a tree that no image can hold; EROFS_TOO_LARGE. Source: core spec 5
  */
 export function encodeImage(tree: Tree, options: EncodeOptions): Uint8Array {
   return atOnce(encodeImageInSteps(tree, options));
 }
 
-/** As `encodeImage`, in steps. The tree must not be changed meanwhile. */
+/** As `encodeImage`, in steps. The tree must not be changed between steps. */
 export function* encodeImageInSteps(tree: Tree, options: EncodeOptions): Steps<Uint8Array> {
   const { version, algorithm, likeC = false, overrides } = options;
   const list = yield* listInodes(tree, version, overrides);
@@ -61,7 +61,7 @@ export function* encodeImageInSteps(tree: Tree, options: EncodeOptions): Steps<U
   return yield* new ImageWriter(tree, table, placement, version).run();
 }
 
-/** Names up to this length are copied by a loop; longer ones by the runtime, whose call costs as much as the loop here. */
+/** Names up to this length are copied by a loop, longer ones by a runtime call; at this length both cost the same. */
 const SHORT_NAME = 24;
 
 class ImageWriter {
@@ -211,7 +211,7 @@ class ImageWriter {
         return this.#rdev(inode);
       case KIND.chunked: {
         const format = (chunkBits[inode] as number) - BLOCK_BITS;
-        // A moved chunk table keeps only the upper half of its block number, as C does.
+        // For a moved chunk table only the upper half of the block number is kept, as in C.
         return hasBlocks ? ((this.#block(inode) & 0xffff0000) | format) >>> 0 : format;
       }
       default:
@@ -224,7 +224,7 @@ class ImageWriter {
     return leaf?.kind === 'chr' || leaf?.kind === 'blk' ? leaf.rdev : 0;
   }
 
-  /** Inline bytes at `at`, and data blocks. */
+  /** Writes inline bytes at `at`, and data blocks. */
   #content(inode: number, at: number): void {
     const { blocks, inlineBytes } = this.#placement;
     const data = this.#block(inode) * BLOCK_SIZE;
@@ -272,7 +272,7 @@ class ImageWriter {
     const total = end - first + 2;
     const blockCount = this.#placement.blocks[inode] as number;
     const parent = list.directoryParent[position] as number;
-    /** Entry of the directory at a place in the order that includes the dots; -1 and -2 are the dots. */
+    /** Entry of the directory at an index of the order that includes `.` and `..`, which are -1 and -2. */
     const source = (place: number): number => {
       if (place === dot) return -1;
       if (place === dotDot) return -2;

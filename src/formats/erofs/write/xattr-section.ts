@@ -15,7 +15,7 @@ import { entryBytes, filterBit, type XattrEntry, type XattrSet } from './xattr-t
 const METACOPY_BIT = filterBit(TRUSTED_INDEX, METACOPY_SUFFIX);
 const REDIRECT_BIT = filterBit(TRUSTED_INDEX, REDIRECT_SUFFIX);
 
-/** Where the metacopy of an inode lies in the shared table, or -1. */
+/** Offset of an inode's metacopy in the shared table, or -1. */
 function sharedMetacopy(table: InodeTable, metacopy: number): number {
   return metacopy >= 0
     ? (table.xattrs.sharedMetacopy[metacopy] as number)
@@ -39,7 +39,7 @@ function redirectBytes(table: InodeTable, inode: number, redirect: number): numb
   return entryBytes(REDIRECT_SUFFIX.length, value);
 }
 
-/** Bytes of the xattr section of an inode, 0 without xattrs. @throws FormatError TREE_INVALID when it cannot be counted */
+/** Bytes of the xattr section of an inode, 0 without xattrs. @throws FormatError TREE_INVALID when the count does not fit its field */
 export function sectionBytes(table: InodeTable, inode: number, sharedLimit: number): number {
   const set = table.sets[inode] as XattrSet;
   const metacopy = table.metacopy[inode] as number;
@@ -85,7 +85,7 @@ function isShared(piece: Piece): boolean {
   return piece.sharedOffset >= 0;
 }
 
-/** The entries of an inode with metacopy and redirect in their places. */
+/** Returns the entries of an inode, with metacopy and redirect at their positions. */
 function orderedPieces(table: InodeTable, inode: number): Piece[] {
   const set = table.sets[inode] as XattrSet;
   const metacopy = table.metacopy[inode] as number;
@@ -126,7 +126,7 @@ export class XattrWriter {
     this.#sharedBase = sharedBase;
   }
 
-  /** Writes the section of an inode that has one. */
+  /** Writes the xattr section of an inode, if any. */
   section(inode: number, at: number): void {
     const table = this.#table;
     const set = table.sets[inode] as XattrSet;
@@ -174,7 +174,7 @@ export class XattrWriter {
     }
   }
 
-  /** Writes an entry and returns where the next begins. */
+  /** Writes an entry; returns the offset of the next. */
   entry(at: number, entry: XattrEntry): number {
     const value = this.#entryHeader(at, entry.suffix, entry.index, entry.value.length);
     this.#bytes.write(entry.value, value, 'latin1');
@@ -186,7 +186,7 @@ export class XattrWriter {
     return at + 4;
   }
 
-  /** Returns where the value begins. */
+  /** Writes the header of an entry; returns the offset of the value. */
   #entryHeader(at: number, suffix: string, index: number, valueLength: number): number {
     this.#bytes[at + XATTR_ENTRY.nameLength] = suffix.length;
     this.#bytes[at + XATTR_ENTRY.nameIndex] = index;

@@ -11,7 +11,7 @@ import {
 } from '../layout.ts';
 import type { ObjectTable } from './object-table.ts';
 
-/** What an inode adds to the xattrs of its stat, as bits. */
+/** Xattrs that an inode adds to those of its stat, as bits. */
 export const EXTRA = { none: 0, root: 1, whiteouts: 2, whiteout: 4 } as const;
 
 /** One distinct (name, value) of an image. */
@@ -25,10 +25,10 @@ export interface XattrEntry {
   sharedOffset: number;
 }
 
-/** The xattrs that inodes with one stat and one set of extras have, in the order of the version. */
+/** The xattrs of inodes with the same stat and extras, in the order of the version. */
 export interface XattrSet {
   readonly entries: readonly XattrEntry[];
-  /** Positions at which metacopy and redirect of an external file stand between the entries. */
+  /** Positions of metacopy and redirect of an external file among the entries. */
   readonly metacopyAt: number;
   readonly redirectAt: number;
   /** Bits of the name filter, not yet complemented. */
@@ -41,7 +41,7 @@ export interface XattrSet {
   localBytes: number;
 }
 
-/** Bytes an entry takes on disk, padding included. */
+/** Bytes of an entry on disk, padding included. */
 export function entryBytes(suffixLength: number, valueLength: number): number {
   return roundUp(XATTR_ENTRY.sizeBytes + suffixLength + valueLength, 4);
 }
@@ -67,7 +67,7 @@ function newEntry(name: string, value: string, version: ErofsVersion): XattrEntr
   return { name, value, index, suffix, count: 0, sharedOffset: -1 };
 }
 
-/** The name under which overlayfs does not see a user's own overlay xattr. Source: core spec 5.4 */
+/** Escapes the name of a user's own overlay xattr, so that overlayfs does not interpret it. Source: core spec 5.4 */
 export function escapeOverlayName(name: string): string {
   return name.startsWith(OVERLAY.prefix)
     ? OVERLAY.escapedPrefix + name.slice(OVERLAY.prefix.length)
@@ -109,29 +109,29 @@ export function filterBit(index: number, suffix: string): number {
   return 1 << (xxh32(bytesOf(suffix as ByteString), XATTR_FILTER_SEED + index) & 31);
 }
 
-/** An xattr with the prefix of an ACL; C asks for the exact name. Source: core spec 5.4 */
+/** True for an xattr with the prefix of an ACL; C requires the exact name. Source: core spec 5.4 */
 function isAcl({ index, suffix }: XattrEntry, likeC: boolean): boolean {
   return (index === 2 || index === 3) && (suffix === '' || !likeC);
 }
 
-/** How a table orders and merges. */
+/** Rules for ordering and merging xattrs. */
 export interface XattrRules {
   readonly version: ErofsVersion;
-  /** As C: a marker replaces a user's xattr of the same name, instead of standing beside it as in composefs-rs. */
+  /** As in C: a marker replaces a user's xattr of the same name; composefs-rs writes both. */
   readonly likeC: boolean;
 }
 
 /**
- * All xattrs of an image: interned, counted, and then split into the shared table and the rest. Inodes with equal
- * xattrs share one {@link XattrSet}, so the work is per distinct set, not per inode; the two xattrs of external files
- * are counted by the object table.
+ * All xattrs of an image: interned, counted, then split into the shared table and local entries. Inodes with equal xattrs
+ * share one {@link XattrSet}, so the work is per distinct set, not per inode; the object table counts the two xattrs of
+ * external files.
  */
 export class XattrTable {
   readonly #rules: XattrRules;
   readonly #objects: ObjectTable;
   readonly #interned = new Map<string, XattrEntry>();
   readonly #sets = new Map<ReadonlyMap<ByteString, Uint8Array>, (XattrSet | undefined)[]>();
-  /** The empty metacopy of sparse files and of files nobody verifies. */
+  /** The empty metacopy of sparse files and of files without verification. */
   readonly emptyMetacopy: XattrEntry;
   /** Offsets in the shared table by object position, or -1. Filled by {@link share}. */
   sharedMetacopy = new Int32Array(0);
@@ -147,7 +147,7 @@ export class XattrTable {
     this.emptyMetacopy = this.#intern(OVERLAY.metacopy, '');
   }
 
-  /** The set of one more inode. */
+  /** Returns the xattr set for an inode and counts the use. */
   use(xattrs: ReadonlyMap<ByteString, Uint8Array>, extras: number): XattrSet {
     let variants = this.#sets.get(xattrs);
     if (variants === undefined) {
@@ -164,14 +164,14 @@ export class XattrTable {
     return set;
   }
 
-  /** A redirect that is not the path of an object, as only C dumpfiles have. */
+  /** A redirect that is not an object path; occurs only in C dumpfiles. */
   useRedirect(payload: string): XattrEntry {
     const entry = this.#intern(OVERLAY.redirect, `/${payload}`);
     entry.count += 1;
     return entry;
   }
 
-  /** Decides what is shared, once every inode has been counted. */
+  /** Selects the shared xattrs, after every inode has been counted. */
   share(): void {
     this.#eachSet((set) => {
       for (const entry of set.entries) entry.count += set.uses;

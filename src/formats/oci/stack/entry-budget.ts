@@ -1,22 +1,22 @@
 import { FormatError } from '#base/errors';
 import type { TarEntry } from '#formats/tar';
 
-/** Most entries of an image, directories that no layer describes included, unless the caller says otherwise. */
+/** Default limit of the entries of an image, including directories that no layer describes. */
 export const ENTRIES_MAX = 4_000_000;
 
 /**
- * Bytes of names, link targets, extended attributes and inline content that an entry may have to count as one. So the memory of a tree is
- * bounded by the number of entries alone.
+ * Bytes of names, link targets, extended attributes and inline content up to which an entry counts as one. So the number of entries
+ * alone bounds the memory of a tree.
  */
 export const ENTRY_BYTES = 256;
 
-/** An entry with more than that counts once for every this many bytes: few need them, and a bomb of attributes is made of them. */
+/** A larger entry counts once for every this many bytes: few entries are larger, and attribute bombs consist of such entries. */
 export const LARGE_ENTRY_BYTES = 64;
 
-/** What a directory entry costs beside its bytes, for each extended attribute: the objects that hold it. */
+/** Memory of the objects that hold one extended attribute, besides its bytes. */
 const XATTR_OVERHEAD_BYTES = 128;
 
-/** How many entries a member counts for, with `contentBytes` of inline content. */
+/** The number of entries that a member counts as, with `contentBytes` of inline content. */
 export function entryWeight(entry: TarEntry, contentBytes: number): number {
   const nameBytes = entry.path.length - entry.path.lastIndexOf('/') - 1;
   let bytes = nameBytes + contentBytes + entry.linkTarget.length;
@@ -26,7 +26,7 @@ export function entryWeight(entry: TarEntry, contentBytes: number): number {
   return bytes <= ENTRY_BYTES ? 1 : Math.ceil(bytes / LARGE_ENTRY_BYTES);
 }
 
-/** Counts the entries of an image and refuses one too many before it takes memory. */
+/** Counts the entries of an image, and throws before an entry beyond the limit uses memory. */
 export class EntryBudget {
   readonly #limit: number;
   #count = 0;
@@ -40,7 +40,7 @@ export class EntryBudget {
     this.#add(entryWeight(entry, contentBytes), entry.offset);
   }
 
-  /** Counts a directory that is made as the parent of an entry. @throws FormatError IMAGE_TOO_MANY_ENTRIES */
+  /** Counts a directory created as the parent of an entry. @throws FormatError IMAGE_TOO_MANY_ENTRIES */
   takeParent(entry: TarEntry): void {
     this.#add(1, entry.offset);
   }

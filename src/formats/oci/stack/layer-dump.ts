@@ -3,8 +3,8 @@ import { type Dumped, dumpLine, dumpLinkLine } from '#formats/tree';
 import { leafOfEntry } from './layer-leaf.ts';
 
 /**
- * A member of a layer as a line of a dumpfile: each by itself, in the order of the layer, with one link, whiteouts as the files that they
- * are. Source: composefs-rs 0.9.4 `oci layer --dumpfile`.
+ * A member of a layer as a line of a dumpfile: each member on its own, in the order of the layer, with one link; whiteouts are plain
+ * files. Source: composefs-rs 0.9.4 `oci layer --dumpfile`.
  * @throws as `checkTarEntry`
  */
 export function dumpLayerEntry(entry: TarEntry, content: StoredContent): string {

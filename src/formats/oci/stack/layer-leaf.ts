@@ -1,7 +1,7 @@
 import type { StoredContent, TarEntry } from '#formats/tar';
 import type { Leaf, Stat } from '#formats/tree';
 
-/** The leaf that a member of a layer is; directories and hard links are none. `content` is the payload of a file. */
+/** The leaf of a member that is neither a directory nor a hard link. `content` is the payload of a file. */
 export function leafOfEntry(entry: TarEntry, stat: Stat, content: StoredContent): Leaf {
   switch (entry.type) {
     case 'file':
@@ -14,7 +14,7 @@ export function leafOfEntry(entry: TarEntry, stat: Stat, content: StoredContent)
     case 'blk':
       return { kind: entry.type, stat, rdev: deviceNumber(entry.rdevMajor, entry.rdevMinor) };
     default:
-      // The other types are directories and hard links, which are no leaves, and unknown ones, which do not come this far.
+      // Only fifos remain: directories and hard links are not leaves, and unknown types were rejected before.
       return { kind: 'fifo', stat };
   }
 }

@@ -160,7 +160,7 @@ test('a layer gives the same tree as its whiteouts on the lower layers, and then
   const isWhiteout = (line: string) => line.includes('/.wh.');
   const attempt = (...layers: string[][]) => {
     try {
-      // The numbers of leaves depend on the order.
+      // The leaf numbers depend on the order.
       return shown(...layers).map((line) => line.replace(/ #.*$/, ''));
     } catch (error) {
       assert.ok(hasCode(error, 'LAYER_PATH_INVALID'));

@@ -20,7 +20,7 @@ import { EntryBudget } from './entry-budget.ts';
 import { leafOfEntry } from './layer-leaf.ts';
 import { IMPLIED_STAT, LayerMarks } from './layer-marks.ts';
 
-/** How layers are stacked. */
+/** Options of a layer stack. */
 export interface StackOptions {
   /** `standard` when absent. */
   readonly reading?: Reading | undefined;
@@ -37,25 +37,25 @@ export interface LayerDifference {
   readonly path: string;
 }
 
-/** All such places. */
+/** All places where composefs-rs reads the layers differently. */
 export interface LayerDifferences {
   readonly count: number;
-  /** The first few. */
+  /** The first ones, at most DIFFERENCES_NAMED. */
   readonly named: readonly LayerDifference[];
 }
 
 /** Shortest text that V8 slices without copying it. */
 const SLICED_LENGTH = 13;
 
-/** Most places that are named; the others are only counted. */
+/** Most differences that are listed; the others are only counted. */
 const DIFFERENCES_NAMED = 10;
 
 /**
- * Stacks layers into one tree, entry by entry, bottom layer first. In the reading `cfsctl`, what composefs-rs accepts gives its tree,
- * entry order included: an opaque mark clears what its directory holds at that moment, even from the same layer, and a whiteout also
- * hits entries of its own layer. In the reading `standard` both hide only what lower layers brought. What composefs-rs refuses for want
- * of a parent directory succeeds in both. Names are looked up in the tree only and no symlink is ever followed, so no entry can leave
- * the image.
+ * Stacks layers into one tree, entry by entry, bottom layer first. In the reading `cfsctl`, layers that composefs-rs accepts produce the
+ * tree of composefs-rs, entry order included: an opaque mark clears the present entries of its directory, even from the same layer, and
+ * a whiteout also hits entries of its own layer. In the reading `standard` both hide only entries of lower layers. Layers that
+ * composefs-rs rejects for a missing parent directory succeed in both. Names are looked up in the tree only and no symlink is ever
+ * followed, so no entry can leave the image.
  * Source: image-spec layer.md; composefs-rs 0.9 as recorded in test/golden/cfsctl/oci.
  */
 export class LayerStack {
@@ -66,9 +66,9 @@ export class LayerStack {
   readonly #differences: LayerDifference[] = [];
   #differenceCount = 0;
   #layer = '';
-  /** Directory of the last entry: the entries of a layer mostly follow each other. Dropped when a directory goes. */
+  /** Directory of the last entry: consecutive entries mostly share it. Cleared when a directory is removed. */
   #lastParent: { readonly path: string; readonly directory: Directory } | undefined;
-  /** Metadata of the last entry: most entries of a layer share theirs, and then it is kept once. */
+  /** Metadata of the last entry: most entries of a layer have the same, which is then kept once. */
   #lastStat = UNSET_STAT;
   /** Files below `.wh..wh.plnk`, by path: AUFS kept the content of hard links there. */
   readonly #hidden = new Map<string, number>();
@@ -83,7 +83,7 @@ export class LayerStack {
     return { count: this.#differenceCount, named: this.#differences };
   }
 
-  /** Starts the next layer; `name` (its diff id) is said in errors. */
+  /** Starts the next layer; errors show `name` (its diff id). */
   beginLayer(name: string): void {
     this.#layer = name;
     this.#marks.beginLayer(this.#tree.leaves.length);
@@ -117,14 +117,14 @@ export class LayerStack {
     }
   }
 
-  /** The tree as stacked, orphans included; the stack must not be used afterwards. */
+  /** The tree as stacked, orphans included; do not use the stack afterwards. */
   finish(): Tree {
     return this.#tree;
   }
 
   /**
    * The tree of the image: stacked, then made canonical (root metadata from `/usr`, empty `/run`, xattr filter). Images
-   * without `/usr`, or whose `/run` is no directory, keep their root and `/run` as the layers made them.
+   * without `/usr`, or whose `/run` is not a directory, keep their root and `/run` as in the layers.
    */
   finishImage(options: { readonly xattrs?: XattrMode | 'all' } = {}): Tree {
     const tree = this.#tree;
@@ -141,8 +141,8 @@ export class LayerStack {
   }
 
   /**
-   * The directory with this path; made on the way when `create`, else undefined where it is missing. Undefined also below `.wh..wh.plnk`
-   * and its like, where AUFS kept its own records.
+   * The directory with this path. A missing directory is created when `create`, else the result is undefined; undefined also below
+   * `.wh..wh.plnk` and similar names, where AUFS kept its own records.
    */
   #parentOf(entry: TarEntry, path: string, create: boolean): Directory | undefined {
     if (this.#lastParent?.path === path) return this.#lastParent.directory;
@@ -187,7 +187,7 @@ export class LayerStack {
     );
   }
 
-  /** Keeps a file of AUFS for the hard links to it. */
+  /** Keeps an AUFS file for the hard links to it. */
   #hide(entry: TarEntry, content: StoredContent): void {
     if (entry.type !== 'file' || this.#isWhiteoutPath(entry.path)) return;
     const inlineBytes = content.kind === 'inline' ? content.bytes.length : 0;
@@ -290,7 +290,7 @@ export class LayerStack {
   }
 }
 
-/** A name as a string of its own: a slice would keep the whole path. */
+/** A copy of a name: a slice would keep the whole path in memory. */
 function nameAt(path: string, start: number, end = path.length): ByteString {
   const name = path.slice(start, end);
   return (name.length < SLICED_LENGTH ? name : copyText(name)) as ByteString;

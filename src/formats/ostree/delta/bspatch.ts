@@ -1,14 +1,14 @@
 import { FormatError } from '#base/errors';
 import type { RandomReader } from '#base/flow';
 
-/** Largest piece made at once, in bytes. */
+/** Largest piece produced at once, in bytes. */
 const PIECE_BYTES = 64 * 1024;
-/** Three numbers of 8 bytes before each step of a patch. */
+/** Three 8-byte numbers before each step of a patch. */
 const CONTROL_BYTES = 24;
 
 /**
- * Runs a bsdiff patch in libostree's form (no header, not compressed) and gives the new content to `write`, piece by
- * piece. Each step: x bytes of differences to the source (outside of it zeros), y bytes as they are, then the source
+ * Applies a bsdiff patch in libostree's form (no header, not compressed) and passes the new content to `write`, piece by
+ * piece. Each step: x bytes added to the source (outside of it zeros), y literal bytes, then the source
  * position moves by z more. Pieces are reused: copy to keep. Source: OSTree spec 2.15.
  * @throws FormatError OSTREE_DELTA_INVALID
  */
@@ -59,7 +59,7 @@ function addDifferences(
   }
 }
 
-/** Fills `into` from the source, with zeros where it is outside. */
+/** Fills `into` from the source, with zeros outside of it. */
 function readPadded(source: RandomReader, offset: number, into: Uint8Array): void {
   into.fill(0);
   const before = Math.min(Math.max(0, -offset), into.length);
@@ -70,7 +70,7 @@ function readPadded(source: RandomReader, offset: number, into: Uint8Array): voi
 
 /**
  * Fills `into` from `offset`.
- * @throws FormatError OSTREE_DELTA_INVALID when the source ends before
+ * @throws FormatError OSTREE_DELTA_INVALID when the source ends too early
  */
 export function readFully(source: RandomReader, offset: number, into: Uint8Array): void {
   for (let done = 0; done < into.length; ) {

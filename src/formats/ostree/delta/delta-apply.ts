@@ -20,33 +20,33 @@ import { applyBspatch, readFully } from './bspatch.ts';
 import type { DeltaObject, DeltaPartInfo } from './delta.ts';
 import type { DeltaPart } from './delta-part.ts';
 
-/** Where the content of one produced file goes. */
+/** Receives the content of one produced file. */
 export interface DeltaFileSink {
   /** Content in order. The piece is reused afterwards: copy to keep. */
   write(piece: Uint8Array): void;
-  /** Called once, after the checksum of header and content was found right: make the object visible. */
+  /** Called once, after the checksum of header and content was verified: make the object visible. */
   commit(): void;
-  /** Called instead of `commit` when anything went wrong. */
+  /** Called instead of `commit` after any failure. */
   discard(): void;
 }
 
-/** What a delta reads from and writes to. All calls are synchronous: parts run in workers or on files at hand. */
+/** The objects that a delta reads and writes. All calls are synchronous: parts run in workers or on local files. */
 export interface DeltaTarget {
   /**
    * Content of a file object of the source commit.
-   * @throws NotFoundError when it is not there
+   * @throws NotFoundError when the object is missing
    */
   openSource(checksum: OstreeChecksum): RandomReader;
-  /** Starts a file object. Links have no content: `commit` follows at once. */
+  /** Starts a file object. Links have no content: `commit` follows immediately. */
   beginFile(checksum: OstreeChecksum, header: SizedFileHeader): DeltaFileSink;
-  /** Stores a metadata object whose bytes were verified. A view: copy to keep. */
+  /** Stores a verified metadata object. A view: copy to keep. */
   putMetadata(kind: MetadataKind, checksum: OstreeChecksum, bytes: Uint8Array): void;
 }
 
 /**
  * Executes the operations of a part. Every object is verified before it is committed: checksum, then the rules of
- * its kind. Objects are made in the order of the part's list, all of them, and no other. Memory is bounded whatever
- * the object sizes are. Source: OSTree spec 2.15.
+ * its kind. Exactly the objects of the part's list are produced, in its order. Memory is bounded for all
+ * object sizes. Source: OSTree spec 2.15.
  * @throws FormatError OSTREE_DELTA_INVALID and those of the object kinds; IntegrityError OSTREE_CHECKSUM_MISMATCH;
  * errors of the target pass unchanged
  */
@@ -59,7 +59,7 @@ export function applyDeltaPart(part: DeltaPart, info: DeltaPartInfo, target: Del
   }
 }
 
-/** A regular file between `o` and `c`. */
+/** A regular file between the operations `o` and `c`. */
 interface OpenFile {
   readonly object: DeltaObject;
   readonly sizeBytes: number;
@@ -112,7 +112,7 @@ class Executor {
     }
   }
 
-  /** Drops a file left open by an error. */
+  /** Discards a file left open by an error. */
   discard(): void {
     this.#file?.sink.discard();
     this.#file = undefined;
@@ -163,7 +163,7 @@ class Executor {
     this.#unsetSource();
   }
 
-  /** Makes a whole file object at once. */
+  /** Produces a whole file object at once. */
   #splice(object: DeltaObject, header: SizedFileHeader, content?: Uint8Array): void {
     const file = this.#begin(object, header);
     if (content !== undefined) this.#append(file, content);
@@ -271,7 +271,7 @@ class Executor {
     return this.#sourceReader;
   }
 
-  /** Mode and xattrs by their indices in the tables of the part. */
+  /** Mode and xattrs by their indices in the part's tables. */
   #header(): SizedFileHeader {
     const mode = this.#part.modes[this.#varint()] ?? this.#fail('a mode in the table', 'another');
     const xattrs = this.#part.xattrs[this.#varint()] ?? this.#fail('xattrs in the table', 'others');
@@ -287,7 +287,7 @@ class Executor {
     return payload.subarray(offset, offset + length);
   }
 
-  /** The target of a link ends at its first NUL, as libostree reads it, and is UTF-8. */
+  /** The target of a link ends at its first NUL, as in libostree, and is UTF-8. */
   #linkTarget(bytes: Uint8Array): ByteString {
     const nul = bytes.indexOf(0);
     const target = nul < 0 ? bytes : bytes.subarray(0, nul);

@@ -2,7 +2,7 @@ import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
 import { FormatError } from '#base/errors';
 import { checksumBytes } from '../objects/objects.ts';
 
-/** Which commits a static delta connects. */
+/** The commits that a static delta connects. */
 export interface DeltaName {
   /** Undefined: a delta from nothing ("scratch"). */
   readonly from: OstreeChecksum | undefined;
@@ -10,7 +10,7 @@ export interface DeltaName {
 }
 
 /**
- * Parses `TO` or `FROM-TO` in hex, as summaries and delta indexes spell names.
+ * Parses `TO` or `FROM-TO` in hex, the names in summaries and delta indexes.
  * @throws FormatError OSTREE_DELTA_NAME_INVALID
  */
 export function parseDeltaName(text: string): DeltaName {
@@ -34,8 +34,8 @@ export function formatDeltaName({ from, to }: DeltaName): string {
 }
 
 /**
- * Folder of a delta below the repository, ending in a slash: `deltas/XX/…/` in base64, where `/` is written `_` and
- * the `=` at the end is left out. `+` is kept; in a URL it must not become a space. Source: OSTree spec 2.15.
+ * Folder of a delta below the repository, ending in a slash: `deltas/XX/…/` in base64, with `_` for `/` and
+ * without the `=` at the end. `+` is kept; in a URL it must not become a space. Source: OSTree spec 2.15.
  */
 export function deltaFolder({ from, to }: DeltaName): string {
   const target = base64Of(to);

@@ -15,19 +15,19 @@ import {
   requirePartVersion,
 } from './delta.ts';
 
-/** First byte of a part: the rest is the part itself. */
+/** First byte of a part: the rest is not compressed. */
 const COMPRESSION_NONE = 0x00;
 /** First byte of a part: the rest is an xz file. */
 const COMPRESSION_XZ = 0x78;
 
-/** Owner and mode of a file that a part produces. */
+/** Owner and mode of a produced file. */
 export interface DeltaMode {
   readonly uid: number;
   readonly gid: number;
   readonly mode: number;
 }
 
-/** A part, unpacked and verified: tables, data, and the operations that make objects of them. */
+/** An unpacked and verified part: tables, data, and the operations that produce objects from them. */
 export interface DeltaPart {
   readonly modes: readonly DeltaMode[];
   readonly xattrs: readonly (readonly OstreeXattr[])[];

@@ -46,7 +46,7 @@ const EXTRA = 'ostree/extra/delta.tar.gz';
 const V1 = '79d9d05b31df53eae8e3162e0699c649b2ff5c508049ac12de545eca21649790' as OstreeChecksum;
 const V2 = 'fcb201bafc6ad0c6970574cc5a21d4ef7b19f80a147e0efe161dcceef123e19b' as OstreeChecksum;
 
-/** A target in memory: counts what is committed and what is thrown away. */
+/** A target in memory: counts committed and discarded objects. */
 class MemoryTarget implements DeltaTarget {
   readonly files = new Map<string, { header: SizedFileHeader; content: Uint8Array }>();
   readonly metadata = new Map<string, Uint8Array>();
@@ -93,7 +93,7 @@ class MemoryTarget implements DeltaTarget {
     return this;
   }
 
-  /** Keeps only what a commit reaches. */
+  /** Keeps only objects that a commit reaches. */
   only(commit: OstreeChecksum): MemoryTarget {
     const target = new MemoryTarget();
     for (const { kind, checksum } of this.walk(commit)) {
@@ -105,7 +105,7 @@ class MemoryTarget implements DeltaTarget {
     return target;
   }
 
-  /** Every object a commit reaches, with undefined content where it is missing. */
+  /** Every object that a commit reaches, with undefined content where it is missing. */
   walk(commit: OstreeChecksum): DeltaObject[] {
     const found: DeltaObject[] = [{ kind: 'commit', checksum: commit }];
     const bytes = this.metadata.get(commit);
@@ -249,7 +249,7 @@ test('a signed delta verifies over its superblock', async () => {
   assert.equal(inlineCommitmetaOf(plain.superblock), undefined);
 });
 
-/** The hand-made deltas: what must come of each, as extra/delta-expected.tsv wants it. */
+/** The hand-made deltas and their expected results, as in extra/delta-expected.tsv. */
 const HAND_MADE: readonly [string, 'complete' | 'incomplete' | ErrorCode][] = [
   ['01-all-opcodes-raw', 'complete'],
   ['03-big-endian', 'complete'],

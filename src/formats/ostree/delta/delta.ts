@@ -32,12 +32,12 @@ import { type DeltaName, deltaFolder, deltaPartPath } from './delta-names.ts';
 export const DELTA_PART_MAX_BYTES = 256 * 1024 * 1024;
 /** Largest part after decompression, in bytes. Source: OSTree spec 9.5. */
 export const DELTA_PART_UNPACKED_MAX_BYTES = 1024 * 1024 * 1024;
-/** The newest part version there is. */
+/** The newest known part version. */
 const PART_VERSION = 0;
 /** An object in a part's list: kind and checksum. */
 const PART_OBJECT_BYTES = 1 + CHECKSUM_BYTES;
 
-/** An average object above this means that sizes are read in the wrong byte order: 4 GiB. Source: OSTree spec 1.4. */
+/** Larger average object sizes mean that sizes are read in the wrong byte order: 4 GiB. Source: OSTree spec 1.4. */
 const OBJECT_PLAUSIBLE_BYTES = 0x100000000n;
 
 /** An object that a part produces, or that must be fetched loose. */
@@ -46,7 +46,7 @@ export interface DeltaObject {
   readonly checksum: OstreeChecksum;
 }
 
-/** What the superblock says about a part. */
+/** A part as described in the superblock. */
 export interface DeltaPartInfo {
   readonly index: number;
   readonly version: number;
@@ -60,34 +60,34 @@ export interface DeltaPartInfo {
   readonly objects: readonly DeltaObject[];
 }
 
-/** An object that the delta leaves out because it would not shrink: fetched like any loose object. */
+/** An object that the delta omits because it would not shrink: fetched like any loose object. */
 export interface DeltaFallback extends DeltaObject {
   readonly sizeBytes: bigint;
   readonly unpackedBytes: bigint;
 }
 
-/** The head of a static delta. */
+/** The superblock of a static delta. */
 export interface Superblock extends DeltaName {
   /** User metadata, endianness, inline parts, detached metadata of the target. */
   readonly metadata: VariantDict;
   readonly timestampSec: bigint;
   readonly commit: Commit;
-  /** The target commit object; its checksum has been compared with `to`. */
+  /** The target commit object; its checksum was verified against `to`. */
   readonly commitBytes: Uint8Array;
   readonly parts: readonly DeltaPartInfo[];
   readonly fallbacks: readonly DeltaFallback[];
 }
 
-/** A delta file as it is found: a superblock, perhaps in a signed wrapper. */
+/** A delta file: a superblock, possibly in a signed wrapper. */
 export interface Delta {
   readonly superblock: Superblock;
-  /** What signatures are made over. A view. */
+  /** The signed bytes. A view. */
   readonly superblockBytes: Uint8Array;
-  /** Signatures of the wrapper by scheme, or undefined without one. */
+  /** Signatures of the wrapper by scheme; undefined without a wrapper. */
   readonly signatures: VariantDict | undefined;
 }
 
-/** The bytes of a part: its first byte says how the rest is compressed. */
+/** The bytes of a part: its first byte states the compression of the rest. */
 export interface DeltaPartBytes {
   readonly compression: number;
   readonly data: Uint8Array;
@@ -96,8 +96,8 @@ export interface DeltaPartBytes {
 /**
  * Parses a superblock, with or without the signed wrapper; signatures are not verified here.
  * @throws FormatError GVARIANT_NOT_NORMAL, OSTREE_DELTA_INVALID, OSTREE_CHECKSUM_LENGTH, OSTREE_METADATA_TOO_LARGE;
- * UnsupportedError OSTREE_DELTA_UNSUPPORTED; IntegrityError OSTREE_CHECKSUM_MISMATCH when the commit inside is not the
- * one that `to` names
+ * UnsupportedError OSTREE_DELTA_UNSUPPORTED; IntegrityError OSTREE_CHECKSUM_MISMATCH when the commit inside differs
+ * from `to`
  */
 export function parseDelta(bytes: Uint8Array): Delta {
   requireMetadataSize(bytes, 'delta');
@@ -111,7 +111,7 @@ export function parseDelta(bytes: Uint8Array): Delta {
 }
 
 /**
- * Checks that a delta leads where it should: to the commit asked for, from a commit that is there.
+ * Verifies that a delta leads to the requested commit, from the expected source commit.
  * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH
  */
 export function verifyDeltaName(superblock: Superblock, expected: DeltaName): void {
@@ -125,7 +125,7 @@ export function verifyDeltaName(superblock: Superblock, expected: DeltaName): vo
   );
 }
 
-/** The bytes of a part stored inside the superblock, or undefined when it is a file of its own. */
+/** The bytes of a part inside the superblock, or undefined when it is a separate file. */
 export function inlinePartOf(superblock: Superblock, index: number): DeltaPartBytes | undefined {
   const key = deltaPartPath(superblock, index);
   const part = lookupVariant(superblock.metadata, key, INLINE_PART_TYPE);
@@ -140,7 +140,7 @@ export function inlineCommitmetaOf(superblock: Superblock): VariantDict | undefi
 }
 
 /**
- * The parts of a part file.
+ * Splits a part file into compression and data.
  * @throws FormatError OSTREE_DELTA_INVALID when it is empty
  */
 export function splitPartFile(file: Uint8Array): DeltaPartBytes {
@@ -195,7 +195,7 @@ function partInfoOf(part: Frame[6][number], index: number, isSwapped: boolean): 
   };
 }
 
-/** @throws UnsupportedError OSTREE_DELTA_UNSUPPORTED when the part is of a later version */
+/** @throws UnsupportedError OSTREE_DELTA_UNSUPPORTED when the part has a newer version */
 export function requirePartVersion(info: DeltaPartInfo): void {
   if (info.version > PART_VERSION) unsupported('part version', String(info.version));
 }
@@ -221,7 +221,7 @@ function deltaKindOf(number: number): DeltaObjectKind {
 }
 
 /**
- * Whether sizes and versions are big-endian. Old writers do not say; then sizes are implausible in the wrong order.
+ * True when sizes and versions are big-endian. Old writers do not state it; the wrong order then yields implausible sizes.
  * Source: OSTree spec 1.4.
  */
 function isByteSwapped(metadata: VariantDict, parts: Frame[6]): boolean {

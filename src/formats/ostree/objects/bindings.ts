@@ -2,14 +2,14 @@ import { IntegrityError } from '#base/errors';
 import { arrayOf, lookupAny, STRING } from '#formats/gvariant';
 import type { Commit } from './commit.ts';
 
-/** Metadata key: refs that a commit may be served as (`as`, sorted). Source: OSTree spec 2.13. */
+/** Metadata key: refs under which a commit may be served (`as`, sorted). Source: OSTree spec 2.13. */
 export const REF_BINDING_KEY = 'ostree.ref-binding';
 /** Metadata key: collection id that a commit belongs to (`s`). */
 export const COLLECTION_BINDING_KEY = 'ostree.collection-binding';
 
-/** What a commit was asked for as. */
+/** The ref and collection under which a commit was requested. */
 export interface BindingExpectation {
-  /** Undefined for a commit asked for by its checksum. */
+  /** Undefined for a commit requested by its checksum. */
   readonly ref?: string;
   /** The collection id configured for the remote. */
   readonly collectionId?: string;
@@ -18,8 +18,8 @@ export interface BindingExpectation {
 const REFS_TYPE = arrayOf(STRING);
 
 /**
- * Checks that a commit may be served under a ref: its ref binding holds the ref, and its collection binding is the
- * remote's collection. Both bindings must be there when the remote has a collection id.
+ * Verifies that a commit may be served under a ref: its ref binding contains the ref, and its collection binding is the
+ * remote's collection. Both bindings are required when the remote has a collection id.
  * @throws IntegrityError OSTREE_BINDING_MISMATCH
  */
 export function verifyBindings(commit: Commit, expected: BindingExpectation): void {
@@ -29,14 +29,14 @@ export function verifyBindings(commit: Commit, expected: BindingExpectation): vo
   if (expected.collectionId !== undefined) verifyCollectionBinding(commit, expected.collectionId);
 }
 
-/** The refs a commit is bound to, or undefined when it says nothing. A binding of another type is a mismatch. */
+/** The refs to which a commit is bound; undefined without a binding. A binding of another type is a mismatch. */
 export function refBindingOf(commit: Commit): readonly string[] | undefined {
   const found = lookupAny(commit.metadata, REF_BINDING_KEY);
   if (found === undefined) return undefined;
   return found.type.signature === REFS_TYPE.signature ? (found.value as readonly string[]) : [];
 }
 
-/** The collection a commit is bound to, or undefined. */
+/** The collection to which a commit is bound, or undefined. */
 export function collectionBindingOf(commit: Commit): string | undefined {
   const found = lookupAny(commit.metadata, COLLECTION_BINDING_KEY);
   if (found === undefined) return undefined;
@@ -44,7 +44,7 @@ export function collectionBindingOf(commit: Commit): string | undefined {
 }
 
 /**
- * Refuses a commit older than the one it would replace; equal times pass. Times compare as unsigned 64-bit numbers.
+ * Rejects a commit older than the one it would replace; equal times pass. Times compare as unsigned 64-bit numbers.
  * Source: OSTree spec 5.1.
  * @throws IntegrityError OSTREE_DOWNGRADE
  */

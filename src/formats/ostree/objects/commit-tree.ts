@@ -21,14 +21,14 @@ import { isLinkMode } from './mode.ts';
 import type { MetadataKind } from './objects.ts';
 import type { OstreeXattr } from './xattrs.ts';
 
-/** Most entries that a commit may have when it is laid out as a tree. Source: OSTree spec 9.5 (objects per commit). */
+/** Most entries of a commit that is laid out as a tree. Source: OSTree spec 9.5 (objects per commit). */
 export const TREE_ENTRIES_MAX = 20_000_000;
 
-/** Where the objects of a commit come from; a CommitStream is one. */
+/** Reads the objects of a commit; a CommitStream is one implementation. */
 export interface CommitObjects {
   /** @throws NotFoundError OSTREE_OBJECT_NOT_FOUND */
   metadata(checksum: OstreeChecksum, kind: MetadataKind): Uint8Array;
-  /** A dirtree that was parsed before; undefined, or no such method, where it was not. */
+  /** A dirtree that is already parsed; undefined, or no such method, otherwise. */
   dirtree?(checksum: OstreeChecksum): Dirtree | undefined;
   /** @throws NotFoundError OSTREE_OBJECT_NOT_FOUND */
   file(checksum: OstreeChecksum): {
@@ -38,14 +38,14 @@ export interface CommitObjects {
   };
 }
 
-/** Settings of treeOfCommit. */
+/** Options of treeOfCommit. */
 export interface CommitTreeOptions {
   /**
-   * Keep the NUL that ends an xattr name in OSTree as part of the name. Wrong, but what composefs-ostree 0.9 does:
-   * needed to get the same image id as a store that it filled.
+   * Keep the NUL after an OSTree xattr name as part of the name. Wrong, but composefs-ostree 0.9 does it:
+   * needed for the same image id as in a store that it filled.
    */
   readonly reading?: Reading;
-  /** Most entries, default TREE_ENTRIES_MAX: equal subdirectories count each time, and may multiply without end. */
+  /** Most entries, default TREE_ENTRIES_MAX: equal subdirectories count each time, and may multiply without limit. */
   readonly entriesMax?: number;
 }
 
@@ -62,7 +62,7 @@ export function treeOfCommit(
   return atOnce(treeOfCommitInSteps(commit, objects, options));
 }
 
-/** As `treeOfCommit`, in steps. */
+/** Like `treeOfCommit`, in steps. */
 export function treeOfCommitInSteps(
   commit: OstreeChecksum,
   objects: CommitObjects,
@@ -71,16 +71,16 @@ export function treeOfCommitInSteps(
   return new TreeBuilder(objects, options).build(commit);
 }
 
-/** What a stat is made of. */
+/** The fields from which a stat is made. */
 type Owned = Omit<Dirmeta, 'xattrs'> & { readonly xattrs: readonly OstreeXattr[] };
 
-/** A stat, and what it was made of. */
+/** A stat, and the fields from which it was made. */
 interface SharedStat {
   readonly header: Owned;
   readonly stat: Stat;
 }
 
-/** Stats that the next file is compared with. */
+/** Number of recent stats compared with the next file's. */
 const SHARED_STATS_MAX = 8;
 
 interface Pending {
@@ -93,7 +93,7 @@ class TreeBuilder {
   readonly #objects: CommitObjects;
   readonly #nameEnd: string;
   readonly #stats = new Map<OstreeChecksum, Stat>();
-  /** Few among many files. */
+  /** The most recent distinct stats: many files share few. */
   readonly #sharedStats: SharedStat[] = [];
   readonly #leaves = new Map<OstreeChecksum, number>();
   readonly #dirtrees = new Map<OstreeChecksum, Dirtree>();
@@ -129,8 +129,8 @@ class TreeBuilder {
   }
 
   /**
-   * Counts all entries before any is made, each distinct directory once: a few directories that hold each other twice can stand for more
-   * entries than there is memory.
+   * Counts all entries before any is created, each distinct directory once: a few directories that contain each other twice can stand for more
+   * entries than fit into memory.
    */
   *#requireSize(root: OstreeChecksum): Steps<void> {
     const counts = new Map<OstreeChecksum, number>();
@@ -197,7 +197,7 @@ class TreeBuilder {
       : { kind: 'external', stat, id: external, sizeBytes: header.sizeBytes };
   }
 
-  /** The stat of an earlier file where that is the same: the image then describes it once. */
+  /** The stat of an earlier file with equal fields, so that the image describes it once. */
   #sharedStat(owned: Owned): Stat {
     const { mode, uid, gid, xattrs } = owned;
     for (const { header, stat } of this.#sharedStats) {

@@ -7,7 +7,7 @@ import { parseDirmeta } from './dirmeta.ts';
 import { type Dirtree, parseDirtree } from './dirtree.ts';
 import { type MetadataKind, verifyMetadata } from './objects.ts';
 
-/** Gives the bytes of a metadata object, or undefined when it is missing. */
+/** Returns the bytes of a metadata object, or undefined when it is missing. */
 export type MetadataLookup = (
   checksum: OstreeChecksum,
   kind: MetadataKind,
@@ -19,9 +19,9 @@ export interface ReachedObject extends DeltaObject {
 }
 
 /**
- * Walks everything a commit reaches, each object once per kind: the commit, then directories depth first, their files
- * in stored order. A missing object is reported and not entered; whether files are there is for the caller to see
- * (`isMissing` is false for them). Metadata is hashed and checked on the way when `verify` is set.
+ * Walks all objects that a commit reaches, each object once per kind: the commit, then directories depth first, their files
+ * in stored order. A missing object is reported and not entered; the caller checks whether files exist
+ * (`isMissing` is false for them). Metadata is hashed and verified on the way when `verify` is set.
  * @throws FormatError of the parsers, OSTREE_TREE_TOO_LARGE; IntegrityError OSTREE_CHECKSUM_MISMATCH
  */
 export function* walkCommit(

@@ -10,18 +10,18 @@ export interface Commit {
   /** In stored order, repeated keys kept: the order is part of the checksum. */
   readonly metadata: VariantDict;
   readonly parent: OstreeChecksum | undefined;
-  /** Always empty in practice; kept so that encoding gives the same bytes. */
+  /** Always empty in practice; kept so that encoding restores the same bytes. */
   readonly related: readonly (readonly [string, Uint8Array])[];
   readonly subject: string;
   readonly body: string;
-  /** Seconds since 1970 as the unsigned 64-bit number stored; a time before 1970 is its two's complement. */
+  /** Seconds since 1970 as the stored unsigned 64-bit number; a time before 1970 is in two's complement. */
   readonly timestampSec: bigint;
   readonly rootTree: OstreeChecksum;
   readonly rootMeta: OstreeChecksum;
 }
 
 /**
- * Parses a commit object; does not check its own checksum (verifyMetadata does).
+ * Parses a commit object; does not verify its checksum (verifyMetadata does).
  * @throws FormatError GVARIANT_NOT_NORMAL, OSTREE_CHECKSUM_LENGTH, OSTREE_METADATA_TOO_LARGE
  */
 export function parseCommit(bytes: Uint8Array): Commit {
@@ -64,7 +64,7 @@ export function rawCommitOf(commit: Commit): ValueOf<typeof COMMIT_TYPE> {
   ];
 }
 
-/** What `ostree show` prints as ContentChecksum: SHA-256 of the root dirtree and root dirmeta ids. Equal for equal trees. */
+/** The ContentChecksum of `ostree show`: SHA-256 of the root dirtree and root dirmeta ids. Equal for equal trees. */
 export function computeContentChecksum(commit: Commit): OstreeChecksum {
   return createHash('sha256')
     .update(checksumBytes(commit.rootTree))

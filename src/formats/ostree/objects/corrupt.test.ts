@@ -14,7 +14,7 @@ import {
   walkCommit,
 } from '../index.ts';
 
-/** What becomes of every damaged repository; the real tools' answers are in r-corrupt.expected-2026.5.txt. */
+/** The expected result for every damaged repository; results of the real tools are in r-corrupt.expected-2026.5.txt. */
 const EXPECTED: Readonly<Record<string, ErrorCode | 'accepted' | 'missing'>> = {
   '00-good': 'accepted',
   '02-payload-truncated': 'accepted',
@@ -41,7 +41,7 @@ const EXPECTED: Readonly<Record<string, ErrorCode | 'accepted' | 'missing'>> = {
   '44-dirtree-cycle-impossible-self-name': 'OSTREE_NAME_INVALID',
 };
 
-/** Resolves the ref `t`, then reads and verifies everything it reaches, as a pull does. */
+/** Resolves the ref `t`, then reads and verifies all objects that it reaches, as a pull does. */
 function pullAll(folder: string): 'accepted' | 'missing' {
   const files = readTarFolder('ostree/r-corrupt.tar.gz', folder);
   const object = (checksum: OstreeChecksum, extension: string): Uint8Array | undefined =>

@@ -28,7 +28,7 @@ export function encodeMetadataDict(dict: VariantDict): Uint8Array {
 }
 
 /**
- * The id of the deleted commit that a tombstone object stands for.
+ * The id of the deleted commit that a tombstone object represents.
  * @throws FormatError GVARIANT_NOT_NORMAL, OSTREE_METADATA_INVALID
  */
 export function parseTombstone(bytes: Uint8Array): OstreeChecksum {
@@ -50,21 +50,21 @@ export function encodeTombstone(commit: OstreeChecksum): Uint8Array {
   return encodeMetadataDict([['commit', variantOf(BYTES, bytes)]]);
 }
 
-/** Size of one object as the commit that uses it states it; a hint for planning, not to be trusted. */
+/** Size of one object as stated by a commit that uses it; a hint for planning, not to be trusted. */
 export interface ObjectSize {
   readonly checksum: OstreeChecksum;
   /** Bytes of the archived (compressed) object. */
   readonly archivedBytes: number;
-  /** Bytes of the unpacked content; of a link, the length of its target. */
+  /** Bytes of the unpacked content; for a link, the length of its target. */
   readonly unpackedBytes: number;
-  /** Undefined when an old writer left it out. */
+  /** Undefined when an old writer omitted it. */
   readonly kind: ObjectKind | undefined;
 }
 
 const SIZES_TYPE = arrayOf(BYTES);
 
 /**
- * The sizes that a commit made with `--generate-sizes` carries in `ostree.sizes`, or undefined.
+ * The sizes in `ostree.sizes` of a commit made with `--generate-sizes`, or undefined.
  * Each is the checksum, two LEB128 sizes and the object kind. Source: OSTree spec 2.12.
  * @throws FormatError OSTREE_METADATA_INVALID
  */

@@ -5,13 +5,13 @@ import { chooseOffsetWidth, encodeVariant, offsetWidth } from '#formats/gvariant
 import { CHECKSUM_BYTES, DIRTREE_ENTRIES_MAX, DIRTREE_TYPE, NAME_MAX_BYTES } from '../layout.ts';
 import { checksumBytes, requireMetadataSize, textOf } from './objects.ts';
 
-/** A file or link in a directory. */
+/** A file or link of a directory. */
 export interface DirtreeFile {
   readonly name: ByteString;
   readonly checksum: OstreeChecksum;
 }
 
-/** A directory in a directory. */
+/** A subdirectory of a directory. */
 export interface DirtreeDirectory {
   readonly name: ByteString;
   readonly tree: OstreeChecksum;
@@ -22,14 +22,14 @@ export interface DirtreeDirectory {
 export interface Dirtree {
   readonly files: readonly DirtreeFile[];
   readonly directories: readonly DirtreeDirectory[];
-  /** Both lists ascend by the bytes of their names, as every current writer makes them; worth a warning when not. */
+  /** Both lists ascend by the bytes of their names, as all current writers sort them; worth a warning when false. */
   readonly isSorted: boolean;
 }
 
 /**
- * Parses a dirtree object. Names are valid UTF-8 of 1 to 255 bytes without `/`, not `.` or `..`, and no name is there
- * twice, neither as two files nor as a file and a directory (libostree checks only part of this; OSTree spec 2.4).
- * Reads the bytes directly, because a large tree has many; accepts exactly what parseVariant accepts.
+ * Parses a dirtree object. Names are valid UTF-8 of 1 to 255 bytes without `/`, not `.` or `..`, and unique
+ * among files and directories together (libostree checks only part of this; OSTree spec 2.4).
+ * Reads the bytes directly, because a large tree has many dirtrees; accepts exactly what parseVariant accepts.
  * @throws FormatError GVARIANT_NOT_NORMAL, OSTREE_CHECKSUM_LENGTH, OSTREE_NAME_INVALID, OSTREE_NAME_DUPLICATE,
  * OSTREE_METADATA_TOO_LARGE
  */
@@ -131,7 +131,7 @@ class DirtreeReader {
     }
   }
 
-  /** The name and checksums of `(say)` or `(sayay)`: name, checksums, then the ends in reverse, the last one left out. */
+  /** The name and checksums of `(say)` or `(sayay)`: name, checksums, then their end offsets in reverse, without the last. */
   entry(start: number, end: number, checksums: 1 | 2): [ByteString, OstreeChecksum[]] {
     const width = offsetWidth(end - start);
     const body = end - width * checksums;
@@ -233,7 +233,7 @@ function findRepeated(entries: readonly { readonly name: ByteString }[]): ByteSt
   return undefined;
 }
 
-/** One walk over both ascending lists: equal names are next to each other. */
+/** Merges both ascending lists in one pass: equal names become adjacent. */
 function findRepeatedSorted(
   files: readonly DirtreeFile[],
   directories: readonly DirtreeDirectory[],

@@ -18,11 +18,11 @@ import { type OstreeXattr, rawXattrsOf, sortXattrs, type XattrRules, xattrsOf } 
 /** uid, gid, mode and rdev. */
 const FIXED_HEADER_BYTES = 16;
 
-/** Everything about a file object that is not its content. */
+/** The fields of a file object other than its content. */
 export interface FileHeader {
   readonly uid: number;
   readonly gid: number;
-  /** With the file type: regular or link. */
+  /** Including the file type: regular or link. */
   readonly mode: number;
   /** Target of a link; empty for a regular file (a stored target of a regular file is kept, but never hashed). */
   readonly target: ByteString;
@@ -60,7 +60,7 @@ export function parseZlibHeader(bytes: Uint8Array, rules: XattrRules = {}): Size
   };
 }
 
-/** The bytes that parseZlibHeader reads; xattrs in the order given. */
+/** The inverse of parseZlibHeader; xattrs in the order given. */
 export function encodeZlibHeader(header: SizedFileHeader): Uint8Array {
   const { uid, gid, mode, target, xattrs, sizeBytes } = header;
   return encodeVariant(
@@ -78,7 +78,7 @@ export function encodeZlibHeader(header: SizedFileHeader): Uint8Array {
 }
 
 /**
- * The header as it is hashed: `(uuuusa(ayay))`, xattrs sorted by name unless `storedOrder`, and no target unless the
+ * The header in its hashed form: `(uuuusa(ayay))`, xattrs sorted by name unless `storedOrder`, and no target unless the
  * file is a link. Source: OSTree spec 2.5.
  */
 export function encodeFileHeader(header: FileHeader, storedOrder = false): Uint8Array {
@@ -97,7 +97,7 @@ export function encodeFileHeader(header: FileHeader, storedOrder = false): Uint8
   );
 }
 
-/** The same bytes as the general encoder for a file without xattrs, which is nearly every file: five times as fast. */
+/** The same bytes as the general encoder for a file without xattrs, as nearly all files are: five times as fast. */
 function encodePlainHeader({ uid, gid, mode, target }: FileHeader): Uint8Array {
   const text = isLinkMode(mode) ? target : '';
   if (text !== '') textOf(target);
@@ -121,7 +121,7 @@ export function frameHeader(header: Uint8Array): Uint8Array {
 }
 
 /**
- * Length of the header that follows an 8-byte prefix, checked against the bytes there are.
+ * Length of the header that follows an 8-byte prefix, checked against the available bytes.
  * The four bytes after the length should be zero, but readers have always ignored them (OSTree spec 2.4).
  * @throws FormatError OSTREE_HEADER_INVALID
  */
@@ -135,7 +135,7 @@ export function parseHeaderPrefix(bytes: Uint8Array, objectBytes = bytes.length)
   return length;
 }
 
-/** A big-endian number, without a view of its own: tens of thousands are read. */
+/** A big-endian number, read without a DataView: tens of thousands are read. */
 function uint32At(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at] as number) * 256 + (bytes[at + 1] as number)) * 65_536;
   return high + (bytes[at + 2] as number) * 256 + (bytes[at + 3] as number);
@@ -158,7 +158,7 @@ export class FileHasher {
     if (!this.#isLink) this.#hash.update(piece);
   }
 
-  /** May be called once. */
+  /** Call at most once. */
   finish(): OstreeChecksum {
     return this.#hash.digest('hex') as OstreeChecksum;
   }
@@ -172,10 +172,10 @@ export function computeFileChecksum(header: FileHeader, content?: Uint8Array): O
   return computeFramedChecksum(frameHeader(encodeFileHeader(header)), hashed);
 }
 
-/** Content up to this size is hashed together with its header in one call, which is faster, in bytes. */
+/** Largest content that is hashed together with its header in one call, which is faster, in bytes. */
 const HASH_AT_ONCE_BYTES = 128 * 1024;
 
-/** The checksum of a file object from its framed header as it is hashed, and its content (none for a link). */
+/** The checksum of a file object from its framed header in hashed form, and its content (none for a link). */
 export function computeFramedChecksum(framed: Uint8Array, content: Uint8Array): OstreeChecksum {
   if (content.length <= HASH_AT_ONCE_BYTES) {
     return hashOnce('sha256', concatBytes([framed, content]), 'hex') as OstreeChecksum;

@@ -6,31 +6,31 @@ import { encodeZlibHeader, frameHeader, parseHeaderPrefix, parseZlibHeader } fro
 import { isLinkMode } from './mode.ts';
 import { isSorted } from './xattrs.ts';
 
-/** The parts of a `.filez` object that is in memory. */
+/** The parts of a `.filez` object in memory. */
 export interface Filez {
   readonly header: SizedFileHeader;
-  /** The header as received, prefix included: what a commit stream keeps. A view. */
+  /** The header as received, including its prefix: the form that a commit stream stores. A view. */
   readonly rawHeader: Uint8Array;
   /** The raw deflate stream; empty for links. A view. */
   readonly payload: Uint8Array;
 }
 
-/** Another inflater of raw deflate streams that are in memory, where the host has a faster one than zlib. */
+/** An optional inflater for raw deflate streams in memory, where the host has one that is faster than zlib. */
 export interface WholeInflater {
   /**
-   * Inflates a stream into `output`. False when it is not whole, does not give exactly as many bytes as `output` has, or is followed by
-   * others: zlib then says what is wrong, if anything is.
+   * Inflates a stream into `output`. Returns false when the stream is incomplete, inflates to another length than `output`, or has
+   * trailing bytes: zlib then reports the fault, if there is one.
    */
   inflateWhole(input: Uint8Array, output: Uint8Array): boolean;
 }
 
 /** Largest piece that inflateSource yields, in bytes. */
 const PIECE_BYTES = 256 * 1024;
-/** Largest content that the other inflater gets memory for before it has inflated anything, in bytes. */
+/** Largest content for which memory is allocated before the optional inflater runs, in bytes. */
 const UNSEEN_MAX_BYTES = 4 * 1024 * 1024;
 /**
- * A truncated deflate stream is not fatal when all `size` bytes came out (OSTree spec 2.4): flush, never demand the end. A function,
- * because to read the constant loads zlib.
+ * A truncated deflate stream is not fatal when all `size` bytes were inflated (OSTree spec 2.4): flush, never require the end. A
+ * function, because reading the constant loads zlib.
  */
 const tolerant = () => ({ finishFlush: zlib.Z_SYNC_FLUSH });
 
@@ -47,11 +47,11 @@ export function parseFilez(bytes: Uint8Array): Filez {
 }
 
 /**
- * The content of a small file object in one call; never yields more than the size in the header, whatever the payload
- * would inflate to.
- * @param inflater is asked before zlib
- * @param onWarning is told what is odd about a payload that is accepted
- * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or gives another number of bytes
+ * Inflates a small file object in one call; never returns more bytes than the size in the header, however long the payload
+ * would be when inflated.
+ * @param inflater is tried before zlib
+ * @param onWarning receives the anomalies of an accepted payload
+ * @throws FormatError OSTREE_PAYLOAD_INVALID when the payload is damaged or inflates to another number of bytes
  */
 export function inflateContent(
   header: SizedFileHeader,
@@ -79,8 +79,8 @@ export function inflateContent(
 }
 
 /**
- * The content of a file object as pieces, from a payload that arrives as pieces. Memory stays bounded; ends with an
- * error as soon as more than `sizeBytes` bytes come out.
+ * Inflates a file object in pieces, from a payload that arrives in pieces. Memory stays bounded; throws
+ * as soon as more than `sizeBytes` bytes are inflated.
  * @throws FormatError OSTREE_PAYLOAD_INVALID; errors of the source pass unchanged
  */
 export async function* inflateSource(
@@ -110,7 +110,7 @@ export async function* inflateSource(
   if (producedBytes !== sizeBytes) throw sizeError(sizeBytes, producedBytes);
 }
 
-/** What is odd about a `.filez` object without changing its checksum; libostree ignores all of it. */
+/** Anomalies of a `.filez` object that do not change its checksum; libostree ignores all of them. */
 export const FILEZ_WARNINGS = {
   PREFIX_PADDING: 'bytes 4 to 7 are not zero',
   STREAM_UNFINISHED: 'the deflate stream has no end',
@@ -121,13 +121,13 @@ export const FILEZ_WARNINGS = {
 /** Code of a warning. */
 export type FilezWarning = keyof typeof FILEZ_WARNINGS;
 
-/** Whether the part of a header's prefix that means nothing is zero. */
+/** True when the unused part of a header's prefix is zero. */
 export function isPrefixClear(rawHeader: Uint8Array): boolean {
   return rawHeader[4] === 0 && rawHeader[5] === 0 && rawHeader[6] === 0 && rawHeader[7] === 0;
 }
 
 /**
- * Lists what deserves a warning in an object that was accepted. Source: OSTree spec 2.4.
+ * Lists the warnings for an accepted object. Source: OSTree spec 2.4.
  * @throws FormatError of parseFilez and inflateContent
  */
 export function listFilezWarnings(bytes: Uint8Array): FilezWarning[] {
@@ -139,7 +139,7 @@ export function listFilezWarnings(bytes: Uint8Array): FilezWarning[] {
   return warnings;
 }
 
-/** A stream without its end is inflated again, without asking for it. */
+/** Inflates a payload; a truncated stream is inflated again without requiring its end. */
 function inflateWithZlib(
   payload: Uint8Array,
   sizeBytes: number,
@@ -150,7 +150,7 @@ function inflateWithZlib(
     chunkSize: Math.min(Math.max(sizeBytes + 1, 64), PIECE_BYTES),
   };
   try {
-    // The typings do not know that `info` changes the result.
+    // The type declarations do not know that `info` changes the result.
     const { buffer, engine } = inflateRawSync(payload, { ...limits, info: true }) as unknown as {
       readonly buffer: Buffer;
       readonly engine: { readonly bytesWritten: number };
@@ -197,7 +197,7 @@ async function feed(
   inflate.end();
 }
 
-/** Resolves when the inflater takes more input, or will take none any more. */
+/** Resolves when the inflater accepts more input, or is closed. */
 function drained(inflate: ReturnType<typeof createInflateRaw>): Promise<void> {
   return new Promise((resolve) => {
     const go = () => {

@@ -48,7 +48,7 @@ import {
 import { DIRMETA_TYPE, DIRTREE_TYPE, FILE_HEADER_TYPE, ZLIB_HEADER_TYPE } from '../layout.ts';
 import { swap32, swap64 } from './swap.ts';
 
-/** Every archive whose repositories are sound. */
+/** Every archive with undamaged repositories. */
 const ARCHIVES = [
   'ostree/mini.tar.gz',
   'ostree/extra/repos.tar.gz',
@@ -90,7 +90,7 @@ function refuses(run: () => unknown, code: ErrorCode): void {
   assert.throws(run, (error) => isOnecopyError(error) && error.code === code);
 }
 
-/** Flips every byte in three ways and cuts at every length: a value that encodes to the same bytes, or an error of ours. */
+/** Flips every byte in three ways and cuts at every length. Expects a value that encodes to the same bytes, or an error of ours. */
 function survivesDamage(bytes: Uint8Array, roundTrip: (damaged: Uint8Array) => Uint8Array): void {
   const inputs: Uint8Array[] = [];
   for (let length = 0; length < bytes.length; length++) inputs.push(bytes.slice(0, length));
@@ -438,7 +438,7 @@ test('parseFilez refuses a prefix longer than the object and a link with payload
   refuses(() => parseFilez(link), 'OSTREE_PAYLOAD_INVALID');
 });
 
-/** Who inflates: every test of inflateContent runs with both. */
+/** The inflaters: every test of inflateContent runs with both. */
 const INFLATERS = [
   { name: 'zlib', open: () => undefined, isHere: () => true },
   {
@@ -509,7 +509,7 @@ test('inflateContent gives the same with both inflaters, for whole, cut and dama
             : payload;
       if (kind === 'size') header.sizeBytes = Math.max(0, content.length + (where % 2) * 2 - 1);
       const expected = outcome(header, given);
-      // zlib refuses codes that leave patterns of bits unused even where the patterns do not occur; the sum decides about those.
+      // zlib rejects incomplete codes even where the unused bit patterns do not occur; the checksum decides about those.
       if (/invalid (distances|literal\/lengths|code lengths) set/.test(expected)) return;
       assert.equal(outcome(header, given, inflater), expected);
       if (kind === 'none') assert.equal(expected, Buffer.from(content).toString('hex'));

@@ -5,7 +5,7 @@ import { FormatError, IntegrityError } from '#base/errors';
 import { CHECKSUM_BYTES, METADATA_MAX_BYTES } from '../layout.ts';
 
 /**
- * The kinds of objects in a repository: number in deltas and extension on disk. In archive repositories a file has the
+ * The kinds of objects in a repository: their number in deltas and extension on disk. In archive repositories a file has the
  * extension `filez` instead. Source: OSTree spec 2.2.
  */
 export const OBJECT_KINDS = {
@@ -24,10 +24,10 @@ export const OBJECT_KINDS = {
 export type ObjectKind = keyof typeof OBJECT_KINDS;
 /** Kinds whose checksum is the SHA-256 of their stored bytes. */
 export type MetadataKind = 'commit' | 'dirtree' | 'dirmeta';
-/** Kinds that a delta carries. */
+/** Kinds that a delta can contain. */
 export type DeltaObjectKind = MetadataKind | 'file';
 
-/** The kind with a number of OSTree spec 2.2, or undefined. */
+/** The kind with this number in OSTree spec 2.2, or undefined. */
 export function objectKindOf(number: number): ObjectKind | undefined {
   return KIND_BY_NUMBER.get(number);
 }
@@ -52,7 +52,7 @@ export function checksumBytes(checksum: OstreeChecksum): Uint8Array {
 }
 
 /**
- * The checksum held by a member of a metadata object.
+ * The checksum in a member of a metadata object.
  * @throws FormatError OSTREE_CHECKSUM_LENGTH when it is not 32 bytes long
  */
 export function checksumOf(bytes: Uint8Array, what: string, offset = 0): OstreeChecksum {
@@ -72,7 +72,7 @@ export function computeMetadataChecksum(bytes: Uint8Array): OstreeChecksum {
 }
 
 /**
- * Checks that bytes are the object their name promises.
+ * Verifies that bytes are the object with this checksum.
  * @throws IntegrityError OSTREE_CHECKSUM_MISMATCH
  */
 export function verifyMetadata(
@@ -107,7 +107,7 @@ export function requireMetadataSize(bytes: Uint8Array, what: string): void {
   );
 }
 
-/** The text of a ByteString that is known to be UTF-8, for a GVariant string. Not UTF-8: TypeError. */
+/** The text of a ByteString that must be UTF-8, for a GVariant string. Not UTF-8: TypeError. */
 export function textOf(value: ByteString): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytesOf(value));
 }

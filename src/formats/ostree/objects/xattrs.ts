@@ -5,22 +5,22 @@ import type { XATTRS_TYPE } from '../layout.ts';
 
 /** One extended attribute. */
 export interface OstreeXattr {
-  /** Without the NUL that ends it in an object. */
+  /** Without the NUL that ends it in the object. */
   readonly name: ByteString;
   readonly value: Uint8Array;
   /**
-   * The object holds the name without its NUL: a defect of composefs-ostree commits made from images (OSTree spec
-   * 6.2/5). Only parsers told to accept it set this; encoding keeps it, so that bytes stay what they were.
+   * True when the object stores the name without its NUL: a defect of composefs-ostree commits made from images (OSTree spec
+   * 6.2/5). Only parsers with `acceptUnterminated` set this; encoding preserves it, so that the bytes stay the same.
    */
   readonly isUnterminated?: true;
 }
 
-/** Xattrs as a GVariant holds them. */
+/** Xattrs in their GVariant form. */
 type RawXattrs = ValueOf<typeof XATTRS_TYPE>;
 
-/** How strictly xattrs are read. */
+/** Strictness of reading xattrs. */
 export interface XattrRules {
-  /** Demand ascending names (dirmeta). Files may come in any order and are sorted for hashing. */
+  /** Require ascending names (dirmeta). Files may list them in any order; they are sorted for hashing. */
   readonly isSorted?: boolean;
   /** Accept names that lack their NUL, and mark them. */
   readonly acceptUnterminated?: boolean;
@@ -54,16 +54,16 @@ export function rawXattrsOf(xattrs: readonly OstreeXattr[]): RawXattrs {
   ]);
 }
 
-/** The order in which xattrs are hashed: by the bytes of their names (libostree 2024.10 and later). */
+/** The hashing order of xattrs: by the bytes of their names (libostree 2024.10 and later). */
 export function sortXattrs(xattrs: readonly OstreeXattr[]): readonly OstreeXattr[] {
   if (isSorted(xattrs)) return xattrs;
   return [...xattrs].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
 /**
- * What a `bare` repository gives back of a file's xattrs, in the order in which they are hashed: libostree does not see an xattr without a
- * value, and the kernel turns a capability of version 3 whose root id is 0 into one of version 2. A checksum over anything else
- * cannot be right there. Source: OSTree spec 2.5; Linux security/commoncap.c cap_inode_getsecurity.
+ * The xattrs of a file that a `bare` repository returns, in their hashing order. libostree does not see an xattr without a
+ * value, and the kernel converts a capability of version 3 with root id 0 into version 2. A checksum over other xattrs
+ * cannot match there. Source: OSTree spec 2.5; Linux security/commoncap.c cap_inode_getsecurity.
  */
 export function xattrsOnDisk(xattrs: readonly OstreeXattr[]): readonly OstreeXattr[] {
   const isKept = xattrs.every((one) => one.value.length > 0 && valueOnDisk(one) === one.value);

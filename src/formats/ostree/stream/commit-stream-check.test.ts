@@ -33,7 +33,7 @@ function findings({ content, objectRefs }: CommitStreamContent): StreamFindingCo
   return [...new Set(codes)];
 }
 
-/** The encoded stream after a change, given the start of the content area and a way to find objects. */
+/** The encoded stream after a change; `at` has the offsets of its info and content areas. */
 function damaged(
   change: (view: DataView, at: { readonly info: number; readonly content: number }) => void,
 ): CommitStreamContent {

@@ -16,7 +16,7 @@ import { inlineMaxBytes } from './commit-stream.ts';
 import { ALIGNMENT } from './commit-stream-layout.ts';
 import type { CommitStream, StreamObject } from './commit-stream-reader.ts';
 
-/** What checkCommitStream can find, with its meaning. */
+/** The findings of checkCommitStream, with their meaning. */
 export const STREAM_FINDINGS = {
   CHECKSUM_MISMATCH: 'an object does not hash to its id',
   CONTENT_GAP: 'objects do not follow each other without a gap',
@@ -34,24 +34,24 @@ export const STREAM_FINDINGS = {
 /** Code of a finding. */
 export type StreamFindingCode = keyof typeof STREAM_FINDINGS;
 
-/** Something wrong with a commit stream. */
+/** One fault of a commit stream. */
 export interface StreamFinding {
   readonly code: StreamFindingCode;
-  /** The object it is about, where it is about one. */
+  /** The object concerned; undefined for a fault of the whole stream. */
   readonly checksum: OstreeChecksum | undefined;
   readonly message: string;
 }
 
-/** Settings of checkCommitStream. */
+/** Options of checkCommitStream. */
 export interface CheckStreamOptions {
-  /** Decides what should be inline. */
+  /** Determines the limit for inline files. */
   readonly algorithm: VerityAlgorithm;
 }
 
 /**
- * Checks everything about an open stream that can be known without other objects: hashes of all metadata and inline
- * files, reachability, layout. Content of external files is named by its own digest and checked with the repository.
- * Never throws for the content of the stream; findings come in a fixed order.
+ * Checks all properties of an open stream that need no other objects: hashes of all metadata and inline
+ * files, reachability, layout. External content has its own digest and is checked with the repository.
+ * Never throws because of the stream's content; findings come in a fixed order.
  */
 export function checkCommitStream(
   stream: CommitStream,
@@ -60,7 +60,7 @@ export function checkCommitStream(
   return atOnce(checkCommitStreamInSteps(stream, options));
 }
 
-/** As `checkCommitStream`, in steps. */
+/** Like `checkCommitStream`, in steps. */
 export function checkCommitStreamInSteps(
   stream: CommitStream,
   options: CheckStreamOptions,
@@ -107,7 +107,7 @@ class StreamChecker {
     }
   }
 
-  /** Objects follow each other in table order, each padded with zeros, and the last ends the content. */
+  /** Objects are contiguous in table order, each padded with zeros, and the last one ends the content. */
   *#checkLayout(): Steps<void> {
     let end = 0;
     for (const { checksum, data, offset } of this.#stream.objects()) {
@@ -157,7 +157,7 @@ class StreamChecker {
     }
   }
 
-  /** Old writers hashed xattrs in stored order: both orders count as right. */
+  /** Old writers hashed xattrs in stored order: both orders are accepted. */
   #checkFileHash(checksum: OstreeChecksum): void {
     const { header, inline } = this.#stream.file(checksum);
     const hash = (storedOrder: boolean): OstreeChecksum => {

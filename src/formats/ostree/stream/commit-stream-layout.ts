@@ -23,15 +23,15 @@ export const INFO_POSITION = 0;
 export const INFO_LENGTH = 4;
 /** Offset of the external index inside an info entry. */
 export const INFO_EXTERNAL = 8;
-/** External index of an object without external content. */
+/** External index that means no external content. */
 export const NO_EXTERNAL = 0xffffffff;
-/** Objects start at multiples of this, from the start of the content. */
+/** Alignment of objects, in bytes from the start of the content. */
 export const ALIGNMENT = 8;
 /** Largest position, in units of ALIGNMENT. */
 export const POSITION_MAX = 0xffffffff;
 /** Longest object data, in bytes. */
 export const OBJECT_DATA_MAX_BYTES = 0xffffffff;
-/** Longest content of a stream that is read, in bytes: the longest inline run that a splitstream writer makes. */
+/** Longest content of a stream that is read, in bytes: the longest inline run that a splitstream writer produces. */
 export const STREAM_MAX_BYTES = 2 ** 30;
 /** Named ref of a commit stream: the EROFS image made from it. Source: OSTree spec 3.2. */
 export const IMAGE_REF = 'composefs.image';

@@ -23,31 +23,31 @@ import {
   STREAM_MAX_BYTES,
 } from './commit-stream-layout.ts';
 
-/** One object of a stream, of whatever kind: the kind is implied by who points at it. */
+/** One object of a stream. Its kind follows from the object that refers to it. */
 export interface StreamObject {
   readonly checksum: OstreeChecksum;
   /** Metadata, or framed header and inline content of a file. A view. */
   readonly data: Uint8Array;
-  /** The object that holds the content of a larger file. */
+  /** The object with the content of a larger file. */
   readonly external: ObjectId | undefined;
-  /** Where the data begins, from the start of the content area. */
+  /** Start of the data, from the start of the content area. */
   readonly offset: number;
 }
 
-/** A file of a stream, taken apart. */
+/** A parsed file of a stream. */
 export interface StreamFile {
   readonly header: SizedFileHeader;
   /** Header with its prefix, as stored. A view. */
   readonly rawHeader: Uint8Array;
-  /** Content of a file that is held inline (empty for links and externals). A view. */
+  /** Content of an inline file (empty for links and externals). A view. */
   readonly inline: Uint8Array;
   readonly external: ObjectId | undefined;
 }
 
-/** The id that is looked for. One for all, because tens of thousands are. */
+/** The id of the current lookup. Shared, because there are tens of thousands of lookups. */
 const WANTED = Buffer.alloc(ID_BYTES);
 
-/** An open commit stream: the table was checked, objects are looked up on demand. */
+/** An open commit stream: its table is verified at opening, objects are looked up on demand. */
 export class CommitStream {
   readonly commit: OstreeChecksum;
   readonly flags: number;
@@ -60,7 +60,7 @@ export class CommitStream {
   readonly #infoOffset: number;
   readonly #contentOffset: number;
 
-  /** @param objectDigests `objectRefs` as bytes, where they are at hand */
+  /** @param objectDigests `objectRefs` as bytes, if available */
   constructor(
     content: Uint8Array,
     objectRefs: readonly ObjectId[],
@@ -87,19 +87,19 @@ export class CommitStream {
     this.commit = this.#idAt(commit);
   }
 
-  /** The same as `objectRefs`, one digest behind the other, in a buffer of their own. */
+  /** The digests of `objectRefs`, concatenated in a buffer of their own. */
   get objectDigests(): Uint8Array<ArrayBuffer> {
     this.#objectDigests ??= new Uint8Array(concatBytes(this.objectRefs.map(objectIdBytes)));
     return this.#objectDigests;
   }
 
-  /** The object with an id, or undefined. */
+  /** The object with this id, or undefined. */
   find(checksum: OstreeChecksum): StreamObject | undefined {
     const index = this.indexOf(checksum);
     return index === undefined ? undefined : this.#objectAt(index, checksum);
   }
 
-  /** True when an object is there. */
+  /** True when the stream contains an object. */
   has(checksum: OstreeChecksum): boolean {
     return this.indexOf(checksum) !== undefined;
   }
@@ -109,7 +109,7 @@ export class CommitStream {
     return this.#objectAt(index, this.#idAt(index));
   }
 
-  /** Where an object is in the table, or undefined. */
+  /** Index of an object in the table, or undefined. */
   indexOf(checksum: OstreeChecksum): number | undefined {
     const wanted = WANTED;
     if (wanted.write(checksum, 'hex') !== ID_BYTES) return undefined;
@@ -117,19 +117,19 @@ export class CommitStream {
     return index < this.size && this.#compareAt(index, wanted) === 0 ? index : undefined;
   }
 
-  /** The index of the first object whose id is not below this one, up to `size`. */
+  /** The index of the first object whose id is not below this one; `size` without one. */
   lowerBound(checksum: OstreeChecksum): number {
     WANTED.write(checksum, 'hex');
     return this.#lowerBound();
   }
 
-  /** The data of the object at an index: as `at`, without its id. */
+  /** The data of the object at an index. */
   dataAt(index: number): Uint8Array {
     const start = this.#contentOffset + this.offsetAt(index);
     return this.content.subarray(start, start + this.lengthAt(index));
   }
 
-  /** Where the data of the object at an index begins, from the start of the content area. */
+  /** Start of the data of the object at an index, from the start of the content area. */
   offsetAt(index: number): number {
     return this.#infoAt(index, INFO_POSITION) * ALIGNMENT;
   }
@@ -139,13 +139,13 @@ export class CommitStream {
     return this.#infoAt(index, INFO_LENGTH);
   }
 
-  /** Which of `objectRefs` holds the content of the object at an index; undefined when it has none. */
+  /** Index in `objectRefs` of the content of the object at an index; undefined without external content. */
   externalAt(index: number): number | undefined {
     const external = this.#infoAt(index, INFO_EXTERNAL);
     return external === NO_EXTERNAL ? undefined : external;
   }
 
-  /** The ids from one index to another, concatenated. A view. */
+  /** The ids from index `start` up to `end`, concatenated. A view. */
   idsBetween(start: number, end: number): Uint8Array {
     return this.content.subarray(IDS_OFFSET + start * ID_BYTES, IDS_OFFSET + end * ID_BYTES);
   }
@@ -178,7 +178,7 @@ export class CommitStream {
   }
 
   /**
-   * A file, taken apart. Names of xattrs that lack their NUL are accepted by default, because composefs-ostree wrote
+   * A parsed file. Xattr names without their NUL are accepted by default, because composefs-ostree wrote
    * such streams.
    * @throws NotFoundError OSTREE_OBJECT_NOT_FOUND; FormatError of parseZlibHeader
    */
@@ -219,7 +219,7 @@ export class CommitStream {
     return encodeHex(this.content.subarray(at, at + ID_BYTES)) as OstreeChecksum;
   }
 
-  /** Of the id that is looked for. */
+  /** Lower bound of the id in WANTED. */
   #lowerBound(): number {
     const wanted = WANTED;
     const bucket = wanted[0] ?? 0;
@@ -233,7 +233,7 @@ export class CommitStream {
     return low;
   }
 
-  /** Byte by byte: nearly all ids differ in the first few. */
+  /** Byte by byte: nearly all ids differ in the first few bytes. */
   #compareAt(index: number, wanted: Uint8Array, wantedAt = 0): number {
     const { content } = this;
     const at = IDS_OFFSET + index * ID_BYTES;
@@ -248,7 +248,7 @@ export class CommitStream {
     return this.#view.getUint32(BUCKETS_OFFSET + bucket * 4, true);
   }
 
-  /** Ids ascend without repetition, and the buckets count them. */
+  /** Verifies that ids ascend without repetition, and that the buckets count them. */
   #checkIds(): void {
     let index = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
@@ -265,7 +265,7 @@ export class CommitStream {
     }
   }
 
-  /** Data lies inside the content, externals inside the table of objects. */
+  /** Verifies that data lies inside the content, and external indices inside `objectRefs`. */
   #checkInfo(): void {
     for (let index = 0; index < this.size; index++) {
       const info = this.#infoOffset + index * INFO_BYTES;
@@ -282,8 +282,8 @@ export class CommitStream {
 }
 
 /**
- * Reads the commit stream out of an open splitstream and checks its table: counts, ascending ids, offsets, indices.
- * Hashes are not computed again; checkCommitStream does that.
+ * Reads the commit stream from an open splitstream and checks its table: counts, ascending ids, offsets, indices.
+ * Hashes are not verified; checkCommitStream does that.
  * @throws FormatError OSTREE_STREAM_INVALID and those of the splitstream body
  */
 export function readCommitStream(stream: Splitstream): CommitStream {

@@ -70,7 +70,7 @@ function rebuilt(stream: CommitStream): CommitStreamBuilder {
 
 const [FIRST_KEY = ''] = Object.keys(EXPECTED_STREAMS);
 
-/** A stream of a fixture, and the same with junk between its objects, as a careless writer might leave it. */
+/** A stream of a fixture, and the same with junk between its objects, as a careless writer might write it. */
 function streamsOf(key: string): {
   commit: OstreeChecksum;
   built: CommitStreamContent;
@@ -95,7 +95,7 @@ test('objects taken from another commit give the same bytes as objects that are 
     fc.property(fc.nat(), fc.nat({ max: 6 }), (seed, every) => {
       const how = (index: number) => (Math.imul(index + 1, seed | 1) >>> 7) % (every + 2);
       for (const base of bases) {
-        // Some objects are left out of both, some are added, the rest is taken.
+        // Some objects are in neither builder, some are added, the others are taken from the base.
         const [mixed, added] = [new CommitStreamBuilder(base), new CommitStreamBuilder()];
         for (let index = 0; index < whole.size; index++) {
           const { checksum, data, external } = whole.at(index);
@@ -106,7 +106,7 @@ test('objects taken from another commit give the same bytes as objects that are 
             if (external === undefined) builder.addMetadata(checksum, data);
             else builder.addExternalFile(checksum, data, external);
           }
-          // What was added may be taken as well.
+          // An added object may be taken as well.
           if (how(index) !== 0 || index % 3 === 0) mixed.take(index);
           assert.ok(mixed.has(checksum));
         }

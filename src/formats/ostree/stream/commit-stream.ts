@@ -21,22 +21,22 @@ import {
 } from './commit-stream-layout.ts';
 import type { CommitStream } from './commit-stream-reader.ts';
 
-/** The content of a commit stream and the objects that its external indices mean. */
+/** The content of a commit stream and the objects of its external indices. */
 export interface CommitStreamContent {
   readonly content: Uint8Array;
-  /** In order of first use by the ids in ascending order: the object refs of the splitstream. */
+  /** In order of first use by ascending ids: the object refs of the splitstream. */
   readonly objectRefs: readonly ObjectId[];
 }
 
 /**
- * Largest file that a stream holds inline, in bytes: twice the length of an object id. The image made from the stream
+ * Largest file that a stream stores inline, in bytes: twice the length of an object id. The image made from the stream
  * inlines exactly the same files. Source: OSTree spec 3.3.
  */
 export function inlineMaxBytes(algorithm: VerityAlgorithm): number {
   return ALGORITHMS[algorithm].digestBytes * 2;
 }
 
-/** Objects in ascending order: one that was added, or some that are next to each other in the base. */
+/** Objects in ascending order: one added object, or several adjacent objects of the base. */
 type Run =
   | { readonly id: OstreeChecksum; readonly entry: Entry }
   | {
@@ -50,7 +50,7 @@ type Run =
 interface Merged {
   readonly runs: readonly Run[];
   readonly count: number;
-  /** Of all data with its padding. */
+  /** Length of all data including padding. */
   readonly contentBytes: number;
 }
 
@@ -60,13 +60,13 @@ interface Entry {
 }
 
 /**
- * Collects the objects of one commit and encodes them as composefs-ostree does, byte for byte. The order of adding has
- * no influence. Holds all metadata and inline content in memory.
+ * Collects the objects of one commit and encodes them as composefs-ostree does, byte for byte. The order of adding does
+ * not matter. Holds all metadata and inline content in memory.
  */
 export class CommitStreamBuilder {
   readonly #entries = new Map<OstreeChecksum, Entry>();
   readonly #base: CommitStream | undefined;
-  /** 1 for each object of the base that was taken. */
+  /** 1 for each object taken from the base. */
   readonly #taken: Uint8Array;
 
   /** @param base a commit that shares many objects with this one: see `take` */
@@ -75,33 +75,33 @@ export class CommitStreamBuilder {
     this.#taken = new Uint8Array(base?.size ?? 0);
   }
 
-  /** Number of objects that were added. */
+  /** Number of added objects. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** True when an object was added or taken. */
+  /** True when an object was added or taken from the base. */
   has(checksum: OstreeChecksum): boolean {
     if (this.#entries.has(checksum)) return true;
     const index = this.#base?.indexOf(checksum);
     return index !== undefined && this.#taken[index] === 1;
   }
 
-  /** Adds the object at an index of the base, as it is there. Returns false when that was done before. */
+  /** Takes the object at an index of the base unchanged. Returns false when it was taken before. */
   take(index: number): boolean {
     if (this.#taken[index] === 1) return false;
     this.#taken[index] = 1;
     return true;
   }
 
-  /** Adds a commit, dirtree or dirmeta: its bytes as they are. @throws FormatError OSTREE_STREAM_INVALID */
+  /** Adds a commit, dirtree or dirmeta with unchanged bytes. @throws FormatError OSTREE_STREAM_INVALID */
   addMetadata(checksum: OstreeChecksum, bytes: Uint8Array): void {
     this.#add(checksum, { data: bytes, external: undefined });
   }
 
   /**
    * Adds a link, or a regular file of at most inlineMaxBytes bytes. `rawHeader` is the framed header as an archive
-   * served it, so that the stream is the one composefs-ostree would write; else frameHeader(encodeZlibHeader(…)).
+   * served it, so that the stream equals composefs-ostree's; without one, frameHeader(encodeZlibHeader(…)).
    * @throws FormatError OSTREE_STREAM_INVALID
    */
   addInlineFile(checksum: OstreeChecksum, rawHeader: Uint8Array, content: Uint8Array): void {
@@ -117,7 +117,7 @@ export class CommitStreamBuilder {
   }
 
   /**
-   * The content of the stream of a commit, which must have been added.
+   * Encodes the stream of a commit, which must have been added.
    * @throws FormatError OSTREE_STREAM_INVALID when the objects do not fit the format
    */
   encode(commit: OstreeChecksum): CommitStreamContent {
@@ -146,7 +146,7 @@ export class CommitStreamBuilder {
     return { content, objectRefs: writer.objectRefs };
   }
 
-  /** Everything in ascending order of ids: what was added, and between that what was taken. */
+  /** All objects in ascending order of ids: added ones, and between them runs taken from the base. */
   #merge(): Merged {
     const runs: Run[] = [];
     let count = 0;
@@ -178,7 +178,7 @@ export class CommitStreamBuilder {
     return { runs, count, contentBytes };
   }
 
-  /** True when what was added was taken as well. @throws FormatError OSTREE_STREAM_INVALID when the two are not the same */
+  /** True when an added object was taken as well. @throws FormatError OSTREE_STREAM_INVALID when the two differ */
   #isTaken(base: CommitStream, id: OstreeChecksum, entry: Entry): boolean {
     const index = base.indexOf(id);
     if (index === undefined || this.#taken[index] === 0) return false;
@@ -203,16 +203,16 @@ export class CommitStreamBuilder {
   }
 }
 
-/** What the stream becomes in the repository. */
+/** Options for the splitstream of a commit. */
 export interface CommitStreamOptions {
   readonly algorithm: VerityAlgorithm;
-  /** The image made from the stream; left out in the first version of a stream. */
+  /** The image made from the stream; absent in the first version of a stream. */
   readonly image?: ObjectId | undefined;
   /** Further named refs, such as detached metadata. They make the stream's id differ from upstream's. */
   readonly namedRefs?: ReadonlyMap<string, ObjectId>;
 }
 
-/** The splitstream object of a commit: one inline chunk, every external object kept alive, the image as named ref. */
+/** The splitstream object of a commit: one inline chunk, references to all external objects, the image as named ref. */
 export async function encodeCommitStream(
   { content, objectRefs }: CommitStreamContent,
   options: CommitStreamOptions,
@@ -228,7 +228,7 @@ export async function encodeCommitStream(
   return await writer.finish();
 }
 
-/** Counts the ids that are in the table. */
+/** Writes the buckets: counts of the ids in the table. */
 function writeBuckets(view: DataView, count: number): void {
   const counts = new Uint32Array(BUCKETS);
   for (let index = 0; index < count; index++) {
@@ -249,12 +249,12 @@ interface Areas {
   readonly contentOffset: number;
 }
 
-/** Writes id, info and content of objects in ascending order; notes the external objects in order of first use. */
+/** Writes id, info and content of objects in ascending order; records the external objects in order of first use. */
 class StreamWriter {
   readonly #areas: Areas;
   readonly #ids: Buffer;
   readonly #externals = new Map<ObjectId, number>();
-  /** New positions of the objects of a base, by their old ones; NO_EXTERNAL where they are not known yet. */
+  /** New external indices by the base's index; NO_EXTERNAL where not assigned yet. */
   #newPlaces = new Uint32Array(0);
   #position = 0;
   /** Objects written so far. */
@@ -276,7 +276,7 @@ class StreamWriter {
     this.#info(data.length, external === undefined ? NO_EXTERNAL : this.#place(external));
   }
 
-  /** Copies objects that are next to each other in a commit, as far as their data is too. */
+  /** Copies adjacent objects of a base; their data is copied at once where it is contiguous too. */
   take(base: CommitStream, start: number, end: number): void {
     const { content, contentOffset } = this.#areas;
     content.set(base.idsBetween(start, end), IDS_OFFSET + this.count * ID_BYTES);
@@ -299,7 +299,7 @@ class StreamWriter {
     }
   }
 
-  /** What lies between objects is zero, whatever it was in the base. */
+  /** Clears the padding between objects, which may not be zero in the base. */
   #clearPadding(start: number, objects: number): void {
     const { view, content, infoOffset } = this.#areas;
     let at = start;

@@ -28,20 +28,20 @@ export interface StreamObjectDocument {
   readonly id: OstreeChecksum;
   /** Null when the commit does not reach it. */
   readonly type: DeltaObjectKind | null;
-  /** Bytes of its data in the stream. */
+  /** Length of its data in the stream, in bytes. */
   readonly length: number;
   readonly external: ObjectId | null;
-  /** Of a file: uid, gid, mode, size, target, xattrs (name and base64). */
+  /** For a file: uid, gid, mode, size, target, xattrs (name and base64). */
   readonly header: { readonly [key: string]: JsonValue } | null;
-  /** Base64 of the framed header, where `header` alone would not give the same bytes back. */
+  /** Base64 of the framed header, where `header` alone does not encode to the same bytes. */
   readonly rawHeader?: string;
-  /** Base64 of the data, of a file without its header; null for the content of an external file. */
+  /** Base64 of the data, for a file without its header; null for an external file. */
   readonly content: string | null;
 }
 
 /**
- * The JSON form of a stream, from which streamFromJson makes the identical bytes.
- * @throws FormatError only for what a walk of the commit meets; objects of unknown kind are listed with type null
+ * The JSON form of a stream; streamFromJson restores the identical bytes.
+ * @throws FormatError only for faults found while walking the commit; objects of unknown kind are listed with type null
  */
 export function describeCommitStream(
   stream: CommitStream,
@@ -143,7 +143,7 @@ function text(value: unknown, what: string): string {
   return typeof value === 'string' ? value : failJson(what, 'a string');
 }
 
-/** Text that a GVariant string can hold. */
+/** A text that a GVariant string can hold. */
 function string(value: unknown, what: string): string {
   const found = text(value, what);
   return found.isWellFormed() && !found.includes('\0') ? found : failJson(what, 'plain text');

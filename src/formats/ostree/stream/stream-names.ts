@@ -8,17 +8,17 @@ export function commitStreamName(commit: OstreeChecksum): string {
   return `${COMMIT_PREFIX}${commit}`;
 }
 
-/** The commit behind a stream name, or undefined for other streams. */
+/** The commit in a stream name, or undefined for other streams. */
 export function parseCommitStreamName(name: string): OstreeChecksum | undefined {
   return checksumBehind(COMMIT_PREFIX, name);
 }
 
-/** Name of the stream of a commit that is not there completely: upstream takes a commit stream for complete. */
+/** Name of the stream of an incomplete commit: upstream treats every commit stream as complete. */
 export function partialStreamName(commit: OstreeChecksum): string {
   return `${PARTIAL_PREFIX}${commit}`;
 }
 
-/** The commit behind the name of a stream of a partial commit, or undefined for other streams. */
+/** The commit in the name of a partial commit's stream, or undefined for other streams. */
 export function parsePartialStreamName(name: string): OstreeChecksum | undefined {
   return checksumBehind(PARTIAL_PREFIX, name);
 }
@@ -29,7 +29,7 @@ function checksumBehind(prefix: string, name: string): OstreeChecksum | undefine
 }
 
 /**
- * Name of the stream that caches the summary of a remote, or a subset of it. As upstream, the key is host and path, so
+ * Name of the stream that caches the summary of a remote, or of a subset. As upstream, the key is host and path, so
  * two servers on one host share it: compare the source before trusting the cache.
  */
 export function summaryStreamName(url: URL, subset?: string): string {

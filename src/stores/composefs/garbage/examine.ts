@@ -13,7 +13,7 @@ const ZSTD_MAGIC = Buffer.from('28b52ffd', 'hex');
 /** Offset and magic of an EROFS superblock. Source: Linux erofs_fs.h. */
 const EROFS = { offset: 1024, magic: Buffer.from('e2e1f5e0', 'hex') } as const;
 
-/** What is needed of a repository; declared here because its own members are not for the users of the library. */
+/** The parts of a repository needed here; declared separately because its own members are internal to the library. */
 interface ObjectsOfAlgorithm {
   readonly algorithm: VerityAlgorithm;
   readonly objects: Pick<ObjectStore, 'has'>;

@@ -41,7 +41,7 @@ function* sweep({ root, algorithm }: Repository, live: ReachedObjects): Steps<Sw
     yield;
     using dir = root.tryOpenDir(`${OBJECTS}/${fanOut}`, { noFollow: true });
     dir?.visitEntries((bytes, start, end, type, inode) => {
-      // Nearly every object is live, and its first bytes say so: only of another one the whole name is read.
+      // Nearly every object is live, which its first bytes show: the whole name is decoded only for the others.
       const mayBeLive = decoder.decodePrefix(number, bytes, start, end, KEY_BYTES);
       if (mayBeLive && live.hasWords(decoder.words, 0)) {
         kept += 1;

@@ -176,13 +176,13 @@ test('what is read is verified, whether or not there is anything to remove', () 
     streams.register('s', id, { ref: 'r' });
     const file = join(path, 'objects', objectPath(id));
     const bytes = readFileSync(file);
-    // The table of objects: it now names another one.
+    // The table of objects: the entry now names another object.
     bytes[112] = (bytes[112] ?? 0) ^ 1;
     writeFileSync(file, bytes);
     await rejects(collectGarbage(repository), withCode('GC_UNREADABLE'));
     equal(idsOf(repository).length, 2, 'the object that the table no longer names');
     bytes[112] = (bytes[112] ?? 0) ^ 1;
-    // The end of the body: the tables are whole, the digest is not.
+    // The end of the body: the tables are complete, but the digest differs.
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     writeFileSync(file, bytes);
     const nothing = await collectGarbage(repository);

@@ -296,8 +296,8 @@ function linkOf({ path }: Referrer): GarbageLink {
 }
 
 /**
- * Staging files, temporary links, and what was kept for too long. While the lock is held exclusively, only a pull with a lease may use a staging
- * file.
+ * Finds staging files, temporary links, and kept files that have expired. While the lock is held exclusively, only a pull with a lease may use a
+ * staging file.
  */
 function findLeftovers(repository: Repository, isLeased: boolean): ByteString[] {
   const { root } = repository;

@@ -7,7 +7,7 @@ import type { Garbage } from './gc-sweep.ts';
 import type { Marker } from './reach.ts';
 
 /**
- * Marks what the leases of running pulls keep: objects, and streams that still have a name, with everything that these reach.
+ * Marks what the leases of running pulls keep: objects, and streams that still have a name, with everything that they reach.
  * @returns the number of leases
  * @throws as `Marker`
  */
@@ -30,8 +30,8 @@ export async function markLeased(
 }
 
 /**
- * Leaves out of garbage what running pulls have stored or reused since the marking. To be called right before the removal. (A pull that reuses an
- * object still later finds it missing, and stores it again.)
+ * Removes from the garbage what running pulls have stored or reused since the marking. Call it right before the removal. (A pull that reuses an
+ * object later finds it missing, and stores it again.)
  */
 export function spareLeased<T extends Garbage>({ leases, algorithm }: Repository, plan: T): T {
   const { digestBytes } = ALGORITHMS[algorithm];

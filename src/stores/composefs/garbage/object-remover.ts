@@ -2,7 +2,7 @@ import { objectIdOf } from '#formats/fsverity';
 import { Dir } from '#host';
 import { OBJECTS } from '../layout.ts';
 
-/** Objects of one step. */
+/** Objects in one step. */
 const STEP_OBJECTS = 128;
 
 /** The objects that one thread removes: plain data. The descriptor belongs to the caller. */
@@ -18,7 +18,7 @@ export interface Removal {
   readonly done: SharedArrayBuffer;
 }
 
-/** What was removed. */
+/** Number and size of removed objects. */
 export interface Removed {
   readonly objects: number;
   readonly bytes: number;

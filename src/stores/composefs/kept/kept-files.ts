@@ -4,36 +4,36 @@ import { createTmpFile, type Dir, OPEN, readAll } from '#host';
 import { DIRECTORY_MODE, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
 
-/** What is kept may be of a private registry: it belongs to its owner alone. */
+/** Kept content may come from a private registry: only its owner may read it. */
 const KEPT_MODE = 0o600;
-/** Names of kept files: no path, nothing hidden. */
+/** Names of kept files: no paths, no hidden files. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,200}$/;
 
-/** How much is kept, and for how long. */
+/** Limits of kept files. */
 export interface KeptLimits {
-  /** Most bytes of all files together; the oldest go first. */
+  /** Maximum size of all files together, in bytes; the oldest are removed first. */
   readonly bytesMax: number;
-  /** How long after it was written a file is kept, in seconds. */
+  /** Age at which a file expires, in seconds since it was written. */
   readonly keptSec: number;
 }
 
 /**
- * Small files that save work for later pulls: one directory below `.onecopy`. Each may be lost at any time, and none is trusted: the reader verifies
- * its content. A failure to read counts as a missing file; a failure to write is ignored.
+ * Small files that make later pulls cheaper: one directory below `.onecopy`. Each file may be lost at any time, and none is trusted: the reader
+ * verifies its content. A failure to read counts as a missing file; a failure to write is ignored.
  */
 export class KeptFiles {
   readonly #root: Dir;
   readonly #path: string;
   readonly #limits: KeptLimits;
 
-  /** `name`: of the directory below `.onecopy`. */
+  /** `name`: name of the directory below `.onecopy`. */
   constructor(root: Dir, name: string, limits: KeptLimits) {
     this.#root = root;
     this.#path = `${OWN}/${name}`;
     this.#limits = limits;
   }
 
-  /** Content of a file; undefined when there is none, or a longer one. */
+  /** Content of a file; undefined when it is missing or longer than `bytesMax`. */
   read(name: string, bytesMax: number): Uint8Array | undefined {
     return quietly(() => {
       const flags = OPEN.read | OPEN.noFollow | OPEN.nonBlock;
@@ -42,12 +42,12 @@ export class KeptFiles {
     });
   }
 
-  /** True when there is a file of this name. */
+  /** True when a file of this name exists. */
   has(name: string): boolean {
     return quietly(() => this.#root.lstat(this.#pathOf(name))?.type === 'file') === true;
   }
 
-  /** Seconds since the epoch when a file was written; undefined when there is none. */
+  /** Seconds since the epoch when a file was written; undefined when it is missing. */
   writtenSec(name: string): number | undefined {
     return quietly(() => {
       const stat = this.#root.lstat(this.#pathOf(name));
@@ -55,7 +55,7 @@ export class KeptFiles {
     });
   }
 
-  /** Keeps content under a name, in place of what was there; older files beyond the limit go. */
+  /** Writes content under a name, and replaces existing content; removes the oldest files beyond the limit. */
   write(name: string, bytes: Uint8Array): void {
     quietly(() => {
       this.#root.mkdir(OWN, DIRECTORY_MODE);
@@ -69,18 +69,18 @@ export class KeptFiles {
     });
   }
 
-  /** Forgets a file. */
+  /** Removes a file. */
   remove(name: string): void {
     quietly(() => this.#root.unlink(this.#pathOf(name)));
   }
 
-  /** Names of all files, in no order. */
+  /** Names of all files, unordered. */
   names(): string[] {
     const found = quietly(() => readUnsorted(this.#root, this.#path)) ?? [];
     return found.filter(({ type, name }) => type === 'file' && NAME.test(name)).map(nameOf);
   }
 
-  /** Paths in the repository of what is too old or too much; what was written last stays longest. */
+  /** Paths in the repository of files that have expired or exceed the size limit; the newest files are kept. */
   findStale(nowSec: number = Date.now() / 1000): ByteString[] {
     const found = readUnsorted(this.#root, this.#path).flatMap(({ name }) => {
       const path = `${this.#path}/${name}` as ByteString;

@@ -6,10 +6,10 @@ import { DIRECTORY_MODE, EXPORTS, FILE_MODE, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
 import { isOursAlone, isTrusted } from './ours.ts';
 
-/** Most bytes of a note; a path has fewer. Source: Linux limits.h PATH_MAX. */
+/** Maximum size of a note, in bytes; a path is shorter. Source: Linux limits.h PATH_MAX. */
 const NOTE_BYTES_MAX = 4096;
 
-/** A temporary folder whose export was killed. */
+/** A temporary folder of an export that was killed. */
 export interface AbandonedExport {
   /** Absolute path. */
   readonly folder: ByteString;
@@ -18,8 +18,8 @@ export interface AbandonedExport {
 }
 
 /**
- * Notes of the temporary folders that exports write into, wherever on this host they are, so that those of killed runs can be found. A run
- * holds its note locked (flock). Notes are believed only where nobody but this user and root can have written them.
+ * Notes of the temporary folders of exports, anywhere on this host, so that folders of killed runs can be found. A run holds the lock of its note
+ * (flock). Notes are trusted only if no user except this user and root can have written them.
  */
 export class ExportNotes {
   readonly #root: Dir;
@@ -28,7 +28,7 @@ export class ExportNotes {
     this.#root = root;
   }
 
-  /** Notes a folder until the result is disposed; undefined where that cannot be written down. */
+  /** Records a folder until the result is disposed; undefined if the note cannot be written. */
   add(folder: ByteString): Disposable | undefined {
     return quietly(() => {
       if (!this.#root.isWritable()) return undefined;
@@ -49,7 +49,7 @@ export class ExportNotes {
     });
   }
 
-  /** The folders of runs that are no more. */
+  /** The folders of runs that have ended. */
   listAbandoned(): AbandonedExport[] {
     const found = quietly(() =>
       isOursAlone(this.#root, [OWN, EXPORTS])

@@ -1,9 +1,9 @@
 import type { Dir, FileStat } from '#host';
 
-/** Bits of a mode that let others write. */
+/** Mode bits that allow others to write. */
 const OTHERS_WRITE = 0o022;
 
-/** True for directories that only this user or root can have put anything into. Links are not followed. */
+/** True for directories in which only this user or root can have created entries. Links are not followed. */
 export function isOursAlone(root: Dir, paths: readonly string[]): boolean {
   return paths.every((path) => {
     const stat = root.lstat(path);
@@ -11,7 +11,7 @@ export function isOursAlone(root: Dir, paths: readonly string[]): boolean {
   });
 }
 
-/** True for what only this user or root can have written. */
+/** True for a file that only this user or root can have written. */
 export function isTrusted({ uid, mode }: Pick<FileStat, 'uid' | 'mode'>): boolean {
   return (uid === 0 || uid === process.geteuid?.()) && (mode & OTHERS_WRITE) === 0;
 }

@@ -28,7 +28,7 @@ export class SuspectStore {
     this.#root = root;
   }
 
-  /** What is marked now. */
+  /** Reads the current marks. */
   read(): Suspects {
     const ids = new Set<ObjectId>();
     const streams = new Set<string>();

@@ -4,13 +4,13 @@ import { type Dir, type HostFile, OPEN, readAll, statFd, truncate, tryFlock, wri
 import { DIRECTORY_MODE, NOTE_MAX_BYTES, OWN } from '../layout.ts';
 import { readUnsorted } from '../names/links.ts';
 
-/** A note may say where a private registry takes bytes. */
+/** A note may record where a private registry accepts uploads: only its owner may read it. */
 const NOTE_MODE = 0o600;
 const FLAGS = OPEN.readWrite | OPEN.create | OPEN.noFollow | OPEN.nonBlock;
 
 /**
- * Small texts that make a later run cheaper or its report fuller; one file each in a folder of our own directory. Any of them may be deleted at any
- * time, and what cannot be written is not noted: nothing here fails a command.
+ * Small texts that make a later run cheaper or its report more complete, one file each in a directory of onecopy. Any note may be deleted at any
+ * time. A note that cannot be written is skipped: notes never fail a command.
  */
 export class NoteStore {
   readonly #root: Dir;
@@ -21,7 +21,7 @@ export class NoteStore {
     this.#folder = folder;
   }
 
-  /** @returns undefined when there is none, or none that can be read */
+  /** @returns undefined when the note is missing or cannot be read */
   read(name: string): string | undefined {
     return quietly(() => {
       const flags = OPEN.read | OPEN.noFollow | OPEN.nonBlock;
@@ -30,20 +30,20 @@ export class NoteStore {
     });
   }
 
-  /** Writes a note in the place of what was there. */
+  /** Writes a note; replaces an existing one. */
   write(name: string, text: string): void {
     using note = this.hold(name);
     note?.write(text);
   }
 
-  /** Opens a note that nobody else changes until it is disposed. @returns undefined where another process holds it, or it cannot be written */
+  /** Opens a note that no other process changes until it is disposed. @returns undefined if another process holds it, or it cannot be written */
   hold(name: string): HeldNote | undefined {
     return quietly(() => {
       this.#root.mkdir(OWN, DIRECTORY_MODE);
       this.#root.mkdir(this.#folder, DIRECTORY_MODE);
       const path = this.#pathOf(name);
       const file = this.#root.openFile(path, FLAGS, NOTE_MODE);
-      // Who had the lock may have removed the file under this name.
+      // The previous holder of the lock may have removed the file of this name.
       const isOurs =
         tryFlock(file, 'exclusive') && this.#root.lstat(path)?.ino === statFd(file).ino;
       if (isOurs) return new HeldNote(this.#root, path, file);
@@ -54,7 +54,7 @@ export class NoteStore {
 
   /**
    * Paths of outdated notes. The caller holds the exclusive lock of the repository to remove them.
-   * @param isStale gets the name of a note, and the seconds since its last change
+   * @param isStale receives the name of a note, and the seconds since its last change
    */
   findStale(isStale: (name: string, ageSec: number) => boolean): ByteString[] {
     const nowSec = Date.now() / 1000;
@@ -70,9 +70,9 @@ export class NoteStore {
   }
 }
 
-/** A note that only this process changes. Disposing it leaves what was written. */
+/** A note that only this process changes. Disposing it keeps the written text. */
 export class HeldNote implements Disposable {
-  /** What was there when it was opened; empty for a new one. */
+  /** The text when it was opened; empty for a new note. */
   readonly text: string;
   readonly #root: Dir;
   readonly #path: string;

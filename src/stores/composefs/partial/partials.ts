@@ -19,9 +19,9 @@ import { RangeLog } from './range-log.ts';
 
 /** A partial blob is readable only by its owner, because it may come from a private registry. */
 const PARTIAL_MODE = 0o600;
-/** Ends the name of the file that holds ranges of the blob, beside that of its beginning. */
+/** Suffix of the file that holds ranges of the blob, beside the file of its beginning. */
 const RANGES_SUFFIX = '-ranges';
-/** Milliseconds between two looks at a partial blob that another pull fetches. */
+/** Pause between two checks of a partial blob that another pull fetches, in milliseconds. */
 const POLL_MS = 50;
 
 /** Options of opening. */
@@ -126,7 +126,7 @@ export class PartialBlob implements Disposable {
     this.#sizeBytes = this.#heldBytes;
   }
 
-  /** Bytes that existed when it was opened, and were not cleared. */
+  /** Bytes that existed when the file was opened, and were not cleared. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -141,7 +141,7 @@ export class PartialBlob implements Disposable {
     return readPieces(this.#file);
   }
 
-  /** Fills `into` with bytes that are there from `offset` on; returns how many. @throws HostError SYSCALL_FAILED */
+  /** Reads stored bytes from `offset` on into `into`; returns their number. @throws HostError SYSCALL_FAILED */
   read(offset: number, into: Uint8Array): number {
     const room = into.subarray(0, Math.max(0, this.#sizeBytes - offset));
     return room.length === 0 ? 0 : readAt(this.#file, room, offset);
@@ -153,7 +153,7 @@ export class PartialBlob implements Disposable {
     this.#sizeBytes += bytes.length;
   }
 
-  /** Writes it to the disk. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Syncs the file to disk. @throws HostError SYSCALL_FAILED, NO_SPACE */
   sync(): void {
     fsync(this.#file);
   }
@@ -163,7 +163,7 @@ export class PartialBlob implements Disposable {
     this.cut(0);
   }
 
-  /** Forgets what is there from a byte on. @throws HostError SYSCALL_FAILED */
+  /** Truncates the file. @throws HostError SYSCALL_FAILED */
   cut(sizeBytes: number): void {
     if (sizeBytes >= this.#sizeBytes) return;
     truncate(this.#file, sizeBytes);
@@ -171,7 +171,7 @@ export class PartialBlob implements Disposable {
     this.#sizeBytes = sizeBytes;
   }
 
-  /** What came of single ranges of the blob, for as long as this is open. @throws HostError SYSCALL_FAILED */
+  /** The stored ranges of the blob; valid while this is open. @throws HostError SYSCALL_FAILED */
   ranges(blobBytes: number): RangeLog {
     this.#log ??= RangeLog.open(this.#root, `${this.#name}${RANGES_SUFFIX}`, blobBytes);
     return this.#log;
@@ -189,7 +189,7 @@ export class PartialBlob implements Disposable {
   }
 }
 
-/** A digest as a file name. */
+/** Encodes a digest as a file name. */
 function nameOf(digest: ContentDigest): string {
   return digest.replace(':', '-');
 }

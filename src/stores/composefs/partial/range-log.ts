@@ -1,13 +1,13 @@
 import { type Dir, type HostFile, OPEN, readAt, statFd, truncate, writeAt } from '#host';
 
-/** Begins every record: magic, length of the bytes (u32), their offset in the blob (u64); all little-endian. */
+/** Size of the header of a record: magic, length of the bytes (u32), their offset in the blob (u64); all little-endian. */
 const HEAD_BYTES = 16;
 const MAGIC = 0x43_52_4f_31;
 const RANGES_MODE = 0o600;
-/** Records that are looked at when a log is opened; what lies behind is asked for again. */
+/** Maximum number of records that are read when a log is opened; bytes of later records are requested again. */
 const RECORDS_MAX = 4_000_000;
 
-/** A run of bytes of a blob and where it lies in the log. */
+/** A run of bytes of a blob, and its position in the log. */
 interface Span {
   readonly start: number;
   readonly end: number;
@@ -21,13 +21,13 @@ interface Range {
 }
 
 /**
- * Ranges of a blob as they came, one record behind the other in a file of our own, so that an interrupted pull asks for no byte twice. Each record
- * exists after its write; an incomplete record at the end is removed. The bytes are not trusted: the reader verifies each range.
+ * Ranges of a blob in order of arrival, one record after the other in a file of onecopy, so that an interrupted pull requests no byte twice. Each
+ * record is stored when its write returns; an incomplete record at the end is removed. The bytes are not trusted: the reader verifies each range.
  */
 export class RangeLog implements Disposable {
   readonly #file: HostFile;
   readonly #blobBytes: number;
-  /** In ascending order, apart from each other. */
+  /** In ascending order, not adjacent. */
   readonly #spans: Span[] = [];
   #endPosition = 0;
   #heldBytes = 0;
@@ -45,7 +45,7 @@ export class RangeLog implements Disposable {
     return log;
   }
 
-  /** Bytes of the blob that are here. */
+  /** Number of stored bytes of the blob. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -65,7 +65,7 @@ export class RangeLog implements Disposable {
     }
   }
 
-  /** Fills `into` with the bytes from `offset` on, as far as they are here without a gap; returns how many. @throws HostError SYSCALL_FAILED */
+  /** Reads the bytes from `offset` on into `into`, up to the first gap; returns their number. @throws HostError SYSCALL_FAILED */
   read(offset: number, into: Uint8Array): number {
     let filled = 0;
     while (filled < into.length) {
@@ -80,7 +80,7 @@ export class RangeLog implements Disposable {
     return filled;
   }
 
-  /** The parts of a range that are not here, in ascending order. */
+  /** The parts of a range that are not stored, in ascending order. */
   missing({ offset, length }: Range): Range[] {
     const end = offset + length;
     const parts: Range[] = [];
@@ -96,7 +96,7 @@ export class RangeLog implements Disposable {
     return parts;
   }
 
-  /** What is here of a range is wrong: it counts as missing. */
+  /** Drops the stored bytes of a range because they are wrong: they count as missing. */
   forget({ offset, length }: Range): void {
     const end = offset + length;
     for (let at = Math.max(this.#firstAfter(offset) - 1, 0); at < this.#spans.length; ) {
@@ -122,7 +122,7 @@ export class RangeLog implements Disposable {
     this.#file[Symbol.dispose]();
   }
 
-  /** Index of the first span that begins behind `offset`. */
+  /** Index of the first span that starts after `offset`. */
   #firstAfter(offset: number): number {
     let low = 0;
     let high = this.#spans.length;
@@ -151,12 +151,12 @@ export class RangeLog implements Disposable {
       const offset = Number(head.readBigUInt64LE(8));
       const isSound = head.readUInt32LE(0) === MAGIC && length > 0;
       if (!isSound || offset + length > this.#blobBytes) break;
-      // What came again came because the first was wrong.
+      // A later record of the same bytes replaces an earlier one, which was wrong.
       this.forget({ offset, length });
       this.#add({ offset, length }, position + HEAD_BYTES);
       this.#endPosition = position + HEAD_BYTES + length;
     }
-    // A torn record is gone: the next one begins in its place.
+    // A torn record is removed: the next record starts at its position.
     if (this.#endPosition < sizeBytes) truncate(this.#file, this.#endPosition);
   }
 }

@@ -9,8 +9,8 @@ import {
 } from './lock.ts';
 
 /**
- * The lock of an open repository. It is held shared all the time, except while there are absences: then it is held shared while at least one
- * section needs it. Sections of several tasks may overlap.
+ * The lock of an open repository. It is held shared all the time, except during absences: then it is held shared only while at least one section
+ * needs it. Sections of several tasks may overlap.
  */
 export class HeldLock implements Disposable {
   readonly #root: Dir;
@@ -25,12 +25,12 @@ export class HeldLock implements Disposable {
     this.#root = root;
   }
 
-  /** True while the lock is not held all the time. */
+  /** True during an absence, while the lock is not held all the time. */
   get isAbsent(): boolean {
     return this.#absences > 0;
   }
 
-  /** Takes the lock again if it was lost. @throws BusyError REPO_LOCKED */
+  /** Acquires the lock again if it was lost. @throws BusyError REPO_LOCKED */
   ensure(): void {
     if (this.#isHeld || this.isAbsent) return;
     retakeLock(this.#root);
@@ -43,7 +43,7 @@ export class HeldLock implements Disposable {
     this.#settle();
   }
 
-  /** Ends an absence. It waits for the lock until the signal fires; then the lock may be lost, and a write takes it again. */
+  /** Ends an absence. Waits for the lock until the signal fires; then the lock may be lost, and a write acquires it again. */
   async comeBack(options: OperationOptions): Promise<void> {
     let isBack = false;
     const end = async () => {

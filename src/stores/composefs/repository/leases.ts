@@ -15,26 +15,26 @@ import { readUnsorted } from '../names/links.ts';
 import { fileNameOf } from '../names/names.ts';
 
 const LEASE_MODE = 0o600;
-/** Ends the name of the file that holds the digests of objects, beside that of the names of streams. */
+/** Suffix of the file that holds the digests of objects, beside the file with the names of streams. */
 const OBJECTS_SUFFIX = '-objects';
-/** Longest list of streams that is read, in bytes; an image has at most some thousand layers. */
+/** Maximum size of a list of streams, in bytes; an image has at most some thousand layers. */
 const STREAMS_BYTES_MAX = 16 * 2 ** 20;
-/** How often the directory is made again that another process removes. */
+/** Number of times that a directory is created again after another process removed it. */
 const CREATE_TRIES = 10;
 const APPEND = OPEN.readWrite | OPEN.create | OPEN.append | OPEN.noFollow;
 
-/** Receives what leases keep. */
+/** Receives the entries of leases. */
 export interface LeaseVisitor {
-  /** Names of streams, which stay with everything that they need. */
+  /** Names of streams, which are kept with everything that they reach. */
   streams(names: readonly ByteString[]): void;
   /** Complete digests of objects, concatenated, from the start of a buffer. */
   objects(digests: Uint8Array<ArrayBuffer>): void;
 }
 
 /**
- * Leases of running pulls. A pull does not hold the lock of the repository while it waits for a network: its lease lists what it counts on, and
- * a garbage collection keeps that. A lease is a file that its process has locked; an unlocked one belongs to a process that has ended, and
- * does not count. Tools that know no leases may remove such objects: a pull verifies that they exist before it publishes.
+ * Leases of running pulls. A pull does not hold the lock of the repository while it waits for a network: its lease lists what it depends on, and
+ * a garbage collection keeps that. A lease is a file that its process has locked; an unlocked lease belongs to a process that has ended, and is
+ * ignored. Tools without support for leases may remove such objects: a pull verifies that they exist before it publishes.
  */
 export class LeaseStore {
   readonly #root: Dir;
@@ -44,7 +44,7 @@ export class LeaseStore {
   }
 
   /**
-   * Creates a lease. The caller holds the shared lock of the repository, so that no collection takes the new file for an old one.
+   * Creates a lease. The caller holds the shared lock of the repository, so that no collection mistakes the new file for a stale one.
    * @param openDirectory opens `.onecopy/leases`, which is created if it is missing
    * @throws HostError SYSCALL_FAILED, NO_SPACE
    */
@@ -61,7 +61,7 @@ export class LeaseStore {
     }
   }
 
-  /** Visits what the leases of running processes keep. @returns the number of leases */
+  /** Visits the entries of leases of running processes. @returns the number of leases */
   visit(digestBytes: number, visitor: LeaseVisitor): number {
     let count = 0;
     for (const path of this.#paths()) {
@@ -95,7 +95,7 @@ export class LeaseStore {
   }
 }
 
-/** A lease of this process. Disposing it ends it. */
+/** A lease of this process. Disposing it ends the lease. */
 export class Lease implements Disposable {
   readonly #root: Dir;
   readonly #path: string;
@@ -109,17 +109,17 @@ export class Lease implements Disposable {
     this.#objects = objects;
   }
 
-  /** The file to which writers in any thread append digests of objects. */
+  /** The file to which writers in any thread append object digests. */
   get objectsFd(): number {
     return this.#objects.fd;
   }
 
-  /** Keeps a stream that has a name, with everything that it needs. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Keeps a named stream, with everything that it reaches. @throws HostError SYSCALL_FAILED, NO_SPACE */
   keepStream(name: string): void {
     appendTo(this.#file, Buffer.from(`${fileNameOf(name)}\n`, 'latin1'));
   }
 
-  /** Keeps nothing any more, for the next pull. @throws HostError SYSCALL_FAILED */
+  /** Removes all entries, for the next pull. @throws HostError SYSCALL_FAILED */
   clear(): void {
     truncate(this.#file, 0);
     truncate(this.#objects, 0);
@@ -138,7 +138,7 @@ export function appendTo(file: HostFile | number, bytes: Uint8Array): void {
   writeAt(file, bytes, 0);
 }
 
-/** Undefined when another process tests at this moment whether the new file is locked. */
+/** Undefined when another process is just testing whether the new file is locked. */
 function createIn(root: Dir, directory: Dir): Lease | undefined {
   using owned = new DisposableStack();
   const name = randomName();
@@ -152,7 +152,7 @@ function createIn(root: Dir, directory: Dir): Lease | undefined {
   return new Lease(root, name, file, objects);
 }
 
-/** A shared lock is refused while the process of the lease holds its own. */
+/** A shared lock is refused while the process of the lease holds its exclusive lock. */
 function isHeld(file: HostFile): boolean {
   return !tryFlock(file, 'shared');
 }

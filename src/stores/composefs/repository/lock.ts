@@ -5,7 +5,7 @@ import { type Dir, type LockMode, tryFlock, unlockFlock } from '#host';
 
 /** Options for waiting for the lock of a repository. */
 export interface LockOptions extends OperationOptions {
-  /** Longest wait in milliseconds; 0 tries once, undefined waits without limit. */
+  /** Maximum wait in milliseconds; 0 tries once, undefined waits without limit. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -13,8 +13,8 @@ export interface LockOptions extends OperationOptions {
 const PAUSE_MS = { first: 2, longest: 100 } as const;
 
 /**
- * Takes the lock of a repository directory, or converts the held lock. The wait can be cancelled, sends one progress note, and does not
- * block the thread. While an upgrade from shared to exclusive waits, the shared lock is not held (flock(2)).
+ * Acquires the lock of a repository directory, or converts the held lock. The wait can be cancelled, sends one progress note, and does not block
+ * the thread. While an upgrade from shared to exclusive waits, the shared lock is not held (flock(2)).
  * @throws BusyError REPO_LOCKED after `timeoutMs`
  */
 export async function acquireLock(
@@ -45,9 +45,9 @@ export async function acquireLock(
 }
 
 /**
- * Runs `work` under the exclusive lock of a directory that is locked shared, and takes the shared lock again afterwards, also after a
- * failure. It does not wait for the shared lock, because another process may hold the exclusive lock for a garbage collection.
- * @param onLost called if the shared lock could not be taken again
+ * Runs `work` under the exclusive lock of a directory that is locked shared, and acquires the shared lock again afterwards, also after a failure.
+ * It does not wait for the shared lock, because another process may hold the exclusive lock for a garbage collection.
+ * @param onLost called if the shared lock could not be acquired again
  * @throws BusyError REPO_LOCKED after `timeoutMs`; what `work` throws
  */
 export async function withExclusiveLock<T>(
@@ -64,7 +64,7 @@ export async function withExclusiveLock<T>(
   }
 }
 
-/** Takes the shared lock again after another process took it. @throws BusyError REPO_LOCKED while that process holds it */
+/** Acquires the shared lock again after another process held the lock. @throws BusyError REPO_LOCKED while that process holds it */
 export function retakeLock(root: Dir): void {
   if (!tryFlock(root, 'shared')) throw locked(root, 'shared', 0);
 }

@@ -105,10 +105,9 @@ function namesIn(root: Dir): ByteString[] {
 }
 
 /**
- * Infers the metadata of a repository without meta.json: the length of the name of the first object gives the algorithm, its fs-verity
- * state tells whether fs-verity is required, and the existing images give the EROFS versions. A repository without images is from the time
- * before meta.json, when images were V2: new images then keep their ids. (composefs-rs 0.9 writes V1 here, contrary to its documentation; a
- * file that it has written is used as it is.)
+ * Infers the metadata of a repository without meta.json: the length of the name of the first object determines the algorithm, its fs-verity state
+ * whether fs-verity is required, and the existing images the EROFS versions. A repository without images predates meta.json, when images were V2:
+ * new images then keep their ids. (composefs-rs 0.9 writes V1 here, contrary to its documentation; a file that it has written is used unchanged.)
  * @throws NotFoundError REPO_METADATA_MISSING if there is no object to infer from; as `refuseForeignDirectory`
  */
 export function inferMeta(root: Dir): StoredMeta {

@@ -128,7 +128,7 @@ test('a creator that fails does not take the directory from one that is at work 
       outcomes.push('unsupported');
     }
   };
-  // No filesystem here has fs-verity.
+  // Simulates filesystems without fs-verity.
   setSyscallObserver((syscall) => (syscall === 'ioctl' ? EOPNOTSUPP : undefined));
   try {
     for (let round = 0; round < 20; round += 1) {

@@ -43,7 +43,7 @@ export interface RepositoryConfig {
   readonly algorithm: VerityAlgorithm;
   /** Default: V1 only. */
   readonly formats?: ErofsFormats | undefined;
-  /** Create it without requiring fs-verity. */
+  /** Create the repository without requiring fs-verity. */
   readonly insecure?: boolean | undefined;
 }
 
@@ -56,9 +56,9 @@ export function userRepository(home: string): string {
 }
 
 /**
- * Opens a repository and takes the shared lock; waits while another process holds the exclusive lock. A repository without meta.json is
- * read with metadata inferred from its contents. It is writable only after `upgrade` has written the metadata, because a wrong guess would
- * change new images.
+ * Opens a repository and acquires the shared lock; waits while another process holds the exclusive lock. A repository without meta.json is read
+ * with metadata inferred from its contents. It is writable only after `upgrade` has written the metadata, because a wrong guess would change new
+ * images.
  * @throws NotFoundError REPO_NOT_FOUND, REPO_METADATA_MISSING; FormatError REPO_METADATA_INVALID; ConflictError ALGORITHM_MISMATCH;
  *   UnsupportedError REPO_VERSION_UNSUPPORTED, REPO_FEATURE_UNKNOWN; IntegrityError VERITY_NOT_ENABLED; BusyError REPO_LOCKED
  */
@@ -247,8 +247,8 @@ function describe(meta: RepositoryMeta): string {
 const CLAIM_TRIES = 100;
 
 /**
- * Creates the directory if needed and takes the shared lock, because a reset or a garbage collection holds the exclusive lock. Another
- * process that creates the same repository may fail and remove its directory, so the locked directory must still be the one at the path.
+ * Creates the directory if needed and acquires the shared lock, because a reset or a garbage collection holds the exclusive lock. Another process
+ * that creates the same repository may fail and remove its directory, so the locked directory must still be the one at the path.
  */
 async function claimDirectory(
   path: string,

@@ -38,14 +38,14 @@ import {
   versionsOf,
 } from './meta.ts';
 
-/** How often a directory of our own is made again that another process tidies away. */
+/** Number of times that a directory of onecopy is created again after another process removed it. */
 const OWN_TRIES = 10;
 
-/** Work that has a lease in place of the lock. */
+/** Work under a lease instead of the lock. */
 export interface Leased {
-  /** Takes the lease. To be called before anything is stored. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Acquires the lease. Must be called before anything is stored. @throws HostError SYSCALL_FAILED, NO_SPACE */
   begin(): Promise<void>;
-  /** Keeps a stream that has a name, with everything that it needs. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Keeps a named stream, with everything that it reaches. @throws HostError SYSCALL_FAILED, NO_SPACE */
   keep(stream: string): void;
   /** Runs a section under the shared lock; waits while another process collects garbage. @throws the reason of the signal */
   locked<T>(section: () => Promise<T>): Promise<T>;
@@ -78,13 +78,13 @@ export class Repository implements Disposable {
   readonly meta: RepositoryMeta;
   /** Hash of the object ids. */
   readonly algorithm: VerityAlgorithm;
-  /** True when the repository does without fs-verity. */
+  /** True when the repository does not require fs-verity. */
   readonly insecure: boolean;
   /** @internal */
   readonly verity: VerityPolicy;
   /** EROFS formats in which images are built. */
   readonly formats: ErofsFormats;
-  /** True when meta.json was written just now where it was missing. */
+  /** True when a missing meta.json has just been written. */
   readonly upgraded: boolean;
   /** @internal */
   readonly objects: ObjectStore;
@@ -102,15 +102,15 @@ export class Repository implements Disposable {
   readonly partials: PartialStore;
   /** @internal Small files that save work for later pulls, by kind: TOCs and tar-splits, indexes of contents, the behaviour of hosts. */
   readonly kept: Readonly<Record<keyof typeof KEPT, KeptFiles>>;
-  /** @internal Uploads that were begun. */
+  /** @internal Uploads that were started. */
   readonly uploads: NoteStore;
-  /** @internal What accepted images, by manifest. */
+  /** @internal Records of what accepted images, by manifest. */
   readonly accepted: NoteStore;
-  /** @internal Indexes that images were chosen from, by manifest. */
+  /** @internal Image indexes that images were chosen from, by manifest. */
   readonly chosenFrom: NoteStore;
   /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
-  /** @internal What running pulls count on. */
+  /** @internal Leases of running pulls. */
   readonly leases: LeaseStore;
   readonly #unknownReadOnly: readonly string[];
   readonly #isInferred: boolean;
@@ -190,7 +190,7 @@ export class Repository implements Disposable {
         this.root.mkdir(`${OWN}/${name}`, DIRECTORY_MODE);
         return this.root.openDir(`${OWN}/${name}`, { noFollow: true });
       } catch (error) {
-        // Another process has found it empty and tidied it away.
+        // Another process has found the directory empty and removed it.
         if (!hasErrno(error, 'ENOENT') || attempt === OWN_TRIES) throw error;
       }
     }
@@ -243,12 +243,12 @@ export class Repository implements Disposable {
     }
   }
 
-  /** @internal Runs work under the shared lock, also while other work of this process does without it. @throws what `work` throws */
+  /** @internal Runs work under the shared lock, also during absences of other work of this process. @throws what `work` throws */
   async holding<T>(options: OperationOptions, work: () => Promise<T>): Promise<T> {
     return await this.#lock.section(options, work);
   }
 
-  /** One lease serves all work of this repository, until it is closed: threads may still append to its file. */
+  /** One lease serves all work of this repository until it is closed, because threads may still append to its file. */
   #beginLease(): void {
     if (this.#lease !== undefined) return;
     this.#lease = this.leases.create(() => this.openOwn(baseOf(LEASES)));

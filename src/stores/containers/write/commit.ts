@@ -17,7 +17,7 @@ import {
 import { fsyncFolders } from './staging.ts';
 import type { LayerToWrite } from './store-writer.ts';
 
-/** An image as its record and files will be. */
+/** An image to write: its record and files. */
 export interface ImageToWrite {
   readonly id: string;
   readonly name: string;
@@ -25,30 +25,30 @@ export interface ImageToWrite {
   readonly layers: readonly LayerToWrite[];
   readonly manifest: { readonly digest: ContentDigest; readonly bytes: Uint8Array };
   readonly config: { readonly digest: ContentDigest; readonly bytes: Uint8Array };
-  /** The index that the image was chosen from, where that is known. */
+  /** The index that the image was chosen from, if known. */
   readonly index: { readonly digest: ContentDigest; readonly bytes: Uint8Array } | undefined;
   readonly created: string | undefined;
 }
 
-/** Where an image is put. */
+/** Destination of an image. */
 export interface CommitPlace {
   readonly target: StorageRoot;
   readonly primary: StorageRoot;
-  /** Roots whose layers count, but where nothing is written. */
+  /** Roots whose layers may be used, but that are not written. */
   readonly readOnly: readonly StorageRoot[];
   readonly isStaged: (id: string) => boolean;
-  /** Folder of the staged layers, and that of their tar-splits. */
+  /** Folder of the staged layers, and folder of their tar-splits. */
   readonly files: Dir;
   readonly splits: Dir;
 }
 
 /**
- * Puts staged layers and the image in their places, under the locks of podman in its order.
+ * Moves staged layers and the image into place, under podman's locks in podman's order.
  *
  *     layers.json: the new layers, incomplete ─▶ their files ─▶ layers.json: complete ─▶ files of the image ─▶ images.json
  *
- * After a crash before the layers are complete, podman removes all of them; after it, they are layers without an image. At no time is there an
- * image without its manifest, or a directory that no record knows.
+ * After a crash before the layers are complete, podman removes all of them; after a later crash, they are layers without an image. At no time
+ * does an image lack its manifest, or a directory lack its record.
  * @throws BusyError STORE_LAYER_GONE, STORE_LOCKED; FormatError CONTAINERS_RECORDS_INVALID; HostError
  */
 export async function commitImage(
@@ -78,7 +78,7 @@ function placeLayers(
   const wanted = new Set(layers.map(({ id }) => id));
   const isLeftover = ({ value }: EditableRecord) => isIncomplete(value) && wanted.has(idOf(value));
   const before = readForWriting(target, 'layers');
-  // The creator of a layer holds the lock meanwhile: an incomplete layer is what a crash has left.
+  // The creator of a layer holds the lock while the layer is incomplete: an incomplete layer was left by a crash.
   const kept = before.filter((record) => !isLeftover(record));
   const present = new Set(
     kept.filter(({ value }) => !isIncomplete(value)).map(({ value }) => idOf(value)),
@@ -125,7 +125,7 @@ function layerRecord(layer: LayerToWrite, created: string): Record<string, unkno
   };
 }
 
-/** Writes the files of an image, then its record; a name that another image has moves. */
+/** Writes the files of an image, then its record; moves a name that another image has. */
 function placeImage(target: StorageRoot, image: ImageToWrite, lock: RecordsLock): void {
   removeLeftovers(target, 'images');
   const before = readForWriting(target, 'images');
@@ -169,19 +169,19 @@ function placeImage(target: StorageRoot, image: ImageToWrite, lock: RecordsLock)
     },
     created: known?.value['created'] ?? image.created ?? new Date().toISOString(),
   };
-  // What else an existing record says stays.
+  // Other members of an existing record are kept.
   const record = { ...known?.value, ...written };
   writeRecords(target, 'images', lock, [...others, record]);
 }
 
-/** Removes what a killed writer left among the files of an image. */
+/** Removes temporary files that a killed writer left among the files of an image. */
 function removeTemporary(root: Dir, folder: string): void {
   using directory = root.openDir(folder.replace(/\/$/, ''));
   for (const { name } of directory.readEntries())
     if (name.startsWith('.tmp-')) directory.unlink(name);
 }
 
-/** A record that does not have this name: its text as it is, where it never had it. */
+/** Removes this name from a record; returns the unchanged text if the record never had it. */
 function withoutName({ text, value }: EditableRecord, name: string): WrittenRecord {
   const names = stringsOf(value['names']);
   return names.includes(name) ? { ...value, names: names.filter((one) => one !== name) } : text;

@@ -1,15 +1,15 @@
 import type { ByteString } from '#base/bytes';
 import { type Dir, fchmod, fchown, futimens, hasErrno, readXattrs, setXattr } from '#host';
 
-/** Attributes of overlayfs itself, which belong to one layer. */
+/** Attributes of overlayfs, which are specific to one layer. */
 const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
 const OPAQUE_XATTR = /^(?:trusted|user)\.overlay\.opaque$/;
 
 /**
- * Gives directories that a layer does not state the metadata that the layers below state, as the tree of all layers has it. Others keep what they were
- * made with.
+ * Sets the metadata of directories that have no entry in a layer to the metadata from the layers below, as in the merged tree. Directories
+ * without entry below keep their metadata.
  * @param implied paths of such directories, without leading slash
- * @param below files of the layers below, the nearest first
+ * @param below files of the layers below, the topmost first
  * @throws HostError SYSCALL_FAILED
  */
 export function describeImplied(
@@ -25,7 +25,7 @@ export function describeImplied(
   }
 }
 
-/** The directory that shows through at a path: whiteouts, files and opaque directories hide what is further below. */
+/** The directory visible at a path: whiteouts, files and opaque directories hide lower layers. */
 function findBelow(below: readonly Dir[], path: string): Dir | undefined {
   for (const files of below) {
     const { dir, isLast } = openWithin(files, path);
@@ -34,7 +34,7 @@ function findBelow(below: readonly Dir[], path: string): Dir | undefined {
   return undefined;
 }
 
-/** Opens a directory without following links; `isLast` when the layers below have nothing to say about the path. */
+/** Opens a directory without following links; `isLast` when the layers further below cannot contribute to the path. */
 function openWithin(
   files: Dir,
   path: string,
@@ -76,7 +76,7 @@ function trySetXattr(dir: Dir, name: ByteString, value: Uint8Array): void {
   try {
     setXattr(dir, name, value);
   } catch (error) {
-    // Without the rights of root podman leaves it out, too.
+    // Without root privileges, podman omits it too.
     if (!hasErrno(error, 'EPERM') && !hasErrno(error, 'EOPNOTSUPP')) throw error;
   }
 }

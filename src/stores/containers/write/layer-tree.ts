@@ -25,16 +25,16 @@ import {
 /** `always`: reflink or refuse; `auto`: reflink, else copy; `never`: copy. */
 export type ReflinkPolicy = 'auto' | 'always' | 'never';
 
-/** How a layer is written. */
+/** Options of writing a layer. */
 export interface LayerTreeOptions {
   /** Opens the content of a file; the tree closes it. */
   readonly openObject: (id: ObjectId) => Descriptor & Disposable;
   readonly reflink: ReflinkPolicy;
-  /** Prefix of the marks of overlayfs: `trusted.` needs the first user namespace, others read `user.`. */
+  /** Prefix of the overlayfs marks: `trusted.` needs the initial user namespace, other namespaces read `user.`. */
   readonly marks: 'trusted' | 'user';
 }
 
-/** What was written. */
+/** Counts of what was written. */
 export interface LayerTreeCounts {
   files: number;
   directories: number;
@@ -44,11 +44,11 @@ export interface LayerTreeCounts {
   reflinkedBytes: number;
   copiedFiles: number;
   copiedBytes: number;
-  /** Devices and attributes that this user may not make; podman leaves them out, too. */
+  /** Devices and attributes that this user may not create; podman omits them too. */
   leftOut: number;
 }
 
-/** Before the first entry. */
+/** Counts before the first entry. */
 export function noLayerTreeCounts(): LayerTreeCounts {
   return {
     files: 0,
@@ -64,32 +64,32 @@ export function noLayerTreeCounts(): LayerTreeCounts {
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
-/** Mode of the root of a layer that does not state one. Source: containers/storage, overlay driver. */
+/** Mode of the root of a layer without entry for it. Source: containers/storage, overlay driver. */
 const ROOT_MODE = 0o555;
-/** Mode of directories that no entry states. */
+/** Mode of directories without entry. */
 const IMPLICIT_MODE = 0o755;
-/** Attributes of overlayfs itself: an image may not set them. */
+/** Attributes of overlayfs itself: an image must not set them. */
 const OVERLAY_XATTR = /^(?:trusted|user)\.overlay\./;
 
 /**
- * Writes the files of one layer as overlayfs has them: whiteouts as devices, opaque directories by an attribute, everything else as the tar
- * says. Paths are resolved with the directory as their root, so no link in the layer leads out of it.
+ * Writes the files of one layer in the form of overlayfs: whiteouts as devices, opaque directories by an attribute, everything else as in the
+ * tar. Paths are resolved with the directory as their root, so no link in the layer leads out of it.
  */
 export class LayerTree implements Disposable {
   readonly counts = noLayerTreeCounts();
-  /** Owners of the entries, but for whiteouts. */
+  /** Owners of the entries, except whiteouts. */
   readonly uids = new Set<number>();
   readonly gids = new Set<number>();
-  /** Directories that no entry stated so far, without leading slash. */
+  /** Directories without entry so far, without leading slash. */
   readonly implied = new Set<string>();
   readonly #root: Dir;
   readonly #options: LayerTreeOptions;
-  /** Directories in the order they came; the last entry of a path counts. */
+  /** Directories in order of arrival; the last entry of a path counts. */
   readonly #directories = new Map<string, TarEntry>();
   readonly #whiteouts = new Set<string>();
   #parent: { readonly path: string; readonly dir: Dir } | undefined;
 
-  /** Fills `root`, an empty directory, which stays the caller's. */
+  /** Writes into `root`, an empty directory, which stays owned by the caller. */
   constructor(root: Dir, options: LayerTreeOptions) {
     this.#root = root;
     this.#options = options;
@@ -124,7 +124,7 @@ export class LayerTree implements Disposable {
     else this.#write(dir, name, entry, content);
   }
 
-  /** All entries came: gives the directories their metadata, the deepest first. @throws HostError SYSCALL_FAILED */
+  /** Ends the layer: sets the metadata of directories, the deepest first. @throws HostError SYSCALL_FAILED */
   finish(): void {
     this[Symbol.dispose]();
     const paths = [...this.#directories.keys()].sort((a, b) => b.length - a.length);
@@ -231,7 +231,7 @@ export class LayerTree implements Disposable {
     }
   }
 
-  /** Hides what lower layers have under a name; what this layer has stays, a directory without anything from below. */
+  /** Hides a name of lower layers by a whiteout; content of this layer under the name is kept, and a directory becomes opaque. */
   #hide(dir: Dir, name: string, entry: TarEntry): void {
     if (name === '' || name === '.' || name === '..') return;
     const path = `${entry.path.slice(1, entry.path.lastIndexOf('/') + 1)}${name}`;
@@ -248,7 +248,7 @@ export class LayerTree implements Disposable {
     setXattr(dir, `${this.#options.marks}.overlay.opaque`, Buffer.from('y'));
   }
 
-  /** Makes a name that may be taken. */
+  /** Creates a name that may already exist. */
   #make(dir: Dir, name: ByteString, make: () => boolean): void {
     if (make()) return;
     this.#remove(dir, name);
@@ -280,7 +280,7 @@ export class LayerTree implements Disposable {
     }
   }
 
-  /** Makes the directories that no entry states. */
+  /** Creates parent directories without entry. */
   #makeParents(path: string): Dir {
     const parts = path.split('/');
     for (let count = 1; count <= parts.length; count += 1) {
@@ -298,7 +298,7 @@ export class LayerTree implements Disposable {
     return this.#tryOpen(path) ?? this.#root.openDir(path);
   }
 
-  /** Metadata of a file or directory, owners first: they clear what comes later. */
+  /** Sets the metadata of a file or directory, owners first, because changing owners clears other metadata. */
   #describe(file: Descriptor, entry: TarEntry): void {
     if (process.geteuid?.() === 0 || entry.uid !== 0 || entry.gid !== 0) {
       fchown(file, entry.uid, entry.gid);

@@ -5,17 +5,17 @@ import { RECORDS, type RecordKind } from '../layout.ts';
 import type { RecordsLock } from '../locks.ts';
 import type { StorageRoot } from '../root.ts';
 
-/** A record as it will be written: one of before as its text, or a new value. */
+/** A record to write: the unchanged text of an existing one, or a new value. */
 export type WrittenRecord = string | Readonly<Record<string, unknown>>;
 
-/** The records of a file with their values. A caller changes some and keeps the texts of the others. */
+/** A record of a file with its value. A caller changes some records and keeps the texts of the others. */
 export interface EditableRecord {
   readonly text: string;
   readonly value: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Reads the records of a file that will be written again. A damaged one is refused: what cannot be read must not be thrown away.
+ * Reads the records of a file that will be rewritten. A damaged file is refused, because rewriting it would lose unreadable records.
  * @throws FormatError CONTAINERS_RECORDS_INVALID; HostError
  */
 export function readForWriting(root: StorageRoot, kind: RecordKind): readonly EditableRecord[] {
@@ -29,7 +29,7 @@ export function readForWriting(root: StorageRoot, kind: RecordKind): readonly Ed
 }
 
 /**
- * Replaces the records of a file in one step, durably; others notice by the stamp, which comes first.
+ * Replaces the records of a file atomically and durably. Other processes detect it by the stamp, which is written first.
  * @param lock held for writing
  * @throws HostError SYSCALL_FAILED, NO_SPACE
  */
@@ -46,7 +46,7 @@ export function writeRecords(
   writeFile(root, root.pathOf(kind, ''), RECORDS[kind].file, joinRecords(texts));
 }
 
-/** Writes a file below a folder (`name/`) and puts it in its place in one step, durably. @throws HostError */
+/** Writes a file below a folder (`name/`), atomically and durably. @throws HostError */
 export function writeFile(
   root: StorageRoot,
   folder: string,
@@ -67,7 +67,7 @@ export function writeFile(
   fsync(directory);
 }
 
-/** Removes what killed writers left beside records; the caller holds the lock, so no process is writing. */
+/** Removes files that killed writers left beside records; the caller holds the lock, so no process is writing. */
 export function removeLeftovers(root: StorageRoot, kind: RecordKind): void {
   const folder = root.pathOf(kind, '');
   using directory = root.dir.openDir(folder.replace(/\/$/, ''));

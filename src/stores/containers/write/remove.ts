@@ -5,22 +5,22 @@ import type { StorageRoot } from '../root.ts';
 import { type EditableRecord, readForWriting, writeRecords } from './records-file.ts';
 import { fsyncFolders } from './staging.ts';
 
-/** What became of an image whose names were removed. */
+/** Result of removing names of an image. */
 export interface StoreRemoval {
-  /** `removed` with its layers; `untagged`: it has other names; `used`: a container or another layer stands on it; `absent`. */
+  /** `removed` with its layers; `untagged`: it has other names; `used`: a container or another layer depends on it; `absent`. */
   readonly outcome: 'removed' | 'untagged' | 'used' | 'absent';
-  /** Names that it keeps. */
+  /** Names that the image keeps. */
   readonly names: readonly string[];
-  /** Layers that were removed; those of other images stay. */
+  /** Layers that were removed; layers of other images are kept. */
   readonly layers: readonly string[];
 }
 
 const LINK_FILE_BYTES_MAX = 4096;
 
 /**
- * Removes names of an image, and the image with its layers if no name is left, under the locks of podman. An image that a container stands on
- * keeps its names. The record of the image goes first, then layers are marked incomplete, so that podman removes what a crash leaves.
- * @param isPlan removes nothing; the report says what would be
+ * Removes names of an image, and the image with its layers if no name is left, under podman's locks. An image used by a container keeps its
+ * names. The record of the image is removed first, then layers are marked incomplete, so that podman removes what a crash leaves.
+ * @param isPlan removes nothing; the report lists what would be removed
  * @throws BusyError STORE_LOCKED; FormatError CONTAINERS_RECORDS_INVALID; HostError
  */
 export async function removeNames(
@@ -63,7 +63,7 @@ export async function removeNames(
   return { outcome: 'removed', names: [], layers: doomed };
 }
 
-/** Layers that only this image needs, top first; undefined if something else stands on its top layer. */
+/** Layers that only this image needs, top first; undefined if something else depends on its top layer. */
 function layersOf(
   image: EditableRecord,
   others: readonly EditableRecord[],
@@ -88,7 +88,7 @@ function layersOf(
   const doomed: string[] = [];
   for (const id of chain) {
     const above = childrenOf(id).filter((child) => !doomed.includes(child));
-    // A layer that belongs to no image is that of a container.
+    // A layer that belongs to no image belongs to a container.
     if (above.some((child) => !imageLayers.has(child))) return undefined;
     if (above.length > 0 || tops.has(id)) break;
     doomed.push(id);

@@ -11,14 +11,13 @@ import {
   tryLockOfd,
 } from '#host';
 
-/** Names of staged additions and their locks. Source: containers/storage 1.64, internal/tempdir. */
+/** Prefix of the names of staged additions and their locks. Source: containers/storage 1.64, internal/tempdir. */
 const TEMP_DIR = 'temp-dir-';
 const LOCK = 'lock-';
 const TRIES = 16;
 
 /**
- * A folder for staged additions, as podman has them: while its lock is held no process touches it, and after a crash the next process removes
- * it.
+ * A folder for staged additions, as in podman: while its lock is held no process touches it, and after a crash the next process removes it.
  */
 export class StagingFolder implements Disposable {
   readonly dir: Dir;
@@ -33,7 +32,7 @@ export class StagingFolder implements Disposable {
     this.#lock = lock;
   }
 
-  /** Makes one below `name`, and removes there what crashes have left. @throws HostError SYSCALL_FAILED */
+  /** Creates a folder below `name`, and removes abandoned ones there. @throws HostError SYSCALL_FAILED */
   static make(root: Dir, name: string): StagingFolder {
     root.mkdir(name, 0o700);
     const parent = root.openDir(name);
@@ -53,7 +52,7 @@ export class StagingFolder implements Disposable {
     }
   }
 
-  /** Removes what is still in it. */
+  /** Removes the folder and its remaining content. */
   [Symbol.dispose](): void {
     this.dir[Symbol.dispose]();
     removeTree(this.#parent, `${TEMP_DIR}${this.#id}` as ByteString);
@@ -63,7 +62,7 @@ export class StagingFolder implements Disposable {
   }
 }
 
-/** A new file with its lock held; undefined when another process removed it in between. */
+/** Creates a file and locks it; undefined when another process removed it in between. */
 function takeLock(parent: Dir, name: string): HostFile | undefined {
   const flags = OPEN.create | OPEN.exclusive | OPEN.readWrite;
   const lock = parent.openFile(name, flags, 0o600);
@@ -83,13 +82,13 @@ function removeAbandoned(parent: Dir): void {
       removeTree(parent, `${TEMP_DIR}${name.slice(LOCK.length)}` as ByteString);
       parent.unlink(name);
     } catch (error) {
-      // Another process is removing it, too.
+      // Another process is removing it too.
       if (!hasErrno(error, 'ENOENT') && !hasErrno(error, 'ENOTEMPTY')) throw error;
     }
   }
 }
 
-/** Makes the names of directories durable. @throws HostError SYSCALL_FAILED */
+/** Syncs directories, so that their entries are durable. @throws HostError SYSCALL_FAILED */
 export function fsyncFolders(root: Dir, names: readonly string[]): void {
   for (const name of names) {
     using folder = root.tryOpenDir(name);

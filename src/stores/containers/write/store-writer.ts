@@ -13,7 +13,7 @@ import { commitImage, type ImageToWrite } from './commit.ts';
 import { describeImplied } from './implied.ts';
 import { StagingFolder } from './staging.ts';
 
-/** A layer as its record will be. */
+/** A layer to write: the fields of its record. */
 export interface LayerToWrite {
   readonly id: string;
   readonly parent: string | undefined;
@@ -27,15 +27,15 @@ export interface LayerToWrite {
   readonly gids: readonly number[];
 }
 
-/** A layer that is being written where nobody sees it. */
+/** A layer that is being written, not visible yet. */
 export interface StagedLayer {
   /** The directory to fill. */
   readonly diff: Dir;
-  /** The file that gets the tar-split, compressed. */
+  /** The file for the compressed tar-split. */
   readonly tarSplit: HostFile;
 }
 
-/** A layer of the image in its order, and which directories it does not state where it was written now. */
+/** A layer of the image, in order; if it was written now, with the directories that have no entry in it. */
 export interface WrittenLayer {
   readonly id: string;
   readonly parent: string | undefined;
@@ -55,13 +55,13 @@ const FOLDERS = [
 ] as const;
 
 /**
- * Writes an image into a containers-storage: layers are staged without locks, then everything is put in its place under them. What podman sees is
- * the image as a whole or nothing of it.
+ * Writes an image into a containers-storage: layers are staged without locks, then everything is moved into place under them. podman sees the
+ * whole image or none of it.
  */
 export class StoreWriter implements Disposable {
-  /** Where layers and images go: the image store, where there is one. */
+  /** Destination of layers and images: the image store, if there is one. */
   readonly target: StorageRoot;
-  /** Where tar-splits go: always the graph root. */
+  /** Destination of tar-splits: always the graph root. */
   readonly primary: StorageRoot;
   readonly #others: readonly StorageRoot[];
   readonly #files: StagingFolder;
@@ -82,12 +82,12 @@ export class StoreWriter implements Disposable {
     return this.primary.dir.label;
   }
 
-  /** What the records say now. @throws as `readSnapshot` */
+  /** Reads the current records. @throws as `readSnapshot` */
   async read(options: StoreLockOptions = {}): Promise<StoreSnapshot> {
     return await readSnapshot([this.target, ...this.#others], options);
   }
 
-  /** Begins a layer on top of another. @throws HostError SYSCALL_FAILED, NO_SPACE */
+  /** Starts a layer on top of another. @throws HostError SYSCALL_FAILED, NO_SPACE */
   stage(id: string, parent: string | undefined): StagedLayer {
     const { dir } = this.#files;
     dir.mkdir(id, 0o700);
@@ -109,8 +109,8 @@ export class StoreWriter implements Disposable {
   }
 
   /**
-   * Gives directories of staged layers that no entry states what the layers below state. All layers are written.
-   * @param layers base first; `implied` as `LayerTree` has them
+   * Sets the metadata of directories without entry in staged layers from the layers below. Call it when all layers are written.
+   * @param layers base first; `implied` as collected by `LayerTree`
    * @throws HostError SYSCALL_FAILED
    */
   completeImplied(layers: readonly WrittenLayer[]): void {
@@ -129,7 +129,7 @@ export class StoreWriter implements Disposable {
     }
   }
 
-  /** The files of a layer that is staged or in one of the roots; undefined for one of which the names lie elsewhere. */
+  /** Opens the files of a layer that is staged or in one of the roots; undefined for a layer whose names are stored elsewhere. */
   #openFiles(id: string): Dir | undefined {
     const staged = this.#files.dir.tryOpenDir(`${id}/diff`);
     if (staged !== undefined) return staged;
@@ -141,7 +141,7 @@ export class StoreWriter implements Disposable {
     return undefined;
   }
 
-  /** The lower layers of a layer on top of `parent`: the parent, and what it has below itself. */
+  /** The lower layers of a layer on top of `parent`: the parent, and the parent's lower layers. */
   #lowerOf(parent: string, file: 'lower' | 'lower-layers'): string {
     const own =
       file === 'lower' ? `l/${this.#readText(parent, 'link', LINK_FILE_BYTES_MAX)}` : parent;
@@ -149,7 +149,7 @@ export class StoreWriter implements Disposable {
     return below === undefined ? own : `${own}:${below}`;
   }
 
-  /** A file of a layer that is staged, or in one of the roots. */
+  /** Reads a file of a layer that is staged, or in one of the roots. */
   #readText(id: string, name: string, limitBytes: number): string | undefined {
     const places = [
       [this.#files.dir, `${id}/${name}`],
@@ -163,7 +163,7 @@ export class StoreWriter implements Disposable {
   }
 
   /**
-   * Makes the image visible: with the layers that were staged and those that are there. Everything is on the disk when this resolves.
+   * Makes the image visible, with the staged and the existing layers. Everything is durable when this resolves.
    * @throws BusyError STORE_LAYER_GONE when a layer that was not staged is gone, STORE_LOCKED; FormatError CONTAINERS_RECORDS_INVALID
    */
   async commit(image: ImageToWrite, options: StoreLockOptions = {}): Promise<void> {
@@ -194,7 +194,7 @@ export class StoreWriter implements Disposable {
 }
 
 /**
- * Opens a store for writing, and makes it where it is missing. Only the driver overlay is written.
+ * Opens a store for writing, and creates it if it is missing. Only the driver overlay is written.
  * @throws UnsupportedError STORE_DRIVER_UNSUPPORTED; HostError SYSCALL_FAILED
  */
 export function openStoreWriter(places: StoragePlaces): StoreWriter {
@@ -228,7 +228,7 @@ function makeRoot(path: string, role: 'primary' | 'image-store'): StorageRoot {
   return new StorageRoot(root.dir, 'overlay', role);
 }
 
-/** Makes a folder and those above it. */
+/** Creates a folder and its parents. */
 function makeFolders(path: string): void {
   const bytes = pathOf(path);
   const parts = bytes.split('/').filter((part) => part !== '');

@@ -19,20 +19,20 @@ export interface FuseFileOptions {
   readonly image: string;
   /** Directory of the objects. */
   readonly objects: string;
-  /** Access control lists are not shown. */
+  /** Hides access control lists. */
   readonly hidesAccessLists: boolean;
   readonly allowOther: boolean;
   /** Source in the mount table. */
   readonly sourceName: string;
-  /** What the type in the mount table has behind `fuse.`. */
+  /** Suffix of the type in the mount table, after `fuse.`. */
   readonly subtype: string;
   /** Serve in this process until unmounted, instead of in the background. */
   readonly foreground: boolean;
 }
 
 /**
- * Mounts an image file over a directory by FUSE; an earlier mount there is hidden. The mount point, the image and the directory of objects are
- * opened first. In the foreground, it returns when the image is unmounted.
+ * Mounts an image file over a directory by FUSE; hides an earlier mount there. The mount point, the image and the directory of objects are opened
+ * first. In the foreground, the function returns when the image is unmounted.
  * @throws HostError SYSCALL_FAILED; FormatError EROFS_MAGIC_INVALID; UnsupportedError MOUNT_UNSUPPORTED
  */
 export async function mountImageFileByFuse(

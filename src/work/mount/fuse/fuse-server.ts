@@ -1,7 +1,7 @@
 import { BACKGROUND_FD, Dir, HostFile, serveBackground } from '#host';
 import { type SessionOptions, startSession } from './session.ts';
 
-/** What the background process of a mount serves: the image is its first descriptor, the directory of objects its second. */
+/** Data of the background process of a mount: the image is its first descriptor, the directory of objects its second. */
 export interface ServerData extends Omit<SessionOptions, 'image' | 'objects'> {
   /** Absolute path. */
   readonly target: string;

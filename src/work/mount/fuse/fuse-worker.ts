@@ -5,16 +5,16 @@ import { NodeFiles, type NodeFilesOptions } from './node-files.ts';
 import { NodeServer } from './node-server.ts';
 import { NodeView } from './node-view.ts';
 
-/** What a thread serves. Descriptors stay open as long as the thread runs. */
+/** Data of a thread. Descriptors stay open as long as the thread runs. */
 export interface FuseThreadData extends NodeFilesOptions {
-  /** The connection. */
+  /** Descriptor of the FUSE connection. */
   readonly device: number;
-  /** The image. */
+  /** Descriptor of the image. */
   readonly image: number;
   readonly hidesAccessLists: boolean;
 }
 
-/** Requests are short: names, and no content that is written. */
+/** Requests are short: names, and no written content. */
 const REQUEST_BYTES = 4 * REQUEST_BYTES_MIN;
 
 function serve(data: FuseThreadData): void {

@@ -14,8 +14,8 @@ export const SERVER = new URL('./fuse-server.ts', import.meta.url);
 export interface FuseMountOptions extends MountOptions, Pick<OperationOptions, 'signal'> {}
 
 /**
- * Mounts an image by a FUSE server, which needs no root where `fusermount3` is installed, in a background process that ends when the image is
- * unmounted. The digest of the image is verified first. A server that cannot start is an error.
+ * Mounts an image by a FUSE server in a background process, which ends when the image is unmounted. This does not need root if `fusermount3` is
+ * installed. The digest of the image is verified first. A server that cannot start is an error.
  * @param image image id, or a name below `images/refs`
  * @throws NotFoundError IMAGE_NOT_FOUND; IntegrityError OBJECT_DIGEST_MISMATCH; UnsupportedError MOUNT_UNSUPPORTED; ConflictError MOUNT_EXISTS;
  * the signal's reason
@@ -39,7 +39,7 @@ export async function mountByFuse(
   }
 }
 
-/** As `mountByFuse`, but this process serves the image, until it is unmounted. */
+/** As `mountByFuse`, but this process serves the image until it is unmounted. */
 export async function serveByFuse(
   repository: Repository,
   image: string,
@@ -73,7 +73,7 @@ function sessionOf(
   };
 }
 
-/** The whole path of the mount point. @throws HostError SYSCALL_FAILED when it is no directory; ConflictError MOUNT_EXISTS */
+/** Returns the absolute path of the mount point. @throws HostError SYSCALL_FAILED when it is no directory; ConflictError MOUNT_EXISTS */
 function freePlace(target: string): string {
   using directory = Dir.open(target);
   requireFree(directory, target);

@@ -15,10 +15,10 @@ import {
 } from '#host';
 import type { NodeView } from './node-view.ts';
 
-/** A handle of `open`: 0 for what lies in the image, a descriptor, or a multiple of this for a file that the kernel reads itself. */
+/** A handle of `open`: 0 for inline data, a descriptor, or a multiple of this for a file that the kernel reads itself. */
 const BACKING_UNIT = 2 ** 32;
 
-/** An opened file, as the reply says it. */
+/** An opened file, as encoded in the reply. */
 export interface OpenedNode {
   readonly handle: number;
   readonly backingId: number | undefined;
@@ -30,13 +30,13 @@ interface Backing {
   opens: number;
 }
 
-/** Where the contents of files are. */
+/** Location of the contents of files. */
 export interface NodeFilesOptions {
-  /** Open directories of objects; the first that has an object counts. */
+  /** Open directories of objects, searched in order. */
   readonly objects: readonly number[];
   /** Every object must have fs-verity. */
   readonly verity: boolean;
-  /** Give files to the kernel. Only one thread may do so: opens of one node share one number. */
+  /** Pass files to the kernel. Only one thread may do so: all opens of a node share one backing id. */
   readonly passthrough: boolean;
 }
 
@@ -47,7 +47,7 @@ export class NodeFiles {
   readonly #objects: readonly Dir[];
   readonly #options: NodeFilesOptions;
   readonly #backings = new Map<number, Backing>();
-  /** The file in the image that was read last. */
+  /** The inline file that was read last. */
   #inline: { readonly nid: number; readonly content: Uint8Array } | undefined;
 
   constructor(device: Descriptor, view: NodeView, options: NodeFilesOptions) {
@@ -74,7 +74,7 @@ export class NodeFiles {
     return { handle: id * BACKING_UNIT, backingId: id };
   }
 
-  /** Reads into `room`; returns how many bytes there were. */
+  /** Reads into `room`; returns the number of bytes read. */
   read(inode: ErofsInode, handle: number, offset: number, room: Buffer): number {
     if (handle > 0 && handle < BACKING_UNIT) return readAt(handle, room, offset);
     const length = Math.max(0, Math.min(room.length, inode.sizeBytes - offset));
@@ -87,7 +87,7 @@ export class NodeFiles {
     return piece.length;
   }
 
-  /** Ends an `open`. */
+  /** Releases a handle of `open`. */
   release(node: number, handle: number): void {
     if (handle === 0) return;
     if (handle < BACKING_UNIT) {

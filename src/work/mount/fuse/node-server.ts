@@ -8,7 +8,7 @@ import type { NodeView } from './node-view.ts';
 export const READ_PAGES_MAX = 256;
 const READ_BYTES_MAX = READ_PAGES_MAX * 4096;
 
-/** Numbers of errors (Linux asm-generic/errno.h). */
+/** Error numbers (Linux asm-generic/errno.h). */
 const ERROR = {
   ENOENT: 2,
   EIO: 5,
@@ -25,7 +25,7 @@ const MAJOR = 7;
 /** An attribute of the root and of links that no file has is asked for at each start of a program. */
 const DOT_NAMES: ReadonlySet<string> = new Set(['.', '..']);
 
-/** Answers the requests of the kernel about one image. Each answer depends on the request alone, so several threads may answer. */
+/** Answers the requests of the kernel about one image. Each reply depends on the request only, so several threads may answer. */
 export class NodeServer {
   readonly #view: NodeView;
   readonly #files: NodeFiles;
@@ -38,7 +38,7 @@ export class NodeServer {
     this.#passthrough = passthrough;
   }
 
-  /** The reply; undefined where the kernel waits for none. What cannot be read is EIO, and no request ends the server. */
+  /** The reply; undefined if the kernel expects none. Unreadable data results in EIO; no request ends the server. */
   answer(request: FuseRequest): Buffer | undefined {
     try {
       return this.#answer(request);
@@ -84,7 +84,7 @@ export class NodeServer {
       case 'forget':
       case 'interrupt':
         return undefined;
-      // Also opendir: the kernel then keeps listings itself, and does not ask again.
+      // Also opendir: the kernel then caches listings, and does not ask again.
       default:
         return replies.status(unique, ERROR.ENOSYS);
     }
@@ -163,7 +163,7 @@ export class NodeServer {
     return this.#sized(unique, list, lengthBytes);
   }
 
-  /** As getxattr(2) and listxattr(2): no room asks for the length, too little is an error. */
+  /** As getxattr(2) and listxattr(2): size 0 requests the length, a size that is too small is an error. */
   #sized(unique: bigint, bytes: Uint8Array, lengthBytes: number): Buffer {
     if (lengthBytes === 0) return this.#replies.xattrLength(unique, bytes.length);
     if (lengthBytes < bytes.length) return this.#replies.status(unique, ERROR.ERANGE);

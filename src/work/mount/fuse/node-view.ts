@@ -3,13 +3,13 @@ import type { ErofsEntry, ErofsImage, ErofsInode, ObjectReference } from '#forma
 import { type FuseAttributes, ROOT_NODE } from '#formats/fuse';
 import { TYPE_BITS } from '#formats/tree';
 
-/** Between the number of an inode and that of its node, since nodes 0 and 1 are taken. Source: composefs core spec 8.4. */
+/** Difference between a node number and its inode number, because nodes 0 and 1 are reserved. Source: composefs core spec 8.4. */
 const NODE_OFFSET = 2;
 
-/** Where access control lists are kept (xattr(7)). */
+/** Xattrs that hold access control lists (xattr(7)). */
 const ACCESS_LISTS = ['system.posix_acl_access', 'system.posix_acl_default'] as ByteString[];
 
-/** A name in a directory with its inode, and where reading goes on behind it. */
+/** A name in a directory with its inode, and the position of the next entry. */
 export interface NamedInode {
   readonly entry: ErofsEntry;
   readonly inode: ErofsInode;
@@ -17,8 +17,8 @@ export interface NamedInode {
 }
 
 /**
- * An image as users see it: whiteouts are not there, and attributes of overlayfs are as the user gave them. Nothing is kept about nodes: the
- * number of a node says where its inode is.
+ * An image as users see it: whiteouts are hidden, and escaped overlayfs attributes have their original names. Keeps no state of nodes: the number
+ * of a node is the location of its inode.
  */
 export class NodeView {
   readonly #image: ErofsImage;
@@ -46,7 +46,7 @@ export class NodeView {
     return this.#image.isWhiteout(inode) ? undefined : inode;
   }
 
-  /** The names of a directory from a position, `.` and `..` included. @throws FormatError EROFS_INVALID */
+  /** The entries of a directory from a position, `.` and `..` included. @throws FormatError EROFS_INVALID */
   *entries(directory: ErofsInode, position: number): Generator<NamedInode> {
     for (const { next, ...entry } of this.#image.entriesFrom(directory, position)) {
       const inode = this.#image.inode(entry.nid);
@@ -84,7 +84,7 @@ export class NodeView {
     return this.#image.objectOf(inode);
   }
 
-  /** What lies in the image: the content of a small file, the target of a link. Empty for files of zeros. @throws FormatError EROFS_INVALID */
+  /** Inline data of an inode: the content of a small file, the target of a link. Empty for files of zeros. @throws FormatError EROFS_INVALID */
   inline(inode: ErofsInode): Uint8Array {
     return this.#image.readInline(inode);
   }

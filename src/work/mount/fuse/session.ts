@@ -15,10 +15,10 @@ import { mountOverlay, type UpperLayer } from '../layers.ts';
 import { unmountPlace } from '../unmount.ts';
 import type { FuseThreadData } from './fuse-worker.ts';
 
-/** Threads that answer at once where the kernel does not read files itself. */
+/** Maximum number of threads that answer in parallel if the kernel does not read files itself. */
 const THREADS_MAX = 4;
 
-/** What a session serves. */
+/** Options of a session. */
 export interface SessionOptions {
   /** The image, open. */
   readonly image: HostFile;
@@ -28,26 +28,26 @@ export interface SessionOptions {
   readonly verity: boolean;
   /** Source in the mount table. */
   readonly source: string;
-  /** What the type in the mount table has behind `fuse.`. */
+  /** Suffix of the type in the mount table, after `fuse.`. */
   readonly subtype: string;
-  /** Let other users read it. Root always does, others where /etc/fuse.conf allows it. */
+  /** Allow access by other users. Root always has access, others only if /etc/fuse.conf allows it. */
   readonly allowOther: boolean;
-  /** Access control lists are not shown. */
+  /** Hides access control lists. */
   readonly hidesAccessLists: boolean;
   readonly writable?: UpperLayer | undefined;
 }
 
-/** A mounted image that this process serves. It ends when it is unmounted, by whomever. */
+/** A mounted image that this process serves. It ends when any process unmounts the image. */
 export interface FuseSession {
-  /** Settled when it is unmounted. Rejects when a thread fails. */
+  /** Resolves when the image is unmounted. Rejects when a thread fails. */
   readonly done: Promise<void>;
-  /** Unmounts. @throws HostError SYSCALL_FAILED (EBUSY while it is in use) */
+  /** Unmounts the image. @throws HostError SYSCALL_FAILED (EBUSY while it is in use) */
   unmount(): Promise<void>;
 }
 
 /**
- * Mounts an image over a directory and answers the kernel in threads: mounted directly with CAP_SYS_ADMIN, else by `fusermount3`. It owns
- * what it is given, and closes it at the end.
+ * Mounts an image over a directory and answers the kernel in threads: mounted directly with CAP_SYS_ADMIN, else by `fusermount3`. The session
+ * owns the open files in its options, and closes them at its end.
  * @throws UnsupportedError MOUNT_UNSUPPORTED; HostError SYSCALL_FAILED
  */
 export async function startSession(target: string, options: SessionOptions): Promise<FuseSession> {
@@ -73,7 +73,7 @@ export async function startSession(target: string, options: SessionOptions): Pro
   }
 }
 
-/** Answers until the filesystem is unmounted. */
+/** Answers requests until the filesystem is unmounted. */
 async function serve(
   device: HostFile,
   options: SessionOptions,
@@ -87,7 +87,7 @@ async function serve(
     hidesAccessLists: options.hidesAccessLists,
     passthrough,
   };
-  // Where the kernel reads the files itself, little is left to answer.
+  // If the kernel reads the files itself, few requests remain.
   const count = passthrough ? 1 : Math.min(THREADS_MAX, availableParallelism());
   const start = () =>
     startWorker<FuseThreadData, never, never, void>(

@@ -13,19 +13,19 @@ import {
   UNSET_STAT,
 } from '#formats/tree';
 
-/** Metadata of directories that no entry describes. */
+/** Metadata of directories that have no entry. */
 const IMPLIED_STAT: Stat = { ...UNSET_STAT, mode: 0o755 };
-/** Directories of the root whose content belongs to a running system. */
+/** Root directories whose content belongs to a running system. */
 const EMPTIED: readonly string[] = ['run', 'tmp', 'proc', 'sys', 'dev'];
-/** Names that say what of lower layers is deleted. Source: image-spec layer.md. */
+/** Names of whiteouts, which delete entries of lower layers. Source: image-spec layer.md. */
 const WHITEOUT = { prefix: '.wh.', opaque: '.wh..wh..opq' } as const;
-/** Files of `/usr/etc` that container engines leave behind empty. */
+/** Empty files that container engines leave in `/usr/etc`. */
 const PLACEHOLDERS = ['hostname', 'resolv.conf'] as ByteString[];
 
 /**
- * The trees of an image as ostree-ext imports it: each layer by itself, whiteouts as files, and all of them merged as checkouts over each
- * other. `/etc` is `/usr/etc` from the start, what lies below directories of a running system is left out, and a directory keeps
- * the metadata of the first layer that has it, unless a later one is opaque. All trees share their leaves.
+ * The trees of an image as ostree-ext imports it: each layer separately, with whiteouts as files, and all layers merged as checkouts over each
+ * other. `/etc` is stored as `/usr/etc` from the start. Content of directories of a running system is omitted. A directory keeps the metadata of
+ * the first layer that has it, unless a later one is opaque. All trees share their leaves.
  * Source: unified-storage notes 2.11 on ostree-ext 0.15.
  */
 export class ClassicTree {
@@ -41,7 +41,7 @@ export class ClassicTree {
     this.#budget = new EntryBudget(entriesMax);
   }
 
-  /** Starts the next layer; `name` stands in errors. */
+  /** Starts the next layer; `name` is used in errors. */
   beginLayer(name: string): void {
     this.#layer = name;
     this.#root = new Directory(IMPLIED_STAT);
@@ -74,7 +74,7 @@ export class ClassicTree {
     else parent.entries.set(name, new Directory(this.#statOf(entry)));
   }
 
-  /** Lays the layer over those below it. */
+  /** Merges the layer over the lower layers. */
   endLayer(): void {
     const { root } = this.tree;
     if (this.layers.length === 1) root.stat = this.#root.stat;
@@ -158,14 +158,14 @@ export class ClassicTree {
   }
 }
 
-/** The names of a path in the commit; none for the root, undefined for what is left out. */
+/** The names of a path in the commit; empty for the root, undefined for an omitted path. */
 function placedNames(path: string): ByteString[] | undefined {
   const names = path.split('/').filter((name) => name !== '') as ByteString[];
   if (names.length > 1 && EMPTIED.includes(names[0] ?? '')) return undefined;
   return names[0] === 'etc' ? (['usr', ...names] as ByteString[]) : names;
 }
 
-/** Lays a directory of a layer over what is there: deletions first, because they hit only what lower layers brought. */
+/** Merges a directory of a layer over the target: deletions first, because they apply to lower layers only. */
 function overlay(target: Directory, layer: Directory): void {
   if (layer.entries.has(WHITEOUT.opaque as ByteString)) {
     target.entries.clear();

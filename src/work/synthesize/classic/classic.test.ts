@@ -14,11 +14,11 @@ import {
 } from '../../../../test/support/unified-cases.ts';
 import { imageRefName, synthesizeCommit } from '../index.ts';
 
-/** Upstream fails where its program that fetches, or libselinux, does not take the image. */
+/** Images that we import although upstream fails, because its fetch program or libselinux refuses them. */
 const MORE = ['12-created-bad', '28-policy-no-binary'];
-/** Empty xattrs are dropped for directories only, and the kernel changes capabilities: upstream hashes what fsck then finds wrong. */
+/** Empty xattrs are dropped for directories only, and the kernel changes capabilities: upstream hashes values that fsck then reports as wrong. */
 const UNSTABLE = ['40-cap-v3-rootid0', '41-xattr-zero-length'];
-/** Documents that upstream writes anew from a typed model, without members that it does not know. */
+/** Documents that upstream encodes again from a typed model, without members that it does not know. */
 const OTHER_DOCUMENTS = ['26-config-json', '34-no-label'];
 
 for (const name of readdirSync(CASES).sort()) {

@@ -3,10 +3,10 @@ import { ROOT_NAME } from '#formats/selinux';
 import { Directory, sortedEntries } from '#formats/tree';
 import type { Placed, PlacedDirectory } from '../arrange.ts';
 
-/** libostree looks `/proc` up by another name. Source: unified-storage notes 2.11. */
+/** libostree looks up the label of `/proc` by another name. Source: unified-storage notes 2.11. */
 const LOOKED_UP_AS = new Map([['/proc', '/mnt' as ByteString]]);
 
-/** A tree whose paths are those of the commit; labels are looked up by them. */
+/** A tree whose paths are the paths in the commit; labels are looked up by them. */
 export function placeTree(root: Directory): PlacedDirectory {
   return placeDirectory(root, '');
 }

@@ -13,7 +13,7 @@ import type { PlannedCommit } from '../write-commit.ts';
 import { ClassicTree } from './classic-tree.ts';
 import { placeTree } from './place.ts';
 
-/** How an image is imported layer by layer. */
+/** Options of importing an image layer by layer. */
 export interface ClassicOptions extends OperationOptions, ArrangeOptions {
   readonly xattrs?: XattrMode | 'all' | undefined;
   readonly labels?: Precedence | undefined;
@@ -25,7 +25,7 @@ export interface ClassicOptions extends OperationOptions, ArrangeOptions {
 }
 
 /**
- * Plans the commit of an image and one of each layer, as ostree-ext imports them.
+ * Plans the commit of an image and one commit for each layer, as ostree-ext imports them.
  * @throws as `ClassicTree.apply`, `readLayer`, `readPolicy` (but a policy that is chosen and missing is none), `checkTrees`;
  * UnsupportedError IMAGE_NOT_BUILDABLE
  */

@@ -8,7 +8,7 @@ import type { Findings } from './findings.ts';
 
 /** Options of a check of one store. */
 export interface StoreCheckOptions extends OperationOptions {
-  /** Skip what reads the contents of files. */
+  /** Skip checks that read file contents. */
   readonly metadataOnly?: boolean | undefined;
 }
 

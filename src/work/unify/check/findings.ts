@@ -14,17 +14,17 @@ export const UNIFIED_FINDING_KINDS = [
 ] as const;
 export type UnifiedFindingKind = (typeof UNIFIED_FINDING_KINDS)[number];
 
-/** One thing that is wrong with an image. */
+/** One defect of an image. */
 export interface UnifiedFinding {
   readonly kind: UnifiedFindingKind;
   /** One sentence without a capital letter and a full stop. */
   readonly detail: string;
 }
 
-/** Most findings of one kind that are listed of an image; a damaged store has thousands. */
+/** Maximum number of findings of one kind listed for an image; a damaged store has thousands. */
 export const FINDINGS_MAX = 16;
 
-/** Collects findings, each kind up to a limit. */
+/** Collects findings, up to a limit for each kind. */
 export class Findings {
   readonly list: UnifiedFinding[] = [];
   readonly #counts = new Map<UnifiedFindingKind, number>();
@@ -35,7 +35,7 @@ export class Findings {
     if (count <= FINDINGS_MAX) this.list.push({ kind, detail });
   }
 
-  /** Says how many were left out. */
+  /** Adds how many findings were left out. */
   finish(): readonly UnifiedFinding[] {
     for (const [kind, count] of this.#counts) {
       if (count > FINDINGS_MAX)

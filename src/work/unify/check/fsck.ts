@@ -10,26 +10,26 @@ import { checkImageCommit } from './ostree.ts';
 import { compareExtents, type SharingReport } from './sharing.ts';
 import { checkStorage } from './storage.ts';
 
-/** How to check. */
+/** Options of the check. */
 export interface UnifiedCheckOptions extends StoreCheckOptions {
-  /** Also compare where the bytes of files lie on the device. */
+  /** Also compare the extents of files on the device. */
   readonly extents?: boolean | undefined;
 }
 
-/** What the check says of one image. */
+/** Result of the check for one image. */
 export interface ImageCheck {
   readonly image: SystemImage;
-  /** True for an image that the system needs: findings of others are told, and do not count. */
+  /** True for an image that the system needs; findings of other images are reported but not counted. */
   readonly isLive: boolean;
-  /** True for a deployed commit that was not made from composefs yet: the next pull replaces it. */
+  /** True for a deployed commit that is not made from composefs yet; the next pull replaces it. */
   readonly isPending: boolean;
   readonly findings: readonly UnifiedFinding[];
   readonly sharing: SharingReport | undefined;
-  /** File objects of commits that are damaged or missing. */
+  /** File objects of commits, damaged or missing. */
   readonly badFiles: ReadonlySet<OstreeChecksum>;
 }
 
-/** What the check found. */
+/** Result of the check. */
 export interface UnifiedCheck {
   readonly state: StorageState;
   readonly binding: Binding;
@@ -39,8 +39,8 @@ export interface UnifiedCheck {
 }
 
 /**
- * Checks that the stores of a sysroot agree about its images: by manifest, config, layers and commit, and with `extents` by the place of
- * every byte. Nothing is created or changed. A host without unified storage has nothing to check.
+ * Checks that the stores of a sysroot agree about its images: by manifest, config, layers and commit, and with `extents` by the location of
+ * every byte. Creates and changes nothing. A host without unified storage has nothing to check.
  * @throws as opening the stores
  */
 export async function checkUnified(
@@ -62,7 +62,7 @@ export async function checkUnified(
   return { state, binding, canReflink, images, ok };
 }
 
-/** What the check of one image goes by. */
+/** Shared input of the checks of images. */
 interface CheckContext {
   readonly sysroot: Sysroot;
   readonly stores: Stores;
@@ -122,8 +122,8 @@ function hasSynthesized({ commits }: SystemImage): boolean {
 }
 
 /**
- * True for an image that runs or will run. Images without a deployment count where images are kept in containers-storage, and in a sysroot
- * that nothing has been deployed in yet.
+ * True for an image that runs or will run. An image without a deployment is needed if images are kept in containers-storage, or if the sysroot
+ * has no deployment yet.
  */
 function isNeeded({ state, hasDeployments }: CheckContext, image: SystemImage): boolean {
   if (image.deployments.some(isLive)) return true;

@@ -9,7 +9,7 @@ import type { StoreCheckOptions } from './composefs.ts';
 import type { Findings } from './findings.ts';
 
 /**
- * Checks a commit of an image: everything that it reaches is there and is what its checksum says, and its metadata holds the manifest and the
+ * Checks a commit of an image: every object that it reaches exists and matches its checksum, and its metadata contains the manifest and the
  * config of the image.
  * @returns checksums of file objects that are damaged or missing
  */
@@ -78,7 +78,7 @@ function compareMetadata(
   }
 }
 
-/** Commits hold documents with other white space and another order of members. */
+/** The documents in commits differ in white space and in the order of members. */
 function isSameJson(text: string | undefined, bytes: Uint8Array): boolean {
   try {
     const [one, other] = [text ?? '', Buffer.from(bytes).toString('utf8')].map((json) =>

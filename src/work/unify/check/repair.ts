@@ -21,7 +21,7 @@ import {
   type UnifiedCheckOptions,
 } from './fsck.ts';
 
-/** What a repair does for an image: its tag, or the image in one of the stores, from the others. */
+/** Repair steps of an image: restore its tag, or restore the image in one store from the others. */
 export const REPAIR_STEPS = ['composefs', 'tag', 'containers-storage', 'ostree'] as const;
 export type RepairStep = (typeof REPAIR_STEPS)[number];
 
@@ -31,13 +31,13 @@ export interface PlannedRepair {
   readonly step: RepairStep;
 }
 
-/** What became of it. */
+/** Result of one repair. */
 export interface DoneRepair extends PlannedRepair {
-  /** Why it failed; undefined for one that was done. */
+  /** Why the repair failed; undefined if it succeeded. */
   readonly error: OnecopyError | undefined;
 }
 
-/** What a repair did, and what the check said before and after. */
+/** Result of a repair, with the checks before and after. */
 export interface UnifiedRepair {
   readonly before: UnifiedCheck;
   readonly after: UnifiedCheck;
@@ -45,8 +45,8 @@ export interface UnifiedRepair {
 }
 
 /**
- * What can be rebuilt: an image that one store lost from a store that has it as a whole. Damaged objects of the composefs repository are not
- * rebuilt here, because what they share extents with could be damaged in the same way.
+ * Plans what can be rebuilt: an image missing in one store, from a store that has all of it. Damaged objects of the composefs repository are not
+ * rebuilt here, because files that share their extents could have the same damage.
  */
 export function planRepairs(check: UnifiedCheck): readonly PlannedRepair[] {
   return check.images.flatMap(({ image: { manifestDigest }, ...one }) =>
@@ -72,8 +72,8 @@ function stepsOf(
 }
 
 /**
- * Checks, rebuilds what can be rebuilt by reflink with the original manifest, and checks again. A repair that fails leaves its store as it
- * was, and the others go on.
+ * Checks, rebuilds what can be rebuilt by reflink with the original manifest, and checks again. A failed repair leaves its store unchanged, and
+ * the other repairs continue.
  * @throws as `checkUnified`
  */
 export async function repairUnified(
@@ -129,7 +129,7 @@ async function apply(
   }
 }
 
-/** Stores the image from containers-storage, if that has the manifest that the image was pulled with. */
+/** Stores the image from containers-storage, if containers-storage has its original manifest. */
 async function restoreToComposefs(
   sysroot: Sysroot,
   composefs: Repository,
@@ -150,7 +150,7 @@ async function restoreToComposefs(
   await pullImage(composefs, source, { signal, onProgress, name: tag });
 }
 
-/** Makes the commit again, without the objects that are damaged: the same image gives the same commit. */
+/** Makes the commit again, without the damaged objects: the same image results in the same commit. */
 async function restoreToOstree(
   sysroot: Sysroot,
   { mode }: StorageState,

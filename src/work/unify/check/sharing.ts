@@ -9,19 +9,19 @@ import { diffFolder, type LayerRow, openLayerFile } from '#stores/containers';
 import type { OstreeRepo } from '#stores/ostree';
 import { type OciImage, readLayer } from '#work/image';
 
-/** How far the files of an image share their extents. Only files with an object of their own count. */
+/** How far the files of an image share their extents. Only files that have an object are counted. */
 export interface SharingReport {
   readonly files: number;
   /** Files whose extents are the same in all stores that have them. */
   readonly sharedFiles: number;
   readonly sharedBytes: number;
-  /** Files that some store has as a copy, and their bytes. */
+  /** Files that some store has as a copy, and their total size in bytes. */
   readonly copiedFiles: number;
   readonly copiedBytes: number;
-  /** Files that containers-storage holds more than once by itself: another file there of the same content shares with the object. */
+  /** Files that containers-storage has more than once: another file of the same content there shares with the object. */
   readonly repeatedFiles: number;
   readonly repeatedBytes: number;
-  /** Files without an extent of their own to compare: the filesystem holds them among its metadata, or reports none. */
+  /** Files without an extent to compare: the filesystem stores them inline in its metadata, or reports no extents. */
   readonly uncomparedFiles: number;
 }
 
@@ -35,7 +35,7 @@ export interface SharingPlaces {
   readonly chain: readonly LayerRow[] | undefined;
 }
 
-/** Compares where the bytes of every file lie on the device, in the stores that have the image. @throws HostError */
+/** Compares the extents of every file on the device, in the stores that have the image. @throws HostError */
 export async function compareExtents(
   places: SharingPlaces,
   options: OperationOptions,
@@ -50,7 +50,7 @@ export async function compareExtents(
     repeatedBytes: 0,
     uncomparedFiles: 0,
   };
-  // One object shares with one file. Where podman wrote a content twice, the other file is podman's own.
+  // An object shares with one file. Where podman wrote a content twice, the other file is podman's own.
   const held = new Set<ObjectId>();
   const apart: SharedFile[] = [];
   const takeTurn = turnTaker(options);
@@ -82,7 +82,7 @@ export async function compareExtents(
   }
 }
 
-/** Where the layers of containers-storage have their files, base first. */
+/** Opens the layer folders of containers-storage, base first. */
 function openFolders(chain: readonly LayerRow[] = []): (Dir | undefined)[] {
   return chain.map(({ root, record }) => root.dir.tryOpenDir(diffFolder(root.driver, record.id)));
 }
@@ -96,7 +96,7 @@ interface SharedFile {
   readonly checksum: OstreeChecksum | undefined;
 }
 
-/** The files that the top layers leave visible in the commit; those that a later layer hides count where only layers are compared. */
+/** Files that the top layers leave visible in the commit; without a commit, files that later whiteouts hide are included. */
 function* filesOf(places: SharingPlaces): Generator<SharedFile> {
   const { composefs, image, ostree, commit } = places;
   const committed =
@@ -116,7 +116,7 @@ function* filesOf(places: SharingPlaces): Generator<SharedFile> {
   }
 }
 
-/** Whether all stores have the same extents: the commit has others (copied), or only containers-storage has (apart). */
+/** `copied`: the commit has other extents; `apart`: only containers-storage has. */
 type Sharing = 'shared' | 'copied' | 'apart' | 'unknown';
 
 function compareFile(
@@ -154,13 +154,13 @@ function tryOpenStored(folder: Dir, path: ByteString) {
   }
 }
 
-/** The extents of a file; undefined if one of them has no place of its own on the device, or if there are none. */
+/** The extents of a file; undefined if there are none, or if one of them has no exact location on the device. */
 function exactOf(file: Descriptor): readonly Extent[] | undefined {
   const extents = tryReadExtents(file);
   return extents.length > 0 && extents.every(({ exact }) => exact) ? extents : undefined;
 }
 
-/** The extents of a file; none on a filesystem that reports none. */
+/** The extents of a file; empty on a filesystem that reports none. */
 function tryReadExtents(file: Descriptor): readonly Extent[] {
   try {
     return readExtents(file);

@@ -6,9 +6,8 @@ import type { SystemImage } from '../survey.ts';
 import type { Findings } from './findings.ts';
 
 /**
- * Checks an image in containers-storage: that it is there by the digest of its config, with the manifest that it was pulled with, and with
- * all layers of the config.
- * @returns its layers, base first, if all are there
+ * Checks an image in containers-storage: it exists under the digest of its config, has its original manifest, and has all layers of the config.
+ * @returns its layers, base first, if none is missing
  */
 export function checkStorage(
   storage: ContainersStore | undefined,

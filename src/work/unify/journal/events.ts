@@ -1,7 +1,7 @@
 import type { JournalField } from '#formats/journal';
 
 /**
- * Messages of the journal. The ids of bootc are used for what bootc says, too; the last two are ours. Source: bootc, journal messages;
+ * Message ids of the journal. Messages that bootc also writes use the ids of bootc; the last two ids are ours. Source: bootc, journal messages;
  * unified-storage notes, appendix C.
  */
 export const MESSAGE_IDS = {
@@ -17,7 +17,7 @@ export const MESSAGE_IDS = {
 /** Priorities of syslog. */
 const PRIORITY = { warning: '4', notice: '5' } as const;
 
-/** Something that an administrator may look for later. */
+/** An event that an administrator may search for later. */
 export interface UnifiedEvent {
   readonly name: keyof typeof MESSAGE_IDS;
   readonly priority: keyof typeof PRIORITY;
@@ -26,7 +26,7 @@ export interface UnifiedEvent {
   readonly fields: Readonly<Record<string, string | number | undefined>>;
 }
 
-/** Is told of events; must not throw. */
+/** Receives events; must not throw. */
 export type EventListener = (event: UnifiedEvent) => void;
 
 /** The fields of the journal entry of an event. */

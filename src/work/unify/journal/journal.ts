@@ -7,15 +7,15 @@ import { type EventListener, fieldsOf } from './events.ts';
 /** The native socket of journald. Source: systemd, native journal protocol. */
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 
-/** Where events go. */
+/** Destinations of journal entries. */
 export interface JournalPlaces {
-  /** Path of the datagram socket (default: that of journald for root, none for others). */
+  /** Path of the datagram socket (default: journald's socket for root, none for other users). */
   readonly socket?: string | undefined;
-  /** Path of a file that gets the entries too, in the export format of the journal. */
+  /** Path of a file that entries are also appended to, in the export format of the journal. */
   readonly file?: string | undefined;
 }
 
-/** The places that the environment names: `ONECOPY_JOURNAL_SOCKET` and `ONECOPY_JOURNAL_FILE`. */
+/** Reads the destinations from the environment: `ONECOPY_JOURNAL_SOCKET` and `ONECOPY_JOURNAL_FILE`. */
 export function journalPlaces(env: NodeJS.ProcessEnv = process.env): JournalPlaces {
   const system = process.geteuid?.() === 0 ? JOURNAL_SOCKET : undefined;
   return {
@@ -24,7 +24,7 @@ export function journalPlaces(env: NodeJS.ProcessEnv = process.env): JournalPlac
   };
 }
 
-/** A listener that writes events into the journal. What cannot be written is lost: a missing journal never fails the work. */
+/** Returns a listener that writes events into the journal. A failed write drops the entry: a missing journal never fails the work. */
 export function journalListener({ socket, file }: JournalPlaces): EventListener {
   return (event) => {
     const entry = encodeEntry(fieldsOf(event));
@@ -33,7 +33,7 @@ export function journalListener({ socket, file }: JournalPlaces): EventListener 
   };
 }
 
-/** Appends an entry and the empty line that ends it, in one write. */
+/** Appends an entry, with the empty line that ends it, in one write. */
 function append(path: string, entry: Uint8Array): void {
   const time = `__REALTIME_TIMESTAMP=${BigInt(Date.now()) * 1000n}\n`;
   const slash = path.lastIndexOf('/');

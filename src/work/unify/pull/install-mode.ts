@@ -51,7 +51,7 @@ function configsIn(view: ImageView, folder: string) {
   }
 }
 
-/** A configuration; undefined for what only hides a file of the same name, such as a link to /dev/null. */
+/** Reads a configuration; undefined for an entry that only masks a file of the same name, such as a link to /dev/null. */
 function readConfig(view: ImageView, path: ByteString): InstallFile | undefined {
   try {
     const entry = view.stat(path, { follow: true });

@@ -42,11 +42,11 @@ import { type StageName, Stages } from './stages.ts';
 
 /** What to pull, and how. */
 export interface UnifiedPullOptions extends OperationOptions, OpenSourceOptions {
-  /** The mode to be in afterwards, or commits from composefs only; default: as the state, or as a new sysroot's image says. */
+  /** The mode after the pull, or `bound-only` for commits from composefs only; default: the stored mode, or for a new sysroot the image's mode. */
   readonly mode?: Exclude<StorageMode, 'disabled'> | 'bound-only' | undefined;
-  /** Choose the route by what the filesystem can do. */
+  /** Choose the route by the capabilities of the filesystem. */
   readonly choice?: RouteInput['choice'] | undefined;
-  /** The image reference to be known by, if not that of the source. */
+  /** The image reference to record, if it differs from the reference of the source. */
   readonly target?: string | undefined;
   readonly platform?: Platform | undefined;
   readonly judge?: ImageJudge | undefined;
@@ -58,9 +58,9 @@ export interface UnifiedPullOptions extends OperationOptions, OpenSourceOptions 
 }
 
 /**
- * Pulls an image into the stores of a sysroot, each byte once: into the composefs repository from its source, or from containers-storage if
- * that has it; from there by reflink into containers-storage and into the OSTree repository. The mode is stored last. What fails leaves
- * whole layers and unnamed objects at the most: the same call goes on from there.
+ * Pulls an image into the stores of a sysroot, and stores each byte once. The image goes into the composefs repository first, from its source or
+ * from containers-storage if it is there. From the repository it goes by reflink into containers-storage and into the OSTree repository. The
+ * mode is stored last. A failure leaves at most whole layers and unnamed objects: the same call resumes from those.
  * @throws UnsupportedError UNIFIED_REFLINK_MISSING before anything is written or asked for, where the mode forbids copies; HostError
  *   SPACE_INSUFFICIENT before the first layer; as `pullImage`, `exportToContainers`, `synthesizeCommit`
  */
@@ -73,7 +73,7 @@ export async function unifiedPull(
 }
 
 /**
- * What `unifiedPull` would do; nothing is written.
+ * Plans `unifiedPull`; writes nothing.
  * @throws UnsupportedError UNIFIED_REFLINK_MISSING; HostError SPACE_INSUFFICIENT; as `planPull`
  */
 export async function planUnifiedPull(
@@ -183,7 +183,7 @@ class UnifiedPull {
     };
   }
 
-  /** True when the image says how it wants to be installed, and nobody else does. */
+  /** True when only the install configuration of the image can determine the mode. */
   get #asksConfig(): boolean {
     const { mode, route } = this.#options;
     return this.#input.operation === 'install' && mode === undefined && route === undefined;
@@ -232,7 +232,7 @@ class UnifiedPull {
     return isKnown || deployments.length === 0 ? 'upgrade' : 'switch';
   }
 
-  /** The route that the install configuration of the image asks for, which is known now. */
+  /** The route that the install configuration of the image asks for; the configuration is readable by now. */
   async #routeOfConfig(composefs: Repository, manifestDigest: ContentDigest, before: Route) {
     const named = { kind: 'image', manifestDigest, tag: undefined } as const;
     const config = await installModeOf(composefs, named, this.#options);
@@ -242,7 +242,7 @@ class UnifiedPull {
     return route;
   }
 
-  /** Opens the source: an image of containers-storage in that of bootc, if it has the image. */
+  /** Opens the source: the containers-storage of bootc if the image is there, else the given source. */
   async #openSource() {
     const reference = this.#reference;
     if (reference.transport === 'containers-storage' && reference.graphRoot === undefined) {
@@ -262,7 +262,7 @@ class UnifiedPull {
     }
   }
 
-  /** Stores the image and tags it. Layers that containers-storage has come from there; if those are damaged, from the source. */
+  /** Stores the image and tags it. Layers in containers-storage are imported from there; if those are damaged, they are pulled from the source. */
   async #intoComposefs(
     composefs: Repository,
     source: PullSource,
@@ -291,7 +291,7 @@ class UnifiedPull {
     return await pull(fixed);
   }
 
-  /** The same image in the containers-storage of bootc. */
+  /** Opens the same image in the containers-storage of bootc. */
   async #tryOpenStoredImage(image: ResolvedImage): Promise<ContainersSource | undefined> {
     const config = image.config?.digest;
     const found =
@@ -351,7 +351,7 @@ class UnifiedPull {
     return { commit: made?.commit ?? (present as OstreeChecksum), ref, made };
   }
 
-  /** Stores the mode of the route if it is another one. It is the last step: a crash before it leaves the old mode. */
+  /** Stores the mode of the route if it differs. This is the last step: a crash before it leaves the old mode. */
   #storeMode({ mode }: Route): StorageMode | undefined {
     const { mode: before } = this.#state;
     if (mode === undefined || mode === before) return before;

@@ -7,7 +7,7 @@ import type { Operation, Route } from '../route.ts';
 import type { SystemImage } from '../survey.ts';
 import type { Stages } from './stages.ts';
 
-/** What a pull into three stores did. */
+/** Result of a pull into three stores. */
 export interface UnifiedPullReport {
   readonly imageReference: string;
   readonly manifestDigest: ContentDigest;
@@ -24,28 +24,28 @@ export interface UnifiedPullReport {
   readonly ms: ReturnType<Stages['finish']>;
 }
 
-/** What became of the commit. */
+/** Result of the OSTree stage. */
 export interface OstreeStage {
   readonly commit: OstreeChecksum;
   readonly ref: string;
-  /** Undefined when the commit was there. */
+  /** Undefined when the commit already existed. */
   readonly made: SynthesisReport | undefined;
 }
 
-/** What a pull into three stores would do. */
+/** Plan of a pull into three stores. */
 export interface UnifiedPullPlan {
   readonly imageReference: string;
   readonly operation: Operation;
-  /** What is known before the image is here: its install configuration can choose another one. */
+  /** The route as known before the pull: the install configuration of the image can choose another one. */
   readonly route: Route;
   readonly mode: StorageMode | undefined;
   readonly canReflink: boolean;
   readonly image: PullPlan;
-  /** What the stores have of it. */
+  /** What the stores already have of the image. */
   readonly known: SystemImage | undefined;
 }
 
-/** What the journal says of a pull. */
+/** Messages of a pull in the journal. */
 export const MESSAGES = {
   pullBegun: 'Pulling image',
   pullDone: 'Pulled image',
@@ -53,7 +53,7 @@ export const MESSAGES = {
   copied: 'Files were copied, because the filesystem cannot share extents',
 } as const;
 
-/** Files of all stages beside the composefs repository, by how they came. */
+/** Counts files of all stages except the composefs repository, by import method. */
 export function countsOf(
   { objects }: PullReport,
   storage: ContainersExportReport | undefined,

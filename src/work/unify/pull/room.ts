@@ -8,7 +8,7 @@ import { openStores, type Stores } from '../stores.ts';
 import { surveyImages } from '../survey.ts';
 import type { Sysroot } from '../sysroot.ts';
 
-/** Free space with which no image is likely to fill the disk: so many times its blobs for each copy, and some for the rest. */
+/** Free space that is ample for any image: this multiple of the blob sizes for each copy, plus a fixed amount. */
 const AMPLE = { blobs: 20, restBytes: 256 << 20 };
 /** Stores that can hold a copy. */
 const COPIES_MAX = 3;
@@ -20,8 +20,8 @@ export interface RoomOptions extends OperationOptions {
 }
 
 /**
- * Requires room for what an image adds to all stores: its bytes once where extents are shared, else once for each store. Refuses only what
- * cannot fit. Nothing is written, and no layer is read.
+ * Requires free space for what an image adds to all stores: its bytes once if extents are shared, else once for each store. Refuses only an
+ * image that cannot fit. Writes nothing and reads no layer.
  * @throws HostError SPACE_INSUFFICIENT
  */
 export async function requireRoom(
@@ -32,13 +32,13 @@ export async function requireRoom(
 ): Promise<void> {
   const { availableBytes } = readFilesystemState(sysroot.root);
   const blobBytes = image.manifest.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  // The sizes of tars cost requests, so they are asked for only where they may decide.
+  // Tar sizes cost requests, so they are requested only when they may decide.
   if (availableBytes >= AMPLE.blobs * COPIES_MAX * blobBytes + AMPLE.restBytes) return;
   using stores = await openStores(sysroot, { signal });
   const { disk } = await planPull(stores.composefs, fixedSource(source, image), { signal, jobs });
   const firstBytes = disk.isGuess ? Math.min(disk.peakBytes, blobBytes) : disk.peakBytes;
   const others = sysroot.canReflinkStores ? 0 : copiesMissing(sysroot, stores, image, route);
-  // Where the repository has the image already, its blobs are the least that another copy can be.
+  // If the repository already has the image, the size of its blobs is the lower bound of another copy.
   const neededBytes = firstBytes + others * Math.max(firstBytes, blobBytes);
   if (neededBytes <= availableBytes) return;
   const target = sysroot.path;
@@ -50,7 +50,7 @@ export async function requireRoom(
   );
 }
 
-/** How many stores beside the composefs repository would get a copy of the files. */
+/** Counts the stores beside the composefs repository that would receive a copy of the files. */
 function copiesMissing(
   sysroot: Sysroot,
   stores: Stores,
@@ -64,7 +64,7 @@ function copiesMissing(
   return storage + (path !== 'native' && known?.ostree !== 'present' ? 1 : 0);
 }
 
-/** A source that gives the image that was resolved, and everything else as it is. */
+/** Wraps a source so that it returns the image that was already resolved; everything else is passed through. */
 export function fixedSource(source: PullSource, image: ResolvedImage): PullSource {
   return {
     resolve: () => image,

@@ -1,12 +1,12 @@
 import type { OperationOptions, ProgressEvent, ProgressListener } from '#base/flow';
 
-/** What the parts of an operation on three stores are called in its progress. */
+/** Names of the stages of an operation on three stores, as reported in its progress. */
 export type StageName = 'composefs' | 'containers-storage' | 'ostree';
 
 const WHOLE = 'unified';
 
 /**
- * One progress over all stages: the component `unified` counts the stages, and components of a stage are named after it, such as
+ * Combines the progress of all stages. The component `unified` counts the stages; components of a stage have its name as prefix, such as
  * `ostree:synthesize`.
  */
 export class Stages {
@@ -22,7 +22,7 @@ export class Stages {
     onProgress?.({ type: 'started', id: WHOLE, unit: 'items', total });
   }
 
-  /** Runs one stage with options of its own. */
+  /** Runs one stage with its own options. */
   async run<Result>(
     name: StageName,
     work: (options: OperationOptions) => Promise<Result>,

@@ -13,7 +13,7 @@ import { binding, storageStatus, storageStatusOf } from './shapes.ts';
 import { openSelectedSysroot } from './sysroot.ts';
 
 const request = v.strictObject({
-  /** `enabled` (default) forbids copies, `enabled-with-copy` allows them, `bound-only` keeps no image for podman, `disabled` ends it. */
+  /** `enabled` (default) forbids copies, `enabled-with-copy` allows them, `bound-only` keeps no image for podman, `disabled` turns it off. */
   mode: v.optional(v.picklist(ENABLE_MODES), 'enabled'),
   ...policyKeys,
   ...registryKeys,
@@ -24,14 +24,14 @@ const report = v.object({
   before: storageStatus,
   after: storageStatus,
   binding,
-  /** Images of deployments that were brought into containers-storage and the composefs repository. */
+  /** Images of deployments that were pulled into containers-storage and the composefs repository. */
   filled: list(image),
-  /** Commits of deployments that the next `unified pull` replaces by ones made from composefs. */
+  /** Commits of deployments that the next `unified pull` replaces by commits made from composefs. */
   pending: list(text),
 });
 export type UnifiedEnableReport = v.InferOutput<typeof report>;
 
-/** `unified enable`: sets the mode of a system, once the images of its deployments are in the stores. */
+/** `unified enable`: sets the mode of a system, after the images of its deployments are in the stores. */
 export const unifiedEnable = defineVerb({
   request,
   report,

@@ -18,11 +18,11 @@ import { binding } from './shapes.ts';
 import { openSelectedSysroot } from './sysroot.ts';
 
 const request = v.strictObject({
-  /** Rebuild what one store lost from the others. */
+  /** Rebuild what is missing in one store from the others. */
   repair: flag,
-  /** Also compare where the bytes of files lie on the device. */
+  /** Also compare the extents of files on the device. */
   extents: flag,
-  /** Skip what reads the contents of files. */
+  /** Skip checks that read file contents. */
   metadataOnly: flag,
 });
 type Request = v.InferOutput<typeof request>;
@@ -30,7 +30,7 @@ type Request = v.InferOutput<typeof request>;
 const repaired = v.object({
   manifestDigest: text,
   step: v.picklist(REPAIR_STEPS),
-  /** Null for a repair that was done, or would be. */
+  /** Null for a repair that succeeded, or is only planned. */
   error: v.nullable(v.object({ code: text, message: text })),
 });
 const report = v.object({
@@ -40,7 +40,7 @@ const report = v.object({
   reflinksSupported: v.boolean(),
   images: list(
     v.object({
-      /** The tag that keeps the image in the composefs repository, also where it is missing. */
+      /** The tag that keeps the image in the composefs repository, even if the tag is missing. */
       name: text,
       manifestDigest: text,
       configDigest: v.nullable(text),
@@ -50,7 +50,7 @@ const report = v.object({
       ostreeCommitPresent: v.boolean(),
       ostreeCommitSynthesized: v.boolean(),
       isLive: v.boolean(),
-      /** True for a deployed commit that the next pull replaces by one made from composefs. */
+      /** True for a deployed commit that the next pull replaces by a commit made from composefs. */
       pending: v.boolean(),
       issues: list(text),
       findings: list(v.object({ kind: v.picklist(UNIFIED_FINDING_KINDS), detail: text })),
@@ -69,13 +69,13 @@ const report = v.object({
       ),
     }),
   ),
-  /** Null unless a repair was asked for. */
+  /** Null unless a repair was requested. */
   repairs: v.nullable(list(repaired)),
   ok: v.boolean(),
 });
 export type UnifiedFsckReport = v.InferOutput<typeof report>;
 
-/** `unified fsck`: checks that the stores of a system agree, and rebuilds what one of them lost. */
+/** `unified fsck`: checks that the stores of a system agree, and rebuilds what is missing in one of them. */
 export const unifiedFsck = defineVerb({
   request,
   report,

@@ -17,7 +17,7 @@ const report = v.object({
       containersStorage: presence,
       composefs: presence,
       ostree: presence,
-      /** The tag that keeps it in the composefs repository. */
+      /** The tag that keeps the image in the composefs repository. */
       tag: v.nullable(text),
       commits: list(imageCommit),
       deployments: list(deployment),
@@ -26,7 +26,7 @@ const report = v.object({
 });
 export type UnifiedImagesReport = v.InferOutput<typeof report>;
 
-/** `unified images`: the images of a system, and what each store has of them. */
+/** `unified images`: lists the images of a system, and what each store has of them. */
 export const unifiedImages = defineVerb({
   request,
   report,

@@ -6,7 +6,7 @@ import { defineVerb, type VerbContext } from '../verb.ts';
 import { openSelectedSysroot } from './sysroot.ts';
 
 const request = v.strictObject({
-  /** Image references, names or manifest digests to keep although nothing is deployed from them. */
+  /** Image references, names or manifest digests to keep even if no deployment uses them. */
   keep: texts,
 });
 type Request = v.InferOutput<typeof request>;
@@ -18,12 +18,12 @@ const report = v.object({
       manifestDigest: text,
       names: list(text),
       refs: list(text),
-      /** What became of it in containers-storage. */
+      /** Result in containers-storage. */
       containersStorage: v.picklist(['removed', 'untagged', 'used', 'absent']),
       layersRemoved: count,
     }),
   ),
-  /** What each store keeps, and for what. */
+  /** Items that each store keeps, with the reason. */
   kept: list(
     v.object({
       store: v.picklist(['composefs', 'containers-storage', 'ostree']),

@@ -24,11 +24,11 @@ import { openSelectedSysroot } from './sysroot.ts';
 
 const request = v.strictObject({
   reference: text,
-  /** The reference that the system knows the image by (default: the source). */
+  /** The reference by which the system knows the image (default: the source). */
   target: maybeText,
-  /** The mode to be in afterwards (default: the present mode; in a new sysroot what the image asks for). */
+  /** The mode after the pull (default: the current mode; in a new sysroot the mode that the image requests). */
   mode: v.optional(v.picklist(['enabled', 'enabled-with-copy', 'bound-only'])),
-  /** Choose the route by what the filesystem can do instead of the mode. */
+  /** Choose the route by the capabilities of the filesystem instead of the mode. */
   auto: flag,
   platform: maybeText,
   ...policyKeys,
@@ -53,11 +53,11 @@ const shared = {
 const planned = v.object({
   dryRun: v.literal(true),
   ...shared,
-  /** What the stores have of the image now. */
+  /** What the stores have of the image before the pull. */
   containersStorage: presence,
   composefs: presence,
   ostree: presence,
-  /** Bytes that would come over a network, and that the composefs repository would gain at most. */
+  /** Bytes that would be fetched over a network, and the maximum that the composefs repository would grow. */
   fetchBytes: count,
   peakBytes: count,
 });
@@ -92,10 +92,10 @@ const pulled = v.object({
     /** Null on a host without OSTree. */
     ostree: v.nullable(
       v.object({
-        /** True when the repository had the commit. */
+        /** True when the repository already had the commit. */
         isPresent: v.boolean(),
         filesReflinked: count,
-        /** Files with an object of their own whose extents could not be shared. */
+        /** Files with an object whose extents could not be shared. */
         filesCopied: count,
         /** Copied files, small files and links. */
         filesWritten: count,
@@ -110,7 +110,7 @@ const pulled = v.object({
 const report = v.union([planned, pulled]);
 export type UnifiedPullVerbReport = v.InferOutput<typeof report>;
 
-/** `unified pull`: an image of the system into all of its stores, each byte once. */
+/** `unified pull`: pulls an image of the system into all of its stores, each byte once. */
 export const unifiedPullVerb = defineVerb({
   request,
   report,

@@ -4,7 +4,7 @@ import { list, orNull, text } from '../schemas.ts';
 
 /** What a store has of an image. */
 export const presence = v.picklist(['present', 'partial', 'missing']);
-/** How far a host is bound. */
+/** Binding of a host, see `unified status`. */
 export const binding = v.picklist(['disabled', 'bound-only', 'unified']);
 /** A mode, as in the state file of bootc. */
 export const mode = v.picklist(['disabled', 'enabled', 'enabled-with-copy']);
@@ -18,7 +18,7 @@ export const deployment = v.object({
   role: v.picklist(['booted', 'next', 'staged', 'rollback']),
 });
 
-/** The state, under the names of bootc's status; null if nothing of it is set. */
+/** The state, with the names of bootc's status; null if none of it is set. */
 export const storageStatus = v.nullable(
   v.object({ unified: mode, ostreeComposefsBound: v.boolean() }),
 );
@@ -38,8 +38,8 @@ export function storageStatusOf({ mode: stored, isFlagged, binding: bound }: Sto
 export const imageType = v.picklist(['unified', 'bound', 'partial', 'host']);
 
 /**
- * What an image is to the system: in all of its stores (`unified`), in the two that are kept without containers-storage (`bound`), deployed
- * from a commit of its own (`host`), or lacking in some store (`partial`).
+ * Classifies an image of the system: in all of its stores (`unified`), in the two stores without containers-storage (`bound`), deployed from a
+ * commit of its own (`host`), or missing in some store (`partial`).
  */
 export function typeOf(
   image: SystemImage,

@@ -27,7 +27,7 @@ const report = v.object({
       exists: v.boolean(),
     }),
   ),
-  /** Images of the system by what they are, see `unified images`. */
+  /** Number of images of the system by type, see `unified images`. */
   images: v.object({ unified: count, bound: count, partial: count, host: count }),
   deployments: list(deployment),
 });

@@ -18,7 +18,7 @@ const report = v.object({
 });
 export type UnifiedSyncReport = v.InferOutput<typeof report>;
 
-/** `unified sync`: restores images of a system that containers-storage has lost. */
+/** `unified sync`: restores images of a system that are missing in containers-storage. */
 export const unifiedSync = defineVerb({
   request,
   report,
