@@ -91,6 +91,8 @@ test('help explains every level on stdout', () => {
     /^Usage: onecopy gc \[options\]\n[\s\S]*--plan <file>[\s\S]*Global options:\n[\s\S]*Examples:\n/,
   );
   deepEqual(run('gc', '--help'), verb);
+  // The value of a global option is not the verb.
+  deepEqual(run('--jobs', '2', 'gc', '--help'), verb);
   equal(run('-V').stdout, `onecopy ${packageVersion()}\n`);
 });
 

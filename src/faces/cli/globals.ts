@@ -11,7 +11,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [flags: string, says: string])[]
   ['--user', 'use the repository of the user, ~/.var/lib/composefs'],
   ['--system', 'use the repository of the system, /sysroot/composefs'],
   ['--sysroot <dir>', 'system whose stores `unified` verbs use (default: /sysroot)'],
-  ['--json', 'print exactly one JSON document on stdout'],
+  ['--json', 'print exactly one JSON document on stdout; of an error, on stderr'],
   ['--progress <mode>', 'form of the progress display: auto, plain, json or none'],
   ['--progress-fd <n>', 'also write progress as JSON lines to this file descriptor'],
   ['-q, --quiet', 'print no progress, no notes, and no report of what was changed'],

@@ -63,9 +63,9 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
   describeCompletion(program);
   if (!argv.includes('--help') && !argv.includes('-h')) return;
   // Commander would print the help of the program and exit with 0.
-  const words = argv.filter((word) => !word.startsWith('-'));
+  const words = wordsOf(argv);
   const first = program.commands.find((one) => one.name() === words[0]);
-  if (words[0] !== undefined && !isValueOfOption(argv, words[0])) {
+  if (words[0] !== undefined) {
     await prepareHelp(
       findCommand(program, first?.commands.length ? words.slice(0, 2) : words.slice(0, 1)),
     );
@@ -74,17 +74,21 @@ async function prepare(program: Command, argv: readonly string[]): Promise<void>
 
 /** The verb of a command line; undefined for an unknown one. */
 function verbIn(program: Command, argv: readonly string[]): string | undefined {
-  const words = argv.filter((word) => !word.startsWith('-') && !isValueOfOption(argv, word));
+  const words = wordsOf(argv);
   const first = program.commands.find((one) => one.name() === words[0]);
   const second = first?.commands.find((one) => one.name() === words[1]);
   if (first === undefined || first.name() === 'help') return undefined;
   return second === undefined ? first.name() : `${first.name()} ${second.name()}`;
 }
 
-/** True for the value of an option. */
-function isValueOfOption(argv: readonly string[], word: string): boolean {
-  const before = argv[argv.indexOf(word) - 1];
-  return before !== undefined && /^--(?:repo|sysroot|progress|progress-fd|jobs)$/.test(before);
+/** Global options whose value is a word of its own. */
+const OPTION_WITH_VALUE = /^--(?:repo|sysroot|progress|progress-fd|jobs)$/;
+
+/** The words that are neither options nor values of global options. */
+function wordsOf(argv: readonly string[]): string[] {
+  return argv.filter(
+    (word, at) => !word.startsWith('-') && !OPTION_WITH_VALUE.test(argv[at - 1] ?? ''),
+  );
 }
 
 /** Commander has printed help or version itself. Help that was not requested is a usage error. */

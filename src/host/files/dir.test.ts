@@ -429,3 +429,19 @@ describe('publishing', () => {
     }
   });
 });
+
+it('is of no use once it is closed, even when its number belongs to another directory', () => {
+  using temp = makeTempDir();
+  const closed = Dir.open(temp.path);
+  closed[Symbol.dispose]();
+  using other = Dir.open('/');
+  for (const use of [
+    () => closed.readEntries(),
+    () => closed.openFile('x', OPEN.write | OPEN.create),
+    () => closed.mkdir('x'),
+    () => readFilesystemState(closed),
+  ]) {
+    assert.throws(use, (error) => hasErrno(error, 'EBADF'));
+  }
+  assert.ok(other.readEntries().length > 0);
+});

@@ -25,6 +25,9 @@ const RENAME = { noReplace: 1, exchange: 2 } as const;
 /** Types of nodes for `makeNode`; S_IF bits (Linux stat.h). */
 const NODE_BITS = { fifo: 0x1000, character: 0x2000, block: 0x6000, socket: 0xc000 } as const;
 
+/** A number that is never a descriptor: system calls fail with EBADF. */
+const NO_FD = -1;
+
 /** How to follow symbolic links when opening. */
 export interface OpenDirOptions {
   /** Refuse when the last part of the name is a symbolic link (ELOOP, ENOTDIR). */
@@ -42,15 +45,20 @@ const READ_NOW = OPEN.read | OPEN.nonBlock;
  * Failures are HostError SYSCALL_FAILED or NO_SPACE, with errno, system call and a readable target.
  */
 export class Dir implements Disposable {
-  readonly fd: number;
+  readonly #fd: number;
   /** Its path in messages. */
   readonly label: string;
   #open = true;
 
   /** Wraps a descriptor and becomes its owner. */
   constructor(fd: number, label: string) {
-    this.fd = fd;
+    this.#fd = fd;
     this.label = label;
+  }
+
+  /** The open descriptor. Once disposed, none: the kernel may have handed its number out again, for another directory. */
+  get fd(): number {
+    return this.#open ? this.#fd : NO_FD;
   }
 
   /** Opens a directory by a path given as text, relative to the working directory. */
@@ -70,7 +78,7 @@ export class Dir implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    sys.close(this.fd);
+    sys.close(this.#fd);
   }
 
   /** `label/name`, for messages only. */

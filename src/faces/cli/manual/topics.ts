@@ -7,7 +7,7 @@ export const EXIT_CODES: readonly Entry[] = [
   { term: '2', says: 'usage error: unknown verb or option, or a value that is not allowed' },
   {
     term: '3',
-    says: 'the command finished and has findings (fsck, gc, inspect-format, diff --exit-code)',
+    says: 'the command finished and has findings (fsck, gc, inspect-format, df, dedup, adopt, diff --exit-code, pull --dry-run --max-bytes)',
   },
   { term: '4', says: 'not found: an image, a path, a reference or a repository does not exist' },
   { term: '5', says: 'conflict: the target exists, or is not what the command expects' },
@@ -34,6 +34,11 @@ export const ENVIRONMENT: readonly Entry[] = [
     says: 'sockets that a service manager passes to onecopy varlink',
   },
   { term: 'ONECOPY_REPO', says: 'path of the repository, where --repo is not given' },
+  {
+    term: 'ONECOPY_JOURNAL_SOCKET',
+    says: 'socket of journald for the events of unified (default: /run/systemd/journal/socket)',
+  },
+  { term: 'ONECOPY_JOURNAL_FILE', says: 'file to which unified also writes its events' },
   { term: 'ONECOPY_ACCELERATION', says: 'off: do not use libipsec-mb and libisal' },
   { term: 'NO_COLOR', says: 'print no colours' },
   {
