@@ -4,7 +4,7 @@
  *     /dev/fuse ── one read, one request ──▶ parseFuseRequest ──▶ a server
  *               ◀─ one write, one reply ─── FuseReplies, FuseEntries ◀┘
  */
-export { NAME_BYTES_MAX, PROTOCOL, REQUEST_BYTES_MIN, ROOT_NODE } from './layout.ts';
+export { PROTOCOL, REQUEST_BYTES_MIN, ROOT_NODE } from './layout.ts';
 export {
   type FuseAttributes,
   FuseEntries,

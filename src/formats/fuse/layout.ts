@@ -4,7 +4,7 @@
  */
 
 /** The protocol version of the server. Later minor versions of the kernel only add features that it does not request. */
-export const PROTOCOL = { major: 7, minor: 40, oldestMinor: 31 } as const;
+export const PROTOCOL = { major: 7, minor: 40 } as const;
 
 /** Operations of a read-only filesystem, by name. */
 export const OPCODE = {

@@ -11,7 +11,7 @@ import {
   statFd,
 } from '#host';
 import { SERVER } from './mount-fuse.ts';
-import { startSession } from './session.ts';
+import { startSession, unmountOnSignals } from './session.ts';
 
 /** How to mount an image file by FUSE. */
 export interface FuseFileOptions {
@@ -53,8 +53,6 @@ export async function mountImageFileByFuse(
   }
   const served = { image: reopen(image, OPEN.read), objects: [Dir.open(options.objects)] };
   const session = await startSession(place, { ...how, ...served });
-  const end = () => void session.unmount().catch(() => undefined);
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  unmountOnSignals(session);
   await session.done;
 }

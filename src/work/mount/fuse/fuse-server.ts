@@ -1,5 +1,5 @@
 import { BACKGROUND_FD, Dir, HostFile, serveBackground } from '#host';
-import { type SessionOptions, startSession } from './session.ts';
+import { type SessionOptions, startSession, unmountOnSignals } from './session.ts';
 
 /** Data of the background process of a mount: the image is its first descriptor, the directory of objects its second. */
 export interface ServerData extends Omit<SessionOptions, 'image' | 'objects'> {
@@ -14,9 +14,7 @@ await serveBackground<ServerData>(async ({ target, ...options }, ready) => {
     image: new HostFile(BACKGROUND_FD, 'image'),
     objects: [new Dir(BACKGROUND_FD + 1, 'objects')],
   });
-  const end = () => void session.unmount().catch(() => undefined);
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  unmountOnSignals(session);
   ready();
   await session.done;
 });

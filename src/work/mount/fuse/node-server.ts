@@ -1,6 +1,13 @@
+import { constants } from 'node:os';
 import type { ByteString } from '#base/bytes';
 import { hasCode, isOnecopyError } from '#base/errors';
-import { type FuseAttributes, FuseEntries, FuseReplies, type FuseRequest } from '#formats/fuse';
+import {
+  type FuseAttributes,
+  FuseEntries,
+  FuseReplies,
+  type FuseRequest,
+  PROTOCOL,
+} from '#formats/fuse';
 import type { NodeFiles } from './node-files.ts';
 import type { NodeView } from './node-view.ts';
 
@@ -8,21 +15,9 @@ import type { NodeView } from './node-view.ts';
 export const READ_PAGES_MAX = 256;
 const READ_BYTES_MAX = READ_PAGES_MAX * 4096;
 
-/** Error numbers (Linux asm-generic/errno.h). */
-const ERROR = {
-  ENOENT: 2,
-  EIO: 5,
-  EISDIR: 21,
-  EINVAL: 22,
-  EROFS: 30,
-  ERANGE: 34,
-  ENOSYS: 38,
-  ENODATA: 61,
-  EPROTO: 71,
-} as const;
+const ERROR = constants.errno;
 
-const MAJOR = 7;
-/** An attribute of the root and of links that no file has is asked for at each start of a program. */
+/** Entries that the kernel never looks up by name. */
 const DOT_NAMES: ReadonlySet<string> = new Set(['.', '..']);
 
 /** Answers the requests of the kernel about one image. Each reply depends on the request only, so several threads may answer. */
@@ -92,7 +87,7 @@ export class NodeServer {
 
   #init(request: FuseRequest & { kind: 'init' }): Buffer {
     const { unique, major, minor, readAheadBytes, flags, flags2 } = request;
-    if (major !== MAJOR) return this.#replies.status(unique, ERROR.EPROTO);
+    if (major !== PROTOCOL.major) return this.#replies.status(unique, ERROR.EPROTO);
     return this.#replies.init(unique, {
       minor,
       readAheadBytes,
@@ -145,8 +140,9 @@ export class NodeServer {
         mode: this.#view.modeOf(inode),
         next,
       };
-      const known = DOT_NAMES.has(name) ? undefined : this.#view.attributes(inode);
-      if (!out.add(listed, kind === 'readdir' ? 'plain' : known)) break;
+      const isPlain = kind === 'readdir';
+      const known = isPlain || DOT_NAMES.has(name) ? undefined : this.#view.attributes(inode);
+      if (!out.add(listed, isPlain ? 'plain' : known)) break;
     }
     return this.#replies.body(unique, out.lengthBytes);
   }

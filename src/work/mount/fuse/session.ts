@@ -62,12 +62,14 @@ export async function startSession(target: string, options: SessionOptions): Pro
       ? openFuseDevice()
       : await mountByHelper(target, helperOptions(options));
     files.push(device);
+    // A device that belongs to no mount yet cannot be read: the mount comes first, then the threads, which answer while it is attached.
+    using tree = isPrivileged ? mountTree(device, options) : undefined;
     const done = serve(device, options, isPrivileged).finally(close);
     done.catch(() => undefined);
-    if (isPrivileged) attach(target, device, options);
+    if (tree !== undefined) attach(tree, target, options);
     return { done, unmount: () => unmountPlace(target) };
   } catch (error) {
-    // Closing the device ends the threads.
+    // The mount is gone, which ends the threads.
     close();
     throw error;
   }
@@ -98,20 +100,23 @@ async function serve(
   await Promise.all(Array.from({ length: count }, start));
 }
 
-function attach(target: string, device: HostFile, options: SessionOptions): void {
-  const { source, writable } = options;
-  using directory = Dir.open(target);
+/** A detached mount of the connection. */
+function mountTree(device: HostFile, options: SessionOptions): HostFile {
   using context = new MountContext('fuse');
   context.setFlag('ro');
   context.setFlag('default_permissions');
   if (options.allowOther) context.setFlag('allow_other');
   context.setString('subtype', options.subtype);
-  context.setString('source', byteStringFromText(source));
+  context.setString('source', byteStringFromText(options.source));
   context.setString('rootmode', '040555');
   context.setString('user_id', String(process.getuid?.() ?? 0));
   context.setString('group_id', String(process.getgid?.() ?? 0));
   context.setString('fd', String(device.fd));
-  using tree = context.mount({ readOnly: true });
+  return context.mount({ readOnly: true });
+}
+
+function attach(tree: HostFile, target: string, { source, writable }: SessionOptions): void {
+  using directory = Dir.open(target);
   if (writable === undefined) {
     attachMountOver(tree, directory);
     return;
@@ -124,6 +129,13 @@ function attach(target: string, device: HostFile, options: SessionOptions): void
     readOnly: false,
   });
   attachMountOver(merged, directory);
+}
+
+/** Unmounts the image when this process is asked to end. */
+export function unmountOnSignals(session: FuseSession): void {
+  const end = () => void session.unmount().catch(() => undefined);
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
 }
 
 function noUpper(target: string): UnsupportedError {
