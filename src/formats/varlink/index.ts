@@ -7,7 +7,6 @@
 export { findMistake, typesOf } from './check.ts';
 export {
   printInterface,
-  printType,
   type VarlinkField,
   type VarlinkInterface,
   type VarlinkMember,

@@ -55,7 +55,7 @@ function declaration(member: VarlinkMember): string {
 }
 
 /** The text of a type; a struct that is too long for one line has one line for each field. */
-export function printType(type: VarlinkType, depth = 0): string {
+function printType(type: VarlinkType, depth = 0): string {
   switch (type.kind) {
     case 'named':
       return type.name;

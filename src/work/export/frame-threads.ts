@@ -12,7 +12,7 @@ const THREADS_MAX = 8;
 
 /** A thread, and the batches that it has in turn. */
 interface FrameThread {
-  readonly worker: WorkerHandle<FrameBatch | 'stop', void>;
+  readonly worker: WorkerHandle<FrameBatch, void>;
   readonly answers: PromiseWithResolvers<FrameBatch>[];
 }
 
@@ -92,7 +92,7 @@ export class FrameThreads implements AsyncDisposable {
 function startThread(level: number): FrameThread {
   const answers: PromiseWithResolvers<FrameBatch>[] = [];
   const module = new URL('./frame-worker.ts', import.meta.url);
-  const worker = startWorker<number, FrameBatch | 'stop', FrameBatch, void>(module, level, {
+  const worker = startWorker<number, FrameBatch, FrameBatch, void>(module, level, {
     name: 'onecopy-frames',
     youngHeapMb: 4,
     onMessage: (batch) => answers.shift()?.resolve(batch),

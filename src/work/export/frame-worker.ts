@@ -3,9 +3,8 @@ import { serveWorker } from '#host';
 import { type FrameBatch, joinFrames, splitFrames } from './frame-batch.ts';
 
 /** Compresses batches of frames, in order, at the level that the thread is started with. */
-serveWorker<number, FrameBatch | 'stop', FrameBatch, void>(async (level, context) => {
+serveWorker<number, FrameBatch, FrameBatch, void>(async (level, context) => {
   for await (const batch of context.messages()) {
-    if (batch === 'stop') return;
     const frames: Uint8Array[] = [];
     for (const content of splitFrames(batch)) {
       if (context.isCancelled()) return;

@@ -1,9 +1,9 @@
 /**
  * Connections of services and clients on this host, as faces see them: messages with descriptors, over sockets of the kernel.
  *
- *     listenAt (a path), takeActivated (a service manager) ─▶ Listener ─ accept ─▶ Connection;   connectTo ─▶ Connection
+ *     listenAt (a path), takeActivated (a service manager) ─▶ Listener ─ accept ─▶ Connection
  */
 
 export { type Activation, isActivated, takeActivated } from './activation.ts';
 export type { Arrival, Connection, PassedFile } from './connection.ts';
-export { connectTo, type Listener, listenAt, type OwnConnection } from './listen.ts';
+export { type Listener, listenAt, type OwnConnection } from './listen.ts';

@@ -19,7 +19,6 @@ export interface Listener extends AsyncDisposable {
 
 /** Pause before a process without free descriptors accepts again, in milliseconds. */
 const NO_DESCRIPTOR_MS = 100;
-const CONNECT_PAUSE_MS = 20;
 
 /**
  * Listens on a new socket file. Replaces a stale socket file, which has no listener; any other file of that name is kept.
@@ -99,24 +98,6 @@ async function acceptOf(socket: UnixSocket): Promise<UnixSocket | undefined> {
 /** A connection of a client, with its own readiness. */
 export interface OwnConnection extends AsyncDisposable {
   readonly connection: Connection;
-}
-
-/**
- * Connects to a socket file; waits while the backlog of the service is full.
- * @throws HostError SYSCALL_FAILED (ENOENT, ECONNREFUSED, EACCES); the reason of the signal
- */
-export async function connectTo(
-  path: string,
-  end: number,
-  signal?: AbortSignal,
-): Promise<OwnConnection> {
-  const address = byteStringFromText(path);
-  for (;;) {
-    signal?.throwIfAborted();
-    const socket = UnixSocket.connect(address);
-    if (socket !== undefined) return ownConnection(socket, openReadiness(), end);
-    await sleep(CONNECT_PAUSE_MS, undefined, signal === undefined ? {} : { signal });
-  }
 }
 
 /** A connection that is closed together with its readiness. */

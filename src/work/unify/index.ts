@@ -34,7 +34,6 @@ export {
 } from './enable.ts';
 export { type EventListener, fieldsOf, MESSAGE_IDS, type UnifiedEvent } from './journal/events.ts';
 export { type JournalPlaces, journalListener, journalPlaces } from './journal/journal.ts';
-export { imageReferenceOf } from './names.ts';
 export {
   type KeptItem,
   pruneUnified,
@@ -47,7 +46,6 @@ export {
   unifiedPull,
 } from './pull/pull.ts';
 export type { UnifiedPullPlan, UnifiedPullReport } from './pull/report.ts';
-export { chooseRoute, type Operation, type Route, type RouteInput } from './route.ts';
 export { type Binding, readState, type StorageState } from './state.ts';
 export { openStores, type Stores } from './stores.ts';
 export { type Presence, type SystemImage, surveyImages } from './survey.ts';

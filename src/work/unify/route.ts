@@ -48,14 +48,8 @@ const BOUND_ONLY: Route = { ...CLASSIC, path: 'composefs' };
 export function chooseRoute(input: RouteInput): Route {
   if (input.choice === 'auto') return autoRoute(input);
   if (input.isNative) return nativeRoute(input);
-  switch (input.operation) {
-    case 'install':
-      return installRoute(input);
-    case 'switch':
-      return input.flag === 'unified' ? onboardingRoute(input) : stateRoute(input);
-    case 'upgrade':
-      return input.flag === 'unified' ? onboardingRoute(input) : stateRoute(input);
-  }
+  if (input.operation === 'install') return installRoute(input);
+  return input.flag === 'unified' ? onboardingRoute(input) : stateRoute(input);
 }
 
 function installRoute(input: RouteInput): Route {

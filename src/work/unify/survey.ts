@@ -31,8 +31,6 @@ export interface ImageCommit {
   readonly refs: readonly string[];
   /** True for a commit made from composefs. */
   readonly isSynthesized: boolean;
-  /** False when the commit object is missing. */
-  readonly isPresent: boolean;
 }
 
 /** An image of the system, in the three stores. */
@@ -124,7 +122,6 @@ export function readImageCommit(
     manifest: lookupVariant(metadata, COMMIT_KEYS.manifest, STRING),
     config: lookupVariant(metadata, COMMIT_KEYS.config, STRING),
     isSynthesized: lookupVariant(metadata, COMMIT_KEYS.synthesized, BOOLEAN) === true,
-    isPresent: true,
   };
 }
 
@@ -160,9 +157,7 @@ function describeImage(
     ostree: commits.length > 0 ? 'present' : 'missing',
     references: referencesOf(commits),
     names: row?.record.names ?? [],
-    commits: commits.map(({ commit, refs, isSynthesized, isPresent }) => {
-      return { commit, refs, isSynthesized, isPresent };
-    }),
+    commits: commits.map(({ commit, refs, isSynthesized }) => ({ commit, refs, isSynthesized })),
     deployments: commits.flatMap(({ deployments }) => deployments),
   };
 }

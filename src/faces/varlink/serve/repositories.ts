@@ -39,7 +39,7 @@ export class OpenRepositories {
     signal: AbortSignal,
     look: (repository: Repository) => T,
   ): Promise<{ handle: number; found: T }> {
-    const found = await this.#within(path, 'short', signal, async (repository) => look(repository));
+    const found = await this.use(path, 'short', signal, async (repository) => look(repository));
     if (this.#held.size >= HANDLES_MAX) this.#reclaim();
     const handle = this.#next;
     this.#next += 1;
@@ -63,16 +63,7 @@ export class OpenRepositories {
   /**
    * Opens a repository for one call. An exclusive call gets its turn however many others there are: later calls wait for it.
    */
-  use<T>(
-    path: string,
-    use: Use,
-    signal: AbortSignal,
-    work: (repository: Repository) => Promise<T>,
-  ): Promise<T> {
-    return this.#within(path, use, signal, work);
-  }
-
-  async #within<T>(
+  async use<T>(
     path: string,
     use: Use,
     signal: AbortSignal,

@@ -18,8 +18,6 @@ export interface ServeOptions {
   /** Path of the socket file to create. A socket passed by a service manager takes precedence. */
   readonly address: string | undefined;
   readonly signal: AbortSignal;
-  /** Called when clients can connect. */
-  readonly onReady?: () => void;
   /** Called for a connection that ended by a bug of this program. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -29,7 +27,7 @@ export interface ServeOptions {
  * @throws NotFoundError SOCKET_NOT_FOUND with neither an address nor a passed socket; HostError SYSCALL_FAILED
  */
 export async function serve(service: Service, options: ServeOptions): Promise<void> {
-  const { address, signal, onReady } = options;
+  const { address, signal } = options;
   const conversation: Conversation = {
     dispatcher: new Dispatcher(service, new Turns(LONG_CALLS_MAX)),
     budgets: { bytes: new Budget(PENDING_BYTES_MAX), files: new Budget(PENDING_FILES_MAX) },
@@ -37,7 +35,6 @@ export async function serve(service: Service, options: ServeOptions): Promise<vo
   };
   if (isActivated()) {
     const passed = takeActivated(MESSAGE_END);
-    onReady?.();
     if (passed.kind === 'listener') {
       await serveAll(passed.listener, conversation, options);
       return;
@@ -54,9 +51,7 @@ export async function serve(service: Service, options: ServeOptions): Promise<vo
       { hint: 'Pass --address=PATH' },
     );
   }
-  const listener = listenAt(address, MESSAGE_END);
-  onReady?.();
-  await serveAll(listener, conversation, options);
+  await serveAll(listenAt(address, MESSAGE_END), conversation, options);
 }
 
 /** Accepts connections until the signal, then waits until all work for them has stopped. */
