@@ -135,7 +135,7 @@ export { type HelperCall, type HelperOutcome, runHelper } from './processes/cred
 export { mountByHelper, unmountByHelper } from './processes/fusermount.ts';
 export { type Deduped, dedupeRange } from './sharing/dedupe.ts';
 export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
-export { type Extent, isFullyShared, readExtents } from './sharing/extents.ts';
+export { type Extent, isFullyShared, readExactExtents, readExtents } from './sharing/extents.ts';
 export { EXTENT_FLAG } from './sharing/fiemap.ts';
 export { cloneFile, cloneRange, copyBytes, copyRange, type FileRange } from './sharing/reflink.ts';
 export { type Direction, openReadiness, type Readiness } from './sockets/readiness.ts';

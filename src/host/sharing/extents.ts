@@ -1,4 +1,4 @@
-import { failSyscall } from '../ffi/errno.ts';
+import { failSyscall, hasErrno } from '../ffi/errno.ts';
 import { SLAB, slab, sys } from '../ffi/ffi.ts';
 import { type Descriptor, fdOf, labelOf } from '../ffi/name.ts';
 import { EXTENT, EXTENT_FLAG, EXTENT_LAST, FIEMAP, FS_IOC_FIEMAP } from './fiemap.ts';
@@ -59,6 +59,17 @@ export function readExtents(file: Descriptor): Extent[] {
       last = (flags & EXTENT_LAST) !== 0;
     }
     if (last) return extents;
+  }
+}
+
+/** The extents of a file if each has its own place on the device; undefined if one has not, if there are none, or if the filesystem reports none. */
+export function readExactExtents(file: Descriptor): readonly Extent[] | undefined {
+  try {
+    const extents = readExtents(file);
+    return extents.length > 0 && extents.every(({ exact }) => exact) ? extents : undefined;
+  } catch (error) {
+    if (!hasErrno(error, 'EOPNOTSUPP') && !hasErrno(error, 'ENOTTY')) throw error;
+    return undefined;
   }
 }
 

@@ -29,7 +29,9 @@ export async function* serveLayer(
       } else if (part.kind === 'bytes') {
         yield writer.inlineHead(part.bytes.length);
         yield part.bytes;
-      } else if (readsAll ? isThere(part) : directories.canOpen(part)) {
+      } else if (
+        readsAll ? isThere(part, tryStat(part.directory, part.path)) : directories.canOpen(part)
+      ) {
         yield writer.file(part.sizeBytes, 0, part.path);
       } else {
         yield* inline(layer, part, writer);
@@ -51,8 +53,7 @@ function* inline(
 }
 
 /** True for a regular file of this size whose name fits. */
-function isThere({ directory, path, sizeBytes }: LayerFile): boolean {
-  const stat = tryStat(directory, path);
+function isThere({ path, sizeBytes }: LayerFile, stat: FileStat | undefined): boolean {
   return path.length <= NAME_BYTES_MAX && stat?.type === 'file' && stat.sizeBytes === sizeBytes;
 }
 
@@ -84,7 +85,7 @@ class WorldReadable {
   canOpen(file: LayerFile): boolean {
     const stat = tryStat(file.directory, file.path);
     const isReadable = stat !== undefined && (stat.mode & OTHERS_READ) !== 0;
-    return isReadable && isThere(file) && this.#canReach(parentOf(file.path));
+    return isReadable && isThere(file, stat) && this.#canReach(parentOf(file.path));
   }
 
   #canReach(path: string): boolean {

@@ -1,4 +1,5 @@
 import type { ObjectId } from '#base/digest';
+import { quietly } from '#base/errors';
 import {
   applyGc as applyStoreGc,
   collectGarbage as collectStoreGarbage,
@@ -11,7 +12,6 @@ import {
 } from '#stores/composefs';
 import { resolveImageId } from '#work/image';
 import { listMounts, type MountedImage } from '#work/mount';
-import { attempt } from './attempt.ts';
 
 /** Whether mounted images may go. */
 export interface ForceOption {
@@ -69,8 +69,8 @@ export async function applyGc(
  */
 function mountedImages(repository: Repository): ReadonlyMap<ObjectId, readonly MountedImage[]> {
   const byId = new Map<ObjectId, MountedImage[]>();
-  for (const mount of attempt(listMounts) ?? []) {
-    const id = mount.imageId ?? attempt(() => resolveImageId(repository, mount.image));
+  for (const mount of quietly(listMounts) ?? []) {
+    const id = mount.imageId ?? quietly(() => resolveImageId(repository, mount.image));
     if (id === undefined || !repository.objects.has(id)) continue;
     byId.set(id, [...(byId.get(id) ?? []), mount]);
   }

@@ -1,4 +1,4 @@
-import { isOnecopyError } from '#base/errors';
+import { isOnecopyError, quietly } from '#base/errors';
 import { type Finding, isIntact, type Repository } from '#stores/composefs';
 import {
   buildImage,
@@ -7,7 +7,6 @@ import {
   manifestsBelow,
   openOciImage,
 } from '#work/image';
-import { attempt } from './attempt.ts';
 import {
   type CheckOptions,
   type CheckReport,
@@ -63,7 +62,7 @@ export async function repairRepository(
     await restoreImage(repository, name, { isOdd: odd.has(name), signal: options.signal });
   }
   for (const { name, indexDigest } of repository.tags.listIndexes()) {
-    const below = attempt(() => manifestsBelow(repository, indexDigest)) ?? [];
+    const below = quietly(() => manifestsBelow(repository, indexDigest)) ?? [];
     for (const { digest, kind } of below) {
       options.signal?.throwIfAborted();
       if (kind === 'index') continue;
@@ -95,7 +94,7 @@ async function restoreImage(
   name: string,
   { isOdd, signal }: Pick<CheckOptions, 'signal'> & { readonly isOdd: boolean },
 ): Promise<void> {
-  const image = attempt(() => openOciImage(repository, name));
+  const image = quietly(() => openOciImage(repository, name));
   if (image === undefined) return;
   const { streams } = repository;
   const names = [

@@ -1,8 +1,8 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { quietly } from '#base/errors';
 import { openImage, walkImage } from '#formats/erofs';
 import { decodeTag, type Repository } from '#stores/composefs';
-import { attempt } from './attempt.ts';
 
 /** How an image uses an object. */
 export interface ObjectUse {
@@ -74,7 +74,7 @@ class UseSearch {
         this.#visitImage(image, id, part);
         continue;
       }
-      attempt(() => {
+      quietly(() => {
         using opened = this.#repository.streams.open({ id });
         const { objectRefs, namedRefs } = opened.stream;
         // A document is one object; the files of a layer are found in the image.
@@ -100,7 +100,7 @@ class UseSearch {
     const known = this.#files.get(imageId);
     if (known !== undefined) return known;
     const files: { id: ObjectId; path: string }[] = [];
-    attempt(() => {
+    quietly(() => {
       using opened = this.#repository.images.open(imageId);
       const image = openImage(opened.object);
       for (const { inode, path } of walkImage(image)) {

@@ -3,13 +3,12 @@ import { isOnecopyError } from '#base/errors';
 import {
   type Dir,
   dedupeRange,
-  type Extent,
   type HostFile,
   hasErrno,
   OPEN,
   openBeneath,
   probeReflinkBetween,
-  readExtents,
+  readExactExtents,
   readPieces,
   statFd,
   type WorkerContext,
@@ -152,9 +151,8 @@ class Sharing {
       this.#onStep();
       using file = this.#open(candidate);
       if (file === undefined) continue;
-      const extents = tryReadExtents(file);
-      const isPlaced = extents.length > 0 && extents.every(({ exact }) => exact);
-      if (!isPlaced) continue;
+      const extents = readExactExtents(file);
+      if (extents === undefined) continue;
       const places = extents.map(
         ({ logicalOffset, physicalOffset, sizeBytes }) =>
           `${logicalOffset}:${physicalOffset}:${sizeBytes}`,
@@ -237,16 +235,6 @@ class Sharing {
       if (!isGone) this.#tell(error.message);
       return undefined;
     }
-  }
-}
-
-/** Empty on a filesystem that reports no extents. */
-function tryReadExtents(file: HostFile): Extent[] {
-  try {
-    return readExtents(file);
-  } catch (error) {
-    if (!hasErrno(error, 'EOPNOTSUPP') && !hasErrno(error, 'ENOTTY')) throw error;
-    return [];
   }
 }
 

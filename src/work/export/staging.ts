@@ -1,5 +1,5 @@
 import type { ByteString } from '#base/bytes';
-import { isOnecopyError } from '#base/errors';
+import { quietly } from '#base/errors';
 import { Dir, randomName, removeTree, resolvedPathOf, statFd, tryFlock } from '#host';
 import type { Repository } from '#stores/composefs';
 
@@ -53,10 +53,10 @@ export class StagingFolder implements Disposable {
  * other users can rename the files of this user there, nothing is removed, because the name may have been given to another directory.
  */
 export function removeAbandoned(parent: Dir): void {
-  attempt(() => {
+  quietly(() => {
     if (!isSafe(parent)) return;
     for (const { name, type } of parent.readEntries()) {
-      if (type === 'directory' && NAME.test(name)) attempt(() => removeIfAbandoned(parent, name));
+      if (type === 'directory' && NAME.test(name)) quietly(() => removeIfAbandoned(parent, name));
     }
   });
 }
@@ -70,7 +70,7 @@ export function removeAbandonedExports(repository: Repository): number {
   for (const { folder, forget } of repository.exports.listAbandoned()) {
     const slash = folder.lastIndexOf('/');
     const name = folder.slice(slash + 1) as ByteString;
-    const isRemoved = attempt(() => {
+    const isRemoved = quietly(() => {
       using parent = Dir.openPath((folder.slice(0, slash) || '/') as ByteString);
       return NAME.test(name) && isSafe(parent) && removeIfAbandoned(parent, name);
     });
@@ -97,16 +97,6 @@ function isSafe(parent: Dir): boolean {
 
 /** If a filesystem has no locks, no directory counts as abandoned. */
 function lock(folder: Dir): 'locked' | 'busy' | 'unknown' {
-  const isLocked = attempt(() => tryFlock(folder, 'exclusive'));
+  const isLocked = quietly(() => tryFlock(folder, 'exclusive'));
   return isLocked === undefined ? 'unknown' : isLocked ? 'locked' : 'busy';
-}
-
-/** Undefined if the host refuses. */
-function attempt<Value>(work: () => Value): Value | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
 import { displayText } from '#base/bytes';
-import { FormatError, isOnecopyError, type JsonValue } from '#base/errors';
+import { FormatError, isOnecopyError, type JsonValue, quietly } from '#base/errors';
 import { inTurns, type OperationOptions, type Steps } from '#base/flow';
 import {
   checkImageInSteps,
@@ -169,7 +169,7 @@ function describeSplitstream(bytes: Uint8Array): Described {
   const findings = checkCommitStream(commit, { algorithm }).map(({ code, checksum, message }) =>
     finding(code, checksum === undefined ? message : `${checksum}: ${message}`),
   );
-  const body = attempt(() => describeCommitStream(commit, namedRefs) as unknown as JsonValue);
+  const body = quietly(() => describeCommitStream(commit, namedRefs) as unknown as JsonValue);
   return { document: { ...common, body: body ?? null }, findings };
 }
 
@@ -187,7 +187,7 @@ function bodyDocument(stream: Splitstream): JsonValue {
 function openEither(bytes: Uint8Array): readonly [VerityAlgorithm, Splitstream] {
   const [first, ...others] = Object.keys(ALGORITHMS) as [VerityAlgorithm, ...VerityAlgorithm[]];
   for (const algorithm of others) {
-    const stream = attempt(() => openSplitstream(bytes, { algorithm }));
+    const stream = quietly(() => openSplitstream(bytes, { algorithm }));
     if (stream !== undefined) return [algorithm, stream];
   }
   return [first, openSplitstream(bytes, { algorithm: first })];
@@ -263,15 +263,6 @@ function entryDocument(tree: Tree, { path, inode }: TreeEntry): JsonValue {
     ...(leaf !== undefined && 'rdev' in leaf ? { rdev: leaf.rdev } : {}),
     xattrs: xattrPairs,
   };
-}
-
-function attempt<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-    return undefined;
-  }
 }
 
 function fieldOf(document: JsonValue, key: string): JsonValue | undefined {

@@ -7,7 +7,7 @@ import type { PullAccess } from './access.ts';
 import type { CostCount } from './cost.ts';
 import { forecastKnown, type LayerForecast, type LayerPlanner } from './forecast/route.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
-import { nameOf, type PlannedLayer } from './plan.ts';
+import { isMissing, nameOf, type PlannedLayer } from './plan.ts';
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {
@@ -73,10 +73,10 @@ export function planJobs(
     const keeps = keepBlobs && layer.diffId !== undefined;
     if (layer.blobId !== undefined) told.onBlob(digest, layer.blobId);
     const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
-    const isMissing = layer.sameAs === undefined && layer.presentId === undefined;
+    const missing = isMissing(layer);
     const known = forecastKnown(layer);
     if (known !== undefined) told.onKnown(layer, known);
-    if (isMissing || keepBlob) jobs.push({ layer, isMissing, keepBlob });
+    if (missing || keepBlob) jobs.push({ layer, isMissing: missing, keepBlob });
     else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
     seen.add(digest);
   }

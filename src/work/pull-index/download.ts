@@ -1,6 +1,5 @@
 import type { ContentDigest } from '#base/digest';
 import type { Repository } from '#stores/composefs';
-import { judgeAll } from '#work/copy-image';
 import {
   type DownloadOptions,
   type DownloadReport,
@@ -9,7 +8,7 @@ import {
   requireBudget,
 } from '#work/pull-image';
 import type { TrustReport } from '#work/trust';
-import { fetchBytesOf, type OfPlatform, openIndex, planAll, readImages } from './open-index.ts';
+import { fetchBytesOf, type OfPlatform, openIndex, planAll } from './open-index.ts';
 
 /** How to download an index. */
 export type IndexDownloadOptions = Omit<DownloadOptions, 'platform' | 'judge' | 'keepBlobs'> & {
@@ -39,11 +38,9 @@ export async function downloadIndex(
   const { signal, maxBytes, jobs, onProgress } = options;
   repository.ensureWritable();
   await using opened = await openIndex(reference, options);
-  const { source, plan } = opened;
+  if (opened === undefined) return undefined;
+  const { source, plan, trust, wanted } = opened;
   const { top } = plan;
-  if (top.document.kind !== 'index') return undefined;
-  const trust = await judgeAll(source, plan, signal);
-  const wanted = await readImages(opened, signal);
   if (maxBytes !== undefined) {
     const how = { signal, keepBlobs: true, planLayer: planWholeBlob };
     const plans = await planAll(repository, wanted, how);

@@ -2,9 +2,16 @@ import type { ContentDigest } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
 import type { Platform } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
-import { type CopyPlan, type CopySource, openCopySource, planCopy } from '#work/copy-image';
+import {
+  type CopyPlan,
+  type CopySource,
+  judgeAll,
+  openCopySource,
+  planCopy,
+} from '#work/copy-image';
 import { type PlanPullOptions, type PullPlan, type PullSource, planPull } from '#work/pull-image';
 import type { RegistryImageOptions } from '#work/registry-image';
+import type { TrustReport } from '#work/trust';
 import { sourceOfImage, withConfig } from './image-source.ts';
 
 /** How to open an index. */
@@ -13,10 +20,13 @@ export interface OpenIndexOptions extends OperationOptions {
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
-/** A source with what its reference names. */
+/** The source of an index, what it names, and its images, which the policy of this host accepted. */
 export interface OpenedIndex extends AsyncDisposable {
   readonly source: CopySource;
   readonly plan: CopyPlan;
+  readonly trust: TrustReport;
+  /** In the order of the index, attestations too. */
+  readonly wanted: readonly IndexedImage[];
 }
 
 /** One image of an index, as its index states the platform. */
@@ -29,22 +39,29 @@ export interface IndexedImage extends OfPlatform {
   readonly image: PullSource;
 }
 
-/** Opens a reference with all that it names; the top may be a single image. @throws as `openCopySource`, `planCopy` */
+/**
+ * Opens a reference with everything that it names, and judges each image.
+ * @returns undefined when the reference names a single image
+ * @throws as `openCopySource`, `planCopy`, `judgeAll`
+ */
 export async function openIndex(
   reference: string,
   { registry = {}, signal, onWarning }: OpenIndexOptions,
-): Promise<OpenedIndex> {
+): Promise<OpenedIndex | undefined> {
   await using owned = new AsyncDisposableStack();
   const source = owned.use(await openCopySource(reference, registry));
   for (const warning of source.warnings) onWarning?.(warning);
   const plan = await planCopy(source, { all: true, signal });
+  if (plan.top.document.kind !== 'index') return undefined;
+  const trust = await judgeAll(source, plan, signal);
+  const wanted = await readImages(source, plan, signal);
   const opened = owned.move();
-  return { source, plan, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { source, plan, trust, wanted, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-/** The images of an index in its order, attestations too. @throws as the source */
-export async function readImages(
-  { source, plan }: OpenedIndex,
+async function readImages(
+  source: CopySource,
+  plan: CopyPlan,
   signal: AbortSignal | undefined,
 ): Promise<IndexedImage[]> {
   const platforms = platformsOf(plan);

@@ -2,7 +2,7 @@ import type { ContentDigest } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
 import { parseReference } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
-import { type CopyPlan, judgeAll, type PlannedManifest } from '#work/copy-image';
+import type { CopyPlan } from '#work/copy-image';
 import { storeIndex } from '#work/image';
 import {
   type PullAccess,
@@ -15,7 +15,7 @@ import {
 } from '#work/pull-image';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { TrustReport } from '#work/trust';
-import { fetchBytesOf, type OfPlatform, openIndex, planAll, readImages } from './open-index.ts';
+import { fetchBytesOf, type OfPlatform, openIndex, planAll } from './open-index.ts';
 
 /** How to pull an index. Compressed blobs are always stored, so that a push gives the index back byte for byte. */
 export interface IndexPullOptions
@@ -86,11 +86,9 @@ async function pullWith(
 ): Promise<IndexPullReport | undefined> {
   const { name, registry, signal, onWarning, access, maxBytes, ...how } = options;
   await using opened = await openIndex(reference, options);
-  const { source, plan } = opened;
+  if (opened === undefined) return undefined;
+  const { source, plan, trust, wanted } = opened;
   const { top } = plan;
-  if (top.document.kind !== 'index') return undefined;
-  const trust = await judgeAll(source, plan, signal);
-  const wanted = await readImages(opened, signal);
   if (maxBytes !== undefined) {
     const plans = await planAll(repository, wanted, { ...options, keepBlobs: true });
     requireBudget(source.fetchedBytes + fetchBytesOf(plans), maxBytes);
@@ -108,7 +106,7 @@ async function pullWith(
     for (const { image } of again) {
       await pullImage(repository, image, { ...settings, verifyReused: false, holdLock: true });
     }
-    for (const index of [...plan.children, top]) await keepIndex(repository, index, plan);
+    await keepIndexes(repository, plan);
     if (name !== undefined) repository.tags.setIndex(name, top.digest);
   });
   const { digest: indexDigest, mediaType } = top;
@@ -121,13 +119,11 @@ export async function planIndexPull(
   reference: string,
   options: IndexPullOptions = {},
 ): Promise<IndexPullPlan | undefined> {
-  const { signal, maxBytes } = options;
+  const { maxBytes } = options;
   await using opened = await openIndex(reference, options);
-  const { source, plan } = opened;
+  if (opened === undefined) return undefined;
+  const { source, plan, trust, wanted } = opened;
   const { top } = plan;
-  if (top.document.kind !== 'index') return undefined;
-  const trust = await judgeAll(source, plan, signal);
-  const wanted = await readImages(opened, signal);
   const images = await planAll(repository, wanted, { ...options, keepBlobs: true });
   const fetchBytes = source.fetchedBytes + fetchBytesOf(images);
   const isOverBudget = maxBytes !== undefined && fetchBytes > maxBytes;
@@ -135,19 +131,18 @@ export async function planIndexPull(
   return { indexDigest, mediaType, trust, images, fetchBytes, isOverBudget };
 }
 
-async function keepIndex(
-  repository: Repository,
-  { digest, bytes, document }: PlannedManifest,
-  { children }: CopyPlan,
-): Promise<void> {
-  if (document.kind !== 'index') return;
+/** Stores the inner indexes, then the one that names them all. */
+async function keepIndexes(repository: Repository, { top, children }: CopyPlan): Promise<void> {
   const kinds = new Map(children.map((child) => [child.digest, child.document.kind]));
-  const named = document.manifests.map((child) => ({
-    digest: child.digest,
-    kind: kinds.get(child.digest) ?? 'manifest',
-  }));
   const blobs = children.flatMap(({ document: child }) =>
     child.kind === 'manifest' ? child.layers.map((layer) => layer.digest) : [],
   );
-  await storeIndex(repository, { digest, bytes, children: named, blobs });
+  for (const { digest, bytes, document } of [...children, top]) {
+    if (document.kind !== 'index') continue;
+    const named = document.manifests.map((child) => ({
+      digest: child.digest,
+      kind: kinds.get(child.digest) ?? 'manifest',
+    }));
+    await storeIndex(repository, { digest, bytes, children: named, blobs });
+  }
 }

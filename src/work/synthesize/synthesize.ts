@@ -1,10 +1,10 @@
-import type { ContentDigest, OstreeChecksum } from '#base/digest';
+import type { ContentDigest } from '#base/digest';
 import { inTurns, type OperationOptions } from '#base/flow';
 import { requireRefName } from '#formats/ostree';
 import type { Precedence } from '#formats/selinux';
 import type { Reading, Tree, XattrMode } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import type { OstreeMode, ReflinkPolicy, TransactionReport } from '#stores/ostree';
+import type { OstreeMode, ReflinkPolicy } from '#stores/ostree';
 import { buildTree, type OciImage, openOciImage } from '#work/image';
 import { readPolicy } from '#work/labels';
 import { type ArrangeOptions, arrangeTree } from './arrange.ts';
@@ -12,8 +12,7 @@ import { planClassic } from './classic/plan-classic.ts';
 import { detailsOf, type SynthesizedDetails } from './details.ts';
 import { checkTrees } from './plan.ts';
 import { type CommitRoute, chooseRoute, type RouteChoice } from './route.ts';
-import type { ExternalCounts } from './store-files.ts';
-import { type PlannedCommit, writeCommit } from './write-commit.ts';
+import { type PlannedCommit, type WrittenCommit, writeCommit } from './write-commit.ts';
 
 /** Options of the commit of an image. */
 export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
@@ -42,20 +41,9 @@ export interface SynthesisOptions extends OperationOptions, ArrangeOptions {
 }
 
 /** Report of the commit of an image. */
-export interface SynthesisReport extends TransactionReport {
+export interface SynthesisReport extends WrittenCommit {
   readonly route: CommitRoute;
-  readonly commit: OstreeChecksum;
-  readonly rootTree: OstreeChecksum;
-  readonly rootMeta: OstreeChecksum;
   readonly manifestDigest: ContentDigest;
-  readonly path: string;
-  readonly mode: OstreeMode;
-  /** True when this call created the repository. */
-  readonly created: boolean;
-  readonly refs: readonly string[];
-  /** True if the image has an SELinux policy, whose labels are set on the files. */
-  readonly isLabelled: boolean;
-  readonly external: ExternalCounts;
 }
 
 /**

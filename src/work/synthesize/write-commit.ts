@@ -49,6 +49,7 @@ export interface WrittenCommit extends TransactionReport {
   readonly created: boolean;
   /** Refs of the image; layers have their own refs. */
   readonly refs: readonly string[];
+  /** True if the image has an SELinux policy, whose labels are set on the files. */
   readonly isLabelled: boolean;
   readonly external: ExternalCounts;
 }

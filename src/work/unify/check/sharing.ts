@@ -3,7 +3,7 @@ import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { type OperationOptions, turnTaker } from '#base/flow';
 import { parseCommit, parseDirtree } from '#formats/ostree';
-import { type Descriptor, type Dir, type Extent, hasErrno, readExtents } from '#host';
+import { type Descriptor, type Dir, type Extent, readExactExtents } from '#host';
 import type { Repository } from '#stores/composefs';
 import { diffFolder, type LayerRow, openLayerFile } from '#stores/containers';
 import type { OstreeRepo } from '#stores/ostree';
@@ -125,11 +125,11 @@ function compareFile(
   folder: Dir | undefined,
 ): Sharing {
   using object = composefs.objects.open(file.id);
-  const extents = exactOf(object);
+  const extents = readExactExtents(object);
   if (extents === undefined) return 'unknown';
   let compared = 0;
   const isSame = (other: Descriptor | undefined): boolean => {
-    const found = other === undefined ? [] : exactOf(other);
+    const found = other === undefined ? [] : readExactExtents(other);
     if (found === undefined) return true;
     compared += 1;
     return areSame(extents, found);
@@ -151,22 +151,6 @@ function tryOpenStored(folder: Dir, path: ByteString) {
   } catch (error) {
     if (!isOnecopyError(error)) throw error;
     return undefined;
-  }
-}
-
-/** The extents of a file; undefined if there are none, or if one of them has no exact location on the device. */
-function exactOf(file: Descriptor): readonly Extent[] | undefined {
-  const extents = tryReadExtents(file);
-  return extents.length > 0 && extents.every(({ exact }) => exact) ? extents : undefined;
-}
-
-/** The extents of a file; empty on a filesystem that reports none. */
-function tryReadExtents(file: Descriptor): readonly Extent[] {
-  try {
-    return readExtents(file);
-  } catch (error) {
-    if (!hasErrno(error, 'EOPNOTSUPP') && !hasErrno(error, 'ENOTTY')) throw error;
-    return [];
   }
 }
 

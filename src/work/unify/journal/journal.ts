@@ -1,5 +1,5 @@
 import { byteStringFromText } from '#base/bytes';
-import { isOnecopyError } from '#base/errors';
+import { quietly } from '#base/errors';
 import { encodeEntry } from '#formats/journal';
 import { Dir, OPEN, sendDatagram, writeAll } from '#host';
 import { type EventListener, fieldsOf } from './events.ts';
@@ -41,12 +41,4 @@ function append(path: string, entry: Uint8Array): void {
   const flags = OPEN.write | OPEN.create | OPEN.append;
   using opened = folder.openFile(byteStringFromText(path.slice(slash + 1)), flags, 0o600);
   writeAll(opened, Buffer.concat([Buffer.from(time), entry, Buffer.from('\n')]));
-}
-
-function quietly(write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    if (!isOnecopyError(error)) throw error;
-  }
 }
