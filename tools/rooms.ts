@@ -612,7 +612,6 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'work/verbs': [
     'base/bytes',
     'base/digest',
-    'base/digest',
     'base/errors',
     'base/flow',
     'host',
@@ -721,7 +720,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'formats/tar-diff': ['node:zlib'],
   'formats/ostree': ['node:crypto', 'node:zlib'],
   'formats/chunked': ['node:buffer', 'node:zlib'],
-  'formats/chunked-writer': ['node:crypto', 'node:util', 'node:zlib'],
+  'formats/chunked-writer': ['node:crypto', 'node:zlib'],
   'formats/containers-config': ['smol-toml', 'yaml'],
   'formats/bootc': ['smol-toml'],
   'formats/image-trust': ['node:crypto'],
