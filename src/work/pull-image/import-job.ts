@@ -7,7 +7,7 @@ import type { PullAccess } from './access.ts';
 import type { CostCount } from './cost.ts';
 import { forecastKnown, type LayerForecast, type LayerPlanner } from './forecast/route.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
-import { isMissing, nameOf, type PlannedLayer } from './plan.ts';
+import { blobsToKeep, isMissing, nameOf, type PlannedLayer, type StoredLayer } from './plan.ts';
 
 /** What an importer works for. */
 export interface ImporterOptions extends OperationOptions {
@@ -27,8 +27,8 @@ export interface ImporterOptions extends OperationOptions {
   readonly openTar: ((position: number) => AsyncIterable<Uint8Array>) | undefined;
   /** How files of such layers become objects. */
   readonly reflink: ReflinkPolicy;
-  /** Finds a layer that another pull has stored since this one was planned. */
-  readonly findLayer: (layer: PlannedLayer) => Promise<ObjectId | undefined>;
+  /** What is stored of a layer now: another pull may have stored it since this one was planned. */
+  readonly lookAgain: (layer: PlannedLayer) => Promise<StoredLayer>;
   readonly keepBlobs: boolean;
   /** Threads that split and write, and layers at once. */
   readonly jobs: number;
@@ -57,6 +57,13 @@ export interface ImportTotals extends LayerCounts {
   localBytes: number;
 }
 
+/** What is left of a job when a part of it is stored; undefined when nothing is. */
+export function restOf(job: ImportJob, { presentId, blobId }: StoredLayer): ImportJob | undefined {
+  const isMissing = job.isMissing && presentId === undefined;
+  const keepBlob = job.keepBlob && blobId === undefined;
+  return isMissing || keepBlob ? { layer: job.layer, isMissing, keepBlob } : undefined;
+}
+
 /** The layers to read: missing layers, and layers whose blob must be stored. */
 export function planJobs(
   layers: readonly PlannedLayer[],
@@ -66,19 +73,17 @@ export function planJobs(
     readonly onKnown: (layer: PlannedLayer, forecast: LayerForecast) => void;
   },
 ): ImportJob[] {
-  const seen = new Set<ContentDigest>();
+  const wanted = keepBlobs ? blobsToKeep(layers) : undefined;
   const jobs: ImportJob[] = [];
   for (const layer of layers) {
     const { digest } = layer.descriptor;
-    const keeps = keepBlobs && layer.diffId !== undefined;
     if (layer.blobId !== undefined) told.onBlob(digest, layer.blobId);
-    const keepBlob = keeps && layer.blobId === undefined && !seen.has(digest);
+    const keepBlob = wanted?.has(layer.position) ?? false;
     const missing = isMissing(layer);
     const known = forecastKnown(layer);
     if (known !== undefined) told.onKnown(layer, known);
     if (missing || keepBlob) jobs.push({ layer, isMissing: missing, keepBlob });
     else if (layer.sameAs === undefined) onProgress?.({ type: 'skipped', id: nameOf(layer) });
-    seen.add(digest);
   }
   return jobs.sort((a, b) => b.layer.descriptor.sizeBytes - a.layer.descriptor.sizeBytes);
 }

@@ -23,12 +23,13 @@ import {
   type ImportTotals,
   planJobs,
   type RemoteOrder,
+  restOf,
 } from './import-job.ts';
 import { importOther } from './other-layers.ts';
 import { importAssembled } from './partial/assembled-layer.ts';
 import type { PartialRoute } from './partial/partial-route.ts';
 import { TocCapture } from './partial/toc-capture.ts';
-import { nameOf, type PlannedLayer } from './plan.ts';
+import { nameOf, type PlannedLayer, type StoredLayer } from './plan.ts';
 import type { LayerCost } from './report.ts';
 import { contentOf, isRemote, PARTIAL_BYTES_MIN, resumeBlob } from './resume.ts';
 import type { StackFeed } from './stack-feed.ts';
@@ -178,36 +179,30 @@ export class Importer implements AsyncDisposable {
 
   /** Fetches a blob, and keeps the received bytes until the layer has its name. Waits if another pull fetches it. */
   async #importRemote(
-    job: ImportJob,
+    asked: ImportJob,
     { blob, cost }: { readonly blob: RemoteBlob; readonly cost: CostCount },
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
-    const { repository, signal, findLayer } = this.#options;
-    const parts = this.#partsFor(job);
-    const isHeld = repository.partials.heldBytes(blob.digest) > 0;
-    if (blob.sizeBytes < PARTIAL_BYTES_MIN && parts === undefined && !isHeld) {
-      const content = contentOf(blob, { signal });
-      const id = await this.#importContent(job, { content, cost }, feed);
-      this.totals.fetchedBytes += blob.sizeBytes;
-      return id;
-    }
+    const { repository, signal, lookAgain } = this.#options;
     const partial = await repository.partials.open(blob.digest, { signal });
     try {
-      const found = partial.hasWaited && job.isMissing ? await findLayer(job.layer) : undefined;
-      if (found !== undefined) {
-        this.#options.access.keep(job.layer.streamName);
+      const stored = await lookAgain(asked.layer);
+      const job = restOf(asked, stored);
+      this.#noteStored(asked, stored);
+      if (job === undefined) {
         partial.remove();
         partial[Symbol.dispose]();
         cost.way = { route: 'linked', reason: 'another pull has stored it meanwhile' };
-        return found;
+        return (stored.presentId ?? stored.blobId) as ObjectId;
       }
+      const parts = this.#partsFor(job);
       const order = { blob, cost, partial };
       const id =
         parts === undefined
           ? await this.#importResumed(job, order, feed)
           : await this.#importParts(job, { ...order, parts }, feed);
       this.#release(partial);
-      return id;
+      return job.isMissing ? id : (stored.presentId ?? id);
     } catch (error) {
       // Wrong bytes would be wrong again.
       if (isOnecopyError(error) && error.kind !== 'transport' && error.kind !== 'host') {
@@ -226,12 +221,23 @@ export class Importer implements AsyncDisposable {
     feed: StackFeed | undefined,
   ): Promise<ObjectId> {
     const { signal } = this.#options;
-    const content = resumeBlob(blob, partial, { signal });
+    const isKept = blob.sizeBytes >= PARTIAL_BYTES_MIN || partial.heldBytes > 0;
+    const content = isKept ? resumeBlob(blob, partial, { signal }) : contentOf(blob, { signal });
     const id = await this.#importContent(job, { content, cost }, feed);
     cost.reused.partial += partial.heldBytes;
     this.totals.localBytes += partial.heldBytes;
     this.totals.fetchedBytes += blob.sizeBytes - partial.heldBytes;
     return id;
+  }
+
+  /** Keeps what another pull has stored of a job. */
+  #noteStored({ layer, isMissing, keepBlob }: ImportJob, { presentId, blobId }: StoredLayer): void {
+    const { access } = this.#options;
+    const { digest } = layer.descriptor;
+    if (isMissing && presentId !== undefined) access.keep(layer.streamName);
+    if (!keepBlob || blobId === undefined) return;
+    access.keep(blobStreamName(digest));
+    this.blobs.set(digest, blobId);
   }
 
   /** Who brings a layer in parts; nobody brings so what is kept as a blob. */

@@ -16,18 +16,22 @@ import {
 import type { LayerForecast } from './forecast/route.ts';
 import type { PullPlan } from './report.ts';
 
+/** What the repository has of a layer. */
+export interface StoredLayer {
+  /** The stored stream with all its objects. */
+  readonly presentId: ObjectId | undefined;
+  /** The stream of its compressed blob, if it was requested and is stored. */
+  readonly blobId: ObjectId | undefined;
+}
+
 /** One layer of the image to pull, and its state. */
-export interface PlannedLayer {
+export interface PlannedLayer extends StoredLayer {
   readonly position: number;
   readonly descriptor: Descriptor;
   readonly diffId: DiffId | undefined;
   readonly streamName: string;
   /** Position of an earlier layer with the same name, if any. */
   readonly sameAs: number | undefined;
-  /** The stored stream with all its objects. */
-  readonly presentId: ObjectId | undefined;
-  /** The stream of its compressed blob, if it was requested and is stored. */
-  readonly blobId: ObjectId | undefined;
 }
 
 /** Name of a layer in refs and progress: its diff id, or its digest. */
@@ -61,6 +65,18 @@ export function isMissing({ sameAs, presentId }: PlannedLayer): boolean {
   return sameAs === undefined && presentId === undefined;
 }
 
+/** Positions of the layers whose compressed blobs are to be stored and are not: each blob once. */
+export function blobsToKeep(layers: readonly PlannedLayer[]): ReadonlySet<number> {
+  const seen = new Set<ContentDigest>();
+  const positions = new Set<number>();
+  for (const { position, descriptor, diffId, blobId } of layers) {
+    const { digest } = descriptor;
+    if (diffId !== undefined && blobId === undefined && !seen.has(digest)) positions.add(position);
+    seen.add(digest);
+  }
+  return positions;
+}
+
 /** The layers of an image in the order of its manifest, none of them stored. */
 export function arrangeLayers(image: ResolvedImage): PlannedLayer[] {
   const first = new Map<string, number>();
@@ -91,25 +107,18 @@ export async function planLayers(
   const reuse = new Reuse(repository, options);
   const layers: PlannedLayer[] = [];
   for (const layer of arrangeLayers(image)) {
-    const { diffId, descriptor, sameAs } = layer;
-    const presentId = sameAs === undefined ? await reuse.findLayer(layer) : undefined;
-    const keeps = options.keepBlobs === true && diffId !== undefined;
-    const blobName = blobStreamName(descriptor.digest);
-    const blobId = keeps
-      ? await reuse.find(blobName, CONTENT_TYPES.ociBlob, descriptor.digest)
-      : undefined;
-    layers.push({ ...layer, presentId, blobId });
+    layers.push({ ...layer, ...(await reuse.find(layer)) });
   }
   return layers;
 }
 
-/** The stream of a layer, if the repository now has it with all its objects. */
+/** What the repository has of a layer now. */
 export async function findLayer(
   repository: Repository,
   layer: PlannedLayer,
   options: PlanOptions = {},
-): Promise<ObjectId | undefined> {
-  return await new Reuse(repository, options).findLayer(layer);
+): Promise<StoredLayer> {
+  return await new Reuse(repository, options).find(layer);
 }
 
 /** Finds streams that need not be read from the source. */
@@ -124,14 +133,24 @@ class Reuse {
     this.#suspects = repository.suspects.read();
   }
 
-  /** The id of a layer's stream. */
-  findLayer({ diffId, descriptor, streamName }: PlannedLayer): Promise<ObjectId | undefined> {
+  /** The streams of a layer. */
+  async find({ diffId, descriptor, streamName, sameAs }: PlannedLayer): Promise<StoredLayer> {
+    const { digest } = descriptor;
     const contentType = diffId === undefined ? CONTENT_TYPES.ociBlob : CONTENT_TYPES.ociLayer;
-    return this.find(streamName, contentType, diffId ?? descriptor.digest);
+    const keeps = this.#options.keepBlobs === true && diffId !== undefined;
+    return {
+      presentId:
+        sameAs === undefined
+          ? await this.#findStream(streamName, contentType, diffId ?? digest)
+          : undefined,
+      blobId: keeps
+        ? await this.#findStream(blobStreamName(digest), CONTENT_TYPES.ociBlob, digest)
+        : undefined,
+    };
   }
 
   /** The id of a stream with all its objects; undefined for a damaged stream. */
-  async find(
+  async #findStream(
     name: string,
     contentType: bigint,
     like: DiffId | ContentDigest,

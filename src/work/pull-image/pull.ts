@@ -280,11 +280,12 @@ class ImagePull {
   }
 
   #openImporter(layers: readonly PlannedLayer[], access: PullAccess): Importer {
-    const { signal, onProgress, keepBlobs, layerBytesMax, reading, reflink } = this.#options;
+    const { signal, onProgress, keepBlobs, layerBytesMax, reading, reflink, verifyReused } =
+      this.#options;
     const source = this.#source;
     const parts = new PartialRoute(this.#repository, {
       ...routeOptions(this.#options),
-      verifiesFirst: this.#options.verifyReused,
+      verifiesFirst: verifyReused,
       onChanged: (id) => {
         this.#options.onWarning?.(
           `object ${id} is not what its name says: it is not used, and is stored anew where this image has it`,
@@ -300,7 +301,7 @@ class ImagePull {
       openLayer: source.openLayer?.bind(source),
       openTar: source.openTar,
       reflink: reflink ?? 'auto',
-      findLayer: (layer) => findLayer(this.#repository, layer, { signal }),
+      lookAgain: (layer) => findLayer(this.#repository, layer, { verifyReused, keepBlobs, signal }),
       keepBlobs: keepBlobs === true,
       jobs: jobsOf(this.#options),
       layerBytesMax,

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ContentDigest } from '#base/digest';
+import { checkRepository } from '#stores/composefs';
+import { blobStreamName } from '#work/image';
 import { codeOf } from '../../../test/support/error-code.ts';
-import { cutAt, REFERENCE, RegistryPlace } from '../../../test/support/registry-place.ts';
+import { cutAt, layerTar, REFERENCE, RegistryPlace } from '../../../test/support/registry-place.ts';
 import { type LayerReport, planPull, pullImage } from './index.ts';
 import { PARTIAL_BYTES_MIN } from './resume.ts';
 
@@ -113,20 +115,66 @@ test('what an earlier pull left is not counted when it is longer than the blob',
   assert.deepEqual([bytes.local, bytes.fetched], [0, wantedBytes]);
 });
 
-test('two pulls of one image fetch its layers once', async () => {
+test('two pulls of one image fetch its layers once, the small ones too', async () => {
   await using place = await RegistryPlace.start();
   const first = await place.repository('a');
   const second = await place.again('a');
   const reports = await Promise.all([place.pull(first), place.pull(second)]);
   assert.equal(reports[0]?.imageId, reports[1]?.imageId);
-  const routes = reports.map((report) => report?.layers.find(isLarge)?.route).sort();
-  assert.deepEqual(routes, ['linked', 'whole']);
-  const large = reports[0]?.layers.filter(isLarge) ?? [];
-  const requested = place.server.seen.map(({ url }) => url.pathname.split('/').at(-1));
-  assert.equal(large.length, 1);
-  for (const { digest } of large) {
-    assert.equal(requested.filter((name) => name === digest).length, 1);
+  const digests = reports[0]?.layers.map(({ digest }) => digest as string) ?? [];
+  for (const at of digests.keys()) {
+    const routes = reports.map(({ layers }) => layers[at]?.route);
+    assert.ok(routes.includes('whole'));
+    assert.ok(routes.includes('linked') || routes.includes('present'), `${routes}`);
   }
+  const requested = place.server.seen.map(({ url }) => url.pathname.split('/').at(-1) ?? '');
+  assert.deepEqual(requested.filter((name) => digests.includes(name)).sort(), digests.sort());
+});
+
+test('a pull that keeps blobs keeps those of layers that another pull stores meanwhile', async () => {
+  await using place = await RegistryPlace.start();
+  const first = await place.repository('a');
+  const second = await place.again('a');
+  const [kept] = await Promise.all([
+    place.pull(first, { keepBlobs: true, name: 'kept' }),
+    place.pull(second),
+  ]);
+  for (const { digest } of kept.layers) {
+    assert.ok(first.streams.has(blobStreamName(digest)), digest);
+    const requests = place.server.seen.filter(({ url }) => url.pathname.endsWith(digest));
+    assert.ok(requests.length <= 2, `${digest}: ${requests.length} requests`);
+  }
+});
+
+test('a damaged layer that is verified again is fetched, though it has a name', async () => {
+  await using place = await RegistryPlace.start();
+  const repository = await place.repository('a');
+  const { layers } = await place.pull(repository);
+  const largest = readdirSync(join(place.path('a'), 'objects'), {
+    recursive: true,
+    encoding: 'utf8',
+  })
+    .map((name) => join(place.path('a'), 'objects', name))
+    .find((path) => statSync(path).size === 100_000) as string;
+  const bytes = readFileSync(largest);
+  bytes.writeUInt8(bytes.readUInt8(9) ^ 1, 9);
+  chmodSync(largest, 0o600);
+  writeFileSync(largest, bytes);
+  const again = await place.pull(repository, { verifyReused: true });
+  assert.deepEqual(again.layers.map(({ route }) => route).sort(), ['present', 'present', 'whole']);
+  assert.equal(again.layers.length, layers.length);
+  assert.deepEqual((await checkRepository(repository)).findings, []);
+});
+
+test('two layers of one diff id in different compression are both planned and kept', async () => {
+  const tar = layerTar(1, 12);
+  await using place = await RegistryPlace.start([{ tar }, { tar, compression: 'zstd' }]);
+  const repository = await place.repository('a');
+  const options = { ...place.registry, keepBlobs: true };
+  const plan = await planPull(repository, REFERENCE, options);
+  const { traffic, layers } = await place.pull(repository, { keepBlobs: true });
+  assert.equal(traffic?.bodyBytes, plan.fetchBytes);
+  for (const { digest } of layers) assert.ok(repository.streams.has(blobStreamName(digest)));
 });
 
 test('an image that the policy rejects is refused before a layer is asked for', async () => {

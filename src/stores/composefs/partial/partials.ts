@@ -49,7 +49,6 @@ export class PartialStore {
     this.#root.mkdir(OWN, DIRECTORY_MODE);
     this.#root.mkdir(PARTIALS, DIRECTORY_MODE);
     const name = `${PARTIALS}/${nameOf(digest)}`;
-    let hasWaited = false;
     for (;;) {
       signal?.throwIfAborted();
       const file = this.#root.openFile(
@@ -58,14 +57,13 @@ export class PartialStore {
         PARTIAL_MODE,
       );
       if (!tryFlock(file, 'exclusive')) {
-        hasWaited = true;
         file[Symbol.dispose]();
         await delay(POLL_MS, undefined, { signal });
         continue;
       }
       // The previous holder of the lock may have removed the file of this name.
       if (this.#root.lstat(name)?.ino === statFd(file).ino) {
-        return new PartialBlob(this.#root, name, file, hasWaited);
+        return new PartialBlob(this.#root, name, file);
       }
       file[Symbol.dispose]();
     }
@@ -108,8 +106,6 @@ export class PartialStore {
 
 /** A blob that is being fetched, opened exclusively. Disposing it keeps the received bytes. */
 export class PartialBlob implements Disposable {
-  /** True if another pull has fetched this blob while this one waited. */
-  readonly hasWaited: boolean;
   readonly #root: Dir;
   readonly #name: string;
   readonly #file: HostFile;
@@ -117,11 +113,10 @@ export class PartialBlob implements Disposable {
   #heldBytes: number;
   #sizeBytes: number;
 
-  constructor(root: Dir, name: string, file: HostFile, hasWaited: boolean) {
+  constructor(root: Dir, name: string, file: HostFile) {
     this.#root = root;
     this.#name = name;
     this.#file = file;
-    this.hasWaited = hasWaited;
     this.#heldBytes = statFd(file).sizeBytes;
     this.#sizeBytes = this.#heldBytes;
   }

@@ -4,7 +4,7 @@ import type { ContentSource } from '#work/contents';
 import type { PullStrategy } from '#work/pull-partial';
 import { FROM_FILES } from '../other-layers.ts';
 import { PartialRoute } from '../partial/partial-route.ts';
-import type { PlannedLayer } from '../plan.ts';
+import { blobsToKeep, type PlannedLayer } from '../plan.ts';
 import { isRemote, PARTIAL_BYTES_MIN } from '../resume.ts';
 import type { PullSource } from '../source.ts';
 import { computeDiskNeed, type DiskNeed, type LayerNeed } from './disk-need.ts';
@@ -37,16 +37,12 @@ export async function forecastLayers(
   const { strategy = 'auto', layerBytesMax, sources } = options;
   const parts = new PartialRoute(repository, { strategy, layerBytesMax, sources });
   const planLayer: LayerPlanner = options.planLayer ?? ((input) => parts.forecast(input));
+  const wanted = keepBlobs ? blobsToKeep(layers) : undefined;
   const partials = ignoresPartials ? undefined : repository?.partials;
   return await pool(layers, PLANNERS_MAX, async (layer) => {
     const { digest, sizeBytes } = layer.descriptor;
     const known = forecastKnown(layer);
-    const isBlobWanted =
-      keepBlobs &&
-      source.openLayer === undefined &&
-      layer.sameAs === undefined &&
-      layer.diffId !== undefined &&
-      layer.blobId === undefined;
+    const isBlobWanted = source.openLayer === undefined && wanted?.has(layer.position) === true;
     if (known !== undefined && !isBlobWanted) return known;
     if (source.openLayer !== undefined && layer.diffId !== undefined) {
       return { ...FROM_FILES, hereBytes: sizeBytes, fetchBytes: 0, requests: 0, storedBytes: 0 };

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkRepository, initRepository } from '#stores/composefs';
+import { pullImage } from '#work/pull-image';
+import { needs } from '../support/capability.ts';
+import { LayoutRegistry } from '../support/layout-registry.ts';
+import { layerTar } from '../support/registry-place.ts';
+import { cliEnvironment, ONECOPY } from '../support/run-cli.ts';
+import { mountSmallFilesystem } from '../support/small-filesystem.ts';
+import { SteppingSource } from '../support/stepping-source.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
+import { writeTestLayout } from '../support/test-layout.ts';
+
+const MIB = 1 << 20;
+
+test('a pull that fills the disk in the middle fetches nothing again once there is room', async (t) => {
+  if (!needs(t, 'root')) return;
+  using temp = makeTempDir();
+  writeTestLayout(join(temp.path, 'app'), [{ tar: layerTar(1, 30) }, { tar: layerTar(2, 20) }]);
+  const limit = 32 * MIB;
+  using disk = mountSmallFilesystem(limit);
+  const path = join(disk.path, 'repo');
+  const { repository } = await initRepository(path, { algorithm: 'sha256', insecure: true });
+  using open = repository;
+  const ballast = join(disk.path, 'ballast');
+  const source = new SteppingSource(join(temp.path, 'app'), async (step) => {
+    if (step === 8) writeFileSync(ballast, Buffer.alloc(limit - disk.usedBytes - 300_000));
+  });
+  await assert.rejects(pullImage(open, source, { name: 'app', jobs: 2 }), { code: 'NO_SPACE' });
+  assert.deepEqual((await checkRepository(open)).findings, []);
+  assert.deepEqual(open.tags.list(), []);
+  const before = new Map(source.fetched);
+  rmSync(ballast);
+  const { layers } = await pullImage(open, source, { name: 'app', jobs: 2 });
+  for (const { digest, sizeBytes } of layers) {
+    const again = (source.fetched.get(digest) ?? 0) - sizeBytes;
+    assert.ok(again < MIB, `${again} bytes of ${before.get(digest)} again`);
+  }
+  assert.deepEqual((await checkRepository(open)).findings, []);
+});
+
+test('two processes that pull one image of a registry fetch it once', async () => {
+  using temp = makeTempDir();
+  const at = (name: string) => join(temp.path, name);
+  const files = [15, 12, 5, 4, 3, 2];
+  writeTestLayout(
+    at('app'),
+    files.map((count, seed) => ({ tar: layerTar(seed, count) })),
+  );
+  await using registry = await LayoutRegistry.start(at('app'));
+  const pull = async (repo: string) => {
+    const args = ['--repo', at(repo), 'pull', `docker://${registry.host}/app:latest`, 'app'];
+    const child = spawn(ONECOPY, args, { stdio: 'ignore', env: cliEnvironment() });
+    const [status] = await once(child, 'exit');
+    assert.equal(status, 0);
+  };
+  for (const repo of ['alone', 'both']) {
+    const { repository } = await initRepository(at(repo), { algorithm: 'sha256', insecure: true });
+    repository[Symbol.dispose]();
+  }
+  await pull('alone');
+  const alone = registry.sentBytes;
+  registry.reset();
+  await Promise.all([pull('both'), pull('both')]);
+  assert.ok(registry.sentBytes <= 1.05 * alone, `${registry.sentBytes} bytes beside ${alone}`);
+});
