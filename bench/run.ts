@@ -23,6 +23,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./containers.ts'),
   () => import('./chunked.ts'),
   () => import('./commits.ts'),
+  () => import('./unified.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 
