@@ -12,7 +12,10 @@ import { testTar } from './tar-archive.ts';
 import { noise, writeTestLayout } from './test-layout.ts';
 
 const CHILD = fileURLToPath(new URL('../unified/pull-child.ts', import.meta.url));
-export const KILL_TARGET = 'docker://quay.io/test/os:1';
+const STORAGE_NAME = 'quay.io/test/os:1';
+export const KILL_TARGET = `docker://${STORAGE_NAME}`;
+/** Pulls that may end before they are killed, for each that is killed. */
+const TRIES_MAX = 5;
 
 /** What kills of a pull into three stores came to. */
 export interface UnifiedKills {
@@ -20,32 +23,56 @@ export interface UnifiedKills {
   readonly wrong: readonly string[];
 }
 
-/** Kills a pull into three stores at random points; each time nothing may be half visible, and the next pull must complete it. */
+/**
+ * Kills pulls into three stores at random points, by turns from a layout and from containers-storage; each time nothing may be half visible,
+ * and the next pull must complete it. Every third pull is killed twice before that.
+ */
 export async function killUnifiedPulls(count: number): Promise<UnifiedKills> {
   await using filesystem = await mountLoopFilesystem('xfs');
   const { reference } = writeKillImage(join(filesystem.path, 'layout'));
   const path = join(filesystem.path, 'sysroot');
   const wrong: string[] = [];
   let killed = 0;
-  mkdirSync(path);
-  const fullMs = (await pullUntilKilled([path, reference], 600_000)) ?? 0;
-  const expected = commitOf(path);
-  for (let kill = 0; kill < count; kill += 1) {
-    rmSync(path, { recursive: true });
+  const begin = async (fromStorage: boolean): Promise<string> => {
+    rmSync(path, { recursive: true, force: true });
     mkdirSync(path);
-    const afterMs = Math.random() * fullMs;
-    if ((await pullUntilKilled([path, reference], afterMs)) === undefined) killed += 1;
-    const at = `killed after ${afterMs.toFixed(0)} of ${fullMs.toFixed(0)} ms`;
+    if (!fromStorage) return reference;
+    using sysroot = openSysroot(path);
+    await unifiedPull(sysroot, reference, { mode: 'enabled', target: KILL_TARGET });
+    for (const store of ['composefs', 'ostree/repo'])
+      rmSync(join(path, store), { recursive: true });
+    return `containers-storage:${STORAGE_NAME}`;
+  };
+  const fullMs = new Map<boolean, number>();
+  let expected: string | undefined;
+  for (const fromStorage of [false, true]) {
+    const source = await begin(fromStorage);
+    fullMs.set(fromStorage, (await pullUntilKilled([path, source], 600_000)) ?? 0);
+    expected ??= commitOf(path);
+  }
+  for (let tried = 0; killed < count && tried < count * TRIES_MAX; tried += 1) {
+    const fromStorage = tried % 2 === 1;
+    const source = await begin(fromStorage);
+    const mostMs = fullMs.get(fromStorage) ?? 0;
+    const afterMs = Math.random() * mostMs;
+    const at = `from ${source}, killed after ${afterMs.toFixed(0)} of ${mostMs.toFixed(0)} ms`;
+    const tookMs = await pullUntilKilled([path, source], afterMs);
+    if (tookMs !== undefined) fullMs.set(fromStorage, tookMs);
+    else {
+      killed += 1;
+      if (tried % 3 === 2) await pullUntilKilled([path, source], Math.random() * mostMs);
+    }
     using sysroot = openSysroot(path);
     for (const problem of await brokenPromises(sysroot)) wrong.push(`${at}: ${problem}`);
     try {
-      const done = await unifiedPull(sysroot, reference, { mode: 'enabled', target: KILL_TARGET });
+      const done = await unifiedPull(sysroot, source, { mode: 'enabled', target: KILL_TARGET });
       if (done.ostree?.commit !== expected) wrong.push(`${at}: another commit afterwards`);
       wrong.push(...(await leftWrong(sysroot)).map((problem) => `${at}: afterwards ${problem}`));
     } catch (error) {
       wrong.push(`${at}: the next pull failed: ${error}`);
     }
   }
+  if (killed < count) wrong.push(`only ${killed} of ${count} pulls were killed before they ended`);
   return { killed, wrong };
 }
 
