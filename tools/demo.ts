@@ -1,12 +1,21 @@
 /**
  * The main job, shown with what this machine has: no network, no root. It builds a real image of several layers and a
- * changed second version, serves both from a registry on this machine, pulls them (the first pull is killed halfway), and reads, checks and (as root) mounts them with the commands that a user types.
+ * changed second version, serves both from a registry on this machine, pulls them (the first pull is killed halfway), and reads, checks and
+ * (as root) mounts them with the commands that a user types. As root it ends with one of the images in three stores on one XFS.
  *
  * Usage: npm run demo
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,6 +30,13 @@ const FILES_MAX = 4000;
 /** Time for what was sent to reach the disk before the kill, in milliseconds. */
 const WRITE_MS = 500;
 const DISK_BYTES = 2 * 2 ** 30;
+
+/** Where the demo writes. */
+interface Disk {
+  readonly path: string;
+  /** False for a plain folder. */
+  readonly mounted: boolean;
+}
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -75,11 +91,11 @@ async function buildImages(layout: string): Promise<SampleImage[]> {
 }
 
 /** A reflink filesystem of our own on a loop device, as root where the tools are there; else a plain folder. */
-function prepareDisk(): { readonly path: string; readonly mounted: boolean } {
-  const path = join(SCRATCH, 'disk');
+function prepareDisk(name: string): Disk {
+  const path = join(SCRATCH, name);
   mkdirSync(path);
   if (process.getuid?.() !== 0) return { path, mounted: false };
-  const image = join(SCRATCH, 'disk.img');
+  const image = join(SCRATCH, `${name}.img`);
   writeFileSync(image, '');
   truncateSync(image, DISK_BYTES);
   for (const make of [
@@ -92,6 +108,47 @@ function prepareDisk(): { readonly path: string; readonly mounted: boolean } {
       return { path, mounted: true };
   }
   return { path, mounted: false };
+}
+
+/** Bytes that a filesystem has in use, after everything has reached the device. */
+function usedBytes(path: string): number {
+  spawnSync('sync', ['-f', path]);
+  const { blocks, bfree, bsize } = statfsSync(path);
+  return (blocks - bfree) * bsize;
+}
+
+/** Bytes of all files below a directory, as if they shared no extents. */
+function allocatedBytes(path: string): number {
+  const { stdout } = spawnSync('du', ['-s', '--block-size=1', path], { encoding: 'utf8' });
+  return Number.parseInt(stdout, 10);
+}
+
+/** Brings an image into containers-storage, the composefs repository and the OSTree repository of a sysroot on a disk of its own. */
+async function keepOneCopy(layout: string): Promise<void> {
+  const disk = prepareDisk('sysroot');
+  if (!disk.mounted) return;
+  try {
+    const emptyBytes = usedBytes(disk.path);
+    const unified = (...args: string[]) =>
+      run('onecopy', '--sysroot', disk.path, 'unified', ...args);
+    title('One image in three stores: podman, composefs and OSTree, on one XFS of its own');
+    await unified('enable', '--mode=enabled');
+    await unified('pull', `oci:${layout}:v2`, '--target', 'docker://quay.io/demo/os:2');
+    await unified('images');
+    title('The stores agree, and no file has extents of its own');
+    await unified('fsck', '--extents');
+    if (spawnSync('ostree', ['--version']).status === 0) {
+      await run('ostree', 'fsck', '--quiet', '--repo', join(disk.path, 'ostree/repo'));
+    }
+    const alone = allocatedBytes(join(disk.path, 'ostree/bootc/storage'));
+    const apart = allocatedBytes(disk.path);
+    say(
+      `${styleText('bold', 'Disk')}: the three stores take ${size(usedBytes(disk.path) - emptyBytes)}; ` +
+        `containers-storage alone takes ${size(alone)}, and three stores that share nothing would take ${size(apart)}`,
+    );
+  } finally {
+    spawnSync('umount', ['-l', disk.path]);
+  }
 }
 
 /** Pulls from a registry: the first pull is killed when half of the blobs have come, and the second goes on. */
@@ -133,7 +190,7 @@ async function pullFromRegistry(
 }
 
 async function main(): Promise<void> {
-  const disk = prepareDisk();
+  const disk = prepareDisk('disk');
   const layout = join(disk.path, 'layout');
   const repository = ['--repo', join(disk.path, 'repo')];
   const onecopy = (...args: string[]) => run('onecopy', ...repository, ...args);
@@ -156,11 +213,15 @@ async function main(): Promise<void> {
     await onecopy('fsck');
     await onecopy('export', 'demo:v2', `oci:${join(disk.path, 'out')}:v2`);
     if (disk.mounted) await mountAndCompare(disk.path, onecopy);
-    else say('\n(As root, with xfsprogs or btrfs-progs, the demo also mounts the image.)');
+    else
+      say(
+        '\n(As root, with xfsprogs or btrfs-progs, the demo also mounts the image and brings it into three stores.)',
+      );
     title('Remove one version; what the other needs stays');
     await onecopy('rm', 'demo:v1');
     await onecopy('gc');
     await onecopy('fsck');
+    await keepOneCopy(layout);
   } finally {
     if (disk.mounted) spawnSync('umount', ['-l', disk.path]);
     rmSync(SCRATCH, { recursive: true, force: true });

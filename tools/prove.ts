@@ -171,7 +171,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
         const ms = Object.entries(first.ms).map(([stage, took]) => `${stage} ${took} ms`);
         process.stdout.write(
           `${type}: ${files} files with objects, ${aloneBytes} bytes alone, ${grownBytes} more (${(share * 100).toFixed(1)} %), again ${againBytes}; ` +
-            `${sharing?.sharedFiles} of ${sharing?.files} files shared, ${sharing?.copiedFiles} copied, ${sharing?.uncomparedFiles} not comparable; ${ms.join(', ')}\n`,
+            `${sharing?.sharedFiles} of ${sharing?.files} files shared, ${sharing?.copiedFiles} copied, ${sharing?.repeatedFiles} more than once in containers-storage, ${sharing?.uncomparedFiles} not comparable; ${ms.join(', ')}\n`,
         );
         if (!ok) lines.push(`${type}: the stores do not agree`);
         const cloned =
