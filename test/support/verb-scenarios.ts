@@ -116,6 +116,7 @@ export async function makeScenarios(
     init: { short: NAMES },
     gc: { args: on('gc', '-n') },
     df: { args: on('df') },
+    why: { args: on('why', 'big', '/usr', '--store', repo) },
     dedup: { args: on('dedup', '-n', repo, at('ostree')) },
     adopt: {
       args: ['--repo', at('o'), '-q', 'adopt', `ostree-local:${at('ostree')}`],

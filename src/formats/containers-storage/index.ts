@@ -15,9 +15,11 @@ export {
 export { bigDataFileName, computeLayerId, isStorageId, type LayerIdentity } from './names.ts';
 export { joinRecords, type RawRecord, type RawRecords, splitRecords } from './raw-records.ts';
 export {
+  type ContainerRecord,
   type ImageRecord,
   type LayerRecord,
   type Parsed,
+  parseContainerRecord,
   parseImageRecord,
   parseLayerRecord,
 } from './record.ts';

@@ -32,6 +32,16 @@ export interface ImageRecord {
   readonly created: string | undefined;
 }
 
+/** The fields of a `containers.json` record that are read. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly names: readonly string[];
+  /** The image from which it was made; absent for a container without an image. */
+  readonly image: string | undefined;
+  /** Its own layer, on top of those of the image. */
+  readonly layer: string | undefined;
+}
+
 /** A parsed record, or why it is invalid. */
 export type Parsed<T> =
   | { readonly record: T; readonly problem?: undefined }
@@ -74,6 +84,18 @@ export function parseImageRecord(raw: RawRecord): Parsed<ImageRecord> {
     created: fields.string('created'),
   };
   return settle(record, [fields, digests]);
+}
+
+/** Reads a container record; a damaged record is returned as a value, because it must not hide the others. */
+export function parseContainerRecord(raw: RawRecord): Parsed<ContainerRecord> {
+  const fields = new Fields(raw.value);
+  const record = {
+    id: fields.id('id') ?? '',
+    names: fields.strings('names'),
+    image: fields.string('image'),
+    layer: fields.id('layer'),
+  };
+  return settle(record, [fields]);
 }
 
 function settle<T extends { readonly id: string }>(

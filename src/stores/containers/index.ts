@@ -11,7 +11,13 @@ export { diffFolder } from './layout.ts';
 export { lockToWrite, type RecordsLock, type StoreLockOptions } from './locks.ts';
 export type { StorageRoot } from './root.ts';
 export { type ServeOptions, serveLayer } from './serve-layer.ts';
-export type { DamagedRecord, ImageRow, LayerRow, StoreSnapshot } from './snapshot.ts';
+export {
+  type DamagedRecord,
+  type ImageRow,
+  type LayerRow,
+  readContainers,
+  type StoreSnapshot,
+} from './snapshot.ts';
 export { ContainersStore, openContainersStore } from './store.ts';
 export type { ImageToWrite } from './write/commit.ts';
 export {

@@ -4,16 +4,20 @@
  *     <graph root>/overlay/<layer id>/diff        files of a layer; composefs: objects, their names in composefs-data/composefs.blob
  *     <graph root>/overlay-layers/layers.json     records, with layers.lock and <layer id>.tar-split.gz
  *     <graph root>/overlay-images/images.json     records, with images.lock and <image id>/<big data>
+ *     <graph root>/overlay-containers/containers.json   records, with containers.lock; only read
  */
 export const RECORDS = {
   layers: { folder: 'layers', file: 'layers.json', lock: 'layers.lock' },
   images: { folder: 'images', file: 'images.json', lock: 'images.lock' },
+  containers: { folder: 'containers', file: 'containers.json', lock: 'containers.lock' },
 } as const;
 /** Records of a kind. */
 export type RecordKind = keyof typeof RECORDS;
 
 /** Records of layers that need not survive a reboot; only containers have such layers. */
 export const VOLATILE_LAYERS_FILE = 'volatile-layers.json';
+/** Records of such containers. */
+export const VOLATILE_CONTAINERS_FILE = 'volatile-containers.json';
 
 /** Drivers that are read; `overlay` is also written. */
 export const DRIVERS = ['overlay', 'vfs'] as const;

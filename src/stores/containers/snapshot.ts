@@ -1,12 +1,19 @@
 import {
+  type ContainerRecord,
   type ImageRecord,
   type LayerRecord,
   type Parsed,
+  parseContainerRecord,
   parseImageRecord,
   parseLayerRecord,
   type RawRecord,
 } from '#formats/containers-storage';
-import { RECORDS, VOLATILE_LAYERS_FILE } from './layout.ts';
+import {
+  RECORDS,
+  type RecordKind,
+  VOLATILE_CONTAINERS_FILE,
+  VOLATILE_LAYERS_FILE,
+} from './layout.ts';
 import { lockToRead, type StoreLockOptions } from './locks.ts';
 import type { StorageRoot } from './root.ts';
 
@@ -66,9 +73,31 @@ export async function readSnapshot(
   return { images: [...images.values()], layers, damaged };
 }
 
+/**
+ * Reads the records of containers, which are no part of a snapshot. Damaged records are reported.
+ * @throws as `readSnapshot`
+ */
+export async function readContainers(
+  roots: readonly StorageRoot[],
+  options: StoreLockOptions = {},
+): Promise<{
+  readonly containers: readonly ContainerRecord[];
+  readonly damaged: readonly DamagedRecord[];
+}> {
+  const containers: ContainerRecord[] = [];
+  const damaged: DamagedRecord[] = [];
+  const files = [RECORDS.containers.file, VOLATILE_CONTAINERS_FILE];
+  for (const root of roots) {
+    using _containers = await lockToRead(root, 'containers', options);
+    const how = { parse: parseContainerRecord, damaged };
+    containers.push(...readAll(root, 'containers', files, how));
+  }
+  return { containers, damaged };
+}
+
 function readAll<T>(
   root: StorageRoot,
-  kind: 'layers' | 'images',
+  kind: RecordKind,
   files: readonly string[],
   { parse, damaged }: { parse: (raw: RawRecord) => Parsed<T>; damaged: DamagedRecord[] },
 ): T[] {

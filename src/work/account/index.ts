@@ -7,6 +7,6 @@
  */
 export { accountFor } from './account.ts';
 export type { OwnerKind } from './owners.ts';
-export { findPlaces, placeOf } from './places.ts';
+export { findPlaces, placeAbove, placeOf } from './places.ts';
 export type { Account, FilesystemUsage, OwnerUsage, StoreUsage } from './report.ts';
 export type { StorePlace } from './survey-stores.ts';

@@ -66,6 +66,22 @@ export async function findPlaces(repository: string): Promise<StorePlace[]> {
   return found;
 }
 
+/**
+ * The store that a file belongs to, and the path of the file below it; undefined for a file outside of all stores.
+ * @param path absolute, without symbolic links
+ * @throws as `placeOf`
+ */
+export async function placeAbove(
+  path: string,
+): Promise<{ readonly place: StorePlace; readonly below: string } | undefined> {
+  // From the top: a layer of a store may contain directories that look like a store.
+  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
+    const above = path.slice(0, end);
+    if (isStore(above)) return { place: await placeOf(above), below: path.slice(end + 1) };
+  }
+  return undefined;
+}
+
 /** `[DRIVER@ROOT+RUN:OPTIONS]`, or nothing for the store of this user. */
 function specifierOf(text: string, whole: string): Omit<ContainersReference, 'transport' | 'name'> {
   if (text === '') return {};
@@ -89,6 +105,19 @@ function kindAt(path: string): StorePlace['kind'] | undefined {
   const has = (name: string) => dir.stat(name)?.type === 'directory';
   if (has('overlay-layers') || has('vfs-layers')) return 'containers-storage';
   return has('objects') ? 'composefs' : undefined;
+}
+
+/** As `kindAt`, but a directory `objects` alone makes no repository. */
+function isStore(path: string): boolean {
+  try {
+    const kind = kindAt(path);
+    if (kind !== 'composefs') return kind !== undefined;
+    using dir = Dir.open(path);
+    return ['meta.json', 'streams', 'images'].some((name) => dir.stat(name) !== undefined);
+  } catch (error) {
+    if (hasErrno(error, 'EACCES')) return false;
+    throw error;
+  }
 }
 
 /** Also true for a directory that this user may not open. */

@@ -48,6 +48,12 @@ export {
 export type { UnifiedPullPlan, UnifiedPullReport } from './pull/report.ts';
 export { type Binding, readState, type StorageState } from './state.ts';
 export { openStores, type Stores } from './stores.ts';
-export { type Presence, type SystemImage, surveyImages } from './survey.ts';
+export {
+  type Presence,
+  readImageCommit,
+  type SystemImage,
+  surveyImages,
+  TAG_PREFIX,
+} from './survey.ts';
 export { type SyncReport, syncStorage } from './sync.ts';
 export { openSysroot, type Sysroot } from './sysroot.ts';

@@ -55,3 +55,4 @@ export type { UnifiedStatusReport } from './unified/status.ts';
 export type { UnifiedSyncReport } from './unified/sync.ts';
 export type { UntagReport } from './untag.ts';
 export type { Example, Verb, VerbContext } from './verb.ts';
+export type { WhyReport } from './why.ts';

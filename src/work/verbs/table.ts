@@ -272,6 +272,12 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./df.ts')).df,
   },
   {
+    name: 'why',
+    group: 'repository',
+    summary: 'show which names keep an object, a layer, an image or a file',
+    load: async () => (await import('./why.ts')).why,
+  },
+  {
     name: 'dedup',
     group: 'repository',
     summary: 'share the blocks of equal files of stores',

@@ -48,6 +48,7 @@ import {
   unifiedSync,
 } from './unified.ts';
 import { grammar as untag } from './untag.ts';
+import { grammar as why } from './why.ts';
 
 /** The grammar of each verb of the table of verbs. */
 export const GRAMMARS: Readonly<Record<string, Grammar>> = {
@@ -92,6 +93,7 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'ostree apply-delta': ostreeApplyDelta,
   init,
   df,
+  why,
   dedup,
   adopt,
   gc,

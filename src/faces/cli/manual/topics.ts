@@ -7,7 +7,7 @@ export const EXIT_CODES: readonly Entry[] = [
   { term: '2', says: 'usage error: unknown verb or option, or a value that is not allowed' },
   {
     term: '3',
-    says: 'the command finished and has findings (fsck, gc, inspect-format, df, dedup, adopt, diff --exit-code, pull --dry-run --max-bytes)',
+    says: 'the command finished and has findings (fsck, gc, inspect-format, df, why, dedup, adopt, diff --exit-code, pull --dry-run --max-bytes)',
   },
   { term: '4', says: 'not found: an image, a path, a reference or a repository does not exist' },
   { term: '5', says: 'conflict: the target exists, or is not what the command expects' },

@@ -46,6 +46,7 @@ export const TEXTS: Readonly<Record<string, LoadText>> = {
   dedup: async () => (await import('./dedup.ts')).text,
   adopt: async () => (await import('./adopt.ts')).text,
   df: async () => (await import('./df.ts')).text,
+  why: async () => (await import('./why.ts')).text,
   gc: async () => (await import('./gc.ts')).text,
   fsck: async () => (await import('./fsck.ts')).text,
   'inspect-format': async () => (await import('./inspect-format.ts')).text,

@@ -80,7 +80,7 @@ export function methodOf(one: VerbMethod, service: VerbService): Method {
 }
 
 /** Verbs that change nothing, but read more than a few files. */
-const LONG: readonly string[] = ['fsck', 'df', 'diff', 'find', 'image id', 'image dump'];
+const LONG: readonly string[] = ['fsck', 'df', 'why', 'diff', 'find', 'image id', 'image dump'];
 
 function useOf({ verb, name }: VerbMethod): Use {
   if (name === 'gc') return 'alone';

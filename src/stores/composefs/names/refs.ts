@@ -1,4 +1,4 @@
-import type { ByteString } from '#base/bytes';
+import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { LINK_NAME, REFS } from '../layout.ts';
@@ -44,6 +44,21 @@ export class RefStore {
       if (name === undefined || entry.target === undefined || isTemporary(name)) continue;
       const ref = this.#refOf(category, name, entry.target);
       if (ref !== undefined) refs.push(ref);
+    }
+    return refs;
+  }
+
+  /** As `list`, with the names that are not UTF-8: in their names, other characters stand for bytes that are no text. */
+  listForDisplay(category: RefCategory): NamedRef[] {
+    const refs: NamedRef[] = [];
+    for (const { name, target } of walkRefs(this.#context.root, category)) {
+      const base = target === undefined ? undefined : baseNameOf(target);
+      if (base === undefined || isTemporary(name)) continue;
+      refs.push({
+        name: displayText(name),
+        target: displayText(base),
+        id: this.#idOf(category, base),
+      });
     }
     return refs;
   }
@@ -100,9 +115,14 @@ export class RefStore {
     const base = baseNameOf(link);
     const target = base === undefined ? undefined : textOf(base);
     if (base === undefined || target === undefined) return undefined;
+    return { name, target, id: this.#idOf(category, base) };
+  }
+
+  /** The object of a stream or an image; undefined if there is no such entry, or if it is damaged. */
+  #idOf(category: RefCategory, base: ByteString): ObjectId | undefined {
     const { root, algorithm } = this.#context;
     const found = readObjectLink(root, `${category}/${base}`, algorithm);
-    return { name, target, id: found.kind === 'object' ? found.id : undefined };
+    return found.kind === 'object' ? found.id : undefined;
   }
 }
 
