@@ -138,6 +138,7 @@ export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/
 export { type Extent, isFullyShared, readExactExtents, readExtents } from './sharing/extents.ts';
 export { EXTENT_FLAG } from './sharing/fiemap.ts';
 export { cloneFile, cloneRange, copyBytes, copyRange, type FileRange } from './sharing/reflink.ts';
+export { openPipe, type Pipe, tryRead, tryWrite } from './sockets/pipe.ts';
 export { type Direction, openReadiness, type Readiness } from './sockets/readiness.ts';
 export {
   type PeerCredentials,

@@ -7,6 +7,7 @@
  */
 
 export { Frames } from './serve/frames.ts';
+export { Turns } from './serve/limits.ts';
 export { OpenRepositories, type RepositoryRules, type Use } from './serve/repositories.ts';
 export { type ServeOptions, serve } from './serve/serve.ts';
 export {

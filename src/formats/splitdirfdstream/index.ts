@@ -8,6 +8,7 @@
  *     1       4     length                                 size of the file, 8 bytes
  *     5       …     bytes                                  at 9 directory index, 4 bytes; at 13 length of the name, 4 bytes; at 17 name
  */
+export { type DescriptorPlan, FRAME_DESCRIPTORS_MAX, planDescriptors } from './descriptors.ts';
 export { LITERAL_BYTES_MAX, NAME_BYTES_MAX } from './layout.ts';
 export { SplitdirfdReader, type SplitdirfdRecord } from './reader.ts';
 export { SplitdirfdWriter } from './writer.ts';

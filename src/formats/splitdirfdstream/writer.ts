@@ -20,6 +20,15 @@ export class SplitdirfdWriter {
   }
 
   /**
+   * Starts structure that the caller writes after this head, so that it need not be held.
+   * @throws RangeError for more than a literal can hold, see `canInline`
+   */
+  structureHead(sizeBytes: number): Uint8Array {
+    if (!SplitdirfdWriter.canInline(sizeBytes)) throw new RangeError(`${sizeBytes} is too large`);
+    return Buffer.concat([this.end(), literalHead(TAG.structure, sizeBytes)]);
+  }
+
+  /**
    * Starts the content of a file that is sent as bytes; empty for an empty file. The caller writes the head, then the `sizeBytes` bytes.
    * @throws RangeError for a content larger than a literal, see `canInline`
    */

@@ -8,6 +8,8 @@ import type { LayerFile, LayerFiles } from './layer-files.ts';
 export interface ServeOptions {
   /** The receiver can open every file, whatever its mode (CAP_DAC_OVERRIDE); else files that others cannot read are sent as bytes. */
   readonly readsAll: boolean;
+  /** Index of the content directory among the directories of the stream (default: 0). */
+  readonly directory?: number | undefined;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface ServeOptions {
  */
 export async function* serveLayer(
   layer: LayerFiles,
-  { readsAll }: ServeOptions,
+  { readsAll, directory = 0 }: ServeOptions,
 ): AsyncGenerator<Uint8Array> {
   const writer = new SplitdirfdWriter();
   const directories = new WorldReadable(layer.content);
@@ -32,7 +34,7 @@ export async function* serveLayer(
       } else if (
         readsAll ? isThere(part, tryStat(part.directory, part.path)) : directories.canOpen(part)
       ) {
-        yield writer.file(part.sizeBytes, 0, part.path);
+        yield writer.file(part.sizeBytes, directory, part.path);
       } else {
         yield* inline(layer, part, writer);
       }

@@ -145,6 +145,13 @@ export class ContainersStore implements Disposable {
     return row === undefined ? undefined : openLayerFiles(row, this.roots);
   }
 
+  /** Opens a layer by its id. @throws BusyError STORE_LAYER_GONE; as `openLayerFiles` */
+  openLayerById(id: string): LayerFiles {
+    const row = this.#snapshot.layers.get(id);
+    if (row === undefined) throw layerMissing(id, this.label);
+    return openLayerFiles(row, this.roots);
+  }
+
   [Symbol.dispose](): void {
     for (const root of this.roots) root[Symbol.dispose]();
   }

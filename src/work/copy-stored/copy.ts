@@ -1,21 +1,12 @@
 import type { ContentDigest, DiffId, ObjectId } from '#base/digest';
-import { ConflictError, IntegrityError, isOnecopyError } from '#base/errors';
+import { ConflictError, IntegrityError } from '#base/errors';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { syncfs } from '#host';
 import type { ImportMode, Repository } from '#stores/composefs';
 import { readStream } from '#work/dump';
-import {
-  buildImage,
-  configStreamName,
-  layerStreamName,
-  manifestStreamName,
-  type OciImage,
-  openOciImage,
-  storeConfig,
-  storeDocument,
-  storeManifest,
-} from '#work/image';
+import { layerStreamName, type OciImage, storeDocument } from '#work/image';
 import { importTar } from '#work/ingest';
+import { type NamedImage, nameImage } from './name-image.ts';
 
 /** How to copy. */
 export interface CopyStoredOptions {
@@ -24,14 +15,6 @@ export interface CopyStoredOptions {
   /** How objects come across between repositories of one algorithm. `copy` is the only way between two. */
   readonly mode?: ImportMode | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A copied image. */
-export interface CopiedImage {
-  readonly manifestDigest: ContentDigest;
-  readonly manifestStreamId: ObjectId;
-  readonly configDigest: ContentDigest;
-  readonly configStreamId: ObjectId;
 }
 
 /**
@@ -45,11 +28,11 @@ export async function copyStoredImage(
   image: OciImage,
   target: Repository,
   options: CopyStoredOptions = {},
-): Promise<CopiedImage> {
+): Promise<NamedImage> {
   target.ensureWritable();
   const { mode = 'auto', name, signal } = options;
   requireOneAlgorithm(source, target, mode);
-  const { manifestDigest, manifest } = image;
+  const { manifest } = image;
   const layers: (readonly [string, ObjectId])[] = [];
   const seen = new Set<string>();
   for (const layer of image.layers) {
@@ -59,37 +42,13 @@ export async function copyStoredImage(
     signal?.throwIfAborted();
     layers.push([key, await copyLayer(source, layer, target, { mode, signal })]);
   }
-  const configId = await storeConfig(target, image.configBytes, { layers });
-  const config = [manifest.config.digest, configId] as const;
-  const manifestId = await storeManifest(target, image.manifestBytes, { config, layers });
-  syncfs(target.root);
-  signal?.throwIfAborted();
-  const present = findImage(target, manifestDigest);
-  if (present === undefined) {
-    target.streams.register(configStreamName(manifest.config.digest), configId);
-    target.streams.register(manifestStreamName(manifestDigest), manifestId);
-  }
-  if (image.config !== undefined && (present?.images.size ?? 0) === 0) {
-    await buildImage(target, `@${manifestDigest}`, { reading: 'cfsctl', signal });
-  }
-  if (name !== undefined) target.tags.set(name, manifestDigest);
-  const { manifestStreamId, configStreamId } = openOciImage(target, `@${manifestDigest}`);
-  return {
-    manifestDigest,
-    manifestStreamId,
-    configDigest: manifest.config.digest,
-    configStreamId,
+  const documents = {
+    manifest,
+    manifestBytes: image.manifestBytes,
+    configBytes: image.configBytes,
   };
-}
-
-/** The image in the target: its streams stay, with the EROFS images that they lead to. What cannot be read is copied anew. */
-function findImage(target: Repository, digest: ContentDigest): OciImage | undefined {
-  try {
-    return openOciImage(target, `@${digest}`);
-  } catch (error) {
-    if (isOnecopyError(error) && error.kind !== 'host') return undefined;
-    throw error;
-  }
+  const isArtifact = image.config === undefined;
+  return await nameImage(target, { ...documents, layers, isArtifact }, { name, signal });
 }
 
 function requireOneAlgorithm(source: Repository, target: Repository, mode: ImportMode): void {

@@ -3,4 +3,11 @@
  * algorithm the objects are shared by reflink where the filesystem can.
  */
 
-export { type CopiedImage, type CopyStoredOptions, copyStoredImage } from './copy.ts';
+export { type CopyStoredOptions, copyStoredImage } from './copy.ts';
+export {
+  finishImage,
+  type ImageToFinish,
+  type LayerId,
+  type NamedImage,
+  type NameImageOptions,
+} from './name-image.ts';

@@ -12,8 +12,14 @@ export { importParts, type TarPart } from './import-parts.ts';
 export { importTar, importTarLayer, type TarLayerOrder, type TarOrder } from './import-tar.ts';
 export { type ImportContext, type ImportedLayer, importBlob, importLayer } from './layer.ts';
 export { countFile, type EntryListener, type LayerCounts } from './layer-stream.ts';
-export { readSplitLayer } from './read-split-layer.ts';
-export { importSplitLayer, type SplitLayer, type SplitLayerOrder } from './split-layer.ts';
+export { readSplitLayer, tooLarge } from './read-split-layer.ts';
+export {
+  importSplitLayer,
+  type SplitFile,
+  type SplitLayer,
+  type SplitLayerOrder,
+  type SplitPart,
+} from './split-layer.ts';
 export { StreamLayer } from './stream-layer.ts';
 export { LAYER_BYTES_MAX, LAYER_RATIO_MAX, requireLayerBytes } from './unpack/unpack.ts';
 export { THREAD_BYTES_MIN, unpackBlob } from './unpack/unpack-blob.ts';

@@ -43,7 +43,10 @@ export interface SplitLayer extends Disposable {
 export interface SplitLayerOrder {
   readonly diffId: DiffId;
   readonly layer: SplitLayer;
-  readonly policy: ReflinkPolicy;
+  /** `link`: a file that cannot be reflinked is hard-linked; nothing is copied. */
+  readonly policy: ReflinkPolicy | 'link';
+  /** Called for each object that is a hard link. */
+  readonly onLinked?: (() => void) | undefined;
   readonly onEntry: EntryListener;
   readonly reading: Reading | undefined;
   readonly onAdvance: (tarBytes: number) => void;
@@ -116,6 +119,11 @@ class SplitReplay {
     this.#order.onAdvance(this.#tarBytes);
   }
 
+  get #policy(): ReflinkPolicy {
+    const { policy } = this.#order;
+    return policy === 'link' ? 'always' : policy;
+  }
+
   /** There are no more parts; resolves to the diff id of the tar that they are. */
   async finish() {
     this.#tar.end();
@@ -138,6 +146,7 @@ class SplitReplay {
     const isExternal = this.#tar.awaited?.sizeBytes === sizeBytes;
     if (part.kind === 'bytes') this.#takeBytes(part.bytes, isExternal);
     else if (!isExternal) this.#takeInline(part);
+    else if (this.#order.policy === 'link') return this.#takeLinked(part);
     else if (sizeBytes + part.path.length > BATCH_BYTES) return this.#takeLarge(part);
     else return this.#takeFile(part);
     return undefined;
@@ -172,6 +181,22 @@ class SplitReplay {
     this.#hash.bytes(bytes);
   }
 
+  /** Stores a file without copying it. What is hashed is the object. */
+  async #takeLinked(part: SplitFile): Promise<void> {
+    const { objects } = this.#context.repository;
+    using file = this.#order.layer.open(part);
+    const { sizeBytes } = part;
+    const { id, method } = objects.importFile(file, sizeBytes, 'zerocopy');
+    if (method === 'hardlinked') this.#order.onLinked?.();
+    const wasReflinked = method === 'reflinked';
+    this.#external({ id, sizeBytes, wasPresent: method === 'present', wasReflinked });
+    using object = objects.openUnverified(id);
+    for (const piece of readPieces(object)) {
+      this.#hasher.update(piece);
+      await new Promise(setImmediate);
+    }
+  }
+
   #takeFile(part: SplitFile): Promise<void> | undefined {
     const isOther = this.#directoryFd !== part.directory.fd;
     if (isOther || this.#batch?.fitsImport(part.path, part.sizeBytes) === false) this.#submit();
@@ -186,7 +211,7 @@ class SplitReplay {
   #addFile({ directory, path, sizeBytes }: SplitFile): void {
     if (this.#batch === undefined) {
       this.#batch = this.#context.pool.take();
-      this.#batch.becomeImport(directory.fd, this.#order.policy);
+      this.#batch.becomeImport(directory.fd, this.#policy);
       this.#directoryFd = directory.fd;
     }
     const file = this.#batch.addImport(path, sizeBytes);
@@ -197,7 +222,7 @@ class SplitReplay {
   async #takeLarge({ directory, path, sizeBytes }: SplitFile): Promise<void> {
     this.#submit();
     const { pool, repository } = this.#context;
-    const { policy } = this.#order;
+    const policy = this.#policy;
     const source = { directoryFd: directory.fd, path, sizeBytes, policy };
     const large = new LargeImport(pool, repository.objects, source);
     const parts = this.#hash.large(sizeBytes);

@@ -7,3 +7,12 @@
 export { type Activation, isActivated, takeActivated } from './activation.ts';
 export type { Arrival, Connection, PassedFile } from './connection.ts';
 export { type Listener, listenAt, type OwnConnection } from './listen.ts';
+export {
+  isWithoutReader,
+  type KeepAlive,
+  openKeepAlive,
+  openPipeToClient,
+  type PipeWriter,
+  readPassed,
+  type TransferOptions,
+} from './pipe.ts';

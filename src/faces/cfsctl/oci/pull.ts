@@ -2,19 +2,13 @@ import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
 import { buildBootImages, matchBootImage } from '#work/boot';
 import { bootSlot } from '#work/image';
-import { pullImage, type ReflinkPolicy } from '#work/pull-image';
+import { pullImage } from '#work/pull-image';
 import type { Setting } from '../setting.ts';
 import { statsOf } from './units.ts';
+import { localFetch } from './values.ts';
 
 /** Extended attributes of the bootable image that a pull makes. */
 const XATTRS = 'allowlist-only';
-
-/** How files of podman's store become objects, by `--local-fetch`. */
-const REFLINK: Readonly<Record<string, ReflinkPolicy>> = {
-  disabled: 'never',
-  auto: 'auto',
-  zerocopy: 'always',
-};
 
 /** `oci pull IMAGE [NAME]` */
 export async function pull(setting: Setting): Promise<undefined> {
@@ -29,7 +23,7 @@ export async function pull(setting: Setting): Promise<undefined> {
   const report = await pullImage(repository, reference, {
     name,
     reading: 'cfsctl',
-    reflink: REFLINK[given.value('local-fetch') ?? 'auto'],
+    reflink: localFetch(given.value('local-fetch') ?? 'auto'),
     likeUpstream: { moreImages: isBootable ? bootImages : undefined },
     signal: setting.signal,
   });

@@ -13,6 +13,7 @@ import { openByBareDigest, openByConfig, openByManifest } from '../oci/names.ts'
 import { refuseDigest } from '../oci/values.ts';
 import { OCI } from './descriptions.ts';
 import { Handles } from './handles.ts';
+import { completeLayerChoice, LayerMethods } from './layers.ts';
 import { mountFor, refuseFiles } from './mount.ts';
 import { pullFor } from './pull.ts';
 import { requireVerityId, xattrModeOf } from './values.ts';
@@ -24,6 +25,7 @@ const FEATURES = ['splitdirfdstream-v0'] as const;
 export function ociInterface(repositories: OpenRepositories): ServedInterface {
   const described = parseInterface(OCI);
   const handles = new Handles(repositories, described.name);
+  const layers = new LayerMethods(handles);
   const short = (work: (call: MethodCall, repository: Repository) => Promise<Answer>): Method => ({
     run: (call) => handles.use(call, 'short', (repository) => work(call, repository)),
   });
@@ -55,6 +57,12 @@ export function ociInterface(repositories: OpenRepositories): ServedInterface {
     HasLayer: short(async ({ parameters }, repository) =>
       hasLayer(handles, parameters, repository),
     ),
+    GetLayer: { run: (call) => layers.get(call), complete: completeLayerChoice },
+    PutLayer: { run: (call) => layers.put(call) },
+    FinalizeImage: {
+      isLong: true,
+      run: (call) => handles.use(call, 'long', (repository) => layers.finalize(call, repository)),
+    },
   };
   return { described, methods, explain: handles.explain };
 }

@@ -4,15 +4,17 @@ import type { ProgressEvent } from '#base/flow';
 import { type Answer, Frames, type MethodCall } from '#faces/varlink';
 import { buildBootImages, matchBootImage } from '#work/boot';
 import { bootSlot, type XattrMode } from '#work/image';
-import { type PullReport, pullImage } from '#work/pull-image';
+import { type PullReport, pullImage, type ReflinkPolicy } from '#work/pull-image';
 import type { Repository } from '#work/repository';
 import { statsOf } from '../oci/units.ts';
+import { localFetch } from '../oci/values.ts';
 import type { Handles } from './handles.ts';
 import { refuseObjectId, xattrModeOf } from './values.ts';
 
 /** Parameters of a call. */
 interface PullRequest {
   readonly reference: string;
+  readonly reflink: ReflinkPolicy;
   readonly name: string;
   readonly isBootable: boolean;
   readonly xattrs: XattrMode;
@@ -30,6 +32,7 @@ export async function pullFor(handles: Handles, call: MethodCall): Promise<Answe
     const report = await pullImage(repository, request.reference, {
       name: request.name,
       reading: 'cfsctl',
+      reflink: request.reflink,
       likeUpstream: {
         moreImages: isBuilt ? bootImages : undefined,
         onStep: (step, count) => {
@@ -76,12 +79,22 @@ function requestOf(
     throw handles.error('InvalidDigest', { message: `invalid expected_digest: ${reason}` });
   }
   return {
-    reference,
+    reference: inStore(reference, (parameters['storage_root'] as string | null) ?? undefined),
+    reflink: localFetch(parameters['local_fetch'] as string),
     name: (parameters['name'] as string | null) ?? reference,
     isBootable,
     xattrs: xattrs ?? 'allowlist-only',
     expected: expected as ObjectId | undefined,
   };
+}
+
+const STORE = 'containers-storage:';
+
+/** A reference to podman's store, in the store of the call; one that names its own store keeps it. */
+function inStore(reference: string, storageRoot: string | undefined): string {
+  const name = reference.slice(STORE.length);
+  const isOpen = reference.startsWith(STORE) && !name.startsWith('[');
+  return storageRoot === undefined || !isOpen ? reference : `${STORE}[${storageRoot}]${name}`;
 }
 
 function resultOf(report: PullReport) {

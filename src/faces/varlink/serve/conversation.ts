@@ -3,7 +3,7 @@ import { type Call, encodeError, encodeReply, parseCall } from '#formats/varlink
 import type { Connection } from '#work/sockets';
 import type { Dispatcher } from './dispatch.ts';
 import { type Budgets, Inbox, InboxError, type Message } from './inbox.ts';
-import { type Answer, CallError } from './service.ts';
+import { type Answer, CallError, type MethodCall } from './service.ts';
 import { standardError } from './standard.ts';
 
 /**
@@ -13,7 +13,7 @@ import { standardError } from './standard.ts';
  */
 export async function converse(
   connection: Connection,
-  { dispatcher, budgets, signal }: Conversation,
+  { dispatcher, budgets, signal, background }: Conversation,
 ): Promise<void> {
   using inbox = new Inbox(connection, budgets);
   const gone = new AbortController();
@@ -26,7 +26,7 @@ export async function converse(
     for (;;) {
       const message = await nextOf(inbox, connection, until);
       if (message === undefined) return;
-      await answer(message, { connection, dispatcher, signal: until });
+      await answer(message, { connection, dispatcher, background, signal: until });
     }
   } catch (error) {
     // The client has disconnected: no error can be sent.
@@ -42,6 +42,7 @@ export interface Conversation {
   readonly dispatcher: Dispatcher;
   readonly budgets: Budgets;
   readonly signal: AbortSignal;
+  readonly background: MethodCall['background'];
 }
 
 function isCut(error: unknown): boolean {
@@ -67,13 +68,13 @@ async function nextOf(
   }
 }
 
-interface Answering extends Pick<Conversation, 'dispatcher' | 'signal'> {
+interface Answering extends Pick<Conversation, 'dispatcher' | 'signal' | 'background'> {
   readonly connection: Connection;
 }
 
 async function answer(
   { bytes, files }: Message,
-  { connection, dispatcher, signal }: Answering,
+  { connection, dispatcher, background, signal }: Answering,
 ): Promise<void> {
   let call: Call | undefined;
   const send = async (given: Answer, continues: boolean) => {
@@ -91,7 +92,8 @@ async function answer(
       if (more && !oneway) await send(given, true);
       else for (const file of given.files ?? []) file[Symbol.dispose]();
     };
-    await send(await dispatcher.call(call, { files, signal, send: sendMore }), false);
+    const around = { files, signal, send: sendMore, background };
+    await send(await dispatcher.call(call, around), false);
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     if (call?.oneway !== true) await refuse(connection, error, signal);

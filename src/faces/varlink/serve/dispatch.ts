@@ -12,7 +12,7 @@ import {
 import { standardError, standardInterface } from './standard.ts';
 
 /** Context of a call beside its message. */
-export interface CallAround extends Pick<MethodCall, 'signal' | 'send'> {
+export interface CallAround extends Pick<MethodCall, 'signal' | 'send' | 'background'> {
   readonly files: readonly PassedFile[];
 }
 
@@ -37,11 +37,11 @@ export class Dispatcher {
         ? served.methods[name]
         : undefined;
     if (served === undefined || method === undefined) throw unknownMethod(call.method);
-    checkInput(served, name, call);
+    const parameters = method.complete?.(call.parameters) ?? call.parameters;
+    checkInput(served, name, parameters);
     try {
       using _turn = method.isLong === true ? await this.#turns.take(around.signal) : NO_TURN;
-      const { parameters, more } = call;
-      return await method.run({ parameters, more, ...around });
+      return await method.run({ parameters, more: call.more, ...around });
     } catch (error) {
       around.signal.throwIfAborted();
       throw error instanceof CallError ? error : served.explain(error);
@@ -57,7 +57,7 @@ function unknownMethod(method: string): CallError {
   return standardError('MethodNotFound', { method: isOurs ? method : 'unknown' });
 }
 
-function checkInput(served: ServedInterface, name: string, { parameters }: Call): void {
+function checkInput(served: ServedInterface, name: string, parameters: Call['parameters']): void {
   const input = inputOf(served, name);
   if (input === undefined) return;
   const mistake = findMistake(parameters, input, typesOf(served.described));

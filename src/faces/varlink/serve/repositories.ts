@@ -74,6 +74,11 @@ export class OpenRepositories {
     return await work(repository);
   }
 
+  /** Opens a repository for a call that does not hold the lock while it waits for its client. The caller disposes it. @throws as `openRepository` */
+  async openUngated(path: string, signal: AbortSignal): Promise<Repository> {
+    return await openRepository(path, { ...this.#rules, signal });
+  }
+
   /** Waits until this process may use a repository in this way; disposing the result ends the use. @throws the reason of the signal */
   async gate(path: string, use: Use, signal: AbortSignal): Promise<Disposable> {
     const gate = this.#gates.get(path) ?? new Gate();

@@ -27,11 +27,13 @@ export interface ServeOptions {
  * @throws NotFoundError SOCKET_NOT_FOUND with neither an address nor a passed socket; HostError SYSCALL_FAILED
  */
 export async function serve(service: Service, options: ServeOptions): Promise<void> {
-  const { address, signal } = options;
+  const { address, signal, onFailure } = options;
+  await using background = new Background(signal, onFailure);
   const conversation: Conversation = {
     dispatcher: new Dispatcher(service, new Turns(LONG_CALLS_MAX)),
     budgets: { bytes: new Budget(PENDING_BYTES_MAX), files: new Budget(PENDING_FILES_MAX) },
     signal,
+    background: (work) => background.start(work),
   };
   if (isActivated()) {
     const passed = takeActivated(MESSAGE_END);
@@ -52,6 +54,31 @@ export async function serve(service: Service, options: ServeOptions): Promise<vo
     );
   }
   await serveAll(listenAt(address, MESSAGE_END), conversation, options);
+}
+
+/** Work that goes on after its call. Disposing waits for its end. */
+class Background implements AsyncDisposable {
+  readonly #signal: AbortSignal;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(signal: AbortSignal, onFailure: (error: unknown) => void) {
+    this.#signal = signal;
+    this.#onFailure = onFailure;
+  }
+
+  start(work: (signal: AbortSignal) => Promise<void>): void {
+    const one = work(this.#signal)
+      .catch((error: unknown) => {
+        if (!this.#signal.aborted) this.#onFailure(error);
+      })
+      .finally(() => this.#running.delete(one));
+    this.#running.add(one);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#running);
+  }
 }
 
 /** Accepts connections until the signal, then waits until all work for them has stopped. */

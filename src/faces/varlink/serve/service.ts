@@ -4,7 +4,7 @@ import type { PassedFile } from '#work/sockets';
 /** A reply: its parameters and descriptors. */
 export interface Answer {
   /** Undefined for a method without output. */
-  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
   /** Descriptors to pass; they are closed after sending. */
   readonly files?: readonly PassedFile[];
 }
@@ -21,12 +21,19 @@ export interface MethodCall<Input = Readonly<Record<string, unknown>>> {
   readonly signal: AbortSignal;
   /** Sends a reply that other replies follow. Does nothing unless `more`. Waits for a slow client. */
   readonly send: (answer: Answer) => Promise<void>;
+  /**
+   * Starts work that goes on after the call has been answered, and after its client has disconnected. The signal is aborted when the service ends.
+   * The service waits for the work before it ends.
+   */
+  readonly background: (work: (signal: AbortSignal) => Promise<void>) => void;
 }
 
 /** A method of an interface. */
 export interface Method {
   /** True for work that uses the processor or a disk for long: few such calls run at a time. */
   readonly isLong?: boolean;
+  /** Adds members of the input that clients may leave out although the description does not say so. */
+  readonly complete?: (parameters: MethodCall['parameters']) => MethodCall['parameters'];
   readonly run: (call: MethodCall) => Promise<Answer>;
 }
 
