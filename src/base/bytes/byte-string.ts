@@ -11,8 +11,11 @@ export function byteStringOf(bytes: Uint8Array): ByteString {
   ) as ByteString;
 }
 
+const ASCII = /^[\0-\x7f]*$/;
+
 /** The UTF-8 bytes of a text as a ByteString. */
 export function byteStringFromText(text: string): ByteString {
+  if (ASCII.test(text)) return text as ByteString;
   return Buffer.from(text, 'utf8').toString('latin1') as ByteString;
 }
 

@@ -14,6 +14,8 @@ const INPUT_FAULTS: ReadonlySet<string> = new Set([
   'Z_BUF_ERROR',
   'ERR_TRAILING_JUNK_AFTER_STREAM_END',
 ]);
+/** Size of an inflated piece of a TOC or tar-split, in bytes: each costs a turn of the event loop. */
+const METADATA_PIECE_BYTES = 2 ** 20;
 const DECODER = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
 
 /**
@@ -45,7 +47,7 @@ export async function* inflateMetadata(
 
 async function* inflate(what: string, bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   try {
-    yield* inflateZstd([bytes], DECODER);
+    yield* inflateZstd([bytes], { ...DECODER, chunkSize: METADATA_PIECE_BYTES });
   } catch (error) {
     throw notZstd(what, error);
   }

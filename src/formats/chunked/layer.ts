@@ -127,10 +127,12 @@ export class LayerMatcher {
     }
     this.#header = undefined;
     const type = checkUsable(header);
-    const what = show(header.name);
-    if (record.name !== header.name) failMismatch('tar-split name', what, show(record.name));
+    if (record.name !== header.name) {
+      failMismatch('tar-split name', show(header.name), show(record.name));
+    }
     if (record.sizeBytes !== header.payloadBytes) {
-      failMismatch(`tar-split size of ${what}`, `${header.payloadBytes}`, `${record.sizeBytes}`);
+      const what = `tar-split size of ${show(header.name)}`;
+      failMismatch(what, `${header.payloadBytes}`, `${record.sizeBytes}`);
     }
     this.#paths.add(header);
     const entry = this.#entryOf(header);
@@ -174,37 +176,49 @@ export class LayerMatcher {
 }
 
 function checkUsable(header: TarMemberHeader): TocType {
-  const what = show(header.name);
   const type = tocTypeOf(header.typeFlag);
   if (type === undefined) {
     const flag = JSON.stringify(String.fromCharCode(header.typeFlag));
-    throw new UnusableToc('kind', `${what} is a member of type ${flag}`);
+    throw new UnusableToc('kind', `${show(header.name)} is a member of type ${flag}`);
   }
-  if (header.isPaxSparse) throw new UnusableToc('sparse', `${what} is a file with holes in it`);
+  if (header.isPaxSparse)
+    throw new UnusableToc('sparse', `${show(header.name)} is a file with holes in it`);
   if (header.payloadBytes !== header.sizeBytes) {
-    throw new UnusableToc('link-size', `${what} states ${header.sizeBytes} bytes without content`);
+    const size = `${header.sizeBytes} bytes`;
+    throw new UnusableToc('link-size', `${show(header.name)} states ${size} without content`);
   }
   return type;
 }
 
 function checkEqual(header: TarMemberHeader, type: TocType, entry: TocEntry): void {
-  const what = show(header.name);
   const compare = (attribute: string, expected: string | number, found: string | number) => {
-    if (expected !== found) failMismatch(`${attribute} of ${what}`, `${expected}`, `${found}`);
+    if (expected === found) return;
+    failMismatch(`${attribute} of ${show(header.name)}`, `${expected}`, `${found}`);
   };
   compare('type', type, entry.type);
-  compare('link name', show(replaceInvalidUtf8(header.linkName)), show(entry.linkName));
+  const linkName = replaceInvalidUtf8(header.linkName);
+  if (linkName !== entry.linkName) {
+    failMismatch(`link name of ${show(header.name)}`, show(linkName), show(entry.linkName));
+  }
   compare('mode', header.mode, entry.mode);
   compare('size', header.sizeBytes, entry.sizeBytes);
   compare('uid', header.uid, entry.uid);
   compare('gid', header.gid, entry.gid);
   compare('device major', header.rdevMajor, entry.rdevMajor);
   compare('device minor', header.rdevMinor, entry.rdevMinor);
-  for (const time of ['mtime', 'atime', 'ctime'] as const) {
-    if (isNoTime(header[time]) && isNoTime(entry[time])) continue;
+  for (const time of TIMES) {
+    if (isSameTime(header[time], entry[time])) continue;
     compare(time, timeText(header[time]), timeText(entry[time]));
   }
+  if (header.xattrs.size === 0 && entry.xattrs.size === 0) return;
   compare('xattrs', xattrText(base64Values(header.xattrs)), xattrText(entry.xattrs));
+}
+
+const TIMES = ['mtime', 'atime', 'ctime'] as const;
+
+function isSameTime(a: TocEntry['mtime'], b: TocEntry['mtime']): boolean {
+  if (a !== undefined && a.sec === b?.sec && a.nsec === b.nsec) return true;
+  return isNoTime(a) && isNoTime(b);
 }
 
 function timeText(time: TocEntry['mtime']): string {

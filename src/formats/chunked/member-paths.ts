@@ -2,6 +2,9 @@ import { TAR_TYPE_FLAG, type TarMemberHeader } from '#formats/tar';
 import { show } from './toc.ts';
 import { failToc } from './verdict.ts';
 
+/** Paths without empty components and components that begin with a point: most are so as they are. */
+const CLEAN = /^[^/.][^/]*(?:\/[^/.][^/]*)*$/;
+
 /**
  * The paths of a layer's members. Rejects paths that readers could resolve differently: a path with `..`, a
  * repeated path, and a path below a member that is not a directory.
@@ -49,6 +52,7 @@ export class MemberPaths {
 
 /** A path without empty and `.` components and without slashes at its ends. */
 function cleanPath(name: string): string {
+  if (CLEAN.test(name)) return name;
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) failToc(show(name), 'expected no ".." component, found one');
   return parts.join('/');

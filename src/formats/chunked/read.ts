@@ -1,6 +1,6 @@
 import { computeContentDigest } from '#base/digest';
 import { verifyDigest } from '#base/flow';
-import { readTarSplit, type TarSplitRecord } from '#formats/tar-split';
+import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
 import type { TocLocation } from './annotations.ts';
 import { inflateMetadata } from './inflate.ts';
 import { type ChunkedLayer, LayerMatcher } from './layer.ts';
@@ -45,17 +45,20 @@ export function readChunkedLayer(
       verifyDigest(toc.tarSplitDigest, computeContentDigest(tarSplit));
     }
     const matcher = new LayerMatcher(toc);
-    for await (const record of tarSplitRecords(tarSplit, location)) matcher.push(record);
+    for await (const records of tarSplitRecords(tarSplit, location)) {
+      for (const record of records) matcher.push(record);
+    }
     return matcher.finish();
   });
 }
 
-/** Reads the records of a tar-split again after `readChunkedLayer`, to assemble the tar. */
-export function tarSplitRecords(
+/** Reads the records of a tar-split again after `readChunkedLayer`, to assemble the tar; some at a time, as they are inflated. */
+export async function* tarSplitRecords(
   tarSplit: Uint8Array,
   location: ChunkedLocation,
-): AsyncGenerator<TarSplitRecord> {
-  return readTarSplit(
-    inflateMetadata('tar-split', tarSplit, location.tarSplit, TAR_SPLIT_BYTES_MAX),
-  );
+): AsyncGenerator<readonly TarSplitRecord[]> {
+  const reader = new TarSplitReader();
+  const pieces = inflateMetadata('tar-split', tarSplit, location.tarSplit, TAR_SPLIT_BYTES_MAX);
+  for await (const piece of pieces) yield [...reader.push(piece)];
+  yield [...reader.end()];
 }

@@ -29,7 +29,7 @@ import {
   readToc,
   tarSplitRecords,
 } from './index.ts';
-import { TocJsonParser } from './toc-json.ts';
+import { TocJsonParser } from './json/toc-json.ts';
 
 const CHUNKED = ['oci', 'extra/oci']
   .flatMap(readChunkedImages)
@@ -73,9 +73,11 @@ for (const fixture of CHUNKED) {
     const hash = createHash('sha256');
     let length = 0;
     const open = () => [contents.shift() ?? assert.fail('a file too many')];
-    for await (const piece of replayTarSplit(tarSplitRecords(tarSplit, location), open)) {
-      hash.update(piece);
-      length += piece.length;
+    for await (const records of tarSplitRecords(tarSplit, location)) {
+      for await (const piece of replayTarSplit(records, open)) {
+        hash.update(piece);
+        length += piece.length;
+      }
     }
     assert.equal(`sha256:${hash.digest('hex')}`, fixture.diffId);
     assert.equal(length, layer.tarBytes);
@@ -349,3 +351,33 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const piece of pieces) all.push(Uint8Array.from(piece));
   return Buffer.concat(all);
 }
+
+test('an entry reads the same in the plain form of writers and in any other', () => {
+  const entries = [
+    { type: 'reg', name: 'a', size: 0, mode: 420 },
+    {
+      type: 'reg',
+      name: 'b c',
+      size: 10,
+      uid: 1,
+      gid: 2,
+      offset: 5,
+      endOffset: 999_999_999_999_999,
+    },
+    { type: 'symlink', name: 'd', linkName: 'e"\\', modtime: '2024-02-29T23:59:60Z' },
+    { type: 'reg', name: 'ü', size: 1, xattrs: { 'user.a': 'YQ==' } },
+    { type: 'char', name: 'f', devMajor: 1, devMinor: 3, chunkType: 'zeros', innerOffset: 0 },
+    { size: 9_007_199_254_740_992, name: 'g' },
+    { name: 'late', type: 'reg' },
+    { name: '\u007f' },
+  ];
+  for (const indent of [undefined, 1]) {
+    const text = JSON.stringify({ entries, version: 1 }, undefined, indent);
+    const found: object[] = [];
+    const parser = new TocJsonParser({ field() {}, entry: (entry) => void found.push(entry) });
+    parser.push(Buffer.from(text));
+    parser.end();
+    const stated = found.map((entry) => JSON.parse(JSON.stringify(entry)));
+    assert.deepEqual(stated, entries);
+  }
+});

@@ -3,12 +3,56 @@ import type { TarTime } from '#formats/tar';
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/;
 /** The first instant of the year 1: Go's zero time. */
 const ZERO_SEC = -62_135_596_800;
+/** The form of most times: zeros stand for digits. */
+const PLAIN = '0000-00-00T00:00:00Z';
+/** The month that was computed last: the times of a layer are often of few. */
+let last = { year: 1970, month: 1, days: 0 };
 
 /**
  * The instant of a time in a TOC: RFC 3339 with `T` and `Z` in upper case, a point or a comma before the fraction, in any
  * time zone. Undefined for any other form. Source: RFC 3339, section 5.6; Go time.Parse accepts the comma.
  */
 export function parseTocTime(text: string): TarTime | undefined {
+  return plainTime(text) ?? anyTime(text);
+}
+
+/** A time in UTC without a fraction, as most are. */
+function plainTime(text: string): TarTime | undefined {
+  if (text.length !== PLAIN.length || text.charCodeAt(PLAIN.length - 1) !== 0x5a) return undefined;
+  let digits = 0;
+  for (let at = 0; at < PLAIN.length - 1; at += 1) {
+    const code = text.charCodeAt(at);
+    if (PLAIN.charCodeAt(at) !== 0x30) {
+      if (code !== PLAIN.charCodeAt(at)) return undefined;
+      continue;
+    }
+    if (code < 0x30 || code > 0x39) return undefined;
+    digits = 10 * digits + code - 0x30;
+  }
+  const second = digits % 100;
+  const minute = Math.floor(digits / 100) % 100;
+  const hour = Math.floor(digits / 1e4) % 100;
+  const day = Math.floor(digits / 1e6) % 100;
+  const month = Math.floor(digits / 1e8) % 100;
+  // Each month has so many days; later ones of a month are left to the calendar.
+  if (hour > 23 || minute > 59 || second > 59 || day < 1 || day > 28 || month < 1 || month > 12) {
+    return undefined;
+  }
+  const days = daysBefore(Math.floor(digits / 1e10), month) + day - 1;
+  return { sec: BigInt(days * 86_400 + hour * 3600 + minute * 60 + second), nsec: 0 };
+}
+
+/** Days between 1970 and a month. */
+function daysBefore(year: number, month: number): number {
+  if (year !== last.year || month !== last.month) {
+    const date = new Date(0);
+    date.setUTCFullYear(year, month - 1, 1);
+    last = { year, month, days: date.getTime() / 86_400_000 };
+  }
+  return last.days;
+}
+
+function anyTime(text: string): TarTime | undefined {
   const match = TIME.exec(text);
   if (match === null) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match

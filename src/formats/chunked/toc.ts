@@ -1,6 +1,8 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { type ContentDigest, isContentDigest } from '#base/digest';
 import type { TarTime } from '#formats/tar';
+import type { RawTocEntry, TocKey } from './json/entry-keys.ts';
+import { TocJsonParser } from './json/toc-json.ts';
 import {
   TOC_ENTRIES_MAX,
   TOC_ENTRY_HELD_BYTES,
@@ -10,7 +12,6 @@ import {
   TOC_XATTRS_MAX,
 } from './layout.ts';
 import { parseTocTime } from './time.ts';
-import { type RawTocEntry, TocJsonParser, type TocKey } from './toc-json.ts';
 import { failToc, UnusableToc } from './verdict.ts';
 
 /** Kinds of entries that represent a member of the tar. */
@@ -146,8 +147,8 @@ export class TocParser {
         `it takes more than ${TOC_HELD_BYTES_MAX} bytes of memory`,
       );
     }
-    const type = textOf(raw, 'type');
-    const name = textOf(raw, 'name');
+    const type = textOf(raw.type, 'type');
+    const name = textOf(raw.name, 'name');
     if (type === 'chunk') {
       const draft = this.#drafts.at(-1);
       if (draft === undefined || draft.parts.length === 0) {
@@ -205,7 +206,7 @@ function heldBytesOf({ name, linkName, xattrs }: RawTocEntry): number {
 /** Checks the chunk table of a file: sizes add up; offsets ascend and stay in bounds. */
 function chunksOf(draft: Draft, endOffset: number | undefined, form: TocForm): TocChunk[] {
   const { entry, parts } = draft;
-  const what = show(entry.name);
+  const fault: (reason: string) => never = (reason) => failToc(show(entry.name), reason);
   const chunks: TocChunk[] = [];
   let fileOffset = 0;
   for (const [at, part] of parts.entries()) {
@@ -217,18 +218,18 @@ function chunksOf(draft: Draft, endOffset: number | undefined, form: TocForm): T
     const end = isLast ? endOffset : parts[at + 1]?.offset;
     const { offset } = part;
     if (part.fileOffset !== fileOffset) {
-      failToc(what, `expected a chunk at ${fileOffset} of the file, found ${part.fileOffset}`);
+      fault(`expected a chunk at ${fileOffset} of the file, found ${part.fileOffset}`);
     }
     if (sizeBytes <= 0 || sizeBytes > rest || (isLast && sizeBytes !== rest)) {
-      failToc(what, `expected chunks of ${entry.sizeBytes} bytes together, found another sum`);
+      fault(`expected chunks of ${entry.sizeBytes} bytes together, found another sum`);
     }
     if (offset === undefined || end === undefined || offset >= end || end > form.endOffset) {
-      failToc(what, `expected a range before ${form.endOffset}, found ${offset} to ${end}`);
+      fault(`expected a range before ${form.endOffset}, found ${offset} to ${end}`);
     }
     const digest = parts.length === 1 ? entry.digest : part.digest;
-    if (digest === undefined) failToc(what, 'expected a digest of every chunk, found none');
+    if (digest === undefined) fault('expected a digest of every chunk, found none');
     if (parts.length === 1 && part.digest !== undefined && part.digest !== digest) {
-      failToc(what, `expected digest ${digest} of its only chunk, found ${part.digest}`);
+      fault(`expected digest ${digest} of its only chunk, found ${part.digest}`);
     }
     const { isZeros } = part;
     chunks.push({ fileOffset, sizeBytes, offset, lengthBytes: end - offset, digest, isZeros });
@@ -239,44 +240,44 @@ function chunksOf(draft: Draft, endOffset: number | undefined, form: TocForm): T
 
 function draftOf(raw: RawTocEntry, type: ByteString, name: ByteString): Draft {
   if (!isTocType(type)) failToc(show(name), `expected a type of entry, found ${show(type)}`);
-  const digest = digestOf(raw, 'digest', name);
-  const sizeBytes = numberOf(raw, 'size', name) ?? 0;
+  const digest = digestOf(raw.digest, 'digest', name);
+  const sizeBytes = numberOf(raw.size, 'size', name) ?? 0;
   return {
     entry: {
       type,
       name,
-      linkName: textOf(raw, 'linkName'),
-      mode: numberOf(raw, 'mode', name) ?? 0,
+      linkName: textOf(raw.linkName, 'linkName'),
+      mode: numberOf(raw.mode, 'mode', name) ?? 0,
       sizeBytes,
-      uid: numberOf(raw, 'uid', name) ?? 0,
-      gid: numberOf(raw, 'gid', name) ?? 0,
-      mtime: timeOf(raw, 'modtime'),
-      atime: timeOf(raw, 'accesstime'),
-      ctime: timeOf(raw, 'changetime'),
-      rdevMajor: numberOf(raw, 'devMajor', name) ?? 0,
-      rdevMinor: numberOf(raw, 'devMinor', name) ?? 0,
+      uid: numberOf(raw.uid, 'uid', name) ?? 0,
+      gid: numberOf(raw.gid, 'gid', name) ?? 0,
+      mtime: timeOf(raw.modtime, 'modtime'),
+      atime: timeOf(raw.accesstime, 'accesstime'),
+      ctime: timeOf(raw.changetime, 'changetime'),
+      rdevMajor: numberOf(raw.devMajor, 'devMajor', name) ?? 0,
+      rdevMinor: numberOf(raw.devMinor, 'devMinor', name) ?? 0,
       xattrs: xattrsOf(raw),
       digest,
     },
-    endOffset: numberOf(raw, 'endOffset', name),
+    endOffset: numberOf(raw.endOffset, 'endOffset', name),
     parts: type === 'reg' ? [partOf(raw, name)] : [],
   };
 }
 
 function partOf(raw: RawTocEntry, name: ByteString): Part {
-  const kind = textOf(raw, 'chunkType');
+  const kind = textOf(raw.chunkType, 'chunkType');
   if (kind !== '' && kind !== 'zeros') {
     throw new UnusableToc('kind', `${show(name)} has a chunk of kind ${show(kind)}`);
   }
   // Several payloads share one gzip member: the second cannot be read without the first.
   if (raw.innerOffset !== undefined)
     throw new UnusableToc('kind', `${show(name)} shares its range`);
-  const size = numberOf(raw, 'chunkSize', name);
+  const size = numberOf(raw.chunkSize, 'chunkSize', name);
   return {
-    fileOffset: numberOf(raw, 'chunkOffset', name) ?? 0,
+    fileOffset: numberOf(raw.chunkOffset, 'chunkOffset', name) ?? 0,
     sizeBytes: size === 0 ? undefined : size,
-    offset: numberOf(raw, 'offset', name),
-    digest: digestOf(raw, 'chunkDigest', name),
+    offset: numberOf(raw.offset, 'offset', name),
+    digest: digestOf(raw.chunkDigest, 'chunkDigest', name),
     isZeros: kind === 'zeros',
   };
 }
@@ -286,14 +287,13 @@ function isTocType(text: string): text is TocType & ByteString {
 }
 
 /** A text; null and an absent text are empty. A lone surrogate becomes U+FFFD, as in Go. */
-function textOf(raw: RawTocEntry, key: TocKey): ByteString {
-  const value = raw[key] ?? '';
+function textOf(found: unknown, key: TocKey): ByteString {
+  const value = found ?? '';
   if (typeof value !== 'string') throw new UnusableToc('json', `its ${key} is no text`);
   return byteStringFromText(value);
 }
 
-function numberOf(raw: RawTocEntry, key: TocKey, name: ByteString): number | undefined {
-  const value = raw[key];
+function numberOf(value: unknown, key: TocKey, name: ByteString): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') throw new UnusableToc('json', `its ${key} is no number`);
   if (!Number.isSafeInteger(value) || value < 0) {
@@ -302,8 +302,8 @@ function numberOf(raw: RawTocEntry, key: TocKey, name: ByteString): number | und
   return value;
 }
 
-function digestOf(raw: RawTocEntry, key: TocKey, name: ByteString): ContentDigest | undefined {
-  const value = raw[key] ?? '';
+function digestOf(found: unknown, key: TocKey, name: ByteString): ContentDigest | undefined {
+  const value = found ?? '';
   if (value === '') return undefined;
   if (typeof value !== 'string' || !isContentDigest(value)) {
     failToc(show(name), `expected a digest as ${key}, found ${JSON.stringify(value)}`);
@@ -311,8 +311,8 @@ function digestOf(raw: RawTocEntry, key: TocKey, name: ByteString): ContentDiges
   return value;
 }
 
-function timeOf(raw: RawTocEntry, key: TocKey): TarTime | undefined {
-  const value = raw[key] ?? '';
+function timeOf(found: unknown, key: TocKey): TarTime | undefined {
+  const value = found ?? '';
   if (value === '') return undefined;
   const time = typeof value === 'string' ? parseTocTime(value) : undefined;
   if (time === undefined) throw new UnusableToc('json', `its ${key} is no time`);

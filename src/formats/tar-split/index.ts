@@ -6,7 +6,7 @@
  */
 export { Crc64Iso } from './crc64-iso.ts';
 export { encodeGoString, utf8Text } from './go-json.ts';
-export { readTarSplit, TarSplitReader } from './reader.ts';
+export { TarSplitReader } from './reader.ts';
 export { encodeTarSplitRecord, failTarSplit, type TarSplitRecord } from './record.ts';
 export { type OpenTarSplitFile, replayTarSplit, type TarSplitFile } from './replay.ts';
 export { TarSegmenter, type TarSegmentSink } from './segmenter.ts';

@@ -51,12 +51,3 @@ export class TarSplitReader {
     if (line.length > 0) yield parseTarSplitRecord(line, offset);
   }
 }
-
-/** Yields the records of a whole tar-split, read from a source. @throws FormatError TAR_SPLIT_INVALID */
-export async function* readTarSplit(
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<TarSplitRecord> {
-  const reader = new TarSplitReader();
-  for await (const piece of source) yield* reader.push(piece);
-  yield* reader.end();
-}

@@ -15,7 +15,6 @@ import { testPaxRecord, testTar, testTarHeader } from '../../../test/support/tar
 import {
   Crc64Iso,
   encodeTarSplitRecord,
-  readTarSplit,
   replayTarSplit,
   TarSplitReader,
   type TarSplitRecord,
@@ -251,11 +250,9 @@ test('replaying refuses content of another length or with another CRC', async ()
   assert.ok((await collect(replayTarSplit(records, () => [Buffer.from('content')]))).equals(tar));
 });
 
-test('a source of pieces is read to its end, last line without newline included', async () => {
+test('a last line without newline is read', () => {
   const lines = splitOf(SAMPLE);
-  const found: TarSplitRecord[] = [];
-  for await (const record of readTarSplit([lines.subarray(0, -1)])) found.push(record);
-  assert.deepEqual(found, recordsOf(lines));
+  assert.deepEqual(recordsOf(lines.subarray(0, -1)), recordsOf(lines));
 });
 
 test('any member that can be written is found again, by its exact name', () => {

@@ -35,6 +35,9 @@ export interface TarMemberHeader {
   readonly headerBytes: number;
 }
 
+/** Filled anew for each block; nothing of it is kept. */
+const BLOCK = new HeaderBlock();
+const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 const SPARSE_PREFIX = 'GNU.sparse.';
 
 /** Extension headers of one member; PAX records with their last values. */
@@ -77,7 +80,7 @@ export function parseTarMemberHeader(
   offset: number,
 ): TarMemberHeader | undefined {
   const extended: Extended = { records: new Map(), longName: undefined, longLink: undefined };
-  const block = new HeaderBlock();
+  const block = BLOCK;
   for (let at = 0; ; ) {
     if (at + TAR_BLOCK_BYTES > bytes.length) {
       failTar('TAR_TRUNCATED', 'header', offset + at, 'expected more bytes, found the end');
@@ -160,7 +163,8 @@ function memberOf(block: HeaderBlock, extended: Extended, headerBytes: number): 
     rdevMajor: dialect === 'v7' ? 0 : block.number('deviceMajor'),
     rdevMinor: dialect === 'v7' ? 0 : block.number('deviceMinor'),
     xattrs: xattrsOf(records),
-    isPaxSparse: [...records.keys()].some((key) => key.startsWith(SPARSE_PREFIX)),
+    isPaxSparse:
+      records.size > 0 && [...records.keys()].some((key) => key.startsWith(SPARSE_PREFIX)),
     headerBytes,
   };
 }
@@ -188,6 +192,7 @@ function gnuTime(
 }
 
 function xattrsOf(records: ReadonlyMap<string, Buffer>): ReadonlyMap<ByteString, Uint8Array> {
+  if (records.size === 0) return NO_XATTRS;
   const xattrs = new Map<ByteString, Uint8Array>();
   for (const [key, value] of records) {
     if (!key.startsWith(PAX_XATTR_PREFIX)) continue;

@@ -84,14 +84,16 @@ export class TocLayer {
     const { algorithm, reading, signal } = this.#options;
     const entries = new TocEntries(onEntry, reading);
     let number = 0;
-    for await (const record of tarSplitRecords(tarSplit, location)) {
+    for await (const records of tarSplitRecords(tarSplit, location)) {
       signal?.throwIfAborted();
-      if (record.kind === 'segment') entries.segment(record.bytes);
-      else if (record.sizeBytes > 0) {
-        const file = layer.files[number];
-        if (file === undefined) throw new Error('a tar-split was read with the TOC of another');
-        entries.file(nameOfContent(file.digest, algorithm), record.sizeBytes, number);
-        number += 1;
+      for (const record of records) {
+        if (record.kind === 'segment') entries.segment(record.bytes);
+        else if (record.sizeBytes > 0) {
+          const file = layer.files[number];
+          if (file === undefined) throw new Error('a tar-split was read with the TOC of another');
+          entries.file(nameOfContent(file.digest, algorithm), record.sizeBytes, number);
+          number += 1;
+        }
       }
     }
     entries.end();

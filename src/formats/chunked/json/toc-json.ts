@@ -1,41 +1,13 @@
 import { isUtf8 } from 'node:buffer';
-import { TOC_ENTRY_BYTES_MAX } from './layout.ts';
-import { UnusableToc } from './verdict.ts';
-
-/** Keys of an entry. Source: containers-storage pkg/chunked/internal/compression.go, FileMetadata; estargz.md, "TOCEntry". */
-const ENTRY_KEYS = [
-  'type',
-  'name',
-  'linkName',
-  'mode',
-  'size',
-  'uid',
-  'gid',
-  'modtime',
-  'accesstime',
-  'changetime',
-  'devMajor',
-  'devMinor',
-  'xattrs',
-  'digest',
-  'offset',
-  'endOffset',
-  'chunkSize',
-  'chunkOffset',
-  'chunkDigest',
-  'chunkType',
-  'innerOffset',
-] as const;
-/** A key of an entry that this library reads. */
-export type TocKey = (typeof ENTRY_KEYS)[number];
+import { TOC_ENTRY_BYTES_MAX } from '../layout.ts';
+import { UnusableToc } from '../verdict.ts';
+import { ENTRY_KEYS, type RawTocEntry, type TocKey } from './entry-keys.ts';
+import { PlainEntryReader } from './plain-entry.ts';
 
 const KNOWN_KEYS: ReadonlySet<string> = new Set(ENTRY_KEYS);
 const KEY_OF_LOWER: ReadonlyMap<string, TocKey> = new Map(
   ENTRY_KEYS.map((key) => [key.toLowerCase(), key]),
 );
-
-/** The JSON object of one TOC entry. */
-export type RawTocEntry = Readonly<Partial<Record<TocKey, unknown>>>;
 
 /** Receives the parts of a TOC document in order. */
 export interface TocJsonSink {
@@ -79,13 +51,14 @@ type Phase =
 type Span = 'none' | 'string' | 'brackets' | 'literal';
 
 /**
- * Reads a TOC document in pieces of any size. The outer object is parsed here, every inner value by JSON.parse once it is complete:
+ * Reads a TOC document in pieces of any size. The outer object and plain entries are parsed here, other values by JSON.parse once complete:
  * only one entry is held, never the document. Stricter than JSON in two points, as Go's reader: numbers are
  * integers, and keys are not empty. Any other document throws UnusableToc.
  * Source: containers-storage pkg/chunked (jsoniter), spec of zstd:chunked 1.4.
  */
 export class TocJsonParser {
   readonly #sink: TocJsonSink;
+  readonly #plain = new PlainEntryReader();
   #phase: Phase = 'start';
   #span: Span = 'none';
   #held: Uint8Array[] = [];
@@ -103,11 +76,12 @@ export class TocJsonParser {
 
   /** Reads the next bytes of the document. */
   push(piece: Uint8Array): void {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length);
     let start = 0;
     for (let at = 0; at < piece.length; ) {
       if (this.#span === 'none') {
         start = at;
-        at = this.#between(piece, at);
+        at = this.#plainEntry(bytes, at) ?? this.#between(piece, at);
         continue;
       }
       const end = this.#endOfSpan(piece, at);
@@ -122,6 +96,16 @@ export class TocJsonParser {
   /** Call after the last bytes of the document. */
   end(): void {
     if (this.#phase !== 'end') fail('the document ends early');
+  }
+
+  /** Reads an entry at once if it is plain; the offset behind it. */
+  #plainEntry(bytes: Buffer, at: number): number | undefined {
+    if (this.#phase !== 'firstElement' && this.#phase !== 'element') return undefined;
+    const entry = this.#plain.read(bytes, at);
+    if (entry === undefined) return undefined;
+    this.#sink.entry(entry);
+    this.#phase = 'afterElement';
+    return this.#plain.end;
   }
 
   /** Passes one byte between values; at the start of a value, only notes its position. */
