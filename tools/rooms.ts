@@ -344,6 +344,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/errors',
     'base/flow',
     'formats/chunked',
+    'formats/fsverity',
     'formats/tar',
     'formats/tar-split',
     'host',

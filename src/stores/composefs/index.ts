@@ -66,6 +66,7 @@ export {
 } from './names/tags.ts';
 export type { Imported, ImportMethod, ImportMode } from './objects/import.ts';
 export type { BatchedObject, ObjectBatch } from './objects/object-batch.ts';
+export { ObjectReader, type ObjectReaderSeed, openObjectReader } from './objects/object-reader.ts';
 export { ObjectNameDecoder, ObjectSet } from './objects/object-set.ts';
 export {
   type Distrusted,

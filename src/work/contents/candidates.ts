@@ -4,6 +4,7 @@ import { HostError } from '#base/errors';
 import type { ChunkedFile } from '#formats/chunked';
 import { type ChunkSink, ContentChunker } from '#formats/chunker';
 import { type ContentPlace, type PlaceReader, placeOfBytes } from './place.ts';
+import { plainPath } from './plain-path.ts';
 import type { ContentSearch } from './source.ts';
 
 /** Maximum number of candidates of one size that are hashed, when no path matches. */
@@ -151,9 +152,4 @@ function* piecesOf(reader: PlaceReader): Generator<Uint8Array> {
     yield piece.subarray(0, count);
     at += count;
   }
-}
-
-/** Removes slashes at both ends of a path, and `.` at its start. */
-function plainPath(path: string): string {
-  return path.replace(/^(?:\.?\/)+|\/+$/g, '');
 }

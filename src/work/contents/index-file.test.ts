@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ByteString } from '#base/bytes';
-import { computeContentDigest, type ObjectId, parseObjectId } from '#base/digest';
+import { computeContentDigest, parseObjectId } from '#base/digest';
 import type { ChunkedFile } from '#formats/chunked';
-import { IndexWriter, scanIndex } from './index-file.ts';
-import type { ContentPlace } from './place.ts';
+import { type IndexedObjects, IndexWriter, scanIndex } from './index-file.ts';
 import { WantedContents } from './wanted.ts';
 
 const ID = parseObjectId('ab'.repeat(32));
@@ -24,9 +23,10 @@ function fileOf(number: number, chunkCount: number): ChunkedFile {
   return { name, sizeBytes: 10 * chunkCount, digest: digest('file'), chunks };
 }
 
-function placeOf(sizeBytes: number): (id: ObjectId) => ContentPlace {
-  return (objectId) => ({ objectId, sizeBytes, open: () => undefined });
-}
+const OBJECTS: IndexedObjects = {
+  findPresent: (ids) => new Uint8Array(ids.length / 32).fill(1),
+  placeOf: (objectId, sizeBytes) => ({ objectId, sizeBytes, open: () => undefined }),
+};
 
 test('an index of any length offers each file and each chunk that is not zeros', () => {
   for (const count of [0, 1, 2000, 2047, 2048, 2049, 5000]) {
@@ -36,7 +36,7 @@ test('an index of any length offers each file and each chunk that is not zeros',
       writer.add(file, at % 2 === 0 ? ID : Buffer.alloc(file.sizeBytes));
     }
     const wanted = new WantedContents(files);
-    assert.ok(scanIndex(writer.finish(), 'sha256', wanted, placeOf(30)));
+    assert.ok(scanIndex(writer.finish(), 'sha256', wanted, OBJECTS));
     for (const [at, { digest, sizeBytes, chunks }] of files.entries()) {
       assert.ok(wanted.content(digest, sizeBytes), `file ${at} of ${count}`);
       if (chunks.length === 1 || at % 2 === 1) continue;
@@ -52,12 +52,13 @@ test('an index that is cut, of another repository or of other bytes offers nothi
   writer.add(file, ID);
   const bytes = writer.finish();
   const wanted = new WantedContents([file]);
-  assert.equal(scanIndex(bytes, 'sha512', wanted, placeOf(30)), false);
+  assert.equal(scanIndex(bytes, 'sha512', wanted, OBJECTS), false);
   for (let length = 0; length < bytes.length; length += 1) {
-    assert.equal(scanIndex(bytes.subarray(0, length), 'sha256', wanted, placeOf(30)), false);
+    assert.equal(scanIndex(bytes.subarray(0, length), 'sha256', wanted, OBJECTS), false);
   }
-  // The object is shorter than before.
-  assert.ok(scanIndex(bytes, 'sha256', wanted, placeOf(5)));
+  // The object is gone.
+  const gone = { ...OBJECTS, findPresent: (ids: Uint8Array) => new Uint8Array(ids.length / 32) };
+  assert.ok(scanIndex(bytes, 'sha256', wanted, gone));
   assert.equal(wanted.missingCount > 0, true);
   assert.equal(wanted.content(file.digest, file.sizeBytes), undefined);
 });

@@ -90,8 +90,13 @@ export class IndexWriter {
   }
 }
 
-/** Opens objects as places, one value for each. */
-export type PlaceOfObject = (id: ObjectId) => ContentPlace | undefined;
+/** The objects of the repository. */
+export interface IndexedObjects {
+  /** Which objects exist: 1 or 0 for each of the concatenated ids. */
+  findPresent(ids: Uint8Array<ArrayBuffer>): Uint8Array;
+  /** An object that exists and had this size, as a place; one value for each. Undefined when it is not trusted. */
+  placeOf(id: ObjectId, sizeBytes: number): ContentPlace | undefined;
+}
 
 /**
  * Offers the wanted contents of an index. False when the bytes are not an index of this repository: such an index is useless.
@@ -100,7 +105,7 @@ export function scanIndex(
   bytes: Uint8Array,
   algorithm: VerityAlgorithm,
   wanted: WantedContents,
-  placeOf: PlaceOfObject,
+  objects: IndexedObjects,
 ): boolean {
   const index = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const { digestBytes } = ALGORITHMS[algorithm];
@@ -117,24 +122,73 @@ export function scanIndex(
   const records = Uint8Array.prototype.slice.call(index, recordsAt);
   const words = new Uint32Array(records.buffer);
   const view = new DataView(records.buffer);
+  const places = new PlacesOfIndex(Uint8Array.prototype.slice.call(index, HEAD_BYTES, smallAt), {
+    idCount,
+    digestBytes,
+    objects,
+  });
   for (let at = 0; at < words.length; at += RECORD_WORDS) {
-    const found = wanted.find(words, at);
-    if (found < 0) continue;
     const object = words[at + 4] as number;
     const offset = view.getFloat64(4 * at + 24, true);
     const sizeBytes = view.getFloat64(4 * at + 32, true);
-    const isInside = object === NO_OBJECT ? offset + sizeBytes <= smallBytes : object < idCount;
-    if (!isInside || !(offset >= 0) || !(sizeBytes > 0)) continue;
-    if (object === NO_OBJECT) {
+    // The first record of an object is that of its whole content.
+    if (object < idCount && offset === 0) places.measure(object, sizeBytes);
+    const found = wanted.find(words, at);
+    if (found < 0 || !(offset >= 0) || !(sizeBytes > 0)) continue;
+    if (object === NO_OBJECT && offset + sizeBytes <= smallBytes) {
       const start = smallAt + offset;
       const small = Uint8Array.prototype.slice.call(index, start, start + sizeBytes);
       wanted.offerAt(found, sizeBytes, { source: placeOfBytes(small), offset: 0 });
-      continue;
     }
-    const idAt = HEAD_BYTES + object * digestBytes;
-    const place = placeOf(index.toString('hex', idAt, idAt + digestBytes) as ObjectId);
-    if (place === undefined || offset + sizeBytes > place.sizeBytes) continue;
-    wanted.offerAt(found, sizeBytes, { source: place, offset });
+    const source = object < idCount ? places.placeOf(object) : undefined;
+    if (source === undefined || offset + sizeBytes > source.sizeBytes) continue;
+    wanted.offerAt(found, sizeBytes, { source, offset });
   }
   return true;
+}
+
+/** The objects of an index as places, by their number in it. */
+class PlacesOfIndex {
+  readonly #ids: Buffer<ArrayBuffer>;
+  readonly #digestBytes: number;
+  readonly #objects: IndexedObjects;
+  readonly #sizes: Float64Array;
+  readonly #places: (ContentPlace | undefined)[];
+  #present: Uint8Array | undefined;
+
+  constructor(
+    ids: Uint8Array<ArrayBuffer>,
+    {
+      idCount,
+      digestBytes,
+      objects,
+    }: {
+      readonly idCount: number;
+      readonly digestBytes: number;
+      readonly objects: IndexedObjects;
+    },
+  ) {
+    this.#ids = Buffer.from(ids.buffer);
+    this.#digestBytes = digestBytes;
+    this.#objects = objects;
+    this.#sizes = new Float64Array(idCount);
+    this.#places = new Array(idCount);
+  }
+
+  /** Tells the size of an object, before it is asked for. */
+  measure(object: number, sizeBytes: number): void {
+    if (this.#sizes[object] === 0) this.#sizes[object] = sizeBytes;
+  }
+
+  placeOf(object: number): ContentPlace | undefined {
+    this.#present ??= this.#objects.findPresent(new Uint8Array(this.#ids.buffer));
+    if (this.#present[object] !== 1) return undefined;
+    const known = this.#places[object];
+    if (known !== undefined) return known;
+    const start = object * this.#digestBytes;
+    const id = this.#ids.toString('hex', start, start + this.#digestBytes) as ObjectId;
+    const place = this.#objects.placeOf(id, this.#sizes[object] ?? 0);
+    this.#places[object] = place;
+    return place;
+  }
 }

@@ -59,17 +59,25 @@ export class RepositorySource implements ContentSource {
   }
 
   #scan(name: string, { wanted }: ContentSearch): boolean {
-    const { kept, algorithm } = this.#repository;
+    const { kept, algorithm, objects } = this.#repository;
     const bytes = kept.contents.read(name, INDEX_BYTES_MAX);
-    return bytes !== undefined && scanIndex(bytes, algorithm, wanted, (id) => this.placeOf(id));
+    if (bytes === undefined) return false;
+    return scanIndex(bytes, algorithm, wanted, {
+      findPresent: (ids) => objects.findPresent(ids),
+      placeOf: (id, sizeBytes) => this.#placeOf(id, () => sizeBytes),
+    });
   }
 
   /** An object as a place, if it exists and is not marked as suspect. */
   placeOf(id: ObjectId): ContentPlace | undefined {
+    return this.#placeOf(id, () => this.#repository.objects.sizeOf(id));
+  }
+
+  #placeOf(id: ObjectId, measure: () => number | undefined): ContentPlace | undefined {
     if (this.#places.has(id)) return this.#places.get(id);
     const { objects } = this.#repository;
     const isDoubted = this.#distrusted !== 'all' && this.#distrusted.has(id);
-    const sizeBytes = isDoubted ? undefined : objects.sizeOf(id);
+    const sizeBytes = isDoubted ? undefined : measure();
     const place: ContentPlace | undefined =
       sizeBytes === undefined
         ? undefined

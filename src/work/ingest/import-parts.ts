@@ -19,8 +19,8 @@ export type TarPart =
 /** A layer to import from parts. */
 export interface PartsOrder {
   readonly digest: ContentDigest;
-  /** Verified by their producer: the iteration throws if the tar is not the layer. */
-  readonly parts: AsyncIterable<TarPart>;
+  /** Some at a time. Verified by their producer: the iteration throws if the tar is not the layer. */
+  readonly parts: AsyncIterable<readonly TarPart[]>;
   readonly onEntry: EntryListener;
   readonly reading: Reading | undefined;
 }
@@ -37,11 +37,11 @@ export async function importParts(
   try {
     using stream = new LayerStream({ pool, repository, onEntry });
     const split = new LayerSplit(stream, { pool, objects: repository.objects, reading });
-    for await (const part of parts) {
+    for await (const some of parts) {
       signal?.throwIfAborted();
-      if (part.kind === 'bytes') await split.push(part.bytes);
-      else if (!(await split.place(part.id, part.sizeBytes))) {
-        for (const piece of part.pieces()) await split.push(piece);
+      for (const part of some) {
+        const waiting = part.kind === 'bytes' ? split.push(part.bytes) : place(split, part);
+        if (waiting !== undefined) await waiting;
       }
     }
     split.end();
@@ -49,4 +49,15 @@ export async function importParts(
   } catch (error) {
     throw explainLayer(error, digest, signal);
   }
+}
+
+function place(
+  split: LayerSplit,
+  part: Extract<TarPart, { kind: 'object' }>,
+): Promise<void> | undefined {
+  return split.place(part.id, part.sizeBytes) ? split.drained() : pushAll(split, part.pieces());
+}
+
+async function pushAll(split: LayerSplit, pieces: Iterable<Uint8Array>): Promise<void> {
+  for (const piece of pieces) await split.push(piece);
 }

@@ -59,22 +59,28 @@ export class LayerSplit implements TarSink {
     this.#splitter = new TarSplitter(reading);
   }
 
-  /** Processes the next bytes of the tar. @throws FormatError TAR_* and errors of merging; the error of a writer */
-  async push(piece: Uint8Array): Promise<void> {
+  /** Processes the next bytes of the tar; undefined when nothing has to be waited for. @throws FormatError TAR_* and errors of merging; the error of a writer */
+  push(piece: Uint8Array): Promise<void> | undefined {
     for (let at = 0; at < piece.length; at += STEP_BYTES) {
       const waiting = this.#pool.ready(BATCHES_PER_STEP);
-      if (waiting !== undefined) await waiting;
+      if (waiting !== undefined) return this.#pushAfter(waiting, piece.subarray(at));
       this.#splitter.push(piece.subarray(at, at + STEP_BYTES), this);
-      if (this.#stream.isFull && this.#file === undefined) await this.#drain();
-      this.#stream.throwFailure();
+      const draining = this.#file === undefined ? this.drained() : undefined;
+      if (draining !== undefined) return this.#pushAfter(draining, piece.subarray(at + STEP_BYTES));
     }
+    return undefined;
+  }
+
+  async #pushAfter(waiting: Promise<void>, piece: Uint8Array): Promise<void> {
+    await waiting;
+    await this.push(piece);
   }
 
   /**
    * The content of the file whose header was pushed last is an object of the repository. False when it is too small to be one: then its
-   * bytes are to be pushed. @throws as `push`
+   * bytes are to be pushed. Wait for `drained` afterwards. @throws as `push`
    */
-  async place(id: ObjectId, sizeBytes: number): Promise<boolean> {
+  place(id: ObjectId, sizeBytes: number): boolean {
     if (this.#awaited?.sizeBytes !== sizeBytes) return false;
     this.#awaited = undefined;
     const entry = this.#splitter.placeObject(id);
@@ -82,9 +88,13 @@ export class LayerSplit implements TarSink {
     const file = { id, sizeBytes, wasPresent: true, wasReflinked: false };
     this.#stream.file(file);
     this.#stream.fileEntry(entry, file);
-    if (this.#stream.isFull) await this.#drain();
-    this.#stream.throwFailure();
     return true;
+  }
+
+  /** What to wait for before more is pushed; undefined mostly. @throws as `push` */
+  drained(): Promise<void> | undefined {
+    this.#stream.throwFailure();
+    return this.#stream.isFull ? this.#drain() : undefined;
   }
 
   /** The tar is complete: its last files go to the pool, and the stream can be published. @throws FormatError TAR_* */

@@ -1,12 +1,13 @@
 import { setImmediate as immediate } from 'node:timers/promises';
-import { createContentHasher, type DiffId, type ObjectId } from '#base/digest';
+import type { DiffId, ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
 import type { RandomReader, RemoteBlob } from '#base/flow';
 import { type ChunkedLocation, tarSplitRecords } from '#formats/chunked';
 import { replayTarSplit } from '#formats/tar-split';
 import type { Dir } from '#host';
-import type { ObjectWriter } from '#stores/composefs';
+import type { ObjectReaderSeed, ObjectWriter } from '#stores/composefs';
 import { FileContent } from './file-content.ts';
+import { openTarHash } from './hash/open-tar-hash.ts';
 import type { PartialPlan } from './plan.ts';
 import { RemoteChunks } from './remote-chunk.ts';
 import { RemoteParts } from './remote-parts.ts';
@@ -30,11 +31,8 @@ export interface AssembleOptions<S> {
   readonly diffId: DiffId;
   /** Opens a local source; undefined if it no longer exists. */
   readonly open: (source: S) => LocalReader | undefined;
-  /**
-   * The object of the target repository behind a source, if its content may be trusted until the diff id is verified: a whole file of it is
-   * passed on by id. Undefined: content is verified and passed on as bytes.
-   */
-  readonly objectOf?: ((source: S) => ObjectId | undefined) | undefined;
+  /** Whole files that are objects of the target repository, and are passed on by id; absent: all content is verified and passed on as bytes. */
+  readonly placed?: PlacedObjects<S> | undefined;
   /** Called once for each chunk that could not be read from its local source; it is fetched instead. */
   readonly onMiss?: ((source: S, miss: LocalMiss) => void) | undefined;
   /** Temporary store of content that occurs several times in the layer. */
@@ -42,6 +40,14 @@ export interface AssembleOptions<S> {
   /** Writer of the target repository: new files that are partly available locally become objects that share those extents. */
   readonly objects?: ObjectWriter | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Objects of the target repository as contents of files: trusted until the diff id is verified. */
+export interface PlacedObjects<S> {
+  /** The object behind a source, if its whole content has this size. */
+  idOf(source: S, sizeBytes: number): ObjectId | undefined;
+  /** How they are read for the diff id. */
+  readonly seed: ObjectReaderSeed;
 }
 
 /** Bytes by source; final at the end of the tar. */
@@ -59,7 +65,7 @@ export interface AssembledBytes {
 
 /** A part of the tar of a layer. */
 export type LayerPart =
-  /** Valid until the next part is requested. */
+  /** Valid until the next parts are requested. */
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   /** The whole content of a file is the content of an object. */
   | {
@@ -71,10 +77,10 @@ export type LayerPart =
 
 /** An assembled layer. */
 export type AssembledLayer =
-  /** The parts of the layer. Each chunk and each file is verified before it ends, the layer against its diff id. Can be read once. */
+  /** The parts of the layer, some at a time. Each chunk and each file is verified before it ends, the layer against its diff id. Can be read once. */
   | {
       readonly kind: 'parts';
-      readonly parts: AsyncIterable<LayerPart>;
+      readonly parts: AsyncIterable<readonly LayerPart[]>;
       readonly bytes: AssembledBytes;
     }
   /** The server sends the complete blob instead: the download, from its first byte. */
@@ -105,45 +111,57 @@ export async function assembleLayer<S>(options: AssembleOptions<S>): Promise<Ass
 }
 
 /** The parts of a layer as the bytes of its tar. */
-export async function* tarOf(parts: AsyncIterable<LayerPart>): AsyncGenerator<Uint8Array> {
-  for await (const part of parts) {
-    if (part.kind === 'bytes') yield part.bytes;
-    else yield* part.pieces();
+export async function* tarOf(
+  parts: AsyncIterable<readonly LayerPart[]>,
+): AsyncGenerator<Uint8Array> {
+  for await (const some of parts) {
+    for (const part of some) {
+      if (part.kind === 'bytes') yield part.bytes;
+      else yield* part.pieces();
+    }
   }
 }
 
 const NO_PIECES = { async *[Symbol.asyncIterator]() {} };
-/** Bytes that are hashed before signals and timers are handled. */
-const TURN_BYTES = 8 * 2 ** 20;
 
 async function* partsOf<S>(
   options: AssembleOptions<S>,
   remoteParts: RemoteParts,
   bytes: AssembledBytes,
-): AsyncGenerator<LayerPart> {
+): AsyncGenerator<readonly LayerPart[]> {
   const { blob, location, tarSplit, diffId, signal } = options;
   await using remote = new RemoteChunks(blob, remoteParts, signal);
   using content = new FileContent(options, remote, bytes);
-  const hasher = createContentHasher();
-  let sinceTurn = 0;
-  for await (const record of tarSplitRecords(tarSplit, location)) {
-    const placed =
-      record.kind === 'file' && record.sizeBytes > 0 ? content.place(record, hasher) : undefined;
-    if (placed !== undefined) {
-      yield placed;
-      sinceTurn += placed.sizeBytes;
-      if (sinceTurn < TURN_BYTES) continue;
-      sinceTurn = 0;
-      await immediate(undefined, { signal });
-      continue;
+  await using hash = openTarHash(options);
+  for await (const records of tarSplitRecords(tarSplit, location)) {
+    let some: LayerPart[] = [];
+    for (const record of records) {
+      if (record.kind === 'segment') {
+        hash.bytes(record.bytes);
+        some.push({ kind: 'bytes', bytes: record.bytes });
+        continue;
+      }
+      if (record.sizeBytes === 0) continue;
+      const placed = content.place(record);
+      if (placed !== undefined) {
+        hash.object(placed.id);
+        some.push(placed);
+        continue;
+      }
+      yield some;
+      some = [];
+      for await (const piece of replayTarSplit([record], (file) => content.next(file))) {
+        hash.bytes(piece);
+        yield [{ kind: 'bytes', bytes: piece }];
+      }
     }
-    for await (const piece of replayTarSplit([record], (file) => content.next(file))) {
-      hasher.update(piece);
-      yield { kind: 'bytes', bytes: piece };
-    }
+    yield some;
+    // One turn of the event loop for each piece of the tar-split, so that signals are handled.
+    await immediate(undefined, { signal });
+    await hash.ready();
   }
   Object.assign(bytes, remote.counts);
-  const found = hasher.finish();
+  const found = await hash.finish();
   if (found === (diffId as string)) return;
   throw new IntegrityError(
     'DIFF_ID_MISMATCH',

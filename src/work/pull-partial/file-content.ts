@@ -1,11 +1,11 @@
 import assert from 'node:assert';
-import { type ContentDigest, type ContentHasher, createContentHasher } from '#base/digest';
+import { type ContentDigest, createContentHasher } from '#base/digest';
 import { HostError, IntegrityError } from '#base/errors';
 import type { TocChunk } from '#formats/chunked';
 import { INLINE_BYTES_MAX } from '#formats/tar';
 import type { TarSplitFile } from '#formats/tar-split';
 import type { AssembledBytes, AssembleOptions, LayerPart, LocalReader } from './assemble.ts';
-import { fill, readLocalChunk } from './local-chunk.ts';
+import { readLocalChunk } from './local-chunk.ts';
 import type { RemoteChunks } from './remote-chunk.ts';
 import type { FilePlan, FileSegment } from './segments.ts';
 import { isWorthSharing, SharedObject, type SharedRun } from './shared-object.ts';
@@ -25,8 +25,6 @@ export class FileContent<S> implements Disposable {
   readonly #spool: Spool;
   /** Chunks that a later file needs again. */
   readonly #repeated: ReadonlySet<ContentDigest>;
-  /** Buffer for reading whole objects. */
-  readonly #room = new Uint8Array(ROOM_BYTES);
   #next = 0;
   #mayShare = true;
 
@@ -38,28 +36,17 @@ export class FileContent<S> implements Disposable {
     this.#repeated = repeatedChunks(options.plan.files);
   }
 
-  /**
-   * Passes on the next file with content, which is `file`, as an object, and hashes its content. Undefined when no object can be used; then call
-   * `next` for the file.
-   */
-  place(file: TarSplitFile, hasher: ContentHasher): PlacedFile | undefined {
+  /** Passes on the next file with content, which is `file`, as an object. Undefined when no object can be used; then call `next` for the file. */
+  place(file: TarSplitFile): PlacedFile | undefined {
     const plan = this.#options.plan.files[this.#next];
     const [segment] = plan?.segments ?? [];
     if (plan === undefined || segment?.kind !== 'local' || plan.segments.length > 1)
       return undefined;
     const { source, sourceOffset, sizeBytes } = segment;
-    const id = sizeBytes > INLINE_BYTES_MAX ? this.#options.objectOf?.(source) : undefined;
+    if (sizeBytes <= INLINE_BYTES_MAX || sourceOffset !== 0) return undefined;
+    const id = this.#options.placed?.idOf(source, sizeBytes);
     // Content that a later file needs again goes through the spool.
-    const isRepeated = plan.file.chunks.some(({ digest }) => this.#repeated.has(digest));
-    if (id === undefined || sourceOffset !== 0 || isRepeated) return undefined;
-    const reader = this.#options.open(source);
-    if (reader === undefined) return undefined;
-    try {
-      if (reader.sizeBytes !== sizeBytes || !hashWhole(reader, this.#room, hasher))
-        return undefined;
-    } finally {
-      reader[Symbol.dispose]();
-    }
+    if (id === undefined || this.#isRepeated(plan)) return undefined;
     assert(plan.file.name === file.name, 'a plan was used with the tar-split of another layer');
     this.#next += 1;
     this.#bytes.localBytes += sizeBytes;
@@ -67,12 +54,18 @@ export class FileContent<S> implements Disposable {
     return { kind: 'object', id, sizeBytes, pieces: () => this.#piecesOf(source, sizeBytes) };
   }
 
+  #isRepeated({ file }: FilePlan<S>): boolean {
+    const repeated = this.#repeated;
+    return repeated.size > 0 && file.chunks.some(({ digest }) => repeated.has(digest));
+  }
+
   *#piecesOf(source: S, sizeBytes: number): Generator<Uint8Array> {
     using reader = this.#options.open(source);
+    const room = new Uint8Array(Math.min(ROOM_BYTES, sizeBytes));
     for (let at = 0; reader !== undefined && at < sizeBytes; ) {
-      const count = reader.read(at, this.#room.subarray(0, sizeBytes - at));
+      const count = reader.read(at, room.subarray(0, sizeBytes - at));
       if (count === 0) return;
-      yield this.#room.subarray(0, count);
+      yield room.subarray(0, count);
       at += count;
     }
   }
@@ -197,19 +190,6 @@ export class FileContent<S> implements Disposable {
   [Symbol.dispose](): void {
     this.#spool[Symbol.dispose]();
   }
-}
-
-/** Hashes a whole source. False for a source that ends before anything was hashed; a later end is detected by the diff id. */
-function hashWhole(reader: LocalReader, room: Uint8Array, hasher: ContentHasher): boolean {
-  const { sizeBytes } = reader;
-  for (let at = 0; at < sizeBytes; ) {
-    const piece = room.subarray(0, sizeBytes - at);
-    const count = fill(reader, at, piece);
-    if (count < piece.length) return at > 0;
-    hasher.update(piece);
-    at += count;
-  }
-  return true;
 }
 
 /** Treats a source that cannot be read as missing. */

@@ -15,6 +15,7 @@ export {
   type LayerPart,
   type LocalMiss,
   type LocalReader,
+  type PlacedObjects,
   tarOf,
 } from './assemble.ts';
 export type { Transfer, TransferCost } from './cost.ts';

@@ -46,7 +46,10 @@ export interface LayerPartsOptions<S> extends MetadataOptions {
 
 /** Additional options for assembling the layer; see `AssembleOptions`. */
 export type AssembleLayerOptions<S> = LayerPartsOptions<S> &
-  Pick<AssembleOptions<S>, 'diffId' | 'open' | 'onMiss' | 'objectOf' | 'scratch' | 'objects'>;
+  Pick<AssembleOptions<S>, 'diffId' | 'open' | 'onMiss' | 'placed' | 'scratch' | 'objects'> & {
+    /** Called before any content is requested. */
+    readonly onPlan?: ((plan: PartialPlan<S>) => void) | undefined;
+  };
 
 /** How a layer is pulled. */
 export type LayerParts<S> =
@@ -55,7 +58,7 @@ export type LayerParts<S> =
       readonly plan: PartialPlan<S>;
       readonly layer: ChunkedLayer;
       /** The tar, verified as by `assembleLayer`. Can be read once. */
-      readonly parts: AsyncIterable<LayerPart>;
+      readonly parts: AsyncIterable<readonly LayerPart[]>;
       readonly bytes: AssembledBytes;
     }
   | WholeLayer;
@@ -95,6 +98,7 @@ export async function openLayerParts<S>(options: AssembleLayerOptions<S>): Promi
   const planned = await planLayerParts(options);
   if (planned.kind === 'whole') return planned;
   const { plan, layer, location, tarSplit, spent } = planned;
+  options.onPlan?.(plan);
   return await orWhole(options, async () => {
     const assembled = await assembleLayer({ ...options, plan, location, tarSplit });
     if (assembled.kind === 'whole') return begun(options.terms, assembled.blob, spent);

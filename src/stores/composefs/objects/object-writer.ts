@@ -110,6 +110,13 @@ export class ObjectWriter {
     if (this.#leaseFd !== undefined) appendTo(this.#leaseFd, objectIdBytes(id));
   }
 
+  /** Keeps many objects, as `keep`. @throws as `keep` */
+  keepAll(ids: Iterable<ObjectId>): void {
+    if (this.#leaseFd === undefined) return;
+    const bytes = Buffer.from([...ids].join(''), 'hex');
+    if (bytes.length > 0) appendTo(this.#leaseFd, bytes);
+  }
+
   /**
    * True if an existing object can be reused: it has this size, the correct digest from the kernel (with fs-verity), and the correct
    * content (if it is suspect).

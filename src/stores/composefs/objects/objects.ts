@@ -1,5 +1,5 @@
 import type { ObjectId } from '#base/digest';
-import { FormatError, IntegrityError, isOnecopyError, NotFoundError } from '#base/errors';
+import { FormatError, isOnecopyError } from '#base/errors';
 import type { RandomReader } from '#base/flow';
 import { ALGORITHMS, objectPath, parseObjectPath } from '#formats/fsverity';
 import {
@@ -17,7 +17,12 @@ import { readSorted, repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { type Imported, type ImportMode, importFile } from './import.ts';
 import { ObjectBatch } from './object-batch.ts';
-import { ObjectReader } from './object-reader.ts';
+import {
+  missingObject,
+  ObjectReader,
+  type ObjectReaderSeed,
+  withoutVerity,
+} from './object-reader.ts';
 import { type ObjectSample, sampleObjects } from './object-sample.ts';
 import {
   type Distrusted,
@@ -160,6 +165,12 @@ export class ObjectStore {
     return new ObjectReader(this.#context, (id) => this.open(id)[Symbol.dispose]());
   }
 
+  /** The seed for a reader in a worker; the repository must stay open. */
+  readerSeed(): ObjectReaderSeed {
+    const { root, algorithm, insecure } = this.#context;
+    return { rootFd: root.fd, label: root.label, algorithm, insecure };
+  }
+
   /** Content without any verification, for tools that examine damage. @throws NotFoundError OBJECT_NOT_FOUND */
   openUnverified(id: ObjectId): OpenObject {
     return this.#openAny(id);
@@ -229,16 +240,7 @@ export class ObjectStore {
 
   #openAny(id: ObjectId): OpenObject {
     const file = this.#context.root.tryOpenFile(repositoryPath(id));
-    if (file === undefined) {
-      throw new NotFoundError(
-        'OBJECT_NOT_FOUND',
-        `Cannot open object ${id}: it is not in the repository`,
-        { id },
-        {
-          hint: 'Run `onecopy fsck` to list the images that use this object, then pull those again',
-        },
-      );
-    }
+    if (file === undefined) throw missingObject(id);
     return new OpenObject(file);
   }
 
@@ -246,14 +248,7 @@ export class ObjectStore {
   #verify(object: OpenObject, id: ObjectId, mode: VerifyMode): boolean {
     const { algorithm, insecure } = this.#context;
     const measured = tryMeasureVerity(object, algorithm);
-    if (measured === undefined && !insecure) {
-      throw new IntegrityError(
-        'VERITY_NOT_ENABLED',
-        `Cannot open object ${id}: this repository requires fs-verity, and the object does not have it`,
-        { what: id },
-        { hint: 'Open the repository as insecure to accept it' },
-      );
-    }
+    if (measured === undefined && !insecure) throw withoutVerity(id);
     const found = measured ?? (mode === 'content' ? hashFile(object, algorithm) : id);
     if (found !== id) throw digestMismatch(id, found);
     return measured !== undefined;

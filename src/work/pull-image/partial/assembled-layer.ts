@@ -42,13 +42,7 @@ export async function importAssembled(
     assembly.onEntry?.(entry, content);
   };
   const scale = descriptor.sizeBytes / Math.max(layer.tarBytes, 1);
-  const writer = repository.objects.writer();
-  const onObject = (id: ObjectId) => {
-    if (placed.has(id)) return;
-    placed.add(id);
-    writer.keep(id);
-  };
-  const watched = watch(parts, onObject, (tarBytes) => onAdvance(Math.floor(tarBytes * scale)));
+  const watched = watch(parts, placed, (tarBytes) => onAdvance(Math.floor(tarBytes * scale)));
   const order = { digest: descriptor.digest, parts: watched, onEntry, reading };
   const imported = await importParts({ repository, pool, signal }, order);
   requireObjects(repository, placed);
@@ -57,20 +51,22 @@ export async function importAssembled(
 }
 
 async function* watch(
-  parts: AsyncIterable<TarPart>,
-  onObject: (id: ObjectId) => void,
+  parts: AsyncIterable<readonly TarPart[]>,
+  placed: Set<ObjectId>,
   onTar: (tarBytes: number) => void,
-): AsyncGenerator<TarPart> {
+): AsyncGenerator<readonly TarPart[]> {
   let tarBytes = 0;
   let told = 0;
-  for await (const part of parts) {
-    if (part.kind === 'object') onObject(part.id);
-    tarBytes += part.kind === 'object' ? part.sizeBytes : part.bytes.length;
+  for await (const some of parts) {
+    for (const part of some) {
+      if (part.kind === 'object') placed.add(part.id);
+      tarBytes += part.kind === 'object' ? part.sizeBytes : part.bytes.length;
+    }
     if (tarBytes - told >= PIECE_BYTES) {
       told = tarBytes;
       onTar(tarBytes);
     }
-    yield part;
+    yield some;
   }
 }
 
@@ -105,7 +101,8 @@ export function findChanged({ files }: PartialPlan<ContentPlace>): ObjectId[] {
       at += count;
     }
     if (reader === undefined || segment.sourceOffset > 0) continue;
-    if (segment.sizeBytes === reader.sizeBytes && hasher.finish() !== file.digest) {
+    if (segment.sizeBytes !== segment.source.sizeBytes) continue;
+    if (reader.sizeBytes !== segment.sizeBytes || hasher.finish() !== file.digest) {
       changed.add(objectId);
     }
   }

@@ -2,7 +2,7 @@ import type { ObjectId } from '#base/digest';
 import { hasCode } from '#base/errors';
 import type { ByteRange, RemoteBlob } from '#base/flow';
 import { type ChunkedLayer, type ChunkedLocation, locateToc } from '#formats/chunked';
-import type { ObjectWriter, Repository } from '#stores/composefs';
+import type { Repository } from '#stores/composefs';
 import {
   type ContentPlace,
   type ContentSource,
@@ -15,6 +15,7 @@ import {
   type LayerParts,
   type LocalIndex,
   openLayerParts,
+  type PartialPlan,
   type PlanTerms,
   type PullStrategy,
   planLayerParts,
@@ -126,10 +127,14 @@ export class PartialRoute {
     };
     return await openLayerParts<ContentPlace>({
       ...this.#layerOptions(layer, blob, terms),
-      find: async (found) => keeping(await this.#find(found, blob), objects),
+      // From here on garbage collections keep what the layer is put together from.
+      onPlan: (plan) => objects.keepAll(objectsOf(plan)),
       diffId,
       open: (place) => place.open(),
-      objectOf: verifiesFirst === true ? undefined : ({ objectId }) => objectId,
+      placed:
+        verifiesFirst === true
+          ? undefined
+          : { idOf: wholeObject, seed: repository.objects.readerSeed() },
       onMiss: ({ objectId }, miss) => {
         if (miss === 'changed' && objectId !== undefined) onChanged?.(objectId);
       },
@@ -196,19 +201,18 @@ export class PartialRoute {
   }
 }
 
-/** The same index; the objects that are found there are kept from garbage collections, as the layer is put together from them. */
-function keeping(index: LocalIndex<ContentPlace>, objects: ObjectWriter): LocalIndex<ContentPlace> {
-  const kept = new Set<ObjectId>();
-  const keep = <T extends { readonly source: ContentPlace }>(found: T | undefined) => {
-    const id = found?.source.objectId;
-    if (id !== undefined && !kept.has(id)) {
-      kept.add(id);
-      objects.keep(id);
+/** The objects that a plan takes content from. */
+function objectsOf({ files }: PartialPlan<ContentPlace>): ReadonlySet<ObjectId> {
+  const ids = new Set<ObjectId>();
+  for (const { segments } of files) {
+    for (const segment of segments) {
+      const id = segment.kind === 'local' ? segment.source.objectId : undefined;
+      if (id !== undefined) ids.add(id);
     }
-    return found;
-  };
-  return {
-    file: (digest, sizeBytes) => keep(index.file(digest, sizeBytes)),
-    chunk: (digest, sizeBytes) => keep(index.chunk(digest, sizeBytes)),
-  };
+  }
+  return ids;
+}
+
+function wholeObject(place: ContentPlace, sizeBytes: number): ObjectId | undefined {
+  return place.sizeBytes === sizeBytes ? place.objectId : undefined;
 }
