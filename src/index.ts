@@ -81,6 +81,7 @@ export {
   type ViewEntry,
   type WalkedViewEntry,
 } from '#work/browse';
+export { mountImage } from '#work/catalog';
 export {
   applyGc,
   type CheckOptions,
@@ -136,7 +137,6 @@ export {
   type MountedImage,
   type MountOptions,
   type MountReport,
-  mountImage,
   type UpperLayer,
   unmountImage,
 } from '#work/mount';

@@ -573,6 +573,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/browse',
     'work/commits',
     'work/image',
+    'work/mount',
   ],
   'work/account': [
     'base/bytes',
@@ -656,7 +657,6 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'base/errors',
     'base/flow',
     'host',
-    'stores/composefs',
     'work/account',
     'work/browse',
     'work/catalog',
@@ -720,6 +720,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'host',
     'stores/composefs',
     'work/browse',
+    'work/catalog',
     'work/check',
     'work/doctor',
     'work/export',

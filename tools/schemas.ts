@@ -42,7 +42,11 @@ function plain(schema: v.GenericSchema, typeMode: 'input' | 'output'): Record<st
 function versioned(report: Record<string, unknown>): Record<string, unknown> {
   const version = {
     type: 'object',
-    properties: { schemaVersion: { const: 1 } },
+    properties: {
+      schemaVersion: { const: 1 },
+      // Present if there are any.
+      warnings: { type: 'array', items: { type: 'string' } },
+    },
     required: ['schemaVersion'],
   };
   return { allOf: [version, report] };

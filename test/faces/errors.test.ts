@@ -168,7 +168,7 @@ test('unknown names and verbs exit alike, whichever way they are asked', () => {
   match(help.stdout, /^Usage: onecopy ostree show /);
 });
 
-test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () => {
+test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8, a missing transport 2', () => {
   const conflict = run('init', '--algorithm', 'fsverity-sha512-12', '--json');
   deepEqual([conflict.status, errorOf(conflict).code], [5, 'REPO_EXISTS']);
   const blob = run('pull', goldenReference('quirk-bad-blob-same-size'), 'bad', '--json', '-q');
@@ -183,7 +183,7 @@ test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8', () =
   deepEqual([transport.status, errorOf(transport).code], [8, 'TRANSPORT_UNSUPPORTED']);
   const bare = run('pull', 'app:1');
   deepEqual(bare, {
-    status: 8,
+    status: 2,
     stdout: '',
     stderr:
       'onecopy: Cannot pull "app:1": expected a transport before the name, found none\n' +

@@ -16,7 +16,11 @@ const LAYOUT = fileURLToPath(new URL('../golden/cfsctl/oci/basic/layout', import
 const CHOICE: readonly string[] = ['handle', 'repository', 'scope', 'dryRun'];
 
 async function interfaces(): Promise<readonly ServedInterface[]> {
-  return await verbInterfaces({ repositories: new OpenRepositories({}), requireVerity: false });
+  return await verbInterfaces({
+    repositories: new OpenRepositories({}),
+    fallback: {},
+    requireVerity: false,
+  });
 }
 
 test('every verb is a method, and the description of each interface can be read', async () => {
@@ -140,3 +144,18 @@ async function checkErrors(client: RawClient, handle: number): Promise<void> {
     if (code !== undefined) assert.equal(reply.parameters.code, code);
   }
 }
+
+test('a call without a repository uses the one of the command line, and hints name parameters', async () => {
+  using temp = makeTempDir();
+  const repository = join(temp.path, 'r');
+  const argv = ['--repo', repository, 'varlink'];
+  await using service = startService('onecopy', argv, `unix:${join(temp.path, 's.sock')}`);
+  await using client = await service.connect();
+  const reference = `oci:${LAYOUT}`;
+  const [pulled] = await call(client, 'org.onecopy.Images.Pull', { reference, names: ['app'] });
+  assert.ok(!('error' in pulled), JSON.stringify(pulled));
+  assert.ok(readdirSync(repository).includes('objects'));
+  const [refused] = await call(client, 'org.onecopy.Images.Pull', { reference, base: ['app'] });
+  assert.equal(refused.error, 'org.onecopy.Images.Refused');
+  assert.equal(refused.parameters.message, 'Cannot use base: it applies to dryRun');
+});

@@ -142,6 +142,23 @@ test('a bound system keeps no containers-storage, whatever runs on it (B2, B3, B
   assert.ok(!existsSync(join(path, 'composefs/bootc.json')));
 });
 
+test('each mode ends the one before, and has one name in reports and texts', async (t) => {
+  if (!needs(t, 'ext4', 'root')) return;
+  await using place = await makeUnifiedPlace('ext4');
+  const modes = ['enabled-with-copy', 'bound-only', 'enabled-with-copy', 'disabled'] as const;
+  let before = 'disabled';
+  for (const mode of modes) {
+    const planned = await place.plan('unified enable', { mode });
+    assert.deepEqual([planned.modeBefore, planned.mode], [before, mode]);
+    const done = await place.ask('unified enable', { mode });
+    assert.deepEqual([done.modeBefore, done.mode], [before, mode]);
+    assert.equal((await place.ask('unified status')).mode, mode);
+    const { stdout } = runCli(['--sysroot', place.path, 'unified', 'status']);
+    assert.match(stdout, new RegExp(`^Mode: +${mode}$`, 'm'));
+    before = mode;
+  }
+});
+
 test('a mode is not set while an image of a deployment cannot be brought into the stores', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');

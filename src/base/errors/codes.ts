@@ -785,6 +785,7 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'A platform does not have the form os/architecture[/variant]',
     keys: ['offset', 'what'],
+    exit: 2,
   },
   PLATFORM_NOT_FOUND: {
     kind: 'not-found',
@@ -837,11 +838,13 @@ export const ERROR_CODES = {
     kind: 'format',
     meaning: 'An image reference does not follow the grammar of its transport',
     keys: ['offset', 'what'],
+    exit: 2,
   },
   REF_NAME_INVALID: {
     kind: 'format',
     meaning: 'A name is not allowed for a reference, stream or tag',
     keys: ['offset', 'what'],
+    exit: 2,
   },
   REGISTRY_ANSWER_INVALID: {
     kind: 'transport',
@@ -1236,6 +1239,7 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'The path names a directory, not a file',
     keys: ['path'],
+    exit: 5,
   },
   TREE_NOT_A_DIRECTORY: {
     kind: 'not-found',
@@ -1246,6 +1250,7 @@ export const ERROR_CODES = {
     kind: 'not-found',
     meaning: 'The path does not name a regular file',
     keys: ['path'],
+    exit: 5,
   },
   TREE_PATH_INVALID: {
     kind: 'format',

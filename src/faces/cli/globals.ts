@@ -1,5 +1,6 @@
 import { UsageError } from '#base/errors';
 import type { RepositoryChoice } from '#work/repository';
+import type { VerbRow } from '#work/verbs';
 import { PROGRESS_MODES, type ProgressMode } from './progress.ts';
 
 /** Options of every verb: flags in the syntax of commander, and their help. */
@@ -57,6 +58,32 @@ export function selectionOf(options: GlobalOptions): RepositoryChoice {
   return path === undefined || path === '' ? {} : { path };
 }
 
+/**
+ * Refuses an option that selects a store which the verb does not use: ignored, it would select another one silently.
+ * @throws UsageError
+ */
+export function refuseStrayStore({ name, group }: VerbRow, options: GlobalOptions): void {
+  const { repo, user, system, sysroot } = options;
+  if (group !== 'unified') {
+    if (sysroot === undefined) return;
+    throw new UsageError(
+      `Cannot run ${name}: --sysroot applies to the unified verbs`,
+      'Select a repository with --repo',
+    );
+  }
+  const given = [
+    ['--repo', repo] as const,
+    ['--user', user] as const,
+    ['--system', system] as const,
+  ];
+  const [stray] = given.filter(([, value]) => value !== undefined);
+  if (stray === undefined) return;
+  throw new UsageError(
+    `Cannot run ${name}: ${stray[0]} does not apply, because the stores of a system are below its sysroot`,
+    'Select a system with --sysroot',
+  );
+}
+
 /** Parses an option that must be a whole number. @throws UsageError */
 export function wholeNumber(text: string | undefined, option: string, min = 0): number | undefined {
   if (text === undefined) return undefined;
@@ -64,6 +91,22 @@ export function wholeNumber(text: string | undefined, option: string, min = 0): 
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value;
   throw new UsageError(
     `Cannot read ${option}: expected a whole number from ${min}, found "${text}"`,
+  );
+}
+
+/** A number, then a unit: as in coreutils, `k` and `KiB` are 1024 bytes, and `kB` is 1000 bytes. */
+const SIZE = /^(\d+(?:\.\d+)?) ?(?:([kmgtp])(i?b)?|b)?$/i;
+
+/** Parses an option that must be a size in bytes, for example `4096`, `64k` or `1.5GiB`. @throws UsageError */
+export function sizeBytes(text: string, option: string): number {
+  const [, number, prefix, unit = 'iB'] = SIZE.exec(text) ?? [];
+  const base = unit.length === 1 ? 1000 : 1024;
+  const factor = prefix === undefined ? 1 : base ** ('kmgtp'.indexOf(prefix.toLowerCase()) + 1);
+  const value = Math.round(Number(number) * factor);
+  const isWhole = prefix !== undefined || /^\d+$/.test(number ?? '');
+  if (isWhole && Number.isSafeInteger(value)) return value;
+  throw new UsageError(
+    `Cannot read ${option}: expected a size such as 4096, 64k or 1.5G, found "${text}"`,
   );
 }
 

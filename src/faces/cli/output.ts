@@ -28,8 +28,10 @@ export interface Output {
   table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
   /** Prints a note on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void;
-  /** Prints a warning on stderr, also with `--quiet`. */
+  /** Prints a warning on stderr, also with `--quiet`; with `--json` it is part of the document. */
   warn(text: string): void;
+  /** The warnings that belong to the document. */
+  readonly warnings: readonly string[];
   /** Prints a detail on stderr, with `--verbose` only. */
   detail(text: string): void;
 }
@@ -42,10 +44,11 @@ export function createOutput(options: {
 }): Output {
   const { json, quiet, verbose } = options;
   const say = (text: string) => stderr.write(`onecopy: ${plainLine(text)}\n`);
+  const warnings: string[] = [];
   return {
     json,
     document(value) {
-      const document = { schemaVersion: SCHEMA_VERSION, ...value };
+      const document = { schemaVersion: SCHEMA_VERSION, ...value, ...listed(warnings) };
       stdout.write(`${plainJson(JSON.stringify(document, toJson, 2))}\n`);
     },
     line(text) {
@@ -64,11 +67,20 @@ export function createOutput(options: {
     note(text) {
       if (!quiet && !json) say(text);
     },
-    warn: say,
+    warnings,
+    warn(text) {
+      if (json) warnings.push(text);
+      else say(`warning: ${text}`);
+    },
     detail(text) {
       if (verbose) say(text);
     },
   };
+}
+
+/** The member of a document that lists the warnings of the run; absent without any. */
+function listed(warnings: readonly string[]): { readonly warnings?: readonly string[] } {
+  return warnings.length === 0 ? {} : { warnings };
 }
 
 function bold(text: string): string {
@@ -89,13 +101,20 @@ export interface ReportOptions {
   readonly verbose: boolean;
   /** Exit status that a signal asks for, when the run was interrupted. */
   readonly interrupted: number | undefined;
+  /** Warnings that were not printed, because the document lists them. */
+  readonly warnings?: readonly string[];
 }
 
 /** An error as one line of JSON. */
-export function errorLine(error: Error, code: { readonly code?: string } = {}): string {
+export function errorLine(
+  error: Error,
+  code: { readonly code?: string } = {},
+  warnings: readonly string[] = [],
+): string {
   const document = {
     schemaVersion: SCHEMA_VERSION,
     error: { ...renderErrorDocument(error), ...code },
+    ...listed(warnings),
   };
   return plainJson(JSON.stringify(document, toJson));
 }
@@ -106,7 +125,7 @@ export function reportError(error: unknown, options: ReportOptions): number {
   const isInterrupted = options.interrupted !== undefined && !isOnecopyError(shown);
   if (options.json) {
     const code = isInterrupted ? { code: 'INTERRUPTED' } : {};
-    stderr.write(`${errorLine(shown, code)}\n`);
+    stderr.write(`${errorLine(shown, code, options.warnings)}\n`);
   } else {
     stderr.write(`onecopy: ${renderErrorText(shown)}\n`);
     const isBug = !isInterrupted && !isOnecopyError(shown);

@@ -5,7 +5,13 @@ import { locateRepository } from '#work/repository';
 import type { Verb, VerbContext } from '#work/verbs';
 import { confirm } from './ask.ts';
 import { type Asked, buildCommands, findCommand, prepareHelp } from './commands.ts';
-import { type GlobalOptions, progressModeOf, selectionOf, wholeNumber } from './globals.ts';
+import {
+  type GlobalOptions,
+  progressModeOf,
+  refuseStrayStore,
+  selectionOf,
+  wholeNumber,
+} from './globals.ts';
 import { GRAMMARS } from './grammar/table.ts';
 import { Interruption } from './interruption.ts';
 import {
@@ -33,8 +39,11 @@ export async function runProgram(given: readonly string[], version: string): Pro
   using interruption = new Interruption();
   if (argv.includes('--json')) reportOutputErrors((error) => errorLine(error));
   let status = 0;
+  let warnings: readonly string[] = [];
   const program = buildCommands(version, async (asked) => {
-    status = await runVerb(asked, interruption);
+    const out = outputFor(asked.options);
+    warnings = out.warnings;
+    status = await runVerb(asked, interruption, out);
   });
   try {
     addVarlink(program, version, interruption);
@@ -49,6 +58,7 @@ export async function runProgram(given: readonly string[], version: string): Pro
       json: argv.includes('--json'),
       verbose: argv.includes('-v') || argv.includes('--verbose'),
       interrupted: interruption.exitStatus,
+      warnings,
     });
   }
 }
@@ -151,14 +161,14 @@ function describeCompletion(program: Command): void {
     });
 }
 
-async function runVerb(asked: Asked, interruption: Interruption): Promise<number> {
+function outputFor({ json, quiet, verbose }: GlobalOptions): Output {
+  return createOutput({ json: json === true, quiet: quiet === true, verbose: verbose === true });
+}
+
+async function runVerb(asked: Asked, interruption: Interruption, out: Output): Promise<number> {
   const options = asked.options as GlobalOptions;
   if (options.color === false) process.env['NO_COLOR'] = '1';
-  const out = createOutput({
-    json: options.json === true,
-    quiet: options.quiet === true,
-    verbose: options.verbose === true,
-  });
+  refuseStrayStore(asked.row, options);
   const progress = await createProgress(
     progressModeOf(options),
     wholeNumber(options.progressFd, '--progress-fd', 1),
@@ -173,7 +183,7 @@ async function runVerb(asked: Asked, interruption: Interruption): Promise<number
     jobs: wholeNumber(options.jobs, '--jobs', 1),
     mayInit: options.init !== false,
     requireVerity: options.requireVerity === true,
-    warn: (text) => out.warn(`warning: ${text}`),
+    warn: out.warn,
     detail: out.detail,
     write: out.bytes,
   };

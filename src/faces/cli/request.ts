@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { UsageError } from '#base/errors';
-import { wholeNumber } from './globals.ts';
+import { sizeBytes, wholeNumber } from './globals.ts';
 import type { AliasGrammar, Grammar, OperandGrammar, OptionGrammar } from './grammar/grammar.ts';
 
 /** The parsed command line: operands in order (a repeated operand is a list), and options by name. */
@@ -18,7 +18,9 @@ export function requestOf(
   const request: Record<string, unknown> = { ...grammar.environment?.(), ...alias?.request };
   for (const [at, operand] of (grammar.operands ?? []).entries()) {
     const given = line.operands[at];
-    if (given !== undefined && given.length > 0) Object.assign(request, operandOf(operand, given));
+    // A repeated operand that is absent is an empty list; an empty text was given.
+    const isAbsent = given === undefined || (Array.isArray(given) && given.length === 0);
+    if (!isAbsent) Object.assign(request, operandOf(operand, given));
   }
   for (const option of grammar.options ?? []) {
     const value = optionOf(option, line.options[propertyOf(option)]);
@@ -69,5 +71,6 @@ function readValue(option: OptionGrammar, text: string): unknown {
     throw new UsageError(`Cannot read ${flag}: expected ${values.join(', ')}, found "${text}"`);
   }
   if (take === 'number') return wholeNumber(text, flag);
+  if (take === 'size') return sizeBytes(text, flag);
   return take === 'path' || take === 'paths' ? resolve(text) : text;
 }

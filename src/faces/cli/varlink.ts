@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { stderr } from '#faces/terminal';
-import type { GlobalOptions } from './globals.ts';
+import { type GlobalOptions, selectionOf } from './globals.ts';
 import type { Interruption } from './interruption.ts';
 
 /** True if a service manager, or a client that starts its service, passed a socket and no words. */
@@ -21,6 +22,8 @@ export function addVarlink(program: Command, version: string, interruption: Inte
       const { OpenRepositories, serve, verbInterfaces } = await import('#faces/varlink');
       const { upstreamInterfaces } = await import('#faces/cfsctl');
       const requireVerity = options.requireVerity === true;
+      const choice = selectionOf(options);
+      const fallback = choice.path === undefined ? choice : { path: resolve(choice.path) };
       const repositories = new OpenRepositories({ requireVerity, upgrade: true });
       interruption.listen();
       await serve(
@@ -31,7 +34,7 @@ export function addVarlink(program: Command, version: string, interruption: Inte
           url: 'man:onecopy-varlink(1)',
           interfaces: [
             ...upstreamInterfaces(repositories),
-            ...(await verbInterfaces({ repositories, requireVerity })),
+            ...(await verbInterfaces({ repositories, fallback, requireVerity })),
           ],
         },
         {

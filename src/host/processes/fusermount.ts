@@ -57,13 +57,27 @@ async function run(args: readonly string[], target: string, socket?: number): Pr
   }
 }
 
+/** What to do when the program refuses. Its texts are those of libfuse, which does not translate them. */
+function hintFor(said: string, isMissing: boolean): string {
+  if (isMissing) return 'Install the package fuse3';
+  if (said.includes('/dev/fuse')) {
+    return /no such (?:file|device)|not found/i.test(said)
+      ? 'Load the kernel module: modprobe fuse'
+      : 'Your user may not open /dev/fuse: ask an administrator for access (chmod 666 /dev/fuse), or read the image with ls, cat, find and cp';
+  }
+  if (/not owned|no write access|owner/i.test(said)) {
+    return 'Use a directory that belongs to you, and that you can write to';
+  }
+  return 'Use an empty directory that belongs to you, or read the image with ls, cat, find and cp';
+}
+
 function refused(target: string, { status, said }: Ended, cause?: unknown): UnsupportedError {
   return new UnsupportedError(
     'MOUNT_UNSUPPORTED',
     `Cannot mount or unmount "${target}" by ${PROGRAM}: ${said || `status ${status}`}`,
     { image: target, errno: said },
     {
-      hint: 'Install the package fuse3, and use a directory that belongs to you',
+      hint: hintFor(said, status === null),
       ...(cause === undefined ? {} : { cause }),
     },
   );

@@ -12,7 +12,7 @@ export async function accountFor(
   stores: readonly StorePlace[],
   { signal, onProgress }: OperationOptions = {},
 ): Promise<Account> {
-  onProgress?.({ type: 'started', id: 'df:walk', unit: 'items' });
+  onProgress?.({ type: 'started', id: 'files', unit: 'items' });
   let files = 0;
   const module = new URL('./account-worker.ts', import.meta.url);
   await using worker = startWorker<SurveyRequest, never, number, Account>(
@@ -23,11 +23,11 @@ export async function accountFor(
       name: 'account',
       onMessage: (count) => {
         files += count;
-        onProgress?.({ type: 'advanced', id: 'df:walk', done: files });
+        onProgress?.({ type: 'advanced', id: 'files', done: files });
       },
     },
   );
   const account = await worker.done;
-  onProgress?.({ type: 'done', id: 'df:walk', transferred: files });
+  onProgress?.({ type: 'done', id: 'files', transferred: files });
   return account;
 }

@@ -320,7 +320,9 @@ function notRegular(place: readonly ByteString[], inode: ErofsInode): NotFoundEr
   const path = displayText(pathOf(place));
   const code = inode.type === 'directory' ? 'TREE_IS_A_DIRECTORY' : 'TREE_NOT_REGULAR';
   const message = `Cannot read "${path}": expected a regular file, found ${inode.type}`;
-  return new NotFoundError(code, message, { path });
+  const hint =
+    inode.type === 'directory' ? { hint: 'List a directory with ls, or copy it with cp' } : {};
+  return new NotFoundError(code, message, { path }, hint);
 }
 
 function linkLoop(path: ByteString): NotFoundError {

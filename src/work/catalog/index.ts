@@ -5,15 +5,16 @@
  */
 export { type CatalogRow, listNamed } from './list.ts';
 export {
-  planRemoveNamed,
+  planRemoveAllNamed,
   planTag,
   type Removed,
-  removeNamed,
+  removeAllNamed,
   requireName,
   type Tagged,
   tagNamed,
   untagNamed,
 } from './manage.ts';
+export { mountImage } from './mount.ts';
 export {
   findNamed,
   findWhole,
@@ -24,6 +25,7 @@ export {
   type NamedIndex,
   type PlatformChoice,
 } from './named.ts';
+export { checkNewName, TRANSPORT_PREFIX, targetOf } from './new-name.ts';
 export {
   computeNamedId,
   createNamedImage,

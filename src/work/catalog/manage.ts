@@ -1,9 +1,10 @@
 import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
-import { ConflictError, NotFoundError } from '#base/errors';
+import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
 import type { Repository } from '#stores/composefs';
 import { listCommitRefs, listPartialCommits, tagCommit, untagCommit } from '#work/commits';
 import { planRemoval, removeIndexTag, tagImage, untagImage } from '#work/image';
 import { exactlyNamed, findWhole, type Named, type NamedIndex, spellingOf } from './named.ts';
+import { checkNewName, targetOf } from './new-name.ts';
 
 /** Everything that a name can stand for. */
 type Whole = Named | NamedIndex;
@@ -16,34 +17,41 @@ export interface Tagged {
   readonly manifestDigest: ContentDigest | undefined;
   readonly commit: OstreeChecksum | undefined;
   readonly imageId: ObjectId | undefined;
+  /** Digest, checksum or image id that the name referred to before; undefined if it was free or stays as it was. */
+  readonly replaced: string | undefined;
 }
 
-/** Plan of `tagNamed`. @throws as `findNamed` */
+/** Plan of `tagNamed`. @throws as `findNamed`; UsageError for a name that is not allowed */
 export function planTag(repository: Repository, source: string, name: string): Tagged {
-  return taggedOf(findWhole(repository, source), name);
+  const named = findWhole(repository, source);
+  checkNewName(name);
+  return taggedOf(repository, named, name);
 }
 
 /**
  * Adds a name of the same kind to an image or a commit. A name of this kind that is in use is moved. Atomic.
- * @throws as `findNamed`; FormatError REF_NAME_INVALID, OSTREE_REF_INVALID
+ * @throws as `planTag`
  */
 export function tagNamed(repository: Repository, source: string, name: string): Tagged {
   const named = findWhole(repository, source);
+  const tagged = planTag(repository, source, name);
   if (named.kind === 'index') repository.tags.setIndex(name, named.indexDigest);
   else if (named.kind === 'image') tagImage(repository, `@${named.manifestDigest}`, name);
   else if (named.kind === 'commit') tagCommit(repository, named.commit, name);
   else repository.refs.set('images', withoutFolder(name), named.imageId);
-  return taggedOf(named, name);
+  return tagged;
 }
 
-function taggedOf(named: Whole, name: string): Tagged {
-  return {
-    kind: named.kind,
-    name,
+function taggedOf(repository: Repository, named: Whole, name: string): Tagged {
+  const place = named.kind === 'erofs' ? withoutFolder(name) : name;
+  const before = targetOf(repository, named.kind, place);
+  const ids = {
     manifestDigest: documentOf(named),
     commit: named.kind === 'commit' ? named.commit : undefined,
     imageId: named.kind === 'erofs' ? named.imageId : undefined,
   };
+  const isSame = Object.values(ids).includes(before as never);
+  return { kind: named.kind, name, ...ids, replaced: isSame ? undefined : before };
 }
 
 /** Digest of the manifest or index. */
@@ -61,7 +69,7 @@ function findName(repository: Repository, name: string): Whole {
       'TAG_NOT_FOUND',
       `Cannot remove name "${name}": the repository has no such name`,
       { tag: name, available: namesOf(repository) },
-      { hint: 'List all names with: onecopy images' },
+      { hint: hintForId(repository, name) ?? 'List all names with: onecopy images' },
     );
   }
   if (others.length === 0) return first;
@@ -72,6 +80,20 @@ function findName(repository: Repository, name: string): Whole {
     { name, found: spellings },
     { hint: `Use one of these names: ${spellings.join(', ')}` },
   );
+}
+
+/** For an id in the place of a name: the names that it has. */
+function hintForId(repository: Repository, name: string): string | undefined {
+  try {
+    const { names, remaining } = planRemoveNamed(repository, name);
+    const all = [...names, ...remaining].join(', ');
+    return all === ''
+      ? `This is the id of an image without a name, which the next gc removes`
+      : `This is an id. To remove one of its names (${all}), use that name; to remove all of them: onecopy rm ${name}`;
+  } catch (error) {
+    if (isOnecopyError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Removes a name, also a dangling one. @throws as `requireName` */
@@ -112,8 +134,7 @@ export interface Removed {
   readonly remaining: readonly string[];
 }
 
-/** What `removeNamed` would do. @throws as `findNamed` */
-export function planRemoveNamed(repository: Repository, name: string): Removed {
+function planRemoveNamed(repository: Repository, name: string): Removed {
   const named = findWhole(repository, name);
   if (named.kind === 'index') return planIndexRemoval(repository, named);
   if (named.kind === 'image') {
@@ -146,18 +167,36 @@ function planIndexRemoval(repository: Repository, { indexDigest, tag }: NamedInd
   };
 }
 
-/**
- * Removes an image or a commit by name, or by id with all its names. The next garbage collection frees its objects. @throws as `findNamed`
- */
-export function removeNamed(repository: Repository, name: string): Removed {
-  const plan = planRemoveNamed(repository, name);
-  for (const one of plan.names) {
-    if (plan.kind === 'index') removeIndexTag(repository, one);
-    else if (plan.kind === 'image') untagImage(repository, one);
-    else if (plan.kind === 'commit') untagCommit(repository, one);
-    else repository.refs.remove('images', one);
+/** What `removeAllNamed` would do; what several of the names mean occurs once. @throws as `findNamed` */
+export function planRemoveAllNamed(repository: Repository, names: readonly string[]): Removed[] {
+  const plans = new Map<string, Removed>();
+  for (const name of names) {
+    const plan = planRemoveNamed(repository, name);
+    const id = plan.manifestDigest ?? plan.commit ?? plan.imageId;
+    const key = `${plan.kind} ${id}`;
+    const other = plans.get(key);
+    const gone = [...new Set([...(other?.names ?? []), ...plan.names])];
+    const remaining = plan.remaining.filter((one) => !gone.includes(one));
+    plans.set(key, { ...plan, names: gone, remaining });
   }
-  return plan;
+  return [...plans.values()];
+}
+
+/**
+ * Removes images and commits by name, or by id with all their names. If one is not found, nothing is removed. The next garbage collection
+ * frees their objects. @throws as `findNamed`
+ */
+export function removeAllNamed(repository: Repository, names: readonly string[]): Removed[] {
+  const plans = planRemoveAllNamed(repository, names);
+  for (const plan of plans) {
+    for (const one of plan.names) {
+      if (plan.kind === 'index') removeIndexTag(repository, one);
+      else if (plan.kind === 'image') untagImage(repository, one);
+      else if (plan.kind === 'commit') untagCommit(repository, one);
+      else repository.refs.remove('images', one);
+    }
+  }
+  return plans;
 }
 
 function namesFor(repository: Repository, named: Exclude<Named, { kind: 'image' }>): string[] {

@@ -57,16 +57,21 @@ export function findCandidates(
   });
   const groups = new Map<string, { sizeBytes: number; dev: number; files: Candidate[] }>();
   const seen = new Set<string>();
-  walkAll(parts, onFiles, (part, path, stat) => {
-    const key = keyOf(stat);
-    if ((counts.get(key) ?? 0) < 2 || seen.has(`${stat.dev}:${stat.ino}`)) return;
-    seen.add(`${stat.dev}:${stat.ino}`);
-    if (seen.size > CANDIDATES_MAX) throw tooMany();
-    const { sizeBytes, dev, ino } = stat;
-    const group = groups.get(key) ?? { sizeBytes, dev, files: [] };
-    group.files.push({ part, path, ino });
-    groups.set(key, group);
-  });
+  // These files have been reported by the first walk.
+  walkAll(
+    parts,
+    () => onFiles(0),
+    (part, path, stat) => {
+      const key = keyOf(stat);
+      if ((counts.get(key) ?? 0) < 2 || seen.has(`${stat.dev}:${stat.ino}`)) return;
+      seen.add(`${stat.dev}:${stat.ino}`);
+      if (seen.size > CANDIDATES_MAX) throw tooMany();
+      const { sizeBytes, dev, ino } = stat;
+      const group = groups.get(key) ?? { sizeBytes, dev, files: [] };
+      group.files.push({ part, path, ino });
+      groups.set(key, group);
+    },
+  );
   const found = [...groups.values()].filter(({ files }) => files.length > 1);
   return { groups: found.sort((a, b) => b.sizeBytes - a.sizeBytes), filesOf, filesystems };
 }

@@ -12,7 +12,7 @@ export async function dedupStores(
   request: DedupRequest,
   { signal, onProgress }: OperationOptions = {},
 ): Promise<DedupReport> {
-  const id = 'dedup:files';
+  const id = 'files';
   onProgress?.({ type: 'started', id, unit: 'items' });
   let files = 0;
   const module = new URL('./dedup-worker.ts', import.meta.url);

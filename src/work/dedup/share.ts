@@ -37,7 +37,12 @@ export interface DedupReport {
     readonly store: string;
     readonly files: number;
   }[];
-  readonly filesystems: readonly { readonly path: string; readonly canShare: boolean }[];
+  readonly filesystems: readonly {
+    readonly path: string;
+    readonly canShare: boolean;
+    /** False if its files were not compared, because they could not be shared. */
+    readonly isCompared: boolean;
+  }[];
   /** Files whose content another file has in other blocks, and the bytes that sharing them frees. */
   readonly duplicates: FileCount;
   /** Duplicates that share their blocks now, and the bytes that these stores no longer use. */
@@ -88,7 +93,8 @@ export async function shareEqualFiles(
   return {
     stores: stores.map(({ kind, label }, at) => ({ kind, store: label, files: filesOf[at] ?? 0 })),
     filesystems: [...filesystems].map(([dev, { label }]) => {
-      return { path: label, canShare: canShare.get(dev) === true };
+      const can = canShare.get(dev) === true;
+      return { path: label, canShare: can, isCompared: can || isDryRun };
     }),
     duplicates: work.duplicates,
     shared: work.shared,

@@ -105,7 +105,7 @@ export async function copyEntry(
   only.entries.set(entry.name, inode);
   const publish: Publish = (parent, temporary, base) => {
     const source = `${temporary}/${entry.name}`;
-    if (!parent.renameNoReplace(source, base)) throw notFree(path);
+    if (!parent.renameNoReplace(source, base)) throw notFree(path, 'something that exists');
     parent.rmdir(temporary);
   };
   const counts = await writeBeside(contents, treeBelow(only, tree), path, options, publish);
@@ -199,7 +199,7 @@ function requireFree(parent: Dir, base: ByteString, path: string): void {
     using directory = parent.openDir(base, { noFollow: true });
     if (directory.readEntries().length === 0) return;
   }
-  throw notFree(path);
+  throw notFree(path, stat?.type === 'file' ? 'a file' : 'a directory that is not empty');
 }
 
 function publishDirectory(
@@ -212,17 +212,20 @@ function publishDirectory(
     parent.rename(temporary, base);
   } catch (cause) {
     if (hasErrno(cause, 'ENOTEMPTY') || hasErrno(cause, 'EEXIST') || hasErrno(cause, 'ENOTDIR')) {
-      throw notFree(path, cause);
+      throw notFree(path, 'something that was made meanwhile', cause);
     }
     throw cause;
   }
 }
 
-function notFree(path: string, cause?: unknown): ConflictError {
+function notFree(path: string, found: string, cause?: unknown): ConflictError {
   return new ConflictError(
     'TARGET_NOT_EMPTY',
-    `Cannot write image to "${path}": expected a new path or an empty directory, found other content`,
+    `Cannot write to "${path}": expected a new path or an empty directory, found ${found}`,
     { path },
-    { hint: 'Choose a new directory', ...(cause === undefined ? {} : { cause }) },
+    {
+      hint: 'Choose a path that does not exist, or remove what is there',
+      ...(cause === undefined ? {} : { cause }),
+    },
   );
 }

@@ -78,6 +78,14 @@ test('what cannot be mounted says so and attaches nothing', async (t) => {
   const nowhere = join(disk.path, 'nowhere');
   assert.throws(
     () => mountImage(open, imageId, target, { writable: { upper: nowhere, work: nowhere } }),
+    (error) => hasCode(error, 'SYSCALL_FAILED') && error.message.includes(nowhere),
+  );
+  // Directories exist, but overlayfs refuses a work directory below the upper one.
+  const upper = join(disk.path, 'upper');
+  const work = join(upper, 'work');
+  mkdirSync(work, { recursive: true });
+  assert.throws(
+    () => mountImage(open, imageId, target, { writable: { upper, work } }),
     (error) => hasCode(error, 'MOUNT_UNSUPPORTED') && error.hint !== undefined,
   );
   assert.deepEqual(readdirSync(target), []);

@@ -45,6 +45,7 @@ export function mountImage(
   using directory = Dir.open(target);
   requireFree(directory, target);
   const { label, writable } = options;
+  requireUpper(writable);
   const { imageId, verity, mount } = mountDetached(repository, image, { label, writable });
   using merged = mount;
   try {
@@ -97,6 +98,14 @@ export function mountDetached(
 /** True if this process may have the kernel mount an image: EROFS is limited to the initial user namespace. */
 export function canMount(): boolean {
   return hasProcessCapability('sysAdmin') && isInitialUserNamespace();
+}
+
+/** Refuses a writable layer whose directories do not exist: overlayfs would name only its own option. @throws HostError SYSCALL_FAILED */
+export function requireUpper(writable: UpperLayer | undefined): void {
+  if (writable === undefined) return;
+  for (const path of [writable.upper, writable.work]) {
+    using _directory = Dir.open(path);
+  }
 }
 
 /** Refuses a second mount, which would hide the first one until `umount`. @throws ConflictError MOUNT_EXISTS */

@@ -1,5 +1,5 @@
 import type { ContentDigest } from '#base/digest';
-import { UnsupportedError } from '#base/errors';
+import { UnsupportedError, UsageError } from '#base/errors';
 import type { BlobContent, OperationOptions, RemoteBlob, Traffic } from '#base/flow';
 import {
   formatReference,
@@ -60,8 +60,8 @@ export interface OpenedSource extends AsyncDisposable {
 }
 
 /**
- * Opens the source of a reference; an open source still belongs to the caller. @throws UnsupportedError TRANSPORT_UNSUPPORTED; as
- * `openImageSource`
+ * Opens the source of a reference; an open source still belongs to the caller. @throws UsageError for a name without a transport;
+ * UnsupportedError TRANSPORT_UNSUPPORTED; as `openImageSource`
  */
 export async function openSource(
   from: string | ImageReference | PullSource,
@@ -102,15 +102,14 @@ export async function openSource(
 }
 
 /** The error for a name without a transport. */
-function bareName(reference: ImageReference): UnsupportedError {
+function bareName(reference: ImageReference): UsageError {
   const text = formatReference(reference);
-  return new UnsupportedError(
-    'TRANSPORT_UNSUPPORTED',
+  const name = text.startsWith('@') ? `NAME${text}` : text;
+  return new UsageError(
     `Cannot pull "${text}": expected a transport before the name, found none`,
-    { transport: 'stored' },
-    {
-      hint: `From a registry: docker://${text.startsWith('@') ? `NAME${text}` : text}; from a layout: oci:DIRECTORY:TAG`,
-    },
+    /^[./~]/.test(text)
+      ? `From an OCI layout: oci:${text}; from an archive: oci-archive:${text} or docker-archive:${text}`
+      : `From a registry: docker://${name}; from a layout: oci:DIRECTORY:TAG`,
   );
 }
 

@@ -19,6 +19,8 @@ export interface CreateOptions extends OpenOptions {
   /** False refuses to create a missing repository (default true). */
   readonly mayInit?: boolean;
   readonly formats?: ErofsFormats;
+  /** Receives the warning about a new repository without fs-verity (default: a progress note). */
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /** A repository that is open for writing. */
@@ -39,7 +41,7 @@ export async function openChosen(
 
 /**
  * Opens a repository for a verb that writes, and creates it if it is missing: with fs-verity if the filesystem supports it, otherwise
- * without, with one progress note.
+ * without, with one warning.
  * @throws NotFoundError REPO_NOT_FOUND with `mayInit: false`; UnsupportedError FSVERITY_UNSUPPORTED with `requireVerity`
  */
 export async function openOrCreate(
@@ -82,18 +84,17 @@ export async function createRepository(path: string, options: CreateOptions): Pr
   } catch (error) {
     if (options.requireVerity === true || !hasCode(error, 'FSVERITY_UNSUPPORTED')) throw error;
   }
-  noteMissingVerity(path, options);
+  warnOfMissingVerity(path, options);
   return (await initRepository(path, { ...config, insecure: true }, options)).repository;
 }
 
-function noteMissingVerity(path: string, options: OperationOptions): void {
-  options.onProgress?.({
-    type: 'note',
-    text:
-      `Creating ${path} without fs-verity: this filesystem does not support it, so the kernel does not verify reads. ` +
+function warnOfMissingVerity(path: string, { onProgress, onWarning }: CreateOptions): void {
+  const note = (text: string) => onProgress?.({ type: 'note', text });
+  (onWarning ?? note)(
+    `Creating ${path} without fs-verity: this filesystem does not support it, so the kernel does not verify reads. ` +
       'Objects are verified when they are written, and by `onecopy fsck`. For fs-verity, use ext4 with the verity feature, ' +
       'btrfs, or XFS on a kernel that supports it.',
-  });
+  );
 }
 
 async function resetIfPresent(path: string, options: OperationOptions): Promise<void> {
@@ -105,7 +106,7 @@ async function resetIfPresent(path: string, options: OperationOptions): Promise<
 }
 
 /** Options of `initChosen`. Absent options are not compared with an existing repository. */
-export interface InitRequest extends OperationOptions {
+export interface InitRequest extends OperationOptions, Pick<CreateOptions, 'onWarning'> {
   /** For example `fsverity-sha512-12`. */
   readonly algorithmId?: string | undefined;
   readonly insecure?: boolean | undefined;
@@ -132,7 +133,8 @@ export async function initChosen(
       : { algorithm: parseAlgorithmId(request.algorithmId) }),
     ...(first === undefined ? {} : { formats: { default: first, extra } }),
   };
-  const options = { ...asked, signal: request.signal, onProgress: request.onProgress };
+  const { signal, onProgress, onWarning } = request;
+  const options = { ...asked, signal, onProgress, onWarning };
   if (request.resetMetadata === true) await resetIfPresent(path, options);
   // After a reset, the directory looks like an old repository. It must not be upgraded, but created with the given options.
   const repository =

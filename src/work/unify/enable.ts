@@ -1,12 +1,12 @@
 import type { ContentDigest } from '#base/digest';
-import { ConflictError } from '#base/errors';
+import { ConflictError, UsageError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { StorageMode } from '#formats/bootc';
 import { parseReference } from '#formats/oci';
 import { isLive, listDeployments } from './deployments.ts';
 import { type UnifiedPullOptions, unifiedPull } from './pull/pull.ts';
 import type { Route } from './route.ts';
-import { bind, bindingOf, readState, type StorageState, writeMode } from './state.ts';
+import { bind, bindingOf, readState, type StorageState, unbind, writeMode } from './state.ts';
 import { openStores } from './stores.ts';
 import { type SystemImage, surveyImages } from './survey.ts';
 import { requireReflink, type Sysroot } from './sysroot.ts';
@@ -32,7 +32,7 @@ export interface EnableReport {
  * Sets the mode of a sysroot. For `enabled` and `enabled-with-copy`, first pulls the images of deployments that run or will run into
  * containers-storage and the composefs repository. The mode is written last, so a failure leaves the mode unchanged.
  * @throws UnsupportedError UNIFIED_REFLINK_MISSING before anything is written, for `enabled`; ConflictError UNIFIED_SOURCE_UNKNOWN for a
- *   deployment whose image is in no store and has no reference; as `unifiedPull`
+ *   deployment whose image is in no store and has no reference; UsageError for `bound-only` without OSTree; as `unifiedPull`
  */
 export async function enableUnified(
   sysroot: Sysroot,
@@ -40,7 +40,7 @@ export async function enableUnified(
   options: UnifiedPullOptions = {},
 ): Promise<EnableReport> {
   const before = readState(sysroot);
-  if (mode === 'enabled') requireReflink(sysroot);
+  requirePossible(sysroot, mode);
   const filled: { imageReference: string; manifestDigest: ContentDigest }[] = [];
   if (mode === 'enabled' || mode === 'enabled-with-copy') {
     for (const image of await liveImages(sysroot, options)) {
@@ -59,11 +59,10 @@ export async function enableUnified(
       await makeComposefs(sysroot, options);
       writeMode(sysroot, mode);
     }
-  } else if (mode === 'disabled') {
-    if (before.mode !== undefined && before.mode !== 'disabled') writeMode(sysroot, 'disabled');
-  } else if (!sysroot.isNative && before.binding === 'disabled') {
-    using repo = sysroot.ensureOstree();
-    bind(repo);
+  } else {
+    using repo = mode === 'bound-only' ? sysroot.ensureOstree() : sysroot.openOstree();
+    if (repo !== undefined) (mode === 'bound-only' ? bind : unbind)(repo);
+    if (before.binding === 'unified') writeMode(sysroot, 'disabled');
   }
   const pending = pendingOf(await liveImages(sysroot, options));
   const after = readState(sysroot);
@@ -80,7 +79,7 @@ export async function enableUnified(
 
 /**
  * Plans `enableUnified`; writes nothing and sends no request.
- * @throws UnsupportedError UNIFIED_REFLINK_MISSING; ConflictError UNIFIED_SOURCE_UNKNOWN
+ * @throws UnsupportedError UNIFIED_REFLINK_MISSING; ConflictError UNIFIED_SOURCE_UNKNOWN; UsageError for `bound-only` without OSTree
  */
 export async function planEnable(
   sysroot: Sysroot,
@@ -88,16 +87,29 @@ export async function planEnable(
   { signal }: OperationOptions = {},
 ): Promise<EnableReport> {
   const before = readState(sysroot);
-  if (mode === 'enabled') requireReflink(sysroot);
+  requirePossible(sysroot, mode);
   const live = await liveImages(sysroot, { signal });
-  const isKept = mode === 'enabled' || mode === 'enabled-with-copy';
-  const filled = (isKept ? live.filter(isLacking) : []).map((image) => {
+  const kept = mode === 'enabled' || mode === 'enabled-with-copy' ? mode : undefined;
+  const filled = (kept !== undefined ? live.filter(isLacking) : []).map((image) => {
     return { imageReference: nameOf(image), manifestDigest: image.manifestDigest };
   });
-  const boundOnly = { mode: before.mode, isFlagged: before.isFlagged || !sysroot.isNative };
-  const next = mode === 'bound-only' ? boundOnly : { mode, isFlagged: before.isFlagged };
+  const unset = before.mode === undefined ? undefined : ('disabled' as const);
+  const next =
+    kept !== undefined
+      ? { mode: kept, isFlagged: before.isFlagged }
+      : { mode: unset, isFlagged: mode === 'bound-only' };
   const after = { ...next, binding: bindingOf(next.mode, next.isFlagged) };
   return { before, after, filled, pending: pendingOf(live) };
+}
+
+/** @throws UnsupportedError UNIFIED_REFLINK_MISSING; UsageError */
+function requirePossible(sysroot: Sysroot, mode: EnableMode): void {
+  if (mode === 'enabled') requireReflink(sysroot);
+  if (mode !== 'bound-only' || !sysroot.isNative) return;
+  throw new UsageError(
+    `Cannot set the mode of "${sysroot.path}" to bound-only: the system boots composefs images without OSTree`,
+    'Use --mode=disabled to keep no images for podman',
+  );
 }
 
 /** True for an image that is incomplete in containers-storage or in the composefs repository. */

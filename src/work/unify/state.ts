@@ -81,3 +81,8 @@ export function isBound(repo: OstreeRepo): boolean {
 export function bind(repo: OstreeRepo): boolean {
   return repo.setBoolean(FLAG.group, FLAG.key, true);
 }
+
+/** Records in the config that commits are not made from composefs; false if the config already did. */
+export function unbind(repo: OstreeRepo): boolean {
+  return isBound(repo) && repo.setBoolean(FLAG.group, FLAG.key, false);
+}

@@ -21,8 +21,8 @@ export const dedupPart = v.object({
       files: count,
     }),
   ),
-  /** Whether files of a filesystem can share blocks at all. */
-  filesystems: list(v.object({ path: text, canShare: v.boolean() })),
+  /** Whether files of a filesystem can share blocks at all, and whether they were compared. */
+  filesystems: list(v.object({ path: text, canShare: v.boolean(), isCompared: v.boolean() })),
   /** Files that are stored twice, and the bytes that sharing them frees. */
   duplicates: files,
   /** Those that share their blocks now, and the bytes that were freed. */

@@ -1,8 +1,5 @@
+import { TRANSPORT_PREFIX } from '#work/catalog';
 import type { ImageReference } from '#work/export';
-
-/** Words that begin a reference: a name must not look like one. */
-const TRANSPORT =
-  /^(?:oci|oci-archive|docker-archive|dir|docker|ostree|ostree-local|composefs|containers-storage):/;
 
 /**
  * Name of an image that is pulled without a name: derived from its source, and always a valid name. It is the directory or file of a
@@ -22,5 +19,5 @@ export function defaultName(reference: ImageReference): string {
   const stem = file.replace(/\.(?:tar|tar\.\w+|tgz)$/, '');
   const base = /^\.*$/.test(stem) ? 'image' : stem;
   const name = tag === undefined ? base : `${base}:${tag}`;
-  return TRANSPORT.test(name) ? base : name;
+  return TRANSPORT_PREFIX.test(name) ? base : name;
 }

@@ -123,5 +123,8 @@ test('artifacts come with the image, are listed, read and pushed with it, and go
     await world.ask('gc', {});
     await world.refuses('IMAGE_NOT_FOUND', 'cat', { name: `@${image.signature}`, layer: 0 });
   }
-  deepEqual(world.warned, []);
+  deepEqual(
+    world.warned.filter((text) => !text.includes('without fs-verity')),
+    [],
+  );
 });

@@ -54,5 +54,5 @@ export type { UnifiedPullVerbReport } from './unified/pull.ts';
 export type { UnifiedStatusReport } from './unified/status.ts';
 export type { UnifiedSyncReport } from './unified/sync.ts';
 export type { UntagReport } from './untag.ts';
-export type { Example, Verb, VerbContext } from './verb.ts';
+export { type Example, optionName, type Verb, type VerbContext } from './verb.ts';
 export type { WhyReport } from './why.ts';

@@ -45,10 +45,11 @@ export const init = defineVerb({
     };
   },
   async run(context, request) {
-    const { signal, onProgress, requireVerity } = context;
+    const { signal, onProgress, requireVerity, warn: onWarning } = context;
     const { repository, path, created } = await initChosen(context.repository, {
       signal,
       onProgress,
+      onWarning,
       requireVerity,
       resetMetadata: request.resetMetadata,
       algorithmId: request.algorithm,

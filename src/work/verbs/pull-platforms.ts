@@ -1,11 +1,13 @@
 import * as v from 'valibot';
 import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
+import { targetOf } from '#work/catalog';
 import { manifestsBelow } from '#work/image';
 import { formatPlatform, type Platform, type Reading } from '#work/pull-image';
 import { downloadIndex, type IndexPullOptions, planIndexPull, pullIndex } from '#work/pull-index';
 import type { PullRequest } from './pull.ts';
 import { type PulledReferrer, pullReferrers } from './pull-referrers.ts';
+import { replaced, replacedBy } from './pull-report.ts';
 import { registryOptions } from './registry-keys.ts';
 import { openIfPresent, openToFill } from './repository.ts';
 import { count, list, orNull, text } from './schemas.ts';
@@ -30,6 +32,7 @@ export const indexPlanReport = v.object({
   dryRun: v.literal(true),
   ...facts,
   name: text,
+  replaced,
   wouldCreate: v.boolean(),
   images: list(v.object({ ...image, layers: count, wantedBytes: count, presentBytes: count })),
   /** Size of the blobs that would be read, each once. */
@@ -44,6 +47,7 @@ export const indexPullReport = v.object({
   downloadOnly: v.literal(false),
   ...facts,
   name: v.nullable(text),
+  replaced,
   images: list(
     v.object({
       ...image,
@@ -93,6 +97,10 @@ export async function planPlatforms(context: VerbContext, asked: PullRequest, ch
     kind: 'index' as const,
     ...plan,
     name: choice.name,
+    replaced: replacedBy(
+      repository && targetOf(repository, 'index', choice.name),
+      plan.indexDigest,
+    ),
     wouldCreate: repository === undefined,
     images: plan.images.map(({ platform, layers, kind, manifestDigest, ...sizes }) => ({
       platform: platformText(platform),
@@ -142,6 +150,7 @@ export async function pullPlatforms(context: VerbContext, asked: PullRequest, ch
   requireIndexOptions(asked);
   const { reference } = asked;
   using repository = await openToFill(context);
+  const before = targetOf(repository, 'index', choice.name);
   const done = await pullIndex(repository, reference, optionsOf(context, asked, choice));
   if (done === undefined) return undefined;
   const referrers: PulledReferrer[] = [];
@@ -158,6 +167,7 @@ export async function pullPlatforms(context: VerbContext, asked: PullRequest, ch
     downloadOnly: false as const,
     kind: 'index' as const,
     name: orNull(done.name),
+    replaced: replacedBy(before, done.indexDigest),
     indexDigest: done.indexDigest,
     mediaType: done.mediaType,
     trust: done.trust,

@@ -19,6 +19,8 @@ const planLayer = v.object({
   status: v.picklist(['wanted', 'present', 'repeated']),
 });
 const trust = v.nullable(trustReport);
+/** Digest that the name referred to before; null if it was free or stays as it was. */
+export const replaced = v.nullable(text);
 /** Report of a plan of an image. */
 export const imagePlanReport = v.object({
   dryRun: v.literal(true),
@@ -26,6 +28,7 @@ export const imagePlanReport = v.object({
   /** What accepts the image. */
   trust,
   name: text,
+  replaced,
   wouldCreate: v.boolean(),
   manifestDigest: text,
   configDigest: text,
@@ -76,6 +79,7 @@ export const imagePullReport = v.object({
   /** What accepted the image. */
   trust,
   name: v.nullable(text),
+  replaced,
   manifestDigest: text,
   configDigest: text,
   manifestStreamId: text,
@@ -134,11 +138,15 @@ export const imageDownloadReport = v.object({
   traffic,
 });
 
+/** What a name referred to before, unless it is what it refers to now. */
+export function replacedBy(before: string | undefined, now: string): string | null {
+  return before === undefined || before === now ? null : before;
+}
+
 /** The report of a plan. */
 export function planReport(
   { layers, ...plan }: PullPlan,
-  name: string,
-  wouldCreate: boolean,
+  naming: Pick<v.InferOutput<typeof imagePlanReport>, 'name' | 'replaced' | 'wouldCreate'>,
 ): v.InferOutput<typeof imagePlanReport> {
   // `storedBytes` is input of the disk forecast, not part of the report.
   const rows = layers.map(({ storedBytes: _, ...layer }) => ({
@@ -148,8 +156,7 @@ export function planReport(
   const { trust: accepted, disk, ...rest } = plan;
   return {
     dryRun: true,
-    name,
-    wouldCreate,
+    ...naming,
     ...rest,
     disk: { ...disk, availableBytes: orNull(disk.availableBytes) },
     trust: orNull(accepted),
@@ -158,14 +165,15 @@ export function planReport(
 }
 
 /** The report of a pull. */
-export function pullReport({
-  layers,
-  ...done
-}: ImageReport): v.InferOutput<typeof imagePullReport> {
+export function pullReport(
+  { layers, ...done }: ImageReport,
+  before: string | undefined,
+): v.InferOutput<typeof imagePullReport> {
   return {
     dryRun: false,
     downloadOnly: false,
     ...done,
+    replaced: replacedBy(before, done.manifestDigest),
     name: orNull(done.name),
     trust: orNull(done.trust),
     imageId: orNull(done.imageId),

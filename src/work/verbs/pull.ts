@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
-import { checkTagName } from '#stores/composefs';
+import { checkNewName, targetOf } from '#work/catalog';
 import { parseReference } from '#work/export';
 import type { ForeignContents } from '#work/foreign-contents';
 import {
@@ -26,6 +26,7 @@ import {
   imagePullReport,
   planReport,
   pullReport,
+  replacedBy,
 } from './pull-report.ts';
 import {
   attachmentKeys,
@@ -132,7 +133,12 @@ export const pull = defineVerb({
     const terms = { jobs, maxBytes, base: baseOf(asked), keepBlobs, ...reuse, layerBytesMax };
     const how = { signal, ...terms, ...choice };
     const plan = await planPull(repository, opened.source, how);
-    return planReport(plan, name, repository === undefined);
+    const before = repository && targetOf(repository, 'image', name);
+    return planReport(plan, {
+      name,
+      replaced: replacedBy(before, plan.manifestDigest),
+      wouldCreate: repository === undefined,
+    });
   },
   async run(context, asked) {
     warnOfOtherZstd(context);
@@ -180,7 +186,9 @@ export const pull = defineVerb({
     await using sources = await openSources(context, asked);
     const reuse = { keepBlobs, verifyReused, reflink, strategy, sources: sources.list, onWarning };
     const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
-    const done = pullReport(await pullImage(repository, source, { signal, onProgress, ...how }));
+    const before = targetOf(repository, 'image', name);
+    const pulled = await pullImage(repository, source, { signal, onProgress, ...how });
+    const done = pullReport(pulled, before);
     if (asked.withReferrers !== true) return done;
     const { reference } = asked;
     const { pullReferrers } = await import('./pull-referrers.ts');
@@ -247,7 +255,7 @@ function commitRequest(asked: PullRequest): CommitPullRequest {
 /** What an index with the images of all its platforms cannot have yet. */
 const ONE_PLATFORM_KEYS = ['base', 'reuseFrom'];
 
-/** The name of an image, and its reference. @throws UsageError; FormatError REF_NAME_INVALID, PLATFORM_INVALID */
+/** The name of an image, and its reference. @throws UsageError; FormatError PLATFORM_INVALID */
 function imageChoice(asked: PullRequest) {
   const { reference, names, platform } = asked;
   const others = Object.keys(commitPullKeys).filter((key) => !SHARED_KEYS.includes(key));
@@ -264,7 +272,7 @@ function imageChoice(asked: PullRequest) {
     throw new UsageError(`Cannot pull "${reference}": expected one name, found ${names.length}`);
   }
   const name = names[0] ?? defaultName(parseReference(reference));
-  checkTagName(name);
+  checkNewName(name);
   const { signaturePolicy, requirePolicy = false, compat: reading } = asked;
   return {
     name,

@@ -28,7 +28,7 @@ export async function openIfPresent(
 
 /** Opens the repository for a verb that writes to it, and creates it if it is missing. @throws as `openOrCreate` */
 export async function openToFill(context: VerbContext): Promise<Repository> {
-  const { repository, signal, onProgress, mayInit, requireVerity } = context;
-  return (await openOrCreate(repository, { signal, onProgress, mayInit, requireVerity }))
-    .repository;
+  const { repository, signal, onProgress, mayInit, requireVerity, warn: onWarning } = context;
+  const options = { signal, onProgress, onWarning, mayInit, requireVerity };
+  return (await openOrCreate(repository, options)).repository;
 }

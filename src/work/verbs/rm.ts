@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { planRemoveNamed, type Removed, removeNamed } from '#work/catalog';
+import { planRemoveAllNamed, type Removed, removeAllNamed } from '#work/catalog';
 import { openSelected } from './repository.ts';
 import { list, orNull, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -27,13 +27,11 @@ export const rm = defineVerb({
   examples: [{ request: { names: ['extra'] }, says: 'Remove an image' }],
   async plan(context, { names }) {
     using repository = await openSelected(context);
-    const removed = names.map((name) => rowOf(planRemoveNamed(repository, name)));
-    return { dryRun: true, removed };
+    return { dryRun: true, removed: planRemoveAllNamed(repository, names).map(rowOf) };
   },
   async run(context, { names }) {
     using repository = await openSelected(context);
-    const removed = names.map((name) => rowOf(removeNamed(repository, name)));
-    return { dryRun: false, removed };
+    return { dryRun: false, removed: removeAllNamed(repository, names).map(rowOf) };
   },
 });
 

@@ -11,6 +11,8 @@ const report = v.object({
   manifestDigest: v.nullable(text),
   commit: v.nullable(text),
   imageId: v.nullable(text),
+  /** Digest, checksum or image id that the name referred to before; null if it was free or stays as it was. */
+  replaced: v.nullable(text),
 });
 export type TagReport = v.InferOutput<typeof report>;
 
@@ -33,7 +35,7 @@ export const tag = defineVerb({
 
 function reportOf(
   dryRun: boolean,
-  { kind, name, manifestDigest, commit, imageId }: Tagged,
+  { kind, name, manifestDigest, commit, imageId, replaced }: Tagged,
 ): TagReport {
   return {
     dryRun,
@@ -42,5 +44,6 @@ function reportOf(
     manifestDigest: orNull(manifestDigest),
     commit: orNull(commit),
     imageId: orNull(imageId),
+    replaced: orNull(replaced),
   };
 }

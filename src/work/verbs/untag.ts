@@ -14,12 +14,16 @@ export const untag = defineVerb({
   examples: [{ request: { names: ['extra'] }, says: 'Remove a name' }],
   async plan(context, { names }) {
     using repository = await openSelected(context);
-    for (const name of names) requireName(repository, name);
-    return { dryRun: true, removed: names };
+    const removed = [...new Set(names)];
+    for (const name of removed) requireName(repository, name);
+    return { dryRun: true, removed };
   },
   async run(context, { names }) {
     using repository = await openSelected(context);
-    for (const name of names) untagNamed(repository, name);
-    return { dryRun: false, removed: names };
+    const removed = [...new Set(names)];
+    // If one is not found, none is removed.
+    for (const name of removed) requireName(repository, name);
+    for (const name of removed) untagNamed(repository, name);
+    return { dryRun: false, removed };
   },
 });

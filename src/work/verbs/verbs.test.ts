@@ -237,7 +237,9 @@ test('nothing is created for a reference without a target, or for an invalid nam
   const before = context;
   context = { ...before, repository: { path: join(scratch.path, 'none') } };
   await refuses('IMAGE_SOURCE_NOT_FOUND', 'pull', { reference: 'oci:missing' });
-  await refuses('REF_NAME_INVALID', 'pull', { reference: 'oci:layout', names: ['@no'] });
+  for (const name of ['@no', '', '--help', 'oci:x', 'a'.repeat(64), `sha256:${'0'.repeat(64)}`]) {
+    await refuses('USAGE', 'pull', { reference: 'oci:layout', names: [name] });
+  }
   await refuses('TAG_NOT_FOUND', 'pull', { reference: 'containers-storage:x' });
   await refuses('TRANSPORT_UNSUPPORTED', 'pull', { reference: 'composefs:repo:x' });
   equal(existsSync('none'), false);

@@ -7,6 +7,8 @@ export type Take =
   | 'texts'
   /** A whole number from 0. */
   | 'number'
+  /** A size in bytes, with an optional suffix such as k, M or GiB. */
+  | 'size'
   /** A path, made absolute. */
   | 'path'
   /** Paths, made absolute; may be given several times. */

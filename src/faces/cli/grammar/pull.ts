@@ -27,10 +27,10 @@ export const grammar: Grammar = {
   options: [
     PLATFORM,
     {
-      flags: '--max-bytes <n>',
-      says: 'fail if more bytes would be fetched; with --dry-run exit with 3',
+      flags: '--max-bytes <size>',
+      says: 'fail if more would be fetched: bytes, or with a suffix such as M or GiB; with --dry-run exit with 3',
       key: 'maxBytes',
-      take: 'number',
+      take: 'size',
     },
     {
       flags: '--base <name>',
@@ -79,10 +79,10 @@ export const grammar: Grammar = {
       take: 'number',
     },
     {
-      flags: '--max-layer-size <bytes>',
+      flags: '--max-layer-size <size>',
       says: 'refuse a layer larger than this after decompression (default: 128 GiB)',
       key: 'maxLayerSizeBytes',
-      take: 'number',
+      take: 'size',
     },
     VERIFY_REUSED,
     REFLINK,

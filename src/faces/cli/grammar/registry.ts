@@ -58,7 +58,7 @@ export const FORCE_COMPRESSION: OptionGrammar = {
 export const PUSHING: readonly OptionGrammar[] = [
   {
     flags: '--same-digest',
-    says: 'fail if the digest of the manifest would change',
+    says: 'fail if the digest of the manifest in the registry would change',
     key: 'sameDigest',
   },
   {

@@ -10,7 +10,7 @@ const STORES =
 export const unifiedStatus: Grammar = {
   help: [
     STORES,
-    'The mode is that of composefs/bootc.json: "enabled" forbids copies, "enabled-with-copy" allows them where extents cannot be shared. A host is bound if its commits are made from composefs, and unified if its images are also in containers-storage.',
+    'The mode is what onecopy unified enable sets. With "enabled", images are in three stores, and copies are forbidden; "enabled-with-copy" allows copies where extents cannot be shared. With "bound-only", commits are made from composefs, and containers-storage has no images. With "disabled", each store is filled on its own.',
     'A deployment is "next" if it starts by default, and "staged" if it has no boot entry yet.',
   ].join('\n\n'),
 };

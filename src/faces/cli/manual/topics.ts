@@ -136,6 +136,7 @@ export const TOPICS: Readonly<Record<string, Page>> = {
         paragraphs: [
           'Programs on this host pull, list, verify and mount images over a socket, many at once. The interfaces are org.composefs.Repository and ' +
             'org.composefs.Oci, as cfsctl serves them, and org.onecopy.Images and org.onecopy.Ostree with a method for each verb of onecopy.',
+          'A call that selects no repository uses the one of --repo, --user, --system or ONECOPY_REPO.',
           'A socket that a service manager passes (LISTEN_FDS) is used first. On a connected socket the service ends with the connection, else ' +
             'with SIGTERM. Who may connect is decided by the mode of the socket: a client has the rights of the service.',
         ],

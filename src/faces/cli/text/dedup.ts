@@ -14,13 +14,26 @@ export function printDedup(
   isDryRun: boolean,
   { line, note }: Pick<Speaker, 'line' | 'note'>,
 ): void {
-  for (const { path, canShare } of filesystems) {
-    if (!canShare)
-      note(`The filesystem of ${path} cannot share blocks: its files stay as they are`);
+  for (const { path, canShare, isCompared } of filesystems) {
+    if (canShare) continue;
+    const what = isCompared ? 'its files stay as they are' : 'its files were not compared';
+    note(`The filesystem of ${path} cannot share blocks: ${what}`);
+  }
+  if (filesystems.length > 0 && filesystems.every(({ isCompared }) => !isCompared)) {
+    line('Stored twice: not measured; --dry-run measures it');
+    printProblems({ left, problems }, note);
+    return;
   }
   line(`Stored twice: ${duplicates.files} files (${formatSize(duplicates.sizeBytes)})`);
   if (!isDryRun)
     line(`Shared now:   ${shared.files} files (${formatSize(shared.sizeBytes)} freed)`);
+  printProblems({ left, problems }, note);
+}
+
+function printProblems(
+  { left, problems }: Pick<DedupReport, 'left' | 'problems'>,
+  note: Speaker['note'],
+): void {
   if (left > 0) note(`${left} files changed meanwhile, or the filesystem did not share them`);
   for (const problem of problems) note(problem);
 }

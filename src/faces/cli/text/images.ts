@@ -29,7 +29,8 @@ export const text: Text<ImagesReport> = async (report, speaker, request) => {
   if (typeof format === 'string') {
     for (const row of rows) speaker.line(fill(format, row));
   } else if (speaker.quiet) {
-    for (const row of rows) speaker.line(row.ID === '-' ? row.Image : row.ID);
+    const ids = rows.map(({ ID, Image }) => (ID === '-' ? Image : ID));
+    for (const id of new Set(ids)) speaker.line(id);
   } else if (rows.length === 0) {
     speaker.note('No images found; pull one with: onecopy pull oci:DIR[:TAG] NAME');
   } else {

@@ -24,6 +24,7 @@ export const text: Text<PullReport> = (report, speaker, request) => {
   const present = layers.filter(({ status }) => status !== 'imported').length;
   line(`Pulled ${report.name ?? report.manifestDigest}`);
   line(`  manifest: ${report.manifestDigest}`);
+  printReplaced(report, line);
   printTrust(report.trust, line);
   for (const { digest, artifactType } of report.referrers ?? []) {
     line(`  referrer: ${formatDigest(digest, speaker.noTrunc)}  ${artifactType ?? 'unknown type'}`);
@@ -50,6 +51,7 @@ type Planned = Extract<PullReport, { dryRun: true; kind: 'image' | 'artifact' }>
 function printPlan(report: Planned, line: Speaker['line']): void {
   if (report.wouldCreate) line('Would create the repository');
   line(`Would pull ${report.kind} ${report.manifestDigest}`);
+  printReplaced(report, line);
   for (const { diffId, digest, sizeBytes, route, reason } of report.layers) {
     const what = `${formatDigest(diffId ?? digest)}  ${formatSize(sizeBytes)}`;
     line(`  layer ${what}  ${route}: ${reason}`);
@@ -62,8 +64,16 @@ function printPlan(report: Planned, line: Speaker['line']): void {
   }
   const { peakBytes, isGuess, availableBytes } = report.disk;
   const free = availableBytes === null ? '' : `, free: ${formatSize(availableBytes)}`;
-  line(`  disk:     ${isGuess ? 'about ' : ''}${formatSize(peakBytes)} at most${free}`);
+  const need = isGuess ? `about ${formatSize(peakBytes)}` : `${formatSize(peakBytes)} at most`;
+  line(`  disk:     ${need}${free}`);
   if (report.isOverBudget) line('  This is more than --max-bytes allows');
+}
+
+function printReplaced(
+  { replaced }: { readonly replaced: string | null },
+  line: Speaker['line'],
+): void {
+  if (replaced !== null) line(`  replaced: ${replaced}, which had this name`);
 }
 
 /** A pull of all platforms. */
@@ -75,6 +85,7 @@ function printIndex(
   if (report.dryRun) line(`Would pull index ${report.indexDigest}`);
   else line(report.downloadOnly ? 'Downloaded' : `Pulled ${report.name}`);
   if (!report.dryRun) line(`  index:    ${report.indexDigest}`);
+  if (report.dryRun || !report.downloadOnly) printReplaced(report, line);
   printTrust(report.trust, line);
   for (const one of report.images) {
     const what = one.platform ?? 'attestation';

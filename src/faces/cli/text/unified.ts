@@ -14,7 +14,7 @@ import type { Text } from './text.ts';
 /** The text of `unified status`. */
 export const statusText: Text<UnifiedStatusReport> = async (report, { line, table, noTrunc }) => {
   line(`Sysroot:  ${report.sysroot}`);
-  line(`Storage:  ${modeText(report.storage, report.binding)}`);
+  line(`Mode:     ${report.mode}`);
   line(`Reflinks: ${report.reflinksSupported ? 'supported' : 'not supported'}`);
   const { unified, bound, partial, host } = report.images;
   line(`Images:   ${unified} unified, ${bound} bound, ${partial} partial, ${host} only deployed`);
@@ -35,21 +35,12 @@ export const statusText: Text<UnifiedStatusReport> = async (report, { line, tabl
   );
 };
 
-function modeText(
-  storage: UnifiedStatusReport['storage'],
-  binding: UnifiedStatusReport['binding'],
-): string {
-  if (binding === 'unified') return `unified (${storage?.unified ?? 'enabled'})`;
-  return binding === 'bound-only' ? 'ostree-composefs-bound' : 'disabled';
-}
-
 /** The text of `unified enable`. */
 export const enableText: Text<UnifiedEnableReport> = (report, { line, note }) => {
-  const { before, after, binding, dryRun } = report;
-  const now = modeText(after, binding);
-  const isChanged = JSON.stringify(before) !== JSON.stringify(after);
+  const { mode, modeBefore, dryRun } = report;
   const words = dryRun ? 'Would set the mode to' : 'Set the mode to';
-  line(isChanged ? `${words} ${now}` : `The mode is ${now} already`);
+  const change = `${words} ${mode}, before: ${modeBefore}`;
+  line(mode === modeBefore ? `The mode is ${mode} already` : change);
   for (const { imageReference } of report.filled) {
     line(`  ${dryRun ? 'would bring' : 'brought'} ${imageReference} into the stores`);
   }

@@ -33,13 +33,27 @@ export function errorMembers(): VarlinkMember[] {
   }));
 }
 
-/** Converts a thrown value to an error of an interface. */
-export function explainBy(interfaceName: string, error: unknown): CallError {
+/** Parameters by the option of the command line that has the same meaning, for example `minSizeBytes` for `--min-size`. */
+export type ParameterNames = ReadonlyMap<string, string>;
+
+/**
+ * Converts a thrown value to an error of an interface.
+ * @param names how options that a message or a hint mentions are called here
+ */
+export function explainBy(
+  interfaceName: string,
+  error: unknown,
+  names: ParameterNames = new Map(),
+): CallError {
+  const spelled = (text: string) =>
+    text.replace(/(?<![\w-])--[a-z][\w.-]*\w/g, (option) => names.get(option) ?? option);
   if (!isOnecopyError(error)) {
     const message = error instanceof Error ? error.message : String(error);
     const parameters = { code: 'INTERNAL', message, hint: null, details: {} };
     return new CallError(`${interfaceName}.${ERRORS.internal[0]}`, parameters);
   }
-  const { code, message, hint = null, details, kind } = error;
+  const { code, details, kind } = error;
+  const message = spelled(error.message);
+  const hint = error.hint === undefined ? null : spelled(error.hint);
   return new CallError(`${interfaceName}.${ERRORS[kind][0]}`, { code, message, hint, details });
 }

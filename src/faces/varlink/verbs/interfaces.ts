@@ -1,7 +1,7 @@
 import type { VarlinkInterface } from '#formats/varlink';
-import { VERBS, type VerbRow } from '#work/verbs';
+import { optionName, VERBS, type Verb, type VerbRow } from '#work/verbs';
 import type { ServedInterface } from '../serve/service.ts';
-import { errorMembers, explainBy } from './errors.ts';
+import { errorMembers, explainBy, type ParameterNames } from './errors.ts';
 import {
   inputOfVerb,
   methodOf,
@@ -75,6 +75,7 @@ async function serveVerbs(
     input: inputOfVerb(one),
     output: outputOfVerb(one),
   }));
+  const names = parameterNames(loaded.map(({ one }) => one.verb));
   const described: VarlinkInterface = {
     name,
     comment: COMMENT,
@@ -83,8 +84,21 @@ async function serveVerbs(
   return {
     described,
     methods: Object.fromEntries(loaded.map(({ method, one }) => [method, methodOf(one, service)])),
-    explain: (error) => explainBy(name, error),
+    explain: (error) => explainBy(name, error, names),
   };
+}
+
+/** How the options of the verbs are called as parameters. */
+function parameterNames(verbs: readonly Verb[]): ParameterNames {
+  const names = new Map([
+    ['--repo', 'repository'],
+    ['--dry-run', 'dryRun'],
+  ]);
+  for (const { request } of verbs) {
+    const { entries = {} } = request as unknown as { readonly entries?: object };
+    for (const key of Object.keys(entries)) names.set(optionName(key), key);
+  }
+  return names;
 }
 
 function rowOf(verb: string): VerbRow {

@@ -20,6 +20,8 @@ export interface VerbMethod {
 /** Context of a service of verbs. */
 export interface VerbService {
   readonly repositories: OpenRepositories;
+  /** The repository of calls that select none. */
+  readonly fallback: RepositoryChoice;
   readonly requireVerity: boolean;
 }
 
@@ -108,7 +110,7 @@ async function run(
 }
 
 function choiceOf(
-  { repositories }: VerbService,
+  { repositories, fallback }: VerbService,
   { handle, repository, scope }: Readonly<Record<string, unknown>>,
 ): RepositoryChoice {
   const given = [handle, repository, scope].filter(
@@ -121,6 +123,7 @@ function choiceOf(
     return { path };
   }
   if (typeof repository === 'string') return { path: repository };
+  if (given.length === 0) return fallback;
   return { user: scope === 'user', system: scope === 'system' };
 }
 

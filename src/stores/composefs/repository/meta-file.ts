@@ -1,6 +1,6 @@
 import { type ByteString, displayText } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
-import { ConflictError, isOnecopyError, NotFoundError } from '#base/errors';
+import { ConflictError, FormatError, hasCode, isOnecopyError, NotFoundError } from '#base/errors';
 import { type ErofsVersion, openImage } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import {
@@ -45,8 +45,26 @@ export function readMetaFile(root: Dir): StoredMeta | undefined {
   const found = root.tryOpenFile(META_NAME);
   if (found === undefined) return undefined;
   using file = found;
-  const meta = parseMeta(readAll(file, META_BYTES_MAX));
+  const meta = parseMetaOf(root, readAll(file, META_BYTES_MAX));
   return { meta, isProtected: tryMeasureVerity(file, meta.algorithm) !== undefined };
+}
+
+/** As `parseMeta`, and names the repository and the way to repair it. */
+function parseMetaOf(root: Dir, bytes: Uint8Array): RepositoryMeta {
+  try {
+    return parseMeta(bytes);
+  } catch (error) {
+    if (!hasCode(error, 'REPO_METADATA_INVALID')) throw error;
+    throw new FormatError(
+      'REPO_METADATA_INVALID',
+      `Cannot open repository "${root.label}": its ${META_NAME} is damaged`,
+      { offset: 0, what: META_NAME },
+      {
+        cause: error,
+        hint: `Rename ${META_NAME}, then write a new one that matches the objects with: onecopy --repo ${root.label} init`,
+      },
+    );
+  }
 }
 
 /**

@@ -2,7 +2,13 @@ import { displayText } from '#base/bytes';
 import type { OperationOptions } from '#base/flow';
 import { Dir, OPEN, reopen, resolvedPathOf, startBackground } from '#host';
 import type { OpenImage, Repository } from '#stores/composefs';
-import { explainMount, type MountOptions, type MountReport, requireFree } from '../mount.ts';
+import {
+  explainMount,
+  type MountOptions,
+  type MountReport,
+  requireFree,
+  requireUpper,
+} from '../mount.ts';
 import { sourceOf } from '../source.ts';
 import type { ServerData } from './fuse-server.ts';
 import { type FuseSession, type SessionOptions, startSession } from './session.ts';
@@ -29,6 +35,7 @@ export async function mountByFuse(
   using opened = repository.images.open(image);
   using objects = repository.root.openDir('objects');
   const data: ServerData = { target: freePlace(target), ...sessionOf(opened, options) };
+  requireUpper(options.writable);
   const files = [opened.object, objects];
   try {
     const serverPid = await startBackground(SERVER, data, { files, signal: options.signal });

@@ -5,11 +5,12 @@ import {
   journalListener,
   journalPlaces,
   planEnable,
+  type StorageState,
 } from '#work/unify';
 import { policyKeys, registryKeys, registryOptions } from '../registry-keys.ts';
 import { list, text } from '../schemas.ts';
 import { defineVerb } from '../verb.ts';
-import { binding, storageStatus, storageStatusOf } from './shapes.ts';
+import { binding, storageStatus, storageStatusOf, systemMode, systemModeOf } from './shapes.ts';
 import { openSelectedSysroot } from './sysroot.ts';
 
 const request = v.strictObject({
@@ -21,6 +22,9 @@ const request = v.strictObject({
 const image = v.object({ imageReference: text, manifestDigest: text });
 const report = v.object({
   dryRun: v.boolean(),
+  /** The mode before, and the mode now. */
+  modeBefore: systemMode,
+  mode: systemMode,
   before: storageStatus,
   after: storageStatus,
   binding,
@@ -49,8 +53,7 @@ export const unifiedEnable = defineVerb({
   async plan(context, { mode }) {
     using sysroot = openSelectedSysroot(context);
     const { before, after, ...planned } = await planEnable(sysroot, mode, context);
-    const state = { before: storageStatusOf(before), after: storageStatusOf(after) };
-    return { dryRun: true, ...state, binding: after.binding, ...planned };
+    return { dryRun: true, ...changeOf(before, after), ...planned };
   },
   async run(context, asked) {
     using sysroot = openSelectedSysroot(context);
@@ -63,7 +66,16 @@ export const unifiedEnable = defineVerb({
       onEvent: journalListener(journalPlaces()),
       registry: registryOptions(asked),
     });
-    const state = { before: storageStatusOf(before), after: storageStatusOf(after) };
-    return { dryRun: false, ...state, binding: after.binding, ...done };
+    return { dryRun: false, ...changeOf(before, after), ...done };
   },
 });
+
+function changeOf(before: StorageState, after: StorageState) {
+  return {
+    modeBefore: systemModeOf(before),
+    mode: systemModeOf(after),
+    before: storageStatusOf(before),
+    after: storageStatusOf(after),
+    binding: after.binding,
+  };
+}

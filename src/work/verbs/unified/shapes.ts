@@ -1,5 +1,11 @@
 import * as v from 'valibot';
-import type { Deployment, StorageState, SystemImage } from '#work/unify';
+import {
+  type Deployment,
+  ENABLE_MODES,
+  type EnableMode,
+  type StorageState,
+  type SystemImage,
+} from '#work/unify';
 import { list, orNull, text } from '../schemas.ts';
 
 /** What a store has of an image. */
@@ -8,6 +14,9 @@ export const presence = v.picklist(['present', 'partial', 'missing']);
 export const binding = v.picklist(['disabled', 'bound-only', 'unified']);
 /** A mode, as in the state file of bootc. */
 export const mode = v.picklist(['disabled', 'enabled', 'enabled-with-copy']);
+
+/** The mode of a system: the one that `unified enable` sets. */
+export const systemMode = v.picklist(ENABLE_MODES);
 
 /** A deployment. */
 export const deployment = v.object({
@@ -32,6 +41,11 @@ export function deploymentOf({ stateroot, commit, serial, imageReference, role }
 export function storageStatusOf({ mode: stored, isFlagged, binding: bound }: StorageState) {
   if (stored === undefined && !isFlagged) return null;
   return { unified: stored ?? ('disabled' as const), ostreeComposefsBound: bound !== 'disabled' };
+}
+
+/** The mode of a system in a report. */
+export function systemModeOf({ mode: stored, binding: bound }: StorageState): EnableMode {
+  return bound === 'unified' ? (stored ?? 'enabled') : bound;
 }
 
 /** Kinds of images of a system, as bootc names them. */

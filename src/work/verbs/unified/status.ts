@@ -8,6 +8,8 @@ import {
   deploymentOf,
   storageStatus,
   storageStatusOf,
+  systemMode,
+  systemModeOf,
   typeOf,
 } from './shapes.ts';
 import { openSelectedSysroot } from './sysroot.ts';
@@ -15,6 +17,7 @@ import { openSelectedSysroot } from './sysroot.ts';
 const request = v.strictObject({});
 const report = v.object({
   sysroot: text,
+  mode: systemMode,
   storage: storageStatus,
   binding,
   reflinksSupported: v.boolean(),
@@ -48,6 +51,7 @@ export const unifiedStatus = defineVerb({
     }
     return {
       sysroot: sysroot.path || '/',
+      mode: systemModeOf(state),
       storage: storageStatusOf(state),
       binding: state.binding,
       reflinksSupported: sysroot.canReflinkStores,
