@@ -297,8 +297,8 @@ function pushRequest(asked: ExportRequest): PushRequest {
   refuseKeys(asked, ['owners', ...CONTAINERS_KEYS, ...OSTREE_KEYS], `export to "${asked.target}"`);
   const { name, target, platform, compression, forceCompression } = asked;
   const { sameDigest, withReferrers } = asked;
-  const { tlsVerify, authfile, certDir, creds } = asked;
-  const registry = { tlsVerify, authfile, certDir, creds };
+  const { tlsVerify, authfile, certDir, creds, registriesConf } = asked;
+  const registry = { tlsVerify, authfile, certDir, creds, registriesConf };
   const how = { compression, forceCompression, sameDigest, withReferrers };
   return { name, target, platform, ...how, ...registry };
 }

@@ -117,10 +117,9 @@ export async function resolveReference(
   name: string,
   request: ReferenceRequest,
 ): Promise<ResolvedImage> {
-  const { tlsVerify, authfile, certDir, creds, platform } = request;
-  const keys = { tlsVerify, authfile, certDir, creds };
-  if (!isRegistryReference(name)) refuseRegistryKeys(keys, `look at "${name}"`);
-  await using opened = await openSource(name, { registry: registryOptions(keys) });
+  const { platform } = request;
+  if (!isRegistryReference(name)) refuseRegistryKeys(request, `look at "${name}"`);
+  await using opened = await openSource(name, { registry: registryOptions(request) });
   for (const warning of opened.source.warnings ?? []) context.warn(warning);
   const wanted = platform === undefined ? undefined : parsePlatform(platform);
   return await opened.source.resolve({ platform: wanted, signal: context.signal });
