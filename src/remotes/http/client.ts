@@ -173,6 +173,11 @@ export class HttpClient implements AsyncDisposable {
     await this.#general[Symbol.asyncDispose]();
   }
 
+  /** Waits before attempt `next` (2, 3, …) of something that takes several requests, as before that of one. @throws the reason of the signal */
+  async pause(next: number, signal: AbortSignal | undefined): Promise<void> {
+    await sleep(retryDelayMs(this.#retry, next, undefined), signal);
+  }
+
   /** Repeats attempts until an accepted response, a final error, or the end of the retry policy. */
   async #repeat(request: HttpRequest, start: URL, collectBytes: number): Promise<Answer> {
     const patience = request.content === undefined ? this.#retry.attempts : 1;

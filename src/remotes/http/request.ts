@@ -1,4 +1,5 @@
 import type { RestOfBody } from './resume.ts';
+import { isRetryableStatus } from './retry.ts';
 import type { Attempt, RawResponse } from './transport.ts';
 
 /** A request that has already been sent: `HttpClient.fetch` starts with its response. */
@@ -49,8 +50,11 @@ export interface HttpRequest {
   readonly onSent?: () => void;
   /** Creates the error for a response that is not accepted, from its page, of which at most 64 KiB are read. */
   readonly onRefused?: (answer: HttpBytes, attempts: number) => unknown;
-  /** Accepted statuses; any other status is an error. Default: 200 only. */
-  readonly accept?: readonly number[] | 'any';
+  /**
+   * Accepted statuses; any other status is an error. `final` accepts all but those after which the same request may succeed, which are
+   * repeated. Default: 200 only.
+   */
+  readonly accept?: readonly number[] | 'final' | 'any';
   /** A longer body is refused with RESPONSE_TOO_LARGE. */
   readonly maxBytes?: number;
   /**
@@ -104,6 +108,7 @@ export function methodOf(request: HttpRequest): string {
 /** True for a status that the caller accepts. */
 export function isAccepted(request: HttpRequest, status: number): boolean {
   if (request.accept === 'any') return true;
+  if (request.accept === 'final') return !isRetryableStatus(status);
   if (request.range !== undefined && (status === 206 || status === 416)) return true;
   return request.accept === undefined ? status === 200 : request.accept.includes(status);
 }

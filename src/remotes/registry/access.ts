@@ -63,9 +63,10 @@ export class EndpointAccess implements AsyncDisposable {
   #link: BlobLink = {};
   #memory: HostMemory | undefined;
 
-  constructor(endpoint: Endpoint, settings: RegistrySettings) {
+  /** @param hasNext another endpoint can be asked instead */
+  constructor(endpoint: Endpoint, settings: RegistrySettings, hasNext = false) {
     this.endpoint = endpoint;
-    this.#host = new RegistryHost(endpoint, settings);
+    this.#host = new RegistryHost(endpoint, settings, hasNext);
     const said = new Set<string>();
     this.#onWarning = (text) => {
       if (!said.has(text)) settings.onWarning?.(text);
@@ -147,6 +148,11 @@ export class EndpointAccess implements AsyncDisposable {
     const { base } = await this.#reach(signal);
     const at = new URL('/v2/', base);
     await this.ask({ at, scopes: new Map(), maxBytes: 65_536, signal });
+  }
+
+  /** Waits before attempt `next` (2, 3, …) of an upload. @throws the reason of the signal */
+  async pause(next: number, signal: AbortSignal | undefined): Promise<void> {
+    await this.#host.http.pause(next, signal);
   }
 
   /** The URL that requests begin with. @throws as `send` */

@@ -16,6 +16,9 @@ export type RegistrySettings = Pick<
   readonly onWarning?: (text: string) => void;
 };
 
+/** Attempts to reach an endpoint behind which there is another one: whoever waits for a mirror that is gone waits in vain. */
+const MIRROR_PING_ATTEMPTS = 2;
+
 /** The response of a registry to the first request. */
 export interface Reached {
   /** Scheme, host and port of further requests. */
@@ -29,9 +32,11 @@ export class RegistryHost implements AsyncDisposable {
   /** The same trust, without a client certificate: for token servers. */
   readonly tokens: HttpClient;
   readonly #endpoint: Endpoint;
+  readonly #pingAttempts: number | undefined;
   readonly #reached = new Shared<Reached>();
 
-  constructor(endpoint: Endpoint, settings: RegistrySettings) {
+  /** @param hasNext another endpoint can be asked instead */
+  constructor(endpoint: Endpoint, settings: RegistrySettings, hasNext: boolean) {
     const { onWarning: _, ...http } = settings;
     const { caPem = [], client } = endpoint.tls ?? {};
     const trust = {
@@ -42,6 +47,7 @@ export class RegistryHost implements AsyncDisposable {
     const retry = { attempts: 5, baseMs: 500, maxRetryAfterMs: 900_000, ...settings.retry };
     const common = { ...http, retry, maxConnections: HOST_CONNECTIONS_MAX };
     this.#endpoint = endpoint;
+    this.#pingAttempts = hasNext ? MIRROR_PING_ATTEMPTS : undefined;
     this.http = new HttpClient({ ...common, tls: { ...trust, ...client } });
     this.tokens = new HttpClient({ ...common, tls: trust });
   }
@@ -64,14 +70,15 @@ export class RegistryHost implements AsyncDisposable {
     const host = authorityOf(this.#endpoint);
     const mayFallBack = mayUsePlainHttp(this.#endpoint);
     try {
-      return await this.#ping(new URL(`https://${host}/v2/`), mayFallBack ? 1 : undefined, signal);
+      const attempts = mayFallBack ? 1 : this.#pingAttempts;
+      return await this.#ping(new URL(`https://${host}/v2/`), attempts, signal);
     } catch (error) {
       signal?.throwIfAborted();
       if (!mayFallBack || !isOnecopyError(error)) throw error;
       // A host that uses TLS with an untrusted certificate is not contacted without TLS, unless the user allowed it.
       if (!insecure && !hasCode(error, 'CONNECTION_LOST')) throw error;
     }
-    return await this.#ping(new URL(`http://${host}/v2/`), undefined, signal);
+    return await this.#ping(new URL(`http://${host}/v2/`), this.#pingAttempts, signal);
   }
 
   async #ping(

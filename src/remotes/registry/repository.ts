@@ -55,7 +55,8 @@ export class RegistryRepository implements AsyncDisposable {
   /** @param endpoints in the order of the configuration, at least one */
   constructor(endpoints: readonly Endpoint[], settings: RegistrySettings = {}) {
     if (endpoints.length === 0) throw new RangeError('A repository needs an endpoint');
-    this.#all = endpoints.map((endpoint) => new EndpointAccess(endpoint, settings));
+    const last = endpoints.length - 1;
+    this.#all = endpoints.map((one, at) => new EndpointAccess(one, settings, at < last));
     this.#endpoints = new FailOver(this.#all);
   }
 

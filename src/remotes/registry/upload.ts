@@ -84,15 +84,21 @@ export async function hasBlob(
   digest: ContentDigest,
   options: { readonly scopes: Scopes; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  const answer = await access.ask({
-    path: `blobs/${digest}`,
-    method: 'HEAD',
-    accept: 'any',
-    maxBytes: SMALL_ANSWER_MAX_BYTES,
-    ...options,
-  });
+  const request = { path: `blobs/${digest}`, method: 'HEAD', maxBytes: SMALL_ANSWER_MAX_BYTES };
+  const answer = await unlessBroken(() => access.ask({ ...request, accept: 'final', ...options }));
+  if (answer === undefined) return false;
   if (answer.status === 401) throw access.refusal(answer, 'HEAD', 1);
   return answer.status === 200;
+}
+
+/** What a registry answered; undefined where it fails at this request again and again, though it may serve others. */
+async function unlessBroken(ask: () => Promise<HttpBytes>): Promise<HttpBytes | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (hasCode(error, 'HTTP_STATUS')) return undefined;
+    throw error;
+  }
 }
 
 class BlobUpload {
@@ -138,12 +144,10 @@ class BlobUpload {
   async mount(from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: this.#blob.digest, from });
     try {
-      const answer = await this.#ask(
-        { path: `blobs/uploads/?${query}`, method: 'POST', accept: 'any' },
-        this.#mountScopes,
-      );
-      if (answer.status === 201) return true;
-      if (answer.status === 202) this.#take(answer, 0);
+      const request = { path: `blobs/uploads/?${query}`, method: 'POST', accept: 'final' } as const;
+      const answer = await unlessBroken(() => this.#ask(request, this.#mountScopes));
+      if (answer?.status === 201) return true;
+      if (answer?.status === 202) this.#take(answer, 0);
     } catch (error) {
       if (!hasCode(error, 'HTTP_DENIED')) throw error;
     }
@@ -262,6 +266,7 @@ class BlobUpload {
     this.#options.signal?.throwIfAborted();
     if (!isOnecopyError(error) || error.kind !== 'transport' || !this.#mayGoOn(error)) throw error;
     if (this.#sentBytes <= sentBefore && ++this.#tries >= UPLOAD_TRIES_MAX) throw error;
+    if (this.#tries > 0) await this.#access.pause(this.#tries + 1, this.#options.signal);
     if (await this.isPresent()) return true;
     if (error.details['status'] === undefined) await this.#askStatus();
     else this.#forget();
@@ -279,10 +284,16 @@ class BlobUpload {
   async #askStatus(): Promise<void> {
     const location = this.#location;
     if (location === undefined) return this.#forget();
-    const answer = await this.#ask({ at: location, accept: 'any' });
-    const stored = answer.status === 204 ? storedBytes(answer) : undefined;
+    const answer = await unlessBroken(() => this.#ask({ at: location, accept: 'final' }));
+    const stored = answer?.status === 204 ? storedBytes(answer) : undefined;
     const { sizeBytes } = this.#blob;
-    if (stored === undefined || stored > sizeBytes || stored < this.#sentBytes) this.#forget();
+    if (
+      answer === undefined ||
+      stored === undefined ||
+      stored > sizeBytes ||
+      stored < this.#sentBytes
+    )
+      this.#forget();
     else {
       this.#knowsStatus = true;
       this.#wasResumed = true;
