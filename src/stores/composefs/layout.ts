@@ -34,6 +34,8 @@ export const UPLOAD_KEPT_SEC = 7 * 24 * 3600;
 export const ACCEPTED = `${OWN}/accepted`;
 /** The index that an image was chosen from when it was pulled: one note for each manifest. */
 export const CHOSEN_FROM = `${OWN}/chosen-from`;
+/** The repositories of registries that an image came from: one note for each manifest. */
+export const ORIGINS = `${OWN}/origins`;
 /** How long such a note may outlive its image, in seconds. */
 export const ORPHAN_KEPT_SEC = 24 * 3600;
 /** Longest note that is read, in bytes. */

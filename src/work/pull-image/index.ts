@@ -35,6 +35,7 @@ export type {
 } from './report.ts';
 export { isRemote } from './resume.ts';
 export {
+  fixedSource,
   type OpenedSource,
   type OpenSourceOptions,
   openSource,

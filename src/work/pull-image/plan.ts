@@ -14,7 +14,7 @@ import {
   presentImages,
 } from '#work/image';
 import type { LayerForecast } from './forecast/route.ts';
-import type { PullPlan } from './report.ts';
+import type { LayerCost, LayerReport, PullPlan } from './report.ts';
 
 /** What the repository has of a layer. */
 export interface StoredLayer {
@@ -239,5 +239,19 @@ export function describePlan({
     wouldBuild:
       image.config !== undefined &&
       (repository === undefined || !isBuilt(repository, image.manifest.digest, reading)),
+  };
+}
+
+/** What a pull reports of a layer. */
+export function reportLayer(layer: PlannedLayer, streamId: ObjectId, cost: LayerCost): LayerReport {
+  const { diffId, descriptor, sameAs, presentId } = layer;
+  const isPresent = presentId !== undefined;
+  return {
+    diffId,
+    digest: descriptor.digest,
+    status: sameAs !== undefined ? 'repeated' : isPresent ? 'present' : 'imported',
+    sizeBytes: descriptor.sizeBytes,
+    streamId,
+    ...cost,
   };
 }

@@ -12,6 +12,7 @@ import {
   linkSubject,
   manifestStreamName,
   noteChosenFrom,
+  noteOrigin,
   readLayer,
 } from '#work/image';
 import type { ReflinkPolicy } from '#work/ingest';
@@ -36,10 +37,11 @@ import {
   nameOf,
   type PlannedLayer,
   planLayers,
+  reportLayer,
   streamsOf,
 } from './plan.ts';
 import { type Published, type PublishInput, publishImage, type UpstreamSteps } from './publish.ts';
-import type { LayerCost, LayerReport, PullReport } from './report.ts';
+import type { LayerCost, PullReport } from './report.ts';
 import { type OpenSourceOptions, openSource, type PullSource } from './source.ts';
 import { StackFeed } from './stack-feed.ts';
 import { settleSuspects } from './suspects.ts';
@@ -270,6 +272,8 @@ class ImagePull {
     keep(manifestStreamName(digest));
     linkSubject(this.#repository, image.manifest);
     noteAcceptance(this.#repository, digest, this.#trust);
+    const { origin } = this.#source;
+    if (origin !== undefined) noteOrigin(this.#repository, digest, origin);
     // What is read as cfsctl reads it is stored as cfsctl stores it, and nothing beside it.
     if (reading !== 'cfsctl') noteChosenFrom(this.#repository, image);
     if (name !== undefined) this.#repository.tags.set(name, image.manifest.digest);
@@ -383,17 +387,4 @@ function readingOf({ count }: LayerDifferences): Reading {
 /** Errors of reading a stored layer back that another split would not give. */
 function isSplitOtherwise(error: unknown): boolean {
   return isOnecopyError(error) && error.code.startsWith('TAR_');
-}
-
-function reportLayer(layer: PlannedLayer, streamId: ObjectId, cost: LayerCost): LayerReport {
-  const { diffId, descriptor, sameAs, presentId } = layer;
-  const isPresent = presentId !== undefined;
-  return {
-    diffId,
-    digest: descriptor.digest,
-    status: sameAs !== undefined ? 'repeated' : isPresent ? 'present' : 'imported',
-    sizeBytes: descriptor.sizeBytes,
-    streamId,
-    ...cost,
-  };
 }

@@ -11,6 +11,7 @@ import {
 } from '#formats/oci';
 import type { HostMemory } from '#remotes/registry';
 import { openImageSource } from '#stores/oci-layout';
+import type { Origin } from '#work/image';
 import type { SplitLayer } from '#work/ingest';
 import type { RegistryImageOptions } from '#work/registry-image';
 import type { ImageJudge } from '#work/trust';
@@ -35,6 +36,8 @@ export interface PullSource {
   readonly openTar?: ((position: number) => AsyncIterable<Uint8Array>) | undefined;
   /** Default judge of the resolved image. */
   readonly judge?: ImageJudge | undefined;
+  /** The repository of a registry that has the blobs of the resolved image. */
+  readonly origin?: Origin | undefined;
   /** Network costs so far; undefined for a source on this host. */
   readonly traffic?: Traffic | undefined;
   /** Begins with what earlier pulls learnt of the hosts, and tells what this one learns. */
@@ -99,6 +102,22 @@ export async function openSource(
         { transport: reference.transport },
       );
   }
+}
+
+/** A source of which one image was resolved: it gives that image, and everything else as before. */
+export function fixedSource(source: PullSource, image: ResolvedImage): PullSource {
+  return {
+    resolve: () => image,
+    openBlob: source.openBlob.bind(source),
+    openLayer: source.openLayer?.bind(source),
+    isRemote: source.isRemote,
+    origin: source.origin,
+    judge: source.judge?.bind(source),
+    remember: source.remember?.bind(source),
+    get traffic() {
+      return source.traffic;
+    },
+  };
 }
 
 /** The error for a name without a transport. */

@@ -44,6 +44,7 @@ export function sourceOfImage(source: CopySource, image: ResolvedImage): PullSou
   return {
     resolve: () => image,
     isRemote: source.place !== undefined,
+    origin: source.place,
     openBlob: (digest, sizeBytes = 0) => {
       const content = source.openBlob({ ...bare, digest, sizeBytes });
       return content instanceof Uint8Array ? [content] : content;

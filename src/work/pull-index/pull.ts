@@ -3,7 +3,7 @@ import type { OperationOptions } from '#base/flow';
 import { parseReference } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 import type { CopyPlan } from '#work/copy-image';
-import { storeIndex } from '#work/image';
+import { noteOrigin, storeIndex } from '#work/image';
 import {
   type PullAccess,
   type PullOptions,
@@ -107,6 +107,7 @@ async function pullWith(
       await pullImage(repository, image, { ...settings, verifyReused: false, holdLock: true });
     }
     await keepIndexes(repository, plan);
+    if (source.place !== undefined) noteOrigin(repository, top.digest, source.place);
     if (name !== undefined) repository.tags.setIndex(name, top.digest);
   });
   const { digest: indexDigest, mediaType } = top;

@@ -102,6 +102,11 @@ export class RegistryImage implements AsyncDisposable {
     return this.#opened.repository;
   }
 
+  /** The repository by its name, whatever mirror delivers. */
+  get origin(): { readonly registry: string; readonly repository: string } {
+    return this.reference;
+  }
+
   /** Begins with what earlier pulls learnt of the hosts, and tells what this one learns. */
   remember(memory: HostMemory): void {
     this.#opened.repository.remember(memory);

@@ -6,6 +6,7 @@ import { parseReference } from '#work/export';
 import type { ForeignContents } from '#work/foreign-contents';
 import {
   downloadImage,
+  fixedSource,
   type OpenedSource,
   openSource,
   parsePlatform,
@@ -161,17 +162,7 @@ export const pull = defineVerb({
     const { signal, onProgress, jobs, requireVerity } = context;
     const image = await found.resolve({ ...choice, signal });
     using repository = await openToFill(context);
-    const source = {
-      resolve: () => image,
-      openBlob: found.openBlob.bind(found),
-      openLayer: found.openLayer?.bind(found),
-      isRemote: found.isRemote,
-      judge: found.judge?.bind(found),
-      remember: found.remember?.bind(found),
-      get traffic() {
-        return found.traffic;
-      },
-    };
+    const source = fixedSource(found, image);
     const { keepBlobs, verifyReused, reflink, strategy, maxBytes } = asked;
     if (asked.downloadOnly === true) {
       const how = { ...choice, jobs, maxBytes, signal, onProgress };

@@ -3,7 +3,13 @@ import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
 import { findWhole } from '#work/catalog';
 import { pushImage, pushIndex } from '#work/export';
-import { listStoredReferrers, manifestsBelow, type OciImage, openOciImage } from '#work/image';
+import {
+  listStoredReferrers,
+  manifestsBelow,
+  type OciImage,
+  openOciImage,
+  readOrigins,
+} from '#work/image';
 import type { Repository } from '#work/repository';
 import { findOfPlatform } from './files.ts';
 import { imageCopyFacts } from './image-copy-report.ts';
@@ -197,12 +203,13 @@ function imageOf(repository: Repository, asked: PushRequest): Pushed {
   );
 }
 
-/** Other repositories of the same registry that the names of the image point to. */
+/** Other repositories of the same registry that the image came from, or that its names point to. */
 function siblingsOf(
   repository: Repository,
   target: { readonly registry: string; readonly repository: string },
-  manifestDigest: string,
+  manifestDigest: ContentDigest,
 ): readonly string[] {
+  const origins = readOrigins(repository, manifestDigest, target.registry);
   const prefix = `${target.registry}/`;
   const { tags } = repository;
   const images = tags.list().map(({ name, manifestDigest: digest }) => ({ name, digest }));
@@ -210,5 +217,7 @@ function siblingsOf(
   const names = [...images, ...indexes]
     .filter((tag) => tag.digest === manifestDigest && tag.name.startsWith(prefix))
     .map((tag) => tag.name.slice(prefix.length).replace(/(?:@|:[^/:]*$).*$/, ''));
-  return [...new Set(names)].filter((name) => name !== target.repository).slice(0, MOUNTS_MAX);
+  return [...new Set([...origins, ...names])]
+    .filter((name) => name !== target.repository)
+    .slice(0, MOUNTS_MAX);
 }

@@ -303,13 +303,13 @@ function findLeftovers(repository: Repository, isLeased: boolean): ByteString[] 
   const { root } = repository;
   const directories = [...(isLeased ? [] : [OBJECTS, '.']), ...CATEGORIES];
   const paths = directories.flatMap((directory) => findLeftoversIn(repository, directory));
-  const { partials, uploads, accepted, chosenFrom, kept, leases } = repository;
+  const { partials, uploads, accepted, chosenFrom, origins, kept, leases } = repository;
   paths.push(...partials.findStale(), ...leases.findStale());
   for (const files of Object.values(kept)) paths.push(...files.findStale());
   paths.push(...uploads.findStale((_, ageSec) => ageSec > UPLOAD_KEPT_SEC));
   const manifestOf = (name: string) => `streams/oci-manifest-${name.replace('-', ':')}`;
   const isOrphan = (name: string) => root.lstat(manifestOf(name)) === undefined;
-  for (const notes of [accepted, chosenFrom]) {
+  for (const notes of [accepted, chosenFrom, origins]) {
     paths.push(...notes.findStale((name, ageSec) => ageSec > ORPHAN_KEPT_SEC && isOrphan(name)));
   }
   for (const category of CATEGORIES) {

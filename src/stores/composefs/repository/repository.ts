@@ -14,6 +14,7 @@ import {
   KEPT_SEC,
   LEASES,
   META_NAME,
+  ORIGINS,
   OWN,
   UPLOADS,
 } from '../layout.ts';
@@ -108,6 +109,8 @@ export class Repository implements Disposable {
   readonly accepted: NoteStore;
   /** @internal Image indexes that images were chosen from, by manifest. */
   readonly chosenFrom: NoteStore;
+  /** @internal Repositories of registries that images came from, by manifest. */
+  readonly origins: NoteStore;
   /** @internal Temporary folders of exports. */
   readonly exports: ExportNotes;
   /** @internal Leases of running pulls. */
@@ -146,6 +149,7 @@ export class Repository implements Disposable {
     this.uploads = new NoteStore(this.root, UPLOADS);
     this.accepted = new NoteStore(this.root, ACCEPTED);
     this.chosenFrom = new NoteStore(this.root, CHOSEN_FROM);
+    this.origins = new NoteStore(this.root, ORIGINS);
     this.exports = new ExportNotes(this.root);
     this.objects = new ObjectStore(this);
     this.refs = new RefStore(this);

@@ -53,6 +53,10 @@ export class DeltaAwareSource implements PullSource {
     return this.#source.isRemote;
   }
 
+  get origin() {
+    return this.#delta === undefined ? this.#source.origin : undefined;
+  }
+
   get traffic() {
     return this.#source.traffic;
   }

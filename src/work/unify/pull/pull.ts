@@ -12,6 +12,7 @@ import type { Repository } from '#stores/composefs';
 import { type ContainersSource, openContainersSource } from '#work/containers';
 import { type ContainersExportReport, exportToContainers } from '#work/export-containers';
 import {
+  fixedSource,
   type OpenSourceOptions,
   openSource,
   type PullReport,
@@ -37,7 +38,7 @@ import {
   type UnifiedPullPlan,
   type UnifiedPullReport,
 } from './report.ts';
-import { fixedSource, requireRoom } from './room.ts';
+import { requireRoom } from './room.ts';
 import { type StageName, Stages } from './stages.ts';
 
 /** What to pull, and how. */
@@ -272,7 +273,11 @@ class UnifiedPull {
     const { jobs, judge, onWarning, platform } = this.#options;
     const name = tagOf(image.manifest.digest);
     const pull = async (from: PullSource) =>
-      await pullImage(composefs, from, { ...within, name, jobs, judge, onWarning, platform });
+      await pullImage(composefs, from, {
+        ...within,
+        ...{ name, jobs, judge, onWarning, platform },
+        holdLock: true,
+      });
     const fixed = fixedSource(source, image);
     using stored =
       source.openLayer === undefined ? await this.#tryOpenStoredImage(image) : undefined;

@@ -2,7 +2,7 @@ import { HostError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import type { ResolvedImage } from '#formats/oci';
 import { readFilesystemState } from '#host';
-import { type PullSource, planPull } from '#work/pull-image';
+import { fixedSource, type PullSource, planPull } from '#work/pull-image';
 import type { Route } from '../route.ts';
 import { openStores, type Stores } from '../stores.ts';
 import { surveyImages } from '../survey.ts';
@@ -62,18 +62,4 @@ function copiesMissing(
   );
   const storage = isInStorage && known?.storage !== 'present' ? 1 : 0;
   return storage + (path !== 'native' && known?.ostree !== 'present' ? 1 : 0);
-}
-
-/** Wraps a source so that it returns the image that was already resolved; everything else is passed through. */
-export function fixedSource(source: PullSource, image: ResolvedImage): PullSource {
-  return {
-    resolve: () => image,
-    openBlob: source.openBlob.bind(source),
-    openLayer: source.openLayer?.bind(source),
-    judge: source.judge?.bind(source),
-    remember: source.remember?.bind(source),
-    get traffic() {
-      return source.traffic;
-    },
-  };
 }
