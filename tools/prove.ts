@@ -19,6 +19,8 @@ import { openAnyPodman } from '../test/support/podman.ts';
 import { killPulls } from '../test/support/pull-kills.ts';
 import { killPushes } from '../test/support/push-kills.ts';
 import { BEHAVIOURS, faultsOf, ProxySeries } from '../test/support/range-proxies.ts';
+import { tryWay } from '../test/support/registry-series.ts';
+import { WAYS } from '../test/support/registry-ways.ts';
 import { killUnifiedPulls } from '../test/support/unified-kills.ts';
 import { measureRealImage } from '../test/support/unified-real.ts';
 import { loseObjects } from '../test/support/vanishing-objects.ts';
@@ -83,6 +85,20 @@ const PROOFS: Readonly<Record<string, Proof>> = {
           process.stdout.write(`${behaviour}, ${which} update: ${shown}\n`);
         }
         lines.push(...faultsOf(done, expected));
+      }
+      return lines;
+    },
+  },
+  registry: {
+    says: 'every verb over docker-registry with passwords, tokens, TLS, a CDN, a mirror that dies, rate limits, slow and flaky links',
+    count: 1,
+    async run(count) {
+      const lines: string[] = [];
+      for (const way of Object.keys(WAYS).flatMap((one) => Array<string>(count).fill(one))) {
+        const { plannedBytes, bodyBytes, wireBytes, wrong } = await tryWay(way);
+        const wire = wireBytes === 0 ? '' : `, ${wireBytes} on the wire`;
+        process.stdout.write(`${way}: ${bodyBytes} bytes of ${plannedBytes} planned${wire}\n`);
+        lines.push(...wrong);
       }
       return lines;
     },

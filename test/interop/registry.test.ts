@@ -4,11 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { createSign, randomBytes, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -19,10 +16,10 @@ import { type Descriptor, type Manifest, MEDIA_TYPES, parseManifest } from '#for
 import { RegistryRepository } from '#remotes/registry';
 import { needs } from '../support/capability.ts';
 import { DockerRegistry } from '../support/docker-registry.ts';
-import { makePair } from '../support/fake-registry.ts';
 import { cliEnvironment, ONECOPY } from '../support/run-cli.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { writeTinyImage } from '../support/tiny-images.ts';
+import { TOKEN_USER, TokenServer } from '../support/token-server.ts';
 
 const skopeo = (...words: readonly string[]) =>
   execFileSync('skopeo', ['--insecure-policy', ...words], { encoding: 'utf8', stdio: 'pipe' });
@@ -184,57 +181,23 @@ test('Basic: the right password pushes and pulls, a wrong one and none are refus
   }
 });
 
-/** A token as docker-registry takes it: RS256 with its certificate. */
-function signToken(issuer: { cert: string; key: string }, scopes: readonly string[]): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const x5c = [new X509Certificate(issuer.cert).raw.toString('base64')];
-  const nowSec = Math.floor(Date.now() / 1000);
-  const access = scopes.map((scope) => {
-    const [type = '', name = '', actions = ''] = scope.split(':');
-    return { type, name, actions: actions.split(',') };
-  });
-  const claims = { iss: 'test', sub: 'u', aud: 'test', exp: nowSec + 300, nbf: nowSec - 10 };
-  const signed = `${part({ typ: 'JWT', alg: 'ES256', x5c })}.${part({ ...claims, iat: nowSec, jti: `${Math.random()}`, access })}`;
-  const sign = createSign('sha256').update(signed);
-  const signature = sign.sign({ key: issuer.key, dsaEncoding: 'ieee-p1363' });
-  return `${signed}.${signature.toString('base64url')}`;
-}
-
 test('Bearer: tokens for what is done are fetched from the token server, few of them', async (t) => {
   if (!needs(t, 'tool:docker-registry')) return;
   using temp = makeTempDir();
   const image = await writeImage(join(temp.path, 'layout'));
-  const issuer = makePair();
-  const asked: string[][] = [];
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '', 'http://any');
-    const scopes = url.searchParams.getAll('scope');
-    asked.push(scopes);
-    const isKnown =
-      request.headers.authorization === `Basic ${Buffer.from('u:p').toString('base64')}`;
-    response
-      .writeHead(isKnown ? 200 : 401)
-      .end(JSON.stringify({ token: signToken(issuer, scopes) }));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const realm = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;
-  try {
-    await using registry = await DockerRegistry.start({
-      token: { realm, certificate: issuer.cert },
-    });
-    const credentials = { kind: 'password', user: 'u', password: 'p' } as const;
-    await using repository = open(registry, 'a/b', credentials);
-    await repository.verifyLogin();
-    await push(repository, image);
-    await repository.resolve({ tag: 'v1' });
-    assert.deepEqual(asked, [[], ['repository:a/b:pull,push']], 'one token serves push and pull');
-    await using other = open(registry, 'a/c', credentials);
-    const big = image.blobOf(image.manifest.layers[1]?.digest ?? '');
-    assert.equal(await other.pushBlob(inPieces(big), { mountFrom: ['a/b'] }), 'mounted');
-    assert.deepEqual(asked.at(-1), ['repository:a/c:pull,push', 'repository:a/b:pull']);
-  } finally {
-    server.close();
-  }
+  await using tokens = await TokenServer.start();
+  const { asked, token } = tokens;
+  await using registry = await DockerRegistry.start({ token });
+  const credentials = { kind: 'password', ...TOKEN_USER } as const;
+  await using repository = open(registry, 'a/b', credentials);
+  await repository.verifyLogin();
+  await push(repository, image);
+  await repository.resolve({ tag: 'v1' });
+  assert.deepEqual(asked, [[], ['repository:a/b:pull,push']], 'one token serves push and pull');
+  await using other = open(registry, 'a/c', credentials);
+  const big = image.blobOf(image.manifest.layers[1]?.digest ?? '');
+  assert.equal(await other.pushBlob(inPieces(big), { mountFrom: ['a/b'] }), 'mounted');
+  assert.deepEqual(asked.at(-1), ['repository:a/c:pull,push', 'repository:a/b:pull']);
 });
 
 test('the command line pulls what skopeo pushed, and skopeo reads what it pushes', async (t) => {

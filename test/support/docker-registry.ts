@@ -14,6 +14,8 @@ export interface DockerRegistryOptions {
   readonly htpasswd?: string;
   /** A token server and the certificate whose key signs its tokens: Bearer. */
   readonly token?: { readonly realm: string; readonly certificate: string };
+  /** TLS with this certificate; where `clients` is given, clients show a certificate that it has signed. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clients?: string };
 }
 
 /** Debian's docker-registry (distribution 2.8) in a process of its own, on a port of 127.0.0.1, with a fresh store. */
@@ -62,7 +64,7 @@ function configuration(scratch: string, port: number, options: DockerRegistryOpt
     'version: 0.1',
     'log: { level: error, accesslog: { disabled: true } }',
     `storage: { filesystem: { rootdirectory: ${join(scratch, 'store')} } }`,
-    `http: { addr: "127.0.0.1:${port}", secret: test }`,
+    `http: { addr: "127.0.0.1:${port}", secret: test${tlsOf(scratch, options)} }`,
   ];
   if (options.htpasswd !== undefined) {
     const path = join(scratch, 'htpasswd');
@@ -78,4 +80,16 @@ function configuration(scratch: string, port: number, options: DockerRegistryOpt
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+function tlsOf(scratch: string, { tls }: DockerRegistryOptions): string {
+  if (tls === undefined) return '';
+  const write = (name: string, pem: string) => {
+    const path = join(scratch, `${name}.pem`);
+    writeFileSync(path, pem);
+    return path;
+  };
+  const clients =
+    tls.clients === undefined ? '' : `, clientcas: [${write('clients', tls.clients)}]`;
+  return `, tls: { certificate: ${write('cert', tls.cert)}, key: ${write('key', tls.key)}${clients} }`;
 }

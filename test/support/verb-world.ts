@@ -1,14 +1,10 @@
-import { deepEqual, rejects } from 'node:assert/strict';
+import { rejects } from 'node:assert/strict';
 import { join } from 'node:path';
-import * as v from 'valibot';
-import { VERBS } from '#work/verbs';
+import { askVerb, type Json, quietContext } from './ask-verb.ts';
 import { FakeRegistry } from './fake-registry.ts';
 import { MemoryRegistry } from './memory-registry.ts';
 import { type MultiImage, makeMultiImage, writeMultiImage } from './multi-image.ts';
 import { makeMemoryDir } from './temp-dir.ts';
-
-/** A report as JSON. */
-export type Json = { readonly [key: string]: unknown };
 
 /** An image for two platforms in a registry and in a layout, and a folder for repositories. */
 export class VerbWorld implements AsyncDisposable {
@@ -64,27 +60,11 @@ export class VerbWorld implements AsyncDisposable {
   }
 
   async #ask(step: 'plan' | 'run', name: string, request: unknown): Promise<Json> {
-    const verb = await VERBS.find((row) => row.name === name)?.load();
-    const act = verb?.[step]?.bind(verb);
-    if (verb === undefined || act === undefined)
-      throw new Error(`no verb ${name} that can ${step}`);
-    const context = {
-      repository: { path: this.path('repo') },
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      jobs: 1,
-      mayInit: true,
-      requireVerity: false,
-      warn: (text: string) => void this.warned.push(text),
-      detail: () => {},
-      write: async (piece: Uint8Array) => {
-        this.written.push(Buffer.from(piece));
-      },
-    };
-    const report = await act(context, verb.parse(request));
-    const said: unknown = JSON.parse(JSON.stringify(report));
-    deepEqual(v.parse(verb.report, said), said, `${name} says what its schema does not know`);
-    return said as Json;
+    const context = quietContext(this.path('repo'), {
+      warn: (text) => void this.warned.push(text),
+      write: async (piece) => void this.written.push(Buffer.from(piece)),
+    });
+    return await askVerb(step, name, context, request);
   }
 
   async refuses(code: string, name: string, request: unknown): Promise<void> {

@@ -3,7 +3,8 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Json, VerbWorld } from '../../../test/support/verb-world.ts';
+import type { Json } from '../../../test/support/ask-verb.ts';
+import { VerbWorld } from '../../../test/support/verb-world.ts';
 
 const platform = 'linux/arm64';
 

@@ -2,8 +2,9 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Json } from '../../../test/support/ask-verb.ts';
 import { makeMultiImage, writeMultiImage } from '../../../test/support/multi-image.ts';
-import { type Json, VerbWorld } from '../../../test/support/verb-world.ts';
+import { VerbWorld } from '../../../test/support/verb-world.ts';
 
 const platform = 'linux/arm64';
 

@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import * as v from 'valibot';
+import { askVerb, type Json, quietContext } from '../../../test/support/ask-verb.ts';
 import {
   type FakeAnswer,
   FakeRegistry,
@@ -12,9 +12,7 @@ import { MemoryRegistry } from '../../../test/support/memory-registry.ts';
 import { testTar } from '../../../test/support/tar-archive.ts';
 import { makeMemoryDir } from '../../../test/support/temp-dir.ts';
 import { noise, type TestLayout, writeTestLayout } from '../../../test/support/test-layout.ts';
-import { VERBS, type VerbContext } from './index.ts';
-
-type Json = { readonly [key: string]: unknown };
+import { VERBS } from './index.ts';
 
 /** A registry of this machine that speaks plain HTTP, with an image of a layout, and a folder for repositories. */
 class World implements AsyncDisposable {
@@ -59,15 +57,10 @@ class World implements AsyncDisposable {
 
   /** Runs a verb and gives what JSON says of its report, which must be all that its schema says. */
   async ask(name: string, request: unknown, isPlan = false): Promise<Json> {
-    const verb = await VERBS.find((row) => row.name === name)?.load();
-    if (verb === undefined) throw new Error(`there is no verb ${name}`);
-    const asked = verb.parse(request);
-    const report = isPlan
-      ? await verb.plan?.(this.#context, asked)
-      : await verb.run(this.#context, asked);
-    const said: unknown = JSON.parse(JSON.stringify(report));
-    deepEqual(v.parse(verb.report, said), said, `${name} says what its schema does not know`);
-    return said as Json;
+    const context = quietContext(this.path('repo'), {
+      write: async (piece) => void this.written.push(Buffer.from(piece)),
+    });
+    return await askVerb(isPlan ? 'plan' : 'run', name, context, request);
   }
 
   /** Fails with this code. */
@@ -76,22 +69,6 @@ class World implements AsyncDisposable {
   }
 
   readonly written: Buffer[] = [];
-
-  get #context(): VerbContext {
-    return {
-      repository: { path: this.path('repo') },
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      jobs: 1,
-      mayInit: true,
-      requireVerity: false,
-      warn: () => {},
-      detail: () => {},
-      write: async (piece) => {
-        this.written.push(Buffer.from(piece));
-      },
-    };
-  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server[Symbol.asyncDispose]();
@@ -170,6 +147,23 @@ test('registries.conf of the request names the places to ask', async () => {
     reference: world.reference,
     registriesConf: file,
   });
+  await world.ask('pull', { reference: world.layout.reference, names: ['app'] });
+  const name = world.reference;
+  const asked: readonly (readonly [verb: string, request: Json])[] = [
+    ...['inspect', 'history', 'ls', 'find', 'tree'].map((verb) => [verb, { name }] as const),
+    ...['tags', 'referrers'].map((verb) => [verb, { reference: name }] as const),
+    ['cat', { name, paths: ['/etc/name'] }],
+    ['stat', { name, paths: ['/etc/name'] }],
+    ['cp', { name, path: '/etc/name', to: world.path('copy') }],
+    ['diff', { name: 'app', otherName: name }],
+    ['push', { name: 'app', target: name }],
+    ['export', { name: 'app', target: name }],
+    ['copy', { from: name, to: `oci:${world.path('copy')}:1` }],
+    ['copy', { from: world.layout.reference, to: name }],
+  ];
+  for (const [verb, request] of asked) {
+    await world.refuses('REGISTRY_BLOCKED', verb, { ...request, registriesConf: file });
+  }
 });
 
 test('a policy of the request decides about an image of a registry before a layer is asked for', async () => {
@@ -303,6 +297,13 @@ test('push gives a registry the same image, and sends nothing twice', async () =
 test('push mounts what the image was pulled from, else compresses anew and says so', async () => {
   await using world = await World.start();
   const { host, reference, memory } = world;
+  await world.ask('pull', { reference, names: ['app'] });
+  const renamed = { name: 'app', target: `docker://${host}/ns/renamed:v1` };
+  const { layers: fromOrigin } = await world.ask('push', renamed);
+  deepEqual(
+    (fromOrigin as Json[]).map(({ method }) => method),
+    ['mounted', 'mounted'],
+  );
   await world.ask('pull', { reference });
   const name = `${host}/ns/app:1`;
   const target = `docker://${host}/ns/copy:v1`;
