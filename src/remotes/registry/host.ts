@@ -16,7 +16,7 @@ export type RegistrySettings = Pick<
   readonly onWarning?: (text: string) => void;
 };
 
-/** Attempts to reach an endpoint behind which there is another one: whoever waits for a mirror that is gone waits in vain. */
+/** Attempts to reach an endpoint that is not the last one: the next endpoint is asked instead. */
 const MIRROR_PING_ATTEMPTS = 2;
 
 /** The response of a registry to the first request. */
