@@ -316,6 +316,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
   ],
   'work/contents': [
+    'base/bytes',
     'base/digest',
     'base/errors',
     'base/flow',

@@ -374,7 +374,10 @@ test('an entry reads the same in the plain form of writers and in any other', ()
   for (const indent of [undefined, 1]) {
     const text = JSON.stringify({ entries, version: 1 }, undefined, indent);
     const found: object[] = [];
-    const parser = new TocJsonParser({ field() {}, entry: (entry) => void found.push(entry) });
+    const parser = new TocJsonParser({
+      field() {},
+      entry: (entry) => void found.push({ ...entry }),
+    });
     parser.push(Buffer.from(text));
     parser.end();
     const stated = found.map((entry) => JSON.parse(JSON.stringify(entry)));

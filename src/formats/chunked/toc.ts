@@ -72,7 +72,7 @@ export interface TocForm {
 
 /** An entry whose chunks are still arriving. */
 interface Draft {
-  readonly entry: Omit<TocEntry, 'chunks'>;
+  readonly entry: Omit<TocEntry, 'chunks'> & { chunks: readonly TocChunk[] };
   readonly endOffset: number | undefined;
   readonly parts: Part[];
 }
@@ -85,6 +85,7 @@ interface Part {
   readonly isZeros: boolean;
 }
 
+const NO_CHUNKS: readonly TocChunk[] = [];
 const NO_XATTRS: ReadonlyMap<ByteString, string> = new Map();
 
 /**
@@ -178,11 +179,12 @@ export class TocParser {
       if (hasContent && digest === undefined) {
         failToc(show(draft.entry.name), `expected a digest of its ${sizeBytes} bytes, found none`);
       }
-      const chunks = hasContent ? chunksOf(draft, endOffset, this.#form) : [];
+      const chunks = hasContent ? chunksOf(draft, endOffset, this.#form) : NO_CHUNKS;
       if (!hasContent && draft.parts.length > 1) {
         failToc(show(draft.entry.name), 'expected no chunk of an empty file, found one');
       }
-      this.#entries.push({ ...draft.entry, chunks });
+      draft.entry.chunks = chunks;
+      this.#entries.push(draft.entry);
     }
     this.#drafts.length = 0;
   }
@@ -258,6 +260,7 @@ function draftOf(raw: RawTocEntry, type: ByteString, name: ByteString): Draft {
       rdevMinor: numberOf(raw.devMinor, 'devMinor', name) ?? 0,
       xattrs: xattrsOf(raw),
       digest,
+      chunks: NO_CHUNKS,
     },
     endOffset: numberOf(raw.endOffset, 'endOffset', name),
     parts: type === 'reg' ? [partOf(raw, name)] : [],

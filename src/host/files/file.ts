@@ -72,9 +72,9 @@ export function readAt(file: Descriptor, into: Uint8Array, offset: number): numb
 /** posix_fadvise(2): the file will be read. */
 const POSIX_FADV_WILLNEED = 3;
 
-/** Has the kernel read a file into memory while this thread goes on; nothing happens where it cannot. */
-export function readAhead(file: Descriptor): void {
-  sys.posix_fadvise(fdOf(file), 0, 0, POSIX_FADV_WILLNEED);
+/** Has the kernel read a file, or its first bytes, into memory while this thread goes on; nothing happens where it cannot. */
+export function readAhead(file: Descriptor, lengthBytes = 0): void {
+  sys.posix_fadvise(fdOf(file), 0, lengthBytes, POSIX_FADV_WILLNEED);
 }
 
 /** Reads from the current offset; may return less than fits. 0 means the end. @throws HostError SYSCALL_FAILED */

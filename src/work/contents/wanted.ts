@@ -1,3 +1,4 @@
+import { HEX_VALUES } from '#base/bytes';
 import type { ContentDigest } from '#base/digest';
 import type { ChunkedFile } from '#formats/chunked';
 import type { ContentPlace } from './place.ts';
@@ -116,21 +117,23 @@ export class WantedContents {
   }
 }
 
-const SCRATCH = Buffer.alloc(KEY_BYTES);
-const SCRATCH_WORDS = new Uint32Array(KEY_WORDS);
+const WORDS = new Uint32Array(KEY_WORDS);
 
-/** The key of a digest as words; valid until the next call. */
+/** The key of a digest as words, little-endian; valid until the next call. */
 function wordsOf(digest: ContentDigest): Uint32Array {
-  const hex = digest.indexOf(':') + 1;
-  SCRATCH.write(digest.slice(hex, hex + 2 * KEY_BYTES), 'hex');
+  let at = digest.indexOf(':') + 1;
   for (let word = 0; word < KEY_WORDS; word += 1) {
-    SCRATCH_WORDS[word] = SCRATCH.readUInt32LE(4 * word);
+    let value = 0;
+    for (let shift = 0; shift < 32; shift += 8, at += 2) {
+      const high = HEX_VALUES[digest.charCodeAt(at)] as number;
+      value |= ((high << 4) | (HEX_VALUES[digest.charCodeAt(at + 1)] as number)) << shift;
+    }
+    WORDS[word] = value;
   }
-  return SCRATCH_WORDS;
+  return WORDS;
 }
 
-/** The key of a digest as bytes. */
+/** The key of a digest as bytes, on a little-endian machine, as all are here; valid until the next call. */
 export function keyOf(digest: ContentDigest): Uint8Array {
-  const hex = digest.indexOf(':') + 1;
-  return Buffer.from(digest.slice(hex, hex + 2 * KEY_BYTES), 'hex');
+  return new Uint8Array(wordsOf(digest).buffer);
 }

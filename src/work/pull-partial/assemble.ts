@@ -148,6 +148,12 @@ async function* partsOf<S>(
         some.push(placed);
         continue;
       }
+      const small = content.small(record);
+      if (small !== undefined) {
+        hash.bytes(small);
+        some.push({ kind: 'bytes', bytes: small });
+        continue;
+      }
       yield some;
       some = [];
       for await (const piece of replayTarSplit([record], (file) => content.next(file))) {

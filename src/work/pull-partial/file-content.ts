@@ -13,6 +13,8 @@ import { Spool } from './spool.ts';
 
 const ZEROS = new Uint8Array(2 ** 18);
 const ROOM_BYTES = 2 ** 20;
+/** Files up to this size, in bytes, are passed on together with others. */
+const SMALL_BYTES_MAX = 4096;
 
 /** A file that is an object. */
 export type PlacedFile = Extract<LayerPart, { kind: 'object' }>;
@@ -52,6 +54,25 @@ export class FileContent<S> implements Disposable {
     this.#bytes.localBytes += sizeBytes;
     this.#bytes.placedBytes += sizeBytes;
     return { kind: 'object', id, sizeBytes, pieces: () => this.#piecesOf(source, sizeBytes) };
+  }
+
+  /** The content of the next file, which is `file`, when it is small and wholly here; verified. Undefined otherwise; then call `next` for the file. */
+  small(file: TarSplitFile): Uint8Array | undefined {
+    const plan = this.#options.plan.files[this.#next];
+    const [segment] = plan?.segments ?? [];
+    if (file.sizeBytes > SMALL_BYTES_MAX || plan === undefined || segment?.kind !== 'local')
+      return undefined;
+    const [chunk] = plan.file.chunks;
+    const isOne = plan.segments.length === 1 && plan.file.chunks.length === 1;
+    if (!isOne || chunk === undefined || this.#isRepeated(plan)) return undefined;
+    using reader = this.#options.open(segment.source);
+    const [bytes] =
+      (reader === undefined ? undefined : attempt(reader, segment.sourceOffset, chunk)) ?? [];
+    if (bytes === undefined) return undefined;
+    assert(plan.file.name === file.name, 'a plan was used with the tar-split of another layer');
+    this.#next += 1;
+    this.#bytes.localBytes += bytes.length;
+    return bytes;
   }
 
   #isRepeated({ file }: FilePlan<S>): boolean {

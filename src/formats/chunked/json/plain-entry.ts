@@ -1,4 +1,4 @@
-import { ENTRY_KEYS, type RawTocEntry } from './entry-keys.ts';
+import { ENTRY_KEYS, type RawTocEntry, type TocKey } from './entry-keys.ts';
 
 const KEYS = ENTRY_KEYS.map((key) => Buffer.from(`"${key}":`, 'latin1'));
 /** The key whose value is an object; entries with it are not plain. */
@@ -15,6 +15,29 @@ const [QUOTE, COMMA, ZERO, NINE, BACKSLASH, OPEN, CLOSE] = [
  */
 export class PlainEntryReader {
   readonly #values: (string | number | undefined)[] = new Array(ENTRY_KEYS.length).fill(undefined);
+  readonly #entry: Record<TocKey, unknown> = {
+    type: undefined,
+    name: undefined,
+    linkName: undefined,
+    mode: undefined,
+    size: undefined,
+    uid: undefined,
+    gid: undefined,
+    modtime: undefined,
+    accesstime: undefined,
+    changetime: undefined,
+    devMajor: undefined,
+    devMinor: undefined,
+    xattrs: undefined,
+    digest: undefined,
+    offset: undefined,
+    endOffset: undefined,
+    chunkSize: undefined,
+    chunkOffset: undefined,
+    chunkDigest: undefined,
+    chunkType: undefined,
+    innerOffset: undefined,
+  };
   #end = 0;
 
   /** Offset behind the entry that was read last. */
@@ -22,7 +45,7 @@ export class PlainEntryReader {
     return this.#end;
   }
 
-  /** The entry at an offset; undefined when it has another form, or does not end in these bytes. */
+  /** The entry at an offset, valid until the next call; undefined when it has another form, or does not end in these bytes. */
   read(bytes: Buffer, from: number): RawTocEntry | undefined {
     const values = this.#values.fill(undefined);
     if (bytes[from] !== OPEN) return undefined;
@@ -45,7 +68,32 @@ export class PlainEntryReader {
       at += 1;
     }
     this.#end = at + 1;
-    return entryOf(values);
+    return this.#fill();
+  }
+
+  #fill(): RawTocEntry {
+    const [entry, values] = [this.#entry, this.#values];
+    entry.type = values[0];
+    entry.name = values[1];
+    entry.linkName = values[2];
+    entry.mode = values[3];
+    entry.size = values[4];
+    entry.uid = values[5];
+    entry.gid = values[6];
+    entry.modtime = values[7];
+    entry.accesstime = values[8];
+    entry.changetime = values[9];
+    entry.devMajor = values[10];
+    entry.devMinor = values[11];
+    entry.digest = values[13];
+    entry.offset = values[14];
+    entry.endOffset = values[15];
+    entry.chunkSize = values[16];
+    entry.chunkOffset = values[17];
+    entry.chunkDigest = values[18];
+    entry.chunkType = values[19];
+    entry.innerOffset = values[20];
+    return entry;
   }
 }
 
@@ -79,31 +127,4 @@ function numberAt(bytes: Uint8Array, from: number, end: number): number {
   let number = 0;
   for (let at = from; at < end; at += 1) number = 10 * number + (bytes[at] as number) - ZERO;
   return number;
-}
-
-/** All entries have the same shape, in the order of the keys. */
-function entryOf(values: readonly (string | number | undefined)[]): RawTocEntry {
-  return {
-    type: values[0],
-    name: values[1],
-    linkName: values[2],
-    mode: values[3],
-    size: values[4],
-    uid: values[5],
-    gid: values[6],
-    modtime: values[7],
-    accesstime: values[8],
-    changetime: values[9],
-    devMajor: values[10],
-    devMinor: values[11],
-    xattrs: undefined,
-    digest: values[13],
-    offset: values[14],
-    endOffset: values[15],
-    chunkSize: values[16],
-    chunkOffset: values[17],
-    chunkDigest: values[18],
-    chunkType: values[19],
-    innerOffset: values[20],
-  };
 }

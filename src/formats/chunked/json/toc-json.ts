@@ -13,6 +13,7 @@ const KEY_OF_LOWER: ReadonlyMap<string, TocKey> = new Map(
 export interface TocJsonSink {
   /** A member of the document other than its entries. */
   field(key: string, value: unknown): void;
+  /** `entry`: valid until the next call. */
   entry(entry: RawTocEntry): void;
 }
 

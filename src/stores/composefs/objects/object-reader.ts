@@ -1,7 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError, NotFoundError } from '#base/errors';
 import type { VerityAlgorithm } from '#formats/fsverity';
-import { closeFd, Dir, probeVerity, readSome } from '#host';
+import { closeFd, Dir, probeVerity, readAhead, readSome } from '#host';
 import { repositoryPath } from '../names/links.ts';
 import type { StoreContext } from '../repository/context.ts';
 import { digestMismatch } from './object-writer.ts';
@@ -71,6 +71,11 @@ export class ObjectReader implements Disposable {
     this[Symbol.dispose]();
     this.#fd = this.#context.root.tryOpenFd(repositoryPath(id));
     if (this.#fd === undefined || !this.#isRight(this.#fd, id)) this.#check(id);
+  }
+
+  /** Has the kernel read the beginning of the object while this thread goes on. */
+  prefetch(lengthBytes: number): void {
+    if (this.#fd !== undefined) readAhead(this.#fd, lengthBytes);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { objectIdBytes, objectIdOf } from '#formats/fsverity';
-import type { TarHash } from './tar-hash.ts';
+import type { DirectTarHash } from './tar-hash.ts';
 
 /*
  * What a hashing thread gets: records that follow each other, little-endian.
@@ -29,18 +29,35 @@ export function putObject(into: Buffer, at: number, id: ObjectId): number {
   return putBytes(into, at + HEAD_BYTES, bytes);
 }
 
-/** Carries out orders, until they are no longer wanted. @throws as `TarHash.object` */
+/** One order, as a view. */
+interface Order {
+  readonly isObject: boolean;
+  readonly bytes: Buffer;
+  readonly end: number;
+}
+
+function orderAt(orders: Buffer, at: number): Order {
+  const isObject = orders.readUInt32LE(at) === OBJECT;
+  const start = isObject ? at + HEAD_BYTES : at;
+  const end = start + HEAD_BYTES + orders.readUInt32LE(start);
+  return { isObject, bytes: orders.subarray(start + HEAD_BYTES, end), end };
+}
+
+/** Carries out orders, until they are no longer wanted; objects are announced ahead of their turn. @throws as `TarHash.object` */
 export function followOrders(
   orders: Uint8Array,
-  hash: Pick<TarHash, 'bytes' | 'object'>,
+  hash: DirectTarHash,
   isCancelled: () => boolean,
 ): void {
   const view = Buffer.from(orders.buffer, orders.byteOffset, orders.length);
+  let ahead = 0;
   for (let at = 0; at < view.length && !isCancelled(); ) {
-    const isObject = view.readUInt32LE(at) === OBJECT;
-    if (isObject) at += HEAD_BYTES;
-    const end = at + HEAD_BYTES + view.readUInt32LE(at);
-    const bytes = view.subarray(at + HEAD_BYTES, end);
+    while (ahead < view.length) {
+      const { isObject, bytes, end } = orderAt(view, ahead);
+      if (isObject && !hash.announce(objectIdOf(bytes))) break;
+      ahead = end;
+    }
+    const { isObject, bytes, end } = orderAt(view, at);
     if (isObject) hash.object(objectIdOf(bytes));
     else hash.bytes(bytes);
     at = end;

@@ -19,22 +19,44 @@ const ROOM_BYTES = 256 * 1024;
 /** Hashes in this thread. */
 export class DirectTarHash implements TarHash {
   readonly #hasher = createContentHasher();
-  readonly #reader: ObjectReader | undefined;
+  readonly #readers: readonly ObjectReader[];
   readonly #room = new Uint8Array(ROOM_BYTES);
+  /** Objects that were asked for, and that were hashed. */
+  #asked = 0;
+  #hashed = 0;
 
   /** Without a seed there are no objects. */
-  constructor(seed: ObjectReaderSeed | undefined) {
-    this.#reader = seed === undefined ? undefined : openObjectReader(seed);
+  constructor(seed: ObjectReaderSeed | undefined, aheadMax = 1) {
+    const count = seed === undefined ? 0 : aheadMax;
+    this.#readers = Array.from({ length: count }, () => openObjectReader(seed as ObjectReaderSeed));
   }
 
   bytes(bytes: Uint8Array): void {
     this.#hasher.update(bytes);
   }
 
-  object(id: ObjectId): void {
-    const reader = this.#reader;
+  /** Announces an object of a later turn. False, and nothing happens, when enough are announced. @throws as `object` */
+  announce(id: ObjectId): boolean {
+    if (this.#asked - this.#hashed >= this.#readers.length) return false;
+    const reader = this.#ask(id);
+    reader.prefetch(ROOM_BYTES);
+    return true;
+  }
+
+  #ask(id: ObjectId): ObjectReader {
+    const reader = this.#readers[this.#asked % this.#readers.length];
     if (reader === undefined) throw new Error('an object was hashed without a repository');
     reader.open(id);
+    this.#asked += 1;
+    return reader;
+  }
+
+  object(id: ObjectId): void {
+    const reader =
+      this.#asked > this.#hashed
+        ? (this.#readers[this.#hashed % this.#readers.length] as ObjectReader)
+        : this.#ask(id);
+    this.#hashed += 1;
     for (let count = ROOM_BYTES; count === ROOM_BYTES; ) {
       count = reader.read(this.#room);
       this.#hasher.update(this.#room.subarray(0, count));
@@ -50,6 +72,6 @@ export class DirectTarHash implements TarHash {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#reader?.[Symbol.dispose]();
+    for (const reader of this.#readers) reader[Symbol.dispose]();
   }
 }
