@@ -184,3 +184,15 @@ export {
   type TrustOptions,
   type TrustReport,
 } from '#work/trust';
+export {
+  connectVarlink,
+  type PassedDescriptor,
+  startVarlink,
+  type VarlinkCallOptions,
+  VarlinkClient,
+  type VarlinkInput,
+  type VarlinkMethodName,
+  type VarlinkMethods,
+  type VarlinkOutput,
+  type VarlinkReply,
+} from '#work/varlink-client';

@@ -489,6 +489,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/image',
     'work/labels',
   ],
+  'work/varlink-client': ['base/bytes', 'base/errors', 'formats/varlink', 'host', 'work/sockets'],
   'work/layer-transfer': [
     'base/bytes',
     'base/digest',
@@ -733,6 +734,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'work/registry-image',
     'work/repository',
     'work/trust',
+    'work/varlink-client',
   ],
   'compose.ts': ['formats/tree', 'work/compose'],
   'erofs.ts': ['base/flow', 'formats/erofs'],
@@ -798,6 +800,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/export-containers': ['node:timers/promises', 'node:zlib'],
   'formats/containers-storage': ['node:crypto'],
   'work/layer-transfer': ['node:os'],
+  'work/varlink-client': ['node:timers/promises'],
   'work/mount': ['node:os'],
   'work/preview': ['node:os'],
   'work/sockets': ['node:timers/promises'],

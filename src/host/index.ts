@@ -129,6 +129,7 @@ export {
   probeHost,
   probeReflinkBetween,
 } from './probe.ts';
+export { type ActivatedProgram, startActivated } from './processes/activated.ts';
 export { BACKGROUND_FD, serveBackground, startBackground } from './processes/background.ts';
 export { hasProcessCapability, type ProcessCapability } from './processes/capabilities.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';

@@ -20,7 +20,7 @@ import { installBuilt, ROOT } from '../support/packed-package.ts';
 import { testTar } from '../support/tar-archive.ts';
 import { noise, writeTestLayout } from '../support/test-layout.ts';
 
-const EXAMPLES = ['list-and-read', 'plan-and-pull', 'use-and-check'];
+const EXAMPLES = ['call-a-service', 'list-and-read', 'plan-and-pull', 'use-and-check'];
 
 let scratch = '';
 let first = '';
@@ -53,6 +53,10 @@ after(() => rmSync(scratch, { recursive: true }));
 function run(node: string, name: string, ...args: readonly string[]) {
   const program = [join(scratch, `${name}.mjs`), ...args];
   return spawnSync(node, program, { encoding: 'utf8', timeout: 60_000 });
+}
+
+function cfsctl(path: string, ...args: readonly string[]) {
+  return spawnSync(join(ROOT, 'bin/cfsctl'), ['--repo', path, ...args], { encoding: 'utf8' });
 }
 
 test('there is no example that is not run here', () => {
@@ -93,6 +97,21 @@ for (const version of [NODE_VERSIONS[0], process.versions.node]) {
     const read = run(node, 'list-and-read', path, 'one', '/nothing');
     assert.equal(read.status, 4);
     assert.match(read.stderr, /^Cannot find "\/nothing"/m);
+
+    const program = join(ROOT, 'bin/cfsctl');
+    const called = run(node, 'call-a-service', program, path, `oci:${join(scratch, 'first')}`, 'v');
+    assert.match(
+      called.stdout,
+      /^(?:(?:kept|stored) sha256:\S+\n)+pulled (sha256:\S+)\none \1\ntwo \S+\nv \1\n$/,
+      called.stderr,
+    );
+    const refused = run(node, 'call-a-service', program, join(scratch, 'none'));
+    assert.equal(refused.status, 10);
+    assert.match(refused.stderr, /RepoNotFound/);
+    const other = run(node, 'call-a-service', join(scratch, 'no-program'), path);
+    assert.match(other.stderr, /the connection has ended$/m);
+    const untagged = cfsctl(path, 'oci', 'untag', 'v');
+    assert.equal(untagged.status, 0, untagged.stderr);
 
     const use = run(node, 'use-and-check', path);
     const counts = `one: 300 bytes alone, 5000 bytes shared\ntwo: ${4 << 20} bytes alone, 5000 bytes shared\n`;

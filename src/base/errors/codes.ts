@@ -1289,6 +1289,11 @@ export const ERROR_CODES = {
     meaning: 'A request or a command line is invalid, or contradicts itself',
     keys: [],
   },
+  VARLINK_CALL_FAILED: {
+    kind: 'transport',
+    meaning: 'A varlink service answered a call with an error',
+    keys: ['error', 'method', 'parameters', 'retryable'],
+  },
   VARLINK_INTERFACE_INVALID: {
     kind: 'format',
     meaning: 'The description of a varlink interface violates its grammar or a limit',

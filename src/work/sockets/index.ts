@@ -5,7 +5,7 @@
  */
 
 export { type Activation, isActivated, takeActivated } from './activation.ts';
-export type { Arrival, Connection, PassedFile } from './connection.ts';
+export { type Arrival, type Connection, connectionOf, type PassedFile } from './connection.ts';
 export { type Listener, listenAt, type OwnConnection } from './listen.ts';
 export {
   isWithoutReader,
