@@ -11,7 +11,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'base/flow': ['base/digest', 'base/errors'],
   'formats/gvariant': ['base/errors'],
   'formats/fsverity': ['base/bytes', 'base/digest', 'base/errors'],
-  'formats/tree': ['base/bytes', 'base/digest', 'base/errors'],
+  'formats/tree': ['base/bytes', 'base/digest', 'base/errors', 'base/flow'],
   'formats/xz': ['base/bytes', 'base/errors'],
   'formats/erofs': ['base/bytes', 'base/digest', 'base/errors', 'base/flow', 'formats/tree'],
   'formats/splitstream': [

@@ -87,6 +87,7 @@ export { ENTRIES_MAX, EntryBudget, entryWeight } from './stack/entry-budget.ts';
 export { dumpLayerEntry } from './stack/layer-dump.ts';
 export { leafOfEntry } from './stack/layer-leaf.ts';
 export {
+  type FinishOptions,
   type LayerDifference,
   type LayerDifferences,
   LayerStack,

@@ -212,6 +212,7 @@ export { IMAGE_REF } from './stream/commit-stream-layout.ts';
 export {
   CommitStream,
   readCommitStream,
+  readCommitStreamInSteps,
   readInline,
   type StreamFile,
   type StreamObject,

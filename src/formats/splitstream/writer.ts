@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { concatBytes } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { FormatError } from '#base/errors';
+import { atOnce, inTurns, type OperationOptions, type Steps } from '#base/flow';
 import {
   ALGORITHMS,
   objectIdBytes,
@@ -20,6 +21,9 @@ import {
   REFS_MAX,
   VERSION,
 } from './layout.ts';
+
+/** Bytes that are compressed in a step. */
+const STEP_BYTES = 1 << 20;
 
 /** Options of a new splitstream. */
 export interface SplitstreamWriterOptions {
@@ -92,14 +96,17 @@ export class SplitstreamWriter implements Disposable {
   /** Appends a whole object of `sizeBytes` bytes. @throws FormatError SPLITSTREAM_TABLE_TOO_LARGE */
   writeExternal(id: ObjectId, sizeBytes: number): void {
     const index = this.#index(this.#objectRefs, id);
-    this.#flushRun();
+    atOnce(this.#flushRun());
     this.#writeChunkHeader(index);
     this.#sizeBytes += sizeBytes;
   }
 
-  /** Returns the bytes of the splitstream object; the writer cannot be used afterwards. */
-  async finish(): Promise<Uint8Array> {
-    this.#flushRun();
+  /**
+   * Returns the bytes of the splitstream object; the writer cannot be used afterwards. Yields to the event loop.
+   * @throws the reason of the signal
+   */
+  async finish(options: Pick<OperationOptions, 'signal'> = {}): Promise<Uint8Array> {
+    await inTurns(this.#flushRun(), options);
     const names = createBodyEncoder();
     names.write(this.#encodeNamedRefs());
     return this.#assemble(await names.finish(), await this.#body.finish());
@@ -110,7 +117,7 @@ export class SplitstreamWriter implements Disposable {
    * @throws UnsupportedError SPLITSTREAM_SYNC_UNAVAILABLE when this Node has no synchronous streaming zstd
    */
   finishSync(): Uint8Array {
-    this.#flushRun();
+    atOnce(this.#flushRun());
     const names = createBodyEncoder();
     names.write(this.#encodeNamedRefs());
     return this.#assemble(names.finishSync(), this.#body.finishSync());
@@ -136,10 +143,15 @@ export class SplitstreamWriter implements Disposable {
     return table.size - 1;
   }
 
-  #flushRun(): void {
+  *#flushRun(): Steps<void> {
     if (this.#run.sizeBytes === 0) return;
     this.#writeChunkHeader(-this.#run.sizeBytes);
-    for (const piece of this.#run.take()) this.#body.write(piece);
+    for (const piece of this.#run.take()) {
+      for (let at = 0; at < piece.length; at += STEP_BYTES) {
+        this.#body.write(piece.subarray(at, at + STEP_BYTES));
+        yield;
+      }
+    }
   }
 
   #writeChunkHeader(value: number): void {

@@ -64,6 +64,7 @@ export {
   statOf,
   type TreeEntry,
   verifyTree,
+  verifyTreeInSteps,
   type WalkStart,
   walkDirectories,
   walkTree,
@@ -78,6 +79,7 @@ export {
   type OnMissing,
   parseXattrMode,
   transformForOci,
+  transformForOciInSteps,
   XATTR_MODES,
   type XattrMode,
 } from './transform.ts';

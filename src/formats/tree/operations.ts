@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import { FormatError, NotFoundError } from '#base/errors';
+import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
 import {
   Directory,
   type Inode,
@@ -223,13 +224,22 @@ export function newestMtime(
 
 /** Counts the entries that name each leaf, by leaf index. @throws FormatError TREE_INVALID on an index out of range */
 export function countLinks(tree: Tree): Uint32Array {
+  return atOnce(countLinksInSteps(tree));
+}
+
+function* countLinksInSteps(tree: Tree): Steps<Uint32Array> {
   const counts = new Uint32Array(tree.leaves.length);
+  let entries = 0;
   for (const directory of walkDirectories(tree.root)) {
     for (const inode of directory.entries.values()) {
       if (typeof inode !== 'number') continue;
       if (inode >= counts.length) leafAt(tree, inode);
       counts[inode] = (counts[inode] as number) + 1;
     }
+    entries += directory.entries.size;
+    if (entries < STEP_ITEMS) continue;
+    entries = 0;
+    yield;
   }
   return counts;
 }
@@ -259,8 +269,14 @@ export function compactTree(tree: Tree): number {
  * @throws FormatError TREE_INVALID
  */
 export function verifyTree(tree: Tree): Uint32Array {
-  const counts = countLinks(tree);
+  return atOnce(verifyTreeInSteps(tree));
+}
+
+/** As `verifyTree`, in steps. */
+export function* verifyTreeInSteps(tree: Tree): Steps<Uint32Array> {
+  const counts = yield* countLinksInSteps(tree);
   for (const [index, leaf] of tree.leaves.entries()) {
+    if (index % STEP_ITEMS === 0) yield;
     const count = counts[index] as number;
     if (count === 1 || (count > 1 && !isWhiteout(leaf))) continue;
     const reason = count === 0 ? 'no entry names it' : `a whiteout cannot have ${count} names`;

@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import { FormatError } from '#base/errors';
+import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
 import { Directory, type Leaf, NO_XATTRS, type Stat, type Tree } from './model.ts';
 import { compactTree, walkDirectories } from './operations.ts';
 
@@ -68,8 +69,12 @@ export function canonicaliseRun(tree: Tree, onMissing: OnMissing = 'fail'): void
 
 /** Keeps the xattrs whose name passes `keep`; shared stats stay shared. */
 export function filterXattrs(tree: Tree, keep: (name: ByteString) => boolean): void {
+  mapStats(tree, xattrFilter(keep));
+}
+
+function xattrFilter(keep: (name: ByteString) => boolean): (stat: Stat) => Stat {
   const done = new Map<Stat, Stat>();
-  const filtered = (stat: Stat): Stat => {
+  return (stat) => {
     if (stat.xattrs.size === 0) return stat;
     const known = done.get(stat);
     if (known !== undefined) return known;
@@ -79,13 +84,22 @@ export function filterXattrs(tree: Tree, keep: (name: ByteString) => boolean): v
     done.set(stat, value);
     return value;
   };
-  mapStats(tree, filtered);
 }
 
 /** Replaces every stat (root, directories, and each leaf once) with the result of `replace`. */
 export function mapStats(tree: Tree, replace: (stat: Stat) => Stat): void {
-  for (const directory of walkDirectories(tree.root)) directory.stat = replace(directory.stat);
+  atOnce(mapStatsInSteps(tree, replace));
+}
+
+function* mapStatsInSteps(tree: Tree, replace: (stat: Stat) => Stat): Steps<void> {
+  let count = 0;
+  for (const directory of walkDirectories(tree.root)) {
+    directory.stat = replace(directory.stat);
+    count += 1;
+    if (count % STEP_ITEMS === 0) yield;
+  }
   for (const [index, leaf] of tree.leaves.entries()) {
+    if (index % STEP_ITEMS === 0) yield;
     const stat = replace(leaf.stat);
     if (stat !== leaf.stat) tree.leaves[index] = { ...leaf, stat } as Leaf;
   }
@@ -105,15 +119,24 @@ export interface OciTransformOptions {
 
 /** Applies the transform of every OCI image: root metadata, `/run`, xattr filter, then compaction. Source: core spec 7.3 */
 export function transformForOci(tree: Tree, options: OciTransformOptions = {}): void {
+  atOnce(transformForOciInSteps(tree, options));
+}
+
+/** As `transformForOci`, in steps. */
+export function* transformForOciInSteps(
+  tree: Tree,
+  options: OciTransformOptions = {},
+): Steps<void> {
   const { xattrs = 'allowlist-only', onMissing = 'fail' } = options;
   copyRootMetadataFromUsr(tree, onMissing);
   canonicaliseRun(tree, onMissing);
   if (xattrs !== 'all') {
     const keepsUser = xattrs === 'keep-user-xattrs';
-    filterXattrs(
-      tree,
+    const filter = xattrFilter(
       (name) => name === 'security.capability' || (keepsUser && name.startsWith('user.')),
     );
+    yield* mapStatsInSteps(tree, filter);
   }
+  yield;
   compactTree(tree);
 }

@@ -85,15 +85,21 @@ export function startWorker<Data, In, Out, Result>(
       ? {}
       : { resourceLimits: { maxYoungGenerationSizeMb: options.youngHeapMb } }),
   });
+  const settled = settle<Result, Out>(worker, options);
+  let gone: Promise<unknown> = new Promise((resolve) => worker.once('exit', resolve));
+  let isRunning = true;
   const cancel = () => {
     Atomics.store(state, STATE.cancelled, 1);
-    // A thread that still loads its code holds nothing yet: waiting for it would only take time.
-    if (take(state)) void worker.terminate();
+    if (!isRunning || !take(state)) return;
+    // A thread that still loads its code holds nothing yet, and loading cannot be interrupted: nobody waits for its end.
+    isRunning = false;
+    gone = Promise.resolve();
+    worker.unref();
+    void worker.terminate();
+    settled.fail(workerFailed('it was cancelled before it began'));
   };
   options.signal?.addEventListener('abort', cancel, { once: true });
-  const gone = new Promise((resolve) => worker.once('exit', resolve));
-  let isRunning = true;
-  const done = settle<Result, Out>(worker, options).finally(() => {
+  const done = settled.promise.finally(() => {
     isRunning = false;
     options.signal?.removeEventListener('abort', cancel);
   });
@@ -109,7 +115,11 @@ export function startWorker<Data, In, Out, Result>(
   };
 }
 
-function settle<Result, Out>(worker: Worker, options: WorkerOptions<Out>): Promise<Result> {
+/** The result of a thread; the first of its messages, errors and `fail` decides. */
+function settle<Result, Out>(
+  worker: Worker,
+  options: WorkerOptions<Out>,
+): { readonly promise: Promise<Result>; readonly fail: (error: unknown) => void } {
   const { promise, resolve, reject } = Promise.withResolvers<Result>();
   const fail = (error: unknown) => {
     reject(options.signal?.aborted === true ? options.signal.reason : error);
@@ -121,7 +131,7 @@ function settle<Result, Out>(worker: Worker, options: WorkerOptions<Out>): Promi
   });
   worker.on('error', (error) => fail(workerFailed('it threw an error it did not report', error)));
   worker.on('exit', (status) => fail(workerFailed(`it ended with status ${status}`)));
-  return promise;
+  return { promise, fail };
 }
 
 function workerFailed(reason: string, cause?: unknown): HostError {

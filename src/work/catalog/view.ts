@@ -7,7 +7,7 @@ import { type Tree, writeDumpfile } from '#formats/tree';
 import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { type ImageView, openImageView, viewImage } from '#work/browse';
-import { ensureCommitImage, openStored, treeOfOpened } from '#work/commits';
+import { ensureCommitImage, openStoredInSteps, treeOfOpened } from '#work/commits';
 import {
   buildImage,
   buildTree,
@@ -28,7 +28,7 @@ export async function openNamedView(
   named: Named,
   options: OperationOptions = {},
 ): Promise<ImageView> {
-  const id = storedImageId(repository, named);
+  const id = await storedImageId(repository, named, options);
   if (id !== undefined) return await openImageView(repository, id, options);
   const tree = await treeOfNamed(repository, named, {}, options);
   const { algorithm, formats } = repository;
@@ -47,7 +47,7 @@ export async function ensureNamedImage(
   named: Named,
   options: OperationOptions = {},
 ): Promise<{ readonly imageId: ObjectId; readonly built: boolean }> {
-  const stored = storedImageId(repository, named);
+  const stored = await storedImageId(repository, named, options);
   if (stored !== undefined) return { imageId: stored, built: false };
   return await createNamedImage(repository, named, options);
 }
@@ -73,10 +73,14 @@ export async function createNamedImage(
 }
 
 /** The EROFS image of a name, if it is stored. */
-function storedImageId(repository: Repository, named: Named): ObjectId | undefined {
+async function storedImageId(
+  repository: Repository,
+  named: Named,
+  { signal }: OperationOptions,
+): Promise<ObjectId | undefined> {
   if (named.kind === 'erofs') return named.imageId;
   if (named.kind === 'image') return presentImageId(repository, openWithFiles(repository, named));
-  const { imageId: id } = openStored(repository, named.commit);
+  const { imageId: id } = await inTurns(openStoredInSteps(repository, named.commit), { signal });
   const isThere = id !== undefined && repository.images.has(id) && repository.objects.has(id);
   return isThere ? id : undefined;
 }
@@ -98,7 +102,8 @@ export async function treeOfNamed(
   { signal }: OperationOptions = {},
 ): Promise<Tree> {
   if (named.kind === 'commit') {
-    return await treeOfOpened(openStored(repository, named.commit), { reading, signal });
+    const stored = await inTurns(openStoredInSteps(repository, named.commit), { signal });
+    return await treeOfOpened(stored, { reading, signal });
   }
   if (named.kind === 'image') {
     const image = openWithFiles(repository, named);

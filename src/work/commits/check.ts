@@ -12,7 +12,7 @@ import {
 import type { ErofsVersion, Repository } from '#stores/composefs';
 import { treeOfOpenedInSteps } from './image.ts';
 import type { OpenedCommit } from './open.ts';
-import { openStored, resolveStored } from './partials.ts';
+import { openStoredInSteps, resolveStored } from './partials.ts';
 
 /** A problem of a stored commit. */
 export interface CommitFinding {
@@ -77,7 +77,7 @@ function* checkSteps(
   name: string,
   { content, verified = new Map() }: CommitCheckOptions,
 ): Steps<CommitCheck> {
-  const stored = openStored(repository, name);
+  const stored = yield* openStoredInSteps(repository, name);
   const { checksum: commit, objects, subpaths } = stored;
   const findings: CommitFinding[] = [];
   for (const found of yield* checkCommitStreamInSteps(objects, repository)) {

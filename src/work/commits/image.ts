@@ -13,7 +13,7 @@ import {
 import type { Reading, Tree } from '#formats/tree';
 import { type ErofsVersion, isIntact, type Repository } from '#stores/composefs';
 import type { OpenedCommit } from './open.ts';
-import { openStored } from './partials.ts';
+import { openStoredInSteps } from './partials.ts';
 import { partOf, type StoredCommit, storeImage } from './store.ts';
 import { presentObjects } from './subpaths.ts';
 
@@ -49,7 +49,8 @@ export async function computeCommitImageId(
   name: string,
   options: CommitImageOptions & { readonly version?: ErofsVersion | undefined } = {},
 ): Promise<ObjectId> {
-  const tree = await treeOfOpened(requireTree(openStored(repository, name)), options);
+  const stored = await inTurns(openStoredInSteps(repository, name), options);
+  const tree = await treeOfOpened(requireTree(stored), options);
   const { algorithm, formats } = repository;
   const version = options.version ?? formats.default;
   const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
@@ -66,7 +67,7 @@ export async function ensureCommitImage(
   name: string,
   options: CommitImageOptions = {},
 ): Promise<StoredCommit & { readonly built: boolean }> {
-  const stored = requireTree(openStored(repository, name));
+  const stored = requireTree(await inTurns(openStoredInSteps(repository, name), options));
   const { checksum: commit, streamId, imageId: named } = stored;
   const ids = { commit, streamId, upstreamId: undefined };
   const isThere = named !== undefined && repository.images.has(named);
@@ -85,7 +86,12 @@ export async function ensureCommitImage(
   const { content, objectRefs } = stored.objects;
   const stream = await encodeCommitStream(
     { content, objectRefs },
-    { algorithm: repository.algorithm, image: imageId, namedRefs: new Map(others) },
+    {
+      algorithm: repository.algorithm,
+      image: imageId,
+      namedRefs: new Map(others),
+      signal: options.signal,
+    },
   );
   const streamName = subpaths === undefined ? commitStreamName(commit) : partialStreamName(commit);
   const newId = repository.streams.publish(streamName, stream);
@@ -102,7 +108,7 @@ export async function restoreCommitImage(
   commit: OstreeChecksum,
   options: OperationOptions = {},
 ): Promise<boolean> {
-  const stored = openStored(repository, commit);
+  const stored = await inTurns(openStoredInSteps(repository, commit), options);
   const { imageId, subpaths } = stored;
   if (subpaths?.length === 0) return false;
   if (imageId !== undefined && repository.images.has(imageId) && isIntact(repository, imageId)) {

@@ -56,6 +56,7 @@ export {
   listPartialCommits,
   openPartial,
   openStored,
+  openStoredInSteps,
   type PartialCommit,
   type PartialCommitRef,
 } from './partials.ts';

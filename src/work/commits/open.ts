@@ -1,13 +1,13 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { IntegrityError, isOnecopyError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { atOnce, type OperationOptions, type Steps } from '#base/flow';
 import {
   type Commit,
   type CommitStream,
   commitStreamName,
   IMAGE_REF,
   parseCommit,
-  readCommitStream,
+  readCommitStreamInSteps,
   verifyMetadata,
   walkCommit,
 } from '#formats/ostree';
@@ -46,10 +46,18 @@ export function openCommit(repository: Repository, name: string): OpenedCommit {
 
 /** As `openCommit` with the full id. */
 export function openCommitById(repository: Repository, checksum: OstreeChecksum): OpenedCommit {
+  return atOnce(openCommitByIdInSteps(repository, checksum));
+}
+
+/** As `openCommitById`, in steps. */
+export function* openCommitByIdInSteps(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): Steps<OpenedCommit> {
   using opened = repository.streams.open(commitStreamName(checksum), {
     contentType: CONTENT_TYPES.ostreeCommit,
   });
-  const objects = readCommitStream(opened.stream);
+  const objects = yield* readCommitStreamInSteps(opened.stream);
   if (objects.commit !== checksum) {
     throw new IntegrityError(
       'OSTREE_CHECKSUM_MISMATCH',
@@ -76,8 +84,16 @@ export function tryOpenCommit(
   repository: Repository,
   checksum: OstreeChecksum,
 ): OpenedCommit | undefined {
+  return atOnce(tryOpenCommitInSteps(repository, checksum));
+}
+
+/** As `tryOpenCommit`, in steps. */
+export function* tryOpenCommitInSteps(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): Steps<OpenedCommit | undefined> {
   if (!repository.streams.has(commitStreamName(checksum))) return undefined;
-  return openCommitById(repository, checksum);
+  return yield* openCommitByIdInSteps(repository, checksum);
 }
 
 /**

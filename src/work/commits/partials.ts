@@ -1,5 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
+import { atOnce, type Steps } from '#base/flow';
 import {
   type Commit,
   type CommitStream,
@@ -8,13 +9,13 @@ import {
   parseCommit,
   parsePartialStreamName,
   partialStreamName,
-  readCommitStream,
+  readCommitStreamInSteps,
   verifyMetadata,
 } from '#formats/ostree';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import type { Repository } from '#stores/composefs';
 import { readPartialRef, resolveCommit } from './names.ts';
-import { type OpenedCommit, openCommit, tryOpenCommit } from './open.ts';
+import { type OpenedCommit, openCommit, tryOpenCommitInSteps } from './open.ts';
 import { PARTIAL_REF_DIRECTORY } from './store.ts';
 import { PARTIAL_REF, parseSubpathsDocument } from './subpaths.ts';
 
@@ -38,12 +39,19 @@ export function openPartial(
   repository: Repository,
   checksum: OstreeChecksum,
 ): PartialCommit | undefined {
+  return atOnce(openPartialInSteps(repository, checksum));
+}
+
+function* openPartialInSteps(
+  repository: Repository,
+  checksum: OstreeChecksum,
+): Steps<PartialCommit | undefined> {
   const name = partialStreamName(checksum);
   try {
     if (!repository.streams.has(name)) return undefined;
     using opened = repository.streams.open(name, { contentType: CONTENT_TYPES.ostreeCommit });
     const list = opened.stream.namedRefs.get(PARTIAL_REF);
-    const objects = readCommitStream(opened.stream);
+    const objects = yield* readCommitStreamInSteps(opened.stream);
     if (objects.commit !== checksum || list === undefined) return undefined;
     const subpaths = parseSubpathsDocument(repository.objects.read(list, SUBPATHS_MAX_BYTES));
     const bytes = objects.metadata(checksum, 'commit');
@@ -62,10 +70,15 @@ export function openPartial(
  * @throws as `openCommit`
  */
 export function openStored(repository: Repository, name: string): OpenedCommit {
+  return atOnce(openStoredInSteps(repository, name));
+}
+
+/** As `openStored`, in steps: a commit of many files takes long to open. */
+export function* openStoredInSteps(repository: Repository, name: string): Steps<OpenedCommit> {
   const checksum = resolveStored(repository, name);
-  const whole = tryOpenCommit(repository, checksum);
+  const whole = yield* tryOpenCommitInSteps(repository, checksum);
   if (whole !== undefined) return whole;
-  const partial = openPartial(repository, checksum);
+  const partial = yield* openPartialInSteps(repository, checksum);
   if (partial === undefined) return openCommit(repository, name);
   return { ...partial, checksum, imageId: partial.namedRefs.get(IMAGE_REF) };
 }

@@ -138,15 +138,15 @@ async function encodeStream(
   { algorithm, objects }: Repository,
   content: CommitStreamContent,
   imageId: ObjectId | undefined,
-  { namedRefs, withUpstreamId }: Pick<StoreCommitOptions, 'namedRefs' | 'withUpstreamId'>,
+  { namedRefs, withUpstreamId, signal }: Omit<StoreCommitOptions, 'ref' | 'objects' | 'reading'>,
 ): Promise<{ readonly stream: Uint8Array; readonly upstreamId: ObjectId | undefined }> {
   const upstreamId =
     withUpstreamId === true
-      ? objects.ensureBytes(await encodeCommitStream(content, { algorithm })).id
+      ? objects.ensureBytes(await encodeCommitStream(content, { algorithm, signal })).id
       : undefined;
   const image = imageId === undefined ? {} : { image: imageId };
   const refs = namedRefs === undefined ? {} : { namedRefs };
-  const stream = await encodeCommitStream(content, { algorithm, ...image, ...refs });
+  const stream = await encodeCommitStream(content, { algorithm, signal, ...image, ...refs });
   return { stream, upstreamId };
 }
 

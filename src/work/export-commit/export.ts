@@ -12,7 +12,7 @@ import {
   requireFit,
   type TransactionReport,
 } from '#stores/ostree';
-import { COMMITMETA_REF, type OpenedCommit, openStored } from '#work/commits';
+import { COMMITMETA_REF, type OpenedCommit, openStoredInSteps } from '#work/commits';
 
 /** Options for writing a commit to an OSTree repository. */
 export interface ExportCommitOptions extends OperationOptions {
@@ -54,7 +54,7 @@ export async function exportCommit(
   path: string,
   options: ExportCommitOptions = {},
 ): Promise<ExportCommitReport> {
-  const stored = openStored(repository, name);
+  const stored = await inTurns(openStoredInSteps(repository, name), options);
   const refs = options.refs ?? [];
   for (const ref of refs) requireRefName(ref);
   using existing = tryOpenTarget(path, options.createMode);

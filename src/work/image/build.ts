@@ -2,7 +2,7 @@ import type { ObjectId } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
 import { inTurns, type OperationOptions, STEP_ITEMS, type Steps } from '#base/flow';
 import { encodeImageInSteps } from '#formats/erofs';
-import { LayerStack } from '#formats/oci';
+import { type FinishOptions, LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
 import { encodeDumpfile, type Reading, type Tree, type XattrMode } from '#formats/tree';
@@ -29,6 +29,10 @@ export type ImageIds = ReadonlyMap<string, ObjectId>;
 /** Progress component of building images. */
 const BUILD_ID = 'image';
 
+function xattrChoice({ xattrs }: BuildOptions): FinishOptions {
+  return xattrs === undefined ? {} : { xattrs };
+}
+
 /**
  * Merges the layers of a stored image, read from their streams, into the tree of its EROFS images.
  * @throws as `LayerStack.apply`, `readTarEntries` and opening streams; UnsupportedError IMAGE_NOT_BUILDABLE for an artifact; the signal's
@@ -40,7 +44,7 @@ export async function buildTree(
   options: BuildOptions = {},
 ): Promise<Tree> {
   const stack = await inTurns(stackLayers(repository, image, options), options);
-  return stack.finishImage(options.xattrs === undefined ? {} : { xattrs: options.xattrs });
+  return await inTurns(stack.finishImageInSteps(xattrChoice(options)), options);
 }
 
 function* stackLayers(
@@ -156,8 +160,8 @@ export async function buildImage(
   if (present !== undefined) return { images: present, built: false };
   const stack = await inTurns(stackLayers(repository, image, options), options);
   const reading = stack.differences.count > 0 ? 'standard' : 'cfsctl';
-  const xattrs = options.xattrs === undefined ? {} : { xattrs: options.xattrs };
-  const images = await encodeImages(repository, stack.finishImage(xattrs), options);
+  const tree = await inTurns(stack.finishImageInSteps(xattrChoice(options)), options);
+  const images = await encodeImages(repository, tree, options);
   options.signal?.throwIfAborted();
   const all = new Map([...image.images, ...images]);
   await relinkImage(repository, { ...image, reading }, all);

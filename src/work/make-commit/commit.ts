@@ -140,7 +140,8 @@ export async function commitTree(
   const commit = computeMetadataChecksum(bytes);
   builder.addMetadata(commit, bytes);
   if (options.ref !== undefined) keepAncestors(repository, options.ref, commit, parent);
-  const stored = await storeCommit(repository, commit, builder.encode(commit), {
+  const content = await inTurns(builder.encodeInSteps(commit), { signal: options.signal });
+  const stored = await storeCommit(repository, commit, content, {
     ref: options.ref,
     namedRefs: detachedRefs(repository, options.detached),
     reading: options.reading,

@@ -1,5 +1,6 @@
 import type { ObjectId } from '#base/digest';
 import { IntegrityError } from '#base/errors';
+import { inTurns } from '#base/flow';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import { LayerStack, type ResolvedImage, type StackOptions } from '#formats/oci';
 import type { Tree } from '#formats/tree';
@@ -68,7 +69,7 @@ export class Survey implements AsyncDisposable {
       if (toc === undefined) await this.#read(layer, { isWanted: () => false, onEntry }, begun);
       else await toc.survey(onEntry);
     }
-    return stack.finishImage();
+    return await inTurns(stack.finishImageInSteps(), this.#options);
   }
 
   /** The TOC of a layer; without it, a download of the layer that may have begun. */

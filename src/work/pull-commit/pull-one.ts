@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
+import { inTurns } from '#base/flow';
 import { type Commit, parseCommit } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
 import {
@@ -158,7 +159,7 @@ class CommitPull {
     const namedRefs = await this.#namedRefs(commit);
     const { reading, withUpstreamId } = this.#options;
     const how = { namedRefs, reading, withUpstreamId, signal };
-    const content = gathered.encode();
+    const content = await inTurns(gathered.encodeInSteps(), { signal });
     const stored =
       subpaths === undefined
         ? await storeCommit(repository, commit, content, { ...how, objects: gathered })

@@ -107,7 +107,7 @@ export class StackFeed {
         this.#stack.apply(entry, content);
       }
     }
-    return this.#stack.finishImage();
+    return yield* this.#stack.finishImageInSteps();
   }
 
   #next(): void {

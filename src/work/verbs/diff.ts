@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { plainName } from '#base/bytes';
+import { gather } from '#base/flow';
 import { type FileChange, listChanges } from '#work/browse';
 import { entryOf, entrySchema } from './entry.ts';
 import { elsewhereKeys, isReference, openFiles } from './files.ts';
@@ -62,7 +63,7 @@ export const diff = defineVerb({
     await using first = await openFiles(context, name, forOne(name), { needsIds: true });
     await using second = await openFiles(context, otherName, forOne(otherName), { needsIds: true });
     const changes = await listChanges(first.view, second.view, context);
-    return { changes: changes.map(changeOf) };
+    return { changes: await gather(changes, changeOf, context) };
   },
   hasFindings: ({ changes }, { exitCode }) => exitCode === true && changes.length > 0,
 });

@@ -151,7 +151,7 @@ export const exportVerb = defineVerb({
       return { dryRun: true as const, ...facts };
     }
     const named = findOfPlatform(repository, asked.name, asked.platform);
-    noteOnly(context, repository, named);
+    await noteOnly(context, repository, named);
     const { name, target } = asked;
     if (isOstree(place)) return planOstree(repository, asked, { place, named });
     if (isContainers(place)) {
@@ -186,7 +186,7 @@ export const exportVerb = defineVerb({
       return imageReportOf(await exportIndex(repository, index, place, context));
     }
     const named = findOfPlatform(repository, asked.name, asked.platform);
-    noteOnly(context, repository, named);
+    await noteOnly(context, repository, named);
     if (isOstree(place)) return await writeOstree(context, repository, asked, { place, named });
     if (isContainers(place)) {
       const image = imageNameOf(asked, named);

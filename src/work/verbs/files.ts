@@ -1,8 +1,9 @@
 import * as v from 'valibot';
 import { byteStringFromText } from '#base/bytes';
+import { inTurns } from '#base/flow';
 import type { ImageView, ViewEntry } from '#work/browse';
 import { findNamed, findWhole, type Named, openNamedView } from '#work/catalog';
-import { openStored } from '#work/commits';
+import { openStoredInSteps } from '#work/commits';
 import { type ImagePreview, previewImage } from '#work/preview';
 import { openSource, parsePlatform, type ResolvedImage } from '#work/pull-image';
 import type { Repository } from '#work/repository';
@@ -58,7 +59,7 @@ export async function openFiles(
   const repository = await openSelected(context);
   try {
     const named = findOfPlatform(repository, name, platform);
-    const subpaths = noteOnly(context, repository, named);
+    const subpaths = await noteOnly(context, repository, named);
     const view = await openNamedView(repository, named, context);
     view.name = name;
     return {
@@ -126,13 +127,13 @@ export async function resolveReference(
 }
 
 /** Notes which paths of a partial commit are stored, and returns them. */
-export function noteOnly(
-  { onProgress }: VerbContext,
+export async function noteOnly(
+  { onProgress, signal }: VerbContext,
   repository: Repository,
   named: Named,
-): readonly string[] | undefined {
+): Promise<readonly string[] | undefined> {
   if (named.kind !== 'commit') return undefined;
-  const { subpaths } = openStored(repository, named.commit);
+  const { subpaths } = await inTurns(openStoredInSteps(repository, named.commit), { signal });
   if (subpaths === undefined) return undefined;
   const what = subpaths.length === 0 ? 'commit object only' : subpaths.join(' ');
   onProgress({ type: 'note', text: `only: ${what}` });

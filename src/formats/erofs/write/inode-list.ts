@@ -12,7 +12,7 @@ import {
   type Stat,
   sortedNames,
   type Tree,
-  verifyTree,
+  verifyTreeInSteps,
 } from '#formats/tree';
 import { type ErofsVersion, STUB_COUNT, STUB_MODE, STUB_NAMES } from '../layout.ts';
 
@@ -56,9 +56,9 @@ export function* listInodes(
   version: ErofsVersion,
   overrides?: ImageOverrides,
 ): Steps<InodeList> {
-  const size = countEntries(tree.root);
-  yield;
-  const list = new Numbering(tree, size, overrides?.homes);
+  const size = yield* countEntries(tree.root);
+  const linkCounts = yield* verifyTreeInSteps(tree);
+  const list = new Numbering(tree, { size, linkCounts, homes: overrides?.homes });
   yield;
   if (version === 2) yield* list.depthFirst();
   else yield* list.breadthFirst();
@@ -83,9 +83,9 @@ class Numbering {
   readonly #directoryEnd: number[] = [];
   #count = 0;
 
-  constructor(tree: Tree, size: TreeSize, homes: Homes | undefined) {
+  constructor(tree: Tree, { size, linkCounts, homes }: Counted) {
     this.#tree = tree;
-    this.#linkCounts = verifyTree(tree);
+    this.#linkCounts = linkCounts;
     const { entries, directories } = size;
     const inodes = tree.leaves.length + directories + STUB_COUNT;
     this.#leafOf = new Int32Array(inodes);
@@ -244,7 +244,14 @@ interface TreeSize {
   readonly directories: number;
 }
 
-function countEntries(root: Directory): TreeSize {
+/** What is known of a tree before its inodes are numbered. */
+interface Counted {
+  readonly size: TreeSize;
+  readonly linkCounts: Uint32Array;
+  readonly homes: Homes | undefined;
+}
+
+function* countEntries(root: Directory): Steps<TreeSize> {
   let entries = 0;
   let directories = 0;
   const seen = new Set([root]);
@@ -261,7 +268,9 @@ function countEntries(root: Directory): TreeSize {
         seen.add(child);
         below.push(child);
       }
+      if (directories % STEP_ITEMS === 0) yield;
     }
+    yield;
     level = below;
   }
   return { entries, directories };

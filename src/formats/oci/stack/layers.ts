@@ -1,5 +1,6 @@
 import { type ByteString, displayText } from '#base/bytes';
 import { FormatError } from '#base/errors';
+import { atOnce, type Steps } from '#base/flow';
 import { checkTarEntry, type StoredContent, type TarEntry } from '#formats/tar';
 import {
   DEPTH_LIMIT,
@@ -11,7 +12,7 @@ import {
   type ReadingDifference,
   type Stat,
   Tree,
-  transformForOci,
+  transformForOciInSteps,
   UNSET_STAT,
   type XattrMode,
 } from '#formats/tree';
@@ -26,6 +27,11 @@ export interface StackOptions {
   readonly reading?: Reading | undefined;
   /** Most entries of the image; ENTRIES_MAX when absent. */
   readonly entriesMax?: number | undefined;
+}
+
+/** Options for the tree of an image. */
+export interface FinishOptions {
+  readonly xattrs?: XattrMode | 'all';
 }
 
 /** One place where composefs-rs reads a layer differently. */
@@ -126,10 +132,15 @@ export class LayerStack {
    * The tree of the image: stacked, then made canonical (root metadata from `/usr`, empty `/run`, xattr filter). Images
    * without `/usr`, or whose `/run` is not a directory, keep their root and `/run` as in the layers.
    */
-  finishImage(options: { readonly xattrs?: XattrMode | 'all' } = {}): Tree {
+  finishImage(options: FinishOptions = {}): Tree {
+    return atOnce(this.finishImageInSteps(options));
+  }
+
+  /** As `finishImage`, in steps. */
+  *finishImageInSteps(options: FinishOptions = {}): Steps<Tree> {
     const tree = this.#tree;
     if (tree.root.stat === UNSET_STAT) tree.root.stat = IMPLIED_STAT;
-    transformForOci(tree, { ...options, onMissing: 'leave' });
+    yield* transformForOciInSteps(tree, { ...options, onMissing: 'leave' });
     return tree;
   }
 

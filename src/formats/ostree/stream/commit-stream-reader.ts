@@ -1,6 +1,7 @@
 import { concatBytes, encodeHex } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError, NotFoundError } from '#base/errors';
+import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
 import { objectIdBytes } from '#formats/fsverity';
 import type { Splitstream } from '#formats/splitstream';
 import { HEADER_PREFIX_BYTES } from '../layout.ts';
@@ -60,11 +61,16 @@ export class CommitStream {
   readonly #infoOffset: number;
   readonly #contentOffset: number;
 
-  /** @param objectDigests `objectRefs` as bytes, if available */
+  /**
+   * @param objectDigests `objectRefs` as bytes, if available
+   * @param checks `later`: the caller verifies the table, as `inSteps` does
+   * @throws FormatError OSTREE_STREAM_INVALID
+   */
   constructor(
     content: Uint8Array,
     objectRefs: readonly ObjectId[],
     objectDigests?: Uint8Array<ArrayBuffer>,
+    checks: 'now' | 'later' = 'now',
   ) {
     this.content = content;
     this.objectRefs = objectRefs;
@@ -82,9 +88,19 @@ export class CommitStream {
     const commit = this.#view.getUint32(COMMIT_INDEX_OFFSET, true);
     if (commit >= this.size)
       failStream(COMMIT_INDEX_OFFSET, `an index below ${this.size}`, `${commit}`);
-    this.#checkIds();
-    this.#checkInfo();
+    if (checks === 'now') atOnce(this.#checkTable());
     this.commit = this.#idAt(commit);
+  }
+
+  /** Opens a stream in steps. @throws as the constructor */
+  static *inSteps(
+    content: Uint8Array,
+    objectRefs: readonly ObjectId[],
+    objectDigests?: Uint8Array<ArrayBuffer>,
+  ): Steps<CommitStream> {
+    const stream = new CommitStream(content, objectRefs, objectDigests, 'later');
+    yield* stream.#checkTable();
+    return stream;
   }
 
   /** The digests of `objectRefs`, concatenated in a buffer of their own. */
@@ -248,14 +264,20 @@ export class CommitStream {
     return this.#view.getUint32(BUCKETS_OFFSET + bucket * 4, true);
   }
 
+  *#checkTable(): Steps<void> {
+    yield* this.#checkIds();
+    yield* this.#checkInfo();
+  }
+
   /** Verifies that ids ascend without repetition, and that the buckets count them. */
-  #checkIds(): void {
+  *#checkIds(): Steps<void> {
     let index = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const end = this.#bucket(bucket);
       const at = BUCKETS_OFFSET + bucket * 4;
       if (end < index || end > this.size) failStream(at, `a count from ${index}`, String(end));
       for (; index < end; index++) {
+        if (index % STEP_ITEMS === 0) yield;
         const id = IDS_OFFSET + index * ID_BYTES;
         if (this.content[id] !== bucket) failStream(id, `an id of bucket ${bucket}`, 'another');
         if (index > 0 && this.#compareAt(index - 1, this.content, id) >= 0) {
@@ -266,8 +288,9 @@ export class CommitStream {
   }
 
   /** Verifies that data lies inside the content, and external indices inside `objectRefs`. */
-  #checkInfo(): void {
+  *#checkInfo(): Steps<void> {
     for (let index = 0; index < this.size; index++) {
+      if (index % STEP_ITEMS === 0) yield;
       const info = this.#infoOffset + index * INFO_BYTES;
       const offset = this.#view.getUint32(info + INFO_POSITION, true) * ALIGNMENT;
       const end = offset + this.#view.getUint32(info + INFO_LENGTH, true);
@@ -287,11 +310,21 @@ export class CommitStream {
  * @throws FormatError OSTREE_STREAM_INVALID and those of the splitstream body
  */
 export function readCommitStream(stream: Splitstream): CommitStream {
-  return new CommitStream(readInline(stream), stream.objectRefs, stream.objectDigests);
+  return atOnce(readCommitStreamInSteps(stream));
+}
+
+/** As `readCommitStream`, in steps. */
+export function* readCommitStreamInSteps(stream: Splitstream): Steps<CommitStream> {
+  const content = yield* readInlineInSteps(stream);
+  return yield* CommitStream.inSteps(content, stream.objectRefs, stream.objectDigests);
 }
 
 /** The inline bytes of a splitstream that has no external parts in its body. @throws FormatError OSTREE_STREAM_INVALID */
 export function readInline(stream: Splitstream): Uint8Array {
+  return atOnce(readInlineInSteps(stream));
+}
+
+function* readInlineInSteps(stream: Splitstream): Steps<Uint8Array> {
   let content = new Uint8Array(Math.min(stream.sizeBytes, 64 * 1024));
   let length = 0;
   for (const part of stream.parts()) {
@@ -305,6 +338,7 @@ export function readInline(stream: Splitstream): Uint8Array {
     }
     content.set(part.bytes, length);
     length = needed;
+    yield;
   }
   return content.subarray(0, length);
 }

@@ -1,6 +1,7 @@
 import { equalBytes, roundUp } from '#base/bytes';
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { FormatError } from '#base/errors';
+import { atOnce, inTurns, type OperationOptions, STEP_ITEMS, type Steps } from '#base/flow';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
 import { CONTENT_TYPES, SplitstreamWriter } from '#formats/splitstream';
 import {
@@ -121,7 +122,12 @@ export class CommitStreamBuilder {
    * @throws FormatError OSTREE_STREAM_INVALID when the objects do not fit the format
    */
   encode(commit: OstreeChecksum): CommitStreamContent {
-    const merged = this.#merge();
+    return atOnce(this.encodeInSteps(commit));
+  }
+
+  /** As `encode`, in steps. */
+  *encodeInSteps(commit: OstreeChecksum): Steps<CommitStreamContent> {
+    const merged = yield* this.#merge();
     const { count } = merged;
     const contentOffset = IDS_OFFSET + count * (ID_BYTES + INFO_BYTES);
     const { contentBytes } = merged;
@@ -132,7 +138,8 @@ export class CommitStreamBuilder {
     const writer = new StreamWriter({ view, content, infoOffset, contentOffset });
     const taken = this.#base?.indexOf(commit) ?? Number.POSITIVE_INFINITY;
     let commitIndex = -1;
-    for (const run of merged.runs) {
+    for (const [index, run] of merged.runs.entries()) {
+      if (index % STEP_ITEMS === 0) yield;
       if (run.id === commit) commitIndex = writer.count;
       if (run.entry === undefined && run.start <= taken && taken < run.end) {
         commitIndex = writer.count + taken - run.start;
@@ -147,7 +154,7 @@ export class CommitStreamBuilder {
   }
 
   /** All objects in ascending order of ids: added ones, and between them runs taken from the base. */
-  #merge(): Merged {
+  *#merge(): Steps<Merged> {
     const runs: Run[] = [];
     let count = 0;
     let contentBytes = 0;
@@ -164,7 +171,8 @@ export class CommitStreamBuilder {
         count += at - start;
       }
     };
-    for (const id of [...this.#entries.keys()].sort()) {
+    for (const [index, id] of (yield* sortedIds(this.#entries.keys())).entries()) {
+      if (index % STEP_ITEMS === 0) yield;
       const entry = this.#entries.get(id) as Entry;
       if (this.#base !== undefined) {
         takeUpTo(this.#base, this.#base.lowerBound(id));
@@ -203,8 +211,28 @@ export class CommitStreamBuilder {
   }
 }
 
+/** Ids in ascending order. Those that begin with the same byte are sorted together, because sorting all of them takes too long for a step. */
+function* sortedIds(ids: Iterable<OstreeChecksum>): Steps<OstreeChecksum[]> {
+  const buckets = new Map<string, OstreeChecksum[]>();
+  let count = 0;
+  for (const id of ids) {
+    if (count % STEP_ITEMS === 0) yield;
+    count += 1;
+    const first = id.slice(0, 2);
+    const bucket = buckets.get(first);
+    if (bucket === undefined) buckets.set(first, [id]);
+    else bucket.push(id);
+  }
+  const sorted: OstreeChecksum[] = [];
+  for (const first of [...buckets.keys()].sort()) {
+    for (const id of (buckets.get(first) as OstreeChecksum[]).sort()) sorted.push(id);
+    yield;
+  }
+  return sorted;
+}
+
 /** Options for the splitstream of a commit. */
-export interface CommitStreamOptions {
+export interface CommitStreamOptions extends Pick<OperationOptions, 'signal'> {
   readonly algorithm: VerityAlgorithm;
   /** The image made from the stream; absent in the first version of a stream. */
   readonly image?: ObjectId | undefined;
@@ -212,7 +240,13 @@ export interface CommitStreamOptions {
   readonly namedRefs?: ReadonlyMap<string, ObjectId>;
 }
 
-/** The splitstream object of a commit: one inline chunk, references to all external objects, the image as named ref. */
+/** Bytes that are passed to the writer in a step. */
+const STEP_BYTES = 1 << 20;
+
+/**
+ * The splitstream object of a commit: one inline chunk, references to all external objects, the image as named ref.
+ * @throws the reason of the signal
+ */
 export async function encodeCommitStream(
   { content, objectRefs }: CommitStreamContent,
   options: CommitStreamOptions,
@@ -221,11 +255,24 @@ export async function encodeCommitStream(
     algorithm: options.algorithm,
     contentType: CONTENT_TYPES.ostreeCommit,
   });
-  for (const id of objectRefs) writer.addObjectRef(id);
+  await inTurns(writeParts(writer, { content, objectRefs }), options);
   if (options.image !== undefined) writer.addNamedRef(IMAGE_REF, options.image);
   for (const [name, id] of options.namedRefs ?? []) writer.addNamedRef(name, id);
-  writer.writeInline(content);
-  return await writer.finish();
+  return await writer.finish(options);
+}
+
+function* writeParts(
+  writer: SplitstreamWriter,
+  { content, objectRefs }: CommitStreamContent,
+): Steps<void> {
+  for (const [index, id] of objectRefs.entries()) {
+    if (index % STEP_ITEMS === 0) yield;
+    writer.addObjectRef(id);
+  }
+  for (let at = 0; at < content.length; at += STEP_BYTES) {
+    yield;
+    writer.writeInline(content.subarray(at, at + STEP_BYTES));
+  }
 }
 
 /** Writes the buckets: counts of the ids in the table. */

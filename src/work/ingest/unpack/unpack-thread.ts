@@ -1,5 +1,5 @@
 import { isOnecopyError } from '#base/errors';
-import type { BlobRange } from '#base/flow';
+import { type BlobRange, turnTaker } from '#base/flow';
 import {
   type CarriedError,
   createRing,
@@ -30,6 +30,8 @@ export interface UnpackAnswer {
 /** Sizes of the rings: tar bytes that wait for the splitter, and blob bytes that wait for decompression. */
 const TAR_RING_BYTES = 2 << 20;
 const BLOB_RING_BYTES = 1 << 20;
+/** Bytes of tar that are read before events have their turn: headers of at most 128 files. */
+const PIECE_BYTES = 128 << 10;
 
 /** The input of the decompression. */
 export type UnpackInput =
@@ -137,11 +139,15 @@ async function readTar(
   reader: RingReader,
   onTar: (piece: Uint8Array) => Promise<void>,
 ): Promise<{ readonly error: unknown } | undefined> {
+  const turn = turnTaker({});
   let failure: { readonly error: unknown } | undefined;
   try {
     for (;;) {
-      const piece = await reader.peekAsync();
-      if (piece === undefined) return failure;
+      const available = await reader.peekAsync();
+      if (available === undefined) return failure;
+      // A thread fills the ring faster than it is read, so nothing below waits for long.
+      await turn();
+      const piece = available.subarray(0, PIECE_BYTES);
       try {
         if (failure === undefined) await onTar(piece);
       } catch (error) {

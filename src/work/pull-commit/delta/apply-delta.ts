@@ -1,6 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
-import type { OperationOptions } from '#base/flow';
+import { inTurns, type OperationOptions } from '#base/flow';
 import {
   applyDeltaPart,
   type DeltaFallback,
@@ -169,7 +169,8 @@ export async function applyDeltaFile(
     onProgress: options.onProgress,
   };
   await gatherCommit(context);
-  const stored = await storeCommit(repository, superblock.to, gathered.encode(), options);
+  const content = await inTurns(gathered.encodeInSteps(), { signal });
+  const stored = await storeCommit(repository, superblock.to, content, options);
   journal?.remove();
   const { metadataMade, filesMade } = receiver;
   return { ...ids, ...stored, metadata: metadataMade, files: filesMade, wasPresent: false };

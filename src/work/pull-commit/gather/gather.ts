@@ -1,6 +1,6 @@
 import type { OstreeChecksum } from '#base/digest';
 import { FormatError, NotFoundError } from '#base/errors';
-import type { OperationOptions, ProgressListener } from '#base/flow';
+import { type OperationOptions, type ProgressListener, STEP_ITEMS, turnTaker } from '#base/flow';
 import {
   type Dirtree,
   FILEZ_WARNINGS,
@@ -121,8 +121,10 @@ class Gatherer implements FileSink {
   }
 
   async run(): Promise<void> {
+    const turn = turnTaker({});
     for (;;) {
-      this.#startMore();
+      await turn();
+      if (this.#startMore()) continue;
       const isStopped = this.#failure !== undefined || this.#signal.aborted;
       if (this.#outstanding === 0 && (isStopped || this.#filesOutstanding === 0)) break;
       await new Promise<void>((resolve) => {
@@ -187,9 +189,11 @@ class Gatherer implements FileSink {
     if (--this.#filesOutstanding <= 0 || this.#failure !== undefined) this.#wakeUp();
   }
 
-  #startMore(): void {
+  /** Starts what may be started; true when it stopped although there is more, so that events have their turn. */
+  #startMore(): boolean {
     const { concurrency } = this.#context.source;
-    while (this.#failure === undefined && !this.#signal.aborted) {
+    for (let left = STEP_ITEMS; left > 0; left -= 1) {
+      if (this.#failure !== undefined || this.#signal.aborted) return false;
       const metadata = this.#metadata[this.#metadataAt];
       const file = this.#files[this.#filesAt];
       // Metadata first: it opens further work.
@@ -200,9 +204,10 @@ class Gatherer implements FileSink {
         this.#filesAt++;
         this.#startFile(file);
       } else {
-        return;
+        return false;
       }
     }
+    return true;
   }
 
   #startFile(checksum: OstreeChecksum): void {

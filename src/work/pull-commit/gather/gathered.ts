@@ -1,5 +1,6 @@
 import type { OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
+import type { Steps } from '#base/flow';
 import {
   type CommitObjects,
   type CommitStream,
@@ -94,8 +95,8 @@ export class GatheredCommit implements CommitObjects {
   }
 
   /** The content of the commit's stream. */
-  encode(): CommitStreamContent {
-    return this.#builder.encode(this.commit);
+  encodeInSteps(): Steps<CommitStreamContent> {
+    return this.#builder.encodeInSteps(this.commit);
   }
 }
 

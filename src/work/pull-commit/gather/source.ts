@@ -26,7 +26,8 @@ export interface CommitSource {
 export function localSource(repo: OstreeRepo, pool: FilePool): CommitSource {
   return {
     label: repo.root.label,
-    concurrency: 512,
+    // Each is read at once, so several would only keep events from their turn.
+    concurrency: 1,
     missingHint: hasDeltas(repo)
       ? 'The repository has static deltas. A local pull uses them only with --require-delta'
       : undefined,
