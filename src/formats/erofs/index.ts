@@ -39,4 +39,10 @@ export { ErofsImage, openImage } from './read/reader.ts';
 export { type DigestVisitor, scanObjectRefs, scanPieces } from './read/scan-refs.ts';
 export type { ImageHeader, OpenOptions } from './read/superblock.ts';
 export { type WalkedEntry, walkImage } from './read/walk.ts';
-export { type EncodeOptions, encodeImage, encodeImageInSteps } from './write/writer.ts';
+export {
+  type EncodeOptions,
+  encodeImage,
+  encodeImageInSteps,
+  encodePiecesInSteps,
+  type PieceReceiver,
+} from './write/writer.ts';

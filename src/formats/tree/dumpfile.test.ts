@@ -174,7 +174,7 @@ describe('parseDumpfile', () => {
         `${ROOT}/a 0 10644 1 0 0 0 1.0 - - - user.x=y\n/b 0 10644 1 0 0 0 1.0 - - - user.x=y\n`,
       ),
     );
-    assert.equal(tree.leaves[0]?.stat, tree.leaves[1]?.stat);
+    assert.equal(tree.leaves.at(0)?.stat, tree.leaves.at(1)?.stat);
   });
 
   it('lets a hard link name another hard link', () => {

@@ -3,7 +3,7 @@
  * source produces a tree; every image is written from a tree.
  *
  *     Tree ── root: Directory ── entries: name → Directory | leaf index
- *        └─── leaves: Leaf[]     (two names with one index are hard links)
+ *        └─── leaves: LeafList   (two names with one index are hard links)
  */
 export { escapeField, escapeXattr } from './dumpfile-escape.ts';
 export { type Dialect, TYPE_BITS } from './dumpfile-layout.ts';
@@ -21,6 +21,8 @@ export {
   encodeDumpfile,
   writeDumpfile,
 } from './dumpfile-writer.ts';
+export { DigestPool } from './leaves/digest-pool.ts';
+export { LeafList } from './leaves/leaf-list.ts';
 export {
   type DeviceLeaf,
   Directory,

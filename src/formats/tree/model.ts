@@ -1,5 +1,6 @@
 import type { ByteString } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
+import { LeafList } from './leaves/leaf-list.ts';
 
 /** Permission bits of a mode, including set-user-id, set-group-id and sticky. The file type is never kept in a stat. */
 export const PERMISSION_BITS = 0o7777;
@@ -104,16 +105,16 @@ export class Directory {
  */
 export class Tree {
   readonly root: Directory;
-  leaves: Leaf[];
+  leaves: LeafList;
 
   constructor(rootStat: Stat = UNSET_STAT) {
     this.root = new Directory(rootStat);
-    this.leaves = [];
+    this.leaves = new LeafList();
   }
 
   /** Appends a leaf and returns its index. It is an orphan until an entry names it. */
   addLeaf(leaf: Leaf): LeafIndex {
-    return this.leaves.push(leaf) - 1;
+    return this.leaves.push(leaf);
   }
 }
 

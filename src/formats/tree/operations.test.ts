@@ -139,7 +139,7 @@ describe('walking and counting', () => {
     assert.equal(compactTree(tree), 1);
     assert.equal(compactTree(tree), 0);
     assert.deepEqual(
-      tree.leaves.map((leaf) => leaf.kind),
+      [...tree.leaves].map((leaf) => leaf.kind),
       ['fifo'],
     );
     assert.equal(lookupLeaf(tree, '/a/p'), 0);
@@ -207,8 +207,8 @@ describe('transformForOci', () => {
       return false;
     });
     assert.deepEqual(asked, ['user.x']);
-    assert.equal(tree.leaves[0]?.stat, tree.leaves[1]?.stat);
-    assert.equal(tree.leaves[0]?.stat.xattrs.size, 0);
+    assert.equal(tree.leaves.at(0)?.stat, tree.leaves.at(1)?.stat);
+    assert.equal(tree.leaves.at(0)?.stat.xattrs.size, 0);
   });
 
   it('knows two modes by name and says so of any other', () => {

@@ -107,7 +107,7 @@ export function splitPath(tree: Tree, path: string): { parent: Directory; name: 
 
 /** Returns the leaf with an index. @throws FormatError TREE_INVALID when there is none */
 export function leafAt(tree: Tree, index: LeafIndex): Leaf {
-  const leaf = tree.leaves[index];
+  const leaf = tree.leaves.at(index);
   if (leaf === undefined) {
     throw new FormatError('TREE_INVALID', `Cannot use leaf ${index}: the tree has no such leaf`, {
       offset: index,
@@ -119,7 +119,8 @@ export function leafAt(tree: Tree, index: LeafIndex): Leaf {
 
 /** Returns the stat of an inode. */
 export function statOf(tree: Tree, inode: Inode): Stat {
-  return inode instanceof Directory ? inode.stat : leafAt(tree, inode).stat;
+  if (inode instanceof Directory) return inode.stat;
+  return inode < tree.leaves.length ? tree.leaves.statAt(inode) : leafAt(tree, inode).stat;
 }
 
 /** Sets an entry. A directory over a directory replaces only the stat and keeps the children; otherwise the entry is replaced. */
@@ -216,7 +217,7 @@ export function newestMtime(
   for (const directory of walkDirectories(from)) {
     offer(directory.stat);
     for (const inode of directory.entries.values()) {
-      if (typeof inode === 'number') offer(leafAt(tree, inode).stat);
+      if (typeof inode === 'number') offer(statOf(tree, inode));
     }
   }
   return { mtimeSec: newest.mtimeSec, mtimeNsec: newest.mtimeNsec };
@@ -248,20 +249,14 @@ function* countLinksInSteps(tree: Tree): Steps<Uint32Array> {
 export function compactTree(tree: Tree): number {
   const counts = countLinks(tree);
   if (!counts.includes(0)) return 0;
-  const renumbered = new Uint32Array(counts.length);
-  const kept: Leaf[] = [];
-  for (const [index, leaf] of tree.leaves.entries()) {
-    if (counts[index] === 0) continue;
-    renumbered[index] = kept.push(leaf) - 1;
-  }
+  const { length } = tree.leaves;
+  const renumbered = tree.leaves.compact(counts);
   for (const { entries } of walkDirectories(tree.root)) {
     for (const [name, inode] of entries) {
       if (typeof inode === 'number') entries.set(name, renumbered[inode] as number);
     }
   }
-  const dropped = tree.leaves.length - kept.length;
-  tree.leaves = kept;
-  return dropped;
+  return length - tree.leaves.length;
 }
 
 /**
@@ -275,10 +270,10 @@ export function verifyTree(tree: Tree): Uint32Array {
 /** As `verifyTree`, in steps. */
 export function* verifyTreeInSteps(tree: Tree): Steps<Uint32Array> {
   const counts = yield* countLinksInSteps(tree);
-  for (const [index, leaf] of tree.leaves.entries()) {
+  for (let index = 0; index < counts.length; index += 1) {
     if (index % STEP_ITEMS === 0) yield;
     const count = counts[index] as number;
-    if (count === 1 || (count > 1 && !isWhiteout(leaf))) continue;
+    if (count === 1 || (count > 1 && !isWhiteout(leafAt(tree, index)))) continue;
     const reason = count === 0 ? 'no entry names it' : `a whiteout cannot have ${count} names`;
     throw new FormatError('TREE_INVALID', `Cannot use leaf ${index}: ${reason}`, {
       offset: index,
@@ -293,7 +288,9 @@ export function mapRegularLeaves(
   tree: Tree,
   replace: (leaf: Leaf, index: LeafIndex) => Leaf,
 ): void {
-  for (const [index, leaf] of tree.leaves.entries()) {
-    if (isRegular(leaf)) tree.leaves[index] = replace(leaf, index);
+  const { leaves } = tree;
+  for (let index = 0; index < leaves.length; index += 1) {
+    const leaf = leafAt(tree, index);
+    if (isRegular(leaf)) leaves.set(index, replace(leaf, index));
   }
 }

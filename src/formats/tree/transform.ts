@@ -1,7 +1,7 @@
 import type { ByteString } from '#base/bytes';
 import { FormatError } from '#base/errors';
 import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
-import { Directory, type Leaf, NO_XATTRS, type Stat, type Tree } from './model.ts';
+import { Directory, NO_XATTRS, type Stat, type Tree } from './model.ts';
 import { compactTree, walkDirectories } from './operations.ts';
 
 /** Behaviour when `/usr` is missing, or `/usr` or `/run` is not a directory. */
@@ -98,10 +98,12 @@ function* mapStatsInSteps(tree: Tree, replace: (stat: Stat) => Stat): Steps<void
     count += 1;
     if (count % STEP_ITEMS === 0) yield;
   }
-  for (const [index, leaf] of tree.leaves.entries()) {
+  const { leaves } = tree;
+  for (let index = 0; index < leaves.length; index += 1) {
     if (index % STEP_ITEMS === 0) yield;
-    const stat = replace(leaf.stat);
-    if (stat !== leaf.stat) tree.leaves[index] = { ...leaf, stat } as Leaf;
+    const old = leaves.statAt(index);
+    const stat = replace(old);
+    if (stat !== old) leaves.setStat(index, stat);
   }
 }
 

@@ -2,10 +2,10 @@ import type { ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { encodeDumpfile, Tree, XATTR_MODES, type XattrMode } from '#formats/tree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
+import { identifyTree, publishTree } from '#work/encode';
 import {
   bootSlot,
   buildTree,
-  encodeTree,
   type ImageIds,
   type OciImage,
   openOciImage,
@@ -31,7 +31,7 @@ export async function buildBootTree(
   const tree = await buildTree(repository, image, { xattrs, reading: 'cfsctl' });
   // Compacting the tree renumbers its leaves, and the entries keep the old numbers.
   const content = new Tree();
-  content.leaves = [...tree.leaves];
+  content.leaves = tree.leaves.clone();
   return { tree, content, entries: await transformForBoot(tree, repository.objects) };
 }
 
@@ -42,8 +42,7 @@ export async function computeBootImageId(
   { xattrs, version }: { xattrs: XattrMode; version?: ErofsVersion | undefined },
 ): Promise<ObjectId> {
   const { tree } = await buildBootTree(repository, image, xattrs);
-  const { id } = await encodeTree(repository, tree, version ?? repository.formats.default);
-  return id;
+  return await identifyTree(repository, tree, version ?? repository.formats.default);
 }
 
 /** The dumpfile of the bootable tree. @throws as `buildBootTree` */
@@ -73,8 +72,7 @@ export async function buildBootImages(
   const { tree } = await buildBootTree(repository, image, xattrs);
   const images = new Map<string, ObjectId>();
   for (const version of repository.versions) {
-    const { bytes } = await encodeTree(repository, tree, version);
-    images.set(bootSlot(version, xattrs), repository.images.publish(bytes));
+    images.set(bootSlot(version, xattrs), await publishTree(repository, tree, version));
   }
   return images;
 }
@@ -109,9 +107,9 @@ export async function matchBootImage(
     const { tree } = await buildBootTree(repository, image, xattrs);
     for (const { version } of unknown) {
       tried += 1;
-      const { id, bytes } = await encodeTree(repository, tree, version);
+      const id = await identifyTree(repository, tree, version);
       if (id !== expected) continue;
-      repository.images.publish(bytes);
+      await publishTree(repository, tree, version);
       const images = new Map([...image.images, [bootSlot(version, xattrs), id] as const]);
       await relinkImage(repository, image, images);
       return { id, xattrs, version };

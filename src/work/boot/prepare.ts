@@ -12,7 +12,8 @@ import {
 import type { Inode, Tree } from '#formats/tree';
 import { Dir } from '#host';
 import type { Repository } from '#stores/composefs';
-import { encodeTree, type OciImage } from '#work/image';
+import { publishTree } from '#work/encode';
+import type { OciImage } from '#work/image';
 import { BootFolder } from './boot-folder.ts';
 import { buildBootTree } from './boot-image.ts';
 import { type BootEntry, readRegular } from './resources.ts';
@@ -61,8 +62,7 @@ export async function prepareBoot(
   requireWritable(entry, options);
   let id: ObjectId | undefined;
   for (const version of repository.versions) {
-    const { bytes } = await encodeTree(repository, tree, version);
-    const made = repository.images.publish(bytes);
+    const made = await publishTree(repository, tree, version);
     id ??= made;
   }
   const prepared = { repository, tree: content, id: id as ObjectId, options };

@@ -59,7 +59,7 @@ for (const name of [
     );
     for (const [at, entry] of found.entries()) {
       const inode = expected[at]?.inode;
-      const leaf = typeof inode === 'number' ? (tree.leaves[inode] as Leaf) : undefined;
+      const leaf = typeof inode === 'number' ? (tree.leaves.at(inode) as Leaf) : undefined;
       const stat = inode instanceof Directory ? inode.stat : (leaf as Leaf).stat;
       const { mode, uid, gid, mtimeSec } = entry;
       // Version 2 keeps no nanoseconds.

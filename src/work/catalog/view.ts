@@ -2,12 +2,12 @@ import { concatBytes } from '#base/bytes';
 import type { ObjectId } from '#base/digest';
 import { UnsupportedError, UsageError } from '#base/errors';
 import { gather, inTurns, type OperationOptions } from '#base/flow';
-import { type ErofsVersion, encodeImageInSteps, readTreeInSteps } from '#formats/erofs';
+import { type ErofsVersion, readTreeInSteps } from '#formats/erofs';
 import { type Tree, writeDumpfile } from '#formats/tree';
-import { hashContent } from '#host';
 import type { Repository } from '#stores/composefs';
 import { type ImageView, openImageView, viewImage } from '#work/browse';
 import { ensureCommitImage, openStoredInSteps, treeOfOpened } from '#work/commits';
+import { encodeTree, identifyTree } from '#work/encode';
 import {
   buildImage,
   buildTree,
@@ -31,10 +31,8 @@ export async function openNamedView(
   const id = await storedImageId(repository, named, options);
   if (id !== undefined) return await openImageView(repository, id, options);
   const tree = await treeOfNamed(repository, named, {}, options);
-  const { algorithm, formats } = repository;
-  const steps = encodeImageInSteps(tree, { version: formats.default, algorithm });
-  const bytes = await inTurns(steps, options);
-  return viewImage(repository.objects, hashContent(bytes, algorithm), bytes);
+  const encoded = await encodeTree(repository, tree, repository.formats.default, options);
+  return viewImage(repository.objects, encoded.id, encoded.bytes);
 }
 
 /**
@@ -137,10 +135,8 @@ export async function computeNamedId(
   { version, ...choice }: TreeChoice & { readonly version?: ErofsVersion | undefined } = {},
   options: OperationOptions = {},
 ): Promise<ObjectId> {
-  const { algorithm, formats } = repository;
   const tree = await treeOfNamed(repository, named, choice, options);
-  const steps = encodeImageInSteps(tree, { version: version ?? formats.default, algorithm });
-  return hashContent(await inTurns(steps, options), algorithm);
+  return await identifyTree(repository, tree, version ?? repository.formats.default, options);
 }
 
 /** An artifact has no files. */

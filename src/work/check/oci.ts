@@ -7,8 +7,7 @@ import {
   type ObjectId,
 } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import { inTurns, type OperationOptions } from '#base/flow';
-import { encodeImageInSteps } from '#formats/erofs';
+import type { OperationOptions } from '#base/flow';
 import {
   CONFIG_MAX_BYTES,
   MANIFEST_MAX_BYTES,
@@ -17,8 +16,8 @@ import {
   parseManifest,
 } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
-import { hashContent } from '#host';
 import type { ErofsVersion, Repository, StreamDocument, Suspect } from '#stores/composefs';
+import { identifyTree } from '#work/encode';
 import {
   buildTree,
   computeStreamDigest,
@@ -298,7 +297,6 @@ class ImageCheck {
       [imageSlot(2), [2]],
       [imageSlot(1), [1, 0]],
     ]);
-    const { algorithm } = this.#repository;
     try {
       const image = openOciImage(this.#repository, this.#name);
       const tree = await buildTree(this.#repository, image, this.#options);
@@ -308,8 +306,7 @@ class ImageCheck {
         const built: ObjectId[] = [];
         for (const version of versions) {
           if (built.includes(id)) continue;
-          const steps = encodeImageInSteps(tree, { version, algorithm });
-          built.push(hashContent(await inTurns(steps, this.#options), algorithm));
+          built.push(await identifyTree(this.#repository, tree, version, this.#options));
         }
         if (!built.includes(id)) {
           this.#find('image-id-mismatch', `${slot}: expected ${id}, found ${built[0]}`);

@@ -1,8 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { hasCode, isOnecopyError } from '#base/errors';
 import { inTurns, type OperationOptions, type Steps } from '#base/flow';
-import { encodeImageInSteps } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import {
   type CommitStream,
   checkCommitStreamInSteps,
@@ -10,6 +8,7 @@ import {
   type StreamFindingCode,
 } from '#formats/ostree';
 import type { ErofsVersion, Repository } from '#stores/composefs';
+import { identifyTreeInSteps } from '#work/encode';
 import { treeOfOpenedInSteps } from './image.ts';
 import type { OpenedCommit } from './open.ts';
 import { openStoredInSteps, resolveStored } from './partials.ts';
@@ -124,16 +123,11 @@ function* checkImage(
 }
 
 /** True for the image of a commit in either reading and any version. */
-function* canBe(
-  { algorithm, versions }: Repository,
-  stored: OpenedCommit,
-  id: ObjectId,
-): Steps<boolean> {
+function* canBe(repository: Repository, stored: OpenedCommit, id: ObjectId): Steps<boolean> {
   for (const reading of ['standard', 'cfsctl'] as const) {
     const tree = yield* treeOfOpenedInSteps(stored, { reading });
-    for (const version of new Set<ErofsVersion>([...versions, 2, 1, 0])) {
-      const bytes = yield* encodeImageInSteps(tree, { version, algorithm });
-      if (computeVerity(bytes, algorithm) === id) return true;
+    for (const version of new Set<ErofsVersion>([...repository.versions, 2, 1, 0])) {
+      if ((yield* identifyTreeInSteps(repository, tree, version)) === id) return true;
     }
   }
   return false;

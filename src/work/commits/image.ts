@@ -1,8 +1,6 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import { inTurns, type OperationOptions, type Steps } from '#base/flow';
-import { encodeImageInSteps } from '#formats/erofs';
-import { computeVerity } from '#formats/fsverity';
 import {
   commitStreamName,
   encodeCommitStream,
@@ -12,6 +10,7 @@ import {
 } from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
 import { type ErofsVersion, isIntact, type Repository } from '#stores/composefs';
+import { identifyTree } from '#work/encode';
 import type { OpenedCommit } from './open.ts';
 import { openStoredInSteps } from './partials.ts';
 import { partOf, type StoredCommit, storeImage } from './store.ts';
@@ -51,10 +50,8 @@ export async function computeCommitImageId(
 ): Promise<ObjectId> {
   const stored = await inTurns(openStoredInSteps(repository, name), options);
   const tree = await treeOfOpened(requireTree(stored), options);
-  const { algorithm, formats } = repository;
-  const version = options.version ?? formats.default;
-  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
-  return computeVerity(bytes, algorithm);
+  const version = options.version ?? repository.formats.default;
+  return await identifyTree(repository, tree, version, options);
 }
 
 /**
@@ -115,9 +112,8 @@ export async function restoreCommitImage(
     return false;
   }
   const tree = await treeOfOpened(stored, { reading: 'cfsctl', signal: options.signal });
-  const { algorithm, formats } = repository;
-  const encoding = encodeImageInSteps(tree, { version: formats.default, algorithm });
-  const isUpstreams = computeVerity(await inTurns(encoding, options), algorithm) === imageId;
+  const { default: version } = repository.formats;
+  const isUpstreams = (await identifyTree(repository, tree, version, options)) === imageId;
   const reading = isUpstreams ? 'cfsctl' : 'standard';
   await ensureCommitImage(repository, commit, { ...options, reading });
   return true;

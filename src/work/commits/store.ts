@@ -1,6 +1,5 @@
 import type { ObjectId, OstreeChecksum } from '#base/digest';
 import { inTurns, type OperationOptions, type Steps } from '#base/flow';
-import { encodeImageInSteps } from '#formats/erofs';
 import {
   type CommitObjects,
   CommitStream,
@@ -13,6 +12,7 @@ import {
 } from '#formats/ostree';
 import type { Reading, Tree } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
+import { publishTree } from '#work/encode';
 import {
   encodeSubpaths,
   PARTIAL_REF,
@@ -180,11 +180,10 @@ export function* partOf(tree: Steps<Tree>, subpaths: readonly string[] | undefin
 }
 
 async function buildImage(
-  { algorithm, formats, images }: Repository,
+  repository: Repository,
   steps: Steps<Tree>,
   options: Pick<OperationOptions, 'signal'>,
 ): Promise<ObjectId> {
   const tree = await inTurns(steps, options);
-  const encoding = encodeImageInSteps(tree, { version: formats.default, algorithm });
-  return images.publish(await inTurns(encoding, options));
+  return await publishTree(repository, tree, repository.formats.default, options);
 }

@@ -1,13 +1,12 @@
 import type { ObjectId } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
 import { inTurns, type OperationOptions, STEP_ITEMS, type Steps } from '#base/flow';
-import { encodeImageInSteps } from '#formats/erofs';
 import { type FinishOptions, LayerStack } from '#formats/oci';
 import { CONTENT_TYPES } from '#formats/splitstream';
 import { readTarEntries, type StoredTarEntry } from '#formats/tar';
 import { encodeDumpfile, type Reading, type Tree, type XattrMode } from '#formats/tree';
-import { hashContent } from '#host';
 import type { ErofsVersion, Repository } from '#stores/composefs';
+import { identifyTree, publishTree } from '#work/encode';
 import { storeConfig, storeManifest } from './documents.ts';
 import { configStreamName, imageSlot, manifestStreamName } from './names.ts';
 import { type OciImage, openOciImage } from './open.ts';
@@ -91,9 +90,7 @@ export async function computeImageId(
 ): Promise<ObjectId> {
   const tree = await buildTree(repository, openOciImage(repository, name), options);
   const version = options.version ?? repository.formats.default;
-  const { algorithm } = repository;
-  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
-  return hashContent(bytes, algorithm);
+  return await identifyTree(repository, tree, version, options);
 }
 
 /** The tree of a stored image as a dumpfile. @throws as `openOciImage` and `buildTree` */
@@ -105,30 +102,17 @@ export async function dumpImage(
   return encodeDumpfile(await buildTree(repository, openOciImage(repository, name), options));
 }
 
-/** The EROFS image of a tree in one version, and its id; nothing is stored. @throws the signal's reason */
-export async function encodeTree(
-  { algorithm }: Repository,
-  tree: Tree,
-  version: ErofsVersion,
-  options: OperationOptions = {},
-): Promise<{ readonly id: ObjectId; readonly bytes: Uint8Array }> {
-  const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
-  return { id: hashContent(bytes, algorithm), bytes };
-}
-
 /** Encodes a tree in every version of the repository and stores the images; returns their ids. Nothing is synced. */
 export async function encodeImages(
   repository: Repository,
   tree: Tree,
   options: OperationOptions = {},
 ): Promise<ImageIds> {
-  const { algorithm, versions } = repository;
+  const { versions } = repository;
   options.onProgress?.({ type: 'started', id: BUILD_ID, unit: 'items', total: versions.length });
   const images = new Map<string, ObjectId>();
   for (const version of versions) {
-    const bytes = await inTurns(encodeImageInSteps(tree, { version, algorithm }), options);
-    options.signal?.throwIfAborted();
-    const id = repository.images.publish(bytes);
+    const id = await publishTree(repository, tree, version, options);
     // The default version comes first, and versions 0 and 1 share a slot: the default one keeps it.
     if (!images.has(imageSlot(version))) images.set(imageSlot(version), id);
     options.onProgress?.({ type: 'advanced', id: BUILD_ID, done: images.size });

@@ -15,7 +15,6 @@ export {
   computeImageId,
   dumpImage,
   encodeImages,
-  encodeTree,
   type ImageIds,
   presentImages,
   readLayer,

@@ -58,7 +58,7 @@ class TreeLabels {
     const changed = { ...leaf, stat: labelled(leaf.stat, label) };
     if (!this.#labelOf.has(index)) {
       this.#labelOf.set(index, label);
-      this.#tree.leaves[index] = changed;
+      this.#tree.leaves.setStat(index, changed.stat);
       return index;
     }
     return this.#labelOf.get(index) === label ? index : this.#tree.addLeaf(changed);

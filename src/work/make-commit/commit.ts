@@ -184,7 +184,8 @@ async function layTrees(
 }
 
 function collectStats(tree: Tree, into: Set<Stat>): void {
-  for (const { stat } of tree.leaves) into.add(stat);
+  const { leaves } = tree;
+  for (let index = 0; index < leaves.length; index += 1) into.add(leaves.statAt(index));
   const pending = [tree.root];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     into.add(directory.stat);

@@ -1,12 +1,12 @@
 import type { ObjectId } from '#base/digest';
 import { UnsupportedError } from '#base/errors';
 import { inTurns, type OperationOptions } from '#base/flow';
-import { type ErofsVersion, encodeImageInSteps, readTreeInSteps } from '#formats/erofs';
+import { type ErofsVersion, readTreeInSteps } from '#formats/erofs';
 import type { VerityAlgorithm } from '#formats/fsverity';
 import type { ImageReference, Platform, ResolvedImage, StackOptions } from '#formats/oci';
 import type { Tree } from '#formats/tree';
-import { hashContent } from '#host';
 import { type ImageView, type ViewEntry, viewImage } from '#work/browse';
+import { encodeTree } from '#work/encode';
 import {
   type LayerReaderOptions,
   type OpenSourceOptions,
@@ -100,9 +100,8 @@ export async function previewImage(
     const image = await opened.source.resolve(options);
     requireContainer(image);
     survey = new Survey(opened.source, image, { ...options, algorithm, strategy });
-    const steps = encodeImageInSteps(await survey.readTree(), { version, algorithm });
-    const bytes = await inTurns(steps, options);
-    const imageId = hashContent(bytes, algorithm);
+    const tree = await survey.readTree();
+    const { id: imageId, bytes } = await encodeTree({ algorithm }, tree, version, options);
     const view = viewImage(survey.scratch, imageId, bytes, survey.hasObjectIds);
     return new ImagePreview(view, bytes, survey, opened);
   } catch (error) {

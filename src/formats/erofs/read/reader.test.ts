@@ -186,7 +186,7 @@ describe('readTree', () => {
     for (const version of VERSIONS) {
       const tree = readTree(imageOf(dump, version));
       assert.equal(tree.root.entries.size, 2);
-      assert.deepEqual(tree.leaves.map(isWhiteout), [true, true]);
+      assert.deepEqual([...tree.leaves].map(isWhiteout), [true, true]);
     }
   });
 
@@ -194,7 +194,7 @@ describe('readTree', () => {
     for (const version of VERSIONS) {
       const tree = readTree(imageOf(DUMP, version));
       const kindOf = (name: string): Leaf['kind'] | undefined =>
-        tree.leaves[tree.root.entries.get(name as ByteString) as number]?.kind;
+        tree.leaves.at(tree.root.entries.get(name as ByteString) as number)?.kind;
       assert.deepEqual(['c', 'e', 's', 'z'].map(kindOf), [
         'external',
         'externalNoVerity',

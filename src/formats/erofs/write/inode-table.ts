@@ -1,16 +1,18 @@
 import { FormatError } from '#base/errors';
 import { STEP_ITEMS, type Steps } from '#base/flow';
 import {
+  type DeviceLeaf,
   type ImageOverrides,
   isWhiteout,
-  type Leaf,
   leafAt,
   type Stat,
+  type SymlinkLeaf,
   type Tree,
 } from '#formats/tree';
 import { type ErofsVersion, FILE_SIZE_LIMIT, FILE_TYPES } from '../layout.ts';
 import { type InodeList, looksLikeStub, NOT_A_LEAF } from './inode-list.ts';
 import { ObjectTable } from './object-table.ts';
+import { StatColumns } from './stat-columns.ts';
 import { EXTRA, type XattrEntry, type XattrSet, XattrTable } from './xattr-table.ts';
 
 /** Kind of inode as written. An escaped whiteout is an empty regular file. */
@@ -39,20 +41,6 @@ export const FILE_TYPE_OF_KIND = [
   FILE_TYPES.regular,
 ] as const;
 
-/** A stat as encoded in the image; inodes with the same stat share one row. */
-export interface StatRow {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Unsigned halves of the two's complement of the seconds. */
-  readonly mtimeLow: number;
-  readonly mtimeHigh: number;
-  readonly mtimeNsec: number;
-  readonly set: XattrSet;
-  readonly stat: Stat;
-  isMinimum: boolean;
-}
-
 /** Values of the columns `metacopy` and `redirect` that are not positions in the object table. */
 export const NO_OBJECT = { absent: -1, other: -2 } as const;
 
@@ -60,7 +48,7 @@ export const NO_OBJECT = { absent: -1, other: -2 } as const;
 export interface InodeTable {
   readonly list: InodeList;
   readonly kind: Uint8Array;
-  readonly rows: StatRow[];
+  readonly stats: StatColumns;
   readonly sets: XattrSet[];
   readonly sizeBytes: Float64Array;
   readonly nlink: Uint32Array;
@@ -72,7 +60,8 @@ export interface InodeTable {
   readonly redirects: ReadonlyMap<number, XattrEntry>;
   readonly objects: ObjectTable;
   readonly xattrs: XattrTable;
-  readonly minimum: StatRow;
+  /** An inode with the smallest mtime. */
+  readonly minimum: number;
 }
 
 /** Options, besides the tree, that determine an image. */
@@ -99,9 +88,8 @@ class Describer {
   readonly #options: TableOptions;
   readonly #objects: ObjectTable;
   readonly #xattrs: XattrTable;
-  readonly #rowByStat = new Map<Stat, StatRow>();
   readonly #kind: Uint8Array;
-  readonly #rows: StatRow[] = [];
+  readonly #stats: StatColumns;
   readonly #sets: XattrSet[] = [];
   readonly #sizeBytes: Float64Array;
   readonly #nlink: Uint32Array;
@@ -113,12 +101,11 @@ class Describer {
     this.#tree = tree;
     this.#list = list;
     this.#options = options;
-    let externals = 0;
-    for (const leaf of tree.leaves) if ('id' in leaf) externals += 1;
-    this.#objects = new ObjectTable(options.digestBytes, externals);
+    this.#objects = new ObjectTable(options.digestBytes, tree.leaves);
     const { version, likeC } = options;
     this.#xattrs = new XattrTable({ version, likeC }, this.#objects);
     this.#kind = new Uint8Array(list.count);
+    this.#stats = new StatColumns(list.count);
     this.#sizeBytes = new Float64Array(list.count);
     this.#nlink = new Uint32Array(list.count);
     this.#metacopy = new Int32Array(list.count).fill(NO_OBJECT.absent);
@@ -139,7 +126,7 @@ class Describer {
     return {
       list: this.#list,
       kind: this.#kind,
-      rows: this.#rows,
+      stats: this.#stats,
       sets: this.#sets,
       sizeBytes: this.#sizeBytes,
       nlink: this.#nlink,
@@ -148,7 +135,7 @@ class Describer {
       redirects: this.#redirects,
       objects: this.#objects,
       xattrs: this.#xattrs,
-      minimum: this.#findMinimum(),
+      minimum: this.#stats.findMinimum(this.#options.likeC),
     };
   }
 
@@ -158,7 +145,7 @@ class Describer {
     if (leaf === NOT_A_LEAF.stub) {
       this.#kind[inode] = KIND.chr;
       this.#nlink[inode] = 1;
-      this.#add(stubStat, EXTRA.none);
+      this.#add(inode, stubStat, EXTRA.none);
     } else if (leaf === NOT_A_LEAF.directory) {
       this.#directory(inode, directoryOf[inode] as number, withWhiteouts);
     } else this.#leaf(inode, leaf, escaped.has(leaf));
@@ -168,8 +155,10 @@ class Describer {
   #escapedWhiteouts(): Set<number> {
     const escaped = new Set<number>();
     if (this.#options.version === 2) return escaped;
-    for (const [index, leaf] of this.#tree.leaves.entries()) {
-      if (isWhiteout(leaf)) escaped.add(index);
+    const { leaves } = this.#tree;
+    for (let index = 0; index < leaves.length; index += 1) {
+      if (leaves.kindAt(index) === 'chr' && isWhiteout(leafAt(this.#tree, index)))
+        escaped.add(index);
     }
     if (escaped.size === 0 || this.#options.likeC) return escaped;
     for (const [name, inode] of this.#tree.root.entries) {
@@ -194,34 +183,9 @@ class Describer {
     return parents;
   }
 
-  #add(stat: Stat, extras: number): void {
-    const row = this.#row(stat);
-    this.#rows.push(row);
-    if (extras === EXTRA.none) {
-      row.set.uses += 1;
-      this.#sets.push(row.set);
-    } else this.#sets.push(this.#xattrs.use(stat.xattrs, extras));
-  }
-
-  #row(stat: Stat): StatRow {
-    let row = this.#rowByStat.get(stat);
-    if (row === undefined) {
-      const set = this.#xattrs.use(stat.xattrs, EXTRA.none);
-      set.uses -= 1;
-      row = {
-        mode: stat.mode & 0o7777,
-        uid: stat.uid,
-        gid: stat.gid,
-        mtimeLow: Number(BigInt.asUintN(32, stat.mtimeSec)),
-        mtimeHigh: Number(BigInt.asUintN(32, stat.mtimeSec >> 32n)),
-        mtimeNsec: stat.mtimeNsec,
-        set,
-        stat,
-        isMinimum: false,
-      };
-      this.#rowByStat.set(stat, row);
-    }
-    return row;
+  #add(inode: number, stat: Stat, extras: number): void {
+    this.#stats.set(inode, stat);
+    this.#sets.push(this.#xattrs.use(stat.xattrs, extras));
   }
 
   #directory(inode: number, position: number, withWhiteouts: ReadonlySet<number>): void {
@@ -234,54 +198,53 @@ class Describer {
     this.#nlink[inode] = 2 + subdirectories;
     this.#kind[inode] = KIND.directory;
     const root = inode === 0 && this.#options.version !== 2 ? EXTRA.root : EXTRA.none;
-    this.#add(directory.stat, root | (withWhiteouts.has(position) ? EXTRA.whiteouts : 0));
+    this.#add(inode, directory.stat, root | (withWhiteouts.has(position) ? EXTRA.whiteouts : 0));
   }
 
   #leaf(inode: number, index: number, isEscaped: boolean): void {
-    const leaf = this.#tree.leaves[index] as Leaf;
+    const { leaves } = this.#tree;
+    const kind = leaves.kindAt(index);
     this.#nlink[inode] =
       this.#options.overrides?.linkCounts.get(index) ?? (this.#list.linkCounts[index] as number);
-    switch (leaf.kind) {
+    switch (kind) {
       case 'inline':
         this.#kind[inode] = KIND.inline;
-        this.#sizeBytes[inode] = leaf.content.length;
+        this.#sizeBytes[inode] = leaves.sizeAt(index);
         break;
       case 'symlink':
         this.#kind[inode] = KIND.symlink;
-        this.#sizeBytes[inode] = leaf.target.length;
+        this.#sizeBytes[inode] = (leafAt(this.#tree, index) as SymlinkLeaf).target.length;
         break;
       case 'external':
       case 'externalNoVerity':
       case 'sparse':
         this.#kind[inode] = KIND.chunked;
-        this.#sizeBytes[inode] = checkedSize(leaf.sizeBytes);
-        this.#external(inode, index, leaf);
+        this.#sizeBytes[inode] = checkedSize(leaves.sizeAt(index));
+        this.#external(inode, index, kind);
         break;
       case 'chr':
-      case 'blk':
-        if (!(leaf.rdev >= 0 && leaf.rdev <= 0xffffffff)) throw badDevice(leaf.rdev);
-        this.#kind[inode] = isEscaped ? KIND.whiteout : KIND[leaf.kind];
+      case 'blk': {
+        const { rdev } = leafAt(this.#tree, index) as DeviceLeaf;
+        if (!(rdev >= 0 && rdev <= 0xffffffff)) throw badDevice(rdev);
+        this.#kind[inode] = isEscaped ? KIND.whiteout : KIND[kind];
         break;
+      }
       default:
-        this.#kind[inode] = KIND[leaf.kind];
+        this.#kind[inode] = KIND[kind];
     }
-    this.#add(leaf.stat, isEscaped ? EXTRA.whiteout : EXTRA.none);
+    this.#add(inode, leaves.statAt(index), isEscaped ? EXTRA.whiteout : EXTRA.none);
   }
 
-  #external(
-    inode: number,
-    index: number,
-    leaf: Extract<Leaf, { kind: 'external' | 'externalNoVerity' | 'sparse' }>,
-  ): void {
+  #external(inode: number, index: number, kind: 'external' | 'externalNoVerity' | 'sparse'): void {
     const objects = this.#objects;
-    const position = leaf.kind === 'external' ? objects.position(leaf.id) : NO_OBJECT.other;
+    const position = kind === 'external' ? objects.positionOf(index) : NO_OBJECT.other;
     this.#metacopy[inode] = position;
     if (position >= 0) increment(objects.metacopyCount, position);
     else this.#xattrs.emptyMetacopy.count += 1;
-    if (leaf.kind === 'sparse') return;
+    if (kind === 'sparse') return;
     const payloads = this.#options.overrides?.payloads;
     if (payloads?.has(index)) this.#redirectTo(inode, payloads.get(index));
-    else this.#redirectToObject(inode, position >= 0 ? position : objects.position(leaf.id));
+    else this.#redirectToObject(inode, position >= 0 ? position : objects.positionOf(index));
   }
 
   #redirectTo(inode: number, payload: string | undefined): void {
@@ -301,33 +264,10 @@ class Describer {
     this.#redirect[inode] = position;
     increment(this.#objects.redirectCount, position);
   }
-
-  /**
-   * The smallest mtime. composefs-rs compares seconds as unsigned, so times before 1970 are never chosen; C compares as signed.
-   * Source: core spec 4.5, 5.6
-   */
-  #findMinimum(): StatRow {
-    const compare = this.#options.likeC ? compareSignedMtime : compareMtime;
-    let minimum: StatRow | undefined;
-    for (const row of this.#rowByStat.values()) {
-      if (minimum === undefined || compare(row, minimum) < 0) minimum = row;
-    }
-    const found = minimum as StatRow;
-    for (const row of this.#rowByStat.values()) row.isMinimum = compareMtime(row, found) === 0;
-    return found;
-  }
 }
 
 function increment(counts: Uint32Array, position: number): void {
   counts[position] = (counts[position] as number) + 1;
-}
-
-function compareMtime(a: StatRow, b: StatRow): number {
-  return a.mtimeHigh - b.mtimeHigh || a.mtimeLow - b.mtimeLow || a.mtimeNsec - b.mtimeNsec;
-}
-
-function compareSignedMtime(a: StatRow, b: StatRow): number {
-  return (a.mtimeHigh | 0) - (b.mtimeHigh | 0) || compareMtime(a, b);
 }
 
 /** Largest file: 1024 chunks of 2^43 bytes. Source: core spec 5.6 */

@@ -161,13 +161,12 @@ class Placer {
 
   #needsExtended(inode: number): boolean {
     if (this.#version === 2) return true;
-    const row = this.#table.rows[inode];
-    if (row === undefined) return true;
+    const { stats, minimum } = this.#table;
     return !(
-      row.isMinimum &&
+      stats.compareMtime(inode, minimum) === 0 &&
       (this.#table.nlink[inode] as number) <= 0xffff &&
-      row.uid <= 0xffff &&
-      row.gid <= 0xffff &&
+      (stats.uid[inode] as number) <= 0xffff &&
+      (stats.gid[inode] as number) <= 0xffff &&
       (this.#table.sizeBytes[inode] as number) <= 0xffffffff
     );
   }

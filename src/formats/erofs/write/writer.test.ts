@@ -4,11 +4,13 @@ import { describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { computeContentDigest, hexOf, parseObjectId } from '#base/digest';
+import { atOnce } from '#base/flow';
 import { computeVerity } from '#formats/fsverity';
 import {
   type Dialect,
   Directory,
   DumpfileParser,
+  encodeDumpfile,
   type Leaf,
   NO_XATTRS,
   parseDumpfile,
@@ -19,7 +21,7 @@ import type { ErofsVersion } from '../layout.ts';
 import { checkImage } from '../read/inspect.ts';
 import { readTree } from '../read/read-tree.ts';
 import { chunkBitsOf } from './placement.ts';
-import { encodeImage } from './writer.ts';
+import { encodeImage, encodePiecesInSteps } from './writer.ts';
 
 const GOLDEN = new URL('../../../../test/golden/', import.meta.url);
 const ZERO: Stat = { mode: 0, uid: 0, gid: 0, mtimeSec: 0n, mtimeNsec: 0, xattrs: NO_XATTRS };
@@ -328,5 +330,31 @@ it('the deepest tree that is written is read back, a deeper one is refused by th
     assert.throws(() => encodeImage(deep(2049), { version, algorithm: 'sha256' }), {
       code: 'TREE_INVALID',
     });
+  }
+});
+
+it('an image of several windows is written in pieces, and reads back as its tree', () => {
+  const tree = new Tree();
+  const folders = ['a', 'b'].map((name) => {
+    const folder = new Directory();
+    tree.root.entries.set(name as ByteString, folder);
+    return folder;
+  });
+  for (let file = 0; file < 9000; file += 1) {
+    const id = parseObjectId(file.toString(16).padStart(128, '0'));
+    const leaf: Leaf = { kind: 'external', stat: ZERO, id, sizeBytes: 65 + file };
+    const content = new Uint8Array(file % 5000).fill(file);
+    const index = tree.addLeaf(file % 3 === 0 ? { kind: 'inline', stat: ZERO, content } : leaf);
+    folders[file % 2]?.entries.set(`f${file}` as ByteString, index);
+  }
+  for (const version of [0, 1] as const) {
+    const pieces: Uint8Array[] = [];
+    const options = { version, algorithm: 'sha512' } as const;
+    atOnce(encodePiecesInSteps(tree, options, (piece) => pieces.push(Buffer.from(piece))));
+    assert.ok(pieces.length > 3);
+    const bytes = encodeImage(tree, options);
+    assert.ok(Buffer.concat(pieces).equals(bytes));
+    assert.deepEqual(checkImage(bytes), []);
+    assert.ok(Buffer.from(encodeDumpfile(readTree(bytes))).equals(encodeDumpfile(tree)));
   }
 });

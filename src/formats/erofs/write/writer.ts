@@ -1,5 +1,5 @@
 import { atOnce, STEP_ITEMS, type Steps } from '#base/flow';
-import type { ImageOverrides, InlineLeaf, SymlinkLeaf, Tree } from '#formats/tree';
+import type { ImageOverrides, InlineLeaf, Leaf, SymlinkLeaf, Tree } from '#formats/tree';
 import {
   BLOCK_BITS,
   BLOCK_SIZE,
@@ -17,16 +17,12 @@ import {
   SUPERBLOCK,
   SUPERBLOCK_OFFSET,
 } from '../layout.ts';
+import { ImageWindow } from './image-window.ts';
 import { type InodeList, listInodes } from './inode-list.ts';
-import {
-  describeInodes,
-  FILE_TYPE_OF_KIND,
-  type InodeTable,
-  KIND,
-  type StatRow,
-} from './inode-table.ts';
+import { describeInodes, FILE_TYPE_OF_KIND, type InodeTable, KIND } from './inode-table.ts';
 import { dotPositions, type Placement, placeInodes } from './placement.ts';
 import { XattrWriter } from './xattr-section.ts';
+import { entryBytes } from './xattr-table.ts';
 
 /** Options for writing an image. */
 export interface EncodeOptions {
@@ -53,12 +49,34 @@ export function encodeImage(tree: Tree, options: EncodeOptions): Uint8Array {
 
 /** As `encodeImage`, in steps. The tree must not be changed between steps. */
 export function* encodeImageInSteps(tree: Tree, options: EncodeOptions): Steps<Uint8Array> {
+  let bytes = new Uint8Array(0);
+  let at = 0;
+  yield* encodePiecesInSteps(tree, options, (piece, sizeBytes) => {
+    if (at === 0) bytes = new Uint8Array(sizeBytes);
+    bytes.set(piece, at);
+    at += piece.length;
+  });
+  return bytes;
+}
+
+/** Receives an image in order, piece by piece; a piece is valid until the receiver returns. `sizeBytes` is the size of the whole image. */
+export type PieceReceiver = (piece: Uint8Array, sizeBytes: number) => void;
+
+/**
+ * As `encodeImageInSteps`, but passes the image on while it is written: besides the tree and its columns, only the data blocks of the image
+ * (directories and long contents) are in memory.
+ */
+export function* encodePiecesInSteps(
+  tree: Tree,
+  options: EncodeOptions,
+  receive: PieceReceiver,
+): Steps<void> {
   const { version, algorithm, likeC = false, overrides } = options;
   const list = yield* listInodes(tree, version, overrides);
   const digestBytes = algorithm === 'sha256' ? 32 : 64;
   const table = yield* describeInodes(tree, list, { version, digestBytes, likeC, overrides });
   const placement = yield* placeInodes(table, version, likeC);
-  return yield* new ImageWriter(tree, table, placement, version).run();
+  yield* new ImageWriter(tree, table, placement, version).run(receive);
 }
 
 /** Names up to this length are copied by a loop, longer ones by a runtime call; at this length both cost the same. */
@@ -70,8 +88,13 @@ class ImageWriter {
   readonly #list: InodeList;
   readonly #placement: Placement;
   readonly #version: ErofsVersion;
+  /** The inodes and the shared xattrs, of which a window is in memory. */
+  readonly #window: ImageWindow;
   readonly #bytes: Buffer;
   readonly #view: DataView;
+  /** The data blocks. */
+  readonly #data: Buffer;
+  readonly #dataView: DataView;
   readonly #xattrBlock: number;
 
   constructor(tree: Tree, table: InodeTable, placement: Placement, version: ErofsVersion) {
@@ -80,37 +103,49 @@ class ImageWriter {
     this.#list = table.list;
     this.#placement = placement;
     this.#version = version;
-    const memory = new ArrayBuffer(placement.sizeBytes);
-    this.#bytes = Buffer.from(memory);
-    this.#view = new DataView(memory);
+    this.#window = new ImageWindow(placement.dataOffset);
+    this.#bytes = this.#window.bytes;
+    this.#view = new DataView(this.#bytes.buffer);
+    const data = new ArrayBuffer(placement.sizeBytes - placement.dataOffset);
+    this.#data = Buffer.from(data);
+    this.#dataView = new DataView(data);
     this.#xattrBlock = version === 2 ? 0 : Math.floor(placement.inodesEnd / BLOCK_SIZE);
   }
 
-  *run(): Steps<Uint8Array> {
+  *run(receive: PieceReceiver): Steps<void> {
+    const { inodesEnd, sharedLimit, dataOffset, sizeBytes } = this.#placement;
+    const window = this.#window;
+    const pass = (piece: Uint8Array) => receive(piece, sizeBytes);
     this.#header();
     this.#superblock();
-    const { inodesEnd, sharedLimit } = this.#placement;
     const sharedBase = inodesEnd - this.#xattrBlock * BLOCK_SIZE;
     const xattrs = new XattrWriter(this.#table, this.#bytes, sharedLimit, sharedBase);
     const { count } = this.#list;
-    for (let first = 0; first < count; first += STEP_ITEMS) {
-      yield;
-      this.#inodes(first, Math.min(first + STEP_ITEMS, count), xattrs);
+    for (let inode = 0; inode < count; inode += 1) {
+      if (inode % STEP_ITEMS === 0) yield;
+      this.#inode(
+        inode,
+        window.moveTo((this.#placement.nid[inode] as number) * SLOT_SIZE, pass),
+        xattrs,
+      );
     }
     let at = inodesEnd;
-    for (const entry of this.#table.xattrs.shared) at = xattrs.entry(at, entry);
-    return new Uint8Array(this.#bytes.buffer);
+    for (const entry of this.#table.xattrs.shared) {
+      xattrs.entry(window.moveTo(at, pass), entry);
+      at += entryBytes(entry.suffix.length, entry.value.length);
+    }
+    yield;
+    window.finish(dataOffset, pass);
+    if (this.#data.length > 0) pass(this.#data);
   }
 
-  #inodes(first: number, end: number, xattrs: XattrWriter): void {
-    const { nid, isExtended, xattrBytes } = this.#placement;
-    for (let inode = first; inode < end; inode += 1) {
-      const at = (nid[inode] as number) * SLOT_SIZE;
-      const header = isExtended[inode] === 1 ? this.#extended(inode, at) : this.#compact(inode, at);
-      const section = xattrBytes[inode] as number;
-      if (section > 0) xattrs.section(inode, at + header);
-      this.#content(inode, at + header + section);
-    }
+  /** Writes an inode at `at` of the window. */
+  #inode(inode: number, at: number, xattrs: XattrWriter): void {
+    const { isExtended, xattrBytes } = this.#placement;
+    const header = isExtended[inode] === 1 ? this.#extended(inode, at) : this.#compact(inode, at);
+    const section = xattrBytes[inode] as number;
+    if (section > 0) xattrs.section(inode, at + header);
+    this.#content(inode, at + header + section);
   }
 
   #header(): void {
@@ -132,10 +167,8 @@ class ImageWriter {
     view.setUint32(at + SUPERBLOCK.blocks, this.#placement.sizeBytes / BLOCK_SIZE, true);
     view.setUint32(at + SUPERBLOCK.xattrBlock, this.#xattrBlock, true);
     if (this.#version === 2) return;
-    const { minimum } = this.#table;
-    view.setUint32(at + SUPERBLOCK.buildTimeSec, minimum.mtimeLow, true);
-    view.setUint32(at + SUPERBLOCK.buildTimeSec + 4, minimum.mtimeHigh, true);
-    view.setUint32(at + SUPERBLOCK.buildTimeNsec, minimum.mtimeNsec, true);
+    this.#mtime(this.#table.minimum, at + SUPERBLOCK.buildTimeSec);
+    view.setUint32(at + SUPERBLOCK.buildTimeNsec, this.#mtimeNsec(this.#table.minimum), true);
   }
 
   #format(inode: number): number {
@@ -149,11 +182,10 @@ class ImageWriter {
   }
 
   #mode(inode: number): number {
-    return (TYPE_BITS_OF_KIND[this.#table.kind[inode] as number] as number) | this.#row(inode).mode;
-  }
-
-  #row(inode: number): StatRow {
-    return this.#table.rows[inode] as StatRow;
+    return (
+      (TYPE_BITS_OF_KIND[this.#table.kind[inode] as number] as number) |
+      (this.#table.stats.mode[inode] as number)
+    );
   }
 
   #ino(inode: number): number {
@@ -162,7 +194,7 @@ class ImageWriter {
 
   #compact(inode: number, at: number): number {
     const view = this.#view;
-    const row = this.#row(inode);
+    const { uid, gid } = this.#table.stats;
     view.setUint16(at + COMPACT.format, this.#format(inode), true);
     view.setUint16(at + COMPACT.xattrCount, this.#xattrCount(inode), true);
     view.setUint16(at + COMPACT.mode, this.#mode(inode), true);
@@ -170,14 +202,14 @@ class ImageWriter {
     view.setUint32(at + COMPACT.size, this.#table.sizeBytes[inode] as number, true);
     view.setUint32(at + COMPACT.union, this.#union(inode), true);
     view.setUint32(at + COMPACT.ino, this.#ino(inode), true);
-    view.setUint16(at + COMPACT.uid, row.uid, true);
-    view.setUint16(at + COMPACT.gid, row.gid, true);
+    view.setUint16(at + COMPACT.uid, uid[inode] as number, true);
+    view.setUint16(at + COMPACT.gid, gid[inode] as number, true);
     return COMPACT.sizeBytes;
   }
 
   #extended(inode: number, at: number): number {
     const view = this.#view;
-    const row = this.#row(inode);
+    const { uid, gid } = this.#table.stats;
     const size = this.#table.sizeBytes[inode] as number;
     view.setUint16(at + EXTENDED.format, this.#format(inode), true);
     view.setUint16(at + EXTENDED.xattrCount, this.#xattrCount(inode), true);
@@ -186,13 +218,23 @@ class ImageWriter {
     view.setUint32(at + EXTENDED.size + 4, Math.floor(size / 2 ** 32), true);
     view.setUint32(at + EXTENDED.union, this.#union(inode), true);
     view.setUint32(at + EXTENDED.ino, this.#ino(inode), true);
-    view.setUint32(at + EXTENDED.uid, row.uid, true);
-    view.setUint32(at + EXTENDED.gid, row.gid, true);
-    view.setUint32(at + EXTENDED.mtimeSec, row.mtimeLow, true);
-    view.setUint32(at + EXTENDED.mtimeSec + 4, row.mtimeHigh, true);
-    if (this.#version !== 2) view.setUint32(at + EXTENDED.mtimeNsec, row.mtimeNsec, true);
+    view.setUint32(at + EXTENDED.uid, uid[inode] as number, true);
+    view.setUint32(at + EXTENDED.gid, gid[inode] as number, true);
+    this.#mtime(inode, at + EXTENDED.mtimeSec);
+    if (this.#version !== 2) view.setUint32(at + EXTENDED.mtimeNsec, this.#mtimeNsec(inode), true);
     view.setUint32(at + EXTENDED.nlink, this.#table.nlink[inode] as number, true);
     return EXTENDED.sizeBytes;
+  }
+
+  /** Writes the seconds of an mtime. */
+  #mtime(inode: number, at: number): void {
+    const { mtimeLow, mtimeHigh } = this.#table.stats;
+    this.#view.setUint32(at, mtimeLow[inode] as number, true);
+    this.#view.setUint32(at + 4, mtimeHigh[inode] as number, true);
+  }
+
+  #mtimeNsec(inode: number): number {
+    return this.#table.stats.mtimeNsec[inode] as number;
   }
 
   /** First block of the image that holds data of an inode. */
@@ -220,31 +262,34 @@ class ImageWriter {
   }
 
   #rdev(inode: number): number {
-    const leaf = this.#tree.leaves[this.#list.leafOf[inode] as number];
+    const leaf = this.#leaf(inode);
     return leaf?.kind === 'chr' || leaf?.kind === 'blk' ? leaf.rdev : 0;
   }
 
-  /** Writes inline bytes at `at`, and data blocks. */
+  /** Writes inline bytes at `at` of the window, and data blocks. */
   #content(inode: number, at: number): void {
-    const { blocks, inlineBytes } = this.#placement;
-    const data = this.#block(inode) * BLOCK_SIZE;
-    const leaf = this.#tree.leaves[this.#list.leafOf[inode] as number];
+    const { blocks, inlineBytes, firstBlock } = this.#placement;
+    const data = (firstBlock[inode] as number) * BLOCK_SIZE;
+    const blockCount = blocks[inode] as number;
     switch (this.#table.kind[inode]) {
       case KIND.directory:
         this.#directory(inode, at, data);
         break;
       case KIND.inline: {
-        const { content } = leaf as InlineLeaf;
-        const split = Math.min((blocks[inode] as number) * BLOCK_SIZE, content.length);
-        if (split > 0) this.#bytes.set(content.subarray(0, split), data);
+        const { content } = this.#leaf(inode) as InlineLeaf;
+        const split = Math.min(blockCount * BLOCK_SIZE, content.length);
+        if (split > 0) this.#data.set(content.subarray(0, split), data);
         this.#bytes.set(content.subarray(split), at);
         break;
       }
-      case KIND.symlink:
-        this.#text((leaf as SymlinkLeaf).target, (blocks[inode] as number) > 0 ? data : at);
+      case KIND.symlink: {
+        const { target } = this.#leaf(inode) as SymlinkLeaf;
+        if (blockCount > 0) writeText(this.#data, target, data);
+        else writeText(this.#bytes, target, at);
         break;
+      }
       case KIND.chunked:
-        if ((blocks[inode] as number) > 0) this.#bytes.fill(0xff, data, data + BLOCK_SIZE);
+        if (blockCount > 0) this.#data.fill(0xff, data, data + BLOCK_SIZE);
         for (let entry = 0; entry < (inlineBytes[inode] as number); entry += 4) {
           this.#view.setUint32(at + entry, NULL_CHUNK, true);
         }
@@ -252,14 +297,8 @@ class ImageWriter {
     }
   }
 
-  #text(text: string, at: number): void {
-    const { length } = text;
-    if (length > SHORT_NAME) {
-      this.#bytes.write(text, at, 'latin1');
-      return;
-    }
-    for (let index = 0; index < length; index += 1)
-      this.#bytes[at + index] = text.charCodeAt(index);
+  #leaf(inode: number): Leaf | undefined {
+    return this.#tree.leaves.at(this.#list.leafOf[inode] as number);
   }
 
   /** Packs the entries of a directory into its blocks and its tail. */
@@ -280,7 +319,9 @@ class ImageWriter {
     };
     let place = 0;
     for (let block = 0; place < total; block += 1) {
-      const start = block < blockCount ? data + block * BLOCK_SIZE : tail;
+      const isBlock = block < blockCount;
+      const start = isBlock ? data + block * BLOCK_SIZE : tail;
+      const [bytes, view] = isBlock ? [this.#data, this.#dataView] : [this.#bytes, this.#view];
       const from = place;
       let used = 0;
       for (; place < total; place += 1) {
@@ -294,8 +335,8 @@ class ImageWriter {
         const target =
           entry === -1 ? inode : entry === -2 ? parent : (list.children[entry] as number);
         const name = this.#nameOf(entry);
-        this.#dirent(start + (at - from) * DIRENT.sizeBytes, target, nameOffset);
-        this.#text(name, start + nameOffset);
+        this.#dirent(view, start + (at - from) * DIRENT.sizeBytes, target, nameOffset);
+        writeText(bytes, name, start + nameOffset);
         nameOffset += name.length;
       }
     }
@@ -306,12 +347,21 @@ class ImageWriter {
     return this.#list.names[entry] as string;
   }
 
-  #dirent(at: number, inode: number, nameOffset: number): void {
-    this.#view.setUint32(at + DIRENT.nid, this.#placement.nid[inode] as number, true);
-    this.#view.setUint16(at + DIRENT.nameOffset, nameOffset, true);
+  #dirent(view: DataView, at: number, inode: number, nameOffset: number): void {
+    view.setUint32(at + DIRENT.nid, this.#placement.nid[inode] as number, true);
+    view.setUint16(at + DIRENT.nameOffset, nameOffset, true);
     const type = FILE_TYPE_OF_KIND[this.#table.kind[inode] as number] as number;
-    this.#bytes[at + DIRENT.fileType] = type;
+    view.setUint8(at + DIRENT.fileType, type);
   }
+}
+
+function writeText(bytes: Buffer, text: string, at: number): void {
+  const { length } = text;
+  if (length > SHORT_NAME) {
+    bytes.write(text, at, 'latin1');
+    return;
+  }
+  for (let index = 0; index < length; index += 1) bytes[at + index] = text.charCodeAt(index);
 }
 
 /** S_IFMT bits by {@link KIND} (stat(2)). */

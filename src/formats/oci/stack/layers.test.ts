@@ -56,7 +56,7 @@ function stack(layers: string[][], options?: StackOptions): LayerStack {
 function describe(tree: Tree): string[] {
   return [...walkTree(tree)].map(({ path, inode }) => {
     if (inode instanceof Directory) return `d ${path} ${inode.stat.mode.toString(8)}`;
-    const leaf = tree.leaves[inode] as Leaf;
+    const leaf = tree.leaves.at(inode) as Leaf;
     if (leaf.kind === 'inline')
       return `f ${path} ${Buffer.from(leaf.content).toString()} #${inode}`;
     return `${leaf.kind} ${path}`;
@@ -327,11 +327,11 @@ test('device numbers take the form of the kernel, files keep their object', () =
   const id = parseObjectId('ab'.repeat(32));
   const [entry] = entryOf('f /b');
   made.apply(entry, { kind: 'external', id, sizeBytes: 100 });
-  const { leaves } = made.finish();
-  assert.ok(leaves[0]?.kind === 'chr');
-  assert.equal(leaves[0].rdev, 0x4561_2378);
-  assert.ok(leaves[1]?.kind === 'external');
-  assert.deepEqual([leaves[1].id, leaves[1].sizeBytes], [id, 100]);
+  const [device, file] = made.finish().leaves;
+  assert.ok(device?.kind === 'chr');
+  assert.equal(device.rdev, 0x4561_2378);
+  assert.ok(file?.kind === 'external');
+  assert.deepEqual([file.id, file.sizeBytes], [id, 100]);
 });
 
 test('finishImage gives the root the metadata of /usr and empties /run', () => {

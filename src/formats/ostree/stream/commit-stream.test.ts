@@ -260,7 +260,7 @@ test('a tree has one leaf per file id, stats from headers and times of zero', ()
 test('with reading the names of xattrs keep their NUL', () => {
   const { stream, commit } = sample();
   const tree: Tree = treeOfCommit(commit, stream, { reading: 'cfsctl' });
-  assert.deepEqual([...(tree.leaves[0]?.stat.xattrs.keys() ?? [])], ['user.x\0']);
+  assert.deepEqual([...(tree.leaves.at(0)?.stat.xattrs.keys() ?? [])], ['user.x\0']);
 });
 
 test('a missing object is named', () => {

@@ -5,7 +5,7 @@ import { ALGORITHMS } from '#formats/fsverity';
 import { tryMeasureVerity } from '#host';
 import { IMAGE_BYTES_MAX, REFS } from '../layout.ts';
 import { VerifiedMarks } from '../marks/verified.ts';
-import { digestMismatch } from '../objects/object-writer.ts';
+import { digestMismatch, type StagedObject } from '../objects/object-writer.ts';
 import type { ObjectStore, OpenObject } from '../objects/objects.ts';
 import { hashFileInSteps } from '../objects/verity.ts';
 import type { StoreContext } from '../repository/context.ts';
@@ -55,6 +55,13 @@ export class ImageStore {
     const { id } = this.#objects.ensureBytes(bytes);
     ensureLink(this.#context.root, `images/${id}`, repositoryPath(id));
     if (options.ref !== undefined) this.#refs.set('images', options.ref, id);
+    return id;
+  }
+
+  /** As `publish`, of a staged object whose id the caller has computed from its bytes. */
+  publishStaged(staged: StagedObject, id: ObjectId): ObjectId {
+    this.#objects.ensureStaged(staged, id);
+    ensureLink(this.#context.root, `images/${id}`, repositoryPath(id));
     return id;
   }
 

@@ -285,6 +285,11 @@ export class StagedObject implements Disposable {
     return this.#file.fd;
   }
 
+  /** Size so far, in bytes. @throws HostError SYSCALL_FAILED */
+  get sizeBytes(): number {
+    return statFd(this.#file).sizeBytes;
+  }
+
   /** Appends bytes. @throws HostError SYSCALL_FAILED, NO_SPACE */
   write(bytes: Uint8Array): void {
     this.#file.write(bytes);

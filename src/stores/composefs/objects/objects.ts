@@ -104,6 +104,16 @@ export class ObjectStore {
     return { id, method: writer.publishBytes(id, bytes) };
   }
 
+  /**
+   * As `ensureBytes`, of a staged object.
+   * @param id computed by the caller from the bytes of the staged object
+   */
+  ensureStaged(staged: StagedObject, id: ObjectId): Published {
+    return this.has(id, staged.sizeBytes) && this.#differs(id)
+      ? staged.replace(id)
+      : staged.publish(id);
+  }
+
   /** Starts an object whose content arrives in pieces. Disposing it without publishing leaves nothing behind. */
   stage(): StagedObject {
     return this.writer().stage();
