@@ -1,7 +1,9 @@
 import { TAR_TYPE_FLAG, type TarMemberHeader } from '#formats/tar';
 import { show } from './toc.ts';
-import { failToc } from './verdict.ts';
+import { failToc, UnusableToc } from './verdict.ts';
 
+/** Most names of directories that only paths imply, in bytes: one long path implies the square of its length. */
+const IMPLIED_BYTES_MAX = 16 * 2 ** 20;
 /** Paths without empty components and components that begin with a point: most are so as they are. */
 const CLEAN = /^[^/.][^/]*(?:\/[^/.][^/]*)*$/;
 
@@ -16,6 +18,7 @@ export class MemberPaths {
   readonly #written = new Set<string>();
   /** The last checked parent: the next member mostly has the same. */
   #lastParent = '';
+  #impliedBytes = 0;
 
   /** @throws FormatError CHUNKED_TOC_INVALID */
   add(header: TarMemberHeader): void {
@@ -44,6 +47,14 @@ export class MemberPaths {
       if (known === true) return;
       if (known === false) {
         failToc(show(name), `expected a directory above it, found ${show(path)} of another type`);
+      }
+      this.#impliedBytes += path.length;
+      if (this.#impliedBytes > IMPLIED_BYTES_MAX) {
+        const limit = `${IMPLIED_BYTES_MAX} bytes`;
+        throw new UnusableToc(
+          'too-large',
+          `directories without a member have more than ${limit} of names`,
+        );
       }
       this.#isDirectory.set(path, true);
     }
