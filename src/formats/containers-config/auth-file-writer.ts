@@ -32,7 +32,9 @@ function encodeEntries(
   entries: ReadonlyMap<string, JsonObject>,
 ): string {
   const auths = sortedObject([...entries]);
-  const rest = Object.entries(file?.document ?? {}).filter(([key]) => key !== 'auths');
+  const rest = Object.entries(file?.document ?? {}).filter(
+    ([key]) => key.toLowerCase() !== 'auths',
+  );
   const document = file?.isLegacy === true ? auths : sortedObject([...rest, ['auths', auths]]);
   return JSON.stringify(document, undefined, '\t');
 }

@@ -65,9 +65,10 @@ export type JsonObject = { readonly [key: string]: unknown };
  */
 export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
   const document = objectIn(file.name, 'the file', parseJson(file));
-  const auths = isLegacy ? document : objectIn(file.name, 'auths', document['auths']);
-  const helpers = isLegacy ? {} : objectIn(file.name, 'credHelpers', document['credHelpers']);
-  const store = isLegacy ? undefined : document['credsStore'];
+  const part = (key: string) => objectIn(file.name, key, fieldOf(document, key));
+  const auths = isLegacy ? document : part('auths');
+  const helpers = isLegacy ? {} : part('credHelpers');
+  const store = isLegacy ? undefined : fieldOf(document, 'credsStore');
   return {
     name: file.name,
     entries: new Map(
@@ -77,9 +78,9 @@ export function parseAuthFile(file: ConfigFile, isLegacy = false): AuthFile {
       ]),
     ),
     credHelpers: new Map(
-      Object.entries(helpers).map(([host, helper]) => [host, helperIn(file.name, helper)]),
+      Object.entries(helpers).map(([host, helper]) => [host, stringIn(file.name, helper)]),
     ),
-    credsStore: store === undefined || store === '' ? undefined : helperIn(file.name, store),
+    credsStore: store === undefined || store === '' ? undefined : stringIn(file.name, store),
     isLegacy,
     document,
   };
@@ -96,14 +97,15 @@ export function findCredentials(
   scope: CredentialScope,
 ): CredentialSource | undefined {
   const helper = file.credHelpers.get(scope.registry);
-  if (helper !== undefined && helper !== '')
-    return { kind: 'helper', helper, server: scope.registry };
+  if (helper !== undefined && helper !== '') {
+    return { kind: 'helper', helper: helperIn(file.name, helper), server: scope.registry };
+  }
   const key = findKey(file, scope);
   const credentials = key === undefined ? undefined : readEntry(file, key);
   if (key !== undefined && credentials !== undefined) return { kind: 'entry', key, credentials };
   if (file.credsStore === undefined || helper === '') return undefined;
   const server = scope.registry === DOCKER_HUB ? DOCKER_HUB_SERVER : scope.registry;
-  return { kind: 'helper', helper: file.credsStore, server };
+  return { kind: 'helper', helper: helperIn(file.name, file.credsStore), server };
 }
 
 /** Keys that match a scope, most specific first: whole components, the host last. */
@@ -139,7 +141,7 @@ function normalizeHost(host: string): string {
 function readEntry(file: AuthFile, key: string): Credentials | undefined {
   const entry = file.entries.get(key) ?? {};
   const text = (name: string): string => {
-    const value = entry[name] ?? '';
+    const value = fieldOf(entry, name) ?? '';
     if (typeof value === 'string') return value;
     throw configInvalid(file.name, {
       expected: `a string in ${name} of "${key}"`,
@@ -166,7 +168,7 @@ function pairOf(user: string, password: string): NameAndPassword | undefined {
   return user === '' && password === '' ? undefined : { user, password };
 }
 
-/** `auth` is the base64 of `user:password`; NULs at the end are padding of old tools. */
+/** `auth` is the base64 of `user:password`; NULs around the password are padding of old tools. Undefined where both are empty. */
 function decodePair(file: AuthFile, key: string, auth: string): NameAndPassword | undefined {
   const bytes = decodeBase64(auth);
   if (bytes === undefined) {
@@ -178,10 +180,7 @@ function decodePair(file: AuthFile, key: string, auth: string): NameAndPassword 
   const decoded = Buffer.from(bytes).toString('utf8');
   const colon = decoded.indexOf(':');
   if (colon < 0) return undefined;
-  return {
-    user: decoded.slice(0, colon),
-    password: decoded.slice(colon + 1).replace(/\0+$/, ''),
-  };
+  return pairOf(decoded.slice(0, colon), decoded.slice(colon + 1).replace(/^\0+|\0+$/g, ''));
 }
 
 function parseJson(file: ConfigFile): unknown {
@@ -199,7 +198,20 @@ function objectIn(file: string, what: string, value: unknown): JsonObject {
   throw configInvalid(file, { expected: `an object for ${what}`, found: describeValue(value) });
 }
 
-function helperIn(file: string, value: unknown): string {
-  if (typeof value === 'string' && (value === '' || HELPER_NAME.test(value))) return value;
+/** A value by its key; the case of the key does not matter, as in the parser of podman and Docker. */
+function fieldOf(object: JsonObject, key: string): unknown {
+  if (Object.hasOwn(object, key)) return object[key];
+  const lower = key.toLowerCase();
+  return Object.entries(object).findLast(([other]) => other.toLowerCase() === lower)?.[1];
+}
+
+function stringIn(file: string, value: unknown): string {
+  if (typeof value === 'string') return value;
   throw configInvalid(file, { expected: 'the name of a helper', found: describeValue(value) });
+}
+
+/** A helper that is about to be started. */
+function helperIn(file: string, name: string): string {
+  if (HELPER_NAME.test(name)) return name;
+  throw configInvalid(file, { expected: 'the name of a helper', found: describeValue(name) });
 }

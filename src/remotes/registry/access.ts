@@ -242,8 +242,11 @@ export class EndpointAccess implements AsyncDisposable {
     if (challenge.scheme === 'bearer') {
       return `Bearer ${await this.#token(challenge, scopes, base, signal)}`;
     }
-    if (credentials?.kind !== 'password') return undefined;
-    return basicOf(credentials.user, credentials.password);
+    if (credentials === undefined) return undefined;
+    const { user = '', password = '' } = credentials;
+    // An identity token is no password; the entry may have one beside it.
+    if (credentials.kind === 'identity-token' && password === '') return undefined;
+    return basicOf(user, password);
   }
 
   #printable({ token }: { readonly token: string }): string {

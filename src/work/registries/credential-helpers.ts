@@ -29,6 +29,7 @@ export async function askHelper(
   const text = textOf(question, 'get', outcome, NOTHING_FOUND);
   if (text === undefined) return undefined;
   const answer = parseAnswer(question, text);
+  if (answer.user === '' && answer.secret === '') return undefined;
   return answer.user === TOKEN_USER
     ? { kind: 'identity-token', token: answer.secret }
     : { kind: 'password', user: answer.user, password: answer.secret };
@@ -65,7 +66,7 @@ function run(question: HelperQuestion, verb: string, input: string): Promise<Hel
   });
 }
 
-/** What it printed; undefined when it failed with the words in `nothing`. */
+/** What it printed; undefined when it failed and printed `nothing`. */
 function textOf(
   question: HelperQuestion,
   verb: string,
@@ -75,7 +76,7 @@ function textOf(
   if (outcome.kind !== 'exited') throw failed(question, verb, FOUND[outcome.kind]);
   const text = outcome.stdout.toString('utf8');
   if (outcome.status === 0) return text;
-  if (nothing !== undefined && text.includes(nothing)) return undefined;
+  if (nothing !== undefined && text.trim() === nothing) return undefined;
   const said = text
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
@@ -101,9 +102,13 @@ function parseAnswer(
   } catch {
     throw failed(question, 'get', 'an answer that is not JSON'); // Its text may hold a secret.
   }
-  const { Username: user, Secret: secret } = (value ?? {}) as { [key: string]: unknown };
+  // The case of keys does not matter to podman and Docker; a missing key is an empty text.
+  const fields = new Map(
+    Object.entries(value ?? {}).map(([key, field]) => [key.toLowerCase(), field]),
+  );
+  const [user, secret] = ['username', 'secret'].map((key) => fields.get(key) ?? '');
   if (typeof user === 'string' && typeof secret === 'string') return { user, secret };
-  throw failed(question, 'get', 'an answer without Username and Secret');
+  throw failed(question, 'get', 'an answer whose Username or Secret is no text');
 }
 
 /** The error of every helper. */

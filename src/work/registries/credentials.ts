@@ -1,3 +1,4 @@
+import { hasCode, isOnecopyError } from '#base/errors';
 import {
   AUTH_FILES_HELPER,
   type AuthFilePlace,
@@ -24,6 +25,16 @@ export interface CredentialOptions {
   readonly registryToken?: string;
 }
 
+/** How to look up. */
+interface FindOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A helper that is not installed counts as one that has nothing. */
+  readonly ignoresMissing?: boolean;
+}
+
+/** What is found in the place of a helper that is not installed. */
+const MISSING = 'no such program on PATH';
+
 /** Looks up who asks a registry: options, helpers, files, in podman's order. Each endpoint has credentials of its own. */
 export class CredentialSearch {
   /** Where login and logout write, and which files are read. */
@@ -42,7 +53,7 @@ export class CredentialSearch {
   ) {
     this.#root = root;
     this.#env = env;
-    this.#helpers = helpers ?? [AUTH_FILES_HELPER];
+    this.#helpers = helpers === undefined || helpers.length === 0 ? [AUTH_FILES_HELPER] : helpers;
     this.#options = options;
     const search = planAuthSearch(env, options.authFile);
     const { runtimeFolder } = search;
@@ -70,7 +81,7 @@ export class CredentialSearch {
   async find(
     endpoint: CredentialScope,
     written: string,
-    options: { readonly signal?: AbortSignal } = {},
+    options: FindOptions = {},
   ): Promise<FoundCredentials | undefined> {
     const { creds, noCreds, registryToken } = this.#options;
     if (noCreds === true) return undefined;
@@ -81,13 +92,30 @@ export class CredentialSearch {
     if (endpoint.registry === written && creds !== undefined) {
       return { credentials: { kind: 'password', ...creds }, source: 'the option --creds' };
     }
+    return await this.#ask(endpoint, options);
+  }
+
+  /** Asks one helper after the other; one that fails counts only where no other has anything. */
+  async #ask(
+    endpoint: CredentialScope,
+    { signal, ignoresMissing = false }: FindOptions,
+  ): Promise<FoundCredentials | undefined> {
+    let failure: unknown;
     for (const helper of this.#helpers) {
-      const found =
-        helper === AUTH_FILES_HELPER
-          ? await this.#findInFiles(endpoint, options.signal)
-          : await this.#findByHelper(helper, endpoint, options.signal);
-      if (found !== undefined) return found;
+      try {
+        const found =
+          helper === AUTH_FILES_HELPER
+            ? await this.#findInFiles(endpoint, signal)
+            : await this.#askProgram(helper, endpoint.registry, signal);
+        if (found !== undefined) return found;
+      } catch (error) {
+        if (!isOnecopyError(error)) throw error;
+        const isMissing =
+          hasCode(error, 'CREDENTIAL_HELPER_FAILED') && error.details['found'] === MISSING;
+        if (!isMissing || !ignoresMissing) failure ??= error;
+      }
     }
+    if (failure !== undefined) throw failure;
     return undefined;
   }
 
@@ -114,25 +142,18 @@ export class CredentialSearch {
     if (source.kind === 'entry') {
       return { credentials: source.credentials, source: `"${source.key}" in "${file.name}"` };
     }
-    const question = this.#question(source.helper, source.server, signal);
-    const credentials = await askHelper(question);
-    if (credentials === 'missing') throw failed(question, 'get', 'no such program on PATH');
-    return credentials === undefined ? undefined : { credentials, source: named(source.helper) };
+    return await this.#askProgram(source.helper, source.server, signal);
   }
 
-  /** A helper of the global list that is not installed is ignored. */
-  async #findByHelper(
+  async #askProgram(
     helper: string,
-    { registry }: CredentialScope,
+    server: string,
     signal: AbortSignal | undefined,
   ): Promise<FoundCredentials | undefined> {
-    const credentials = await askHelper(this.#question(helper, registry, signal));
-    if (credentials === 'missing' || credentials === undefined) return undefined;
-    return { credentials, source: named(helper) };
-  }
-
-  #question(helper: string, server: string, signal: AbortSignal | undefined): HelperQuestion {
-    return { helper, server, env: this.#env, signal };
+    const question: HelperQuestion = { helper, server, env: this.#env, signal };
+    const credentials = await askHelper(question);
+    if (credentials === 'missing') throw failed(question, 'get', MISSING);
+    return credentials === undefined ? undefined : { credentials, source: named(helper) };
   }
 }
 

@@ -82,7 +82,10 @@ export async function login(
     credentials: () => ({ credentials: { kind: 'password', ...pair }, source: 'the login' }),
   };
   await verifier.verifyLogin(endpoint, options);
-  const before = await configuration.credentials.find(scope, '', options);
+  const before = await configuration.credentials.find(scope, '', {
+    ...options,
+    ignoresMissing: true,
+  });
   const hasReplaced = before !== undefined;
   const { key } = scope;
   const keepers = keepersFor(context, scope);

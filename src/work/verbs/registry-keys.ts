@@ -14,7 +14,9 @@ export const registryKeys = {
   /** Absolute path of the file in the place of registries.conf; drop-ins still count. */
   registriesConf: maybeText,
   /** For the host of the reference only. */
-  creds: v.optional(v.strictObject({ user: v.string(), password: v.string() })),
+  creds: v.optional(
+    v.strictObject({ user: v.pipe(v.string(), v.minLength(1)), password: v.string() }),
+  ),
 };
 /** Where signatures of an image of a registry lie. */
 export const attachmentKeys = {
