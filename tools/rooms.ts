@@ -806,7 +806,7 @@ export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   'work/ingest': ['node:assert', 'node:timers/promises', 'node:zlib'],
   'work/pull-image': ['node:assert', 'node:os', 'node:stream', 'node:zlib'],
   'stores/containers': ['node:crypto', 'node:timers/promises', 'node:zlib'],
-  'work/export-containers': ['node:timers/promises', 'node:zlib'],
+  'work/export-containers': ['node:os', 'node:timers/promises', 'node:zlib'],
   'formats/containers-storage': ['node:crypto'],
   'work/layer-transfer': ['node:os'],
   'work/varlink-client': ['node:timers/promises'],

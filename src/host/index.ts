@@ -11,6 +11,7 @@
  * expects (nothing there, already there, cannot share extents) is a return value.
  */
 
+export { type NativeCrc64Iso, tryOpenCrc64Iso } from './accelerate/crc64.ts';
 export { Inflater, type InflateStep, tryOpenInflater } from './accelerate/inflate.ts';
 export { type InodeGroups, readInodeGroups } from './accelerate/inode-groups.ts';
 export {

@@ -33,10 +33,11 @@ export class Crc64 {
     const { highs, lows } = this.#tables;
     let high = this.#high;
     let low = this.#low;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     let at = 0;
     for (const end = bytes.length - (SLICES - 1); at < end; at += SLICES) {
-      const a = low ^ word(bytes, at);
-      const b = high ^ word(bytes, at + 4);
+      const a = low ^ view.getInt32(at, true);
+      const b = high ^ view.getInt32(at + 4, true);
       const i0 = 0x700 + (a & 0xff);
       const i1 = 0x600 + ((a >>> 8) & 0xff);
       const i2 = 0x500 + ((a >>> 16) & 0xff);
@@ -65,15 +66,6 @@ export class Crc64 {
 
 function xor4(table: Int32Array, a: number, b: number, c: number, d: number): number {
   return (table[a] as number) ^ (table[b] as number) ^ (table[c] as number) ^ (table[d] as number);
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
 }
 
 /** Table k gives the effect of a byte that is followed by k zero bytes. */

@@ -10,4 +10,4 @@ export { TarSplitReader } from './reader.ts';
 export { encodeTarSplitRecord, failTarSplit, type TarSplitRecord } from './record.ts';
 export { type OpenTarSplitFile, replayTarSplit, type TarSplitFile } from './replay.ts';
 export { TarSegmenter, type TarSegmentSink } from './segmenter.ts';
-export { TarSplitWriter } from './writer.ts';
+export { type TarSplitCrc, TarSplitWriter } from './writer.ts';

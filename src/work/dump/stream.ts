@@ -18,7 +18,7 @@ export function* readStream(repository: Repository, address: StreamAddress): Gen
     }
     using object = repository.objects.open(part.id);
     for (let offset = 0; offset < object.sizeBytes; ) {
-      const length = object.read(offset, piece);
+      const length = object.read(offset, piece.subarray(0, object.sizeBytes - offset));
       if (length === 0) break;
       yield piece.subarray(0, length);
       offset += length;

@@ -1,11 +1,9 @@
 import { setImmediate as immediate } from 'node:timers/promises';
-import { displayText } from '#base/bytes';
 import { type ContentDigest, type DiffId, hexOf, type ObjectId } from '#base/digest';
 import { hasCode, UnsupportedError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
-import { COMPRESSION_CODE, computeLayerId } from '#formats/containers-storage';
-import { type ContainersReference, type Descriptor, parseLayerType } from '#formats/oci';
-import { type Dir, resolvedPathOf, setXattr, startWorker } from '#host';
+import type { ContainersReference } from '#formats/oci';
+import { type Dir, setXattr } from '#host';
 import type { Repository } from '#stores/composefs';
 import {
   type LayerToWrite,
@@ -20,8 +18,9 @@ import {
 } from '#stores/containers';
 import { locateStore } from '#work/containers';
 import { type OciImage, openOciImage, readChosenFrom, readLayer } from '#work/image';
+import { type PlannedLayer, planLayers } from './planned-layer.ts';
 import { storedName } from './stored-name.ts';
-import type { TarSplitWork } from './tar-split-worker.ts';
+import { startTarSplits } from './tar-splits.ts';
 
 /** How an image is written into containers-storage. */
 export interface ContainersExportOptions extends OperationOptions {
@@ -135,7 +134,7 @@ class ContainersExport {
     };
   }
 
-  /** Writes layers into the staging folder: their files here, their tar-splits meanwhile in a thread. */
+  /** Writes layers into the staging folder: their files here, their tar-splits meanwhile in threads. */
   async #writeLayers(writer: StoreWriter, missing: readonly PlannedLayer[]) {
     const { signal } = this.#options;
     const counts = noLayerTreeCounts();
@@ -144,18 +143,7 @@ class ContainersExport {
     if (missing.length === 0) return { layers, counts, implied };
     const staged = missing.map(({ id, parent }) => writer.stage(id, parent));
     const marks = marksFor(staged);
-    const module = new URL('./tar-split-worker.ts', import.meta.url);
-    const work: TarSplitWork = {
-      repository: displayText(resolvedPathOf(this.#repository.root)),
-      layers: missing.map(({ streamId, diffId }, at) => {
-        return { streamId, diffId, fd: staged[at]?.tarSplit.fd ?? -1 };
-      }),
-    };
-    await using worker = startWorker<TarSplitWork, never, never, readonly number[]>(module, work, {
-      signal,
-      name: 'onecopy-tar-split',
-    });
-    worker.done.catch(() => {}); // Awaited below.
+    await using splits = startTarSplits(this.#repository, missing, staged, signal);
     try {
       for (const [at, layer] of missing.entries()) {
         const { diff } = staged[at] as StagedLayer;
@@ -164,14 +152,13 @@ class ContainersExport {
         implied.set(layer.id, owners.implied);
       }
     } catch (error) {
-      worker.cancel();
-      await Promise.allSettled([worker.done]);
+      await splits.cancel();
       throw error;
     }
-    const sizes = await worker.done;
-    for (const [at, { id }] of missing.entries()) {
+    const sizes = await splits.sizes;
+    for (const { id } of missing) {
       const layer = layers.get(id);
-      if (layer !== undefined) layers.set(id, { ...layer, diffSizeBytes: sizes[at] ?? 0 });
+      if (layer !== undefined) layers.set(id, { ...layer, diffSizeBytes: sizes.get(id) ?? 0 });
     }
     return { layers, counts, implied };
   }
@@ -203,37 +190,6 @@ class ContainersExport {
     onProgress?.({ type: 'done', id, transferred: done });
     return { uids: sorted(tree.uids), gids: sorted(tree.gids), implied: tree.implied };
   }
-}
-
-/** A layer as far as it is known before it is written. */
-interface PlannedLayer extends LayerToWrite {
-  readonly streamId: ObjectId;
-}
-
-function planLayers({ layers, manifest }: OciImage): readonly PlannedLayer[] {
-  const planned: PlannedLayer[] = [];
-  for (const [at, { diffId, id: streamId }] of layers.entries()) {
-    const { digest, sizeBytes, mediaType } = manifest.layers[at] as Descriptor;
-    if (diffId === undefined) continue;
-    const parent = planned.at(-1)?.id;
-    planned.push({
-      id: computeLayerId(parent, { diffId }),
-      parent,
-      diffId,
-      streamId,
-      diffSizeBytes: 0,
-      blob: { digest, sizeBytes },
-      compression: compressionOf(mediaType),
-      uids: [],
-      gids: [],
-    });
-  }
-  return planned;
-}
-
-function compressionOf(mediaType: string): number {
-  const type = parseLayerType(mediaType);
-  return COMPRESSION_CODE[type?.compression ?? 'none'];
 }
 
 /** True when the store has the image with all its layers. */

@@ -1,8 +1,8 @@
 import { createGzip } from 'node:zlib';
 import type { DiffId, ObjectId } from '#base/digest';
 import { drained } from '#base/flow';
-import { TarSplitWriter } from '#formats/tar-split';
-import { writeAll } from '#host';
+import { Crc64Iso, TarSplitWriter } from '#formats/tar-split';
+import { tryOpenCrc64Iso, writeAll } from '#host';
 import type { Repository } from '#stores/composefs';
 import { rebuildLayer } from '#work/export';
 
@@ -32,7 +32,7 @@ export async function writeTarSplit(
   const gzip = createGzip({ level: GZIP_LEVEL });
   gzip.on('data', (piece: Uint8Array) => writeAll(fd, piece));
   const ended = new Promise<void>((resolve, reject) => gzip.on('end', resolve).on('error', reject));
-  const writer = new TarSplitWriter();
+  const writer = new TarSplitWriter(() => tryOpenCrc64Iso() ?? new Crc64Iso());
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   let tarBytes = 0;

@@ -7,10 +7,10 @@ import {
   type Dir,
   type HostFile,
   hashContent,
+  probeVerity,
   readAll,
   readAt,
   statFd,
-  tryMeasureVerity,
 } from '#host';
 import { FAN_OUT, OBJECTS } from '../layout.ts';
 import { readSorted, repositoryPath } from '../names/links.ts';
@@ -56,6 +56,8 @@ export class ObjectStore {
   #dir: Dir | undefined;
   #writer: ObjectWriter | undefined;
   #distrustsAll = false;
+  /** False once the filesystem has answered that it does not support fs-verity. */
+  #canMeasure = true;
   #leaseFd: number | undefined;
 
   constructor(context: StoreContext) {
@@ -257,7 +259,10 @@ export class ObjectStore {
   /** True when the kernel has confirmed the id. */
   #verify(object: OpenObject, id: ObjectId, mode: VerifyMode): boolean {
     const { algorithm, insecure } = this.#context;
-    const measured = tryMeasureVerity(object, algorithm);
+    const probed = this.#canMeasure ? probeVerity(object, algorithm) : 'unsupported';
+    // The objects of a repository lie on one filesystem.
+    if (insecure && probed === 'unsupported') this.#canMeasure = false;
+    const measured = typeof probed === 'string' ? undefined : probed.id;
     if (measured === undefined && !insecure) throw withoutVerity(id);
     const found = measured ?? (mode === 'content' ? hashFile(object, algorithm) : id);
     if (found !== id) throw digestMismatch(id, found);
@@ -278,12 +283,16 @@ export class ObjectStore {
 /** An open object. */
 export class OpenObject implements Disposable, RandomReader {
   readonly #file: HostFile;
-  /** Size in bytes. */
-  readonly sizeBytes: number;
+  #sizeBytes: number | undefined;
 
   constructor(file: HostFile) {
     this.#file = file;
-    this.sizeBytes = statFd(file).sizeBytes;
+  }
+
+  /** Size in bytes. Asked for once: whoever shares the extents of an object does not need it. */
+  get sizeBytes(): number {
+    this.#sizeBytes ??= statFd(this.#file).sizeBytes;
+    return this.#sizeBytes;
   }
 
   /** Open for reading, as long as this is not disposed. */

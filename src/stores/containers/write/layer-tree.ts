@@ -13,6 +13,7 @@ import {
   fchown,
   futimens,
   Dir as HostDir,
+  type HostFile,
   hasErrno,
   OPEN,
   openBeneath,
@@ -66,6 +67,7 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Mode of the root of a layer without entry for it. Source: containers/storage, overlay driver. */
 const ROOT_MODE = 0o555;
+const SET_GROUP_ID = 0o2000;
 /** Mode of directories without entry. */
 const IMPLICIT_MODE = 0o755;
 /** Attributes of overlayfs itself: an image must not set them. */
@@ -87,12 +89,19 @@ export class LayerTree implements Disposable {
   /** Directories in order of arrival; the last entry of a path counts. */
   readonly #directories = new Map<string, TarEntry>();
   readonly #whiteouts = new Set<string>();
+  readonly #isRoot = process.geteuid?.() === 0;
+  /** Owner of every new file; undefined if it is not known. */
+  readonly #newOwner: { readonly uid: number; readonly gid: number } | undefined;
   #parent: { readonly path: string; readonly dir: Dir } | undefined;
 
   /** Writes into `root`, an empty directory, which stays owned by the caller. */
   constructor(root: Dir, options: LayerTreeOptions) {
     this.#root = root;
     this.#options = options;
+    const { uid, gid, mode } = root.statSelf();
+    const isPlain = uid === process.geteuid?.() && gid === process.getegid?.();
+    // A group that new files take from their directory would be another one.
+    if (isPlain && (mode & SET_GROUP_ID) === 0) this.#newOwner = { uid, gid };
   }
 
   [Symbol.dispose](): void {
@@ -180,13 +189,23 @@ export class LayerTree implements Disposable {
   }
 
   #makeFile(dir: Dir, name: ByteString, entry: TarEntry, content: StoredContent): void {
-    const flags = OPEN.create | OPEN.exclusive | OPEN.write | OPEN.noFollow;
-    this.#remove(dir, name);
-    using file = dir.openFile(name, flags, 0o600);
+    using file = this.#create(dir, name);
     if (content.kind === 'inline') writeAll(file, content.bytes);
     else this.#fill(file, content, entry.path);
     this.#describe(file, entry);
     this.counts.files += 1;
+  }
+
+  /** Creates a file; what has its name already is removed. */
+  #create(dir: Dir, name: ByteString): HostFile {
+    const flags = OPEN.create | OPEN.exclusive | OPEN.write | OPEN.noFollow;
+    try {
+      return dir.openFile(name, flags, 0o600);
+    } catch (error) {
+      if (!hasErrno(error, 'EEXIST')) throw error;
+      this.#remove(dir, name);
+      return dir.openFile(name, flags, 0o600);
+    }
   }
 
   #fill(file: Descriptor, content: StoredContent & { kind: 'external' }, path: ByteString): void {
@@ -237,7 +256,7 @@ export class LayerTree implements Disposable {
     const path = `${entry.path.slice(1, entry.path.lastIndexOf('/') + 1)}${name}`;
     if (dir.makeNode(name, 'character', 0, 0)) {
       this.#whiteouts.add(path);
-      if (process.geteuid?.() === 0) dir.lchown(name, entry.uid, entry.gid);
+      if (this.#isRoot && this.#mustOwn(entry)) dir.lchown(name, entry.uid, entry.gid);
     } else if (dir.lstat(name)?.type === 'directory') {
       using own = dir.openDir(name, { noFollow: true });
       this.#markOpaque(own);
@@ -298,11 +317,15 @@ export class LayerTree implements Disposable {
     return this.#tryOpen(path) ?? this.#root.openDir(path);
   }
 
+  /** False if a new file has this owner already, and for files of root where this user is not root. */
+  #mustOwn({ uid, gid }: TarEntry): boolean {
+    if (this.#isRoot) return uid !== this.#newOwner?.uid || gid !== this.#newOwner.gid;
+    return uid !== 0 || gid !== 0;
+  }
+
   /** Sets the metadata of a file or directory, owners first, because changing owners clears other metadata. */
   #describe(file: Descriptor, entry: TarEntry): void {
-    if (process.geteuid?.() === 0 || entry.uid !== 0 || entry.gid !== 0) {
-      fchown(file, entry.uid, entry.gid);
-    }
+    if (this.#mustOwn(entry)) fchown(file, entry.uid, entry.gid);
     this.#setXattrs(file, entry);
     fchmod(file, entry.mode);
     const time = { sec: entry.mtimeSec, nsec: entry.mtimeNsec };
@@ -310,9 +333,7 @@ export class LayerTree implements Disposable {
   }
 
   #describeName(dir: Dir, name: ByteString, entry: TarEntry): void {
-    if (process.geteuid?.() === 0 || entry.uid !== 0 || entry.gid !== 0) {
-      dir.lchown(name, entry.uid, entry.gid);
-    }
+    if (this.#mustOwn(entry)) dir.lchown(name, entry.uid, entry.gid);
     this.#setXattrs({ dir, name }, entry);
     if (entry.type !== 'symlink') dir.chmod(name, entry.mode);
     const time = { sec: entry.mtimeSec, nsec: entry.mtimeNsec };
