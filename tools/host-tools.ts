@@ -16,6 +16,7 @@ const PACKAGE_BY_PROGRAM: Readonly<Record<string, string>> = {
   getfattr: 'attr',
   gpg: 'gnupg',
   man: 'man-db',
+  newuidmap: 'uidmap',
   nginx: 'nginx-light',
   ostree: 'ostree',
   podman: 'podman',

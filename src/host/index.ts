@@ -135,6 +135,7 @@ export { BACKGROUND_FD, serveBackground, startBackground } from './processes/bac
 export { hasProcessCapability, type ProcessCapability } from './processes/capabilities.ts';
 export { type HelperCall, type HelperOutcome, runHelper } from './processes/credential-helper.ts';
 export { mountByHelper, unmountByHelper } from './processes/fusermount.ts';
+export { continueInNamespace, findNamespaceHelper, outerUid } from './processes/user-namespace.ts';
 export { type Deduped, dedupeRange } from './sharing/dedupe.ts';
 export { type ExtentOutcome, ExtentReader, type ExtentVisitor } from './sharing/extent-reader.ts';
 export { type Extent, isFullyShared, readExactExtents, readExtents } from './sharing/extents.ts';

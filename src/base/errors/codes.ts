@@ -1078,6 +1078,12 @@ export const ERROR_CODES = {
     meaning: 'Another process holds a lock of containers-storage',
     keys: ['path'],
   },
+  STORE_NEEDS_NAMESPACE: {
+    kind: 'unsupported',
+    meaning:
+      'Files of containers-storage belong to subordinate ids of this user, and no user namespace with these ids can be made',
+    keys: ['path'],
+  },
   STORE_NOT_FOUND: {
     kind: 'not-found',
     meaning: 'There is no store at a path, or a text does not name one',

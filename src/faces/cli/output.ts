@@ -24,6 +24,8 @@ export interface Output {
   line(text: string): void;
   /** Prints raw bytes of data. */
   bytes(piece: Uint8Array): Promise<void>;
+  /** True once raw bytes were printed. */
+  readonly hasGivenContents: boolean;
   /** Prints a table for people; columns named in `right` are right-aligned. */
   table(head: Row, rows: readonly Row[], right?: readonly string[]): Promise<void>;
   /** Prints a note on stderr, unless `--quiet` or `--json` is given. */
@@ -45,8 +47,12 @@ export function createOutput(options: {
   const { json, quiet, verbose } = options;
   const say = (text: string) => stderr.write(`onecopy: ${plainLine(text)}\n`);
   const warnings: string[] = [];
+  let hasGivenContents = false;
   return {
     json,
+    get hasGivenContents() {
+      return hasGivenContents;
+    },
     document(value) {
       const document = { schemaVersion: SCHEMA_VERSION, ...value, ...listed(warnings) };
       stdout.write(`${plainJson(JSON.stringify(document, toJson, 2))}\n`);
@@ -55,6 +61,7 @@ export function createOutput(options: {
       if (!json) stdout.write(`${plainLine(text)}\n`);
     },
     async bytes(piece) {
+      hasGivenContents = true;
       if (stdout.stream.write(piece)) return;
       await new Promise((resolve) => stdout.stream.once('drain', resolve));
     },

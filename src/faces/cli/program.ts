@@ -190,6 +190,9 @@ async function runVerb(asked: Asked, interruption: Interruption, out: Output): P
   const startSeconds = process.uptime();
   try {
     return await answer(asked, context, { out, options, interruption });
+  } catch (error) {
+    progress.stop();
+    return await retryInNamespace(error, out, interruption);
   } finally {
     progress.stop();
     out.detail(`took ${(process.uptime() - startSeconds).toFixed(3)} s`);
@@ -229,6 +232,29 @@ async function answer(asked: Asked, context: VerbContext, manner: Manner): Promi
   if (out.json) out.document(report as Readonly<Record<string, unknown>>);
   else if (!isSilent) await print(asked, report, { ...manner, request });
   return verb.hasFindings?.(report, request) === true ? EXIT_FINDINGS : 0;
+}
+
+/**
+ * Runs the command again in a user namespace, if it failed because files of containers-storage belong to subordinate ids of this user. A command
+ * that has printed contents is not run again.
+ * @throws the error, in all other cases; UnsupportedError STORE_NEEDS_NAMESPACE
+ */
+async function retryInNamespace(
+  error: unknown,
+  out: Output,
+  interruption: Interruption,
+): Promise<never> {
+  if (out.hasGivenContents || interruption.exitStatus !== undefined) throw error;
+  const words = process.argv.slice(2);
+  if (!words.some((word) => word.startsWith('containers-storage:'))) throw error;
+  const { findDeniedStore } = await import('#work/containers');
+  const denied = await findDeniedStore(error, words);
+  if (denied === undefined) throw error;
+  out.note(
+    `files of "${denied.path}" belong to subordinate ids of this user: trying again in a user namespace`,
+  );
+  interruption[Symbol.dispose]();
+  return denied.continueInNamespace();
 }
 
 function placeOf({ repository }: VerbContext): string {

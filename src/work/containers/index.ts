@@ -5,6 +5,7 @@
  */
 export type { ContainersReference } from '#formats/oci';
 export { locateStore } from './locate.ts';
+export { type DeniedStore, findDeniedStore } from './namespace.ts';
 export {
   ContainersSource,
   listStoredImages,

@@ -1,4 +1,5 @@
 import { NotFoundError } from '#base/errors';
+import { outerUid } from '#host';
 import { SYSTEM_REPOSITORY, userRepository } from '#stores/composefs';
 
 /** Selection of a repository: a path, that of the user, or that of the system; empty for the default of the caller. */
@@ -14,7 +15,7 @@ export interface RepositoryChoice {
  */
 export function locateRepository(choice: RepositoryChoice = {}): string {
   if (choice.path !== undefined) return choice.path;
-  const system = choice.system === true || (choice.user !== true && process.getuid?.() === 0);
+  const system = choice.system === true || (choice.user !== true && outerUid() === 0);
   if (system) return SYSTEM_REPOSITORY;
   const home = process.env['HOME'];
   if (home === undefined || home === '') {

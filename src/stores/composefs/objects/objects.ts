@@ -289,7 +289,7 @@ export class OpenObject implements Disposable, RandomReader {
     this.#file = file;
   }
 
-  /** Size in bytes. Asked for once: whoever shares the extents of an object does not need it. */
+  /** Size in bytes. Read at first use: sharing the extents of an object does not need it. */
   get sizeBytes(): number {
     this.#sizeBytes ??= statFd(this.#file).sizeBytes;
     return this.#sizeBytes;
