@@ -6,7 +6,7 @@
  *                            └─▶ LocalIndex of a plan
  */
 export { type Candidate, Candidates } from './candidates.ts';
-export { indexStoredLayer, LayerIndexer } from './layer-index.ts';
+export { indexNameOf, LayerIndexer } from './indexing/layer-index.ts';
 export { type ContentPlace, type PlaceReader, placeOfBytes } from './place.ts';
 export { RepositorySource } from './repository-source.ts';
 export type { ContentSearch, ContentSource } from './source.ts';

@@ -4,8 +4,9 @@ import { isOnecopyError } from '#base/errors';
 import type { Repository } from '#stores/composefs';
 import { layerStreamName, readLayer } from '#work/image';
 import { type Candidate, Candidates } from './candidates.ts';
-import { INDEX_BYTES_MAX, scanIndex } from './index-file.ts';
-import { indexNameOf, indexStoredLayer } from './layer-index.ts';
+import { INDEX_BYTES_MAX, scanIndex } from './indexing/index-file.ts';
+import { indexNameOf } from './indexing/layer-index.ts';
+import { StoredIndexer, type StoredLayer } from './indexing/stored-indexer.ts';
 import type { ContentPlace } from './place.ts';
 import type { ContentSearch, ContentSource } from './source.ts';
 
@@ -16,19 +17,28 @@ const LAYER_PREFIX = layerStreamName('' as DiffId);
  * The objects of the target repository. They are found by the indexes of its layers, by kept TOCs of layers that have no index yet, and for
  * layers without a TOC by path and size; those objects are then hashed.
  */
-export class RepositorySource implements ContentSource {
+export class RepositorySource implements ContentSource, AsyncDisposable {
   readonly #repository: Repository;
+  readonly #indexer: StoredIndexer;
   readonly #places = new Map<ObjectId, ContentPlace | undefined>();
   readonly #distrusted: ReturnType<Repository['objects']['distrusted']>;
 
   constructor(repository: Repository) {
     this.#repository = repository;
+    this.#indexer = new StoredIndexer(repository);
     this.#distrusted = repository.objects.distrusted();
   }
 
   /** True when the repository has no layer, so nothing can be found. */
   get isEmpty(): boolean {
     return this.#layers().next().done === true;
+  }
+
+  /** Begins what an offer needs and other work need not wait for. */
+  prepare(): void {
+    const indexed = new Set(this.#repository.kept.contents.names());
+    const layers = [...this.#layers()];
+    this.#indexer.begin(layers.filter(({ diffId }) => !indexed.has(indexNameOf(diffId))));
   }
 
   async offer(search: ContentSearch): Promise<void> {
@@ -42,12 +52,13 @@ export class RepositorySource implements ContentSource {
       await immediate();
     }
     const plain: ObjectId[] = [];
-    for (const { diffId, id } of this.#layers()) {
+    for (const layer of this.#layers()) {
+      const { diffId, id } = layer;
       signal?.throwIfAborted();
       if (wanted.missingCount === 0) return;
       const name = indexNameOf(diffId);
       if (indexed.has(name)) continue;
-      if (await indexStoredLayer(this.#repository, diffId)) this.#scan(name, search);
+      if (await this.#indexer.index(layer)) this.#scan(name, search);
       else plain.push(id);
     }
     const candidates = new Candidates(search);
@@ -124,7 +135,11 @@ export class RepositorySource implements ContentSource {
     }
   }
 
-  *#layers(): Generator<{ readonly diffId: DiffId; readonly id: ObjectId }> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#indexer[Symbol.asyncDispose]();
+  }
+
+  *#layers(): Generator<StoredLayer> {
     for (const { name, id } of this.#repository.streams.list()) {
       const text = name.startsWith(LAYER_PREFIX) ? name.slice(LAYER_PREFIX.length) : '';
       // Layers of artifacts, which are not tars, have such names too; reading their streams reveals it.

@@ -115,7 +115,7 @@ export class Importer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stopUnpacking();
-    await this.#pool[Symbol.asyncDispose]();
+    await Promise.all([this.#options.parts, this.#pool].map((one) => one[Symbol.asyncDispose]()));
   }
 
   async #stopUnpacking(): Promise<void> {

@@ -2,7 +2,7 @@ import { createContentHasher, type ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import type { Reading } from '#formats/tree';
 import type { Repository } from '#stores/composefs';
-import { type ContentPlace, LayerIndexer } from '#work/contents';
+import { type ContentPlace, indexNameOf, LayerIndexer } from '#work/contents';
 import {
   type BatchPool,
   type EntryListener,
@@ -35,7 +35,7 @@ export async function importAssembled(
   onAdvance: (readBytes: number) => void,
 ): Promise<ImportedLayer> {
   const { repository, pool, signal, reading } = assembly;
-  const indexer = new LayerIndexer(repository, layer.files);
+  const indexer = new LayerIndexer(repository.algorithm, layer.files);
   const placed = new Set<ObjectId>();
   const onEntry: EntryListener = (entry, content) => {
     indexer.entry(entry, content);
@@ -46,7 +46,10 @@ export async function importAssembled(
   const order = { digest: descriptor.digest, parts: watched, onEntry, reading };
   const imported = await importParts({ repository, pool, signal }, order);
   requireObjects(repository, placed);
-  if (diffId !== undefined) indexer.keep(diffId);
+  const index = indexer.finish();
+  if (diffId !== undefined && index !== undefined) {
+    repository.kept.contents.write(indexNameOf(diffId), index);
+  }
   return imported;
 }
 

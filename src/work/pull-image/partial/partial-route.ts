@@ -43,7 +43,7 @@ export interface PartialRouteOptions {
 export type OpenedParts = LayerParts<ContentPlace>;
 
 /** Brings layers with a TOC in parts: what is here is used, what is missing is fetched by ranges. */
-export class PartialRoute {
+export class PartialRoute implements AsyncDisposable {
   readonly #repository: Repository | undefined;
   readonly #options: PartialRouteOptions;
   readonly #own: RepositorySource | undefined;
@@ -120,6 +120,7 @@ export class PartialRoute {
       throw new Error('there is nowhere to put a layer together');
     }
     const { verifiesFirst, onChanged } = this.#options;
+    this.#own?.prepare();
     const objects = repository.objects.writer();
     const terms = {
       ...this.#terms(blob, blob.prefixBytes),
@@ -164,6 +165,11 @@ export class PartialRoute {
     repository.suspects.add(changed.map((id) => ({ id })));
     for (const id of changed) this.#options.onChanged?.(id);
     return changed.length > 0;
+  }
+
+  /** Gives up what was begun for layers that did not come. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#own?.[Symbol.asyncDispose]();
   }
 
   get #mayHaveContent(): boolean {

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { ByteString } from '#base/bytes';
 import { computeContentDigest, parseObjectId } from '#base/digest';
 import type { ChunkedFile } from '#formats/chunked';
+import { WantedContents } from '../wanted.ts';
 import { type IndexedObjects, IndexWriter, scanIndex } from './index-file.ts';
-import { WantedContents } from './wanted.ts';
 
 const ID = parseObjectId('ab'.repeat(32));
 

@@ -1,9 +1,9 @@
 import type { ObjectId } from '#base/digest';
 import type { ChunkedFile } from '#formats/chunked';
 import { ALGORITHMS, type VerityAlgorithm } from '#formats/fsverity';
-import type { ContentPlace } from './place.ts';
-import { placeOfBytes } from './place.ts';
-import { KEY_BYTES, keyOf, type WantedContents } from './wanted.ts';
+import type { ContentPlace } from '../place.ts';
+import { placeOfBytes } from '../place.ts';
+import { KEY_BYTES, keyOf, type WantedContents } from '../wanted.ts';
 
 /*
  * The contents of a layer: a header, the ids of its objects, the bytes of its small files, and fixed records, all little-endian.
