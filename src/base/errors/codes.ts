@@ -1078,6 +1078,11 @@ export const ERROR_CODES = {
     meaning: 'Another process holds a lock of containers-storage',
     keys: ['path'],
   },
+  STORE_METACOPY_UNSUPPORTED: {
+    kind: 'unsupported',
+    meaning: 'A layer of containers-storage has files whose content is in a lower layer',
+    keys: ['layer', 'path'],
+  },
   STORE_NEEDS_NAMESPACE: {
     kind: 'unsupported',
     meaning:

@@ -1,7 +1,14 @@
 import { createGunzip } from 'node:zlib';
 import { type ByteString, displayText } from '#base/bytes';
 import type { DiffId } from '#base/digest';
-import { BusyError, FormatError, hasCode, IntegrityError, UnsupportedError } from '#base/errors';
+import {
+  BusyError,
+  FormatError,
+  hasCode,
+  IntegrityError,
+  quietly,
+  UnsupportedError,
+} from '#base/errors';
 import { drained } from '#base/flow';
 import { TarSplitReader, type TarSplitRecord } from '#formats/tar-split';
 import {
@@ -22,6 +29,7 @@ import {
   diffFolder,
   TAR_SPLIT_BYTES_MAX,
 } from './layout.ts';
+import { findMetacopy, metacopyUnsupported } from './metacopy.ts';
 import type { StorageRoot } from './root.ts';
 import type { LayerRow } from './snapshot.ts';
 
@@ -154,11 +162,19 @@ export class LayerFiles implements Disposable {
     }
   }
 
-  /** Returns the error for a removed layer, if the layer was removed while it was read; else the given error. */
+  /**
+   * Returns the error for a removed layer, if the layer was removed while it was read, or the error for files whose content is in a lower layer;
+   * else the given error.
+   */
   explain(error: unknown): unknown {
-    return hasCode(error, 'TAR_SPLIT_CONTENT_MISMATCH') && !this.isThere()
-      ? layerGone(this.row, error)
-      : error;
+    const isMismatch = hasCode(error, 'TAR_SPLIT_CONTENT_MISMATCH');
+    if (isMismatch && !this.isThere()) return layerGone(this.row, error);
+    if (!isMismatch && !hasCode(error, 'DIFF_ID_MISMATCH')) return error;
+    using content = this.content.openDir('.');
+    const path = quietly(() => findMetacopy(content));
+    return path === undefined
+      ? error
+      : metacopyUnsupported(this.row, displayText(path as ByteString), error);
   }
 
   /** False when the layer has been removed from the store. */

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import { needs } from '../../../test/support/capability.ts';
+import { writeSmallStore } from '../../../test/support/containers-stores.ts';
+import { runCli } from '../../../test/support/run-cli.ts';
 import { makeTempDir } from '../../../test/support/temp-dir.ts';
 import { lockToRead, lockToWrite } from './locks.ts';
 import { openRoot } from './root.ts';
@@ -51,6 +53,27 @@ test('records that are incomplete do not count, damaged ones are told, equal ids
     () => store.chainOf(image),
     (error) => hasCode(error, 'STORE_LAYER_GONE'),
   );
+});
+
+test('a layer with a file whose content is in a lower layer is refused by name', async (t) => {
+  if (!needs(t, 'tool:setfattr')) return;
+  using temp = makeTempDir();
+  const graph = join(temp.path, 'graph');
+  writeSmallStore(graph, 'localhost/app:1', [{ name: 'file', content: 'content '.repeat(100) }]);
+  const [layer = ''] = readdirSync(join(graph, 'overlay')).filter((name) => name.length === 64);
+  const path = join(graph, 'overlay', layer, 'diff/file');
+  truncateSync(path, 0);
+  truncateSync(path, 800);
+  const reference = `containers-storage:[overlay@${graph}]localhost/app:1`;
+  const pull = () =>
+    runCli(['--json', 'pull', reference, 'app'], { repo: join(temp.path, 'repo') });
+  assert.equal(JSON.parse(pull().stderr).error.code, 'DIFF_ID_MISMATCH');
+  const mark = ['-n', 'user.overlay.metacopy', '-v', '0x', path];
+  const marked = spawnSync('setfattr', mark, { encoding: 'utf8' });
+  assert.equal(marked.status, 0, marked.stderr);
+  const { error } = JSON.parse(pull().stderr);
+  assert.equal(error.code, 'STORE_METACOPY_UNSUPPORTED');
+  assert.equal(error.details.path, 'file');
 });
 
 test('a circle of layers is refused', async () => {
