@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { killCommits } from '../test/support/commit-kills.ts';
+import { interleave } from '../test/support/containers-interleavings.ts';
 import { killContainersExports } from '../test/support/containers-kills.ts';
 import { healFlips } from '../test/support/flips.ts';
 import { fillDisks } from '../test/support/full-disk.ts';
@@ -149,6 +150,17 @@ const PROOFS: Readonly<Record<string, Proof>> = {
       using podman = await openAnyPodman(filesystem.path);
       const { killed, wrong } = await killContainersExports(podman, count);
       process.stdout.write(`podman ${podman.version}: ${killed} of ${count} killed\n`);
+      return wrong;
+    },
+  },
+  'containers-interleavings': {
+    says: 'podman pull and rmi, and our export and pull at the same store, lose nothing and fail with nothing but a retryable error (as root)',
+    count: 100,
+    async run(count) {
+      await using filesystem = await mountLoopFilesystem('xfs');
+      using podman = await openAnyPodman(filesystem.path);
+      const { retryable, wrong } = await interleave(podman, count);
+      process.stdout.write(`podman ${podman.version}: ${count} rounds, ${retryable} retryable\n`);
       return wrong;
     },
   },

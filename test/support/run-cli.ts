@@ -1,4 +1,4 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -42,6 +42,26 @@ export function runCli(args: readonly string[], options: CliOptions = {}): CliRu
   });
   if (done.error !== undefined) throw done.error;
   return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+/** As `runCli`, while others run. */
+export function runCliAsync(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  const repo = options.repo === undefined ? {} : { ONECOPY_REPO: options.repo };
+  return new Promise((resolve, reject) => {
+    const child = spawn(ONECOPY, args, {
+      env: cliEnvironment({ ...repo, ...options.env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = { stdout: '', stderr: '' };
+    child.stdout.on('data', (piece: Buffer) => {
+      said.stdout += piece.toString();
+    });
+    child.stderr.on('data', (piece: Buffer) => {
+      said.stderr += piece.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, ...said }));
+  });
 }
 
 /** The reference of a golden image layout, for example `oci:…/basic/layout:latest`. */
