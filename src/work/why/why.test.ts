@@ -133,6 +133,7 @@ test('digests, streams, ids of images, names and files of the repository are fou
     await rejects(ask(path, 'ffffffff'), { code: 'IMAGE_NOT_FOUND' });
     await rejects(ask(path, join(path, 'absent')), { code: 'TREE_PATH_NOT_FOUND' });
     await rejects(ask(path, '/proc/self/status'), { code: 'STORE_NOT_FOUND' });
+    await rejects(ask(path, '/'), { code: 'STORE_NOT_FOUND' });
     await rejects(ask(path, 'app', '/none'), { code: 'TREE_PATH_NOT_FOUND' });
   });
 });

@@ -243,6 +243,7 @@ function isSame(one: StorePlace, other: StorePlace): boolean {
 
 /** The path with its links followed, except for the last name. @throws NotFoundError TREE_PATH_NOT_FOUND */
 function realPath(path: string): string {
+  if (resolve(path) === '/') return '/';
   const { parent, name } = splitPath(resolve(path));
   try {
     using dir = Dir.open(parent);
