@@ -127,7 +127,41 @@ test('fsck --repair --from brings damaged files of commits again and builds lost
     equal(ls.status, 0, ls.stderr);
     const repair = runCli(['fsck', '--repair', '--from', `ostree-local:${source}`], { repo: path });
     equal(repair.status, 0, repair.stderr);
-    match(repair.stdout, /Repaired: object-digest-mismatch[\s\S]*commits: {3}1\/1 ok/);
+    match(repair.stdout, /commits: {3}1\/1 ok[\s\S]*Repaired: object-digest-mismatch/);
     equal(existsSync(join(path, 'streams', 'refs')), false);
+  });
+});
+
+test('fsck --repair of a commit by its id pulls it again, without a check of the others before', async () => {
+  await withCommit(async ({ path, source, repository }) => {
+    const file = PARTS['the content of a file']?.(repository) as ObjectId;
+    flip(join(path, 'objects', objectPath(file)));
+    repository[Symbol.dispose]();
+    const from = ['--from', `ostree-local:${source}`];
+    const alone = runCli(['fsck', '--repair', V1], { repo: path });
+    equal(alone.status, 3, alone.stderr);
+    match(alone.stdout, /CONTENT_DAMAGED/);
+    const repair = runCli(['fsck', '--repair', ...from, V1], { repo: path });
+    equal(repair.status, 0, repair.stderr);
+    match(repair.stdout, /Repaired: CONTENT_DAMAGED/);
+    equal(runCli(['fsck'], { repo: path }).status, 0);
+  });
+});
+
+test('a check says of each finding what a repair does about it, and a repair does that', async () => {
+  await withCommit(async ({ path, source, repository }) => {
+    const file = PARTS['the content of a file']?.(repository) as ObjectId;
+    flip(join(path, 'objects', objectPath(file)));
+    repository[Symbol.dispose]();
+    for (const args of [['fsck'], ['fsck', '--repair', '--dry-run']]) {
+      const { stdout, status } = runCli(args, { repo: path });
+      equal(status, 3, stdout);
+      match(
+        stdout,
+        /object-digest-mismatch.*\n(?: +used by.*\n)* +fsck --repair: pull again with --from/,
+      );
+    }
+    const from = ['--from', `ostree-local:${source}`];
+    equal(runCli(['fsck', '--repair', ...from], { repo: path }).status, 0);
   });
 });

@@ -42,6 +42,9 @@ const CONTAINERS =
 const REPOSITORY =
   /^repo(\/meta\.json|\/(streams|images)(\/refs)?|\/objects(\/[0-9a-f]{2}(\/[0-9a-f]+)?)?|\/\.onecopy.*)?$/;
 
+/** Whole layers and images keep their names: the next pull does not make them again, and gc removes them. */
+const WHOLE = /^repo\/(streams\/oci-layer-sha256:[0-9a-f]{64}|images\/[0-9a-f]{128})$/;
+
 /** A command whose target is on the filesystem at `disk`. */
 interface Case {
   readonly name: string;
@@ -50,6 +53,8 @@ interface Case {
   readonly run: (disk: string) => Promise<unknown>;
   /** Names below the filesystem that a failed run may leave: an empty store, and whole contents that nothing lists. */
   readonly mayLeave?: RegExp;
+  /** What is wrong with what a failed run left, once there is space again. */
+  readonly afterFailure?: (disk: string) => Promise<string | undefined>;
   /** What is wrong after a successful run. */
   readonly check: (disk: string) => Promise<string | undefined>;
   /** It needs no space of its own, and succeeds on a full disk. */
@@ -193,7 +198,9 @@ function casesOf(scratch: string, source: string, reference: string, ids: Json):
     {
       name: 'pull',
       run: (disk) => ask(repository(disk), 'pull', { reference, names: ['app'] }),
-      mayLeave: REPOSITORY,
+      mayLeave: new RegExp(`${REPOSITORY.source}|${WHOLE.source}`),
+      afterFailure: async (disk) =>
+        existsSync(join(repository(disk), 'meta.json')) ? await clean(disk) : undefined,
       check: clean,
     },
     {
@@ -274,6 +281,8 @@ async function fill(one: Case, disk: string, steps: number): Promise<FullDiskOut
     }
     rmSync(join(disk, BALLAST), { force: true });
     if (error !== undefined) {
+      const bad = await one.afterFailure?.(disk);
+      if (bad !== undefined) says(`after the failure: ${bad}`);
       const again = await one.run(disk).then(
         () => one.check(disk),
         (reason: unknown) => `run again, it failed: ${reason}`,
@@ -294,7 +303,15 @@ function faultsOf(error: unknown, disk: string): readonly string[] {
   // A pull counts what it needs before it begins.
   if (error.code !== 'NO_SPACE' && error.code !== 'SPACE_INSUFFICIENT')
     return [`it failed with ${error.code}: ${error.message}`];
-  return error.message.includes(disk) ? [] : [`the error names no path: ${error.message}`];
+  const messages = messagesOf(error);
+  return messages.some((text) => text.includes(disk))
+    ? []
+    : [`the error names no path: ${messages.join(': ')}`];
+}
+
+/** The message of an error and those of its causes, as a face prints them. */
+function messagesOf(error: unknown): string[] {
+  return error instanceof Error ? [error.message, ...messagesOf(error.cause)] : [];
 }
 
 function namesBelow(disk: string): string[] {

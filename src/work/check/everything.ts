@@ -1,6 +1,7 @@
 import type { ObjectId } from '#base/digest';
 import type { OperationOptions } from '#base/flow';
 import { checkRepository, type Finding, type FsckReport, type Repository } from '#stores/composefs';
+import { repairOf } from './advice.ts';
 import { checkOciImages } from './oci.ts';
 import type { OciFinding } from './oci-findings.ts';
 import { findUses, type ObjectUse } from './users.ts';
@@ -15,8 +16,12 @@ export interface CheckOptions extends OperationOptions {
   readonly workers?: number | undefined;
 }
 
-/** A finding, and the images that use its object. */
-export type ReportedFinding = (Finding | OciFinding) & { readonly usedBy: readonly ObjectUse[] };
+/** A finding, the images that use its object, and what a repair does about it. */
+export type ReportedFinding = (Finding | OciFinding) & {
+  readonly usedBy: readonly ObjectUse[];
+  /** Undefined if a repair does nothing. */
+  readonly repair: string | undefined;
+};
 
 /** What a check found. */
 export interface CheckReport {
@@ -50,10 +55,10 @@ export async function checkEverything(
   });
   const found = [...(report?.findings ?? []), ...tags.findings];
   const uses = findUses(repository, new Set(found.flatMap(objectsOf)));
-  const findings = found.map((finding) => ({
-    ...finding,
-    usedBy: objectsOf(finding).flatMap((id) => uses.get(id) ?? []),
-  }));
+  const findings = found.map((finding) => {
+    const usedBy = objectsOf(finding).flatMap((id) => uses.get(id) ?? []);
+    return { ...finding, usedBy, repair: repairOf(finding, usedBy) };
+  });
   const { imagesChecked, imagesCorrupted } = tags;
   return {
     ok: findings.length === 0,

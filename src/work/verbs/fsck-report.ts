@@ -2,9 +2,11 @@ import * as v from 'valibot';
 import { count, list, text } from './schemas.ts';
 
 const usedBy = list(v.object({ image: text, path: v.nullable(text), part: v.nullable(text) }));
-const finding = v.object({ kind: text, path: text, detail: text, usedBy });
+/** What a repair does about a finding; null if it does nothing. */
+const repair = v.nullable(text);
+const finding = v.object({ kind: text, path: text, detail: text, usedBy, repair });
 /** A problem of an image. */
-export const imageFinding = v.object({ kind: text, image: text, detail: text, usedBy });
+export const imageFinding = v.object({ kind: text, image: text, detail: text, usedBy, repair });
 const findings = list(v.union([finding, imageFinding]));
 
 /** The result of the check of a commit. */

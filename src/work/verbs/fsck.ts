@@ -81,24 +81,26 @@ async function check(
   const whole = names.map((name) => findWhole(repository, name));
   const images = whole.filter(isImage).map((one) => nameOf(one, repository));
   const named = whole.filter((one) => one.kind !== 'index');
-  const others = named.filter((one) => !isImage(one));
+  const others = named.filter((one) => one.kind === 'erofs');
   if (asked.repair === true && others.length > 0) {
     throw new UsageError(
-      'Cannot repair commits by name: expected images, or no name for the whole repository',
-      'onecopy fsck --repair --from ostree:URL:REF repairs commits',
+      'Cannot repair a bare EROFS image: expected images and commits, or no name for the whole repository',
     );
   }
   const { signal, onProgress, jobs } = context;
   const workers = jobs ?? availableParallelism();
   const options = { signal, onProgress, workers, metadataOnly, names: images };
   const bare = await checkBare(context, repository, named, metadataOnly);
+  if (doesRepair && names.length > 0 && images.length === 0) {
+    return await repairCommits(context, repository, named, asked.from);
+  }
   if (doesRepair) {
     const refetch = async () => {
       await refetchFrom(context, repository, asked.from);
       await restoreImages(context, repository);
     };
     const done = await repairRepository(repository, { ...options, refetch });
-    const left = names.length === 0 ? storedCommits(repository) : [];
+    const left = names.length === 0 ? storedCommits(repository) : named;
     const rows = await checkCommits(context, repository, left, metadataOnly);
     return reportOf(done, rows, []);
   }
@@ -107,6 +109,40 @@ async function check(
   const isNeeded = names.length === 0 || images.length > 0;
   const found = isNeeded ? await checkEverything(repository, options) : undefined;
   return reportOf(found, commits, bare);
+}
+
+/** Pulls commits again, builds their images again where they are damaged, and says what is better and what is left. */
+async function repairCommits(
+  context: VerbContext,
+  repository: Repository,
+  named: readonly Named[],
+  from: readonly string[],
+): Promise<FsckReport> {
+  repository.ensureWritable();
+  const before = await checkCommits(context, repository, named, false);
+  const isDamaged = before.some((one) => one.findings.length > 0);
+  if (isDamaged) {
+    // A check of commits marks nothing, so the pull must not trust what is stored.
+    repository.objects.distrustAll();
+    await refetchFrom(context, repository, from);
+    await restoreImages(context, repository);
+  }
+  const rows = isDamaged ? await checkCommits(context, repository, named, false) : before;
+  const left = new Set(rows.flatMap(keysOf));
+  const repaired = before.flatMap(({ name, findings }) =>
+    findings
+      .filter((finding) => !left.has(keyOf(name, finding)))
+      .map(({ code: kind, detail }) => ({ kind, image: name, detail, usedBy: [], repair: null })),
+  );
+  return { ...reportOf(undefined, rows, []), repaired, removed: [] };
+}
+
+function keysOf({ name, findings }: CommitRow): string[] {
+  return findings.map((finding) => keyOf(name, finding));
+}
+
+function keyOf(name: string, { code, checksum, detail }: CommitRow['findings'][number]): string {
+  return [name, code, checksum, detail].join('\0');
 }
 
 function requireFit({ repair, from, metadataOnly }: FsckRequest): void {
@@ -192,7 +228,13 @@ async function checkBare(
     } catch (error) {
       if (!isOnecopyError(error)) throw error;
       const image = one.ref ?? one.imageId;
-      findings.push({ kind: 'image-check-failed', image, detail: error.message, usedBy: [] });
+      findings.push({
+        kind: 'image-check-failed',
+        image,
+        detail: error.message,
+        usedBy: [],
+        repair: null,
+      });
     }
   }
   return findings;
@@ -213,17 +255,21 @@ function reportOf(
 ): FsckReport {
   const repair = done !== undefined && 'after' in done ? done : undefined;
   const found = done !== undefined && 'after' in done ? done.after : done;
-  const findings = [...(found?.findings ?? []).map(withUses), ...bare];
+  const findings = [...(found?.findings ?? []).map(withUses).map(withRepair), ...bare];
   return {
     ok: findings.length === 0 && commits.every((one) => one.findings.length === 0),
     repository: orNull(found?.repository),
     tags: found?.tags ?? { imagesChecked: 0, imagesCorrupted: 0 },
     findings,
     commits,
-    repaired: repair === undefined ? null : repair.repaired.map(withUses),
+    repaired: repair === undefined ? null : repair.repaired.map(withUses).map(withRepair),
     removed: repair === undefined ? null : repair.removed.map(withUses),
     notChecked: found?.notChecked ?? ['objects that only other images use'],
   };
+}
+
+function withRepair<Finding extends { readonly repair: string | undefined }>(finding: Finding) {
+  return { ...finding, repair: orNull(finding.repair) };
 }
 
 function withUses<Finding extends { readonly usedBy: readonly ObjectUse[] }>(finding: Finding) {

@@ -5,11 +5,6 @@ import type { Speaker, Text } from './text.ts';
 /** The text of `fsck`. */
 export const text: Text<FsckReport> = (report, { line }) => {
   const { repository, tags, findings, commits, notChecked } = report;
-  for (const one of report.repaired ?? []) printFinding(line, one, 'Repaired: ');
-  for (const { path, usedBy } of report.removed ?? []) {
-    line(`Removed: ${path}`);
-    for (const use of usedBy) line(`    missing from ${use.image}: ${use.path ?? use.part}`);
-  }
   const isWhole = repository !== null;
   for (const commit of commits) {
     if (!isWhole || commit.findings.length > 0) printCommit(line, commit);
@@ -22,7 +17,16 @@ export const text: Text<FsckReport> = (report, { line }) => {
     const bad = commits.filter((one) => one.findings.length > 0).length;
     line(`commits:   ${okOf(commits.length, bad)}`);
   }
-  for (const finding of findings) printFinding(line, finding, '  ');
+  for (const finding of findings) {
+    printFinding(line, finding, '  ');
+    line(`    fsck --repair: ${finding.repair ?? 'cannot repair this'}`);
+  }
+  // What was repaired is what the check above, which ran after the repair, no longer finds.
+  for (const one of report.repaired ?? []) printFinding(line, one, 'Repaired: ');
+  for (const { path, usedBy } of report.removed ?? []) {
+    line(`Removed: ${path}`);
+    for (const use of usedBy) line(`    missing from ${use.image}: ${use.path ?? use.part}`);
+  }
   if (notChecked.length > 0) line(`Not checked: ${notChecked.join(', ')}`);
   const count = findings.length + commits.reduce((sum, one) => sum + one.findings.length, 0);
   line(count === 0 ? 'Nothing wrong' : countOf(count, 'finding'));
