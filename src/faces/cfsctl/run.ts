@@ -1,9 +1,9 @@
 import { isOnecopyError, renderErrorText, UsageError } from '#base/errors';
 import { isActivated } from '#work/sockets';
 import { renderHelp } from './arguments/help.ts';
-import { parseArguments } from './arguments/parse.ts';
+import { type Parsed, parseArguments } from './arguments/parse.ts';
 import { PROGRAM } from './program.ts';
-import { Setting, type Surroundings } from './setting.ts';
+import { type Handler, Setting, type Surroundings } from './setting.ts';
 
 /** Every error but a wrong command line. Source: oci-and-cli section 1.1. */
 const FAILED = 1;
@@ -32,10 +32,24 @@ export async function runCfsctl(argv: readonly string[], around: Surroundings): 
       await around.write(renderHelp(PROGRAM, parsed.path));
       return 0;
     }
-    const handle = await parsed.command.load();
-    return (await handle(new Setting(parsed.path, parsed.globals, parsed.given, around))) ?? 0;
+    return await carryOut(parsed, around);
   } catch (error) {
     return explain(error, around);
+  }
+}
+
+/** Runs a command. A value that the grammar accepts and the command refuses is an error like others. */
+async function carryOut(
+  { command, path, globals, given }: Extract<Parsed<Handler>, { kind: 'command' }>,
+  around: Surroundings,
+): Promise<number> {
+  const handle = await command.load();
+  try {
+    return (await handle(new Setting(path, globals, given, around))) ?? 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    around.warn(`Error: ${renderErrorText(error)}\n`);
+    return FAILED;
   }
 }
 

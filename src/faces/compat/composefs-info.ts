@@ -17,7 +17,7 @@ import {
 } from '#work/compose';
 import { escapeName } from './escape.ts';
 import { lastValue, type OptionTable, parseOptions } from './options.ts';
-import { printLines, runTool, ToolError } from './run.ts';
+import { IS_CFSCTL, printLines, runTool, ToolError } from './run.ts';
 
 const PROGRAM = 'composefs-info';
 const USAGE =
@@ -54,6 +54,8 @@ export function main(argv: readonly string[]): Promise<number> {
     if (command === undefined) throw new UsageError('No command specified');
     const known = commandOf(command);
     if (known === undefined) throw new UsageError(`${PROGRAM}: Unknown command '${command}'`);
+    // composefs-rs does nothing for no image, but to look for objects it needs one.
+    if (paths.length === 0 && IS_CFSCTL && command !== 'missing-objects') return;
     if (paths.length === 0) throw new UsageError('No image path specified');
     if (known === 'measure-file') {
       for (const path of paths) await printLines([`${measureFile(path)}\n`]);

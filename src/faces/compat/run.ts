@@ -5,8 +5,10 @@ import { reportOutputErrors, stderr, stdout } from '#faces/terminal';
 
 /** Characters that are buffered before a write. */
 const PIECE_LENGTH = 64 * 1024;
-/** The C tools exit with 1 for a wrong command line; `cfsctl`, called for mkcomposefs or composefs-info, with 2. */
-const USAGE_STATUS = process.env['ONECOPY_CALLED_AS'] === 'cfsctl' ? 2 : 1;
+/** True if `cfsctl` was called for mkcomposefs or composefs-info. */
+export const IS_CFSCTL = process.env['ONECOPY_CALLED_AS'] === 'cfsctl';
+/** The C tools exit with 1 for a wrong command line, `cfsctl` with 2. */
+const USAGE_STATUS = IS_CFSCTL ? 2 : 1;
 
 /** A failure in the words of the C tool, without the usage; the cause says more. */
 export class ToolError extends Error {}

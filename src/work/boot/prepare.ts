@@ -72,7 +72,9 @@ export async function prepareBoot(
   return prepared.id;
 }
 
-function requireWritable(entry: BootEntry, { args }: PrepareBootOptions): void {
+function requireWritable(entry: BootEntry, { args, entryId }: PrepareBootOptions): void {
+  if (entryId !== undefined && /\/|^\.{1,2}$/.test(entryId))
+    throw unusable(`"${entryId}" is no name of an entry`);
   if (entry.kind === 'aboot') throw unusable('Android boot images are not written');
   if (entry.kind === 'uki' && args.length > 0) {
     throw unusable('a unified kernel image takes no further arguments');

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { type GoldenStep, readGolden } from '../../support/golden-repo.ts';
@@ -101,4 +101,53 @@ test('the launcher starts cfsctl by its name, and the C tools by cfsctl', () => 
   const tool = spawnSync(CFSCTL, ['mkcomposefs'], { encoding: 'utf8' });
   assert.equal(tool.status, 2);
   assert.match(tool.stderr, /mkcomposefs/);
+});
+
+test('command lines and names that composefs-rs refuses are refused with its exit codes', async () => {
+  using temp = makeTempDir();
+  const repo = join(temp.path, 'r');
+  const made = await cfsctl(['init', '--insecure', '--algorithm', 'fsverity-sha256-12', repo]);
+  assert.equal(made.status, 0, made.stderr);
+  const none = '0'.repeat(64);
+  const cases: readonly (readonly [number, readonly string[]])[] = [
+    [1, ['oci', 'pull', 'nonsense:x']],
+    [1, ['oci', 'pull', './x']],
+    [2, ['oci', 'inspect', '@sha256:abc']],
+    [1, ['oci', 'inspect', `@sha256:${none}`]],
+    [2, ['oci', 'compute-id', '@x']],
+    [2, ['oci', 'dump', '@sha256:abc']],
+    [2, ['oci', 'prepare-boot', '@x']],
+    [2, ['oci', 'copy', '@x', '--from', repo]],
+    [1, ['oci', 'linked-erofs-images', 'x']],
+    [1, ['oci', 'linked-erofs-images', none]],
+    [0, ['gc', '--dry-run']],
+    [1, ['gc', '--dry-run', '--root', 'nothing']],
+  ];
+  for (const [status, argv] of cases) {
+    const said = await cfsctl(['--repo', repo, ...argv]);
+    assert.equal(said.status, status, `${argv.join(' ')}: ${said.stderr}`);
+    if (status > 0) assert.equal(said.stdout.length, 0);
+  }
+});
+
+test('a dry run of gc prints no links, and prepare-boot makes its directory', async () => {
+  using temp = makeTempDir();
+  const [repo, boot] = [join(temp.path, 'r'), join(temp.path, 'deep/er/boot')];
+  const layout = new URL('../../golden/cfsctl/oci/bootable/layout', import.meta.url).pathname;
+  await cfsctl(['init', '--insecure', '--algorithm', 'fsverity-sha256-12', repo]);
+  const pulled = await cfsctl(['--repo', repo, 'oci', 'pull', '--bootable', `oci:${layout}`, 'b']);
+  assert.equal(pulled.status, 0, pulled.stderr);
+  const prepare = ['--repo', repo, 'oci', 'prepare-boot', 'b', '--bootdir', boot];
+  for (const name of ['a/b', '..']) {
+    assert.equal((await cfsctl([...prepare, '--entry-id', name])).status, 1);
+  }
+  assert.deepEqual(readdirSync(temp.path), ['r']);
+  const prepared = await cfsctl(prepare);
+  assert.equal(prepared.status, 0, prepared.stderr);
+  assert.ok(readdirSync(boot).includes('loader'));
+  await cfsctl(['--repo', repo, 'oci', 'untag', 'b']);
+  const dry = (await cfsctl(['--repo', repo, 'gc', '-n'])).stdout.toString();
+  assert.match(dry, /^Dry run \(no files deleted\):\nObjects: \d+ removed \(\d+ bytes\)\n$/);
+  const done = (await cfsctl(['--repo', repo, 'gc'])).stdout.toString();
+  assert.match(done, /^Pruned symlinks: 2 images, 3 streams$/m);
 });

@@ -1,14 +1,14 @@
 import type { CommandSpec, OperandSpec, OptionSpec } from '../arguments/spec.ts';
 import { BOOTABLE, MOUNT_OPTIONS, VARLINK, XATTRS } from '../repository/commands.ts';
 import type { Handler } from '../setting.ts';
-import { refuseDigest } from './values.ts';
+import { refuseAfterAt, refuseDigest } from './values.ts';
 
 const JSON_FLAG: OptionSpec = { name: 'json', summary: 'Print JSON' };
 const CONFIG: readonly OperandSpec[] = [
-  { name: 'CONFIG_NAME', completes: 'oci' },
+  { name: 'CONFIG_NAME', completes: 'oci', refuse: refuseAfterAt },
   { name: 'CONFIG_VERITY', isOptional: true },
 ];
-const IMAGE: readonly OperandSpec[] = [{ name: 'IMAGE' }];
+const IMAGE: readonly OperandSpec[] = [{ name: 'IMAGE', refuse: refuseAfterAt }];
 
 /** Commands on OCI images. Source: oci-and-cli section 1.4. */
 export const ociCommands: readonly CommandSpec<Handler>[] = [
@@ -76,7 +76,7 @@ export const ociCommands: readonly CommandSpec<Handler>[] = [
   {
     name: 'inspect',
     summary: 'Print what an image says of itself, as JSON',
-    operands: [{ name: 'IMAGE', completes: 'oci' }],
+    operands: [{ name: 'IMAGE', completes: 'oci', refuse: refuseAfterAt }],
     options: [
       { name: 'manifest', excludes: ['config'], summary: 'Print only the stored manifest' },
       { name: 'config', summary: 'Print only the stored config' },

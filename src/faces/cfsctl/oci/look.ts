@@ -1,4 +1,4 @@
-import type { ContentDigest } from '#base/digest';
+import type { ContentDigest, ObjectId } from '#base/digest';
 import { NotFoundError } from '#base/errors';
 import {
   bootSlot,
@@ -13,6 +13,7 @@ import type { Repository } from '#work/repository';
 import { printListing } from '../listing.ts';
 import type { Setting } from '../setting.ts';
 import { openByManifest } from './names.ts';
+import { requireObjectId } from './values.ts';
 
 /** Digits of a digest in a table. */
 const DIGEST_DIGITS = 12;
@@ -95,6 +96,7 @@ function listReferrers(repository: Repository, digest: ContentDigest) {
 export async function linkedErofsImages(setting: Setting): Promise<undefined> {
   using repository = await setting.open();
   const wanted = setting.given.operand(0);
+  requireImage(repository, wanted);
   const linked = new Map<
     string,
     { bootable: boolean; version: number; xattrMode: string | null }
@@ -109,6 +111,13 @@ export async function linkedErofsImages(setting: Setting): Promise<undefined> {
     return { id, bootable, version, xattrMode };
   });
   await setting.print(JSON.stringify(rows, undefined, 2));
+}
+
+/** @throws FormatError DIGEST_INVALID; NotFoundError IMAGE_NOT_FOUND */
+function requireImage({ images, algorithm }: Repository, id: string): void {
+  requireObjectId(id, algorithm, 'the image');
+  if (images.has(id as ObjectId)) return;
+  throw new NotFoundError('IMAGE_NOT_FOUND', `image not found: ${id}`, { name: id });
 }
 
 /** `oci tag MANIFEST_DIGEST NAME` */

@@ -12,9 +12,8 @@ import {
 } from '#work/layer-transfer';
 import type { Repository } from '#work/repository';
 import { readPassed } from '#work/sockets';
-import { refuseDigest } from '../oci/values.ts';
+import { refuseDigest, refuseObjectId } from '../oci/values.ts';
 import type { Handles } from './handles.ts';
-import { refuseObjectId } from './values.ts';
 
 /** Maximum number of layers that are handed out at a time; further calls wait. */
 const HANDED_OUT_MAX = 64;
@@ -139,7 +138,7 @@ export class LayerMethods {
     const given = parameters['layers'] as readonly { diff_id: string; layer_verity: string }[];
     const layers = given.map(({ diff_id: diffId, layer_verity: verity }) => {
       this.#requireDigest(diffId, `diff_id ${JSON.stringify(diffId)}: `);
-      const reason = refuseObjectId(verity, repository);
+      const reason = refuseObjectId(verity, repository.algorithm);
       if (reason === undefined) return [diffId, verity as ObjectId] as const;
       const message = `layer_verity ${JSON.stringify(verity)}: ${reason}`;
       throw this.#handles.error('InvalidDigest', { message });

@@ -7,9 +7,9 @@ import { bootSlot, type XattrMode } from '#work/image';
 import { type PullReport, pullImage, type ReflinkPolicy } from '#work/pull-image';
 import type { Repository } from '#work/repository';
 import { statsOf } from '../oci/units.ts';
-import { localFetch } from '../oci/values.ts';
+import { localFetch, refuseObjectId } from '../oci/values.ts';
 import type { Handles } from './handles.ts';
-import { refuseObjectId, xattrModeOf } from './values.ts';
+import { xattrModeOf } from './values.ts';
 
 /** Parameters of a call. */
 interface PullRequest {
@@ -74,7 +74,8 @@ function requestOf(
       'expected_digest and xattrs are mutually exclusive: expected_digest searches every mode';
     throw handles.error('InvalidRequest', { message });
   }
-  const reason = expected === undefined ? undefined : refuseObjectId(expected, repository);
+  const reason =
+    expected === undefined ? undefined : refuseObjectId(expected, repository.algorithm);
   if (reason !== undefined) {
     throw handles.error('InvalidDigest', { message: `invalid expected_digest: ${reason}` });
   }

@@ -125,13 +125,12 @@ async function gc(handles: Handles, call: MethodCall): Promise<Answer> {
     const options = { signal, roots, workers: availableParallelism() };
     if (isDry) {
       const plan = await planGc(repository, options);
-      const pruned = (category: string) =>
-        plan.links.filter((link) => link.category === category).length;
+      // composefs-rs counts links when their objects are gone.
       const result = {
         objects_removed: plan.objects.length,
         objects_bytes: plan.objectsBytes,
-        images_pruned: pruned('images'),
-        streams_pruned: pruned('streams'),
+        images_pruned: 0,
+        streams_pruned: 0,
       };
       return { parameters: { result, dry_run: true } };
     }

@@ -1,5 +1,6 @@
 import type { OciImage, XattrMode } from '#work/image';
 import type { Repository } from '#work/repository';
+import { refuseObjectId } from '../oci/values.ts';
 import type { Handles } from './handles.ts';
 
 const XATTR_MODES: Readonly<Record<string, XattrMode>> = {
@@ -12,13 +13,6 @@ export function xattrModeOf(value: unknown): XattrMode | undefined {
   return typeof value === 'string' ? XATTR_MODES[value] : undefined;
 }
 
-/** Describes why a text is not an object id; undefined for a valid id. */
-export function refuseObjectId(text: string, { algorithm }: Repository): string | undefined {
-  const digits = algorithm === 'sha256' ? 64 : 128;
-  if (text.length !== digits) return 'Invalid string length';
-  return /^[0-9a-f]+$/.test(text) ? undefined : 'Invalid character';
-}
-
 /** Requires that an image has the config stream that a call expects. @throws CallError InternalError */
 export function requireVerityId(
   handles: Handles,
@@ -27,7 +21,7 @@ export function requireVerityId(
   image: OciImage,
 ): void {
   if (typeof expected !== 'string') return;
-  const reason = refuseObjectId(expected, repository);
+  const reason = refuseObjectId(expected, repository.algorithm);
   if (reason !== undefined) {
     throw handles.error('InternalError', { message: `invalid verity: ${reason}` });
   }
