@@ -36,5 +36,7 @@ export async function mountAs(
   const session = await serveByFuse(repository, imageId, target, how);
   const end = () => void session.unmount().catch(() => undefined);
   signal.addEventListener('abort', end);
+  // A signal that came while the mount was made fires no more.
+  if (signal.aborted) end();
   await session.done;
 }

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { resolveImageId } from '#work/image';
+import { pullImage } from '#work/pull-image';
+import { openOrCreate } from '#work/repository';
+import { needs } from '../../../../test/support/capability.ts';
+import { testTar } from '../../../../test/support/tar-archive.ts';
+import { makeTempDir } from '../../../../test/support/temp-dir.ts';
+import { writeTestLayout } from '../../../../test/support/test-layout.ts';
+import { Given } from '../arguments/spec.ts';
+import type { Setting } from '../setting.ts';
+import { mountAs } from './mount.ts';
+
+test('a signal that comes while the mount is made ends a server in the foreground', async (t) => {
+  if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay', 'tool:fusermount3')) return;
+  using temp = makeTempDir();
+  const target = join(temp.path, 'mnt');
+  mkdirSync(target);
+  const tar = testTar([{ name: 'file', content: 'content' }]);
+  const { reference } = writeTestLayout(join(temp.path, 'layout'), [{ tar }]);
+  const path = join(temp.path, 'repo');
+  const { repository } = await openOrCreate({ path }, { insecure: true });
+  using _opened = repository;
+  await pullImage(repository, reference, { name: 'image' });
+  const given = new Given();
+  given.values.set('fuse', ['yes']);
+  given.flags.add('foreground');
+  const setting = { given, signal: AbortSignal.abort() } as Setting;
+  const imageId = resolveImageId(repository, 'image');
+  await mountAs(setting, repository, imageId, { label: 'image', target });
+  assert.equal(statSync(target).dev, statSync(temp.path).dev);
+});
