@@ -16,6 +16,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./fsverity.ts'),
   () => import('./mkcomposefs.ts'),
   () => import('./pull.ts'),
+  () => import('./registry.ts'),
   () => import('./startup.ts'),
   () => import('./ostree.ts'),
   () => import('./scale.ts'),
