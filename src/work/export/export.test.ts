@@ -145,6 +145,25 @@ test('an artifact leaves byte for byte, with a platform that older readers ask f
   assert.equal(index.manifests[0].platform.os, 'linux');
 });
 
+test('each layer of an export begins and ends once, however it is packed', async () => {
+  using temp = makeTempDir();
+  using repository = await openGolden(temp, 'whiteouts/repo-sha256-v1');
+  for (const how of [{}, { compression: 'gzip' }, { forceCompression: 'zstd' }] as const) {
+    const begun: string[] = [];
+    const ended: string[] = [];
+    await exportImage(repository, 'img', local(`oci:${temp.path}/${JSON.stringify(how)}:v1`), {
+      ...how,
+      onProgress(event) {
+        if (event.type === 'started') begun.push(event.id);
+        if (event.type === 'done') ended.push(event.id);
+      },
+    });
+    assert.ok(begun.length > 0);
+    assert.equal(new Set(begun).size, begun.length, JSON.stringify(how));
+    assert.deepEqual(ended.sort(), begun.sort());
+  }
+});
+
 test('a second export finds every blob present', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'sizes/repo-sha256-v1');

@@ -198,25 +198,33 @@ interface LayerJob {
 }
 
 async function exportLayer(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
-  const { image, layer, descriptor, target } = job;
+  const { layer, descriptor, target } = job;
   const { onProgress, forceCompression } = options;
   const { diffId } = layer;
   const id = diffId ?? layer.digest;
-  if (forceCompression !== undefined && diffId !== undefined) {
-    if (!isPackedAs(descriptor, forceCompression)) {
-      return await repack(job, { diffId, packing: forceCompression }, options);
-    }
-  }
-  const present = target.findBlob(descriptor.digest, descriptor.sizeBytes);
+  const forced =
+    forceCompression !== undefined &&
+    diffId !== undefined &&
+    !isPackedAs(descriptor, forceCompression)
+      ? { diffId, packing: forceCompression }
+      : undefined;
+  const present =
+    forced === undefined ? target.findBlob(descriptor.digest, descriptor.sizeBytes) : undefined;
   if (present !== undefined) {
     onProgress?.({ type: 'skipped', id });
     return exported(job, present, 'present');
   }
-  const kept = storedBlob(job.repository, image, layer.digest);
   onProgress?.({ type: 'started', id, unit: 'bytes' });
-  const written = await (kept === undefined ? rebuild(job, options) : copyKept(job, kept));
+  const written = await (forced === undefined
+    ? copyOrRebuild(job, options)
+    : repack(job, forced, options));
   onProgress?.({ type: 'done', id, transferred: written.sizeBytes });
   return written;
+}
+
+async function copyOrRebuild(job: LayerJob, options: ExportOptions): Promise<ExportedLayer> {
+  const kept = storedBlob(job.repository, job.image, job.layer.digest);
+  return await (kept === undefined ? rebuild(job, options) : copyKept(job, kept));
 }
 
 /** The stored blob: one object, shared with the target if the filesystem supports it. */
@@ -250,8 +258,7 @@ async function repack(
   options: ExportOptions,
 ): Promise<ExportedLayer> {
   const { repository, layer, target } = job;
-  const { signal, onProgress, onWarning } = options;
-  onProgress?.({ type: 'started', id: diffId, unit: 'bytes' });
+  const { signal, onWarning } = options;
   const pieces = rebuildLayer(repository, layer.id, diffId);
   const bytes = packing === 'zstd:chunked' ? packedChunked(pieces) : packed(pieces, packing);
   using blob = target.createBlob(packing === 'none' ? digestOf(diffId) : undefined);
@@ -263,7 +270,6 @@ async function repack(
   const end = next.value ?? undefined;
   if (end?.kind === 'plain') onWarning?.(whyPlainText(layer, end.message));
   const written = blob.commit();
-  onProgress?.({ type: 'done', id: diffId, transferred: written.sizeBytes });
   const annotations = end?.kind === 'chunked' ? end.annotations : undefined;
   const mediaType = packedType(packing);
   return { ...exported(job, written, 'repacked'), mediaType, annotations };
