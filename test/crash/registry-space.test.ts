@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkRepository, initRepository } from '#stores/composefs';
 import { pullImage } from '#work/pull-image';
+import { askVerb, type Json, quietContext } from '../support/ask-verb.ts';
 import { needs } from '../support/capability.ts';
 import { LayoutRegistry } from '../support/layout-registry.ts';
 import { layerTar } from '../support/registry-place.ts';
 import { cliEnvironment, ONECOPY } from '../support/run-cli.ts';
 import { mountSmallFilesystem } from '../support/small-filesystem.ts';
 import { SteppingSource } from '../support/stepping-source.ts';
+import { testTar } from '../support/tar-archive.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { writeTestLayout } from '../support/test-layout.ts';
+import { noise, writeTestLayout } from '../support/test-layout.ts';
+import { VerbWorld } from '../support/verb-world.ts';
 
 const MIB = 1 << 20;
 
@@ -67,4 +70,33 @@ test('two processes that pull one image of a registry fetch it once', async () =
   registry.reset();
   await Promise.all([pull('both'), pull('both')]);
   assert.ok(registry.sentBytes <= 1.05 * alone, `${registry.sentBytes} bytes beside ${alone}`);
+});
+
+test('a full disk hinders no push of kept blobs; one that compresses anew says so, and goes on once there is room', async (t) => {
+  if (!needs(t, 'root')) return;
+  await using world = await VerbWorld.start();
+  const limit = 8 * MIB;
+  using disk = mountSmallFilesystem(limit);
+  const layer = testTar([{ name: 'big', content: noise(MIB, 1) }]);
+  const { reference } = writeTestLayout(world.path('image'), [{ tar: layer }]);
+  const context = quietContext(join(disk.path, 'repo'));
+  const ask = (verb: string, request: Json) => askVerb('run', verb, context, request);
+  await ask('pull', { reference, names: ['kept'], keepBlobs: true });
+  const ballast = join(disk.path, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(limit - disk.usedBytes));
+  const kept = { name: 'kept', target: world.at('kept/app:1') };
+  await ask('push', { ...kept, sameDigest: true });
+  const { TMPDIR: before } = process.env;
+  process.env['TMPDIR'] = disk.path;
+  try {
+    const anew = { name: 'kept', target: world.at('anew/app:1'), forceCompression: 'zstd' };
+    await assert.rejects(ask('push', anew), { code: 'NO_SPACE' });
+    assert.ok(![...world.memory.manifests.keys()].some((key) => key.startsWith('anew/app')));
+    rmSync(ballast);
+    assert.equal((await ask('push', anew))['identical'], false);
+  } finally {
+    if (before === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = before;
+  }
+  assert.deepEqual(readdirSync(disk.path).sort(), ['repo']);
 });

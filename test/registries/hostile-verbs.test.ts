@@ -13,7 +13,7 @@ const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const MEMORY_BYTES_MAX = 200_000_000;
 const REQUESTS_MAX = 60;
 
-/** A body of a gigabyte, as far as somebody reads it. */
+/** A body of a gigabyte, sent as far as it is read. */
 const gigabyte: FakeAnswer = (response) => {
   response.writeHead(200, { 'content-type': MANIFEST_TYPE });
   const block = Buffer.alloc(65_536, ' ');
