@@ -1,10 +1,10 @@
 /** `df` over a store with many files of one extent each, as layers have them, beside filefrag over the same files. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { prepareDisk } from './disk.ts';
 import { compare } from './measure.ts';
+import { packedOnecopy } from './packed.ts';
 import { rowsOf } from './rows.ts';
 
 /** Goal of the project for this bench. */
@@ -12,7 +12,6 @@ const GOAL = 0.5;
 const BLOCK = 4096;
 const FILES_IN_DIRECTORY = 100;
 const EXTENTS = { quick: 20_000, whole: 1_000_000 } as const;
-const ONECOPY = fileURLToPath(new URL('../bin/onecopy', import.meta.url));
 
 /** A graph root with one layer; returns the directory of its files. */
 function writeStore(graph: string, files: number): string {
@@ -43,7 +42,7 @@ async function run(options: BenchOptions): Promise<readonly Row[]> {
     const script = 'find "$0" -type f -print0 | xargs -0 filefrag';
     const series = await compare(
       [
-        { name: 'onecopy df', argv: [ONECOPY, 'df', '--json', '--store', graph] },
+        { name: 'onecopy df', argv: [packedOnecopy(), 'df', '--json', '--store', graph] },
         { name: 'filefrag', argv: ['sh', '-c', script, diff] },
       ],
       { rounds: options.rounds, warmUp: true },
