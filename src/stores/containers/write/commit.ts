@@ -10,6 +10,7 @@ import {
   type EditableRecord,
   readForWriting,
   removeLeftovers,
+  stringsOf,
   type WrittenRecord,
   writeFile,
   writeRecords,
@@ -193,12 +194,6 @@ function idOf(value: Readonly<Record<string, unknown>>): string {
 
 function isIncomplete(value: Readonly<Record<string, unknown>>): boolean {
   return objectOf(value['flags'])['incomplete'] === true;
-}
-
-function stringsOf(value: unknown): string[] {
-  return Array.isArray(value)
-    ? value.filter((item): item is string => typeof item === 'string')
-    : [];
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {

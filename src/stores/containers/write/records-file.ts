@@ -85,3 +85,10 @@ function damaged(path: string, found: string): FormatError {
     { hint: 'Nothing was changed: podman system check --repair may put the store in order' },
   );
 }
+
+/** The texts of a member that is a list; other elements are left out. */
+export function stringsOf(value: unknown): string[] {
+  return Array.isArray(value)
+    ? value.filter((item): item is string => typeof item === 'string')
+    : [];
+}

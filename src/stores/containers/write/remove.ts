@@ -2,7 +2,7 @@ import type { ByteString } from '#base/bytes';
 import { readAll, removeTree } from '#host';
 import { lockToWrite, type RecordsLock, type StoreLockOptions } from '../locks.ts';
 import type { StorageRoot } from '../root.ts';
-import { type EditableRecord, readForWriting, writeRecords } from './records-file.ts';
+import { type EditableRecord, readForWriting, stringsOf, writeRecords } from './records-file.ts';
 import { fsyncFolders } from './staging.ts';
 
 /** Result of removing names of an image. */
@@ -140,10 +140,4 @@ function removeLayers(
     lock,
     layers.filter((one) => !isDoomed(one)).map(({ text }) => text),
   );
-}
-
-function stringsOf(value: unknown): string[] {
-  return Array.isArray(value)
-    ? value.filter((item): item is string => typeof item === 'string')
-    : [];
 }
