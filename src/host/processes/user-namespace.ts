@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 
 /** Id of the user who made the user namespace of this process, as podman passes it on. Source: containers/storage, pkg/unshare. */
 const OUTER_UID = '_CONTAINERS_ROOTLESS_UID';
@@ -10,6 +12,8 @@ const HELPERS = [
   ['unshare', '--user', '--map-root-user', '--map-auto', '--'],
   ['podman', 'unshare'],
 ] as const;
+/** Ranges of ids by user. Source: subuid(5). */
+const SUBORDINATE_IDS = '/etc/subuid';
 /** How long a program may take to answer whether it can map ids, in milliseconds. */
 const PROBE_MS = 30_000;
 
@@ -23,6 +27,8 @@ export function outerUid(): number {
 /** The command that runs another one in a user namespace with the subordinate ids of this user; undefined if none can. */
 export function findNamespaceHelper(): readonly string[] | undefined {
   if (process.geteuid?.() === 0 || process.env[IS_CONFIGURED] !== undefined) return undefined;
+  // Without subordinate ids podman would map this user alone, and leave a process behind.
+  if (!hasSubordinateIds()) return undefined;
   return HELPERS.find(([program, ...args]) => {
     const { status } = spawnSync(program, [...args, 'true'], {
       stdio: 'ignore',
@@ -30,6 +36,17 @@ export function findNamespaceHelper(): readonly string[] | undefined {
     });
     return status === 0;
   });
+}
+
+/** True if this user has a range in /etc/subuid, by name or by id. */
+function hasSubordinateIds(): boolean {
+  try {
+    const { uid, username } = userInfo();
+    const lines = readFileSync(SUBORDINATE_IDS, 'utf8').split('\n');
+    return lines.some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`));
+  } catch {
+    return false;
+  }
 }
 
 /**
