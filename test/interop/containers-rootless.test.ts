@@ -1,4 +1,4 @@
-import { equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -62,7 +62,12 @@ function makePlace(t: TestContext, range = RANGE): Place | undefined {
   };
 }
 
-test('an image with files of subordinate ids is pulled in a user namespace, with the ids of a pull by root', (t) => {
+/** Ids of the EROFS images of a repository. */
+function imagesOf(repo: string): string[] {
+  return readdirSync(join(repo, 'images')).filter((name) => name !== 'refs');
+}
+
+test('an image with files of subordinate ids is pulled and exported in a user namespace, as root would', (t) => {
   using place = makePlace(t);
   if (place === undefined) return;
   const reference = `containers-storage:${place.store}localhost/rl:1`;
@@ -71,32 +76,19 @@ test('an image with files of subordinate ids is pulled in a user namespace, with
   match(pulled.stderr, /subordinate ids of this user: trying again in a user namespace/);
   const repo = join(place.path, 'of-root');
   equal(runCli(['pull', '-q', reference, 'app'], { repo }).status, 0);
-  const theirs = runCli(['image', 'id', 'app'], { repo }).stdout;
-  equal(place.run('image', 'id', 'app').stdout, theirs);
   const own = join(place.path, 'home/repo');
+  deepEqual(imagesOf(own), imagesOf(repo));
   for (const name of readdirSync(own, { recursive: true, encoding: 'utf8' })) {
     equal(statSync(join(own, name)).uid, USER, name);
   }
-});
-
-test('an image is exported into the store of a user with its owners, as subordinate ids', (t) => {
-  using place = makePlace(t);
-  if (place === undefined) return;
-  const reference = `containers-storage:${place.store}localhost/rl:1`;
-  equal(place.run('pull', '-q', reference, 'app').status, 0);
   const graph = join(place.path, 'home/graph');
   const target = `containers-storage:[overlay@${graph}+${graph}-run]localhost/back:1`;
   const exported = place.run('export', 'app', target);
   equal(exported.status, 0, exported.stderr);
   const files = readdirSync(join(graph, 'overlay'), { recursive: true, encoding: 'utf8' });
-  ok(
-    files.some(
-      (name) =>
-        statSync(join(graph, 'overlay', name), { throwIfNoEntry: false })?.uid === SUBORDINATE,
-    ),
-  );
-  equal(place.run('pull', '-q', target, 'again').status, 0);
-  equal(place.run('image', 'id', 'again').stdout, place.run('image', 'id', 'app').stdout);
+  const ownerOf = (name: string) =>
+    statSync(join(graph, 'overlay', name), { throwIfNoEntry: false })?.uid;
+  ok(files.some((name) => ownerOf(name) === SUBORDINATE));
 });
 
 test('a user without subordinate ids is told what is missing', (t) => {
