@@ -7,6 +7,8 @@ export interface Area {
   readonly tests: readonly string[];
 }
 
+const PARTIAL = ['src', 'work', 'pull-partial'].join('/');
+
 export const AREAS: Readonly<Record<string, Area>> = {
   gc: {
     sources: ['src/stores/composefs/garbage'],
@@ -37,6 +39,28 @@ export const AREAS: Readonly<Record<string, Area>> = {
   unpack: {
     sources: ['src/work/ingest/unpack'],
     tests: ['src/work/ingest/unpack'],
+  },
+  partial: {
+    sources: [PARTIAL, `${PARTIAL}/hash`],
+    tests: [PARTIAL],
+  },
+  credentials: {
+    sources: [
+      'src/remotes/registry/access.ts',
+      'src/remotes/registry/challenge.ts',
+      'src/remotes/registry/host.ts',
+      'src/remotes/registry/scope.ts',
+      'src/remotes/registry/token.ts',
+    ],
+    tests: ['src/remotes/registry'],
+  },
+  leases: {
+    sources: [
+      'src/stores/composefs/garbage/leased.ts',
+      'src/stores/composefs/repository/held-lock.ts',
+      'src/stores/composefs/repository/leases.ts',
+    ],
+    tests: ['src/stores/composefs/repository', 'src/stores/composefs/garbage'],
   },
 };
 

@@ -47,7 +47,7 @@ for (const { name } of VERBS) {
     if (found.endedBy !== null) equal(found.endedBy, 'SIGINT', said);
     else if (found.status !== 0) {
       equal(found.status, 130, said);
-      match(found.stderr, /^onecopy: Interrupted; /);
+      match(found.stderr, /^onecopy: Interrupted; /m);
     }
     ok(found.cpuMs <= AFTER_MS, said);
     context.diagnostic(said);

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -287,6 +287,38 @@ test('a broken name that no reference needs is pruned, and one that a reference 
     );
     equal((await applyGc(repository, plan)).streamsPruned, 1);
     deepEqual(readdirSync(join(path, 'streams')).sort(), ['needed', 'refs', 's0']);
+  }));
+
+test('staging files and links of writers that died are removed from every directory, and nothing else', () =>
+  withRepository(async (repository, path) => {
+    const places = ['.', 'objects', 'streams', 'images'];
+    for (const place of places) {
+      mkdirSync(join(path, place), { recursive: true });
+      writeFileSync(join(path, place, '.tmp-object-1'), 'x');
+      symlinkSync('nowhere', join(path, place, '.symlink-Abc123Def456'));
+      writeFileSync(join(path, place, 'tmp-object-1'), 'x');
+    }
+    const plan = await planGc(repository);
+    const expected = places.flatMap((place) => {
+      const prefix = place === '.' ? '' : `${place}/`;
+      return [`${prefix}.symlink-Abc123Def456`, `${prefix}.tmp-object-1`];
+    });
+    deepEqual([...plan.leftovers].sort(), expected.sort());
+    await applyGc(repository, plan);
+    for (const place of places) {
+      const left = readdirSync(join(path, place)).filter((name) => /tmp|symlink/.test(name));
+      deepEqual(left, ['tmp-object-1'], place);
+    }
+  }));
+
+test('a name that a reference needs and that is no link stops gc before anything is deleted', () =>
+  withRepository(async (repository, path) => {
+    const { id } = repository.objects.ensureBytes(Buffer.alloc(100, 1));
+    mkdirSync(join(path, 'streams/refs'), { recursive: true });
+    writeFileSync(join(path, 'streams/file'), 'not a link');
+    symlinkSync('../file', join(path, 'streams/refs/needed'));
+    await rejects(collectGarbage(repository), (error: unknown) => hasCode(error, 'GC_UNREADABLE'));
+    ok(repository.objects.has(id));
   }));
 
 test('an artifact about an image goes with it, and one about that artifact too', () =>
