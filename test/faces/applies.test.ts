@@ -62,5 +62,5 @@ for (const [reference, options] of KINDS) {
 test('a single option is named alone', () => {
   const run = runCli(['pull', '--gpg-key=a', goldenReference('basic')]);
   equal(run.status, 2);
-  match(run.stderr, /: --gpg-key does not apply to this kind\n$/);
+  match(run.stderr, /: --gpg-key does not apply here\n$/);
 });

@@ -1,4 +1,4 @@
-/** Global options of the command line: warnings with `--json` and `-q`, the choice of a store, sizes with suffixes. */
+/** Global options of the command line: warnings with `--json` and `-q`, the choice of a store, damaged metadata, moved names. */
 import { deepEqual, equal, match } from 'node:assert/strict';
 import { cpSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,8 +35,6 @@ test('a warning is printed with -q, and is a member of the document with --json'
   const { warnings } = JSON.parse(json.stdout);
   equal(warnings.length, 1);
   match(warnings[0], /^Creating .*json without fs-verity/);
-  const again = JSON.parse(pullNew('json', '--json').stdout);
-  equal('warnings' in again, false);
 });
 
 test('the document of an error lists the warnings that came before the error', () => {
@@ -54,33 +52,9 @@ test('an option that selects a store which the verb does not use is refused', ()
   const stray = run('--sysroot', scratch.path, 'images');
   deepEqual([stray.status, stray.stdout], [2, '']);
   match(stray.stderr, /Cannot run images: --sysroot applies to the unified verbs/);
-  for (const option of [['--repo', repo], ['--user'], ['--system']]) {
-    const { status, stderr } = run(...option, 'unified', 'status');
-    equal(status, 2);
-    match(stderr, new RegExp(`${option[0]} does not apply`));
-  }
-});
-
-test('a size has a suffix as in coreutils, or none', () => {
-  const place = join(scratch.path, 'sizes');
-  const pulled = runCli(['--repo', place, 'pull', goldenReference('basic'), 'app', '-q']);
-  equal(pulled.status, 0);
-  const found = (size: string) => {
-    return runCli(['--repo', place, 'find', 'app', '--type=f', `--max-size=${size}`]);
-  };
-  const { stdout: all } = found('1T');
-  for (const size of ['1k', '1K', '1KiB', '1024', '1024b', '1 kib', '0.001M']) {
-    equal(found(size).status, 0, size);
-  }
-  equal(found('1024').stdout, found('1k').stdout);
-  equal(found('1000').stdout, found('1kB').stdout);
-  equal(found('64Gi').status, 2);
-  equal(found('1GiB').stdout, all);
-  for (const size of ['', 'k', '-1', '1.5', '1x', '1kk', '0x10', '1e3', '99999999P']) {
-    const { status, stderr } = found(size);
-    equal(status, 2, size);
-    match(stderr, /Cannot read --max-size: expected a size such as 4096, 64k or 1\.5G, found/);
-  }
+  const { status, stderr } = run('--repo', repo, 'unified', 'status');
+  equal(status, 2);
+  match(stderr, /--repo does not apply/);
 });
 
 test('a damaged meta.json is reported with the way to repair it, and that way works', () => {
@@ -93,5 +67,21 @@ test('a damaged meta.json is reported with the way to repair it, and that way wo
   match(refused.stderr, /hint: Rename meta\.json, then .*onecopy --repo .*damaged init\n/);
   renameSync(join(place, 'meta.json'), join(place, 'meta.json.damaged'));
   equal(runCli(['--repo', place, 'init']).status, 0);
-  equal(runCli(['--repo', place, 'images']).stdout, run('images').stdout);
+});
+
+test('tag says which image had the name, and rm removes nothing if one name is not found', () => {
+  const place = join(scratch.path, 'names');
+  const ask = (...args: string[]) => runCli(['--repo', place, ...args]);
+  const [a, b] = ['basic', 'types'].map((name) => {
+    return JSON.parse(ask('pull', goldenReference(name), name, '--json').stdout).manifestDigest;
+  });
+  const replaced = `  replaced: ${b}, which had this name\n`;
+  equal(ask('tag', 'basic', 'types').stdout, `Tagged ${a} as types\n${replaced}`);
+  equal(ask('rm', 'basic', 'nope').status, 4);
+  equal(ask('untag', 'basic', 'nope').status, 4);
+  const id = ask('images', '-q').stdout.trim();
+  match(id, /^[0-9a-f]{12}$/);
+  const refused = ask('untag', id);
+  match(refused.stderr, /hint: This is an id\. To remove one of its names \(basic, types\)/);
+  equal(ask('rm', id, 'basic').status, 0);
 });

@@ -52,6 +52,11 @@ export function selectionOf(options: GlobalOptions): RepositoryChoice {
   if (named.filter(Boolean).length > 1) {
     throw new UsageError('Cannot choose a repository: expected one of --repo, --user and --system');
   }
+  if (options.repo === '') {
+    throw new UsageError(
+      'Cannot choose a repository: expected a path after --repo, found an empty text',
+    );
+  }
   if (options.user === true) return { user: true };
   if (options.system === true) return { system: true };
   const path = options.repo ?? process.env['ONECOPY_REPO'];

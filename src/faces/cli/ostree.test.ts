@@ -166,6 +166,18 @@ test('a delta from a file is applied, and its signature is demanded on request',
   assert.equal(json(repo, 'ostree', 'apply-delta', signed, ...key).signedBy.length, 1);
 });
 
+test('a ref that no source can have is a usage error, a missing one names the way to list refs', () => {
+  using fixture = unpackOstree('r-tiny-archive');
+  const source = `ostree-local:${fixture.path}/r-tiny-archive`;
+  const repo = `${fixture.path}/repo`;
+  const bad = onecopy(repo, 'pull', `${source}:bad name`);
+  assert.deepEqual([bad.status, bad.stdout], [2, '']);
+  assert.match(bad.stderr, /Cannot pull ref "bad name": expected words of letters/);
+  const missing = onecopy(repo, 'pull', `${source}:nope`);
+  assert.equal(missing.status, 4);
+  assert.match(missing.stderr, /hint: List the refs of a source with: onecopy ostree list-refs/);
+});
+
 test('inspect-format prints one document, and exits with 3 when something is wrong', () => {
   using fixture = unpackOstree('r-tiny-archive');
   const objects = `${fixture.path}/r-tiny-archive/objects`;

@@ -109,12 +109,19 @@ function exitOf(error: CommanderError): number {
 /** What people type who know podman, docker or restic, and the verb here. */
 const VERBS_OF_OTHERS: ReadonlyMap<string, string> = new Map([
   ['check', 'fsck'],
+  ['du', 'df'],
+  ['import', 'pull'],
+  ['info', 'inspect'],
   ['list', 'images'],
+  ['load', 'pull'],
   ['prune', 'gc'],
+  ['ps', 'images'],
   ['remove', 'rm'],
   ['rename', 'tag'],
   ['rmi', 'rm'],
   ['save', 'export'],
+  ['serve', 'varlink'],
+  ['show', 'inspect'],
   ['unmount', 'umount'],
   ['version', '--version'],
   ['verify', 'fsck'],
@@ -135,6 +142,16 @@ function misuseOf(
   if (oneDash !== undefined && /^unknown option '-[^-]/.test(first)) {
     const problem = `Cannot read the command line: unknown option '${oneDash}'`;
     return new UsageError(problem, `Long options have two dashes: -${oneDash}`);
+  }
+  const many =
+    /^too many arguments for '.*'\. Expected (\d+) arguments? but got (\d+): (.*)\.$/.exec(first);
+  if (many !== null) {
+    return new UsageError(
+      `Cannot read the command line: expected at most ${many[1]} arguments, found ${many[2]}: ${many[3]}`,
+      verb === 'cp'
+        ? 'Write the name and the path as one argument: app:/etc/os-release'
+        : helpHint(verb),
+    );
   }
   const similar = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
   const guess = VERBS_OF_OTHERS.get(unknown) ?? similar;

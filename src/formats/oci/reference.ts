@@ -99,7 +99,9 @@ export function parseReference(text: string): ImageReference {
       return { transport: 'composefs', path, name };
     }
     case 'docker':
-      throw invalidReference(text, 'docker://HOST/NAME', `"${text}"`);
+      throw invalidReference(text, 'docker://HOST/NAME', `"${text}"`, {
+        hint: `Write two slashes after the colon: docker://${rest.replace(/^\/+/, '')}`,
+      });
     default:
       return parseStored(text);
   }
@@ -125,6 +127,7 @@ export function formatReference(reference: ImageReference): string {
 }
 
 function parseRegistry(text: string, rest: string): RegistryReference {
+  if (rest === '') throw invalidReference(text, 'HOST/NAME after docker://', 'nothing');
   const { registry, repository, tag, digest } = parseImageName(rest);
   const base = { transport: 'docker', registry, repository } as const;
   if (digest === undefined) return { ...base, tag: tag ?? 'latest' };
@@ -215,7 +218,11 @@ function parseContainers(text: string, rest: string): ContainersReference {
 /** An image name in the repository: any text without control characters (names may hold colons and slashes). */
 function parseStored(text: string): StoredReference {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(text);
-  if (scheme !== null) throw invalidReference(text, 'a known transport', `"${scheme[0]}"`);
+  if (scheme !== null) {
+    throw invalidReference(text, 'a known transport', `"${scheme[0]}"`, {
+      hint: 'A registry is docker://HOST/NAME; others begin with oci:, oci-archive:, docker-archive:, dir:, containers-storage:, ostree: or ostree-local:',
+    });
+  }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   if (/[\u0000-\u001f\u007f]/.test(text))
     throw invalidReference(text, 'a name', 'control characters');

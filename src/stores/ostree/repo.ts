@@ -314,6 +314,9 @@ function notFound(path: string, cause?: unknown): NotFoundError {
     'OSTREE_REPO_NOT_FOUND',
     `Cannot find an OSTree repository at "${path}": expected "config" and "objects" there`,
     { path },
-    cause === undefined ? {} : { cause },
+    {
+      hint: 'Name the directory of the repository. Where it is to be created: ostree init --repo=PATH --mode=archive',
+      ...(cause === undefined ? {} : { cause }),
+    },
   );
 }

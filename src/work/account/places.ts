@@ -135,7 +135,7 @@ function exists(path: string): boolean {
 function notFound(text: string, expected: string): NotFoundError {
   return new NotFoundError(
     'STORE_NOT_FOUND',
-    `Cannot account for "${text}": expected ${expected}, found something else or nothing`,
+    `Cannot find store "${text}": expected ${expected}, found something else or nothing`,
     { path: text },
     {
       hint: 'Name a store by its path, or as composefs:PATH, ostree-local:PATH, containers-storage: or containers-storage:[DRIVER@ROOT]',

@@ -25,7 +25,7 @@ export {
   type NamedIndex,
   type PlatformChoice,
 } from './named.ts';
-export { checkNewName, TRANSPORT_PREFIX, targetOf } from './new-name.ts';
+export { checkNewName, TRANSPORT_PREFIX, targetOf, warningOfTwins } from './new-name.ts';
 export {
   computeNamedId,
   createNamedImage,

@@ -83,8 +83,15 @@ export function findWhole(repository: Repository, name: string): Named | NamedIn
     'IMAGE_NOT_FOUND',
     `Cannot find "${name}": the repository has no image or commit of this name or id`,
     { name },
-    { hint: 'List all names with: onecopy images' },
+    { hint: hintFor(name) },
   );
+}
+
+/** What to do about an unknown name: it may be a name and a path, as `cp` takes them. */
+function hintFor(name: string): string {
+  const [, image, path] = /^([^/]+):(\/.*)$/.exec(name) ?? [];
+  if (image === undefined) return 'List all names with: onecopy images';
+  return `Write the name and the path as two arguments: ${image} ${path}`;
 }
 
 /** Everything that has exactly this name, of any kind. */

@@ -1,7 +1,7 @@
 import type { ContentDigest, ObjectId, OstreeChecksum } from '#base/digest';
 import { hasCode, UsageError } from '#base/errors';
 import { checkTagName, type Repository } from '#stores/composefs';
-import { exactlyNamed, type Named, type NamedIndex } from './named.ts';
+import { exactlyNamed, type Named, type NamedIndex, spellingOf } from './named.ts';
 
 /** Words that begin a reference to an image elsewhere. */
 export const TRANSPORT_PREFIX =
@@ -34,6 +34,13 @@ function reasonAgainst(name: string): string | undefined {
     if (hasCode(error, 'REF_NAME_INVALID')) return String(error.details['reason']);
     throw error;
   }
+}
+
+/** A warning about a name that several images and commits have now; undefined for an unambiguous one. */
+export function warningOfTwins(repository: Repository, name: string): string | undefined {
+  const found = exactlyNamed(repository, name);
+  if (found.length < 2) return undefined;
+  return `"${name}" is the name of several things now: use ${found.map(spellingOf).join(' or ')}`;
 }
 
 /** What a name of this kind refers to now: digest, checksum or image id; undefined for a free name. */

@@ -283,8 +283,8 @@ test('references that name no place of images, and choices that name none, are r
   await using world = await World.start();
   const layout = `oci:${world.path('layout')}`;
   const out = `oci:${world.path('out')}`;
-  await world.refuses('TRANSPORT_UNSUPPORTED', 'app', out);
-  await world.refuses('TRANSPORT_UNSUPPORTED', `${layout}:v1`, 'app');
+  await world.refuses('USAGE', 'app', out);
+  await world.refuses('USAGE', `${layout}:v1`, 'app');
   await world.refuses('TRANSPORT_UNSUPPORTED', 'ostree-local:x:y', out);
   await world.refuses('TARGET_UNSUPPORTED', `${layout}:v1`, `docker-archive:${world.path('x')}`, {
     platform: PLATFORM,
@@ -293,7 +293,7 @@ test('references that name no place of images, and choices that name none, are r
   await world.refuses('IMAGE_AMBIGUOUS', layout, out, { all: true });
   await world.refuses('MANIFEST_NOT_FOUND', world.at('ns/none:v1'), out);
   await rejects(copyImage('app', out), (error: Error) => {
-    match(JSON.stringify(error), /onecopy push app/);
+    match(JSON.stringify(error), /onecopy export app/);
     return true;
   });
 });

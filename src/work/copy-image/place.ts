@@ -1,4 +1,4 @@
-import { UnsupportedError } from '#base/errors';
+import { type OnecopyError, UnsupportedError, UsageError } from '#base/errors';
 import type { ImageReference } from '#formats/oci';
 
 /** The error for a reference that names no place of images. */
@@ -6,17 +6,19 @@ export function noImagePlace(
   text: string,
   { transport }: Pick<ImageReference, 'transport'>,
   action: 'copy from' | 'copy to',
-): UnsupportedError {
-  const isStored = transport === 'stored';
-  const hint = !isStored
-    ? {}
-    : action === 'copy from'
-      ? { hint: `Run \`onecopy push ${text} REFERENCE\` for an image of the repository` }
-      : { hint: `Run \`onecopy pull REFERENCE ${text}\` to bring an image into the repository` };
+): OnecopyError {
+  const expected = 'docker, oci, oci-archive, docker-archive or dir';
+  if (transport === 'stored') {
+    return new UsageError(
+      `Cannot ${action} "${text}": expected ${expected} before a colon, found no transport`,
+      action === 'copy from'
+        ? `To copy an image of the repository, use export or push: onecopy export ${text} REFERENCE`
+        : `To copy an image into the repository: onecopy pull REFERENCE ${text}`,
+    );
+  }
   return new UnsupportedError(
     'TRANSPORT_UNSUPPORTED',
-    `Cannot ${action} "${text}": expected docker, oci, oci-archive, docker-archive or dir, found ${isStored ? 'no transport' : transport}`,
+    `Cannot ${action} "${text}": expected ${expected}, found ${transport}`,
     { transport },
-    hint,
   );
 }

@@ -126,7 +126,7 @@ function bareName(reference: ImageReference): UsageError {
   const name = text.startsWith('@') ? `NAME${text}` : text;
   return new UsageError(
     `Cannot pull "${text}": expected a transport before the name, found none`,
-    /^[./~]/.test(text)
+    /^[./~]|\.tar(?:\.\w+)?$/.test(text)
       ? `From an OCI layout: oci:${text}; from an archive: oci-archive:${text} or docker-archive:${text}`
       : `From a registry: docker://${name}; from a layout: oci:DIRECTORY:TAG`,
   );

@@ -27,6 +27,9 @@ export const cat = defineVerb({
     if ((layer === undefined) === (paths.length === 0)) {
       throw new UsageError(
         `Cannot print files of "${name}": expected paths or --layer, found ${layer === undefined ? 'neither' : 'both'}`,
+        layer === undefined
+          ? 'Write the name, then the path: onecopy cat app /etc/os-release'
+          : undefined,
       );
     }
     if (layer !== undefined) {

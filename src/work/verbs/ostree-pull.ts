@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { UsageError } from '#base/errors';
+import { hasCode, UsageError } from '#base/errors';
 import { parseReference } from '#work/export';
 import {
   type OstreeAddress,
@@ -7,6 +7,7 @@ import {
   type PulledCommit,
   type PulledCommits,
   type PullTargets,
+  parseTarget,
   planPullCommits,
   pullCommits,
   type TrustPolicy,
@@ -93,8 +94,12 @@ async function pullOf(context: VerbContext, request: CommitPullRequest): Promise
     throw new UsageError(`Cannot pull "${text}": expected either --mirror or refs, found both`);
   }
   if (!isMirror && refs.length === 0) {
-    throw new UsageError(`Cannot pull "${text}": expected a ref, or --mirror for all refs`);
+    throw new UsageError(
+      `Cannot pull "${text}": expected a ref, or --mirror for all refs`,
+      'List the refs of a source with: onecopy ostree list-refs SOURCE',
+    );
   }
+  for (const one of refs) requireTarget(one);
   if (transport === 'ostree-local') refuseKeys(request, SERVER_KEYS, `pull "${text}"`);
   const { source, trust } =
     transport === 'ostree-local'
@@ -102,6 +107,18 @@ async function pullOf(context: VerbContext, request: CommitPullRequest): Promise
       : await remoteOf(location === '' ? undefined : location, request);
   const options = await optionsOf(context, request, trust);
   return { source, targets: isMirror ? 'all' : refs, options, isSingle: refs.length === 1 };
+}
+
+/** Refuses a ref that no source can have: it is a mistake of the caller, not of the source. @throws UsageError */
+function requireTarget(text: string): void {
+  try {
+    parseTarget(text);
+  } catch (error) {
+    if (!hasCode(error, 'OSTREE_REF_INVALID')) throw error;
+    throw new UsageError(
+      `Cannot pull ref "${text}": expected words of letters, digits and "._-", joined by slashes`,
+    );
+  }
 }
 
 /** With a configured remote, `ostree:REF`, and `ostree:` for all refs, need no URL. */

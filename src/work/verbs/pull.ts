@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { ContentDigest } from '#base/digest';
 import { UsageError } from '#base/errors';
-import { checkNewName, targetOf } from '#work/catalog';
+import { checkNewName, targetOf, warningOfTwins } from '#work/catalog';
 import { parseReference } from '#work/export';
 import type { ForeignContents } from '#work/foreign-contents';
 import {
@@ -179,6 +179,8 @@ export const pull = defineVerb({
     const how = { name, ...choice, ...reuse, ...limits, jobs, requireVerity };
     const before = targetOf(repository, 'image', name);
     const pulled = await pullImage(repository, source, { signal, onProgress, ...how });
+    const warning = warningOfTwins(repository, name);
+    if (warning !== undefined) context.warn(warning);
     const done = pullReport(pulled, before);
     if (asked.withReferrers !== true) return done;
     const { reference } = asked;

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { planTag, type Tagged, tagNamed } from '#work/catalog';
+import { planTag, type Tagged, tagNamed, warningOfTwins } from '#work/catalog';
 import { openSelected } from './repository.ts';
 import { orNull, text } from './schemas.ts';
 import { defineVerb } from './verb.ts';
@@ -29,7 +29,10 @@ export const tag = defineVerb({
   },
   async run(context, { name, newName }) {
     using repository = await openSelected(context);
-    return reportOf(false, tagNamed(repository, name, newName));
+    const tagged = tagNamed(repository, name, newName);
+    const warning = warningOfTwins(repository, newName);
+    if (warning !== undefined) context.warn(warning);
+    return reportOf(false, tagged);
   },
 });
 

@@ -83,6 +83,9 @@ const SPELLED: Readonly<Record<string, string>> = {
   registriesD: '--registries.d',
 };
 
+/** Keys whose option takes `true` or `false` as its value; others have the form `--no-x`. */
+const TAKES_FALSE: ReadonlySet<string> = new Set(['tlsVerify']);
+
 /** The option for a key of a request: `--min-size` for `minSizeBytes`. Options have no units. */
 export function optionName(key: string): string {
   const spelled = SPELLED[key];
@@ -108,9 +111,11 @@ export function refuseKeys(
   });
   if (given.length === 0) return;
   const names = given.map((key) =>
-    request[key] === false ? optionName(key).replace('--', '--no-') : optionName(key),
+    request[key] === false && !TAKES_FALSE.has(key)
+      ? optionName(key).replace('--', '--no-')
+      : optionName(key),
   );
   throw new UsageError(
-    `Cannot ${subject}: ${names.join(', ')} ${given.length === 1 ? 'does' : 'do'} not apply to this kind`,
+    `Cannot ${subject}: ${names.join(', ')} ${given.length === 1 ? 'does' : 'do'} not apply here`,
   );
 }

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -16,6 +16,7 @@ const GOLDEN = fileURLToPath(new URL('../../../test/golden/cfsctl/oci/', import.
 const HERE = process.cwd();
 
 let scratch: TempDir;
+const warned: string[] = [];
 let context: VerbContext;
 let written: Buffer[];
 let registry: FakeRegistry;
@@ -49,7 +50,7 @@ before(async () => {
     jobs: 1,
     mayInit: true,
     requireVerity: false,
-    warn: () => {},
+    warn: (text) => void warned.push(text),
     detail: () => {},
     async write(piece) {
       written.push(Buffer.from(piece));
@@ -176,7 +177,9 @@ test('any unique beginning of a printed id is a name, and what several begin wit
 });
 
 test('a name that an image and a commit have is refused with both spellings', async () => {
-  await ask('tag', { name: 'os', newName: 'app' });
+  warned.length = 0;
+  equal((await ask('tag', { name: 'os', newName: 'app' }))['replaced'], null);
+  match(warned[0] ?? '', /use image:app or commit:app/);
   await rejects(ask('ls', { name: 'app' }), {
     code: 'NAME_AMBIGUOUS',
     details: { name: 'app', found: ['image:app', 'commit:app'] },

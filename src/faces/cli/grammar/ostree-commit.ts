@@ -22,6 +22,8 @@ export const grammar: Grammar = {
       says: 'set this ref to the commit; its current commit becomes the parent',
       key: 'reference',
     },
+    // As `ostree commit` spells it.
+    { flags: '-b, --branch <ref>', says: 'same as --reference', key: 'reference', isHidden: true },
     { flags: '-s, --subject <text>', says: 'subject line', key: 'subject' },
     { flags: '-m, --body <text>', says: 'text below the subject', key: 'body' },
     {

@@ -5,7 +5,11 @@ type Request = Readonly<Record<string, unknown>>;
 
 /** Converts a request to a command line: the inverse of `requestOf`. Options stand before the operands. */
 export function spellRequest(name: string, grammar: Grammar, request: Request): string {
-  const options = (grammar.options ?? []).flatMap((option) => spellOption(option, request));
+  const all = grammar.options ?? [];
+  // A hidden option may be another spelling of one that is shown.
+  const shown = new Set(all.filter(({ isHidden }) => isHidden !== true).map(({ key }) => key));
+  const spelled = all.filter(({ key, isHidden }) => isHidden !== true || !shown.has(key));
+  const options = spelled.flatMap((option) => spellOption(option, request));
   const operands = (grammar.operands ?? []).flatMap((operand) => spellOperand(operand, request));
   return ['onecopy', name, ...[...options, ...operands].map(quote)].join(' ');
 }

@@ -20,7 +20,7 @@ export const text: Text<ExportReport> = (report, speaker, request) => {
     line(`  manifest: ${report.manifestDigest}`);
     if (!report.identical) {
       line(
-        '  The layers were compressed again: diff ids and config are the same, the manifest differs.',
+        '  The layers were built again: diff ids and config are the same, the manifest differs.',
       );
       line('  For a byte-identical export, pull the image with --keep-blobs.');
     }

@@ -73,7 +73,8 @@ function printImage(report: ImageInspection, line: Speaker['line']): void {
   line(`Config:    ${report.configDigest}`);
   for (const [slot, id] of Object.entries(report.imageIds)) line(`Image:     ${id} (${slot})`);
   if (report.reading !== null) {
-    const how = report.reading === 'cfsctl' ? 'as cfsctl' : 'by the specifications, cfsctl differs';
+    const how =
+      report.reading === 'cfsctl' ? 'same as cfsctl' : 'by the specifications, cfsctl differs';
     line(`Reading:   ${how}`);
   }
   if (config.os !== undefined) line(`Platform:  ${config.os}/${config.architecture}`);

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { ConflictError, hasCode, NotFoundError } from '#base/errors';
+import { ConflictError, HostError, hasCode, NotFoundError } from '#base/errors';
 import { formatAlgorithmId, type VerityAlgorithm } from '#formats/fsverity';
 import { Dir, hasErrno, pathOf, statFd, tryFlock } from '#host';
 import { CATEGORIES, META_NAME, OBJECTS, OWN, REFS, REPOSITORY_MODE } from '../layout.ts';
@@ -179,13 +179,17 @@ function openRoot(at: string | Dir): Dir {
   try {
     return typeof at === 'string' ? Dir.open(at) : at.openDir('.');
   } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error;
     const path = typeof at === 'string' ? at : at.label;
+    if (hasErrno(error, 'EACCES')) throw inaccessible(path, error);
+    if (!hasErrno(error, 'ENOENT')) throw error;
     throw new NotFoundError(
       'REPO_NOT_FOUND',
       `Cannot open repository "${path}": there is no such directory`,
       { path },
-      { cause: error, hint: 'Create it with init, or name another one with --repo' },
+      {
+        cause: error,
+        hint: 'The first pull creates it, and so does init. To use another one, add --repo',
+      },
     );
   }
 }
@@ -335,4 +339,14 @@ function removeTree(parent: Dir, name: string): void {
     else open.unlink(entry.name);
   }
   parent.rmdir(name);
+}
+
+/** The error of a directory that this user may not open: the likely way out is another repository. */
+function inaccessible(path: string, cause: unknown): HostError {
+  return new HostError(
+    'SYSCALL_FAILED',
+    `Cannot open repository "${path}": permission denied (EACCES)`,
+    { syscall: 'openat', errno: 'EACCES', target: path },
+    { cause, hint: 'Run as its owner, or use the repository of this user with --user' },
+  );
 }

@@ -2,6 +2,7 @@ import { isContentDigest, type ObjectId } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
 import { scanPieces } from '#formats/erofs';
 import { ALGORITHMS } from '#formats/fsverity';
+import { decodeStreamRef } from '#formats/ostree';
 import { openSplitstream } from '#formats/splitstream';
 import type { Dir } from '#host';
 import {
@@ -65,7 +66,7 @@ function rootsOf(repository: Repository): readonly Root[] {
       add(id, decodeTag(name.slice(TAG_PREFIX.length)), 'image', shown);
     } else if (target.startsWith(COMMIT_PREFIX)) {
       const shown = target.slice(COMMIT_PREFIX.length);
-      add(id, name.replace(/^ostree\//, ''), 'commit', shown);
+      add(id, decodeStreamRef(name.replace(/^ostree\//, '')), 'commit', shown);
     } else add(id, name, 'stream', target);
   }
   for (const { name, id } of repository.refs.list('images')) {

@@ -384,6 +384,7 @@ function notFound(ref: string, where: string): never {
     'OSTREE_REF_NOT_FOUND',
     `Cannot find ref "${ref}" in ${shownUrl(where)}`,
     { ref },
+    { hint: 'List the refs of a source with: onecopy ostree list-refs SOURCE' },
   );
 }
 

@@ -101,7 +101,12 @@ function byRef(ref: string, found: ReadonlyMap<string, ResolvedRef>): ResolvedTa
 }
 
 function failNotFound(ref: string, where: string): never {
-  throw new NotFoundError('OSTREE_REF_NOT_FOUND', `Cannot find ref "${ref}" in ${where}`, { ref });
+  throw new NotFoundError(
+    'OSTREE_REF_NOT_FOUND',
+    `Cannot find ref "${ref}" in ${where}`,
+    { ref },
+    { hint: 'List the refs of a source with: onecopy ostree list-refs SOURCE' },
+  );
 }
 
 function failAmbiguous(name: string, candidates: readonly OstreeChecksum[]): never {
