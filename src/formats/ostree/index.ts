@@ -165,6 +165,7 @@ export {
 export {
   isSorted,
   type OstreeXattr,
+  refusedOnDisk,
   sortXattrs,
   type XattrRules,
   xattrsOnDisk,

@@ -85,6 +85,20 @@ test('a literal with escapes is one path, and the first of several counts', asyn
   assert.equal(lookUp(labeler, '/7', 'd'), 'x:6', 'of two patterns the last counts');
 });
 
+test('libselinux anchors the first alternative at the start only and the last at the end only', async () => {
+  const main = Buffer.from('/o/(a|b)|c u:r:o:s0\n/usr/a|b.*|x u:r:usr:s0\n');
+  const labeler = await createLabeler({ main }, 'libselinux');
+  const label = (path: string) => labeler.labelOf(path as ByteString, '-');
+  // As libselinux 3.4 and 3.11 answer.
+  const found = ['/o/bxx', '/o/xc', '/c', '/usr/axx', '/usr/xbx', '/x/b1', '/usr/zx', '/usr/zxz'];
+  assert.deepEqual(found.map(label), [
+    ...['u:r:o:s0', 'u:r:o:s0', undefined, 'u:r:usr:s0', 'u:r:usr:s0', undefined, 'u:r:usr:s0'],
+    undefined,
+  ]);
+  const whole = await createLabeler({ main }, 'composefs');
+  assert.equal(whole.labelOf('/o/bxx' as ByteString, '-'), undefined);
+});
+
 test('names need not be UTF-8, and a point stands for any byte of them', async () => {
   const labeler = await labelerOf('/a/. x:1\n/b/.* x:2\n');
   assert.equal(lookUp(labeler, '/a/\xff', '-'), 'x:1');

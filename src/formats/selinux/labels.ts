@@ -2,6 +2,7 @@ import type { ByteString } from '#base/bytes';
 import { POLICY_FILES } from './layout.ts';
 import { PatternSet } from './patterns.ts';
 import { type InodeType, type PolicyTexts, parseAliases, parseRules, type Rule } from './rules.ts';
+import { alternativesOf } from './tails.ts';
 
 /**
  * Looks up the labels of a policy. A walk of a tree starts with `/` and requests the lookup name of each child, which may differ from the child's
@@ -49,7 +50,9 @@ async function lastRuleWins(texts: PolicyTexts): Promise<Labeler> {
 
 /** Source: libselinux 3.8 label_file.c: main, homedirs, local; aliases of `subs`, then aliases of `subs_dist`, on whole paths. */
 async function literalsFirst(texts: PolicyTexts): Promise<Labeler> {
-  const rules = rulesOf(texts, ['main', 'homedirs', 'local']);
+  const rules = rulesOf(texts, ['main', 'homedirs', 'local']).map((rule) => {
+    return { ...rule, pattern: asAnchored(rule.pattern) };
+  });
   const patterns = await PatternSet.compile(rules.filter(({ pattern }) => hasMeta(pattern)));
   const literals = new Map<string, Rule>();
   for (const rule of rules) {
@@ -68,6 +71,19 @@ async function literalsFirst(texts: PolicyTexts): Promise<Labeler> {
       return (literal ?? patterns.lastMatch(path, type))?.label;
     },
   };
+}
+
+/**
+ * libselinux puts `^` before a pattern and `$` behind it, without a group: of several alternatives, the first is anchored at the start only, the
+ * last at the end only. All of them need the directories before the first metacharacter. Source: libselinux regex.c, label_file.h.
+ */
+function asAnchored(pattern: string): string {
+  const [first, ...others] = alternativesOf(pattern);
+  const last = others.pop();
+  if (last === undefined) return pattern;
+  const stem = /^(?:[^.^$?*+|[({\\]|\\[\s\S])*\//.exec(pattern)?.[0] ?? '';
+  const free = [...others.map((one) => `(?:${one}).*`), `(?:${last})`];
+  return `${first}.*|${stem}.*(?:${free.join('|')})`;
 }
 
 /** True if a pattern matches more than one path. An escaped letter or digit is a class of characters. */

@@ -32,7 +32,7 @@ export function splitPattern(pattern: string): {
   readonly beginning: string;
   readonly tail: string;
 } {
-  if (hasAlternatives(pattern)) return { beginning: '', tail: pattern };
+  if (alternativesOf(pattern).length > 1) return { beginning: '', tail: pattern };
   let beginning = '';
   let at = 0;
   for (;;) {
@@ -47,8 +47,10 @@ export function splitPattern(pattern: string): {
   return { beginning, tail: pattern.slice(at) };
 }
 
-/** True if a `|` is outside all groups and classes; the automaton reports unbalanced brackets. */
-function hasAlternatives(pattern: string): boolean {
+/** The alternatives of a pattern: its parts between each `|` outside all groups and classes; the automaton reports unbalanced brackets. */
+export function alternativesOf(pattern: string): readonly string[] {
+  const parts: string[] = [];
+  let begin = 0;
   let depth = 0;
   for (let at = 0; at < pattern.length; at += 1) {
     const character = pattern.charAt(at);
@@ -56,9 +58,12 @@ function hasAlternatives(pattern: string): boolean {
     else if (character === '(') depth += 1;
     else if (character === ')') depth -= 1;
     else if (character === '[') at = endOfClass(pattern, at);
-    else if (character === '|' && depth <= 0) return true;
+    else if (character === '|' && depth <= 0) {
+      parts.push(pattern.slice(begin, at));
+      begin = at + 1;
+    }
   }
-  return false;
+  return [...parts, pattern.slice(begin)];
 }
 
 /** Position of the `]` that ends a class; a `]` directly after its start belongs to it. */

@@ -12,6 +12,7 @@ import {
   frameHeader,
   isLinkMode,
   PERMISSION_BITS,
+  refusedOnDisk,
   S_IFLNK,
   type SizedFileHeader,
   sortXattrs,
@@ -143,6 +144,11 @@ export function requireFit(mode: OstreeMode, checksum: OstreeChecksum, header: F
 
 function requireFitBare(checksum: OstreeChecksum, { xattrs }: FileHeader): void {
   if (xattrs.length === 0) return;
+  const refused = refusedOnDisk(xattrs);
+  if (refused !== undefined) {
+    const what = `xattr ${displayText(refused.name)} of ${refused.value.length} bytes that the kernel refuses`;
+    throw unfit(checksum, 'bare', what, 'Use an archive or bare-user repository');
+  }
   const kept = new Map(xattrsOnDisk(xattrs).map(({ name, value }) => [name, value]));
   const lost = xattrs.find(({ name, value }) => kept.get(name) !== value);
   if (lost === undefined) return;

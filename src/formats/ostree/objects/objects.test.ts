@@ -39,6 +39,7 @@ import {
   parseOstreemeta,
   parseSummary,
   parseZlibHeader,
+  refusedOnDisk,
   type SizedFileHeader,
   SUMMARY_MAX_BYTES,
   verifyMetadata,
@@ -660,5 +661,27 @@ test('xattrs as a bare repository gives them back are sorted, have values, and c
     const kept = [{ name: name('security.capability'), value }];
     assert.equal(xattrsOnDisk(kept)[0]?.value, value);
     assert.equal(xattrsOnDisk([{ name: name('user.x'), value }])[0]?.value, value);
+  }
+});
+
+test('a capability that the kernel refuses is told from others', () => {
+  const capability = (flags: number, revision: number, sizeBytes: number, rest = 0) =>
+    Uint8Array.of(flags, 0, 0, revision, ...new Array(sizeBytes - 4).fill(rest));
+  const refuses = (value: Uint8Array, name = 'security.capability') =>
+    refusedOnDisk([{ name: name as ByteString, value }]) !== undefined;
+  for (const value of [capability(0, 2, 20), capability(1, 2, 20, 255), capability(1, 3, 24, 1)]) {
+    assert.equal(refuses(value), false);
+  }
+  for (const value of [
+    capability(1, 1, 12),
+    capability(2, 2, 20),
+    capability(1, 2, 24),
+    capability(1, 3, 20),
+    capability(1, 3, 24, 255),
+    capability(1, 4, 24),
+    Uint8Array.of(1),
+  ]) {
+    assert.equal(refuses(value), true, Buffer.from(value).toString('hex'));
+    assert.equal(refuses(value, 'user.capability'), false);
   }
 });

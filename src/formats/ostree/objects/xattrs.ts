@@ -77,6 +77,8 @@ const CAPABILITY = 'security.capability';
 const CAPABILITY_V3_BYTES = 24;
 const CAPABILITY_V2_BYTES = 20;
 const REVISION_AT = 3;
+/** Every byte of the id that stands for none. */
+const INVALID_ID_BYTE = 0xff;
 
 function valueOnDisk({ name, value }: OstreeXattr): Uint8Array {
   const isV3 =
@@ -85,6 +87,26 @@ function valueOnDisk({ name, value }: OstreeXattr): Uint8Array {
   const older = value.slice(0, CAPABILITY_V2_BYTES);
   older[REVISION_AT] = 2;
   return older;
+}
+
+/**
+ * The first xattr that no file of a `bare` repository can have: the kernel refuses capabilities of another revision, size or flag, and those
+ * of an invalid root id. Source: Linux security/commoncap.c validheader, cap_convert_nscap.
+ */
+export function refusedOnDisk(xattrs: readonly OstreeXattr[]): OstreeXattr | undefined {
+  return xattrs.find(({ name, value }) => name === CAPABILITY && !isCapability(value));
+}
+
+function isCapability(value: Uint8Array): boolean {
+  const [flags = 0, second, third, revision] = value;
+  if (flags > 1 || second !== 0 || third !== 0) return false;
+  if (revision === 2) return value.length === CAPABILITY_V2_BYTES;
+  const rootId = value.subarray(CAPABILITY_V2_BYTES);
+  return (
+    revision === 3 &&
+    value.length === CAPABILITY_V3_BYTES &&
+    rootId.some((byte) => byte !== INVALID_ID_BYTE)
+  );
 }
 
 /** True when the names ascend. */
