@@ -61,6 +61,7 @@ export async function makeScenarios(
     'unified images': { short: NAMES },
     'unified fsck': { short: 'it does what fsck does, and reads what unified pull wrote' },
     'unified prune': { short: 'it does what gc does' },
+    'unified relabel': { short: 'it yields between entries, as dedup does' },
     'unified sync': { short: 'it does what unified pull does' },
     'unified pull': {
       args: ['--sysroot', at('s'), '-q', 'unified', 'pull', reference, '--mode=enabled-with-copy'],

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openOstreeRepo } from '#stores/ostree';
+import { exportToContainers } from '#work/export-containers';
 import { synthesizeCommit } from '#work/synthesize';
 import { unifiedPull } from '#work/unify';
 import { needs } from '../support/capability.ts';
@@ -139,6 +140,37 @@ test('damage is found in every store; damaged objects of the composefs repositor
   assert.ok(
     damaged.images[0].findings.every(({ kind }: { kind: string }) => kind === 'composefs-damaged'),
   );
+});
+
+test('a changed file in containers-storage is found by its layer, and the image is restored with all of its names (R)', async (t) => {
+  if (!needs(t, 'xfs', 'root')) return;
+  const { place, pulled } = await makeFilled();
+  await using _place = place;
+  const other = 'localhost/other:1';
+  using composefs = await place.sysroot.ensureComposefs();
+  await exportToContainers(
+    composefs,
+    `@${pulled.manifestDigest}`,
+    place.sysroot.storageReference(other),
+  );
+  composefs[Symbol.dispose]();
+  const files = await externalFiles(place.sysroot, pulled.manifestDigest);
+  const [file] = files.filter(({ storage }) => statSync(storage).size > 1000);
+  assert.ok(file !== undefined);
+  const content = readFileSync(file.storage);
+  writeFileSync(file.storage, Buffer.alloc(content.length));
+  assert.deepEqual(await kindsOf(place), [['storage-contents-damaged']]);
+  assert.deepEqual(await kindsOf(place, { metadataOnly: true }), [[]]);
+  const repaired = await place.ask('unified fsck', { repair: true, extents: true });
+  assert.equal(repaired.ok, true, JSON.stringify(repaired.repairs));
+  const { images } = await place.ask('unified images');
+  assert.deepEqual(images[0].names, [TARGET, 'quay.io/test/os:1', other]);
+  const again = await externalFiles(place.sysroot, pulled.manifestDigest);
+  const restored = again.find(({ name }) => name === file.name);
+  assert.deepEqual(readFileSync(restored?.storage ?? ''), content);
+  // A file that is gone is found without reading any other.
+  rmSync(restored?.storage ?? '');
+  assert.deepEqual(await kindsOf(place), [['storage-contents-damaged']]);
 });
 
 test('a copy in the place of shared extents is found in the strict mode', async (t) => {

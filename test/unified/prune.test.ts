@@ -74,6 +74,18 @@ test('prune keeps what deployments need in every store and says for what; tags a
     ],
   );
   assert.equal((await place.ask('unified fsck', { extents: true })).ok, true);
+  // The garbage collection of the repository itself says for whom it keeps what.
+  const { keptFor } = await place.ask('gc');
+  assert.deepEqual(
+    keptFor.map(({ name, reasons }: { name: string; reasons: string[] }) => [name, reasons[0]]),
+    [first, second]
+      .map(({ manifestDigest, ostree }, at) => [
+        `localhost/bootc-${manifestDigest}`,
+        `${at === 0 ? 'next' : 'rollback'} deployment os ${ostree?.commit.slice(0, 12)}.0`,
+      ])
+      .sort(),
+  );
+  assert.ok(keptFor[0].reasons.some((reason: string) => reason.startsWith('containers-storage ')));
   // The second deployment is removed: its tag, its image and its ref go; the foreign tag keeps its objects.
   rmSync(join(path, 'ostree/deploy/os/deploy', `${second.ostree?.commit}.0`), { recursive: true });
   rmSync(join(path, 'boot/loader/entries/ostree-1.conf'));

@@ -6,7 +6,7 @@
  */
 export { parseBoundImage } from './bound-image.ts';
 export { type InstallFile, readInstallMode, SOURCES_OF_INSTALL } from './install-config.ts';
-export { type ImageOrigin, parseImageOrigin } from './origin.ts';
+export { type ImageOrigin, parseImageOrigin, parseOriginManifest } from './origin.ts';
 export {
   encodeStateFile,
   parseStateFile,

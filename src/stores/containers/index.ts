@@ -6,7 +6,13 @@
  *                      └─▶ layers.json ─▶ layer, layer, … ─▶ tar-split + diff/ = the tar, byte for byte
  */
 export { digestsOf, type FoundImage } from './find-image.ts';
-export { type LayerFile, LayerFiles, type LayerPart, openLayerFile } from './layer-files.ts';
+export {
+  type LayerFile,
+  LayerFiles,
+  type LayerPart,
+  openLayerFile,
+  openLayerFiles,
+} from './layer-files.ts';
 export { diffFolder } from './layout.ts';
 export { lockToWrite, type RecordsLock, type StoreLockOptions } from './locks.ts';
 export type { StorageRoot } from './root.ts';

@@ -19,6 +19,8 @@ import { lookupNameOf } from './lookup-name.ts';
 export interface RelabelOptions extends OperationOptions {
   /** Path of a directory with the policy in `etc/selinux` or `usr/etc/selinux`; default: the newest deployment of the sysroot. */
   readonly policyRoot?: string | undefined;
+  /** Sets no label; the report counts what would be labelled. */
+  readonly isPlan?: boolean | undefined;
 }
 
 /** Report of labelling. An inode counts once for each of its names. */
@@ -144,7 +146,7 @@ class Relabelling {
   readonly #device: number;
   readonly #labeler: Labeler | undefined;
   readonly #deployments: ReadonlySet<string>;
-  readonly #options: OperationOptions;
+  readonly #options: RelabelOptions;
   readonly #counts = { labelled: 0, present: 0, without: 0, deployments: 0, mounts: 0 };
   #seen = 0;
 
@@ -152,7 +154,7 @@ class Relabelling {
     root: Dir,
     labeler: Labeler | undefined,
     deployments: readonly Deployment[],
-    options: OperationOptions,
+    options: RelabelOptions,
   ) {
     this.#root = root;
     this.#device = root.statSelf().dev;
@@ -206,7 +208,9 @@ class Relabelling {
       this.#counts.without += 1;
       return;
     }
-    setXattr(at, XATTR, Buffer.from(`${label}\0`, 'latin1'));
+    if (this.#options.isPlan !== true) {
+      setXattr(at, XATTR, Buffer.from(`${label}\0`, 'latin1'));
+    }
     this.#counts.labelled += 1;
   }
 }

@@ -1,8 +1,10 @@
 import { type ByteString, byteStringFromText, displayText } from '#base/bytes';
-import { type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
+import { type ContentDigest, type OstreeChecksum, parseOstreeChecksum } from '#base/digest';
 import { parseBoundImage, parseImageOrigin } from '#formats/bootc';
-import { Dir, OPEN, readAll } from '#host';
+import type { Dir } from '#host';
+import { listNativeDeployments } from './native.ts';
 import type { Sysroot } from './sysroot.ts';
+import { bootEntries, namesIn, readSmall, runningArguments } from './sysroot-files.ts';
 
 /**
  * Role of a deployment: running now, started by the next boot, staged for after the next shutdown, or kept for a rollback.
@@ -13,7 +15,11 @@ export type DeploymentRole = 'booted' | 'next' | 'staged' | 'rollback';
 /** A deployment of a sysroot. */
 export interface Deployment {
   readonly stateroot: string;
-  readonly commit: OstreeChecksum;
+  /** Undefined on a host that boots composefs images directly. */
+  readonly commit: OstreeChecksum | undefined;
+  /** fs-verity digest of the EROFS image, and manifest of the image, on a host that boots composefs images directly. */
+  readonly imageId: string | undefined;
+  readonly manifestDigest: ContentDigest | undefined;
   readonly serial: number;
   /** Image reference of its origin, for example `docker://quay.io/os/base:1`; undefined for a deployment without an image. */
   readonly imageReference: string | undefined;
@@ -24,17 +30,17 @@ export interface Deployment {
   readonly path: string;
 }
 
-/** Largest origin, boot entry or quadlet, in bytes. Our limit. */
-const SMALL_FILE_BYTES_MAX = 1 << 20;
 const DEPLOY = 'ostree/deploy';
-const ENTRIES = 'boot/loader/entries';
+/** Boot entries of a sysroot. */
+export const ENTRIES = 'boot/loader/entries';
 const BOUND_IMAGES = 'usr/lib/bootc/bound-images.d';
 const NAME = /^([0-9a-f]{64})\.([0-9]{1,9})$/;
 
 /** Lists the deployments of a sysroot: first those with boot entries, in boot order, then the staged ones. */
-export function listDeployments({ root }: Sysroot): readonly Deployment[] {
+export function listDeployments({ root, isNative }: Sysroot): readonly Deployment[] {
+  if (isNative) return listNativeDeployments(root);
   const order = bootOrder(root);
-  const booted = bootedPath(root);
+  const booted = bootedBy(root, runningArguments(root) ?? '');
   const found: Deployment[] = [];
   for (const stateroot of namesIn(root, DEPLOY)) {
     const folder = `${DEPLOY}/${stateroot}/deploy`;
@@ -46,6 +52,8 @@ export function listDeployments({ root }: Sysroot): readonly Deployment[] {
       found.push({
         stateroot,
         commit: parseOstreeChecksum(checksum),
+        imageId: undefined,
+        manifestDigest: undefined,
         serial: Number(serial),
         imageReference: origin === undefined ? undefined : parseImageOrigin(origin)?.reference,
         boundImages: boundImagesOf(root, path),
@@ -59,9 +67,12 @@ export function listDeployments({ root }: Sysroot): readonly Deployment[] {
   return found.sort((a, b) => position(a) - position(b));
 }
 
-/** True for a deployment that runs, or that will run without a rollback. */
-export function isLive({ role }: Deployment): boolean {
-  return role !== 'rollback';
+/**
+ * True for a deployment that runs, or that will run without a rollback. On a host that boots composefs images directly, every boot entry
+ * counts. Source: unified-storage notes 4.6.
+ */
+export function isLive({ role, commit }: Deployment): boolean {
+  return role !== 'rollback' || commit === undefined;
 }
 
 function roleOf(
@@ -78,30 +89,16 @@ function roleOf(
 /** Paths of the deployments that boot entries name, the default entry first. */
 function bootOrder(root: Dir): string[] {
   const entries: { readonly version: number; readonly path: string }[] = [];
-  for (const name of namesIn(root, ENTRIES)) {
-    const text = name.endsWith('.conf') ? readSmall(root, `${ENTRIES}/${name}`) : undefined;
-    if (text === undefined) continue;
-    const lines = text.toString('utf8').split('\n');
-    const value = (key: string) =>
-      lines
-        .find((line) => line.startsWith(`${key} `))
-        ?.slice(key.length + 1)
-        .trim();
-    const link = /(?:^|\s)ostree=(\S+)/.exec(value('options') ?? '')?.[1];
-    const path = link === undefined ? undefined : deploymentAt(root, link);
+  for (const { value } of bootEntries(root, ENTRIES)) {
+    const path = bootedBy(root, value('options') ?? '');
     if (path !== undefined) entries.push({ version: Number(value('version') ?? 0), path });
   }
   return entries.sort((a, b) => b.version - a.version).map(({ path }) => path);
 }
 
-/** Path of the booted deployment, if this is the sysroot of the running host. */
-function bootedPath(root: Dir): string | undefined {
-  using top = Dir.open('/');
-  const running = top.stat('sysroot' as ByteString);
-  const own = root.statSelf();
-  if (running === undefined || running.ino !== own.ino || running.dev !== own.dev) return undefined;
-  const text = readSmall(top, 'proc/cmdline')?.toString('utf8') ?? '';
-  const link = /(?:^|\s)ostree=(\S+)/.exec(text)?.[1];
+/** Path of the deployment that kernel arguments name. */
+function bootedBy(root: Dir, kernelArguments: string): string | undefined {
+  const link = /(?:^|\s)ostree=(\S+)/.exec(kernelArguments)?.[1];
   return link === undefined ? undefined : deploymentAt(root, link);
 }
 
@@ -129,17 +126,6 @@ function boundImagesOf(root: Dir, deployment: string): string[] {
     if (image !== undefined) images.push(image);
   }
   return images;
-}
-
-function namesIn(root: Dir, path: string): string[] {
-  using dir = root.tryOpenDir(bytesOf(path));
-  const names = dir?.readEntries().map(({ name }) => displayText(name)) ?? [];
-  return names.sort();
-}
-
-function readSmall(root: Dir, path: string): Buffer | undefined {
-  using file = root.tryOpenFile(bytesOf(path), OPEN.read | OPEN.nonBlock);
-  return file === undefined ? undefined : readAll(file, SMALL_FILE_BYTES_MAX);
 }
 
 function bytesOf(path: string): ByteString {

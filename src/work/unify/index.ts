@@ -34,8 +34,8 @@ export {
 } from './enable.ts';
 export { type EventListener, fieldsOf, MESSAGE_IDS, type UnifiedEvent } from './journal/events.ts';
 export { type JournalPlaces, journalListener, journalPlaces } from './journal/journal.ts';
+export { type KeptItem, listKeptFor } from './kept.ts';
 export {
-  type KeptItem,
   pruneUnified,
   type UnifiedPrune,
   type UnifiedPruneOptions,

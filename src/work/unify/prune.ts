@@ -5,6 +5,7 @@ import { type PruneReport, pruneOstree } from '#stores/ostree';
 import { collectGarbage } from '#work/check';
 import { listDeployments } from './deployments.ts';
 import type { EventListener } from './journal/events.ts';
+import { type KeptItem, listKept } from './kept.ts';
 import { recoveredName, storageNameOf } from './names.ts';
 import { openStores, type Stores } from './stores.ts';
 import { type SystemImage, surveyImages, tagOf } from './survey.ts';
@@ -18,13 +19,6 @@ export interface UnifiedPruneOptions extends OperationOptions {
   readonly keep?: readonly string[] | undefined;
   readonly workers?: number | undefined;
   readonly onEvent?: EventListener | undefined;
-}
-
-/** An item that a store keeps, with the reason. */
-export interface KeptItem {
-  readonly store: 'composefs' | 'containers-storage' | 'ostree';
-  readonly name: string;
-  readonly reasons: readonly string[];
 }
 
 /** An image that was removed. */
@@ -60,15 +54,16 @@ export async function pruneUnified(
   let ostree: PruneReport | undefined;
   {
     using stores = await openStores(sysroot, options);
-    const images = surveyImages(sysroot, stores);
+    const deployments = listDeployments(sysroot);
+    const images = surveyImages(sysroot, stores, deployments);
     const live = images.filter((image) => isNeeded(image, keep));
-    kept = keptItems(sysroot, stores, live);
+    kept = listKept(stores, live, deployments);
     for (const image of images.filter((one) => !live.includes(one))) {
       signal?.throwIfAborted();
       removed.push(await removeImage(stores, image, live, { isPlan, signal, onProgress }));
     }
     const without = new Set(removed.flatMap(({ refs }) => refs));
-    const deployed = listDeployments(sysroot).map(({ commit }) => commit);
+    const deployed = deployments.flatMap(({ commit }) => commit ?? []);
     if (stores.ostree !== undefined && removed.length > 0) {
       const { ostree: repo } = stores;
       const present = deployed.filter((commit) => repo.has('commit', commit));
@@ -131,43 +126,6 @@ function untag({ composefs }: Stores, manifestDigest: ContentDigest): void {
     const isOwn = tag.manifestDigest === manifestDigest && tag.name === tagOf(manifestDigest);
     if (isOwn) composefs?.tags.remove(tag.name);
   }
-}
-
-/** Lists everything that the stores keep, with the reason. */
-function keptItems(sysroot: Sysroot, stores: Stores, live: readonly SystemImage[]): KeptItem[] {
-  const items: KeptItem[] = [];
-  const byConfig = new Map(live.map((image) => [image.configDigest, image]));
-  const why = (image: SystemImage): string[] =>
-    image.deployments.length === 0
-      ? ['asked for']
-      : image.deployments.map(({ role, stateroot, commit, serial }) => {
-          return `${role} deployment ${stateroot} ${commit.slice(0, 12)}.${serial}`;
-        });
-  for (const { name, manifestDigest } of stores.composefs?.tags.list() ?? []) {
-    const image = live.find((one) => one.tag === name);
-    if (image !== undefined) items.push({ store: 'composefs', name, reasons: why(image) });
-    else if (name !== tagOf(manifestDigest)) {
-      items.push({ store: 'composefs', name, reasons: ['a tag of others'] });
-    }
-  }
-  const bound = listDeployments(sysroot).flatMap(({ boundImages }) => boundImages);
-  for (const { record } of stores.storage?.snapshot.images ?? []) {
-    const image = byConfig.get(`sha256:${record.id}` as ContentDigest);
-    const needs = record.names.filter((name) => bound.includes(name));
-    const reasons = [
-      ...(image === undefined ? [] : [`composefs tag ${image.tag}`, ...why(image)]),
-      ...needs.map((name) => `bound image ${name}`),
-    ];
-    if (reasons.length === 0) continue;
-    const [name = record.names[0] ?? record.id] = needs;
-    items.push({ store: 'containers-storage', name, reasons });
-  }
-  for (const image of live) {
-    for (const { refs } of image.commits) {
-      for (const name of refs) items.push({ store: 'ostree', name, reasons: why(image) });
-    }
-  }
-  return items;
 }
 
 /** Collects the garbage of the composefs repository; its lock must be free. */

@@ -24,7 +24,7 @@ export interface RestoreOptions extends OperationOptions {
 }
 
 /**
- * Restores an image missing in containers-storage from the composefs repository, by reflink, with its original manifest.
+ * Restores an image missing in containers-storage from the composefs repository, by reflink, with its original manifest and the names that it had.
  * @throws as `openOciImage`, `exportToContainers`
  */
 export async function restoreToStorage(
@@ -37,14 +37,18 @@ export async function restoreToStorage(
   const { manifestDigest } = image;
   const { manifest } = openOciImage(composefs, `@${manifestDigest}`);
   const name = storageNameOf(image.references[0], manifest.config.digest);
-  if (isPlan === true) return { manifestDigest, name, reflinkedFiles: 0, copiedFiles: 0 };
+  const done = { manifestDigest, name, reflinkedFiles: 0, copiedFiles: 0 };
+  if (isPlan === true) return done;
   sysroot.ensureStorage();
-  const target = sysroot.storageReference(name);
   const reflink = mode === 'enabled' ? 'always' : 'auto';
-  const { counts } = await exportToContainers(composefs, `@${manifestDigest}`, target, {
-    ...options,
-    reflink,
-  });
-  const { reflinkedFiles, copiedFiles } = counts;
-  return { manifestDigest, name, reflinkedFiles, copiedFiles };
+  for (const one of new Set([name, ...image.names])) {
+    const target = sysroot.storageReference(one);
+    const { counts } = await exportToContainers(composefs, `@${manifestDigest}`, target, {
+      ...options,
+      reflink,
+    });
+    done.reflinkedFiles += counts.reflinkedFiles;
+    done.copiedFiles += counts.copiedFiles;
+  }
+  return done;
 }

@@ -58,18 +58,29 @@ export function tagOf(manifestDigest: ContentDigest): string {
 }
 
 /** Lists the images that have a tag, a ref or a deployment in this system, by manifest digest. */
-export function surveyImages(sysroot: Sysroot, stores: Stores): readonly SystemImage[] {
-  const commits = commitsOf(stores.ostree, listDeployments(sysroot));
+export function surveyImages(
+  sysroot: Sysroot,
+  stores: Stores,
+  deployments: readonly Deployment[] = listDeployments(sysroot),
+): readonly SystemImage[] {
+  const commits = commitsOf(stores.ostree, deployments);
   const digests = new Set<ContentDigest>();
   for (const tag of stores.composefs?.tags.list() ?? []) {
     if (tag.name === tagOf(tag.manifestDigest)) digests.add(tag.manifestDigest);
   }
   for (const { manifestDigest } of commits) digests.add(manifestDigest);
+  for (const { manifestDigest } of deployments) {
+    if (manifestDigest !== undefined) digests.add(manifestDigest);
+  }
+  // A deployment that does not say its image may need any.
+  const unknown = deployments.filter((one) => (one.commit ?? one.manifestDigest) === undefined);
   return [...digests].sort().map((digest) =>
     describeImage(
       stores,
       digest,
       commits.filter(({ manifestDigest }) => manifestDigest === digest),
+      deployments.filter(({ manifestDigest }) => manifestDigest === digest),
+      unknown,
     ),
   );
 }
@@ -94,7 +105,8 @@ function commitsOf(
     refs.set(checksum, [...(refs.get(checksum) ?? []), name]);
   }
   const found: FoundCommit[] = [];
-  for (const commit of new Set([...refs.keys(), ...deployments.map((one) => one.commit)])) {
+  const deployed = deployments.flatMap(({ commit }) => commit ?? []);
+  for (const commit of new Set([...refs.keys(), ...deployed])) {
     const read = readImageCommit(ostree, commit);
     if (read === undefined) continue;
     found.push({
@@ -139,6 +151,8 @@ function describeImage(
   stores: Stores,
   manifestDigest: ContentDigest,
   commits: readonly FoundCommit[],
+  native: readonly Deployment[],
+  unknown: readonly Deployment[],
 ): SystemImage {
   const tag = tagOf(manifestDigest);
   const { composefs } = stores;
@@ -146,7 +160,8 @@ function describeImage(
   const stored = inComposefs(stores, manifestDigest);
   const configDigest =
     stored.configDigest ?? configFromStorage(stores, manifestDigest) ?? configOf(commits);
-  const row = configDigest === undefined ? undefined : imageRow(stores, configDigest);
+  const deployments = [...commits.flatMap((commit) => commit.deployments), ...native];
+  const row = configDigest === undefined ? undefined : imageRow(stores.storage, configDigest);
   return {
     manifestDigest,
     configDigest,
@@ -155,17 +170,18 @@ function describeImage(
     composefs: stored.presence,
     storage: row === undefined ? 'missing' : presenceOfRow(stores, row),
     ostree: commits.length > 0 ? 'present' : 'missing',
-    references: referencesOf(commits),
+    references: referencesOf(commits, deployments),
     names: row?.record.names ?? [],
     commits: commits.map(({ commit, refs, isSynthesized }) => ({ commit, refs, isSynthesized })),
-    deployments: commits.flatMap(({ deployments }) => deployments),
+    deployments: [...deployments, ...unknown],
   };
 }
 
-function referencesOf(commits: readonly FoundCommit[]): string[] {
-  const origins = commits.flatMap(({ deployments }) =>
-    deployments.map(({ imageReference }) => imageReference),
-  );
+function referencesOf(
+  commits: readonly FoundCommit[],
+  deployments: readonly Deployment[],
+): string[] {
+  const origins = deployments.map(({ imageReference }) => imageReference);
   const refs = commits.flatMap((commit) => commit.refs.map(imageReferenceOfRef));
   const known = [...origins, ...refs].filter((one) => one !== undefined);
   return [...new Set(known)];
@@ -189,7 +205,10 @@ function inComposefs(
 }
 
 /** The image of containers-storage with this config. */
-export function imageRow({ storage }: Stores, configDigest: ContentDigest): ImageRow | undefined {
+export function imageRow(
+  storage: Stores['storage'],
+  configDigest: ContentDigest,
+): ImageRow | undefined {
   const id = hexOf(configDigest);
   return storage?.snapshot.images.find(({ record }) => record.id === id);
 }

@@ -14,14 +14,13 @@ import {
 } from '#stores/ostree';
 import { locateStore } from '#work/containers';
 import { openOrCreate } from '#work/repository';
+import { NATIVE_STATE } from './native.ts';
 
 /** Directories of a sysroot. Source: unified-storage notes 1.2. */
-const COMPOSEFS = 'composefs';
+export const COMPOSEFS = 'composefs';
 const OSTREE_REPO = 'ostree/repo';
 const OSTREE_STORAGE = 'ostree/bootc/storage';
 const NATIVE_STORAGE = 'composefs/bootc/storage';
-/** State of deployments of a host that boots composefs images directly. Source: unified-storage notes 4.12. */
-const NATIVE_STATE = 'state/deploy';
 /** Modes: bytes of an image must not become readable before the image is deployed. */
 const PRIVATE_MODE = 0o700;
 const PUBLIC_MODE = 0o755;

@@ -11,7 +11,7 @@ import {
   parseGcPlan,
   planGc,
 } from '#work/check';
-import type { Repository } from '#work/repository';
+import { locateRepository, type Repository } from '#work/repository';
 import { openSelected } from './repository.ts';
 import { count, flag, list, maybeCount, maybeText, orNull, text, texts } from './schemas.ts';
 import { readNamedFile, writeNamedFile } from './small-file.ts';
@@ -46,6 +46,8 @@ const report = v.object({
   /** Mounts whose image is kept only by the mount; with `force`, mounts that break. */
   heldByMounts: list(v.object({ image: text, target: text, imageId: v.nullable(text) })),
   findings: list(v.object({ kind: text, path: text, detail: text })),
+  /** Tagged images that are kept for other stores of the system, and what in those relies on them. */
+  keptFor: list(v.object({ name: text, reasons: list(text) })),
 });
 export type GcReport = v.InferOutput<typeof report>;
 
@@ -63,6 +65,7 @@ export const gc = defineVerb({
   async plan(context, asked) {
     requireFit(asked);
     requireNoDepth(asked);
+    const keptFor = await keptForOthers(context);
     using repository = await openSelected(context);
     const plan =
       asked.apply === undefined
@@ -71,17 +74,18 @@ export const gc = defineVerb({
             ...parseGcPlan(readNamedFile(asked.apply).toString('utf8'), asked.apply),
             heldByMounts: [],
           };
-    return reportOf(resultOf(plan), true, undefined);
+    return { ...reportOf(resultOf(plan), true, undefined), keptFor };
   },
   async run(context, asked) {
     requireFit(asked);
+    const keptFor = await keptForOthers(context);
     using repository = await openSelected(context);
     const options = optionsOf(context, asked);
     if (asked.plan !== undefined) {
       requireNoDepth(asked);
       const plan = await planGc(repository, options);
       writeNamedFile(asked.plan, Buffer.from(encodeGcPlan(plan)));
-      return reportOf(resultOf(plan), true, asked.plan);
+      return { ...reportOf(resultOf(plan), true, asked.plan), keptFor };
     }
     const forgotten =
       asked.depth === undefined ? undefined : await forgetAncestors(repository, asked.depth);
@@ -89,14 +93,27 @@ export const gc = defineVerb({
       const result = await collectGarbage(repository, options);
       const report = reportOf(result, false, undefined);
       const leftoversRemoved = report.leftoversRemoved + (await removeExports(repository));
-      return { ...report, leftoversRemoved, ancestorsForgotten: orNull(forgotten) };
+      return { ...report, leftoversRemoved, ancestorsForgotten: orNull(forgotten), keptFor };
     }
     const plan = parseGcPlan(readNamedFile(asked.apply).toString('utf8'), asked.apply);
     const result = await applyGc(repository, plan, options);
-    return { ...reportOf(result, false, undefined), ancestorsForgotten: orNull(forgotten) };
+    return {
+      ...reportOf(result, false, undefined),
+      ancestorsForgotten: orNull(forgotten),
+      keptFor,
+    };
   },
   hasFindings: ({ findings }) => findings.length > 0,
 });
+
+/** The code of unified storage is loaded only for a repository that may be the one of a system. */
+async function keptForOthers({ repository, signal }: VerbContext): Promise<GcReport['keptFor']> {
+  const path = locateRepository(repository);
+  if (!path.endsWith('/composefs')) return [];
+  const { listKeptFor } = await import('#work/unify');
+  const kept = await listKeptFor(path, { signal });
+  return kept.map(({ name, reasons }) => ({ name, reasons: [...reasons] }));
+}
 
 /** Removes the temporary folders of killed exports. The code is loaded only if there are any. */
 async function removeExports(repository: Repository): Promise<number> {
@@ -157,7 +174,7 @@ function reportOf(
   result: GcResult & MountEffects,
   dryRun: boolean,
   plan: string | undefined,
-): GcReport {
+): Omit<GcReport, 'keptFor'> {
   const { objectsBytes, findings, heldByMounts, ...counts } = result;
   const held = heldByMounts.map((one) => ({ ...one, imageId: orNull(one.imageId) }));
   const ancestorsForgotten = null;

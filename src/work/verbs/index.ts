@@ -51,6 +51,7 @@ export type { UnifiedFsckReport } from './unified/fsck.ts';
 export type { UnifiedImagesReport } from './unified/images.ts';
 export type { UnifiedPruneReport } from './unified/prune.ts';
 export type { UnifiedPullVerbReport } from './unified/pull.ts';
+export type { UnifiedRelabelReport } from './unified/relabel.ts';
 export type { UnifiedStatusReport } from './unified/status.ts';
 export type { UnifiedSyncReport } from './unified/sync.ts';
 export type { UntagReport } from './untag.ts';

@@ -260,6 +260,12 @@ export const VERBS: readonly VerbRow[] = [
     load: async () => (await import('./unified/prune.ts')).unifiedPrune,
   },
   {
+    name: 'unified relabel',
+    group: 'unified',
+    summary: 'set SELinux labels on everything in a system that has none, but not in deployments',
+    load: async () => (await import('./unified/relabel.ts')).unifiedRelabel,
+  },
+  {
     name: 'init',
     group: 'repository',
     summary: 'create a repository, or verify that an existing one matches these options',

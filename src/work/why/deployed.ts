@@ -26,13 +26,16 @@ export function readDeployed(path: string, warn: (problem: string) => void): Dep
   try {
     using sysroot = openSysroot(path);
     using ostree = sysroot.openOstree();
-    for (const { stateroot, commit, serial, role, boundImages } of listDeployments(sysroot)) {
-      const name = `${stateroot} ${commit.slice(0, 12)}.${serial} (${role})`;
-      const step: Step = { kind: 'deployment', name };
-      commits.push({ commit, step });
+    for (const deployment of listDeployments(sysroot)) {
+      const { stateroot, commit, imageId = '', serial, role, boundImages } = deployment;
+      const id = commit === undefined ? imageId.slice(0, 12) : `${commit.slice(0, 12)}.${serial}`;
+      const step: Step = { kind: 'deployment', name: `${stateroot} ${id} (${role})` };
+      if (commit !== undefined) commits.push({ commit, step });
       for (const image of boundImages) add(names, image, step);
-      const image = ostree === undefined ? undefined : readImageCommit(ostree, commit);
-      if (image !== undefined) add(tags, TAG_PREFIX + image.manifestDigest, step);
+      const known =
+        commit === undefined || ostree === undefined ? undefined : readImageCommit(ostree, commit);
+      const digest = deployment.manifestDigest ?? known?.manifestDigest;
+      if (digest !== undefined) add(tags, TAG_PREFIX + digest, step);
     }
   } catch (error) {
     if (!isOnecopyError(error)) throw error;

@@ -44,6 +44,7 @@ import {
   unifiedImages,
   unifiedPrune,
   unifiedPull,
+  unifiedRelabel,
   unifiedStatus,
   unifiedSync,
 } from './unified.ts';
@@ -87,6 +88,7 @@ export const GRAMMARS: Readonly<Record<string, Grammar>> = {
   'unified fsck': unifiedFsck,
   'unified prune': unifiedPrune,
   'unified sync': unifiedSync,
+  'unified relabel': unifiedRelabel,
   'ostree show': ostreeShow,
   'ostree commit': ostreeCommit,
   'ostree export': ostreeExport,

@@ -115,6 +115,20 @@ export const unifiedPrune: Grammar = {
   ],
   help: [
     'An image stays as long as a deployment was made from it, or with --keep. Of others, the name in containers-storage, the ref, the commit and the tag are removed, and then the layers and objects that only these used. Layers of other images, other names of the image, tags of others and images that deployments are bound to stay.',
-    'The report says what each store keeps, and for what.',
+    'The report lists what each store keeps, and for what.',
   ].join('\n\n'),
+};
+
+/** `unified relabel` on a command line. */
+export const unifiedRelabel: Grammar = {
+  options: [
+    {
+      flags: '--policy-root <dir>',
+      says: 'use the policy in this root (default: the newest deployment)',
+      key: 'policyRoot',
+      take: 'path',
+    },
+  ],
+  finding: 'no SELinux policy was found',
+  help: 'The last step of an installation: files that the system wrote without a label get the label that the policy has for the place where a booted host shows them. The stores are labelled like /usr, containers-storage like /var/lib/containers/storage. Labels that exist stay. Deployments are skipped, because their files have the labels of their commits and their roots are immutable; so are objects of commits, and other filesystems.',
 };

@@ -24,6 +24,8 @@ export const text: Text<GcReport> = (report, { line, note }, { force }) => {
         : `Kept: image ${image}, only because it is mounted at "${target}"`,
     );
   }
+  for (const { name, reasons } of report.keptFor)
+    line(`Kept:    ${name}, for ${reasons.join(', ')}`);
   if (report.plan !== null)
     line(`Plan written. To apply it, run: onecopy gc --apply ${report.plan}`);
 };

@@ -38,6 +38,7 @@ export const TEXTS: Readonly<Record<string, LoadText>> = {
   'unified fsck': async () => (await import('./unified.ts')).fsckText,
   'unified prune': async () => (await import('./unified.ts')).pruneText,
   'unified sync': async () => (await import('./unified.ts')).syncText,
+  'unified relabel': async () => (await import('./unified.ts')).relabelText,
   'ostree show': async () => (await import('./ostree-show.ts')).text,
   'ostree commit': async () => (await import('./ostree-commit.ts')).text,
   'ostree export': async () => (await import('./ostree-export.ts')).text,

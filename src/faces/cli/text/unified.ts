@@ -4,6 +4,7 @@ import type {
   UnifiedImagesReport,
   UnifiedPruneReport,
   UnifiedPullVerbReport,
+  UnifiedRelabelReport,
   UnifiedStatusReport,
   UnifiedSyncReport,
 } from '#work/verbs';
@@ -26,10 +27,10 @@ export const statusText: Text<UnifiedStatusReport> = async (report, { line, tabl
   if (report.deployments.length === 0) return;
   line('');
   await table(
-    ['DEPLOYMENT', 'COMMIT', 'IMAGE'],
-    report.deployments.map(({ role, commit, imageReference }) => [
+    ['DEPLOYMENT', report.isNative ? 'IMAGE ID' : 'COMMIT', 'IMAGE'],
+    report.deployments.map(({ role, commit, imageId, imageReference }) => [
       role,
-      formatDigest(commit, noTrunc),
+      formatDigest(commit ?? imageId ?? '', noTrunc),
       imageReference ?? '-',
     ]),
   );
@@ -154,7 +155,7 @@ export const fsckText: Text<UnifiedFsckReport> = (report, { line, noTrunc }) => 
 };
 
 /** The text of `unified prune`. */
-export const pruneText: Text<UnifiedPruneReport> = (report, { line, detail }) => {
+export const pruneText: Text<UnifiedPruneReport> = (report, { line }) => {
   for (const { names, manifestDigest, containersStorage } of report.removed) {
     const words = report.dryRun ? 'Would remove' : 'Removed';
     const rest =
@@ -162,14 +163,25 @@ export const pruneText: Text<UnifiedPruneReport> = (report, { line, detail }) =>
     line(`${words} ${names[0] ?? manifestDigest}${rest}`);
   }
   for (const { store, name, reasons } of report.kept) {
-    detail(`${store} keeps ${name}: ${reasons.join(', ')}`);
+    line(`Kept in ${store}: ${name}, for ${reasons.join(', ')}`);
   }
   const { ostree, composefs } = report;
   line(
     `ostree:    ${countOf(ostree.objects, 'object')} ${report.dryRun ? 'to remove' : 'removed'}`,
   );
   if (composefs !== null) line(`composefs: ${countOf(composefs.removed, 'object')} removed`);
+};
+
+/** The text of `unified relabel`. */
+export const relabelText: Text<UnifiedRelabelReport> = (report, { line, note }) => {
+  if (!report.hasPolicy) {
+    note('No SELinux policy was found, so nothing is labelled; name a root with --policy-root');
+    return;
+  }
+  const words = report.dryRun ? 'would be labelled' : 'labelled';
+  line(`${countOf(report.labelled, 'name')} ${words}, ${report.present} had a label`);
+  line(`${report.without} without a label in the policy`);
   line(
-    `${report.kept.length} kept${report.kept.length === 0 ? '' : '; --verbose prints for what'}`,
+    `Skipped: ${countOf(report.deployments, 'deployment')}, ${countOf(report.mounts, 'mount point')}`,
   );
 };

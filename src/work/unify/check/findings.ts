@@ -6,6 +6,7 @@ export const UNIFIED_FINDING_KINDS = [
   'storage-missing',
   'storage-damaged',
   'storage-differs',
+  'storage-contents-damaged',
   'commit-missing',
   'commit-not-synthesized',
   'commit-damaged',

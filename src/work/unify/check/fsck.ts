@@ -9,6 +9,7 @@ import { Findings, type UnifiedFinding } from './findings.ts';
 import { checkImageCommit } from './ostree.ts';
 import { compareExtents, type SharingReport } from './sharing.ts';
 import { checkStorage } from './storage.ts';
+import { checkStorageContents } from './storage-contents.ts';
 
 /** Options of the check. */
 export interface UnifiedCheckOptions extends StoreCheckOptions {
@@ -52,9 +53,10 @@ export async function checkUnified(
   const canReflink = sysroot.canReflinkStores;
   if (binding === 'disabled') return { state, binding, canReflink, images: [], ok: true };
   using stores = await openStores(sysroot, options);
-  const hasDeployments = listDeployments(sysroot).length > 0;
+  const deployments = listDeployments(sysroot);
+  const hasDeployments = deployments.length > 0;
   const images: ImageCheck[] = [];
-  for (const image of surveyImages(sysroot, stores)) {
+  for (const image of surveyImages(sysroot, stores, deployments)) {
     options.signal?.throwIfAborted();
     images.push(await checkImage({ sysroot, stores, state, hasDeployments }, image, options));
   }
@@ -83,6 +85,9 @@ async function checkImage(
   const stored = await checkComposefs(stores.composefs, image, findings, options);
   const chain =
     state.binding === 'unified' ? checkStorage(stores.storage, image, stored, findings) : undefined;
+  if (chain !== undefined && stores.storage !== undefined && options.metadataOnly !== true) {
+    await checkStorageContents(chain, stores.storage.roots, findings, options);
+  }
   const badFiles = new Set<OstreeChecksum>();
   if (!sysroot.isNative && image.commits.length === 0) {
     findings.add('commit-missing', 'no commit of the OSTree repository has this image');
@@ -122,11 +127,11 @@ function hasSynthesized({ commits }: SystemImage): boolean {
 }
 
 /**
- * True for an image that runs or will run. An image without a deployment is needed if images are kept in containers-storage, or if the sysroot
- * has no deployment yet.
+ * True for an image that runs or will run. An image without a deployment is needed if the sysroot has no deployment yet, or if images are kept in
+ * containers-storage and not found by boot entries.
  */
-function isNeeded({ state, hasDeployments }: CheckContext, image: SystemImage): boolean {
+function isNeeded({ state, hasDeployments, sysroot }: CheckContext, image: SystemImage): boolean {
   if (image.deployments.some(isLive)) return true;
   if (image.deployments.length > 0) return false;
-  return state.binding === 'unified' || !hasDeployments;
+  return (state.binding === 'unified' && !sysroot.isNative) || !hasDeployments;
 }

@@ -1,8 +1,9 @@
-import type { ContentDigest } from '#base/digest';
+import { type ContentDigest, hexOf } from '#base/digest';
 import { IntegrityError, isOnecopyError, type OnecopyError } from '#base/errors';
 import type { OperationOptions } from '#base/flow';
 import { ostreeObjectPath } from '#formats/ostree';
 import type { Repository } from '#stores/composefs';
+import { removeNames } from '#stores/containers';
 import { openContainersSource } from '#work/containers';
 import { openOciImage } from '#work/image';
 import { pullImage } from '#work/pull-image';
@@ -24,6 +25,11 @@ import {
 /** Repair steps of an image: restore its tag, or restore the image in one store from the others. */
 export const REPAIR_STEPS = ['composefs', 'tag', 'containers-storage', 'ostree'] as const;
 export type RepairStep = (typeof REPAIR_STEPS)[number];
+/** Findings of an image in containers-storage that is there and not whole. */
+const DAMAGES_OF_STORAGE: readonly UnifiedFindingKind[] = [
+  'storage-damaged',
+  'storage-contents-damaged',
+];
 
 /** A repair of one image in one store. */
 export interface PlannedRepair {
@@ -64,7 +70,7 @@ function stepsOf(
   if (has('composefs-damaged')) return steps;
   if (has('composefs-missing')) steps.push('composefs');
   if (has('tag-missing')) steps.push('tag');
-  if (binding === 'unified' && has('storage-missing', 'storage-damaged', 'storage-differs')) {
+  if (binding === 'unified' && has('storage-missing', 'storage-differs', ...DAMAGES_OF_STORAGE)) {
     steps.push('containers-storage');
   }
   if (!isPending && has('commit-missing', 'commit-damaged')) steps.push('ostree');
@@ -122,11 +128,27 @@ async function apply(
       composefs.tags.set(image.tag, image.manifestDigest);
       return;
     case 'containers-storage':
+      // A layer that is there is kept by an export, so a damaged one must go first.
+      if (found.findings.some(({ kind }) => DAMAGES_OF_STORAGE.includes(kind))) {
+        await removeFromStorage(sysroot, image, options);
+      }
       await restoreToStorage(sysroot, state, composefs, image, { signal, onProgress });
       return;
     case 'ostree':
       await restoreToOstree(sysroot, state, composefs, found, options);
   }
+}
+
+/** Removes an image with the layers that only it needs; nothing if a container uses it. */
+async function removeFromStorage(
+  sysroot: Sysroot,
+  { configDigest }: SystemImage,
+  { signal }: OperationOptions,
+): Promise<void> {
+  using storage = await sysroot.openStorage({ signal });
+  const root = storage?.roots.find(({ role }) => role === 'primary');
+  if (root === undefined || configDigest === undefined) return;
+  await removeNames(root, hexOf(configDigest), () => true, { signal });
 }
 
 /** Stores the image from containers-storage, if containers-storage has its original manifest. */
@@ -136,7 +158,7 @@ async function restoreToComposefs(
   { configDigest, manifestDigest, tag }: SystemImage,
   { signal, onProgress }: OperationOptions,
 ): Promise<void> {
-  const id = configDigest?.slice(configDigest.indexOf(':') + 1) ?? '';
+  const id = configDigest === undefined ? '' : hexOf(configDigest);
   using source = await openContainersSource(sysroot.storageReference(`@${id}`), { signal });
   const found = source.resolve().manifest.digest;
   if (found !== manifestDigest) {

@@ -1,8 +1,8 @@
 import { algorithmOf, type ContentDigest, computeContentDigest } from '#base/digest';
 import { isOnecopyError } from '#base/errors';
-import type { ContainersStore, ImageRow, LayerRow } from '#stores/containers';
+import { type ContainersStore, diffFolder, type ImageRow, type LayerRow } from '#stores/containers';
 import type { OciImage } from '#work/image';
-import type { SystemImage } from '../survey.ts';
+import { imageRow, type SystemImage } from '../survey.ts';
 import type { Findings } from './findings.ts';
 
 /**
@@ -15,8 +15,8 @@ export function checkStorage(
   stored: OciImage | undefined,
   findings: Findings,
 ): readonly LayerRow[] | undefined {
-  const id = image.configDigest?.slice(image.configDigest.indexOf(':') + 1);
-  const row = storage?.snapshot.images.find(({ record }) => record.id === id);
+  const { configDigest } = image;
+  const row = configDigest === undefined ? undefined : imageRow(storage, configDigest);
   if (storage === undefined || row === undefined) {
     findings.add('storage-missing', 'in composefs but not in containers-storage');
     return undefined;
@@ -64,7 +64,7 @@ function digestLike(bytes: Uint8Array, digest: ContentDigest): ContentDigest {
 }
 
 function requireFiles({ record, root }: LayerRow, findings: Findings): void {
-  if (root.dir.stat(`overlay/${record.id}/diff`)?.type === 'directory') return;
+  if (root.dir.stat(diffFolder(root.driver, record.id))?.type === 'directory') return;
   findings.add('storage-damaged', `layer ${record.id} has a record, but no files`);
 }
 

@@ -21,7 +21,10 @@ export const systemMode = v.picklist(ENABLE_MODES);
 /** A deployment. */
 export const deployment = v.object({
   stateroot: text,
-  commit: text,
+  /** Null on a host that boots composefs images directly. */
+  commit: v.nullable(text),
+  /** Digest of the EROFS image, on a host that boots composefs images directly. */
+  imageId: v.nullable(text),
   serial: v.number(),
   imageReference: v.nullable(text),
   role: v.picklist(['booted', 'next', 'staged', 'rollback']),
@@ -33,8 +36,10 @@ export const storageStatus = v.nullable(
 );
 
 /** A deployment in a report. */
-export function deploymentOf({ stateroot, commit, serial, imageReference, role }: Deployment) {
-  return { stateroot, commit, serial, imageReference: orNull(imageReference), role };
+export function deploymentOf(deployment: Deployment) {
+  const { stateroot, commit, imageId, serial, imageReference, role } = deployment;
+  const ids = { commit: orNull(commit), imageId: orNull(imageId) };
+  return { stateroot, ...ids, serial, imageReference: orNull(imageReference), role };
 }
 
 /** The state in a report. */
