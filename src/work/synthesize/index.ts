@@ -7,7 +7,7 @@
  * makes the commits that ostree-ext makes from the layers instead: one for each layer and one for the image.
  */
 export type { ArrangeOptions } from './arrange.ts';
-export type { SynthesizedDetails } from './details.ts';
+export { canonicalJson, type SynthesizedDetails } from './details.ts';
 export { imageRefName } from './ref-name.ts';
 export { COMMIT_ROUTES, type CommitRoute, ROUTE_CHOICES, type RouteChoice } from './route.ts';
 export type { ExternalCounts } from './store-files.ts';

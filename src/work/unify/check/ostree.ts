@@ -4,6 +4,7 @@ import { turnTaker } from '#base/flow';
 import { type MetadataKind, walkCommit } from '#formats/ostree';
 import type { OstreeRepo } from '#stores/ostree';
 import type { OciImage } from '#work/image';
+import { canonicalJson } from '#work/synthesize';
 import { type ImageCommit, readImageCommit } from '../survey.ts';
 import type { StoreCheckOptions } from './composefs.ts';
 import type { Findings } from './findings.ts';
@@ -81,18 +82,9 @@ function compareMetadata(
 /** The documents in commits differ in white space and in the order of members. */
 function isSameJson(text: string | undefined, bytes: Uint8Array): boolean {
   try {
-    const [one, other] = [text ?? '', Buffer.from(bytes).toString('utf8')].map((json) =>
-      JSON.stringify(sorted(JSON.parse(json))),
-    );
-    return one === other;
+    const [one, other] = [text ?? '', Buffer.from(bytes).toString('utf8')];
+    return canonicalJson(JSON.parse(one)) === canonicalJson(JSON.parse(other));
   } catch {
     return false;
   }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return members.map(([key, member]) => [key, sorted(member)]);
 }
