@@ -19,8 +19,8 @@ const GROUP_SIZE = 250;
 const PIECE_LENGTH = 1 << 20;
 const OURS = fileURLToPath(new URL('../bin/mkcomposefs', import.meta.url));
 
-/** Names the peer, or undefined when this host has none. */
-function findPeer(): string | undefined {
+/** Path of C mkcomposefs; undefined when this host has none. */
+export function findCMkcomposefs(): string | undefined {
   const candidates = [process.env['C_MKCOMPOSEFS'], 'mkcomposefs'];
   return candidates.find((program) => {
     if (program === undefined) return false;
@@ -67,7 +67,7 @@ function writeDump(path: string, inodes: number): void {
 }
 
 async function run(options: BenchOptions): Promise<readonly Row[]> {
-  const peer = findPeer();
+  const peer = findCMkcomposefs();
   if (peer === undefined) {
     options.say('C mkcomposefs is not here; C_MKCOMPOSEFS may name it');
     return [];

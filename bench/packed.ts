@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -41,7 +42,8 @@ export function packedOnecopy(program = 'onecopy'): string {
   ];
   writeFileSync(launcher, lines.join('\n'));
   chmodSync(launcher, 0o755);
-  if (program !== 'onecopy') symlinkSync('onecopy', join(home, 'bin', program));
+  const link = join(home, 'bin', program);
+  if (!existsSync(link)) symlinkSync('onecopy', link);
   launchers.set(program, launcher);
   return launcher;
 }

@@ -25,6 +25,7 @@ const BENCHES: readonly (() => Promise<{ bench: Bench }>)[] = [
   () => import('./chunked.ts'),
   () => import('./commits.ts'),
   () => import('./unified.ts'),
+  () => import('./compose.ts'),
 ];
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 
