@@ -6,7 +6,7 @@ import { writeReference } from './api-reference.ts';
 import { exitCodeTable, writeManual } from './manual.ts';
 import { ROOMS } from './rooms.ts';
 import { writeSchemas } from './schemas.ts';
-import { METHODS_FILE, varlinkTypes } from './varlink-types.ts';
+import { writeVarlinkTypes } from './varlink-types.ts';
 
 const DOCS = new URL('../docs/', import.meta.url);
 const EXIT: Readonly<Record<string, number>> = {
@@ -67,6 +67,6 @@ if (import.meta.main) {
     readme,
     replaceBetween(readFileSync(readme, 'utf8'), 'exit-codes', exitCodeTable()),
   );
-  writeFileSync(METHODS_FILE, varlinkTypes());
+  writeVarlinkTypes();
   writeReference(fileURLToPath(new URL('api', DOCS)));
 }

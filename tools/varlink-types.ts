@@ -1,10 +1,14 @@
 /** Writes the types of the methods of composefs-rs for clients, from the descriptions of the interfaces. */
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { OCI, REPOSITORY } from '../src/faces/cfsctl/varlink/descriptions.ts';
 import { parseInterface, type VarlinkType } from '../src/formats/varlink/index.ts';
 
 /** The file of the types. */
 export const METHODS_FILE = new URL('./methods.ts', import.meta.resolve('#work/varlink-client'));
+
+const BIOME = fileURLToPath(new URL('../node_modules/.bin/biome', import.meta.url));
 
 const HEAD = `/**
  * The methods of the varlink interfaces of composefs-rs 0.9.4, by their whole names. Declare more methods by merging with this interface. Written
@@ -71,4 +75,13 @@ function typeText(type: VarlinkType, depth: number): string {
   }
 }
 
-if (import.meta.main) writeFileSync(METHODS_FILE, varlinkTypes());
+/** Writes the file of the types, formatted as the linter wants it. */
+export function writeVarlinkTypes(): void {
+  writeFileSync(METHODS_FILE, varlinkTypes());
+  const { status, stderr } = spawnSync(BIOME, ['format', '--write', fileURLToPath(METHODS_FILE)], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`biome could not format the types: ${stderr}`);
+}
+
+if (import.meta.main) writeVarlinkTypes();
