@@ -115,9 +115,10 @@ export async function replay(
     }
     for (const [key, lines] of Object.entries(step)) {
       if (!key.startsWith('tree') || !Array.isArray(lines)) continue;
+      const place = key === 'tree of $W' ? places.scratch : repository;
       const { expected, found: seen } = difference(
         lines,
-        describeRepository(key === 'tree of $W' ? places.scratch : repository),
+        existsSync(place) ? describeRepository(place) : [],
       );
       if (`${expected}${seen}` !== '') note(key, 'tree', expected, seen);
     }

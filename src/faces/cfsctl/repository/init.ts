@@ -21,7 +21,7 @@ export async function init(setting: Setting): Promise<undefined> {
         version === undefined ? (setting.erofsVersion ?? 1) : (Number(version) as ErofsVersion),
       extra: [],
     },
-    insecure: given.has('insecure'),
+    insecure: isInsecure(setting),
   };
   if (given.has('reset-metadata')) await reset(path, signal);
   if (given.has('ensure')) {
@@ -42,11 +42,16 @@ export async function init(setting: Setting): Promise<undefined> {
   else await setting.print(`Repository already initialized at ${path}`);
 }
 
+/** The option means the same before and after the command. */
+function isInsecure({ given, globals }: Setting): boolean {
+  return given.has('insecure') || globals.has('insecure');
+}
+
 async function sayCreated(setting: Setting, path: string, algorithmId: string): Promise<void> {
   await setting.print(
     `Initialized composefs repository at ${path}`,
     `  algorithm: ${algorithmId}`,
-    `  verity:    ${setting.given.has('insecure') ? 'not required (insecure)' : 'required'}`,
+    `  verity:    ${isInsecure(setting) ? 'not required (insecure)' : 'required'}`,
   );
 }
 
