@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeBase64 } from './base64.ts';
 
-test('decodeBase64 gives back what was encoded, with or without line breaks', () => {
+test('decodeBase64 reverses encoding, with or without line breaks', () => {
   fc.assert(
     fc.property(fc.uint8Array(), fc.nat(), (bytes, at) => {
       const text = Buffer.from(bytes).toString('base64');

@@ -40,7 +40,7 @@ for (const [text, length, reason] of [
   ['lolo', 32, /expected 64 characters, found 4/],
   ['zz', 1, /invalid character "z" at 0/],
 ] as const) {
-  test(`parseHex refuses "${text}" with its reason`, () => {
+  test(`parseHex refuses "${text}" and states the reason`, () => {
     assert.throws(
       () => parseHex(text, length),
       (error) => hasCode(error, 'DIGEST_INVALID') && reason.test(error.message),
@@ -69,7 +69,7 @@ test('a cursor refuses lengths that are negative, fractional or unsafe', () => {
   }
 });
 
-test('a 64-bit size above 2^53 - 1 is refused', () => {
+test('a cursor refuses a 64-bit size above 2^53 - 1', () => {
   assert.equal(safeNumber(2n ** 53n - 1n, 'size'), Number.MAX_SAFE_INTEGER);
   for (const value of [2n ** 53n, -1n]) {
     assert.throws(
@@ -89,7 +89,7 @@ test('roundUp stays exact beyond 32 bits', () => {
   assert.equal(roundUp(8192, 4096), 8192);
 });
 
-test('concatBytes keeps order and equalBytes sees every difference', () => {
+test('concatBytes keeps the order of its arguments, and equalBytes detects every difference', () => {
   const whole = concatBytes([Uint8Array.of(1), new Uint8Array(0), Uint8Array.of(2, 3)]);
   assert.deepEqual([...whole], [1, 2, 3]);
   assert.ok(!equalBytes(whole, Uint8Array.of(1, 2, 4)));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isPlainLine, plainJson, plainLine, plainText } from './plain-text.ts';
 
-test('what a terminal obeys is written as its number, everything else stays', () => {
+test('plainText escapes control and bidirectional characters as \\xHH or \\uHHHH and keeps all others', () => {
   equal(plainText('a\x1b[2Jb\x07\x7f\x9b\r\tc\nd'), 'a\\x1b[2Jb\\x07\\x7f\\x9b\\x0d\\x09c\nd');
   equal(plainLine('a\nb'), 'a\\x0ab');
   equal(plainText('\u202eabc\u2066\u200f\u061c\u2028'), '\\u202eabc\\u2066\\u200f\\u061c\\u2028');
@@ -12,7 +12,7 @@ test('what a terminal obeys is written as its number, everything else stays', ()
   deepEqual([isPlainLine(shown), isPlainLine('a\n'), isPlainLine('\u202e')], [true, false, false]);
 });
 
-test('JSON keeps its value', () => {
+test('plainJson escapes control characters without changing the parsed value', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
       const json = plainJson(JSON.stringify({ text, '\x9b': '\u202e' }, null, 2));

@@ -15,7 +15,7 @@ import {
 
 const EMPTY = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-test('a content digest is parsed whole or refused', () => {
+test('parsing a content digest gives algorithm and hash, or refuses the whole text', () => {
   const digest = parseContentDigest(EMPTY);
   assert.equal(algorithmOf(digest), 'sha256');
   assert.equal(hexOf(digest), EMPTY.slice(7));
@@ -46,7 +46,7 @@ for (const text of [
   });
 }
 
-test('an object id has 64 or 128 hex characters and becomes lower case', () => {
+test('an object id has 64 or 128 hex characters and is converted to lower case', () => {
   assert.equal(parseObjectId('AB'.repeat(32)), 'ab'.repeat(32));
   assert.equal(parseObjectId('ab'.repeat(64)).length, 128);
   assert.throws(
@@ -59,7 +59,7 @@ test('an object id has 64 or 128 hex characters and becomes lower case', () => {
   );
 });
 
-test('a hasher uses the algorithm of the digest it is compared with', () => {
+test('a hasher uses the algorithm of the digest that it verifies', () => {
   const wanted = computeContentDigest(Buffer.from('abc'), 'sha512');
   const hasher = createHasherLike(wanted);
   hasher.update(Buffer.from('a'));

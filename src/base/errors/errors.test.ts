@@ -39,7 +39,7 @@ test('an error renders as a JSON document with code, details and causes', () => 
   assert.equal(renderErrorDocument(new Error('oops')).code, 'INTERNAL');
 });
 
-test('the class of an error gives its exit status, a code may say another', () => {
+test('the exit status follows from the class of an error, unless its code has another one', () => {
   assert.equal(ABOVE.exitCode, 11);
   assert.equal(BELOW.exitCode, 7);
   const full = new HostError('NO_SPACE', 'Cannot write "x"', {
@@ -50,7 +50,7 @@ test('the class of an error gives its exit status, a code may say another', () =
   assert.equal(full.exitCode, 14);
 });
 
-test('our errors are known by their brand, not by their class', () => {
+test('isOnecopyError recognises errors by the brand symbol, not by the class', () => {
   assert.ok(isOnecopyError(ABOVE));
   assert.ok(!isOnecopyError(new Error('oops')));
   const foreign = Object.defineProperty(new Error('x'), Symbol.for('onecopy.error'), {

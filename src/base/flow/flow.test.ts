@@ -13,7 +13,7 @@ async function drain(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-test('a verified source passes the bytes on when size and digest are right', async () => {
+test('a verified source passes the bytes on when their size and digest are right', async () => {
   const source = verified([BYTES.subarray(0, 4), BYTES.subarray(4)], {
     digest: DIGEST,
     sizeBytes: 11,
@@ -26,14 +26,14 @@ for (const [what, bytes, code] of [
   ['longer', Buffer.from('hello world!'), 'BLOB_SIZE_MISMATCH'],
   ['different', Buffer.from('hello w0rld'), 'BLOB_DIGEST_MISMATCH'],
 ] as const) {
-  test(`a verified source that is ${what} never ends well`, async () => {
+  test(`a verified source with ${what} bytes throws at its end`, async () => {
     await assert.rejects(drain(verified([bytes], { digest: DIGEST, sizeBytes: 11 })), (error) =>
       hasCode(error, code),
     );
   });
 }
 
-test('a pool keeps the order of its items and the limit', async () => {
+test('a pool keeps the order of its items and runs no more than its limit at once', async () => {
   let running = 0;
   let most = 0;
   const results = await pool([30, 10, 20, 5], 2, async (ms, index) => {
@@ -47,7 +47,7 @@ test('a pool keeps the order of its items and the limit', async () => {
   assert.equal(most, 2);
 });
 
-test('a pool throws the first failure and starts nothing after it', async () => {
+test('a pool throws the first failure and starts no item after it', async () => {
   const started: number[] = [];
   const failing = pool([0, 1, 2, 3], 1, async (item) => {
     started.push(item);
@@ -57,7 +57,7 @@ test('a pool throws the first failure and starts nothing after it', async () => 
   assert.deepEqual(started, [0, 1]);
 });
 
-test('a reader over bytes stops at the end', () => {
+test('a reader over bytes ends after the last byte', () => {
   const reader = readerOf(BYTES);
   const into = new Uint8Array(8);
   assert.equal(reader.read(6, into), 5);

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { drained, gather } from './index.ts';
 
-test('gather keeps the order, and ends with what the items or the signal throw', async () => {
+test('gather keeps the order, and throws the error of the items or the reason of the signal', async () => {
   deepEqual(await gather([3, 1, 2], (one) => one * 2), [6, 2, 4]);
   deepEqual(await gather([], String), []);
   const failing = function* () {
@@ -18,7 +18,7 @@ test('gather keeps the order, and ends with what the items or the signal throw',
   );
 });
 
-test('work without an end stops within a turn of the signal, and closes its items', async () => {
+test('endless work stops within one turn after the signal aborts, and closes its items', async () => {
   const abort = new AbortController();
   let taken = 0;
   let takenAtAbort = 0;
@@ -50,7 +50,7 @@ test('work without an end stops within a turn of the signal, and closes its item
   equal(taken, takenAtAbort, 'nothing more after the signal');
 });
 
-test('drained ends with room or with the end, and leaves no listeners', async () => {
+test('drained resolves when the stream drains or closes, and removes its listeners', async () => {
   for (const event of ['drain', 'close']) {
     const stream = new EventEmitter();
     const waiting = drained(stream);

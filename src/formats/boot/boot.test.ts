@@ -17,7 +17,7 @@ import {
 
 const ID = 'ab'.repeat(32) as ObjectId;
 
-test('the argument of an image is found again', () => {
+test('findImageArgument finds the composefs argument that formatImageArgument wrote', () => {
   for (const version of [0, 1, 2] as const) {
     for (const requiresVerity of [true, false]) {
       const text = `quiet ${formatImageArgument({ id: ID, requiresVerity }, version)} "a b"`;
@@ -30,7 +30,7 @@ test('the argument of an image is found again', () => {
 
 const TEXT = 'title  A\n# note\nlinux /boot/vm\ninitrd\t/boot/rd \noptions root=x ro\nx-y  keep\n';
 
-test('an entry keeps every line that is not edited', () => {
+test('editing a BLS entry keeps every line that is not edited', () => {
   const entry = parseBlsEntry(Buffer.from(TEXT), 'a.conf');
   assert.equal(encodeBlsEntry(entry).toString(), TEXT);
   assert.deepEqual(filesOfBlsEntry(entry), ['/boot/vm', '/boot/rd']);
@@ -63,7 +63,7 @@ function peFile(sections: Readonly<Record<string, string>>): Buffer {
   return file;
 }
 
-test('sections of a PE file are read, and every shorter file is refused or lacks them', () => {
+test('readPeSection reads sections, and a truncated PE file is refused or lacks the section', () => {
   const file = peFile({ '.osrel': 'ID=x', '.cmdline': 'quiet' });
   assert.ok(isPe(file));
   assert.equal(readPeSection(file, '.cmdline', 'x')?.toString(), 'quiet');
@@ -76,7 +76,7 @@ test('sections of a PE file are read, and every shorter file is refused or lacks
   }
 });
 
-test('any bytes give a section or a typed error', () => {
+test('reading a section of arbitrary bytes gives a section or a typed error', () => {
   const file = peFile({ '.cmdline': 'quiet' });
   fc.assert(
     fc.property(fc.nat(160), fc.nat(255), (at, value) => {
@@ -91,7 +91,7 @@ test('any bytes give a section or a typed error', () => {
   );
 });
 
-test('the kernel of an Android boot image is found, by version', () => {
+test('the kernel of an Android boot image is found for each header version', () => {
   const file = Buffer.alloc(4096 + 100, 'k');
   file.fill(0, 0, 64);
   file.write('ANDROID!', 'latin1');

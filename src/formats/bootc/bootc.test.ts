@@ -12,7 +12,7 @@ import {
 
 const bytes = (text: string) => Buffer.from(text);
 
-test('a state file has the bytes that bootc writes, and gives the mode back', () => {
+test('encodeStateFile writes the bytes that bootc writes, and parseStateFile reads the mode back', () => {
   const expected = '{\n  "version": 1,\n  "unified": "enabled"\n}';
   assert.equal(Buffer.from(encodeStateFile('enabled')).toString(), expected);
   assert.equal(encodeStateFile('enabled').length, 42);
@@ -41,7 +41,7 @@ test('a state file is refused when it is damaged, of another type, or of another
 const files = (...texts: readonly string[]): InstallFile[] =>
   texts.map((text, at) => ({ path: `${at}.toml`, text }));
 
-test('the mode of install configurations is that of the last file that has one', async () => {
+test('the install mode is taken from the last configuration file that sets one', async () => {
   const of = (mode: string) => `[install.storage]\nunified = "${mode}"\n`;
   assert.equal(await readInstallMode(files(of('enabled'), of('disabled'))), 'disabled');
   const other = '[install]\nstateroot = "os"\n[install.filesystem.root]\ntype = "xfs"\n';
@@ -63,7 +63,7 @@ test('an install configuration with another value or key is refused', async () =
   }
 });
 
-test('an origin gives the image without how its signature is verified', () => {
+test('parsing an origin gives the image reference without the signature policy', () => {
   const cases = {
     'ostree-unverified-image:docker://quay.io/os/base:1': 'docker://quay.io/os/base:1',
     'ostree-unverified-registry:quay.io/os/base:1': 'docker://quay.io/os/base:1',
@@ -86,7 +86,7 @@ test('an origin gives the image without how its signature is verified', () => {
   }
 });
 
-test('a quadlet gives its image', () => {
+test('parseBoundImage gives the image of a container or image quadlet', () => {
   const container = bytes('[Unit]\nImage=other\n[Container]\n# Image=no\nImage = quay.io/app:1\n');
   assert.equal(parseBoundImage('app.container', container), 'quay.io/app:1');
   assert.equal(

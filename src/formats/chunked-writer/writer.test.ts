@@ -63,7 +63,7 @@ const GOLDEN = ['oci', 'extra/oci'].flatMap(readChunkedImages).filter(({ name, a
 });
 
 for (const golden of GOLDEN) {
-  test(`${golden.name} is written with the TOC of podman, but for offsets, and both readers take it`, async () => {
+  test(`${golden.name} is written with the TOC of podman except for offsets, and our reader and plain zstd decode it`, async () => {
     const tar = zstdDecompressSync(golden.blob);
     const written = await write(tar);
     const ours = fixtureOf(written);
@@ -81,7 +81,7 @@ for (const golden of GOLDEN) {
   });
 }
 
-test('a tar without any byte is a layer too', async () => {
+test('an empty tar is written as a layer', async () => {
   const written = await write(new Uint8Array(0));
   const ours = fixtureOf(written);
   assert.equal(await judge(ours), 'usable');
@@ -103,7 +103,7 @@ const PADDED = Buffer.concat([
 ]);
 
 for (const pieceBytes of [1, 7, 511, 513, 32_776]) {
-  test(`a padded tar that comes in pieces of ${pieceBytes} is written in the same bytes`, async () => {
+  test(`a padded tar that arrives in pieces of ${pieceBytes} bytes gives the same layer`, async () => {
     const whole = await write(PADDED);
     const pieces = await write(PADDED, pieceBytes);
     assert.ok(pieces.blob.equals(whole.blob));
@@ -112,7 +112,7 @@ for (const pieceBytes of [1, 7, 511, 513, 32_776]) {
   });
 }
 
-test('frames can be compressed in any order: only their lengths are told in turn', async () => {
+test('frames can be compressed in any order if their lengths are placed in order', async () => {
   const writer = new ChunkedWriter({ level: LEVEL });
   const contents = [...writer.push(PADDED), ...writer.end()];
   const frames = contents
@@ -125,7 +125,7 @@ test('frames can be compressed in any order: only their lengths are told in turn
   assert.ok(Buffer.concat([...frames, end.tail]).equals((await write(PADDED)).blob));
 });
 
-test('a chunk longer than a frame may be is several frames of one range', async () => {
+test('a chunk above the frame limit is written as several frames of one range', async () => {
   const tar = testTar([{ name: 'big', content: Buffer.alloc(9 * 2 ** 20, 1) }]);
   const written = await write(tar);
   const ours = fixtureOf(written);
@@ -197,7 +197,7 @@ const PLAIN: readonly (readonly [what: string, reason: string, tar: Uint8Array])
 ];
 
 for (const [what, reason, tar] of PLAIN) {
-  test(`a tar with ${what} is written as plain zstd, byte for byte, and the reason is ${reason}`, async () => {
+  test(`a tar with ${what} is written as plain zstd, byte for byte, with the reason ${reason}`, async () => {
     const before = testTar([{ name: 'before', content: 'x'.repeat(5000) }]).subarray(0, 512 * 11);
     const whole = Buffer.concat([before, tar]);
     for (const pieceBytes of [whole.length, 100]) {
@@ -216,7 +216,7 @@ function damagedLater(): Buffer {
   return tar;
 }
 
-test('any tar of files is written so that its reader finds every byte again', async () => {
+test('for any tar of files, the reader finds every byte in the written layer', async () => {
   const content = fc.oneof(
     fc.uint8Array({ maxLength: 3000 }),
     fc.integer({ min: 0, max: 5000 }).map((length) => new Uint8Array(length)),

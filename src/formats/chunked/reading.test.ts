@@ -67,7 +67,7 @@ function contentsOf({ blob }: ChunkedFixture, layer: ChunkedLayer): Buffer[] {
 }
 
 for (const fixture of CHUNKED) {
-  test(`${fixture.name}: every range inflates to its chunk, and all of them make the tar of the diff id`, async () => {
+  test(`${fixture.name}: every range inflates to its chunk, and tar-split with all chunks rebuilds the tar of the diff id`, async () => {
     const { layer, location, tarSplit } = await read(fixture);
     const contents = contentsOf(fixture, layer);
     const hash = createHash('sha256');
@@ -84,7 +84,7 @@ for (const fixture of CHUNKED) {
     assert.equal(contents.length, 0);
   });
 
-  test(`${fixture.name}: the footer says what the annotations say`, () => {
+  test(`${fixture.name}: footer and annotations state the same positions`, () => {
     const footer = parseChunkedFooter(fixture.blob.subarray(-FOOTER_TAIL_BYTES));
     const location = locationOf(fixture);
     assert.deepEqual(footer, { toc: location?.toc, tarSplit: location?.tarSplit });
@@ -95,7 +95,7 @@ for (const fixture of CHUNKED) {
 }
 
 for (const image of ['zc-v1', 'zc-v2']) {
-  test(`${image}: frames and chunks are those of the golden tables`, async () => {
+  test(`${image}: frames and chunks equal those of the golden tables`, async () => {
     const golden = JSON.parse(readChunkedGolden(`golden/structure-${image}.json`));
     for (const [at, fixture] of readChunkedImage(`oci/${image}`).entries()) {
       const frames = [...walkZstdFrames(fixture.blob)];
@@ -128,7 +128,7 @@ for (const image of ['zc-v1', 'zc-v2']) {
 }
 
 for (const image of ['holes', 'meta', 'nonutf8', 'late-dir', 'trailer-8-bytes', 'empty-tar']) {
-  test(`${image}: frames, entries and contents are those of the golden file`, async () => {
+  test(`${image}: frames, entries and contents equal those of the golden file`, async () => {
     const golden = JSON.parse(readChunkedGolden(`extra/golden/${image}.json`));
     const [fixture = assert.fail('no layer')] = readChunkedImage(`extra/oci/${image}`);
     const frames = [...walkZstdFrames(fixture.blob)].map(({ kind, offset, lengthBytes }) => ({
@@ -162,7 +162,7 @@ for (const image of ['holes', 'meta', 'nonutf8', 'late-dir', 'trailer-8-bytes', 
   });
 }
 
-test('a chunk that is cut short, too long, damaged or no zstd data is refused', async () => {
+test('a chunk that is truncated, too long, damaged or not zstd data is refused', async () => {
   const content = Buffer.from('some content of a chunk');
   const frame = zstdCompressSync(content);
   const refused = (range: Uint8Array, sizeBytes: number) => {
@@ -179,7 +179,7 @@ test('a chunk that is cut short, too long, damaged or no zstd data is refused', 
   await refused(Buffer.from('no zstd data'), 12);
 });
 
-test('a chunk of several frames, empty ones among them, is read to the end of its range', async () => {
+test('a chunk of several frames, some of them empty, is read to the end of its range', async () => {
   const parts = ['', 'one ', '', 'two', ''].map((text) => zstdCompressSync(Buffer.from(text)));
   const range = Buffer.concat(parts);
   assert.equal(Buffer.from(decodeChunk(range, 7)).toString(), 'one two');
@@ -187,7 +187,7 @@ test('a chunk of several frames, empty ones among them, is read to the end of it
   assert.equal((await collect(inflateChunk(bytewise, 7))).toString(), 'one two');
 });
 
-test('a producer may use its pieces again', async () => {
+test('inflateChunk allows its source to overwrite a piece after the next one is requested', async () => {
   const content = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * at) % 251));
   const frame = zstdCompressSync(content);
   const reusing = (async function* () {
@@ -200,7 +200,7 @@ test('a producer may use its pieces again', async () => {
   assert.ok((await collect(inflateChunk(reusing, content.length))).equals(content));
 });
 
-test('a failing source ends the content with its own error', async () => {
+test('an error of the source ends the content with that error', async () => {
   const failing = (async function* () {
     yield zstdCompressSync(Buffer.alloc(100)).subarray(0, 5);
     throw new Error('the source broke');
@@ -208,7 +208,7 @@ test('a failing source ends the content with its own error', async () => {
   await assert.rejects(collect(inflateChunk(failing, 100)), /the source broke/);
 });
 
-test('a frame that asks for a window of 64 MiB is refused, one of 32 MiB is read', () => {
+test('a frame with a window of 64 MiB is refused, one with 32 MiB is read', () => {
   const block = Buffer.from('090000ff', 'hex');
   block.writeUIntLE((1 << 3) | 1, 0, 3);
   const frame = (log: number) =>
@@ -220,7 +220,7 @@ test('a frame that asks for a window of 64 MiB is refused, one of 32 MiB is read
   );
 });
 
-test('the frames of a blob cut anywhere are refused, not guessed', () => {
+test('a blob that is cut inside a frame is refused', () => {
   const [fixture = assert.fail('no layer')] = readChunkedImage('extra/oci/late-dir');
   const ends = new Set([...walkZstdFrames(fixture.blob)].map((frame) => frame.offset));
   for (let length = 1; length < fixture.blob.length; length += 1) {
@@ -234,7 +234,7 @@ test('the frames of a blob cut anywhere are refused, not guessed', () => {
   );
 });
 
-test('the footer of early writers names a TOC and no tar-split', () => {
+test('the footer of early writers gives a TOC and no tar-split', () => {
   const footer = Buffer.alloc(48);
   footer.writeUInt32LE(0x184d2a50, 0);
   footer.writeUInt32LE(40, 4);
@@ -251,7 +251,7 @@ test('the footer of early writers names a TOC and no tar-split', () => {
   assert.equal(parseChunkedFooter(Buffer.alloc(3)), undefined);
 });
 
-test('an eStargz layer gives its files by TOC and ranges', async () => {
+test('the files of an eStargz layer are read by its TOC and by ranges', async () => {
   const seen = new Set<string>();
   for (const { blob, annotations } of readChunkedImage('oci/es-v1')) {
     const location = locateToc(new Map(Object.entries(annotations)), blob.length);
@@ -284,7 +284,7 @@ test('an eStargz layer gives its files by TOC and ranges', async () => {
   assert.ok(seen.has('data/big.bin'));
 });
 
-test('the footers of eStargz and of stargz give the offset of the TOC, others nothing', () => {
+test('eStargz and stargz footers give the offset of the TOC, and other bytes give undefined', () => {
   const digits = '00000000000004d2';
   const estargz = Buffer.concat([
     Buffer.from('1f8b08040000000000ff1a0053471600', 'hex'),
@@ -307,7 +307,7 @@ test('the footers of eStargz and of stargz give the offset of the TOC, others no
   assert.equal(parseStargzFooter(Buffer.alloc(10)), undefined);
 });
 
-test('a TOC document gives the same parts for every cut', () => {
+test('parsing a TOC document gives the same parts however it is cut into pieces', () => {
   const text = Buffer.from(
     '{"version":1,"a":[1,{"b":"x\\"]"}],"t":true,"n":null,"entries":[{"name":"ü\\u00e9}","size":12},{}],"tarSplitDigest":"x"}',
   );
@@ -339,7 +339,7 @@ test('a TOC document gives the same parts for every cut', () => {
   );
 });
 
-test('plain zstd decoders give the tar of every fixture, skippable frames and all', () => {
+test('a plain zstd decoder gives the tar of every fixture in spite of skippable frames', () => {
   for (const fixture of CHUNKED) {
     const tar = zstdDecompressSync(fixture.blob);
     assert.equal(`sha256:${createHash('sha256').update(tar).digest('hex')}`, fixture.diffId);
@@ -352,7 +352,7 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
-test('an entry reads the same in the plain form of writers and in any other', () => {
+test('a TOC entry gives the same values in the usual spelling of writers and in any other JSON spelling', () => {
   const entries = [
     { type: 'reg', name: 'a', size: 0, mode: 420 },
     {

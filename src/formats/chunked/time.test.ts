@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatTocTime, parseTocTime } from './time.ts';
 
-test('a time that is written is read as the same instant', () => {
+test('parsing a formatted time gives the same instant', () => {
   const sec = fc.bigInt({ min: -62_167_219_200n, max: 253_402_300_799n });
   fc.assert(
     fc.property(sec, fc.nat(999_999_999), (seconds, nsec) => {
@@ -42,12 +42,12 @@ for (const text of [
   '2023-11-14T22:13:20+24:00',
   '02023-11-14T22:13:20Z',
 ]) {
-  test(`"${text}" is no time`, () => {
+  test(`"${text}" is refused as a time`, () => {
     assert.equal(parseTocTime(text), undefined);
   });
 }
 
-test('a year that does not have four digits cannot be written', () => {
+test('a year without exactly four digits cannot be written', () => {
   assert.equal(formatTocTime({ sec: 253_402_300_800n, nsec: 0 }), undefined);
   assert.equal(formatTocTime({ sec: -62_167_219_201n, nsec: 0 }), undefined);
   assert.equal(formatTocTime({ sec: 2n ** 62n, nsec: 0 }), undefined);

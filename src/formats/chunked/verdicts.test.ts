@@ -62,7 +62,7 @@ const GOLDEN: Readonly<Record<string, Verdict>> = {
 };
 
 for (const fixture of ['neg', 'extra/neg', 'extra/oci', 'oci'].flatMap(readChunkedImages)) {
-  test(`${fixture.name} is judged as the table says`, async () => {
+  test(`${fixture.name} gets the verdict of the table`, async () => {
     const before = process.memoryUsage().rss;
     assert.equal(await judge(fixture), GOLDEN[fixture.image]);
     assert.ok(process.memoryUsage().rss - before < 100 * 2 ** 20, 'memory is bounded');
@@ -193,14 +193,14 @@ const CHANGES: readonly (readonly [name: string, change: Change, verdict: Verdic
 ];
 
 for (const [name, change, verdict] of CHANGES) {
-  test(`a layer with this changed is judged so: ${name}: ${verdict}`, async () => {
+  test(`the changed layer "${name}" gets the verdict ${verdict}`, async () => {
     const metadata = metadataOf(OK);
     change(metadata);
     assert.equal(await judge(withMetadata(OK, metadata)), verdict);
   });
 }
 
-test('a TOC of more entries than the limit is left alone before they are all held', async () => {
+test('reading a TOC stops at the entry limit, and the layer is pulled whole', async () => {
   const metadata = metadataOf(OK);
   const names = Array.from(
     { length: TOC_ENTRIES_MAX },
@@ -210,12 +210,12 @@ test('a TOC of more entries than the limit is left alone before they are all hel
   assert.equal(await judge(withMetadata(OK, metadata)), 'whole: too-large');
 });
 
-test('a layer whose metadata was only compressed again is usable', async () => {
+test('a layer whose metadata is recompressed without a change is usable', async () => {
   assert.equal(await judge(withMetadata(OK, metadataOf(OK))), 'usable');
   assert.equal(await judge(withMetadata(HOLE, metadataOf(HOLE))), 'usable');
 });
 
-test('a tar-split of another digest than the TOC names is refused', async () => {
+test('a tar-split whose digest differs from the one in the TOC is refused', async () => {
   const good = withMetadata(OK, metadataOf(OK));
   const position = good.annotations['io.github.containers.zstd-chunked.tarsplit-position'] ?? '';
   const blob = Buffer.from(good.blob);

@@ -82,7 +82,7 @@ interface TocLine {
   readonly chunkType?: string;
 }
 
-test('every file of the golden layers is cut as podman cut it', () => {
+test('every file of the golden layers is cut into the chunks of podman', () => {
   let files = 0;
   for (const layer of [...readChunkedImages('oci'), ...readChunkedImages('extra/oci')]) {
     const text = inflateAt(layer, 'manifest-position')?.toString('utf8');
@@ -133,7 +133,7 @@ const content = fc
   )
   .map((parts) => Buffer.concat(parts));
 
-test('any content is cut as the description of the checksum has it, in pieces of any size', () => {
+test('any content in pieces of any size is cut at the same places by the fast and by the plain checksum', () => {
   fc.assert(
     fc.property(content, fc.integer({ min: 1, max: 6000 }), (bytes, pieceBytes) => {
       const expected = slowChunksOf(bytes);
@@ -155,7 +155,7 @@ function noise(length: number): Buffer {
   return bytes;
 }
 
-test('bytes put in front change the chunks near them alone', () => {
+test('bytes inserted at the front change only the chunks near them', () => {
   const bytes = noise(2 ** 20);
   const before = chunksOf(bytes).map(([size]) => size);
   const after = chunksOf(Buffer.concat([Buffer.from('forty bytes or so in front'), bytes]));
@@ -166,7 +166,7 @@ test('bytes put in front change the chunks near them alone', () => {
   );
 });
 
-test('an empty file has no chunk, a file of zeros one', () => {
+test('an empty file has no chunk, and a file of zeros has one', () => {
   assert.deepEqual(chunksOf(new Uint8Array(0)), []);
   assert.deepEqual(chunksOf(new Uint8Array(1023), 100), [[1023, 'data']]);
   assert.deepEqual(chunksOf(new Uint8Array(1024), 100), [[1024, 'zeros']]);

@@ -9,7 +9,7 @@ const parse = (document: unknown, isLegacy = false) =>
   parseAuthFile({ name: 'auth.json', text: JSON.stringify(document) }, isLegacy);
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-test('credentials survive writing and reading, and unknown keys stay', () => {
+test('writing and reading an auth file keeps credentials and unknown keys', () => {
   const text = fc.string({ unit: 'binary', minLength: 1 });
   const user = text.filter((name) => !name.includes(':'));
   fc.assert(
@@ -35,7 +35,7 @@ test('credentials survive writing and reading, and unknown keys stay', () => {
   );
 });
 
-test('removing takes exactly the key, and nothing when it is not there', () => {
+test('removing credentials removes exactly their key, and changes nothing if the key is absent', () => {
   const file = parse({ auths: { 'a.test/ns': {}, 'a.test': {} }, credHelpers: { 'b.test': 'x' } });
   assert.equal(encodeWithoutEntry(file, 'c.test'), undefined);
   assert.deepEqual(JSON.parse(encodeWithoutEntry(file, 'a.test') ?? ''), {
@@ -60,7 +60,7 @@ const REFUSED: readonly unknown[] = [
   { credsStore: 'a b' },
 ];
 for (const document of REFUSED) {
-  test(`an auth file ${JSON.stringify(document)} is refused, not ignored`, () => {
+  test(`an auth file with ${JSON.stringify(document)} is refused, not ignored`, () => {
     assert.throws(
       () => findCredentials(parse(document), { registry: 'a.test' }),
       (error) => hasCode(error, 'CONFIG_INVALID'),
@@ -68,7 +68,7 @@ for (const document of REFUSED) {
   });
 }
 
-test('the first key that exists decides, even when it is empty', () => {
+test('findCredentials uses the first matching key, even if its entry is empty', () => {
   const auths = { 'a.test/ns': {}, 'a.test': { auth: base64('u:p') } };
   const file = parse({ auths });
   assert.equal(findCredentials(file, { registry: 'a.test', repository: 'ns/img' }), undefined);
@@ -76,7 +76,7 @@ test('the first key that exists decides, even when it is empty', () => {
   assert.equal(other?.kind, 'entry');
 });
 
-test("Docker's keys and helper of Docker Hub serve docker.io", () => {
+test('the keys and the helper that Docker uses for Docker Hub apply to docker.io', () => {
   for (const key of ['https://index.docker.io/v1/', 'index.docker.io', 'registry-1.docker.io']) {
     const file = parse({ auths: { [key]: { auth: base64('u:p') } } });
     assert.equal(findCredentials(file, { registry: 'docker.io' })?.kind, 'entry', key);
@@ -88,13 +88,13 @@ test("Docker's keys and helper of Docker Hub serve docker.io", () => {
   });
 });
 
-test('an empty helper turns the helper for all off for this host', () => {
+test('an empty credHelpers entry disables credsStore for that host', () => {
   const file = parse({ credsStore: 'x', credHelpers: { 'a.test': '' } });
   assert.equal(findCredentials(file, { registry: 'a.test' }), undefined);
   assert.equal(findCredentials(file, { registry: 'b.test' })?.kind, 'helper');
 });
 
-test('a registry token is sent as it is, a name without colon is no credentials', () => {
+test('a registry token is used unchanged, and auth without a colon gives no credentials', () => {
   const auths = {
     'a.test': { registrytoken: 'T', auth: base64('u:p') },
     'b.test': { auth: base64('up') },
@@ -107,7 +107,7 @@ test('a registry token is sent as it is, a name without colon is no credentials'
   assert.equal(findCredentials(parse({ auths }), { registry: 'b.test' }), undefined);
 });
 
-test('the old form is the map alone, and its keys are hosts with or without a path', () => {
+test('the legacy form is a bare map whose keys are hosts with or without a path', () => {
   const file = parse({ 'https://a.test/v1/': { auth: base64('u:p\0\0') } }, true);
   assert.deepEqual(findCredentials(file, { registry: 'a.test', repository: 'ns/img' }), {
     kind: 'entry',

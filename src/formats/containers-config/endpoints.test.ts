@@ -17,7 +17,7 @@ const asked = (config: RegistriesConfig, text: string) =>
     ({ host, repository }) => `${host}/${repository}`,
   );
 
-test('a mirror or location that another table blocks is not asked', async () => {
+test('a mirror or location that another table blocks is not used', async () => {
   const config = await configOf(
     '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\n[[registry.mirror]]\nlocation="n.test"',
     '[[registry]]\nlocation="m.test"\nblocked=true\n[[registry]]\nprefix="p.test"\nlocation="m.test/x"',
@@ -33,7 +33,7 @@ test('a mirror or location that another table blocks is not asked', async () => 
   );
 });
 
-test('a later file replaces a whole table, with its mirrors', async () => {
+test('a later file replaces a whole table, including its mirrors', async () => {
   const config = await configOf(
     '[[registry]]\nlocation="a.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
     '[[registry]]\nlocation="a.test"',
@@ -43,7 +43,7 @@ test('a later file replaces a whole table, with its mirrors', async () => {
   assert.deepEqual(more, []);
 });
 
-test('a rewritten name must be a full name, else the table is refused by its file', async () => {
+test('a table whose rewritten name is not a full name is refused, and the error names the file', async () => {
   for (const location of ['docker.io', 'short', 'UPPER.test/A']) {
     const config = await configOf(`[[registry]]\nprefix="a.test"\nlocation="${location}"`);
     assert.throws(
@@ -53,7 +53,7 @@ test('a rewritten name must be a full name, else the table is refused by its fil
   }
 });
 
-test('docker.io is asked at registry-1.docker.io and keeps its name for credentials', async () => {
+test('docker.io is contacted at registry-1.docker.io but keeps its name for credentials', async () => {
   const [endpoint] = chooseEndpoints(
     await configOf(),
     parseImageName(`alpine@sha256:${'a'.repeat(64)}`),
@@ -64,7 +64,7 @@ test('docker.io is asked at registry-1.docker.io and keeps its name for credenti
   assert.equal(endpoint?.by, 'digest');
 });
 
-test('a push asks the name itself, and a namespace table decides about TLS', async () => {
+test('a push uses the original name instead of location and mirrors, and obeys insecure of its namespace table', async () => {
   const config = await configOf(
     '[[registry]]\nprefix="a.test/ns"\nlocation="b.test"\ninsecure=true\n[[registry.mirror]]\nlocation="m.test"',
   );
@@ -75,7 +75,7 @@ test('a push asks the name itself, and a namespace table decides about TLS', asy
   );
 });
 
-test('a mirror that wants the namespace gets the original host', async () => {
+test('a mirror with x-onecopy-ns receives the original host', async () => {
   const config = await configOf(
     '[[registry]]\nlocation="a.test"\n[[registry.mirror]]\nlocation="m.test"\nx-onecopy-ns=true',
   );
@@ -84,7 +84,7 @@ test('a mirror that wants the namespace gets the original host', async () => {
   assert.equal(primary?.namespace, undefined);
 });
 
-test('a short name without candidate, or with two under enforcing, is refused with the reason', async () => {
+test('a short name without candidates, or with two under enforcing mode, is refused with the reason', async () => {
   const none = await configOf('', '[aliases]');
   assert.throws(
     () => resolveShortName(none, 'img'),
@@ -99,7 +99,7 @@ test('a short name without candidate, or with two under enforcing, is refused wi
   );
 });
 
-test('an alias keeps tag or digest of the short name, and is the only candidate', async () => {
+test('an alias keeps the tag or digest of the short name, and is the only candidate', async () => {
   const config = await configOf(
     'unqualified-search-registries=["a.test"]\n[aliases]\nimg="b.test/x/img"',
   );

@@ -32,14 +32,14 @@ for (const text of REFUSED) {
   });
 }
 
-test('broken YAML is reported with its line', async () => {
+test('a YAML syntax error is reported with its line', async () => {
   await assert.rejects(
     parse('docker:\n  a: {}\n\tb: {}\n'),
     (error) => hasCode(error, 'CONFIG_INVALID') && error.details['line'] === 3,
   );
 });
 
-test('a section that does not say it leaves it to the next, and nobody means off', async () => {
+test('a scope without use-sigstore-attachments falls back to the next scope, and the default is off', async () => {
   const config = await parse(
     'docker:\n  a.test/x/img: {lookaside: "file:///l"}\n  a.test/x: {use-sigstore-attachments: off}\n',
     'default-docker: {use-sigstore-attachments: YES}\n',
@@ -62,7 +62,7 @@ test('a section that does not say it leaves it to the next, and nobody means off
   });
 });
 
-test('a boolean may be written as the other tools read it', async () => {
+test('booleans are accepted in every YAML spelling that other tools accept', async () => {
   const WORDS = {
     true: ['true', 'Yes', 'ON', 'y', '"yes"', "'on'"],
     false: ['FALSE', 'no', 'Off', 'N', '"n"'],
@@ -82,7 +82,7 @@ test('a boolean may be written as the other tools read it', async () => {
   }
 });
 
-test('old names of the lookaside are read', async () => {
+test('the old keys sigstore and sigstore-staging are read as lookaside keys', async () => {
   const { byDefault } = await parse(
     'default-docker:\n  sigstore: file:///l\n  sigstore-staging: file:///s',
   );
@@ -90,7 +90,7 @@ test('old names of the lookaside are read', async () => {
   assert.equal(byDefault?.lookasideStaging, 'file:///s');
 });
 
-test('many keys are read in time', { timeout: 10_000 }, async () => {
+test('5,000 scopes are read within the time limit', { timeout: 10_000 }, async () => {
   const scopes = Array.from({ length: 5_000 }, (_, at) => `  a.test/${at}: {}`).join('\n');
   assert.equal((await parse(`docker:\n${scopes}\n`)).scopes.size, 5_000);
 });

@@ -44,7 +44,7 @@ for (const text of REFUSED) {
   });
 }
 
-test('a mistake in the TOML is reported with file and line', async () => {
+test('a TOML syntax error is reported with file and line', async () => {
   await assert.rejects(
     parse('a = 1\n[[registry]]\nlocation = "a.test\n'),
     (error) =>
@@ -54,7 +54,7 @@ test('a mistake in the TOML is reported with file and line', async () => {
   );
 });
 
-test('keys count in any case, as other tools read them: a registry that blocks with "Blocked" is blocked', async () => {
+test('keys are matched in any case: "Blocked" blocks a registry as other tools do', async () => {
   const { tables } = await parse('[[Registry]]\nLocation = "a.test/"\nBlocked = true');
   const [table] = tables;
   assert.deepEqual(table, {
@@ -67,7 +67,7 @@ test('keys count in any case, as other tools read them: a registry that blocks w
   });
 });
 
-test('of two tables with one prefix the first counts', async () => {
+test('the first of two tables with one prefix applies', async () => {
   const { tables } = await parse(
     '[[registry]]\nprefix="p.test"\nlocation="a.test"\n[[registry]]\nprefix="p.test"\nlocation="b.test"',
   );
@@ -77,12 +77,12 @@ test('of two tables with one prefix the first counts', async () => {
   );
 });
 
-test('an empty list of search registries is set, an absent one is not', async () => {
+test('an empty list of search registries differs from an absent one', async () => {
   assert.deepEqual((await parse('unqualified-search-registries = []')).searchRegistries, []);
   assert.equal((await parse('')).searchRegistries, undefined);
 });
 
-test('mirror-by-digest-only makes every mirror one for digests, and our own key asks for the namespace', async () => {
+test('mirror-by-digest-only makes every mirror digest-only, and x-onecopy-ns sets wantsNamespace', async () => {
   const { tables } = await parse(
     '[[registry]]\nlocation="a.test"\nmirror-by-digest-only=true\n[[registry.mirror]]\nlocation="m.test"\nx-onecopy-ns=true',
   );
@@ -92,7 +92,7 @@ test('mirror-by-digest-only makes every mirror one for digests, and our own key 
   ]);
 });
 
-test('the file of learnt aliases gives its aliases alone', async () => {
+test('the file of learnt aliases is read for its aliases only', async () => {
   const text = '[aliases]\nimg = "reg.test/img"\n';
   assert.deepEqual(
     await parseAliasCache({ name: 'aliases', text }),
@@ -100,7 +100,7 @@ test('the file of learnt aliases gives its aliases alone', async () => {
   );
 });
 
-test('a file that is cut at any byte gives a value or CONFIG_INVALID', async () => {
+test('a file truncated at any byte gives a value or CONFIG_INVALID', async () => {
   const whole =
     'unqualified-search-registries = ["a.test"]\n[[registry]]\nprefix = "*.b.test"\n[[registry.mirror]]\nlocation = "c.test"\npull-from-mirror = "tag-only"\n[aliases]\nx = "d.test/x"\n';
   for (let length = 0; length <= whole.length; length += 1) {

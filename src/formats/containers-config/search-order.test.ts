@@ -16,7 +16,7 @@ const env = (uid: number, variables: Record<string, string> = {}): ConfigEnviron
   variables,
 });
 
-test('a user without root has folders of its own before the common ones', () => {
+test('for a user without root, the folders of the user come before the common ones', () => {
   assert.deepEqual(planRegistriesSearch(env(5)), {
     main: [
       '/home/u/.config/containers/registries.conf',
@@ -38,7 +38,7 @@ test('a user without root has folders of its own before the common ones', () => 
   });
 });
 
-test('an option or a variable names the main file; the variable stands alone, the override comes last', () => {
+test('an option or variable names the main file; the variable disables drop-ins, and the override comes last', () => {
   const variables = { CONTAINERS_REGISTRIES_CONF: '/e', CONTAINERS_REGISTRIES_CONF_OVERRIDE: '/o' };
   const byVariable = planRegistriesSearch(env(0, variables));
   assert.deepEqual(byVariable.main, ['/e']);
@@ -50,7 +50,7 @@ test('an option or a variable names the main file; the variable stands alone, th
   assert.equal(byOption.dropInFolders[1], '/etc/containers/registries.rootful.conf.d');
 });
 
-test('policies are looked for from the user to the distribution, or only at a given path', () => {
+test('policy.json is searched from the user to the distribution, or read only at a given path', () => {
   assert.deepEqual(planPolicySearch(env(0, { XDG_CONFIG_HOME: '/x' })), {
     candidates: [
       '/x/containers/policy.json',
@@ -64,7 +64,7 @@ test('policies are looked for from the user to the distribution, or only at a gi
   assert.deepEqual(planPolicySearch(env(0, variables), '/q').candidates, ['/q']);
 });
 
-test('registries.d and certs.d have the same levels', () => {
+test('registries.d and certs.d are searched at the same levels', () => {
   assert.deepEqual(planAttachmentsSearch(env(0)), [
     '/home/u/.config/containers/registries.d',
     '/etc/containers/registries.rootful.d',
@@ -79,7 +79,7 @@ test('registries.d and certs.d have the same levels', () => {
   assert.deepEqual(planCertificatesSearch(env(0), 'a.test', '/d'), ['/d']);
 });
 
-test('credentials are read from the run time folder to the oldest form, and written to the first', () => {
+test('credentials are read from the runtime folder first and the legacy file last, and written to the first', () => {
   const { files, writeTo, runtimeFolder } = planAuthSearch(env(5, { XDG_RUNTIME_DIR: '' }));
   assert.equal(runtimeFolder, undefined);
   assert.equal(writeTo, '/run/containers/5/auth.json');
@@ -97,7 +97,7 @@ test('credentials are read from the run time folder to the oldest form, and writ
   ]);
 });
 
-test('of equal names the strongest folder counts, and names are sorted over all folders', () => {
+test('of files with one name the strongest folder applies, and names are sorted across all folders', () => {
   const folders = [
     { folder: '/user', names: ['50.conf', '10.conf', 'x.toml'] },
     { folder: '/etc', names: ['50.conf', '20.conf', '.conf'] },

@@ -37,7 +37,7 @@ for (const [key, name] of [
   });
 }
 
-test('a layer is called as podman called it: by its diff id, its parent, or its TOC', () => {
+test('a layer id is derived as podman derives it: from diff id, parent or TOC', () => {
   const base = '25b43ebe2af0cf7101eb6c4d51f201e6a4c1fac7356efcabf4f9789bca235906';
   const upper = 'sha256:be8b95f04da69c48f35e458930d52c19f3ae3f091b8586d5d2f13b44dc4bae4b' as DiffId;
   assert.equal(computeLayerId(undefined, { diffId: `sha256:${base}` as DiffId }), base);
@@ -49,7 +49,7 @@ test('a layer is called as podman called it: by its diff id, its parent, or its 
   assert.notEqual(ofToc, 'cd'.repeat(32), 'hashed, base or not');
 });
 
-test('records keep their texts, whatever is in them', () => {
+test('splitRecords keeps the exact text of each record', () => {
   const texts = [
     '{"id":"1","x":12345678901234567890}',
     '{"a":["]},{","\\"]"],"b":{"c":[1]}}',
@@ -64,7 +64,7 @@ test('records keep their texts, whatever is in them', () => {
   assert.equal(Buffer.from(joinRecords(texts)).toString(), `[${texts.join(',')}]`);
 });
 
-test('splitting after joining is identity for any objects', () => {
+test('splitting after joining gives back any objects', () => {
   const json = fc.json().map((text) => `{"v":${text}}`);
   fc.assert(
     fc.property(fc.array(json, { maxLength: 5 }), (texts) => {
@@ -78,7 +78,7 @@ test('splitting after joining is identity for any objects', () => {
   );
 });
 
-test('no file, null and an empty array are no records; another document is refused', () => {
+test('no file, null and an empty array give no records; any other document is refused', () => {
   for (const text of ['', 'null', '[]', ' [ ] ']) {
     assert.deepEqual(splitRecords(bytes(text), 'x'), { records: [], problem: undefined });
   }
@@ -90,7 +90,7 @@ test('no file, null and an empty array are no records; another document is refus
   }
 });
 
-test('a file that is cut anywhere still gives the records before the cut, and says that it is cut', () => {
+test('a file truncated anywhere gives the records before the cut, and a problem that states the cut', () => {
   const whole = `[{"id":"${ID}"},{"id":"${'cd'.repeat(32)}","names":["a"]}]`;
   for (let length = 1; length < whole.length; length += 1) {
     const { records, problem } = splitRecords(bytes(whole.slice(0, length)), 'x');
@@ -103,7 +103,7 @@ test('a file that is cut anywhere still gives the records before the cut, and sa
   }
 });
 
-test('a record with one wrong field is a problem with its name, never a throw', () => {
+test('a record with one wrong field gives a problem that names it, and never throws', () => {
   const damages: [string, string][] = [
     ['{"id":7}', 'id'],
     ['{"id":"short"}', 'id'],
@@ -123,7 +123,7 @@ test('a record with one wrong field is a problem with its name, never a throw', 
   }
 });
 
-test('fields that are absent, empty or null read the same', () => {
+test('absent, empty and null fields are read as equal', () => {
   for (const text of [`{"id":"${ID}"}`, `{"id":"${ID}","digest":"","layer":null,"names":null}`]) {
     const [raw = assert.fail()] = splitRecords(bytes(`[${text}]`), 'x').records;
     const { record } = parseImageRecord(raw);
@@ -131,7 +131,7 @@ test('fields that are absent, empty or null read the same', () => {
   }
 });
 
-test('stamps are 64 bytes with time, counter and process, and never twice the same', () => {
+test('stamps are 64 bytes of time, counter and process, and all differ', () => {
   const stamp = Buffer.from(makeStamp(77n, 4321));
   assert.equal(stamp.length, STAMP.bytes);
   assert.equal(stamp.readBigUInt64LE(0), 77n);

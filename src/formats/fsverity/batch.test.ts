@@ -26,7 +26,7 @@ function digestsOf(batch: VerityBatch, algorithm: VerityAlgorithm, sizes: readon
 }
 
 for (const algorithm of BOTH) {
-  test(`a batch gives each file its ${algorithm} digest, whatever their sizes`, () => {
+  test(`a batch gives the ${algorithm} digest of each file, whatever the sizes`, () => {
     const batch = new VerityBatch(new PlainBlockHash(algorithm));
     const size = fc.oneof(
       fc.nat({ max: 5000 }),
@@ -42,7 +42,7 @@ for (const algorithm of BOTH) {
     );
   });
 
-  test(`a batch builds ${algorithm} trees of several levels beside files of one block`, () => {
+  test(`a batch with files of one block and of several levels gives correct ${algorithm} digests`, () => {
     const batch = new VerityBatch(new PlainBlockHash(algorithm));
     const edge = ALGORITHMS[algorithm].arity ** 2 * 4096;
     const sizes = [10, edge + 1, 0, edge, 4096, edge - 1];

@@ -110,14 +110,14 @@ function filler(length: number): Uint8Array {
 }
 
 for (const [what, bytes, sha256, sha512] of VECTORS) {
-  test(`computeVerity of ${what} is the pinned digest`, () => {
+  test(`computeVerity of ${what} equals the pinned digest`, () => {
     assert.equal(computeVerity(bytes, 'sha256'), sha256);
     if (sha512 !== undefined) assert.equal(computeVerity(bytes, 'sha512'), sha512);
   });
 }
 
 for (const algorithm of BOTH) {
-  test(`${algorithm} agrees with whole-level hashing around every block and level edge`, () => {
+  test(`${algorithm} digests equal those of whole-level hashing at every block and level boundary`, () => {
     const { arity } = ALGORITHMS[algorithm];
     for (const blocks of [0, 1, 2, arity - 1, arity, arity + 1, 2 * arity]) {
       for (const delta of [-4095, -1, 0, 1, 4095]) {
@@ -129,7 +129,7 @@ for (const algorithm of BOTH) {
     }
   });
 
-  test(`${algorithm} agrees with whole-level hashing where a third level begins`, () => {
+  test(`${algorithm} digests equal those of whole-level hashing where a third level begins`, () => {
     const edge = ALGORITHMS[algorithm].arity ** 2 * 4096;
     for (const sizeBytes of [edge - 1, edge, edge + 1]) {
       const bytes = filler(sizeBytes);
@@ -138,7 +138,7 @@ for (const algorithm of BOTH) {
   });
 }
 
-test('any split of the bytes into pieces gives the same digest', () => {
+test('the digest does not depend on how the bytes are split into pieces', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...BOTH),
@@ -165,7 +165,7 @@ test('any split of the bytes into pieces gives the same digest', () => {
   );
 });
 
-test('a hasher that finished takes the next file as if it were new', () => {
+test('finish() resets a hasher for the next file', () => {
   const hasher = new VerityHasher('sha256');
   hasher.update(filler(300_001));
   hasher.finish();
@@ -190,7 +190,7 @@ test('the named descriptor fields do not overlap', () => {
   assert.ok(end <= DESCRIPTOR.sizeBytes);
 });
 
-test('digests of blocks hashed apart give the digest of the whole', () => {
+test('hashing blocks separately gives the digest of the whole file', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 300_000 }),
@@ -213,7 +213,7 @@ test('digests of blocks hashed apart give the digest of the whole', () => {
   );
 });
 
-test('digests of blocks are refused after a short block and when they do not fit the size', () => {
+test('block digests are refused after a short block, and if their number does not fit the size', () => {
   const hasher = new VerityHasher('sha256');
   assert.throws(() => hasher.updateHashed(new Uint8Array(32), 4097), /one digest for each block/);
   hasher.update(new Uint8Array(5));

@@ -44,7 +44,7 @@ for (const [text, reason] of [
   });
 }
 
-test('object paths split after the first byte and parse back from any prefix', () => {
+test('object paths split after the first byte, and are parsed below any prefix', () => {
   const path = objectPath(ID);
   assert.equal(path, `ab/${ID.slice(2)}`);
   for (const prefix of ['', '/', '../objects/', 'ff']) {
@@ -70,7 +70,7 @@ for (const [what, path, reason] of [
   });
 }
 
-test('raw digests and object ids convert both ways and keep their algorithm', () => {
+test('raw digests and object ids convert in both directions and keep their algorithm', () => {
   assert.equal(objectIdOf(objectIdBytes(ID)), ID);
   assert.equal(algorithmOfObject(ID), 'sha256');
   assert.equal(algorithmOfObject((ID + ID) as ObjectId), 'sha512');

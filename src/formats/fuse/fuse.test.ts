@@ -53,7 +53,7 @@ const CASES: readonly (readonly [string, number, Buffer, object])[] = [
   ['other', 4242, Buffer.alloc(4), { opcode: 4242 }],
 ];
 
-test('requests are parsed, and one that is cut short anywhere is refused', () => {
+test('FUSE requests of every kind are parsed, and a request truncated at any byte is refused', () => {
   for (const [kind, opcode, body, expected] of CASES) {
     const whole = request(opcode, body);
     deepEqual(parseFuseRequest(whole), { ...head, kind, ...expected });
@@ -67,7 +67,7 @@ test('requests are parsed, and one that is cut short anywhere is refused', () =>
   }
 });
 
-test('a request that says it is short, and a name without an end, are refused', () => {
+test('a request whose stated length is too short, and a name without NUL, are refused', () => {
   for (const [kind, opcode, body] of CASES) {
     const least = { lookup: 5, read: 40, readdirplus: 40, release: 24, getxattr: 15 }[kind];
     if (least === undefined) continue;
@@ -98,7 +98,7 @@ const ATTRIBUTES: FuseAttributes = {
   mtimeNsec: 5,
 };
 
-test('attributes have the bytes that struct fuse_attr_out has', () => {
+test('encoded attributes have the layout of struct fuse_attr_out', () => {
   const reply = new FuseReplies(4096).attributes(9n, ATTRIBUTES);
   equal(reply.length, 16 + 104);
   equal(reply.readUInt32LE(0), reply.length);
@@ -116,14 +116,14 @@ test('attributes have the bytes that struct fuse_attr_out has', () => {
   );
 });
 
-test('errors are negative, and lengths of attributes are told', () => {
+test('an error reply has a negative errno, and a getxattr size reply has the length', () => {
   const replies = new FuseReplies(4096);
   equal(replies.status(1n, 34).readInt32LE(4), -34);
   equal(replies.xattrLength(1n, 300).readUInt32LE(16), 300);
   equal(replies.noEntry(1n).readBigUInt64LE(16), 0n);
 });
 
-test('entries are padded, hold their names, and stop where no room is left', () => {
+test('directory entries are padded, contain their names, and stop at the end of the buffer', () => {
   const room = Buffer.alloc(400, 0xff);
   const out = new FuseEntries(room);
   const entry = { name: 'abc' as ByteString, node: 12, mode: 0o040755, next: 70_000 };
@@ -143,7 +143,7 @@ test('entries are padded, hold their names, and stop where no room is left', () 
   equal(out.lengthBytes, 352);
 });
 
-test('what the kernel does not offer is not taken', () => {
+test('the init reply requests only flags that the kernel offers', () => {
   const replies = new FuseReplies(4096);
   const settings = { minor: 31, readAheadBytes: 4096, pagesMax: 256, passthrough: true };
   const none = replies.init(1n, { ...settings, offered: { flags: 0, flags2: 0xff } });

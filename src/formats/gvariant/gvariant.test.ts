@@ -59,7 +59,7 @@ const VECTORS: readonly [string, unknown, string][] = [
 ];
 
 for (const [signature, value, bytes] of VECTORS) {
-  test(`the bytes of ${signature} ${bytes || 'nothing'} parse and encode to each other`, () => {
+  test(`the bytes of ${signature} ${bytes || 'nothing'} parse to the value and encode back`, () => {
     const type = parseVariantType(signature);
     assert.equal(type.signature, signature);
     assert.deepEqual(encodeVariant(value, type), hex(bytes));
@@ -100,7 +100,7 @@ for (const [name, signature, bytes, code] of REFUSED) {
     refuses(hex(bytes), parseVariantType(signature), code));
 }
 
-test('parseVariant refuses end offsets wider than needed', () => {
+test('parseVariant refuses end offsets that are wider than needed', () => {
   // 300 bytes would need two-byte offsets; here 100 bytes are padded by a table of two-byte offsets above 255.
   const body = new Uint8Array(256 - 2);
   body.fill(0x61);
@@ -110,7 +110,7 @@ test('parseVariant refuses end offsets wider than needed', () => {
   refuses(wide, arrayOf(STRING), 'GVARIANT_NOT_NORMAL');
 });
 
-test('types that are not one definite type are refused', () => {
+test('a signature that is not one definite type is refused', () => {
   for (const text of ['', 'z', 'ii', '(', '(i', 'a', '{s}', '{vs}', '{asi}', '*', 'r', ')']) {
     assert.throws(
       () => parseVariantType(text),
@@ -120,14 +120,14 @@ test('types that are not one definite type are refused', () => {
   }
 });
 
-test('nesting is bounded in types and in variants', () => {
+test('the nesting depth of types and of variants is limited', () => {
   assert.throws(() => parseVariantType(`${'a'.repeat(64)}y`), { code: 'GVARIANT_TYPE_INVALID' });
   let nested: Variant = variantOf(BYTE, 1);
   for (let i = 0; i < 70; i++) nested = variantOf(VARIANT, nested);
   refuses(encodeVariant(nested, VARIANT), VARIANT, 'GVARIANT_NOT_NORMAL');
 });
 
-test('the number of values is bounded', () => {
+test('the number of values is limited', () => {
   const units = new Uint8Array(1000);
   assert.throws(() => parseVariant(units, parseVariantType('a()'), { valuesMax: 500 }), {
     code: 'GVARIANT_TOO_LARGE',
@@ -146,7 +146,7 @@ test('offset widths change at 255, 65535 and 4294967295 bytes', () => {
   assert.equal(chooseOffsetWidth(65534, 1), 4);
 });
 
-test('a dict gives the first of repeated keys, and only in the type asked for', () => {
+test('lookupVariant gives the first of repeated keys, and only if the type matches', () => {
   const dict = [
     ['k', variantOf(STRING, 'first')],
     ['k', variantOf(STRING, 'second')],
@@ -202,7 +202,7 @@ const TYPED: fc.Arbitrary<Typed> = fc.letrec<{ node: Typed }>((tie) => ({
 
 const SAMPLE = TYPED.chain(({ type, value }) => value.map((v) => ({ type, value: v })));
 
-test('parsing after encoding gives the value back, and encoding again the same bytes', () => {
+test('parsing an encoded value gives it back, and encoding it again gives the same bytes', () => {
   fc.assert(
     fc.property(SAMPLE, ({ type, value }) => {
       const bytes = encodeVariant(value, type);
@@ -214,7 +214,7 @@ test('parsing after encoding gives the value back, and encoding again the same b
   );
 });
 
-test('any bytes give a value that encodes to the same bytes, or a FormatError', () => {
+test('arbitrary bytes give a value that encodes to the same bytes, or a FormatError', () => {
   const types = ['a{sv}', '(a{sv}aya(say)sstayay)', 'a(say)', 'v', 'aas', '(ymsmmiaa{sv})'].map(
     parseVariantType,
   );
@@ -230,7 +230,7 @@ test('any bytes give a value that encodes to the same bytes, or a FormatError', 
   );
 });
 
-test('a damaged dict is refused or is another normal value, at every byte', () => {
+test('a dict that is damaged at any byte is refused or parses to another normal value', () => {
   const dict = [
     ['version', variantOf(STRING, '1.0')],
     ['list', variantOf(arrayOf(STRING), ['a', 'b'])],

@@ -42,7 +42,7 @@ const CASES: readonly (readonly [string, string])[] = [
 ];
 
 for (const [text, expected] of CASES) {
-  test(`${text.trim()} is the value that GLib reads`, () => {
+  test(`${text.trim()} parses to the value that GLib reads`, () => {
     assert.equal(hexOf(text), expected);
   });
 }
@@ -68,7 +68,7 @@ const REFUSED = [
 ];
 
 for (const text of REFUSED) {
-  test(`${text.slice(0, 20)} is no value`, () => {
+  test(`${text.slice(0, 20)} is refused`, () => {
     assert.throws(() => parseVariantText(text), { code: 'GVARIANT_TEXT_INVALID' });
   });
 }

@@ -23,7 +23,7 @@ const TABLE: readonly (readonly [string, string, string, string])[] = [
 const KINDS = ['matchExact', 'matchRepoDigestOrExact', 'matchRepository'] as const;
 
 for (const [signed, ...columns] of TABLE) {
-  test(`a signature of "${signed.slice(0, 40)}" holds as recorded`, () => {
+  test(`a signature for "${signed.slice(0, 40)}" matches each identity kind as recorded`, () => {
     for (const [at, type] of KINDS.entries()) {
       const found = [BY_TAG, BY_DIGEST].map((name) => acceptsIdentity({ type }, name, signed));
       assert.equal(found.map((one) => (one ? 't' : 'n')).join(''), columns[at], type);
@@ -32,7 +32,7 @@ for (const [signed, ...columns] of TABLE) {
   });
 }
 
-test('exact names hold without a name of the image, and mean what they say', () => {
+test('exactReference and exactRepository compare their own name and need no image name', () => {
   const reference: SignedIdentity = { type: 'exactReference', name: parseImageName('short:1') };
   assert.ok(acceptsIdentity(reference, undefined, 'docker.io/library/short:1'));
   assert.ok(!acceptsIdentity(reference, BY_TAG, 'docker.io/library/short:2'));
@@ -44,7 +44,7 @@ test('exact names hold without a name of the image, and mean what they say', () 
   assert.ok(!acceptsIdentity(repository, BY_TAG, 'v.test/a/b'));
 });
 
-test('a prefix is replaced by whole components, and keeps the rules of the default', () => {
+test('remapIdentity replaces the prefix by whole components, and then applies the rule of the default identity', () => {
   const remap = (prefix: string, signedPrefix: string, signed: string, name = BY_TAG) =>
     acceptsIdentity({ type: 'remapIdentity', prefix, signedPrefix }, name, signed);
   assert.ok(remap('r.test', 'v.test/x', 'v.test/x/app:1'));
@@ -56,13 +56,13 @@ test('a prefix is replaced by whole components, and keeps the rules of the defau
   assert.ok(!remap('r.test', 'v.test', 'r.test/app:1'));
 });
 
-test('a name without tag is told apart for the hint', () => {
+test('isBareRepository accepts only names without a tag', () => {
   assert.ok(isBareRepository('r.test/app'));
   assert.ok(!isBareRepository('r.test/app:1'));
   assert.ok(!isBareRepository('NO NAME'));
 });
 
-test('scopes go from the tag over namespaces and host to wildcards', () => {
+test('the scopes of a name go from the tag through namespaces and host to wildcards', () => {
   assert.deepEqual(scopesOfName(parseImageName('a.b.test:5000/x/y:1')), [
     'a.b.test:5000/x/y:1',
     'a.b.test:5000/x/y',

@@ -63,7 +63,7 @@ const judge = (signatures: readonly AttachedSignature[], pem: Uint8Array | strin
   });
 
 for (const [name, { publicKey, privateKey }] of Object.entries(PAIRS)) {
-  test(`a signature by ${name} is accepted, and the verdict says by which key`, () => {
+  test(`a signature by ${name} is accepted, and the verdict names the key`, () => {
     const payload = payloadOf();
     const verdict = judge([attach(payload, signatureOf(payload, privateKey))], pemOf(publicKey));
     const spki = publicKey.export({ format: 'der', type: 'spki' });
@@ -82,7 +82,7 @@ for (const [name, { publicKey, privateKey }] of Object.entries(PAIRS)) {
     });
   });
 
-  test(`no bit of payload or signature by ${name} can be changed, and none be cut`, () => {
+  test(`a payload or signature by ${name} with any bit flipped, or truncated, is refused`, () => {
     const payload = payloadOf();
     const signature = signatureOf(payload, privateKey);
     const pem = pemOf(publicKey);
@@ -104,7 +104,7 @@ for (const [name, { publicKey, privateKey }] of Object.entries(PAIRS)) {
   });
 }
 
-test('a signature by another kind of key, or another hash, is not accepted', () => {
+test('a signature by another type of key or over another hash is refused', () => {
   const payload = payloadOf();
   const key = parsePublicKey('k', pemOf(PAIRS.p384.publicKey));
   assert.ok(isSignedBy(key, payload, sign('sha256', payload, PAIRS.p384.privateKey)));
@@ -126,7 +126,7 @@ const UNUSABLE: readonly (readonly [string, Uint8Array | string])[] = [
   ['a file that cannot be read', 'permission denied'],
 ];
 for (const [name, bytes] of UNUSABLE) {
-  test(`${name} is no key`, () => {
+  test(`the key ${name} is refused`, () => {
     if (typeof bytes !== 'string') {
       assert.throws(
         () => parsePublicKey('/k', bytes),
@@ -141,7 +141,7 @@ for (const [name, bytes] of UNUSABLE) {
   });
 }
 
-test('each fault of a signature has its class, in the order of the checks', () => {
+test('each fault of a signature is reported by its class, in the order of the checks', () => {
   const { publicKey, privateKey } = PAIRS.p256;
   const signed = (payload: Uint8Array) => attach(payload, signatureOf(payload, privateKey));
   const other = computeContentDigest(Buffer.from('other'));
@@ -158,7 +158,7 @@ test('each fault of a signature has its class, in the order of the checks', () =
   assert.equal(classOf(signed(payloadOf())), 'accepted');
 });
 
-test('bad signatures before a good one do no harm, and two bad ones are both told', () => {
+test('bad signatures before a good one are ignored, and two bad ones are both reported', () => {
   const { publicKey, privateKey } = PAIRS.p256;
   const good = attach(payloadOf(), signatureOf(payloadOf(), privateKey));
   const bad = attach(payloadOf('x.test/y:1'), signatureOf(payloadOf(), privateKey));
@@ -168,7 +168,7 @@ test('bad signatures before a good one do no harm, and two bad ones are both tol
   assert.equal(verdict.faults.length, 2);
 });
 
-test('foreign texts are escaped and cut before a person sees them', () => {
+test('text from a signature is escaped and truncated in messages', () => {
   const { publicKey, privateKey } = PAIRS.p256;
   const foreign = `\u001b[31m\u202e${'x'.repeat(500)}`;
   const payloads = [payloadOf(foreign), payloadOf('r.test/app:1', foreign)];
@@ -179,7 +179,7 @@ test('foreign texts are escaped and cut before a person sees them', () => {
   }
 });
 
-test('a payload that is cut at any byte is refused', () => {
+test('a payload truncated at any byte is refused', () => {
   const whole = payloadOf();
   assert.equal(parsePayload(whole).dockerReference, 'r.test/app:1');
   for (let length = 0; length < whole.length; length += 1) {
@@ -190,7 +190,7 @@ test('a payload that is cut at any byte is refused', () => {
   }
 });
 
-test('a signature file of another kind is ignored, a malformed one refused', () => {
+test('a signature file of another kind is ignored, and a malformed one is refused', () => {
   const file = (text: string) =>
     parseSignatureFile('signature-1', Buffer.from(`\0sigstore-json\n${text}`));
   const type = 'application/vnd.dev.cosign.simplesigning.v1+json';
@@ -213,7 +213,7 @@ test('a signature file of another kind is ignored, a malformed one refused', () 
   }
 });
 
-test('only an OCI manifest with at most 128 layers holds signatures', () => {
+test('only an OCI manifest with at most 128 layers is read as a list of signatures', () => {
   const type = 'application/vnd.oci.image.manifest.v1+json';
   const blob = { mediaType: 'x/y', digest: MANIFEST, size: 1 };
   const bytes = (layers: number, mediaType = type) =>

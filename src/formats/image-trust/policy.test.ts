@@ -87,14 +87,14 @@ const NOT_BUILT: readonly (readonly [object, RegExp])[] = [
   [{ ...K, rekorPublicKeyDatas: ['AAAA'] }, /rekorPublicKey/],
 ];
 for (const [more, kind] of NOT_BUILT) {
-  test(`a policy with ${kind} is valid, and the kind refuses by its name where it applies`, () => {
+  test(`a policy with ${kind} is valid, and its requirement names the kind as not built`, () => {
     const [requirement] = parse({ default: signed(more) }).byDefault;
     assert.ok(requirement?.type === 'not-built');
     assert.match(requirement.kind, kind);
   });
 }
 
-test('a mistake in the JSON is reported with line and offset', () => {
+test('a JSON syntax error is reported with line and offset', () => {
   assert.throws(
     () => parse('{\n "default": [\n  {"type": "reject"},\n ]\n}'),
     (error) =>
@@ -120,12 +120,12 @@ const VALID: readonly unknown[] = [
   },
 ];
 for (const value of VALID) {
-  test(`parsePolicy takes ${JSON.stringify(value)}, as skopeo does`, () => {
+  test(`parsePolicy accepts ${JSON.stringify(value)}, as skopeo does`, () => {
     assert.ok(parse(value));
   });
 }
 
-test('bytes that are no UTF-8, and more than the limit, are refused', () => {
+test('bytes that are not UTF-8, and a policy above the size limit, are refused', () => {
   const broken = Buffer.from(
     '{"default":[{"type":"reject"}],"transports":{"docker":{"\xff":[]}}}',
     'latin1',
@@ -151,7 +151,7 @@ const WHOLE = JSON.stringify({
   },
 });
 
-test('a policy that is cut at any byte is refused', () => {
+test('a policy truncated at any byte is refused', () => {
   assert.ok(parse(WHOLE));
   for (let length = 0; length < WHOLE.length; length += 1) {
     assert.throws(
@@ -162,7 +162,7 @@ test('a policy that is cut at any byte is refused', () => {
   }
 });
 
-test('the most specific scope alone counts, then the transport, then the default', () => {
+test('only the most specific scope applies, then the transport, then the default', () => {
   const policy = parse(WHOLE);
   const scopeOf = (transport: string, scopes: readonly string[]) =>
     findRule(policy, transport, scopes).scope;

@@ -20,12 +20,12 @@ const ALGORITHMS = {
   'rsa2048.pub': 'rsa',
 };
 for (const [name, algorithm] of Object.entries(ALGORITHMS)) {
-  test(`the key file ${name} is of ${algorithm}`, () => {
+  test(`the key file ${name} has the algorithm ${algorithm}`, () => {
     assert.equal(read(name).algorithm, algorithm);
   });
 }
 
-test('one key has one fingerprint, in whatever form its file is, and the first block counts', () => {
+test('a key has one fingerprint in every file format, and the first PEM block is read', () => {
   assert.equal(read('rsa2048-pkcs1.pub').fingerprint, read('rsa2048.pub').fingerprint);
   assert.equal(read('text-before.pub').fingerprint, read('k1.pub').fingerprint);
   assert.equal(read('two-blocks.pub').fingerprint, read('k2.pub').fingerprint);
@@ -40,7 +40,7 @@ for (const name of [
   'ca.crt',
   'gpg.pub',
 ]) {
-  test(`the file ${name} is no key`, () => {
+  test(`the file ${name} is refused as a key`, () => {
     assert.throws(
       () => read(name),
       (error) => hasCode(error, 'KEY_UNUSABLE') && error.details['what'] === name,
@@ -48,7 +48,7 @@ for (const name of [
   });
 }
 
-test('line ends of any kind and blanks after lines do no harm', () => {
+test('any line ends, and blanks at the ends of lines, are accepted', () => {
   const text = readFileSync(
     new URL('../../../test/golden/trust/keys/k1.pub', import.meta.url),
     'utf8',

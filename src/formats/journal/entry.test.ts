@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeEntry, isFieldName, isMessageId } from './index.ts';
 
-test('an entry has a line for each field, and no value can add one', () => {
+test('an entry has one field per pair, and no value can add another', () => {
   const bytes = encodeEntry([
     ['MESSAGE', 'two\nlines'],
     ['PRIORITY', '5'],
@@ -18,7 +18,7 @@ test('an entry has a line for each field, and no value can add one', () => {
   assert.deepEqual(Buffer.from(bytes), expected);
 });
 
-test('names of fields and ids of messages are those that journald takes', () => {
+test('field names and message ids are limited to those that journald accepts', () => {
   for (const name of ['MESSAGE_ID', 'A', 'X9', 'A'.repeat(64)]) assert.ok(isFieldName(name), name);
   for (const name of ['', '_A', '9A', 'a', 'A-B', 'A=', 'A'.repeat(65)])
     assert.ok(!isFieldName(name), name);

@@ -25,20 +25,20 @@ const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value));
 const parse = (value: unknown, mediaType?: string) => parseManifest(bytesOf(value), mediaType);
 const isCode = (code: Parameters<typeof hasCode>[1]) => (error: unknown) => hasCode(error, code);
 
-test('parseManifest keeps the bytes and their digest', () => {
+test('parseManifest keeps the bytes of the manifest and computes their digest', () => {
   const bytes = Buffer.from(` ${JSON.stringify(MANIFEST)}\n`);
   const manifest = parseManifest(bytes);
   assert.equal(manifest.bytes, bytes);
   assert.equal(manifest.digest, computeContentDigest(bytes));
 });
 
-test('parseManifest tells manifests and indexes apart without a media type', () => {
+test('parseManifest distinguishes manifests from indexes without a media type', () => {
   assert.equal(parse(MANIFEST).kind, 'manifest');
   assert.equal(parse(INDEX).kind, 'index');
   assert.equal(parse({ schemaVersion: 2, manifests: [] }).kind, 'index');
 });
 
-test('parseManifest reads Docker schema 2 manifests and lists as they are', () => {
+test('parseManifest reads Docker schema 2 manifests and lists unchanged', () => {
   const docker = parse({
     ...MANIFEST,
     mediaType: MEDIA_TYPES.dockerManifest,
@@ -70,7 +70,7 @@ test('parseManifest reads platform, annotations, subject and artifact type', () 
   assert.equal(manifest.annotations.get('k'), 'v');
 });
 
-test('parseManifest takes keys named like object internals for plain keys', () => {
+test('parseManifest treats keys named like object internals as ordinary keys', () => {
   const bytes = Buffer.from(
     `{"schemaVersion":2,"config":${JSON.stringify(CONFIG)},"layers":[],"annotations":{"__proto__":"x","constructor":"y"}}`,
   );
@@ -120,7 +120,7 @@ for (const [what, document] of INVALID) {
   });
 }
 
-test('parseManifest refuses a document cut at every byte', () => {
+test('parseManifest refuses a document truncated at any byte', () => {
   const whole = bytesOf(MANIFEST);
   for (let length = 0; length < whole.length; length += 1) {
     assert.throws(() => parseManifest(whole.subarray(0, length)), isCode('OCI_DOCUMENT_INVALID'));
@@ -140,7 +140,7 @@ test('parseManifest accepts the size limit and refuses one byte more', () => {
   assert.throws(() => parseManifest(tooLong), isCode('OCI_DOCUMENT_TOO_LARGE'));
 });
 
-test('parseManifest refuses Docker schema 1 with a hint, by version and by media type', () => {
+test('parseManifest refuses Docker schema 1 by version and by media type, with a hint', () => {
   for (const attempt of [
     () => parse({ schemaVersion: 1, fsLayers: [] }),
     () => parse({}, MEDIA_TYPES.dockerManifest1Signed),
@@ -174,7 +174,7 @@ test('parseImageConfig reads diff ids, labels, platform and history', () => {
   assert.equal(config.digest, computeContentDigest(bytes));
 });
 
-test('parseImageConfig accepts null where Go writes it', () => {
+test('parseImageConfig accepts null where Go writes it for an absent value', () => {
   const config = parseImageConfig(bytesOf({ ...IMAGE, config: null, history: null }));
   assert.equal(config.labels.size, 0);
   const labels = parseImageConfig(bytesOf({ ...IMAGE, config: { Labels: null } })).labels;
@@ -192,12 +192,12 @@ for (const [what, document] of [
   });
 }
 
-test('parseImageConfig refuses more than its limit', () => {
+test('parseImageConfig refuses a config above the size limit', () => {
   const bytes = new Uint8Array(CONFIG_MAX_BYTES + 1);
   assert.throws(() => parseImageConfig(bytes), isCode('OCI_DOCUMENT_TOO_LARGE'));
 });
 
-test('parseDockerArchive reads names and paths, and null tags', () => {
+test('parseDockerArchive reads names, paths and null tags', () => {
   const images = parseDockerArchive(
     bytesOf([
       { Config: 'c.json', RepoTags: ['a:1'], Layers: ['l/layer.tar'] },
@@ -216,7 +216,7 @@ for (const document of [null, {}, [{}], [{ Config: 1, Layers: [] }], [[]]]) {
   });
 }
 
-test('encodeManifest writes the bytes that parseManifest reads, always the same', () => {
+test('encodeManifest is deterministic, and parseManifest reads its bytes', () => {
   const digest = computeContentDigest(Buffer.from('x'));
   const layer = { digest, sizeBytes: 1, mediaType: MEDIA_TYPES.ociLayer };
   const bytes = encodeManifest({ digest, sizeBytes: 1 }, [layer]);
@@ -227,7 +227,7 @@ test('encodeManifest writes the bytes that parseManifest reads, always the same'
   assert.deepEqual(encodeManifest({ digest, sizeBytes: 1 }, [layer]), bytes);
 });
 
-test('verifyLayoutMarker accepts version 1 and refuses others', () => {
+test('verifyLayoutMarker accepts version 1 and refuses other versions', () => {
   verifyLayoutMarker(Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
   const next = Buffer.from('{"imageLayoutVersion":"2.0.0"}');
   assert.throws(() => verifyLayoutMarker(next), isCode('OCI_LAYOUT_VERSION_UNKNOWN'));
@@ -254,7 +254,7 @@ test('every recorded layout index, manifest and config parses', () => {
   assert.ok(configs > 30, `${configs} configs`);
 });
 
-test('parsers give a value or one of our errors for any flipped byte', () => {
+test('every parser gives a value or a typed error for any flipped byte', () => {
   const samples = [
     bytesOf({ ...MANIFEST, annotations: { a: 'b' } }),
     bytesOf(INDEX),

@@ -24,18 +24,18 @@ const TYPES: [string, string, boolean][] = [
 ];
 
 for (const [mediaType, compression, foreign] of TYPES) {
-  test(`parseLayerType knows ${mediaType}`, () => {
+  test(`parseLayerType recognises ${mediaType}`, () => {
     assert.deepEqual(parseLayerType(mediaType), { compression, foreign });
   });
 }
 
 for (const mediaType of ['', 'text/plain', 'application/vnd.oci.image.layer.v1.tar+xz']) {
-  test(`parseLayerType takes ${JSON.stringify(mediaType)} for no layer`, () => {
+  test(`parseLayerType gives undefined for ${JSON.stringify(mediaType)}`, () => {
     assert.equal(parseLayerType(mediaType), undefined);
   });
 }
 
-test('ociLayerType and parseLayerType agree', () => {
+test('parseLayerType reverses ociLayerType', () => {
   for (const compression of ['none', 'gzip', 'zstd'] as const) {
     assert.equal(parseLayerType(ociLayerType(compression))?.compression, compression);
   }
@@ -47,7 +47,7 @@ test('isImageConfigType accepts the configs of OCI and Docker only', () => {
   assert.ok(!isImageConfigType(MEDIA_TYPES.ociEmpty));
 });
 
-test('detectCompression sees gzip, zstd and plain bytes', () => {
+test('detectCompression recognises gzip, zstd and uncompressed bytes', () => {
   assert.equal(detectCompression(gzipSync('x')), 'gzip');
   assert.equal(detectCompression(zstdCompressSync('x')), 'zstd');
   assert.equal(detectCompression(Uint8Array.of(0x50, 0x2a, 0x4d, 0x18)), 'zstd');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { hasCode } from '#base/errors';
 import { formatPlatform, hostPlatform, parsePlatform, rankPlatform } from './platform.ts';
 
-test('parsePlatform reads os, architecture and variant, and a lone architecture', () => {
+test('parsePlatform reads os, architecture and variant, or an architecture alone', () => {
   assert.deepEqual(parsePlatform('linux/arm/v7'), {
     os: 'linux',
     architecture: 'arm',
@@ -35,19 +35,19 @@ const GO_NAMES: Readonly<Record<string, string>> = {
   s390x: 's390x',
 };
 
-test('hostPlatform names this machine as Go does', () => {
+test('hostPlatform names this host as Go does', () => {
   assert.deepEqual(hostPlatform(), { os: 'linux', architecture: GO_NAMES[machine()] });
 });
 
 const rank = (offered: string, wanted: string) =>
   rankPlatform(parsePlatform(offered), parsePlatform(wanted));
 
-test('rankPlatform never crosses os or architecture', () => {
+test('rankPlatform never matches another os or architecture', () => {
   assert.equal(rank('linux/amd64', 'linux/arm64'), undefined);
   assert.equal(rank('windows/amd64', 'linux/amd64'), undefined);
 });
 
-test('rankPlatform holds the base variants of arm64 and amd64 for the plain ones', () => {
+test('rankPlatform treats arm64/v8 as arm64 and amd64/v1 as amd64', () => {
   assert.equal(rank('linux/arm64', 'linux/arm64/v8'), 0);
   assert.equal(rank('linux/arm64/v8', 'linux/arm64/v8'), 0);
   assert.equal(rank('linux/amd64/v1', 'linux/amd64/v1'), 0);
@@ -55,14 +55,14 @@ test('rankPlatform holds the base variants of arm64 and amd64 for the plain ones
   assert.equal(rank('linux/amd64', 'linux/amd64/v3'), undefined);
 });
 
-test('rankPlatform accepts older arm variants, newest first, never newer ones', () => {
+test('rankPlatform accepts older arm variants, newest first, and no newer ones', () => {
   assert.equal(rank('linux/arm/v7', 'linux/arm/v7'), 0);
   assert.equal(rank('linux/arm/v6', 'linux/arm/v7'), 1);
   assert.equal(rank('linux/arm/v5', 'linux/arm/v7'), 2);
   assert.equal(rank('linux/arm/v8', 'linux/arm/v7'), undefined);
 });
 
-test('rankPlatform prefers the plainest image when no variant is wanted', () => {
+test('rankPlatform prefers the image without a variant if none is requested', () => {
   const plain = rank('linux/amd64', 'linux/amd64') ?? Number.NaN;
   const newer = rank('linux/amd64/v3', 'linux/amd64') ?? Number.NaN;
   const odd = rank('linux/amd64/odd', 'linux/amd64') ?? Number.NaN;
@@ -71,7 +71,7 @@ test('rankPlatform prefers the plainest image when no variant is wanted', () => 
   assert.equal(rank('linux/amd64/odd', 'linux/amd64/even'), undefined);
 });
 
-test('formatPlatform leaves an empty variant out', () => {
+test('formatPlatform omits an empty variant', () => {
   assert.equal(formatPlatform({ os: 'linux', architecture: 'arm', variant: '' }), 'linux/arm');
   assert.equal(formatPlatform(parsePlatform('linux/arm/v7')), 'linux/arm/v7');
 });

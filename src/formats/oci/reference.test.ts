@@ -164,14 +164,14 @@ for (const text of REFUSED) {
   });
 }
 
-test('parseReference after formatReference is identity', () => {
+test('parseReference reverses formatReference', () => {
   for (const [text] of ACCEPTED) {
     const value = parseReference(text);
     assert.deepEqual(parseReference(formatReference(value)), value);
   }
 });
 
-test('parseReference gives a value or REFERENCE_INVALID for any text, and formatting loses nothing', () => {
+test('for any text, parseReference gives a value that formats back, or REFERENCE_INVALID', () => {
   const schemes = ['', 'oci:', 'oci-archive:', 'docker-archive:', 'dir:', 'docker://', 'ostree:'];
   const word = fc.string({
     unit: fc.constantFrom('a', 'b', ':', '/', '@', '.', '[', ']', '+', '1'),

@@ -75,7 +75,7 @@ const config = (architecture: string, extra: object = {}) => ({
 
 const isCode = (code: Parameters<typeof hasCode>[1]) => (error: unknown) => hasCode(error, code);
 
-test('resolveImage takes the entry of the wanted platform and loads no other', () => {
+test('resolveImage selects the entry of the requested platform and loads no other', () => {
   const documents = new Documents();
   const arm = documents.image(config('arm64'), { platform: 'linux/arm64' });
   const pc = documents.image(config('amd64'), { platform: 'linux/amd64' });
@@ -85,14 +85,14 @@ test('resolveImage takes the entry of the wanted platform and loads no other', (
   assert.equal(documents.resolve([arm, pc], 'linux/arm64').manifest.digest, arm.digest);
 });
 
-test('resolveImage looks into the config where the descriptor says no platform', () => {
+test('resolveImage reads the config if the descriptor has no platform', () => {
   const documents = new Documents();
   const arm = documents.image(config('arm64'));
   const pc = documents.image(config('amd64'));
   assert.equal(documents.resolve([arm, pc]).manifest.digest, pc.digest);
 });
 
-test('resolveImage takes the first of equals', () => {
+test('resolveImage selects the first of several equal entries', () => {
   const documents = new Documents();
   const first = documents.image(config('amd64', { created: 'a' }));
   const second = documents.image(config('amd64', { created: 'b' }));
@@ -120,7 +120,7 @@ test('resolveImage descends nested indexes and reports the chain', () => {
   );
 });
 
-test('resolveImage names what is available when nothing fits', () => {
+test('resolveImage lists the available platforms if none matches', () => {
   const documents = new Documents();
   const arm = documents.image(config('arm64'));
   const attested = documents.image(config('unknown'), { platform: 'unknown/unknown' });
@@ -150,7 +150,7 @@ test('resolveImage skips attestations by platform and by annotation', () => {
   assert.ok(!documents.loaded.includes(byAnnotation.digest));
 });
 
-test('resolveImage takes an artifact without platform, but an image of the platform first', () => {
+test('resolveImage selects an artifact without platform, but prefers an image of the platform', () => {
   const documents = new Documents();
   const artifact = documents.image({}, { type: MEDIA_TYPES.ociEmpty });
   const found = documents.resolve([artifact]);
@@ -160,7 +160,7 @@ test('resolveImage takes an artifact without platform, but an image of the platf
   assert.equal(documents.resolve([artifact, image]).manifest.digest, image.digest);
 });
 
-test('resolveImage accepts the deepest allowed nesting and refuses one more', () => {
+test('resolveImage accepts the maximum nesting depth and refuses one level more', () => {
   const documents = new Documents();
   let at = documents.image(config('amd64'));
   for (let depth = 0; depth < INDEX_DEPTH_MAX; depth += 1) at = documents.index([at]);
@@ -169,7 +169,7 @@ test('resolveImage accepts the deepest allowed nesting and refuses one more', ()
   assert.throws(() => documents.resolve([deeper]), isCode('INDEX_TOO_DEEP'));
 });
 
-test('resolveImage loads every document once, however often indexes name it', () => {
+test('resolveImage loads each document once, however often indexes refer to it', () => {
   const documents = new Documents();
   let at = documents.image(config('arm64'));
   for (let depth = 0; depth < INDEX_DEPTH_MAX; depth += 1) {
@@ -189,14 +189,14 @@ test('resolveImage refuses documents whose size or digest differs from the descr
   assert.throws(() => documents.resolve([image]), isCode('BLOB_DIGEST_MISMATCH'));
 });
 
-test('resolveImage asks for nothing larger than the limit', () => {
+test('resolveImage does not request a document above the size limit', () => {
   const documents = new Documents();
   const image = { ...documents.image(config('amd64')), sizeBytes: MANIFEST_MAX_BYTES + 1 };
   assert.throws(() => documents.resolve([image]), isCode('OCI_DOCUMENT_TOO_LARGE'));
   assert.equal(documents.loaded.length, 0);
 });
 
-test('resolveImage refuses another number of layers than diff ids', () => {
+test('resolveImage refuses an image whose numbers of layers and diff ids differ', () => {
   const documents = new Documents();
   const image = documents.image(config('amd64'), { layers: 1 });
   assert.throws(() => documents.resolve([image]), isCode('LAYER_COUNT_MISMATCH'));

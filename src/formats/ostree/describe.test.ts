@@ -150,7 +150,7 @@ test('summaries, indexes and deltas have a JSON form', () => {
   assert.deepEqual(delta.parts[0].objects[0], { kind: 'dirtree', checksum: TREE });
 });
 
-test('the JSON form of a stream gives the identical stream back', () => {
+test('parsing the JSON form of a stream gives the identical stream', () => {
   for (const key of [
     'mini/r-archive:test/v1',
     'r-xattrs:xattrs',
@@ -198,7 +198,7 @@ function oddStream(): CommitStream {
   return new CommitStream(content, objectRefs);
 }
 
-test('headers that JSON cannot hold exactly are kept raw, and unknown objects have no type', () => {
+test('a header that JSON cannot hold exactly is kept raw, and an unknown object has no type', () => {
   const stream = oddStream();
   const image = 'cd'.repeat(32) as ObjectId;
   const document = describeCommitStream(stream, new Map([['composefs.image', image]]));
@@ -209,7 +209,7 @@ test('headers that JSON cannot hold exactly are kept raw, and unknown objects ha
   assert.deepEqual(parsed.builder.encode(parsed.commit).content, stream.content);
 });
 
-test('JSON of another shape is refused', () => {
+test('JSON of another structure is refused', () => {
   const good = JSON.stringify(describeCommitStream(oddStream()));
   const invalid = { code: 'OSTREE_STREAM_INVALID' };
   for (const document of [null, [], 5, {}, { objects: {} }, { objects: [5] }, { objects: [] }]) {

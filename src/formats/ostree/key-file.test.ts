@@ -15,7 +15,7 @@ const CONFIG = Buffer.from(
     'gpgkeypath=/a;/b\\;c;\nbranches=\nspaced=\\s x\\n\n[core]\nmode=bare\n',
 );
 
-test('groups, keys, lists, booleans and escapes are read as GLib does', () => {
+test('groups, keys, lists, booleans and escapes are read as GLib reads them', () => {
   const file = parseKeyFile(CONFIG);
   assert.equal(keyString(file, 'core', 'repo_version'), '1');
   assert.equal(keyString(file, 'core', 'mode'), 'bare');
@@ -29,7 +29,7 @@ test('groups, keys, lists, booleans and escapes are read as GLib does', () => {
   assert.deepEqual(keyList(file, 'remote "a b"', 'branches'), []);
 });
 
-test('a key file that is written reads back', () => {
+test('parsing a written key file gives the same values', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (value) => {
       const text = value.replaceAll('\0', '').trim();

@@ -57,14 +57,14 @@ const summaries = [
   ...[...readTarFixture('ostree/extra/repos.tar.gz')],
 ].filter(([path]) => path.endsWith('/summary'));
 
-test('every summary of the fixtures parses and encodes to itself', () => {
+test('every summary of the fixtures parses and encodes back to its bytes', () => {
   assert.ok(summaries.length >= 6, `${summaries.length} summaries`);
   for (const [path, { bytes }] of summaries) {
     assert.deepEqual(encodeSummary(parseSummary(bytes)), bytes, path);
   }
 });
 
-test('a summary gives its refs, their commit sizes and its facts', () => {
+test('a parsed summary gives its refs, their commit sizes and its metadata', () => {
   const summary = parseSummary(file('ostree/mini.tar.gz', 'fxmini/r-deltas/summary'));
   const ref = findSummaryRef(summary, 'test/main');
   assert.equal(ref?.checksum, V2);
@@ -104,7 +104,7 @@ test('a summary of a collection lists the refs of mirrored collections', () => {
   );
 });
 
-test('a summary index parses, encodes to itself and names its subsummaries', () => {
+test('a summary index parses, encodes back and names its subsummaries', () => {
   const folder = readTarFolder('ostree/r-flatpak.tar.gz', 'r-flatpak');
   const bytes = folder.get('summary.idx')?.bytes ?? new Uint8Array();
   const index = parseSummaryIndex(bytes);
@@ -122,7 +122,7 @@ test('a summary index parses, encodes to itself and names its subsummaries', () 
   }
 });
 
-test('a summary cut anywhere, or with a checksum of 31 bytes, is refused', () => {
+test('a summary truncated at any byte, or with a checksum of 31 bytes, is refused', () => {
   const bytes = file('ostree/mini.tar.gz', 'fxmini/r-deltas/summary');
   for (let length = 0; length < bytes.length; length++) {
     assert.throws(
@@ -135,7 +135,7 @@ test('a summary cut anywhere, or with a checksum of 31 bytes, is refused', () =>
   assert.throws(() => parseSummary(short), { code: 'OSTREE_CHECKSUM_LENGTH' });
 });
 
-test('a summary past its time is refused', () => {
+test('an expired summary is refused', () => {
   const metadata: VariantDict = [['ostree.summary.expires', variantOf(UINT64, swap64(1000n))]];
   verifyNotExpired({ metadata }, 1000n);
   verifyNotExpired({ metadata: [] }, 5000n);
@@ -146,7 +146,7 @@ test('a summary past its time is refused', () => {
   });
 });
 
-test('delta paths spell checksums in base64 with an underscore for a slash', () => {
+test('delta paths encode checksums in base64 with an underscore for a slash', () => {
   const from = '9572f2dc88a08ae5516e98cf5f018d3b73a1b0812c8b9bb22ecbb4a3a48978e4' as OstreeChecksum;
   const to = 'e62c1cdccfd6c4b475fa1d6154778eb2be4a5d0917c59b18a81f5e660d662fc0' as OstreeChecksum;
   assert.equal(
@@ -163,7 +163,7 @@ test('delta paths spell checksums in base64 with an underscore for a slash', () 
   }
 });
 
-test('a tombstone names its commit and encodes to the stored bytes', () => {
+test('a parsed tombstone gives its commit and encodes to the stored bytes', () => {
   let count = 0;
   for (const [path, { bytes }] of readTarFolder('ostree/mini.tar.gz', 'fxmini/r-tombstone')) {
     if (!path.endsWith('.tombstone-commit')) continue;
@@ -208,7 +208,7 @@ test('damaged sizes are refused', () => {
   assert.equal(objectSizesOf([]), undefined);
 });
 
-test('ref names are words joined by slashes and never a checksum', () => {
+test('ref names are words joined by slashes, and never a checksum', () => {
   for (const name of ['a', 'os/x86_64/main', 'ünï', '1.2-3/_x', 'a..b', 'test/v1']) {
     assert.ok(isRefName(name), name);
   }
@@ -218,7 +218,7 @@ test('ref names are words joined by slashes and never a checksum', () => {
   }
 });
 
-test('a ref file holds a checksum and at most white space', () => {
+test('a ref file contains a checksum and optional white space', () => {
   const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'));
   assert.equal(parseRefFile(encodeRefFile(V1)), V1);
   assert.equal(parseRefFile(bytes(V1)), V1);
@@ -234,7 +234,7 @@ test('a ref file holds a checksum and at most white space', () => {
   }
 });
 
-test('a ref becomes one file name of the repository and comes back', () => {
+test('encoding a ref as one file name is reversible', () => {
   assert.equal(encodeStreamRef('os/50%/main'), 'os%2F50%25%2Fmain');
   for (const name of ['os/50%/main', 'a%2Fb', '%', '%25', 't']) {
     assert.equal(decodeStreamRef(encodeStreamRef(name)), name);

@@ -26,7 +26,7 @@ const PUBLIC = parseEd25519Keys(readFileSync(new URL('ed25519.public', KEYS), 'l
 const SECRET = readFileSync(new URL('ed25519.secret', KEYS), 'latin1');
 const signed = readTarFolder('ostree/mini.tar.gz', 'fxmini/r-signed');
 
-test('every ed25519 signature of the fixtures verifies and is what we would sign', async () => {
+test('every ed25519 signature of the fixtures verifies and equals the one we make', async () => {
   const verifier = createEd25519Verifier({ trusted: PUBLIC });
   let count = 0;
   for (const [path, { bytes }] of signed) {
@@ -61,7 +61,7 @@ test('a signature by a revoked or unknown key, or over other bytes, is refused',
   });
 });
 
-test('one good signature among malformed ones passes', async () => {
+test('one good signature among malformed ones is sufficient', async () => {
   const data = new Uint8Array([1, 2, 3]);
   let dict: VariantDict = [['other', variantOf(STRING, 'kept')]];
   for (const signature of [new Uint8Array(3), new Uint8Array(64), signEd25519(data, SECRET)]) {
@@ -87,7 +87,7 @@ test('spki signatures verify with keys in PEM', async () => {
   });
 });
 
-test('keys in a wrong form are refused', () => {
+test('keys in a wrong format are refused', () => {
   assert.deepEqual(parseEd25519Keys('\n\n'), []);
   for (const run of [
     () => parseEd25519Keys('not base64!'),
@@ -122,7 +122,7 @@ const BOUND = commitWith([
   ['ostree.collection-binding', variantOf(STRING, 'org.x')],
 ]);
 
-test('a bound commit is accepted under its refs and its collection only', () => {
+test('a commit with ref bindings is accepted only under its refs and its collection', () => {
   verifyBindings(BOUND, { ref: 'b' });
   verifyBindings(BOUND, { ref: 'a', collectionId: 'org.x' });
   verifyBindings(BOUND, {});
@@ -134,7 +134,7 @@ test('a bound commit is accepted under its refs and its collection only', () => 
   assert.throws(() => verifyBindings(BOUND, { ref: 'a', collectionId: 'org.y' }), mismatch);
 });
 
-test('an unbound commit is accepted unless the remote has a collection', () => {
+test('a commit without bindings is accepted unless the remote has a collection', () => {
   const unbound = commitWith([]);
   verifyBindings(unbound, { ref: 'a' });
   const mismatch = { code: 'OSTREE_BINDING_MISMATCH' };
@@ -146,7 +146,7 @@ test('an unbound commit is accepted unless the remote has a collection', () => {
   assert.throws(() => verifyBindings(odd, { ref: 'a' }), mismatch);
 });
 
-test('an older commit does not replace a newer one, an equally old one does', () => {
+test('an older commit does not replace a newer one, but one with the same time does', () => {
   verifyNotOlder(commitWith([], 5n), commitWith([], 5n));
   verifyNotOlder(commitWith([], 2n ** 64n - 1n), commitWith([], 5n));
   assert.throws(() => verifyNotOlder(commitWith([], 4n), commitWith([], 5n)), {

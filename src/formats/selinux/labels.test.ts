@@ -50,7 +50,7 @@ for (const [policy, texts, table] of [
   ['corner', CORNER, golden('corner/table.tsv')],
   ['debian', DEBIAN, gunzipSync(golden('debian/table.tsv.gz'))],
 ] as const) {
-  test(`every path has the label that libselinux and the synthesized commit give it: ${policy}`, async () => {
+  test(`every path gets the label that libselinux and the synthesized commit give it: ${policy}`, async () => {
     const rows = rowsOf(table);
     for (const [precedence, column] of [
       ['libselinux', LIBSELINUX],
@@ -68,7 +68,7 @@ for (const [policy, texts, table] of [
   });
 }
 
-test('a literal with escapes is one path, and the first of several counts', async () => {
+test('a literal pattern with escapes matches one path, and the first of several rules applies', async () => {
   const text = [
     '/a\\.b x:1',
     '/a\\.b -- x:2',
@@ -85,7 +85,7 @@ test('a literal with escapes is one path, and the first of several counts', asyn
   assert.equal(lookUp(labeler, '/7', 'd'), 'x:6', 'of two patterns the last counts');
 });
 
-test('libselinux anchors the first alternative at the start only and the last at the end only', async () => {
+test('libselinux anchors the first alternative only at the start and the last only at the end', async () => {
   const main = Buffer.from('/o/(a|b)|c u:r:o:s0\n/usr/a|b.*|x u:r:usr:s0\n');
   const labeler = await createLabeler({ main }, 'libselinux');
   const label = (path: string) => labeler.labelOf(path as ByteString, '-');
@@ -99,14 +99,14 @@ test('libselinux anchors the first alternative at the start only and the last at
   assert.equal(whole.labelOf('/o/bxx' as ByteString, '-'), undefined);
 });
 
-test('names need not be UTF-8, and a point stands for any byte of them', async () => {
+test('names need not be UTF-8, and a dot in a pattern matches any byte', async () => {
   const labeler = await labelerOf('/a/. x:1\n/b/.* x:2\n');
   assert.equal(lookUp(labeler, '/a/\xff', '-'), 'x:1');
   assert.equal(lookUp(labeler, '/b/\xc3\x28\n', '-'), 'x:2');
   assert.equal(lookUp(labeler, '/a/\xff\xff', '-'), '-');
 });
 
-test('a policy that is none is refused with the place of the line', async () => {
+test('an invalid policy is refused, and the error gives the offset of the line', async () => {
   for (const [text, offset] of [
     ['/a', 0],
     ['/a x:1\n/b -x x:1\n', 7],
@@ -134,7 +134,7 @@ test('a policy that is none is refused with the place of the line', async () => 
   await assert.rejects(createLabeler(large, 'composefs'), { code: 'SELINUX_POLICY_INVALID' });
 });
 
-test('a hostile policy is done or refused soon, whatever its patterns are', async () => {
+test('a hostile policy is evaluated or refused in bounded time', async () => {
   const costly = { code: 'SELINUX_POLICY_TOO_COSTLY' };
   const many = Array.from({ length: 20_000 }, (_, index) => `/(a{9}b{9}c{9})+${index} x:1`);
   await assert.rejects(labelerOf(many.join('\n')), costly);

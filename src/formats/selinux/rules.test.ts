@@ -4,7 +4,7 @@ import { parseAliases, parsePolicyName, parseRules } from './rules.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
-test('a rule is a pattern, a type if it has one, and a label', () => {
+test('a rule has a pattern, an optional file type and a label', () => {
   const text = '# comment\n\n/a\tx:1\n  /b  -d  x:2  more\n/c <<none>>\r\n';
   const read = parseRules(bytes(text), 'f').map(({ pattern, type, label, origin }) => [
     pattern,
@@ -22,7 +22,7 @@ test('a rule is a pattern, a type if it has one, and a label', () => {
   }
 });
 
-test('an alias is two words, and other lines say nothing', () => {
+test('an alias has two words, and other lines are ignored', () => {
   const text = '# /x /y\n/a /b\n/c\n\n /d\t/e f\n';
   assert.deepEqual(parseAliases(bytes(text), 'f'), [
     ['/a', '/b'],
@@ -31,7 +31,7 @@ test('an alias is two words, and other lines say nothing', () => {
   assert.deepEqual(parseAliases(undefined, 'f'), []);
 });
 
-test('the policy is the value of the first SELINUXTYPE, in any case and whatever SELINUX says', () => {
+test('the policy name is the value of the first SELINUXTYPE, in any case and for any value of SELINUX', () => {
   const name = (text: string) => parsePolicyName(bytes(text));
   assert.equal(name('SELINUX=disabled\n selinuxType =  targeted \nSELINUXTYPE=mls\n'), 'targeted');
   assert.equal(name('# SELINUXTYPE=a\nSELINUXTYPE=b'), 'b');

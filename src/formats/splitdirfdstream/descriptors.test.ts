@@ -13,7 +13,7 @@ test('descriptors are arranged as composefs-rs arranges them', () => {
   assert.equal(new Set(places).size, 2);
 });
 
-test('no reply passes more descriptors than one may, and every directory has a place of its own', () => {
+test('no reply passes more descriptors than the limit, and each directory has its own place', () => {
   for (let number = 0; number < 200; number += 1) {
     const directories = 1 + (number % 5) * 120;
     const plan = planDescriptors(`layer ${number}`, directories);

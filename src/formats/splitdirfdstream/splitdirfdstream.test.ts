@@ -45,7 +45,7 @@ function read(bytes: Uint8Array, pieceBytes: number): string[] {
   return found;
 }
 
-test('a stream says the same in pieces of any size, and neighbouring structure is one chunk', () => {
+test('a stream in pieces of any size gives the same chunks, and adjacent structure chunks are merged', () => {
   const bytes = sample();
   assert.equal(bytes.toString('hex', 0, 11), '0006000000686561646572');
   const expected = ['structure header', 'inline abc', `file ${2 ** 33} 7 ${NAME}`, 'structure end'];
@@ -54,7 +54,7 @@ test('a stream says the same in pieces of any size, and neighbouring structure i
   }
 });
 
-test('a stream that ends inside a chunk is refused wherever it is cut', () => {
+test('a stream that ends inside a chunk is refused at any cut', () => {
   const bytes = sample();
   const ends = new Set([0, 11, 19, 45, bytes.length]);
   for (let length = 0; length < bytes.length; length += 1) {
@@ -64,7 +64,7 @@ test('a stream that ends inside a chunk is refused wherever it is cut', () => {
   }
 });
 
-test('tags, lengths, sizes and names outside of the limits are refused before anything is allocated', () => {
+test('tags, lengths, sizes and names outside the limits are refused before allocation', () => {
   const u32 = (value: number) => Buffer.from(new Uint32Array([value]).buffer);
   const u64 = (value: bigint) => Buffer.from(new BigUint64Array([value]).buffer);
   const file = (size: bigint, name: string | Buffer) => {

@@ -98,7 +98,7 @@ function chunksOf(stream: Splitstream): Chunk[] {
   return chunks;
 }
 
-test('whatever is written is read back: chunks, tables, names, size and type', async () => {
+test('reading a written splitstream gives its chunks, tables, names, size and type', async () => {
   const chunk: fc.Arbitrary<Chunk> = fc.oneof(
     fc.record({ inline: fc.uint8Array({ maxLength: 300 }) }),
     fc.record({ external: fc.nat({ max: 5 }), sizeBytes: fc.nat({ max: 2 ** 40 }) }),
@@ -168,7 +168,7 @@ test('names are stored in byte order and the table of streams in order of first 
   assert.deepEqual(stream.streamRefs, [idOf(9), idOf(8), idOf(7)]);
 });
 
-test('the old header is read with identical content', async () => {
+test('the old header layout gives identical content', async () => {
   const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 5n });
   writer.writeInline(Buffer.from('hello'));
   writer.writeExternal(idOf(3), 131072);
@@ -186,7 +186,7 @@ test('the old header is read with identical content', async () => {
   throwsCode(() => openSplitstream(old, SHA256), 'SPLITSTREAM_VERSION');
 });
 
-test('flags, and info bytes past the known ones, are ignored', () => {
+test('flags and info bytes past the known ones are ignored', () => {
   const bytes = build({ body: inlineChunk('x') });
   bytes.set([255, 255], HEADER.flags);
   bytes.writeBigUInt64LE(120n, HEADER.infoEnd);
@@ -231,7 +231,7 @@ for (const [what, code, change] of [
   });
 }
 
-test('openSplitstream refuses another content type and names both', () => {
+test('openSplitstream refuses another content type, and the error names both', () => {
   const bytes = build({});
   bytes.write('ocilayer', HEADER_BYTES + INFO.contentType);
   assert.throws(
@@ -258,7 +258,7 @@ for (const [what, names] of [
   });
 }
 
-test('of two named refs with one name the last counts, and names may hold colons', () => {
+test('the last of two named refs with one name applies, and names may contain colons', () => {
   const bytes = build({ names: '0:a:b\x000:a\x001:a\0', streamRefs: 2 });
   bytes.fill(9, 112 + 32, 112 + 64);
   const { namedRefs } = openSplitstream(bytes, SHA256);
@@ -271,7 +271,7 @@ test('of two named refs with one name the last counts, and names may hold colons
   );
 });
 
-test('a named-ref table that unpacks without end is stopped at its limit', () => {
+test('inflating an oversized named-ref table stops at the limit', () => {
   const bomb = build({ names: '0'.repeat(65 * 2 ** 20) });
   assert.ok(bomb.length < 100_000);
   throwsCode(() => openSplitstream(bomb, SHA256), 'SPLITSTREAM_TABLE_TOO_LARGE');
@@ -294,7 +294,7 @@ for (const [what, code, body] of [
   });
 }
 
-test('a body that is no frame, has bytes after it, or is cut anywhere is refused', () => {
+test('a body that is not a frame, is truncated, or has bytes after it is refused', () => {
   const frame = zstdCompressSync(inlineChunk('hello '.repeat(100)));
   throwsCode(() => drain(build({ rawBody: Buffer.from('garbage!') })), 'SPLITSTREAM_COMPRESSION');
   const extended = Buffer.concat([frame, Buffer.from('more')]);
@@ -306,20 +306,20 @@ test('a body that is no frame, has bytes after it, or is cut anywhere is refused
   }
 });
 
-test('a body in several frames is read as one', () => {
+test('a body of several frames is read as one', () => {
   const chunk = zstdCompressSync(inlineChunk('ab'));
   const stream = openSplitstream(build({ rawBody: Buffer.concat([chunk, chunk]) }), SHA256);
   assert.equal(chunksOf(stream).length, 2);
 });
 
-test('a body past the end of the file leaves the tables readable', () => {
+test('if the body extends past the end of the file, the tables stay readable', () => {
   const bytes = build({ objectRefs: 2, body: inlineChunk('hello') });
   const stream = openSplitstream(bytes.subarray(0, -1), SHA256);
   assert.equal(stream.objectRefs.length, 2);
   throwsCode(() => [...stream.parts()], 'SPLITSTREAM_TRUNCATED');
 });
 
-test('a file cut anywhere, or with any byte changed, gives a value or a format error', async () => {
+test('a truncated file, or one with any byte changed, gives a value or a format error', async () => {
   const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 0n });
   writer.addNamedRef('config', idOf(4));
   writer.writeInline(Buffer.from('hello'));
@@ -339,7 +339,7 @@ test('a file cut anywhere, or with any byte changed, gives a value or a format e
   }
 });
 
-test('the public decoder gives the same bytes and refuses the same frames', () => {
+test('the public zstd decoder gives the same bytes as the internal one and refuses the same frames', () => {
   const body = Buffer.alloc(500_000, 'pattern ');
   const frame = zstdCompressSync(body);
   const decode = (bytes: Uint8Array, streaming: boolean) => {
@@ -371,7 +371,7 @@ function readOf(bytes: Uint8Array) {
   };
 }
 
-test('exact reads follow records over inline bytes, objects and padding', async () => {
+test('readExact and readInlineExact read records across inline bytes, objects and padding', async () => {
   const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 0n });
   writer.writeInline(Buffer.from('header..'));
   writer.writeExternal(idOf(3), 5);
@@ -389,7 +389,7 @@ test('exact reads follow records over inline bytes, objects and padding', async 
   throwsCode(() => records.readExact(1, 1), 'SPLITSTREAM_TRUNCATED');
 });
 
-test('exact reads refuse an object where inline bytes must be, and padding that is too long', async () => {
+test('exact reads refuse an object in place of inline bytes, and padding above the limit', async () => {
   const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 0n });
   writer.writeExternal(idOf(3), 5);
   const open = async () => openSplitstream(await writer.finish(), SHA256);
@@ -400,7 +400,7 @@ test('exact reads refuse an object where inline bytes must be, and padding that 
   throwsCode(() => fresh().readExact(5, 8), 'SPLITSTREAM_TRUNCATED');
 });
 
-test('a record longer than one decompressed piece is put together', async () => {
+test('a record larger than one inflated piece is assembled', async () => {
   const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 0n });
   const bytes = new Uint8Array(1_000_001).map((_, index) => index % 251);
   writer.writeInline(bytes);
@@ -409,7 +409,7 @@ test('a record longer than one decompressed piece is put together', async () => 
   assert.ok(equalBytes(records.readInlineExact(1_000_000) ?? bytes, bytes.subarray(1)));
 });
 
-test('catSplitstream rebuilds the stream and refuses another size', async () => {
+test('catSplitstream rebuilds the stream and refuses a wrong size', async () => {
   const object = Buffer.from('object!');
   const cat = async (sizeBytes: number) => {
     const writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 0n });

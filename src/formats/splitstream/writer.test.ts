@@ -118,7 +118,7 @@ test('the layers and the config of the determinism test of composefs-rs get thei
   );
 });
 
-test('both encoders make the same frame, however the bytes are cut', async () => {
+test('both encoders give the same frame however the bytes are split', async () => {
   assert.ok(hasZstdHandle(), 'this Node has the synchronous encoder');
   const bytes = Buffer.alloc(400_000);
   for (let at = 0; at < bytes.length; at += 1) bytes[at] = (at * at) >>> (at % 23);
@@ -146,7 +146,7 @@ test('both encoders make the same frame, however the bytes are cut', async () =>
   );
 });
 
-test('the public encoder makes the empty frame too, and says that it cannot finish without waiting', async () => {
+test('the public encoder writes the empty frame, and refuses finishSync', async () => {
   const encoder = new StreamEncoder();
   encoder.write(new Uint8Array(0));
   assert.throws(
@@ -156,7 +156,7 @@ test('the public encoder makes the empty frame too, and says that it cannot fini
   assert.equal(encodeHex(await encoder.finish()), '28b52ffd2000010000');
 });
 
-test('the size counts inline bytes and external sizes, and each object stands once in the table', () => {
+test('the size counts inline bytes and external sizes, and the table lists each object once', () => {
   using writer = new SplitstreamWriter(NONE);
   writer.writeInline(Buffer.alloc(100));
   for (const fill of [2, 1, 2, 2]) writer.writeExternal(idOf(fill), 250);
@@ -174,7 +174,7 @@ test('a named ref with a NUL is refused', () => {
   );
 });
 
-test('a long run of inline bytes, packed while it waits, gives the bytes of one written at once', async () => {
+test('a long run of inline bytes that is compressed while it grows gives the bytes of a single write', async () => {
   const bytes = Buffer.alloc(9 * 2 ** 20 + 5);
   for (let at = 0; at < bytes.length; at += 1) bytes[at] = (at * at) >>> (at % 23);
   const whole = new HandleEncoder();
@@ -190,7 +190,7 @@ test('a long run of inline bytes, packed while it waits, gives the bytes of one 
   }
 });
 
-test('a run of inline bytes over the limit is refused before it is copied', () => {
+test('a run of inline bytes above the limit is refused before it is copied', () => {
   using writer = new SplitstreamWriter(NONE);
   const endless = Object.defineProperty(new Uint8Array(0), 'length', {
     value: INLINE_RUN_BYTES_MAX + 1,
@@ -202,7 +202,7 @@ test('a run of inline bytes over the limit is refused before it is copied', () =
   assert.equal(writer.sizeBytes, 0);
 });
 
-test('both header layouts and the info section tile without gap or overlap', () => {
+test('the fields of both header layouts and of the info section have no gap or overlap', () => {
   for (const layout of [HEADER, OLD_HEADER]) {
     const sizes = { magic: 11, version: 1, flags: 2, algorithm: 1, blockBits: 1 };
     const fields = Object.entries(layout).sort(([, a], [, b]) => a - b);
@@ -216,12 +216,12 @@ test('both header layouts and the info section tile without gap or overlap', () 
   assert.deepEqual(Object.values(INFO), [0, 16, 32, 48, 64, 72]);
 });
 
-test('content types are the eight ASCII bytes read as a number', () => {
+test('a content type is its eight ASCII bytes as a number', () => {
   assert.equal(CONTENT_TYPES.ociLayer, 0x726579616c69636fn);
   assert.equal(Buffer.from('ocimanif').readBigUInt64LE(), CONTENT_TYPES.ociManifest);
 });
 
-test('only libzstd 1.5.7 makes the ids of composefs-rs', () => {
+test('only libzstd 1.5.7 gives the ids of composefs-rs', () => {
   assert.deepEqual(zstdParity('1.5.6'), { version: '1.5.6', exact: false });
   assert.deepEqual(zstdParity(), { version: '1.5.7', exact: true });
 });

@@ -49,18 +49,18 @@ async function apply(diff: Uint8Array, pieceBytes = 5): Promise<string> {
 
 const OPEN: Operation = [1, 7, 'usr/old'];
 
-test('data is copied out of the diff and out of files, at any place of them', async () => {
+test('data is copied from the diff and from files at any offset', async () => {
   const diff = encode([[0, 2, 'ab'], OPEN, [2, 3], [4, 495], [2, 5], [0, 1, 'c'], [4, 0], [2, 1]]);
   assert.equal(await apply(diff), 'ab01256789c0');
   assert.equal(await apply(diff, 1), 'ab01256789c0');
 });
 
-test('added data wraps around', async () => {
+test('sums of added data wrap around at 256', async () => {
   const diff = encode([OPEN, [3, 3, Buffer.from([1, 0xff, 0])]]);
   assert.equal(await apply(diff), '102');
 });
 
-test('a frame of version 2 inflates behind the whole open file, whatever follows it', async () => {
+test('a frame of version 2 inflates with the whole open file as its dictionary, and later operations go on', async () => {
   const frame = Buffer.concat([
     zstdCompressSync(Buffer.from(`${OLD}!`), { dictionary: OLD }),
     Buffer.from('trailing'),
@@ -93,12 +93,12 @@ const REFUSED: readonly (readonly [name: string, diff: Uint8Array])[] = [
 ];
 
 for (const [name, diff] of REFUSED) {
-  test(`refused: ${name}`, async () => {
+  test(`a diff with ${name} is refused`, async () => {
     await assert.rejects(apply(diff), (error: { kind?: string }) => error.kind === 'format');
   });
 }
 
-test('a diff cut anywhere is refused or ends at an operation', async () => {
+test('a diff truncated at any byte is refused or ends at an operation', async () => {
   const whole = encode([[0, 2, 'ab'], OPEN, [2, 3]]);
   for (let end = 0; end < whole.length; end += 1) {
     const cut = await apply(whole.subarray(0, end)).catch(() => 'refused');

@@ -67,13 +67,13 @@ function splitOf(tar: Uint8Array, cuts: readonly number[] = []): Buffer {
 }
 
 for (const layer of LAYERS) {
-  test(`${layer.name}: its tar-split and its contents are its tar, CRC by CRC`, async () => {
+  test(`${layer.name}: replaying its tar-split with its contents gives the tar, with matching CRCs`, async () => {
     const tar = zstdDecompressSync(layer.blob);
     const rebuilt = await replayFrom(recordsOf(goldenSplit(layer)), tar);
     assert.equal(`sha256:${createHash('sha256').update(rebuilt).digest('hex')}`, layer.diffId);
   });
 
-  test(`${layer.name}: the writer gives the records of podman, but for the cuts of the trailer`, async () => {
+  test(`${layer.name}: the writer gives the records of podman, except for how the trailer is cut`, async () => {
     const tar = zstdDecompressSync(layer.blob);
     const found = splitOf(tar);
     const golden = goldenSplit(layer);
@@ -85,7 +85,7 @@ for (const layer of LAYERS) {
   });
 }
 
-test('each record is written in the bytes that it was read from', () => {
+test('encoding a record gives the bytes that it was read from', () => {
   for (const layer of LAYERS) {
     const golden = goldenSplit(layer);
     const lines = recordsOf(golden).map((record, at) => encodeTarSplitRecord(record, at));
@@ -93,7 +93,7 @@ test('each record is written in the bytes that it was read from', () => {
   }
 });
 
-test('the CRC of "123456789" is the one of the ISO polynomial, in any pieces', () => {
+test('the CRC of "123456789" has the value of the ISO polynomial, however the bytes are split', () => {
   const bytes = Buffer.from('123456789');
   for (let cut = 0; cut <= bytes.length; cut += 1) {
     const crc = new Crc64Iso();
@@ -119,7 +119,7 @@ const SAMPLE = Buffer.concat([
   Buffer.alloc(8192),
 ]);
 
-test('the tar-split of a tar does not depend on the pieces it comes in', () => {
+test('the tar-split of a tar does not depend on how the tar is split into pieces', () => {
   const whole = splitOf(SAMPLE).toString();
   for (const size of [1, 7, 511, 513, 4096]) {
     const cuts = Array.from({ length: Math.ceil(SAMPLE.length / size) }, () => size);
@@ -148,7 +148,7 @@ test('a link has no content, whatever size its header states', () => {
   );
 });
 
-test('a trailer is one segment with the padding, and then whole MiB', () => {
+test('a trailer is one segment with the padding, then segments of 1 MiB', () => {
   const tar = Buffer.concat([testTar([{ name: 'f', content: 'x' }]), Buffer.alloc(2 ** 20 + 512)]);
   const lengths = recordsOf(splitOf(tar)).map((record) =>
     record.kind === 'segment' ? record.bytes.length : record.name,
@@ -156,7 +156,7 @@ test('a trailer is one segment with the padding, and then whole MiB', () => {
   assert.deepEqual(lengths, [512, 'f', 511 + 1024, 2 ** 20, 512]);
 });
 
-test('a tar that ends early is refused at every byte but between members', () => {
+test('a tar truncated at any byte is refused, except between members', () => {
   const tar = testTar([
     { name: 'a', content: 'x'.repeat(600) },
     { name: 'b', flag: '5' },
@@ -169,7 +169,7 @@ test('a tar that ends early is refused at every byte but between members', () =>
   }
 });
 
-test('an extension header without a member after it is refused', () => {
+test('an extension header that no member follows is refused', () => {
   const header = testTarHeader({ name: 'x', flag: 'x', content: testPaxRecord('path', 'p') });
   const payload = Buffer.alloc(512);
   payload.write(testPaxRecord('path', 'p'));
@@ -180,7 +180,7 @@ test('an extension header without a member after it is refused', () => {
   );
 });
 
-test('an extension header over 1 MiB is refused before it is held', () => {
+test('an extension header above 1 MiB is refused before it is held in memory', () => {
   const header = testTarHeader({ name: 'x', flag: 'x', statedSize: 2 ** 20 + 1 });
   assert.throws(
     () => splitOf(header),
@@ -188,7 +188,7 @@ test('an extension header over 1 MiB is refused before it is held', () => {
   );
 });
 
-test('reading gives the same records for every cut of the lines', () => {
+test('reading lines gives the same records however the lines are cut', () => {
   const lines = splitOf(SAMPLE);
   const expected = recordsOf(lines);
   fc.assert(
@@ -228,7 +228,7 @@ for (const [what, line] of [
   });
 }
 
-test('a line that never ends is refused at the limit, not collected', () => {
+test('a line above the limit is refused before it is collected', () => {
   const reader = new TarSplitReader();
   const piece = Buffer.alloc(2 ** 20, 0x20);
   assert.throws(
@@ -239,7 +239,7 @@ test('a line that never ends is refused at the limit, not collected', () => {
   );
 });
 
-test('replaying refuses content of another length or with another CRC', async () => {
+test('replaying refuses content with another length or another CRC', async () => {
   const tar = testTar([{ name: 'f', content: 'content' }]);
   const records = recordsOf(splitOf(tar));
   for (const content of ['conten', 'content!', 'c0ntent', '']) {
@@ -250,12 +250,12 @@ test('replaying refuses content of another length or with another CRC', async ()
   assert.ok((await collect(replayTarSplit(records, () => [Buffer.from('content')]))).equals(tar));
 });
 
-test('a last line without newline is read', () => {
+test('a last line without a newline is read', () => {
   const lines = splitOf(SAMPLE);
   assert.deepEqual(recordsOf(lines.subarray(0, -1)), recordsOf(lines));
 });
 
-test('any member that can be written is found again, by its exact name', () => {
+test('any written member is found by its exact name', () => {
   const name = fc
     .uint8Array({ minLength: 1, maxLength: 300 })
     .map((bytes) => byteStringOf(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x61 : byte))));
@@ -277,7 +277,7 @@ test('any member that can be written is found again, by its exact name', () => {
   );
 });
 
-test('damaged lines give records or one FormatError', () => {
+test('damaged lines give records or exactly one FormatError', () => {
   const lines = splitOf(SAMPLE);
   fc.assert(
     fc.property(fc.nat(lines.length - 1), fc.nat(255), (at, value) => {

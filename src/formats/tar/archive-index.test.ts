@@ -17,7 +17,7 @@ import { encodeTarHeader } from './writer.ts';
 
 const indexOf = (members: readonly TestMember[]) => readArchiveIndex(readerOf(testTar(members)));
 
-test('readArchiveIndex finds members with and without ./ and reads headers only', () => {
+test('readArchiveIndex finds members with and without ./ and reads only headers', () => {
   const bytes = testTar([
     { name: 'a', content: 'x'.repeat(5000) },
     { name: './b/c', content: 'yy' },
@@ -39,7 +39,7 @@ test('readArchiveIndex finds members with and without ./ and reads headers only'
   assert.equal(readBytes, 3 * 512);
 });
 
-test('the last of two members with one name counts', () => {
+test('the last of two members with one name applies', () => {
   const index = indexOf([
     { name: 'a', content: 'first' },
     { name: './a', content: 'second!' },
@@ -47,7 +47,7 @@ test('the last of two members with one name counts', () => {
   assert.equal(index.find('a')?.sizeBytes, 7);
 });
 
-test('symbolic links are relative to their directory, hard links to the root', () => {
+test('symlink targets are relative to their directory, hard link targets to the root', () => {
   const index = indexOf([
     { name: 'x/real', content: '123' },
     { name: 'l/soft', flag: '2', link: '../x/real' },
@@ -57,7 +57,7 @@ test('symbolic links are relative to their directory, hard links to the root', (
   for (const name of ['l/soft', 'l/hard', 'l/chain']) assert.equal(index.find(name)?.sizeBytes, 3);
 });
 
-test('links that leave the archive, are dangling or form a cycle have no target', () => {
+test('links that leave the archive, dangle or form a cycle have no target', () => {
   const index = indexOf([
     { name: 'etc/passwd', content: 'inside' },
     { name: 'out', flag: '2', link: '../etc/passwd' },
@@ -70,7 +70,7 @@ test('links that leave the archive, are dangling or form a cycle have no target'
   }
 });
 
-test('a chain of links is followed to its limit and no further', () => {
+test('a chain of links is followed up to the limit', () => {
   const chain = (length: number): TestMember[] => [
     { name: 'l0', content: 'end' },
     ...Array.from({ length }, (_, at) => ({ name: `l${at + 1}`, flag: '2', link: `l${at}` })),
@@ -101,7 +101,7 @@ test('PAX and GNU long names, link targets and sizes are applied', () => {
   assert.equal(index.find('after')?.sizeBytes, 1);
 });
 
-test('an archive without end blocks, or ended by one, is complete', () => {
+test('an archive without end blocks, or with one, is complete', () => {
   const whole = testTar([{ name: 'a', content: 'x'.repeat(512) }]);
   for (const length of [1024, 1536, whole.length]) {
     assert.equal(readArchiveIndex(readerOf(whole.subarray(0, length))).find('a')?.sizeBytes, 512);
@@ -179,7 +179,7 @@ for (const [what, code, bytes] of HOSTILE) {
   });
 }
 
-test('any damage gives an index whose ranges lie inside the archive, or a FormatError', () => {
+test('a damaged archive gives an index whose ranges lie inside it, or a FormatError', () => {
   const whole = testTar([
     { name: 'p', flag: 'x', content: testPaxRecord('path', 'long') },
     { name: 'a', content: 'x'.repeat(700) },
@@ -209,7 +209,7 @@ test('any damage gives an index whose ranges lie inside the archive, or a Format
   );
 });
 
-test('headers of one member are bounded, and so are members', () => {
+test('the headers of one member and the number of members are limited', () => {
   const extension = { name: 'p', flag: 'L', content: new Uint8Array(EXTENSION_BYTES_MAX) };
   const many = testTar([extension, extension, extension, extension, { name: 'a' }]);
   assert.throws(() => readArchiveIndex(readerOf(many)), { code: 'TAR_EXTENSION_TOO_LARGE' });
@@ -218,7 +218,7 @@ test('headers of one member are bounded, and so are members', () => {
   assert.throws(() => readArchiveIndex(readerOf(three), 2), { code: 'TAR_TOO_MANY_MEMBERS' });
 });
 
-test('what encodeTarHeader writes is found, for short, long and huge members', () => {
+test('readArchiveIndex finds what encodeTarHeader writes, for short, long and huge members', () => {
   for (const [name, sizeBytes] of [
     ['a', 0],
     [`blobs/sha512/${'f'.repeat(128)}`, 7],
@@ -234,7 +234,7 @@ test('what encodeTarHeader writes is found, for short, long and huge members', (
   }
 });
 
-test('a file with holes is no member to be read by name', () => {
+test('a sparse file is not found by name', () => {
   const record = testPaxRecord('GNU.sparse.major', '1');
   const index = indexOf([
     { name: 'pax', flag: 'x', content: record },

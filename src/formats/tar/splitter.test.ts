@@ -158,7 +158,7 @@ test('payloads of up to 64 bytes stay inline, larger ones are external', () => {
   }
 });
 
-test('links, directories, devices and fifos have no data, whatever size they state', () => {
+test('links, directories, devices and fifos have no data, whatever size their header states', () => {
   for (const typeFlag of ['1', '2', '3', '4', '5', '6']) {
     for (const size of [rawHeader({ typeFlag, size: octal(1000) }), rawHeader({ typeFlag })]) {
       const stated = size.readUInt8(124 + 8) !== 0x30;
@@ -181,7 +181,7 @@ test('links, directories, devices and fifos have no data, whatever size they sta
   }
 });
 
-test('composefs-rs skips the bytes of the size of a link, and unknown types have data in both readings', () => {
+test('composefs-rs skips data of the size of a link, and unknown types have data in both readings', () => {
   for (const [typeFlag, reading] of [
     ...['1', '2', '3', '4', '5', '6'].map((flag) => [flag, 'cfsctl'] as const),
     ...['Z', 'V', 'D'].flatMap((flag) => [[flag, 'cfsctl'] as const, [flag, 'standard'] as const]),
@@ -197,7 +197,7 @@ test('composefs-rs skips the bytes of the size of a link, and unknown types have
   }
 });
 
-test('regular files are 0, NUL and 7; other flags give their type', () => {
+test('type flags 0, NUL and 7 are regular files, and other flags give their type', () => {
   const types = ['\0', '0', '7', '1', '2', '3', '4', '5', '6', 'S', 'D', 'A', '8'].map(
     (typeFlag) => {
       const rest = typeFlag === 'S' ? { magic: 'ustar ', version: ' \0' } : {};
@@ -220,7 +220,7 @@ const anyMember: fc.Arbitrary<Buffer> = fc.oneof(
   fc.constant(Buffer.concat([Buffer.alloc(512), file('after-zero', 65)])),
 );
 
-test('any cut into pieces gives the same chunks and entries, and the chunks are the tar', () => {
+test('any split into pieces gives the same chunks and entries, and the chunks make up the tar', () => {
   fc.assert(
     fc.property(
       fc.array(anyMember, { maxLength: 6 }),
@@ -242,31 +242,31 @@ test('any cut into pieces gives the same chunks and entries, and the chunks are 
   );
 });
 
-test('every byte apart gives the same as all at once', () => {
+test('a tar fed byte by byte gives the same result as in one piece', () => {
   const tar = Buffer.concat([pax(['path', 'p/q']), file('x', 70), file('y', 'z'), TAR_END]);
   assert.deepEqual(splitTar(tar, new Array(tar.length).fill(1)), splitTar(tar));
 });
 
-test('two zero blocks end the tar, and everything after them is inline', () => {
+test('two zero blocks end the tar, and all bytes after them are inline', () => {
   const tar = Buffer.concat([file('a', 100), TAR_END, file('b', 100)]);
   const { chunks, entries } = splitTar(tar);
   assert.equal(entries.length, 1);
   assert.equal(chunks.at(-1), tar.toString('latin1', 612));
 });
 
-test('a tar may end after a member, after one zero block, and be empty', () => {
+test('a tar may end after a member or after one zero block, and may be empty', () => {
   assert.equal(splitTar(file('a', 1)).entries.length, 1);
   assert.equal(splitTar(Buffer.concat([file('a', 1), Buffer.alloc(512)])).entries.length, 1);
   assert.deepEqual(splitTar(Buffer.alloc(0)), { chunks: [], entries: [] });
 });
 
-test('a single zero block between members is skipped, and two apart do not end the tar', () => {
+test('one zero block between members is skipped, and two separate ones do not end the tar', () => {
   const zero = Buffer.alloc(512);
   const tar = Buffer.concat([zero, file('a', 1), zero, file('b', 1), TAR_END]);
   assert.equal(splitTar(tar).entries.length, 2);
 });
 
-test('PAX path wins over the GNU long name, that over prefix and name', () => {
+test('a PAX path overrides the GNU long name, which overrides prefix and name', () => {
   const header = rawHeader({ name: 'name', prefix: 'prefix' });
   const long = extension('L', 'long\0rest');
   assert.equal(only(header).path, '/prefix/name');
@@ -274,7 +274,7 @@ test('PAX path wins over the GNU long name, that over prefix and name', () => {
   assert.equal(only(Buffer.concat([long, pax(['path', 'pax']), header])).path, '/pax');
 });
 
-test('PAX linkpath wins over the GNU long link, that over the link name', () => {
+test('a PAX linkpath overrides the GNU long link, which overrides the link name', () => {
   const header = rawHeader({ typeFlag: '2', linkName: 'short' });
   const long = extension('K', 'long\0');
   assert.equal(only(header).linkTarget, 'short');
@@ -284,7 +284,7 @@ test('PAX linkpath wins over the GNU long link, that over the link name', () => 
 
 const GNU = { magic: 'ustar ', version: ' \0' };
 
-test('GNU headers with times in place of the prefix, and V7 headers, have no prefix', () => {
+test('GNU headers with times in the place of the prefix, and V7 headers, have no prefix', () => {
   for (const prefix of [
     '14650000000\x0014650000000\0',
     '14650000000 ',
@@ -298,7 +298,7 @@ test('GNU headers with times in place of the prefix, and V7 headers, have no pre
   assert.equal(only(rawHeader({ name: 'n', ...GNU, prefix: 'caf\xe9/x' })).path, '/n');
 });
 
-test('GNU headers with text there, and POSIX ones of another version, have a prefix that composefs-rs does not see', () => {
+test('GNU headers with text in the prefix, and POSIX headers of another version, have a prefix that composefs-rs ignores', () => {
   for (const fields of [GNU, { version: '\0\0' }, { version: '  ' }]) {
     const header = rawHeader({ name: 'n', ...fields, prefix: 'usr/long' });
     const entry = only(header);
@@ -308,14 +308,14 @@ test('GNU headers with text there, and POSIX ones of another version, have a pre
   }
 });
 
-test('a member of the oldest type with a slash at its end is a directory, not for composefs-rs', () => {
+test('an old-type member with a trailing slash is a directory, and a file to composefs-rs', () => {
   const header = rawHeader({ typeFlag: '\0', name: 'old/', magic: '', version: '' });
   assert.deepEqual([only(header).type, only(header).difference], ['directory', 'old-directory']);
   assert.equal(only(header, 'cfsctl').type, 'file');
   assert.equal(only(rawHeader({ name: 'new/' })).type, 'file');
 });
 
-test('of repeated extension headers the last of each kind counts, as in every tar reader', () => {
+test('the last extension header of each kind applies, as in every tar reader', () => {
   const tar = [
     pax(['path', 'a'], ['uid', '5']),
     extension('K', 'k'),
@@ -337,7 +337,7 @@ test('checksums summed as signed bytes are accepted', () => {
   refuses(header, 'TAR_HEADER_CHECKSUM');
 });
 
-test('device numbers that the kernel does not have are refused', () => {
+test('device numbers that the kernel cannot represent are refused', () => {
   const device = (major: string, minor: string) =>
     only(rawHeader({ typeFlag: '3', deviceMajor: major, deviceMinor: minor }));
   checkTarEntry(device('0007777\0', '3777777\0'));
@@ -349,7 +349,7 @@ test('device numbers that the kernel does not have are refused', () => {
   }
 });
 
-test('ids over 32 bits are refused, and cut where tars are read as composefs-rs reads them', () => {
+test('ids above 32 bits are refused, and truncated in the reading of composefs-rs', () => {
   const over = '\x80\0\0\x01\0\0\0\x05';
   const withPax = (key: string, value: string) => Buffer.concat([pax([key, value]), rawHeader()]);
   for (const [tar, cut] of [
@@ -372,7 +372,7 @@ test('ids over 32 bits are refused, and cut where tars are read as composefs-rs 
   checkTarEntry(only(withPax('uid', '4294967295')));
 });
 
-test('V7 headers have no extensions: their flags are unknown types', () => {
+test('V7 headers have no extensions: extension flags are unknown types there', () => {
   for (const typeFlag of ['L', 'K', 'x', 'g', 'S']) {
     const header = rawHeader({ typeFlag, magic: '', version: '', size: octal(5) });
     const tar = Buffer.concat([header, Buffer.alloc(512), file('next', 'n')]);
@@ -396,14 +396,14 @@ for (const [name, path, written] of [
   ['.hidden/..b', '/.hidden/..b', '/.hidden/..b'],
   ['//a', '/a', '//a'],
 ] as const) {
-  test(`the name "${name}" stands for ${path}`, () => {
+  test(`the name "${name}" is normalised to ${path}`, () => {
     const entry = only(rawHeader({ name }));
     assert.equal(entry.path, path);
     assert.equal(entry.writtenPath, written);
   });
 }
 
-test('hard link targets are absolute, symlink targets stay as they are', () => {
+test('hard link targets become absolute, and symlink targets are kept', () => {
   assert.equal(only(rawHeader({ typeFlag: '1', linkName: './a//b' })).linkTarget, '/a/b');
   assert.equal(only(rawHeader({ typeFlag: '2', linkName: './a//b' })).linkTarget, './a//b');
 });
@@ -416,12 +416,12 @@ test('numbers are octal with leading spaces, or base-256', () => {
   assert.deepEqual([before1970.mtimeSec, before1970.mtimeNsec], [-2n, 0]);
 });
 
-test('a NUL ends a number, and of a negative id the low 32 bits count', () => {
+test('a NUL ends a number, and a negative id keeps its low 32 bits', () => {
   const entry = only(rawHeader({ uid: '\0\x3755', gid: '\xff'.repeat(8) }));
   assert.deepEqual([entry.uid, entry.gid], [0, 2 ** 32 - 1]);
 });
 
-test('mode bits over 0o7777 are cut off', () => {
+test('mode bits above 0o7777 are removed', () => {
   assert.equal(only(rawHeader({ mode: '0100755\0' })).mode, 0o755);
   assert.equal(only(rawHeader({ mode: '0104755\0' })).mode, 0o4755);
 });
@@ -444,7 +444,7 @@ for (const [text, sec, nsec] of [
   });
 }
 
-test('xattrs keep their raw bytes, and the last of two records counts', () => {
+test('xattrs keep their raw bytes, and the last of two records applies', () => {
   const header = pax(
     ['SCHILY.xattr.user.a', 'first'],
     ['SCHILY.xattr.user.a', '\0\xff=\n'],
@@ -461,7 +461,7 @@ test('xattrs keep their raw bytes, and the last of two records counts', () => {
   );
 });
 
-test('a global PAX header sets nothing and drops the extension headers before it', () => {
+test('a global PAX header sets nothing and discards the extension headers before it', () => {
   const tar = Buffer.concat([
     pax(['path', 'dropped'], ['size', '700']),
     extension('g', paxRecord('path', 'wrong')),
@@ -482,14 +482,14 @@ test('NULs after the PAX records, a plus sign and an empty key are accepted', ()
   assert.equal(only(Buffer.concat([extension('x', records), rawHeader()])).uid, 5);
 });
 
-test('the PAX size replaces the one of the header', () => {
+test('a PAX size overrides the size of the header', () => {
   const tar = Buffer.concat([pax(['size', '70']), rawHeader(), Buffer.alloc(512, 'd'), TAR_END]);
   const { entries, chunks } = splitTar(tar);
   assert.equal(entries[0]?.content, 'external 70');
   assert.equal(chunks.length, 3);
 });
 
-test('the offset of an entry is where its first extension header starts', () => {
+test('the offset of an entry is the start of its first extension header', () => {
   const tar = Buffer.concat([file('a', 100), pax(['mtime', '1']), file('b', 1)]);
   assert.deepEqual(
     splitTar(tar).entries.map(({ entry }) => entry.offset),
@@ -567,7 +567,7 @@ test('an extension of exactly 1 MiB is accepted', () => {
   assert.equal(only(Buffer.concat([extension('x', padded), rawHeader()])).path, '/file');
 });
 
-test('a tar cut inside a member is refused as truncated, between members or in padding it is whole', () => {
+test('a tar truncated inside a member is refused, and one that ends between members or in padding is complete', () => {
   const members = [file('a', 100), Buffer.concat([pax(['mtime', '-1']), file('b', 5)])];
   const tar = Buffer.concat([...members, TAR_END]);
   const whole = new Set([0, 1024, tar.length - 1024, tar.length - 512, tar.length]);
@@ -609,7 +609,7 @@ function withChecksums(tar: Buffer): Buffer {
   return copy;
 }
 
-test('a header that is read back from the writer keeps every field', () => {
+test('reading back a written header keeps every field', () => {
   const member: TarMember = {
     type: 'file',
     path: '/dir/file' as ByteString,

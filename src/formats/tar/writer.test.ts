@@ -89,7 +89,7 @@ const seconds = fc.oneof(
   fc.constantFrom(8n ** 11n - 1n, 8n ** 11n, -(2n ** 63n), 2n ** 63n - 1n),
 );
 
-test('every member is read back as it was written', () => {
+test('reading a written archive gives every member', () => {
   const member = fc.record({
     type: fc.constantFrom('file', 'hardlink', 'symlink', 'chr', 'blk', 'directory', 'fifo'),
     path,
@@ -143,7 +143,7 @@ function headerEntry(header: Uint8Array): TarEntry {
   return entry;
 }
 
-test('what fits a ustar header needs no PAX header', () => {
+test('a member that fits a ustar header gets no PAX header', () => {
   const member = {
     type: 'file',
     mode: 0o644,
@@ -177,7 +177,7 @@ for (const [what, member] of [
   });
 }
 
-test('writeTar writes members, padding and end, and refuses content of another size', async () => {
+test('writeTar writes members, padding and end, and refuses content of a wrong size', async () => {
   const member = { type: 'file', path: bytesText('/f'), mode: 0o644, sizeBytes: 5 } as const;
   const write = async (text: string) => {
     const pieces: Uint8Array[] = [];
@@ -193,7 +193,7 @@ test('writeTar writes members, padding and end, and refuses content of another s
   }
 });
 
-test('GNU tar lists what we write, with nanoseconds, long names and ids', () => {
+test('GNU tar lists a written archive with nanoseconds, long names and ids', () => {
   const members: TarMember[] = [
     { type: 'directory', path: bytesText('/d'), mode: 0o755, uid: 7, gid: 8, mtimeSec: 5n },
     {
@@ -222,7 +222,7 @@ test('GNU tar lists what we write, with nanoseconds, long names and ids', () => 
   assert.match(lines[2] ?? '', /^lrwxrwxrwx 0\/0 +0 1970-01-01 00:00:00 +s -> d\/x$/);
 });
 
-test('sparse members of GNU tar in every form carry one and the same map', () => {
+test('sparse members of GNU tar give the same map in every format version', () => {
   inTempDir((dir) => {
     const mebi = 2 ** 20;
     const runs = [0, 1, 2, 3, 4, 5, 6].map((index) => ({ offset: index * mebi, sizeBytes: 4096 }));
@@ -246,7 +246,7 @@ test('sparse members of GNU tar in every form carry one and the same map', () =>
   });
 });
 
-test('GNU tar unpacks a time before 1970 as we mean it', () => {
+test('GNU tar unpacks a written time before 1970 correctly', () => {
   inTempDir((dir) => {
     const times = { mtimeSec: -2n, mtimeNsec: 500_000_000 };
     const tar = tarOf({ type: 'file', path: bytesText('/f'), mode: 0o644, ...times });
@@ -265,7 +265,7 @@ function inTempDir(run: (dir: string) => void): void {
   }
 }
 
-test('GNU tar unpacks the sparse members we write', () => {
+test('GNU tar unpacks written sparse members correctly', () => {
   inTempDir((dir) => {
     const map = [{ offset: 50_000, sizeBytes: 100 }];
     const sparse = { realSizeBytes: 100_000, map, mapBytes: 0 };
@@ -320,7 +320,7 @@ for (const [what, tar] of [
   });
 }
 
-test('empty runs of a sparse map are left out', () => {
+test('empty runs of a sparse map are omitted', () => {
   const [found] = entriesOf(
     sparseMember(
       [
@@ -352,7 +352,7 @@ function stored(tar: Uint8Array, pieceBytes = 1000): StoredPart[] {
   return parts;
 }
 
-test('a stored tar gives the entries of the first pass, with objects for large payloads', () => {
+test('reading a stored tar gives the entries of the first pass, with objects for large payloads', () => {
   const members = [0, 5, 64, 65, 2000].map((sizeBytes) => ({
     type: 'file' as const,
     path: bytesText(`/f${sizeBytes}`),
@@ -375,7 +375,7 @@ test('a stored tar gives the entries of the first pass, with objects for large p
   }
 });
 
-test('a stored tar must hold small payloads inline and large ones as objects', () => {
+test('a stored tar with a small payload as an object, or a large one inline, is refused', () => {
   const large = tarOf({ type: 'file', path: bytesText('f'), mode: 0, sizeBytes: 65 });
   const small = tarOf({ type: 'file', path: bytesText('f'), mode: 0, sizeBytes: 64 });
   const object: StoredPart = { kind: 'external', id: ID };
@@ -398,7 +398,7 @@ test('a stored tar must hold small payloads inline and large ones as objects', (
   );
 });
 
-test('entries that cannot become files are refused by name', () => {
+test('entries that cannot become files are refused with an error code', () => {
   const [good] = entriesOf(
     tarOf({ type: 'hardlink', path: bytesText('/a..b'), linkTarget: bytesText('..c'), mode: 0 }),
   );

@@ -90,7 +90,7 @@ const STALE_MEMORY = new Set([
   '/f 3 100644 1 0 0 0 0.0 abc -',
 ]);
 
-describe('lines that C mkcomposefs takes or refuses', () => {
+describe('lines that C mkcomposefs accepts or refuses', () => {
   const { root, cases } = JSON.parse(readFileSync(C_LINES, 'utf8')) as CLines;
   for (const { line, digest } of cases) {
     it(`"${line}" is ${digest === null || STALE_MEMORY.has(line) ? 'refused' : 'taken'}`, () => {
@@ -137,7 +137,7 @@ describe('parseDumpfile', () => {
     });
   }
 
-  it('accepts xattr names of 65535 bytes together and refuses more', () => {
+  it('accepts xattr names of 65535 bytes in total and refuses more', () => {
     const names = (count: number): string =>
       Array.from(
         { length: count },
@@ -152,7 +152,7 @@ describe('parseDumpfile', () => {
     });
   });
 
-  it('gives the same tree however the bytes are cut into pieces', () => {
+  it('gives the same tree however the bytes are split into pieces', () => {
     const dump = Buffer.from(
       `${ROOT}/d 0 40700 2 1 2 0 3.4 - - - user.a=b\r\n/d/\\x66 5 100644 2 0 0 0 1.0 - hello -\n/z 0 @120000 - - - - 0.0 /d/f - -`,
     );
@@ -168,7 +168,7 @@ describe('parseDumpfile', () => {
     }
   });
 
-  it('shares the stats of lines with equal metadata', () => {
+  it('shares the stat of lines with equal metadata', () => {
     const tree = parseDumpfile(
       Buffer.from(
         `${ROOT}/a 0 10644 1 0 0 0 1.0 - - - user.x=y\n/b 0 10644 1 0 0 0 1.0 - - - user.x=y\n`,
@@ -177,7 +177,7 @@ describe('parseDumpfile', () => {
     assert.equal(tree.leaves.at(0)?.stat, tree.leaves.at(1)?.stat);
   });
 
-  it('lets a hard link name another hard link', () => {
+  it('accepts a hard link to another hard link', () => {
     const tree = parseDumpfile(
       Buffer.from(
         `${ROOT}/a 1 100644 3 0 0 0 1.0 - x -\n/b 0 @120000 - - - - 0.0 /a - -\n/c 0 @0 0 0 0 0 0.0 /b - -\n`,
@@ -187,7 +187,7 @@ describe('parseDumpfile', () => {
     assert.deepEqual([...verifyTree(tree)], [3]);
   });
 
-  it('refuses a line that never ends', () => {
+  it('refuses a line above the length limit', () => {
     const parser = new DumpfileParser();
     const piece = Buffer.alloc(16 * 1024 * 1024, 0x61);
     assert.throws(
@@ -206,7 +206,7 @@ describe('the C dialect', () => {
     return parser.end();
   };
 
-  it('accepts a hard link before its target, and links to such links', () => {
+  it('accepts a hard link before its target, and hard links to such links', () => {
     const { tree, overrides } = c(
       `${ROOT}/a 0 @120000 - - - - 0.0 /b - -\n/b 0 @120000 - - - - 0.0 /c - -\n/c 1 100644 3 0 0 0 1.0 - x -\n`,
     );
@@ -215,12 +215,12 @@ describe('the C dialect', () => {
     assert.equal(overrides.linkCounts.size, 0);
   });
 
-  it('refuses links in a circle', () => {
+  it('refuses hard links in a cycle', () => {
     const dump = `${ROOT}/a 0 @120000 - - - - 0.0 /b - -\n/b 0 @120000 - - - - 0.0 /a - -\n`;
     assert.throws(() => c(dump), { code: 'DUMPFILE_INVALID' });
   });
 
-  it('records only what a tree cannot hold', () => {
+  it('keeps link counts and payloads that a tree cannot hold as overrides', () => {
     const { overrides } = c(
       `${ROOT}/a 1 100644 7 0 0 0 1.0 - x -\n/b 9 100644 1 0 0 0 1.0 ${OBJECT} - ${FIVE_A}\n/c 9 100644 1 0 0 0 1.0 else - ${FIVE_A}\n/d 9 100644 1 0 0 0 1.0 - - ${FIVE_A}\n`,
     );
@@ -236,7 +236,7 @@ describe('the C dialect', () => {
 });
 
 describe('encodeDumpfile', () => {
-  it('is undone by parseDumpfile, and canonical: encoding again gives the same bytes', () => {
+  it('parseDumpfile reverses it, and encoding again gives the same bytes', () => {
     fc.assert(
       fc.property(arbitraryTree, (tree) => {
         const dump = encodeDumpfile(tree);
@@ -249,7 +249,7 @@ describe('encodeDumpfile', () => {
     );
   });
 
-  it('escapes as the format demands', () => {
+  it('escapes characters as the format requires', () => {
     const xattrs = new Map([
       ['user.a=b' as ByteString, Buffer.from('-')],
       ['user.z' as ByteString, Buffer.from('')],

@@ -48,7 +48,7 @@ const TREE = `/a 0 40700 2 0 0 0 1.0 - - -
 describe('looking up paths', () => {
   const tree = treeOf(TREE);
 
-  it('finds directories and leaves, with or without slashes around', () => {
+  it('finds directories and leaves, with or without slashes at either end', () => {
     assert.equal(findPath(tree, ''), tree.root);
     assert.equal(lookupDirectory(tree, 'a/'), tree.root.entries.get(name('a')));
     assert.equal(lookupLeaf(tree, '/a/f'), lookupLeaf(tree, 'z'));
@@ -74,7 +74,7 @@ describe('looking up paths', () => {
 });
 
 describe('changing entries', () => {
-  it('merges a directory onto a directory and replaces everything else', () => {
+  it('merges a directory into a directory and replaces any other entry', () => {
     const tree = treeOf(TREE);
     const a = lookupDirectory(tree, 'a');
     mergeEntry(tree.root, name('a'), new Directory(STAT));
@@ -85,7 +85,7 @@ describe('changing entries', () => {
     assert.equal(typeof findPath(tree, 'a'), 'number');
   });
 
-  it('says whether a name was new, and returns what is removed', () => {
+  it('reports whether a name is new, and returns the removed entry', () => {
     const tree = new Tree(STAT);
     const fifo = tree.addLeaf(FIFO);
     assert.equal(insertEntry(tree.root, name('x'), fifo), true);
@@ -94,7 +94,7 @@ describe('changing entries', () => {
     assert.equal(removeEntry(tree.root, name('x')), undefined);
   });
 
-  it('keeps hard links when it maps regular files, and ignores other files', () => {
+  it('keeps hard links when it maps regular files, and skips other file types', () => {
     const tree = treeOf(TREE);
     let calls = 0;
     mapRegularLeaves(tree, (leaf) => {
@@ -119,7 +119,7 @@ describe('walking and counting', () => {
     assert.deepEqual(sortedNames(tree.root), ['B', 'b', '\xff']);
   });
 
-  it('stops at a depth that no path can reach', () => {
+  it('refuses a tree deeper than any path', () => {
     const tree = new Tree(STAT);
     let at = tree.root;
     for (let depth = 0; depth <= DEPTH_LIMIT + 1; depth += 1) {
@@ -130,7 +130,7 @@ describe('walking and counting', () => {
     assert.throws(() => [...walkTree(tree)], { code: 'TREE_INVALID' });
   });
 
-  it('counts names, compacts in order, and finds orphans and strangers', () => {
+  it('counts links, removes unused leaves in order, and refuses unknown leaves', () => {
     const tree = treeOf(TREE);
     assert.deepEqual([...countLinks(tree)], [2, 1]);
     removeEntry(lookupDirectory(tree, 'a'), name('f'));
@@ -147,7 +147,7 @@ describe('walking and counting', () => {
     assert.throws(() => countLinks(tree), { code: 'TREE_INVALID' });
   });
 
-  it('finds the newest mtime, nanoseconds included, also of the directory itself', () => {
+  it('finds the newest mtime with nanoseconds, including that of the directory itself', () => {
     const tree = treeOf('/d 0 40755 2 0 0 0 7.1 - - -\n/d/f 0 10644 1 0 0 0 7.2 - - -\n');
     assert.deepEqual(newestMtime(tree), { mtimeSec: 7n, mtimeNsec: 2 });
     assert.deepEqual(newestMtime(new Tree(STAT)), { mtimeSec: 5n, mtimeNsec: 6 });
@@ -170,7 +170,7 @@ describe('transformForOci', () => {
     assert.equal(tree.leaves.length, 0);
   });
 
-  it('keeps user xattrs when told so', () => {
+  it('keeps user xattrs in the mode keep-user-xattrs', () => {
     const tree = treeOf(usr);
     transformForOci(tree, { xattrs: 'keep-user-xattrs' });
     assert.deepEqual([...tree.root.stat.xattrs.keys()].sort(), ['security.capability', 'user.u']);
@@ -182,7 +182,7 @@ describe('transformForOci', () => {
     ['whose /run is a link', `/run 1 120777 1 0 0 0 1.0 x - -\n${usr}`],
   ];
   for (const [what, lines] of odd) {
-    it(`refuses a tree ${what} as upstream does, or leaves that part out`, () => {
+    it(`refuses a tree ${what} as upstream does, or skips that step with onMissing "leave"`, () => {
       assert.throws(() => transformForOci(treeOf(lines)), { code: 'TREE_TRANSFORM_IMPOSSIBLE' });
       const tree = treeOf(lines);
       transformForOci(tree, { onMissing: 'leave' });
@@ -190,14 +190,14 @@ describe('transformForOci', () => {
     });
   }
 
-  it('leaves the mtime of /run when there is no /usr to take it from', () => {
+  it('keeps the mtime of /run if there is no /usr to take it from', () => {
     const tree = treeOf(run);
     canonicaliseRun(tree, 'leave');
     assert.equal(lookupDirectory(tree, 'run').stat.mtimeSec, 3n);
     assert.equal(lookupDirectory(tree, 'run').entries.size, 0);
   });
 
-  it('filters shared stats once and leaves them shared', () => {
+  it('filters each shared stat once and keeps it shared', () => {
     const tree = treeOf(
       '/a 0 10644 1 0 0 0 1.0 - - - user.x=1\n/b 0 10644 1 0 0 0 1.0 - - - user.x=1\n',
     );
@@ -211,7 +211,7 @@ describe('transformForOci', () => {
     assert.equal(tree.leaves.at(0)?.stat.xattrs.size, 0);
   });
 
-  it('knows two modes by name and says so of any other', () => {
+  it('parses two xattr modes and refuses any other with both names', () => {
     assert.equal(parseXattrMode('allowlist-only'), 'allowlist-only');
     assert.equal(parseXattrMode('keep-user-xattrs'), 'keep-user-xattrs');
     assert.throws(() => parseXattrMode('x'), {

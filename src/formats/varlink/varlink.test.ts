@@ -18,7 +18,7 @@ const GOLDEN = new URL('../../../test/golden/cfsctl/varlink/', import.meta.url);
 
 const call = { method: 'a.b.C', parameters: { x: 'a\0b' }, more: true, oneway: false };
 
-test('a call that is encoded and parsed is the same call', () => {
+test('parsing an encoded call gives the same call', () => {
   const bytes = encodeCall(call);
   assert.equal(bytes.indexOf(0), bytes.length - 1);
   assert.deepEqual(parseCall(bytes.subarray(0, -1)), call);
@@ -41,7 +41,7 @@ test('replies and errors are written as composefs-rs writes them', () => {
   });
 });
 
-test('what is no message is refused', () => {
+test('a malformed message is refused', () => {
   const bad = [
     '',
     'nonsense',
@@ -69,14 +69,14 @@ test('what is no message is refused', () => {
   }
 });
 
-test('a short message of too many values is refused, and a long one of few is not', () => {
+test('a message with too many values is refused, and a longer one with few values is accepted', () => {
   const many = `{"method":"a.b.C","parameters":{"x":[${'[],'.repeat(600_000)}[]]}}`;
   assert.throws(() => parseCall(Buffer.from(many)), { code: 'VARLINK_MESSAGE_INVALID' });
   const long = `{"method":"a.b.C","parameters":{"x":"${',[{\\"'.repeat(400_000)}"}}`;
   assert.equal(parseCall(Buffer.from(long)).method, 'a.b.C');
 });
 
-test('messages come out the same however the bytes are cut', () => {
+test('the splitter gives the same messages however the bytes are cut', () => {
   const bytes = Buffer.concat([encodeCall(call), Buffer.from('\0'), encodeReply({ y: 1 }, false)]);
   const whole = [...new MessageSplitter().push(bytes)].map(String);
   assert.equal(whole.length, 3);
@@ -91,7 +91,7 @@ test('messages come out the same however the bytes are cut', () => {
   }
 });
 
-test('the descriptions of composefs-rs are read, and survive being printed', () => {
+test('the interface descriptions of composefs-rs parse, and parse to the same after printing', () => {
   for (const name of readdirSync(GOLDEN).filter((file) => file.endsWith('.varlink'))) {
     const parsed = parseInterface(readFileSync(new URL(name, GOLDEN), 'utf8'));
     assert.equal(`${parsed.name}.varlink`, name);
@@ -113,11 +113,11 @@ method Do(part: Part, kind: (one, two), map: [string]int, any: ?object) -> (at: 
 error No ()
 `;
 
-test('an interface is printed as it is written', () => {
+test('printing a parsed interface gives its source text', () => {
   assert.equal(printInterface(parseInterface(EXAMPLE)), EXAMPLE);
 });
 
-test('what is no interface is refused, with its place', () => {
+test('a malformed interface is refused with the offset of the fault', () => {
   const bad: readonly [string, number][] = [
     ['', 0],
     ['interface a', 10],
@@ -145,7 +145,7 @@ test('what is no interface is refused, with its place', () => {
   }
 });
 
-test('a value is checked against its type, and the mistake is named', () => {
+test('a value is checked against its type, and the error names the fault', () => {
   const described = parseInterface(EXAMPLE);
   const types = typesOf(described);
   const method = described.members.find(({ kind }) => kind === 'method');
@@ -170,7 +170,7 @@ test('a value is checked against its type, and the mistake is named', () => {
   }
 });
 
-test('a value that nests deeper than the limit is refused', () => {
+test('a value nested above the limit is refused', () => {
   const described = parseInterface(EXAMPLE);
   let value: object = { name: 'x' };
   for (let depth = 0; depth < 100; depth += 1) value = { name: 'x', more: [value] };

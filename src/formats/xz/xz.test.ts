@@ -40,22 +40,22 @@ function mix(): Uint8Array {
 }
 
 for (const name of ['crc64', 'crc32', 'none', 'sha256', 'blocks', 'lp2', 'pb4']) {
-  test(`decodeXz decodes what xz made: mix-${name}.xz`, () => {
+  test(`decodeXz decodes the xz output mix-${name}.xz`, () => {
     assert.deepEqual(decodeXz(golden(`mix-${name}.xz`), LIMIT), mix());
   });
 }
 
-test('decodeXz decodes stored chunks, no block at all, and streams one after the other', () => {
+test('decodeXz decodes stored chunks, a stream without blocks, and concatenated streams', () => {
   assert.deepEqual(decodeXz(golden('noise.xz'), LIMIT), noise(40000));
   assert.equal(decodeXz(golden('empty.xz'), LIMIT).length, 0);
   assert.deepEqual(decodeXz(golden('two-streams.xz'), LIMIT), concatBytes([mix(), mix()]));
 });
 
-test('decodeXz refuses a filter it does not know', () => {
+test('decodeXz refuses an unknown filter', () => {
   assert.throws(() => decodeXz(golden('mix-x86.xz'), LIMIT), { code: 'XZ_UNSUPPORTED' });
 });
 
-test('decodeXz stops at its limit, exactly', () => {
+test('decodeXz accepts output of exactly its limit and refuses one byte more', () => {
   const length = mix().length;
   assert.equal(decodeXz(golden('mix-crc64.xz'), { outputMaxBytes: length }).length, length);
   assert.throws(() => decodeXz(golden('mix-crc64.xz'), { outputMaxBytes: length - 1 }), {
@@ -63,7 +63,7 @@ test('decodeXz stops at its limit, exactly', () => {
   });
 });
 
-test('decodeXz refuses a file cut at any byte', () => {
+test('decodeXz refuses a file truncated at any byte', () => {
   for (const name of ['mix-crc64.xz', 'mix-blocks.xz', 'empty.xz']) {
     const bytes = golden(name);
     for (let length = 0; length < bytes.length; length += length < 200 ? 1 : 37) {
@@ -88,7 +88,7 @@ test('decodeXz refuses a file with any byte flipped', () => {
   }
 });
 
-test('a damaged check value is a mismatch that names both', () => {
+test('a wrong check value is refused, and the error names both values', () => {
   const bytes = golden('mix-sha256.xz');
   // From the end: footer 12, index 12, check 32 bytes.
   const at = bytes.length - 12 - 12 - 1;

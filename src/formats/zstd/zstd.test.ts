@@ -74,7 +74,7 @@ const FRAMES = fc.array(
   { minLength: 1, maxLength: 6 },
 );
 
-test('the splitter finds the same frames however the data is cut, as the walk over all of it', () => {
+test('the splitter finds the frames that walkZstdFrames finds, however the data is cut', () => {
   fc.assert(
     fc.property(FRAMES, fc.array(fc.nat(2000), { maxLength: 12 }), (frames, places) => {
       const bytes = Buffer.concat(frames);
@@ -93,7 +93,7 @@ test('the splitter finds the same frames however the data is cut, as the walk ov
   );
 });
 
-test('frames inflated one by one give what zstd gives for all of them', async () => {
+test('inflating frames one by one gives what zstd gives for the whole', async () => {
   await fc.assert(
     fc.asyncProperty(FRAMES, fc.array(fc.nat(2000), { maxLength: 6 }), async (frames, places) => {
       const bytes = Buffer.concat(frames);
@@ -108,7 +108,7 @@ test('frames inflated one by one give what zstd gives for all of them', async ()
   );
 });
 
-test('a real layer of many frames is the same tar by frames', async () => {
+test('a real layer of many frames inflates by frames to the same tar', async () => {
   const layers = readChunkedImages('oci').filter(
     ({ blob }) => blob[0] === 0x28 && [...walkZstdFrames(blob)].length > 3,
   );
@@ -120,7 +120,7 @@ test('a real layer of many frames is the same tar by frames', async () => {
   }
 });
 
-test('a piece that its source overwrites is not needed afterwards', async () => {
+test('inflateByFrames allows its source to overwrite a piece after the next one is requested', async () => {
   const bytes = Buffer.concat([frame(Buffer.from('one')), frame(LARGE), frame(Buffer.from('two'))]);
   const buffer = Buffer.alloc(100);
   const pieces = function* () {
@@ -134,7 +134,7 @@ test('a piece that its source overwrites is not needed afterwards', async () => 
   assert.ok((await inflateByFrames(pieces())).equals(expected));
 });
 
-test('a cut, damage and other bytes behind a frame are errors', async () => {
+test('truncation, damage and foreign bytes after a frame are refused', async () => {
   const bytes = Buffer.concat([frame(Buffer.from('abc'), true), SKIPPABLE, frame(LARGE, true)]);
   const ends = new Set([
     0,
@@ -156,7 +156,7 @@ test('a cut, damage and other bytes behind a frame are errors', async () => {
   );
 });
 
-test('frames that inflate to more than is allowed are refused', () => {
+test('frames that inflate to more than the limit are refused', () => {
   const two = Buffer.concat([frame(Buffer.from('abc')), frame(Buffer.from('d'))]);
   for (const byFrames of [true, false]) {
     assert.equal(inflateZstdSync(two, { maxOutputLength: 4 }, byFrames).length, 4);
@@ -168,7 +168,7 @@ test('frames that inflate to more than is allowed are refused', () => {
   }
 });
 
-test('the error of a source comes through, and a source is closed when nobody wants more', async () => {
+test('an error of the source is passed on, and the source is closed when the consumer stops', async () => {
   const failing = function* () {
     yield frame(Buffer.from('abc'));
     yield frame(LARGE).subarray(0, 40);

@@ -8,7 +8,7 @@ const root = { uid: 0, home: '/root', variables: {} };
 const user = { uid: 1000, home: '/home/u', variables: { USER: 'u' } };
 const parse = (text: string) => parseStorageFile({ name: 'storage.conf', text });
 
-test('without files and environment the folders are those of podman', () => {
+test('without files and environment, the folders are those of podman', () => {
   assert.equal(mergeStorage(root, []).graphRoot, '/var/lib/containers/storage');
   assert.equal(mergeStorage(user, []).graphRoot, '/home/u/.local/share/containers/storage');
   const variables = { XDG_DATA_HOME: '/data', XDG_RUNTIME_DIR: '/run/me' };
@@ -17,7 +17,7 @@ test('without files and environment the folders are those of podman', () => {
   assert.equal(places.runRoot, '/run/me/containers');
 });
 
-test('a file says driver, graph root, image store and additional stores; unknown keys say nothing', async () => {
+test('storage.conf sets driver, graph root, image store and additional stores; unknown keys are ignored', async () => {
   const file = await parse(`
     [storage]
     driver = "vfs"
@@ -39,7 +39,7 @@ test('a file says driver, graph root, image store and additional stores; unknown
   });
 });
 
-test('a file of the system says where ordinary users store only by rootless_storage_path', async () => {
+test('the storage.conf of the system sets the store of ordinary users by rootless_storage_path only', async () => {
   const file = await parse(
     '[storage]\ngraphroot = "/g"\nrootless_storage_path = "/s/$USER/$UID$HOME/$NONE"',
   );
@@ -48,7 +48,7 @@ test('a file of the system says where ordinary users store only by rootless_stor
   assert.equal(mergeStorage(root, [{ file, isOfUser: false }]).graphRoot, '/g');
 });
 
-test('a later file and the environment beat what was said before', async () => {
+test('a later file overrides an earlier one, and the environment overrides both', async () => {
   const files = [
     { file: await parse('[storage]\ndriver = "overlay"\ngraphroot = "/one"'), isOfUser: false },
     { file: await parse('[storage]\ngraphroot = "/two"'), isOfUser: false },
@@ -64,7 +64,7 @@ test('a later file and the environment beat what was said before', async () => {
   );
 });
 
-test('options have the driver, a dot or nothing before their names', () => {
+test('option names are accepted with the driver, with a dot or with nothing before them', () => {
   for (const prefix of ['overlay.', '.', '', 'vfs.']) {
     assert.equal(parseStorageOptions(`${prefix}imagestore=/i`).imageStore, '/i');
   }
@@ -74,7 +74,7 @@ test('options have the driver, a dot or nothing before their names', () => {
   });
 });
 
-test('files are looked for where podman looks: of the user, of the host, of the distribution', () => {
+test('storage.conf is searched for where podman searches: user, host, distribution', () => {
   assert.deepEqual(planStorageSearch(root).main, [
     '/etc/containers/storage.conf',
     '/usr/share/containers/storage.conf',
@@ -84,7 +84,7 @@ test('files are looked for where podman looks: of the user, of the host, of the 
   assert.deepEqual([named.main, named.mainMustExist, named.dropInFolders], [['/x.conf'], true, []]);
 });
 
-test('a value of another type is refused with its place', async () => {
+test('a value of a wrong type is refused with its place', async () => {
   for (const text of [
     '[storage]\ngraphroot = 7',
     'storage = 1',

@@ -102,7 +102,7 @@ function shown(image: ErofsImage): unknown[] {
 const displayBytes = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 
 describe('openImage over a reader', () => {
-  it('answers as over bytes in memory, however large its pages are', () => {
+  it('gives the same answers as over bytes in memory, for every page size', () => {
     const pageBytes = fc.constantFrom(1, 33, 1000, 4096, 16384);
     fc.assert(
       fc.property(arbitraryTree, fc.constantFrom(...VERSIONS), pageBytes, (tree, version, size) => {
@@ -114,7 +114,7 @@ describe('openImage over a reader', () => {
     );
   });
 
-  it('finds a name among very many by reading few pages', () => {
+  it('finds a name in a very large directory by reading few pages', () => {
     const lines = Array.from(
       { length: 20_000 },
       (_, at) => `/f${String(at).padStart(5, '0')} 1 100644 1 0 0 0 1.0 - x -\n`,
@@ -181,7 +181,7 @@ describe('readTree', () => {
     }
   });
 
-  it('keeps whiteouts in the root and below, and leaves the stubs out', () => {
+  it('keeps whiteouts at every level, and leaves out the whiteout stubs of V1', () => {
     const dump = `/ 0 40755 2 0 0 0 1.0 - - -\n/ab 0 20600 1 0 0 0 1.0 - - -\n/d 0 40755 2 0 0 0 1.0 - - -\n/d/w 0 20644 1 0 0 0 1.0 - - -\n`;
     for (const version of VERSIONS) {
       const tree = readTree(imageOf(dump, version));
@@ -190,7 +190,7 @@ describe('readTree', () => {
     }
   });
 
-  it('tells the four forms of a regular file apart', () => {
+  it('distinguishes the four forms of a regular file', () => {
     for (const version of VERSIONS) {
       const tree = readTree(imageOf(DUMP, version));
       const kindOf = (name: string): Leaf['kind'] | undefined =>
@@ -245,7 +245,7 @@ describe('openImage', () => {
     });
   });
 
-  it('opens without the composefs rules when told so, and still checks what it reads', () => {
+  it('without the composefs restrictions, opens other images but still checks what it reads', () => {
     const image = patched(imageOf(DUMP, 1), HEADER.magic, 0);
     assert.equal(openImage(image, { restrict: false }).findPath('/c')?.sizeBytes, 5000);
     const broken = patched(image, at + SUPERBLOCK.blockBits, 200, 1);
@@ -254,7 +254,7 @@ describe('openImage', () => {
 });
 
 describe('ErofsImage', () => {
-  it('answers questions about single paths', () => {
+  it('answers queries of single paths', () => {
     for (const version of VERSIONS) {
       const image = openImage(imageOf(DUMP, version));
       const find = (path: string): NonNullable<ReturnType<typeof image.findPath>> => {
@@ -310,7 +310,7 @@ function patchedByte(image: Uint8Array, at: number): Buffer {
 }
 
 describe('checkImage and listObjectRefs', () => {
-  it('name the objects of an image', () => {
+  it('list the objects of an image', () => {
     for (const version of VERSIONS) {
       assert.deepEqual([...listObjectRefs(imageOf(DUMP, version))].sort(), [ID, OTHER]);
       const image = imageOf(DUMP, version);
@@ -330,7 +330,7 @@ describe('checkImage and listObjectRefs', () => {
     }
   });
 
-  it('find the stubs missing when a V2 image says it is V1', () => {
+  it('report missing stubs when a V2 image claims to be V1', () => {
     const image = patched(imageOf(DUMP, 2), HEADER.composefsVersion, 1);
     const codes = checkImage(image).map((finding) => finding.code);
     assert.equal(codes.filter((code) => code === 'stub-missing').length, 256);
@@ -338,7 +338,7 @@ describe('checkImage and listObjectRefs', () => {
     assert.throws(() => visited(image, 32), { code: 'EROFS_INVALID' });
   });
 
-  it('find the escaped whiteout when a V1 image says it is V2', () => {
+  it('report the escaped whiteout when a V1 image claims to be V2', () => {
     const dump = '/ 0 40755 2 0 0 0 1.0 - - -\n/w 0 20644 1 0 0 0 1.0 - - -\n';
     const image = patched(imageOf(dump, 1), HEADER.composefsVersion, 2);
     assert.deepEqual(
@@ -347,7 +347,7 @@ describe('checkImage and listObjectRefs', () => {
     );
   });
 
-  it('find a symlink whose target crosses a block', () => {
+  it('report a symlink whose target crosses a block', () => {
     const image = imageOf(DUMP, 1);
     const inode = openImage(image).findPath('l');
     assert.ok(inode);
@@ -360,7 +360,7 @@ describe('checkImage and listObjectRefs', () => {
 describe('hostile images', () => {
   const dump = `/ 0 40755 2 0 0 0 1.0 - - -\n/d 0 40755 2 0 0 0 1.0 - - - user.a=b\n/d/f 5 100644 1 0 0 0 1.0 - hello - user.a=b\n/x 9 100644 1 0 0 0 1.0 5a/${ID.slice(2)} - ${ID}\n`;
 
-  it('cut short at any byte are refused', () => {
+  it('truncated at any byte are refused', () => {
     const image = imageOf(dump, 2);
     for (let length = 0; length < image.length; length += 1) {
       const cut = image.subarray(0, length);
@@ -414,7 +414,7 @@ describe('hostile images', () => {
     });
   }
 
-  it('with a name twice in a directory are refused', () => {
+  it('with a duplicate name in a directory are refused', () => {
     const image = imageOf(
       '/ 0 40755 2 0 0 0 1.0 - - -\n/aa 0 10644 1 0 0 0 1.0 - - -\n/ab 0 10644 1 0 0 0 1.0 - - -\n',
       2,
@@ -424,13 +424,13 @@ describe('hostile images', () => {
     assert.throws(() => readTree(patched(image, at + 3, 0x61, 1)), { code: 'EROFS_INVALID' });
   });
 
-  it('with a name that holds a slash are refused', () => {
+  it('with a name that contains a slash are refused', () => {
     const image = imageOf('/ 0 40755 2 0 0 0 1.0 - - -\n/aqa 0 10644 1 0 0 0 1.0 - - -\n', 2);
     const at = Buffer.from(image.buffer).indexOf('aqa');
     assert.throws(() => readTree(patched(image, at + 1, 0x2f, 1)), { code: 'EROFS_INVALID' });
   });
 
-  it('that make a hard-linked whiteout out of a device are refused', () => {
+  it('that hard-link a whiteout to a device are refused', () => {
     const image = imageOf(
       '/ 0 40755 2 0 0 0 1.0 - - -\n/a 0 20644 2 0 0 1 1.0 - - -\n/b 0 @120000 - - - - 0.0 /a - -\n',
       2,
@@ -442,7 +442,7 @@ describe('hostile images', () => {
     });
   });
 
-  it('in which many directories share one block are refused, not walked for hours', () => {
+  it('in which many directories share one block are refused before a long walk', () => {
     const lines = Array.from(
       { length: 300 },
       (_, at) => `/d${at} 0 40755 2 0 0 0 1.0 - - -\n`,

@@ -204,7 +204,7 @@ describe('encodeImage', () => {
     });
   }
 
-  it('writes every random golden dump as both real tools do, in both dialects', () => {
+  it('writes every random golden dump as cfsctl and C mkcomposefs do, in both dialects', () => {
     const directory = new URL('composefs/random/', GOLDEN);
     const cases = JSON.parse(
       readFileSync(new URL('expected.json', directory), 'utf8'),
@@ -226,14 +226,14 @@ describe('encodeImage', () => {
     assert.ok(seen >= 31, `expected at least 31 dumps, found ${seen}`);
   });
 
-  it('does not change its input: V2 is the same after V1', () => {
+  it('does not change its input: writing V1 before V2 gives the same V2 image', () => {
     const tree = parseDumpfile(Buffer.from(T2));
     const before = encodeImage(tree, { version: 2, algorithm: 'sha256' });
     encodeImage(tree, { version: 1, algorithm: 'sha256' });
     assert.deepEqual(encodeImage(tree, { version: 2, algorithm: 'sha256' }), before);
   });
 
-  it('chooses the chunk size from the file size', () => {
+  it('chooses the chunk size by the file size', () => {
     const sizes = [1, 2, 4096, 4097, 2 ** 20, 2 ** 20 + 1, 2 ** 43, 2 ** 43 + 1, 2 ** 53];
     const formats = sizes.map((size) => chunkBitsOf(size) - 12);
     assert.deepEqual(formats, [0, 0, 0, 1, 8, 9, 31, 31, 31]);
@@ -311,7 +311,7 @@ function parse(bytes: Uint8Array, dialect: Dialect): ReturnType<DumpfileParser['
   return parser.end();
 }
 
-it('the deepest tree that is written is read back, a deeper one is refused by the writer', () => {
+it('a tree of the maximum depth is written and read back, and the writer refuses a deeper one', () => {
   const deep = (levels: number): Tree => {
     const tree = new Tree();
     let at = tree.root;
@@ -333,7 +333,7 @@ it('the deepest tree that is written is read back, a deeper one is refused by th
   }
 });
 
-it('an image of several windows is written in pieces, and reads back as its tree', () => {
+it('an image larger than one window is written in pieces and read back as the same tree', () => {
   const tree = new Tree();
   const folders = ['a', 'b'].map((name) => {
     const folder = new Directory();

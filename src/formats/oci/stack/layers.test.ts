@@ -67,7 +67,7 @@ const shown = (...layers: string[][]) => describe(stack(layers).finish());
 const asCfsctl = (...layers: string[][]) => describe(stack(layers, { reading: 'cfsctl' }).finish());
 const isCode = (code: Parameters<typeof hasCode>[1]) => (error: unknown) => hasCode(error, code);
 
-test('a later layer replaces files and keeps the children of a directory it only describes', () => {
+test('a later layer replaces files, and keeps the children of a directory that it only describes', () => {
   const tree = stack([
     ['d /a', 'f /a/x 1'],
     ['d /a', 'f /a/x 2', 'f /a/y 3'],
@@ -83,7 +83,7 @@ test('files and directories replace each other', () => {
   ]);
 });
 
-test('an entry after its directory was replaced by a file does not land in the old one', () => {
+test('an entry below a directory that its layer replaced by a file is refused', () => {
   assert.throws(
     () =>
       stack([
@@ -94,7 +94,7 @@ test('an entry after its directory was replaced by a file does not land in the o
   );
 });
 
-test('a whiteout removes what a lower layer added, and a missing target is fine', () => {
+test('a whiteout removes an entry of a lower layer, and a missing target is accepted', () => {
   assert.deepEqual(shown(['d /a', 'f /a/x 1', 'f /a/y 1'], ['f /a/.wh.x', 'f /a/.wh.none']), [
     'd / 0',
     'd /a 711',
@@ -102,14 +102,14 @@ test('a whiteout removes what a lower layer added, and a missing target is fine'
   ]);
 });
 
-test('a whiteout does not remove what its own layer added; composefs-rs does', () => {
+test('a whiteout does not remove an entry of its own layer; under composefs-rs it does', () => {
   assert.deepEqual(shown(['f /x 1', 'f /.wh.x']), ['d / 0', 'f /x 1 #0']);
   assert.deepEqual(shown(['f /x 1'], ['f /x 2', 'f /.wh.x']), ['d / 0', 'f /x 2 #1']);
   assert.deepEqual(shown(['f /a 1'], ['h /b /a', 'f /.wh.b', 'f /.wh.a']), ['d / 0', 'f /b 1 #0']);
   assert.deepEqual(asCfsctl(['f /x 1', 'f /.wh.x']), ['d / 0']);
 });
 
-test('a whiteout of a directory leaves what its own layer put there, without the metadata of lower layers', () => {
+test('a whiteout of a directory keeps the entries of its own layer, without the metadata of lower layers', () => {
   const layers = [
     ['d /a', 'd /a/b', 'f /a/b/x 1'],
     ['f /a/b/y 2', 'f /a/.wh.b', 'f /a/b/z 3'],
@@ -124,11 +124,11 @@ test('a whiteout of a directory leaves what its own layer put there, without the
   assert.deepEqual(asCfsctl(...layers), ['d / 0', 'd /a 711', 'd /a/b 755', 'f /a/b/z 3 #2']);
 });
 
-test('a whiteout of a directory that its layer describes leaves the directory, empty of lower files', () => {
+test('a whiteout of a directory that its own layer describes removes only the files of lower layers', () => {
   assert.deepEqual(shown(['d /a', 'f /a/x 1'], ['d /a', 'f /.wh.a']), ['d / 0', 'd /a 711']);
 });
 
-test('an opaque mark hides what lower layers put into its directory, wherever in its layer it stands', () => {
+test('an opaque mark hides the entries of lower layers in its directory, at any position in its layer', () => {
   const layers = [
     ['d /a', 'f /a/x 1', 'd /a/d', 'f /a/d/x 1'],
     ['d /a', 'f /a/y 2', 'f /a/d/y 2', 'f /a/.wh..wh..opq', 'f /a/z 3'],
@@ -155,7 +155,7 @@ const smallEntry = fc.oneof(
 );
 const smallLayer = fc.array(smallEntry, { maxLength: 8 });
 
-test('a layer gives the same tree as its whiteouts on the lower layers, and then its other entries', () => {
+test('a layer gives the same tree as a layer of its whiteouts followed by a layer of its other entries', () => {
   let compared = 0;
   const isWhiteout = (line: string) => line.includes('/.wh.');
   const attempt = (...layers: string[][]) => {
@@ -182,7 +182,7 @@ test('a layer gives the same tree as its whiteouts on the lower layers, and then
   assert.ok(compared > 200, `${compared} compared`);
 });
 
-test('where composefs-rs reads a layer differently is told, the first ten by name', () => {
+test('differences from how composefs-rs reads a layer are counted, and the first ten are named', () => {
   const lines = Array.from({ length: 12 }, (_, at) => [`f /x${at} 1`, `f /.wh.x${at}`]).flat();
   const { differences } = stack([lines]);
   assert.equal(differences.count, 12);
@@ -197,7 +197,7 @@ test('where composefs-rs reads a layer differently is told, the first ten by nam
   assert.equal(made.differences.named[0]?.difference, 'size-without-data');
 });
 
-test('records of AUFS below .wh..wh.plnk are left out, hard links into it get their content', () => {
+test('AUFS records below .wh..wh.plnk are left out, and hard links to them get their content', () => {
   const layer = ['d /.wh..wh.plnk', 'f /.wh..wh.plnk/1.2 x', 'f /a 1', 'f /.wh..wh.aufs'];
   assert.deepEqual(shown(layer), ['d / 0', 'f /a 1 #1']);
   const linked = ['h /b /.wh..wh.plnk/1.2', 'h /c /.wh..wh.plnk/1.2'];
@@ -205,7 +205,7 @@ test('records of AUFS below .wh..wh.plnk are left out, hard links into it get th
   assert.throws(() => shown(layer, linked), isCode('LAYER_LINK_INVALID'));
 });
 
-test('an entry below a symlink is refused with the link and its target', () => {
+test('an entry below a symlink is refused, and the error names the link and its target', () => {
   assert.throws(
     () => stack([['d /usr', 'd /usr/lib', 'l /lib usr/lib'], ['f /lib/x.so 1']]),
     (error) =>
@@ -214,14 +214,14 @@ test('an entry below a symlink is refused with the link and its target', () => {
   );
 });
 
-test('a tree as deep as an image can be is taken, a deeper one is refused', () => {
+test('a tree of the maximum depth of an image is accepted, and a deeper one is refused', () => {
   const path = (depth: number) => `f ${'/d'.repeat(depth)} 1`;
   const { root } = stack([[path(2047)]]).finish();
   assert.equal(root.entries.size, 1);
   assert.throws(() => stack([[path(2048)]]), isCode('LAYER_PATH_INVALID'));
 });
 
-test('one entry too many is refused; long names, attributes and made parents count', () => {
+test('one entry above the limit is refused; long names, xattrs and created parents count as entries', () => {
   const limit = { entriesMax: 3 };
   assert.equal(stack([['d /a', 'f /a/x 1'], ['f /b 1']], limit).finish().leaves.length, 2);
   const many = isCode('IMAGE_TOO_MANY_ENTRIES');
@@ -244,7 +244,7 @@ test('one entry too many is refused; long names, attributes and made parents cou
   assert.throws(() => new LayerStack(limit).apply({ ...entry, xattrs }, content), many);
 });
 
-test('missing parents are made with mode 0755, owner 0 and time 0, but not for a whiteout', () => {
+test('missing parents are created with mode 0755, owner 0 and time 0, but not for a whiteout', () => {
   const tree = stack([['f /a/b/x 1', 'f /no/.wh.y']]).finish();
   assert.deepEqual(describe(tree), ['d / 0', 'd /a 755', 'd /a/b 755', 'f /a/b/x 1 #0']);
   const made = tree.root.entries.get('a' as ByteString);
@@ -252,7 +252,7 @@ test('missing parents are made with mode 0755, owner 0 and time 0, but not for a
   assert.deepEqual([made.stat.uid, made.stat.gid, made.stat.mtimeSec], [0, 0, 0n]);
 });
 
-test('a hard link shares the leaf, across layers and after its original went', () => {
+test('a hard link shares the leaf, across layers and after its original is removed', () => {
   assert.deepEqual(shown(['f /a 1'], ['h /b /a', 'f /.wh.a'], ['h /c /b']), [
     'd / 0',
     'f /b 1 #0',
@@ -260,7 +260,7 @@ test('a hard link shares the leaf, across layers and after its original went', (
   ]);
 });
 
-test('a hard link to a symlink is the symlink itself', () => {
+test('a hard link to a symlink links the symlink itself, not its target', () => {
   const tree = stack([['l /a /nowhere', 'h /b /a']]).finish();
   assert.equal(tree.leaves.length, 1);
 });
@@ -297,7 +297,7 @@ for (const line of [
   'f /../.wh.x',
   'h /b /../../etc/passwd',
 ]) {
-  test(`"${line}" would leave the image and is refused`, () => {
+  test(`the entry "${line}" is refused because it would leave the image`, () => {
     assert.throws(() => stack([['d /a', line]]), isCode('TAR_PATH_ESCAPES'));
   });
 }
@@ -306,7 +306,7 @@ test('an entry of unknown type is refused', () => {
   assert.throws(() => stack([['? /a']]), isCode('TAR_TYPE_UNKNOWN'));
 });
 
-test('errors name the layer, the path and the offset', () => {
+test('errors name the layer, the path and the offset of the entry', () => {
   assert.throws(
     () => stack([['f /a 1'], ['f /a/x 1']]),
     (error) =>
@@ -317,12 +317,12 @@ test('errors name the layer, the path and the offset', () => {
   );
 });
 
-test('a root entry describes the root', () => {
+test('an entry for the root sets the metadata of the root', () => {
   const { root } = stack([['d /']]).finish();
   assert.equal(root.stat.mode, 0o711);
 });
 
-test('device numbers take the form of the kernel, files keep their object', () => {
+test('device numbers are encoded as the kernel does, and files keep their object', () => {
   const made = stack([['c /a']]);
   const id = parseObjectId('ab'.repeat(32));
   const [entry] = entryOf('f /b');
@@ -340,7 +340,7 @@ test('finishImage gives the root the metadata of /usr and empties /run', () => {
   assert.equal(tree.leaves.length, 0);
 });
 
-test('finishImage accepts images without /usr and a /run that is a link', () => {
+test('finishImage accepts images without /usr, and a /run that is a symlink', () => {
   const tree = stack([['f /a 1', 'l /run /a']]).finishImage();
   assert.deepEqual(describe(tree), ['d / 755', 'f /a 1 #0', 'symlink /run']);
   assert.equal(stack([[]]).finishImage().root.stat.mode, 0o755);

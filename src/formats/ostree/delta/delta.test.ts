@@ -161,7 +161,7 @@ function golden(archive: string, path: string): Uint8Array {
 }
 
 for (const name of ['', '-maxbsdiff0', '-nobsdiff', '-bigendian', '-signed']) {
-  test(`v1-v2-inline${name}.delta makes the second commit complete`, () => {
+  test(`v1-v2-inline${name}.delta completes the second commit`, () => {
     const target = v1.only(V1);
     const bytes = golden(MINI, `fxmini/deltafiles/v1-v2-inline${name}.delta`);
     const superblock = applyDelta(bytes, target);
@@ -171,7 +171,7 @@ for (const name of ['', '-maxbsdiff0', '-nobsdiff', '-bigendian', '-signed']) {
   });
 }
 
-test('a delta from nothing makes the first commit complete, with the objects the superblock lists', () => {
+test('a delta from scratch completes the first commit, with the objects that the superblock lists', () => {
   const target = new MemoryTarget();
   const bytes = golden(MINI, 'fxmini/deltafiles/scratch-v1-inline.delta');
   const superblock = applyDelta(bytes, target);
@@ -185,7 +185,7 @@ test('a delta from nothing makes the first commit complete, with the objects the
   }
 });
 
-test('the tiny delta has the part of the worked example', () => {
+test('the tiny delta contains the part of the worked example', () => {
   const { superblock } = parseDelta(golden(MINI, 'fxmini/deltafiles/tiny-scratch-inline.delta'));
   const [info] = superblock.parts;
   assert.ok(info);
@@ -206,7 +206,7 @@ test('the tiny delta has the part of the worked example', () => {
   );
 });
 
-test('a delta with part files works as one with inline parts', () => {
+test('a delta with part files gives the same result as one with inline parts', () => {
   const folder = readTarFolder(MINI, 'fxmini/deltafiles/dir');
   const target = v1.only(V1);
   const superblock = folder.get('superblock')?.bytes ?? new Uint8Array();
@@ -215,7 +215,7 @@ test('a delta with part files works as one with inline parts', () => {
   assert.deepEqual(target.missing(V2), []);
 });
 
-test('fallbacks are listed and are exactly what is missing afterwards', () => {
+test('the fallbacks of a superblock are exactly the objects missing after the delta is applied', () => {
   const folder = readTarFolder(MINI, 'fxmini/r-deltas-fallback');
   for (const [path, { bytes }] of folder) {
     if (!path.endsWith('/superblock')) continue;
@@ -232,7 +232,7 @@ test('fallbacks are listed and are exactly what is missing afterwards', () => {
   ]);
 });
 
-test('a signed delta verifies over its superblock', async () => {
+test('the signature of a signed delta verifies over its superblock', async () => {
   const key = Buffer.from(golden(MINI, 'fxmini/ed25519.public')).toString('latin1');
   const verifier = createEd25519Verifier({ trusted: parseEd25519Keys(key) });
   const bytes = golden(MINI, 'fxmini/deltafiles/v1-v2-inline-signed.delta');
@@ -267,7 +267,7 @@ const HAND_MADE: readonly [string, 'complete' | 'incomplete' | ErrorCode][] = [
 ];
 
 for (const [name, expected] of HAND_MADE) {
-  test(`the hand-made delta ${name} ends as ${expected}`, () => {
+  test(`the hand-made delta ${name} has the outcome ${expected}`, () => {
     const target = new MemoryTarget().addRepository(EXTRA, 'delta/fromrepo');
     const bytes = golden(EXTRA, `delta/deltas/${name}.delta`);
     if (expected === 'complete' || expected === 'incomplete') {
@@ -283,7 +283,7 @@ for (const [name, expected] of HAND_MADE) {
   });
 }
 
-test('every delta of the fixtures is used by a test above', () => {
+test('every delta of the fixtures is used by a test of this file', () => {
   const names = [...readTarFolder(EXTRA, 'delta/deltas').keys()].map((name) => name.slice(0, -6));
   assert.deepEqual(
     names.sort(),
@@ -291,7 +291,7 @@ test('every delta of the fixtures is used by a test above', () => {
   );
 });
 
-test('verifyDeltaName refuses another target and another source', () => {
+test('verifyDeltaName refuses a superblock with another target or source commit', () => {
   const { superblock } = parseDelta(golden(MINI, 'fxmini/deltafiles/v1-v2-inline.delta'));
   const mismatch = { code: 'OSTREE_CHECKSUM_MISMATCH' };
   assert.throws(() => verifyDeltaName(superblock, { from: V1, to: V1 }), mismatch);
@@ -299,7 +299,7 @@ test('verifyDeltaName refuses another target and another source', () => {
   assert.throws(() => verifyDeltaName(superblock, { from: undefined, to: V2 }), mismatch);
 });
 
-test('a superblock cut or flipped anywhere is refused, or is another exact one', () => {
+test('a superblock that is truncated or has a flipped bit is refused, or encodes another exact delta', () => {
   const bytes = golden(MINI, 'fxmini/deltafiles/tiny-scratch-inline.delta');
   for (let at = 0; at < bytes.length; at++) {
     const damaged = bytes.slice();
@@ -343,7 +343,7 @@ function superblockBytes(fields: {
   return encodeVariant([[], 0n, NONE, to, frame, recursion, [part], fallbacks], SUPERBLOCK_TYPE);
 }
 
-test('a superblock with recursion, a torn object list or a strange kind is refused', () => {
+test('a superblock with recursion, a torn object list or an unknown object kind is refused', () => {
   assert.throws(() => parseDelta(superblockBytes({ recursion: new Uint8Array(64) })), {
     code: 'OSTREE_DELTA_UNSUPPORTED',
   });
@@ -352,7 +352,7 @@ test('a superblock with recursion, a torn object list or a strange kind is refus
   }
 });
 
-test('a superblock that does not say its byte order is read in the plausible one', () => {
+test('a superblock without byte order is read in the byte order that gives plausible sizes', () => {
   const plain = parseDelta(superblockBytes({ sizes: [100n, 300n] })).superblock.parts[0];
   assert.equal(plain?.unpackedBytes, 300n);
   const swapped = superblockBytes({ sizes: [swap64(0x0201n), swap64(0x0304n)] });
@@ -416,7 +416,7 @@ const [S, O, W, R, U, C, B] = [...Buffer.from('SowrRcB')] as [
   number,
 ];
 
-test('operations may come in any legal order', () => {
+test('delta operations are accepted in any legal order', () => {
   const abc = fileOf('abc');
   const cases: readonly [string, readonly number[], readonly DeltaObject[]][] = [
     ['spliced', [S, 0, 0, 3, 32], [abc]],
@@ -434,14 +434,14 @@ test('operations may come in any legal order', () => {
   }
 });
 
-test('a link target ends at its first NUL', () => {
+test('a symlink target ends at its first NUL', () => {
   const link = { ...HEADER, mode: 0o120777, target: 'ab' as ByteString, sizeBytes: 0 };
   const checksum = computeFileChecksum(link);
   const target = execute([S, 1, 0, 4, 32], [{ kind: 'file', checksum }], 'ab\0c');
   assert.equal(target.files.get(checksum)?.header.target, 'ab');
 });
 
-test('operations that break a rule are refused, and leave no file behind', () => {
+test('illegal delta operations are refused, and leave no file behind', () => {
   const abc = fileOf('abc');
   const cases: readonly [string, readonly number[], readonly DeltaObject[], ErrorCode?][] = [
     ['an unknown operation', [0x58], []],
@@ -487,7 +487,7 @@ test('operations that break a rule are refused, and leave no file behind', () =>
   }
 });
 
-test('metadata that has its checksum but breaks the rules of its kind is refused', () => {
+test('metadata with the right checksum that breaks the rules of its type is refused', () => {
   const tree = encodeDirtree({
     files: [{ name: 'a/b' as ByteString, checksum: SUM }],
     directories: [],
@@ -499,7 +499,7 @@ test('metadata that has its checksum but breaks the rules of its kind is refused
   );
 });
 
-test('a link target that is not UTF-8 is refused', () => {
+test('a symlink target that is not UTF-8 is refused', () => {
   assert.throws(() => execute([S, 1, 0, 1, 32], [{ kind: 'file', checksum: SUM }], '\xff'), {
     code: 'OSTREE_DELTA_INVALID',
   });
@@ -528,7 +528,7 @@ function patched(patch: Uint8Array, sizeBytes: number): number[] {
   return pieces;
 }
 
-test('a patch adds to the source, inserts, seeks both ways and reads zeros outside', () => {
+test('a patch adds to the source, inserts, seeks both ways, and reads zeros outside the source', () => {
   assert.deepEqual(patched(patchStep(3, 1, 0, [1, 0, 255, 9]), 4), [11, 20, 29, 9]);
   const back = concatBytes([patchStep(2, 0, -2, [0, 0]), patchStep(3, 0, 0, [0, 0, 0])]);
   assert.deepEqual(patched(back, 5), [10, 20, 10, 20, 30]);
@@ -538,7 +538,7 @@ test('a patch adds to the source, inserts, seeks both ways and reads zeros outsi
   assert.deepEqual(patched(NONE, 0), []);
 });
 
-test('a patch that ends early or goes past the size is refused', () => {
+test('a patch that ends early or exceeds the size is refused', () => {
   for (const [patch, size] of [
     [NONE, 1],
     [patchStep(1, 0, 0, [0]).subarray(0, 23), 1],
@@ -554,7 +554,7 @@ test('a patch that ends early or goes past the size is refused', () => {
   }
 });
 
-test('a part of an unknown compression, of too many bytes or of none is refused', () => {
+test('a part with unknown compression, too many bytes or no bytes is refused', () => {
   const { superblock } = parseDelta(golden(MINI, 'fxmini/deltafiles/tiny-scratch-inline.delta'));
   const info = superblock.parts[0] as DeltaPartInfo;
   const data = encodeVariant([[[0, 0, swap32(1)]], [], NONE, NONE], DELTA_PART_TYPE);

@@ -62,7 +62,7 @@ function pullAll(folder: string): 'accepted' | 'missing' {
 }
 
 for (const [name, expected] of Object.entries(EXPECTED)) {
-  test(`the damaged repository ${name} ends as ${expected}`, () => {
+  test(`pulling the damaged repository ${name} has the outcome ${expected}`, () => {
     const run = (): string => pullAll(`r-corrupt/${name}`);
     if (expected === 'accepted' || expected === 'missing') assert.equal(run(), expected);
     else assert.throws(run, (error) => isOnecopyError(error) && error.code === expected);

@@ -111,7 +111,7 @@ function survivesDamage(bytes: Uint8Array, roundTrip: (damaged: Uint8Array) => U
   }
 }
 
-test('every commit, dirtree and dirmeta of the fixtures parses, encodes to itself and has its checksum', () => {
+test('every commit, dirtree and dirmeta of the fixtures parses, encodes back and has its checksum', () => {
   const counts = new Map<string, number>();
   for (const { path, checksum, extension, bytes } of fixtureObjects()) {
     counts.set(extension, (counts.get(extension) ?? 0) + 1);
@@ -135,7 +135,7 @@ test('every commit, dirtree and dirmeta of the fixtures parses, encodes to itsel
   assert.ok((counts.get('dirtree') ?? 0) > 200, `${counts.get('dirtree')} dirtrees`);
 });
 
-test('every archived file of the fixtures inflates to its checksum and its header encodes to itself', () => {
+test('every archived file of the fixtures inflates to its checksum, and its header encodes back', () => {
   let count = 0;
   for (const { path, checksum, extension, bytes } of fixtureObjects()) {
     if (extension !== 'filez') continue;
@@ -171,7 +171,7 @@ test('a bare-user file has its header in user.ostreemeta', () => {
   assert.ok(count > 40, `${count} files`);
 });
 
-test('a parsed commit has the members of the worked example', () => {
+test('a parsed commit has the fields of the worked example', () => {
   const commit = parseCommit(tinyObject('c51efa'));
   assert.equal(commit.subject, 's');
   assert.equal(commit.body, '');
@@ -182,7 +182,7 @@ test('a parsed commit has the members of the worked example', () => {
   assert.equal(commit.metadata[0]?.[0], 'ostree.ref-binding');
 });
 
-test('computeContentChecksum gives what ostree show prints', () => {
+test('computeContentChecksum gives the checksum that ostree show prints', () => {
   for (const { checksum, bytes } of fixtureObjects()) {
     if (!checksum.startsWith('79d9d05b') || bytes.length < 300) continue;
     assert.equal(
@@ -194,7 +194,7 @@ test('computeContentChecksum gives what ostree show prints', () => {
   assert.fail('the v1 commit is in the fixtures');
 });
 
-test('a damaged commit, dirtree, dirmeta or file header is refused or is another exact value', () => {
+test('damaged metadata or a damaged file header is refused, or encodes another exact value', () => {
   survivesDamage(tinyObject('c51efa'), (bytes) => encodeCommit(parseCommit(bytes)));
   survivesDamage(tinyObject('1ea02f'), (bytes) => encodeDirtree(parseDirtree(bytes)));
   survivesDamage(tinyObject('446a0e'), (bytes) => encodeDirmeta(parseDirmeta(bytes)));
@@ -203,7 +203,7 @@ test('a damaged commit, dirtree, dirmeta or file header is refused or is another
   );
 });
 
-test('parseDirtree accepts exactly the bytes that the general parser accepts', () => {
+test('parseDirtree accepts exactly the bytes that the general GVariant parser accepts', () => {
   const bytes = tinyObject('1ea02f');
   for (let at = 0; at < bytes.length; at++) {
     for (let flip = 1; flip < 256; flip += 7) {
@@ -236,7 +236,7 @@ function tree(files: readonly string[], directories: readonly string[] = []): Di
   };
 }
 
-test('parseDirtree refuses names that no directory entry may have', () => {
+test('parseDirtree refuses names that are invalid for a directory entry', () => {
   for (const name of ['', '.', '..', 'a/b', '/', 'n'.repeat(256)]) {
     refuses(() => parseDirtree(encodeDirtree(tree([name]))), 'OSTREE_NAME_INVALID');
     refuses(() => parseDirtree(encodeDirtree(tree([], [name]))), 'OSTREE_NAME_INVALID');
@@ -244,7 +244,7 @@ test('parseDirtree refuses names that no directory entry may have', () => {
   assert.equal(parseDirtree(encodeDirtree(tree(['n'.repeat(255), '...']))).files.length, 2);
 });
 
-test('parseDirtree refuses a name that is there twice, sorted or not', () => {
+test('parseDirtree refuses duplicate names, sorted or not', () => {
   for (const [files, directories] of [
     [['a', 'a'], []],
     [[], ['a', 'a']],
@@ -262,7 +262,7 @@ test('parseDirtree refuses a name that is there twice, sorted or not', () => {
   }
 });
 
-test('parseDirtree accepts entries out of order and says so', () => {
+test('parseDirtree accepts unsorted entries and reports them', () => {
   assert.equal(parseDirtree(encodeDirtree(tree(['b', 'a']))).isSorted, false);
   assert.equal(parseDirtree(encodeDirtree(tree(['a'], ['c', 'b']))).isSorted, false);
   assert.equal(parseDirtree(encodeDirtree(tree(['a', 'b'], ['0']))).isSorted, true);
@@ -278,7 +278,7 @@ test('parseDirtree refuses a checksum of 31 bytes and a name that is not UTF-8',
   refuses(() => parseDirtree(bytes), 'GVARIANT_NOT_NORMAL');
 });
 
-test('parseDirtree keeps a directory of 70,000 entries', () => {
+test('parseDirtree reads all of a directory of 70,000 entries', () => {
   const names = Array.from({ length: 70_000 }, (_, at) => `file-${String(at).padStart(6, '0')}`);
   const bytes = encodeDirtree(tree(names));
   assert.deepEqual(encodeDirtree(parseDirtree(bytes)), bytes);
@@ -293,7 +293,7 @@ test('parseCommit refuses a checksum that is not 32 bytes long', () => {
   refuses(() => checksumOf(new Uint8Array(33), 'x'), 'OSTREE_CHECKSUM_LENGTH');
 });
 
-test('a commit keeps repeated keys, their order, a parent and a time before 1970', () => {
+test('parsing a commit keeps duplicate keys, their order, a parent and a time before 1970', () => {
   const commit = {
     metadata: [
       ['k', variantOf(STRING, '1')],
@@ -320,14 +320,14 @@ function dirmetaBytes(mode: number, xattrs: readonly (readonly [Uint8Array, Uint
   return encodeVariant([0, 0, swap32(mode), xattrs], DIRMETA_TYPE);
 }
 
-test('parseDirmeta refuses modes that are no directory or have unknown bits', () => {
+test('parseDirmeta refuses modes of other file types or with unknown bits', () => {
   for (const mode of [0o100755, 0o755, 0o120777, 0o20040755]) {
     refuses(() => parseDirmeta(dirmetaBytes(mode)), 'OSTREE_MODE_INVALID');
   }
   assert.equal(parseDirmeta(dirmetaBytes(0o47777)).mode, 0o47777);
 });
 
-test('parseDirmeta refuses xattrs out of order, repeated, unnamed or without NUL', () => {
+test('parseDirmeta refuses xattrs that are unsorted, duplicate, without name or without NUL', () => {
   const [zz, aa] = XATTRS_UNSORTED;
   const value = Uint8Array.of(1);
   const named = (name: string) => [new Uint8Array(Buffer.from(name, 'latin1')), value] as const;
@@ -344,7 +344,7 @@ test('parseDirmeta refuses xattrs out of order, repeated, unnamed or without NUL
   assert.equal(parseDirmeta(dirmetaBytes(0o40755, [aa, zz])).xattrs[0]?.name, 'user.aa');
 });
 
-test('a name without NUL is kept as it was where the reader asks for it', () => {
+test('parseDirmeta with acceptUnterminated keeps an xattr name without NUL', () => {
   const bytes = dirmetaBytes(0o40755, [[new Uint8Array(Buffer.from('user.x')), Uint8Array.of(1)]]);
   const meta = parseDirmeta(bytes, { acceptUnterminated: true });
   assert.deepEqual(meta.xattrs[0]?.name, 'user.x');
@@ -362,7 +362,7 @@ function zlibHeaderBytes(
   );
 }
 
-test('parseZlibHeader refuses devices, foreign modes, rdev and sizes beyond the limit', () => {
+test('parseZlibHeader refuses devices, other file types, rdev and sizes above the limit', () => {
   for (const mode of [0o20644, 0o60644, 0o10644, 0o644, 0o40755, 0o140644, 0o1100644]) {
     refuses(() => parseZlibHeader(zlibHeaderBytes({ mode })), 'OSTREE_MODE_INVALID');
   }
@@ -375,7 +375,7 @@ test('parseZlibHeader refuses devices, foreign modes, rdev and sizes beyond the 
   assert.equal(parseZlibHeader(zlibHeaderBytes({ size: 2n ** 40n })).sizeBytes, 2 ** 40);
 });
 
-test('file xattrs may come in any order, are hashed sorted, and can be hashed in stored order', () => {
+test('file xattrs are accepted in any order, and are hashed in sorted or in stored order', () => {
   const stored = parseZlibHeader(zlibHeaderBytes({}, XATTRS_UNSORTED));
   assert.equal(stored.xattrs[0]?.name, 'user.zz');
   assert.deepEqual(encodeZlibHeader(stored), zlibHeaderBytes({}, XATTRS_UNSORTED));
@@ -388,7 +388,7 @@ test('file xattrs may come in any order, are hashed sorted, and can be hashed in
   );
 });
 
-test('the hashed bytes of the tiny file are those of the worked example', () => {
+test('the hashed bytes of the tiny file equal those of the worked example', () => {
   const { header } = parseFilez(tinyObject('fbf7cf'));
   const hashed = concatBytes([frameHeader(encodeFileHeader(header)), Buffer.from('hi\n')]);
   assert.equal(
@@ -398,7 +398,7 @@ test('the hashed bytes of the tiny file are those of the worked example', () => 
   assert.equal(computeMetadataChecksum(hashed), computeFileChecksum(header, Buffer.from('hi\n')));
 });
 
-test('a header without xattrs has the bytes of the general encoder, whatever the length of its target', () => {
+test('for a header without xattrs, the fast encoder gives the bytes of the general one for targets of any length', () => {
   for (const length of [1, 3, 237, 238, 239, 240, 4095]) {
     const target = 'ü'.repeat(length);
     const header = { uid: 5, gid: 2 ** 32 - 1, mode: 0o120777, target, xattrs: [], sizeBytes: 0 };
@@ -411,7 +411,7 @@ test('a header without xattrs has the bytes of the general encoder, whatever the
   }
 });
 
-test('the target of a regular file and the content of a link are not hashed', () => {
+test('the checksum covers neither the target of a regular file nor the content of a symlink', () => {
   const base = parseZlibHeader(zlibHeaderBytes({}));
   const targeted = parseZlibHeader(zlibHeaderBytes({ target: 'x' }));
   assert.equal(computeFileChecksum(targeted), computeFileChecksum(base));
@@ -423,7 +423,7 @@ test('the target of a regular file and the content of a link are not hashed', ()
   );
 });
 
-test('parseFilez refuses a prefix longer than the object and a link with payload', () => {
+test('parseFilez refuses a header longer than the object, and a symlink with payload', () => {
   const bytes = tinyObject('fbf7cf');
   for (let length = 0; length < 8 + 0x1a; length++) {
     refuses(() => parseFilez(bytes.slice(0, length)), 'OSTREE_HEADER_INVALID');
@@ -450,7 +450,7 @@ const INFLATERS = [
 ];
 
 for (const { name, open, isHere } of INFLATERS) {
-  test(`inflateContent stops at the size of the header and needs all of it, with ${name}`, (t) => {
+  test(`inflateContent refuses content longer or shorter than the size in the header, with ${name}`, (t) => {
     if (!isHere(t)) return;
     using inflater = open();
     const { header, payload } = parseFilez(tinyObject('fbf7cf'));
@@ -477,7 +477,7 @@ for (const { name, open, isHere } of INFLATERS) {
   });
 }
 
-test('inflateContent gives the same with both inflaters, for whole, cut and damaged payloads', (t) => {
+test('inflateContent gives the same result with both inflaters for whole, truncated and damaged payloads', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   using inflater = tryOpenInflater();
   assert(inflater !== undefined);
@@ -538,7 +538,7 @@ const BIG: SizedFileHeader = {
   sizeBytes: 3_000_000,
 };
 
-test('inflateSource gives the content for any split, and refuses more or less than the size', async () => {
+test('inflateSource gives the content however it is split, and refuses more or less than the size', async () => {
   const content = new Uint8Array(BIG.sizeBytes).map((_, at) => at % 251);
   const { payload } = parseFilez(encodeFilez(BIG, content));
   for (const length of [997, 65536, payload.length]) {
@@ -554,7 +554,7 @@ test('inflateSource gives the content for any split, and refuses more or less th
   });
 });
 
-test('inflateSource leaves no listeners behind while it waits for room', async () => {
+test('inflateSource leaves no listeners behind after waiting for the inflater to drain', async () => {
   const noise = randomBytes(BIG.sizeBytes);
   const { payload } = parseFilez(encodeFilez(BIG, noise, 1));
   const warnings: string[] = [];
@@ -569,7 +569,7 @@ test('inflateSource leaves no listeners behind while it waits for room', async (
   assert.deepEqual(warnings, []);
 });
 
-test('inflateSource passes an error of its source and stops reading when its reader stops', async () => {
+test('inflateSource passes on an error of its source, and stops reading when its consumer stops', async () => {
   const { payload } = parseFilez(encodeFilez(BIG, new Uint8Array(BIG.sizeBytes)));
   async function* failing(): AsyncGenerator<Uint8Array> {
     yield payload.subarray(0, 100);
@@ -588,7 +588,7 @@ test('inflateSource passes an error of its source and stops reading when its rea
   assert.ok(isReleased);
 });
 
-test('object paths split after two digits', () => {
+test('object paths split after two hexadecimal digits', () => {
   assert.equal(ostreeObjectPath(SUM, 'file', true), `objects/ab/${'ab'.repeat(31)}.filez`);
   assert.equal(ostreeObjectPath(SUM, 'file'), `objects/ab/${'ab'.repeat(31)}.file`);
   assert.equal(
@@ -597,7 +597,7 @@ test('object paths split after two digits', () => {
   );
 });
 
-test('verifyMetadata names both checksums', () => {
+test('the error of verifyMetadata names both checksums', () => {
   assert.throws(() => verifyMetadata(Uint8Array.of(1), SUM, 'dirtree'), {
     code: 'OSTREE_CHECKSUM_MISMATCH',
     details: {
@@ -608,7 +608,7 @@ test('verifyMetadata names both checksums', () => {
   });
 });
 
-test('numbers swap their bytes', () => {
+test('swap functions reverse the bytes of numbers', () => {
   assert.equal(swap32(0x000041ed), 0xed410000);
   assert.equal(swap32(0xffffffff), 0xffffffff);
   assert.equal(swap64(0x0000000065937d25n), 0x257d936500000000n);
@@ -625,7 +625,7 @@ test('metadata above its limit is refused before it is read', () => {
   refuses(() => parseSummary(new Uint8Array(SUMMARY_MAX_BYTES + 1)), 'OSTREE_METADATA_TOO_LARGE');
 });
 
-test('what is odd about an accepted file object is listed', () => {
+test('deviations of an accepted file object are listed as warnings', () => {
   const good = tinyObject('fbf7cf');
   const padded = good.slice();
   padded[5] = 1;
@@ -643,7 +643,7 @@ test('what is odd about an accepted file object is listed', () => {
   assert.deepEqual(Object.keys(FILEZ_WARNINGS).length, 4);
 });
 
-test('xattrs as a bare repository gives them back are sorted, have values, and capabilities without a root id', () => {
+test('xattrsOnDisk sorts xattrs, omits empty values, and removes a zero root id from capabilities', () => {
   const name = (text: string) => text as ByteString;
   const capability = (version: number, rootId: number) =>
     Uint8Array.of(1, 0, 0, version, 2, ...new Array(15).fill(0), rootId, 0, 0, 0);
@@ -664,7 +664,7 @@ test('xattrs as a bare repository gives them back are sorted, have values, and c
   }
 });
 
-test('a capability that the kernel refuses is told from others', () => {
+test('refusedOnDisk recognises capabilities that the kernel refuses', () => {
   const capability = (flags: number, revision: number, sizeBytes: number, rest = 0) =>
     Uint8Array.of(flags, 0, 0, revision, ...new Array(sizeBytes - 4).fill(rest));
   const refuses = (value: Uint8Array, name = 'security.capability') =>

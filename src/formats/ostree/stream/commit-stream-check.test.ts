@@ -52,7 +52,7 @@ function find(wanted: (stream: CommitStream, index: number) => boolean): number 
   throw new Error('no such object');
 }
 
-test('streams as composefs-ostree writes them have no findings, in both hash kinds', () => {
+test('streams that composefs-ostree wrote have no findings, for both hash algorithms', () => {
   for (const [key, { commit }] of Object.entries(EXPECTED_STREAMS)) {
     for (const algorithm of ['sha256', 'sha512'] as const) {
       const { content, objectRefs } = buildStream(repositoryOf(key), commit, algorithm).encode(
@@ -69,7 +69,7 @@ const isMetadata = (stream: CommitStream, index: number): boolean =>
 const isExternal = (stream: CommitStream, index: number): boolean =>
   stream.at(index).external !== undefined;
 
-test('a changed byte of metadata and of an inline file is found', () => {
+test('a changed byte of metadata or of an inline file is reported', () => {
   const meta = find(isMetadata);
   const inMeta = damaged((view, { info, content }) => {
     const at = content + view.getUint32(info + meta * 12, true) * 8;
@@ -91,7 +91,7 @@ test('a changed byte of metadata and of an inline file is found', () => {
   assert.deepEqual(findings(inFile), ['CHECKSUM_MISMATCH']);
 });
 
-test('padding, gaps and bytes at the end are found', () => {
+test('non-zero padding, gaps and trailing bytes are reported', () => {
   const commit = find((stream, index) => stream.at(index).data.length % 8 !== 0);
   const padded = damaged((view, { info, content }) => {
     const at = content + view.getUint32(info + commit * 12, true) * 8;
@@ -104,7 +104,7 @@ test('padding, gaps and bytes at the end are found', () => {
   assert.deepEqual(findings({ content: longer, objectRefs }), ['CONTENT_GAP']);
 });
 
-test('an object that nobody needs, and one that is missing, are found', () => {
+test('an unreachable object and a missing object are reported', () => {
   const extra = built();
   extra.addMetadata('ff'.repeat(32) as OstreeChecksum, new Uint8Array(12));
   assert.deepEqual(findings(extra.encode(COMMIT)), ['OBJECT_UNREACHABLE']);
@@ -121,7 +121,7 @@ test('an object that nobody needs, and one that is missing, are found', () => {
   assert.deepEqual(findings(partial.encode(COMMIT)), ['OBJECT_MISSING']);
 });
 
-test('external objects out of order, unused, or used for a small file are found', () => {
+test('external objects that are unsorted, unused, or used for a small file are reported', () => {
   const { content, objectRefs } = built().encode(COMMIT);
   const spare = 'ee'.repeat(32) as ObjectId;
   assert.deepEqual(findings({ content, objectRefs: [...objectRefs, spare] }), ['EXTERNAL_UNUSED']);
@@ -137,7 +137,7 @@ test('external objects out of order, unused, or used for a small file are found'
   assert.deepEqual(findings(small), ['INLINE_LIMIT']);
 });
 
-test('a file whose inline content has another size than its header is found', () => {
+test('a file whose inline content differs in size from its header is reported', () => {
   const file = find((stream, index) => {
     const { data } = stream.at(index);
     return data.length > 45 && data[4] === 0 && data[15] === 64;
@@ -148,7 +148,7 @@ test('a file whose inline content has another size than its header is found', ()
   assert.deepEqual(findings(longer), ['CONTENT_SIZE']);
 });
 
-test('an id used as two kinds, and an object that breaks its rules, are found', () => {
+test('an id used as two types, and an object that breaks the rules of its type, are reported', () => {
   const builder = new CommitStreamBuilder();
   const meta = encodeDirmeta({ uid: 0, gid: 0, mode: 0o40755, xattrs: [] });
   const metaId = computeMetadataChecksum(meta);
@@ -171,6 +171,6 @@ test('an id used as two kinds, and an object that breaks its rules, are found', 
   assert.deepEqual(found, ['KIND_CONFLICT', 'OBJECT_INVALID']);
 });
 
-test('every finding has a sentence', () => {
+test('every finding has a description', () => {
   for (const sentence of Object.values(STREAM_FINDINGS)) assert.match(sentence, /^[a-z].*[a-z]$/);
 });

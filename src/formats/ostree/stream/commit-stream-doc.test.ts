@@ -49,7 +49,7 @@ function requireSame({ content }: CommitStreamContent, { offset, hex }: HexLine)
   assert.equal(hex, found, `the bytes at ${offset.toString(16)}`);
 }
 
-test('the worked example shows every byte of the tiny stream, and the right ones', () => {
+test('the worked example shows every byte of the tiny stream correctly', () => {
   const stream = streamOf('mini/r-tiny-archive:t');
   const shown = new Uint8Array(stream.content.length);
   for (const line of hexLines('hex')) {
@@ -68,7 +68,7 @@ test('the worked example shows every byte of the tiny stream, and the right ones
   assert.equal(shown.indexOf(0), -1, 'every byte is shown');
 });
 
-test('the example of a large file shows bytes of its stream and the right object', () => {
+test('the example of a large file shows bytes of its stream and its external object correctly', () => {
   const stream = streamOf('mini/r-archive:test/v1');
   const lines = hexLines('hex-large');
   assert.equal(lines.length, 5);

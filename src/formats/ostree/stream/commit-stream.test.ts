@@ -42,7 +42,7 @@ import {
 
 for (const [key, { commit, ...kinds }] of Object.entries(EXPECTED_STREAMS)) {
   for (const algorithm of ['sha256', 'sha512'] as const) {
-    test(`the ${algorithm} stream of ${key} has the bytes and the id of composefs-ostree`, async () => {
+    test(`the ${algorithm} stream of ${key} has the bytes and the id that composefs-ostree gives`, async () => {
       const expected = kinds[algorithm];
       const built = buildStream(repositoryOf(key), commit, algorithm).encode(commit);
       assert.equal(built.content.length, expected.logical_len);
@@ -88,7 +88,7 @@ function streamsOf(key: string): {
   return { commit, built, bases: [plain, new CommitStream(junk, built.objectRefs)] };
 }
 
-test('objects taken from another commit give the same bytes as objects that are added', () => {
+test('a stream with objects taken from another stream equals one with added objects', () => {
   const { commit, built, bases } = streamsOf(FIRST_KEY);
   const whole = bases[0] ?? assert.fail();
   fc.assert(
@@ -121,7 +121,7 @@ test('objects taken from another commit give the same bytes as objects that are 
   assert.deepEqual(all.encode(commit), built);
 });
 
-test('an object that is taken and added with another content is refused', () => {
+test('an object that is taken and then added with different content is refused', () => {
   const { commit, bases } = streamsOf(FIRST_KEY);
   const base = bases[0] ?? assert.fail();
   for (const change of ['data', 'object'] as const) {
@@ -135,7 +135,7 @@ test('an object that is taken and added with another content is refused', () => 
   }
 });
 
-test('an object of the base that was not taken is not in the stream', () => {
+test('an object of the base that is not taken is not in the stream', () => {
   const { commit, bases } = streamsOf(FIRST_KEY);
   const base = bases[0] ?? assert.fail();
   const builder = new CommitStreamBuilder(base);
@@ -224,7 +224,7 @@ function sample(): { readonly stream: CommitStream; readonly commit: OstreeCheck
   return { stream: opened(builder, commit), commit };
 }
 
-test('a tree has one leaf per file id, stats from headers and times of zero', () => {
+test('a tree has one leaf per file id, stats from the headers, and times of zero', () => {
   const { stream, commit } = sample();
   const tree = treeOfCommit(commit, stream);
   const names = sortedEntries(tree.root).map(([name, inode]) => [
@@ -257,13 +257,13 @@ test('a tree has one leaf per file id, stats from headers and times of zero', ()
   assert.equal(tree.root.stat.mode, 0o755);
 });
 
-test('with reading the names of xattrs keep their NUL', () => {
+test('in the reading of cfsctl, xattr names keep their NUL', () => {
   const { stream, commit } = sample();
   const tree: Tree = treeOfCommit(commit, stream, { reading: 'cfsctl' });
   assert.deepEqual([...(tree.leaves.at(0)?.stat.xattrs.keys() ?? [])], ['user.x\0']);
 });
 
-test('a missing object is named', () => {
+test('the error for a missing object names it', () => {
   const builder = new CommitStreamBuilder();
   const commit = addCommit(builder, SUM);
   const stream = opened(builder, commit);
@@ -282,7 +282,7 @@ test('a missing object is named', () => {
   );
 });
 
-test('walkCommit verifies every metadata object when asked', () => {
+test('walkCommit with verification verifies every metadata object', () => {
   const { stream, commit } = sample();
   const damaged = (checksum: OstreeChecksum): Uint8Array | undefined =>
     checksum === META_ID
@@ -294,7 +294,7 @@ test('walkCommit verifies every metadata object when asked', () => {
   });
 });
 
-test('directories that nest too deep are refused', () => {
+test('directories nested above the limit are refused', () => {
   const builder = new CommitStreamBuilder();
   let tree = addTree(builder, { files: [], directories: [] });
   const levels = [tree];
@@ -331,7 +331,7 @@ test('directories that multiply without end are refused', () => {
   });
 });
 
-test('the same objects in any order give the same bytes, and one id has one content', () => {
+test('the same objects in any order give the same bytes, and an id with two contents is refused', () => {
   const builder = new CommitStreamBuilder();
   const tree = addTree(builder, { files: [], directories: [] });
   const commit = addCommit(builder, tree);
@@ -354,7 +354,7 @@ function refuses(content: Uint8Array, refs: readonly ObjectId[], code: ErrorCode
   );
 }
 
-test('a stream whose table breaks a rule is refused', () => {
+test('a stream whose object table breaks a rule is refused', () => {
   const { stream } = sample();
   const { content, objectRefs } = stream;
   const idsAt = 1032;
@@ -383,14 +383,14 @@ test('a stream whose table breaks a rule is refused', () => {
   refuses(content, [], 'OSTREE_STREAM_INVALID');
 });
 
-test('a stream cut anywhere is refused', () => {
+test('a stream truncated at any byte is refused', () => {
   const { content, objectRefs } = sample().stream;
   for (let length = 0; length < content.length - 7; length++) {
     refuses(content.subarray(0, length), objectRefs, 'OSTREE_STREAM_INVALID');
   }
 });
 
-test('a stream with an external part in its body is refused, one in several chunks is not', async () => {
+test('a stream with an external part in its body is refused, and one of several chunks is accepted', async () => {
   const { stream } = sample();
   const options = { algorithm: 'sha256', contentType: CONTENT_TYPES.ostreeCommit } as const;
   using writer = new SplitstreamWriter(options);
@@ -403,12 +403,12 @@ test('a stream with an external part in its body is refused, one in several chun
   });
 });
 
-test('files of twice the length of an id are inline', () => {
+test('a file of up to twice the length of an id is inline', () => {
   assert.equal(inlineMaxBytes('sha256'), 64);
   assert.equal(inlineMaxBytes('sha512'), 128);
 });
 
-test('stream names carry commits and sources', () => {
+test('names of streams contain the commit or the source, and are parsed back', () => {
   assert.equal(parseCommitStreamName(commitStreamName(SUM)), SUM);
   assert.equal(parseCommitStreamName(partialStreamName(SUM)), undefined);
   assert.equal(parsePartialStreamName(partialStreamName(SUM)), SUM);
@@ -422,7 +422,7 @@ test('stream names carry commits and sources', () => {
   );
 });
 
-test('a cached summary comes back, and a header that does not fit is not cached', () => {
+test('a cached summary is read back, and a summary with an oversized HTTP header is not cached', () => {
   const summary = Uint8Array.of(1, 2, 3);
   const cached = { etag: '"x"', lastModified: 'Tue', checksum: SUM, summary };
   const bytes = encodeSummaryCache(cached);

@@ -51,7 +51,7 @@ const LEAF: fc.Arbitrary<Leaf> = STAT.chain((stat) =>
   ),
 );
 
-test('a list gives back every leaf, whatever was replaced and dropped', () =>
+test('a list gives back every leaf after any replacements and removals', () =>
   fc.assert(
     fc.property(
       fc.array(LEAF, { maxLength: 60 }),
@@ -87,7 +87,7 @@ test('a list gives back every leaf, whatever was replaced and dropped', () =>
     { numRuns: 300 },
   ));
 
-test('objects of equal ids have one position in the pool', () => {
+test('objects with equal ids share one position in the pool', () => {
   const list = new LeafList();
   const file = (digit: string): Leaf => {
     const id = digit.repeat(128) as ObjectId;
@@ -99,7 +99,7 @@ test('objects of equal ids have one position in the pool', () => {
   equal(list.pool?.count, 2);
 });
 
-test('a list outside of its length has no leaves', () => {
+test('indexes outside the list give undefined', () => {
   const list = new LeafList();
   list.push({ kind: 'fifo', stat: UNSET_STAT });
   deepEqual([list.at(-1), list.at(1), list.at(Number.NaN)], [undefined, undefined, undefined]);
