@@ -12,14 +12,14 @@ const AROUND = {
   environment: {},
 };
 
-test('a command that needs a repository is refused one with --no-repo', async () => {
+test('--no-repo is refused for a command that needs a repository', async () => {
   const globals = new Given();
   globals.flags.add('no-repo');
   const setting = new Setting('images', globals, new Given(), AROUND);
   await assert.rejects(setting.open(), { code: 'COMMAND_NEEDS_REPOSITORY' });
 });
 
-test('bytes are not written to a terminal', () => {
+test('binary output is refused when standard output is a terminal', () => {
   const setting = new Setting('oci layer', new Given(), new Given(), AROUND);
   assert.throws(() => setting.refuseTerminal('the layer'), { code: 'IMAGE_OUTPUT_IS_TERMINAL' });
 });

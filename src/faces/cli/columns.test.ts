@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatTable } from './columns.ts';
 
-test('columns are as wide as their widest cell, numbers end below each other, and no line ends in blanks', async () => {
+test('columns fit their widest cell, numbers align right, and lines have no trailing blanks', async () => {
   const rows = [
     ['a', '7', 'x'],
     ['longer', '1234', ''],
@@ -14,7 +14,7 @@ test('columns are as wide as their widest cell, numbers end below each other, an
   ]);
 });
 
-test('a wide letter takes two columns, and a control character is shown as its number', async () => {
+test('a wide character takes two columns, and a control character is printed as its code', async () => {
   const rows = [
     ['\u6f22\u5b57', '|'],
     ['e\u0301', '|'],
@@ -26,7 +26,7 @@ test('a wide letter takes two columns, and a control character is shown as its n
   assert.ok(control.endsWith('|') && !control.includes('\u0007'));
 });
 
-test('a table of very many rows takes time in proportion to them', async () => {
+test('the time to lay out a table grows linearly with its rows', async () => {
   const rowsOf = (count: number) => Array.from({ length: count }, (_, at) => [`${at}`, 'x', 'yy']);
   const cost = async (count: number) => {
     const start = process.threadCpuUsage();

@@ -16,13 +16,13 @@ test('sizeBytes reads suffixes as coreutils does', () => {
   for (const [text, bytes] of Object.entries(sizes)) equal(sizeBytes(text, '--size'), bytes, text);
 });
 
-test('sizeBytes refuses what is not a size', () => {
+test('sizeBytes refuses an invalid size', () => {
   for (const text of ['', 'k', '-1', '1.5', '1x', '1kk', '64Gi', '0x10', '1e3', '99999999P']) {
     throws(() => sizeBytes(text, '--size'), /Cannot read --size: expected a size such as/, text);
   }
 });
 
-test('an empty --repo is refused, and an option for another kind of store, too', () => {
+test('an empty --repo and a store option that the verb does not use are refused', () => {
   throws(() => selectionOf({ repo: '' }), /expected a path after --repo/);
   const of = (group: 'unified' | 'files') =>
     ({ name: 'verb', group, summary: '', load: async () => ({}) as never }) as const;

@@ -40,7 +40,7 @@ function json(repo: string, ...args: readonly string[]) {
   return document;
 }
 
-test('verbs that cfsctl has print what it prints', () => {
+test('the ostree verbs print what the same verbs of cfsctl print', () => {
   using fixture = unpackOstree('r-tiny-archive');
   const repo = `${fixture.path}/repo`;
   ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');
@@ -71,7 +71,7 @@ test('verbs that cfsctl has print what it prints', () => {
   );
 });
 
-test('a pulled commit is listed, compared, exported and found present again', () => {
+test('a pulled commit is listed, compared and exported, and a second pull finds it present', () => {
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   const source = `ostree-local:${fixture.path}/fxmini/r-archive`;
@@ -110,7 +110,7 @@ test('a pulled commit is listed, compared, exported and found present again', ()
   assert.equal(readFileSync(`${fixture.path}/files/hello.txt`, 'latin1'), 'hello world\n');
 });
 
-test('a commit made of a directory is named, and a wrong command line is refused with 2', () => {
+test('a commit of a directory gets its ref, and a wrong command line exits with 2', () => {
   using temp = makeTempDir();
   const repo = `${temp.path}/repo`;
   mkdirSync(`${temp.path}/tree/s`, { recursive: true });
@@ -142,7 +142,7 @@ test('a commit made of a directory is named, and a wrong command line is refused
   assert.equal(onecopy(repo, 'ostree', 'show', 'nope').status, 4);
 });
 
-test('a delta from a file is applied, and its signature is demanded on request', () => {
+test('ostree apply-delta applies a delta file, and verifies its signature on request', () => {
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   const deltas = `${fixture.path}/fxmini/deltafiles`;
@@ -166,7 +166,7 @@ test('a delta from a file is applied, and its signature is demanded on request',
   assert.equal(json(repo, 'ostree', 'apply-delta', signed, ...key).signedBy.length, 1);
 });
 
-test('a ref that no source can have is a usage error, a missing one names the way to list refs', () => {
+test('an invalid ref is a usage error, and the error of a missing ref names list-refs', () => {
   using fixture = unpackOstree('r-tiny-archive');
   const source = `ostree-local:${fixture.path}/r-tiny-archive`;
   const repo = `${fixture.path}/repo`;
@@ -178,7 +178,7 @@ test('a ref that no source can have is a usage error, a missing one names the wa
   assert.match(missing.stderr, /hint: List the refs of a source with: onecopy ostree list-refs/);
 });
 
-test('inspect-format prints one document, and exits with 3 when something is wrong', () => {
+test('inspect-format prints one document, and exits with 3 if it has findings', () => {
   using fixture = unpackOstree('r-tiny-archive');
   const objects = `${fixture.path}/r-tiny-archive/objects`;
   const good = `${objects}/c5/1efa0182c5e5997bd88360ecdc85cb3faef8fa6ed4f9560e36b9329be14feb.commit`;
@@ -192,7 +192,7 @@ test('inspect-format prints one document, and exits with 3 when something is wro
   assert.equal(onecopy(fixture.path, 'inspect-format', good, '--as', 'jpeg').status, 2);
 });
 
-test('several refs, a mirror, ancestors, paths and commit objects alone are pulled, listed and taken away', () => {
+test('pulls of several refs, a mirror, ancestors, subpaths and commit objects are listed and removed', () => {
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   const archive = `ostree-local:${fixture.path}/fxmini/r-archive`;
@@ -250,7 +250,7 @@ test('several refs, a mirror, ancestors, paths and commit objects alone are pull
   }
 });
 
-test('a remote gets the headers it wants, and a summary at hand decides what a ref means', async () => {
+test('a pull sends the HTTP headers of its options, and resolves refs by the summary file of --summary', async () => {
   using fixture = unpackOstree('mini');
   await using server = await FakeHttp.start({ root: fixture.path });
   const repo = `${fixture.path}/repo`;
@@ -282,7 +282,7 @@ test('a remote gets the headers it wants, and a summary at hand decides what a r
   }
 });
 
-test('a configured remote is obeyed for a repository on this host too', () => {
+test('the settings of a configured remote also apply to a pull from a local repository', () => {
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   const source = `ostree-local:${fixture.path}/fxmini/r-archive:test/v1`;
@@ -301,7 +301,7 @@ test('a configured remote is obeyed for a repository on this host too', () => {
   assert.equal(pull('--remote-config', config, '--remote', 'o'), 0);
 });
 
-test('a configured remote has a URL of its own, and the refs of a local repository can be listed', async () => {
+test('a pull uses the URL of a configured remote, and list-refs also reads a local repository', async () => {
   using fixture = unpackOstree('mini');
   await using server = await FakeHttp.start({ root: fixture.path });
   const repo = `${fixture.path}/repo`;
@@ -327,7 +327,7 @@ function nameAndCommit({ name, commit }: { readonly name: string; readonly commi
   return [name, commit];
 }
 
-test('fsck of a commit reads all of it, and says what is damaged or missing', () => {
+test('fsck of a commit reads all its files, and names damaged and missing objects', () => {
   using fixture = unpackOstree('mini');
   const repo = `${fixture.path}/repo`;
   ok(repo, 'init', '--algorithm', 'fsverity-sha256-12', '--insecure');

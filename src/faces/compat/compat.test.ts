@@ -115,7 +115,7 @@ describe('mkcomposefs', () => {
     }
   });
 
-  it('shows what carries the mark of a whiteout as C does, and takes that back', async () => {
+  it('dumps escaped whiteouts as C does, and reads that dump back to the same image', async () => {
     using temp = makeTempDir();
     const [input, output] = ['in', 'out'].map((name) =>
       readFileSync(new URL(`../escaped-whiteouts.${name}`, GOLDEN), 'latin1'),
@@ -127,7 +127,7 @@ describe('mkcomposefs', () => {
     await image(temp.path, output);
   });
 
-  it('raises the version to 1 when there is a whiteout, unless the range forbids it', async () => {
+  it('raises the version to 1 if the tree has a whiteout and the range allows version 1', async () => {
     using temp = makeTempDir();
     const id = async (dump: string, ...range: string[]): Promise<string> => {
       const path = dumpFile(temp.path, dump);
@@ -154,7 +154,7 @@ describe('mkcomposefs', () => {
     assert.match(stdout.slice(bytes.length), /^[0-9a-f]{64}\n$/);
   });
 
-  it('reads a directory: files, links, modes and times, with and without its hard links', async () => {
+  it('reads files, links, modes and times of a directory, with and without hard links', async () => {
     using temp = makeTempDir();
     const source = join(temp.path, 'source');
     mkdirSync(join(source, 'd'), { recursive: true });
@@ -215,7 +215,7 @@ describe('mkcomposefs', () => {
     ['a dump that breaks the rules', ['--from-file', '-', 'y'], 'bogus\n', /line 1/],
   ];
   for (const [name, args, stdin, message] of failures) {
-    it(`fails with status 1 and a reason on ${name}`, async () => {
+    it(`exits with 1 and a reason on ${name}`, async () => {
       using temp = makeTempDir();
       const files = args.map((arg) => (arg === '-' ? dumpFile(temp.path, stdin) : arg));
       const { status, stdout, stderr } = await run('mkcomposefs', files);
@@ -226,7 +226,7 @@ describe('mkcomposefs', () => {
     });
   }
 
-  it('says which options have no effect on a dumpfile, and writes what it writes without them', async () => {
+  it('warns about options that have no effect on a dumpfile, and writes the same image', async () => {
     using temp = makeTempDir();
     const path = dumpFile(temp.path, DUMP);
     const args = ['--from-file', '--print-digest-only', path];
@@ -255,7 +255,7 @@ describe('composefs-info', () => {
     assert.equal(stdout, `${lines.join('\n')}\n`);
   });
 
-  it('dumps as C does: sizes and link counts as stored, hard links with their metadata', async () => {
+  it('dumps as C does: sizes and link counts as stored, hard links with full metadata', async () => {
     using temp = makeTempDir();
     const { stdout } = await run('composefs-info', ['dump', await image(temp.path)]);
     const opaque = 'trusted.overlay.opaque=x user.a=b user.overlay.opaque=x';
@@ -278,7 +278,7 @@ describe('composefs-info', () => {
     );
   });
 
-  it('takes options before and after the command, and filters names of the root', async () => {
+  it('takes options before and after the command, and filters by names in the root', async () => {
     using temp = makeTempDir();
     const path = await image(temp.path);
     const expected = `/d/\t\n/d/e\t@ ${OBJECT}\n/d/h\n/w\n`;
@@ -288,7 +288,7 @@ describe('composefs-info', () => {
     );
   });
 
-  it('lists objects, and those that a directory lacks', async () => {
+  it('lists the objects of an image, and the ones missing in a directory', async () => {
     using temp = makeTempDir();
     const path = await image(temp.path);
     assert.equal(
@@ -301,7 +301,7 @@ describe('composefs-info', () => {
     assert.equal((await run('composefs-info', missing)).stdout, `${OBJECT}\n`);
   });
 
-  it('measures files', async () => {
+  it('prints the fs-verity digest of a file', async () => {
     using temp = makeTempDir();
     const path = join(temp.path, 'f');
     writeFileSync(path, 'hello world');
@@ -319,7 +319,7 @@ describe('composefs-info', () => {
     ['a file that is no image', ['ls', '/etc/passwd'], /^composefs-info: Cannot read the image/],
   ];
   for (const [name, args, message] of failures) {
-    it(`fails with status 1 and a reason on ${name}`, async () => {
+    it(`exits with 1 and a reason on ${name}`, async () => {
       const { status, stderr } = await run('composefs-info', args);
       assert.equal(status, 1);
       assert.match(stderr, message);
@@ -336,25 +336,25 @@ describe('parseOptions', () => {
   const parse = (...argv: string[]): ReturnType<typeof parseOptions> =>
     parseOptions(argv, table, 'p');
 
-  it('takes any unique beginning of a name, and the exact name of one that begins another', () => {
+  it('takes any unique prefix of an option name, and prefers an exact match', () => {
     assert.deepEqual(parse('--thr', '4').values.get('threads'), ['4']);
     assert.deepEqual([...parse('--print-digest').flags], ['print-digest']);
     assert.deepEqual([...parse('--print-digest-o').flags], ['print-digest-only']);
   });
 
-  it('refuses what is ambiguous, unknown, or lacks or has too many values', () => {
+  it('refuses ambiguous and unknown options, missing values and unexpected values', () => {
     for (const argv of [['--print'], ['--nope'], ['-x'], ['--threads'], ['--print-digest=1']]) {
       assert.throws(() => parse(...argv), UsageError);
     }
   });
 
-  it('takes everything after two dashes as operands', () => {
+  it('takes all arguments after -- as operands', () => {
     assert.deepEqual(parse('a', '--', '--threads').operands, ['a', '--threads']);
   });
 });
 
 describe('escapeName', () => {
-  it('escapes all but graphic ASCII, and spaces only where asked', () => {
+  it('escapes all bytes but graphic ASCII, and spaces only on request', () => {
     assert.equal(escapeName('a b\\\n\t\r\x01\xff=', true), 'a b\\\\\\n\\t\\r\\x01\\xff=');
     assert.equal(escapeName('a b', false), 'a\\x20b');
   });

@@ -16,7 +16,7 @@ import { parseLetters } from './short-options.ts';
 
 const ID = '0123456789abcdef'.repeat(4);
 
-test('letters stand together, joined with a value, or behind operands, as getopt takes them', () => {
+test('short options are parsed as getopt does: grouped, with a joined value, or after operands', () => {
   const table = { o: true, n: false, v: false };
   assert.deepEqual(parseLetters(['a', '-nvo', 'x', '-oy', 'b', '--', '-n'], table, 'p'), {
     letters: [
@@ -32,7 +32,7 @@ test('letters stand together, joined with a value, or behind operands, as getopt
   }
 });
 
-test('a list of mount options splits at plain commas and at the first equals sign', () => {
+test('mount options are split at unescaped commas and at the first equals sign', () => {
   assert.deepEqual(splitMountOptions('a=b=c,d\\,e,f\\\\,'), [
     { name: 'a', value: 'b=c' },
     { name: 'd,e', value: undefined },
@@ -41,7 +41,7 @@ test('a list of mount options splits at plain commas and at the first equals sig
   ]);
 });
 
-test('mount options are read as the C program reads them', () => {
+test('mount options mean what they mean to the C program', () => {
   const base = { digest: undefined, verity: 'off', writable: undefined, idMap: undefined } as const;
   const rows = [
     ['basedir=a', { ...base, objects: ['a'], readOnly: false }],
@@ -94,7 +94,7 @@ for (const list of REFUSED) {
   });
 }
 
-test('an image is mounted with two directories of objects, id mapping and a writable layer', async (t) => {
+test('an image is mounted with two object directories, id mapping and a writable layer', async (t) => {
   if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay', 'xfs')) return;
   await using disk = await mountLoopFilesystem('xfs');
   const at = (name: string) => join(disk.path, name);

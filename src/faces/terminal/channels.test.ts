@@ -28,14 +28,14 @@ function read(fd: number): string {
   }
 }
 
-test('pieces arrive in order, the first few and the many', () => {
+test('a thousand writes arrive complete and in order', () => {
   const pieces = Array.from({ length: 1000 }, (_, at) => `${at} ${'é'.repeat(at % 50)}\n`);
   const { stdout, status } = spawnSync(process.execPath, saying(pieces), { encoding: 'utf8' });
   equal(status, 0);
   equal(stdout, pieces.join(''));
 });
 
-test('a pipe that is full, and that writers may not wait for, loses nothing', async () => {
+test('no output is lost when the non-blocking pipe is full', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'pipe');
   equal(spawnSync('mkfifo', [path]).status, 0);

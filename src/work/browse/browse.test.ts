@@ -44,7 +44,7 @@ for (const name of [
   'types/sha512-v2',
   'whiteouts/sha256-v1',
 ]) {
-  test(`a walk over ${name} is the tree that cfsctl dumped`, async () => {
+  test(`a walk over ${name} visits the tree that cfsctl dumped`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, name.replace('/', '/repo-'));
@@ -139,7 +139,7 @@ const LINKED = [
   'l dangling nothing',
 ];
 
-test('links are followed inside the image, an absolute one from its root, and .. stops there', async () => {
+test('links are resolved inside the image, absolute ones from its root, and .. stops at the root', async () => {
   await withTree(LINKED, (view) => {
     for (const path of [
       'usr/lib/os-release',
@@ -157,7 +157,7 @@ test('links are followed inside the image, an absolute one from its root, and ..
   });
 });
 
-test('the last link of a path is itself unless it is to be followed', async () => {
+test('a final symbolic link is resolved only on request', async () => {
   await withTree(LINKED, (view) => {
     assert.equal(view.stat(b('/abs')).target, '/lib/os-release');
     assert.equal(view.stat(b('/abs')).kind, 'symlink');
@@ -181,7 +181,7 @@ for (const [path, code] of [
   });
 }
 
-test('reading a file that is not regular fails with TREE_NOT_REGULAR', async () => {
+test('reading a non-regular file fails with TREE_NOT_REGULAR', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const tree = treeOf([]);
@@ -190,7 +190,7 @@ test('reading a file that is not regular fails with TREE_NOT_REGULAR', async () 
   assert.throws(() => [...view.read(b('/pipe'))], isCode('TREE_NOT_REGULAR'));
 });
 
-test('a directory is listed in byte order, a file as itself', async () => {
+test('listing a directory gives byte order, listing a file gives the file', async () => {
   await withTree(LINKED, (view) => {
     const names = (path: string) => view.list(b(path)).map(({ name }) => name);
     assert.deepEqual(names('/'), ['a', 'abs', 'b', 'dangling', 'etc', 'lib', 'loop', 'up', 'usr']);
@@ -199,7 +199,7 @@ test('a directory is listed in byte order, a file as itself', async () => {
   });
 });
 
-test('the stub entries of old versions are never seen, files of such names are', async () => {
+test('the whiteout stubs of old image versions are hidden, other files of such names are listed', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   using view = await viewOf(repository, treeOf(['f 5a text', 'd x']));
@@ -208,7 +208,7 @@ test('the stub entries of old versions are never seen, files of such names are',
   assert.equal(text(view, '/5a'), 'text');
 });
 
-test('holes read as zeros of their size', async () => {
+test('holes read as zeros', async () => {
   await withTree(['s hole 3000000'], (view) => {
     assert.ok(view.stat(b('hole')).isSparse);
     const pieces = [...view.read(b('/hole'))].map((piece) => piece.length);
@@ -219,7 +219,7 @@ test('holes read as zeros of their size', async () => {
   });
 });
 
-test('an object of another size, or with other bytes, is not read', async () => {
+test('an object of wrong size or wrong bytes is not read', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const { id } = repository.objects.ensureBytes(Buffer.alloc(100, 'x'));
@@ -240,7 +240,7 @@ test('an object of another size, or with other bytes, is not read', async () => 
   assert.throws(() => [...view.read(b('/missing'))], isCode('OBJECT_NOT_FOUND'));
 });
 
-test('findFiles takes name, path, kind, size and depth together', async () => {
+test('findFiles combines name, path, kind, size and depth', async () => {
   const lines = [
     'd etc',
     'f etc/a.conf 12345',
@@ -311,12 +311,12 @@ for (const pattern of ['\\', 'a\\', '[z-a]', 'x'.repeat(4097)]) {
   });
 }
 
-test('a pattern of many stars does not take long', () => {
+test('a pattern of many stars matches in linear time', () => {
   const matcher = compilePattern(b(`${'*a'.repeat(500)}b`));
   assert.equal(matcher(b('a'.repeat(4000))), false);
 });
 
-test('a pattern matches as its regular expression does', () => {
+test('a pattern matches the same names as its regular expression', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?') });
   const names = fc.string({ unit: fc.constantFrom('a', 'b') });
   fc.assert(
@@ -328,7 +328,7 @@ test('a pattern matches as its regular expression does', () => {
   );
 });
 
-test('diffViews names what was added, removed and changed, and how', async () => {
+test('diffViews lists what was added, removed and changed, with the changed attributes', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const before = treeOf([
@@ -383,7 +383,7 @@ test('diffViews of an image with itself is empty', async () => {
   assert.deepEqual([...diffViews(view, view)], []);
 });
 
-test('a name that means no image is not found', async () => {
+test('an unknown image name fails with not found', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   await assert.rejects(openImageView(repository, 'nothing'), isCode('IMAGE_NOT_FOUND'));

@@ -35,7 +35,7 @@ const LOSSES: Readonly<Record<string, (path: string, id: ObjectId) => void>> = {
 };
 
 for (const [what, lose] of Object.entries(LOSSES)) {
-  test(`reading verbs show an image whose EROFS ${what} is gone, and write nothing`, async () => {
+  test(`reading verbs show an image whose EROFS ${what} is missing, and write nothing`, async () => {
     await withImage(async ({ path, repository }) => {
       const id = resolveImageId(repository, 'app');
       lose(path, id);
@@ -61,7 +61,7 @@ for (const [what, lose] of Object.entries(LOSSES)) {
     });
   });
 
-  test(`verbs that need the image build it again when its ${what} is gone`, async () => {
+  test(`verbs that need the EROFS image rebuild it when its ${what} is missing`, async () => {
     await withImage(async ({ path, repository }) => {
       const id = resolveImageId(repository, 'app');
       lose(path, id);
@@ -74,7 +74,7 @@ for (const [what, lose] of Object.entries(LOSSES)) {
   });
 }
 
-test('an image that is there in another version than the default is used; image create adds the missing one', async () => {
+test('an image stored in a non-default version is found; image create adds the default version', async () => {
   const formats = { default: 1, extra: [2] } as const;
   await withImage(async ({ path, repository }) => {
     const named = findNamed(repository, 'app');

@@ -12,7 +12,7 @@ import { mountLoopFilesystem } from '../../../test/support/loop-fs.ts';
 import { writeTinyImage } from '../../../test/support/tiny-images.ts';
 import { collectGarbage, planGc } from './index.ts';
 
-test('what is mounted is kept until it is unmounted, or goes by force with a word about it', async (t) => {
+test('gc keeps a mounted image until it is unmounted, and --force removes it with a warning', async (t) => {
   if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay', 'xfs')) return;
   await using disk = await mountLoopFilesystem('xfs');
   const path = join(disk.path, 'repo');

@@ -56,7 +56,7 @@ for (const [name, damage] of [
   ['flip byte 14 (algorithm) of the config splitstream', wrongStreamAlgorithm],
   ['remove streams/oci-layer link (first by name)', missingLayerLink],
 ] as const) {
-  test(`OCI images are counted and damage is named as the real tool does: ${name}`, () =>
+  test(`check counts OCI images and names damage as cfsctl does: ${name}`, () =>
     withWhiteouts(damage, async (repository) => {
       const steps = DAMAGE.find((entry) => entry.case === name)?.steps ?? [];
       const step = steps.find(({ cmd }) => cmd?.slice(-2).join(' ') === 'oci fsck');
@@ -68,7 +68,7 @@ for (const [name, damage] of [
     }));
 }
 
-test('a label that names a missing image is found, and the document is the one of the real tool', () =>
+test("a label that names a missing image is reported, in the same document as cfsctl's", () =>
   withGolden('labelled/repo-sha256-v1', unharmed, async (repository) => {
     const report = await checkOciImages(repository);
     const steps = readGolden<readonly GoldenStep[]>('oci/labelled/sha256-v1.json');
@@ -92,7 +92,7 @@ for (const name of [
   'whiteouts/repo-sha256-v1',
   'zstd-plain/repo-sha256-v1',
 ]) {
-  test(`layers hash to their diff ids and images build again to their ids: ${name}`, () =>
+  test(`layers hash to their diff ids, and rebuilt images have their recorded ids: ${name}`, () =>
     withGolden(name, unharmed, async (repository) => {
       const report = await checkOciImages(repository, { content: true, rebuild: true });
       deepEqual(report.findings, []);
@@ -100,7 +100,7 @@ for (const name of [
     }));
 }
 
-test('a layer whose stream rebuilds other bytes is found only when content is read', () =>
+test('a layer whose stream rebuilds other bytes is reported only when content is read', () =>
   withWhiteouts(unharmed, async (repository, path) => {
     const { algorithm } = repository;
     const layer = repository.streams.list().find(({ name }) => name.startsWith('oci-layer-'));
@@ -118,7 +118,7 @@ test('a layer whose stream rebuilds other bytes is found only when content is re
     equal(finding?.kind, 'layer-check-failed', 'its object does not have the digest that names it');
   }));
 
-test('a wrong diff id that the original accepted is found when content is read', () =>
+test('a wrong diff id that cfsctl accepted is reported when content is read', () =>
   withWhiteouts(unharmed, async (repository) => {
     const image = await storeImage(repository, `sha256:${'1'.repeat(64)}`);
     repository.tags.remove('img');
@@ -178,13 +178,13 @@ for (const [kind, damage] of [
     (path: string) => writeFileSync(objectOfStream(path, 'oci-manifest-'), ''),
   ],
 ] as const) {
-  test(`missing and damaged streams are named: ${kind}`, () =>
+  test(`missing and damaged streams are reported: ${kind}`, () =>
     withWhiteouts(damage, async (repository) => {
       deepEqual(await kindsOf(repository), [kind]);
     }));
 }
 
-test('a manifest under another digest is a digest mismatch', () =>
+test('a manifest stored under another digest is reported as a digest mismatch', () =>
   withWhiteouts(
     (path) => {
       const streams = join(path, 'streams');
@@ -198,7 +198,7 @@ test('a manifest under another digest is a digest mismatch', () =>
     },
   ));
 
-test('names that no tag has, or may have, are named', () =>
+test('unknown, dangling and invalid tag names are reported', () =>
   withWhiteouts(
     (path) => {
       const refs = join(path, 'streams/refs/oci');
@@ -215,7 +215,7 @@ test('names that no tag has, or may have, are named', () =>
     },
   ));
 
-test('tags of one image, and images with one layer, have it read once', () =>
+test('check reads a layer once, though several tags and images use it', () =>
   withWhiteouts(unharmed, async (repository) => {
     const [tag] = repository.tags.list();
     ok(tag);

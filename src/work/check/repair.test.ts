@@ -55,7 +55,7 @@ test('a finding about an object names the images and paths that use it', async (
   });
 });
 
-test('a repair brings damaged files again from where the image is', async () => {
+test('repair replaces damaged objects by a pull from the source of the image', async () => {
   await withImage(async (place) => {
     const { repository, reference } = place;
     const file = await fileOf(place);
@@ -69,7 +69,7 @@ test('a repair brings damaged files again from where the image is', async () => 
   });
 });
 
-test('a repair without a source removes what is damaged and says who misses it', async () => {
+test('repair without a source removes damaged objects and lists the images that used them', async () => {
   await withImage(async (place) => {
     const file = await fileOf(place);
     flip(file);
@@ -88,7 +88,7 @@ for (const [what, damage] of [
   ['is missing', (path: string) => rmSync(path)],
   ['is damaged', flip],
 ] as const) {
-  test(`a repair builds an EROFS image that ${what} from its layers, without a source`, async () => {
+  test(`repair without a source rebuilds an EROFS image that ${what} from its layers`, async () => {
     await withImage(async ({ repository, pathOf }) => {
       const id = resolveImageId(repository, 'app');
       damage(pathOf(id));
@@ -99,7 +99,7 @@ for (const [what, damage] of [
   });
 }
 
-test('a repair names streams anew that only their image still leads to', async () => {
+test('repair restores the missing name of a stream that an image still refers to', async () => {
   await withImage(async ({ path, repository }) => {
     const { layers } = openOciImage(repository, 'app');
     const link = join(path, 'streams', `oci-layer-${layers[0]?.diffId}`);

@@ -52,7 +52,7 @@ function recordedListings(): [string, string][] {
   return found;
 }
 
-test('listings of whole commits are those of ostree ls -RCX', async () => {
+test('whole commits are listed as ostree ls -RCX lists them', async () => {
   using temp = await makeTempRepository();
   const listings = recordedListings();
   assert.equal(listings.length, 10);
@@ -62,7 +62,7 @@ test('listings of whole commits are those of ostree ls -RCX', async () => {
   }
 });
 
-test('a commit is found by ref, id and unique abbreviation, and by nothing else', async () => {
+test('a commit is found by ref, id and unique abbreviation only', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const v1 = await storeFixtureCommit(repository, V1, 'test/v1');
@@ -95,7 +95,7 @@ test('a commit is found by ref, id and unique abbreviation, and by nothing else'
   assert.throws(() => tagCommit(repository, v1, 'x'.repeat(256)), { code: 'OSTREE_REF_INVALID' });
 });
 
-test('an abbreviation of two commits is refused, and a ref whose commit is gone says so', async () => {
+test('an ambiguous abbreviation is refused, and a ref to a missing commit is reported', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const commit = await storeFixtureCommit(repository, V1, 'test/v1');
@@ -115,7 +115,7 @@ test('an abbreviation of two commits is refused, and a ref whose commit is gone 
   assert.equal(listCommitRefs(repository)[0]?.streamId, undefined);
 });
 
-test('metadata is printed as the real tool prints it', async () => {
+test('metadata is printed as ostree prints it', async () => {
   using temp = await makeTempRepository();
   const commit = await storeFixtureCommit(temp.repository, V1);
   const { metadata } = openCommit(temp.repository, commit).commit;
@@ -142,7 +142,7 @@ test('metadata is printed as the real tool prints it', async () => {
   assert.deepEqual(values.get('test.tuple'), [513, 's', -1]);
 });
 
-test('two commits differ where ostree diff says, in order of paths', async () => {
+test('a diff of two commits lists the same paths as ostree diff, in order', async () => {
   using temp = await makeTempRepository();
   const v1 = openCommit(temp.repository, await storeFixtureCommit(temp.repository, V1));
   const v2 = openCommit(temp.repository, await storeFixtureCommit(temp.repository, V2));
@@ -163,7 +163,7 @@ test('two commits differ where ostree diff says, in order of paths', async () =>
   assert.deepEqual(changes(v1, v1), []);
 });
 
-test('history goes as far as commits are stored', async () => {
+test('history ends at the first commit that is not stored', async () => {
   using temp = await makeTempRepository();
   const v2 = await storeFixtureCommit(temp.repository, V2, 'test/main');
   const short = readHistory(temp.repository, 'test/main');
@@ -192,7 +192,7 @@ test('history goes as far as commits are stored', async () => {
   assert.equal(commitDate(2n ** 62n), undefined);
 });
 
-test('files are read from the stream and from objects, and links are not', async () => {
+test('files are read from the stream and from objects; symbolic links and directories are refused', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const stored = openCommit(repository, await storeFixtureCommit(repository, V1));
@@ -206,7 +206,7 @@ test('files are read from the stream and from objects, and links are not', async
   assert.equal(findEntry(stored, '//').kind, 'directory');
 });
 
-test('a lost image is built again, and its compatible form on demand', async () => {
+test('a lost image is rebuilt, and its compatible form on request', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const expected = EXPECTED_STREAMS[V1]?.sha256;

@@ -7,7 +7,7 @@ import { composeImage, writeImage } from './compose.ts';
 import { hashFile } from './scan.ts';
 
 describe('composeImage', () => {
-  it('refuses a range above the versions that C knows', () => {
+  it('refuses a version range above the versions of C', () => {
     const source = { tree: new Tree(UNSET_STAT) };
     for (const range of [
       { min: 2, max: 2 },
@@ -18,7 +18,7 @@ describe('composeImage', () => {
     }
   });
 
-  it('takes the lowest version of a range, even when its ends are swapped, as C does', () => {
+  it('takes the lowest version of a range, also when the ends are swapped, as C does', () => {
     const source = { tree: new Tree(UNSET_STAT) };
     assert.deepEqual(
       composeImage(source, { min: 1, max: 0 }),
@@ -28,7 +28,7 @@ describe('composeImage', () => {
 });
 
 describe('writeImage', () => {
-  it('refuses to fill a terminal with bytes', () => {
+  it('refuses to write an image to a terminal', () => {
     assert.throws(() => writeImage(new Uint8Array(0), '-', () => true), {
       code: 'IMAGE_OUTPUT_IS_TERMINAL',
     });
@@ -36,7 +36,7 @@ describe('writeImage', () => {
 });
 
 describe('hashFile', () => {
-  it('refuses a file that has grown or shrunk since it was looked at', () => {
+  it('refuses a file whose size changed since stat', () => {
     using temp = makeTempDir();
     using file = temp.dir.openFile('f', OPEN.readWrite | OPEN.create);
     writeAll(file, Buffer.from('hello world'));

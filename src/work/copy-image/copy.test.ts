@@ -82,7 +82,7 @@ class World implements AsyncDisposable {
   }
 }
 
-test('one image of an index is copied out of a registry into a layout, byte for byte', async () => {
+test('one image of an index is copied from a registry into a layout, byte for byte', async () => {
   await using world = await World.start();
   const to = `oci:${world.path('out')}:mine`;
   const report = await copyImage(world.at('ns/app:v1'), to, { platform: PLATFORM });
@@ -110,7 +110,7 @@ test('one image of an index is copied out of a registry into a layout, byte for 
   ok(again.bytes.fetched < 4000, 'manifests and the config');
 });
 
-test('all of an index goes into a registry: blobs, manifests by digest, and the index last', async () => {
+test('a whole index is copied to a registry: blobs, then manifests by digest, then the index', async () => {
   await using world = await World.start();
   const { image, memory } = world;
   const from = `oci:${world.path('layout')}:v1`;
@@ -137,7 +137,7 @@ test('all of an index goes into a registry: blobs, manifests by digest, and the 
   await world.refuses('BLOB_DIGEST_MISMATCH', from, byDigest, { platform: PLATFORM });
 });
 
-test('within a registry, blobs are mounted and no byte is read', async () => {
+test('a copy within a registry mounts the blobs and reads none', async () => {
   await using world = await World.start();
   const options = { all: true };
   const report = await copyImage(world.at('ns/app:v1'), world.at('other/copy:v1'), options);
@@ -155,7 +155,7 @@ test('within a registry, blobs are mounted and no byte is read', async () => {
   equal(sent.bytes.copied, report.bytes.mounted);
 });
 
-test('what refers to the image comes along, and is there before the name', async () => {
+test('referrers of an image are copied, before its tag is set', async () => {
   for (const referrers of [true, false]) {
     await using world = await World.start({ referrers });
     const { image } = world;
@@ -178,7 +178,7 @@ test('what refers to the image comes along, and is there before the name', async
   }
 });
 
-test('directories and archives hold all platforms, and are read again', async () => {
+test('copies to directories and archives hold all platforms and can be read again', async () => {
   await using world = await World.start();
   const { image } = world;
   const all = { all: true };
@@ -196,7 +196,7 @@ test('directories and archives hold all platforms, and are read again', async ()
   ok(readFileSync(world.path('a.tar')).equals(readFileSync(world.path('b.tar'))));
 });
 
-test('a preview names what would be copied, and asks no target', async () => {
+test('a dry run lists what would be copied, and does not contact the target', async () => {
   await using world = await World.start();
   const found = await previewCopy(world.at('ns/app:v1'), { all: true, withReferrers: false });
   equal(found.digest, world.image.digest);
@@ -205,7 +205,7 @@ test('a preview names what would be copied, and asks no target', async () => {
   equal(world.requests('POST', '').length, 0);
 });
 
-test('the policy of this host decides about every platform before the first layer', async () => {
+test('the signature policy is evaluated for every platform before the first layer is copied', async () => {
   await using world = await World.start();
   const signaturePolicy = world.path('policy.json');
   writeFileSync(signaturePolicy, '{"default":[{"type":"reject"}]}');
@@ -217,7 +217,7 @@ test('the policy of this host decides about every platform before the first laye
   equal(world.requests('GET', '/blobs/').length, 0);
 });
 
-test('bytes that are not the blob are never sent whole, and nothing gets a name', async () => {
+test('a blob with wrong bytes is not completed at the target, and no tag is set', async () => {
   await using world = await World.start();
   const { image } = world;
   const layer = [...image.blobs].find(([, bytes]) => bytes.length > 50_000)?.[0] ?? '';
@@ -242,7 +242,7 @@ test('bytes that are not the blob are never sent whole, and nothing gets a name'
   equal(existsSync(world.path(`out/blobs/sha256/${layer.slice(7)}`)), false);
 });
 
-test('an upload that broke goes on, and the credentials stay with the registry', async () => {
+test('an interrupted upload is resumed, and credentials go to their registry only', async () => {
   await using world = await World.start({ tellsStatus: true, chunkMinBytes: 16 << 20 });
   let broken = 0;
   world.answer = ({ method }) => {
@@ -279,7 +279,7 @@ test('an upload that broke goes on, and the credentials stay with the registry',
   equal(away.filter(({ headers }) => headers.authorization !== undefined).length, 0);
 });
 
-test('references that name no place of images, and choices that name none, are refused by name', async () => {
+test('references without an image transport, unsupported targets and ambiguous sources are refused with their code', async () => {
   await using world = await World.start();
   const layout = `oci:${world.path('layout')}`;
   const out = `oci:${world.path('out')}`;

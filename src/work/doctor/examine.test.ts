@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { examineHost } from './index.ts';
 
-test('an examination names every capability once and leaves nothing behind', () => {
+test('an examination reports every capability once and leaves no files behind', () => {
   const path = mkdtempSync(join(tmpdir(), 'onecopy-doctor-'));
   try {
     const [found] = examineHost([path]);

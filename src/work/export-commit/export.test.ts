@@ -49,7 +49,7 @@ for (const createMode of ['archive', 'bare', 'bare-user'] as const) {
   });
 }
 
-test('a bare-user-only repository gets what it can hold, and is not touched otherwise', async () => {
+test('an export refuses a commit that bare-user-only cannot store, and takes one with canonical permissions', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   await storeFixtureCommit(repository, V1, 'test/v1');
@@ -67,7 +67,7 @@ test('a bare-user-only repository gets what it can hold, and is not touched othe
   if (ostree !== undefined) run('fsck', `--repo=${target}`);
 });
 
-test('a bare repository refuses xattrs that it cannot give back, and a commit has them as it can', async (t) => {
+test('an export to a bare repository refuses empty xattrs, and a commit made without them is accepted', async (t) => {
   if (!needs(t, 'root', 'tool:ostree')) return;
   using temp = await makeTempRepository();
   const { repository, path } = temp;
@@ -100,7 +100,7 @@ test('a bare repository refuses xattrs that it cannot give back, and a commit ha
   assert.doesNotMatch(listed, /user\.empty/);
 });
 
-test('a missing repository is made only on demand, and a bad ref is refused before anything is', async () => {
+test('a target repository is created only on request, and a bad ref is refused before that', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   await storeFixtureCommit(repository, V1, 'test/v1');
@@ -114,7 +114,7 @@ test('a missing repository is made only on demand, and a bad ref is refused befo
   assert.equal(existsSync(`${path}/none`), false);
 });
 
-test('damaged content is found while it is written, and no ref appears', async () => {
+test('an export of damaged content fails and sets no ref', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   await storeFixtureCommit(repository, V1, 'test/v1');
@@ -131,7 +131,7 @@ test('damaged content is found while it is written, and no ref appears', async (
   assert.deepEqual([...repo.listObjects(), ...repo.refs.list()], []);
 });
 
-test('detached metadata goes out with its commit', async () => {
+test('detached metadata is exported with its commit', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   mkdirSync(`${path}/tree`);

@@ -71,7 +71,7 @@ async function keepBlobs(repository: Repository, layout: string): Promise<void> 
 }
 
 for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
-  test(`an image whose blobs were kept leaves to ${transport}: byte for byte`, async () => {
+  test(`an image with kept blobs is exported to ${transport}: byte for byte`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, 'whiteouts/repo-sha256-v1');
@@ -85,7 +85,7 @@ for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
   });
 }
 
-test('an image without its blobs gets a new manifest over plain layers, and says so', async () => {
+test('an image without kept blobs is exported with a new manifest over plain layers, and a warning', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'whiteouts/repo-sha256-v1');
@@ -106,7 +106,7 @@ test('an image without its blobs gets a new manifest over plain layers, and says
 });
 
 for (const compression of ['gzip', 'zstd'] as const) {
-  test(`layers repacked with ${compression} hold the same tar, the same way twice`, async () => {
+  test(`layers recompressed with ${compression} hold the same tar, and are the same bytes each time`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await openGolden(temp, 'sizes/repo-sha256-v1');
@@ -134,7 +134,7 @@ function makeSub(temp: TempDir): TempDir {
   return { path, dir: temp.dir, [Symbol.dispose]() {} };
 }
 
-test('an artifact leaves byte for byte, with a platform that older readers ask for', async () => {
+test('an artifact is exported byte for byte, and its index entry states a platform for older readers', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'artifact-platform/repo-sha256-v1');
   const to = local(`oci:${temp.path}/out:x`);
@@ -145,7 +145,7 @@ test('an artifact leaves byte for byte, with a platform that older readers ask f
   assert.equal(index.manifests[0].platform.os, 'linux');
 });
 
-test('each layer of an export begins and ends once, however it is packed', async () => {
+test('progress of an export has one start and one end per layer, in every compression', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'whiteouts/repo-sha256-v1');
   for (const how of [{}, { compression: 'gzip' }, { forceCompression: 'zstd' }] as const) {
@@ -186,7 +186,7 @@ function damageObject(repository: Repository, path: string): void {
   writeFileSync(file, bytes);
 }
 
-test('a damaged object stops every export before anything becomes visible', async () => {
+test('a damaged object ends the export before the target is visible', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'sizes/repo-sha256-v1');
@@ -201,7 +201,7 @@ test('a damaged object stops every export before anything becomes visible', asyn
   assert.deepEqual(readdirSync(temp.path).sort(), ['out', 'repo']);
 });
 
-test('an export is cancelled before it commits', async () => {
+test('an export is cancelled before its commit', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const reason = new Error('enough');
@@ -216,7 +216,7 @@ test('an export is cancelled before it commits', async () => {
   );
 });
 
-test('an image that is not there is not found', async () => {
+test('an export of an unknown image fails with not found', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const attempt = exportImage(repository, 'nothing', local(`oci:${temp.path}/o`));
@@ -297,7 +297,7 @@ function compareWithDisk(root: Dir, expected: Expected): void {
 }
 
 for (const name of ['basic', 'types', 'whiteouts', 'sizes', 'bootable']) {
-  test(`${name} as plain files is what cfsctl dumps of it`, async (t) => {
+  test(`${name} exported as plain files equals the dump of cfsctl`, async (t) => {
     if (!needs(t, 'root')) return;
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
@@ -313,7 +313,7 @@ for (const name of ['basic', 'types', 'whiteouts', 'sizes', 'bootable']) {
   });
 }
 
-test('files can be written without owners', async () => {
+test('an export can leave out owners', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'types/repo-sha256-v1');
   await exportDirectory(repository, 'img', `${temp.path}/tree`, { owners: false });
@@ -324,7 +324,7 @@ test('files can be written without owners', async () => {
   }
 });
 
-test('an empty directory is filled, anything else is refused and left alone', async () => {
+test('an export fills an empty directory, and refuses any other without changing it', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const path = `${temp.path}/tree`;
@@ -343,7 +343,7 @@ test('an empty directory is filled, anything else is refused and left alone', as
   assert.deepEqual(readdirSync(temp.path).sort(), ['file', 'repo', 'tree']);
 });
 
-test('on a filesystem that can share extents nothing is copied', async (t) => {
+test('an export shares all extents on a filesystem with reflinks', async (t) => {
   if (!needs(t, 'root', 'xfs')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   using temp = makeTempDir(filesystem.path);
@@ -356,7 +356,7 @@ test('on a filesystem that can share extents nothing is copied', async (t) => {
   assert.ok(layout.layers.every(({ method }) => method === 'reflinked'));
 });
 
-test('a diff id is what ties a rebuilt layer to its config', async () => {
+test('a rebuilt layer with another diff id is refused', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const [layer] = openOciImage(repository, 'img').layers;
@@ -366,7 +366,7 @@ test('a diff id is what ties a rebuilt layer to its config', async () => {
   assert.throws(attempt, isCode('BLOB_DIGEST_MISMATCH'));
 });
 
-test('one file, link or directory is copied out of an image', async () => {
+test('cp copies one file, link or directory from an image', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
@@ -387,7 +387,7 @@ test('one file, link or directory is copied out of an image', async () => {
   assert.deepEqual(readdirSync(temp.path).sort(), ['all', 'copied.txt', 'into', 'repo']);
 });
 
-test('a directory is not copied over one that has something in it', async () => {
+test('cp does not replace a directory that is not empty', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const from = byteStringFromText('/usr');
@@ -397,7 +397,7 @@ test('a directory is not copied over one that has something in it', async () => 
   assert.deepEqual(readdirSync(`${temp.path}/into/usr`), ['precious']);
 });
 
-test('a name that is no UTF-8 is copied when the target names it', async () => {
+test('cp copies a file whose name is not UTF-8 if the target gives a name', async () => {
   using temp = makeTempDir();
   using repository = await openGolden(temp, 'basic/repo-sha256-v1');
   const name = '\xff' as ByteString;
@@ -416,7 +416,7 @@ test('a name that is no UTF-8 is copied when the target names it', async () => {
 });
 
 for (const name of ['../out', 'a/b', '..', '.', '', 'nul\0']) {
-  test(`a tree with the name ${JSON.stringify(name)} writes nothing outside of its directory`, async () => {
+  test(`an export of a tree with the name ${JSON.stringify(name)} writes nothing outside its directory`, async () => {
     using temp = makeTempDir();
     using repository = await openGolden(temp, 'basic/repo-sha256-v1');
     const tree = new Tree({ ...UNSET_STAT, mode: 0o755 });

@@ -10,7 +10,7 @@ import { makeTempDir } from '../../../test/support/temp-dir.ts';
 
 import { removeAbandoned, removeAbandonedExports, StagingFolder } from './staging.ts';
 
-test('a temporary folder goes when nobody holds it any more, and nothing else does', () => {
+test('an abandoned temporary folder is removed, and no other file is', () => {
   using temp = makeTempDir();
   using parent = Dir.open(temp.path);
   const others = ['.onecopy', '.onecopy-mine', 'data'];
@@ -26,7 +26,7 @@ test('a temporary folder goes when nobody holds it any more, and nothing else do
   assert.deepEqual(readdirSync(temp.path).sort(), kept.sort());
 });
 
-test('nothing is removed from a folder where others can rename, unless it is sticky', () => {
+test('nothing is removed from a folder where other users can rename, unless it is sticky', () => {
   using temp = makeTempDir();
   for (const [mode, left] of [
     [0o777, 1],
@@ -40,7 +40,7 @@ test('nothing is removed from a folder where others can rename, unless it is sti
   }
 });
 
-test('a tree goes whatever the modes in it, and a link in the place of a folder is not followed', () => {
+test('a tree is removed whatever its modes, and a symbolic link in its place is not followed', () => {
   using temp = makeTempDir();
   mkdirSync(join(temp.path, 'tree/closed/below'), { recursive: true });
   chmodSync(join(temp.path, 'tree/closed'), 0);
@@ -65,7 +65,7 @@ const KILLED = `
   process.kill(process.pid, 'SIGKILL');
 `;
 
-test('gc takes away what a killed export left anywhere, and not what a living one writes', async () => {
+test('gc removes staging folders of killed exports everywhere, and keeps those of running exports', async () => {
   using temp = makeTempDir();
   const [repo, killed, living] = ['repo', 'killed', 'living'].map((name) => join(temp.path, name));
   for (const path of [killed, living]) mkdirSync(path as string);
@@ -84,7 +84,7 @@ test('gc takes away what a killed export left anywhere, and not what a living on
   assert.equal(readdirSync(join(repo as string, '.onecopy/exports')).length, 1);
 });
 
-test('a note that another user could write, or that names something else, removes nothing', async () => {
+test('a staging note that another user could write, or that names another file, is not followed', async () => {
   using temp = makeTempDir();
   const repo = join(temp.path, 'repo');
   const config = { algorithm: 'sha256', insecure: true } as const;

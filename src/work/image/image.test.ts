@@ -78,7 +78,7 @@ for (const form of [
   ['--format=posix', '--sparse-version=0.1'],
   ['--format=posix', '--sparse-version=1.0'],
 ]) {
-  test(`a sparse file of ${form.join(' ')} is the whole file in the image, also after gc and when read back`, async () => {
+  test(`a sparse file of ${form.join(' ')} has its full content in the image, after gc and in the rebuilt layer`, async () => {
     await inRepository(async ({ temp, path, repository }) => {
       mkdirSync(join(temp, 'tree/usr'), { recursive: true });
       const whole = makeSparseFile(join(temp, 'tree/usr/sparse'));
@@ -110,7 +110,7 @@ for (const form of [
   });
 }
 
-test('a repository of version 0, which upstream cannot pull into, gets an image in the shared slot', async () => {
+test('a pull into a repository of version 0, which cfsctl refuses, stores its image in the shared slot', async () => {
   await inRepository(
     async ({ temp, repository }) => {
       const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
@@ -122,7 +122,7 @@ test('a repository of version 0, which upstream cannot pull into, gets an image 
   );
 });
 
-test('a repository with two formats gets both images, each in its slot, and loses neither when only one is made', async () => {
+test('a repository with two versions stores both images, and keeps both when one is built again', async () => {
   await inRepository(
     async ({ temp, repository }) => {
       const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
@@ -146,7 +146,7 @@ test('a repository with two formats gets both images, each in its slot, and lose
   );
 });
 
-test('an image whose EROFS file was lost is built again, with the same id and without its layers', async () => {
+test('an image without its EROFS file is rebuilt with the same id, without reading its layers', async () => {
   await inRepository(async ({ temp, path, repository }) => {
     const { reference } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
     const { imageId } = await pullImage(repository, reference, { name: 'x' });
@@ -163,7 +163,7 @@ test('an image whose EROFS file was lost is built again, with the same id and wi
   });
 });
 
-test('tags are given, listed and taken away; the last one that goes frees the image', async () => {
+test('tags are set, listed and removed; gc frees an image after its last tag', async () => {
   await inRepository(async ({ temp, repository }) => {
     const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
     await pullImage(repository, reference, { name: 'one' });
@@ -191,7 +191,7 @@ test('tags are given, listed and taken away; the last one that goes frees the im
   });
 });
 
-test('an image that cannot be read is listed with its problem', async () => {
+test('an unreadable image is listed with its problem', async () => {
   await inRepository(async ({ temp, repository }) => {
     const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
     await pullImage(repository, reference, { name: 'x' });
@@ -205,7 +205,7 @@ test('an image that cannot be read is listed with its problem', async () => {
   });
 });
 
-test('a manifest stream that lost its way to the config or to a layer is called incomplete', async () => {
+test('a manifest stream without references to its config or a layer is reported as incomplete', async () => {
   await inRepository(async ({ temp, repository }) => {
     const { reference, manifestDigest } = writeTestLayout(join(temp, 'layout'), [{ tar: TAR }]);
     await pullImage(repository, reference, { name: 'x' });
@@ -230,7 +230,7 @@ test('a manifest stream that lost its way to the config or to a layer is called 
   });
 });
 
-test('an artifact has no filesystem to compute an id of', async () => {
+test('computing an image id of an artifact is refused', async () => {
   await inRepository(async ({ repository }) => {
     const layout = new URL('../../../test/golden/cfsctl/oci/artifact/layout', import.meta.url);
     const report = await pullImage(repository, `oci:${fileURLToPath(layout)}`, { name: 'notes' });

@@ -23,7 +23,7 @@ const PARTS = fc.array(fc.record({ sizeBytes: SIZES, isInline: fc.boolean() }), 
   maxLength: 6,
 });
 
-test('the digest of a stream is that of its bytes, however large its parts are', () =>
+test('the digest of a stream is the hash of its bytes, whatever the size of its parts', () =>
   fc.assert(
     fc.asyncProperty(PARTS, async (parts) => {
       using temp = makeTempDir();

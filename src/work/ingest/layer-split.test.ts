@@ -123,7 +123,7 @@ function readObject(path: string, id: ObjectId): Buffer {
   return readFileSync(join(path, 'objects', objectPath(id)));
 }
 
-test('many inline bytes behind one file neither wait without limit nor disturb the file that follows', async () => {
+test('splitting pauses when inline bytes pile up behind a file, and keeps the following file intact', async () => {
   await withRepository(async (repository, path) => {
     const { objects } = repository;
     await using pool = new BatchPool(objects.writerSeed(), { workers: 1, slots: 10 });
@@ -142,7 +142,7 @@ test('many inline bytes behind one file neither wait without limit nor disturb t
   });
 });
 
-test('a failing writer fails the split with its own error, also when it is waiting', async () => {
+test("a failing writer fails the split with the writer's error, also while the split waits", async () => {
   await withRepository(async (repository) => {
     const seed = { ...repository.objects.writerSeed(), objectsFd: 1_000_000 };
     for (const workers of [0, 1]) {
@@ -161,7 +161,7 @@ test('a failing writer fails the split with its own error, also when it is waiti
   });
 });
 
-test('a stream of parts whose objects are there is the stream that the tar gives', async () => {
+test('a stream of parts that reuse stored objects equals the stream of the tar', async () => {
   await withRepository(async (repository, path) => {
     const { objects } = repository;
     await using pool = new BatchPool(objects.writerSeed(), { workers: 1, slots: 10 });

@@ -49,7 +49,7 @@ function write(folder: string, name: string, bytes: Uint8Array): string {
   return path;
 }
 
-test('every OSTree file is known by its name, and without one by its content', async () => {
+test('every OSTree file is recognised by its name, and without a name by its content', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
     const named = await describeFile(write(temp.path, name, bytes));
@@ -59,7 +59,7 @@ test('every OSTree file is known by its name, and without one by its content', a
   }
 });
 
-test('an object under the name of another is found out', async () => {
+test('an object whose name is not its checksum is reported', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
     if (!name.startsWith('objects/')) continue;
@@ -73,7 +73,7 @@ test('an object under the name of another is found out', async () => {
   }
 });
 
-test('a cut file is refused by the parser of its name, and junk by none', async () => {
+test('a truncated file is refused by the parser for its name, and junk is recognised by no parser', async () => {
   using temp = makeTempDir();
   for (const [format, name, bytes] of ostreeFiles()) {
     if (format === 'ostree-filez') continue;
@@ -88,7 +88,7 @@ test('a cut file is refused by the parser of its name, and junk by none', async 
   await assert.rejects(describeFile(`${temp.path}/none`), { code: 'SYSCALL_FAILED' });
 });
 
-test('a commit stream is described so that the same bytes can be made again', async () => {
+test('a described commit stream can be rebuilt to the same bytes', async () => {
   using temp = await makeTempRepository();
   await storeFixtureCommit(temp.repository, V1, 'v1');
   const stored = openCommit(temp.repository, 'v1');
@@ -102,7 +102,7 @@ test('a commit stream is described so that the same bytes can be made again', as
   assert.deepEqual(builder.encode(commit).content, new Uint8Array(stored.objects.content));
 });
 
-test('findings of a commit stream are told', async () => {
+test('findings about a commit stream are reported', async () => {
   using temp = await makeTempRepository();
   await storeFixtureCommit(temp.repository, V1, 'v1');
   const stored = openCommit(temp.repository, 'v1');
@@ -114,7 +114,7 @@ test('findings of a commit stream are told', async () => {
   assert.ok(findings.some(({ code }) => code === 'OBJECT_MISSING'));
 });
 
-test('other splitstreams say what they are made of', async () => {
+test('other splitstreams are described with their parts', async () => {
   using temp = makeTempDir();
   using writer = new SplitstreamWriter({
     algorithm: 'sha512',
@@ -142,7 +142,7 @@ test('an image and its dumpfile have the same entries', async () => {
   assert.ok(entries(image).length > 60);
 });
 
-test('layers with a TOC are known by their end, and say what a pull would do with them', async () => {
+test('layers with a TOC are recognised by their footer, and described with what a pull would do', async () => {
   using temp = makeTempDir();
   const describe = async (image: string) => {
     const [layer] = readChunkedImage(image);
@@ -173,7 +173,7 @@ test('layers with a TOC are known by their end, and say what a pull would do wit
   });
 });
 
-test('a tar-split is read plain and as containers-storage keeps it', async () => {
+test('a tar-split is read plain and gzipped, as containers-storage stores it', async () => {
   using temp = makeTempDir();
   const [layer] = readChunkedImage('extra/oci/nonutf8');
   const lines = layer && inflateAt(layer, 'tarsplit-position');

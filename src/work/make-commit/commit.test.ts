@@ -75,7 +75,7 @@ function timeOf(text: string): bigint {
   return text.startsWith('@') ? BigInt(text.slice(1)) : BigInt(Date.parse(text)) / 1000n;
 }
 
-test('trees committed again get the ids that ostree commit gave them', async (t) => {
+test('a tree committed again gets the id that ostree commit gave it', async (t) => {
   if (!needs(t, 'root')) return;
   using trees = unpackOstree('extra/trees');
   mkdirSync(`${trees.path}/t-empty`, { recursive: true, mode: 0o755 });
@@ -91,7 +91,7 @@ test('trees committed again get the ids that ostree commit gave them', async (t)
   assert.equal(COMMITS.length, 26);
 });
 
-test('a commit made again from its own tree and details keeps its id and image', async () => {
+test('a commit made again from its tree and metadata has the same id and image', async () => {
   for (const [key, { commit, sha256 }] of Object.entries(EXPECTED_STREAMS)) {
     using temp = await makeTempRepository();
     await storeFixtureCommit(temp.repository, key, 'from');
@@ -151,7 +151,7 @@ test('a directory, a tar and an image of one tree give one commit', async () => 
   });
 });
 
-test('the present commit of a ref becomes the parent, and an unchanged tree may make none', async () => {
+test('the current commit of the ref becomes the parent, and an unchanged tree can be skipped', async () => {
   using temp = await makeTempRepository();
   makeTree(`${temp.path}/tree`);
   const source = [{ kind: 'directory', path: `${temp.path}/tree` }] as const;
@@ -164,7 +164,7 @@ test('the present commit of a ref becomes the parent, and an unchanged tree may 
   assert.equal(openCommit(temp.repository, 't').checksum, second.commit);
 });
 
-test('inline and external files of both hash kinds follow the limit of the commit stream', async () => {
+test('files are inline or external by the limit of the commit stream, with both hash algorithms', async () => {
   for (const [algorithm, limit] of [
     ['sha256', 64],
     ['sha512', 128],
@@ -187,7 +187,7 @@ test('inline and external files of both hash kinds follow the limit of the commi
   }
 });
 
-test('later trees are laid over earlier ones, and files never replace directories', async () => {
+test('later trees overlay earlier ones, and a file does not replace a directory', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   makeTree(`${path}/one`);
@@ -210,7 +210,7 @@ test('later trees are laid over earlier ones, and files never replace directorie
   }
 });
 
-test('what OSTree cannot hold, or would damage, is refused', async () => {
+test('entries that OSTree cannot store, or would alter, are refused', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   const commit = (name: string, options: CommitOptions = {}) =>
@@ -236,7 +236,7 @@ test('what OSTree cannot hold, or would damage, is refused', async () => {
   await assert.rejects(commit('tree', { ref: '/bad' }), { code: 'OSTREE_REF_INVALID' });
 });
 
-test('a ref keeps the ancestors of its commit, until they are let go or the line changes', async () => {
+test('a ref keeps the ancestors of its commit until they are released or another line replaces them', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   mkdirSync(`${path}/tree`);

@@ -26,7 +26,7 @@ async function pulled(path: string) {
   return { repository, imageId: resolveImageId(repository, 'image') };
 }
 
-test('an image is mounted over a directory, listed, and taken away', async (t) => {
+test('an image is mounted on a directory, listed and unmounted', async (t) => {
   if (!canMount(t)) return;
   await using disk = await mountLoopFilesystem('xfs');
   const { repository, imageId } = await pulled(join(disk.path, 'repo'));
@@ -48,7 +48,7 @@ test('an image is mounted over a directory, listed, and taken away', async (t) =
   assert.deepEqual(readdirSync(target), []);
 });
 
-test('a writable layer takes changes and leaves the image alone', async (t) => {
+test('a writable layer takes changes, and the image stays unchanged', async (t) => {
   if (!canMount(t)) return;
   await using disk = await mountLoopFilesystem('xfs');
   const { repository, imageId } = await pulled(join(disk.path, 'repo'));
@@ -68,7 +68,7 @@ test('a writable layer takes changes and leaves the image alone', async (t) => {
   }
 });
 
-test('what cannot be mounted says so and attaches nothing', async (t) => {
+test('an image that cannot be mounted is refused, and nothing is attached', async (t) => {
   if (!canMount(t)) return;
   await using disk = await mountLoopFilesystem('xfs');
   const { repository, imageId } = await pulled(join(disk.path, 'repo'));
@@ -95,7 +95,7 @@ test('what cannot be mounted says so and attaches nothing', async (t) => {
   );
 });
 
-test('only a mounted image is taken away', async () => {
+test('umount refuses a path where no image is mounted', async () => {
   using scratch = makeTempDir();
   await assert.rejects(unmountImage(scratch.path), (error) => hasCode(error, 'MOUNT_NOT_FOUND'));
 });

@@ -34,7 +34,7 @@ function contentsOf(view: ImageView): string[] {
 }
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
-  test(`a preview of every recorded image has the ids of a pull, or fails as it does: ${algorithm}`, async () => {
+  test(`a preview of every recorded image has the ids of a pull, or fails with the same error: ${algorithm}`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     let accepted = 0;
@@ -76,7 +76,7 @@ const LARGE = testTar([
   })),
 ]);
 
-test('contents come from the layer that has them, and only when they are brought', async () => {
+test('a preview reads content from its layer, and only for files that are requested', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const second = testTar([{ name: 'usr/f3', content: noise(5000, 99) }]);
@@ -101,7 +101,7 @@ test('contents come from the layer that has them, and only when they are brought
   ok(read('/usr/f4').equals(noise(40_000, 4)));
 });
 
-test('a source that changes between looking and reading is noticed', async () => {
+test('a source that changes during a preview is refused', async () => {
   using temp = makeTempDir();
   const layers = [{ tar: LARGE, compression: 'none' as const }];
   const { reference, layers: written } = writeTestLayout(join(temp.path, 'layout'), layers);
@@ -116,7 +116,7 @@ test('a source that changes between looking and reading is noticed', async () =>
   );
 });
 
-test('a preview can be cancelled and leaves nothing open', async () => {
+test('a cancelled preview leaves no file open', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const layers = [{ tar: LARGE, compression: 'gzip' as const }];

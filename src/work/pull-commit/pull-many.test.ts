@@ -72,7 +72,7 @@ function linksOf(repository: Repository, folder: string): string[] {
 }
 
 for (const kind of ['remote', 'local'] as const) {
-  test(`several refs of a ${kind} repository are pulled in one call, each object once`, async () => {
+  test(`several refs of a ${kind} repository are pulled in one call, and each object is requested once`, async () => {
     using temp = await makeTempRepository();
     await server.reset();
     const targets = ['test/v1', 'test/main', `mine@${V1}`, V2, 'test/v1'];
@@ -109,7 +109,7 @@ for (const kind of ['remote', 'local'] as const) {
     assert.deepEqual([commits[1]?.streamId, commits[1]?.imageId], [alone.streamId, alone.imageId]);
   });
 
-  test(`a mirror of a ${kind} repository has all its refs`, async () => {
+  test(`a mirror pull of a ${kind} repository pulls all its refs`, async () => {
     using temp = await makeTempRepository();
     const source = sourceOf(kind, 'r-deltas');
     const plan = await planPullCommits(temp.repository, source, 'all', {});
@@ -124,7 +124,7 @@ for (const kind of ['remote', 'local'] as const) {
     ]);
   });
 
-  test(`a depth brings ancestors of a ${kind} repository, which keep their refs until the name goes`, async () => {
+  test(`a depth pulls ancestors from a ${kind} repository, and they stay stored until the ref is removed`, async () => {
     using temp = await makeTempRepository();
     const { repository } = temp;
     const pull = (depth: number) =>
@@ -149,7 +149,7 @@ for (const kind of ['remote', 'local'] as const) {
   });
 }
 
-test('an ancestor that the source lacks ends the history, and a tombstone says why', async () => {
+test('history ends at an ancestor that the source lacks, and a tombstone gives the reason', async () => {
   const lacking = withoutFirstCommit('r-lacking');
   for (const [hasTombstone, end] of [
     [false, 'missing'],
@@ -172,7 +172,7 @@ test('an ancestor that the source lacks ends the history, and a tombstone says w
   }
 });
 
-test('when one of several refs cannot be had, none is set, and what came is kept for the next try', async () => {
+test('a pull of several refs sets none if one fails, and keeps fetched objects for the next pull', async () => {
   const lacking = withoutFirstCommit('r-half');
   using temp = await makeTempRepository();
   const { repository } = temp;
@@ -188,7 +188,7 @@ test('when one of several refs cannot be had, none is set, and what came is kept
   assert.deepEqual(refsOf(repository), [['test/main', V2]]);
 });
 
-test('the commit object alone is a partial commit, which paths and the whole commit complete', async () => {
+test('a pull of the commit object stores a partial commit, which subpaths and a full pull complete', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const pull = (options: PullCommitOptions) =>
@@ -217,7 +217,7 @@ test('the commit object alone is a partial commit, which paths and the whole com
   ]);
 });
 
-test('a path that the commit does not have is also reported below a stored path', async () => {
+test('a subpath that the commit lacks is reported also below a stored path', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const pull = (...subpaths: string[]) =>
@@ -239,7 +239,7 @@ for (const [name, from] of [
   ['r-summary-nodeltas', 'test/v1'],
   ['r-deltas-fallback', 'test/v1'],
 ] as const) {
-  test(`a delta of the local ${name} from ${from ?? 'nothing'} is used on demand only, with the same result`, async () => {
+  test(`a delta of the local ${name} from ${from ?? 'nothing'} is used only on request, with the same result`, async () => {
     using temp = await makeTempRepository();
     const { repository } = temp;
     const archive = sourceOf('local', 'r-archive');
@@ -258,7 +258,7 @@ for (const [name, from] of [
   });
 }
 
-test('a local repository without a delta, or with a damaged one, is refused where deltas are required', async () => {
+test('a pull that requires deltas refuses a local repository whose delta is missing or damaged', async () => {
   using temp = await makeTempRepository();
   const pull = (name: string) =>
     pullCommit(temp.repository, sourceOf('local', name), 'test/main', {
@@ -276,7 +276,7 @@ test('a local repository without a delta, or with a damaged one, is refused wher
   assert.deepEqual(refsOf(temp.repository), []);
 });
 
-test('an older commit is refused beside one that is named, or of which only the commit object is here', async () => {
+test('a commit older than a named commit, or than the current commit object, is refused', async () => {
   using temp = await makeTempRepository();
   const { repository } = temp;
   const source = sourceOf('local', 'r-archive');
@@ -296,7 +296,7 @@ test('an older commit is refused beside one that is named, or of which only the 
   assert.equal(history?.commits.length, 1);
 });
 
-test('detached metadata are asked for again, and a change alone makes the stream anew', async () => {
+test('a pull of a stored commit reads its detached metadata again, and a change of it rewrites the stream', async () => {
   const path = join(fixture.path, 'fxmini/r-detached');
   cpSync(join(fixture.path, 'fxmini/r-archive'), path, { recursive: true });
   const file = join(path, `objects/${V1.slice(0, 2)}/${V1.slice(2)}.commitmeta`);
@@ -324,7 +324,7 @@ test('detached metadata are asked for again, and a change alone makes the stream
   assert.equal(changed.pulled.imageId, first.pulled.imageId);
 });
 
-test('a commit of which only some paths are here is opened, listed, read, dumped and exported as far as it is', async () => {
+test('a partial commit is opened, listed, read, dumped and exported as far as it is stored', async () => {
   using temp = await makeTempRepository();
   const { repository, path } = temp;
   const source = sourceOf('local', 'r-archive');

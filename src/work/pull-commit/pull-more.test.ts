@@ -41,7 +41,7 @@ for (const [name, from] of [
   ['v1-v2-inline-nobsdiff.delta', 'test/v1'],
   ['dir', 'test/v1'],
 ] as const) {
-  test(`the delta ${name} applied from disk gives the commit that a pull gives`, async () => {
+  test(`the delta ${name} applied from a file gives the same commit as a pull`, async () => {
     const source = { kind: 'local', path: join(fixture.path, 'fxmini/r-archive') } as const;
     using temp = await makeTempRepository();
     if (from !== undefined) await pullCommit(temp.repository, source, from, { workers: 0 });
@@ -61,7 +61,7 @@ for (const [name, from] of [
   });
 }
 
-test('a delta whose source commit is not here is refused', async () => {
+test('a delta whose source commit is not stored is refused', async () => {
   using temp = await makeTempRepository();
   const path = join(fixture.path, 'fxmini/deltafiles/v1-v2-inline.delta');
   await assert.rejects(applyDeltaFile(temp.repository, path), { code: 'OSTREE_COMMIT_NOT_FOUND' });
@@ -76,7 +76,7 @@ const DELTA_ROWS = readFileSync(
   .map((line) => line.split('\t'))
   .map((fields) => ({ name: fields[0] ?? '', ours: fields.at(-1) ?? '' }));
 
-test('every hand-made delta is applied or refused as the table says, and a refused one leaves no stream', async () => {
+test('every hand-made delta is applied or refused as the table states, and a refused one leaves no stream', async () => {
   assert.ok(DELTA_ROWS.length >= 13);
   const root = join(fixture.path, 'delta');
   for (const { name, ours } of DELTA_ROWS) {
@@ -97,7 +97,7 @@ test('every hand-made delta is applied or refused as the table says, and a refus
   }
 });
 
-test('the refs of a remote are listed by summary or index, and without either that is said', async () => {
+test('the refs of a remote are listed from its summary or index, and a remote without both is refused', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   using temp = await makeTempRepository();
   const list = async (name: string, subset?: string) =>
@@ -120,7 +120,7 @@ test('the refs of a remote are listed by summary or index, and without either th
   await assert.rejects(list('fxmini/r-archive'), { code: 'OSTREE_SUMMARY_NOT_FOUND' });
 });
 
-test('a configured remote says how to reach it', () => {
+test('a configured remote gives a pull its URLs, proxy and CA, and an incomplete remote is refused', () => {
   const ca = join(fixture.path, 'ca.pem');
   writeFileSync(ca, 'PEM');
   const [first, second, third] = parseRemotes(
@@ -140,7 +140,7 @@ test('a configured remote says how to reach it', () => {
   assert.throws(() => remoteSourceOf(third), { code: 'OSTREE_REMOTE_INVALID' });
 });
 
-test('subpaths bring only what lies below them, add up, and become the whole commit', async () => {
+test('subpaths pull only the files below them, add up, and can be completed to the whole commit', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive`, http: QUICK } as const;
   using temp = await makeTempRepository();
@@ -169,7 +169,7 @@ test('subpaths bring only what lies below them, add up, and become the whole com
   assert.deepEqual([whole.streamId, whole.imageId], [direct.streamId, direct.imageId]);
 });
 
-test('a base that is named spares transfers, and one that is not here is refused', async () => {
+test('a named base commit saves transfers, and one that is not stored is refused', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
   using temp = await makeTempRepository();
@@ -183,7 +183,7 @@ test('a base that is named spares transfers, and one that is not here is refused
   });
 });
 
-test('bytes are counted as they come and end at what was transferred', async () => {
+test('progress counts bytes as they arrive, and its last count is the total transferred', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
   using temp = await makeTempRepository();
@@ -213,7 +213,7 @@ function namesOf(tree: Tree): string[] {
   return sortedNames(tree.root);
 }
 
-test('a local repository of deltas alone says so, and serves a pull that demands them, without its commit objects too', async () => {
+test('a local repository that has only deltas is refused with a hint, and serves a pull that requires deltas', async () => {
   using other = unpackOstree('mini');
   using temp = await makeTempRepository();
   const path = join(other.path, 'fxmini/r-deltas');

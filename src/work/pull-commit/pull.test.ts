@@ -57,7 +57,7 @@ function idsOf({ commit, upstreamId, streamId, imageId }: PulledCommit) {
 }
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
-  test(`every fixture pulled locally has the ids of composefs-ostree (${algorithm})`, async () => {
+  test(`every fixture pulled from a local repository has the ids of composefs-ostree (${algorithm})`, async () => {
     using temp = await makeTempRepository(algorithm);
     for (const [key, expected] of Object.entries(EXPECTED_STREAMS)) {
       const { path, ref } = pathOf(key);
@@ -85,7 +85,7 @@ test('every fixture pulled over HTTP has the ids of composefs-ostree', async () 
   }
 });
 
-test('without the compatibility switch xattr names lose their NUL in the image', async () => {
+test('without the compatibility option, xattr names in the image have no trailing NUL', async () => {
   using temp = await makeTempRepository();
   const { path, ref } = pathOf('mini/r-archive:test/v1');
   const pulled = await pullCommit(temp.repository, { kind: 'local', path }, ref);
@@ -95,7 +95,7 @@ test('without the compatibility switch xattr names lose their NUL in the image',
 });
 
 for (const mode of ['bare', 'bare-user', 'bare-split-xattrs']) {
-  test(`a ${mode} repository gives the same commit as the archive`, async (t) => {
+  test(`a ${mode} repository gives the same commit as an archive repository`, async (t) => {
     if (!needs(t, 'root')) return;
     using temp = await makeTempRepository();
     const path = join(fixture.path, `fxmini/r-${mode}`);
@@ -111,7 +111,7 @@ for (const mode of ['bare', 'bare-user', 'bare-split-xattrs']) {
   });
 }
 
-test('threads give the same result as none', async () => {
+test('a pull with threads gives the same result as one without', async () => {
   using temp = await makeTempRepository();
   const { path, ref } = pathOf('r-names:names');
   const source = { kind: 'local', path } as const;
@@ -147,7 +147,7 @@ const ACCEPTED = [
   '36-symlink-empty-target',
 ];
 
-test('corrupt repositories are accepted or refused with their code, local and remote alike, and no ref is set for refused ones', async () => {
+test('corrupt repositories are accepted or refused with the same code, local and remote, and a refusal sets no ref', async () => {
   await using server = await FakeHttp.start({ root: join(fixture.path, 'r-corrupt') });
   for (const name of [...Object.keys(REFUSED), ...ACCEPTED]) {
     for (const source of [
@@ -198,7 +198,7 @@ function requestOf(argument: string): { targets: PullTargets; options: PullCommi
   };
 }
 
-test('every remote of the table is pulled or refused with no more requests than libostree makes', async () => {
+test('every remote of the table is pulled or refused with at most the requests of libostree', async () => {
   assert.equal(HTTP_ROWS.length, 17);
   await using server = await FakeHttp.start({ root: join(fixture.path, 'http') });
   for (const { name, argument, exit, markers, requests } of HTTP_ROWS) {
@@ -230,7 +230,7 @@ test('every remote of the table is pulled or refused with no more requests than 
   }
 });
 
-test('any fault at any request index leaves the same result, bounded retries, and the ref only when complete', async () => {
+test('a fault at any request gives the same result with bounded retries, and sets the ref only when complete', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/r-tiny-archive`, http: QUICK } as const;
   let total = 0;
@@ -276,7 +276,7 @@ test('any fault at any request index leaves the same result, bounded retries, an
   }
 });
 
-test('a pull that ends early is continued without fetching anything twice', async () => {
+test('an interrupted pull is resumed without fetching any object twice', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   // One request at a time, so that at most one answer is under way when a round ends.
   const http = { ...QUICK, inFlight: { start: 1, min: 1, max: 1 } };
@@ -306,7 +306,7 @@ test('a pull that ends early is continued without fetching anything twice', asyn
   assert.ok(rounds > 4, `${rounds} rounds`);
 });
 
-test('objects of the parent commit and of the present commit of the ref are not fetched again', async () => {
+test('objects of the parent commit and of the current commit of the ref are not fetched', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
   const options = { workers: 0, deltas: 'never' } as const;
@@ -323,7 +323,7 @@ test('objects of the parent commit and of the present commit of the ref are not 
   assert.equal(pulled.streamId, alone.streamId);
 });
 
-test('an object that the base lacks is fetched again, so that no commit is published without it', async () => {
+test('an object that the base commit lacks is fetched, so that the published commit is complete', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
   const options = { workers: 0, deltas: 'never' } as const;
@@ -365,7 +365,7 @@ for (const from of [undefined, 'test/v1']) {
   });
 }
 
-test('a pull that demands a delta where there is none is refused', async () => {
+test('a pull that requires a delta is refused if there is none', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-archive` } as const;
   using temp = await makeTempRepository();
@@ -375,7 +375,7 @@ test('a pull that demands a delta where there is none is refused', async () => {
   });
 });
 
-test('a delta with a corrupt part is given up for single objects, unless deltas are required', async () => {
+test('a pull with a corrupt delta part falls back to single objects, unless deltas are required', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const url = `${server.url}/fxmini/r-deltas`;
   const source = { kind: 'remote', url, http: QUICK } as const;
@@ -397,7 +397,7 @@ test('a delta with a corrupt part is given up for single objects, unless deltas 
   }
 });
 
-test('a flatpak remote is resolved through its index, for the subset asked for', async () => {
+test('a ref of a flatpak remote is resolved through the index of the requested subset', async () => {
   await using server = await FakeHttp.start({ root: fixture.path, etags: true });
   const source = { kind: 'remote', url: `${server.url}/r-flatpak` } as const;
   using temp = await makeTempRepository();
@@ -413,7 +413,7 @@ test('a flatpak remote is resolved through its index, for the subset asked for',
   assert.ok(!log.some(({ path }) => path.includes('/summaries/')), 'the subsummary is cached');
 });
 
-test('an unchanged summary is not transferred again', async () => {
+test('an unchanged summary is not downloaded again', async () => {
   await using server = await FakeHttp.start({ root: fixture.path, etags: true });
   const source = { kind: 'remote', url: `${server.url}/fxmini/r-deltas` } as const;
   using temp = await makeTempRepository();
@@ -424,7 +424,7 @@ test('an unchanged summary is not transferred again', async () => {
   assert.equal(log.find(({ path }) => path.endsWith('/summary'))?.status, 304);
 });
 
-test('signatures of commits and summaries are demanded where a policy says so', async () => {
+test('signatures of commits and summaries are required where a policy demands them', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   const root = join(fixture.path, 'fxmini');
   const [key] = parseEd25519Keys(readFileSync(join(root, 'ed25519.public'), 'utf8'));
@@ -465,7 +465,7 @@ test('signatures of commits and summaries are demanded where a policy says so', 
   });
 });
 
-test('an older commit is refused where the policy says so, and a commit can be put under a ref of choice', async () => {
+test('a policy refuses an older commit, and a commit can be stored under a chosen ref', async () => {
   const path = join(fixture.path, 'fxmini/r-archive');
   const source = { kind: 'local', path } as const;
   using temp = await makeTempRepository();
@@ -482,7 +482,7 @@ test('an older commit is refused where the policy says so, and a commit can be p
   });
 });
 
-test('an aborted pull ends with the reason and leaves no ref', async () => {
+test('an aborted pull fails with the reason and sets no ref', async () => {
   await using server = await FakeHttp.start({ root: fixture.path, latencyMs: 20 });
   using temp = await makeTempRepository();
   const controller = new AbortController();

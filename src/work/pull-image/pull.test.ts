@@ -48,7 +48,7 @@ function layerTar(files: number, seed: number, sizeBytes = 3000): Buffer {
 /** Enough bytes that threads are used. */
 const LARGE = layerTar(40, 7, 30_000);
 
-test('an uncompressed, a gzip and a zstd layer become one image, and the report counts them', async () => {
+test('an uncompressed, a gzip and a zstd layer are pulled into one image, and the report counts them', async () => {
   await inRepository(async ({ repository, layout }) => {
     const { reference, manifestDigest } = layout('mixed', [
       { tar: layerTar(3, 1), compression: 'none' },
@@ -81,7 +81,7 @@ test('an uncompressed, a gzip and a zstd layer become one image, and the report 
   });
 });
 
-test('layers that are present are not opened, and one that the image has twice is read once', async () => {
+test('stored layers are not opened, and a layer that the image lists twice is read once', async () => {
   await inRepository(async ({ repository, layout }) => {
     const base = { tar: layerTar(3, 1) };
     const first = layout('first', [base]);
@@ -117,7 +117,7 @@ test('layers that are present are not opened, and one that the image has twice i
   });
 });
 
-test('a layer whose object was lost is imported again', async () => {
+test('a layer whose object is missing is imported again', async () => {
   await inRepository(async ({ path, repository, layout }) => {
     const { reference } = layout('image', [{ tar: layerTar(3, 1) }]);
     const { layers } = await pullImage(repository, reference, { name: 'image' });
@@ -132,7 +132,7 @@ test('a layer whose object was lost is imported again', async () => {
   });
 });
 
-test('a blob that is cut at any place is refused, and leaves no layer, image or tag', async () => {
+test('a blob truncated at any byte is refused, and leaves no layer, image or tag', async () => {
   await inRepository(async ({ path, repository, layout }) => {
     for (const compression of ['gzip', 'zstd', 'none'] as const) {
       const { reference, layers } = layout(compression, [{ tar: layerTar(3, 1), compression }]);
@@ -154,7 +154,7 @@ test('a blob that is cut at any place is refused, and leaves no layer, image or 
   });
 });
 
-test('a blob with any bit flipped is refused as damaged, whatever it then looks like', async () => {
+test('a blob with any bit flipped is refused as damaged', async () => {
   for (const tar of [layerTar(3, 1), LARGE]) {
     await inRepository(async ({ path, repository, layout }) => {
       for (const compression of ['gzip', 'zstd', 'none'] as const) {
@@ -181,7 +181,7 @@ test('a blob with any bit flipped is refused as damaged, whatever it then looks 
   }
 });
 
-test('a manifest that lies about the size of a blob is refused, with and without threads', async () => {
+test('a manifest that states a wrong blob size is refused, with and without threads', async () => {
   for (const tar of [layerTar(3, 1), LARGE]) {
     await inRepository(async ({ repository, layout }) => {
       const size = gzipSync(tar, { level: 1 }).length;
@@ -191,7 +191,7 @@ test('a manifest that lies about the size of a blob is refused, with and without
   }
 });
 
-test('a right blob with a wrong diff id or a malformed tar is refused, and the error names the layer', async () => {
+test('a layer with a wrong diff id or a malformed tar is refused, and the error names the layer', async () => {
   for (const good of [layerTar(3, 1), LARGE]) {
     await inRepository(async ({ repository, layout }) => {
       const other = gzipSync(layerTar(2, 2));
@@ -211,7 +211,7 @@ test('a right blob with a wrong diff id or a malformed tar is refused, and the e
   }
 });
 
-test('a layer that unpacks to more than the caller allows is refused', async () => {
+test("a layer that unpacks to more than the caller's limit is refused", async () => {
   await inRepository(async ({ repository, layout }) => {
     const { reference } = layout('bomb', [
       { tar: testTar([{ name: 'zeros', content: Buffer.alloc(20 << 20) }]) },
@@ -222,7 +222,7 @@ test('a layer that unpacks to more than the caller allows is refused', async () 
   });
 });
 
-test('a cancelled pull throws the reason of its signal, soon, and leaves no tag', async () => {
+test('a cancelled pull fails promptly with the reason of its signal and sets no tag', async () => {
   const tar = layerTar(300, 4, 60_000);
   await inRepository(async ({ repository, layout }) => {
     const { reference } = layout('large', [{ tar, compression: 'none' }, { tar: LARGE }]);
@@ -252,7 +252,7 @@ test('a cancelled pull throws the reason of its signal, soon, and leaves no tag'
   });
 });
 
-test('when a later layer fails, the complete ones keep their names and are not read again', async () => {
+test('when a later layer fails, completed layers stay stored and are not read again', async () => {
   await inRepository(async ({ repository, layout }) => {
     const small = layerTar(3, 1);
     const { reference, layers } = layout('broken', [{ tar: LARGE }, { tar: small }]);
@@ -275,7 +275,7 @@ test('when a later layer fails, the complete ones keep their names and are not r
   });
 });
 
-test('kept blobs come back byte for byte, hang on the manifest, and can be added later', async () => {
+test('kept blobs are exported byte for byte, are referenced by the manifest, and can be added later', async () => {
   for (const tar of [layerTar(3, 1), LARGE]) {
     await inRepository(async ({ repository, layout }) => {
       const { reference, layers } = layout('image', [
@@ -308,7 +308,7 @@ test('kept blobs come back byte for byte, hang on the manifest, and can be added
   }
 });
 
-test('a source that streams its blobs is pulled like a local one', async () => {
+test('a source that streams its blobs is pulled like a local layout', async () => {
   for (const tar of [layerTar(3, 1), LARGE]) {
     await inRepository(async ({ repository, layout }) => {
       const { reference, layers } = layout('image', [{ tar }]);
@@ -334,7 +334,7 @@ test('a source that streams its blobs is pulled like a local one', async () => {
   }
 });
 
-test('demanding fs-verity of a repository that does not enforce it is refused before anything is written', async () => {
+test('a pull that requires fs-verity is refused, before any write, by a repository that does not enforce it', async () => {
   await inRepository(async ({ path, repository, layout }) => {
     const { reference } = layout('image', [{ tar: layerTar(3, 1) }]);
     const before = describeRepository(path);
@@ -360,7 +360,7 @@ const SIZED_LINK = testTar([
   { name: 'usr/d', content: 'd' },
 ]);
 
-test('where composefs-rs would make another image the pull says so, and the image keeps its reading', async () => {
+test('a pull reports where composefs-rs would build another image, and the image keeps its reading', async () => {
   await inRepository(async ({ repository, layout }) => {
     const { reference } = layout('own', [{ tar: OWN_WHITEOUT }, { tar: SIZED_LINK }]);
     const ours = await pullImage(repository, reference, { name: 'img' });
@@ -391,7 +391,7 @@ test('where composefs-rs would make another image the pull says so, and the imag
   });
 });
 
-test('an image that both readings agree on says nothing, and has the streams of composefs-rs', async () => {
+test('an image with the same result in both readings reports no difference and has the streams of composefs-rs', async () => {
   await inRepository(async ({ repository, layout }) => {
     const { reference } = layout('plain', [{ tar: layerTar(2, 1) }]);
     const report = await pullImage(repository, reference, { name: 'img' });
@@ -402,7 +402,7 @@ test('an image that both readings agree on says nothing, and has the streams of 
   });
 });
 
-test('a layer that was split in the other reading is imported anew, and the older image stays whole', async () => {
+test('a layer split in the other reading is imported again, and the older image stays complete', async () => {
   await inRepository(async ({ repository, layout }) => {
     // composefs-rs takes the file's header for the data of the link, and its zeros for the end.
     const tar = testTar([
@@ -424,7 +424,7 @@ test('a layer that was split in the other reading is imported anew, and the olde
   });
 });
 
-test('an image of too many entries is refused, and nothing is named', async () => {
+test('an image with too many entries is refused, and no tag is set', async () => {
   await inRepository(async ({ repository, layout }) => {
     const { reference } = layout('many', [{ tar: layerTar(3, 1) }]);
     const pulling = pullImage(repository, reference, { name: 'img', entriesMax: 4 });

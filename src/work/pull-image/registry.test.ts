@@ -12,7 +12,7 @@ import { PARTIAL_BYTES_MIN } from './resume.ts';
 
 const isLarge = ({ sizeBytes }: { readonly sizeBytes: number }) => sizeBytes >= PARTIAL_BYTES_MIN;
 
-test('an image of a registry gets the ids that it gets from a layout', async () => {
+test('an image pulled from a registry has the ids of the same image pulled from a layout', async () => {
   await using place = await RegistryPlace.start();
   const [fromRegistry, fromLayout] = [await place.repository('a'), await place.repository('b')];
   const there = await pullImage(fromLayout, place.layout.reference, { name: 'app' });
@@ -52,7 +52,7 @@ test('an image of a registry gets the ids that it gets from a layout', async () 
   assert.equal(place.blobRequests.length, before + 2);
 });
 
-test('a pull that was cut off goes on at the byte where it stopped', async () => {
+test('an interrupted pull resumes at the byte where it stopped', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const cut = 700_000;
@@ -84,7 +84,7 @@ test('a pull that was cut off goes on at the byte where it stopped', async () =>
   assert.ok(place.blobRequests.some((range) => range.startsWith(`bytes=${heldBytes}-`)));
 });
 
-test('what an earlier pull left of another blob is noticed, and everything is fetched', async () => {
+test('partial bytes of another blob are detected, and the blob is fetched whole', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const [{ digest } = { digest: '' }] = (await planPull(repository, REFERENCE, place.registry))
@@ -102,7 +102,7 @@ test('what an earlier pull left of another blob is noticed, and everything is fe
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
 });
 
-test('what an earlier pull left is not counted when it is longer than the blob', async () => {
+test('a partial download longer than the blob is not counted', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const { layers, wantedBytes } = await planPull(repository, REFERENCE, place.registry);
@@ -115,7 +115,7 @@ test('what an earlier pull left is not counted when it is longer than the blob',
   assert.deepEqual([bytes.local, bytes.fetched], [0, wantedBytes]);
 });
 
-test('two pulls of one image fetch its layers once, the small ones too', async () => {
+test('two pulls of one image fetch each layer once, small ones included', async () => {
   await using place = await RegistryPlace.start();
   const first = await place.repository('a');
   const second = await place.again('a');
@@ -131,7 +131,7 @@ test('two pulls of one image fetch its layers once, the small ones too', async (
   assert.deepEqual(requested.filter((name) => digests.includes(name)).sort(), digests.sort());
 });
 
-test('a pull that keeps blobs keeps those of layers that another pull stores meanwhile', async () => {
+test('a pull that keeps blobs keeps those of layers that another pull stores at the same time', async () => {
   await using place = await RegistryPlace.start();
   const first = await place.repository('a');
   const second = await place.again('a');
@@ -146,7 +146,7 @@ test('a pull that keeps blobs keeps those of layers that another pull stores mea
   }
 });
 
-test('a damaged layer that is verified again is fetched, though it has a name', async () => {
+test('a damaged layer that is verified again is fetched, although its stream has a name', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const { layers } = await place.pull(repository);
@@ -166,7 +166,7 @@ test('a damaged layer that is verified again is fetched, though it has a name', 
   assert.deepEqual((await checkRepository(repository)).findings, []);
 });
 
-test('two layers of one diff id in different compression are both planned and kept', async () => {
+test('two layers of one diff id in different compression are both planned, and both blobs are kept', async () => {
   const tar = layerTar(1, 12);
   await using place = await RegistryPlace.start([{ tar }, { tar, compression: 'zstd' }]);
   const repository = await place.repository('a');
@@ -177,7 +177,7 @@ test('two layers of one diff id in different compression are both planned and ke
   for (const { digest } of layers) assert.ok(repository.streams.has(blobStreamName(digest)));
 });
 
-test('an image that the policy rejects is refused before a layer is asked for', async () => {
+test('an image that the policy rejects is refused before a layer is requested', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const signaturePolicy = place.path('policy.json');

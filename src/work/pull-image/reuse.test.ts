@@ -50,7 +50,7 @@ async function inRepository(work: (place: Place) => Promise<void>): Promise<void
   });
 }
 
-test('a pull without any check before replaces objects that are too short, in its own layers and in others', async () => {
+test('a pull replaces truncated objects in its own layers and in others, without a check before', async () => {
   await inRepository(async ({ pull, objectOf, isClean }) => {
     await pull('a');
     truncateSync(await objectOf('a', '/usr/shared'), 100);
@@ -62,7 +62,7 @@ test('a pull without any check before replaces objects that are too short, in it
   });
 });
 
-test('a layer that is whole is not read again', async () => {
+test('an undamaged layer is not read again', async () => {
   await inRepository(async ({ pull }) => {
     await pull('a');
     const status = async (options?: PullOptions) => (await pull('a', options)).layers[0]?.status;
@@ -70,7 +70,7 @@ test('a layer that is whole is not read again', async () => {
   });
 });
 
-test('a layer under a wrong name is found by a check, and read again by the pull after it', async () => {
+test('a check finds a layer stream under a wrong name, and the next pull reads the layer again', async () => {
   await inRepository(async ({ repository, pull, isClean }) => {
     const b = await pull('b');
     await pull('a');
@@ -89,7 +89,7 @@ test('a layer under a wrong name is found by a check, and read again by the pull
   });
 });
 
-test('verifyReused finds a layer under a wrong name without a check before', async () => {
+test('verifyReused finds a layer stream under a wrong name without a check before', async () => {
   await inRepository(async ({ repository, pull, isClean }) => {
     const b = await pull('b');
     await pull('a');
@@ -100,7 +100,7 @@ test('verifyReused finds a layer under a wrong name without a check before', asy
   });
 });
 
-test('marks of a check go away with the damage', async () => {
+test('a pull that replaces damaged objects clears the marks of the check', async () => {
   await inRepository(async ({ repository, pull, objectOf }) => {
     await pull('a');
     const object = await objectOf('a', '/usr/shared');

@@ -48,7 +48,7 @@ function dump(feed: StackFeed): string {
   return Buffer.from(encodeDumpfile(tree)).toString();
 }
 
-test('layers give one tree, in whatever order and mixture they are imported, kept or read back', () => {
+test('layers give one tree, in any order and mixture of imported, kept and read-back layers', () => {
   const expected = dump(new StackFeed(NAMES));
   const order = fc.shuffledSubarray([0, 1, 2, 3, 4]);
   fc.assert(

@@ -126,7 +126,7 @@ for (const image of [
   'extra/neg/neg-toc-order-differs',
   'extra/neg/neg-trailer-odd-segments',
 ]) {
-  test(`${image} is put together from ranges alone, byte for byte`, async () => {
+  test(`${image} is assembled from ranges, byte for byte`, async () => {
     const target = await golden(image);
     const { kind, bytes, blob, plan } = await assemble({ target });
     assert.equal(kind, 'tar');
@@ -135,7 +135,7 @@ for (const image of [
   });
 }
 
-test('an update takes what is here from there, and fetches the rest in one request', async () => {
+test('an update takes stored content locally, and fetches the rest in one request', async () => {
   const [before, target] = [await golden('oci/zc-v1'), await golden('oci/zc-v2')];
   const files = filesOf(before);
   const result = await assemble({
@@ -151,7 +151,7 @@ test('an update takes what is here from there, and fetches the rest in one reque
   assert.equal(result.counts.localBytes, result.plan.content.local);
 });
 
-test('a layer whose content is all here makes no request', async () => {
+test('a layer whose content is all stored makes no request', async () => {
   const [before, target] = [await golden('oci/zc-v1'), await golden('oci/prefix-of-big')];
   const files = filesOf(before);
   const result = await assemble({
@@ -181,7 +181,7 @@ const FAILURES: Readonly<Record<string, (bytes: Buffer) => LocalReader | undefin
 };
 
 for (const [failure, open] of Object.entries(FAILURES)) {
-  test(`local sources that are ${failure} cost requests, never the layer`, async () => {
+  test(`local sources that are ${failure} cause requests, and the layer stays correct`, async () => {
     const [before, target] = [await golden('oci/zc-v1'), await golden('oci/zc-v2')];
     const files = filesOf(before);
     const result = await assemble({
@@ -198,7 +198,7 @@ for (const [failure, open] of Object.entries(FAILURES)) {
   });
 }
 
-test('sources that fail now and then still give the layer', async () => {
+test('sources that fail at random still give the layer', async () => {
   const [before, target] = [await golden('oci/zc-v1'), await golden('oci/zc-v2')];
   const files = filesOf(before);
   const ways = [opened, ...Object.values(FAILURES)];
@@ -213,7 +213,7 @@ test('sources that fail now and then still give the layer', async () => {
   );
 });
 
-test('a server that sends the whole blob hands on a download that has begun', async () => {
+test('a response with the whole blob passes the started download on', async () => {
   const target = await golden('oci/zc-v1');
   const result = await assemble({
     target,
@@ -223,7 +223,7 @@ test('a server that sends the whole blob hands on a download that has begun', as
   assert.ok(result.bytes.equals(target.fixture.blob));
 });
 
-test('a chunk that arrives damaged is asked for once more by itself', async () => {
+test('a chunk that arrives damaged is requested once more, alone', async () => {
   const target = await golden('extra/oci/holes');
   const damageFirst = (bytes: Buffer, _range: unknown, request: number) => {
     if (request === 1 && bytes.length > 2000) bytes.fill(0x55, 100, 2000);
@@ -238,7 +238,7 @@ test('a chunk that arrives damaged is asked for once more by itself', async () =
   assert.equal(result.counts.extraRequests, result.blob.requests.length - 1);
 });
 
-test('a chunk that stays damaged, and ranges that are left out, are errors with their numbers', async () => {
+test('a chunk that stays damaged and a missing range are errors that name chunk and range', async () => {
   const target = await golden('extra/oci/late-dir');
   const always = (bytes: Buffer) => bytes.fill(0x55);
   await assert.rejects(
@@ -256,13 +256,13 @@ for (const [image, code] of [
   ['neg/neg-baddigest', 'CHUNK_CONTENT_MISMATCH'],
   ['extra/neg/neg-zeros-lie', 'BLOB_DIGEST_MISMATCH'],
 ] as const) {
-  test(`${image} lies about contents and is refused: ${code}`, async () => {
+  test(`${image} with a false TOC is refused: ${code}`, async () => {
     const target = await golden(image);
     await assert.rejects(assemble({ target }), (error) => hasCode(error, code));
   });
 }
 
-test('a wrong digest of a chunk is refused although that of the file is right', async () => {
+test('a wrong chunk digest is refused although the file digest matches', async () => {
   const target = await golden('neg/neg-ok', (fixture) => {
     const metadata = metadataOf(fixture);
     Object.assign(metadata.toc.entries[3] ?? {}, { chunkDigest: `sha256:${'0'.repeat(64)}` });
@@ -271,13 +271,13 @@ test('a wrong digest of a chunk is refused although that of the file is right', 
   await assert.rejects(assemble({ target }), (error) => hasCode(error, 'CHUNK_CONTENT_MISMATCH'));
 });
 
-test('a tar of another diff id than that of the config is refused at its end', async () => {
+test('a tar whose diff id is not the one of the config is refused', async () => {
   const target = await golden('neg/neg-ok');
   const diffId = computeContentDigest(Buffer.from('another'));
   await assert.rejects(assemble({ target, diffId }), (error) => hasCode(error, 'DIFF_ID_MISMATCH'));
 });
 
-test('a CRC of the tar-split that is another is refused', async () => {
+test('a tar-split whose CRC does not match is refused', async () => {
   const target = await golden('neg/neg-ok', (fixture) => {
     const metadata = metadataOf(fixture);
     Object.assign(metadata.records[3] ?? {}, { payload: 'AAAAAAAAAAA=' });
@@ -288,7 +288,7 @@ test('a CRC of the tar-split that is another is refused', async () => {
   );
 });
 
-test('reading stops when it is given up', async () => {
+test('an abort ends the assembly of a layer', async () => {
   const target = await golden('oci/zc-v1');
   using temp = makeTempDir();
   using scratch = Dir.open(temp.path);

@@ -107,7 +107,7 @@ const TABLE: Readonly<Record<string, readonly [verdict: RegExp, requests: number
 };
 
 for (const fixture of ['neg', 'extra/neg'].flatMap(readChunkedImages)) {
-  test(`${fixture.image}, pulled in parts, ends as the table says, after as many requests`, async () => {
+  test(`${fixture.image} is pulled in parts with the verdict and request count of the table`, async () => {
     const [verdict, requests] = TABLE[fixture.image] ?? assert.fail('not in the table');
     const outcome = await pull(fixture);
     assert.match(outcome.verdict, verdict);
@@ -120,7 +120,7 @@ for (const fixture of ['neg', 'extra/neg'].flatMap(readChunkedImages)) {
 
 const [V1 = assert.fail('no layer')] = readChunkedImage('oci/zc-v1');
 
-test('a layer without TOC, an eStargz layer and the strategy "whole" make no request', async () => {
+test('a layer without TOC, an eStargz layer and the strategy "whole" are taken whole, without a request', async () => {
   const [plain = assert.fail('no layer')] = readChunkedImage('oci/gz-v1');
   const [stargz = assert.fail('no layer')] = readChunkedImage('oci/es-v1');
   const expected = (reason: string) => ({
@@ -136,7 +136,7 @@ test('a layer without TOC, an eStargz layer and the strategy "whole" make no req
   assert.deepEqual(await pull(V1, { ability: 'none' }), none);
 });
 
-test('a whole blob in answer to the first or the second request is handed on, and sent once', async () => {
+test('a whole blob in response to the first or second request is passed on, and sent once', async () => {
   for (const ignoredFrom of [1, 2]) {
     const outcome = await pull(V1, {}, (blob) => {
       const { readRanges } = blob;
@@ -163,7 +163,7 @@ class Store implements MetadataStore {
   }
 }
 
-test('what is kept is not asked for again; what was damaged since is', async () => {
+test('a kept TOC and tar-split are not requested again, unless they are damaged', async () => {
   const store = new Store();
   const tar = zstdDecompressSync(V1.blob);
   for (const requests of [2, 1]) {
@@ -180,7 +180,7 @@ test('what is kept is not asked for again; what was damaged since is', async () 
   }
 });
 
-test('nothing is kept of a TOC that is refused', async () => {
+test('a refused TOC is not kept', async () => {
   const store = new Store();
   const [missing = assert.fail('no layer')] = readChunkedImage('neg/neg-missing');
   await pull(missing, { store });

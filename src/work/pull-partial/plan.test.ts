@@ -38,7 +38,7 @@ async function golden(image: string) {
   return { blobBytes: fixture.blob.length, ...(await readFixture(fixture)) };
 }
 
-test('an update after v1 asks for the ranges that podman asked for', async () => {
+test('an update from v1 requests the ranges that podman requested', async () => {
   const [v1, v2] = [await golden('oci/zc-v1'), await golden('oci/zc-v2')];
   const plan = planLayer(
     v2.layer,
@@ -63,7 +63,7 @@ test('an update after v1 asks for the ranges that podman asked for', async () =>
   );
 });
 
-test('a file made of chunks that are here needs no request', async () => {
+test('a file whose chunks are all stored needs no request', async () => {
   const [v1, prefix] = [await golden('oci/zc-v1'), await golden('oci/prefix-of-big')];
   const plan = planLayer(prefix.layer, indexOf(v1.layer), { requests: 1, bytes: 904 }, terms());
   assert.ok(plan.decision === 'nothing');
@@ -73,7 +73,7 @@ test('a file made of chunks that are here needs no request', async () => {
   assert.ok(segment?.kind === 'local' && segment.chunks.length === 8);
 });
 
-test('with nothing here the blob is cheaper, unless parts are asked for', async () => {
+test('with no stored content the whole blob is cheaper, unless parts are requested', async () => {
   const { layer, blobBytes } = await golden('oci/zc-v1');
   const plan = planLayer(
     layer,
@@ -105,7 +105,7 @@ test('with nothing here the blob is cheaper, unless parts are asked for', async 
   assert.equal('files' in forced && forced.files.length, files);
 });
 
-test('a server without ranges gives the blob, whatever the strategy', async () => {
+test('a server without ranges sends the whole blob, in every strategy', async () => {
   const { layer, location } = await golden('oci/zc-v1');
   for (const strategy of ['auto', 'partial'] as const) {
     const plan = planLayer(
@@ -124,7 +124,7 @@ test('a server without ranges gives the blob, whatever the strategy', async () =
   }
 });
 
-test('TOC and tar-split are asked for as one range', async () => {
+test('TOC and tar-split are requested as one range', async () => {
   const { location, blobBytes } = await golden('oci/zc-v1');
   const plan = planMetadata(location, terms({ blobBytes }));
   const range = { offset: 1142817, length: 5726 + 8 + 3366 };
@@ -205,7 +205,7 @@ const arbitraryTerms = fc.record({
   cost: fc.constantFrom(FAR, NEAR, { requestMs: 0.01, bytesPerMs: 100, connections: 1 }),
 });
 
-test('every byte of every file is covered once, ranges ascend apart, and what is here is left out', () => {
+test('every byte of every file is covered once by ascending, disjoint ranges, and stored content is left out', () => {
   fc.assert(
     fc.property(
       arbitraryLayer,
@@ -279,7 +279,7 @@ function checkApart(ranges: readonly ByteRange[]): void {
   }
 }
 
-test('what is cheaper never costs more than the blob, in time or in bytes', () => {
+test('the cheaper plan never costs more than the whole blob, in time or in bytes', () => {
   fc.assert(
     fc.property(
       arbitraryLayer,
@@ -301,7 +301,7 @@ test('what is cheaper never costs more than the blob, in time or in bytes', () =
   );
 });
 
-test('many ranges are several requests, never one that spans what is here', () => {
+test('many ranges are split into several requests, and none spans stored content', () => {
   const ranges = Array.from({ length: RANGES_MAX * 2 + 1 }, (_, at) => ({
     offset: at * 10_000,
     length: 10,

@@ -35,7 +35,7 @@ const RANGES = [
   { offset: 100_000, length: 99_000 },
 ];
 
-test('ranges that came are not asked for again, in this pull or the next, however far each got', async () => {
+test('ranges that arrived are not requested again, in this pull or the next, wherever each was interrupted', async () => {
   await withRepository(async (repository) => {
     const server = new FakeBlob(BYTES);
     {
@@ -110,7 +110,7 @@ function refusal(): TransportError {
 }
 
 for (const turn of ['whole', 'refused', 'whole in the middle'] as const) {
-  test(`after a server has turned to "${turn}" one download of the blob serves all that is wanted, in any order`, async () => {
+  test(`after a server turns to "${turn}", one download of the blob serves all ranges, in any order`, async () => {
     await withRepository(async (repository) => {
       const server = new Fickle('ranges', turn);
       using partial = await repository.partials.open(server.digest);

@@ -47,7 +47,7 @@ function makeSysroot(root: string): void {
   linkSync(join(root, `${DEPLOYMENT}/usr/bin/tool`), join(root, `${DEPLOYMENT}/usr/bin/other`));
 }
 
-test('a path of a sysroot is looked up where a booted host shows it', () => {
+test('a path of a sysroot is looked up in the policy as a booted host shows it', () => {
   for (const [path, name] of [
     ['/boot/x', '/boot/x'],
     ['/ostree', '/usr'],
@@ -65,7 +65,7 @@ test('a path of a sysroot is looked up where a booted host shows it', () => {
 });
 
 for (const type of ['ext4', 'xfs'] as const) {
-  test(`everything but immutable deployments gets a label: ${type}`, async (t) => {
+  test(`relabel labels all files but immutable deployments: ${type}`, async (t) => {
     if (!needs(t, type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const root = filesystem.path;
@@ -113,7 +113,7 @@ for (const type of ['ext4', 'xfs'] as const) {
   });
 }
 
-test('a sysroot without a policy is left as it is', async () => {
+test('a sysroot without a policy is not changed', async () => {
   const root = mkdtempSync(join(tmpdir(), 'onecopy-relabel-'));
   try {
     writeFileSync(join(root, 'x'), '');

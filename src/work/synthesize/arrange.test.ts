@@ -37,7 +37,7 @@ async function arrange(tree: Tree, options: ArrangeOptions = {}): Promise<string
   return listOf(arrangeTree(tree, labeler, options));
 }
 
-test('/etc stands in /usr and is labelled as /etc; what a running system fills is empty', async () => {
+test('/etc moves to /usr/etc and keeps the labels of /etc; runtime directories are empty', async () => {
   const tree = treeOf(
     'etc/passwd',
     'usr/bin/',
@@ -61,7 +61,7 @@ test('/etc stands in /usr and is labelled as /etc; what a running system fills i
   ]);
 });
 
-test('files in place of emptied directories are left out, and an image without /usr gets one', async () => {
+test('files in place of emptied directories are omitted, and an image without /usr gets one', async () => {
   const tree = treeOf('etc/passwd', 'tmp', 'proc', 'x');
   assert.deepEqual(await arrange(tree), [
     '/ /',
@@ -72,7 +72,7 @@ test('files in place of emptied directories are left out, and an image without /
   ]);
 });
 
-test('/boot and /sysroot can be emptied too', async () => {
+test('/boot and /sysroot are emptied on request', async () => {
   const tree = treeOf('boot/kernel', 'sysroot/ostree/', 'usr/');
   assert.deepEqual(await arrange(tree, { emptyBoot: true, emptySysroot: true }), [
     '/ /',
@@ -82,7 +82,7 @@ test('/boot and /sysroot can be emptied too', async () => {
   ]);
 });
 
-test('of /etc and /usr/etc both are kept, /etc counts, and a file never becomes a directory', async () => {
+test('/etc and /usr/etc are merged, /etc wins, and a file does not replace a directory', async () => {
   const tree = treeOf(
     'usr/etc/',
     'usr/etc/old',

@@ -36,7 +36,7 @@ function imageOf(created: string | undefined, annotation?: string): OciImage {
   } as unknown as OciImage;
 }
 
-test('documents are canonical JSON, whatever order and white space they came in', () => {
+test('documents are stored as canonical JSON, whatever their order and white space', () => {
   const { metadata } = detailsOf(imageOf(undefined), new Tree());
   assert.deepEqual(
     metadata.map(([key]) => key),
@@ -50,7 +50,7 @@ test('documents are canonical JSON, whatever order and white space they came in'
   assert.equal(lookupVariant(metadata, 'ostree.manifest-digest', STRING), DIGEST);
 });
 
-test('the time is that of the annotation, else of the config, else of the newest file', () => {
+test('the time of a commit is that of the annotation, else of the config, else of the newest file', () => {
   const tree = new Tree({ ...UNSET_STAT, mtimeSec: 5n });
   tree.root.entries.set('x' as never, new Directory({ ...UNSET_STAT, mtimeSec: 7n }));
   const time = (...args: Parameters<typeof imageOf>) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { imageRefName } from './ref-name.ts';
 
-test('the ref of an image reference is the one that ostree-ext looks for', () => {
+test('an image reference maps to the ref that ostree-ext looks up', () => {
   for (const [reference, escaped] of [
     ['docker://quay.io/org/img:tag', 'docker_3A__2F__2F_quay_2E_io/org/img_3A_tag'],
     ['oci:/img/a_b', 'oci_3A__2F_img/a__b'],

@@ -29,7 +29,7 @@ const OTHER_READING = ['15-opaque-order', '45-whiteout-same-layer'];
 for (const name of readdirSync(CASES).sort()) {
   const { synth, synthFilteredXattrs: filtered = synth } = expectedOf(name);
   if (!synth.ok && !MORE.includes(name)) {
-    test(`an image that no commit can hold is refused: ${name}`, async () => {
+    test(`an image that cannot become a commit is refused: ${name}`, async () => {
       using temp = await makeTempRepository('sha512');
       await pull(temp.repository, name);
       const options = { createMode: 'bare-user', refs: ['x'] } as const;
@@ -41,7 +41,7 @@ for (const name of readdirSync(CASES).sort()) {
     });
     continue;
   }
-  test(`an image becomes the commit that upstream makes of it, and always the same of ours: ${name}`, async () => {
+  test(`an image becomes the same commit as with ostree-ext, and our layout is reproducible: ${name}`, async () => {
     using temp = await makeTempRepository('sha512');
     const { repository, path } = temp;
     await pull(repository, name);
@@ -79,7 +79,7 @@ for (const name of readdirSync(CASES).sort()) {
   });
 }
 
-test('what is written to a bare repository passes ostree fsck, also where upstream fails it', async (t) => {
+test('a commit written to a bare repository passes ostree fsck, also where that of ostree-ext fails', async (t) => {
   if (!needs(t, 'root', 'tool:ostree')) return;
   using temp = await makeTempRepository('sha512');
   const { repository, path } = temp;

@@ -66,12 +66,12 @@ const ROWS: readonly (readonly [string, Partial<RouteInput>, object])[] = [
 ];
 
 for (const [name, input, expected] of ROWS) {
-  test(`the route of ${name}`, () => {
+  test(`chooseRoute gives the expected route for ${name}`, () => {
     assert.deepEqual(chooseRoute({ ...BASE, ...input }), expected satisfies object as Route);
   });
 }
 
-test('a host is bound by its flag or by its mode', () => {
+test('a host is bound by its bound flag or by its mode', () => {
   assert.equal(bindingOf(undefined, false), 'disabled');
   assert.equal(bindingOf('disabled', false), 'disabled');
   assert.equal(bindingOf('disabled', true), 'bound-only');

@@ -28,7 +28,7 @@ function say(
   peer.send(Buffer.from(`${JSON.stringify(message)}\0`), files);
 }
 
-test('replies and errors come to their calls, in order, with their descriptors', async () => {
+test('replies and errors reach their calls in order, with their descriptors', async () => {
   using temp = makeTempDir();
   using _leaks = watchDescriptors();
   const { client, peer } = await connected(join(temp.path, 's'));
@@ -65,7 +65,7 @@ test('replies and errors come to their calls, in order, with their descriptors',
   await client[Symbol.asyncDispose]();
 });
 
-test('a cancelled call closes the connection, and so does leaving a stream of replies', async () => {
+test('cancelling a call or leaving a stream of replies closes the connection', async () => {
   using temp = makeTempDir();
   using _leaks = watchDescriptors();
   for (const way of ['signal', 'leave', 'dispose']) {
@@ -95,7 +95,7 @@ test('a cancelled call closes the connection, and so does leaving a stream of re
   }
 });
 
-test('a service that ends, or sends what is no reply, ends the calls', async () => {
+test('a service that disconnects or sends an invalid reply fails the calls', async () => {
   using temp = makeTempDir();
   for (const [said, code] of [
     ['', 'CONNECTION_LOST'],

@@ -8,7 +8,7 @@ import { VerbWorld } from '../../../test/support/verb-world.ts';
 
 const platform = 'linux/arm64';
 
-test('manifest, config and history of an image are shown where it lies, without a layer and without a repository', async () => {
+test('manifest, config and history of an image at its source are shown without a layer or a repository', async () => {
   await using world = await VerbWorld.start();
   const { image } = world;
   for (const name of [world.at('ns/app:v1'), world.layout]) {
@@ -38,7 +38,7 @@ test('manifest, config and history of an image are shown where it lies, without 
   });
 });
 
-test('files are copied out of an image where it lies', async () => {
+test('files are copied out of an image at its source', async () => {
   await using world = await VerbWorld.start();
   for (const [at, name] of [world.at('ns/app:v1'), world.layout].entries()) {
     const to = world.path(`copy-${at}`);
@@ -54,7 +54,7 @@ test('files are copied out of an image where it lies', async () => {
   ok(!readdirSync(world.path('.')).includes('repo'));
 });
 
-test('what accepted an image is in its inspection, until the note is lost', async () => {
+test('inspect shows the policy that accepted an image, and shows none if the note is damaged', async () => {
   await using world = await VerbWorld.start();
   const signaturePolicy = world.path('policy.json');
   writeFileSync(signaturePolicy, '{"default":[{"type":"insecureAcceptAnything"}]}');
@@ -81,7 +81,7 @@ test('what accepted an image is in its inspection, until the note is lost', asyn
   equal(existsSync(note), false);
 });
 
-test('artifacts come with the image, are listed, read and pushed with it, and go with it', async () => {
+test('artifacts of an image are pulled, listed, read, pushed and removed with it', async () => {
   await using world = await VerbWorld.start();
   const { image, memory } = world;
   for (const [at, reference] of [world.at('ns/app:v1'), world.layout].entries()) {

@@ -41,7 +41,7 @@ const LAYER = testTar([
 ]);
 
 for (const pulled of [undefined, 'cfsctl'] as const) {
-  test(`a directory has the reading of the image (${pulled ?? 'standard'}), and with --compat that of cfsctl`, async () => {
+  test(`an exported directory has the reading of the image (${pulled ?? 'standard'}), and with --compat that of cfsctl`, async () => {
     using temp = makeMemoryDir();
     const layout = join(temp.path, 'layout');
     writeTestLayout(layout, [{ tar: LAYER }]);
@@ -66,7 +66,7 @@ for (const pulled of [undefined, 'cfsctl'] as const) {
   });
 }
 
-test('the switch is refused where the layers are written as they are, and for what has no layers', async () => {
+test('--compat is refused for exports of layers as they are stored, and for commits', async () => {
   using temp = makeMemoryDir();
   writeTestLayout(join(temp.path, 'layout'), [{ tar: LAYER }]);
   await ask(temp, 'pull', { reference: `oci:${join(temp.path, 'layout')}`, names: ['img'] });

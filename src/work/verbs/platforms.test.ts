@@ -16,7 +16,7 @@ async function pulled(more: Json = {}): Promise<VerbWorld> {
   return world;
 }
 
-test('a pull of all platforms stores the index, each image once, and a layer of both once', async () => {
+test('a pull of all platforms stores the index, each image once and a shared layer once', async () => {
   await using world = await VerbWorld.start();
   const { image } = world;
   const request = { reference: world.at('ns/app:v1'), names: ['multi'], allPlatforms: true };
@@ -60,7 +60,7 @@ test('a pull of all platforms stores the index, each image once, and a layer of 
   deepEqual(Buffer.concat(world.written), image.blobs.get(image.digest));
 });
 
-test('later verbs choose the image of a platform, by default the one for this host', async () => {
+test('later verbs choose an image by platform, by default that of the host', async () => {
   await using world = await pulled();
   const { image } = world;
   for (const [chosen, text] of [
@@ -82,7 +82,7 @@ test('later verbs choose the image of a platform, by default the one for this ho
   await world.refuses('USAGE', 'ls', { name: `@${image.arm64}`, path: '/', platform });
 });
 
-test('push and export give an index back with all platforms, byte for byte', async () => {
+test('push and export write an index with all platforms, byte for byte', async () => {
   await using world = await pulled();
   const { image } = world;
   const target = world.at('copy/app:v2');
@@ -114,7 +114,7 @@ test('push and export give an index back with all platforms, byte for byte', asy
   ok(!readdirSync(world.path('arm/blobs/sha256')).includes(image.amd64.slice(7)));
 });
 
-test('what refers to the index and to its images comes and goes with it', async () => {
+test('referrers of an index and of its images are pulled and removed with it', async () => {
   await using world = await pulled({ withReferrers: true });
   const { image } = world;
   const { referrers } = await world.ask('referrers', { reference: 'multi' });
@@ -133,7 +133,7 @@ test('what refers to the index and to its images comes and goes with it', async 
   );
 });
 
-test('gc keeps an index with all that it names, and frees it when its last name is gone', async () => {
+test('gc keeps an index and all that it refers to, and frees it after its last tag is removed', async () => {
   await using world = await pulled();
   const { image } = world;
   await world.ask('gc', {});
@@ -152,7 +152,7 @@ test('gc keeps an index with all that it names, and frees it when its last name 
   deepEqual(streams, []);
 });
 
-test('fsck finds what an index lacks, and a repair brings it back', async () => {
+test('fsck reports what an index lacks, and --repair pulls it again', async () => {
   await using world = await pulled();
   const { image } = world;
   const stream = `repo/streams/oci-manifest-${image.arm64}`;
@@ -166,7 +166,7 @@ test('fsck finds what an index lacks, and a repair brings it back', async () => 
   equal((await world.ask('fsck', {}))['ok'], true);
 });
 
-test('a single image is pulled as always, and a platform beside all platforms is refused', async () => {
+test('options that conflict with --all-platforms are refused, and a new pull under the same tag replaces the index', async () => {
   await using world = await VerbWorld.start();
   const { image } = world;
   const single = `docker://${world.server.plainHost}/ns/app@${image.arm64}`;
@@ -187,7 +187,7 @@ test('a single image is pulled as always, and a platform beside all platforms is
   equal((await world.ask('fsck', {}))['ok'], true);
 });
 
-test('a pull of all platforms keeps to a budget, in which a layer of several images counts once', async () => {
+test('a pull of all platforms respects its download limit, which counts a shared layer once', async () => {
   await using world = await VerbWorld.start();
   const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
   const { fetchBytes, isOverBudget } = await world.plan('pull', all);
@@ -204,7 +204,7 @@ test('a pull of all platforms keeps to a budget, in which a layer of several ima
   equal(again['wantedBytes'], 0);
 });
 
-test('after a download of all platforms, a pull asks for no layer', async () => {
+test('a pull after a download of all platforms requests no layer', async () => {
   await using world = await VerbWorld.start();
   const all = { reference: world.at('ns/app:v1'), names: ['all'], allPlatforms: true };
   const done = await world.ask('pull', { ...all, downloadOnly: true });

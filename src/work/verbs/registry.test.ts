@@ -85,7 +85,7 @@ function basic(user: string, password: string) {
       : { status: 401, headers: { 'www-authenticate': 'Basic realm="test"' }, body: '' };
 }
 
-test('pull brings an image of a registry, named by its reference and judged as the plan says', async () => {
+test('pull tags an image of a registry by its reference, with the trust verdict of the plan', async () => {
   await using world = await World.start();
   const { reference, host } = world;
   const plan = await world.ask('pull', { reference }, true);
@@ -100,7 +100,7 @@ test('pull brings an image of a registry, named by its reference and judged as t
   equal(Buffer.concat(world.written).toString(), 'app\n');
 });
 
-test('pull plans within a budget and upon a base, and downloads for later', async () => {
+test('pull plans with a download limit and with a base, and can download for later', async () => {
   await using world = await World.start();
   const { reference } = world;
   await world.ask('init', { insecure: true });
@@ -134,7 +134,7 @@ test('pull plans within a budget and upon a base, and downloads for later', asyn
   }
 });
 
-test('registries.conf of the request names the places to ask', async () => {
+test('registries.conf of the request names the endpoints that are asked', async () => {
   await using world = await World.start();
   const registriesConf = world.path('registries.conf');
   writeFileSync(registriesConf, `[[registry]]\nprefix="reg.test"\nlocation="${world.host}"\n`);
@@ -166,7 +166,7 @@ test('registries.conf of the request names the places to ask', async () => {
   }
 });
 
-test('a policy of the request decides about an image of a registry before a layer is asked for', async () => {
+test('a signature policy of the request is evaluated before a layer is requested', async () => {
   await using world = await World.start();
   const { reference } = world;
   const signaturePolicy = world.path('policy.json');
@@ -176,7 +176,7 @@ test('a policy of the request decides about an image of a registry before a laye
   equal(blobs.length, 1, 'only the config');
 });
 
-test('the files of an image are read in its registry, without a repository', async () => {
+test('files of an image in a registry are read without a repository', async () => {
   await using world = await World.start();
   const { reference: name } = world;
   const { entries } = (await world.ask('ls', { name, path: '/etc' })) as { entries: Json[] };
@@ -191,7 +191,7 @@ test('the files of an image are read in its registry, without a repository', asy
   ok(!readdirSync(world.path('.')).includes('repo'));
 });
 
-test('credentials of the request are for registries, and for what is asked there', async () => {
+test('credentials of the request are sent to the registry, and refused for other transports', async () => {
   await using world = await World.start();
   const { reference } = world;
   const authfile = world.path('auth.json');
@@ -207,7 +207,7 @@ test('credentials of the request are for registries, and for what is asked there
   match(JSON.stringify(world.server.seen.at(-1)?.headers), /Basic/);
 });
 
-test('tags hides those of attachments unless all are asked for', async () => {
+test('tags hides attachment tags unless all are requested', async () => {
   await using world = await World.start();
   const { memory, reference } = world;
   const hidden = `sha256-${'ab'.repeat(32)}.sig`;
@@ -217,7 +217,7 @@ test('tags hides those of attachments unless all are asked for', async () => {
   await world.refuses('USAGE', 'tags', { reference: 'oci:app' });
 });
 
-test('referrers lists what refers to an image, and only one type where one is asked for', async () => {
+test('referrers lists the referrers of an image, optionally of one type', async () => {
   await using world = await World.start();
   const { memory, reference, layout } = world;
   const type = 'application/vnd.oci.image.manifest.v1+json';
@@ -249,7 +249,7 @@ test('referrers lists what refers to an image, and only one type where one is as
   deepEqual((await world.ask('referrers', { reference, artifactType: 'x/y' }))['referrers'], []);
 });
 
-test('login keeps a password that the registry accepts, pulls use it, and logout forgets it', async () => {
+test('login stores a password that the registry accepts, pulls use it, and logout removes it', async () => {
   await using world = await World.start();
   const { reference, host: registry } = world;
   const authfile = world.path('auth.json');
@@ -276,7 +276,7 @@ test('login keeps a password that the registry accepts, pulls use it, and logout
   await world.refuses('USAGE', 'logout', { registry, all: true, authfile });
 });
 
-test('push gives a registry the same image, and sends nothing twice', async () => {
+test('push writes the same image to a registry, and sends no blob twice', async () => {
   await using world = await World.start();
   const { host, memory } = world;
   await world.ask('pull', { reference: world.layout.reference, names: ['app'], keepBlobs: true });
@@ -294,7 +294,7 @@ test('push gives a registry the same image, and sends nothing twice', async () =
   equal(pulled['manifestDigest'], world.layout.manifestDigest);
 });
 
-test('push mounts what the image was pulled from, else compresses anew and says so', async () => {
+test('push mounts blobs of the source repository, else compresses layers again and reports that', async () => {
   await using world = await World.start();
   const { host, reference, memory } = world;
   await world.ask('pull', { reference, names: ['app'] });
@@ -331,7 +331,7 @@ test('push mounts what the image was pulled from, else compresses anew and says 
   await world.refuses('USAGE', 'push', { name, target: 'oci:x' });
 });
 
-test('export into a registry is a push, and the upload of a broken one is not kept longer than it is of use', async () => {
+test('export to a registry is a push, and its success removes the notes of an earlier broken upload', async () => {
   await using world = await World.start();
   const { host, memory, layout } = world;
   await world.ask('pull', { reference: layout.reference, names: ['app'], keepBlobs: true });
@@ -359,7 +359,7 @@ test('export into a registry is a push, and the upload of a broken one is not ke
   await world.refuses('USAGE', 'export', { ...local, creds: { user: 'a', password: 'b' } });
 });
 
-test('notes of uploads are no trust: one that was changed makes a push begin again, and nothing more', async () => {
+test('a push with a forged upload note starts again from the beginning', async () => {
   await using world = await World.start();
   const { host, memory, layout, server } = world;
   await world.ask('pull', { reference: layout.reference, names: ['app'], keepBlobs: true });

@@ -108,13 +108,13 @@ async function askExamples(name: string): Promise<void> {
   }
 }
 
-test('the examples of mount and umount are planned and run', async (t) => {
+test('the examples of mount and umount can be planned and run', async (t) => {
   if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay-lower-by-fd')) return;
   await askExamples('mount');
   await askExamples('umount');
 });
 
-test('every other example of every verb is planned and run, and answers as its schema says', async () => {
+test('every other example of every verb can be planned and run, and its report matches the schema', async () => {
   for (const { name } of VERBS) {
     // Those of unified storage need a filesystem of their own: see test/unified.
     if (!['mount', 'umount'].includes(name) && !name.startsWith('unified '))
@@ -122,7 +122,7 @@ test('every other example of every verb is planned and run, and answers as its s
   }
 });
 
-test('commits, images and bare images answer the same verbs', async () => {
+test('commits, OCI images and bare images are accepted by the same verbs', async () => {
   const { imageId } = (await ask('image id', { name: 'os' })) as { imageId: string };
   await ask('tag', { name: imageId, newName: 'refs/bare' });
   const rows = (await ask('images', {}))['images'] as Json[];
@@ -159,7 +159,7 @@ test('commits, images and bare images answer the same verbs', async () => {
   deepEqual([removed[0]?.['kind'], removed[0]?.['names']], ['erofs', ['bare']]);
 });
 
-test('any unique beginning of a printed id is a name, and what several begin with is refused', async () => {
+test('any unique prefix of a printed id is accepted, and an ambiguous one is refused', async () => {
   const rows = (await ask('images', {}))['images'] as Json[];
   const row = (name: string) => rows.find((one) => one['name'] === name) ?? {};
   const manifest = String(row('app')['manifestDigest']);
@@ -176,7 +176,7 @@ test('any unique beginning of a printed id is a name, and what several begin wit
   await refuses('IMAGE_NOT_FOUND', 'ls', { name: 'ffffffffffff' });
 });
 
-test('a name that an image and a commit have is refused with both spellings', async () => {
+test('a name of both an image and a commit is refused with both unambiguous spellings', async () => {
   warned.length = 0;
   equal((await ask('tag', { name: 'os', newName: 'app' }))['replaced'], null);
   match(warned[0] ?? '', /use image:app or commit:app/);
@@ -192,7 +192,7 @@ test('a name that an image and a commit have is refused with both spellings', as
   await refuses('TAG_NOT_FOUND', 'untag', { names: ['commit:app'] });
 });
 
-test('what does not apply to a kind is refused, never ignored', async () => {
+test('an option that does not apply to the kind of object is refused, not ignored', async () => {
   const cases: readonly (readonly [verb: string, request: Json])[] = [
     ['ls', { name: 'app', checksum: true }],
     ['ls', { name: 'app', platform: 'linux/amd64' }],
@@ -212,20 +212,20 @@ test('what does not apply to a kind is refused, never ignored', async () => {
   for (const [verb, request] of cases) await refuses('USAGE', verb, request);
 });
 
-test('an artifact has no files and no history, and says so', async () => {
+test('files and history of an artifact are refused with the reason', async () => {
   await refuses('IMAGE_NOT_BUILDABLE', 'ls', { name: 'data' });
   await refuses('IMAGE_NOT_BUILDABLE', 'image create', { name: 'data' });
   await refuses('IMAGE_WITHOUT_HISTORY', 'history', { name: 'data' });
   equal((await ask('inspect', { name: 'data' }))['kind'], 'artifact');
 });
 
-test('a request that the schema does not take is refused with its key', async () => {
+test('a request with a key that the schema rejects is refused with that key', async () => {
   await rejects(ask('tree', { name: 'app', depth: -1 }), /Cannot read --depth: expected >=0/);
   await rejects(ask('ls', { name: 'app', unknown: 1 }), /Cannot read --unknown/);
   await rejects(ask('find', { name: 'app', minSizeBytes: 'x' }), /Cannot read --min-size/);
 });
 
-test('an image that was pulled without a name has one that can be used', async () => {
+test('an image pulled without a tag has a usable name', async () => {
   for (const [reference, name] of [
     ['oci:layout', 'layout'],
     ['oci:./layout/:latest', 'layout:latest'],
@@ -236,7 +236,7 @@ test('an image that was pulled without a name has one that can be used', async (
   }
 });
 
-test('nothing is created for a reference without a target, or for an invalid name', async () => {
+test('a reference without a target, or an invalid name, creates no repository', async () => {
   const before = context;
   context = { ...before, repository: { path: join(scratch.path, 'none') } };
   await refuses('IMAGE_SOURCE_NOT_FOUND', 'pull', { reference: 'oci:missing' });

@@ -58,7 +58,7 @@ function shapes({ chains }: Awaited<ReturnType<typeof ask>>[number]): string[] {
     .sort();
 }
 
-test('the chains of an object lead through manifest, config, layer and image, with its path', async () => {
+test('the chains of an object lead through manifest, config, layer and image, and end with its path', async () => {
   await withImages(async (repository, path) => {
     untagImage(repository, 'gone');
     using view = await openNamedView(repository, findNamed(repository, 'app'));
@@ -84,7 +84,7 @@ test('the chains of an object lead through manifest, config, layer and image, wi
   });
 });
 
-test('what is kept is exactly what a garbage collection keeps', async () => {
+test('why reports as kept exactly the objects that gc keeps', async () => {
   await withImages(async (repository, path) => {
     untagImage(repository, 'gone');
     const garbage = new Set((await planGc(repository)).objects.map(({ id }) => id));
@@ -99,7 +99,7 @@ test('what is kept is exactly what a garbage collection keeps', async () => {
   });
 });
 
-test('digests, streams, ids of images, names and files of the repository are found', async () => {
+test('why finds digests, streams, image ids, names and files of the repository', async () => {
   await withImages(async (repository, path) => {
     const { manifestDigest, manifest, layers } = openOciImage(repository, 'app');
     tagImage(repository, 'app', 'twin');
@@ -138,7 +138,7 @@ test('digests, streams, ids of images, names and files of the repository are fou
   });
 });
 
-test('a missing object is explained by what needs it, and damage is reported', async () => {
+test('why explains a missing object by what needs it, and reports damage', async () => {
   await withImages(async (repository, path) => {
     const { layers } = openOciImage(repository, 'app');
     const layerId = layers[0]?.id;
@@ -158,7 +158,7 @@ test('a missing object is explained by what needs it, and damage is reported', a
   });
 });
 
-test('names, containers and files of containers-storage', async (t) => {
+test('why finds names, containers and files of containers-storage', async (t) => {
   using temp = makeMemoryDir();
   const graph = join(temp.path, 'graph');
   const id = writeSmallStore(graph, 'localhost/app:1', [{ name: 'file', content: SHARED }]);
@@ -185,7 +185,7 @@ test('names, containers and files of containers-storage', async (t) => {
   deepEqual([...roots].sort(), ['container', 'name']);
 });
 
-test('refs, commits, files and directories of an OSTree repository', async () => {
+test('why finds refs, commits, files and directories of an OSTree repository', async () => {
   using fixture = unpackOstree('mini');
   const path = join(fixture.path, 'fxmini/r-archive');
   using repo = openOstreeRepo(path);
@@ -211,7 +211,7 @@ test('refs, commits, files and directories of an OSTree repository', async () =>
   deepEqual((await ask(path, join(path, 'config')))[0]?.kind, 'record');
 });
 
-test('stores of this host that cannot be opened are reported, not thrown', async () => {
+test('why reports stores of this host that cannot be opened, and does not fail', async () => {
   await withImages(async (_repository, path) => {
     writeFileSync(join(path, 'meta.json'), 'no JSON');
     const stores = (await findPlaces(path)).filter(({ kind }) => kind === 'composefs');

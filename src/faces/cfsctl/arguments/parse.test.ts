@@ -44,21 +44,21 @@ function parsed(...argv: string[]) {
   return found;
 }
 
-test('options stand before their command, joined or apart, short ones too', () => {
+test('options before the command are parsed in long, joined and short form', () => {
   const found = parsed('--repo=/r', 'gc', '-ra', '-r', 'b', '--root', 'c', '-n');
   assert.equal(found.globals.value('repo'), '/r');
   assert.deepEqual(found.given.list('root'), ['a', 'b', 'c']);
   assert.ok(found.given.has('dry-run'));
 });
 
-test('operands mix with options, and -- ends options', () => {
+test('options may follow operands, and -- ends the options', () => {
   const found = parsed('group', 'store', 'one', '--mode', 'x', '--', '--two');
   assert.equal(found.path, 'group put');
   assert.deepEqual(found.given.operands, ['one', '--two']);
   assert.equal(found.given.value('mode'), 'x');
 });
 
-test('help and version win over what stands behind them', () => {
+test('--help and --version are accepted whatever arguments follow them', () => {
   assert.deepEqual(parseArguments(['-V', 'nope'], PROGRAM), { kind: 'version' });
   assert.deepEqual(parseArguments(['help', 'group', 'put'], PROGRAM), {
     kind: 'help',

@@ -13,7 +13,7 @@ import { Given } from '../arguments/spec.ts';
 import type { Setting } from '../setting.ts';
 import { mountAs } from './mount.ts';
 
-test('a signal that comes while the mount is made ends a server in the foreground', async (t) => {
+test('a foreground mount server ends when a signal arrives during the mount', async (t) => {
   if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay', 'tool:fusermount3')) return;
   using temp = makeTempDir();
   const target = join(temp.path, 'mnt');

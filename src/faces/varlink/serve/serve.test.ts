@@ -9,20 +9,20 @@ import { serve } from './serve.ts';
 
 const never = new AbortController().signal;
 
-test('a service without a socket is refused', async () => {
+test('a service needs a socket', async () => {
   const service = { vendor: 'v', product: 'p', version: '1', url: 'u', interfaces: [] };
   const options = { address: undefined, signal: never, onFailure: () => {} };
   await assert.rejects(serve(service, options), { code: 'SOCKET_NOT_FOUND' });
 });
 
-test('a budget gives no more than it has', () => {
+test('a budget refuses a request that exceeds what is left', () => {
   const budget = new Budget(3);
   assert.deepEqual([budget.take(2), budget.take(2), budget.take(1)], [true, false, true]);
   budget.give(3);
   assert.equal(budget.take(3), true);
 });
 
-test('turns go in order, and who leaves the queue costs nobody his turn', async () => {
+test('turns are taken in order, and a cancelled waiter does not use up a turn', async () => {
   const turns = new Turns(1);
   const first = await turns.take(never);
   const leaving = new AbortController();
@@ -50,7 +50,7 @@ class Log {
   }
 }
 
-test('garbage collection waits for pulls, short calls do not wait for it then, and pulls do', async () => {
+test('garbage collection waits for running pulls; later pulls wait for it, short calls only while it runs', async () => {
   const log = new Log();
   const endPull = await log.enter('pull', 'long');
   const collected = log.enter('gc', 'alone');
@@ -68,7 +68,7 @@ test('garbage collection waits for pulls, short calls do not wait for it then, a
   assert.equal(log.admitted.length, 5);
 });
 
-test('garbage collection that is cancelled lets those behind it go on', async () => {
+test('a cancelled garbage collection admits the calls that waited behind it', async () => {
   const log = new Log();
   const endPull = await log.enter('pull', 'long');
   const stop = new AbortController();
@@ -80,7 +80,7 @@ test('garbage collection that is cancelled lets those behind it go on', async ()
   endPull();
 });
 
-test('handles are never given twice, and the one that was not used for longest makes room', async () => {
+test('no handle is issued twice, and a full table drops the least recently used one', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'r');
   (await initRepository(path, { algorithm: 'sha256', insecure: true })).repository[

@@ -22,7 +22,7 @@ function bySets(sets: OwnerSets, bytes: Float64Array): Record<string, number> {
   return found;
 }
 
-test('each block is counted once, for exactly the owners of the extents that cover it', () => {
+test('each block is counted once, for exactly the owners of its extents', () => {
   const extent = fc.record({
     start: fc.nat(60),
     blocks: fc.integer({ min: 1, max: 20 }),
@@ -58,7 +58,7 @@ test('each block is counted once, for exactly the owners of the extents that cov
   );
 });
 
-test('an encoded extent ends where the next extent begins, and is said to be encoded', () => {
+test('an encoded extent ends where the next extent begins, and is reported as encoded', () => {
   const sets = new OwnerSets();
   const one = sets.add(0, 0);
   const other = sets.add(0, 1);
@@ -71,7 +71,7 @@ test('an encoded extent ends where the next extent begins, and is said to be enc
   deepEqual(bySets(sets, encodedBytes), { '0,1': 8 });
 });
 
-test('content without a place counts once for each inode, with the owners of all its names', () => {
+test('content without extents is counted once per inode, for the owners of all its names', () => {
   const sets = new OwnerSets();
   const table = new ExtentTable(BLOCK);
   equal(table.add(0, 100, EXTENT_FLAG.inline | EXTENT_FLAG.notAligned, 0), false);
@@ -82,7 +82,7 @@ test('content without a place counts once for each inode, with the owners of all
   deepEqual(bySets(sets, table.sweep(sets).bytes), { '0,1': 1, '1': 1 });
 });
 
-test('many files that share one extent cost as much as two', () => {
+test('many files that share one extent take no more memory than two', () => {
   const sets = new OwnerSets();
   const table = new ExtentTable(BLOCK);
   const set = sets.add(0, 0);
@@ -94,7 +94,7 @@ test('many files that share one extent cost as much as two', () => {
   deepEqual(bySets(sets, elsewhereBytes), {});
 });
 
-test('a set is the same number however it came to be', () => {
+test('equal sets of owners have the same number, in whatever order they were built', () => {
   const owners = fc.uniqueArray(fc.nat(20), { maxLength: 6 });
   fc.assert(
     fc.property(owners, owners, (one, other) => {
@@ -107,7 +107,7 @@ test('a set is the same number however it came to be', () => {
   );
 });
 
-test('more than the limits is refused by name', () => {
+test('exceeding a limit is refused with the name of the limit', () => {
   const code = { code: 'ACCOUNT_TOO_LARGE' };
   throws(() => new OwnerSets().add(0, OWNERS_MAX), code);
   throws(() => new ExtentTable(512).add(2 ** 50, 512, 0, 0), code);

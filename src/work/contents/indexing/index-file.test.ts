@@ -28,7 +28,7 @@ const OBJECTS: IndexedObjects = {
   placeOf: (objectId, sizeBytes) => ({ objectId, sizeBytes, open: () => undefined }),
 };
 
-test('an index of any length offers each file and each chunk that is not zeros', () => {
+test('an index of any number of files offers each file and each chunk that is not all zeros', () => {
   for (const count of [0, 1, 2000, 2047, 2048, 2049, 5000]) {
     const files = Array.from({ length: count }, (_, at) => fileOf(at, at % 3 === 0 ? 3 : 1));
     const writer = new IndexWriter('sha256');
@@ -46,7 +46,7 @@ test('an index of any length offers each file and each chunk that is not zeros',
   }
 });
 
-test('an index that is cut, of another repository or of other bytes offers nothing', () => {
+test('an index that is truncated, damaged or of another repository offers nothing', () => {
   const file = fileOf(1, 3);
   const writer = new IndexWriter('sha256');
   writer.add(file, ID);

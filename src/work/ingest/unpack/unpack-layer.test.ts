@@ -18,7 +18,7 @@ function unpackWith(digest: string, isWanted: boolean): Promise<boolean> {
   return unpackLayer(blob, expected, async () => isWanted);
 }
 
-test('a layer is verified when its listener took all of it, and only then', async () => {
+test('a layer is verified only after its listener took all bytes', async () => {
   assert.equal(await unpackWith(DIGEST, true), true);
   assert.equal(await unpackWith(DIGEST, false), false);
   const wrong = `sha256:${'0'.repeat(64)}`;

@@ -89,7 +89,7 @@ const ACCEPTED: readonly [what: string, compression: Compression, bytes: Buffer,
 
 for (const [what, compression, bytes, tar] of ACCEPTED) {
   for (const engine of ENGINES[compression]) {
-    test(`unpack reads ${what}, however the blob is cut, with ${engine.name}`, async (t) => {
+    test(`unpack reads ${what}, at any split of the blob, with ${engine.name}`, async (t) => {
       if (!engine.isHere(t)) return;
       await fc.assert(
         fc.asyncProperty(fc.integer({ min: 1, max: bytes.length + 1 }), async (size) => {
@@ -109,7 +109,7 @@ for (const [compression, whole, engine] of [
   ['gzip', GZIP, HOST],
   ['zstd', ZSTD, ZLIB],
 ] as const) {
-  test(`unpack refuses ${compression} that is cut anywhere but between its parts, with ${engine.name}`, async (t) => {
+  test(`unpack refuses ${compression} that is truncated inside a member or frame, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     const first = compression === 'gzip' ? gzipSync(TEXT) : zstdCompressSync(TEXT);
     const ends = [
@@ -123,7 +123,7 @@ for (const [compression, whole, engine] of [
     }
   });
 
-  test(`unpack refuses whatever follows ${compression}, with ${engine.name}`, async (t) => {
+  test(`unpack refuses trailing bytes after ${compression}, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     for (const tail of ['00', '0000000000', '1f', '1f8b', '28b5', '7573746172']) {
       const bytes = Buffer.concat([whole, Buffer.from(tail, 'hex')]);
@@ -131,7 +131,7 @@ for (const [compression, whole, engine] of [
     }
   });
 
-  test(`unpack either refuses damaged ${compression} or gives something, and always ends, with ${engine.name}`, async (t) => {
+  test(`unpack of damaged ${compression} always ends, with an error or with bytes, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     for (let at = 0; at < whole.length; at += 1) {
       const bytes = Buffer.from(whole);
@@ -143,13 +143,13 @@ for (const [compression, whole, engine] of [
 }
 
 for (const engine of ENGINES.gzip) {
-  test(`unpack refuses zeros between gzip members, which would hide the second one, with ${engine.name}`, async (t) => {
+  test(`unpack refuses zeros between gzip members, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     const bytes = Buffer.concat([gzipSync(TEXT), Buffer.alloc(20), gzipSync(MORE)]);
     assert.equal(await codeOf(bytes, 'gzip', engine), 'LAYER_COMPRESSION_INVALID');
   });
 
-  test(`unpack stops at the limit of the caller and lets the exact size pass, with ${engine.name}`, async (t) => {
+  test(`unpack refuses output above the caller's limit and accepts output of exactly the limit, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     const bytes = gzipSync(TEXT);
     const exact = await unpacked(bytes, 'gzip', { layerBytesMax: TEXT.length }, engine);
@@ -158,7 +158,7 @@ for (const engine of ENGINES.gzip) {
     await assert.rejects(less, { code: 'LAYER_TOO_LARGE' });
   });
 
-  test(`an error of the source comes through as it is, and the source is let go, with ${engine.name}`, async (t) => {
+  test(`unpack passes on an error of the source and closes the source, with ${engine.name}`, async (t) => {
     if (!engine.isHere(t)) return;
     const broken = new Error('the disk is gone');
     async function* failing() {
@@ -299,14 +299,14 @@ const member = fc
   })
   .map(({ content: bytes, ...options }) => gzipSync(bytes, options));
 
-test('both inflaters give the same for any members and any cut into pieces', async (t) => {
+test('both inflaters give the same bytes for any members at any split', async (t) => {
   if (!HOST.isHere(t)) return;
   const members = fc.array(member, { maxLength: 4 }).map((parts) => Buffer.concat(parts));
   const sizes = fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 3 });
   await fc.assert(fc.asyncProperty(members, sizes, requireAgreement), { numRuns: cases(40, 400) });
 });
 
-test('both inflaters agree about a member that is cut at any byte', async (t) => {
+test('both inflaters give the same result for a member truncated at any byte', async (t) => {
   if (!HOST.isHere(t)) return;
   const bytes = Buffer.concat([memberWith(0x1e, ...ALL, crc16(ALL_FIXED, ...ALL)), gzipSync(MORE)]);
   for (let length = 0; length <= bytes.length; length += 1) {
@@ -314,7 +314,7 @@ test('both inflaters agree about a member that is cut at any byte', async (t) =>
   }
 });
 
-test('both inflaters agree about a member of which any byte is another', async (t) => {
+test('both inflaters give the same result for a member with any byte changed', async (t) => {
   if (!HOST.isHere(t)) return;
   const text = Buffer.from(Array.from({ length: 400 }, (_, index) => (index * index) % 97));
   const bytes = Buffer.concat([gzipSync(text), gzipSync(MORE, { strategy: 4 })]);
@@ -327,7 +327,7 @@ test('both inflaters agree about a member of which any byte is another', async (
   }
 });
 
-test('both inflaters agree about any damage', async (t) => {
+test('both inflaters give the same result for any damage', async (t) => {
   if (!HOST.isHere(t)) return;
   const bit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   await fc.assert(
@@ -344,7 +344,7 @@ test('both inflaters agree about any damage', async (t) => {
   );
 });
 
-test('unpack stops a bomb by its ratio', async () => {
+test('unpack refuses a decompression bomb by its ratio', async () => {
   const frames = Buffer.concat(Array(24).fill(zstdCompressSync(Buffer.alloc(48 << 20))));
   let outputBytes = 0;
   await assert.rejects(
@@ -357,7 +357,7 @@ test('unpack stops a bomb by its ratio', async () => {
   assert.ok(outputBytes <= 2 ** 30, `${outputBytes} bytes came out`);
 });
 
-test('unpack refuses a zstd window that would take more memory than a pull may', async () => {
+test('unpack refuses a zstd window above the memory limit', async () => {
   // Magic, a header without content size, window 2^10 << 18 = 256 MiB, one raw block of one byte.
   const frame = Buffer.from('28b52ffd00900900006100', 'hex');
   const usual = Buffer.from('28b52ffd005009000061', 'hex');

@@ -23,7 +23,7 @@ function listening(asked: string[]): DeltaSource {
   };
 }
 
-test('the delta that will be tried first is asked for at once, and only once', async () => {
+test('the first candidate delta is requested ahead, and only once', async () => {
   const asked: string[] = [];
   const source = askAhead(listening(asked), TO, { summary: undefined, current: FROM });
   assert.deepEqual(asked, [`${FROM}-${TO}`]);
@@ -32,7 +32,7 @@ test('the delta that will be tried first is asked for at once, and only once', a
   assert.deepEqual(asked, [`${FROM}-${TO}`]);
 });
 
-test('a delta that nobody thought of is asked for when it is wanted', async () => {
+test('a delta that was not requested ahead is requested on use', async () => {
   const asked: string[] = [];
   const source = askAhead(listening(asked), TO, { summary: undefined, current: undefined });
   await source.superblock({ from: OTHER, to: TO }, undefined, {});
@@ -41,7 +41,7 @@ test('a delta that nobody thought of is asked for when it is wanted', async () =
   assert.deepEqual(asked, [`nothing-${TO}`, `${OTHER}-${TO}`, `nothing-${TO}`]);
 });
 
-test('an early error is reported only to the reader of the answer', async () => {
+test('an error of a request ahead is reported only to the caller that reads its answer', async () => {
   const broken: DeltaSource = {
     superblock: () => Promise.reject(new Error('the line is cut')),
     deltaIndex: () => Promise.reject(new Error('the line is cut')),

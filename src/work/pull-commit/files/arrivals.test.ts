@@ -9,7 +9,7 @@ function checksumOf(index: number): OstreeChecksum {
   return index.toString(16).padStart(64, '0') as OstreeChecksum;
 }
 
-test('answers come out as they came in, copied, in order, also after the memory is used again', () => {
+test('arrived files are copied and taken in order of arrival', () => {
   const arrivals = new Arrivals();
   const shared = new Uint8Array(3);
   for (let round = 0; round < 3; round++) {
@@ -26,7 +26,7 @@ test('answers come out as they came in, copied, in order, also after the memory 
   }
 });
 
-test('what does not fit is refused until those that wait are taken; what never fits, always', () => {
+test('a file that exceeds the free space is refused until waiting files are taken', () => {
   const arrivals = new Arrivals();
   assert.ok(arrivals.put(checksumOf(0), new Uint8Array(MIB - 1)));
   assert.equal(arrivals.put(checksumOf(1), new Uint8Array(2)), false);

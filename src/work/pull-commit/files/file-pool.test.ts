@@ -104,7 +104,7 @@ async function pullLocally(workers: number) {
   return { streamId, imageId };
 }
 
-test('any number of threads makes the same commit, local or remote, with each object asked for once', async () => {
+test('a pull with any number of threads stores the same commit, and requests each object once', async () => {
   const expected = await pullLocally(0);
   assert.deepEqual(await pullLocally(2), expected);
   await using server = await FakeHttp.start({ root: temp.path, latencyMs: 1 });
@@ -128,7 +128,7 @@ for (const fault of [
   { kind: 'truncate', bytes: 3, times: 1 },
   { kind: 'reset', times: 1 },
 ] as const satisfies readonly Fault[]) {
-  test(`threads get over ${JSON.stringify(fault)}`, async () => {
+  test(`threads recover from ${JSON.stringify(fault)}`, async () => {
     const expected = await pullLocally(0);
     // The second to last files are the large ones.
     const faults = [300, 600, 899, 900, 901].map((index) => ({ ...fault, path: filezPath(index) }));
@@ -137,7 +137,7 @@ for (const fault of [
   });
 }
 
-test('what a thread finds missing or corrupt is reported as without threads', async () => {
+test('a missing or corrupt object is reported alike with and without threads', async () => {
   await using server = await FakeHttp.start({
     root: temp.path,
     faults: [{ kind: 'status', status: 404, path: filezPath(700) }],
@@ -157,7 +157,7 @@ test('what a thread finds missing or corrupt is reported as without threads', as
   }
 });
 
-test('an abort ends the threads, with its reason', async () => {
+test('an abort ends the threads with its reason', async () => {
   await using server = await FakeHttp.start({ root: temp.path, latencyMs: 10 });
   const reason = new Error('enough');
   const controller = new AbortController();
@@ -166,7 +166,7 @@ test('an abort ends the threads, with its reason', async () => {
   await assert.rejects(pulling, reason);
 });
 
-test('a removed local file is missing for every thread', async () => {
+test('a local file that is removed is missing for every thread', async () => {
   const path = join(temp.path, filezPath(800));
   const fresh = makeTempDir();
   writeArchive(fresh.path);

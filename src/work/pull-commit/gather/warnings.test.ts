@@ -17,7 +17,7 @@ async function notesOf(path: string): Promise<string[]> {
   return notes;
 }
 
-test('a pull says what is odd about objects that it accepts', async () => {
+test('a pull warns about odd objects that it accepts', async () => {
   using fixture = unpackOstree('mini');
   const path = `${fixture.path}/fxmini/r-archive`;
   assert.deepEqual(await notesOf(path), []);

@@ -19,7 +19,7 @@ before(() => {
 });
 after(() => fixture[Symbol.dispose]());
 
-test('a remote with a short summary is asked for that and the ref alone, one with a long summary for its index', async () => {
+test('refs are resolved by a short summary and the ref file, or by the index if the summary is long', async () => {
   await using server = await FakeHttp.start({ root: fixture.path, etags: true });
   const source = { kind: 'remote', url: `${server.url}/r-flatpak`, http: QUICK } as const;
   const ref = 'app/org.example.Hi/x86_64/stable';
@@ -59,7 +59,7 @@ test('a remote with a short summary is asked for that and the ref alone, one wit
   assert.deepEqual(failing, { commit: short.commit, files: indexed });
 });
 
-test('a long summary without an index is read after all, and a remote without either by its ref file', async () => {
+test('a long summary is read if there is no index, and a remote without both is read by its ref file', async () => {
   const root = mkdtempSync(join(tmpdir(), 'onecopy-summary-'));
   try {
     cpSync(join(fixture.path, 'r-tiny-archive'), join(root, 'r'), { recursive: true });

@@ -56,7 +56,7 @@ async function verify(
   return await verifyCommit({ bytes, detached, ref: undefined, current: undefined }, policy);
 }
 
-test('a commit signed by the configured ed25519 key passes, any other does not', async () => {
+test('a commit signed by the configured ed25519 key is accepted, and any other is refused', async () => {
   const lines = 'gpg-verify=false\nsign-verify=true\nverification-ed25519-key=';
   const policy = await policyOf(lines + ED25519);
   assert.deepEqual(await verify(policy, onlyEd25519), [ED25519]);
@@ -68,7 +68,7 @@ test('a commit signed by the configured ed25519 key passes, any other does not',
   await assert.rejects(verify(await policyOf(lines + OTHER_KEY), onlyEd25519), INVALID);
 });
 
-test('keys come from files, else from the folders of the system, and revoked ones never count', async () => {
+test('keys are read from files, else from the system folders, and revoked keys are ignored', async () => {
   using temp = makeTempDir();
   const path = temp.path;
   writeFileSync(`${path}/key`, `${ED25519}\n`);
@@ -90,7 +90,7 @@ test('keys come from files, else from the folders of the system, and revoked one
   });
 });
 
-test('a GPG signature by a key of the keyring passes, and both gates must', async () => {
+test('a GPG signature by a key of the keyring is accepted, and both schemes must accept if both are required', async () => {
   using temp = makeTempDir();
   writeFileSync(`${temp.path}/origin.trustedkeys.gpg`, GPG);
   const policy = await remoteTrustPolicy(remote(''), { repository: temp.path, system: [] });
@@ -110,7 +110,7 @@ test('a GPG signature by a key of the keyring passes, and both gates must', asyn
   await assert.rejects(verify(wrong, both), INVALID);
 });
 
-test('a remote verifies with GPG unless it says otherwise, which needs keys that can be read', async () => {
+test('GPG verification of a remote is on by default, and fails if its keys cannot be read', async () => {
   using temp = makeTempDir();
   await assert.rejects(policyOf(''), NO_KEYS);
   await assert.rejects(policyOf(`gpgkeypath=${temp.path}/none`), NO_KEYS);
@@ -119,7 +119,7 @@ test('a remote verifies with GPG unless it says otherwise, which needs keys that
   assert.deepEqual((await policyOf('gpg-verify=false')).commitGates, []);
 });
 
-test('keys given by hand make a gate for GPG and one for everything else', async () => {
+test('keys of the request form one gate for GPG and one for all other keys', async () => {
   const other = await gatesOfKeys([], [OTHER_KEY, ED25519]);
   assert.deepEqual(await verify({ commitGates: other }, onlyEd25519), [ED25519]);
   const all = await gatesOfKeys([GPG], [ED25519]);
@@ -135,7 +135,7 @@ test('keys given by hand make a gate for GPG and one for everything else', async
   await assert.rejects(gatesOfKeys([], ['%%%']), { code: 'OSTREE_KEY_INVALID' });
 });
 
-test('summaries have gates of their own, for either scheme', async () => {
+test('summaries are verified separately, by either scheme', async () => {
   using temp = makeTempDir();
   mkdirSync(`${temp.path}/trusted.gpg.d`);
   writeFileSync(`${temp.path}/trusted.gpg.d/key.gpg`, GPG);
@@ -154,7 +154,7 @@ test('summaries have gates of their own, for either scheme', async () => {
   assert.deepEqual(gpg.commitGates, []);
 });
 
-test('a configured remote is found by its name in a file, with the keyring beside it', async () => {
+test('a configured remote is found by its name in a configuration file, with the keyring beside it', async () => {
   using temp = makeTempDir();
   const config = `${temp.path}/config`;
   writeFileSync(config, '[remote "origin"]\nurl=http://127.0.0.1/repo\ngpg-verify=true\n');
@@ -174,7 +174,7 @@ test('a configured remote is found by its name in a file, with the keyring besid
   }
 });
 
-test('what lies beside keyrings is none: only *.gpg in the folder of the system, only keys where a remote points', async () => {
+test('files that are no keyrings are ignored: only *.gpg of the system folder, only keys of gpgkeypath', async () => {
   using temp = makeTempDir();
   const folder = `${temp.path}/trusted.gpg.d`;
   mkdirSync(folder);
@@ -195,7 +195,7 @@ test('what lies beside keyrings is none: only *.gpg in the folder of the system,
   await assert.rejects(policyOf(paths, [temp.path]), NO_KEYS);
 });
 
-test('a repository on this host is held to what a summary must show: signed, and its word about a ref', async () => {
+test('a local repository must have a signed summary that lists the ref, if the policy verifies summaries', async () => {
   using fixture = unpackOstree('mini');
   using temp = await makeTempRepository();
   const path = `${fixture.path}/fxmini/r-signed`;

@@ -15,7 +15,7 @@ import { claimedSize } from './unpacked-size.ts';
 
 const MIB = 1 << 20;
 
-test('a gzip blob says at its end how large its content is, and a claim that cannot be right is none', () => {
+test('the size of a gzip blob is read from its trailer, and an impossible size is ignored', () => {
   const content = Buffer.alloc(1_234_567, 'text ');
   const blob = gzipSync(content);
   assert.equal(claimedSize('gzip', blob.subarray(-4), blob.length), content.length);
@@ -29,7 +29,7 @@ test('a gzip blob says at its end how large its content is, and a claim that can
   assert.equal(claimedSize('gzip', large.subarray(0, 3), 100), undefined);
 });
 
-test('a zstd frame says at its start how large its content is, where it says it at all', () => {
+test('the size of a zstd frame is read from its header, if the header states one', () => {
   for (const length of [10, 200, 300, 65_791, 65_792, 1_234_567]) {
     const blob = zstdCompressSync(noise(length, 3), { pledgedSrcSize: length });
     assert.equal(claimedSize('zstd', blob.subarray(0, 18), blob.length), length, `${length}`);
@@ -44,7 +44,7 @@ test('a zstd frame says at its start how large its content is, where it says it 
   assert.equal(claimedSize('zstd', Buffer.from('ff'.repeat(18), 'hex'), 0), undefined);
 });
 
-test('the room for layers counts blobs in flight, and guesses a tar only where its size is not known', () => {
+test('space for layers includes blobs in flight, and a tar size is estimated only where it is unknown', () => {
   const layer = (blobBytes: number, unpackedBytes: number | undefined) => {
     return { blobBytes, spoolBytes: blobBytes, unpackedBytes, keptBytes: 0 };
   };
@@ -60,7 +60,7 @@ test('the room for layers counts blobs in flight, and guesses a tar only where i
   assert.equal(computeDiskNeed(known, { ...terms, presentBytes: 1e12 }).leastBytes, 100 * MIB);
 });
 
-test('a pull that would fetch more than it may is refused before a layer is asked for', async () => {
+test('a pull that would exceed its download limit is refused before a layer is requested', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const { fetchBytes } = await planPull(repository, REFERENCE, place.registry);
@@ -76,7 +76,7 @@ test('a pull that would fetch more than it may is refused before a layer is aske
   assert.equal(traffic?.bodyBytes, fetchBytes);
 });
 
-test('a plan upon one image counts nothing else as here', async () => {
+test('a plan with a base counts only layers of the base as present', async () => {
   const shared = { tar: layerTar(1, 1) };
   await using place = await RegistryPlace.start([shared, { tar: layerTar(2, 1) }]);
   const repository = await place.repository('a');
@@ -93,7 +93,7 @@ test('a plan upon one image counts nothing else as here', async () => {
   assert.equal(await codeOf(routesUpon('none')), 'IMAGE_NOT_FOUND');
 });
 
-test('what was downloaded is fetched by no later pull', async () => {
+test('blobs of a download are fetched by no later pull', async () => {
   await using place = await RegistryPlace.start();
   const repository = await place.repository('a');
   const plan = await planPull(repository, REFERENCE, place.registry);
@@ -114,7 +114,7 @@ test('what was downloaded is fetched by no later pull', async () => {
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
 });
 
-test('a download that is not what its digest says leaves nothing', async () => {
+test('a download whose digest does not match leaves no file', async () => {
   await using place = await RegistryPlace.start([{ tar: layerTar(1, 1) }]);
   const repository = await place.repository('a');
   const { layers } = await planPull(repository, REFERENCE, place.registry);
@@ -126,7 +126,7 @@ test('a download that is not what its digest says leaves nothing', async () => {
   assert.deepEqual(readdirSync(join(place.path('a'), '.onecopy/partial')), []);
 });
 
-test('the room that a plan says is the room that the pull takes', async (t) => {
+test('the planned space equals the space that the pull uses', async (t) => {
   if (!needs(t, 'root')) return;
   await using place = await RegistryPlace.start([
     { tar: layerTar(1, 150) },
@@ -151,7 +151,7 @@ test('the room that a plan says is the room that the pull takes', async (t) => {
   assert.ok(ratio > 0.95 && ratio < 1.05, `planned ${planned.peakBytes}, found ${peakBytes}`);
 });
 
-test('a pull that cannot fit is refused before a layer is asked for, and fits when there is room', async (t) => {
+test('a pull that does not fit is refused before a layer is requested, and succeeds when there is space', async (t) => {
   if (!needs(t, 'root')) return;
   await using place = await RegistryPlace.start([{ tar: layerTar(1, 100) }]);
   using disk = mountSmallFilesystem(8 * MIB);

@@ -24,7 +24,7 @@ const OTHER_DOCUMENTS = ['26-config-json', '34-no-label'];
 for (const name of readdirSync(CASES).sort()) {
   const { classic } = expectedOf(name);
   if (!classic.ok && !MORE.includes(name)) {
-    test(`an image that the classic route cannot take is refused: ${name}`, async () => {
+    test(`an image that the classic route does not support is refused: ${name}`, async () => {
       using temp = await makeTempRepository('sha512');
       await pullCase(temp.repository, name);
       const options = { createMode: 'bare-user', route: 'classic' } as const;
@@ -33,7 +33,7 @@ for (const name of readdirSync(CASES).sort()) {
     });
     continue;
   }
-  test(`the classic route makes the commit that ostree-ext makes: ${name}`, async () => {
+  test(`the classic route gives the commit of ostree-ext: ${name}`, async () => {
     using temp = await makeTempRepository('sha512');
     const { repository, path } = temp;
     await pullCase(repository, name);
