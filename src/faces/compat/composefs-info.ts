@@ -17,7 +17,7 @@ import {
 } from '#work/compose';
 import { escapeName } from './escape.ts';
 import { lastValue, type OptionTable, parseOptions } from './options.ts';
-import { IS_CFSCTL, printLines, runTool, ToolError } from './run.ts';
+import { IS_CFSCTL, printLines, printsVersion, runTool, ToolError } from './run.ts';
 
 const PROGRAM = 'composefs-info';
 const USAGE =
@@ -45,6 +45,7 @@ export const COMMANDS = {
 /** Runs composefs-info with arguments (without the program's name) and returns the exit status. */
 export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, async () => {
+    if (printsVersion(PROGRAM, argv)) return;
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
       stdout.stream.write(USAGE);
@@ -69,8 +70,12 @@ export function main(argv: readonly string[]): Promise<number> {
       for (const path of paths) await printLines(print(openImageFile(path, filter)));
       return;
     }
+    const basedir = lastValue(options, 'basedir');
+    if (IS_CFSCTL && known === 'missing-objects' && basedir === undefined) {
+      throw new UsageError('No base directory specified');
+    }
     const needed = listBackingPaths(paths.map((path) => openImageFile(path, filter)));
-    const shown = known === 'objects' ? needed : listMissing(needed, lastValue(options, 'basedir'));
+    const shown = known === 'objects' ? needed : listMissing(needed, basedir);
     await printLines(shown.map((path) => `${path}\n`));
   });
 }

@@ -20,7 +20,7 @@ import {
   parseOptions,
   spellOption,
 } from './options.ts';
-import { runTool } from './run.ts';
+import { IS_CFSCTL, printsVersion, runTool, ToolError } from './run.ts';
 
 const PROGRAM = 'mkcomposefs';
 /** Columns of an option in the help. */
@@ -58,6 +58,7 @@ const DIRECTORY_ONLY = ['use-epoch', 'skip-devices', 'skip-xattrs', 'user-xattrs
 /** Runs mkcomposefs with arguments (without the program's name) and returns the exit status. */
 export function main(argv: readonly string[]): Promise<number> {
   return runTool(PROGRAM, USAGE, () => {
+    if (printsVersion(PROGRAM, argv)) return;
     const options = parseOptions(argv, OPTIONS, PROGRAM);
     if (options.flags.has('help')) {
       stdout.stream.write(USAGE);
@@ -65,6 +66,9 @@ export function main(argv: readonly string[]): Promise<number> {
     }
     const { source, image } = readOperands(options);
     const range = { min: versionOf(options, 'min', 0), max: versionOf(options, 'max', 1) };
+    if (IS_CFSCTL && range.min > range.max) {
+      throw new ToolError(`--min-version ${range.min} is above --max-version ${range.max}`);
+    }
     const threads = lastValue(options, 'threads');
     if (threads !== undefined && !/^[1-9][0-9]{0,8}$/.test(threads)) {
       throw new UsageError(`Invalid threads count ${threads}`);
@@ -80,11 +84,14 @@ export function main(argv: readonly string[]): Promise<number> {
 function readOperands(options: ParsedOptions): { source: string; image: string | undefined } {
   const [source, image, ...rest] = options.operands;
   if (source === undefined) throw new UsageError('No source path specified');
+  if (source === '') throw new UsageError('Empty source path specified');
   const isDigestOnly = options.flags.has('print-digest-only');
+  // By the name of cfsctl these two are failures of the work, with its exit code.
+  const Refusal = IS_CFSCTL ? ToolError : UsageError;
   if (isDigestOnly && image !== undefined) {
-    throw new UsageError('Cannot specify destination path with --print-digest-only');
+    throw new Refusal('Cannot specify destination path with --print-digest-only');
   }
-  if (!isDigestOnly && image === undefined) throw new UsageError('No destination path specified');
+  if (!isDigestOnly && image === undefined) throw new Refusal('No destination path specified');
   if (rest.length > 0) throw new UsageError('Too many arguments');
   return { source, image };
 }

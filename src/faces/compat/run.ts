@@ -7,6 +7,8 @@ import { reportOutputErrors, stderr, stdout } from '#faces/terminal';
 const PIECE_LENGTH = 64 * 1024;
 /** True if `cfsctl` was called for mkcomposefs or composefs-info. */
 export const IS_CFSCTL = process.env['ONECOPY_CALLED_AS'] === 'cfsctl';
+/** The release whose tools answer by the name of `cfsctl`. */
+const UPSTREAM_RELEASE = '0.9.4';
 /** The C tools exit with 1 for a wrong command line, `cfsctl` with 2. */
 const USAGE_STATUS = IS_CFSCTL ? 2 : 1;
 
@@ -37,6 +39,13 @@ export async function runTool(
     }
     throw error;
   }
+}
+
+/** True if the tool was called by `cfsctl` for its version, which is then printed; the C tools have no such option. */
+export function printsVersion(program: string, [first]: readonly string[]): boolean {
+  if (!IS_CFSCTL || (first !== '--version' && first !== '-V')) return false;
+  stdout.stream.write(`${program} ${UPSTREAM_RELEASE}\n`);
+  return true;
 }
 
 /** Writes lines to standard output, waiting for a slow reader. */

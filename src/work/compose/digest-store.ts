@@ -36,15 +36,19 @@ export class DigestStore implements Disposable {
   }
 }
 
-/** Opens a digest store, creating its directory (not its parents). @throws HostError SYSCALL_FAILED */
+/** Opens a digest store; creates its directory and the parents that are missing. @throws HostError SYSCALL_FAILED */
 export function openDigestStore(path: string): DigestStore {
+  return new DigestStore(openOrCreate(path));
+}
+
+function openOrCreate(path: string): Dir {
   try {
-    return new DigestStore(Dir.open(path));
+    return Dir.open(path);
   } catch (error) {
     if (!hasErrno(error, 'ENOENT')) throw error;
   }
   const { parent, name } = splitPath(path);
-  using above = Dir.open(parent);
+  using above = openOrCreate(parent);
   above.mkdir(name, DIRECTORY_MODE);
-  return new DigestStore(above.openDir(name));
+  return above.openDir(name);
 }
