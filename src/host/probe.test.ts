@@ -9,7 +9,7 @@ import { CAPABILITY_NAMES, probeHost } from './probe.ts';
 afterEach(() => setSyscallObserver(undefined));
 
 describe('probeHost', () => {
-  it('has a row for every capability, a reason for every missing one, and leaves nothing behind', () => {
+  it('reports every capability, with a reason for each missing one, and leaves nothing behind', () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     const table = probeHost(temp.dir);
@@ -21,7 +21,7 @@ describe('probeHost', () => {
     assert.deepEqual(temp.dir.readEntries(), []);
   });
 
-  it('calls a capability missing when the kernel refuses it, whatever the errno', () => {
+  it('reports a capability as missing if the kernel refuses it, whatever the errno', () => {
     using temp = makeTempDir();
     for (const errno of [ERRNO.EOPNOTSUPP, ERRNO.EPERM, ERRNO.EIO]) {
       setSyscallObserver((name) => (name === 'ioctl' || name === 'fsetxattr' ? errno : undefined));

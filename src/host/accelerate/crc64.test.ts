@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Crc64Iso } from '#formats/tar-split';
 import { tryOpenCrc64Iso } from './crc64.ts';
 
-test('the checksum of the library is that of the tables, however the bytes are divided', (t) => {
+test('the library computes the same CRC-64 as the tables, however the bytes are split', (t) => {
   if (tryOpenCrc64Iso() === undefined) {
     t.skip('libisal.so.2 is not installed');
     return;

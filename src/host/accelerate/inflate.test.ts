@@ -47,7 +47,7 @@ function inPieces(inflater: Inflater, input: Uint8Array, inputBytes: number, out
   }
 }
 
-test('a stream inflates in steps of any size, and its end and CRC-32 are found', (t) => {
+test('a stream inflates in pieces of any size, and its end and CRC-32 are found', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   using inflater = opened();
   const size = fc.integer({ min: 1, max: 70_000 });
@@ -68,7 +68,7 @@ test('a stream inflates in steps of any size, and its end and CRC-32 are found',
   );
 });
 
-test('a cut stream has no end, and a damaged one is called damaged', (t) => {
+test('a truncated stream reports no end, and a damaged one is reported as damaged', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   using inflater = opened();
   const content = Buffer.from('one and two and three and one and two'.repeat(9));
@@ -85,7 +85,7 @@ test('a cut stream has no end, and a damaged one is called damaged', (t) => {
   assert.deepEqual([tooFar.state, tooFar.reason], ['damaged', 'invalid distance too far back']);
 });
 
-test('a whole stream inflates to its size and to no other, and only to the end of the output', (t) => {
+test('a whole stream inflates only if the size is right, and writes nothing past the output', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   using inflater = opened();
   fc.assert(
@@ -110,7 +110,7 @@ test('a whole stream inflates to its size and to no other, and only to the end o
   );
 });
 
-test('inflaters of one thread do not disturb one another', (t) => {
+test('two inflaters of one thread are independent', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   using first = opened();
   using second = opened();
@@ -127,7 +127,7 @@ test('inflaters of one thread do not disturb one another', (t) => {
   assert(found.equals(one));
 });
 
-test('an inflater is used again once it is disposed of', (t) => {
+test('a disposed inflater is reused', (t) => {
   if (!needs(t, 'fast-inflate')) return;
   const first = opened();
   first[Symbol.dispose]();
@@ -135,7 +135,7 @@ test('an inflater is used again once it is disposed of', (t) => {
   assert.equal(again, first);
 });
 
-test('no library is opened where the environment says so, nor one that lacks a function', () => {
+test('no library is opened if the environment forbids it, or if the library lacks a function', () => {
   const getpid = { getpid: ['int'] } as const;
   const names = ['no-such-library.so.9', 'libc.so.6'];
   const before = process.env['ONECOPY_ACCELERATION'];
@@ -155,7 +155,7 @@ test('no library is opened where the environment says so, nor one that lacks a f
 /** Where Debian puts the library, by processor. */
 const INSTALLED = ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/libisal.so.2`);
 
-test('a host that has a release we know uses it', (t) => {
+test('a known release of the library is used where it is installed', (t) => {
   if (
     process.env['ONECOPY_ACCELERATION'] === 'off' ||
     !INSTALLED.some((path) => existsSync(path))
@@ -167,7 +167,7 @@ test('a host that has a release we know uses it', (t) => {
   assert.notEqual(tryOpenInflater(), undefined);
 });
 
-test('a later release of the library than those we know is not used', () => {
+test('a release of the library later than the known ones is not used', () => {
   const maps = (name: string) =>
     `7f00-7f01 r-xp 00000000 fe:00 12 /usr/lib/x86_64-linux-gnu/${name}\n`;
   assert.equal(isKnownRelease(maps('libisal.so.2.0.30')), true);

@@ -17,7 +17,7 @@ const BOTH = ['sha256', 'sha512'] as const;
 for (const algorithm of BOTH) {
   const { digestBytes } = ALGORITHMS[algorithm];
 
-  test(`lanes give the ${algorithm} of each message, in any order and from several buffers`, (t) => {
+  test(`lanes compute the ${algorithm} of each message, in any order and from several buffers`, (t) => {
     if (!needs(t, 'hash-lanes')) return;
     const lanes = tryOpenLaneHash(algorithm);
     assert(lanes !== undefined);
@@ -42,7 +42,7 @@ for (const algorithm of BOTH) {
     );
   });
 
-  test(`more ${algorithm} messages than the library has places for are all hashed`, (t) => {
+  test(`more ${algorithm} messages than the library has lanes for are all hashed`, (t) => {
     if (!needs(t, 'hash-lanes')) return;
     const lanes = openBlockHash(algorithm);
     assert(!(lanes instanceof PlainBlockHash));
@@ -59,7 +59,7 @@ for (const algorithm of BOTH) {
     }
   });
 
-  test(`lanes refuse a ${algorithm} message or a digest outside of its buffer, and go on`, (t) => {
+  test(`lanes refuse a ${algorithm} message or digest outside its buffer, and stay usable`, (t) => {
     if (!needs(t, 'hash-lanes')) return;
     const lanes = openBlockHash(algorithm);
     const memory = new Uint8Array(100 + digestBytes);
@@ -82,7 +82,7 @@ for (const algorithm of BOTH) {
     assert.equal(Buffer.from(digests).toString('hex'), expected);
   });
 
-  test(`${algorithm} digests of files are the same by lanes and without`, (t) => {
+  test(`${algorithm} digests of files are the same with lanes and without`, (t) => {
     if (!needs(t, 'hash-lanes')) return;
     const lanes = openBlockHash(algorithm);
     const data = new Uint8Array(900_000).map((_, index) => (index * 7) ^ (index >>> 10));
@@ -106,7 +106,7 @@ for (const algorithm of BOTH) {
   });
 }
 
-test('releases of the library before and after those we know are not used', () => {
+test('releases of the library earlier or later than the known ones are not used', () => {
   assert.equal(unitsOf(0x010300)?.[5], 'avx512');
   assert.equal(unitsOf(0x020001)?.[3], 'avx512');
   for (const version of [0x010200, 0x020100, 0x030000]) assert.equal(unitsOf(version), undefined);

@@ -4,7 +4,7 @@ import { ErrnoKeeper } from './errno-keeper.ts';
 
 const [ENOENT, EAGAIN] = [2, 11];
 
-test('a call keeps its parameters, its result and the errno that it left', () => {
+test('a wrapped call keeps its parameters, its result and its errno', () => {
   for (let count = 1; count <= 7; count += 1) {
     const seen: unknown[] = [];
     let result = 7;
@@ -27,7 +27,7 @@ test('a call keeps its parameters, its result and the errno that it left', () =>
   }
 });
 
-test('where errno says EAGAIN the call is made again, and what is said in the end counts', () => {
+test('a call that fails with EAGAIN is repeated, and the last result and errno are returned', () => {
   for (let count = 1; count <= 7; count += 1) {
     for (const { errnos, results, expected } of [
       { errnos: [EAGAIN, ENOENT], results: [-1, -1], expected: { result: -1, errno: ENOENT } },
@@ -49,7 +49,7 @@ test('where errno says EAGAIN the call is made again, and what is said in the en
   }
 });
 
-test('a call that may not be repeated is made once, whatever errno says', () => {
+test('a call marked as not repeatable is made once, whatever the errno', () => {
   for (let count = 1; count <= 7; count += 1) {
     let calls = 0;
     const keeper = new ErrnoKeeper(() => EAGAIN);

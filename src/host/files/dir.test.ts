@@ -42,7 +42,7 @@ describe('Dir', () => {
     assert.equal(temp.dir.lstat(`${UGLY}/\xe9`)?.type, 'file');
   });
 
-  it('names the file of a bare descriptor in errors, or the directory of one without a name', () => {
+  it('names the file of a bare descriptor in errors, or the directory of an unnamed file', () => {
     using temp = makeTempDir();
     using file = temp.dir.openFile('file', OPEN.create | OPEN.read);
     using unnamed = temp.dir.openFile('.', OPEN.tmpfile | OPEN.write);
@@ -51,7 +51,7 @@ describe('Dir', () => {
     assert.throws(() => writeAll(9999, Buffer.from('x')), isAbout('descriptor 9999'));
   });
 
-  it('refuses names that would reach somewhere else', () => {
+  it('refuses names that lead outside the directory', () => {
     using temp = makeTempDir();
     for (const name of ['', '/etc', '..', 'a/..', '../x', 'a/../b', 'a\0b', 'snow\u2603']) {
       assert.throws(
@@ -77,7 +77,7 @@ describe('Dir', () => {
     );
   });
 
-  it('says what failed: code, errno, system call, target and hint', () => {
+  it('reports code, errno, system call, target and hint of a failure', () => {
     using temp = makeTempDir();
     const error = (() => {
       try {
@@ -93,7 +93,7 @@ describe('Dir', () => {
     assert.equal(error.message, `Cannot open "${target}": it does not exist (ENOENT)`);
   });
 
-  it('turns a full disk into NO_SPACE and a lost permission into a hint', () => {
+  it('maps a full disk to NO_SPACE, and gives a hint for a missing permission', () => {
     using temp = makeTempDir();
     try {
       setSyscallObserver((name) => (name === 'mkdirat' ? 28 : undefined));
@@ -117,7 +117,7 @@ describe('Dir', () => {
     assert.ok(temp.dir.mkdir('x'), 'nothing is watched any more');
   });
 
-  it('tells creating from finding, and removing from missing', () => {
+  it('distinguishes created from existing, and removed from missing', () => {
     using temp = makeTempDir();
     const { dir } = temp;
     assert.deepEqual([dir.mkdir('d'), dir.mkdir('d')], [true, false]);
@@ -146,7 +146,7 @@ describe('Dir', () => {
     );
   });
 
-  it('swaps two names in one step', () => {
+  it('exchanges two names atomically', () => {
     using temp = makeTempDir();
     temp.dir.symlink('1', 'a');
     temp.dir.symlink('2', 'b');
@@ -154,7 +154,7 @@ describe('Dir', () => {
     assert.deepEqual([temp.dir.readlink('a'), temp.dir.readlink('b')], ['2', '1']);
   });
 
-  it('replaces a symbolic link in one step and leaves no temporary name', () => {
+  it('replaces a symbolic link atomically and leaves no temporary name', () => {
     using temp = makeTempDir();
     temp.dir.mkdir('refs');
     const { dir } = temp;
@@ -182,7 +182,7 @@ describe('Dir', () => {
     );
   });
 
-  it('reads the same state as Node, before 1970 too', () => {
+  it('reads the same stat as Node, also for times before 1970', () => {
     using temp = makeTempDir();
     using file = temp.dir.openFile('f', OPEN.create | OPEN.readWrite, 0o600);
     writeAll(file, Buffer.alloc(5000));
@@ -201,7 +201,7 @@ describe('Dir', () => {
     assert.equal(temp.dir.stat('l')?.mtimeSec, -5n);
   });
 
-  it('lists a directory of many entries completely, twice from one handle', () => {
+  it('lists a large directory completely, twice through one handle', () => {
     using temp = makeTempDir();
     const expected: string[] = [];
     for (let index = 0; index < 3000; index += 1) {
@@ -221,7 +221,7 @@ describe('Dir', () => {
     }
   });
 
-  it('does not follow a symbolic link when told so', () => {
+  it('does not follow a symbolic link with the option against it', () => {
     using temp = makeTempDir();
     temp.dir.mkdir('d');
     temp.dir.symlink('d', 'l');
@@ -232,7 +232,7 @@ describe('Dir', () => {
     );
   });
 
-  it('closes once, however often it is disposed', () => {
+  it('closes once, however often it is disposed of', () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     const dir = temp.dir.openDir('.');
@@ -267,7 +267,7 @@ describe('openBeneath', () => {
 });
 
 describe('file content', () => {
-  it('reads back what was written, whole, in pieces and with a limit', () => {
+  it('is read back as written, whole, in pieces and up to a limit', () => {
     using temp = makeTempDir();
     using file = temp.dir.openFile('f', OPEN.create | OPEN.readWrite);
     const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 251));
@@ -285,7 +285,7 @@ describe('file content', () => {
     assert.equal(readSome(file, Buffer.alloc(10)), 0);
   });
 
-  it('reads a file whose size is not known beforehand', () => {
+  it('is read completely if the size is not known in advance', () => {
     using proc = Dir.open('/proc/self');
     using file = proc.openFile('status');
     assert.match(readAll(file, 1 << 20).toString(), /^Name:.*\nVmPeak|^Name:[\s\S]*nonvoluntary/);
@@ -295,7 +295,7 @@ describe('file content', () => {
     );
   });
 
-  it('reports the space of the filesystem', () => {
+  it('comes with the free space of the filesystem', () => {
     using temp = makeTempDir();
     const state = readFilesystemState(temp.dir);
     assert.equal(state.readOnly, false);
@@ -306,7 +306,7 @@ describe('file content', () => {
 });
 
 describe('publishing', () => {
-  it('leaves nothing behind when it is not published', () => {
+  it('leaves nothing behind for a file that is not published', () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     {
@@ -316,7 +316,7 @@ describe('publishing', () => {
     assert.deepEqual(temp.dir.readEntries(), []);
   });
 
-  it('never replaces a name: the second one is told that it exists', () => {
+  it('never replaces a name: a second file gets the outcome "exists"', () => {
     using temp = makeTempDir();
     temp.dir.mkdir('d');
     for (const [content, outcome] of [
@@ -341,7 +341,7 @@ describe('publishing', () => {
     assert.equal(temp.dir.lstat('name'), undefined);
   });
 
-  it('uses a temporary name where the filesystem has no files without one', () => {
+  it('uses a temporary name on a filesystem without O_TMPFILE', () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     let first = true;
@@ -386,7 +386,7 @@ describe('publishing', () => {
     assert.deepEqual(temp.dir.readEntries(), []);
   });
 
-  it('falls back to /proc when the descriptor may not be linked directly', () => {
+  it('falls back to /proc if the descriptor must not be linked directly', () => {
     using temp = makeTempDir();
     let links = 0;
     setSyscallObserver((name) => {
@@ -410,7 +410,7 @@ describe('publishing', () => {
     }
   });
 
-  it('syncs the file before its name, and the directory of the name after it', () => {
+  it('syncs the file before it links the name, and the directory afterwards', () => {
     using temp = makeTempDir();
     temp.dir.mkdir('d');
     const calls: string[] = [];
@@ -430,7 +430,7 @@ describe('publishing', () => {
   });
 });
 
-it('is of no use once it is closed, even when its number belongs to another directory', () => {
+it('a closed Dir refuses every call, even if another directory has its descriptor number', () => {
   using temp = makeTempDir();
   const closed = Dir.open(temp.path);
   closed[Symbol.dispose]();

@@ -12,7 +12,7 @@ describe('locks', () => {
     ['flock', flock, tryFlock, unlockFlock],
     ['open file description locks', lockOfd, tryLockOfd, unlockOfd],
   ] as const) {
-    it(`${kind}: readers share, a writer is alone, conversion and unlock work`, () => {
+    it(`${kind}: readers share the lock, a writer excludes all others, and conversion and unlock work`, () => {
       using temp = makeTempDir();
       using a = temp.dir.openFile('lock', MODES);
       using b = temp.dir.openFile('lock', MODES);
@@ -39,7 +39,7 @@ describe('locks', () => {
     });
   }
 
-  it('do not see each other', () => {
+  it('of the kinds flock and OFD are independent of each other', () => {
     using temp = makeTempDir();
     using a = temp.dir.openFile('lock', MODES);
     using b = temp.dir.openFile('lock', MODES);
@@ -47,7 +47,7 @@ describe('locks', () => {
     assert.equal(tryLockOfd(b, 'exclusive'), true);
   });
 
-  it('work on a directory for flock, and need a writable file for an exclusive OFD lock', () => {
+  it('of kind flock work on a directory, and exclusive OFD locks need a writable file', () => {
     using temp = makeTempDir();
     using again = temp.dir.openDir('.');
     flock(temp.dir, 'shared');

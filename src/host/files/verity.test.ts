@@ -70,7 +70,7 @@ describe('enabling fs-verity, by the answer of the kernel', () => {
     });
   }
 
-  it('tries three times while the file is open for writing, and no more', () => {
+  it('tries three times while the file is open for writing', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     const twice = answerIoctl(ERRNO.ETXTBSY, ERRNO.ETXTBSY, 0);
@@ -86,7 +86,7 @@ describe('enabling fs-verity, by the answer of the kernel', () => {
 });
 
 describe('enableVerityOrCopy', () => {
-  it('keeps the file when it can be enabled', () => {
+  it('keeps the file if fs-verity can be enabled on it', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     file.seal();
@@ -121,7 +121,7 @@ describe('enableVerityOrCopy', () => {
     assert.equal(readAll(read, 100).toString(), 'content');
   });
 
-  it('gives up after a bounded number of copies, and leaves the file as it was', () => {
+  it('stops after a bounded number of copies, and leaves the file unchanged', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     file.seal();
@@ -139,7 +139,7 @@ describe('enableVerityOrCopy', () => {
 });
 
 describe('measuring fs-verity, by the answer of the kernel', () => {
-  it('tells "not enabled" from "not possible" from a failure', () => {
+  it('distinguishes "not enabled", "not supported" and a failure', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     answerIoctl(ERRNO.ENODATA);
@@ -164,7 +164,7 @@ describe('measuring fs-verity, by the answer of the kernel', () => {
     );
   });
 
-  it('computes where the kernel has no digest', () => {
+  it('computes the digest if the kernel has none', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     answerIoctl(ERRNO.EOPNOTSUPP);
@@ -174,7 +174,7 @@ describe('measuring fs-verity, by the answer of the kernel', () => {
     );
   });
 
-  it('refuses a digest of another algorithm and a digest that differs', () => {
+  it('refuses a digest of another algorithm and a different digest', () => {
     using temp = makeTempDir();
     using file = temp.dir.tmpfile();
     // The request stays in place as the answer: algorithm 1 with the 64 bytes of capacity of the request.

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { hasProcessCapability } from '#host';
 
-test('the capabilities of this process are those that the kernel lists', () => {
+test('the capabilities read for this process equal those in /proc', () => {
   const listed = spawnSync('grep', ['CapEff', '/proc/self/status'], { encoding: 'utf8' }).stdout;
   const bits = BigInt(`0x${listed.trim().split(/\s+/)[1]}`);
   assert.equal(hasProcessCapability('dacOverride'), (bits & 2n) !== 0n);

@@ -28,7 +28,7 @@ function call(name: string, more: Partial<HelperCall> = {}): HelperCall {
   };
 }
 
-test('runHelper gives input and arguments to the program and its output back', async () => {
+test('runHelper passes input and arguments to the program and returns its output', async () => {
   const name = program('echo', 'read -r line; printf "%s %s" "$1" "$line"; exit 3');
   const outcome = await runHelper(call(name, { args: ['a b; exit'], input: '$(id)\n' }));
   assert.deepEqual(outcome, {
@@ -38,7 +38,7 @@ test('runHelper gives input and arguments to the program and its output back', a
   });
 });
 
-test('runHelper says that a program is missing, cannot be started, or was killed', async () => {
+test('runHelper reports a program that is missing, cannot be started, or is killed', async () => {
   assert.deepEqual(await runHelper(call('docker-credential-none')), { kind: 'missing' });
   const name = program('plain', 'exit 0');
   chmodSync(join(FOLDER, name), 0o644);
@@ -46,20 +46,20 @@ test('runHelper says that a program is missing, cannot be started, or was killed
   assert.deepEqual(await runHelper(call(program('dies', 'kill -9 $$'))), { kind: 'killed' });
 });
 
-test('runHelper ends a program that takes too long or prints too much', async () => {
+test('runHelper ends a program that exceeds the time or output limit', async () => {
   const slow = call(program('slow', 'exec sleep 60'), { timeoutMs: 50 });
   assert.deepEqual(await runHelper(slow), { kind: 'timed-out' });
   const loud = call(program('loud', 'while :; do echo xxxxxxxxxxxxxxxx; done'));
   assert.deepEqual(await runHelper(loud), { kind: 'output-too-large' });
 });
 
-test('runHelper does not wait for a program that ignores its input', async () => {
+test('runHelper does not wait for a program that does not read its input', async () => {
   const name = program('deaf', 'exit 0');
   const outcome = await runHelper(call(name, { input: 'x'.repeat(1 << 20) }));
   assert.equal(outcome.kind, 'exited');
 });
 
-test('runHelper stops at the signal, with its reason', async () => {
+test('runHelper stops with the reason of the signal when it aborts', async () => {
   const reason = new Error('enough');
   const controller = new AbortController();
   const running = runHelper(call(program('waits', 'exec sleep 60'), { signal: controller.signal }));
@@ -67,7 +67,7 @@ test('runHelper stops at the signal, with its reason', async () => {
   await assert.rejects(running, reason);
 });
 
-test('runHelper starts nothing but helpers', async () => {
+test('runHelper refuses names that are not credential helpers', async () => {
   for (const name of ['sh', '/bin/sh', 'docker-credential-../sh', 'docker-credential-']) {
     await assert.rejects(runHelper(call(name)), TypeError);
   }

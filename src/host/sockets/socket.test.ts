@@ -27,7 +27,7 @@ function refused(errno: Parameters<typeof hasErrno>[1]) {
   return (error: unknown) => hasErrno(error, errno);
 }
 
-test('a pair carries bytes and descriptors in order', () => {
+test('a socket pair transfers bytes and descriptors in order', () => {
   using _leaks = watchDescriptors();
   const [one, other] = UnixSocket.pair();
   using _one = one;
@@ -58,7 +58,7 @@ test('a pair carries bytes and descriptors in order', () => {
   assert.equal(other.receive()?.bytes.length, 0);
 });
 
-test('descriptors are refused without a byte and beyond the limit of a message', () => {
+test('descriptors without a byte, or above the limit of a message, are refused', () => {
   const [one, other] = UnixSocket.pair();
   using _one = one;
   using _other = other;
@@ -71,7 +71,7 @@ test('descriptors are refused without a byte and beyond the limit of a message',
   for (const copy of all?.files ?? []) copy[Symbol.dispose]();
 });
 
-test('a full socket takes nothing, and one without a reader says so', () => {
+test('a full socket accepts no bytes, and one whose peer is closed fails with EPIPE', () => {
   const [one, other] = UnixSocket.pair();
   using _one = one;
   const piece = new Uint8Array(1 << 20);
@@ -82,7 +82,7 @@ test('a full socket takes nothing, and one without a reader says so', () => {
   assert.throws(() => one.send(piece), refused('EPIPE'));
 });
 
-test('a socket file accepts connections, knows its peer, and is found under a long path', () => {
+test('a socket file accepts connections, gives the peer, and is reachable by a long path', () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const long = 'a'.repeat(120);
@@ -106,13 +106,13 @@ test('a socket file accepts connections, knows its peer, and is found under a lo
   }
 });
 
-test('adopt refuses what is no Unix stream socket', () => {
+test('adopt refuses a descriptor that is not a Unix stream socket', () => {
   using file = createMemfd('no socket');
   assert.throws(() => UnixSocket.adopt(file.fd, 'it'), refused('ENOTSOCK'));
   assert.throws(() => UnixSocket.adopt(9999, 'it'), refused('EBADF'));
 });
 
-test('readiness tells of bytes, of room and of the end, and is silent when it is aborted', async () => {
+test('readiness reports input, room and end, and reports nothing after an abort', async () => {
   using _leaks = watchDescriptors();
   await using readiness = openReadiness();
   await using second = openReadiness();
@@ -148,7 +148,7 @@ test('readiness tells of bytes, of room and of the end, and is silent when it is
   assert.throws(() => one.send(Buffer.from('x')), refused('EPIPE'));
 });
 
-test('what still waits is rejected when readiness is disposed', async () => {
+test('disposing of readiness rejects its pending waits', async () => {
   const [one, other] = UnixSocket.pair();
   using _one = one;
   using _other = other;
@@ -159,7 +159,7 @@ test('what still waits is rejected when readiness is disposed', async () => {
   await assert.rejects(readiness.wait(one, 'read'));
 });
 
-test('a descriptor that is closed and opened again under its number is watched anew', async () => {
+test('a descriptor number that is closed and reused is watched again', async () => {
   await using readiness = openReadiness();
   for (let round = 0; round < 20; round += 1) {
     const [one, other] = UnixSocket.pair();
@@ -171,7 +171,7 @@ test('a descriptor that is closed and opened again under its number is watched a
   }
 });
 
-test('a socket of Node is a peer as any other', async () => {
+test('a socket of Node can be the peer', async () => {
   using temp = makeTempDir();
   const at = join(temp.path, 'node.sock');
   const server = createServer((socket) => socket.pipe(socket));
@@ -188,7 +188,7 @@ test('a socket of Node is a peer as any other', async () => {
   }
 });
 
-test('a datagram arrives whole, with a sealed file', async () => {
+test('a datagram arrives whole, together with a sealed file', async () => {
   using temp = makeTempDir();
   const at = join(temp.path, 'd.sock');
   const script = `
@@ -224,7 +224,7 @@ print(data.decode(), len(fds), os.pread(fds[0], 100, 0).decode(), flush=True)
   );
 });
 
-test('a bare descriptor of a memfd is closed as any other', () => {
+test('closeFd closes a detached memfd', () => {
   using _leaks = watchDescriptors();
   const file = createMemfd('bare');
   const fd = file.detach();

@@ -15,7 +15,7 @@ function start(task: EchoTask, options: WorkerOptions<string> = {}) {
 }
 
 describe('startWorker', () => {
-  it('carries a typed error with its class, code, details, hint and cause', async () => {
+  it('passes on a typed error with its class, code, details, hint and cause', async () => {
     await using worker = start({ do: 'fail' });
     const error = await worker.done.catch((reason: unknown) => reason);
     assert.ok(hasCode(error, 'SYSCALL_FAILED'));
@@ -27,7 +27,7 @@ describe('startWorker', () => {
     assert.match(error.stack ?? '', /echo-worker/);
   });
 
-  it('reports an error outside the work function as WORKER_FAILED', async () => {
+  it('reports an error thrown outside the work function as WORKER_FAILED', async () => {
     await using worker = start({ do: 'throw late' });
     await assert.rejects(worker.done, (error) => {
       assert.ok(hasCode(error, 'WORKER_FAILED'));
@@ -48,7 +48,7 @@ describe('startWorker', () => {
     );
   });
 
-  it('starts the bundled twin, beside it or one folder up, where there is no TypeScript file', async () => {
+  it('starts the bundled module, in the same folder or one above, if there is no TypeScript file', async () => {
     using temp = makeTempDir();
     for (const [folder, answer] of [
       ['', 1],
@@ -71,7 +71,7 @@ describe('startWorker', () => {
     assert.deepEqual(received, ['echo a', 'echo b']);
   });
 
-  it('lets work that has begun end by itself after an abort', async () => {
+  it('lets started work end by itself after an abort', async () => {
     const controller = new AbortController();
     const { promise, resolve } = Promise.withResolvers<string>();
     const options = { signal: controller.signal, onMessage: resolve };
@@ -82,7 +82,7 @@ describe('startWorker', () => {
     assert.equal(await worker.done, 1);
   });
 
-  it('ends a thread that has not begun its work, with the reason of the signal', async () => {
+  it('ends a thread that has not started its work, with the reason of the signal', async () => {
     const controller = new AbortController();
     let hasBegun = false;
     const onMessage = () => {
@@ -97,7 +97,7 @@ describe('startWorker', () => {
 });
 
 describe('a ring between threads', () => {
-  it('carries every byte from the main thread to a worker', async () => {
+  it('transfers every byte from the main thread to a worker', async () => {
     const ring = createRing(4096);
     await using worker = start({ do: 'sum', ring });
     const writer = new RingWriter(ring);
@@ -111,7 +111,7 @@ describe('a ring between threads', () => {
     assert.equal(await worker.done, expected);
   });
 
-  it('carries what was written into reserved memory, which ends where the ring begins anew', async () => {
+  it('transfers bytes written into reserved memory, which ends where the ring wraps', async () => {
     const ring = createRing(4096);
     const writer = new RingWriter(ring);
     using reader = new RingReader(ring);
@@ -128,7 +128,7 @@ describe('a ring between threads', () => {
     assert.deepEqual(lengths, [1000, 1000, 1000, 1000, 96, 1000, 1000, 1000, 1000]);
   });
 
-  it('waits until all that is to be reserved is free, or nobody wants more', async () => {
+  it('waits until all the reserved length is free, or the reader cancels', async () => {
     const ring = createRing(4096);
     const writer = new RingWriter(ring);
     const reader = new RingReader(ring);
@@ -148,7 +148,7 @@ describe('a ring between threads', () => {
     assert.equal(await never, undefined);
   });
 
-  it('carries every byte from a worker to the main thread', async () => {
+  it('transfers every byte from a worker to the main thread', async () => {
     const ring = createRing(4096);
     await using worker = start({ do: 'produce', ring, pieces: 100, end: true });
     using reader = new RingReader(ring);
@@ -173,7 +173,7 @@ describe('a ring between threads', () => {
     assert.ok((await worker.done) < 10);
   });
 
-  it('fails the consumer when the producer stops before the end', async () => {
+  it('fails the consumer if the producer stops before the end', async () => {
     const ring = createRing(4096);
     await using worker = start({ do: 'produce', ring, pieces: 1, end: false });
     await worker.done;
@@ -182,7 +182,7 @@ describe('a ring between threads', () => {
     assert.throws(() => reader.peek(), /before the end of the stream/);
   });
 
-  it('keeps the class of the producer error, however long its details', () => {
+  it('keeps the class of a producer error with oversized details', () => {
     const ring = createRing(4096);
     new RingWriter(ring).fail(new RangeError('x'.repeat(100_000)));
     const error = (() => {

@@ -21,13 +21,13 @@ const ADDRESSES = {
   '2001:db8::1': 'elsewhere',
 } as const;
 
-test('addresses that only this host reaches are told from others', () => {
+test('addresses are classified as loopback, link-local, metadata, unspecified or elsewhere', () => {
   for (const [address, found] of Object.entries(ADDRESSES)) {
     assert.equal(classOfAddress(address), found, address);
   }
 });
 
-test('a host is judged as a URL parser writes it', () => {
+test('a host is classified as a URL parser normalises it', () => {
   const host = (url: string) => classOfHost(new URL(url).hostname);
   assert.equal(host('http://0x7f000001/'), 'loopback');
   assert.equal(host('http://2852039166/'), 'metadata');
@@ -37,7 +37,7 @@ test('a host is judged as a URL parser writes it', () => {
   assert.equal(host('http://registry.example/'), undefined);
 });
 
-test('a host of one kind may name others of its kind alone', () => {
+test('a server may redirect to hosts of its own class only', () => {
   const allowed = (asked: string, target: string) => {
     try {
       requireReachable(new URL(asked), new URL(target), 'GET');
@@ -55,7 +55,7 @@ test('a host of one kind may name others of its kind alone', () => {
   assert.ok(!allowed('http://169.254.1.1/', 'http://169.254.169.254/'));
 });
 
-test('a name that resolves to this host is refused where it was named by another', async () => {
+test('a host name that resolves to this host is refused if another host named it', async () => {
   const resolve = (asked: string, all: boolean) =>
     new Promise((done) => {
       lookupFor(new URL(asked))('localhost', { all }, (error, address) => done(error ?? address));

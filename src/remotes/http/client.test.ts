@@ -20,7 +20,7 @@ async function collect(body: Uint8Array | AsyncIterable<Uint8Array>): Promise<Bu
 for (const small of [true, false]) {
   const road = small ? 'fast road' : 'general road';
 
-  test(`a server that does not speak HTTP/1.1 is reported as such (${road})`, async () => {
+  test(`a server that does not speak HTTP/1.1 is reported (${road})`, async () => {
     await using server = await FakeHttp.start({ faults: [{ kind: 'garbage' }] });
     await using client = new HttpClient(QUICK);
     await assert.rejects(
@@ -30,7 +30,7 @@ for (const small of [true, false]) {
   });
 
   for (const status of [408, 429, 500, 502, 503, 504]) {
-    test(`status ${status} is tried again and then reported with its attempts (${road})`, async () => {
+    test(`status ${status} is retried, then reported with the number of attempts (${road})`, async () => {
       await using server = await FakeHttp.start({ faults: [{ kind: 'status', status, times: 2 }] });
       await using client = new HttpClient(QUICK);
       const url = `${server.url}/size/7`;
@@ -56,7 +56,7 @@ for (const small of [true, false]) {
     [404, 'HTTP_STATUS', 10],
     [410, 'HTTP_STATUS', 10],
   ] as const) {
-    test(`status ${status} is final and reported as ${code} (${road})`, async () => {
+    test(`status ${status} is not retried and is reported as ${code} (${road})`, async () => {
       await using server = await FakeHttp.start({ faults: [{ kind: 'status', status }] });
       await using client = new HttpClient(QUICK);
       await assert.rejects(
@@ -67,7 +67,7 @@ for (const small of [true, false]) {
     });
   }
 
-  test(`an accepted status is an answer, whatever it is (${road})`, async () => {
+  test(`an accepted status is returned as a response, whatever it is (${road})`, async () => {
     await using server = await FakeHttp.start();
     await using client = new HttpClient(QUICK);
     const url = `${server.url}/none`;
@@ -81,7 +81,7 @@ for (const small of [true, false]) {
     );
   });
 
-  test(`Retry-After wins over the drawn wait, and one that asks for too much ends the attempts (${road})`, async () => {
+  test(`Retry-After overrides the random wait, and an excessive one ends the attempts (${road})`, async () => {
     const faults = [
       { kind: 'status', status: 429, headers: { 'retry-after': '1' }, times: 1 },
     ] as const;
@@ -98,7 +98,7 @@ for (const small of [true, false]) {
     assert.equal((await server.read()).log.length, 1);
   });
 
-  test(`a copy at hand is asked for conditionally and answered with 304 (${road})`, async () => {
+  test(`a request with a cached copy is conditional and gets 304 (${road})`, async () => {
     await using server = await FakeHttp.start({ etags: true });
     await using client = new HttpClient();
     const url = `${server.url}/size/50`;
@@ -115,7 +115,7 @@ for (const small of [true, false]) {
     assert.deepEqual([second.status, second.body.length], [304, 0]);
   });
 
-  test(`a body longer than its bound is refused, stated or chunked (${road})`, async () => {
+  test(`a body above its limit is refused, with Content-Length or chunked (${road})`, async () => {
     for (const chunked of [false, true]) {
       await using server = await FakeHttp.start({ chunked });
       await using client = new HttpClient(QUICK);
@@ -133,7 +133,7 @@ for (const small of [true, false]) {
     }
   });
 
-  test(`a silent server runs into the no-data time-out and the request is tried again (${road})`, async () => {
+  test(`a server that sends nothing reaches the no-data time-out, and the request is retried (${road})`, async () => {
     await using server = await FakeHttp.start({ faults: [{ kind: 'stall', times: 1 }] });
     await using client = new HttpClient({ ...QUICK, noDataTimeoutMs: 100 });
     const url = `${server.url}/size/9`;
@@ -146,7 +146,7 @@ for (const small of [true, false]) {
   });
 
   for (const mode of ['etags', 'immutable', 'no ranges'] as const) {
-    test(`a large body that breaks off goes on (${mode}) (${road})`, async () => {
+    test(`a large body that is interrupted is resumed (${mode}) (${road})`, async () => {
       await using server = await FakeHttp.start({
         etags: mode === 'etags',
         ranges: mode !== 'no ranges',
@@ -163,7 +163,7 @@ for (const small of [true, false]) {
     });
   }
 
-  test(`a large body without validator is not glued together (${road})`, async () => {
+  test(`a large body without a validator is not resumed (${road})`, async () => {
     await using server = await FakeHttp.start({
       faults: [{ kind: 'truncate', bytes: 700_000, times: 1 }],
     });
@@ -172,7 +172,7 @@ for (const small of [true, false]) {
     await assert.rejects(collect(response.body), (error) => hasCode(error, 'CONNECTION_LOST'));
   });
 
-  test(`a slow reader holds the server back and a reader that leaves frees the client (${road})`, async () => {
+  test(`a slow reader slows the server down, and a reader that stops frees the client (${road})`, async () => {
     await using server = await FakeHttp.start();
     await using client = new HttpClient(QUICK);
     const before = process.memoryUsage().arrayBuffers;
@@ -189,7 +189,7 @@ for (const small of [true, false]) {
     );
   });
 
-  test(`an aborted request ends with the reason of its signal and frees its place (${road})`, async () => {
+  test(`an aborted request ends with the reason of its signal and frees its slot (${road})`, async () => {
     await using server = await FakeHttp.start({ faults: [{ kind: 'stall', times: 1 }] });
     await using client = new HttpClient({ ...QUICK, inFlight: { start: 1, min: 1, max: 1 } });
     const reason = new Error('changed my mind');
@@ -206,7 +206,7 @@ for (const small of [true, false]) {
     assert.equal((await next).body.length, 2);
   });
 
-  test(`a refused connection is CONNECTION_LOST for every request that waited for it (${road})`, async () => {
+  test(`a refused connection fails every waiting request with CONNECTION_LOST (${road})`, async () => {
     const raw = createRawServer().listen(0, '127.0.0.1');
     await once(raw, 'listening');
     const { port } = raw.address() as AddressInfo;
@@ -220,7 +220,7 @@ for (const small of [true, false]) {
     }
   });
 
-  test(`redirects are followed, bounded, and never lead from https to elsewhere unseen (${road})`, async () => {
+  test(`redirects are followed up to a limit, only to HTTP, and to another origin without credentials (${road})`, async () => {
     const other = createServer((request, response) => {
       response.end(`other ${request.headers.authorization ?? 'none'}`);
     }).listen(0, '127.0.0.1');
@@ -259,7 +259,7 @@ for (const small of [true, false]) {
     }
   });
 
-  test(`errors name the URL without user, password and query (${road})`, async () => {
+  test(`errors show the URL without user, password and query (${road})`, async () => {
     await using server = await FakeHttp.start();
     await using client = new HttpClient(QUICK);
     const url = server.url.replace('//', '//user:secret@');
@@ -275,7 +275,7 @@ for (const small of [true, false]) {
   });
 }
 
-test('a proxy is asked when one is set, except for exempt hosts', async () => {
+test('a configured proxy is used, except for hosts in no_proxy', async () => {
   const seen: string[] = [];
   const proxy = createServer((request, response) => {
     seen.push(`${request.method} ${request.url}`);
@@ -307,13 +307,13 @@ test('a proxy is asked when one is set, except for exempt hosts', async () => {
   }
 });
 
-test('a header that could break out of its line is refused', async () => {
+test('a header with a line break is refused', async () => {
   await using client = new HttpClient();
   const headers = { 'x-a': 'b\r\nHost: evil' };
   await assert.rejects(client.fetch({ url: 'http://127.0.0.1:9/', headers }), TypeError);
 });
 
-test('a host that asks for a pause gets it from every request, and others do not', async () => {
+test('Retry-After of a host pauses every request to that host, and none to others', async () => {
   const faults = [
     { kind: 'status', status: 429, headers: { 'retry-after': '1' }, times: 1 },
   ] as const;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { Collected } from './collected.ts';
 
-test('pieces of any size are put together, whether the length was known or not', () => {
+test('pieces of any size are concatenated, with known or unknown length', () => {
   const bytes = randomBytes(9_000_000);
   for (const lengthBytes of [undefined, bytes.length]) {
     for (const pieceBytes of [1_000, 65_536, 5_000_000, 9_000_000]) {
@@ -16,7 +16,7 @@ test('pieces of any size are put together, whether the length was known or not',
   }
 });
 
-test('a body that never ends costs no more memory than it is long', () => {
+test('collecting an endless body needs no more memory than its length', () => {
   const piece = new Uint8Array(65_536).fill(7);
   const collected = new Collected(undefined);
   const before = process.memoryUsage().arrayBuffers;
@@ -25,7 +25,7 @@ test('a body that never ends costs no more memory than it is long', () => {
   assert.ok(held < (64 << 20) * 1.2, `${held} bytes`);
 });
 
-test('nothing is an empty array', () => {
+test('an empty body gives an empty array', () => {
   assert.equal(new Collected(undefined).take().length, 0);
   assert.equal(new Collected(5).take().length, 0);
 });

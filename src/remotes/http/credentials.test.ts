@@ -91,7 +91,7 @@ const ROADS = {
 for (const [road, plan] of Object.entries(ROADS)) {
   for (const elsewhere of ['another port', 'another host'] as const) {
     for (const way of ['fetch', 'short'] as const) {
-      test(`${elsewhere} after a redirect sees no credentials (${road}, ${way})`, async () => {
+      test(`${elsewhere} after a redirect receives no credentials (${road}, ${way})`, async () => {
         await using other = new Notes((_url, response, headers) => {
           if (other.seen.length === 1 && 'fault' in plan) plan.fault(response, headers);
           else serve(response, headers);
@@ -118,7 +118,7 @@ for (const [road, plan] of Object.entries(ROADS)) {
   }
 }
 
-test('a host that was left by a redirect gets no credentials when another host sends back to it', async () => {
+test('the original host gets no credentials if another host redirects back to it', async () => {
   await using asked = new Notes((url, response, headers) => {
     if (url.pathname === '/back') serve(response, headers);
     else response.writeHead(302, { location: `${there}/` }).end();
@@ -136,7 +136,7 @@ test('a host that was left by a redirect gets no credentials when another host s
 });
 
 for (const status of [400, 401, 403, 404, 410]) {
-  test(`a link that has expired (${status}) is asked for anew at the original URL`, async () => {
+  test(`an expired link (${status}) is requested again at the original URL`, async () => {
     let links = 0;
     // Four links: the first is refused, the second breaks off, the third is refused, the last serves the rest.
     await using other = new Notes((_url, response, headers) => {
@@ -159,7 +159,7 @@ for (const status of [400, 401, 403, 404, 410]) {
   });
 }
 
-test('a link that is refused again right after it was made is refused for good', async () => {
+test('a new link that is refused at once fails for good', async () => {
   await using other = new Notes((_url, response) => void response.writeHead(403).end());
   const there = `http://127.0.0.1:${await other.listen()}/there`;
   await using asked = new Notes((_url, response) => {
@@ -170,7 +170,7 @@ test('a link that is refused again right after it was made is refused for good',
   assert.equal(asked.seen.length, 2);
 });
 
-test('a redirect that names a user is refused', async () => {
+test('a redirect to a URL with a user name is refused', async () => {
   await using asked = new Notes((_url, response) => {
     response.writeHead(302, { location: 'http://user:word@127.0.0.1:9/' }).end();
   });

@@ -127,7 +127,7 @@ const CASES = {
 
 for (const [name, { say, code }] of Object.entries(CASES)) {
   for (const small of [true, false]) {
-    test(`${name}: refused in time and within bounded memory (${small ? 'fast' : 'general'} road)`, async () => {
+    test(`${name}: refused in bounded time and memory (${small ? 'fast' : 'general'} road)`, async () => {
       await using server = await endless(say);
       await using client = new HttpClient({ noDataTimeoutMs: STALL_MS });
       const before = process.memoryUsage().rss;
@@ -146,7 +146,7 @@ for (const [name, { say, code }] of Object.entries(CASES)) {
   }
 }
 
-test('a slow body among fast ones of the same server is borne, and given up when it is alone', async () => {
+test('a slow body is tolerated while other bodies of its server are fast, and fails when it is alone', async () => {
   for (const small of [true, false]) {
     let first = true;
     await using server = await endless((socket) => {

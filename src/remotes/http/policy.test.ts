@@ -4,7 +4,7 @@ import { proxyFor, proxyFromEnvironment } from './proxy.ts';
 import { redactUrl } from './redact.ts';
 import { DEFAULT_RETRY, isRetryableStatus, parseRetryAfter, retryDelayMs } from './retry.ts';
 
-test('waits are drawn below a bound that doubles up to the cap', () => {
+test('waits are random below a bound that doubles up to the maximum', () => {
   const longest = (next: number) => retryDelayMs(DEFAULT_RETRY, next, undefined, () => 1);
   assert.deepEqual([2, 3, 4, 5, 6, 12].map(longest), [250, 500, 1000, 2000, 4000, 30_000]);
   assert.equal(
@@ -24,7 +24,7 @@ test('Retry-After is read as seconds or as a date, and nothing else', () => {
   }
 });
 
-test('only statuses of overload and failure are worth another attempt', () => {
+test('only statuses of overload and server failure are retried', () => {
   const worth = [200, 304, 400, 401, 403, 404, 408, 410, 425, 429, 500, 501, 502, 503, 504];
   assert.deepEqual(worth.filter(isRetryableStatus), [408, 425, 429, 500, 502, 503, 504]);
 });
@@ -37,7 +37,7 @@ for (const [url, redacted] of [
   test(`${url} is shown as ${redacted}`, () => assert.equal(redactUrl(url), redacted));
 }
 
-test('the environment names proxies, lower case first, and never through CGI', () => {
+test('proxies are read from the environment, lower case first, and not from HTTP_PROXY under CGI', () => {
   assert.deepEqual(
     proxyFromEnvironment({ http_proxy: 'http://a', HTTP_PROXY: 'http://b', NO_PROXY: 'x' }),
     { httpProxy: 'http://a', httpsProxy: undefined, noProxy: 'x' },

@@ -55,13 +55,13 @@ async function read(url: string, range: { offset: number; length: number; of?: n
 const WANTED = { offset: 1000, length: 300_000, of: BLOB.length };
 const BYTES = BLOB.subarray(1000, 301_000);
 
-test('a range is asked for as a closed one', async () => {
+test('a range is requested as a closed range', async () => {
   await using server = await serve(partial);
   assert.deepEqual((await read(server.url, WANTED)).bytes, BYTES);
   assert.deepEqual(server.ranges, ['bytes=1000-300999']);
 });
 
-test('a range that breaks off or ends early is resumed by closed ranges', async () => {
+test('a range that is interrupted or ends early is resumed by closed ranges', async () => {
   await using server = await serve((response, first, last, count) => {
     if (count === 2) return partial(response, first, first + 49_999, count);
     const range = `bytes ${first}-${last}/*`;
@@ -78,14 +78,14 @@ test('a range that breaks off or ends early is resumed by closed ranges', async 
   ]);
 });
 
-test('a server that sends everything is read to the end of the range, and the needless bytes are reported', async () => {
+test('a full response is read up to the end of the range, and the skipped bytes are reported', async () => {
   await using server = await serve(whole);
   const { bytes, skipped } = await read(server.url, WANTED);
   assert.deepEqual(bytes, BYTES);
   assert.equal(skipped, 1000);
 });
 
-test('a server that refuses ranges is asked for everything', async () => {
+test('a server that refuses ranges is asked for the full blob', async () => {
   await using server = await serve((response, first, last, count) => {
     if (count > 1) return whole(response, first, last, count);
     // As docker-registry 2.8.2: the length of the blob, and a page of a few bytes.
@@ -104,7 +104,7 @@ for (const range of [
   'bytes 1000-300999',
   undefined,
 ]) {
-  test(`a part that says it is ${range} is refused`, async () => {
+  test(`a part with Content-Range ${range} is refused`, async () => {
     await using server = await serve((response) => {
       response.writeHead(206, range === undefined ? {} : { 'content-range': range }).end(BYTES);
     });
@@ -116,14 +116,14 @@ for (const range of [
   });
 }
 
-test('a 416 that states another size is final', async () => {
+test('a 416 with another size is not retried', async () => {
   await using server = await serve((response) => {
     response.writeHead(416, { 'content-range': 'bytes */77' }).end();
   });
   await assert.rejects(read(server.url, WANTED), (error) => hasCode(error, 'RANGE_MISMATCH'));
 });
 
-test('416 for ever ends with the attempts', async () => {
+test('repeated 416 ends after the last attempt', async () => {
   await using server = await serve((response) => void response.writeHead(416).end());
   await assert.rejects(read(server.url, WANTED), (error) => hasCode(error, 'HTTP_STATUS'));
   assert.equal(server.ranges.length, 3);

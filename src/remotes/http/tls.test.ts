@@ -28,7 +28,7 @@ function makePair(): { key: string; cert: string } {
   }
 }
 
-test('the fast path speaks TLS, keeps connections and trusts only the CA it was given', async () => {
+test('the fast path uses TLS, keeps connections, and trusts only the given CA', async () => {
   const pair = makePair();
   await using server = await FakeHttp.start({ tls: pair });
   await using client = new HttpClient({ tls: { caPem: pair.cert }, maxConnections: 2 });
@@ -47,7 +47,7 @@ test('the fast path speaks TLS, keeps connections and trusts only the CA it was 
   );
 });
 
-test('a client certificate is shown when one is set, and the lack of one is an error', async () => {
+test('a configured client certificate is presented, and a missing one is an error', async () => {
   const pair = makePair();
   const user = makePair();
   await using server = await FakeHttp.start({ tls: { ...pair, clientCa: user.cert } });
@@ -61,7 +61,7 @@ test('a client certificate is shown when one is set, and the lack of one is an e
   );
 });
 
-test('a client certificate is not shown to another origin after a redirect', async () => {
+test('a client certificate is not presented to another origin after a redirect', async () => {
   const pair = makePair();
   const user = makePair();
   const shown: boolean[] = [];
@@ -92,7 +92,7 @@ test('a client certificate is not shown to another origin after a redirect', asy
   }
 });
 
-test('a permissive client accepts any certificate', async () => {
+test('a client without verification accepts any certificate', async () => {
   await using server = await FakeHttp.start({ tls: makePair() });
   await using client = new HttpClient({ tls: { permissive: true } });
   const answer = await client.fetchBytes({ url: `${server.url}/size/5`, maxBytes: 9 });

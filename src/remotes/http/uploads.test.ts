@@ -65,7 +65,7 @@ class Counting implements Authorizer {
 
 const accept = [200, 201];
 
-test('a body is sent from bytes, from a source, and with its length', async () => {
+test('a body is sent from bytes or from a source, with its length', async () => {
   await using server = await serve((_asked, response) => void response.writeHead(201).end());
   await using client = new HttpClient(QUICK);
   for (const content of [BODY, pieces(), () => pieces()]) {
@@ -82,7 +82,7 @@ test('a body is sent from bytes, from a source, and with its length', async () =
   }
 });
 
-test('an upload that failed is not repeated unless the request says how often it may be', async () => {
+test('a failed upload is not repeated unless the request allows it', async () => {
   await using server = await serve((_asked, response, count) => {
     if (count % 2 === 0) response.writeHead(201).end();
     else response.destroy();
@@ -99,7 +99,7 @@ test('an upload that failed is not repeated unless the request says how often it
   assert.equal(server.seen.length, 1, 'a source is gone once it was read');
 });
 
-test('a 401 is answered once with other credentials, also for an upload that can be read again', async () => {
+test('a 401 is retried once with new credentials, also for an upload that can be read again', async () => {
   await using server = await serve(({ authorization }, response) => {
     response.writeHead(authorization === 'Bearer 2' ? 201 : 401).end();
   });
@@ -124,7 +124,7 @@ test('a 401 is answered once with other credentials, also for an upload that can
   assert.equal(server.seen.length, 1);
 });
 
-test('401 for ever is final after the second one', async () => {
+test('a second 401 is final', async () => {
   await using server = await serve((_asked, response) => void response.writeHead(401).end());
   await using client = new HttpClient(QUICK);
   const authorizer = new Counting(100);
@@ -135,7 +135,7 @@ test('401 for ever is final after the second one', async () => {
   assert.equal(authorizer.denied, 1);
 });
 
-test('credentials that expire in the middle of a body are renewed', async () => {
+test('credentials that expire during a body are renewed', async () => {
   const blob = Buffer.alloc(900_000, 'blob');
   await using server = await serve(({ authorization }, response, count) => {
     if (count === 2 || authorization === undefined) return void response.writeHead(401).end();
@@ -177,7 +177,7 @@ test('an upload follows 307 and 308 with its body, and no other redirect', async
   }
 });
 
-test('the page of a refusal makes the error, of at most 64 KiB', async () => {
+test('the error of a refused upload is made from at most 64 KiB of the response', async () => {
   await using server = await serve((_asked, response) => {
     response.writeHead(418).end(Buffer.alloc(1_000_000, 'tea'));
   });
@@ -195,7 +195,7 @@ test('the page of a refusal makes the error, of at most 64 KiB', async () => {
   assert.deepEqual(lengths, [65_536, 65_536]);
 });
 
-test('a URL that another origin named gets no credentials and may not lead into this host', async () => {
+test('a URL from another origin gets no credentials and must not lead into this host', async () => {
   await using other = await serve((_asked, response) => void response.writeHead(201).end());
   await using client = new HttpClient({ ...QUICK, headers: { authorization: 'Basic c' } });
   const namedBy = new URL('http://127.0.0.1:1/v2/');

@@ -62,7 +62,7 @@ test('a whole commit is walked over HTTP and every file hashes to its checksum',
   assert.ok(remote.traffic.requests > files && remote.traffic.bodyBytes > 50_000);
 });
 
-test('files that a server does not have are undefined', async () => {
+test('a file that the server does not have is undefined', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   await using remote = open(`${server.url}/fxmini/none`);
   assert.deepEqual(
@@ -86,7 +86,7 @@ test('files that a server does not have are undefined', async () => {
   );
 });
 
-test('a summary is asked for conditionally', async () => {
+test('a summary is requested conditionally', async () => {
   await using server = await FakeHttp.start({ root: fixture.path, etags: true });
   await using remote = open(`${server.url}/fxmini/r-signed`);
   const first = await remote.summary();
@@ -113,7 +113,7 @@ test('a flatpak index leads to verified subsummaries', async () => {
   );
 });
 
-test('deltas are found by their index, and superblock and parts are verified', async () => {
+test('deltas are found by the delta index, and superblock and parts are verified', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   await using remote = open(`${server.url}/fxmini/r-deltas`);
   const sums = deltaSumsOf(
@@ -136,7 +136,7 @@ test('deltas are found by their index, and superblock and parts are verified', a
   }
 });
 
-test('a corrupt copy is fetched once more past caches, and then refused with both checksums', async () => {
+test('a corrupt file is fetched again past caches, then refused with both checksums', async () => {
   const bad = { kind: 'status', status: 200, body: 'bad bytes', path: '.commit' } as const;
   await using server = await FakeHttp.start({ root: fixture.path, faults: [{ ...bad, times: 1 }] });
   await using remote = open(`${server.url}/fxmini/r-archive`);
@@ -155,7 +155,7 @@ test('a corrupt copy is fetched once more past caches, and then refused with bot
   assert.equal((await server.read()).log.length, 2);
 });
 
-test('a reader of a corrupt file is called again with another copy', async () => {
+test('the reader of a corrupt file is called again with another copy', async () => {
   await using server = await FakeHttp.start({
     root: fixture.path,
     faults: [{ kind: 'status', status: 200, body: 'bad', path: '.filez', times: 1 }],
@@ -170,7 +170,7 @@ test('a reader of a corrupt file is called again with another copy', async () =>
   assert.deepEqual([calls, header?.sizeBytes], [2, 12]);
 });
 
-test('mirrors are tried in order: absent, failing and corrupt ones lead to the next', async () => {
+test('mirrors are tried in order, and a missing, failing or corrupt file leads to the next', async () => {
   const list = join(fixture.path, 'mirrors');
   await using good = await FakeHttp.start({ root: fixture.path });
   await using failing = await FakeHttp.start({ faults: [{ kind: 'status', status: 500 }] });
@@ -189,7 +189,7 @@ test('mirrors are tried in order: absent, failing and corrupt ones lead to the n
   assert.equal((await failing.read()).log.length, 2, 'a mirror that failed is asked last');
 });
 
-test('a mirror that a list names at another origin gets no header that is for the list', async () => {
+test('a mirror of another origin in a mirror list gets no headers meant for the list', async () => {
   const list = join(fixture.path, 'named');
   await using server = await FakeHttp.start({ root: fixture.path });
   await using mirror = await FakeHttp.start({ root: fixture.path });
@@ -211,7 +211,7 @@ test('a mirror that a list names at another origin gets no header that is for th
   assert.deepEqual(await headersOf(mirror), [undefined, undefined, undefined]);
 });
 
-test('objects come from contenturl, refs and summaries from url', async () => {
+test('objects are fetched from contenturl, refs and summaries from url', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   await using remote = open(`${server.url}/fxmini/r-partial`, {
     contentUrl: `${server.url}/fxmini/r-archive`,
@@ -222,7 +222,7 @@ test('objects come from contenturl, refs and summaries from url', async () => {
   assert.ok(config !== undefined && keyString(config, 'core', 'mode') !== undefined);
 });
 
-test('a commit longer than its summary says is refused', async () => {
+test('a commit larger than its summary states is refused', async () => {
   await using server = await FakeHttp.start({ root: fixture.path });
   await using remote = open(`${server.url}/fxmini/r-archive`);
   const { length } = readFileSync(

@@ -52,7 +52,7 @@ for (const [header, expected] of Object.entries(CASES)) {
   });
 }
 
-test('parseChallenges is bounded in bytes, challenges and parameters', () => {
+test('parseChallenges limits bytes, challenges and parameters', () => {
   assert.equal(parseChallenges(Array(10_000).fill('a').join(',')).length, 0);
   assert.equal(parseChallenges(Array(100).fill('Basic realm=x').join(',')).length, 16);
   const many = (count: number) => Array.from({ length: count }, (_, at) => `p${at}=v`).join(',');
@@ -61,7 +61,7 @@ test('parseChallenges is bounded in bytes, challenges and parameters', () => {
   assert.deepEqual(parseChallenges(`Basic realm="${'x'.repeat(1_000_000)}"`), []);
 });
 
-test('parseChallenges reads back whatever the grammar can write', () => {
+test('parseChallenges parses every header that the grammar generates', () => {
   const token = fc.stringMatching(/^[a-z0-9_.-]{1,10}$/);
   const value = fc.stringMatching(/^[\t -~]{0,20}$/);
   const challenge = fc.record({ scheme: token, parameters: fc.dictionary(token, value) });

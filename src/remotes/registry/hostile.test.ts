@@ -216,7 +216,7 @@ const CASES: Readonly<Record<string, Hostile>> = {
 };
 
 for (const [name, hostile] of Object.entries(CASES)) {
-  test(`${name}: refused as ${hostile.code}, and nobody else learns a secret`, async () => {
+  test(`${name}: refused as ${hostile.code}, and no other host receives a secret`, async () => {
     let count = 0;
     const { manifest = [{ status: 200, ...INDEX }] } = hostile;
     await using session = await open(({ url }) => {
@@ -240,7 +240,7 @@ for (const [name, hostile] of Object.entries(CASES)) {
   });
 }
 
-test('lifetimes of tokens that cannot be are taken for a minute', async () => {
+test('an impossible token lifetime is replaced by one minute', async () => {
   for (const expires_in of [-1, 'soon', null, 1e300, 0]) {
     await using session = await open(({ url }) => {
       if (url.host === 'auth.test') return token({ token: 'T', expires_in });
@@ -280,7 +280,7 @@ for (const [location, code] of Object.entries(EVIL_LOCATIONS)) {
   });
 }
 
-test('an upload location that says http behind a TLS proxy means the same registry', async () => {
+test('an upload location with http behind a TLS proxy is read as https of the same registry', async () => {
   await using session = await open(({ method }) => {
     if (method === 'HEAD') return { status: 404 };
     if (method === 'POST') return { status: 202, headers: { location: 'http://reg.test/u?a=b' } };

@@ -17,12 +17,12 @@ const LINKS: Readonly<Record<string, string | undefined>> = {
 };
 
 for (const [header, expected] of Object.entries(LINKS)) {
-  test(`the next page of ${header === '' ? 'no header' : header}`, () => {
+  test(`nextLink reads ${header === '' ? 'no header' : header}`, () => {
     assert.equal(nextLink(header), expected);
   });
 }
 
-test('a hostile header is read in time', () => {
+test('a hostile Link header is read within the time limit', () => {
   for (const header of [
     `<a>${'; a'.repeat(20_000)}`,
     `<a>${' '.repeat(60_000)}x`,

@@ -96,7 +96,7 @@ function addImages(registry: MemoryRegistry): { index: ContentDigest; manifests:
   return { index: parseContentDigest(digest), manifests: entries.map((one) => one.digest) };
 }
 
-test('an image is resolved by tag and by digest, for a platform, each document fetched once', async () => {
+test('an image is resolved by tag and by digest, for a platform, and each document is fetched once', async () => {
   const registry = new MemoryRegistry();
   const { index, manifests } = addImages(registry);
   for (const reference of [{ tag: '1' }, { digest: index }]) {
@@ -110,7 +110,7 @@ test('an image is resolved by tag and by digest, for a platform, each document f
   }
 });
 
-test('what is not there is told apart from what is refused', async () => {
+test('a missing manifest is distinguished from a refused one', async () => {
   await using session = await open(new MemoryRegistry());
   const { repository } = session;
   assert.equal(await repository.readManifest({ tag: 'none' }), undefined);
@@ -191,7 +191,7 @@ for (const [what, [answer, code]] of Object.entries(BAD_MANIFESTS)) {
   });
 }
 
-test('a manifest that does not hash to its digest is refused', async () => {
+test('a manifest that does not match its digest is refused', async () => {
   const body = '{"schemaVersion":2,"manifests":[]}';
   await using session = await open(() => ({ status: 200, body }));
   const digest = parseContentDigest(digestOf(Buffer.from('other')));
@@ -203,7 +203,7 @@ test('a manifest that does not hash to its digest is refused', async () => {
 const BLOB = randomBytes(700_000);
 const NAME = { digest: parseContentDigest(digestOf(BLOB)), sizeBytes: BLOB.length };
 
-test('a blob is read whole and from any offset, over a redirect too, by closed ranges', async () => {
+test('a blob is read from any offset, also over a redirect, by closed ranges', async () => {
   for (const blobBase of [undefined, 'https://cdn.test']) {
     const registry = new MemoryRegistry(blobBase === undefined ? {} : { blobBase });
     registry.addBlob('ns/img', BLOB);
@@ -250,7 +250,7 @@ for (const parts of [true, false]) {
   });
 }
 
-test('a registry that sends the whole blob for ranges says so', async () => {
+test('a registry that ignores ranges and sends the whole blob is reported', async () => {
   const registry = new MemoryRegistry();
   registry.addBlob('ns/img', BLOB);
   await using session = await open((request) => {
@@ -262,7 +262,7 @@ test('a registry that sends the whole blob for ranges says so', async () => {
   assert.deepEqual(await bytesIn(answer.bytes), BLOB);
 });
 
-test('ranges that break off in the middle of their parts are asked for again, no byte twice', async () => {
+test('ranges interrupted inside their parts are requested again without repeated bytes', async () => {
   const registry = new MemoryRegistry({ parts: true });
   registry.addBlob('ns/img', BLOB);
   let cut = false;
@@ -282,7 +282,7 @@ test('ranges that break off in the middle of their parts are asked for again, no
   assert.ok(session.repository.traffic.bodyBytes === 90_101);
 });
 
-test('a mirror that dies in the middle of a blob is followed by the next one, at the same byte', async () => {
+test('if a mirror fails inside a blob, the next one continues at the same byte', async () => {
   const registry = new MemoryRegistry();
   addImages(registry);
   registry.addBlob('ns/img', BLOB);
@@ -308,7 +308,7 @@ test('a mirror that dies in the middle of a blob is followed by the next one, at
   assert.equal(last?.headers.range, 'bytes=400000-699999');
 });
 
-test('a blob that is wrong at a mirror is read at the next endpoint', async () => {
+test('a blob that is damaged at a mirror is read from the next endpoint', async () => {
   const registry = new MemoryRegistry();
   registry.addBlob('ns/img', BLOB);
   const wrong = Buffer.from(BLOB).fill(0, 5, 6);
@@ -326,7 +326,7 @@ test('a blob that is wrong at a mirror is read at the next endpoint', async () =
   assert.equal(session.repository.endpoint.host, 'mirror-a.test');
 });
 
-test('a foreign layer that the registry has not is fetched where its descriptor says, without credentials', async () => {
+test('a foreign layer that the registry lacks is fetched from the URL of its descriptor, without credentials', async () => {
   const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
   const urls = ['file:///etc/passwd', 'https://other.test/gone', 'https://other.test/layer'];
   const handler: FakeHandler = ({ url }) => {
@@ -342,7 +342,7 @@ test('a foreign layer that the registry has not is fetched where its descriptor 
   );
 });
 
-test('a manifest comes from the first endpoint that has it, which is asked for all that follows', async () => {
+test('the first endpoint that has the manifest is used for all later requests', async () => {
   const registry = new MemoryRegistry();
   const { manifests } = addImages(registry);
   await using session = await open(
@@ -369,7 +369,7 @@ test('a manifest comes from the first endpoint that has it, which is asked for a
   });
 });
 
-test('plain HTTP is spoken to loopback hosts and insecure ones, and to no others', async () => {
+test('plain HTTP is used only for loopback and insecure hosts', async () => {
   const registry = new MemoryRegistry();
   addImages(registry);
   await using server = await FakeRegistry.start(registry.handler);
@@ -396,7 +396,7 @@ test('plain HTTP is spoken to loopback hosts and insecure ones, and to no others
   assert.equal(await pull(at('reg.test', { insecure: true, tls: {} })), 'https:');
 });
 
-test('tags come over pages, each once, without what is no tag', async () => {
+test('tags are read from all pages, each once, and invalid ones are skipped', async () => {
   const registry = new MemoryRegistry({ tagsPerPage: 2 });
   const index = Buffer.from('{"schemaVersion":2,"manifests":[]}');
   for (const tag of ['b', 'a', 'c', '-no', '1.0']) {
@@ -407,7 +407,7 @@ test('tags come over pages, each once, without what is no tag', async () => {
   assert.equal(session.server.seen.length, 4);
 });
 
-test('links of pages stay at their host, and a circle of them is refused', async () => {
+test('next-page links must stay at their host, and a cycle of them is refused', async () => {
   let link = '<https://evil.test/v2/ns/img/tags/list?n=2>; rel=next';
   await using session = await open(({ url }) => {
     if (url.search !== '') link = '</v2/ns/img/tags/list?n=2>; rel="next"';
@@ -456,7 +456,7 @@ for (const referrers of [true, false]) {
   });
 }
 
-test('a list of referrers that another client overwrites is written again, a limited number of times', async () => {
+test('a referrers list that another client overwrites is written again, up to a limit', async () => {
   const registry = new MemoryRegistry();
   let overwrites = 2;
   await using session = await open((request) => {
@@ -473,7 +473,7 @@ test('a list of referrers that another client overwrites is written again, a lim
   );
 });
 
-test('what a registry says in passing is told once', async () => {
+test('each warning of a registry is reported once', async () => {
   const registry = new MemoryRegistry();
   addImages(registry);
   const told: string[] = [];
@@ -494,7 +494,7 @@ test('what a registry says in passing is told once', async () => {
   ]);
 });
 
-test('a proxy for several registries is told the upstream host', async () => {
+test('a proxy for several registries receives the upstream host', async () => {
   const registry = new MemoryRegistry();
   addImages(registry);
   await using server = await FakeRegistry.start(registry.handler);
@@ -515,7 +515,7 @@ const PUSHES: Readonly<Record<string, PushCase>> = {
 };
 
 for (const [how, { expected, ...options }] of Object.entries(PUSHES)) {
-  test(`a blob is pushed ${how}, and not again when it is there`, async () => {
+  test(`a blob is pushed ${how}, and not again if it exists`, async () => {
     const big = Buffer.alloc(options.chunkMinBytes === undefined ? 300_000 : 20 << 20, 'blob');
     const registry = new MemoryRegistry(options);
     await using session = await open(registry);
@@ -550,7 +550,7 @@ function toPush(bytes: Buffer) {
   };
 }
 
-test('a blob is mounted from another repository, and sent in the upload that is opened instead', async () => {
+test('a blob is mounted from another repository, or sent in the upload that the registry opens instead', async () => {
   const registry = new MemoryRegistry();
   registry.addBlob('other/img', BLOB);
   await using session = await open(registry);
@@ -567,7 +567,7 @@ test('an empty blob is pushed', async () => {
   assert.equal(await session.repository.pushBlob(toPush(Buffer.alloc(0))), 'uploaded');
 });
 
-test('an upload whose last answer was lost is not sent again', async () => {
+test('an upload whose last response is lost is not sent again', async () => {
   const registry = new MemoryRegistry();
   await using session = await open((request) => {
     const answer = registry.handler(request);
@@ -579,7 +579,7 @@ test('an upload whose last answer was lost is not sent again', async () => {
 });
 
 for (const tellsStatus of [true, false]) {
-  test(`an upload that breaks in a chunk ${tellsStatus ? 'goes on from what the registry has' : 'begins again where the registry does not say'}`, async () => {
+  test(`an upload that fails in a chunk ${tellsStatus ? 'goes on from what the registry has' : 'begins again where the registry does not say'}`, async () => {
     const big = randomBytes(20 << 20);
     const registry = new MemoryRegistry({ tellsStatus, chunkMinBytes: 1 << 20 });
     let breaks = 1;
@@ -605,7 +605,7 @@ for (const tellsStatus of [true, false]) {
   });
 }
 
-test('an upload goes on in another run from the state that was kept', async () => {
+test('an upload is resumed in another run from its saved state', async () => {
   const big = randomBytes(18 << 20);
   const registry = new MemoryRegistry({ tellsStatus: true, chunkMinBytes: 1 << 20 });
   await using session = await open(registry);
@@ -629,7 +629,7 @@ test('an upload goes on in another run from the state that was kept', async () =
   );
 });
 
-test('bytes that do not hash to the digest of a push are refused, and an upload that never works is given up', async () => {
+test('pushed bytes that do not match the digest are refused, and an upload that always fails is abandoned', async () => {
   const registry = new MemoryRegistry();
   await using session = await open(registry);
   const wrong = { ...toPush(BLOB), digest: SUBJECT };

@@ -32,7 +32,7 @@ async function kindsOf(graphRoot: string, readsAll: boolean): Promise<string[]> 
   return kinds;
 }
 
-test('a receiver without privileges gets as bytes what others cannot open by this name', async () => {
+test('an unprivileged receiver gets files that it cannot open as bytes', async () => {
   using temp = makeTempDir();
   const names = ['open', 'secret', 'closed/open', 'moved/open', 'empty'];
   writeSmallStore(
@@ -52,7 +52,7 @@ test('a receiver without privileges gets as bytes what others cannot open by thi
   assert.deepEqual(await kindsOf(temp.path, true), all);
 });
 
-test('a file that is too large for bytes and closed to its receiver is refused', async () => {
+test('a large file that the receiver cannot open is refused', async () => {
   using temp = makeTempDir();
   writeSmallStore(temp.path, 'localhost/app:1', [{ name: 'huge', content: 'x' }]);
   const [layer = ''] = await layersOf(temp.path);

@@ -33,7 +33,7 @@ function makeStore(path: string, records: { images?: string; layers?: string } =
   }
 }
 
-test('records that are incomplete do not count, damaged ones are told, equal ids count once', async () => {
+test('incomplete records are ignored, damaged ones are reported, and equal ids count once', async () => {
   using temp = makeTempDir();
   makeStore(temp.path, {
     layers: `[{"id":"${ID}","flags":{"incomplete":true}},{"id":7},{"id":"${OTHER}"},{"id":"${OTHER}","parent":"${ID}"}]`,
@@ -55,7 +55,7 @@ test('records that are incomplete do not count, damaged ones are told, equal ids
   );
 });
 
-test('a layer with a file whose content is in a lower layer is refused by name', async (t) => {
+test('a layer whose file content is in a lower layer is refused, and the error names the layer', async (t) => {
   if (!needs(t, 'tool:setfattr')) return;
   using temp = makeTempDir();
   const graph = join(temp.path, 'graph');
@@ -76,7 +76,7 @@ test('a layer with a file whose content is in a lower layer is refused by name',
   assert.equal(error.details.path, 'file');
 });
 
-test('a circle of layers is refused', async () => {
+test('a cycle of layers is refused', async () => {
   using temp = makeTempDir();
   makeStore(temp.path, {
     layers: `[{"id":"${ID}","parent":"${OTHER}"},{"id":"${OTHER}","parent":"${ID}"}]`,
@@ -90,7 +90,7 @@ test('a circle of layers is refused', async () => {
   );
 });
 
-test('a folder that is missing, and drivers that are not read, are refused by name', async () => {
+test('a missing folder and an unsupported driver are refused with their names', async () => {
   using temp = makeTempDir();
   const opening = (path: string, driver?: string) => openContainersStore(placesOf(path, driver));
   await assert.rejects(opening(join(temp.path, 'none')), (error) =>
@@ -137,7 +137,7 @@ async function ask(path: string, mode: string): Promise<string> {
   return output.trim();
 }
 
-test('record locks of another process are respected, and it respects ours', async (t) => {
+test('our record locks and those of another process exclude each other', async (t) => {
   if (!needs(t, 'tool:python3')) return;
   using temp = makeTempDir();
   makeStore(temp.path);

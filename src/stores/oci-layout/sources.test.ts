@@ -51,7 +51,7 @@ const MANIFESTS: [string, string][] = [
 ];
 
 for (const [name, digest] of MANIFESTS) {
-  test(`oci:${name} is the manifest ${digest}…, and all its blobs are there`, async () => {
+  test(`oci:${name} resolves to the manifest ${digest}…, and all its blobs are present`, async () => {
     using _leaks = watchDescriptors();
     using source = await open(`oci:${GOLDEN}${name}`);
     const { manifest, config } = source.resolve(AMD64);
@@ -64,14 +64,14 @@ for (const [name, digest] of MANIFESTS) {
   });
 }
 
-test('another platform of an index is chosen on demand', async () => {
+test('another platform of an index is selected on request', async () => {
   using source = await open(`oci:${GOLDEN}multiarch/layout:latest`);
   const { manifest, indexes } = source.resolve({ platform: parsePlatform('linux/arm64') });
   assert.ok(hexOf(manifest.digest).startsWith('b6083530d0739'));
   assert.equal(indexes.length, 1);
 });
 
-test('a digest names a manifest of the index, or one below it', async () => {
+test('a digest selects a manifest of the index, or one below it', async () => {
   const inner = 'sha256:b6083530d0739f3a5150f59d09fcc7f588e213fb6bf02969f54cbbb310d0baf7';
   using source = await open(`oci:${GOLDEN}multiarch/layout@${inner}`);
   const { manifest } = source.resolve({ platform: parsePlatform('linux/arm64') });
@@ -91,20 +91,20 @@ const REFUSED: [string, Parameters<typeof hasCode>[1]][] = [
 ];
 
 for (const [name, code] of REFUSED) {
-  test(`oci:${name} fails with ${code} and leaves nothing open`, async () => {
+  test(`oci:${name} fails with ${code} and leaves no descriptor open`, async () => {
     using _leaks = watchDescriptors();
     await assert.rejects(resolve(`oci:${GOLDEN}${name}`), isCode(code));
   });
 }
 
-test('a tag that is missing is answered with those that are there', async () => {
+test('the error for a missing tag lists the tags of the layout', async () => {
   await assert.rejects(
     resolve(`oci:${GOLDEN}two-tags/layout:v3`),
     (error) => hasCode(error, 'TAG_NOT_FOUND') && error.hint === 'Choose one of: v1, v2',
   );
 });
 
-test('a blob of another size is refused before it is read', async () => {
+test('a blob of a wrong size is refused before it is read', async () => {
   using source = await open(`oci:${GOLDEN}quirk-bad-blob/layout:latest`);
   const [layer] = source.resolve(AMD64).manifest.layers;
   assert.ok(layer !== undefined);
@@ -112,7 +112,7 @@ test('a blob of another size is refused before it is read', async () => {
   assert.throws(attempt, isCode('BLOB_SIZE_MISMATCH'));
 });
 
-test('readBlob refuses bytes that are not what their name says', async () => {
+test('readBlob refuses bytes that do not match the digest', async () => {
   using source = await open(`oci:${GOLDEN}quirk-bad-blob-same-size/layout:latest`);
   const digest = source.resolve(AMD64).manifest.layers[0]?.digest;
   assert.ok(digest !== undefined);
@@ -120,7 +120,7 @@ test('readBlob refuses bytes that are not what their name says', async () => {
   assert.throws(() => source.readBlob(digest, 10), isCode('OCI_DOCUMENT_TOO_LARGE'));
 });
 
-test('a blob that is a fifo or a directory is refused, not waited for', async () => {
+test('a blob that is a fifo or a directory is refused without waiting', async () => {
   using temp = makeTempDir();
   execFileSync('cp', ['-r', `${GOLDEN}basic/layout`, `${temp.path}/l`]);
   const digest = parseContentDigest(`sha256:${'1'.repeat(64)}`);
@@ -132,7 +132,7 @@ test('a blob that is a fifo or a directory is refused, not waited for', async ()
   assert.throws(() => source.openBlob(folder), isCode('OCI_LAYOUT_INVALID'));
 });
 
-test('an index beyond the limit is not read', async () => {
+test('an index above the size limit is not read', async () => {
   using temp = makeTempDir();
   writeFileSync(`${temp.path}/index.json`, Buffer.alloc(4 * 1024 * 1024 + 1, ' '));
   await assert.rejects(resolve(`oci:${temp.path}`), isCode('OCI_DOCUMENT_TOO_LARGE'));
@@ -145,7 +145,7 @@ test('a layout of another version is refused', async () => {
   await assert.rejects(resolve(`oci:${temp.path}`), isCode('OCI_LAYOUT_VERSION_UNKNOWN'));
 });
 
-test('an OCI archive is the layout it holds, plain, gzipped or as zstd', async () => {
+test('an OCI archive gives the image of its layout, uncompressed, with gzip or with zstd', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const plain = tarOf(`${GOLDEN}two-tags/layout`, `${temp.path}/a.tar`);
@@ -161,7 +161,7 @@ test('an OCI archive is the layout it holds, plain, gzipped or as zstd', async (
   }
 });
 
-test('a compressed archive is unpacked no further than its limit', async () => {
+test('unpacking a compressed archive stops at its limit', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const path = `${temp.path}/bomb.tgz`;
@@ -172,7 +172,7 @@ test('a compressed archive is unpacked no further than its limit', async () => {
   );
 });
 
-test('a compressed archive that is damaged or cut is refused', async () => {
+test('a compressed archive that is damaged or truncated is refused', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const tar = testTar([{ name: 'a', content: 'x'.repeat(100_000) }]);
@@ -188,7 +188,7 @@ test('a compressed archive that is damaged or cut is refused', async () => {
   }
 });
 
-test('unpacking stops when it is cancelled', async () => {
+test('unpacking stops when the signal aborts', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   writeFileSync(`${temp.path}/a.tgz`, gzipSync(testTar([{ name: 'a' }])));
@@ -289,7 +289,7 @@ const DOCKER_MEMBERS: TestMember[] = [
   { name: 'd/layer.tar', flag: '2', link: '../2.tar' },
 ];
 
-test('a Docker archive gives an OCI manifest over its config and layers, the same every time', async () => {
+test('a Docker archive gives an OCI manifest of its config and layers, the same each time', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const path = dockerArchive(`${temp.path}/a.tar`, DOCKER_MEMBERS, [DOCKER_IMAGE]);
@@ -311,7 +311,7 @@ test('a Docker archive gives an OCI manifest over its config and layers, the sam
   assert.equal(source.readBlob(manifest.digest).length, manifest.bytes.length);
 });
 
-test('several images of a layout and no selector: refused, with the selectors there are', async () => {
+test('a layout of several images without a selector is refused, and the error lists the selectors', async () => {
   using temp = makeTempDir();
   const layout = `${GOLDEN}two-tags/layout`;
   const archive = tarOf(layout, `${temp.path}/a.tar`);
@@ -356,7 +356,7 @@ test('several images of a layout and no selector: refused, with the selectors th
   }
 });
 
-test('an image of a Docker archive is chosen by name, tag, position or digest', async () => {
+test('an image of a Docker archive is selected by name, tag, position or digest', async () => {
   using temp = makeTempDir();
   const second = {
     ...DOCKER_IMAGE,
@@ -374,7 +374,7 @@ test('an image of a Docker archive is chosen by name, tag, position or digest', 
   await assert.rejects(resolve(`docker-archive:${path}:@2`), isCode('TAG_NOT_FOUND'));
 });
 
-test('a packed layer of a Docker archive keeps the digest of its stored bytes', async () => {
+test('a compressed layer of a Docker archive keeps the digest of its stored bytes', async () => {
   using temp = makeTempDir();
   const packed = gzipSync(LAYER_2);
   const digest = computeContentDigest(packed);
@@ -432,7 +432,7 @@ for (const [what, members, images, code] of BAD_ARCHIVES) {
   });
 }
 
-test('a wrong transport is answered with the right one', async () => {
+test('the error for a wrong transport names the right one', async () => {
   using temp = makeTempDir();
   const path = tarOf(`${GOLDEN}basic/layout`, `${temp.path}/a.tar`);
   for (const [text, hint] of [
@@ -448,7 +448,7 @@ test('a wrong transport is answered with the right one', async () => {
   }
 });
 
-test('a layout reached through a symbolic link works', async () => {
+test('a layout is read through a symbolic link', async () => {
   using temp = makeTempDir();
   symlinkSync(`${GOLDEN}basic/layout`, `${temp.path}/link`);
   assert.ok(await resolve(`oci:${temp.path}/link`));

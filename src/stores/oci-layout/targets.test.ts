@@ -63,7 +63,7 @@ for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
   });
 }
 
-test('a second image shares the blobs that are there, and both tags stay', async () => {
+test('a second image shares existing blobs, and both tags are kept', async () => {
   using temp = makeTempDir();
   const to = `oci:${temp.path}/out`;
   await copy(`oci:${GOLDEN}two-tags/layout:v1`, `${to}:v1`);
@@ -73,7 +73,7 @@ test('a second image shares the blobs that are there, and both tags stay', async
   assert.notEqual(await digestOf(`${to}:v1`), await digestOf(`${to}:v2`));
 });
 
-test('a tag moves to the image that was written last', async () => {
+test('a tag moves to the last written image', async () => {
   using temp = makeTempDir();
   const to = `oci:${temp.path}/out:latest`;
   await copy(`oci:${GOLDEN}two-tags/layout:v1`, to);
@@ -82,7 +82,7 @@ test('a tag moves to the image that was written last', async () => {
   assert.equal(await digestOf(to), await digestOf(`oci:${GOLDEN}two-tags/layout:v2`));
 });
 
-test('an image without a tag is listed once, and naming it replaces the nameless entry', async () => {
+test('an image without a tag is listed once, and a tag replaces the entry without one', async () => {
   using temp = makeTempDir();
   const from = `oci:${GOLDEN}basic/layout:latest`;
   await copy(from, `oci:${temp.path}/out`);
@@ -94,7 +94,7 @@ test('an image without a tag is listed once, and naming it replaces the nameless
   assert.equal(index(`${temp.path}/out`).manifests.length, 2);
 });
 
-test('what other tools wrote into an index stays', async () => {
+test('entries of other tools in an index are kept', async () => {
   using temp = makeTempDir();
   const path = `${temp.path}/out`;
   await copy(`oci:${GOLDEN}basic/layout:latest`, `oci:${path}:a`);
@@ -106,7 +106,7 @@ test('what other tools wrote into an index stays', async () => {
   assert.deepEqual(index(path).manifests[0]['x-more'], { deep: true });
 });
 
-test('a blob of a wrong size under its name is replaced', async () => {
+test('an existing blob of a wrong size is replaced', async () => {
   using temp = makeTempDir();
   const path = `${temp.path}/out`;
   await copy(`oci:${GOLDEN}basic/layout:latest`, `oci:${path}:a`);
@@ -120,7 +120,7 @@ const digest = computeContentDigest(Buffer.from('right'));
 
 /** A target of each kind with a blob that does not match. */
 for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
-  test(`a blob with other bytes never reaches ${transport}:`, () => {
+  test(`a blob with wrong bytes is not stored in ${transport}:`, () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using target = openImageTarget(local(`${transport}:${temp.path}/out`));
@@ -140,7 +140,7 @@ for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
   });
 }
 
-test('targets that are not committed leave no image and no archive', () => {
+test('targets that are not committed leave neither image nor archive', () => {
   using temp = makeTempDir();
   for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
     using target = openImageTarget(local(`${transport}:${temp.path}/${transport}`));
@@ -154,7 +154,7 @@ test('targets that are not committed leave no image and no archive', () => {
 });
 
 for (const transport of ['oci', 'dir'] as const) {
-  test(`${transport}: refuses a directory that holds other things`, () => {
+  test(`${transport}: refuses a directory with other files`, () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     writeFileSync(`${temp.path}/precious`, 'x');
@@ -180,7 +180,7 @@ test('an archive of the same image has the same bytes, and GNU tar unpacks it', 
   assert.equal(await digestOf(`oci:${temp.path}/out:x`), await digestOf(from));
 });
 
-test('a blob with a SHA-512 digest is kept under it', async () => {
+test('a blob with a SHA-512 digest is stored under that digest', async () => {
   using temp = makeTempDir();
   const bytes = Buffer.from('sha512 blob');
   const long = computeContentDigest(bytes, 'sha512');

@@ -4,7 +4,7 @@ import { withBoolean } from './config-edit.ts';
 
 const set = (text: string, value = true) => withBoolean(text, 'composefs', 'unified', value);
 
-test('a boolean is added in a group of its own, or to the group, and replaced where it is', () => {
+test('a boolean is added in a new group or to its group, or replaced in place', () => {
   const core = '[core]\nrepo_version=1\nmode=bare\n';
   assert.equal(set(core), `${core}\n[composefs]\nunified=true\n`);
   assert.equal(set(`${core}\n`), `${core}\n[composefs]\nunified=true\n`);

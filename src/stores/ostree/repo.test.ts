@@ -127,7 +127,7 @@ test('every object of a bare-user-only repository verifies', async (t) => {
 
 for (const mode of ['archive', 'bare', 'bare-user'] as const) {
   for (const from of ['archive', 'bare', 'bare-user', 'bare-split-xattrs']) {
-    test(`a commit copied from ${from} to ${mode} passes ostree fsck and lists the same`, async (t) => {
+    test(`a commit copied from ${from} to ${mode} passes ostree fsck and has the same file list`, async (t) => {
       if (!needs(t, 'root', 'tool:ostree')) return;
       using source = openOstreeRepo(join(fixture.path, 'fxmini', `r-${from}`));
       const path = join(fixture.path, `copy-${from}-${mode}`);
@@ -165,7 +165,7 @@ function physicalState(objects: string): string[] {
     .sort();
 }
 
-test('a bare-user-only repository takes what fits and refuses the rest before it is written', async (t) => {
+test('a bare-user-only repository accepts objects that it can hold, and refuses others before writing', async (t) => {
   if (!needs(t, 'root', 'tool:ostree')) return;
   const path = join(fixture.path, 'copy-user-only');
   using target = initOstreeRepo(path, { mode: 'bare-user-only' });
@@ -209,7 +209,7 @@ test('a bare-user-only repository takes what fits and refuses the rest before it
   );
 });
 
-test('content is shared by reflink where the filesystem can, and checked all the same', async (t) => {
+test('content is shared by reflink if the filesystem supports it, and is still verified', async (t) => {
   if (!needs(t, 'root', 'xfs')) return;
   await using disk = await mountLoopFilesystem('xfs');
   execFileSync('cp', ['-a', join(fixture.path, 'fxmini/r-bare'), disk.path]);
@@ -255,7 +255,7 @@ const CORRUPT: Readonly<Record<string, string | undefined>> = {
   '44-dirtree-cycle-impossible-self-name': 'OSTREE_NAME_INVALID',
 };
 
-test('every corrupt repository is accepted or refused with its code', async () => {
+test('every corrupt repository is accepted or refused with the expected code', async () => {
   const root = join(fixture.path, 'r-corrupt');
   const seen: Record<string, string | undefined> = {};
   for (const name of readdirSync(root).sort()) {
@@ -312,7 +312,7 @@ test('a transaction that is dropped, refused or killed leaves nothing behind', a
   assert.equal(repo.refs.read('a/b'), checksum);
 });
 
-test('refs are set, listed, aliased and deleted; colliding names are refused', () => {
+test('refs are set, listed, aliased and deleted, and colliding names are refused', () => {
   using repo = initOstreeRepo(join(fixture.path, 'refs'), {
     mode: 'archive',
     collectionId: 'org.x',
@@ -354,14 +354,14 @@ test('refs are set, listed, aliased and deleted; colliding names are refused', (
   assert.ok(existsSync(join(fixture.path, 'refs/refs/heads')));
 });
 
-test('an abbreviated commit id is understood from four digits, and never by a pull', () => {
+test('an abbreviated commit id needs four digits, and a pull never accepts one', () => {
   using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-archive'));
   assert.equal(repo.refs.resolve(V1.slice(0, 6)), V1);
   assert.equal(repo.refs.resolve(V1.slice(0, 3)), undefined);
   assert.equal(repo.refs.resolveForPull(V1.slice(0, 6)), undefined);
 });
 
-test('a repository with a parent reads what it lacks from there', async () => {
+test('a repository with a parent reads missing objects from the parent', async () => {
   const path = join(fixture.path, 'child');
   initOstreeRepo(path, { mode: 'archive' })[Symbol.dispose]();
   const parent = join(fixture.path, 'fxmini/r-archive');
@@ -374,7 +374,7 @@ test('a repository with a parent reads what it lacks from there', async () => {
   assert.equal(repo.has('commit', V1), false);
 });
 
-test('partial markers, detached metadata and tombstones are kept beside commits', () => {
+test('partial markers, detached metadata and tombstones are stored beside commits', () => {
   using partial = openOstreeRepo(join(fixture.path, 'r-partial'));
   const [ref] = partial.refs.list();
   assert.ok(ref !== undefined);
@@ -396,7 +396,7 @@ test('partial markers, detached metadata and tombstones are kept beside commits'
   assert.equal(stone.state.hasTombstone(V2), false);
 });
 
-test('the lock file keeps prune out while a transaction or a reader runs', async (t) => {
+test('the lock file excludes prune while a transaction or a reader runs', async (t) => {
   if (!needs(t, 'tool:ostree')) return;
   const path = join(fixture.path, 'locked');
   using repo = initOstreeRepo(path, { mode: 'archive' });
@@ -433,7 +433,7 @@ for (const [what, config, code] of [
   });
 }
 
-test('what is no repository is not found, and a second init is refused', () => {
+test('a folder that is no repository is reported as not found, and a second init is refused', () => {
   const none = { code: 'OSTREE_REPO_NOT_FOUND' };
   assert.throws(() => openOstreeRepo(join(fixture.path, 'nowhere')), none);
   assert.throws(() => openOstreeRepo(fixture.path), none);
@@ -444,7 +444,7 @@ test('what is no repository is not found, and a second init is refused', () => {
   assert.throws(() => initOstreeRepo(path, { mode: 'bare' }), { code: 'OSTREE_REPO_EXISTS' });
 });
 
-test('stored bytes of an archive object are read whole, up to a limit, and only from archives', () => {
+test('the stored bytes of an archive object are read whole, up to a limit, and only from archive repositories', () => {
   using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-archive'));
   const big = 'ef82b3b6381af8ff07b1af719604a18b06fe67934fafc12ccf9251d846bd44ab' as OstreeChecksum;
   const path = join(fixture.path, `fxmini/r-archive/objects/ef/${big.slice(2)}.filez`);
@@ -456,7 +456,7 @@ test('stored bytes of an archive object are read whole, up to a limit, and only 
   assert.equal(bare.readFilez(big, 1_000_000), undefined);
 });
 
-test('a directory in the place of a file object is refused', () => {
+test('a directory in place of a file object is refused', () => {
   for (const mode of ['archive', 'bare', 'bare-user'] as const) {
     const path = join(fixture.path, `typed-${mode}`);
     using repo = initOstreeRepo(path, { mode });
@@ -468,12 +468,12 @@ test('a directory in the place of a file object is refused', () => {
   }
 });
 
-test('a split-xattrs repository is read only', async () => {
+test('a repository of mode bare-split-xattrs is read-only', async () => {
   using repo = openOstreeRepo(join(fixture.path, 'fxmini/r-bare-split-xattrs'));
   await assert.rejects(repo.begin(), { code: 'OSTREE_MODE_READ_ONLY' });
 });
 
-test('writes leave free what the configuration says, as a size or a percentage', () => {
+test('the free space to keep is read from the configuration as a size or a percentage', () => {
   const read = (lines: string) => {
     const text = `[core]\nrepo_version=1\nmode=archive-z2\n${lines}\n`;
     return parseConfig(Buffer.from(text)).minFreeSpace;
@@ -489,7 +489,7 @@ test('writes leave free what the configuration says, as a size or a percentage',
   }
 });
 
-test('a write that would leave less free than a size demands is refused', async () => {
+test('a write that would leave less free space than the configured size is refused', async () => {
   using temp = makeTempDir();
   using repo = initOstreeRepo(`${temp.path}/repo`, { mode: 'archive' });
   const config = readFileSync(`${temp.path}/repo/config`, 'utf8');

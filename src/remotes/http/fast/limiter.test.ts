@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Limiter } from './limiter.ts';
 
-test('the limit doubles in a round trip until trouble, then grows by one', () => {
+test('the limit doubles per round trip until the first failure, then grows by one', () => {
   const limiter = new Limiter({ start: 4, min: 2, max: 64 });
   for (let index = 0; index < 4; index++) limiter.onSuccess();
   assert.equal(limiter.limit, 8);

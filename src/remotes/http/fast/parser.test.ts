@@ -73,11 +73,11 @@ function assertConversation(seen: Seen): void {
   assert.ok(seen.responses.every(({ head }) => head.keepAlive));
 }
 
-test('a conversation with every framing is read in order', () => {
+test('responses of every framing are read in order', () => {
   assertConversation(read(CONVERSATION, METHODS));
 });
 
-test('any split into pieces gives the same events', () => {
+test('any split of the bytes gives the same events', () => {
   const cut = fc.integer({ min: 0, max: CONVERSATION.length });
   fc.assert(
     fc.property(fc.array(cut, { maxLength: 40 }), (cuts) => {
@@ -94,7 +94,7 @@ test('any split into pieces gives the same events', () => {
   );
 });
 
-test('a body without a length ends with the connection', () => {
+test('a body without a length ends when the connection closes', () => {
   const { parser, seen } = reader(['GET']);
   parser.push(Buffer.from('HTTP/1.1 200 OK\r\n\r\nall of it'));
   assert.equal(seen.responses[0]?.ended, false);
@@ -103,7 +103,7 @@ test('a body without a length ends with the connection', () => {
   assert.deepEqual([seen.responses[0]?.body, seen.responses[0]?.ended], ['all of it', true]);
 });
 
-test('a response cut at any byte is not complete', () => {
+test('a response truncated at any byte is not complete', () => {
   const whole = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n';
   for (let length = 1; length < whole.length; length++) {
     const { parser, seen } = reader(['GET']);
@@ -172,14 +172,14 @@ for (const [what, text] of [
   });
 }
 
-test('a response nobody asked for is refused', () => {
+test('a response without a request is refused', () => {
   assert.throws(
     () => read('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n', []),
     (error) => hasCode(error, 'RESPONSE_MALFORMED'),
   );
 });
 
-test('arbitrary bytes give events or RESPONSE_MALFORMED, and never more body than bytes', () => {
+test('arbitrary bytes give events or RESPONSE_MALFORMED, and no more body than input', () => {
   const token = fc.constantFrom(
     'HTTP/1.1 200 OK\r\n',
     'HTTP/1.1 100 Continue\r\n',

@@ -5,7 +5,7 @@ import { HttpClient } from '../client.ts';
 
 const QUICK = { retry: { baseMs: 1, capMs: 4 } } as const;
 
-test('many small objects come whole over a bounded number of kept connections', async () => {
+test('many small objects arrive whole over a bounded number of persistent connections', async () => {
   await using server = await FakeHttp.start({ latencyMs: 5 });
   await using client = new HttpClient({ inFlight: { max: 12 } });
   const sizes = Array.from({ length: 300 }, (_, index) => index);
@@ -23,7 +23,7 @@ test('many small objects come whole over a bounded number of kept connections', 
   assert.ok(connections <= 12, `connections ${connections}`);
 });
 
-test('pipelining gives every request its own answer', async () => {
+test('with pipelining, every request gets its own response', async () => {
   await using server = await FakeHttp.start({ latencyMs: 2 });
   await using client = new HttpClient({ maxConnections: 2, pipelineDepth: 8 });
   const bodies = await Promise.all(
@@ -44,7 +44,7 @@ test('pipelining gives every request its own answer', async () => {
   assert.ok(peak > 2, `peak ${peak}`);
 });
 
-test('a server that is known to be fast is asked over no more connections than can be filled', async () => {
+test('no more connections are opened to a known fast server than can be filled', async () => {
   await using server = await FakeHttp.start();
   const inFlight = { start: 32, max: 32 };
   await using client = new HttpClient({ inFlight, pipelineDepth: 8, quickestMs: 0.5 });
@@ -55,7 +55,7 @@ test('a server that is known to be fast is asked over no more connections than c
 });
 
 for (const kind of ['reset', 'close', 'garbage', 'truncate'] as const) {
-  test(`a ${kind} at every request index changes nothing but the number of requests`, async () => {
+  test(`a ${kind} at any request changes only the number of requests`, async () => {
     await using server = await FakeHttp.start();
     for (let index = 0; index < 8; index++) {
       await server.reset([{ kind, index, bytes: 5, times: 1 }]);
@@ -75,7 +75,7 @@ for (const kind of ['reset', 'close', 'garbage', 'truncate'] as const) {
 }
 
 for (const kind of ['reset', 'garbage', 'truncate', 'stall'] as const) {
-  test(`a ${kind} in the middle of a pipeline moves the requests behind it to another connection`, async () => {
+  test(`a ${kind} in the middle of a pipeline moves the later requests to another connection`, async () => {
     await using server = await FakeHttp.start();
     for (let index = 20; index < 60; index += 8) {
       await server.reset([{ kind, index, bytes: 5, times: 1 }]);

@@ -37,7 +37,7 @@ async function sizesOf(
   return { lengths: await Promise.all(sizes.map(one)), short };
 }
 
-test('small bodies come the short way, in one piece or many, and empty', async () => {
+test('small bodies are fetched by the short path, in one piece, in many, or empty', async () => {
   await using server = await FakeHttp.start();
   await using client = new HttpClient(QUICK);
   const sizes = Array.from({ length: 200 }, (_, index) => index * 997);
@@ -47,7 +47,7 @@ test('small bodies come the short way, in one piece or many, and empty', async (
   assert.equal((await server.read()).log.length, sizes.length);
 });
 
-test('a body that is large or of unknown size comes without another request', async () => {
+test('a body that is large or of unknown size is passed on without another request', async () => {
   for (const chunked of [false, true]) {
     await using server = await FakeHttp.start({ chunked });
     await using client = new HttpClient(QUICK);
@@ -66,7 +66,7 @@ for (const fault of [
   { kind: 'truncate', bytes: 5 },
   { kind: 'garbage' },
 ] as const satisfies readonly Fault[]) {
-  test(`after ${JSON.stringify(fault)} the long way goes on with the second attempt`, async () => {
+  test(`after ${JSON.stringify(fault)} the general path continues with the second attempt`, async () => {
     await using server = await FakeHttp.start({ faults: [{ ...fault, index: 3, times: 1 }] });
     await using client = new HttpClient({ ...QUICK, maxConnections: 1, pipelineDepth: 1 });
     const sizes = Array.from({ length: 8 }, (_, index) => 100 + index);
@@ -77,7 +77,7 @@ for (const fault of [
   });
 }
 
-test('a refusal counts as the first attempt and is reported as on the long way', async () => {
+test('a refusal counts as the first attempt and is reported as by the general path', async () => {
   await using server = await FakeHttp.start({ faults: [{ kind: 'status', status: 404 }] });
   await using client = new HttpClient(QUICK);
   await assert.rejects(sizesOf(client, server.url, [1]), (error) => hasCode(error, 'HTTP_STATUS'));
@@ -87,12 +87,12 @@ test('a refusal counts as the first attempt and is reported as on the long way',
   assert.equal((await server.read()).log.length, 6);
 });
 
-test('there is no short way through a proxy', () => {
+test('the short path is not used through a proxy', () => {
   const client = new HttpClient({ proxy: { httpProxy: 'http://127.0.0.1:1' } });
   assert.equal(client.openShort(new URL('http://example.invalid/'), undefined), undefined);
 });
 
-test('connections are opened before there is anything to ask, as many as may be used at once, and then used', async () => {
+test('connectAhead opens as many connections as may be used at once, and requests use them', async () => {
   await using server = await FakeHttp.start({ latencyMs: 20 });
   const inFlight = { start: 12, min: 2, max: 12 };
   await using client = new HttpClient({ ...QUICK, inFlight });
@@ -109,7 +109,7 @@ test('connections are opened before there is anything to ask, as many as may be 
   assert.equal((await server.read()).connections, 12);
 });
 
-test('a server that ends connections before anything is asked is not connected to again and again', async () => {
+test('a server that closes idle connections at once is not reconnected to again and again', async () => {
   let accepted = 0;
   const server = createServer((socket) => {
     accepted++;

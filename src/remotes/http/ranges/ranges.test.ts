@@ -79,7 +79,7 @@ for (const [what, parts] of [
   });
 }
 
-test('a body cut anywhere gives what came and says what is missing', () => {
+test('a body truncated at any byte gives the received bytes and the missing ranges', () => {
   const body = bodyOf(WANTED);
   for (let length = 0; length < body.length; length += 1) {
     const { received, missing } = receive(WANTED, body.subarray(0, length));
@@ -87,12 +87,12 @@ test('a body cut anywhere gives what came and says what is missing', () => {
   }
 });
 
-test('parts that were not requested are ignored, an omitted part is missing', () => {
+test('unrequested parts are ignored, and an omitted part is missing', () => {
   const { missing } = receive(WANTED, bodyOf([{ offset: 1500, length: 100 }, ...WANTED.slice(1)]));
   assert.deepEqual(missing, [WANTED[0]]);
 });
 
-test('any ranges, in any parts and pieces, arrive whole', () => {
+test('any ranges arrive whole, in any parts and pieces', () => {
   const cuts = fc.uniqueArray(fc.nat(BLOB.length - 1), { minLength: 2, maxLength: 20 });
   fc.assert(
     fc.property(
@@ -115,7 +115,7 @@ test('any ranges, in any parts and pieces, arrive whole', () => {
   );
 });
 
-test('a body of one range is clipped to what is wanted, and what it lacks is missing', () => {
+test('a body of one range is cut to the requested bytes, and bytes that it lacks are missing', () => {
   const single = (offset: number, length: number) =>
     ({ kind: 'single', range: { offset, length } }) as const;
   const body = (offset: number, length: number) => BLOB.subarray(offset, offset + length);
@@ -140,7 +140,7 @@ for (const [what, text] of [
   ['no range', 'bytes */2000'],
   ['numbers that are too long', 'bytes 10-99999999999999999/2000'],
 ] as const) {
-  test(`a Content-Range with ${what} is refused, in a part and in a head`, () => {
+  test(`a Content-Range with ${what} is refused, in a part and in the head`, () => {
     const part = Buffer.from(`--${BOUNDARY}\r\nContent-Range: ${text}\r\n\r\n`);
     assert.throws(() => receive(WANTED, part), refused);
     assert.throws(
@@ -164,13 +164,13 @@ for (const [what, body] of [
   });
 }
 
-test('content longer than its Content-Range is refused where the boundary should be', () => {
+test('a part longer than its Content-Range is refused at the expected boundary', () => {
   const part = partOf({ offset: 10, length: 100 });
   const longer = Buffer.concat([part.subarray(0, -2), Buffer.from('more\r\n')]);
   assert.throws(() => receive(WANTED, longer), refused);
 });
 
-test('a body without its boundary, with text after its end or with endless parts is refused', () => {
+test('a multipart body without its boundary, with text after its end, or with endless parts is refused', () => {
   const foreign = Buffer.from('some text\r\n'.repeat(1000));
   assert.throws(() => receive(WANTED, foreign), refused);
   assert.throws(() => receive(WANTED, Buffer.alloc(10_000, 'x')), refused);
@@ -182,7 +182,7 @@ test('a body without its boundary, with text after its end or with endless parts
   );
 });
 
-test('the head tells a whole blob, one range, parts and a refusal apart', () => {
+test('readRangeHead distinguishes a full blob, one range, multipart ranges and a refusal', () => {
   const read = (status: number, headers: Record<string, string>) =>
     readRangeHead(status, new Map(Object.entries(headers)), BLOB.length);
   assert.deepEqual(read(200, {}), { kind: 'whole' });
@@ -198,7 +198,7 @@ test('the head tells a whole blob, one range, parts and a refusal apart', () => 
   }
 });
 
-test('a 206 that does not say which bytes it brings is refused', () => {
+test('a 206 response without its range is refused', () => {
   for (const type of [
     'application/octet-stream',
     'multipart/byteranges',

@@ -33,7 +33,7 @@ for (const name of [
   'whiteouts/repo-sha256-v1',
   'zstd-plain/repo-sha256-v1',
 ]) {
-  test(`a repository that the real tool wrote is clean, and our objects equal its: ${name}`, async () => {
+  test(`a repository written by cfsctl is clean, and our objects equal its objects: ${name}`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     const path = unpackGoldenRepository(name, temp.path);
@@ -62,7 +62,7 @@ test('an empty repository is clean', () =>
     );
   }));
 
-test('several threads find what one finds, and report all they did', () =>
+test('several threads report the same findings and counts as one', () =>
   withRepository(async (repository, path) => {
     const ids = Array.from(
       { length: 1200 },
@@ -90,7 +90,7 @@ test('several threads find what one finds, and report all they did', () =>
     );
   }));
 
-test('a cancelled check stops its threads and throws the reason', () =>
+test('a cancelled check stops its threads and throws the reason of the signal', () =>
   withRepository(async (repository) => {
     for (let i = 0; i < 1100; i += 1) repository.objects.ensureBytes(Buffer.alloc(70 + i, i));
     const reason = new Error('enough');
@@ -103,7 +103,7 @@ test('a cancelled check stops its threads and throws the reason', () =>
     await rejects(stopping, (error) => error === reason);
   }));
 
-test('a body whose size is not the declared one is found although its digest is right', () =>
+test('a body that differs from the declared size is reported although its digest is right', () =>
   withRepository(async (repository) => {
     const { algorithm } = repository;
     const { id } = repository.objects.ensureBytes(Buffer.alloc(100, 1));
@@ -118,7 +118,7 @@ test('a body whose size is not the declared one is found although its digest is 
     equal((await checkRepository(repository, { metadataOnly: true })).ok, true);
   }));
 
-test('a missing object is counted once for each that needs it', () =>
+test('a missing object is counted once for each stream that needs it', () =>
   withRepository(async (repository, path) => {
     const { algorithm } = repository;
     const { id } = repository.objects.ensureBytes(Buffer.alloc(100, 1));
@@ -142,7 +142,7 @@ test('a missing object is counted once for each that needs it', () =>
     deepEqual([missingObjects, streamsCorrupted], [4, 0]);
   }));
 
-test('a meta.json that was broken or removed after opening is found', () =>
+test('a meta.json that is damaged or removed after opening is reported', () =>
   withRepository(async (repository, path) => {
     writeFileSync(join(path, 'meta.json'), '{');
     const broken = await checkRepository(repository);

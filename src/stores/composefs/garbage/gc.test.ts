@@ -106,7 +106,7 @@ function withCode(code: ErrorCode) {
   return (error: unknown) => hasCode(error, code);
 }
 
-test('gc keeps exactly what the roots reach, whatever the graph', () =>
+test('gc keeps exactly the objects reachable from the roots, for any graph', () =>
   fc.assert(
     fc.asyncProperty(GRAPHS, (graph) =>
       withRepository(async (repository) => {
@@ -130,7 +130,7 @@ test('gc keeps exactly what the roots reach, whatever the graph', () =>
     { numRuns: 60 },
   ));
 
-test('gc keeps what is reachable by id when any names below the roots are gone', () =>
+test('gc keeps objects that are reachable by id when names below the roots are missing', () =>
   fc.assert(
     fc.asyncProperty(GRAPHS, (graph) =>
       withRepository(async (repository, path) => {
@@ -146,7 +146,7 @@ test('gc keeps what is reachable by id when any names below the roots are gone',
     { numRuns: 30 },
   ));
 
-test('a given name is a root, and a name that does not exist is an error', () =>
+test('a given name is a root, and an unknown name is an error', () =>
   withRepository(async (repository) => {
     const graph: Graph = {
       objects: 2,
@@ -167,7 +167,7 @@ test('a given name is a root, and a name that does not exist is an error', () =>
     deepEqual(idsOf(repository), [built.objects[0], built.streams[0]].sort());
   }));
 
-test('what is read is verified, whether or not there is anything to remove', () =>
+test('gc verifies the streams that it reads, whether or not there is garbage', () =>
   withRepository(async (repository, path) => {
     const { objects, streams, algorithm } = repository;
     const writer = new SplitstreamWriter({ algorithm, contentType: 1n });
@@ -197,7 +197,7 @@ test('what is read is verified, whether or not there is anything to remove', () 
     );
   }));
 
-test('an object whose id begins like a live one is garbage all the same', () =>
+test('an unreachable object whose id begins like a reachable one is removed', () =>
   withRepository(async (repository, path) => {
     const { objects, streams, algorithm } = repository;
     const writer = new SplitstreamWriter({ algorithm, contentType: 1n });
@@ -210,7 +210,7 @@ test('an object whose id begins like a live one is garbage all the same', () =>
     ok(objects.has(live));
   }));
 
-test('applyGc spares what became reachable after the plan', () =>
+test('applyGc keeps objects that became reachable after the plan', () =>
   withRepository(async (repository) => {
     const graph: Graph = {
       objects: 1,
@@ -227,7 +227,7 @@ test('applyGc spares what became reachable after the plan', () =>
     ok(repository.objects.has(fresh), 'garbage that the plan does not name stays');
   }));
 
-test('applyGc keeps all that a name needs which came after the plan, also what was garbage then', () =>
+test('applyGc keeps everything that a later name needs, including garbage of the plan', () =>
   withRepository(async (repository) => {
     const { algorithm, objects, streams } = repository;
     const old = objects.ensureBytes(Buffer.alloc(100, 1)).id;
@@ -244,7 +244,7 @@ test('applyGc keeps all that a name needs which came after the plan, also what w
     equal((await collectGarbage(repository)).objectsRemoved, 2);
   }));
 
-test('gc waits for others no longer than it is told, changes nothing then, and stays usable', () =>
+test('gc waits for the lock no longer than its time-out, changes nothing then, and stays usable', () =>
   withRepository(async (repository, path) => {
     repository.objects.ensureBytes(Buffer.from('garbage'));
     const other = await openRepository(path);
@@ -256,7 +256,7 @@ test('gc waits for others no longer than it is told, changes nothing then, and s
     equal(again.algorithm, 'sha256', 'the exclusive lock was given back');
   }));
 
-test('gc gives the exclusive lock back when it fails', () =>
+test('gc releases the exclusive lock when it fails', () =>
   withRepository(async (repository, path) => {
     const { id } = repository.objects.ensureBytes(Buffer.from('no splitstream'));
     repository.streams.register('s', id, { ref: 'r' });
@@ -265,7 +265,7 @@ test('gc gives the exclusive lock back when it fails', () =>
     equal(again.algorithm, 'sha256');
   }));
 
-test('a broken name that no reference needs is pruned, and one that a reference names is kept', () =>
+test('a dangling name that no reference needs is removed, and one that a reference needs is kept', () =>
   withRepository(async (repository, path) => {
     const graph: Graph = {
       objects: 1,
@@ -289,7 +289,7 @@ test('a broken name that no reference needs is pruned, and one that a reference 
     deepEqual(readdirSync(join(path, 'streams')).sort(), ['needed', 'refs', 's0']);
   }));
 
-test('staging files and links of writers that died are removed from every directory, and nothing else', () =>
+test('staging files and links of dead writers are removed from every directory, and nothing else', () =>
   withRepository(async (repository, path) => {
     const places = ['.', 'objects', 'streams', 'images'];
     for (const place of places) {
@@ -311,7 +311,7 @@ test('staging files and links of writers that died are removed from every direct
     }
   }));
 
-test('a name that a reference needs and that is no link stops gc before anything is deleted', () =>
+test('if a name that a reference needs is not a link, gc stops before it deletes anything', () =>
   withRepository(async (repository, path) => {
     const { id } = repository.objects.ensureBytes(Buffer.alloc(100, 1));
     mkdirSync(join(path, 'streams/refs'), { recursive: true });
@@ -321,7 +321,7 @@ test('a name that a reference needs and that is no link stops gc before anything
     ok(repository.objects.has(id));
   }));
 
-test('an artifact about an image goes with it, and one about that artifact too', () =>
+test('gc removes the artifacts of a removed image, and their artifacts too', () =>
   withRepository(async (repository, path) => {
     const { algorithm, streams, refs } = repository;
     const digests = ['a', 'b', 'c', 'd'].map((letter) => `sha256:${letter.repeat(64)}`);
@@ -347,7 +347,7 @@ test('an artifact about an image goes with it, and one about that artifact too',
     deepEqual(readdirSync(join(path, 'streams/refs/oci-referrers')), []);
   }));
 
-test('an artifact about an image whose name is lost stays', () =>
+test('gc keeps an artifact whose image has a tag but no name', () =>
   withRepository(async (repository) => {
     const { algorithm, streams } = repository;
     using writer = new SplitstreamWriter({ algorithm, contentType: 1n });
@@ -368,7 +368,7 @@ test('an artifact about an image whose name is lost stays', () =>
     );
   }));
 
-test('what a tag needs stays when the name of its manifest is lost', () =>
+test('gc keeps what a tag needs if the name of its manifest is lost', () =>
   withRepository(async (repository) => {
     const { algorithm, streams, objects } = repository;
     const document = Buffer.from(JSON.stringify({ note: 'x'.repeat(100) }));
@@ -388,7 +388,7 @@ test('what a tag needs stays when the name of its manifest is lost', () =>
     equal([...objects.list()].length, 2);
   }));
 
-test('the config that only a label still speaks of stays', () =>
+test('gc keeps a config whose digest only the label of a named ref states', () =>
   withRepository(async (repository) => {
     const { algorithm, streams, objects } = repository;
     const config = Buffer.from(JSON.stringify({ rootfs: 'x'.repeat(100) }));
@@ -406,7 +406,7 @@ test('the config that only a label still speaks of stays', () =>
     ok(objects.has(id));
   }));
 
-test('a cancelled gc stops with the reason of the signal', () =>
+test('a cancelled gc throws the reason of the signal', () =>
   withRepository(async (repository) => {
     repository.objects.ensureBytes(Buffer.from('garbage'));
     const reason = new Error('enough');
@@ -417,7 +417,7 @@ test('a cancelled gc stops with the reason of the signal', () =>
     equal(idsOf(repository).length, 1);
   }));
 
-test('thousands of objects are removed once each, and what is live stays', () =>
+test('thousands of objects are removed once each, and reachable ones are kept', () =>
   withRepository(async (repository) => {
     const count = 4100;
     for (let index = 0; index < count; index += 1) {
@@ -441,7 +441,7 @@ test('thousands of objects are removed once each, and what is live stays', () =>
     deepEqual(idsOf(repository), [kept, stream].sort());
   }));
 
-test('objects are removed once each in any order of inodes, and those that were gone are not counted', () =>
+test('objects are removed once each in any order of inodes, and missing ones are not counted', () =>
   withRepository(async (repository) => {
     const count = 700;
     const garbage = new ObjectSet(32);
@@ -465,7 +465,7 @@ test('objects are removed once each in any order of inodes, and those that were 
     deepEqual(idsOf(repository), []);
   }));
 
-test('objects are divided among threads by whole groups of inodes, each in the order of inodes', () => {
+test('objects are divided among threads by whole groups of inodes, each sorted by inode', () => {
   const groups = { followDirectories: true, of: (inode: number) => Math.floor(inode / 5_000) };
   fc.assert(
     fc.property(

@@ -5,7 +5,7 @@ import type { ObjectId } from '#base/digest';
 import { ReachedObjects } from './reached-objects.ts';
 
 for (const digestBytes of [32, 64]) {
-  test(`of ids of ${digestBytes} bytes, those are reached whose first 16 bytes were added`, () =>
+  test(`for ids of ${digestBytes} bytes, an id is reached if its first 16 bytes were added`, () =>
     fc.assert(
       fc.property(
         fc.array(
@@ -28,7 +28,7 @@ for (const digestBytes of [32, 64]) {
     ));
 }
 
-test('tables grow, also when all digests begin with the same byte', () => {
+test('the tables grow, also if all digests begin with the same byte', () => {
   const reached = new ReachedObjects(32);
   const digests = new Uint8Array(20_000 * 32);
   const view = new DataView(digests.buffer);

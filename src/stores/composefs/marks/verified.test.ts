@@ -27,7 +27,7 @@ function withMarked(work: (path: string, marks: VerifiedMarks, has: () => boolea
   work(temp.path, marks, has);
 }
 
-test('a mark holds for the very file that was hashed', () => {
+test('a mark is valid for the file that was hashed', () => {
   withMarked((_path, _marks, has) => equal(has(), true));
 });
 
@@ -42,7 +42,7 @@ for (const [what, change] of [
   ],
   ['made longer', (path: string) => writeFileSync(join(path, 'image'), 'content and more')],
 ] as const) {
-  test(`a mark is void once the file was ${what}`, () => {
+  test(`a mark is invalid once the file was ${what}`, () => {
     withMarked((path, _marks, has) => {
       change(path);
       equal(has(), false);
@@ -50,7 +50,7 @@ for (const [what, change] of [
   });
 }
 
-test('marks are not believed where others may write them', () => {
+test('marks in a folder that others may write are ignored', () => {
   withMarked((path, _marks, has) => {
     chmodSync(join(path, '.onecopy/verified'), 0o777);
     equal(has(), false);
@@ -60,7 +60,7 @@ test('marks are not believed where others may write them', () => {
   });
 });
 
-test('a mark that is cut short or of another file says nothing', () => {
+test('a mark that is truncated or belongs to another file is ignored', () => {
   withMarked((path, _marks, has) => {
     const mark = join(path, '.onecopy/verified', ID);
     const text = readFileSync(mark, 'utf8');
@@ -71,7 +71,7 @@ test('a mark that is cut short or of another file says nothing', () => {
   });
 });
 
-test('a file that changed just now gets no mark: it may change again at the same time', () => {
+test('a file that changed a moment ago gets no mark, because it may change again within the same timestamp', () => {
   using temp = makeTempDir();
   using root = Dir.open(temp.path);
   writeFileSync(join(temp.path, 'image'), 'content');

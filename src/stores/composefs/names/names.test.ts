@@ -10,12 +10,12 @@ test('encodeTag escapes the percent sign before the slash', () => {
   equal(encodeTag('%2F'), '%252F');
 });
 
-test('decodeTag knows two upper-case escapes only', () => {
+test('decodeTag decodes only the two upper-case escapes', () => {
   equal(decodeTag('a%2Fb%25c'), 'a/b%c');
   equal(decodeTag('%2f%41'), '%2f%41');
 });
 
-test('decodeTag gives back what encodeTag took', () => {
+test('decodeTag reverses encodeTag', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (name) => equal(decodeTag(encodeTag(name)), name)),
   );
@@ -56,7 +56,7 @@ for (const name of [
   });
 }
 
-test('splitRefName refuses a path that would leave the directory of references', () => {
+test('splitRefName refuses a path that leads outside the directory of references', () => {
   for (const name of ['../x', 'a/../b', '/a', 'a/', 'a//b', '']) {
     throws(
       () => splitRefName(name),

@@ -49,12 +49,12 @@ for (const [link, target, expected] of [
   ['streams/refs/x', 'streams/foo', '../foo'],
   ['x', 'y', 'y'],
 ] as const) {
-  test(`a link at ${link} to ${target} says ${expected}`, () => {
+  test(`a link at ${link} to ${target} has the target ${expected}`, () => {
     equal(relativeTarget(link, target), expected);
   });
 }
 
-test('a repository that the real tool wrote lists its streams, tags, images and documents', () =>
+test('streams, tags, images and documents of a repository written by cfsctl are listed', () =>
   withBasic((repository) => {
     deepEqual(
       repository.tags.list().map(({ name }) => name),
@@ -84,7 +84,7 @@ test('a repository that the real tool wrote lists its streams, tags, images and 
     equal(configId, repository.streams.list()[0]?.id);
   }));
 
-test('a layer is no document, and a content type is checked', () =>
+test('readDocument refuses a layer and another content type', () =>
   withBasic((repository) => {
     const layer = repository.streams.list()[1]?.name ?? '';
     throws(
@@ -100,7 +100,7 @@ test('a layer is no document, and a content type is checked', () =>
     throws(() => repository.streams.open('../meta.json'), withCode('REF_NAME_INVALID'));
   }));
 
-test('an image opens by id, by reference and by refs/<name>, and never demands fs-verity that is not there', () =>
+test('an image opens by id, reference or refs/<name>, and does not demand fs-verity of a repository without it', () =>
   withBasic((repository, path) => {
     repository.refs.set('images', 'a/b', IMAGE);
     equal(readlinkSync(join(path, 'images/refs/a/b')), `../../${IMAGE}`);
@@ -114,7 +114,7 @@ test('an image opens by id, by reference and by refs/<name>, and never demands f
     }
   }));
 
-test('an image that was changed is refused by id and by reference', () =>
+test('a changed image is refused by id and by reference', () =>
   withBasic((repository, path) => {
     repository.refs.set('images', 'x', IMAGE);
     const file = join(path, 'objects', IMAGE.slice(0, 2), IMAGE.slice(2));
@@ -125,7 +125,7 @@ test('an image that was changed is refused by id and by reference', () =>
     }
   }));
 
-test('publish names a stream and its reference, and replaces both', () =>
+test('publish sets the names of a stream and its reference, and replaces both', () =>
   withEmpty(async (repository, path) => {
     const first = repository.streams.publish('s', await document(repository, Buffer.from('1')), {
       ref: 'a/r',
@@ -146,7 +146,7 @@ test('publish names a stream and its reference, and replaces both', () =>
     deepEqual(readdirSync(join(path, 'streams')).sort(), ['refs', 's']);
   }));
 
-test('register names an object that is stored, and refuses one that is not', () =>
+test('register names a stored object, and refuses one that is not stored', () =>
   withEmpty(async (repository) => {
     const { id } = repository.objects.ensureBytes(await document(repository, Buffer.from('1')));
     repository.streams.register('s', id, { ref: 'r' });
@@ -156,7 +156,7 @@ test('register names an object that is stored, and refuses one that is not', () 
     equal(repository.streams.has('t'), false);
   }));
 
-test('names that would leave their directory are refused before anything is written', () =>
+test('names that lead outside their directory are refused before anything is written', () =>
   withEmpty(async (repository) => {
     const content = await document(repository, Buffer.from('1'));
     for (const name of ['', '.', '..', 'a/b', 'refs', 'a\n']) {
@@ -169,7 +169,7 @@ test('names that would leave their directory are refused before anything is writ
     deepEqual(repository.streams.list(), []);
   }));
 
-test('an entry that leads out of the repository is no stream', () =>
+test('a link that leads out of the repository is not a stream', () =>
   withEmpty(async (repository, path) => {
     mkdirSync(join(path, 'streams'));
     symlinkSync('/etc/passwd', join(path, 'streams/outside'));
@@ -182,7 +182,7 @@ test('an entry that leads out of the repository is no stream', () =>
     );
   }));
 
-test('a tag needs a manifest, is escaped on the disk, and goes away once', () =>
+test('a tag needs a manifest, is escaped on disk, and can be removed once', () =>
   withBasic((repository, path) => {
     repository.tags.set('a/b%c', MANIFEST);
     equal(readlinkSync(join(path, 'streams/refs/oci/a%2Fb%25c')), `../../oci-manifest-${MANIFEST}`);
@@ -198,7 +198,7 @@ test('a tag needs a manifest, is escaped on the disk, and goes away once', () =>
     equal(repository.tags.resolve('a/b%c'), undefined);
   }));
 
-test('a dangling tag is listed as such and can be removed', () =>
+test('a dangling tag is listed as dangling and can be removed', () =>
   withBasic((repository, path) => {
     symlinkSync(`../../oci-manifest-sha256:${'0'.repeat(64)}`, join(path, 'streams/refs/oci/lost'));
     deepEqual(
@@ -211,7 +211,7 @@ test('a dangling tag is listed as such and can be removed', () =>
     equal(repository.tags.remove('lost'), true);
   }));
 
-test('an image is published with its reference', () =>
+test('publishing an image sets its reference', () =>
   withEmpty(async (repository, path) => {
     const bytes = Buffer.alloc(4096, 7);
     const id = repository.images.publish(bytes, { ref: 'r' });

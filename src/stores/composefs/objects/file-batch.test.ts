@@ -11,7 +11,7 @@ import { FileBatch, type HashedFile } from './file-batch.ts';
 const MIB = 1 << 20;
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
-  test(`files of every size get their ${algorithm} digest, whether they wait or not`, () => {
+  test(`files of every size get their ${algorithm} digest, queued or hashed at once`, () => {
     using temp = makeTempDir();
     const { path, dir } = temp;
     const sizes = [0, 1, 4096, 4097, 300_000, MIB - 1, MIB, MIB + 1, 5, 3 * MIB, 700_000, 0, 8192];
@@ -42,7 +42,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
     assert.deepEqual(batch.finish(), []);
   });
 
-  test(`a file that cannot be read leaves the ${algorithm} digests of the others alone`, () => {
+  test(`an unreadable file does not affect the ${algorithm} digests of the others`, () => {
     using temp = makeTempDir();
     const { path, dir } = temp;
     const batch = new FileBatch(algorithm);

@@ -5,7 +5,7 @@ import type { ObjectId } from '#base/digest';
 import { ObjectPrefixes } from './object-prefixes.ts';
 
 for (const digestBytes of [32, 64]) {
-  test(`prefixes of ids of ${digestBytes} bytes are known by their first eight bytes alone`, () =>
+  test(`prefixes of ids of ${digestBytes} bytes are looked up by their first eight bytes only`, () =>
     fc.assert(
       fc.property(
         fc.array(fc.array(fc.constantFrom(0, 1, 255), { minLength: 8, maxLength: 8 })),
@@ -28,7 +28,7 @@ for (const digestBytes of [32, 64]) {
     ));
 }
 
-test('thousands of prefixes are all known, and an id of another algorithm is not', () => {
+test('all of thousands of prefixes are found, and an id of another algorithm is not', () => {
   const idOf = (number: number) => {
     const digest = Buffer.alloc(32);
     digest.writeUInt32BE(number, 2);

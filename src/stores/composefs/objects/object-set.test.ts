@@ -11,7 +11,7 @@ function idOf(digest: Uint8Array): ObjectId {
 }
 
 for (const digestBytes of SIZES) {
-  test(`a set of ids of ${digestBytes} bytes has what was added, under the number of its first adding`, () =>
+  test(`a set of ids of ${digestBytes} bytes contains the added ids, numbered in order of first addition`, () =>
     fc.assert(
       fc.property(
         fc.array(
@@ -34,7 +34,7 @@ for (const digestBytes of SIZES) {
     ));
 }
 
-test('a set grows beyond its first room and keeps its numbers', () => {
+test('a set grows beyond its initial capacity and keeps its numbers', () => {
   const set = new ObjectSet(32);
   const digests = new Uint8Array(5000 * 32);
   const view = new DataView(digests.buffer);
@@ -53,7 +53,7 @@ test('an id of another algorithm is in no set', () => {
   equal(set.has('ab'.repeat(32) as ObjectId), false);
 });
 
-test('names are decoded as the repository writes them, and no others are', () => {
+test('only names as the repository writes them are decoded', () => {
   const decoder = new ObjectNameDecoder(32);
   const id = '0123456789abcdef'.repeat(4);
   const decode = (name: string) =>

@@ -50,7 +50,7 @@ function leftovers(path: string): string[] {
   return readdirSync(join(path, 'objects')).filter((name) => name.length !== 2);
 }
 
-test('ensureBytes stores once, says so, and the file is named by its digest', () =>
+test('ensureBytes stores an object once, reports this, and names the file by its digest', () =>
   withRepository((repository, path) => {
     const bytes = generate(5000);
     const id = computeVerity(bytes, 'sha256');
@@ -63,7 +63,7 @@ test('ensureBytes stores once, says so, and the file is named by its digest', ()
     deepEqual(leftovers(path), []);
   }));
 
-test('an object has its size, and only its size', () =>
+test('sizeOf gives the size of an object, and has() compares it', () =>
   withRepository((repository) => {
     const { id } = repository.objects.ensureBytes(generate(100));
     equal(repository.objects.sizeOf(id), 100);
@@ -73,7 +73,7 @@ test('an object has its size, and only its size', () =>
     equal(repository.objects.sizeOf(computeVerity(generate(1), 'sha256')), undefined);
   }));
 
-test('whatever is stored is read back, in pieces too', () =>
+test('reading gives the stored bytes, whole or in pieces', () =>
   withRepository((repository) => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 9000 }), { maxLength: 4 }), (pieces) => {
@@ -88,7 +88,7 @@ test('whatever is stored is read back, in pieces too', () =>
     );
   }));
 
-test('a staged object that is not published leaves nothing', () =>
+test('a staged object that is not published leaves no file', () =>
   withRepository((repository, path) => {
     {
       using staged = repository.objects.stage();
@@ -98,14 +98,14 @@ test('a staged object that is not published leaves nothing', () =>
     deepEqual(leftovers(path), []);
   }));
 
-test('read refuses an object above the limit before it allocates', () =>
+test('read refuses an object above the limit before allocation', () =>
   withRepository((repository) => {
     const { id } = repository.objects.ensureBytes(generate(100));
     equal(repository.objects.read(id, 100).length, 100);
     throws(() => repository.objects.read(id, 99), withCode('OBJECT_TOO_LARGE'));
   }));
 
-test('read finds a flipped byte where the kernel does not protect', () =>
+test('read detects a flipped byte without fs-verity', () =>
   withRepository((repository, path) => {
     const bytes = generate(5000);
     const { id } = repository.objects.ensureBytes(bytes);
@@ -120,7 +120,7 @@ test('read finds a flipped byte where the kernel does not protect', () =>
     repository.objects.open(id)[Symbol.dispose]();
   }));
 
-test('open of an object that is not there says so', () =>
+test('opening a missing object fails with OBJECT_NOT_FOUND', () =>
   withRepository((repository) => {
     throws(
       () => repository.objects.open(computeVerity(generate(1), 'sha256')),
@@ -128,7 +128,7 @@ test('open of an object that is not there says so', () =>
     );
   }));
 
-test('writers put right an object that a power cut has left truncated', () =>
+test('writers replace an object that a power failure truncated', () =>
   withRepository((repository, path) => {
     const bytes = generate(5000);
     const { id } = repository.objects.ensureBytes(bytes);
@@ -141,7 +141,7 @@ test('writers put right an object that a power cut has left truncated', () =>
     deepEqual(leftovers(path), []);
   }));
 
-test('ensureBytes puts right an object of the right size and the wrong content', () =>
+test('ensureBytes replaces an object with the right size and wrong content', () =>
   withRepository((repository, path) => {
     const bytes = generate(5000);
     const { id } = repository.objects.ensureBytes(bytes);
@@ -151,7 +151,7 @@ test('ensureBytes puts right an object of the right size and the wrong content',
     deepEqual(new Uint8Array(readFileSync(file)), bytes);
   }));
 
-test('a writer made from plain data counts what it stores and what was there', () =>
+test('a writer opened from plain data counts stored and existing objects', () =>
   withRepository((repository) => {
     const seed = structuredClone(repository.objects.writerSeed());
     const writer = openObjectWriter(seed);
@@ -173,7 +173,7 @@ test('a writer made from plain data counts what it stores and what was there', (
     });
   }));
 
-test('a writer that has stopped asking still finds what is there, whole or truncated', () =>
+test('a writer that no longer checks for existing objects still finds whole and truncated ones', () =>
   withRepository((repository, path) => {
     const [whole, cut] = [generate(3000), generate(4000)];
     const wholeId = repository.objects.ensureBytes(whole).id;
@@ -199,7 +199,7 @@ test('a writer that has stopped asking still finds what is there, whole or trunc
     deepEqual(leftovers(path), []);
   }));
 
-test('importFile copies where extents cannot be shared, and finds what is there', () =>
+test('importFile copies if extents cannot be shared, and finds an existing object', () =>
   withRepository((repository, path) => {
     const source = join(path, '..', 'source');
     writeFileSync(source, generate(200_000));
@@ -220,7 +220,7 @@ test('importFile copies where extents cannot be shared, and finds what is there'
     equal(statSync(source).nlink, 1, 'auto makes no hard link to a file that stays writable');
   }));
 
-test('importFile in reflink mode shares extents or refuses, and never copies', () =>
+test('importFile with reflink shares extents or refuses, and never copies', () =>
   withRepository((repository, path) => {
     writeFileSync(join(path, '..', 'source'), generate(8192));
     using dir = Dir.open(join(path, '..'));
@@ -234,7 +234,7 @@ test('importFile in reflink mode shares extents or refuses, and never copies', (
     deepEqual(leftovers(path), []);
   }));
 
-test('importFile makes a hard link when that is asked for', () =>
+test('importFile makes a hard link if requested', () =>
   withRepository((repository, path) => {
     const source = join(path, '..', 'source');
     writeFileSync(source, generate(3000));
@@ -247,7 +247,7 @@ test('importFile makes a hard link when that is asked for', () =>
     equal(repository.objects.importFile(file, 3000, 'hardlink').method, 'present');
   }));
 
-test('a writer refuses a directory that this user may not write', () =>
+test('a writer refuses a directory that this user cannot write', () =>
   withRepository((repository, path) => {
     const isRoot = process.geteuid?.() === 0;
     chmodSync(path, 0o500);
@@ -262,7 +262,7 @@ test('a writer refuses a directory that this user may not write', () =>
     equal(repository.objects.ensureBytes(generate(1)).method, 'stored');
   }));
 
-test('features that allow reading only forbid writing', () =>
+test('an unknown read-only-compatible feature forbids writing', () =>
   withRepository(async (repository, path) => {
     const { id } = repository.objects.ensureBytes(generate(10));
     repository[Symbol.dispose]();
@@ -276,7 +276,7 @@ test('features that allow reading only forbid writing', () =>
     await rejects(openRepository(path, { requireVerity: true }), withCode('VERITY_NOT_ENABLED'));
   }));
 
-test('which of many objects are there is what is said of each, whether directories are read or not', async () => {
+test('a lookup of many objects gives the same answer for each, by directory listing or one by one', async () => {
   await withRepository(({ objects }, path) => {
     const ids = Array.from(
       { length: 600 },

@@ -14,7 +14,7 @@ function open(path: string) {
   return { root, notes: new NoteStore(root, FOLDER) };
 }
 
-test('a note is read as it was written last, by its owner alone', () => {
+test('reading a note gives its last written text, and its file has mode 0600', () => {
   using temp = makeTempDir();
   const { root, notes } = open(temp.path);
   using _ = root;
@@ -25,7 +25,7 @@ test('a note is read as it was written last, by its owner alone', () => {
   equal(statSync(join(temp.path, FOLDER, 'a')).mode & 0o777, 0o600);
 });
 
-test('a note that is held is nobody else’s, and goes when it is removed', () => {
+test('a held note cannot be held again, and disappears when it is removed', () => {
   using temp = makeTempDir();
   const { root, notes } = open(temp.path);
   using _ = root;
@@ -43,7 +43,7 @@ test('a note that is held is nobody else’s, and goes when it is removed', () =
   equal(existsSync(join(temp.path, FOLDER, 'a')), false);
 });
 
-test('what is no note, or cannot be written, is none', () => {
+test('a note that is too large, a link or a folder, or that cannot be written, is absent', () => {
   using temp = makeTempDir();
   const { root, notes } = open(temp.path);
   using _ = root;
@@ -61,7 +61,7 @@ test('what is no note, or cannot be written, is none', () => {
   equal(blocked.read('a'), undefined);
 });
 
-test('only notes of no use are found stale', () => {
+test('findStale lists the notes that the predicate selects', () => {
   using temp = makeTempDir();
   const { root, notes } = open(temp.path);
   using _ = root;

@@ -9,7 +9,7 @@ import { collectGarbage, initRepository } from '../index.ts';
 
 const digestOf = (letter: string) => parseContentDigest(`sha256:${letter.repeat(64)}`);
 
-test('gc leaves a partial blob that grew lately, and removes one that did not for more than a week', async () => {
+test('gc keeps a partial blob that grew recently, and removes one that has not grown for over a week', async () => {
   using temp = makeTempDir();
   const { repository } = await initRepository(join(temp.path, 'repo'), {
     algorithm: 'sha256',
@@ -29,7 +29,7 @@ test('gc leaves a partial blob that grew lately, and removes one that did not fo
   ]);
 });
 
-test('a second opener waits until the first has let the blob go, and starts anew when it was removed', async () => {
+test('a second opener waits until the first releases the blob, and starts anew if it was removed', async () => {
   using temp = makeTempDir();
   const { repository } = await initRepository(join(temp.path, 'repo'), {
     algorithm: 'sha256',
@@ -50,7 +50,7 @@ test('a second opener waits until the first has let the blob go, and starts anew
   assert.equal(second.heldBytes, 0);
 });
 
-test('waiting for a blob ends with the signal', async () => {
+test('waiting for a blob ends when the signal aborts', async () => {
   using temp = makeTempDir();
   const { repository } = await initRepository(join(temp.path, 'repo'), {
     algorithm: 'sha256',

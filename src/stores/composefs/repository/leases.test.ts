@@ -12,7 +12,7 @@ async function initAt(path: string): Promise<Repository> {
 
 const leasesIn = (path: string) => readdirSync(join(path, '.onecopy/leases'));
 
-test('while leased work runs, another process collects garbage, and sections wait for it', async () => {
+test('another process can collect garbage while leased work runs, and locked sections wait for it', async () => {
   using temp = makeTempDir();
   using repository = await initAt(temp.path);
   const said: string[] = [];
@@ -40,7 +40,7 @@ test('while leased work runs, another process collects garbage, and sections wai
   );
 });
 
-test('a lease is empty again for the next work, and is removed with the repository', async () => {
+test('a lease is empty for the next work, and is removed with the repository', async () => {
   using temp = makeTempDir();
   {
     using repository = await initAt(temp.path);
@@ -70,7 +70,7 @@ test('a lease is empty again for the next work, and is removed with the reposito
   assert.throws(() => leasesIn(temp.path), { code: 'ENOENT' });
 });
 
-test('what lies among the leases and is none is removed or ignored', async () => {
+test('foreign files among the leases are removed or ignored', async () => {
   using temp = makeTempDir();
   using repository = await initAt(temp.path);
   const folder = join(temp.path, '.onecopy/leases');
@@ -85,7 +85,7 @@ test('what lies among the leases and is none is removed or ignored', async () =>
   assert.deepEqual(readdirSync(folder).sort(), ['folder', 'link']);
 });
 
-test('a lease with a broken end and names that lead elsewhere stops no collection', async () => {
+test('a lease with a damaged end and invalid names does not stop garbage collection', async () => {
   using temp = makeTempDir();
   using repository = await initAt(temp.path);
   await repository.leased({}, async ({ begin, keep }) => {

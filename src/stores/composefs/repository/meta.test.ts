@@ -37,13 +37,13 @@ for (const [name, meta] of [
   ['v21', createMeta('sha512', { default: 1, extra: [] })],
   ['v2g', createMeta('sha512', { default: 2, extra: [] })],
 ] as const) {
-  test(`encodeMeta writes the bytes of the real tool for repository ${name}`, () => {
+  test(`encodeMeta writes the bytes that cfsctl writes for repository ${name}`, () => {
     equal(Buffer.from(encodeMeta(meta)).toString(), golden(name));
     deepEqual(parseMeta(Buffer.from(golden(name))), meta);
   });
 }
 
-test('encodeMeta sorts extra formats, drops duplicates and omits an empty list', () => {
+test('encodeMeta sorts extra formats, removes duplicates and omits an empty list', () => {
   const meta = createMeta('sha256', { default: 1, extra: [2, 0, 2] });
   deepEqual(JSON.parse(Buffer.from(encodeMeta(meta)).toString()).erofs_formats, {
     default: 1,
@@ -64,7 +64,7 @@ for (const [why, document, expected] of [
   ['an explicit default of 0', { erofs_formats: { default: 0 } }, 0],
   ['an unknown key', { erofs_version: 1 }, 2],
 ] as const) {
-  test(`the effective format with ${why} is V${expected}`, () => {
+  test(`the effective format of metadata with ${why} is V${expected}`, () => {
     const meta = parse({ version: 1, algorithm: 'fsverity-sha256-12', ...document });
     deepEqual(effectiveFormats(meta), { default: expected, extra: [] });
   });
@@ -102,14 +102,14 @@ for (const [why, document, code] of [
   });
 }
 
-test('parseMeta refuses every truncation of a valid file', () => {
+test('parseMeta refuses a file truncated at any byte', () => {
   const bytes = encodeMeta(createMeta('sha256'));
   for (let length = 0; length < bytes.length - 1; length += 1) {
     throws(() => parseMeta(bytes.subarray(0, length)), withCode('REPO_METADATA_INVALID'));
   }
 });
 
-test('checkCompatibility names the version, then the features it does not know', () => {
+test('checkCompatibility reports the version first, then unknown features', () => {
   const base = createMeta('sha256');
   const unknown = { compatible: ['a'], readOnlyCompatible: ['v1_erofs', 'b'], incompatible: ['c'] };
   throws(
@@ -126,7 +126,7 @@ test('checkCompatibility names the version, then the features it does not know',
   deepEqual(checkCompatibility(base), { unknownReadOnly: [] });
 });
 
-test('equalMeta sees a different format', () => {
+test('equalMeta detects a different format', () => {
   equal(equalMeta(createMeta('sha256'), createMeta('sha256')), true);
   equal(equalMeta(createMeta('sha256'), createMeta('sha256', { default: 2, extra: [] })), false);
 });

@@ -46,7 +46,7 @@ async function init(path: string, config: Parameters<typeof initRepository>[1]):
   return created;
 }
 
-test('init goes through the matrix of the real tool', async () => {
+test('init has the outcome of cfsctl for each combination of options', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const r = join(temp.path, 'r');
@@ -72,7 +72,7 @@ test('init goes through the matrix of the real tool', async () => {
   equal(readFileSync(join(r, 'meta.json'), 'utf8'), goldenMeta('r'));
 });
 
-test('init creates parents, and the directory for its owner only', async () => {
+test('init creates parents, and makes the directory accessible only to its owner', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'deep/er/r');
   equal(await init(path, { algorithm: 'sha512', insecure: true }), true);
@@ -87,7 +87,7 @@ for (const [name, formats] of [
   ['v21', 1],
   ['v2g', 2],
 ] as const) {
-  test(`init writes the meta.json of the real tool for EROFS V${formats}`, async () => {
+  test(`init writes the meta.json that cfsctl writes for EROFS V${formats}`, async () => {
     using temp = makeTempDir();
     const path = join(temp.path, 'r');
     await init(path, {
@@ -101,7 +101,7 @@ for (const [name, formats] of [
   });
 }
 
-test('a secure init on a filesystem without fs-verity fails and leaves nothing', async (t) => {
+test('a secure init on a filesystem without fs-verity fails and leaves nothing behind', async (t) => {
   using temp = makeTempDir();
   const path = join(temp.path, 'secure');
   try {
@@ -115,7 +115,7 @@ test('a secure init on a filesystem without fs-verity fails and leaves nothing',
   }
 });
 
-test('a creator that fails does not take the directory from one that is at work in it', async () => {
+test('a failing init does not remove a directory in which another init is at work', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const outcomes: string[] = [];
@@ -147,7 +147,7 @@ test('a creator that fails does not take the directory from one that is at work 
   ok(outcomes.includes('unsupported'));
 });
 
-test('open says what is missing: the directory, or the metadata', async () => {
+test('open distinguishes a missing directory from missing metadata', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   await rejects(openRepository(join(temp.path, 'none')), withCode('REPO_NOT_FOUND'));
@@ -157,7 +157,7 @@ test('open says what is missing: the directory, or the metadata', async () => {
   equal(readRepositoryAlgorithm(temp.path), undefined);
 });
 
-test('a directory with other files never becomes a repository, and is not changed', async () => {
+test('init never makes a repository of a directory with other files, and does not change it', async () => {
   using _leaks = watchDescriptors();
   using temp = makeTempDir();
   const config = { algorithm: 'sha256', insecure: true } as const;
@@ -189,7 +189,7 @@ test('a directory with other files never becomes a repository, and is not change
   }
 });
 
-test('open refuses another algorithm, and protection that is not there', async () => {
+test('open refuses another algorithm, and required fs-verity that is not enabled', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'r');
   await init(path, { algorithm: 'sha256', insecure: true });
@@ -200,7 +200,7 @@ test('open refuses another algorithm, and protection that is not there', async (
   deepEqual([repository.insecure, repository.versions], [true, [2]]);
 });
 
-test('open works on a directory handle, and leaves that handle alone', async () => {
+test('open accepts a directory handle and does not close it', async () => {
   using temp = makeTempDir();
   await init(join(temp.path, 'r'), { algorithm: 'sha256', insecure: true });
   using dir = temp.dir.openDir('r');
@@ -215,7 +215,7 @@ for (const [name, algorithm, version] of [
   ['basic/repo-sha256-v1', 'sha256', 1],
   ['basic/repo-sha512-v2', 'sha512', 2],
 ] as const) {
-  test(`a repository without meta.json is read, not written to, and restored as its images say: ${name}`, async () => {
+  test(`a repository without meta.json is readable, not writable, and restored from its images: ${name}`, async () => {
     using temp = makeTempDir();
     const path = unpackGoldenRepository(name, temp.path);
     rmSync(join(path, 'meta.json'));
@@ -239,7 +239,7 @@ for (const [name, algorithm, version] of [
   });
 }
 
-test('a repository from before meta.json that has no images is one of V2', async () => {
+test('a repository without meta.json and images is upgraded to V2', async () => {
   using temp = makeTempDir();
   const path = unpackGoldenRepository('basic/repo-sha256-v1', temp.path);
   for (const name of ['meta.json', 'images']) rmSync(join(path, name), { recursive: true });
@@ -247,14 +247,14 @@ test('a repository from before meta.json that has no images is one of V2', async
   deepEqual(repository.versions, [2]);
 });
 
-test('resetMetadata keeps the objects only', async () => {
+test('resetMetadata keeps only the objects', async () => {
   using temp = makeTempDir();
   const path = unpackGoldenRepository('basic/repo-sha256-v1', temp.path);
   await resetMetadata(path);
   deepEqual(readdirSync(path), ['objects']);
 });
 
-test('the lock is shared between readers, and a reset waits for them no longer than it is told', async () => {
+test('readers share the lock, and a reset waits for them no longer than its time-out', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'r');
   await init(path, { algorithm: 'sha256', insecure: true });
@@ -285,11 +285,11 @@ test('waiting for the lock ends with the reason of the signal', async () => {
   await rejects(resetMetadata(path, { signal: controller.signal }), (error) => error === reason);
 });
 
-test('the repository of a user is below the home directory', () => {
+test('the repository of a user is in the home directory', () => {
   equal(userRepository('/home/a'), '/home/a/.var/lib/composefs');
 });
 
-test('a meta.json that is a directory is a host error, not a crash', async () => {
+test('a meta.json that is a directory is reported as a host error', async () => {
   using temp = makeTempDir();
   mkdirSync(join(temp.path, 'meta.json'));
   await rejects(openRepository(temp.path), withCode('SYSCALL_FAILED'));
@@ -298,7 +298,7 @@ test('a meta.json that is a directory is a host error, not a crash', async () =>
   await rejects(openRepository(temp.path), withCode('SYSCALL_FAILED'));
 });
 
-test('a caller that does not get the exclusive lock does not wait for the shared one either', async () => {
+test('if the exclusive lock is not available in time, the shared lock is not waited for either', async () => {
   using temp = makeTempDir();
   const made = await initRepository(join(temp.path, 'repo'), {
     algorithm: 'sha256',
@@ -333,7 +333,7 @@ const FOLDERS = [
   '.onecopy/partial',
 ];
 for (const folder of FOLDERS) {
-  test(`a repository whose ${folder} is a symlink is refused, also when it is reset`, async () => {
+  test(`a repository whose ${folder} is a symlink is refused, also by a reset`, async () => {
     using temp = makeTempDir();
     const path = join(temp.path, 'r');
     await init(path, { algorithm: 'sha256', insecure: true });
