@@ -1,6 +1,6 @@
 /**
  * Recorded cases of credentials and tokens, against a fake registry: which requests are made, in which order, and where each
- * credential goes. Credentials come from the files of the case, as on a host.
+ * credential goes, and some cases of our own. Credentials come from the files of the case, as on a host.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -78,6 +78,8 @@ const EXCHANGE = {
   status: 200,
 };
 
+const REFUSED_TOKEN = 'own: a refused identity token beside a password without a user';
+
 /** What we do where it is not what the tools did: requests, or the error that comes after the first few recorded ones. */
 const OURS: Readonly<Record<string, readonly Recorded[] | { after: number; code: ErrorCode }>> = {
   'token-empty-answer': { after: 2, code: 'AUTH_TOKEN_INVALID' },
@@ -119,6 +121,7 @@ const OURS: Readonly<Record<string, readonly Recorded[] | { after: number; code:
   'realm-not-http': { after: 1, code: 'AUTH_CHALLENGE_UNUSABLE' },
   'bearer-realm-missing': { after: 1, code: 'AUTH_CHALLENGE_UNUSABLE' },
   'token-401': { after: 2, code: 'HTTP_DENIED' },
+  [REFUSED_TOKEN]: { after: 2, code: 'AUTH_CHALLENGE_UNUSABLE' },
 };
 
 function blobUrl(host: string): string {
@@ -248,7 +251,52 @@ function expectedOf(one: AuthCase): { requests: readonly Recorded[]; code: Error
   return { requests: one.requests.slice(0, ours.after), code: ours.code };
 }
 
-for (const one of readCases<AuthCase>('auth-cases.json')) {
+/** A case of our own: a manifest with the credentials of an entry in the file of the user. */
+function ownCase(
+  name: string,
+  challenge: string,
+  entry: Readonly<Record<string, string>>,
+  requests: readonly Recorded[],
+): AuthCase {
+  const files = {
+    '/root/.config/containers/auth.json': JSON.stringify({ auths: { 'reg.test': entry } }),
+  };
+  return {
+    name,
+    operation: 'manifest',
+    reference: 'reg.test/ns/img:1',
+    challenge,
+    files,
+    requests,
+    rc: 0,
+  };
+}
+
+const PASSWORD = { auth: 'dTpw' };
+const BEARER = 'Bearer realm="https://auth.test/token",service="reg.test"';
+const OWN_CASES: readonly AuthCase[] = [
+  ownCase(
+    'own: a challenge of an unknown scheme before Basic',
+    'Digest realm="x", Basic realm="reg"',
+    PASSWORD,
+    [PING, { ...GET, authorization: 'Basic dTpw' }],
+  ),
+  ownCase('own: only a challenge of an unknown scheme', 'Negotiate', PASSWORD, [
+    PING,
+    { ...GET, authorization: null },
+  ]),
+  {
+    ...ownCase(
+      REFUSED_TOKEN,
+      BEARER,
+      { auth: Buffer.from(':p').toString('base64'), identitytoken: 'REFRESH' },
+      [PING, EXCHANGE],
+    ),
+    server: { token_response: { status: 404, body: {} } },
+  },
+];
+
+for (const one of [...readCases<AuthCase>('auth-cases.json'), ...OWN_CASES]) {
   test(`protocol of case ${one.name}: the same requests, with the same credentials`, async () => {
     await using server = await FakeRegistry.start(serverOf(one));
     const { requests, code } = expectedOf(one);

@@ -68,6 +68,14 @@ test('a commit signed by the configured ed25519 key is accepted, and any other i
   await assert.rejects(verify(await policyOf(lines + OTHER_KEY), onlyEd25519), INVALID);
 });
 
+test('verifyCommit refuses a commit that is not bound to the collection of the policy', async () => {
+  const lines = 'gpg-verify=false\nsign-verify=true\nverification-ed25519-key=';
+  const policy = { ...(await policyOf(lines + ED25519)), collectionId: 'org.example.Other' };
+  await assert.rejects(verify(policy, onlyEd25519), { code: 'OSTREE_BINDING_MISMATCH' });
+  const unbound = { ...policy, verifyBindings: false };
+  assert.deepEqual(await verify(unbound, onlyEd25519), [ED25519]);
+});
+
 test('keys are read from files, else from the system folders, and revoked keys are ignored', async () => {
   using temp = makeTempDir();
   const path = temp.path;
