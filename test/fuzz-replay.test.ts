@@ -20,13 +20,13 @@ for (const file of listTargets()) {
     }
   });
 
-  test(`fuzz target ${file} names its invariant in the first line`, () => {
+  test(`fuzz target ${file} states its invariant in the first line`, () => {
     const source = readFileSync(new URL(`../fuzz/targets/${file}.ts`, import.meta.url), 'utf8');
     assert.match(source, /^\/\/ Invariant: \S/);
   });
 }
 
-test('one seed gives one sequence of damaged inputs', () => {
+test('one seed always gives the same damaged inputs', () => {
   const input = Buffer.from('some input of a parser, long enough for spans');
   const sequence = (seed: number) => {
     const random = new Random(seed);

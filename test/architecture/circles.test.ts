@@ -44,7 +44,7 @@ function findCircle(needs: ReadonlyMap<string, readonly string[]>): readonly str
   return undefined;
 }
 
-test('no files need values of each other in a circle', () => {
+test('no files import values from each other in a circle', () => {
   const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
     .map((name) => join('src', name));
@@ -54,7 +54,7 @@ test('no files need values of each other in a circle', () => {
   assert.equal(findCircle(needs)?.join(' -> '), undefined);
 });
 
-test('a circle is found where values go round, and none where only types do', () => {
+test('a circle of value imports is found, and a circle of type imports is not', () => {
   const circle = (clause: string) =>
     findCircle(
       new Map([

@@ -23,7 +23,7 @@ test('the registry is sorted by code', () => {
   assert.deepEqual(CODES, [...CODES].sort());
 });
 
-test('every code is thrown somewhere', () => {
+test('every error code is thrown somewhere', () => {
   const sources = textOf(
     ['src'],
     (name) => !name.endsWith('.test.ts') && name !== 'base/errors/codes.ts',
@@ -38,7 +38,7 @@ test('every code is thrown somewhere', () => {
 const NO_ASSERTION =
   /^\s*(?:\/\/|\/?\*).*$|^import\b[^;]*;|^\s*(?:test|it|describe)\(\s*(?:'[^'\n]*'|`[^`]*`)/gm;
 
-test('every code is asserted by a test', () => {
+test('every error code is asserted by a test', () => {
   const tests = textOf(['src', 'test', 'fuzz'], (name) => name.endsWith('.test.ts'));
   const demands = tests.replace(NO_ASSERTION, '');
   // As a value, a member of a list, or in what a program must have said.
@@ -48,6 +48,6 @@ test('every code is asserted by a test', () => {
   );
 });
 
-test('docs/errors.md is what the registry generates', () => {
+test('docs/errors.md matches what the registry generates', () => {
   assert.equal(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8'), errorsPage());
 });

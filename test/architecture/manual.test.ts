@@ -20,7 +20,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
-test('docs/cli.md, the man pages and the exit codes of README are what the table of verbs says', async () => {
+test('docs/cli.md, the man pages and the exit codes in README match the table of verbs', async () => {
   const files = await manualFiles();
   const pages = [...files.keys()].filter((path) => path.startsWith('man/'));
   deepEqual(readdirSync(join(ROOT, 'man')).sort(), pages.map((path) => path.slice(4)).sort());
@@ -41,7 +41,7 @@ test('man renders every page without a warning', (t) => {
   match(done.stdout, /onecopy pull \[options\] <reference> \[name\.\.\.\]/);
 });
 
-test('every example of the manual is a command line that makes its request', async () => {
+test('every example of the manual is a command line that parses to its request', async () => {
   for (const row of VERBS) {
     const grammar = GRAMMARS[row.name] ?? {};
     const verb = await row.load();
@@ -69,7 +69,7 @@ function wordsOf(command: string): string[] {
 /** Their examples need root or FUSE; the tests of the programs mount. */
 const MOUNTING = ['composefs-fuse', 'mount.composefs'];
 
-test('the examples of the composefs tools run', async () => {
+test('the examples of the composefs tools succeed', async () => {
   using scratch = makeTempDir();
   mkdirSync(join(scratch.path, 'rootfs'));
   writeFileSync(join(scratch.path, 'rootfs/hello.txt'), 'hello'.repeat(100));
@@ -93,7 +93,7 @@ function examplesOf({ examples = [] }: Section): readonly CommandExample[] {
   return examples;
 }
 
-test('a verb that can have findings says what they are, and names verbs that exist', async () => {
+test('a verb that can report findings documents them, and names only existing verbs', async () => {
   const names = VERBS.map(({ name }) => name);
   for (const { name, load } of VERBS) {
     const { finding, seeAlso = [] } = GRAMMARS[name] ?? {};
@@ -102,7 +102,7 @@ test('a verb that can have findings says what they are, and names verbs that exi
   }
 });
 
-test('the list of exit codes has every status that an error gives', () => {
+test('the list of exit codes has the status of every error', () => {
   const known = EXIT_CODES.map(({ term }) => term);
   const used = [...errorsPage().matchAll(/^\| `\w+` \| [\w-]+ \| (\d+) \|/gm)].map(
     ([, exit = '']) => exit,
@@ -114,7 +114,7 @@ test('the list of exit codes has every status that an error gives', () => {
   );
 });
 
-test('the list of environment variables has every one that the source reads', () => {
+test('the list of environment variables has every variable that the source reads', () => {
   const known = ENVIRONMENT.flatMap(({ term }) => term.split(', '));
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))

@@ -50,7 +50,7 @@ test('every import of another room is allowed by the table', () => {
   );
 });
 
-test('every permission of the table is used', () => {
+test('every permission of the table is needed', () => {
   const used = new Set(INNER.map((edge) => `${edge.room} -> ${edge.specifier.slice(1)}`));
   const idle = Object.entries(ROOMS).flatMap(([room, doors]) =>
     doors.map((door) => `${room} -> ${door}`).filter((edge) => !used.has(edge)),
@@ -58,7 +58,7 @@ test('every permission of the table is used', () => {
   assert.deepEqual(idle, []);
 });
 
-test('the table has no cycle and every room of it exists', () => {
+test('the table has no cycle, and every room in it exists', () => {
   const state = new Map<string, 'open' | 'done'>();
   const visit = (room: string, path: string[]): void => {
     assert.notEqual(state.get(room), 'open', `cycle: ${[...path, room].join(' -> ')}`);
@@ -87,7 +87,7 @@ test('a relative import stays inside its room', () => {
   );
 });
 
-test('modules from outside are imported only where the table says so', () => {
+test('external modules are imported only where the table allows it', () => {
   const wrong = OUTER.filter((edge) => {
     const allowed = Object.entries(OUTSIDE).find(([prefix]) => edge.room === prefix)?.[1] ?? [];
     return !allowed.some(

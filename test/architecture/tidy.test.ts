@@ -61,7 +61,7 @@ function functions(file: string): { name: string; length: number }[] {
   });
 }
 
-test('no source file is longer than the limit, but for the listed ones', () => {
+test('no source file exceeds the line limit, except the listed ones', () => {
   const long = PRODUCT.filter((file) => lines(file).length > FILE_LINES_MAX + 1);
   assert.deepEqual(
     long.filter((file) => LONG_FILES[file] === undefined),
@@ -69,7 +69,7 @@ test('no source file is longer than the limit, but for the listed ones', () => {
   );
 });
 
-test('no folder holds more files than a screen, but for the listed ones', () => {
+test('no folder exceeds the file limit, except the listed ones', () => {
   const counts = new Map<string, number>();
   for (const file of PRODUCT) {
     if (basename(file) === 'index.ts') continue;
@@ -82,7 +82,7 @@ test('no folder holds more files than a screen, but for the listed ones', () => 
   );
 });
 
-test('no function is longer than the limit', () => {
+test('no function exceeds the line limit', () => {
   const long = PRODUCT.flatMap((file) =>
     functions(file)
       .filter(({ length }) => length > FUNCTION_LINES_MAX)
@@ -91,20 +91,20 @@ test('no function is longer than the limit', () => {
   assert.deepEqual(long, []);
 });
 
-test('no room or file has a name without a noun', () => {
+test('no room or file has a catch-all name', () => {
   const bad = [...PRODUCT, ...sources('test'), ...sources('tools')].filter((file) =>
     file.split('/').some((part) => NO_ROOM_FOR.test(basename(part))),
   );
   assert.deepEqual(bad, []);
 });
 
-test('nothing is left to be fixed later', () => {
+test('no source file has a TODO or FIXME', () => {
   const mark = new RegExp(`\\b(${['FIX', 'TO', 'XX'].join('|')})(ME|DO|X)\\b`);
   const marked = PRODUCT.filter((file) => lines(file).some((line) => mark.test(line)));
   assert.deepEqual(marked, []);
 });
 
-test('every door is a document and re-exports, no code', () => {
+test('every door has a doc comment and re-exports only', () => {
   const doors = PRODUCT.filter((file) => /^src\/(?:\w+\/[^/]+|host)\/index\.ts$/.test(file));
   const bad = doors.filter((file) => {
     const text = lines(file).join('\n');

@@ -9,7 +9,7 @@ import { schemaFiles } from '../../tools/schemas.ts';
 
 const SCHEMAS = new URL('../../schemas/', import.meta.url);
 
-test('schemas/ is what the verbs say', async () => {
+test('schemas/ matches the schemas of the verbs', async () => {
   const files = await schemaFiles();
   deepEqual(readdirSync(SCHEMAS).sort(), [...files.keys()].sort());
   for (const [name, text] of files) {
@@ -17,7 +17,7 @@ test('schemas/ is what the verbs say', async () => {
   }
 });
 
-test('every verb has a grammar, a text unless it gives contents, and examples that its schema takes', async () => {
+test('every verb has a grammar, a text unless it writes contents, and examples that its schema accepts', async () => {
   const names = VERBS.map(({ name }) => name);
   deepEqual(Object.keys(GRAMMARS).sort(), [...names].sort());
   for (const { name, load } of VERBS) {
@@ -28,7 +28,7 @@ test('every verb has a grammar, a text unless it gives contents, and examples th
   for (const name of Object.keys(TEXTS)) ok(names.includes(name), name);
 });
 
-test('every option and operand of a verb gives a key that its schema knows, and every key is given', async () => {
+test('every option and operand of a verb maps to a key of its schema, and every key has one', async () => {
   for (const { name, load } of VERBS) {
     const { operands = [], options = [] } = GRAMMARS[name] ?? {};
     const keys = new Set([...operands, ...options].map(({ key }) => key));

@@ -48,7 +48,7 @@ const REPLACED: readonly (readonly [phrase: RegExp, better: string])[] = [
   [/list what there is/i, 'List all names with: onecopy images'],
 ];
 
-test('help, messages, comments and pages name their subject and use the terms of the field', () => {
+test('help, messages, comments and pages avoid the listed unclear phrases', () => {
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bin/onecopy'];
   const folders = ['src', 'test', 'tools', 'fuzz', 'bench', 'docs', 'man'];
   const files = folders.flatMap((folder) =>

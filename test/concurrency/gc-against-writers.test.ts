@@ -23,7 +23,7 @@ function startWriter(path: string, who: string) {
   });
 }
 
-test('two writers and a collector in three processes lose nothing that is referenced', async () => {
+test('two writer processes and a collector process lose no referenced object', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'r');
   (await initRepository(path, { algorithm: 'sha256', insecure: true })).repository[

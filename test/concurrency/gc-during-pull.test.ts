@@ -89,7 +89,7 @@ async function pullWithSteps(
   return { report, source, repositoryPath: path };
 }
 
-test('a collection at every step of a pull removes nothing that the pull has, and waits for none of it', async () => {
+test('a gc at every step of a pull removes no object of the pull, and never waits for it', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   writeTestLayout(at('old'), OLD);
@@ -118,7 +118,7 @@ test('a collection at every step of a pull removes nothing that the pull has, an
   assert.ok(!existsSync(join(repositoryPath, '.onecopy/leases')));
 });
 
-test('a collection at every step of a pull in parts leaves the chunks that the pull counts on', async () => {
+test('a gc at every step of a partial pull keeps the chunks that the pull relies on', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   const files = (version: number) =>
@@ -146,7 +146,7 @@ test('a collection at every step of a pull in parts leaves the chunks that the p
   assert.ok(source.fetchedBytes < 0.45 * (layer?.sizeBytes ?? 0), `${source.fetchedBytes} bytes`);
 });
 
-test('a pull brings again what a tool removes that knows no lease, and fetches no large blob twice', async () => {
+test('a pull restores objects that a tool without leases removes, and fetches no large blob twice', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   writeTestLayout(at('old'), OLD);
@@ -162,7 +162,7 @@ test('a pull brings again what a tool removes that knows no lease, and fetches n
   assert.equal(first?.status, 'imported');
 });
 
-test('a collection of cfsctl at every step of a pull costs work and loses nothing', async (t) => {
+test('a gc by cfsctl at every step of a pull causes more work and no loss', async (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
@@ -181,7 +181,7 @@ test('a collection of cfsctl at every step of a pull costs work and loses nothin
   assert.equal(source.fetched.get(large?.digest as never), large?.sizeBytes);
 });
 
-test('the lease of a pull that has ended keeps nothing', async () => {
+test('the lease of a finished pull keeps no object', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 'repo');
   {

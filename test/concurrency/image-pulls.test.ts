@@ -33,7 +33,7 @@ async function pullInProcess(path: string, reference: string, name: string): Pro
   assert.equal(status, 0);
 }
 
-test('two processes that pull one image at once end with the repository of one', async () => {
+test('two processes that pull one image at the same time give the repository of one pull', async () => {
   using temp = makeTempDir();
   const { reference } = writeTestLayout(join(temp.path, 'layout'), layersOf(6));
   const alone = join(temp.path, 'alone');
@@ -50,7 +50,7 @@ test('two processes that pull one image at once end with the repository of one',
   assert.ok((await checkRepository(repository)).ok);
 });
 
-test('two pulls of images that share layers may run at once in one process', async () => {
+test('two concurrent pulls of images with shared layers succeed in one process', async () => {
   using temp = makeTempDir();
   const layers = layersOf(6);
   const first = writeTestLayout(join(temp.path, 'first'), layers.slice(0, 5));

@@ -151,7 +151,7 @@ after(() => {
   temp[Symbol.dispose]();
 });
 
-test(`${INTERLEAVINGS} interleavings of pull, tag, untag and gc in two or three processes lose nothing and fail nowhere`, async () => {
+test(`${INTERLEAVINGS} interleavings of pull, tag, untag and gc in two or three processes lose no data and never fail`, async () => {
   const dice = new Dice(SEED);
   let path = '';
   let acts = 0;

@@ -14,7 +14,7 @@ function runWriter(path: string, who: string): Promise<number | null> {
   return new Promise((resolve) => child.on('close', resolve));
 }
 
-test('three processes that add images to one layout lose none of them', async () => {
+test('three processes that add images to one layout at the same time lose none of them', async () => {
   using temp = makeTempDir();
   const path = `${temp.path}/layout`;
   const writers = ['a', 'b', 'c'];

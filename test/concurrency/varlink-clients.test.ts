@@ -41,7 +41,7 @@ function pull(name: string) {
   return { method: 'org.composefs.Oci.Pull', parameters, more: true };
 }
 
-test('many clients pull and list at once, some vanish, and nothing is left of those', async () => {
+test('many varlink clients pull and list at the same time, and clients that disconnect leave nothing behind', async () => {
   using temp = makeTempDir();
   await using service = startService('cfsctl', ['varlink'], join(temp.path, 's.sock'));
   await using first = await service.connect();
@@ -78,7 +78,7 @@ test('many clients pull and list at once, some vanish, and nothing is left of th
   assert.ok(sockets() < 80, `${sockets()} descriptors`);
 });
 
-test('endless, half and countless messages, and descriptors nobody asked for, are bounded', async () => {
+test('endless, truncated and countless messages and unexpected descriptors are bounded', async () => {
   using temp = makeTempDir();
   await using service = startService('cfsctl', ['varlink'], join(temp.path, 's.sock'));
   await using good = await service.connect();

@@ -8,7 +8,7 @@ import { openPodman } from '../support/podman.ts';
 /** Kills, one after the other at later times of an export; `npm run prove -- containers-kills` makes 50. */
 const KILLS = 3;
 
-test('an export into containers-storage that is killed leaves nothing that podman trips over', async (t) => {
+test('a killed export to containers-storage leaves a store that podman accepts', async (t) => {
   if (!needs(t, 'root', 'xfs', 'tool:podman')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   using podman = await openPodman(t, { version: 4, parent: filesystem.path });

@@ -61,7 +61,7 @@ async function isComplete(reference: LocalReference): Promise<boolean> {
   }
 }
 
-test('a layout that gets a second image keeps the first, and has the second whole or not at all', async () => {
+test('a killed export of a second image to a layout keeps the first, and adds the second completely or not at all', async () => {
   const first = (path: string): LocalReference => ({
     transport: 'oci',
     path: `${path}/l`,
@@ -84,7 +84,7 @@ test('a layout that gets a second image keeps the first, and has the second whol
 });
 
 for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
-  test(`a new ${transport}: target is whole or not there, and the next export completes it`, async () => {
+  test(`a killed export leaves a new ${transport}: target complete or absent, and the next export completes it`, async () => {
     const target = (path: string): LocalReference => ({ transport, path: `${path}/out` });
     await dieEverywhere(
       () => {},
@@ -100,7 +100,7 @@ for (const transport of ['oci', 'oci-archive', 'dir'] as const) {
   });
 }
 
-test('a directory is whole or not there', async () => {
+test('a killed export leaves a directory complete or absent', async () => {
   let whole: readonly string[] | undefined;
   await dieEverywhere(
     () => {},

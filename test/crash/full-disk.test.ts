@@ -13,7 +13,7 @@ const COMMANDS = [
   'gc',
 ];
 
-test('a full disk is said, publishes nothing, and with room the command succeeds', async (t) => {
+test('commands on a full disk report it and publish nothing, gc still works, and each command succeeds when there is space', async (t) => {
   if (!needs(t, 'root', 'ext4')) return;
   const outcomes = await fillDisks(1, COMMANDS);
   deepEqual(

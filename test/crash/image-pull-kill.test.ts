@@ -50,7 +50,7 @@ async function pullUntilKilled(
   return status === 0 ? performance.now() - start : undefined;
 }
 
-test('a pull killed at any point is clean, has no tag, and the next one reads no complete layer again', async () => {
+test('a pull killed at any point leaves a clean repository without tag, and the next pull reads no complete layer again', async () => {
   using temp = makeTempDir();
   const { reference } = makeLayout(join(temp.path, 'layout'));
   const whole = join(temp.path, 'whole');

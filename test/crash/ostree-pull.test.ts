@@ -71,7 +71,7 @@ async function pullUntilKilled(repository: string, url: string, afterMs: number)
   return status === 0;
 }
 
-test('a pull killed at any point leaves no ref, is clean, and goes on without fetching a stored object again', async (t) => {
+test('a commit pull killed at any point sets no ref and is clean, and the next pull fetches no stored object again', async (t) => {
   if (!needs(t, 'tool:ostree')) return;
   using temp = makeTempDir();
   makeRemote(temp.path);

@@ -142,7 +142,7 @@ async function undisturbed(): Promise<string[]> {
   return listing(path);
 }
 
-test('a pull that dies at any step leaves the old image or the new one, and the next pull ends the work', async () => {
+test('a pull that dies at any step leaves the old image or the new one, and the next pull completes', async () => {
   const expected = await undisturbed();
   const seen = new Set<string | undefined>();
   let steps = 0;
@@ -169,7 +169,7 @@ test('a pull that dies at any step leaves the old image or the new one, and the 
 });
 
 for (const how of ['empty', 'gone'] as const) {
-  test(`a power cut in a pull, after which unsynced objects are ${how}, leaves the old image or the new one`, async () => {
+  test(`a power cut during a pull, after which unsynced objects are ${how}, leaves the old image or the new one`, async () => {
     const expected = await undisturbed();
     let lost = 0;
     for (let step = 0, died = true; died; step += 1) {
@@ -242,7 +242,7 @@ function demandOrder(closures: ReadonlyMap<string, ReadonlySet<string>>): {
 }
 
 for (const size of ['small', 'large'] as const) {
-  test(`no stream of a ${size} image has a name before all it needs is on the disk, nor while that is removed`, async () => {
+  test(`each stream of a ${size} image is named after its objects are on disk, and loses its name before they are removed`, async () => {
     const pull = (path: string) => pullInto(path, size === 'small' ? second : large);
     const forever = { dieAt: Number.POSITIVE_INFINITY };
     const done = copyOrigin();
@@ -267,7 +267,7 @@ for (const size of ['small', 'large'] as const) {
   });
 }
 
-test('the rule of the order sees an object that is named too early, and one that is removed too early', () => {
+test('the order check detects an object named too early and an object removed too early', () => {
   const id = parseObjectPath(`objects/ab/${'c'.repeat(62)}`, 'sha256');
   const object = objectPath(id);
   const { watch } = demandOrder(new Map([[object, new Set([object])]]));
@@ -308,7 +308,7 @@ async function dieWhileNaming(
   equal(seen.size, allowed.length);
 }
 
-test('a tag that is made, moved or removed is there or not, or leads to the old or the new image', async () => {
+test('a killed tag change leaves the tag absent, on the old image or on the new one', async () => {
   const both = copyOrigin();
   await inRepository(both, (open) => pullImage(open, second.reference, { name: 'new' }));
   const old = { [TAG]: first.digest, new: second.digest };

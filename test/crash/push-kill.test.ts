@@ -9,7 +9,7 @@ for (const tellsStatus of [true, false]) {
   const what = tellsStatus
     ? 'and a broken upload goes on'
     : 'also where the registry forgets broken uploads';
-  test(`a push that was killed sends no blob again that had arrived, ${what}`, async () => {
+  test(`a push after a killed push sends no uploaded blob again, ${what}`, async () => {
     const { killed, wrong } = await killPushes(KILLS, tellsStatus);
     assert.deepEqual(wrong, []);
     assert.ok(killed > 0, 'no push was killed in time');

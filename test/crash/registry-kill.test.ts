@@ -6,7 +6,7 @@ import { killPulls } from '../support/pull-kills.ts';
 const KILLS = 2;
 
 for (const route of ['whole', 'partial'] as const) {
-  test(`a pull from a registry that was killed (${route} layers) fetches nothing again that is stored`, async () => {
+  test(`a pull after a killed registry pull (${route} layers) fetches no stored layer again`, async () => {
     const { killed, wrong } = await killPulls(KILLS, route);
     assert.deepEqual(wrong, []);
     assert.equal(killed, KILLS);

@@ -20,7 +20,7 @@ import { VerbWorld } from '../support/verb-world.ts';
 
 const MIB = 1 << 20;
 
-test('a pull that fills the disk in the middle fetches nothing again once there is room', async (t) => {
+test('a pull that ran out of disk space fetches no stored layer again when there is space', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   writeTestLayout(join(temp.path, 'app'), [{ tar: layerTar(1, 30) }, { tar: layerTar(2, 20) }]);
@@ -46,7 +46,7 @@ test('a pull that fills the disk in the middle fetches nothing again once there 
   assert.deepEqual((await checkRepository(open)).findings, []);
 });
 
-test('two processes that pull one image of a registry fetch it once', async () => {
+test('two processes that pull one image of a registry at the same time fetch it once', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   const files = [15, 12, 5, 4, 3, 2];
@@ -72,7 +72,7 @@ test('two processes that pull one image of a registry fetch it once', async () =
   assert.ok(registry.sentBytes <= 1.05 * alone, `${registry.sentBytes} bytes beside ${alone}`);
 });
 
-test('a full disk hinders no push of kept blobs; one that compresses anew says so, and goes on once there is room', async (t) => {
+test('a push of kept blobs works on a full disk; a push that compresses again fails there, and resumes when there is space', async (t) => {
   if (!needs(t, 'root')) return;
   await using world = await VerbWorld.start();
   const limit = 8 * MIB;

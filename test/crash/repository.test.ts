@@ -68,7 +68,7 @@ async function expectClean(path: string): Promise<void> {
   deepEqual((await checkRepository(repository)).findings, []);
 }
 
-test('a process that dies while it publishes leaves the old stream or the new one', async () => {
+test('a process that dies while publishing a stream leaves the old stream or the new one', async () => {
   const content = Buffer.alloc(100, 1);
   using writer = new SplitstreamWriter({ algorithm: 'sha256', contentType: 1n });
   writer.writeExternal(computeVerity(content, 'sha256'), content.length);
@@ -93,7 +93,7 @@ test('a process that dies while it publishes leaves the old stream or the new on
   );
 });
 
-test('a process that dies while it collects garbage leaves a clean repository, and the next one ends the work', async () => {
+test('a process that dies during gc leaves a clean repository, and the next gc completes', async () => {
   let final: string[] | undefined;
   {
     using temp = makeTempDir();
@@ -129,7 +129,7 @@ test('a process that dies while it collects garbage leaves a clean repository, a
   );
 });
 
-test('a process that dies while it creates a repository leaves one that can be created', async () => {
+test('a process that dies during init leaves a path where init succeeds', async () => {
   await dieEverywhere(
     () => {},
     async (path) => {

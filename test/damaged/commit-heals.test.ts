@@ -65,7 +65,7 @@ const PARTS: Readonly<Record<string, (repository: Repository) => ObjectId>> = {
 };
 
 for (const [what, find] of Object.entries(PARTS)) {
-  test(`a pull of the same commit replaces ${what} that a check has found damaged`, async () => {
+  test(`a pull of the same commit replaces ${what} that fsck found damaged`, async () => {
     await withCommit(async ({ path, repository, pull, check }) => {
       flip(join(path, 'objects', objectPath(find(repository))));
       equal((await checkEverything(repository)).ok, false);
@@ -75,7 +75,7 @@ for (const [what, find] of Object.entries(PARTS)) {
     });
   });
 
-  test(`a pull that verifies what it reuses replaces ${what}, without a check before`, async () => {
+  test(`a pull with verifyReused replaces ${what} without an fsck before`, async () => {
     await withCommit(async ({ path, repository, pull, check }) => {
       flip(join(path, 'objects', objectPath(find(repository))));
       await pull(V1, true);
@@ -84,7 +84,7 @@ for (const [what, find] of Object.entries(PARTS)) {
   });
 }
 
-test('a pull of another commit does not reuse a file that a check has found damaged', async () => {
+test('a pull of another commit does not reuse a file that fsck found damaged', async () => {
   await withCommit(async ({ path, repository, pull, check }) => {
     for (const id of openCommit(repository, V1).objects.objectRefs) {
       flip(join(path, 'objects', objectPath(id)));
@@ -97,7 +97,7 @@ test('a pull of another commit does not reuse a file that a check has found dama
   });
 });
 
-test('a check says that the image of a commit is not the one that its files have', async () => {
+test('fsck reports an image of a commit that does not match its files', async () => {
   await withCommit(async ({ path, repository, pull }) => {
     await pull(V2);
     const image = openCommit(repository, V2).imageId;
@@ -116,7 +116,7 @@ test('a check says that the image of a commit is not the one that its files have
   });
 });
 
-test('fsck --repair --from brings damaged files of commits again and builds lost images', async () => {
+test('fsck --repair --from replaces damaged files of commits and rebuilds lost images', async () => {
   await withCommit(async ({ path, source, repository }) => {
     flip(
       join(path, 'objects', objectPath(PARTS['the content of a file']?.(repository) as ObjectId)),
@@ -132,7 +132,7 @@ test('fsck --repair --from brings damaged files of commits again and builds lost
   });
 });
 
-test('fsck --repair of a commit by its id pulls it again, without a check of the others before', async () => {
+test('fsck --repair of a commit by its id pulls it again, without an fsck of other commits before', async () => {
   await withCommit(async ({ path, source, repository }) => {
     const file = PARTS['the content of a file']?.(repository) as ObjectId;
     flip(join(path, 'objects', objectPath(file)));
@@ -148,7 +148,7 @@ test('fsck --repair of a commit by its id pulls it again, without a check of the
   });
 });
 
-test('a check says of each finding what a repair does about it, and a repair does that', async () => {
+test('fsck states for each finding what --repair does, and --repair does that', async () => {
   await withCommit(async ({ path, source, repository }) => {
     const file = PARTS['the content of a file']?.(repository) as ObjectId;
     flip(join(path, 'objects', objectPath(file)));

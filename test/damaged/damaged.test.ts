@@ -89,7 +89,7 @@ const NAMED: readonly (readonly [name: string, damage: Damage])[] = [
 ];
 
 for (const [name, damage] of NAMED) {
-  test(`fsck counts and names as the real tool does: ${name}`, () =>
+  test(`fsck counts objects and names damage as cfsctl does: ${name}`, () =>
     withDamage(damage, async (path) => {
       const steps = goldenSteps(name);
       // The tool writes a lost meta.json anew without a word.
@@ -114,7 +114,7 @@ for (const [name, damage] of NAMED) {
 for (const [name, damage] of NAMED) {
   const golden = stepOf(goldenSteps(name), 'fsck --metadata-only');
   if (golden === undefined) continue;
-  test(`fsck of metadata only sees what the real tool sees: ${name}`, () =>
+  test(`fsck --metadata-only finds what cfsctl finds: ${name}`, () =>
     withDamage(damage, async (path) => {
       using repository = await openRepository(path, { upgrade: true });
       const report = await checkRepository(repository, { metadataOnly: true });
@@ -128,7 +128,7 @@ for (const [name, damage, code] of [
   ['unknown incompatible feature', unknownIncompatibleFeature, 'REPO_FEATURE_UNKNOWN'],
   ['erofs_formats default 7', unknownErofsFormat, 'REPO_METADATA_INVALID'],
 ] as const satisfies readonly (readonly [string, Damage, ErrorCode])[]) {
-  test(`a repository with damaged metadata is not opened: ${name}`, () =>
+  test(`a repository with an unsupported or invalid meta.json is not opened: ${name}`, () =>
     withDamage(damage, async (path) => {
       const step = goldenSteps(`meta.json: ${name}`).find(({ rc }) => rc === 1);
       ok(step, 'the real tool refuses it too');
@@ -157,7 +157,7 @@ for (const [why, damage, expected] of [
   ],
   ['a missing splitstream of the tagged manifest', missingManifestObject, undefined],
 ] as const satisfies readonly (readonly [string, Damage, object | undefined])[]) {
-  test(`gc deletes nothing that the image needs: ${why}`, () =>
+  test(`gc deletes no object that the image needs: ${why}`, () =>
     withDamage(damage, async (path) => {
       const layers = layerObjects(path);
       using repository = await openRepository(path);
@@ -194,7 +194,7 @@ for (const [why, damage] of [
     }));
 }
 
-test('gc keeps layers and the bytes of a config whose splitstream is gone', () =>
+test('gc keeps layers and config bytes whose splitstream is missing', () =>
   withDamage(missingConfigObject, async (path) => {
     const before = sizesOf(path);
     using repository = await openRepository(path);
@@ -219,7 +219,7 @@ function sizesOf(path: string): number[] {
     .map((name) => statSync(join(path, 'objects', name)).size);
 }
 
-test('gc names what it rescued behind a tag that lost the name of its manifest', () =>
+test('gc reports what it kept for a tag whose manifest stream lost its name', () =>
   withDamage(missingManifestLink, async (path) => {
     using repository = await openRepository(path);
     const plan = await planGc(repository);
@@ -230,7 +230,7 @@ test('gc names what it rescued behind a tag that lost the name of its manifest',
     equal((await applyGc(repository, plan)).objectsRemoved, plan.objects.length);
   }));
 
-test('gc removes what a killed writer left behind, and keeps it in a plan', () =>
+test('gc lists the leftovers of a killed writer in its plan, and removes them', () =>
   withDamage(strayStagingFile, async (path) => {
     strayTemporaryLink(path);
     using repository = await openRepository(path);
@@ -263,7 +263,7 @@ for (const [why, damage, kinds] of [
   ],
   ['a table that lost its entries', lostTableEntry, ['object-digest-mismatch']],
 ] as const satisfies readonly (readonly [string, Damage, readonly string[]])[]) {
-  test(`fsck names ${why}`, () =>
+  test(`fsck reports ${why}`, () =>
     withDamage(damage, async (path) => {
       using repository = await openRepository(path);
       const { findings, ok: isFine } = await checkRepository(repository);

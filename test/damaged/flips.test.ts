@@ -6,7 +6,7 @@ import { healFlips, type Notice } from '../support/flips.ts';
 const FLIPS = 22;
 
 for (const notice of ['fsck', 'verify-reused'] as const satisfies readonly Notice[]) {
-  test(`a pull heals a single flip anywhere that ${notice} notices`, async () => {
+  test(`a pull repairs any single flip that ${notice} detects`, async () => {
     const outcomes = await healFlips(FLIPS, notice);
     deepEqual(
       outcomes.filter(({ left }) => left.length > 0),

@@ -568,7 +568,7 @@ async function outcome(
   return result;
 }
 
-test('whatever a repository says with right checksums is accepted or refused with its code, served or local', async () => {
+test('hostile repositories with valid checksums are accepted or refused with the expected code, remote and local', async () => {
   assert.ok(CASES.length > 130, `${CASES.length} cases`);
   const wrong: string[] = [];
   for (const [index, [name, expected, make]] of CASES.entries()) {
@@ -698,7 +698,7 @@ const SUMMARIES: readonly SummaryCase[] = [
   ),
 ];
 
-test('a summary that breaks the rules is refused with its code, and its names never leave the folder of refs', async () => {
+test('an invalid summary is refused with its code, and its ref names never leave the folder of refs', async () => {
   const path = join(scratch.path, 'summary-case');
   const repo = new RawRepo(path);
   const good = GOOD(repo);
@@ -741,7 +741,7 @@ const CONFIGS: readonly (readonly [string, Expected])[] = [
   ['[core]\nrepo_version=1\nmode=archive\nlock-timeout-secs=soon\n', 'OSTREE_CONFIG_INVALID'],
 ];
 
-test('a local repository with a config that makes no sense is refused with its code', async () => {
+test('a local repository with an invalid config is refused with its code', async () => {
   const path = join(scratch.path, 'config-case');
   const repo = new RawRepo(path);
   GOOD(repo);

@@ -205,7 +205,7 @@ async function lookAt(path: string, mode: Mode) {
 }
 
 for (const mode of MODES) {
-  test(`no damage to an object of a ${mode} repository goes unnoticed`, async (t) => {
+  test(`all damage to objects of a ${mode} repository is detected`, async (t) => {
     // Owners, xattrs and devices.
     if (!needs(t, 'root')) return;
     const source = join(fixture.path, `fxmini/r-${mode}`);

@@ -46,7 +46,7 @@ const OTHERS: Readonly<Record<string, (path: string) => void>> = {
 };
 
 for (const [what, make] of Object.entries(OTHERS)) {
-  test(`${what} in the place of an object is found, and replaced by a pull where it can be`, async () => {
+  test(`${what} in place of an object is reported, and a pull replaces it where possible`, async () => {
     await withImage(({ repo, reference, imageId }) => {
       const path = join(repo, 'objects', imageId.slice(0, 2), imageId.slice(2));
       rmSync(path);
@@ -61,7 +61,7 @@ for (const [what, make] of Object.entries(OTHERS)) {
     });
   });
 
-  test(`${what} in the place of meta.json, a stream or a mark is refused`, async () => {
+  test(`${what} in place of meta.json, a stream or a suspect mark is refused`, async () => {
     await withImage(({ repo, reference }) => {
       const layer = readdirSync(join(repo, 'streams')).find((name) => name.startsWith('oci-layer'));
       for (const name of ['meta.json', `streams/${layer}`, '.onecopy/suspect']) {
@@ -80,7 +80,7 @@ for (const [what, make] of Object.entries(OTHERS)) {
   });
 }
 
-test('no verb writes, reads or removes names through a link to another folder', async () => {
+test('no verb lists, writes or removes tags through a symlink to another folder', async () => {
   await withImage(({ repo }) => {
     const outside = join(repo, '../outside');
     renameSync(join(repo, 'streams/refs/oci'), outside);

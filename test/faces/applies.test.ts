@@ -47,7 +47,7 @@ const KINDS: readonly (readonly [reference: string, options: readonly OptionGram
 
 for (const [reference, options] of KINDS) {
   const kind = reference.slice(0, reference.indexOf(':'));
-  test(`pull ${kind}: refuses every option that says nothing about it, from ${options.map(longFlagOf)[0]}`, () => {
+  test(`pull ${kind}: refuses every option that does not apply to it, from ${options.map(longFlagOf)[0]}`, () => {
     using scratch = makeMemoryDir();
     const repo = join(scratch.path, 'repo');
     const run = runCli(['--json', '-q', 'pull', ...options.map(spelled), reference], { repo });
@@ -59,7 +59,7 @@ for (const [reference, options] of KINDS) {
   });
 }
 
-test('a single option is named alone', () => {
+test('a single refused option is named alone', () => {
   const run = runCli(['pull', '--gpg-key=a', goldenReference('basic')]);
   equal(run.status, 2);
   match(run.stderr, /: --gpg-key does not apply here\n$/);

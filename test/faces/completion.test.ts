@@ -43,7 +43,7 @@ function offers(lines: readonly (readonly string[])[]): string[] {
     .map((line) => line.trim());
 }
 
-test('bash completes verbs, options, values, live names with colons, and files', () => {
+test('bash completes verbs, options, values, names of the repository with colons, and files', () => {
   const found = offers([
     ['imag'],
     ['ls', ''],
@@ -72,7 +72,7 @@ test('bash completes verbs, options, values, live names with colons, and files',
 });
 
 for (const shell of ['bash', 'zsh', 'fish']) {
-  test(`completion ${shell} prints a script that ${shell} can read`, () => {
+  test(`completion ${shell} prints a script that ${shell} can parse`, () => {
     const { status, stdout, stderr } = runCli(['completion', shell]);
     deepEqual([status, stderr], [0, '']);
     match(stdout, /onecopy complete --/);
@@ -90,7 +90,7 @@ test('the help lists and explains completion', () => {
   match(runCli(['help', 'completion']).stdout, /source <\(onecopy completion bash\)/);
 });
 
-test('completion of an unknown shell is a wrong command line', () => {
+test('completion for an unknown shell is a usage error', () => {
   const { status, stdout } = runCli(['completion', 'csh']);
   deepEqual([status, stdout], [2, '']);
   equal(runCli(['completion']).status, 2);

@@ -30,7 +30,7 @@ function errorOf({ stdout, stderr }: CliRun): {
   return JSON.parse(stderr).error;
 }
 
-test('a wrong command line exits 2, says what is wrong and where to look', () => {
+test('a wrong command line exits 2 with the error and a pointer to the help', () => {
   const none = run();
   deepEqual([none.status, none.stdout], [2, '']);
   match(none.stderr, /^Usage: onecopy \[options\] <verb>\n/);
@@ -71,13 +71,13 @@ test('a wrong command line exits 2, says what is wrong and where to look', () =>
   }
 });
 
-test('a wrong command line of a known verb names the help of the verb', () => {
+test('a wrong command line of a known verb points to the help of the verb', () => {
   match(run('diff', 'app').stderr, /hint: Run `onecopy help diff` for its arguments/);
   match(run('ostree', 'show').stderr, /hint: Run `onecopy help ostree show` for/);
   match(run('help', 'frobnicate').stderr, /hint: Run `onecopy help` for a list of verbs\n/);
 });
 
-test('a verb of another tool, an option with one dash and a missing transport get a hint that can be typed', () => {
+test('a verb of another tool, an option with one dash and a missing transport get a hint that works when typed', () => {
   match(run('prune').stderr, /unknown verb 'prune'\n {2}hint: Did you mean gc\?\n$/);
   match(
     run('find', 'app', '-name', 'x').stderr,
@@ -86,7 +86,7 @@ test('a verb of another tool, an option with one dash and a missing transport ge
   match(run('tags', 'alpine').stderr, /\n {2}hint: Write docker:\/\/alpine\n$/);
 });
 
-test('help explains every level on stdout', () => {
+test('help explains every command group and verb on stdout', () => {
   const whole = run('help');
   equal(whole.status, 0);
   for (const verb of ['pull', 'export', 'images', 'gc', 'fsck', 'mount']) {
@@ -108,7 +108,7 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
 }
 
-test('what is missing exits 4 with the way to find it', () => {
+test('a missing image, path or ref exits 4, and an unknown name gets a hint that lists the existing ones', () => {
   const text = run('inspect', 'nope');
   deepEqual(text, {
     status: 4,
@@ -152,7 +152,7 @@ test('what is missing exits 4 with the way to find it', () => {
   deepEqual([homeless.status, errorOf(homeless).code], [4, 'HOME_UNSET']);
 });
 
-test('a name of a bare image that is gone is taken away', () => {
+test('untag removes the name of a bare image that is missing', () => {
   using temp = makeMemoryDir();
   const own = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
   mkdirSync(join(own, 'images/refs'), { recursive: true });
@@ -165,7 +165,7 @@ test('a name of a bare image that is gone is taken away', () => {
   equal(untag('untag', 'refs/lost').status, 4);
 });
 
-test('unknown names and verbs exit alike, whichever way they are asked', () => {
+test('an unknown verb exits 2 and an unknown name exits 4, also with --help or --json', () => {
   equal(run('fsck', 'nope', '--json').status, 4);
   const unknown = run('frob', '--help');
   deepEqual([unknown.status, unknown.stdout], [2, '']);
@@ -175,7 +175,7 @@ test('unknown names and verbs exit alike, whichever way they are asked', () => {
   match(help.stdout, /^Usage: onecopy ostree show /);
 });
 
-test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8, a missing transport 2', () => {
+test('a conflict exits 5, damaged bytes 6, an invalid form 7, an unsupported one 8, a missing transport 2', () => {
   const conflict = run('init', '--algorithm', 'fsverity-sha512-12', '--json');
   deepEqual([conflict.status, errorOf(conflict).code], [5, 'REPO_EXISTS']);
   const blob = run('pull', goldenReference('quirk-bad-blob-same-size'), 'bad', '--json', '-q');
@@ -201,7 +201,7 @@ test('a conflict exits 5, bad bytes 6, a bad form 7, an unsupported way 8, a mis
   equal(run('fsck', '-q').status, 0);
 });
 
-test('damage makes fsck exit 3 with findings, and reading exit 6 with nothing on stdout', () => {
+test('damage makes fsck exit 3 with findings, and cat exit 6 with empty stdout', () => {
   using temp = makeMemoryDir();
   const damaged = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
   flippedFileObject(damaged);
@@ -227,7 +227,7 @@ test('damage makes fsck exit 3 with findings, and reading exit 6 with nothing on
   match(read.stderr, /^onecopy: Cannot .*\n(.*\n)* {2}hint: /);
 });
 
-test('another libzstd is said loudly, once, also when quiet', () => {
+test('an unexpected libzstd is reported once, also with --quiet', () => {
   const preload =
     "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,zstd:'1.5.6'}})";
   const { status, stderr } = runCli(['-q', '-n', 'pull', goldenReference('basic')], {

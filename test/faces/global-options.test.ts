@@ -26,7 +26,7 @@ function pullNew(name: string, ...options: string[]): CliRun {
   return runCli(['--repo', place, 'pull', goldenReference('basic'), 'app', ...options]);
 }
 
-test('a warning is printed with -q, and is a member of the document with --json', () => {
+test('a warning is printed with -q, and is part of the document with --json', () => {
   const quiet = pullNew('quiet', '-q');
   equal(quiet.status, 0, quiet.stderr);
   match(quiet.stderr, /^onecopy: warning: Creating .*quiet without fs-verity/);
@@ -37,7 +37,7 @@ test('a warning is printed with -q, and is a member of the document with --json'
   match(warnings[0], /^Creating .*json without fs-verity/);
 });
 
-test('the document of an error lists the warnings that came before the error', () => {
+test('the document of an error lists the warnings printed before it', () => {
   const config = join(scratch.path, 'new');
   const failed = runCli([
     ...['--repo', config, 'pull', goldenReference('quirk-bad-blob-same-size'), 'bad', '--json'],
@@ -48,7 +48,7 @@ test('the document of an error lists the warnings that came before the error', (
   match(warnings[0], /without fs-verity/);
 });
 
-test('an option that selects a store which the verb does not use is refused', () => {
+test('an option that selects a store is refused for a verb that does not use it', () => {
   const stray = run('--sysroot', scratch.path, 'images');
   deepEqual([stray.status, stray.stdout], [2, '']);
   match(stray.stderr, /Cannot run images: --sysroot applies to the unified verbs/);
@@ -57,7 +57,7 @@ test('an option that selects a store which the verb does not use is refused', ()
   match(stderr, /--repo does not apply/);
 });
 
-test('a damaged meta.json is reported with the way to repair it, and that way works', () => {
+test('a damaged meta.json is reported with a repair command, and that command works', () => {
   const place = join(scratch.path, 'damaged');
   cpSync(repo, place, { recursive: true, verbatimSymlinks: true });
   writeFileSync(join(place, 'meta.json'), '{');
@@ -69,7 +69,7 @@ test('a damaged meta.json is reported with the way to repair it, and that way wo
   equal(runCli(['--repo', place, 'init']).status, 0);
 });
 
-test('tag says which image had the name, and rm removes nothing if one name is not found', () => {
+test('tag reports the image that had the name, and rm removes nothing if one name is unknown', () => {
   const place = join(scratch.path, 'names');
   const ask = (...args: string[]) => runCli(['--repo', place, ...args]);
   const [a, b] = ['basic', 'types'].map((name) => {

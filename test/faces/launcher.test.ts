@@ -41,7 +41,7 @@ function cacheUsed(program: string, environment: Readonly<Record<string, string>
   return done.stdout;
 }
 
-test('compiled code is kept below the home, in a folder that only its user can write', () => {
+test('the compile cache is below the home directory, in a folder that only its user can write', () => {
   using scratch = makeTempDir();
   const program = install(join(scratch.path, 'package'));
   const home = join(scratch.path, 'home');
@@ -57,7 +57,7 @@ test('compiled code is kept below the home, in a folder that only its user can w
   assert.equal(cacheUsed(program, {}), 'none');
 });
 
-test('no compiled code comes from where others can write', () => {
+test('no compile cache is read from a folder where others can write', () => {
   using scratch = makeTempDir();
   const program = install(join(scratch.path, 'package'));
   for (const mode of [0o720, 0o702, 0o777, 0o1777]) {
@@ -83,7 +83,7 @@ test('no compiled code comes from where others can write', () => {
   assert.equal(cacheUsed(program, { NODE_COMPILE_CACHE: 'relative' }), 'none');
 });
 
-test('root takes no compiled code from a folder of another user', (t) => {
+test('root reads no compile cache from a folder of another user', (t) => {
   if (!needs(t, 'root')) return;
   using scratch = makeTempDir();
   const program = install(join(scratch.path, 'package'));
@@ -100,7 +100,7 @@ test('root takes no compiled code from a folder of another user', (t) => {
   assert.equal(cacheUsed(program, { HOME: home }), cache);
 });
 
-test('standard output that is full or closed is one line and an exit status, a reader that left is none', () => {
+test('a full or closed stdout gives one error line and an exit status, and a reader that left gives none', () => {
   using scratch = makeTempDir();
   const layout = join(scratch.path, 'layout');
   const tar = testTar(Array.from({ length: 3000 }, (_, at) => ({ name: `file-${at}` })));
@@ -139,7 +139,7 @@ test('standard output that is full or closed is one line and an exit status, a r
   );
 });
 
-test('a link by another name is refused, and starts nothing', () => {
+test('the program refuses to start through a link of an unknown name', () => {
   using scratch = makeTempDir();
   for (const name of ['mount', 'sh', 'composefs']) {
     const link = join(scratch.path, name);

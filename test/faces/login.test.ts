@@ -48,7 +48,7 @@ test('login reads the password from a pipe, a file and a socket', async () => {
   match(wrong.stderr, /hint: Check the user name and the password\n$/);
 });
 
-test('login without a user name says which option is missing', () => {
+test('login without a user name names the missing option', () => {
   const run = runCli(['login', 'localhost:1']);
   deepEqual(run, {
     status: 2,

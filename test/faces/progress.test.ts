@@ -60,7 +60,7 @@ function linesOf(text: string): ProgressLine[] {
     .map((line) => JSON.parse(line) as ProgressLine);
 }
 
-test('progress as JSON is one event a line, on stderr or on a descriptor of its own', () => {
+test('JSON progress is one event per line, on stderr or on its own descriptor', () => {
   const file = join(scratch.path, 'events');
   const done = spawnSync(
     '/bin/sh',
@@ -83,7 +83,7 @@ test('progress as JSON is one event a line, on stderr or on a descriptor of its 
   for (const { type } of events) ok(['started', 'advanced', 'done'].includes(type), type);
 });
 
-test('in a pipe progress is plain lines, and none or quiet is silence', () => {
+test('progress in a pipe is plain lines, and --progress none prints nothing', () => {
   const plain = runCli(['pull', goldenReference('basic'), 'app'], { repo });
   equal(plain.stderr, 'sha256:cd8fddcd749a: already present\n');
   const none = runCli(['--progress', 'none', 'pull', goldenReference('basic'), 'app'], { repo });
@@ -95,7 +95,7 @@ test('in a pipe progress is plain lines, and none or quiet is silence', () => {
   match(verbose.stderr, /^onecopy: repository .*\nonecopy: took \d+\.\d{3} s\n$/);
 });
 
-test('a reader that goes away is no error', () => {
+test('a reader that closes the output pipe early causes no error', () => {
   runCli(['-q', 'pull', goldenReference('types'), 'types'], { repo });
   const script =
     'set -o pipefail; "$0" ls -R types | head -1; "$0" --json ls -R types | head -c1; "$0" --version | true';
@@ -106,7 +106,7 @@ test('a reader that goes away is no error', () => {
   deepEqual([status, stdout, stderr], [0, '/\n{', '']);
 });
 
-test('a reader that takes its time gets everything', () => {
+test('a slow reader gets all output', () => {
   runCli(['-q', 'pull', large, 'large'], { repo });
   const script = '"$0" ls -R large | (sleep 1; cat) | wc -l; "$0" ls -R large | wc -l';
   const { stdout } = spawnSync('bash', ['-c', script, ONECOPY], {
@@ -118,7 +118,7 @@ test('a reader that takes its time gets everything', () => {
   ok(Number(quick) > FILES, 'the output must be longer than a pipe is');
 });
 
-test('on a terminal bars are drawn and taken away', (t) => {
+test('a terminal gets progress bars, and they are erased at the end', (t) => {
   if (!needs(t, 'tool:script')) return;
   const target = join(scratch.path, 'bars');
   const command = `'${ONECOPY}' --repo '${target}' pull '${goldenReference('basic')}' app`;
@@ -186,7 +186,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals) {
   return { status, stdout, error: JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '').error };
 }
 
-test('SIGINT during a pull exits 130 and leaves a clean repository, where the next pull succeeds', async () => {
+test('SIGINT during a pull exits 130 and leaves a clean repository in which the next pull succeeds', async () => {
   const target = join(scratch.path, 'interrupted');
   const { status, stdout, error } = await end(await startPull(target), 'SIGINT');
   deepEqual([status, stdout, error.code], [130, '', 'INTERRUPTED']);

@@ -25,12 +25,12 @@ before(async () => {
 });
 after(() => scratch[Symbol.dispose]());
 
-test('every verb is interrupted here, or there is a reason', () => {
+test('every verb is interrupted here, or listed with a reason', () => {
   deepEqual(Object.keys(scenarios).sort(), VERBS.map(({ name }) => name).sort());
 });
 
 for (const { name } of VERBS) {
-  test(`${name} ends soon after a signal`, async (context) => {
+  test(`${name} ends promptly after a signal`, async (context) => {
     const scenario = scenarios[name];
     ok(scenario !== undefined);
     if ('short' in scenario) {

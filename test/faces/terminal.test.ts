@@ -78,7 +78,7 @@ const SPEAKING: readonly (readonly string[])[] = [
   ['ostree', 'show', HOSTILE],
 ];
 
-test('nothing that an image, a commit or a command line brings reaches the terminal as it is', () => {
+test('control characters of images, commits and command lines never reach the terminal unescaped', () => {
   for (const words of SPEAKING) {
     const args = words.map((word) =>
       word.replace('REFERENCE', reference).replace('LAYOUT', reference.slice(0, -2)),
@@ -89,13 +89,13 @@ test('nothing that an image, a commit or a command line brings reaches the termi
   }
 });
 
-test('what an image says cannot look like a line of ours', () => {
+test('text of an image cannot imitate a line of onecopy', () => {
   const { stdout } = runCli(['--no-trunc', 'history', 'app'], { repo });
   equal(stdout.split('\n').length, 3);
   match(runCli(['inspect', 'app'], { repo }).stdout, /=\\x1b\[2J.*\\x0aName: other\n/);
 });
 
-test('contents and JSON stay exact, and JSON shows what a terminal would obey as its number', () => {
+test('file contents and JSON are exact, and JSON escapes control characters', () => {
   equal(runCli(['cat', 'app', '/link'], { repo }).stdout, HOSTILE);
   equal(runCli(['ostree', 'cat', 'os', `/file${HOSTILE}`], { repo }).stdout, HOSTILE);
   const history = runCli(['--json', 'history', 'app'], { repo }).stdout;

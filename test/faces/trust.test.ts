@@ -27,7 +27,7 @@ function pull(reference: string, ...more: readonly string[]) {
   return { repo, status: run.status, document: JSON.parse(text) };
 }
 
-test('a pull that the policy rejects exits 12 and stores no object, and a dry run says so before', () => {
+test('a pull that the policy rejects exits 12 and stores no object, and a dry run reports the rejection', () => {
   const file = policyFile('reject', { default: [{ type: 'reject' }] });
   for (const more of [['--dry-run'], []]) {
     const { repo, status, document } = pull(
@@ -61,7 +61,7 @@ test('a pull by a signed requirement reports which key accepted the image', () =
   assert.equal(unsigned.document.error.details.class, 'no-signature');
 });
 
-test('a policy that is named must be there', () => {
+test('a policy file named by an option must exist', () => {
   const { status, document } = pull(goldenReference('basic'), '--signature-policy', '/none.json');
   assert.deepEqual([status, document.error.code], [12, 'POLICY_NOT_FOUND']);
 });

@@ -23,7 +23,7 @@ async function interfaces(): Promise<readonly ServedInterface[]> {
   });
 }
 
-test('every verb is a method, and the description of each interface can be read', async () => {
+test('every verb is a varlink method, and the description of each interface is served', async () => {
   const served = await interfaces();
   assert.deepEqual(
     served.map(({ described }) => described.name),
@@ -37,7 +37,7 @@ test('every verb is a method, and the description of each interface can be read'
   }
 });
 
-test('no key of a request is hidden by the choice of the repository', async () => {
+test('the parameter that selects the repository hides no key of a request', async () => {
   for (const { name, load } of VERBS) {
     const { entries = {} } = (await load()).request as unknown as { entries?: object };
     const hidden = Object.keys(entries).filter((key) => CHOICE.includes(key));
@@ -145,7 +145,7 @@ async function checkErrors(client: RawClient, handle: number): Promise<void> {
   }
 }
 
-test('a call without a repository uses the one of the command line, and hints name parameters', async () => {
+test('a call without a repository uses that of the command line, and hints name parameters', async () => {
   using temp = makeTempDir();
   const repository = join(temp.path, 'r');
   const argv = ['--repo', repository, 'varlink'];

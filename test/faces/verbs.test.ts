@@ -42,7 +42,7 @@ before(() => {
 });
 after(() => scratch[Symbol.dispose]());
 
-test('a dry run of pull and of init needs no repository and makes none', () => {
+test('a dry run of pull and of init needs no repository and creates none', () => {
   const plan = document('-n', 'pull', REFERENCE, 'app');
   deepEqual(
     [plan['dryRun'], plan['wouldCreate'], plan['manifestDigest'], plan['wantedBytes']],
@@ -54,7 +54,7 @@ test('a dry run of pull and of init needs no repository and makes none', () => {
   ok(!existsSync(repo));
 });
 
-test('pull creates the repository, tags the image, and says what upstream would', () => {
+test('pull creates the repository, tags the image, and reports where composefs-rs would differ', () => {
   const first = document('pull', REFERENCE, 'app');
   deepEqual(
     [
@@ -78,7 +78,7 @@ test('pull creates the repository, tags the image, and says what upstream would'
   equal(again.stderr, 'sha256:cd8fddcd749a: already present\n');
 });
 
-test('init finds what is there, and forgets it only when asked and told yes', () => {
+test('init accepts an existing repository, and resets it only with the option and a confirmation', () => {
   deepEqual(document('init'), {
     schemaVersion: 1,
     dryRun: false,
@@ -104,7 +104,7 @@ test('init finds what is there, and forgets it only when asked and told yes', ()
   equal((JSON.parse(reset.stdout) as Json)['algorithm'], 'fsverity-sha256-12');
 });
 
-test('images, inspect and history show what is stored', () => {
+test('images, inspect and history show the stored image', () => {
   match(
     say('images'),
     /^NAME +KIND +ID +IMAGE +PLATFORM +CREATED +LAYERS +DOWNLOAD +SIZE\napp +image +af9c4727598b +d06f1f6a73f6 +linux\/amd64 +2023-11-14 22:13 +1 +185 B +10.0 KiB\n$/,
@@ -144,7 +144,7 @@ test('images, inspect and history show what is stored', () => {
   ok(Array.isArray(document('history', 'app')['history']));
 });
 
-test('an image at its source is looked at like one that was pulled, and nothing is stored', () => {
+test('an image at its source is inspected like a pulled one, and nothing is stored', () => {
   const nowhere = join(scratch.path, 'no-repo');
   const look = (...args: string[]) => runCli(['-q', ...args], { repo: nowhere });
   for (const verb of ['ls', 'tree', 'find']) {
@@ -166,7 +166,7 @@ test('an image at its source is looked at like one that was pulled, and nothing 
   ok(!existsSync(nowhere));
 });
 
-test('ls, tree, cat, stat and find read without mounting', () => {
+test('ls, tree, cat, stat and find read an image without a mount', () => {
   equal(say('ls', 'app'), 'hello-link.txt\nhello.txt\nusr\n');
   match(
     say('ls', '-l', 'app', '/hello.txt'),
@@ -189,7 +189,7 @@ test('ls, tree, cat, stat and find read without mounting', () => {
   equal(say('find', 'app', '--name', '*.txt', '--max-size', '22'), '/hello-link.txt\n/hello.txt\n');
 });
 
-test('cp and export write what was rehearsed', () => {
+test('cp and export write what their dry runs listed', () => {
   const copy = join(scratch.path, 'copy.txt');
   match(say('-n', 'cp', 'app:/hello.txt', copy), /^Would copy app:\/hello\.txt \(file\)/);
   equal(document('-n', 'cp', 'app:/hello.txt', copy)['dryRun'], true);
@@ -209,7 +209,7 @@ test('cp and export write what was rehearsed', () => {
   equal(document('-n', 'pull', `oci:${layout}:v1`)['presentBytes'], 10240);
 });
 
-test('tag, untag and rm manage names, and rehearse', () => {
+test('tag, untag and rm change names, and their dry runs change none', () => {
   equal(document('-n', 'tag', 'app', 'v2')['manifestDigest'], MANIFEST);
   equal(say('tag', 'app', 'host/app:v2'), `Tagged ${MANIFEST} as host/app:v2\n`);
   deepEqual(document('-n', 'untag', 'host/app:v2')['removed'], ['host/app:v2']);
@@ -223,7 +223,7 @@ test('tag, untag and rm manage names, and rehearse', () => {
   deepEqual(document('rm', 'b')['removed'], [{ ...image, names: ['b'], remaining: ['app'] }]);
 });
 
-test('diff shows what changed and says so in its exit status when asked', () => {
+test('diff lists changes, and --exit-code reports them in the exit status', () => {
   say('pull', goldenReference('whiteouts'), 'other');
   equal(say('diff', '--exit-code', 'app', 'app'), '');
   const text = runCli(['diff', '--exit-code', 'app', 'other'], { repo });
@@ -234,7 +234,7 @@ test('diff shows what changed and says so in its exit status when asked', () => 
   deepEqual([removed?.['change'], removed?.['after']], ['removed', null]);
 });
 
-test('gc does what its plan says, and fsck is content before and after', () => {
+test('gc removes what its dry run listed, and fsck finds no damage before and after', () => {
   equal(say('-q', 'rm', 'other'), '');
   const plan = join(scratch.path, 'plan.json');
   const planned = document('gc', '--plan', plan);
@@ -256,7 +256,7 @@ test('gc does what its plan says, and fsck is content before and after', () => {
   equal(say('cat', 'app', '/hello.txt'), HELLO);
 });
 
-test('mount and umount do what they rehearsed', (t) => {
+test('mount and umount do what their dry runs listed', (t) => {
   if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay')) return;
   // On a disk: the kernel mounts images of files, which not every memory filesystem allows.
   using disk = makeTempDir();
@@ -286,7 +286,7 @@ test('mount and umount do what they rehearsed', (t) => {
   equal(runCli([...store, 'mount', 'app', place, '--upper', place]).status, 2);
 });
 
-test('doctor speaks of each place', () => {
+test('doctor reports the capabilities of each path', () => {
   const places = document('doctor', scratch.path)['places'] as Json[];
   equal(places[0]?.['path'], scratch.path);
   ok((places[0]?.['capabilities'] as Json[] | undefined)?.some(({ name }) => name === 'reflink'));

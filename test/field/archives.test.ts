@@ -64,7 +64,7 @@ for (const [compression, magic] of [
   ['xz', 'fd377a585a00'],
   ['bzip2', '425a68393141'],
 ] as const) {
-  test(`an archive compressed with ${compression} is refused by its own name, with the way to unpack it`, async () => {
+  test(`an archive compressed with ${compression} is refused by the name of the format, with a hint to decompress it`, async () => {
     using temp = makeTempDir();
     const path = join(temp.path, 'app.tar');
     writeFileSync(path, Buffer.from(magic, 'hex'));

@@ -53,7 +53,7 @@ function header(name: string, change: (block: Buffer) => void): Buffer {
   return withTestChecksum(block);
 }
 
-test('a hard link that states a size does not swallow the next file', async () => {
+test('the next file is read after a hard link whose header states a size', async () => {
   const tar = testTar([
     USR,
     { name: 'usr/a', content: noise(512, 1) },
@@ -73,7 +73,7 @@ for (const [what, flag] of [
   ['directory', '5'],
   ['fifo', '6'],
 ] as const) {
-  test(`a ${what} that states a size does not swallow the next file`, async () => {
+  test(`the next file is read after a ${what} whose header states a size`, async () => {
     const sized = { name: 'usr/b', flag, link: 'a', statedSize: 512 };
     await pulled([testTar([USR, sized, { name: 'usr/c' }])], ({ paths }) => {
       deepEqual(paths, ['/', '/usr', '/usr/b', '/usr/c']);
@@ -81,7 +81,7 @@ for (const [what, flag] of [
   });
 }
 
-test('the prefix in a GNU header of an old Docker belongs to the name', async () => {
+test('the name prefix in a GNU header of an old Docker is read', async () => {
   const long = header('file', (block) => {
     block.write('ustar  \0', 257, 'latin1');
     block.write('usr/long', 345);
@@ -92,7 +92,7 @@ test('the prefix in a GNU header of an old Docker belongs to the name', async ()
   });
 });
 
-test('a directory of the time before there was a type for it is one', async () => {
+test('a v7 member whose name ends in a slash is a directory', async () => {
   const old = header('usr/', (block) => {
     block.fill(0, 156, 157);
     block.fill(0, 257, 265);
@@ -102,7 +102,7 @@ test('a directory of the time before there was a type for it is one', async () =
   });
 });
 
-test('hard links into .wh..wh.plnk of AUFS get their content', async () => {
+test('hard links to files in .wh..wh.plnk of AUFS get their content', async () => {
   const upper = testTar([
     { name: '.wh..wh.plnk/', flag: '5' },
     { name: '.wh..wh.plnk/1.2', content: 'c' },
@@ -115,7 +115,7 @@ test('hard links into .wh..wh.plnk of AUFS get their content', async () => {
   });
 });
 
-test('an entry below a directory that a lower layer made a symlink is refused, and the message says so', async () => {
+test('an entry below a directory that a lower layer replaced by a symlink is refused with that reason', async () => {
   const lower = testTar([
     USR,
     { name: 'usr/lib/', flag: '5' },
@@ -133,7 +133,7 @@ test('an entry below a directory that a lower layer made a symlink is refused, a
   );
 });
 
-test('a header whose checksum was summed as signed bytes is read', async () => {
+test('a header whose checksum is a sum of signed bytes is read', async () => {
   const name = Buffer.from('usr/\xff\xfe\xe9', 'latin1');
   const signed = header('', (block) => block.set(name));
   const sum = Number.parseInt(signed.toString('latin1', 148, 154), 8) - 3 * 256;
@@ -143,7 +143,7 @@ test('a header whose checksum was summed as signed bytes is read', async () => {
   });
 });
 
-test('of repeated extension headers the last counts, and the last member needs no padding', async () => {
+test('the last of repeated extension headers is used, and the last member needs no padding', async () => {
   const pax = (path: string) =>
     testTar([{ name: 'x', flag: 'x', content: testPaxRecord('path', path) }]).subarray(0, 1024);
   const file = testTar([{ name: 'short', content: 'content' }]).subarray(0, 512 + 7);
@@ -154,14 +154,14 @@ test('of repeated extension headers the last counts, and the last member needs n
   });
 });
 
-test('a label that is null is as if it were absent', async () => {
+test('a null label is read as an absent label', async () => {
   await pulled([testTar([USR])], ({ labels }) => deepEqual([...labels], [['b', 'c']]), {
     a: null,
     b: 'c',
   });
 });
 
-test('more directories below each other than readers go through are refused, as many are read everywhere', async () => {
+test('directory nesting above the limit of readers is refused, and nesting at the limit is read', async () => {
   const deep = (levels: number) => {
     const record = testPaxRecord('path', `${'d/'.repeat(levels)}f`);
     return testTar([
@@ -173,7 +173,7 @@ test('more directories below each other than readers go through are refused, as 
   await pulled([deep(2046)], ({ paths }) => equal(paths.length, 2048));
 });
 
-test('a device number that the kernel does not have is refused, not cut to a whiteout', async () => {
+test("a device number above the kernel's range is refused, not truncated to a whiteout", async () => {
   const device = header('dev', (block) => {
     block.write('3', 156);
     block.write('0010000\0', 329);

@@ -12,7 +12,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 import { writeTestLayout } from '../support/test-layout.ts';
 
 for (const name of ['a\\b', 'a\\\\', 'a,b', 'a:b', 'é', '名前', 'with space', 'quote\'"']) {
-  test(`what is written above an image lands in ${JSON.stringify(name)}`, async (t) => {
+  test(`changes to a mounted image are written to an upper directory named ${JSON.stringify(name)}`, async (t) => {
     if (!needs(t, 'root', 'mount-api', 'erofs', 'loop')) return;
     using temp = makeTempDir();
     const at = (path: string) => join(temp.path, path);

@@ -90,7 +90,7 @@ function near(found: number, expected: number, what: string): void {
 }
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`df counts each block of three stores once, as statfs does: ${type}`, async (t) => {
+  test(`df counts each block of three stores once, in agreement with statfs: ${type}`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const empty = usedBytes(filesystem);
@@ -125,7 +125,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
   });
 }
 
-test('ext4 shares nothing, so each store has its own copy', async (t) => {
+test('df reports no sharing on ext4, where each store has its own copy', async (t) => {
   if (!needs(t, 'root', 'ext4')) return;
   await using filesystem = await mountLoopFilesystem('ext4');
   const empty = usedBytes(filesystem);
@@ -143,7 +143,7 @@ test('ext4 shares nothing, so each store has its own copy', async (t) => {
   );
 });
 
-test('blocks that a file outside of the stores shares are exclusive and not reclaimable', async (t) => {
+test('df counts blocks shared with a file outside the stores as exclusive and not reclaimable', async (t) => {
   if (!needs(t, 'root', 'xfs')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   const graph = join(filesystem.path, 'graph');
@@ -166,7 +166,7 @@ test('blocks that a file outside of the stores shares are exclusive and not recl
   near(row.reclaimableBytes, 1.5 * FILE_BYTES, 'reclaimable');
 });
 
-test('a subvolume of btrfs is the same filesystem, and compressed extents are an upper bound', async (t) => {
+test('df treats a btrfs subvolume as the same filesystem, and compressed extents as an upper bound', async (t) => {
   if (!needs(t, 'root', 'btrfs', 'tool:btrfs')) return;
   await using filesystem = await mountLoopFilesystem('btrfs', { mount: 'compress-force=zstd' });
   const { path } = filesystem;
@@ -183,7 +183,7 @@ test('a subvolume of btrfs is the same filesystem, and compressed extents are an
   ok(accountedBytes < used + FILE_BYTES);
 });
 
-test('what a user may not read is said and not counted', async (t) => {
+test('df reports files that the user may not read, and does not count them', async (t) => {
   if (!needs(t, 'root')) return;
   using temporary = makeTempDir();
   chmodSync(temporary.path, 0o755);
@@ -213,7 +213,7 @@ test('what a user may not read is said and not counted', async (t) => {
   }
 });
 
-test('a path that holds no store is refused, and a signal ends the walk', async () => {
+test('df refuses a path without a store, and ends on a signal', async () => {
   using temporary = makeTempDir();
   await rejects(placeOf(temporary.path), { code: 'STORE_NOT_FOUND' });
   await rejects(placeOf('containers-storage:[nowhere'), { code: 'STORE_NOT_FOUND' });

@@ -73,7 +73,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
   });
 }
 
-test('where extents cannot be shared, "always" refuses before anything is stored and "auto" copies and counts', async (t) => {
+test('without reflinks, "always" refuses before anything is stored, and "auto" copies and counts the bytes', async (t) => {
   if (!needs(t, 'ext4', 'root', 'tool:zstd')) return;
   await using filesystem = await mountLoopFilesystem('ext4');
   const { path } = filesystem;

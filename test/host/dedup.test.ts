@@ -68,7 +68,7 @@ function stateOf(path: string): string[] {
 }
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`what a store has twice, and what the repository has too, shares its blocks afterwards: ${type}`, async (t) => {
+  test(`duplicates within a store, and those with the repository, share extents afterwards: ${type}`, async (t) => {
     if (!needs(t, 'root', type)) return;
     using _leaks = watchDescriptors();
     await using filesystem = await mountLoopFilesystem(type);
@@ -114,7 +114,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
   });
 }
 
-test('layers are changed under the lock of podman alone, and a filesystem that cannot share says so', async (t) => {
+test('dedup waits for the layer lock of podman, a dry run does not, and a filesystem without sharing is refused', async (t) => {
   if (!needs(t, 'root', 'xfs', 'ext4', 'tool:python3')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   const graph = join(filesystem.path, 'graph');

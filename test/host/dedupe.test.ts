@@ -11,7 +11,7 @@ import { mountLoopFilesystem } from '../support/loop-fs.ts';
 const SIZE_BYTES = (18 << 20) + 1234;
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`equal files share their extents afterwards, and different ones stay as they were: ${type}`, async (t) => {
+  test(`equal files share their extents afterwards, and different files stay unchanged: ${type}`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const { dir, path } = filesystem;
@@ -42,7 +42,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
   });
 }
 
-test('files of a filesystem that shares nothing are left alone', async (t) => {
+test('files on a filesystem without shared extents are not changed', async (t) => {
   if (!needs(t, 'root', 'ext4')) return;
   await using filesystem = await mountLoopFilesystem('ext4');
   const { dir, path } = filesystem;

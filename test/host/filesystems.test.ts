@@ -70,7 +70,7 @@ for (const { type, reflink } of FILESYSTEMS) {
       assert.ok(isFullyShared(whole));
     });
 
-    it('says which extents are shared, and where they are', async (t) => {
+    it('lists the shared extents of a file with their positions', async (t) => {
       if (!needs(t, type)) return;
       await using fs = await mountLoopFilesystem(type);
       using from = makeFile(fs.dir, 'from', 64 * BLOCK);
@@ -102,7 +102,7 @@ for (const { type, reflink } of FILESYSTEMS) {
       assert.equal(isFullyShared(clone), false);
     });
 
-    it('copies ranges, short sources included', async (t) => {
+    it('copies ranges, also from sources that end early', async (t) => {
       if (!needs(t, type)) return;
       await using fs = await mountLoopFilesystem(type);
       using from = makeFile(fs.dir, 'from', 10_000);
@@ -113,7 +113,7 @@ for (const { type, reflink } of FILESYSTEMS) {
       assert.deepEqual(readAll(to, 1 << 20), expected);
     });
 
-    it('keeps attribute names and values as bytes, on files and on symbolic links', async (t) => {
+    it('keeps bytes of xattr names and values, on files and on symbolic links', async (t) => {
       if (!needs(t, type)) return;
       await using fs = await mountLoopFilesystem(type);
       using file = makeFile(fs.dir, 'file', 1);

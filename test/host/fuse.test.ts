@@ -90,7 +90,7 @@ async function hasEnded(pid: number): Promise<void> {
   }
 }
 
-test('a tree served by FUSE is the tree that the kernel shows, for four readers at once', async (t) => {
+test('FUSE serves the same tree as the kernel mount, to four readers at the same time', async (t) => {
   if (!canServe(t)) return;
   using scratch = makeTempDir();
   const { repository, imageId } = await pulled(
@@ -134,7 +134,7 @@ test('a tree served by FUSE is the tree that the kernel shows, for four readers 
   await hasEnded(serverPid);
 });
 
-test('whiteouts and the stubs of the root are not there', async (t) => {
+test('a FUSE mount shows no whiteouts and no whiteout stubs', async (t) => {
   if (!canServe(t)) return;
   using scratch = makeTempDir();
   const { repository, imageId } = await pulled(join(scratch.path, 'repo'), `oci:${GOLDEN}:latest`);
@@ -152,7 +152,7 @@ test('whiteouts and the stubs of the root are not there', async (t) => {
   }
 });
 
-test('a writable layer lies above it, and ends with it', async (t) => {
+test('a writable layer over a FUSE mount takes changes, and ends with the mount', async (t) => {
   if (!canServe(t)) return;
   using scratch = makeTempDir();
   const { repository, imageId } = await pulled(join(scratch.path, 'repo'), `oci:${GOLDEN}:latest`);
@@ -174,7 +174,7 @@ test('a writable layer lies above it, and ends with it', async (t) => {
   await hasEnded(serverPid);
 });
 
-test('a mount point that is missing, or disappears, is an error and not a wait', async (t) => {
+test('a missing or vanished mount point is an error, and causes no wait', async (t) => {
   if (!canServe(t)) return;
   using scratch = makeTempDir();
   const { repository, imageId } = await pulled(join(scratch.path, 'repo'), `oci:${GOLDEN}:latest`);
@@ -210,7 +210,7 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -euc '
 ' - "$1"
 `;
 
-test('a user who may not mount gets the same by fusermount3', (t) => {
+test('a user without mount rights mounts the same tree by fusermount3', (t) => {
   if (!canServe(t)) return;
   using scratch = makeTempDir();
   chmodSync(scratch.path, 0o755);

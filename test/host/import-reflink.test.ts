@@ -10,7 +10,7 @@ import { mountLoopFilesystem } from '../support/loop-fs.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`a file comes in as a reflink on ${type}, and from elsewhere as a copy`, async (t) => {
+  test(`a file is imported as a reflink on ${type}, and copied from another filesystem`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     using elsewhere = makeTempDir();

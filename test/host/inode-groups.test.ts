@@ -34,7 +34,7 @@ function countGroups(filesystem: LoopFilesystem): Map<number, number> {
   return counts;
 }
 
-test('on XFS one writer uses two groups of inodes, and two threads remove what it wrote', async (t) => {
+test('on XFS one writer uses two inode groups, and two threads remove its files', async (t) => {
   if (!needs(t, 'root', 'xfs')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   using repository = await repositoryOn(filesystem);
@@ -58,7 +58,7 @@ test('on XFS one writer uses two groups of inodes, and two threads remove what i
 });
 
 for (const type of ['ext4', 'btrfs'] as const) {
-  test(`on ${type} several threads may be asked to remove objects, whatever they do`, async (t) => {
+  test(`on ${type} several threads remove objects without errors`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     using repository = await repositoryOn(filesystem);
@@ -69,7 +69,7 @@ for (const type of ['ext4', 'btrfs'] as const) {
   });
 }
 
-test('removing by two threads can be given up, and what is left is removed the next time', async (t) => {
+test('removal by two threads can be cancelled, and the next removal completes it', async (t) => {
   if (!needs(t, 'root', 'xfs')) return;
   await using filesystem = await mountLoopFilesystem('xfs');
   using repository = await repositoryOn(filesystem);

@@ -67,7 +67,7 @@ describe('the mount interface', () => {
     assert.equal(dir.isWritable(), false);
   });
 
-  it('mounts an EROFS image from a loop device, which goes away with the mount', (t) => {
+  it('mounts an EROFS image from a loop device, which is detached at unmount', (t) => {
     if (!needs(t, 'root', 'mount-api', 'erofs', 'loop', 'tool:mkfs.erofs')) return;
     using temp = makeTempDir();
     makeImage(temp);
@@ -89,7 +89,7 @@ describe('the mount interface', () => {
     assert.doesNotMatch(String(listed.stdout), new RegExp(temp.path));
   });
 
-  it('puts an overlay on a detached EROFS mount, layers given as open files', (t) => {
+  it('mounts an overlay on a detached EROFS mount, with layers given as open files', (t) => {
     if (!needs(t, 'root', 'mount-api', 'erofs', 'overlay-lower-by-fd', 'tool:mkfs.erofs')) return;
     using temp = makeTempDir();
     makeImage(temp);
@@ -112,7 +112,7 @@ describe('the mount interface', () => {
     assert.equal(readText(dir, 'hello'), 'from the image\n');
   });
 
-  it('adds the words of the kernel to the error', (t) => {
+  it("adds the kernel's message to the error", (t) => {
     if (!needs(t, 'root', 'mount-api', 'overlay')) return;
     using overlay = new MountContext('overlay');
     assert.throws(

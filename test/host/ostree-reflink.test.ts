@@ -13,7 +13,7 @@ import { testTar } from '../support/tar-archive.ts';
 import { writeTestLayout } from '../support/test-layout.ts';
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`on ${type} an export shares the extents of larger files with our objects`, async (t) => {
+  test(`on ${type} an export shares the extents of larger files with the objects`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const { path } = filesystem;
@@ -34,7 +34,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
     assert.deepEqual([archive.filesReflinked, archive.filesWritten], [0, 3]);
   });
 
-  test(`on ${type} the commit of an image shares the extents of its larger files, and a second run writes nothing`, async (t) => {
+  test(`on ${type} a commit of an image shares the extents of its larger files, and a second commit writes nothing`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const { path } = filesystem;

@@ -40,7 +40,7 @@ for (const [type, least] of [
   ['btrfs', 500_000],
   ['ext4', 0],
 ] as const) {
-  test(`on ${type} a pull in parts makes a file that shares at least ${least} bytes with what is here`, async (t) => {
+  test(`on ${type} a partial pull writes a file that shares at least ${least} bytes with stored files`, async (t) => {
     if (!needs(t, 'root', type)) return;
     await using filesystem = await mountLoopFilesystem(type);
     const path = join(filesystem.path, 'repo');

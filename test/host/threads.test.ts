@@ -7,7 +7,7 @@ import type { RaceResult, RaceTask } from './race-worker.ts';
 const MODULE = new URL('./race-worker.ts', import.meta.url);
 
 describe('threads that publish the same names', () => {
-  it('have exactly one winner a name, and its whole content', async () => {
+  it('have exactly one winner per name, with its complete content', async () => {
     using temp = makeTempDir();
     const names = Array.from({ length: 200 }, (_, index) => `object-${index}`);
     const workers = ['a', 'b', 'c'].map((content) => {
