@@ -51,7 +51,7 @@ async function fill(repository: Repository): Promise<void> {
 }
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
-  test(`the real tool opens, reads, checks and collects what we wrote: ${algorithm}`, async (t) => {
+  test(`cfsctl opens, reads, checks and collects a repository of onecopy: ${algorithm}`, async (t) => {
     if (!needs(t, 'tool:cfsctl')) return;
     using temp = makeTempDir();
     const path = join(temp.path, 'r');
@@ -80,7 +80,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
     equal(repository.streams.list().length, 2);
   });
 
-  test(`we open what the real tool initialised, and find it equal to ours: ${algorithm}`, async (t) => {
+  test(`onecopy opens a repository initialised by cfsctl, and its own is equal: ${algorithm}`, async (t) => {
     if (!needs(t, 'tool:cfsctl')) return;
     using temp = makeTempDir();
     const theirs = join(temp.path, 'theirs');
@@ -97,7 +97,7 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
   });
 }
 
-test('the real tool and we collect the same garbage after the last tag is gone', async (t) => {
+test('cfsctl and onecopy collect the same garbage after the last tag is removed', async (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using one = makeTempDir();
   using two = makeTempDir();
@@ -120,7 +120,7 @@ test('the real tool and we collect the same garbage after the last tag is gone',
   deepEqual(listing(ours), listing(theirs));
 });
 
-test('the real tool ignores the directory of onecopy, and so does our gc', async (t) => {
+test('gc of cfsctl and gc of onecopy ignore the directory .onecopy', async (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const path = unpackGoldenRepository('whiteouts/repo-sha256-v1', temp.path);
@@ -136,7 +136,7 @@ test('the real tool ignores the directory of onecopy, and so does our gc', async
   ok(existsSync(join(own, 'a-file')));
 });
 
-test('while we have a repository open, the real tool reads it and waits to collect', async (t) => {
+test('while onecopy has a repository open, cfsctl reads it, and its gc waits', async (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const path = unpackGoldenRepository('basic/repo-sha256-v1', temp.path);

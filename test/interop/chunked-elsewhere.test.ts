@@ -43,7 +43,7 @@ async function previewRows(place: ChunkedPlace, image: string) {
 }
 
 for (const image of ['oci/zc-v1', 'extra/oci/holes', 'extra/oci/meta', 'extra/oci/nonutf8']) {
-  test(`${image} looks by its TOC as it does when it is pulled`, async () => {
+  test(`${image} shown by its TOC at the source equals the pulled image`, async () => {
     await using place = await ChunkedPlace.start(image);
     const expected = await pulledRows(place, image);
     const { rows, idCount, hasObjectIds } = await previewRows(place, image);
@@ -52,7 +52,7 @@ for (const image of ['oci/zc-v1', 'extra/oci/holes', 'extra/oci/meta', 'extra/oc
   });
 }
 
-test('an image without a TOC is read whole, and has object ids', async () => {
+test('an image without a TOC is read whole, and its files have object ids', async () => {
   await using place = await ChunkedPlace.start('oci/gz-v1');
   const expected = await pulledRows(place, 'oci/gz-v1');
   const { rows, idCount, hasObjectIds } = await previewRows(place, 'oci/gz-v1');
@@ -60,7 +60,7 @@ test('an image without a TOC is read whole, and has object ids', async () => {
   assert.ok(idCount > 10 && hasObjectIds);
 });
 
-test('one file of an image costs its TOCs and the ranges of that file', async () => {
+test('reading one file of an image fetches only the TOCs and the ranges of that file', async () => {
   await using place = await ChunkedPlace.start('oci/zc-v1');
   const options = { ...place.registry, strategy: 'partial' as const };
   await using preview = await previewImage(place.reference('oci/zc-v1'), options);
@@ -81,7 +81,7 @@ test('one file of an image costs its TOCs and the ranges of that file', async ()
   );
 });
 
-test('files come right however a server answers ranges', async () => {
+test('files are read correctly however a server answers range requests', async () => {
   await using place = await ChunkedPlace.start('oci/zc-v1');
   const expected = await pulledRows(place, 'oci/zc-v1');
   for (const [name, mode] of Object.entries(RANGE_MODES)) {

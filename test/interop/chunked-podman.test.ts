@@ -113,7 +113,7 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-test('podman pulls the layers that we write in parts, edges of the chunker and of metadata included', async (t) => {
+test('podman pulls the layers that onecopy writes in parts, at edges of the chunker and the metadata too', async (t) => {
   using podman = await openPodman(t);
   if (podman === undefined) return;
   const registry = await serveImages(t);
@@ -132,7 +132,7 @@ test('podman pulls the layers that we write in parts, edges of the chunker and o
   }
 });
 
-test('podman fetches of our second layer only the file that changed, and its check finds both whole', async (t) => {
+test('podman fetches only the changed file of a second layer, and its check passes on both', async (t) => {
   using podman = await openPodman(t);
   if (podman === undefined) return;
   const registry = await serveImages(t);

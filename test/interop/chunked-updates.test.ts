@@ -16,7 +16,7 @@ async function idsOf(place: ChunkedPlace, image: string): Promise<unknown> {
 }
 
 for (const [name, mode] of sampled(Object.entries(RANGE_MODES), 5)) {
-  test(`an update comes right from a server that answers ranges so, each blob whole at most once: ${name}`, async () => {
+  test(`an update gives the right image from any server, and fetches each blob whole at most once: ${name}`, async () => {
     await using place = await ChunkedPlace.start('oci/zc-v1', 'oci/zc-v2');
     const expected = await idsOf(place, 'oci/zc-v2');
     const repository = await place.repository('repo', true);
@@ -31,7 +31,7 @@ for (const [name, mode] of sampled(Object.entries(RANGE_MODES), 5)) {
   });
 }
 
-test('an update fetches what changed, as planned, and the next pull of it nothing', async () => {
+test('an update fetches what changed, as planned, and a second pull fetches nothing', async () => {
   await using place = await ChunkedPlace.start('oci/zc-v1', 'oci/zc-v2');
   const expected = await idsOf(place, 'oci/zc-v2');
   const repository = await place.repository('repo', true);
@@ -49,7 +49,7 @@ test('an update fetches what changed, as planned, and the next pull of it nothin
   assert.ok((again.traffic?.bodyBytes ?? 0) < 0.1 * bytes);
 });
 
-test('a TOC is asked for once: after its layer was removed, its content alone is fetched', async () => {
+test('a TOC is requested once: after removal of its layer, only content is fetched', async () => {
   await using place = await ChunkedPlace.start('oci/zc-v1', 'oci/zc-v2');
   const repository = await place.repository('repo', true);
   await place.pull(repository, 'oci/zc-v1');
@@ -62,7 +62,7 @@ test('a TOC is asked for once: after its layer was removed, its content alone is
   assert.equal(second.layers[0]?.requests, 0, 'its objects are here, and the index of the layer');
 });
 
-test('a gzip image pushed as zstd:chunked is pulled in parts by what is here, and pushed again as the same bytes', async () => {
+test('a gzip image pushed as zstd:chunked is pulled in parts from stored files, and pushed again as the same bytes', async () => {
   await using place = await ChunkedPlace.start('oci/gz-v1', 'oci/zc-v2');
   const repository = await place.repository('repo', true);
   const pulled = await place.pull(repository, 'oci/gz-v1');
@@ -94,7 +94,7 @@ test('a gzip image pushed as zstd:chunked is pulled in parts by what is here, an
 });
 
 for (const target of ['oci', 'oci-archive', 'dir']) {
-  test(`a gzip image is exported to ${target}: as zstd:chunked, as a push writes it, and comes back as the same image`, async () => {
+  test(`a gzip image exported to ${target}: is zstd:chunked as in a push, and is pulled as the same image`, async () => {
     await using place = await ChunkedPlace.start('oci/gz-v1');
     const repository = await place.repository('repo', true);
     const pulled = await place.pull(repository, 'oci/gz-v1');

@@ -89,7 +89,7 @@ const STORES = [
 ];
 
 for (const name of sampled(STORES, 4)) {
-  test(`an image of "${name}" is written back as podman had it: files, tar-splits, records`, async (t) => {
+  test(`an image of "${name}" is exported as podman stored it: files, tar-splits, records`, async (t) => {
     if (!needs(t, 'root', 'xfs', 'tool:zstd')) return;
     using _leaks = watchDescriptors();
     // A filesystem of its own: syncing it does not wait for others.
@@ -163,7 +163,7 @@ function leftovers(root: string): string[] {
   );
 }
 
-test('what this version does not know of other records survives, names move, and a second export writes nothing', async (t) => {
+test('an export keeps unknown fields of other records and moves names, and a second export writes nothing', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   using repository = await makeRepository(join(temp.path, 'repository'));
@@ -200,7 +200,7 @@ test('what this version does not know of other records survives, names move, and
   );
 });
 
-test('the record of an image that came through an index states the index, as podman does', async (t) => {
+test('the record of an image from an index states the index, as that of podman does', async (t) => {
   if (!needs(t, 'root', 'tool:zstd')) return;
   using temp = makeTempDir();
   const store = unpackStore('manifest-list', temp.path);
@@ -233,7 +233,7 @@ test('the record of an image that came through an index states the index, as pod
   }
 });
 
-test('a directory that a layer does not state keeps what the layers below state', async (t) => {
+test('a directory that a layer omits keeps the attributes of the layers below', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   using repository = await makeRepository(join(temp.path, 'repository'));
@@ -281,7 +281,7 @@ test('a directory that a layer does not state keeps what the layers below state'
   }
 });
 
-test('a link to a file of another layer, and a name that podman would not take, are refused', async (t) => {
+test('a hard link to a file of another layer, and a name that podman refuses, are refused', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   using repository = await makeRepository(join(temp.path, 'repository'));
@@ -329,7 +329,7 @@ function programMembers(program: string): TestMember[] {
 }
 
 for (const type of ['xfs', 'ext4'] as const) {
-  test(`podman lists, mounts, commits, copies and removes an image that was written by us: ${type}`, async (t) => {
+  test(`podman lists, mounts, commits, copies and removes an exported image: ${type}`, async (t) => {
     if (!needs(t, 'root', type, 'tool:podman', 'tool:skopeo')) return;
     await using filesystem = await mountLoopFilesystem(type, { sizeBytes: 1 << 30 });
     using podman = await openPodman(t, { version: 4, parent: filesystem.path });

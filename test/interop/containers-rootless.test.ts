@@ -67,7 +67,7 @@ function imagesOf(repo: string): string[] {
   return readdirSync(join(repo, 'images')).filter((name) => name !== 'refs');
 }
 
-test('an image with files of subordinate ids is pulled and exported in a user namespace, as root would', (t) => {
+test('an image with files of subordinate ids is pulled and exported in a user namespace, with the result of root', (t) => {
   using place = makePlace(t);
   if (place === undefined) return;
   const reference = `containers-storage:${place.store}localhost/rl:1`;
@@ -91,7 +91,7 @@ test('an image with files of subordinate ids is pulled and exported in a user na
   ok(files.some((name) => ownerOf(name) === SUBORDINATE));
 });
 
-test('a user without subordinate ids is told what is missing', (t) => {
+test('a user without subordinate ids gets an error that names what is missing', (t) => {
   using place = makePlace(t, '');
   if (place === undefined) return;
   const refused = place.run('--json', 'pull', `containers-storage:${place.store}localhost/rl:1`);

@@ -50,7 +50,7 @@ function makeStores(t: TestContext): TempDir | undefined {
 
 for (const [name, { images }] of Object.entries(GOLDEN_STORES)) {
   if (images.length === 0) continue;
-  test(`every image of the store "${name}" has the ids of a pull from a layout, and the store stays as it was`, async (t) => {
+  test(`every image of the store "${name}" has the ids of a pull from a layout, and the store is not changed`, async (t) => {
     using stores = makeStores(t);
     if (stores === undefined) return;
     using _leaks = watchDescriptors();
@@ -88,7 +88,7 @@ for (const [name, { images }] of Object.entries(GOLDEN_STORES)) {
   });
 }
 
-test('a manifest list leads to its member for a platform', async (t) => {
+test('a manifest list resolves to the image of the platform', async (t) => {
   using stores = makeStores(t);
   if (stores === undefined) return;
   using temp = makeMemoryDir();
@@ -105,7 +105,7 @@ test('a manifest list leads to its member for a platform', async (t) => {
   }
 });
 
-test('names are found as podman finds them, and what is not there is said with the names that are', async (t) => {
+test('names are resolved as podman resolves them, and the error of an unknown name lists the known ones', async (t) => {
   using stores = makeStores(t);
   if (stores === undefined) return;
   using temp = makeMemoryDir();
@@ -137,7 +137,7 @@ test('names are found as podman finds them, and what is not there is said with t
   assert.ok((await pull(byDigest)).startsWith('sha256:'));
 });
 
-test('an image store given alone has no tar-split: that is said, and nothing is made up', async (t) => {
+test('a pull from an additional image store without tar-splits is refused', async (t) => {
   using stores = makeStores(t);
   if (stores === undefined) return;
   using temp = makeMemoryDir();
@@ -150,7 +150,7 @@ test('an image store given alone has no tar-split: that is said, and nothing is 
   );
 });
 
-test('damaged records, documents, tar-splits and files are refused by name, and the other images are read', async (t) => {
+test('damaged records, documents, tar-splits and files are refused by name, and other images can be read', async (t) => {
   using stores = makeStores(t);
   if (stores === undefined) return;
   const store = unpackStore('shared-layers', stores.path);

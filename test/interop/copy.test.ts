@@ -22,7 +22,7 @@ function filesOf(path: string): ReadonlyMap<string, string> {
   );
 }
 
-test('all platforms, in both directions, are the bytes that skopeo copies', async (t) => {
+test('copies of all platforms, to and from a registry, equal the bytes that skopeo copies', async (t) => {
   if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
   using temp = makeTempDir();
   await using registry = await DockerRegistry.start();

@@ -63,7 +63,7 @@ async function pullFrom(store: string, path: string): Promise<number> {
   return sentBytes;
 }
 
-test('a pull in parts takes files and chunks of layers of containers-storage', async () => {
+test('a partial pull takes files and chunks from layers of containers-storage', async () => {
   using temp = makeTempDir();
   const graph = join(temp.path, 'graph');
   writeSmallStore(graph, 'localhost/old:latest', [SAME, OLD, MOVED]);
@@ -87,7 +87,7 @@ function linkPayloads(repo: string): void {
 }
 
 for (const hasLinks of [false, true]) {
-  test(`a pull in parts takes files of an OSTree repository ${hasLinks ? 'by their payload links' : 'by their paths'}`, async (t: TestContext) => {
+  test(`a partial pull takes files from an OSTree repository ${hasLinks ? 'by their payload links' : 'by their paths'}`, async (t: TestContext) => {
     if (!needs(t, 'tool:ostree')) return;
     using temp = makeTempDir();
     const [tree, repo] = [join(temp.path, 'tree'), join(temp.path, 'ostree')] as const;

@@ -4,7 +4,7 @@ import { pullHostile } from '../support/hostile-layers.ts';
 
 // All others are tried by `npm run prove -- hostile-layers`.
 for (const what of ['neg/neg-bomb-toc', 'neg/neg-hugehole', 'a path of 30,000 directories']) {
-  test(`the program pulls or refuses a hostile layer in little memory: ${what}`, async () => {
+  test(`a hostile layer is pulled or refused within the memory limit: ${what}`, async () => {
     assert.deepEqual((await pullHostile(what)).fault, undefined);
   });
 }

@@ -45,7 +45,7 @@ async function workOn(t: TestContext) {
   return { filesystem, path, repository, ostree: ostreeIn(path) };
 }
 
-test('ostree reads the commits of both routes as its own, and finds only the known differences', async (t) => {
+test('ostree accepts the commits of both routes, and finds only the known differences', async (t) => {
   const work = await workOn(t);
   if (work === undefined) return;
   await using _filesystem = work.filesystem;

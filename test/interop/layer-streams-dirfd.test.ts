@@ -36,7 +36,7 @@ for (const [name, golden, readsAll] of [
   ['localhost/edge:holes', 'holes-privileged', true],
   ['localhost/edge:meta', 'meta-world-readable', false],
 ] as const) {
-  test(`the layer of ${name} is served as containers/storage serves it, and imported from that stream`, async (t) => {
+  test(`the layer of ${name} is served as containers/storage serves it, and that stream is imported`, async (t) => {
     if (!needs(t, 'root', 'tool:zstd')) return;
     using _leaks = watchDescriptors();
     using temp = makeTempDir();

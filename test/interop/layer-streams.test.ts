@@ -232,7 +232,7 @@ for (const name of names) {
   });
 }
 
-test('the layers that composefs-rs refuses are read, byte for byte', async () => {
+test('layers that composefs-rs refuses are read, byte for byte', async () => {
   for (const name of OURS_IS_BETTER) {
     for (const { tar } of layersOf(name)) {
       const { stream, objects } = split(tar, 'sha256');
@@ -246,7 +246,7 @@ test('the layers that composefs-rs refuses are read, byte for byte', async () =>
   }
 });
 
-test('a negative time counts its nanoseconds forward, and a sparse member carries its map', () => {
+test('a negative time counts its nanoseconds forward, and a sparse member has its map', () => {
   const entriesOf = (name: string) =>
     layersOf(name).flatMap(({ tar }) => [
       ...readTarEntries(

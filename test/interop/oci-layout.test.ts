@@ -49,7 +49,7 @@ async function write(to: string): Promise<void> {
 }
 
 for (const transport of ['oci', 'oci-archive', 'docker-archive', 'dir']) {
-  test(`what skopeo writes to ${transport}: is read here`, async (t) => {
+  test(`onecopy reads what skopeo writes to ${transport}:`, async (t) => {
     if (!needs(t, 'tool:skopeo')) return;
     using temp = makeTempDir();
     const tag = { dir: '', 'docker-archive': ':example.com/a/b:v2' }[transport] ?? ':v2';
@@ -64,7 +64,7 @@ for (const transport of ['oci', 'oci-archive', 'docker-archive', 'dir']) {
 }
 
 for (const transport of ['oci', 'oci-archive', 'dir']) {
-  test(`what is written here to ${transport}: is read by skopeo`, async (t) => {
+  test(`skopeo reads what onecopy writes to ${transport}:`, async (t) => {
     if (!needs(t, 'tool:skopeo')) return;
     using temp = makeTempDir();
     const to = `${transport}:${temp.path}/out${transport === 'dir' ? '' : ':v2'}`;
@@ -86,7 +86,7 @@ test('a Docker schema 2 image keeps the digest of its manifest', async (t) => {
   assert.equal(found.manifest, computeContentDigest(manifest));
 });
 
-test('a layout that umoci made is read here, and umoci adds to ours', async (t) => {
+test('onecopy reads a layout of umoci, and umoci adds to a layout of onecopy', async (t) => {
   if (!needs(t, 'tool:umoci')) return;
   using temp = makeTempDir();
   const path = `${temp.path}/layout`;

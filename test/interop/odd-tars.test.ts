@@ -154,7 +154,7 @@ for (const { name, tar, stream, dumpfile } of ODD_TARS) {
   const refusal = WE_REFUSE[name];
 
   if (refusal !== undefined) {
-    test(`${name}: cfsctl reads past it, we refuse it as ${refusal}`, () => {
+    test(`${name}: cfsctl reads past it, onecopy refuses it as ${refusal}`, () => {
       assert.ok(stream !== null);
       assert.equal(
         codeOf(() => streamOf(bytes)),
@@ -163,15 +163,15 @@ for (const { name, tar, stream, dumpfile } of ODD_TARS) {
     });
   } else if (stream === null) {
     const accepted = WE_ACCEPT.has(name);
-    test(`${name}: cfsctl refuses it, we ${accepted ? 'read' : 'refuse'} it`, () => {
+    test(`${name}: cfsctl refuses it, onecopy ${accepted ? 'reads' : 'refuses'} it`, () => {
       const code = codeOf(() => streamOf(bytes));
       assert.equal(code === undefined, accepted, code ?? 'accepted');
     });
   } else {
-    test(`${name}: the stream has the id that cfsctl gave it`, () => {
+    test(`${name}: the stream has the id of cfsctl`, () => {
       assert.equal(computeVerity(streamOf(bytes), 'sha256'), stream);
     });
-    test(`${name}: the entries are those that cfsctl printed`, () => {
+    test(`${name}: the entries equal those that cfsctl printed`, () => {
       const ours = streamOf(bytes);
       const badName = BAD_NAMES[name];
       if (dumpfile === null) {
@@ -191,7 +191,7 @@ for (const { name, tar, stream, dumpfile } of ODD_TARS) {
   }
 }
 
-test('the standard reading parts from that of cfsctl in these tars alone', () => {
+test('only these tars differ between the standard reading and that of cfsctl', () => {
   const parting: Record<string, unknown> = {};
   for (const { name, tar, dumpfile } of ODD_TARS) {
     if (dumpfile === null || BAD_NAMES[name] !== undefined || WE_REFUSE[name] !== undefined)

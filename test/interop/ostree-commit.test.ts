@@ -30,7 +30,7 @@ function fill(path: string, count: number): void {
   }
 }
 
-test('a tree gets the same commit from us and from ostree, and survives the way there and back', async (t) => {
+test('onecopy and ostree make the same commit of a tree, and it survives export and pull', async (t) => {
   if (!needs(t, 'tool:ostree')) return;
   using temp = await makeTempRepository();
   const { repository, path } = temp;
@@ -62,7 +62,7 @@ test('a tree gets the same commit from us and from ostree, and survives the way 
   assert.equal(pulled.streamId, ours.streamId);
 });
 
-test('trees laid over a base, and bootable ones, get the same commit from us and from ostree', async (t) => {
+test('onecopy and ostree make the same commit of trees over a base, and of bootable trees', async (t) => {
   if (!needs(t, 'root', 'tool:ostree')) return;
   using temp = await makeTempRepository();
   const { repository, path } = temp;
@@ -100,7 +100,7 @@ test('trees laid over a base, and bootable ones, get the same commit from us and
   await assert.rejects(commitTree(repository, [], again), { code: 'OSTREE_KERNEL_NOT_FOUND' });
 });
 
-test('a bare repository gives the stream of an archive, in whatever order the kernel lists xattrs', async (t) => {
+test('a bare repository gives the stream of an archive repository, in any order of xattrs', async (t) => {
   if (!needs(t, 'root', 'tool:ostree')) return;
   using temp = await makeTempRepository();
   const { path } = temp;

@@ -77,7 +77,7 @@ class Objects implements DeltaTarget {
   }
 }
 
-test('deltas that ostree makes are complete, from nothing and from a commit', (context) => {
+test('commits pulled by deltas of ostree, from nothing and from a commit, are complete', (context) => {
   if (!needs(context, 'tool:ostree')) return;
   using temp = makeTempDir();
   const repository = join(temp.path, 'repo');
@@ -125,7 +125,7 @@ function apply(delta: Uint8Array, repository: string): Objects {
   return objects;
 }
 
-test('a delta whose fallbacks are nowhere is refused before anything is stored, as a dry run says', async (t) => {
+test('a delta with missing fallback objects is refused before anything is stored, and by a dry run', async (t) => {
   if (!needs(t, 'tool:ostree')) return;
   using temp = await makeTempRepository();
   const { repository, path } = temp;

@@ -68,7 +68,7 @@ const PASSING: readonly Omit<Fault, 'index'>[] = [
   { kind: 'truncate', bytes: 30 },
 ];
 
-test('a passing failure of any one request costs at most one request more', async () => {
+test('a temporary failure of any one request costs at most one more request', async () => {
   await using server = await startServer();
   const { paths: usual } = await pullUnder(server, []);
   assert.ok(usual.length >= 9, `${usual.length} requests`);
@@ -83,7 +83,7 @@ test('a passing failure of any one request costs at most one request more', asyn
   }
 });
 
-test('every request failing once is borne as well', async () => {
+test('a pull succeeds when every request fails once', async () => {
   await using server = await startServer();
   const { paths: usual } = await pullUnder(server, []);
   const once = new Set(usual);
@@ -95,7 +95,7 @@ test('every request failing once is borne as well', async () => {
   }
 });
 
-test('a request that always fails ends the pull after the attempts of the policy', async () => {
+test('a request that always fails ends the pull after the configured attempts', async () => {
   await using server = await startServer();
   const { paths: usual } = await pullUnder(server, []);
   for (const path of new Set(usual)) {
@@ -109,7 +109,7 @@ test('a request that always fails ends the pull after the attempts of the policy
   }
 });
 
-test('an object that is not there ends the pull with its name and without a second try', async () => {
+test('a missing object ends the pull with its name, without a retry', async () => {
   await using server = await startServer();
   const { paths: usual } = await pullUnder(server, []);
   for (const path of new Set(usual.filter((one) => one.startsWith('/objects/')))) {
@@ -122,7 +122,7 @@ test('an object that is not there ends the pull with its name and without a seco
   }
 });
 
-test('a server that names a time is asked again after it, not before', async () => {
+test('a server that sends Retry-After is asked again after that time, not before', async () => {
   await using server = await startServer();
   const headers = { 'retry-after': '1' };
   const startMs = performance.now();

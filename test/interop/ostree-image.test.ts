@@ -17,7 +17,7 @@ function imageOf(tree: Tree, algorithm: VerityAlgorithm): ObjectId {
 for (const [key, expected] of Object.entries(EXPECTED_STREAMS)) {
   const { commit } = expected;
   for (const algorithm of ['sha256', 'sha512'] as const) {
-    test(`the ${algorithm} image of ${key} has the id that composefs-ostree gave it`, async () => {
+    test(`the ${algorithm} image of ${key} has the id of composefs-ostree`, async () => {
       const built = buildStream(repositoryOf(key), commit, algorithm).encode(commit);
       const bytes = await encodeCommitStream(built, { algorithm });
       const stream = readCommitStream(openSplitstream(bytes, { algorithm }));
@@ -43,7 +43,7 @@ for (const [path, { bytes }] of readTarFixture('ostree/extra/dumps.tar.gz')) {
   const key = Object.keys(EXPECTED_STREAMS).find(
     (one) => one.replaceAll('/', '_') === `${repository}:${match[2]}`.replaceAll('/', '_'),
   );
-  test(`the dump of ${path} is the one of composefs-ostree`, async () => {
+  test(`the dump of ${path} equals that of composefs-ostree`, async () => {
     assert.ok(key, path);
     const { commit } = EXPECTED_STREAMS[key] as (typeof EXPECTED_STREAMS)[string];
     const built = buildStream(repositoryOf(key), commit, 'sha256').encode(commit);

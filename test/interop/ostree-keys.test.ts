@@ -265,7 +265,7 @@ function run(program: string, ...args: readonly string[]): boolean {
   return spawnSync(program, args).status === 0;
 }
 
-test('keys are believed as GnuPG and ostree believe them now, whatever was true when they signed', async (t) => {
+test('keys are valid by their present state, as for GnuPG and ostree, whatever held at signing', async (t) => {
   if (!needs(t, 'tool:ostree', 'tool:gpg')) return;
   using temp = makeTempDir();
   const { path } = temp;

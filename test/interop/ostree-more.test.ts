@@ -23,7 +23,7 @@ function rowOf(remote: string, argument: string): readonly string[] {
   return row;
 }
 
-test('a pull by subpath makes no more requests than libostree, and sets no ref of a whole commit', async () => {
+test('a pull of subpaths makes no more requests than libostree, and sets no ref of a complete commit', async () => {
   const [remote = '', , exit, , , , requests = ''] = rowOf('s1-refs-only', '--subpath=/s t');
   assert.equal(exit, '0');
   using fixture = unpackOstree('extra/http');
@@ -42,7 +42,7 @@ test('a pull by subpath makes no more requests than libostree, and sets no ref o
   );
 });
 
-test('the composefs digest that libostree put into a commit is that of our image of its dump', () => {
+test('the composefs digest in a commit of libostree is the image id of its dump', () => {
   const dump = fileURLToPath(new URL('tiny-composefs-digest.dump', GOLDEN));
   const image = composeImage(readDumpfile(dump), { min: 0, max: 1 });
   assert.deepEqual(

@@ -116,7 +116,7 @@ async function compareMount(
   }
 }
 
-test('a real tree of over 20,000 files is the same commit on both sides, pulled, exported and mounted', async (t) => {
+test('a real tree of over 20,000 files is the same commit in ostree and onecopy, pulled, exported and mounted', async (t) => {
   const tools = ['tool:ostree', 'tool:nginx', 'tool:setfattr'] as const;
   if (!needs(t, ...tools, 'root', 'erofs', 'overlay', 'mount-api', 'xattr-user')) return;
   using temp = makeTempDir();

@@ -208,7 +208,7 @@ function isBetter(verb: string, args: readonly string[]): boolean {
 }
 
 for (const file of readdirSync(FOLDER).filter((name) => /^(?!corrupt).*\.json$/.test(name))) {
-  test(`the recorded run ${file} has the same results here`, async (t) => {
+  test(`the recorded run ${file} gives the recorded results`, async (t) => {
     // A bare export sets owners; the bare repository among the fixtures needs them.
     if (!needs(t, 'root')) return;
     const steps = JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8')) as Step[];

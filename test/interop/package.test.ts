@@ -26,7 +26,7 @@ function run(program: string, args: readonly string[], cwd: string, more?: Envir
   return done.stdout;
 }
 
-test('the packed package brings no runtime, has its three programs, and pulls', () => {
+test('the packed package contains no Node.js, has its three programs, and can pull', () => {
   using scratch = makeTempDir();
   const { path } = scratch;
   run(process.execPath, ['tools/build.ts'], ROOT);

@@ -65,7 +65,7 @@ const MODES: Readonly<Record<string, Mode>> = {
 };
 
 for (const [name, mode] of Object.entries(MODES)) {
-  test(`a server that answers so gives the layer, and no more than ${mode.wholes} whole blobs: ${name}`, async () => {
+  test(`a server that answers in this way gives the layer, with at most ${mode.wholes} whole blobs: ${name}`, async () => {
     let wholes = 0;
     let count = 0;
     let most = 0;

@@ -9,7 +9,7 @@ import { makeMultiImage, writeMultiImage } from '../support/multi-image.ts';
 import { runCli } from '../support/run-cli.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
-test('cfsctl keeps an index with all platforms, also after it rewrote the stream of an image', (t) => {
+test('cfsctl keeps an index with all platforms, also after it rewrote the stream of one image', (t) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const repo = join(temp.path, 'repo');

@@ -41,7 +41,7 @@ const IMAGES = [
 ];
 
 for (const name of IMAGES) {
-  test(`${name} comes back byte for byte when its blobs are kept, and as the same tars when not`, async () => {
+  test(`${name} is exported byte for byte if its blobs are kept, and as the same tars otherwise`, async () => {
     using _leaks = watchDescriptors();
     using temp = makeTempDir();
     using repository = await makeRepository(`${temp.path}/repo`);
@@ -63,7 +63,7 @@ for (const name of IMAGES) {
   });
 }
 
-test('a Docker schema 2 image keeps its manifest and its digest all the way', async (t) => {
+test('a Docker schema 2 image keeps its manifest and digest through pull and export', async (t) => {
   if (!needs(t, 'tool:skopeo')) return;
   using temp = makeTempDir();
   const from = `oci:${GOLDEN}cfsctl/oci/two-tags/layout:v1`;

@@ -178,7 +178,7 @@ const ARCHIVES = readdirSync(CASES).flatMap((name) =>
 );
 
 for (const { name, archive } of ARCHIVES) {
-  test(`a repository of the real tool needs nothing when ${name} is pulled again (${archive})`, async () => {
+  test(`a second pull of ${name} into a repository of cfsctl stores nothing (${archive})`, async () => {
     using temp = makeTempDir();
     const path = unpackGoldenRepository(`${name}/${archive}`, temp.path);
     const before = describeRepository(path);

@@ -7,7 +7,7 @@ import { faultsOf, ProxySeries } from '../support/range-proxies.ts';
 const layout = (image: string) =>
   `oci:${fileURLToPath(new URL(`../golden/chunked/oci/${image}`, import.meta.url))}:latest`;
 
-test("updates from Debian's docker-registry, alone and behind nginx, fetch what was planned", async (t) => {
+test('updates from docker-registry, alone and behind nginx, fetch what was planned', async (t) => {
   if (!needs(t, 'tool:docker-registry', 'tool:nginx')) return;
   await using series = await ProxySeries.start(layout('zc-v1'), layout('zc-v2'));
   const expected = await series.expected();

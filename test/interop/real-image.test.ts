@@ -82,7 +82,7 @@ function run(program: string, parameters: readonly string[], separator = '\n'): 
   return bytes.toString('latin1').split(separator).sort();
 }
 
-test('a realistic image is pulled, and fsck has nothing to say', async (t) => {
+test('a realistic image is pulled, and fsck finds nothing', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   const report = await pullImage(repository, `oci:${at('layout')}:latest`, { name: 'app' });
   assert.equal(report.manifestDigest, image.manifestDigest);
@@ -91,7 +91,7 @@ test('a realistic image is pulled, and fsck has nothing to say', async (t) => {
   assert.deepEqual([checked.imagesChecked, checked.findings], [1, []]);
 });
 
-test('it comes out with the same config and the same tars', async (t) => {
+test('a realistic image is exported with the same config and the same tars', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   const reference = parseReference(`oci:${at('plain')}:latest`);
   assert.ok(reference.transport === 'oci');
@@ -108,7 +108,7 @@ test('it comes out with the same config and the same tars', async (t) => {
   }
 });
 
-test('it comes out byte for byte when its blobs were kept', async (t) => {
+test('a realistic image with kept blobs is exported byte for byte', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   await pullImage(repository, `oci:${at('layout')}:latest`, { name: 'app', keepBlobs: true });
   const reference = parseReference(`oci:${at('kept')}:latest`);
@@ -123,14 +123,14 @@ test('it comes out byte for byte when its blobs were kept', async (t) => {
   }
 });
 
-test('fsck.erofs accepts its image', (t) => {
+test('fsck.erofs accepts the EROFS image of a realistic image', (t) => {
   if (!needs(t, ...NEEDS, 'tool:fsck.erofs')) return;
   const file = at(`repo/objects/${objectPath(imageId())}`);
   const done = spawnSync(findProgram('fsck.erofs') ?? '', [file], { encoding: 'utf8' });
   assert.equal(done.status, 0, done.stdout + done.stderr);
 });
 
-test('the kernel shows of it what GNU tar makes of its layers', async (t) => {
+test('a mounted realistic image equals its layers unpacked by GNU tar', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   applyLayers(layers, at('expected'));
   mkdirSync(at('mnt'));
@@ -205,7 +205,7 @@ function contents(top: string): string[] {
   return sums.toString('latin1').split('\0').sort();
 }
 
-test('its id is the one that the original computes', async (t) => {
+test('a realistic image has the id that cfsctl computes', async (t) => {
   if (!needs(t, ...NEEDS)) return;
   const cfsctl = findProgram('cfsctl');
   if (cfsctl === undefined) {

@@ -74,7 +74,7 @@ async function push(
   return ways;
 }
 
-test('what is pushed here is read by skopeo, and is not sent twice', async (t) => {
+test('skopeo reads a pushed image, and a second push sends nothing', async (t) => {
   if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
   using temp = makeTempDir();
   const image = await writeImage(join(temp.path, 'layout'));
@@ -95,7 +95,7 @@ test('what is pushed here is read by skopeo, and is not sent twice', async (t) =
   assert.deepEqual(readFileSync(join(temp.path, 'back', hexOf(layer.digest))), big);
 });
 
-test('what skopeo pushes is read here, whole, by ranges and from the middle', async (t) => {
+test('an image pushed by skopeo is read whole, by ranges and from an offset', async (t) => {
   if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
   using temp = makeTempDir();
   const layout = join(temp.path, 'layout');
@@ -133,7 +133,7 @@ test('what skopeo pushes is read here, whole, by ranges and from the middle', as
   assert.deepEqual(await repository.listReferrers(manifest.digest), []);
 });
 
-test('a blob of more than 64 MiB is streamed, and what is missing is said by name', async (t) => {
+test('a blob of more than 64 MiB is streamed, and a missing blob is named in the error', async (t) => {
   if (!needs(t, 'tool:docker-registry')) return;
   await using registry = await DockerRegistry.start();
   await using repository = open(registry, 'ns/img');
@@ -155,7 +155,7 @@ test('a blob of more than 64 MiB is streamed, and what is missing is said by nam
 /** `abc`, by bcrypt. */
 const HTPASSWD = 'u:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\n';
 
-test('Basic: the right password pushes and pulls, a wrong one and none are refused', async (t) => {
+test('Basic: push and pull succeed with the right password, and fail with a wrong one or none', async (t) => {
   if (!needs(t, 'tool:docker-registry')) return;
   using temp = makeTempDir();
   const image = await writeImage(join(temp.path, 'layout'));
@@ -181,7 +181,7 @@ test('Basic: the right password pushes and pulls, a wrong one and none are refus
   }
 });
 
-test('Bearer: tokens for what is done are fetched from the token server, few of them', async (t) => {
+test('Bearer: few tokens are requested from the token server, each for its action', async (t) => {
   if (!needs(t, 'tool:docker-registry')) return;
   using temp = makeTempDir();
   const image = await writeImage(join(temp.path, 'layout'));
@@ -200,7 +200,7 @@ test('Bearer: tokens for what is done are fetched from the token server, few of 
   assert.deepEqual(asked.at(-1), ['repository:a/c:pull,push', 'repository:a/b:pull']);
 });
 
-test('the command line pulls what skopeo pushed, and skopeo reads what it pushes', async (t) => {
+test('the command line pulls an image of skopeo, and skopeo reads an image that it pushed', async (t) => {
   if (!needs(t, 'tool:docker-registry', 'tool:skopeo')) return;
   using temp = makeTempDir();
   const path = join(temp.path, 'layout');

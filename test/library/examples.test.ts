@@ -59,7 +59,7 @@ function cfsctl(path: string, ...args: readonly string[]) {
   return spawnSync(join(ROOT, 'bin/cfsctl'), ['--repo', path, ...args], { encoding: 'utf8' });
 }
 
-test('there is no example that is not run here', () => {
+test('every example of the library is run here', () => {
   assert.deepEqual(
     readdirSync(join(ROOT, 'examples')).sort(),
     EXAMPLES.map((name) => `${name}.ts`),
@@ -126,7 +126,7 @@ for (const version of [NODE_VERSIONS[0], process.versions.node]) {
   });
 }
 
-test('the example of a pull is cancelled by a signal, and the next pull completes it', async () => {
+test('a signal cancels the pull example, and the next pull completes', async () => {
   const path = join(scratch, 'cancelled');
   const args = [join(scratch, 'plan-and-pull.mjs'), path, second, 'two'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -26,7 +26,7 @@ function run(program: string, ...args: readonly string[]) {
   return spawnSync(program, args, { cwd: scratch, encoding: 'utf8', env });
 }
 
-test('pages of the package link only to what is in the package', () => {
+test('pages of the package link only to files of the package', () => {
   const packed = new Set(filesBelow(home));
   const pages = [...packed].filter((name) => name.endsWith('.md'));
   assert.ok(pages.includes('README.md') && pages.includes('SECURITY.md'));
@@ -39,7 +39,7 @@ test('pages of the package link only to what is in the package', () => {
   assert.deepEqual(broken, []);
 });
 
-test('the types of every door compile in a strict program, with those of everything they use', () => {
+test('the types of every door compile in a strict program, with all types that they use', () => {
   const program = join(scratch, 'types');
   mkdirSync(program);
   for (const name of ['@types', 'undici-types']) linkPackage(scratch, name);
@@ -85,7 +85,7 @@ try {
 }
 `;
 
-test('without openpgp a demanded verification is refused, with the way to install it', () => {
+test('without openpgp a required verification is refused, with a hint to install it', () => {
   using fixture = unpackOstree('mini');
   const onecopy = join(home, 'bin/onecopy');
   const source = `ostree-local:${fixture.path}/fxmini/r-signed:test/v1`;

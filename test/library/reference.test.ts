@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { writeReference } from '../../tools/api-reference.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
-test('the reference of the library is generated without a warning', () => {
+test('the library reference is generated without warnings', () => {
   using temp = makeTempDir();
   writeReference(temp.path);
   for (const page of ['functions/onecopy.pullImage', 'modules/onecopy_ostree']) {

@@ -35,14 +35,14 @@ function namesOf(source: string): string[] {
   );
 }
 
-test('each door exports exactly what is meant to be public', () => {
+test('each door exports exactly the listed public names', () => {
   const found = doors().flatMap(({ name, types }) =>
     namesOf(sourceOf(types)).map((exported) => `${name} ${exported}`),
   );
   assert.deepEqual(found.toSorted(), SURFACE.trim().split('\n').toSorted());
 });
 
-test('what a door exports at run time is what its lists say', async () => {
+test('the run-time exports of each door match its lists', async () => {
   for (const { name, types } of doors()) {
     const source = sourceOf(types);
     const module = (await import(pathToFileURL(source).href)) as object;

@@ -75,7 +75,7 @@ function nodes(t: TestContext): string[] {
   return [];
 }
 
-test('threads start from a folder that the program names, and nothing keeps the program alive', (t) => {
+test('threads start from a folder given by the program, and do not keep the program alive', (t) => {
   using fixture = unpackOstree('mini');
   for (const node of nodes(t)) {
     const path = newRepository();
@@ -87,7 +87,7 @@ test('threads start from a folder that the program names, and nothing keeps the 
 });
 
 for (const how of Object.keys(BROKEN)) {
-  test(`an entry that is ${how} is a typed error, and nothing keeps the program alive`, (t) => {
+  test(`a worker entry that is ${how} is a typed error, and does not keep the program alive`, (t) => {
     const [older = '', newer = ''] = nodes(t);
     if (newer === '') return;
     const whole = newRepository();

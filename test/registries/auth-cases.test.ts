@@ -111,7 +111,7 @@ function inWords(credentials: Credentials | undefined): string {
 const proven = new Set<string>();
 
 for (const one of LOOKUPS) {
-  test(`credentials case ${one.name}: the same credentials are found`, async () => {
+  test(`credentials case ${one.name}: the recorded credentials are found`, async () => {
     using host = hostOf(one);
     const name = parseImageName(one.reference);
     const configuration = await openRegistryConfiguration(host.root, host.env, optionsOf(one));
@@ -138,7 +138,7 @@ for (const one of LOOKUPS) {
   });
 }
 
-test('the recorded cases show which credentials were found, but for those that sent none', () => {
+test('every recorded case but those without credentials shows which credentials were found', () => {
   const silent = LOOKUPS.map(({ name }) => name).filter((name) => !proven.has(name));
   const sendingNone = ['none-needed', 'bearer-realm-missing', 'token-401', 'realm-not-http'];
   assert.deepEqual(silent, sendingNone);
@@ -165,7 +165,7 @@ async function replayLogin(one: AuthCase, host: RecordedHost): Promise<LoginCont
 }
 
 for (const one of LOGINS) {
-  test(`login case ${one.name}: the same file is written, the same helper is called`, async () => {
+  test(`login case ${one.name}: the recorded file is written, the recorded helper is called`, async () => {
     using host = hostOf(one);
     await replayLogin(one, host);
     for (const [path, text] of Object.entries(one.files_after ?? {})) {

@@ -297,7 +297,7 @@ const OWN_CASES: readonly AuthCase[] = [
 ];
 
 for (const one of [...readCases<AuthCase>('auth-cases.json'), ...OWN_CASES]) {
-  test(`protocol of case ${one.name}: the same requests, with the same credentials`, async () => {
+  test(`protocol of case ${one.name}: the recorded requests are sent, with the recorded credentials`, async () => {
     await using server = await FakeRegistry.start(serverOf(one));
     const { requests, code } = expectedOf(one);
     const failure = await perform(one, server).then(

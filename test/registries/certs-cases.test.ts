@@ -39,7 +39,7 @@ async function openCase(one: CertsCase) {
 }
 
 for (const one of CASES.filter(({ name }) => name !== 'key-without-cert')) {
-  test(`certs.d case ${one.name}: the same certificates are used`, async () => {
+  test(`certs.d case ${one.name}: the recorded certificates are used`, async () => {
     const { host, configuration } = await openCase(one);
     using _ = host;
     for (const endpoint of configuration.endpointsFor(parseImageName(one.reference))) {
@@ -58,7 +58,7 @@ for (const one of CASES.filter(({ name }) => name !== 'key-without-cert')) {
   });
 }
 
-test('half a client pair is refused by the names of both files, before any connection', async () => {
+test('a client certificate without its key, or a key alone, is refused with the names of both files', async () => {
   const one = CASES.find(({ name }) => name === 'key-without-cert');
   assert.ok(one !== undefined);
   const { host, configuration } = await openCase(one);
@@ -70,7 +70,7 @@ test('half a client pair is refused by the names of both files, before any conne
   );
 });
 
-test('an endpoint for the client has the certificates of its host, and looks credentials up when asked', async () => {
+test('a registry client has the certificates of its host, and looks up credentials only when asked', async () => {
   using host = recordedHost({
     '/etc/containers/registries.conf':
       '[[registry]]\nlocation = "reg.test"\n[[registry.mirror]]\nlocation = "m.test"\ninsecure = true\nx-onecopy-ns = true\n',
@@ -112,7 +112,7 @@ test('an endpoint for the client has the certificates of its host, and looks cre
   );
 });
 
-test('a folder that --cert-dir names must be there', async () => {
+test('a folder named by --cert-dir must exist', async () => {
   using host = recordedHost({});
   const configuration = await openRegistryConfiguration(host.root, host.env, { certDir: '/none' });
   assert.throws(

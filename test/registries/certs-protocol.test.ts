@@ -48,7 +48,7 @@ async function serve(one: CertsCase): Promise<FakeRegistry> {
 
 for (const one of readCases<CertsCase>('certs-cases.json')) {
   if (one.name === REFUSED_BEFORE) continue;
-  test(`protocol of case ${one.name}: the same connections, with the same certificates`, async () => {
+  test(`protocol of case ${one.name}: the recorded connections are made, with the recorded certificates`, async () => {
     await using server = await serve(one);
     const pem: Readonly<Record<string, string>> = {
       $CA: server.authority,
@@ -90,7 +90,7 @@ for (const one of readCases<CertsCase>('certs-cases.json')) {
   });
 }
 
-test('a client certificate and credentials are not shown where a manifest is redirected to', async () => {
+test('a client certificate and credentials are not sent to the target of a manifest redirect', async () => {
   const name = 'redirected';
   const one = { name, reference: 'reg.test/ns/img:1', server: { redirect: true }, connections: [] };
   await using server = await serve(one);

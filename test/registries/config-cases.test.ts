@@ -84,14 +84,14 @@ async function endpointsOf(one: ConfigCase): Promise<readonly ImageEndpoint[] | 
   }
 }
 
-test('there is an expectation for every case that differs', async () => {
+test('every recorded case that differs has an expectation', async () => {
   const differing = CASES.filter((one) => one.ours !== undefined || one.version_dependent === true);
   assert.deepEqual(differing.map(({ name }) => name).sort(), Object.keys(OURS).sort());
   assert.equal(CASES.length, 92);
 });
 
 for (const one of CASES) {
-  test(`registries.conf case ${one.name}: the same places are asked`, async () => {
+  test(`registries.conf case ${one.name}: the expected endpoints are asked`, async () => {
     const expected = OURS[one.name] ?? 'as recorded';
     const found = await endpointsOf(one);
     if (expected === 'refused' || (expected === 'as recorded' && one.refused === true)) {
@@ -117,7 +117,7 @@ for (const one of CASES) {
   });
 }
 
-test('loopback hosts may be asked over plain HTTP with verification on, unless --tls-verify=true', async () => {
+test('a loopback host may be asked over plain HTTP, unless --tls-verify=true', async () => {
   using host = recordedHost({});
   const flags = async (text: string, tlsVerify?: boolean) => {
     const options = tlsVerify === undefined ? {} : { tlsVerify };
@@ -137,7 +137,7 @@ test('loopback hosts may be asked over plain HTTP with verification on, unless -
   }
 });
 
-test('a prefix with a tag and a file of version 1 are warned about', async () => {
+test('a prefix with a tag and a version 1 file cause warnings', async () => {
   for (const name of ['prefix-is-tagged-reference', 'v1-format']) {
     const found = CASES.find((one) => one.name === name);
     using host = recordedHost(found?.files ?? {});

@@ -89,7 +89,7 @@ const READ_BLOBS = new Set(['blobs that are not their digests']);
 const WRITES = new Set(['uploads to the metadata address']);
 
 for (const [attack, answer] of Object.entries(ATTACKS)) {
-  test(`${attack}: typed, bounded, and nothing is published`, async () => {
+  test(`${attack}: the error is typed, the work is bounded, and nothing is published`, async () => {
     await using world = await VerbWorld.start();
     await world.ask('pull', { reference: world.layout, names: ['app'], keepBlobs: true });
     const before = treeOf(world.path('repo'));
@@ -141,7 +141,7 @@ for (const [attack, answer] of Object.entries(ATTACKS)) {
   });
 }
 
-test('a list of tags with names that lead out of a folder gives only tags, and no link is followed for ever', async () => {
+test('names of a hostile tag list cannot leave their folder, and pagination links are bounded', async () => {
   await using world = await VerbWorld.start();
   world.server.handle(({ url }) => {
     if (url.pathname === '/v2/') return { status: 200 };

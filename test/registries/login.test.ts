@@ -25,7 +25,7 @@ async function contextOf({ root, env }: RecordedHost): Promise<LoginContext> {
 const authOf = (keys: readonly string[]) =>
   JSON.stringify({ auths: Object.fromEntries(keys.map((key) => [key, { auth: 'dTpw' }])) });
 
-test('login keeps a key as it was typed, with its namespace, and says what it replaced', async () => {
+test('login stores a key as typed, with its namespace, and reports what it replaced', async () => {
   using host = recordedHost({});
   const context = await contextOf(host);
   const first = await login(context, 'https://a.test/ns/', PAIR, ANYBODY);
@@ -36,7 +36,7 @@ test('login keeps a key as it was typed, with its namespace, and says what it re
   assert.deepEqual(readdirSync(join(host.folder, 'run/containers/0')), ['auth.json']);
 });
 
-test('a login is tried at the registry, and stored only when that takes it', async () => {
+test('login stores credentials only after the registry accepted them', async () => {
   await using server = await FakeRegistry.start(({ headers }) =>
     headers.authorization === `Basic ${Buffer.from('u:p').toString('base64')}`
       ? { status: 200, body: '{}' }
@@ -54,7 +54,7 @@ test('a login is tried at the registry, and stored only when that takes it', asy
   assert.deepEqual(storedIn, { file: AUTH_JSON });
 });
 
-test('two logins at once are both there afterwards, in a file for its owner alone', async () => {
+test('two concurrent logins are both stored, in a file that only its owner can read', async () => {
   using host = recordedHost({ [AUTH_JSON]: authOf(['z.test']) });
   const context = await contextOf(host);
   const hosts = ['a.test', 'b.test', 'c.test'];
@@ -64,7 +64,7 @@ test('two logins at once are both there afterwards, in a file for its owner alon
 });
 
 for (const text of ['', 'a.test/ns:1', 'ns/img', 'a.test/UPPER', 'a b']) {
-  test(`login refuses "${text}", which is no registry`, async () => {
+  test(`login refuses "${text}", which names no registry`, async () => {
     using host = recordedHost({});
     await assert.rejects(login(await contextOf(host), text, PAIR, ANYBODY), (error) =>
       hasCode(error, 'REFERENCE_INVALID'),
@@ -80,7 +80,7 @@ test('login stores nothing in a file that cannot be read', async () => {
   assert.equal(host.read(AUTH_JSON), '{');
 });
 
-test('logout takes exactly the key, and names another file that has one', async () => {
+test('logout removes exactly the given key, and names another file that has one', async () => {
   using host = recordedHost({
     [AUTH_JSON]: authOf(['a.test', 'a.test/ns']),
     '/root/.docker/config.json': authOf(['b.test']),
@@ -96,7 +96,7 @@ test('logout takes exactly the key, and names another file that has one', async 
   await assert.rejects(logout(context, 'c.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
 });
 
-test('logout --all empties the file and keeps its other keys', async () => {
+test('logout --all removes all credentials and keeps the other keys of the file', async () => {
   using host = recordedHost({
     [AUTH_JSON]: '{"auths":{"a.test":{}},"credHelpers":{"b.test":"x"}}',
   });
@@ -110,7 +110,7 @@ test('logout --all empties the file and keeps its other keys', async () => {
   );
 });
 
-test('a helper of the list that is not installed is ignored; without any helper the login is refused', async () => {
+test('a listed helper that is not installed is ignored; login is refused if no helper is installed', async () => {
   const conf = '/etc/containers/registries.conf';
   using both = recordedHost({ [conf]: 'credential-helpers = ["none", "containers-auth.json"]' });
   const report = await login(await contextOf(both), 'a.test', PAIR, ANYBODY);
@@ -126,7 +126,7 @@ test('a helper of the list that is not installed is ignored; without any helper 
   }
 });
 
-test('logout asks the helper to erase', async () => {
+test('logout asks the credential helper to erase', async () => {
   const script =
     '#!/bin/sh\nread -r host\ncase "$host" in a.test) ;; *) echo "credentials not found in native keychain"; exit 1;; esac\n';
   using host = recordedHost({
@@ -139,7 +139,7 @@ test('logout asks the helper to erase', async () => {
   await assert.rejects(logout(context, 'b.test'), (error) => hasCode(error, 'LOGIN_NOT_FOUND'));
 });
 
-test('a helper that fails, or answers nonsense, is an error that tells no secret', async () => {
+test('a credential helper that fails or answers nonsense is an error without secrets', async () => {
   for (const body of ['echo "no keychain"; exit 1', 'echo "secret {"', 'echo \'{"Username":1}\'']) {
     using host = recordedHost({
       [AUTH_JSON]: '{"credHelpers":{"a.test":"x"}}',

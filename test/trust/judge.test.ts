@@ -80,7 +80,7 @@ async function refusalOf(running: Promise<unknown>): Promise<OnecopyError> {
 
 const EXACT = { type: 'exactRepository', dockerRepository: 'registry.example/team/app' };
 
-test('an acceptance says policy, scope, key, signed name and place', async () => {
+test('an acceptance states policy, scope, key, signed name and place of the signature', async () => {
   const report = await judge('team/app', {
     files: { ...policyOf(signedBy({ signedIdentity: EXACT })), ...ON },
   });
@@ -98,7 +98,7 @@ test('an acceptance says policy, scope, key, signed name and place', async () =>
   assert.equal(report.isWiderThanPodman, false);
 });
 
-test('signatures are not asked for when no requirement looks at them', async () => {
+test('signatures are not requested if no requirement needs them', async () => {
   for (const [requirements, isAccepted] of [
     [[{ type: 'insecureAcceptAnything' }], true],
     [[...signedBy(), { type: 'reject' }], false],
@@ -112,19 +112,19 @@ test('signatures are not asked for when no requirement looks at them', async () 
   }
 });
 
-test('a host without any policy accepts, and refuses when one is demanded', async () => {
+test('a host without a policy accepts, and refuses if a policy is required', async () => {
   const report = await judge('team/unsigned', { files: {} });
   assert.equal(report.policy, 'none');
   const error = await refusalOf(judge('team/app', { files: {}, options: { requirePolicy: true } }));
   assert.ok(hasCode(error, 'POLICY_NOT_FOUND') && error.details['class'] === 'policy-missing');
 });
 
-test('a broken file of the user refuses: there is no falling back', async () => {
+test('a broken policy file of the user is refused, without a fallback to that of the host', async () => {
   const error = await refusalOf(judge('team/app', { files: { 'policy.json': '{' } }));
   assert.ok(hasCode(error, 'POLICY_INVALID'));
 });
 
-test('the refusal of an unsigned image says which file turned signatures off', async () => {
+test('the refusal of an unsigned image names the file that turned signatures off', async () => {
   const off = { 'registries.d/off.yaml': 'docker: {r.test: {use-sigstore-attachments: false}}' };
   const byFile = await refusalOf(judge('team/app', { files: { ...policyOf(signedBy()), ...off } }));
   assert.equal(byFile.details['class'], 'no-signature');
@@ -137,13 +137,13 @@ test('the refusal of an unsigned image says which file turned signatures off', a
   assert.equal(isOn.hint, undefined);
 });
 
-test('the refusal of a signature as cosign writes it hints at the identities that fit', async () => {
+test('the refusal of a cosign signature hints at the identities that match', async () => {
   const error = await refusalOf(judge('id/no-tag', { files: { ...policyOf(signedBy()), ...ON } }));
   assert.equal(error.details['class'], 'identity-mismatch');
   assert.match(error.hint ?? '', /matchRepository or exactRepository/);
 });
 
-test('a signature that is a referrer counts only when the user says so, and is marked', async () => {
+test('a signature stored as a referrer counts only if the user allows it, and is marked', async () => {
   const identity = { type: 'exactRepository', dockerRepository: 'registry.example/sig/referrer' };
   const files = { ...policyOf(signedBy({ signedIdentity: identity })), ...ON };
   const error = await refusalOf(judge('sig/referrer', { files }));
@@ -155,7 +155,7 @@ test('a signature that is a referrer counts only when the user says so, and is m
   assert.ok(requirement?.type === 'sigstoreSigned' && requirement.by === 'referrer');
 });
 
-test('a referrer that belongs to another manifest does not count', async () => {
+test('a referrer of another manifest does not count', async () => {
   const store = new RecordedAttachments('sig/referrer');
   const other = parseContentDigest(`sha256:${'0'.repeat(64)}`);
   const lying: AttachmentStore = {
@@ -184,7 +184,7 @@ test('a referrer that belongs to another manifest does not count', async () => {
   assert.equal(error.details['class'], 'no-signature');
 });
 
-test('a sigstore bundle is refused by its name', async () => {
+test('a sigstore bundle is refused with its name', async () => {
   for (const acceptReferrers of [false, true]) {
     const files = { ...policyOf(signedBy({ signedIdentity: { type: 'matchRepository' } })), ...ON };
     const error = await refusalOf(judge('sig/bundle', { files, options: { acceptReferrers } }));
@@ -204,7 +204,7 @@ function broken(change: Partial<AttachmentStore>): AttachmentStore {
   };
 }
 
-test('signatures that cannot be read refuse, with the cause, and never count as none', async () => {
+test('unreadable signatures are refused with the cause, and do not count as absent', async () => {
   const url = 'https://r.test/';
   const denied = new TransportError('HTTP_DENIED', 'Cannot read', {
     url,
@@ -227,13 +227,13 @@ test('signatures that cannot be read refuse, with the cause, and never count as 
   }
 });
 
-test('a failure of our own is never taken for a verdict', async () => {
+test('an internal failure is not reported as a verdict', async () => {
   const store = broken({ readBlob: async () => Promise.reject(new RangeError('bug')) });
   const files = { ...policyOf(signedBy()), ...ON };
   await assert.rejects(judge('team/app', { files, store }), RangeError);
 });
 
-test('the signal ends a judgement with its reason', async () => {
+test('an abort ends a judgement with its reason', async () => {
   const controller = new AbortController();
   const reason = new Error('enough');
   const store = broken({
@@ -246,7 +246,7 @@ test('the signal ends a judgement with its reason', async () => {
   await assert.rejects(judge('team/app', { files, store, signal: controller.signal }), reason);
 });
 
-test('dir: is accepted by an exact name alone, and one broken signature file refuses', async () => {
+test('dir: is accepted by an exact name only, and one broken signature file is refused', async () => {
   using temp = makeMemoryDir();
   using root = ConfigRoot.open('/');
   const judgeDir = (identity: object, path: string) => {
@@ -270,7 +270,7 @@ test('dir: is accepted by an exact name alone, and one broken signature file ref
   assert.equal(unreadable.details['class'], 'attachments-unreadable');
 });
 
-test('an archive is found by its own path and its folders; docker-archive: by its transport alone', async () => {
+test('an archive is matched by its path and parent folders; docker-archive: by its transport only', async () => {
   using temp = makeMemoryDir();
   using root = ConfigRoot.open('/');
   const archive = join(temp.path, 'a.tar');

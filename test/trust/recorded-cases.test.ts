@@ -141,7 +141,7 @@ test('there are 185 cases, of which 66 were accepted', () => {
 });
 
 for (const one of CASES) {
-  test(`trust case ${one.id}: as recorded`, async () => {
+  test(`trust case ${one.id}: the verdict is the recorded one`, async () => {
     const outcome = await outcomeOf(one);
     const wanted = one.ours ?? one.skopeo;
     const found = 'report' in outcome ? 'accepted' : outcome.class;

@@ -16,7 +16,7 @@ const CONTENT = noise(FILE_BYTES, 1);
 const GROWTH_MAX = 0.1;
 
 for (const type of ['xfs', 'btrfs'] as const) {
-  test(`two more stores take little more room (S4): ${type}`, async (t) => {
+  test(`two more stores take little more space (S4): ${type}`, async (t) => {
     if (!needs(t, type, 'root')) return;
     await using place = await makeUnifiedPlace(type);
     const { sysroot, path, filesystem } = place;

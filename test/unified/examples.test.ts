@@ -10,7 +10,7 @@ import { makeUnifiedPlace } from '../support/unified-place.ts';
 
 const LAYOUT = fileURLToPath(new URL('../golden/cfsctl/oci/basic/layout', import.meta.url));
 
-test('every example of the verbs of unified storage is planned and run', async (t) => {
+test('every example of the unified verbs can be planned and run', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const layout = join(place.filesystem.path, 'layout');

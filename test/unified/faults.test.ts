@@ -21,14 +21,14 @@ import { makeUnifiedPlace, writeUnifiedImage } from '../support/unified-place.ts
 /** Points at which a pull is killed; `npm run prove -- unified-kills` tries more. */
 const KILLS = 2;
 
-test('a pull that was killed leaves nothing half visible, and the next one completes it (C)', async (t) => {
+test('a killed pull publishes nothing partial, and the next one completes it (C)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { killed, wrong } = await killUnifiedPulls(KILLS);
   assert.deepEqual(wrong, []);
   assert.equal(killed, KILLS);
 });
 
-test('a full disk in any stage leaves no ref, no image and the old mode, and the next pull completes it (C)', async (t) => {
+test('a full disk at any stage leaves no ref, no image and the old mode, and the next pull completes (C)', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   const { reference } = writeKillImage(join(temp.path, 'layout'));
@@ -57,7 +57,7 @@ test('a full disk in any stage leaves no ref, no image and the old mode, and the
   }
 });
 
-test('an image that cannot fit is refused before anything is written (C)', async (t) => {
+test('an image that does not fit is refused before anything is written (C)', async (t) => {
   if (!needs(t, 'root')) return;
   using temp = makeTempDir();
   const { reference } = writeKillImage(join(temp.path, 'layout'));
@@ -70,7 +70,7 @@ test('an image that cannot fit is refused before anything is written (C)', async
   assert.deepEqual(sysroot.root.readEntries(), []);
 });
 
-test('a repository on another filesystem is refused by the strict mode, and copied from by the other (C)', async (t) => {
+test('the strict mode refuses a repository on another filesystem, and the copying mode copies from it (C)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   await using other = await makeUnifiedPlace('xfs');
@@ -94,7 +94,7 @@ test('a repository on another filesystem is refused by the strict mode, and copi
   }
 });
 
-test('two pulls of one image at the same time end in the same stores (C)', async (t) => {
+test('two concurrent pulls of one image give the same stores (C)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { reference } = writeKillImage(join(place.filesystem.path, 'layout'));

@@ -34,7 +34,7 @@ async function kindsOf(place: UnifiedPlace, request = {}): Promise<string[][]> {
   );
 }
 
-test('a sound system is checked by every store and every extent, and nothing changes (U4)', async (t) => {
+test('fsck checks every store and every extent of a sound system, and changes nothing (U4)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place } = await makeFilled();
   await using _place = place;
@@ -60,7 +60,7 @@ test('a sound system is checked by every store and every extent, and nothing cha
   assert.equal(treeState(place.path), before);
 });
 
-test('what one store loses is rebuilt from the others with the same ids, and a dry run changes nothing (R)', async (t) => {
+test('what one store lost is rebuilt from the others with the same ids, and a dry run changes nothing (R)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place, pulled, commit } = await makeFilled();
   await using _place = place;
@@ -115,7 +115,7 @@ test('what one store loses is rebuilt from the others with the same ids, and a d
   }
 });
 
-test('damage is found in every store; damaged objects of the composefs repository are reported, and not repaired (R)', async (t) => {
+test('fsck finds damage in every store, and reports damaged objects of the composefs repository without repair (R)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place, pulled } = await makeFilled();
   await using _place = place;
@@ -142,7 +142,7 @@ test('damage is found in every store; damaged objects of the composefs repositor
   );
 });
 
-test('a changed file in containers-storage is found by its layer, and the image is restored with all of its names (R)', async (t) => {
+test('a changed file in containers-storage is found by its layer, and the image is restored with all its names (R)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place, pulled } = await makeFilled();
   await using _place = place;
@@ -173,7 +173,7 @@ test('a changed file in containers-storage is found by its layer, and the image 
   assert.deepEqual(await kindsOf(place), [['storage-contents-damaged']]);
 });
 
-test('a copy in the place of shared extents is found in the strict mode', async (t) => {
+test('fsck reports a copy where the strict mode requires shared extents', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place, pulled } = await makeFilled();
   await using _place = place;
@@ -185,7 +185,7 @@ test('a copy in the place of shared extents is found in the strict mode', async 
   assert.deepEqual(await kindsOf(place), [[]]);
 });
 
-test('a bound system is checked by deployment, and a commit that was not synthesized is pending (B1, B4, P2)', async (t) => {
+test('a bound system is checked by deployment, and a commit that is not synthesized is pending (B1, B4, P2)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   const { place, commit } = await makeFilled('bound-only');
   await using _place = place;

@@ -57,7 +57,7 @@ test('ostree and skopeo read what a pull into three stores wrote (I, U1)', async
   spawnSync('umount', ['-l', join(sysroot.storagePath, 'overlay')]);
 });
 
-test('the same image by both routes: one marker, and the differences that bootc has (E1, E2, E3, E4)', async (t) => {
+test('both routes give an image the same marker, and differ only as in bootc (E1, E2, E3, E4)', async (t) => {
   if (!needs(t, 'xfs', 'root', 'tool:ostree')) return;
   await using place = await makeUnifiedPlace('xfs');
   await using other = await makeUnifiedPlace('xfs');

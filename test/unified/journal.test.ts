@@ -26,7 +26,7 @@ print("bound", flush=True)
 sys.stdout.write(s.recv(65536).decode())
 `;
 
-test('every message has an id of its own that journald takes, and ours are in the catalogue', () => {
+test('every message has its own id that journald accepts, and the catalogue has them all', () => {
   const ids = Object.values(MESSAGE_IDS);
   for (const id of ids) assert.ok(isMessageId(id), id);
   assert.equal(new Set(ids).size, ids.length);
@@ -38,7 +38,7 @@ test('every message has an id of its own that journald takes, and ours are in th
   assert.deepEqual(explained, [MESSAGE_IDS.repaired, MESSAGE_IDS.copied]);
 });
 
-test('an event goes to the socket and to the file with its fields (C)', async (t) => {
+test('an event is written to the socket and to the file with its fields (C)', async (t) => {
   if (!needs(t, 'tool:python3')) return;
   using temp = makeTempDir();
   const [socket, file] = [join(temp.path, 'socket'), join(temp.path, 'file')];
@@ -68,7 +68,7 @@ test('an event goes to the socket and to the file with its fields (C)', async (t
   assert.equal(written.slice(written.indexOf('\n') + 1), `${expected}\n`);
 });
 
-test('a missing journal fails nothing (C)', () => {
+test('a missing journal causes no failure (C)', () => {
   journalListener({ socket: '/nonexistent/socket', file: '/nonexistent/file' })(EVENT);
   journalListener({})(EVENT);
 });

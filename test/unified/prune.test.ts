@@ -16,7 +16,7 @@ import {
 const NAMES = ['one', 'two'].map((name) => `docker://quay.io/test/${name}:1`);
 const [ONE = '', TWO = ''] = NAMES;
 
-test('prune keeps what deployments need in every store and says for what; tags and names of others stay (G)', async (t) => {
+test('prune keeps what deployments need in every store and names them; foreign tags and names stay (G)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { sysroot, path } = place;
@@ -114,7 +114,7 @@ test('prune keeps what deployments need in every store and says for what; tags a
   assert.deepEqual(again.removed, []);
 });
 
-test('containers-storage without the image leaves the others whole (S6)', async (t) => {
+test('an image missing in containers-storage leaves the other stores complete (S6)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { sysroot, path } = place;

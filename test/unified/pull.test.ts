@@ -70,7 +70,7 @@ for (const type of ['xfs', 'btrfs'] as const) {
   });
 }
 
-test('the state of a system with an image in all stores (U1, U2, U3, U6)', async (t) => {
+test('status reports a system with an image in all stores (U1, U2, U3, U6)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { sysroot, path } = place;
@@ -119,7 +119,7 @@ test('the state of a system with an image in all stores (U1, U2, U3, U6)', async
   assert.equal(surveyImages(sysroot, stores).length, 1);
 });
 
-test('a bound system keeps no containers-storage, whatever runs on it (B2, B3, B5, P1, P3)', async (t) => {
+test('a bound system keeps no image in containers-storage (B2, B3, B5, P1, P3)', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { path } = place;
@@ -142,7 +142,7 @@ test('a bound system keeps no containers-storage, whatever runs on it (B2, B3, B
   assert.ok(!existsSync(join(path, 'composefs/bootc.json')));
 });
 
-test('each mode ends the one before, and has one name in reports and texts', async (t) => {
+test('each mode replaces the one before, and has one name in reports and text', async (t) => {
   if (!needs(t, 'ext4', 'root')) return;
   await using place = await makeUnifiedPlace('ext4');
   const modes = ['enabled-with-copy', 'bound-only', 'enabled-with-copy', 'disabled'] as const;
@@ -159,7 +159,7 @@ test('each mode ends the one before, and has one name in reports and texts', asy
   }
 });
 
-test('a mode is not set while an image of a deployment cannot be brought into the stores', async (t) => {
+test('a mode is not set if an image of a deployment cannot be brought into the stores', async (t) => {
   if (!needs(t, 'xfs', 'root')) return;
   await using place = await makeUnifiedPlace('xfs');
   const { sysroot, path } = place;
@@ -184,11 +184,11 @@ test('a mode is not set while an image of a deployment cannot be brought into th
   assert.equal(readState(sysroot).mode, 'enabled');
 });
 
-test('a sysroot that does not exist is refused', () => {
+test('a missing sysroot is refused', () => {
   assert.throws(() => openSysroot('/nonexistent'), { code: 'SYSROOT_NOT_FOUND' });
 });
 
-test('where extents cannot be shared, the strict mode refuses before anything is touched or asked for, and the other copies and counts (S7)', async (t) => {
+test('without reflinks the strict mode refuses before any change or request, and the copying mode copies and counts (S7)', async (t) => {
   if (!needs(t, 'ext4', 'root')) return;
   await using place = await makeUnifiedPlace('ext4');
   const { sysroot, path } = place;

@@ -38,7 +38,7 @@ async function productOf(client: RawClient): Promise<unknown> {
   return JSON.parse(reply?.text ?? '{}').parameters?.product;
 }
 
-test('a passed socket that listens is served until a signal, whatever the address', async () => {
+test('a passed listening socket is served until a signal, whatever the address', async () => {
   using temp = makeTempDir();
   // By its link name in a folder of its own, with nothing but the socket.
   const program = join(temp.path, 'cfsctl');
@@ -61,7 +61,7 @@ test('a passed socket that listens is served until a signal, whatever the addres
   }
 });
 
-test('a passed socket that is connected is served until its peer closes it', async () => {
+test('a passed connected socket is served until its peer closes it', async () => {
   const [ours, theirs] = UnixSocket.pair();
   const { ended, stderr } = activate(join(BIN, '../cfsctl'), ['varlink'], theirs.fd);
   theirs[Symbol.dispose]();
@@ -73,13 +73,13 @@ test('a passed socket that is connected is served until its peer closes it', asy
   assert.equal(stderr(), '');
 });
 
-test('a descriptor that is no socket is an error', async () => {
+test('a passed descriptor that is no socket is an error', async () => {
   const { ended, stderr } = activate(join(BIN, '../cfsctl'), [], 'ignore');
   assert.equal(await ended, 1);
   assert.match(stderr(), /^Error: Cannot use as a socket "descriptor 3": it is not a socket/);
 });
 
-test('without a socket and an address, and with sockets for another process, nothing is served', async () => {
+test('a command without an address or a socket for this process serves nothing', async () => {
   const alone = await cfsctl(['varlink']);
   assert.equal(alone.status, 1);
   assert.match(alone.stderr, /expected --address/);
@@ -97,7 +97,7 @@ test('without a socket and an address, and with sockets for another process, not
   process.env = before;
 });
 
-test('a socket file is made with the mode of the umask, replaced when it is stale, and removed', async () => {
+test('a socket file gets the mode of the umask, replaces a stale one, and is removed at the end', async () => {
   using temp = makeTempDir();
   const path = join(temp.path, 's.sock');
   UnixSocket.listen(byteStringFromText(path))[Symbol.dispose]();

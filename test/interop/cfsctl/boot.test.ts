@@ -55,7 +55,7 @@ function assertListing(step: GoldenStep, scratch: string): void {
   }
 }
 
-test('the boot entry has the lines that were recorded', async () => {
+test('the boot entry has the recorded lines', async () => {
   using temp = makeTempDir();
   const steps = readGolden<GoldenStep[]>('boot/bls/sha256-v1.json');
   const end = steps.findIndex((step) => 'bootdir2' in step);
@@ -83,7 +83,7 @@ const REFUSED = [
 ] as const;
 
 for (const [name, code] of REFUSED) {
-  test(`preparing ${name} is refused with ${code}`, async () => {
+  test(`prepare-boot of ${name} is refused with ${code}`, async () => {
     using temp = makeTempDir();
     const { repository } = await initRepository(join(temp.path, 'r'), {
       algorithm: 'sha256',
@@ -96,7 +96,7 @@ for (const [name, code] of REFUSED) {
   });
 }
 
-test('a unified kernel image of another image is refused, and no expected id is made up', async () => {
+test('prepare-boot refuses a unified kernel image built for another image', async () => {
   using temp = makeTempDir();
   const { repository } = await initRepository(join(temp.path, 'r'), {
     algorithm: 'sha256',

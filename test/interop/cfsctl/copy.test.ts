@@ -25,7 +25,7 @@ function isArtifact({ command }: Mismatch): boolean {
   return command.includes(' oci copy art ');
 }
 
-test('cfsctl oci copy prints and makes what was recorded', async () => {
+test('cfsctl oci copy prints the recorded output and writes the recorded repository', async () => {
   using temp = makeTempDir();
   const steps = readGolden<GoldenStep[]>('cli/copy-ext4.cfsctl-0.9.4.json');
   const places = { repo: join(temp.path, 'r'), scratch: temp.path };
@@ -36,7 +36,7 @@ test('cfsctl oci copy prints and makes what was recorded', async () => {
   );
 });
 
-test('a copy is a repository of its own: no object has two names', async () => {
+test('a copied repository has its own objects, and none is a hard link', async () => {
   using temp = makeTempDir();
   const [a, b] = [join(temp.path, 'a'), join(temp.path, 'b')];
   for (const repo of [a, b]) await cfsctl(['init', '--insecure', repo]);

@@ -147,7 +147,7 @@ async function requireSound(path: string): Promise<void> {
 }
 
 for (const hash of ['sha256', 'sha512'] as const) {
-  test(`images go from one service to another over varlink (${hash})`, async () => {
+  test(`images are copied from one varlink service to another (${hash})`, async () => {
     using temp = makeTempDir();
     const at = (name: string) => join(temp.path, name);
     await makeRepository(at('a'), hash, true);
@@ -189,7 +189,7 @@ async function startOriginal(address: string) {
   };
 }
 
-test('images go to composefs-rs and back', async (t: TestContext) => {
+test('images are copied to composefs-rs and back', async (t: TestContext) => {
   if (!needs(t, 'tool:cfsctl')) return;
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
@@ -221,7 +221,7 @@ function directoryOf(path: string): File {
   return { fd, label: path, [Symbol.dispose]: () => closeSync(fd) };
 }
 
-test('a layer that is wrong is refused and gets no name', async () => {
+test('a layer with a wrong digest or content is refused, and its stream gets no name', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   await makeRepository(at('a'), 'sha256', false);
@@ -259,7 +259,7 @@ test('a layer that is wrong is refused and gets no name', async () => {
   await requireSound(at('a'));
 });
 
-test('calls of GetLayer that say too little or too much are refused as composefs-rs refuses them', async () => {
+test('GetLayer calls with missing or extra parameters are refused as composefs-rs refuses them', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   await makeRepository(at('a'), 'sha256', true);
@@ -277,7 +277,7 @@ test('calls of GetLayer that say too little or too much are refused as composefs
   }
 });
 
-test('a layer is served while garbage is collected, and its service ends although a client holds it', async () => {
+test('a layer is served during gc, and its service ends although a client still has a connection', async () => {
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);
   await makeRepository(at('a'), 'sha256', true);
@@ -300,7 +300,7 @@ test('a layer is served while garbage is collected, and its service ends althoug
   close(files);
 });
 
-test('a layer of containers-storage is served by the path of its store and its id', async (t) => {
+test('a layer of containers-storage is served by the path of its store and its layer id', async (t) => {
   if (!needs(t, 'root', 'tool:zstd')) return;
   using temp = makeTempDir();
   const at = (name: string) => join(temp.path, name);

@@ -13,7 +13,7 @@ import { cfsctl, replay } from './replay.ts';
 
 const CFSCTL = join(dirname(ONECOPY), 'cfsctl');
 
-test('cfsctl reads its command line as recorded', async () => {
+test('cfsctl parses command lines as recorded', async () => {
   using temp = makeTempDir();
   const steps = readGolden<GoldenStep[]>('cli/usage.cfsctl-0.9.4.json');
   const places = { repo: join(temp.path, 'r'), scratch: temp.path };
@@ -24,7 +24,7 @@ test('cfsctl reads its command line as recorded', async () => {
   assert.deepEqual(await replay(steps, places, { isSkipped: isOther }), []);
 });
 
-test('cfsctl prints help of every command, and says its version', async () => {
+test('cfsctl prints help of every command, and its version', async () => {
   const whole = await cfsctl(['--help']);
   assert.equal(whole.status, 0);
   assert.match(whole.stdout.toString(), /^Usage: cfsctl \[OPTIONS\] <COMMAND>/);
@@ -45,13 +45,13 @@ test('cfsctl makes repositories as recorded', async () => {
   );
 });
 
-test('cfsctl refuses to open no repository where a command needs one', async () => {
+test('cfsctl refuses --no-repo for a command that needs a repository', async () => {
   const { status, stderr } = await cfsctl(['--no-repo', 'images']);
   assert.equal(status, 1);
   assert.match(stderr, /^Error: --no-repo is only supported for/);
 });
 
-test('cfsctl stores a layer only when the tar has the diff id', async () => {
+test('cfsctl stores a layer only if the tar matches the diff id', async () => {
   using temp = makeTempDir();
   const repo = join(temp.path, 'r');
   await cfsctl(['init', '--insecure', repo]);
@@ -72,7 +72,7 @@ test('cfsctl stores a layer only when the tar has the diff id', async () => {
   assert.ok((await cfsctl(['--repo', repo, 'cat', 'refs/mine'])).stdout.equals(tar));
 });
 
-test('cfsctl stores and compares directories by the same id', async () => {
+test('cfsctl create-image and compute-id give one id for a directory, and dump-files reads it by name', async () => {
   using temp = makeTempDir();
   const repo = join(temp.path, 'r');
   const tree = join(temp.path, 'tree');
@@ -92,7 +92,7 @@ test('cfsctl stores and compares directories by the same id', async () => {
   assert.equal(refused.status, 1);
 });
 
-test('the launcher starts cfsctl by its name, and the C tools by cfsctl', () => {
+test('the launcher starts cfsctl by its name, and the C tools as subcommands of cfsctl', () => {
   const version = spawnSync(CFSCTL, ['--version'], { encoding: 'utf8' });
   assert.equal(version.stdout, 'cfsctl 0.9.4\n');
   const usage = spawnSync(CFSCTL, ['images', '--nope'], { encoding: 'utf8' });
@@ -103,7 +103,7 @@ test('the launcher starts cfsctl by its name, and the C tools by cfsctl', () => 
   assert.match(tool.stderr, /mkcomposefs/);
 });
 
-test('command lines and names that composefs-rs refuses are refused with its exit codes', async () => {
+test('command lines and names that composefs-rs refuses are refused with the same exit codes', async () => {
   using temp = makeTempDir();
   const repo = join(temp.path, 'r');
   const made = await cfsctl(['init', '--insecure', '--algorithm', 'fsverity-sha256-12', repo]);
@@ -130,7 +130,7 @@ test('command lines and names that composefs-rs refuses are refused with its exi
   }
 });
 
-test('a dry run of gc prints no links, and prepare-boot makes its directory', async () => {
+test('a dry run of gc prints no links, and prepare-boot creates its directory', async () => {
   using temp = makeTempDir();
   const [repo, boot] = [join(temp.path, 'r'), join(temp.path, 'deep/er/boot')];
   const layout = new URL('../../golden/cfsctl/oci/bootable/layout', import.meta.url).pathname;
