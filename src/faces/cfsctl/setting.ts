@@ -107,6 +107,7 @@ export class Setting {
       insecure: globals.has('insecure'),
       requireVerity: globals.has('require-verity'),
       upgrade: !globals.has('no-upgrade'),
+      requireMeta: globals.has('no-upgrade'),
       signal: this.signal,
     });
   }

@@ -223,3 +223,18 @@ export function isRandom({ what, command, expected, found }: Mismatch): boolean 
   if (/ oci copy /.test(command)) return without(/^Manifest verity: .*$/gm);
   return false;
 }
+
+/** The reason of a finding that cannot be read, at the end of a line and in JSON. */
+const REASON =
+  /(fsck: (?:\w+-read-failed|stream-open-failed|image-invalid|invalid-ref-name): .*?): .*$/;
+const QUOTED_REASON = new RegExp(REASON.source.replace('.*$', '(?:[^"\\\\]|\\\\.)*'));
+
+/** A report with its findings in order, and without the reasons of what cannot be read. */
+export function findingsOf(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.replace(line.startsWith('  - ') ? REASON : QUOTED_REASON, '$1'))
+    .map((line) => line.replace(/,$/, ''))
+    .sort()
+    .join('\n');
+}

@@ -34,6 +34,8 @@ export interface OpenOptions extends LockOptions {
   readonly insecure?: boolean | undefined;
   /** Write a missing meta.json, with the inferred metadata. */
   readonly upgrade?: boolean | undefined;
+  /** Refuse a repository without meta.json instead of reading it with inferred metadata. */
+  readonly requireMeta?: boolean | undefined;
   /** Build images in this EROFS version only, until the repository is closed. */
   readonly erofsVersion?: ErofsVersion | undefined;
 }
@@ -71,6 +73,7 @@ export async function openRepository(
     refuseLinkedFolders(root);
     await acquireLock(root, 'shared', options);
     const stored = readMetaFile(root);
+    if (stored === undefined && options.requireMeta === true) refuseMissingMeta(root);
     const { meta, isProtected } = stored ?? inferMeta(root);
     const { unknownReadOnly } = checkMeta(root, meta, options.algorithm);
     if (options.requireVerity === true) requireVerity(root, isProtected);
@@ -91,6 +94,15 @@ export async function openRepository(
     root[Symbol.dispose]();
     throw error;
   }
+}
+
+function refuseMissingMeta({ label }: Dir): never {
+  throw new NotFoundError(
+    'REPO_METADATA_MISSING',
+    `Cannot open repository "${label}": expected a ${META_NAME}, found none`,
+    { path: label },
+    { hint: `Write one that matches the objects with: onecopy --repo ${label} init` },
+  );
 }
 
 /** Result of `ensureRepository`. */
