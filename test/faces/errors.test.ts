@@ -83,6 +83,10 @@ test('a verb of another tool, an option with one dash and a missing transport ge
     run('find', 'app', '-name', 'x').stderr,
     /unknown option '-name'\n {2}hint: Long options have two dashes: --name\n$/,
   );
+  match(
+    run('ostree', 'commit', '--ref', 'x').stderr,
+    /unknown option '--ref'\n {2}hint: Did you mean --reference\?\n$/,
+  );
   match(run('tags', 'alpine').stderr, /\n {2}hint: Write docker:\/\/alpine\n$/);
 });
 

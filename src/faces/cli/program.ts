@@ -154,11 +154,19 @@ function misuseOf(
     );
   }
   const similar = /^\(Did you mean (.+)\?\)$/.exec(more.join(' '))?.[1];
-  const guess = VERBS_OF_OTHERS.get(unknown) ?? similar;
+  const guess = VERBS_OF_OTHERS.get(unknown) ?? onlyLonger(first, longFlags) ?? similar;
   return new UsageError(
     `Cannot read the command line: ${first.replace(/^unknown command/, 'unknown verb').replace(/\.$/, '')}`,
     guess === undefined ? helpHint(verb) : `Did you mean ${guess}?`,
   );
+}
+
+/** The only option that begins like the unknown one. */
+function onlyLonger(message: string, longFlags: readonly string[]): string | undefined {
+  const flag = /^unknown option '(--[^=]{2,})[='].*$/.exec(message)?.[1];
+  if (flag === undefined) return undefined;
+  const longer = longFlags.filter((one) => one.startsWith(flag));
+  return longer.length === 1 ? longer[0] : undefined;
 }
 
 function helpHint(verb: string | undefined): string {

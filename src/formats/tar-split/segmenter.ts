@@ -77,9 +77,9 @@ export class TarSegmenter {
     }
   }
 
-  /** Ends the tar. @throws FormatError TAR_TRUNCATED */
+  /** Ends the tar; the padding of the last member may be missing. @throws FormatError TAR_TRUNCATED */
   end(sink: TarSegmentSink): void {
-    const isComplete = this.#paddingLeft === 0 && this.#heldBytes === this.#padding;
+    const isComplete = this.#heldBytes <= this.#padding;
     if (this.#state !== 'trailer' && !(this.#state === 'block' && isComplete)) {
       throw new FormatError(
         'TAR_TRUNCATED',

@@ -73,7 +73,8 @@ test('repair without a source removes damaged objects and lists the images that 
   await withImage(async (place) => {
     const file = await fileOf(place);
     flip(file);
-    const { removed, after } = await repairRepository(place.repository);
+    const { removed, repaired, after } = await repairRepository(place.repository);
+    deepEqual(repaired, []);
     deepEqual(
       removed.map(({ usedBy }) => usedBy),
       [[{ image: 'app', path: '/usr/file', part: undefined }]],

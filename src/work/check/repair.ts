@@ -75,17 +75,29 @@ export async function repairRepository(
   repository.sync();
   const removed = await removeDamaged(repository, before.findings, options);
   const after = await checkEverything(repository, options);
-  const left = new Set(after.findings.map(keyOf));
-  const gone = new Set(removed.map(({ path }) => path));
-  const repaired = before.findings.filter(
-    (finding) => !left.has(keyOf(finding)) && !('path' in finding && gone.has(finding.path)),
-  );
+  const repaired = repairedOf(before.findings, after.findings, removed);
   return { before, repaired, removed, after };
 }
 
+/** The findings that are gone. Where a removed object left another finding at the same place, nothing there is repaired. */
+function repairedOf(
+  before: readonly ReportedFinding[],
+  after: readonly ReportedFinding[],
+  removed: readonly RemovedObject[],
+): ReportedFinding[] {
+  const known = new Set(before.map(keyOf));
+  const left = new Set(after.map(keyOf));
+  const changed = new Set(after.filter((finding) => !known.has(keyOf(finding))).map(placeOf));
+  for (const { path } of removed) changed.add(path);
+  return before.filter((finding) => !left.has(keyOf(finding)) && !changed.has(placeOf(finding)));
+}
+
+function placeOf(finding: ReportedFinding): string {
+  return 'path' in finding ? finding.path : finding.image;
+}
+
 function keyOf(finding: ReportedFinding): string {
-  const place = 'path' in finding ? finding.path : finding.image;
-  return [finding.kind, place, finding.detail].join('\0');
+  return [finding.kind, placeOf(finding), finding.detail].join('\0');
 }
 
 /** Restores the names of the streams of an image, and rebuilds its EROFS images if they are missing or wrong. */

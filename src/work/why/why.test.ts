@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import type { ByteString } from '#base/bytes';
 import { parseObjectId } from '#base/digest';
@@ -131,6 +131,8 @@ test('why finds digests, streams, image ids, names and files of the repository',
     deepEqual([record?.kind, record?.isKept], ['record', true]);
     await rejects(ask(path, 'nothing'), { code: 'IMAGE_NOT_FOUND' });
     await rejects(ask(path, 'ffffffff'), { code: 'IMAGE_NOT_FOUND' });
+    const file = relative('', import.meta.filename);
+    await rejects(ask(path, file), { hint: `For the file of this path: onecopy why ./${file}` });
     await rejects(ask(path, join(path, 'absent')), { code: 'TREE_PATH_NOT_FOUND' });
     await rejects(ask(path, '/proc/self/status'), { code: 'STORE_NOT_FOUND' });
     await rejects(ask(path, '/'), { code: 'STORE_NOT_FOUND' });

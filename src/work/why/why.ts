@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { byteStringFromText, displayText } from '#base/bytes';
-import { isOnecopyError, NotFoundError } from '#base/errors';
+import { isOnecopyError, NotFoundError, quietly } from '#base/errors';
 import { inTurns, type OperationOptions } from '#base/flow';
 import { Dir, hasErrno, resolvedPathOf, splitPath } from '#host';
 import type { Repository } from '#stores/composefs';
@@ -273,15 +273,16 @@ function nothingFound(
 ): NotFoundError {
   const where = stores.map(({ label }) => label).join(', ') || 'no store';
   const rest = unseen.map(({ problem }) => problem)[0];
+  const isPath = thing.includes('/') && quietly(() => realPath(thing)) !== undefined;
+  const other = isPath
+    ? `For the file of this path: onecopy why ./${thing}`
+    : 'List names with: onecopy images. To search another store, name it with --store';
   return new NotFoundError(
     'IMAGE_NOT_FOUND',
     `Cannot find "${thing}": searched ${where}, found nothing of this name, id, digest or path`,
     { name: thing },
     {
-      hint:
-        rest === undefined
-          ? 'List names with: onecopy images. To search another store, name it with --store'
-          : `Not everything could be read: ${rest}`,
+      hint: rest === undefined ? other : `Not everything could be read: ${rest}`,
     },
   );
 }
