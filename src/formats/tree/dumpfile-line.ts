@@ -128,7 +128,11 @@ export class DumpLine {
       if (digit < 0 || digit > 9) throw this.error(`invalid SIZE "${text.slice(from, end)}"`);
       size = size * 10 + digit;
     }
-    if (size > FILE_SIZE_LIMIT) throw this.error(`SIZE ${text.slice(from, end)} is above 2^53`);
+    // The next larger number is rounded to the limit itself.
+    const isAbove = size === FILE_SIZE_LIMIT && BigInt(text.slice(from, end)) > FILE_SIZE_LIMIT;
+    if (size > FILE_SIZE_LIMIT || isAbove) {
+      throw this.error(`SIZE ${text.slice(from, end)} is above 2^53`);
+    }
     return size;
   }
 

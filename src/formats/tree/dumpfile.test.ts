@@ -120,6 +120,7 @@ describe('parseDumpfile', () => {
     ['a digest that is no hex', `${ROOT}/f 1 100644 1 0 0 0 1.0 ${OBJECT} - ${'zz'.repeat(32)}\n`],
     ['a leaf as a parent', `${ROOT}/f 0 10644 1 0 0 0 1.0 - - -\n/f/g 0 10644 1 0 0 0 1.0 - - -\n`],
     ['a size of 2^64', `${ROOT}/f 18446744073709551616 100644 1 0 0 0 1.0 - - -\n`],
+    ['a size of 2^53 + 1', `${ROOT}/f 9007199254740993 100644 1 0 0 0 1.0 - - -\n`],
     ['a user id of 2^32', `${ROOT}/f 0 100644 1 4294967296 0 0 1.0 - - -\n`],
   ];
   for (const [name, dump] of refused) {

@@ -401,6 +401,7 @@ describe('hostile images', () => {
       (offset) => [offset + EXTENDED.size, 4096 * 1000, 4],
     ],
     ['a size above 2^53', 'x', (offset) => [offset + EXTENDED.size + 4, 0xffffffff, 4]],
+    ['a size little above 2^53', 'x', (offset) => [offset + EXTENDED.size + 4, 2 ** 21, 4]],
   ];
   for (const [name, path, patch] of damage) {
     it(`with ${name} are refused`, () => {

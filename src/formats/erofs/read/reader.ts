@@ -273,10 +273,13 @@ export class ErofsImage {
   #extended(at: number, offset: number): InodeNumbers {
     const { view } = this.#bytes;
     const high = view.getUint32(at + EXTENDED.size + 4, true);
-    if (high > 2 ** 21) throw invalidImage(offset, 'inode size', 'is above 2^53');
+    const low = view.getUint32(at + EXTENDED.size, true);
+    if (high > 2 ** 21 || (high === 2 ** 21 && low > 0)) {
+      throw invalidImage(offset, 'inode size', 'is above 2^53');
+    }
     return {
       nlink: view.getUint32(at + EXTENDED.nlink, true),
-      sizeBytes: high * 2 ** 32 + view.getUint32(at + EXTENDED.size, true),
+      sizeBytes: high * 2 ** 32 + low,
       uid: view.getUint32(at + EXTENDED.uid, true),
       gid: view.getUint32(at + EXTENDED.gid, true),
       mtimeSec: view.getBigInt64(at + EXTENDED.mtimeSec, true),
