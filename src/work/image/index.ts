@@ -59,7 +59,7 @@ export {
   resolveImageId,
   type StoredLayer,
 } from './open.ts';
-export { noteOrigin, type Origin, readOrigins } from './origins.ts';
+export { listMountSources, noteOrigin, type Origin } from './origins.ts';
 export { linkSubject, listStoredReferrers } from './referrers.ts';
 export { expandSparse, SPARSE_BYTES_MAX, type SparseStore } from './sparse.ts';
 export {

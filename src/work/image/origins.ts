@@ -1,4 +1,5 @@
 import type { ContentDigest } from '#base/digest';
+import { isRepositoryPath } from '#formats/oci';
 import type { Repository } from '#stores/composefs';
 
 /** A repository of a registry. */
@@ -11,6 +12,8 @@ export interface Origin {
 
 /** Most origins that are noted of one image; the oldest are dropped. */
 const ORIGINS_MAX = 8;
+/** Most repositories of a registry from which a blob is mounted. */
+const MOUNTS_MAX = 4;
 
 /**
  * Notes that the blobs of an image or index are in a repository of a registry, from which a push can mount them. The note may be lost, and is no
@@ -27,16 +30,25 @@ export function noteOrigin(
   repository.origins.write(noteName(manifest), `${lines.join('\n')}\n`);
 }
 
-/** Paths of repositories of a registry that an image or index came from, the latest first. */
-export function readOrigins(
+/** Other repositories of the registry of a push that an image or index came from, or that its names point to: at most four. */
+export function listMountSources(
   repository: Repository,
+  target: Origin,
   manifest: ContentDigest,
-  registry: string,
 ): string[] {
-  const prefix = `${registry}/`;
-  return linesOf(repository, manifest)
+  const prefix = `${target.registry}/`;
+  const origins = linesOf(repository, manifest)
     .filter((line) => line.startsWith(prefix))
     .map((line) => line.slice(prefix.length));
+  const { tags } = repository;
+  const images = tags.list().map(({ name, manifestDigest: digest }) => ({ name, digest }));
+  const indexes = tags.listIndexes().map(({ name, indexDigest: digest }) => ({ name, digest }));
+  const names = [...images, ...indexes]
+    .filter((tag) => tag.digest === manifest && tag.name.startsWith(prefix))
+    .map((tag) => tag.name.slice(prefix.length).replace(/(?:@|:[^/:]*$).*$/, ''));
+  return [...new Set([...origins, ...names])]
+    .filter((path) => path !== target.repository && isRepositoryPath(path))
+    .slice(0, MOUNTS_MAX);
 }
 
 function linesOf(repository: Repository, manifest: ContentDigest): string[] {

@@ -4,11 +4,11 @@ import { UsageError } from '#base/errors';
 import { findWhole } from '#work/catalog';
 import { pushImage, pushIndex } from '#work/export';
 import {
+  listMountSources,
   listStoredReferrers,
   manifestsBelow,
   type OciImage,
   openOciImage,
-  readOrigins,
 } from '#work/image';
 import type { Repository } from '#work/repository';
 import { findOfPlatform } from './files.ts';
@@ -18,9 +18,6 @@ import { parseRegistryReference } from './registry-reference.ts';
 import { openSelected } from './repository.ts';
 import { count, flag, list, maybeText, orNull, text } from './schemas.ts';
 import { defineVerb, refuseKeys, type VerbContext } from './verb.ts';
-
-/** Largest number of repositories of a registry from which a blob is mounted. */
-const MOUNTS_MAX = 4;
 
 const compression = v.optional(v.picklist(['none', 'gzip', 'zstd']));
 const request = v.strictObject({
@@ -125,7 +122,7 @@ export async function runPush(context: VerbContext, asked: PushRequest) {
     sent.push(await pushImage(repository, `@${one}`, place.repository, options));
   }
   const { tag } = reference;
-  const how = { ...common, tag, mountFrom: siblingsOf(repository, reference, digest) };
+  const how = { ...common, tag, mountFrom: listMountSources(repository, reference, digest) };
   const { compression, forceCompression } = asked;
   const done =
     below === undefined
@@ -201,23 +198,4 @@ function imageOf(repository: Repository, asked: PushRequest): Pushed {
   throw new UsageError(
     `Cannot push "${name}" to "${target}": expected a container image, found a ${named.kind}`,
   );
-}
-
-/** Other repositories of the same registry that the image came from, or that its names point to. */
-function siblingsOf(
-  repository: Repository,
-  target: { readonly registry: string; readonly repository: string },
-  manifestDigest: ContentDigest,
-): readonly string[] {
-  const origins = readOrigins(repository, manifestDigest, target.registry);
-  const prefix = `${target.registry}/`;
-  const { tags } = repository;
-  const images = tags.list().map(({ name, manifestDigest: digest }) => ({ name, digest }));
-  const indexes = tags.listIndexes().map(({ name, indexDigest: digest }) => ({ name, digest }));
-  const names = [...images, ...indexes]
-    .filter((tag) => tag.digest === manifestDigest && tag.name.startsWith(prefix))
-    .map((tag) => tag.name.slice(prefix.length).replace(/(?:@|:[^/:]*$).*$/, ''));
-  return [...new Set([...origins, ...names])]
-    .filter((name) => name !== target.repository)
-    .slice(0, MOUNTS_MAX);
 }

@@ -276,6 +276,24 @@ test('login stores a password that the registry accepts, pulls use it, and logou
   await world.refuses('USAGE', 'logout', { registry, all: true, authfile });
 });
 
+test('push asks for mounts only from names that a registry may have', async () => {
+  await using world = await World.start();
+  const { host, reference } = world;
+  await world.ask('pull', { reference, names: ['app'] });
+  for (const odd of ['../ns', 'ns/B', 'ns/b:pull,push', 'ns/c?x=y']) {
+    await world.ask('tag', { name: 'app', newName: `${host}/${odd}:1` });
+  }
+  world.memory.links.clear();
+  const asked = new Set<string>();
+  world.answer = ({ url }) => {
+    const from = url.searchParams.get('from');
+    if (from !== null) asked.add(from);
+    return undefined;
+  };
+  await world.ask('push', { name: 'app', target: `docker://${host}/ns/other:v1` });
+  deepEqual([...asked], ['ns/app']);
+});
+
 test('push writes the same image to a registry, and sends no blob twice', async () => {
   await using world = await World.start();
   const { host, memory } = world;
