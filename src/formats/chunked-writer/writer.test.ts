@@ -191,7 +191,16 @@ const PLAIN: readonly (readonly [what: string, reason: string, tar: Uint8Array])
     'trailer',
     Buffer.concat([testTar([{ name: 'f' }]), Buffer.alloc(100)]),
   ],
-  ['an archive cut short', 'tar', testTar([{ name: 'f', content: 'content' }]).subarray(0, 700)],
+  [
+    'an archive that ends in padding',
+    'trailer',
+    testTar([{ name: 'f', content: 'content' }]).subarray(0, 700),
+  ],
+  [
+    'an archive that ends in a file',
+    'tar',
+    testTar([{ name: 'f', content: 'content' }]).subarray(0, 515),
+  ],
   ['no archive at all', 'tar', Buffer.from('no archive at all'.repeat(100))],
   ['a damaged header after sound members', 'tar', damagedLater()],
 ];
