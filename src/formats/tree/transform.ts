@@ -67,22 +67,22 @@ export function canonicaliseRun(tree: Tree, onMissing: OnMissing = 'fail'): void
   run.stat = { ...run.stat, mtimeSec: usr.stat.mtimeSec, mtimeNsec: usr.stat.mtimeNsec };
 }
 
-/** Keeps the xattrs whose name passes `keep`; shared stats stay shared. */
+/** Keeps the xattrs whose name passes `keep`; shared xattrs stay shared. */
 export function filterXattrs(tree: Tree, keep: (name: ByteString) => boolean): void {
   mapStats(tree, xattrFilter(keep));
 }
 
 function xattrFilter(keep: (name: ByteString) => boolean): (stat: Stat) => Stat {
-  const done = new Map<Stat, Stat>();
+  const done = new Map<Stat['xattrs'], Stat['xattrs']>();
   return (stat) => {
-    if (stat.xattrs.size === 0) return stat;
-    const known = done.get(stat);
-    if (known !== undefined) return known;
-    const kept = [...stat.xattrs].filter(([name]) => keep(name));
-    const xattrs = kept.length === 0 ? NO_XATTRS : new Map(kept);
-    const value = kept.length === stat.xattrs.size ? stat : { ...stat, xattrs };
-    done.set(stat, value);
-    return value;
+    const all = stat.xattrs;
+    if (all.size === 0) return stat;
+    const known = done.get(all);
+    if (known !== undefined) return known === all ? stat : { ...stat, xattrs: known };
+    const kept = [...all].filter(([name]) => keep(name));
+    const xattrs = kept.length === 0 ? NO_XATTRS : kept.length === all.size ? all : new Map(kept);
+    done.set(all, xattrs);
+    return xattrs === all ? stat : { ...stat, xattrs };
   };
 }
 

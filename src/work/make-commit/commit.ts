@@ -31,7 +31,7 @@ import {
   treeOfOpened,
   tryOpenCommit,
 } from '#work/commits';
-import { type CommitModifiers, StatModifier } from './modifiers.ts';
+import { type CommitModifiers, type KeptInodes, StatModifier } from './modifiers.ts';
 import { TreeObjects } from './tree-objects.ts';
 import { overlayTree, readTreeSource, type TreeSource } from './tree-source.ts';
 
@@ -167,13 +167,13 @@ async function layTrees(
   repository: Repository,
   sources: readonly TreeSource[],
   options: CommitOptions,
-): Promise<{ readonly tree: Tree; readonly kept: ReadonlySet<Stat> }> {
+): Promise<{ readonly tree: Tree; readonly kept: KeptInodes | undefined }> {
   const base =
     options.base === undefined
       ? undefined
       : await treeOfOpened(openCommit(repository, options.base), { signal: options.signal });
-  const kept = new Set<Stat>();
-  if (base !== undefined) collectStats(base, kept);
+  // Before anything is laid over it: that adds leaves, and replaces stats of directories.
+  const kept = base === undefined ? undefined : inodesOf(base);
   let tree = base;
   for (const source of sources) {
     const next = await readTreeSource(repository, source, options);
@@ -183,16 +183,16 @@ async function layTrees(
   return { tree: tree ?? new Tree({ ...UNSET_STAT, mode: 0o755 }), kept };
 }
 
-function collectStats(tree: Tree, into: Set<Stat>): void {
-  const { leaves } = tree;
-  for (let index = 0; index < leaves.length; index += 1) into.add(leaves.statAt(index));
+function inodesOf(tree: Tree): KeptInodes {
+  const directoryStats = new Set<Stat>();
   const pending = [tree.root];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    into.add(directory.stat);
+    directoryStats.add(directory.stat);
     for (const inode of directory.entries.values()) {
       if (inode instanceof Directory) pending.push(inode);
     }
   }
+  return { leafCount: tree.leaves.length, directoryStats };
 }
 
 /** Folder of kernels, one folder for each version. Source: OSTree spec 5.3. */

@@ -1,7 +1,7 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
 import { ConflictError, FormatError } from '#base/errors';
 import { type OstreeXattr, sortXattrs, xattrsOnDisk } from '#formats/ostree';
-import type { Stat } from '#formats/tree';
+import { Directory, type Inode, type Stat } from '#formats/tree';
 
 /** One line of a statoverride file. */
 export interface StatOverride {
@@ -42,17 +42,25 @@ const CANONICAL_PERMISSIONS = 0o755;
 const EXECUTE_BITS = 0o111;
 const WRITE_BITS = 0o222;
 
+/** The inodes of a base in a tree that was laid over it: leaves below a count, and directories with stats that nothing has replaced. */
+export interface KeptInodes {
+  readonly leafCount: number;
+  readonly directoryStats: ReadonlySet<Stat>;
+}
+
+const NOTHING_KEPT: KeptInodes = { leafCount: 0, directoryStats: new Set() };
+
 /** Applies modifiers to the metadata of inodes of one commit, and records which overrides matched a path. */
 export class StatModifier {
   readonly #modifiers: CommitModifiers;
   readonly #unmatched: Set<string>;
-  readonly #kept: ReadonlySet<Stat>;
+  readonly #kept: KeptInodes;
 
   /**
-   * @param kept the metadata of a base, which is not modified
+   * @param kept the inodes of a base, which are not modified
    * @throws ConflictError OSTREE_MODIFIERS_CONFLICT
    */
-  constructor(modifiers: CommitModifiers, kept: ReadonlySet<Stat> = new Set()) {
+  constructor(modifiers: CommitModifiers, kept: KeptInodes = NOTHING_KEPT) {
     const { ownerUid = 0, ownerGid = 0 } = modifiers;
     if (modifiers.canonicalPermissions === true && (ownerUid !== 0 || ownerGid !== 0)) {
       throw new ConflictError(
@@ -70,15 +78,19 @@ export class StatModifier {
   }
 
   /** True for a path to omit. `path` is a ByteString. */
-  isSkipped(path: string, stat: Stat): boolean {
-    return this.#modifiers.skipPaths?.has(path) === true && !this.#kept.has(stat);
+  isSkipped(path: string, inode: Inode): boolean {
+    return this.#modifiers.skipPaths?.has(path) === true && !this.#isKept(inode);
   }
 
   /** The metadata to store for the inode at a path. */
-  apply(path: string, kind: 'file' | 'symlink' | 'directory', stat: Stat): CommitStat {
+  apply(
+    path: string,
+    inode: Inode,
+    { kind, stat }: { readonly kind: 'file' | 'symlink' | 'directory'; readonly stat: Stat },
+  ): CommitStat {
     const { ownerUid, ownerGid, canonicalPermissions, noXattrs } = this.#modifiers;
     let mode = kind === 'symlink' ? LINK_PERMISSIONS : stat.mode;
-    if (this.#kept.has(stat)) {
+    if (this.#isKept(inode)) {
       return { uid: stat.uid, gid: stat.gid, mode, xattrs: xattrsOf(stat, true) };
     }
     if (
@@ -99,6 +111,12 @@ export class StatModifier {
       mode,
       xattrs: noXattrs === true ? [] : xattrsOf(stat, this.#modifiers.keepEmptyXattrs === true),
     };
+  }
+
+  #isKept(inode: Inode): boolean {
+    return inode instanceof Directory
+      ? this.#kept.directoryStats.has(inode.stat)
+      : inode < this.#kept.leafCount;
   }
 
   /** Call after the last path. @throws FormatError OSTREE_OVERRIDE_UNMATCHED, as `ostree commit` refuses */

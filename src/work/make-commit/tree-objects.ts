@@ -105,14 +105,13 @@ export class TreeObjects {
     known: Map<LeafIndex, Map<string, OstreeChecksum>>,
   ): Steps<Omit<DirtreeDirectory, 'name'>> {
     if (depth > TREE_DEPTH_MAX) failDepth(depth);
-    const stat = this.#modifier.apply(path, 'directory', directory.stat);
+    const stat = this.#modifier.apply(path, directory, { kind: 'directory', stat: directory.stat });
     const files: DirtreeFile[] = [];
     const directories: DirtreeDirectory[] = [];
     const base = path === '/' ? '' : path;
     for (const [name, inode] of sortedEntries(directory)) {
       const below = `${base}/${name}`;
-      const { stat: inner } = inode instanceof Directory ? inode : leafAt(tree, inode);
-      if (this.#modifier.isSkipped(below, inner)) continue;
+      if (this.#modifier.isSkipped(below, inode)) continue;
       requireName(name, path);
       if (inode instanceof Directory) {
         const ids = yield* this.#directory(tree, inode, below, depth + 1, known);
@@ -138,11 +137,8 @@ export class TreeObjects {
     known: Map<LeafIndex, Map<string, OstreeChecksum>>,
   ): Steps<OstreeChecksum> {
     const leaf = leafAt(tree, index);
-    const stat = this.#modifier.apply(
-      path,
-      leaf.kind === 'symlink' ? 'symlink' : 'file',
-      leaf.stat,
-    );
+    const kind = leaf.kind === 'symlink' ? 'symlink' : 'file';
+    const stat = this.#modifier.apply(path, index, { kind, stat: leaf.stat });
     const ofLeaf = known.get(index) ?? new Map<string, OstreeChecksum>();
     known.set(index, ofLeaf);
     const found = ofLeaf.get(String(stat.mode));
