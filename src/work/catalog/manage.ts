@@ -23,9 +23,7 @@ export interface Tagged {
 
 /** Plan of `tagNamed`. @throws as `findNamed`; UsageError for a name that is not allowed */
 export function planTag(repository: Repository, source: string, name: string): Tagged {
-  const named = findWhole(repository, source);
-  checkNewName(name);
-  return taggedOf(repository, named, name);
+  return planOf(repository, findWhole(repository, source), name);
 }
 
 /**
@@ -34,7 +32,7 @@ export function planTag(repository: Repository, source: string, name: string): T
  */
 export function tagNamed(repository: Repository, source: string, name: string): Tagged {
   const named = findWhole(repository, source);
-  const tagged = planTag(repository, source, name);
+  const tagged = planOf(repository, named, name);
   if (named.kind === 'index') repository.tags.setIndex(name, named.indexDigest);
   else if (named.kind === 'image') tagImage(repository, `@${named.manifestDigest}`, name);
   else if (named.kind === 'commit') tagCommit(repository, named.commit, name);
@@ -42,7 +40,9 @@ export function tagNamed(repository: Repository, source: string, name: string): 
   return tagged;
 }
 
-function taggedOf(repository: Repository, named: Whole, name: string): Tagged {
+/** @throws UsageError for a name that is not allowed */
+function planOf(repository: Repository, named: Whole, name: string): Tagged {
+  checkNewName(name);
   const place = named.kind === 'erofs' ? withoutFolder(name) : name;
   const before = targetOf(repository, named.kind, place);
   const ids = {

@@ -73,15 +73,19 @@ class StreamNames {
   readonly all: readonly { readonly name: string; readonly id: ObjectId | undefined }[];
   readonly images: ReadonlySet<ObjectId>;
   readonly #byId = new Map<ObjectId, string>();
+  readonly #byName = new Map<string, ObjectId | undefined>();
 
   constructor(repository: Repository) {
     this.all = repository.streams.list();
-    for (const { name, id } of this.all) if (id !== undefined) this.#byId.set(id, name);
+    for (const { name, id } of this.all) {
+      this.#byName.set(name, id);
+      if (id !== undefined) this.#byId.set(id, name);
+    }
     this.images = new Set(repository.images.list().map(({ id }) => id));
   }
 
   idOf(name: string): ObjectId | undefined {
-    return this.all.find((one) => one.name === name)?.id;
+    return this.#byName.get(name);
   }
 
   /** What an object is, by its names. */
