@@ -27,17 +27,23 @@ export interface HandedOut {
 }
 
 /**
- * Prepares the descriptors of a layer, and takes the layer over.
+ * Prepares the descriptors of a layer, and takes the layer over; if that fails, everything is closed.
  * @param id name of the layer, which the arrangement of the descriptors depends on
  * @param isSplit the client accepts several replies
  */
 export function handOut(layer: LayerToServe, id: string, isSplit: boolean): HandedOut {
   const plan = planDescriptors(id, 1);
   const [place = 0] = plan.places;
+  using opened = new DisposableStack();
+  opened.use(layer);
   const { reader, writer } = openPipeToClient();
+  opened.use(reader);
+  opened.defer(() => void writer[Symbol.asyncDispose]());
   const alive = openKeepAlive();
-  const directory = reopen(layer.directory, OPEN.read | OPEN.directory);
-  const dummies = (count: number) => Array.from({ length: count }, openDummy);
+  opened.use(alive.held);
+  opened.defer(() => void alive[Symbol.asyncDispose]());
+  const directory = opened.use(reopen(layer.directory, OPEN.read | OPEN.directory));
+  const dummies = (count: number) => Array.from({ length: count }, () => opened.use(openDummy()));
   const others = dummies(plan.placeCount - 1);
   const places = [...others.slice(0, place), directory, ...others.slice(place)];
   const files = [reader, ...places, alive.held, ...dummies(plan.extraCount)];
@@ -62,6 +68,7 @@ export function handOut(layer: LayerToServe, id: string, isSplit: boolean): Hand
       await alive.untilReleased(options);
     });
   };
+  opened.move(); // From here on the caller and `run` close it.
   return { placeCount: plan.placeCount, frames, run };
 }
 

@@ -53,10 +53,13 @@ export class LayerMethods {
     const turn = await this.#handedOut.take(call.signal);
     try {
       const { layer, id, repository } = await this.#open(call);
+      using opened = new DisposableStack();
+      opened.use(repository);
       const { placeCount, frames, run } = handOut(layer, id, call.more);
+      const held = opened.move();
       call.background(async (signal) => {
         using _turn = turn;
-        using _repository = repository;
+        using _repository = held;
         await run(signal);
       });
       return await sendAll(call, { dir_count: placeCount }, frames);
