@@ -58,7 +58,7 @@ export {
   unlockOfd,
 } from './files/lock.ts';
 export { createMemfd, sealMemfd } from './files/memfd.ts';
-export { openFileAt, splitPath } from './files/path.ts';
+export { openFileAt, openOrCreateDir, splitPath } from './files/path.ts';
 export { fsyncParent, type PublishOptions, publish } from './files/publish.ts';
 export { randomName } from './files/random.ts';
 export { removeTree } from './files/remove-tree.ts';

@@ -1,4 +1,5 @@
 import { type ByteString, byteStringFromText } from '#base/bytes';
+import { hasErrno } from '../ffi/errno.ts';
 import { OPEN } from '../ffi/flags.ts';
 import { Dir } from './dir.ts';
 import type { HostFile } from './file.ts';
@@ -16,4 +17,18 @@ export function openFileAt(path: string, flags: number = OPEN.read, mode = 0o666
   const { parent, name } = splitPath(path);
   using dir = Dir.open(parent);
   return dir.openFile(name, flags, mode);
+}
+
+/** Opens a directory by a path given as text; creates it and its parents if they are missing. @throws HostError SYSCALL_FAILED */
+export function openOrCreateDir(path: string, mode = 0o777): Dir {
+  try {
+    return Dir.open(path);
+  } catch (error) {
+    const { parent, name } = splitPath(path);
+    const isNew = hasErrno(error, 'ENOENT') && name !== '' && name !== '.' && name !== '..';
+    if (!isNew) throw error;
+    using above = openOrCreateDir(parent, mode);
+    above.mkdir(name, mode);
+    return above.openDir(name);
+  }
 }

@@ -1,5 +1,5 @@
 import { FormatError } from '#base/errors';
-import { Dir, hasErrno, pathOf } from '#host';
+import { type Dir, openOrCreateDir, pathOf } from '#host';
 
 /** Where a file lies until it is complete. */
 const TEMPORARY_NAME = '.onecopy-boot';
@@ -14,7 +14,7 @@ export class BootFolder implements Disposable {
 
   /** Opens a directory; creates it and its parents if they are missing. @throws HostError SYSCALL_FAILED */
   static open(path: string): BootFolder {
-    return new BootFolder(openOrCreate(path));
+    return new BootFolder(openOrCreateDir(path));
   }
 
   /** Writes a file, making the directories on its way and replacing what has its name. @throws HostError SYSCALL_FAILED, NO_SPACE */
@@ -47,20 +47,6 @@ export class BootFolder implements Disposable {
 
   [Symbol.dispose](): void {
     this.#root[Symbol.dispose]();
-  }
-}
-
-function openOrCreate(path: string): Dir {
-  try {
-    return Dir.open(path);
-  } catch (error) {
-    const [, parentPath = '', name = ''] = /^(.*?)\/*([^/]+)\/*$/.exec(path) ?? [];
-    if (!hasErrno(error, 'ENOENT') || name === '' || name === '..') throw error;
-    using parent = openOrCreate(
-      parentPath === '' && path.startsWith('/') ? '/' : parentPath || '.',
-    );
-    parent.mkdir(pathOf(name));
-    return parent.openDir(pathOf(name));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ObjectId } from '#base/digest';
-import { Dir, enableVerityWithRetry, type HostFile, hasErrno, publish, splitPath } from '#host';
+import { type Dir, enableVerityWithRetry, type HostFile, openOrCreateDir, publish } from '#host';
 import { hashPieces } from './scan.ts';
 
 /** Permissions of an object: read-only. */
@@ -38,17 +38,5 @@ export class DigestStore implements Disposable {
 
 /** Opens a digest store; creates its directory and the parents that are missing. @throws HostError SYSCALL_FAILED */
 export function openDigestStore(path: string): DigestStore {
-  return new DigestStore(openOrCreate(path));
-}
-
-function openOrCreate(path: string): Dir {
-  try {
-    return Dir.open(path);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-  }
-  const { parent, name } = splitPath(path);
-  using above = openOrCreate(parent);
-  above.mkdir(name, DIRECTORY_MODE);
-  return above.openDir(name);
+  return new DigestStore(openOrCreateDir(path, DIRECTORY_MODE));
 }
